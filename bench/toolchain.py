@@ -1,0 +1,67 @@
+"""What a benchmark needs that Python does not bring: a C compiler, node, npm packages. Set up on first use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SETUP_LIMIT = 300.0
+
+
+class Unavailable(Exception):
+    """A tool is missing or its set-up failed; the message tells the user what to do."""
+
+
+_PACKAGES = {"cc": "gcc", "node": "nodejs", "npm": "npm", "taskset": "util-linux"}
+
+
+def require(tool: str) -> str:
+    """The path of `tool`; raises Unavailable naming the Debian package that has it."""
+    path = shutil.which(tool)
+    if path is None:
+        raise Unavailable(f"{tool} is not installed; on Debian: apt-get install {_PACKAGES.get(tool, tool)}")
+    return path
+
+
+def build_load_generator() -> Path:
+    """The compiled load generator, built again when its source is newer."""
+    source, binary = HERE / "loadgen.c", HERE / "build" / "loadgen"
+    if binary.exists() and binary.stat().st_mtime >= source.stat().st_mtime:
+        return binary
+    binary.parent.mkdir(exist_ok=True)
+    flags = ["-O3", "-march=native", "-Wall", "-Wextra"]
+    _run([require("cc"), *flags, "-o", str(binary), str(source)], HERE)
+    return binary
+
+
+def install_packages(directory: Path = HERE) -> Path:
+    """Installs what `directory`/package.json pins, unless it is there already; returns its node_modules."""
+    modules = directory / "node_modules"
+    if installed_versions(directory) != pinned_versions(directory):
+        options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
+        _run([require("npm"), "install", *options], directory)
+    return modules
+
+
+def pinned_versions(directory: Path = HERE) -> dict[str, str]:
+    """Package name -> version, as package.json asks for."""
+    record: dict[str, dict[str, str]] = json.loads((directory / "package.json").read_text())
+    return record["dependencies"]
+
+
+def installed_versions(directory: Path = HERE) -> dict[str, str]:
+    """Package name -> version, as found in node_modules; only those that package.json names."""
+    manifests = {name: directory / "node_modules" / name / "package.json" for name in pinned_versions(directory)}
+    return {name: json.loads(path.read_text())["version"] for name, path in manifests.items() if path.exists()}
+
+
+def _run(command: list[str], directory: Path) -> None:
+    try:
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=SETUP_LIMIT, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{command[0]} did not finish within {SETUP_LIMIT:.0f} s") from error
+    if done.returncode != 0:
+        raise Unavailable(f"{' '.join(command)} failed with status {done.returncode}:\n{done.stderr.strip()}")
