@@ -1,0 +1,67 @@
+# One verb, one line; `make help` lists them. What a verb needs is set up on first use: the stamps in .venv say what is done.
+ARCHIVE = medusa/data/agent.sh
+TRAVELS = medusa/__init__.py medusa/guard.py $(wildcard medusa/protocol/*.py medusa/transports/*.py agent/*.py)
+PYTEST  = .venv/bin/python -m pytest
+# Two workers: as many as the smallest machine has cores. PYTEST_ARGS="-x -k name" narrows a run.
+WORKERS = -n 2 --dist loadgroup
+
+test unit interop fuzz bench: export PATH := $(CURDIR)/.venv/bin:$(PATH)
+test unit interop fuzz bench: export NODE_PATH := $(CURDIR)/.venv/node_modules
+
+.PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive clean help
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+session: .venv/.session $(ARCHIVE) ## a terminal in a local job; ARGS="-c 'uname -a'" goes to mlogin as it stands
+	@exec .venv/bin/mlogin $(value ARGS)
+
+test: lint types imports $(ARCHIVE) ## everything: checks, then all tests from unit to end to end
+	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)
+
+lint: .venv/.test ## style, shell scripts, and that what travels still runs on Python 3.8
+	.venv/bin/ruff check --quiet
+	.venv/bin/ruff format --quiet --check
+	shellcheck scripts/setup scripts/*.sh .ci/run
+	.venv/bin/vermin --quiet --no-tips --target=3.8- --violations $(TRAVELS)
+
+fmt: .venv/.test ## rewrites the sources in the one style that lint accepts
+	.venv/bin/ruff check --quiet --fix-only
+	.venv/bin/ruff format --quiet
+
+types: .venv/.test ## mypy --strict
+	.venv/bin/mypy
+
+imports: .venv/.test ## the floors: who may import whom
+	.venv/bin/lint-imports
+
+unit: .venv/.test $(ARCHIVE) ## the tests of single modules
+	$(PYTEST) tests/unit $(PYTEST_ARGS)
+
+interop: .venv/.test $(ARCHIVE) ## all of the cases with programs that nobody here wrote
+	$(PYTEST) tests/interop -m "slow or not slow" $(PYTEST_ARGS)
+
+fuzz: .venv/.test $(ARCHIVE) ## the long search for input that breaks a parser
+	$(PYTEST) tests/fuzz -m "slow or not slow" $(PYTEST_ARGS)
+
+bench: .venv/.test $(ARCHIVE) ## the table of README's figures
+	.venv/bin/python -m bench $(value ARGS)
+
+coverage: .venv/.test $(ARCHIVE) ## which lines the tests reach
+	.venv/bin/coverage run -m pytest $(PYTEST_ARGS) && .venv/bin/coverage combine && .venv/bin/coverage report
+
+archive: $(ARCHIVE) ## the agent as one self-executing file
+
+clean: ## everything that can be made again
+	rm -rf .venv build dist *.egg-info $(ARCHIVE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+.venv/.session: setup.py scripts/setup
+	@scripts/setup session && touch $@
+
+.venv/.test: setup.py scripts/setup
+	@scripts/setup test && touch $@ .venv/.session
+
+$(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest $(TRAVELS) | .venv/.session
+	@mkdir -p $(@D) && PYTHON=.venv/bin/python sh scripts/mkshar.sh $@ >&2

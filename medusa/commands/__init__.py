@@ -1,0 +1,7 @@
+"""Floor 4, the launchers: arguments, logging, signals, monkey-patching; nothing else. Imports nothing.
+
+main       `medusa`: finds the command and hands over
+reflector  `medusa reflector`: the server
+archive    `medusa archive`: writes the agent's archive
+mlogin     `mlogin`: the user's terminal
+"""

@@ -1,0 +1,60 @@
+"""`medusa COMMAND ...`: finds the command and hands over. Knows no option of any command.
+
+Imports nothing heavy: `medusa reflector` must replace socket, threading and ssl with gevent's before anything else in
+the process has taken names from them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from medusa import __version__
+
+COMMANDS = {
+    "reflector": "run a reflector: the server that joins a user's terminal to an agent",
+    "archive": "write the agent archive that this installation carries",
+}
+"""Name -> help. `medusa NAME` is `medusa.commands.NAME.main(arguments) -> exit status`."""
+
+USAGE_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `medusa` with `argv` (without the program's name; default: the process's own); returns the exit status."""
+    name, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
+    if name in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"medusa {__version__}")
+        return 0
+    if name not in COMMANDS:
+        return _refuse(name)
+    command = importlib.import_module(f"medusa.commands.{name}")
+    return int(command.main(arguments) or 0)
+
+
+def usage() -> str:
+    """The help text: one line for each command."""
+    width = max(map(len, COMMANDS))
+    commands = (f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
+    return "\n".join(
+        [
+            "usage: medusa COMMAND [OPTION...]",
+            "       medusa COMMAND --help | --help | --version",
+            "",
+            "commands:",
+            *commands,
+            "",
+            "A terminal in a job is a program of its own: mlogin --help",
+        ]
+    )
+
+
+def _refuse(name: str) -> int:
+    kind = "option" if name.startswith("-") else "command"
+    complaint = f"unknown {kind} {name!r}" if name else "no command given"
+    print(f"medusa: {complaint}\n\n{usage()}", file=sys.stderr)
+    return USAGE_ERROR

@@ -1,0 +1,90 @@
+"""Packaging. Tool settings are in pyproject.toml; `agent` is not installed, it travels inside medusa/data/agent.sh."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).resolve().parent
+ARCHIVE = "medusa/data/agent.sh"
+
+
+class BuildWithArchive(build_py):
+    """Adds the agent's archive to what is built; an editable installation leaves that to `make archive`."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib).resolve() / ARCHIVE
+            target.parent.mkdir(parents=True, exist_ok=True)
+            environ = {**os.environ, "PYTHON": sys.executable}
+            subprocess.run(["sh", "scripts/mkshar.sh", str(target)], check=True, cwd=HERE, env=environ)
+
+
+def version() -> str:
+    """The version, read without importing the package: a build has none of its dependencies."""
+    found = re.search(r'^__version__ = "([^"]+)"$', (HERE / "medusa" / "__init__.py").read_text(), re.MULTILINE)
+    if found is None:
+        raise SystemExit('setup.py: medusa/__init__.py has no line __version__ = "..."')
+    return found.group(1)
+
+
+RUN = [
+    "ConfigArgParse>=1.7",
+    "gevent>=24.10",
+    "gevent-websocket>=0.10.1",
+    "ptyprocess>=0.7",
+    "structlog>=24.1",
+    # Only for its C routine that masks payloads; without it a slower one of ours is used.
+    "websockets>=13",
+]
+
+# Linters are held to one minor version: a new rule must not turn an unchanged tree red.
+CHECKS = [
+    "import-linter>=2.16,<2.17",
+    "mypy>=2.4,<2.5",
+    "ruff>=0.17.6,<0.18",
+    "vermin>=1.6,<2",
+    "types-gevent",
+]
+
+TEST = [
+    "coverage>=7.10",
+    "hypothesis>=6.100",
+    "kosoku",
+    "pytest>=8.2,<10",
+    "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
+    "wsproto>=1.2",
+]
+
+setup(
+    name="medusa-session",
+    version=version(),
+    description="Interactive sessions for batch jobs: a terminal inside a job that nobody can reach",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MPL-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["medusa", "medusa.*"]),
+    package_data={"medusa": ["py.typed", "data/agent.sh"]},
+    install_requires=RUN,
+    extras_require={"test": CHECKS + TEST},
+    entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
+    cmdclass={"build_py": BuildWithArchive},
+    classifiers=[
+        "Environment :: Console",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: System :: Distributed Computing",
+        "Topic :: Terminals",
+    ],
+)

@@ -1,0 +1,144 @@
+"""The rules of the house that no linter knows: sizes, floors without gaps, what travels, and nothing of a workplace."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from importlinter import configuration
+from importlinter.application.use_cases import read_user_options
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MAX_FILE = 450
+MAX_FUNCTION = 60
+"""Lines. What is longer has more than one duty."""
+
+OLDEST_PYTHON = "3.8"
+"""Of the jobs that the agent's archive runs in."""
+
+WORKPLACE = ["/" + "work/", "../" + "shared"]
+"""Paths of the machines that this project is made on; they mean nothing to its readers."""
+
+BUILT_IN_TYPES = {"dict", "frozenset", "list", "set", "tuple", "type"}
+
+
+def tracked() -> list[Path]:
+    """What git has, and what it would take with the next commit."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def tracked_sources(*suffixes: str) -> list[Path]:
+    return [path for path in tracked() if path.suffix in suffixes]
+
+
+def travelling() -> list[Path]:
+    """The Python files of this repository that the agent's archive carries."""
+    lines = (line.split("#")[0].split() for line in (ROOT / "scripts" / "agent.manifest").read_text().splitlines())
+    paths = [ROOT / words[0] for words in lines if words]
+    return [path for path in paths if path.suffix == ".py" and path.exists()]
+
+
+def contracts() -> dict[str, dict[str, Any]]:
+    """The import contracts of pyproject.toml by their ids."""
+    configuration.configure()
+    options = read_user_options(str(ROOT / "pyproject.toml"))
+    return {contract["id"]: contract for contract in options.contracts_options}
+
+
+def modules(folder: str) -> set[str]:
+    """The names of the modules and packages right below `folder`, private ones and the package itself left out."""
+    found = {path.stem for path in (ROOT / folder).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    return {f"{folder.replace('/', '.')}.{name}" for name in found - {"__init__"}}
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+
+def test_no_file_is_too_long() -> None:
+    sizes = {relative(path): len(path.read_text().splitlines()) for path in tracked_sources(".py", ".sh")}
+    assert {name: size for name, size in sizes.items() if size > MAX_FILE} == {}
+
+
+def test_no_function_is_too_long() -> None:
+    long = {
+        f"{relative(path)}:{function.lineno} {function.name}": size
+        for path in tracked_sources(".py")
+        for function in functions(ast.parse(path.read_text()))
+        if (size := (function.end_lineno or 0) - function.lineno + 1) > MAX_FUNCTION
+    }
+    assert long == {}
+
+
+def test_every_module_has_its_floor() -> None:
+    floors = {name.strip() for floor in contracts()["floors"]["layers"] for name in floor.split("|")}
+    assert modules("medusa") <= floors
+
+
+def test_every_module_is_kept_from_gevent_or_allowed_to_use_it() -> None:
+    contract = contracts()
+    kept = set(contract["no-gevent"]["source_modules"])
+    allowed = set(contract["gevent"]["allowed_importers"])
+    assert kept & allowed == set()
+    assert (modules("medusa") | modules("medusa/commands")) - {"medusa.commands"} <= kept | allowed
+
+
+def test_what_travels_needs_no_later_python() -> None:
+    command = [sys.executable, "-m", "vermin", "--no-tips", "--violations", f"--target={OLDEST_PYTHON}-"]
+    files = [str(path) for path in travelling()]
+    done = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
+    assert files
+    assert done.returncode == 0, done.stdout
+
+
+def later_types(node: ast.AST) -> Iterator[int]:
+    """The lines that evaluate `list[int]` or `X | None`, which vermin does not see; annotations are never evaluated."""
+    for name, value in ast.iter_fields(node):
+        if name not in ("annotation", "returns"):
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from later_types(child)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in BUILT_IN_TYPES:
+        yield node.lineno
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        sides = [node.left, node.right]
+        if any(isinstance(side, ast.Constant) and side.value is None for side in sides):
+            yield node.lineno
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("X = list[int]", [1]),
+        ("X = int | None", [1]),
+        ("class A(dict[str, int]):\n    pass", [1]),
+        ("def f(x: list[int], *, y: int | None = None) -> dict[str, int]:\n    z: set[int] = set()\n    return {}", []),
+        ("flags = 1 | 2\nitems = {}\nitems[0] = 1", []),
+    ],
+)
+def test_types_that_python_3_8_cannot_evaluate_are_found(source: str, lines: list[int]) -> None:
+    assert list(later_types(ast.parse(source))) == lines
+
+
+def test_what_travels_evaluates_no_later_type() -> None:
+    found = [f"{relative(path)}:{line}" for path in travelling() for line in later_types(ast.parse(path.read_text()))]
+    assert found == []
+
+
+def test_nothing_tells_of_a_workplace() -> None:
+    found = [
+        f"{relative(path)}: {word}" for path in tracked() for word in WORKPLACE if word.encode() in path.read_bytes()
+    ]
+    assert found == []
