@@ -1,0 +1,13 @@
+"""Floor 0, the wire: pure and standard library only. No socket, clock, thread or random source in here.
+
+errors     who is to blame (the type) and what to answer (close code, HTTP status)
+messages   what a transport hands over; limits with their reasons
+control    the text messages between client, reflector and agent, one table
+masking    XOR of a payload with its masking key
+websocket  RFC 6455 frames: the header rules, the message face (client, agent)
+relay      the relay face (reflector): bytes of one link in, bytes of another out
+head       HTTP heads, read strictly
+handshake  the websocket upgrade, both ends
+keepalive  when to ping a silent peer and when to give it up
+printable  network text made safe for logs and terminals
+"""

@@ -1,0 +1,160 @@
+"""HTTP/1.x heads, read strictly (RFC 9112): one way to read each or none. No I/O.
+
+Lenient reading is what request smuggling lives on, so what two programs could understand in two ways is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, NamedTuple, Optional, Tuple
+
+from medusa.protocol.errors import HandshakeError
+
+MAX_HEAD = 16 * 1024
+MAX_LINE = 8 * 1024
+MAX_HEADERS = 100
+"""Nginx's and Apache's defaults are near these; a signed request of Manta's clients has about 1 KiB."""
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
+_DIGITS = re.compile(r"[0-9]{1,18}\Z")
+
+_ONCE = frozenset(
+    ("host", "content-length", "transfer-encoding", "authorization", "date", "origin")
+    + ("sec-websocket-key", "sec-websocket-version", "sec-websocket-accept")
+)
+
+
+class Headers:
+    """Header fields in their order; names compare in lower case."""
+
+    def __init__(self, items: List[Tuple[str, str]]) -> None:
+        self.items = items
+
+    def get(self, name: str) -> Optional[str]:
+        """The first value of `name` (lower case)."""
+        return next((value for key, value in self.items if key == name), None)
+
+    def tokens(self, name: str) -> List[str]:
+        """The comma-separated tokens of all fields called `name`, in lower case."""
+        values = ",".join(value for key, value in self.items if key == name)
+        return [token.strip().lower() for token in values.split(",") if token.strip()]
+
+
+class Request(NamedTuple):
+    """A request head. `target` is in origin form, byte for byte as sent."""
+
+    method: str
+    target: str
+    version: str
+    headers: Headers
+
+
+class Response(NamedTuple):
+    """A response head."""
+
+    status: int
+    reason: str
+    headers: Headers
+
+
+class HeadReader:
+    """Collects bytes until a head is whole.
+
+    `feed` returns (head, rest) then: the head without its empty line, and the bytes that came after it. Until then None.
+
+    Raises:
+        HandshakeError: 400, when the head is larger than the bounds above.
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all has come."""
+        return not self._data
+
+    def feed(self, data: bytes) -> Optional[Tuple[bytes, bytes]]:
+        """Take bytes from the stream."""
+        searched = max(0, len(self._data) - 3)
+        self._data += data
+        end = self._data.find(b"\r\n\r\n", searched)
+        if end > MAX_HEAD or (end < 0 and len(self._data) > MAX_HEAD + 3):
+            raise HandshakeError(400, "request head above %d bytes" % MAX_HEAD)
+        if end < 0:
+            return None
+        return bytes(self._data[:end]), bytes(self._data[end + 4 :])
+
+
+def parse_request(head: bytes) -> Request:
+    """The request in a whole head.
+
+    Raises:
+        HandshakeError: 400, saying which rule was broken.
+    """
+    lines = _lines(head)
+    words = lines[0].split(b" ")
+    if len(words) != 3 or not _TOKEN.match(words[0]) or not _TARGET.match(words[1]):
+        raise HandshakeError(400, "bad request line")
+    if words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise HandshakeError(400, "bad HTTP version")
+    headers = _headers(lines[1:])
+    if words[2] == b"HTTP/1.1" and headers.get("host") is None:
+        raise HandshakeError(400, "no Host header")
+    return Request(words[0].decode("ascii"), words[1].decode("ascii"), words[2].decode("ascii"), headers)
+
+
+def parse_response(head: bytes) -> Response:
+    """The response in a whole head.
+
+    Raises:
+        HandshakeError: 502, when it is not one.
+    """
+    try:
+        lines = _lines(head)
+        match = _STATUS.match(lines[0])
+        if match is None:
+            raise HandshakeError(502, "bad status line")
+        headers = _headers(lines[1:])
+    except HandshakeError as error:
+        raise HandshakeError(502, "not an HTTP response: %s" % error) from None
+    return Response(int(match.group(1)), (match.group(2) or b"").decode("latin-1"), headers)
+
+
+def has_body(headers: Headers) -> bool:
+    """Whether a request with these headers announces a body."""
+    return headers.get("transfer-encoding") is not None or int(headers.get("content-length") or 0) > 0
+
+
+def _lines(head: bytes) -> List[bytes]:
+    lines = head.split(b"\r\n")
+    if any(len(line) > MAX_LINE for line in lines):
+        raise HandshakeError(400, "line above %d bytes" % MAX_LINE)
+    if len(lines) > MAX_HEADERS + 1:
+        raise HandshakeError(400, "more than %d headers" % MAX_HEADERS)
+    return lines
+
+
+def _headers(lines: List[bytes]) -> Headers:
+    items: List[Tuple[str, str]] = []
+    seen = set()
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        # A bare CR or LF, NUL, a folded line or a space before the colon each fail one of these two.
+        if not colon or not _TOKEN.match(name):
+            raise HandshakeError(400, "bad header name")
+        if not _VALUE.match(value):
+            raise HandshakeError(400, "bad character in a header")
+        key = name.decode("ascii").lower()
+        if key in seen and key in _ONCE:
+            raise HandshakeError(400, "%s given twice" % key)
+        seen.add(key)
+        items.append((key, value.strip(b" \t").decode("latin-1")))
+    headers = Headers(items)
+    length = headers.get("content-length")
+    if length is not None and ("transfer-encoding" in seen or not _DIGITS.match(length)):
+        raise HandshakeError(400, "bad or ambiguous Content-Length")
+    return headers

@@ -1,0 +1,32 @@
+"""XOR of a payload with its masking key (RFC 6455 section 5.3): the C routine of `websockets` where it is installed."""
+
+from __future__ import annotations
+
+from typing import Union
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+NO_MASK = b"\0\0\0\0"
+"""The key that npm `watershed` always sends: legal, and nothing to undo."""
+
+
+def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
+    """`data` XORed with the 4-byte `key`, as one operation on big integers: fifty times a loop over bytes."""
+    size = len(data)
+    if not size:
+        return b""
+    keys = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(keys, "little")).to_bytes(size, "little")
+
+
+try:
+    # Alone in this package to look outside the standard library; the agent's archive runs without it.
+    from websockets.speedups import apply_mask
+except ImportError:
+    apply_mask = apply_mask_pure
+
+
+def rotate_key(key: bytes, consumed: int) -> bytes:
+    """The key for what follows `consumed` payload bytes."""
+    shift = consumed % 4
+    return key[shift:] + key[:shift]

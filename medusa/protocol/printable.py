@@ -1,0 +1,21 @@
+"""Text from the network made safe to show: nothing in it can move a cursor, forge a log line or reorder a sentence."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctuation, symbols
+
+
+def printable(text: str, limit: int = 256) -> str:
+    """`text` with every control, format (bidi among them), surrogate and unassigned character as an escape, cut at `limit`."""
+    cut = text[:limit]
+    shown = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)
+    return shown + ("..." if len(text) > limit else "")
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x100:
+        return "\\x%02x" % code
+    return "\\u%04x" % code if code < 0x10000 else "\\U%08x" % code

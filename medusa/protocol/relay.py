@@ -1,0 +1,266 @@
+"""The relay face of the websocket codec: bytes of one link in, bytes of another link out. No I/O.
+
+What it keeps to:
+- a message leaves as ONE frame of its kind (npm `watershed` closes on FIN=0), so fragments are put together first;
+- a whole frame above 64 KiB leaves as it arrives, header at once, so memory does not grow with the message;
+- nothing of an illegal frame leaves, and nothing of a text message that claims to come from the reflector.
+"""
+
+from __future__ import annotations
+
+import codecs
+import enum
+from dataclasses import dataclass, field
+from typing import Callable, List, Optional, Union
+
+from medusa.protocol.control import REFLECTOR_PREFIX
+from medusa.protocol.errors import BadText, PolicyViolation, RemoteProtocolError
+from medusa.protocol.masking import NO_MASK, apply_mask, rotate_key
+from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Close, Kind, Ping
+from medusa.protocol.websocket import CONTINUATION, MASKED, TEXT, Fragments, Header, parse_control, parse_header
+
+FrameHeader = Callable[[Kind, int], bytes]
+"""(kind, payload length) -> the header in the framing of the link that is written to."""
+
+Piece = Union[bytes, memoryview]
+
+_FORGED = REFLECTOR_PREFIX.encode("ascii")
+_WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
+_TEXT, _BINARY = Kind.TEXT, Kind.BINARY
+
+
+@dataclass
+class Relayed:
+    """What one piece of input came to.
+
+    Attributes:
+        pieces: to be written to the other link, in this order and before anything below is acted on.
+        messages: whole messages that ended in `pieces`.
+        size: payload bytes in `pieces`.
+        ping: the last ping, the only one that must be answered (RFC 6455 section 5.5.3).
+        close: the peer's Close.
+        error: the peer broke the rules; nothing after it is looked at.
+    """
+
+    pieces: List[Piece] = field(default_factory=list)
+    messages: int = 0
+    size: int = 0
+    ping: Optional[Ping] = None
+    close: Optional[Close] = None
+    error: Optional[RemoteProtocolError] = None
+
+
+class _Way(enum.Enum):
+    """Where the payload that is arriving goes."""
+
+    FORWARD = "out as it comes"
+    COLLECT = "into the fragments"
+
+
+class WebSocketRelay:
+    """Reads what a masked (client-role) peer sends.
+
+    Call `feed` with each piece from the stream and write `Relayed.pieces`. While `mid_frame`, only the rest of that frame
+    may be written to the other link; if this link is lost then, the other must be aborted.
+    """
+
+    def __init__(self, max_message: int = MAX_MESSAGE, stream_above: int = STREAM_ABOVE) -> None:
+        self._limit = max_message
+        self._stream_above = stream_above
+        self._small = min(stream_above, max_message)
+        self._fragments = Fragments(max_message)
+        self._held = bytearray()  # an unfinished header or small frame ...
+        self._need = 0  # ... and how long it must be before another look is worth it
+        self._left = 0  # payload bytes of the current frame still to come; what they are:
+        self._way = _Way.FORWARD
+        self._key = NO_MASK
+        self._fin = True
+        self._utf8: Optional[codecs.IncrementalDecoder] = None
+        self._skip = False
+        self._done = False
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether part of a frame was let out and the rest is to come."""
+        return self._left > 0 and self._way is _Way.FORWARD and not self._skip
+
+    def skip_message(self) -> None:
+        """Drop the message that is arriving, if any; the next one is forwarded again."""
+        self._skip = self._left > 0 or self._fragments.started
+
+    def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
+        """Take bytes from the stream. Never raises for what the peer did: see `Relayed.error`."""
+        result = Relayed()
+        if self._held:
+            self._held += data
+            if len(self._held) < self._need:
+                return result
+            data = bytes(self._held)
+            self._held = bytearray()
+        try:
+            self._parse(data, frame_header, result)
+        except RemoteProtocolError as error:
+            self._done = True
+            result.error = error
+        return result
+
+    def _parse(self, data: bytes, frame_header: FrameHeader, result: Relayed) -> None:
+        at, end = 0, len(data)
+        while at < end and not self._done:
+            if self._left:
+                at = self._payload(data, at, frame_header, result)
+                continue
+            at = self._small_frames(data, at, frame_header, result)
+            if at == end:
+                return
+            header = parse_header(data, at, True, self._limit)
+            need = self._needed(header) if isinstance(header, Header) else header
+            if end - at < need:
+                self._held = bytearray(data[at:])
+                self._need = need
+                return
+            if isinstance(header, Header):
+                at = self._frame(header, data, at + header.size, frame_header, result)
+
+    def _small_frames(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
+        """The fast way: whole data frames of less than 64 KiB, one after another. What it does not take, `_frame` does."""
+        if self._fragments.started:
+            return at
+        pieces, end, mask = result.pieces, len(data), apply_mask
+        append, last, size, begun = pieces.append, end - 6, 0, len(pieces)
+        small = self._small
+        while at <= last:
+            first, length, start = data[at], data[at + 1] - MASKED, at + 6
+            if length > 125:
+                if length != 126:
+                    break
+                length, start = data[at + 2] << 8 | data[at + 3], at + 8
+                if length < 126:
+                    break
+            stop = start + length
+            if stop > end or not 0 <= length <= small:
+                break
+            if first == _WHOLE_BINARY:
+                append(frame_header(_BINARY, length))
+                append(mask(data[start:stop], data[start - 4 : start]))
+            elif first == _WHOLE_TEXT:
+                payload = mask(data[start:stop], data[start - 4 : start])
+                _check_text(payload)
+                append(frame_header(_TEXT, length))
+                append(payload)
+            else:
+                break
+            size += length
+            at = stop
+        result.messages += (len(pieces) - begun) // 2
+        result.size += size
+        return at
+
+    def _needed(self, header: Header) -> int:
+        """Bytes of this frame that must be here before it is dealt with; one out of sequence is refused now."""
+        if header.opcode & 0x08:
+            return header.size + header.length
+        self._fragments.check(header)
+        if _in_pieces(header):
+            return header.size
+        if header.length <= self._stream_above:
+            return header.size + header.length
+        return header.size + (len(_FORGED) if header.opcode == TEXT else 0)
+
+    def _frame(self, header: Header, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
+        """Deal with the frame whose payload begins at `at`; returns where the next unread byte is."""
+        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
+            end = at + header.length
+            payload = _unmask(memoryview(data)[at:end], header.key)
+            if header.opcode & 0x08:
+                self._control(header.opcode, bytes(payload), result)
+            else:
+                self._emit(Kind(header.opcode), payload, frame_header, result)
+            return end
+        self._left, self._key, self._fin = header.length, header.key, header.fin
+        if _in_pieces(header):
+            self._way = _Way.COLLECT
+            if header.opcode != CONTINUATION:
+                self._fragments.begin(Kind(header.opcode))
+            if not header.length and header.fin:
+                self._end_of_message(frame_header, result)
+            return at
+        self._way = _Way.FORWARD
+        if header.opcode == TEXT:
+            _refuse_forged(bytes(_unmask(data[at : at + len(_FORGED)], header.key)))
+            self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        result.pieces.append(frame_header(Kind(header.opcode), header.length))
+        return at
+
+    def _payload(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
+        """Pass on what is here of a frame that is dealt with as it arrives."""
+        piece: Piece = memoryview(data)[at : at + self._left]
+        taken = len(piece)
+        piece = _unmask(piece, self._key)
+        if self._way is _Way.COLLECT:
+            self._fragments.add(piece)
+        elif not self._skip:
+            _decode(self._utf8, piece, final=taken == self._left)
+            result.pieces.append(piece)
+            result.size += taken
+        self._left -= taken
+        self._key = rotate_key(self._key, taken)
+        if not self._left and self._fin:
+            self._end_of_message(frame_header, result)
+        return at + taken
+
+    def _end_of_message(self, frame_header: FrameHeader, result: Relayed) -> None:
+        skip, self._skip = self._skip, False
+        if self._way is _Way.COLLECT:
+            kind, payload = self._fragments.finish()
+            if not skip:
+                self._emit(kind, payload, frame_header, result, decoded=True)
+        elif not skip:
+            self._utf8 = None
+            result.messages += 1
+
+    def _emit(
+        self, kind: Kind, payload: Piece, frame_header: FrameHeader, result: Relayed, decoded: bool = False
+    ) -> None:
+        if kind is Kind.TEXT:
+            _check_text(payload, decoded)
+        result.pieces.append(frame_header(kind, len(payload)))
+        result.pieces.append(payload)
+        result.messages += 1
+        result.size += len(payload)
+
+    def _control(self, opcode: int, payload: bytes, result: Relayed) -> None:
+        message = parse_control(opcode, payload)
+        if isinstance(message, Ping):
+            result.ping = message
+        elif isinstance(message, Close):
+            result.close = message
+            self._done = True  # section 5.5.1: no data after a Close
+
+
+def _in_pieces(header: Header) -> bool:
+    return header.opcode == CONTINUATION or not header.fin
+
+
+def _unmask(piece: Piece, key: bytes) -> Piece:
+    return piece if key == NO_MASK else apply_mask(piece, key)
+
+
+def _check_text(payload: Piece, decoded: bool = False) -> None:
+    _refuse_forged(bytes(payload[: len(_FORGED)]))
+    if not decoded:
+        _decode(codecs.getincrementaldecoder("utf-8")(), payload, final=True)
+
+
+def _refuse_forged(start: bytes) -> None:
+    if start == _FORGED:
+        raise PolicyViolation("text with the reflector's own prefix")
+
+
+def _decode(decoder: Optional[codecs.IncrementalDecoder], piece: Piece, final: bool) -> None:
+    if decoder is None:
+        return
+    try:
+        decoder.decode(piece, final)
+    except UnicodeDecodeError:
+        raise BadText("text message is not UTF-8") from None

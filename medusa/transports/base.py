@@ -1,0 +1,399 @@
+"""The transport: one peer's link. Messages in, messages out, over one stream in one framing.
+
+Three faces of one engine:
+- the *ready* face never blocks (`receive_nowait`, `send_nowait`, `flush`): for a selector or an event loop;
+- the *blocking* face (`receive`, `send`, `close`) waits on the same calls: for threads and greenlets;
+- the *relay* face (`relay_read`, `relay_write`) moves frames from link to link without making messages of them.
+
+At most one frame of data waits for the kernel here, and one control frame of each kind: there is no queue to grow.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Dict, Optional, Sequence, Type
+
+from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
+from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol, Union
+
+    from medusa.protocol.relay import FrameHeader, Relayed
+
+    class Stream(Protocol):
+        """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError when the stream is gone."""
+
+        def fileno(self) -> int: ...
+        def recv(self, size: int) -> bytes: ...
+        def send(self, data: Union[bytes, memoryview]) -> int: ...
+        def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None: ...
+        def shutdown(self) -> None: ...
+        def close(self) -> None: ...
+
+    class Codec(Protocol):
+        """The message face of a framing."""
+
+        def receive_data(self, data: bytes) -> None: ...
+        def next_message(self) -> Optional[Message]: ...
+        def frame(self, message: Message) -> bytes: ...
+        def frame_header(self, kind: Kind, length: int) -> bytes: ...
+
+    class Relay(Protocol):
+        """The relay face of a framing."""
+
+        @property
+        def mid_frame(self) -> bool: ...
+        def skip_message(self) -> None: ...
+        def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed: ...
+
+
+READ_SIZE = 128 * 1024
+"""Bytes asked of the stream at once: a few pty reads' worth, or two 64 KiB frames."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that a polite end waits for the peer's Close."""
+
+
+class ClosedTransport(Exception):
+    """The link ended politely, or this end closed it. `close` is the peer's Close, None where it sent none."""
+
+    def __init__(self, close: Optional[Close]) -> None:
+        super().__init__("the link is closed")
+        self.close = close
+
+
+class BrokenTransport(Exception):
+    """The link is gone without a Close: the stream ended or failed."""
+
+
+class _OneAtATime:
+    """Turns two readers of one link into an error instead of a torn message."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise LocalProtocolError("another reader is already waiting on this transport")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class Transport:
+    """A link over `stream`, framed by `codec` (and by `relay` where it is relayed).
+
+    Attributes:
+        received, sent: bytes so far; a change in `received` is a sign of life.
+        wants_write: something waits for the kernel: call `flush` when the stream is writable.
+
+    Args:
+        leftover: bytes that came in before the transport was made, such as those behind a handshake.
+    """
+
+    def __init__(self, stream: Stream, codec: Codec, relay: Optional[Relay] = None, leftover: bytes = b"") -> None:
+        self._stream = stream
+        self._codec = codec
+        self._relay = relay
+        self._leftover = leftover
+        self._out = bytearray()  # framed, not yet taken by the kernel
+        self._held: Dict[Type[Any], bytes] = {}  # control frames that must not cut into a frame: the latest of each kind
+        self._mid_frame = False  # what was written last ends inside a frame
+        self._close_sent = False
+        self._peer_close: Optional[Close] = None
+        self._ended: Optional[Exception] = None
+        self._reading = _OneAtATime()
+        self._sending = threading.Lock()  # held by a blocking sender while it waits
+        self._writing = threading.RLock()  # a pong meets a data frame; never held while waiting
+        self.received = len(leftover)
+        self.sent = 0
+
+    def fileno(self) -> int:
+        """The file descriptor to watch; -1 once closed."""
+        return self._stream.fileno()
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether `flush` has something to do."""
+        return bool(self._out or (self._held and not self._mid_frame))
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether this link must be aborted rather than closed: part of a frame was written and the rest will not come."""
+        return self._mid_frame
+
+    # ------------------------------------------------------------------ ready face
+
+    def receive_nowait(self) -> Optional[Message]:
+        """The next whole message, or None: none is there. Call until None before waiting (TLS buffers).
+
+        Pings are answered and a Close is answered before they are handed over.
+
+        Raises:
+            ClosedTransport: after the peer's Close was handed over, or after `close` or `abort`.
+            BrokenTransport: the stream ended or failed without a Close.
+            RemoteProtocolError: once; the peer was sent a Close with the fitting code.
+        """
+        with self._reading:
+            while True:
+                self._raise_if_ended()
+                try:
+                    message = self._codec.next_message()
+                except RemoteProtocolError as error:
+                    self._fail(error)
+                    raise
+                if message is not None:
+                    self._answer(message)
+                    return message
+                data = self._recv()
+                if data is None:
+                    return None
+                self._codec.receive_data(data)
+
+    def send_nowait(self, message: Message) -> bool:
+        """Accept `message` and write what the kernel takes of it; True when that is all.
+
+        Raises:
+            LocalProtocolError: data while `wants_write`: wait until writable and `flush` first.
+            ClosedTransport: a Close was sent before.
+            BrokenTransport: the stream failed.
+        """
+        with self._writing:
+            self._raise_if_ended()
+            if self._close_sent:
+                raise ClosedTransport(self._peer_close)
+            if not isinstance(message, (Text, Binary)):
+                return self._send_control(message)
+            if self.wants_write or self._mid_frame:
+                raise LocalProtocolError("data before the last message was flushed")
+            self._out += self._codec.frame(message)
+            return self.flush()
+
+    def flush(self) -> bool:
+        """Write what waits; True when nothing does any more.
+
+        Raises:
+            BrokenTransport: the stream failed.
+        """
+        with self._writing:
+            while True:
+                while self._out:
+                    try:
+                        with memoryview(self._out) as view:
+                            taken = self._stream.send(view)
+                    except BlockingIOError:
+                        return False
+                    except OSError as error:
+                        raise self._broken(error) from None
+                    del self._out[:taken]
+                    self.sent += taken
+                if self._mid_frame or not self._held:
+                    return True
+                for kind in (Pong, Ping, Close):
+                    self._out += self._held.pop(kind, b"")
+
+    # ------------------------------------------------------------------ relay face
+
+    def relay_read(self, frame_header: FrameHeader) -> Optional[Relayed]:
+        """What has arrived, framed for another link by its `frame_header`; None: nothing is there now.
+
+        Pings, a Close and broken rules are answered here as in `receive_nowait`, and reported.
+
+        Raises:
+            ClosedTransport, BrokenTransport: as `receive_nowait`.
+        """
+        relay = self._relay
+        if relay is None:
+            raise LocalProtocolError("this transport has no relay face")
+        with self._reading:
+            self._raise_if_ended()
+            data = self._recv()
+            if data is None:
+                return None
+            relayed = relay.feed(data, frame_header)
+            if relayed.ping is not None:
+                self._answer(relayed.ping)
+            if relayed.close is not None:
+                self._answer(relayed.close)
+            if relayed.error is not None:
+                self._fail(relayed.error)
+            return relayed
+
+    @property
+    def reading_mid_frame(self) -> bool:
+        """Whether `relay_read` has let out part of a frame."""
+        return self._relay is not None and self._relay.mid_frame
+
+    def skip_message(self) -> None:
+        """Drop the message that is arriving, if any, from what `relay_read` gives."""
+        if self._relay is not None:
+            self._relay.skip_message()
+
+    def frame_header(self, kind: Kind, length: int) -> bytes:
+        """The header of a data frame in this link's framing, for whoever reads the other link."""
+        return self._codec.frame_header(kind, length)
+
+    def relay_write(self, pieces: Sequence[Any], mid_frame: bool) -> bool:
+        """Write frames, made with this link's `frame_header`; `mid_frame`: the last one is not whole yet. As `send_nowait`."""
+        with self._writing:
+            self._raise_if_ended()
+            if self._close_sent:
+                raise ClosedTransport(self._peer_close)
+            if self._out:
+                raise LocalProtocolError("data before the last was flushed")
+            self._mid_frame = mid_frame
+            data = b"".join(pieces)
+            try:
+                taken = self._stream.send(data) if data else 0
+            except BlockingIOError:
+                taken = 0
+            except OSError as error:
+                raise self._broken(error) from None
+            self.sent += taken
+            if taken < len(data):
+                self._out += memoryview(data)[taken:]
+            return self.flush()
+
+    # ------------------------------------------------------------------ blocking face
+
+    def receive(self, timeout: Optional[float] = None) -> Message:
+        """The next message, waiting for it.
+
+        Raises:
+            TimeoutError: none came in `timeout` seconds; else as `receive_nowait`.
+        """
+        deadline = _deadline(timeout)
+        while True:
+            message = self.receive_nowait()
+            if message is not None:
+                return message
+            self._wait(True, deadline)
+
+    def send(self, message: Message, timeout: Optional[float] = None) -> None:
+        """Hand `message` to the kernel, waiting while the peer does not read. Senders take turns.
+
+        Raises:
+            TimeoutError: not all was taken in `timeout` seconds; only `abort` is of use then. Else as `send_nowait`.
+        """
+        deadline = _deadline(timeout)
+        with self._sending:
+            while not self.flush():
+                self._wait(False, deadline)
+            self.send_nowait(message)
+            while not self.flush():
+                self._wait(False, deadline)
+
+    def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
+        """End politely: send a Close, wait up to `timeout` seconds for the peer's, then let go. Never raises."""
+        deadline = time.monotonic() + timeout
+        try:
+            if not self._close_sent:
+                self.send_nowait(Close(code, reason))
+            while True:
+                if self.receive_nowait() is None:
+                    self._wait(True, deadline)
+        except (ClosedTransport, BrokenTransport, RemoteProtocolError, TimeoutError, LocalProtocolError):
+            pass
+        self.abort()
+
+    def abort(self) -> None:
+        """Let go at once, with a FIN and without a Close. Idempotent."""
+        with self._writing:
+            if not isinstance(self._ended, ClosedTransport):
+                self._ended = ClosedTransport(self._peer_close)
+            self._out.clear()
+            self._held.clear()
+            self._stream.shutdown()
+            self._stream.close()
+
+    def finish(self) -> None:
+        """Nothing more will be written: send a FIN, keep reading."""
+        self._stream.shutdown()
+
+    def discard(self) -> bool:
+        """Read and forget what has arrived; True when the peer has ended the stream."""
+        try:
+            while self._recv() is not None:
+                pass
+        except (ClosedTransport, BrokenTransport):
+            return True
+        return False
+
+    # ------------------------------------------------------------------ engine
+
+    def _recv(self) -> Optional[bytes]:
+        if self._leftover:
+            data, self._leftover = self._leftover, b""
+            return data
+        try:
+            data = self._stream.recv(READ_SIZE)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise self._broken(error) from None
+        if not data:
+            raise self._broken(None)
+        self.received += len(data)
+        return data
+
+    def _broken(self, error: Optional[OSError]) -> Exception:
+        """The stream is gone: after the peer's Close that is as it should be."""
+        if self._ended is None:
+            if self._peer_close is not None:
+                self._ended = ClosedTransport(self._peer_close)
+            else:
+                text = error.strerror or str(error) if error else "the connection ended without a Close"
+                self._ended = BrokenTransport(text)
+        return self._ended
+
+    def _raise_if_ended(self) -> None:
+        if self._ended is not None:
+            raise self._ended
+        if self._peer_close is not None:
+            raise ClosedTransport(self._peer_close)
+
+    def _answer(self, message: Message) -> None:
+        if isinstance(message, Ping):
+            reply: Message = Pong(message.payload)
+        elif isinstance(message, Close):
+            self._peer_close = message
+            reply = Close(1000, "")
+        else:
+            return
+        self._try_control(reply)
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        self._try_control(Close(error.close_code, str(error)))
+
+    def _try_control(self, message: Message) -> None:
+        with self._writing:
+            if self._close_sent:
+                return
+            try:
+                self._send_control(message)
+            except BrokenTransport:
+                pass  # the reader will see it; what has arrived is still to be handed over
+
+    def _send_control(self, message: Message) -> bool:
+        frame = self._codec.frame(message)
+        self._close_sent = self._close_sent or isinstance(message, Close)
+        if self._out or self._mid_frame:
+            self._held[type(message)] = frame
+        else:
+            self._out += frame
+        return self.flush()
+
+    def _wait(self, read: bool, deadline: Optional[float]) -> None:
+        timeout = None if deadline is None else deadline - time.monotonic()
+        if timeout is not None and timeout <= 0:
+            raise TimeoutError("the peer did not answer in time" if read else "the peer did not read in time")
+        self._stream.wait(read, self.wants_write, timeout)
+        if self.wants_write:
+            self.flush()
+
+
+def _deadline(timeout: Optional[float]) -> Optional[float]:
+    return None if timeout is None else time.monotonic() + timeout

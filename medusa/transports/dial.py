@@ -1,0 +1,165 @@
+"""A connected socket to where a URL points: TCP, through the environment's proxy if it names one, TLS if the URL asks."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import time
+import urllib.parse
+import urllib.request
+from typing import NamedTuple, Optional, Tuple
+
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.head import HeadReader, Response, parse_response
+
+SECURE = {"https": True, "wss": True, "http": False, "ws": False}
+RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
+"""Statuses that a later try may change; 404: the session may be about to be made."""
+
+
+class ConnectRefused(Exception):
+    """No link. The text says why; it never holds the URL's query.
+
+    Attributes:
+        status: HTTP status of the refusal, None when it did not come to one.
+        retryable: whether trying again later may help.
+    """
+
+    def __init__(self, reason: str, status: Optional[int] = None, retryable: bool = True) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.retryable = retryable
+
+
+class Target(NamedTuple):
+    """Where a URL points. `netloc` and `target` are its own bytes: a signed URL is compared byte for byte."""
+
+    secure: bool
+    host: str
+    port: int
+    netloc: str
+    target: str
+
+
+def parse_url(url: str) -> Target:
+    """The target of a ws, wss, http or https URL.
+
+    Raises:
+        ConnectRefused: not such a URL.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ConnectRefused("the URL cannot be read", retryable=False) from None
+    target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
+    if parts.scheme not in SECURE or not host or not target.isascii() or not target.isprintable() or " " in target:
+        raise ConnectRefused("the URL is not one of ws, wss, http or https", retryable=False)
+    secure = SECURE[parts.scheme]
+    return Target(secure, host, port or (443 if secure else 80), parts.netloc.rpartition("@")[2], target)
+
+
+def open_socket(target: Target, insecure_tls: bool, deadline: float) -> socket.socket:
+    """A blocking socket to `target`; `deadline` is of time.monotonic().
+
+    Raises:
+        ConnectRefused
+    """
+    where = "%s:%d" % (target.host, target.port)
+    proxy = _proxy(target)
+    sock = _connect(proxy[0] if proxy else target.host, proxy[1] if proxy else target.port, deadline)
+    try:
+        if proxy:
+            _tunnel(sock, where, proxy[2], deadline)
+        return _secure(sock, target.host, insecure_tls, deadline) if target.secure else sock
+    except OSError as error:
+        sock.close()
+        raise _refused(where, error) from None
+    except BaseException:
+        sock.close()
+        raise
+
+
+def read_response(sock: socket.socket, deadline: float) -> Tuple[Response, bytes]:
+    """An HTTP response's head, and the bytes that came behind it.
+
+    Raises:
+        ConnectRefused: it did not come in time, or is none.
+    """
+    reader = HeadReader()
+    while True:
+        sock.settimeout(remaining(deadline))
+        try:
+            data = sock.recv(4096)
+            found = reader.feed(data) if data else None
+            if found:
+                return parse_response(found[0]), found[1]
+        except OSError as error:
+            raise ConnectRefused("no answer: %s" % (error.strerror or error)) from None
+        except HandshakeError as error:
+            raise ConnectRefused(str(error), 502) from None
+        if not data:
+            raise ConnectRefused("the connection was closed without an answer")
+
+
+def remaining(deadline: float) -> float:
+    """Seconds left, never 0: that would mean a non-blocking socket."""
+    return max(0.001, deadline - time.monotonic())
+
+
+def _connect(host: str, port: int, deadline: float) -> socket.socket:
+    try:
+        sock = socket.create_connection((host, port), remaining(deadline))
+    except (OSError, UnicodeError) as error:
+        raise _refused("%s:%d" % (host, port), error) from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a keystroke is not to wait for the next
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def _refused(where: str, error: Exception) -> ConnectRefused:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConnectRefused("%s: certificate not accepted: %s" % (where, error.verify_message), retryable=False)
+    text = "timed out" if isinstance(error, socket.timeout) else getattr(error, "strerror", None) or str(error)
+    return ConnectRefused("%s: %s" % (where, text))
+
+
+def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> socket.socket:
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    sock.settimeout(remaining(deadline))
+    return context.wrap_socket(sock, server_hostname=host)
+
+
+def _proxy(target: Target) -> Optional[Tuple[str, int, str]]:
+    """(host, port, Proxy-Authorization or "") for `target`, by the environment's HTTP(S)_PROXY and NO_PROXY."""
+    proxies = urllib.request.getproxies_environment()
+    url = proxies.get("https" if target.secure else "http")
+    if not url or urllib.request.proxy_bypass_environment("%s:%d" % (target.host, target.port), proxies):
+        return None
+    try:
+        parts = urllib.parse.urlsplit(url if "://" in url else "http://" + url)
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host = None
+    if not host or parts.scheme != "http":
+        raise ConnectRefused("the proxy in the environment is not an http:// URL", retryable=False)
+    if parts.username is None:
+        return host, port, ""
+    login = "%s:%s" % (urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
+    return host, port, "Basic " + base64.b64encode(login.encode("utf-8")).decode("ascii")
+
+
+def _tunnel(sock: socket.socket, where: str, authorization: str, deadline: float) -> None:
+    head = "CONNECT %s HTTP/1.1\r\nHost: %s\r\n" % (where, where)
+    if authorization:
+        head += "Proxy-Authorization: %s\r\n" % authorization
+    sock.settimeout(remaining(deadline))
+    sock.sendall((head + "\r\n").encode("latin-1"))
+    response, rest = read_response(sock, deadline)
+    if response.status != 200 or rest:
+        reason = "the proxy refused: %d %s" % (response.status, response.reason)
+        raise ConnectRefused(reason, response.status, response.status in RETRYABLE)

@@ -1,0 +1,196 @@
+"""A pair of transports in memory: for tests, with pipes that can be clogged or cut at any byte.
+
+The framing is the smallest there is: kind (1 byte), payload length (8 bytes, big-endian), payload.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from typing import List, Optional, Tuple, Union
+
+from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
+from medusa.protocol.messages import MAX_MESSAGE, Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.relay import FrameHeader, Relayed
+from medusa.protocol.websocket import close_payload, parse_control
+from medusa.transports.base import Transport
+
+_HEADER = struct.Struct("!BQ")
+_CLOSE, _PING, _PONG = 8, 9, 10
+
+
+class MemoryCodec:
+    """Both faces of the framing above."""
+
+    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+        self._buffer = bytearray()
+        self._limit = max_message
+        self._skip = False
+
+    mid_frame = False  # whole messages only
+
+    def receive_data(self, data: bytes) -> None:
+        """Store bytes from the stream."""
+        self._buffer += data
+
+    def next_message(self) -> Optional[Message]:
+        """The next whole message, or None. Raises RemoteProtocolError."""
+        if len(self._buffer) < _HEADER.size:
+            return None
+        kind, length = _HEADER.unpack_from(self._buffer)
+        if kind not in (Kind.TEXT, Kind.BINARY, _CLOSE, _PING, _PONG):
+            raise BadFrame("unknown kind %d" % kind)
+        if length > self._limit:
+            raise MessageTooBig("message above the limit of %d bytes" % self._limit)
+        end = _HEADER.size + length
+        if len(self._buffer) < end:
+            return None
+        payload = bytes(self._buffer[_HEADER.size : end])
+        del self._buffer[:end]
+        if kind == Kind.BINARY:
+            return Binary(payload)
+        if kind != Kind.TEXT:
+            return parse_control(kind, payload)
+        try:
+            return Text(payload.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise BadText("text message is not UTF-8") from None
+
+    def frame(self, message: Message) -> bytes:
+        """The bytes of one message."""
+        if isinstance(message, Text):
+            kind, payload = int(Kind.TEXT), message.text.encode("utf-8")
+        elif isinstance(message, Binary):
+            kind, payload = int(Kind.BINARY), message.data
+        elif isinstance(message, Close):
+            kind, payload = _CLOSE, close_payload(message)
+        else:
+            kind, payload = (_PING if isinstance(message, Ping) else _PONG), message.payload
+        return _HEADER.pack(kind, len(payload)) + payload
+
+    @staticmethod
+    def frame_header(kind: Kind, length: int) -> bytes:
+        """The header of a data frame."""
+        return _HEADER.pack(kind, length)
+
+    def skip_message(self) -> None:
+        """Drop the message that is arriving, if any."""
+        self._skip = bool(self._buffer)
+
+    def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
+        """The relay face."""
+        result = Relayed()
+        self.receive_data(data)
+        try:
+            message = self.next_message()
+            while message is not None and result.close is None:
+                self._relay(message, frame_header, result)
+                message = self.next_message()
+        except RemoteProtocolError as error:
+            result.error = error
+        return result
+
+    def _relay(self, message: Message, frame_header: FrameHeader, result: Relayed) -> None:
+        if isinstance(message, Ping):
+            result.ping = message
+        elif isinstance(message, Close):
+            result.close = message
+        elif not isinstance(message, Pong):
+            skip, self._skip = self._skip, False
+            payload = message.data if isinstance(message, Binary) else message.text.encode("utf-8")
+            if not skip:
+                kind = Kind.BINARY if isinstance(message, Binary) else Kind.TEXT
+                result.pieces += [frame_header(kind, len(payload)), payload]
+                result.messages += 1
+                result.size += len(payload)
+
+
+class _Pipe:
+    """One direction: a bounded buffer."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.data = bytearray()
+        self.ended = False
+        self.changed = threading.Condition()
+
+
+class MemoryStream:
+    """One end of two pipes. `clog` makes it look as if the peer had stopped reading."""
+
+    def __init__(self, incoming: _Pipe, outgoing: _Pipe) -> None:
+        self._in, self._out = incoming, outgoing
+        self._closed = False
+
+    def fileno(self) -> int:
+        """There is none."""
+        return -1
+
+    def recv(self, size: int) -> bytes:
+        """As a socket's."""
+        with self._in.changed:
+            data = bytes(self._in.data[:size])
+            if not data and not self._in.ended:
+                raise BlockingIOError
+            del self._in.data[:size]
+            self._in.changed.notify_all()
+            return data
+
+    def send(self, data: Union[bytes, memoryview]) -> int:
+        """As a socket's."""
+        with self._out.changed:
+            if self._closed or self._out.ended:
+                raise BrokenPipeError("the other end is gone")
+            room = self._out.capacity - len(self._out.data)
+            if room <= 0:
+                raise BlockingIOError
+            taken = min(room, len(data))
+            self._out.data += data[:taken]
+            self._out.changed.notify_all()
+            return taken
+
+    def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
+        """Until ready; where both are asked, for input alone is waited at the most a moment at a time."""
+        pipe = self._in if read else self._out
+        with pipe.changed:
+            pipe.changed.wait_for(lambda: self._ready(read, write), 0.01 if read and write else timeout)
+
+    def _ready(self, read: bool, write: bool) -> bool:
+        readable = bool(self._in.data) or self._in.ended
+        writable = self._out.ended or len(self._out.data) < self._out.capacity
+        return (read and readable) or (write and writable)
+
+    def shutdown(self) -> None:
+        """The other end reads to the end of what is there, then b""."""
+        with self._out.changed:
+            self._out.ended = True
+            self._out.changed.notify_all()
+
+    def close(self) -> None:
+        """Let go of both directions."""
+        self._closed = True
+        self.shutdown()
+        with self._in.changed:
+            self._in.ended = True
+            self._in.changed.notify_all()
+
+    def clog(self, clogged: bool = True, capacity: int = 1 << 16) -> None:
+        """Stop (or again allow) what this end may write."""
+        with self._out.changed:
+            self._out.capacity = 0 if clogged else capacity
+            self._out.changed.notify_all()
+
+
+def memory_streams(capacity: int = 1 << 16) -> Tuple[MemoryStream, MemoryStream]:
+    """Two joined streams; each direction holds `capacity` bytes."""
+    a, b = _Pipe(capacity), _Pipe(capacity)
+    return MemoryStream(a, b), MemoryStream(b, a)
+
+
+def memory_pair(capacity: int = 1 << 16, max_message: int = MAX_MESSAGE) -> Tuple[Transport, Transport]:
+    """Two joined transports."""
+    ends: List[Transport] = []
+    for stream in memory_streams(capacity):
+        codec = MemoryCodec(max_message)
+        ends.append(Transport(stream, codec, codec))
+    return ends[0], ends[1]

@@ -1,0 +1,59 @@
+"""A socket, plain or TLS, as a stream that never blocks."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from typing import Optional, Union
+
+
+class SocketStream:
+    """Owns `sock` from here on and makes it non-blocking."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        sock.setblocking(False)
+
+    def fileno(self) -> int:
+        """The socket's descriptor; -1 once closed."""
+        return self._sock.fileno()
+
+    def recv(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
+        try:
+            return self._sock.recv(size)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+        except ssl.SSLEOFError:
+            return b""  # closed without close_notify; the websocket's own Close tells a whole end from a cut one
+
+    def send(self, data: Union[bytes, memoryview]) -> int:
+        """Bytes that were taken; BlockingIOError when none could be."""
+        try:
+            return self._sock.send(data)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+
+    def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
+        """Until the socket is ready for any of what is asked, or `timeout` seconds are over."""
+        poll = select.poll()
+        poll.register(self._sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+        poll.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
+
+    def shutdown(self) -> None:
+        """FIN: nothing more will be sent."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Let go. Unread input is taken first: the kernel would answer it with a reset, which proxies do not pass on."""
+        try:
+            for _ in range(16):
+                if not self._sock.recv(1 << 16):
+                    break
+        except (OSError, ValueError):
+            pass
+        self._sock.close()

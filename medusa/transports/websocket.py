@@ -1,0 +1,103 @@
+"""Websocket transports: `connect` for who dials, `adopt` for who was dialled."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import time
+from typing import Iterable, Tuple
+
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.handshake import build_upgrade, check_accepted
+from medusa.protocol.head import Response
+from medusa.protocol.messages import MAX_MESSAGE
+from medusa.protocol.websocket import Role, WebSocketConnection
+from medusa.transports.base import Transport
+from medusa.transports.dial import RETRYABLE, ConnectRefused, open_socket, parse_url, read_response, remaining
+from medusa.transports.stream import SocketStream
+
+__all__ = ["ConnectRefused", "adopt", "connect", "connect_over"]
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds for all of it: address, TCP, proxy, TLS, upgrade."""
+
+
+def connect(
+    url: str,
+    *,
+    insecure_tls: bool = False,
+    timeout: float = CONNECT_TIMEOUT,
+    headers: Iterable[Tuple[str, str]] = (),
+    max_message: int = MAX_MESSAGE,
+) -> Transport:
+    """A link to `url` (ws, wss, http, https), through the environment's proxy.
+
+    Raises:
+        ConnectRefused: with the HTTP status where there was one, and whether to try again.
+    """
+    deadline = time.monotonic() + timeout
+    target = parse_url(url)
+    sock = open_socket(target, insecure_tls, deadline)
+    return connect_over(sock, target.netloc, target.target, deadline, headers, max_message)
+
+
+def connect_over(
+    sock: socket.socket,
+    host: str,
+    target: str,
+    deadline: float,
+    headers: Iterable[Tuple[str, str]] = (),
+    max_message: int = MAX_MESSAGE,
+) -> Transport:
+    """The upgrade on a connected socket, which this owns from here on. Raises ConnectRefused."""
+    key = base64.b64encode(os.urandom(16)).decode("ascii")
+    try:
+        sock.settimeout(remaining(deadline))
+        sock.sendall(build_upgrade(host, target, key, headers))
+        response, rest = read_response(sock, deadline)
+        check_accepted(response, key)
+    except HandshakeError as error:
+        reason = _explanation(sock, response, rest) or str(error)
+        sock.close()
+        raise ConnectRefused(reason, error.http_status, error.http_status in RETRYABLE) from None
+    except OSError as error:
+        sock.close()
+        raise ConnectRefused("the connection failed: %s" % (error.strerror or error)) from None
+    except BaseException:
+        sock.close()
+        raise
+    codec = WebSocketConnection(Role.CLIENT, _new_key, max_message)
+    if rest:
+        codec.receive_data(rest)
+    return Transport(SocketStream(sock), codec)
+
+
+def adopt(sock: socket.socket, leftover: bytes = b"", max_message: int = MAX_MESSAGE) -> Transport:
+    """The server's end of an upgraded socket; `leftover`: bytes that were read behind the request head."""
+    from medusa.protocol.relay import WebSocketRelay  # does not travel with the agent
+
+    codec = WebSocketConnection(Role.SERVER, _new_key, max_message)
+    return Transport(SocketStream(sock), codec, WebSocketRelay(max_message), leftover)
+
+
+def _new_key() -> bytes:
+    return os.urandom(4)
+
+
+def _explanation(sock: socket.socket, response: Response, body: bytes) -> str:
+    """The first line of a refusal's text body: what the server has to say to a person."""
+    if not (response.headers.get("content-type") or "").startswith("text/plain"):
+        return ""
+    length = response.headers.get("content-length") or ""
+    wanted = min(1024, int(length)) if length.isdigit() else 1024
+    sock.settimeout(1.0)
+    try:
+        while len(body) < wanted:
+            data = sock.recv(wanted - len(body))
+            if not data:
+                break
+            body += data
+    except OSError:
+        pass
+    return body.decode("utf-8", "replace").strip().partition("\n")[0]
