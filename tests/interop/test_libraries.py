@@ -1,0 +1,215 @@
+"""PyPI `websockets` and `wsproto` read what our codec writes, and it reads what they write, in both roles."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import struct
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
+from medusa.protocol.messages import MAX_REASON, Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.relay import WebSocketRelay
+from medusa.protocol.websocket import Role, WebSocketConnection, legal_close_code
+from tests.interop.oracles import ORACLES, Oracle, Refused, Websockets
+
+EDGES = (0, 1, 125, 126, 127, 65535, 65536, 70000)
+"""Payload sizes on both sides of every change of a header's form, and of the relay's 64 KiB."""
+
+OTHER = {Role.CLIENT: Role.SERVER, Role.SERVER: Role.CLIENT}
+
+both_roles = pytest.mark.parametrize("role", list(Role), ids=lambda role: role.value)
+both_oracles = pytest.mark.parametrize("library", ORACLES, ids=lambda library: library.__name__.lower())
+
+
+def ours(role: Role) -> WebSocketConnection:
+    return WebSocketConnection(role, lambda: os.urandom(4))
+
+
+def read_all(connection: WebSocketConnection, data: bytes, step: int = 0) -> list[Message]:
+    """Everything in `data`, given in pieces of `step` bytes (0: at once)."""
+    messages: list[Message] = []
+    for at in range(0, len(data), step or len(data) or 1):
+        connection.receive_data(data[at : at + step] if step else data)
+        while (message := connection.next_message()) is not None:
+            messages.append(message)
+    return messages
+
+
+def sized(size: int) -> list[Message]:
+    text = ("aé€😀" * (size // 10 + 1)).encode()[:size].decode("utf-8", "ignore")
+    return [Binary(os.urandom(size)), Text(text + "x" * (size - len(text.encode())))]
+
+
+@both_oracles
+@both_roles
+@pytest.mark.parametrize("size", EDGES)
+def test_messages_of_every_size_both_ways(library: type[Oracle], role: Role, size: int) -> None:
+    connection, peer = ours(role), library(OTHER[role])
+    for message in sized(size):
+        assert peer.receive(connection.frame(message)) == [message]
+        assert read_all(connection, peer.send(message)) == [message]
+        assert read_all(connection, peer.send(message), step=997) == [message]
+
+
+@both_oracles
+@both_roles
+def test_bytes_one_at_a_time(library: type[Oracle], role: Role) -> None:
+    connection, peer = ours(role), library(OTHER[role])
+    sent = [*sized(300), Ping(b"p"), *sized(0), Close(1000, "end")]
+    assert read_all(connection, b"".join(peer.send(message) for message in sent), step=1) == sent
+
+
+@both_oracles
+@both_roles
+@pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.name)
+def test_fragments_come_out_as_one_message_with_a_ping_between(library: type[Oracle], role: Role, kind: Kind) -> None:
+    connection, peer = ours(role), library(OTHER[role])
+    pieces = ["één".encode(), b"", "zwei€".encode(), b"x" * 70000, b""]
+    frames = peer.send_pieces(kind, pieces)
+    whole = b"".join(pieces)
+    frames.insert(2, peer.send(Ping(b"now")))
+    message: Message = Text(whole.decode()) if kind is Kind.TEXT else Binary(whole)
+    assert read_all(connection, b"".join(frames)) == [Ping(b"now"), message]
+
+
+@both_oracles
+@both_roles
+@pytest.mark.parametrize("payload", [b"", b"x", bytes(125)], ids=len)
+def test_their_pong_answers_our_ping_and_ours_theirs(library: type[Oracle], role: Role, payload: bytes) -> None:
+    connection, peer = ours(role), library(OTHER[role])
+    assert peer.receive(connection.frame(Ping(payload))) == [Ping(payload)]
+    assert read_all(connection, peer.answers()) == [Pong(payload)]
+    assert peer.receive(connection.frame(Pong(payload))) == [Pong(payload)]
+
+
+CLOSES = [
+    *(Close(code, "") for code in (*range(1000, 1004), *range(1007, 1012), 3000, 3999, 4000, 4999)),
+    Close(1000, "remote connection reset"),
+    Close(4000, "é" * (MAX_REASON // 2)),
+    Close(1008, "x" * MAX_REASON),
+]
+
+
+@both_oracles
+@both_roles
+@pytest.mark.parametrize("close", [*CLOSES, Close(None, "")], ids=lambda close: f"{close.code}-{len(close.reason)}")
+def test_they_read_and_echo_our_close(library: type[Oracle], role: Role, close: Close) -> None:
+    connection, peer = ours(role), library(OTHER[role])
+    assert peer.receive(connection.frame(close)) == [close]
+    (echo,) = read_all(connection, peer.answers())
+    assert isinstance(echo, Close)
+    assert echo.code in (close.code, 1000)
+
+
+@both_oracles
+@both_roles
+@pytest.mark.parametrize("close", CLOSES, ids=lambda close: f"{close.code}-{len(close.reason)}")
+def test_we_read_their_close(library: type[Oracle], role: Role, close: Close) -> None:
+    assert read_all(ours(role), library(OTHER[role]).send(close)) == [close]
+
+
+@both_roles
+def test_we_read_their_close_without_a_code(role: Role) -> None:
+    assert read_all(ours(role), Websockets(OTHER[role]).send(Close(None, ""))) == [Close(None, "")]
+
+
+messages = st.one_of(
+    st.binary(max_size=300).map(Binary),
+    st.text(max_size=100).map(Text),
+    st.sampled_from(EDGES).map(lambda size: Binary(bytes(size))),
+    st.binary(max_size=130).map(Ping),
+    st.binary(max_size=130).map(Pong),
+)
+UNKNOWN_TO_WSPROTO = 1014  # in IANA's registry, but not in the library's list
+codes = st.integers(0, 6000).filter(lambda code: code != UNKNOWN_TO_WSPROTO)
+closes = st.builds(Close, st.one_of(st.none(), codes), st.text(max_size=200))
+
+
+@both_oracles
+@both_roles
+@settings(deadline=None)
+@given(sent=st.lists(messages, max_size=12), close=closes)
+def test_no_illegal_frame_leaves_us(library: type[Oracle], role: Role, sent: list[Message], close: Close) -> None:
+    connection, peer = ours(role), library(OTHER[role])
+    for message in [*sent, close]:
+        try:
+            frame = connection.frame(message)
+        except LocalProtocolError:
+            assert not sendable(message)
+            continue
+        assert sendable(message)
+        (heard,) = peer.receive(frame)
+        if isinstance(message, Close) and isinstance(heard, Close):
+            assert heard.code == message.code
+            assert message.reason.startswith(heard.reason)
+        else:
+            assert heard == message
+
+
+def sendable(message: Message) -> bool:
+    if isinstance(message, (Ping, Pong)):
+        return len(message.payload) <= 125
+    return not isinstance(message, Close) or message.code is None or legal_close_code(message.code)
+
+
+@both_oracles
+@both_roles
+@settings(deadline=None)
+@given(first=st.integers(0, 255), masked=st.booleans(), payload=st.binary(max_size=160))
+def test_a_whole_frame_is_refused_by_both_or_by_neither(
+    library: type[Oracle], role: Role, first: int, masked: bool, payload: bytes
+) -> None:
+    assume(payload[:2] != struct.pack("!H", UNKNOWN_TO_WSPROTO))
+    size = bytes((len(payload),)) if len(payload) < 126 else struct.pack("!BH", 126, len(payload))
+    # With a key of zeros the payload stays what hypothesis chose, so it can find the close codes and the UTF-8.
+    frame = bytes((first, size[0] | 0x80 * masked)) + size[1:] + bytes(4) * masked + payload
+    assert we_refuse(role, frame) == they_refuse(library, role, frame), frame.hex()
+
+
+@both_oracles
+def test_every_close_code_is_judged_alike(library: type[Oracle]) -> None:
+    for code in range(5100):
+        frame = struct.pack("!BBH", 0x88, 2, code)
+        if code != UNKNOWN_TO_WSPROTO:
+            assert we_refuse(Role.CLIENT, frame) == they_refuse(library, Role.CLIENT, frame), code
+
+
+def they_refuse(library: type[Oracle], role: Role, frame: bytes) -> bool:
+    try:
+        library(role).receive(frame)
+    except Refused:
+        return True
+    return False
+
+
+def we_refuse(role: Role, frame: bytes) -> bool:
+    try:
+        read_all(ours(role), frame)
+    except RemoteProtocolError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("source", "sink"), list(itertools.product(ORACLES, repeat=2)), ids=lambda library: library.__name__.lower()
+)
+@pytest.mark.parametrize("step", [0, 1, 1000])
+def test_two_libraries_understand_each_other_through_our_relay(
+    source: type[Oracle], sink: type[Oracle], step: int
+) -> None:
+    """Both are clients, as at a reflector: masked in, unmasked out, fragments put together."""
+    sender, receiver, relay = source(Role.CLIENT), sink(Role.CLIENT), WebSocketRelay()
+    sent = [message for size in ((0, 1, 126) if step == 1 else EDGES) for message in sized(size)]
+    data = b"".join(sender.send(message) for message in sent)
+    pieces = [b"one ", b"", b"message"]
+    data += b"".join(sender.send_pieces(Kind.TEXT, pieces))
+    heard: list[Message] = []
+    for at in range(0, len(data), step or len(data)):
+        result = relay.feed(data[at : at + (step or len(data))], WebSocketConnection.frame_header)
+        assert result.error is None
+        heard += receiver.receive(b"".join(result.pieces))
+    assert heard == [*sent, Text("one message")]
