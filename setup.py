@@ -61,6 +61,8 @@ TEST = [
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
+    # Builds the wheel that a test looks into.
+    "setuptools>=70.1",
     "wsproto>=1.2",
 ]
 
