@@ -18,10 +18,10 @@ function refuse(socket, status) {
   socket.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-function forward(from, to) {
+function forward(from, to, lost) {
   from.on('text', (text) => to.send(text));
   from.on('binary', (data) => to.send(data));
-  from.on('end', (code, reason) => to.end(code ? reason : 'remote connection error'));
+  from.on('end', (code, reason) => to.end(code ? reason : lost));
 }
 
 function attachClient(id, client) {
@@ -41,8 +41,8 @@ function attachAgent(session, agent) {
   agent.on('error', () => {});
   client.send('medusa:{"type":"linkup"}');
   agent.send('medusa:{"type":"linkup"}');
-  forward(client, agent);
-  forward(agent, client);
+  forward(client, agent, 'remote connection reset');
+  forward(agent, client, 'remote connection error');
 }
 
 const server = http.createServer((request, response) => response.writeHead(404).end());

@@ -20,14 +20,14 @@ function refuse(socket, status) {
   socket.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-function forward(from, to) {
+function forward(from, to, lost) {
   from.on('message', (data, isBinary) => {
     if (to.bufferedAmount <= HIGH_WATER) return to.send(data, { binary: isBinary });
     from.pause();
     to.send(data, { binary: isBinary }, () => from.resume());
   });
   from.on('close', (code, reason) => {
-    if (to.readyState === WebSocket.OPEN) to.close(1000, code === 1006 ? 'remote connection error' : reason);
+    if (to.readyState === WebSocket.OPEN) to.close(1000, code === 1006 ? lost : reason);
   });
 }
 
@@ -48,8 +48,8 @@ function attachAgent(session, agent) {
   agent.on('error', () => {});
   client.send('medusa:{"type":"linkup"}');
   agent.send('medusa:{"type":"linkup"}');
-  forward(client, agent);
-  forward(agent, client);
+  forward(client, agent, 'remote connection reset');
+  forward(agent, client, 'remote connection error');
 }
 
 const server = http.createServer((request, response) => response.writeHead(404).end());

@@ -1,0 +1,114 @@
+"""PyPI `websockets` on both sides of a real reflector."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Close
+from websockets.sync.client import ClientConnection
+
+from bench.relays import Relay
+from tests.interop.pairs import attached, new_session, pair
+from tests.waiting import PATIENCE
+
+SIZES = (0, 1, 125, 126, 65535, 65536, 70000, 1 << 20)
+
+
+def end_of(connection: ClientConnection) -> Close | None:
+    """Waits for the end and returns the Close that the peer sent, if any."""
+    with pytest.raises(ConnectionClosed) as ended:
+        connection.recv(timeout=PATIENCE)
+    return ended.value.rcvd
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_messages_pass_one_for_one_both_ways(reflector: Relay, size: int) -> None:
+    text, data = "é" * (size // 2) + "x" * (size % 2), os.urandom(size)
+    with pair(reflector) as ends:
+        for source, sink in itertools.permutations((ends.client, ends.agent)):
+            source.send(text)
+            source.send(data)
+            assert sink.recv(timeout=PATIENCE) == text
+            assert sink.recv(timeout=PATIENCE) == data
+
+
+def test_many_small_messages_keep_kind_order_and_boundaries(reflector: Relay) -> None:
+    sent: list[str | bytes] = [str(n) if n % 3 else os.urandom(n % 200) for n in range(1000)]
+    with pair(reflector) as ends:
+        for message in sent:
+            ends.agent.send(message)
+        assert [ends.client.recv(timeout=PATIENCE) for _ in sent] == sent
+
+
+def test_a_fragmented_text_arrives_as_one_frame(reflector: Relay) -> None:
+    pieces = ["a", "b", "", "é" * 40000]
+    with pair(reflector) as ends:
+        ends.client.send(iter(pieces))
+        assert frames_of_next_message(ends.agent) == ["".join(pieces)]
+
+
+def test_a_fragmented_binary_message_arrives_as_one_frame(reflector: Relay) -> None:
+    pieces = [b"", b"x" * 70000, b"y"]
+    with pair(reflector) as ends:
+        ends.agent.send(iter(pieces))
+        assert frames_of_next_message(ends.client) == [b"".join(pieces)]
+
+
+def frames_of_next_message(connection: ClientConnection) -> list[str | bytes]:
+    return list(connection.recv_streaming())
+
+
+def test_a_ping_is_answered_by_the_reflector_and_not_forwarded(reflector: Relay) -> None:
+    with pair(reflector) as ends:
+        assert ends.client.ping(b"are you there").wait(PATIENCE)
+        ends.client.send("after the ping")
+        assert ends.agent.recv(timeout=PATIENCE) == "after the ping"
+
+
+def test_no_extension_is_agreed_on(reflector: Relay) -> None:
+    with attached(reflector, new_session(), "master") as client:
+        assert client.request is not None
+        assert "permessage-deflate" in client.request.headers["Sec-WebSocket-Extensions"]
+        assert client.protocol.extensions == []
+
+
+@pytest.mark.parametrize("closer", ["client", "agent"])
+def test_a_close_is_answered_and_passed_on_with_its_reason(reflector: Relay, closer: str) -> None:
+    with pair(reflector) as ends:
+        first, other = (ends.client, ends.agent) if closer == "client" else (ends.agent, ends.client)
+        first.close(1000, "au revoir")
+        assert first.close_code == 1000
+        assert end_of(other) == Close(1000, "au revoir")
+
+
+@pytest.mark.parametrize(
+    ("lost", "reason"), [("client", "remote connection reset"), ("agent", "remote connection error")]
+)
+def test_a_lost_side_is_reported_to_the_other(reflector: Relay, lost: str, reason: str) -> None:
+    with pair(reflector) as ends:
+        gone, other = (ends.client, ends.agent) if lost == "client" else (ends.agent, ends.client)
+        gone.socket.shutdown(socket.SHUT_RDWR)
+        assert end_of(other) == Close(1000, reason)
+
+
+def test_refusals_carry_the_fitting_status(reflector: Relay) -> None:
+    session = new_session()
+    assert refused(reflector, session, "slave") == 404
+    with pair(reflector) as ends:
+        taken = ends.client.request
+        assert taken is not None
+        session = taken.path.split("/")[2]
+        assert refused(reflector, session, "master") == 409
+        assert refused(reflector, session, "slave") == 409
+        ends.client.send("undisturbed")
+        assert ends.agent.recv(timeout=PATIENCE) == "undisturbed"
+
+
+def refused(reflector: Relay, session: str, route: str) -> int:
+    with pytest.raises(InvalidStatus) as refusal, attached(reflector, session, route):
+        pass
+    return refusal.value.response.status_code
