@@ -1,6 +1,7 @@
 # One verb, one line; `make help` lists them. What a verb needs is set up on first use: the stamps in .venv say what is done.
 ARCHIVE = medusa/data/agent.sh
-TRAVELS = medusa/__init__.py medusa/guard.py $(wildcard medusa/protocol/*.py medusa/transports/*.py agent/*.py)
+# The Python files of this repository that the archive is made of.
+TRAVELS = scripts/agent_unpack.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
 PYTEST  = .venv/bin/python -m pytest
 # Two workers: as many as the smallest machine has cores. PYTEST_ARGS="-x -k name" narrows a run.
 WORKERS = -n 2 --dist loadgroup
@@ -18,10 +19,10 @@ session: .venv/.session $(ARCHIVE) ## a terminal in a local job; ARGS="-c 'uname
 test: lint types imports $(ARCHIVE) ## everything: checks, then all tests from unit to end to end
 	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)
 
-lint: .venv/.test ## style, shell scripts, and that what travels still runs on Python 3.8
+lint: .venv/.test $(ARCHIVE) ## style, shell scripts, and that what travels still runs on Python 3.8
 	.venv/bin/ruff check --quiet
 	.venv/bin/ruff format --quiet --check
-	shellcheck scripts/setup scripts/*.sh .ci/run
+	shellcheck scripts/setup scripts/*.sh .ci/run $(ARCHIVE)
 	.venv/bin/vermin --quiet --no-tips --target=3.8- --violations $(TRAVELS)
 
 fmt: .venv/.test ## rewrites the sources in the one style that lint accepts
@@ -32,7 +33,7 @@ types: .venv/.test ## mypy --strict
 	.venv/bin/mypy
 
 imports: .venv/.test ## the floors: who may import whom
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-logo
 
 unit: .venv/.test $(ARCHIVE) ## the tests of single modules
 	$(PYTEST) tests/unit $(PYTEST_ARGS)
@@ -63,5 +64,5 @@ help: ## this list
 .venv/.test: setup.py scripts/setup
 	@scripts/setup test && touch $@ .venv/.session
 
-$(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest $(TRAVELS) | .venv/.session
+$(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest scripts/agent_stub.sh $(TRAVELS) | .venv/.session
 	@mkdir -p $(@D) && PYTHON=.venv/bin/python sh scripts/mkshar.sh $@ >&2
