@@ -6,9 +6,6 @@ PYTEST  = .venv/bin/python -m pytest
 # Two workers: as many as the smallest machine has cores. PYTEST_ARGS="-x -k name" narrows a run.
 WORKERS = -n 2 --dist loadgroup
 
-test unit interop fuzz bench: export PATH := $(CURDIR)/.venv/bin:$(PATH)
-test unit interop fuzz bench: export NODE_PATH := $(CURDIR)/.venv/node_modules
-
 .PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive clean help
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -20,7 +17,7 @@ test: lint types imports $(ARCHIVE) ## everything: checks, then all tests from u
 	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)
 
 lint: .venv/.test $(ARCHIVE) ## style, shell scripts, and that what travels still runs on Python 3.8
-	.venv/bin/ruff check --quiet
+	.venv/bin/ruff check --quiet --output-format concise
 	.venv/bin/ruff format --quiet --check
 	shellcheck scripts/setup scripts/*.sh .ci/run $(ARCHIVE)
 	.venv/bin/vermin --quiet --no-tips --target=3.8- --violations $(TRAVELS)
