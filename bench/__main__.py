@@ -118,7 +118,7 @@ def _save(facts: dict[str, str], options: argparse.Namespace, records: Records) 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures, prints the table, saves every record; 1 if a measurement failed, 2 if a tool is missing."""
+    """Measures, prints the table, saves every record; status 1 if a measurement failed, 2 if a tool is missing."""
     options = _options(arguments)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -128,6 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Unavailable as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     facts = report.machine()
     print("\n".join(f"{name:17} {fact}" for name, fact in facts.items()))
     print(f"relay on core {cores[0]}, load generator on core {cores[1]}\n")
