@@ -1,0 +1,165 @@
+"""What to run, where and with which environment: the client's `start` resolved against this machine."""
+
+from __future__ import annotations
+
+import locale
+import os
+import shutil
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
+
+from medusa.protocol.control import Resize, Start
+
+DEFAULT_COMMAND = ("/bin/bash", "--norc")
+DEFAULT_TERM = "xterm"
+DEFAULT_SIZE = Resize(columns=80, lines=25)
+LAST_RESORT = "/bin/sh"
+
+SECRET_PREFIX = "MEDUSA_"  # noqa: S105
+"""Variables of the agent itself: they say where the configuration lies."""
+
+PS1_IN_JOB = "\\[\\e[1m\\]${MANTA_USER}@manta # \\[\\e[0m\\]"
+PS1_ELSEWHERE = "\\[\\e[1m\\]\\u@\\h:\\w\\$\\[\\e[0m\\] "
+PS1_PLAIN = "${MANTA_USER:-job} $ "
+"""For a shell that may not know bash's escapes."""
+
+_CTRUN_WITH_VALUE = "Ffilor"
+"""Options of ctrun(1) that take a value; -t and -v take none."""
+_BASH_WITH_VALUE = ("--rcfile", "--init-file")
+
+Which = Callable[[str], Optional[str]]
+
+
+def to_bytes(text: str) -> bytes:
+    """What the kernel is given. Not os.fsencode: the job's locale must not decide which words the client can send."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def to_text(data: bytes) -> str:
+    """The inverse of `to_bytes`."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def which(program: str) -> Optional[str]:
+    """The executable that `program` names, by the agent's own PATH."""
+    found = shutil.which(to_bytes(program))
+    return None if found is None else to_text(found)
+
+
+class CannotStart(Exception):
+    """The child cannot be started; the text is for the user."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything a child is made of.
+
+    Attributes:
+        argv: the program's path and its arguments.
+        notes: one log line for each replacement made.
+    """
+
+    argv: Tuple[str, ...]
+    cwd: str
+    env: Dict[str, str]
+    size: Resize
+    notes: Tuple[str, ...] = ()
+
+
+def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], which: Which = which) -> Launch:
+    """Turn the client's wish into a Launch.
+
+    Args:
+        early: the last resize that came before `start`.
+
+    Raises:
+        CannotStart: no such program or directory.
+    """
+    cwd = _directory(start.cwd)
+    wish = [start.command, *start.arguments] if start.command else [*DEFAULT_COMMAND, *start.arguments]
+    argv, notes = _without_ctrun(wish, which)
+    argv[0], plain = _at(cwd, argv[0]), False
+    if which(argv[0]) is None:
+        argv, plain, note = _stand_in(argv, which)
+        notes.append(note)
+    env = _environment(start.term, environ, plain)
+    return Launch(tuple(argv), cwd, env, merge_size(start.columns, start.lines, early), tuple(notes))
+
+
+def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Resize]) -> Resize:
+    """A size in which absent and zero, a terminal's word for "unknown", leave what was known."""
+    known = known or DEFAULT_SIZE
+    return Resize(columns=columns or known.columns, lines=lines or known.lines)
+
+
+def _directory(cwd: str) -> str:
+    try:
+        cwd = os.path.join(to_text(os.getcwdb()), cwd)
+        os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # the dot: a file is no place to start in
+    except OSError as error:
+        raise CannotStart("cannot start in %s: %s" % (cwd or "the agent's directory", error.strerror)) from None
+    if not os.access(to_bytes(cwd), os.X_OK):
+        raise CannotStart("cannot start in %s: Permission denied" % cwd)
+    return os.path.normpath(cwd)
+
+
+def _at(cwd: str, program: str) -> str:
+    # A path that is relative is relative to where the child starts, which is not where the agent stands.
+    return os.path.join(cwd, program) if os.path.dirname(program) else program
+
+
+def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]:
+    """ctrun(1) puts its command into a contract, which only SmartOS has; the original client always asks for it."""
+    if os.path.basename(argv[0]) != "ctrun" or which(argv[0]) is not None:
+        return argv, []
+    rest = argv[1:]
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        option = rest.pop(0)
+        if option == "--":
+            break
+        if option[-1] in _CTRUN_WITH_VALUE and len(option) == 2:
+            del rest[:1]
+    if not rest:
+        raise CannotStart("%s: no such program, and no command after its options" % argv[0])
+    return rest, ["no %s here: running %s directly" % (argv[0], rest[0])]
+
+
+def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
+    """What to run for a missing bash: another bash, or the plain shell without what only bash understands."""
+    if os.path.basename(argv[0]) != "bash":
+        raise CannotStart("%s: not found or not executable" % argv[0])
+    other = which("bash")
+    if other is not None:
+        return [other, *argv[1:]], False, "no %s here: running %s" % (argv[0], other)
+    if which(LAST_RESORT) is None:
+        raise CannotStart("%s: not found or not executable, and there is no %s" % (argv[0], LAST_RESORT))
+    rest = argv[1:]
+    while rest and rest[0].startswith("--"):
+        option = rest.pop(0)
+        if option in _BASH_WITH_VALUE:
+            del rest[:1]
+        if option == "--":
+            break
+    return [LAST_RESORT, *rest], True, "no bash here: running %s" % LAST_RESORT
+
+
+def _environment(term: str, environ: Mapping[str, str], plain: bool) -> Dict[str, str]:
+    env = {name: value for name, value in environ.items() if not name.startswith(SECRET_PREFIX)}
+    for name in ("COLUMNS", "LINES"):  # the terminal knows its size; a variable would be believed for ever
+        env.pop(name, None)
+    env["TERM"] = term or DEFAULT_TERM
+    env["PS1"] = PS1_PLAIN if plain else PS1_IN_JOB if env.get("MANTA_USER") else PS1_ELSEWHERE
+    if not any(env.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")) and _has_utf8_locale():
+        env["LC_CTYPE"] = "C.UTF-8"
+    return env
+
+
+def _has_utf8_locale() -> bool:
+    """A job has no locale, and in the C locale a shell's line editor takes the client's UTF-8 apart."""
+    before = locale.setlocale(locale.LC_CTYPE)
+    try:
+        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
+    except locale.Error:
+        return False
+    locale.setlocale(locale.LC_CTYPE, before)
+    return True

@@ -1,0 +1,121 @@
+"""The session's configuration: where it lies, what it must hold, and its removal from the object store."""
+
+from __future__ import annotations
+
+import glob
+import http.client
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional
+from urllib.parse import quote, urlsplit
+
+ASSETS = "/assets"
+ASSET_PATTERN = "*/stor/medusa-config-*.json"
+SCHEMES = ("http", "https", "ws", "wss")
+MAX_BYTES = 64 * 1024
+"""A signed URL has a few hundred bytes; a file far above is not ours."""
+DELETE_TIMEOUT = 5.0
+
+
+class ConfigError(Exception):
+    """No configuration, or a bad one. The text names file, key and reason, and holds no value."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the client left for the agent.
+
+    Attributes:
+        signed_url: where to dial. Its query is a credential, hence no part of repr().
+        insecure_tls: do not verify the server's certificate.
+    """
+
+    signed_url: str = field(repr=False)
+    insecure_tls: bool = False
+
+
+def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS) -> str:
+    """The path of the configuration: `--config`, else MEDUSA_CONFIG, else the newest of the job's assets."""
+    given = option or environ.get("MEDUSA_CONFIG")
+    if given:
+        return given
+    found = glob.glob(os.path.join(glob.escape(assets), ASSET_PATTERN))
+    if not found:
+        raise ConfigError("no configuration: --config, MEDUSA_CONFIG, or %s" % os.path.join(assets, ASSET_PATTERN))
+    return max(found, key=lambda path: (os.lstat(path).st_mtime, path))
+
+
+def load(path: str) -> Config:
+    """Read and check the file. Unknown keys are ignored: a later client may say more."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise ConfigError("%s: %s" % (path, getattr(error, "strerror", None) or error)) from None
+    if len(data) > MAX_BYTES:
+        raise ConfigError("%s: more than %d bytes" % (path, MAX_BYTES))
+    try:
+        record = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        # A decoder's own text may quote the file.
+        where = " (line %d, column %d)" % (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigError("%s: not JSON in UTF-8%s" % (path, where)) from None
+    if not isinstance(record, dict):
+        raise ConfigError("%s: not a JSON object" % path)
+    return Config(_url(path, record.get("signed_url")), _flag(path, record.get("insecure_tls", False)))
+
+
+def _url(path: str, value: Any) -> str:
+    if value is None:
+        raise ConfigError("%s: signed_url: missing" % path)
+    if not isinstance(value, str):
+        raise ConfigError("%s: signed_url: not a string" % path)
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (raises where it is none)
+    except ValueError:
+        raise ConfigError("%s: signed_url: not a URL" % path) from None
+    if parts.scheme not in SCHEMES:
+        raise ConfigError("%s: signed_url: scheme is none of %s" % (path, ", ".join(SCHEMES)))
+    if not parts.hostname:
+        raise ConfigError("%s: signed_url: names no host" % path)
+    if any(not "!" <= character <= "~" for character in value):
+        raise ConfigError("%s: signed_url: holds a space, control or non-ASCII character" % path)
+    return value
+
+
+def _flag(path: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError("%s: insecure_tls: neither true nor false" % path)
+    return value
+
+
+def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
+    """The object an asset file is a copy of, `/<login>/stor/...`; None for a file that is no asset."""
+    relative = os.path.relpath(path, assets)
+    if relative.startswith(os.pardir) or os.path.isabs(relative) or "/stor/" not in relative:
+        return None
+    return "/" + relative
+
+
+def delete_object(manta_url: Optional[str], name: str) -> None:
+    """DELETE the object through the job's own, unauthenticated way to the store.
+
+    Raises:
+        ConfigError: it could not be deleted, and why. The session can go on.
+    """
+    try:
+        parts = urlsplit(manta_url or "")
+        if parts.scheme != "http" or not parts.hostname:
+            raise ConfigError("MANTA_URL is %s" % ("no http URL" if manta_url else "not set"))
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=DELETE_TIMEOUT)
+        try:
+            connection.request("DELETE", quote(os.fsencode(name)), headers={"Connection": "close"})
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ConfigError(str(error) or type(error).__name__) from None
+    if not 200 <= status < 300 and status != 404:
+        raise ConfigError("the store answered %d" % status)

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Medusa agent @VERSION@, https://www.mozilla.org/MPL/2.0/ (ptyprocess, inside, is under the ISC licence).
+# Unpacks into a private directory, which is gone again before the session begins. Try --help, --list, --extract DIR, --version.
+# SHA-256 of this file with zeros for the digits of the next line:
+# self=@SELF@
+# shellcheck disable=SC2016,SC2317
+# A function called on the last line: of a file that was cut off nothing runs.
+medusa_agent() {
+  self=$1
+  shift
+  if [ "${1-}" = --version ]; then
+    echo 'medusa agent @VERSION@'
+    return 0
+  fi
+  probe='import sys; v = sys.version_info; print("%d.%d.%d" % v[:3]); sys.stdout.flush()
+import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl, termios, zlib; sys.exit(v < (3, 8))'
+  found=
+  for python in ${MEDUSA_PYTHON:+"$MEDUSA_PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
+    python3.9 python3.8 pypy3 /usr/libexec/platform-python ''; do
+    if [ -z "$python" ] || [ "${MEDUSA_PYTHON:-$python}" != "$python" ]; then
+      echo "medusa agent: no Python 3.8 or later with its standard library${MEDUSA_PYTHON:+ (MEDUSA_PYTHON)};" \
+        "found ${found:-none at all}" >&2
+      return 127
+    fi
+    program=$(command -v "$python" 2>/dev/null) || continue
+    if version=$("$program" -I -S -c "$probe" 2>/dev/null </dev/null); then
+      break
+    fi
+    found="${found:+$found, }$program (${version:-does not run})"
+  done
+  (: 9<&0) 2>/dev/null || exec </dev/null
+  MEDUSA_SELF=$self
+  export MEDUSA_SELF
+  exec "$program" -I -S -B -c '@BOOTSTRAP@' "$self" "$@" 9<&0 <<'MEDUSA_PAYLOAD'
+@PAYLOAD@
+MEDUSA_PAYLOAD
+}
+medusa_agent "$0" "$@"

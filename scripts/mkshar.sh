@@ -1,0 +1,77 @@
+#!/bin/sh
+# Builds the agent's self-extracting archive: mkshar.sh OUTPUT
+# What travels is listed in agent.manifest; ptyprocess is the one that $PYTHON (default: python3) has installed.
+# The same sources give the same bytes, whatever the umask, time, zone, locale or directory.
+set -eu
+unset CDPATH GZIP TAR_OPTIONS
+LC_ALL=C
+export LC_ALL
+umask 022
+
+[ $# -eq 1 ] || { echo "usage: mkshar.sh OUTPUT" >&2; exit 2; }
+case $1 in /*) output=$1 ;; *) output=$PWD/$1 ;; esac
+python=$(command -v "${PYTHON:-python3}") || { echo "mkshar.sh: no ${PYTHON:-python3}" >&2; exit 1; }
+case $python in /*) ;; *) python=$PWD/$python ;; esac
+scripts=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$scripts")
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# The directory of the installed ptyprocess, and its licence, which must travel with it.
+find_ptyprocess='
+import importlib.metadata, importlib.util, os, sys
+spec = importlib.util.find_spec("ptyprocess") or sys.exit("mkshar.sh: ptyprocess is not installed for " + sys.executable)
+files = importlib.metadata.files("ptyprocess") or []
+texts = [str(f.locate()) for f in files if f.name == "LICENSE"] + ["/usr/share/doc/python3-ptyprocess/copyright"]
+texts = [text for text in texts if os.path.exists(text)] or sys.exit("mkshar.sh: no licence text of ptyprocess")
+print(os.path.dirname(spec.origin))
+print(texts[0])'
+# Without -I, as an isolated package build lends its requirements by PYTHONPATH; in /, as the working directory does not count.
+(cd / && "$python" -c "$find_ptyprocess") >"$work/ptyprocess"
+ptyprocess=$(sed -n 1p "$work/ptyprocess")
+licence=$(sed -n 2p "$work/ptyprocess")
+
+mkdir "$work/stage"
+while read -r path; do
+  case $path in
+    ptyprocess/LICENSE) source=$licence ;;
+    ptyprocess/*) source=$ptyprocess/${path#*/} ;;
+    *) source=$root/$path ;;
+  esac
+  mkdir -p "$work/stage/$(dirname "$path")"
+  cp "$source" "$work/stage/$path"
+done <"$scripts/agent.manifest"
+find "$work/stage" -name '*.py' -exec "$python" -I -B "$scripts/agent_strip.py" {} +
+printf '%s\n' 'import sys' 'from agent.unpacked import run' 'sys.exit(run())' >"$work/stage/__main__.py"
+
+(cd "$work/stage" && find . -type f | sed 's,^\./,,' | sort) >"$work/names"
+tar -C "$work/stage" --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 \
+  -cf "$work/payload.tar" -T "$work/names"
+gzip -9n "$work/payload.tar"
+digest=$(sha256sum "$work/payload.tar.gz" | cut -c -64)
+base64 -w 76 "$work/payload.tar.gz" >"$work/payload"
+
+sed "s/@PAYLOAD@/$digest/" "$scripts/agent_unpack.py" >"$work/bootstrap"
+if grep -q "'" "$work/bootstrap"; then
+  echo "mkshar.sh: agent_unpack.py holds a single quote" >&2
+  exit 1
+fi
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/medusa/__init__.py")
+zeros=$(printf '%064d' 0)
+awk -v bootstrap="$work/bootstrap" -v payload="$work/payload" -v version="$version" -v zeros="$zeros" '
+  function insert(file, first, line, n) { n = 0; while ((getline line < file) > 0) printf "%s%s", n++ ? "\n" : "", line }
+  { gsub(/@VERSION@/, version); gsub(/@SELF@/, zeros) }
+  $0 == "@PAYLOAD@" { insert(payload); print ""; next }
+  (at = index($0, "@BOOTSTRAP@")) { printf "%s", substr($0, 1, at - 1); insert(bootstrap); print substr($0, at + 11); next }
+  { print }' "$scripts/agent_stub.sh" >"$work/archive"
+self=$(sha256sum "$work/archive" | cut -c -64)
+sed "s/^# self=$zeros\$/# self=$self/" "$work/archive" >"$work/final"
+sh -n "$work/final"
+
+# Renamed into place: whoever reads the old file meanwhile keeps it.
+cp "$work/final" "$output.$$"
+chmod 755 "$output.$$"
+mv "$output.$$" "$output"
+echo "$output: $(wc -c <"$output" | tr -d ' ') bytes, payload sha256 $digest"
