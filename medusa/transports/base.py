@@ -104,7 +104,8 @@ class Transport:
         self._mid_frame = False  # what was written last ends inside a frame
         self._close_sent = False
         self._peer_close: Optional[Close] = None
-        self._ended: Optional[Exception] = None
+        self._ended: Optional[Exception] = None  # nothing more can be read ...
+        self._deaf: Optional[BrokenTransport] = None  # ... or written, though what the peer sent before may be read
         self._reading = _OneAtATime()
         self._sending = threading.Lock()  # held by a blocking sender while it waits
         self._writing = threading.RLock()  # a pong meets a data frame; never held while waiting
@@ -119,6 +120,11 @@ class Transport:
     def wants_write(self) -> bool:
         """Whether `flush` has something to do."""
         return bool(self._out or (self._held and not self._mid_frame))
+
+    @property
+    def deaf(self) -> bool:
+        """Whether writing failed: what the peer sent before that may still be read."""
+        return self._deaf is not None
 
     @property
     def mid_frame(self) -> bool:
@@ -162,15 +168,19 @@ class Transport:
             BrokenTransport: the stream failed.
         """
         with self._writing:
-            self._raise_if_ended()
-            if self._close_sent:
-                raise ClosedTransport(self._peer_close)
+            self._raise_if_unwritable()
             if not isinstance(message, (Text, Binary)):
                 return self._send_control(message)
             if self.wants_write or self._mid_frame:
                 raise LocalProtocolError("data before the last message was flushed")
             self._out += self._codec.frame(message)
             return self.flush()
+
+    def announce(self, text: str) -> bool:
+        """As `send_nowait`, of a short text that is always accepted; a later one replaces one that still waits."""
+        with self._writing:
+            self._raise_if_unwritable()
+            return self._send_control(Text(text))
 
     def flush(self) -> bool:
         """Write what waits; True when nothing does any more.
@@ -187,12 +197,12 @@ class Transport:
                     except BlockingIOError:
                         return False
                     except OSError as error:
-                        raise self._broken(error) from None
+                        raise self._write_failed(error) from None
                     del self._out[:taken]
                     self.sent += taken
                 if self._mid_frame or not self._held:
                     return True
-                for kind in (Pong, Ping, Close):
+                for kind in (Pong, Ping, Text, Close):
                     self._out += self._held.pop(kind, b"")
 
     # ------------------------------------------------------------------ relay face
@@ -239,9 +249,7 @@ class Transport:
     def relay_write(self, pieces: Sequence[Any], mid_frame: bool) -> bool:
         """Write frames, made with this link's `frame_header`; `mid_frame`: the last one is not whole yet. As `send_nowait`."""
         with self._writing:
-            self._raise_if_ended()
-            if self._close_sent:
-                raise ClosedTransport(self._peer_close)
+            self._raise_if_unwritable()
             if self._out:
                 raise LocalProtocolError("data before the last was flushed")
             self._mid_frame = mid_frame
@@ -251,7 +259,7 @@ class Transport:
             except BlockingIOError:
                 taken = 0
             except OSError as error:
-                raise self._broken(error) from None
+                raise self._write_failed(error) from None
             self.sent += taken
             if taken < len(data):
                 self._out += memoryview(data)[taken:]
@@ -311,6 +319,7 @@ class Transport:
 
     def finish(self) -> None:
         """Nothing more will be written: send a FIN, keep reading."""
+        self._close_sent = True
         self._stream.shutdown()
 
     def discard(self) -> bool:
@@ -355,6 +364,19 @@ class Transport:
         if self._peer_close is not None:
             raise ClosedTransport(self._peer_close)
 
+    def _raise_if_unwritable(self) -> None:
+        self._raise_if_ended()
+        if self._deaf is not None:
+            raise self._deaf
+        if self._close_sent:
+            raise ClosedTransport(self._peer_close)
+
+    def _write_failed(self, error: OSError) -> BrokenTransport:
+        self._out.clear()
+        self._held.clear()
+        self._deaf = BrokenTransport(error.strerror or str(error))
+        return self._deaf
+
     def _answer(self, message: Message) -> None:
         if isinstance(message, Ping):
             reply: Message = Pong(message.payload)
@@ -370,7 +392,7 @@ class Transport:
 
     def _try_control(self, message: Message) -> None:
         with self._writing:
-            if self._close_sent:
+            if self._close_sent or self._deaf is not None:
                 return
             try:
                 self._send_control(message)

@@ -1,0 +1,87 @@
+"""Options of a command: command line over environment (MEDUSA_<OPTION>) over config file over default.
+
+A config file holds `key = value` lines, or one JSON object as the original's does; `_` and `-` in keys are the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any, NoReturn, TextIO
+
+import configargparse
+
+
+class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
+    """A parser whose complaints about a config file name the file, the key and the reason, and whose errors exit with `error_status`."""
+
+    def __init__(self, prog: str, description: str, error_status: int = 2, **more: Any) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            auto_env_var_prefix="MEDUSA_",
+            config_file_parser_class=_ConfigFile,
+            add_config_file_help=False,
+            allow_abbrev=False,
+            **more,
+        )
+        self._error_status = error_status
+        self._config_file_parser.owner = self
+
+    def error(self, message: str) -> NoReturn:
+        """Complain and exit."""
+        self.exit(self._error_status, f"{self.prog}: {message}\ntry '{self.prog} --help'\n")
+
+    def complain(self, message: str) -> NoReturn:
+        """Complain of what the options cannot be blamed for, and exit."""
+        self.exit(1, f"{self.prog}: {message}\n")
+
+    def check(self, file: str, key: str, value: object) -> str:
+        """`value` as an option's text, if option `key` takes it."""
+        action = next((a for a in self._actions if "--" + key in a.option_strings), None)
+        if action is None:
+            self.error(f"{file}: {key}: there is no such option")
+        if isinstance(action.nargs, int):  # a flag
+            if str(value).lower() not in ("true", "false"):
+                self.error(f"{file}: {key}: must be true or false, not {value!r}")
+            return str(value).lower()
+        try:
+            converted = self._get_value(action, str(value))
+            self._check_value(action, converted)
+        except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
+            self.error(f"{file}: {key}: {getattr(error, 'message', error)}")
+        return str(value)
+
+
+class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
+    """Reads either form; the owner judges each key."""
+
+    owner: OptionParser
+
+    def parse(self, stream: TextIO) -> dict[str, str]:
+        file = getattr(stream, "name", "config file")
+        text = stream.read()
+        pairs = self._json(file, text) if text.lstrip().startswith("{") else self._lines(file, text)
+        return {key: self.owner.check(file, key, value) for key, value in pairs.items()}
+
+    def get_syntax_description(self) -> str:
+        return "key = value lines, or one JSON object"
+
+    def _json(self, file: str, text: str) -> dict[str, object]:
+        try:
+            record = json.loads(text)
+        except ValueError as error:
+            self.owner.error(f"{file}: not valid JSON: {error}")
+        return {key.replace("_", "-"): value for key, value in record.items()}
+
+    def _lines(self, file: str, text: str) -> dict[str, object]:
+        pairs: dict[str, object] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            line = line.strip()
+            if not line or line.startswith("#"):
+                continue
+            key, equals, value = line.partition("=")
+            if not equals or not key.strip():
+                self.owner.error(f"{file}: line {number}: not of the form key = value")
+            pairs[key.strip().replace("_", "-")] = value.strip()
+        return pairs

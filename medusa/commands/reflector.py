@@ -1,0 +1,104 @@
+"""`medusa reflector`: options, logging and signals around medusa.reflector."""
+
+# ruff: noqa: E402, I001
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import resources
+from types import SimpleNamespace
+
+import gevent
+import gevent.os
+
+from medusa.commands import logs
+from medusa.commands.options import OptionParser
+from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.server import Reflector
+
+DEFAULTS = ReflectorConfig()
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a reflector until a signal ends it; returns the exit status."""
+    if "MEDUSA_CONFIG" not in os.environ and "CONFIG_FILE" in os.environ:
+        os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the original's name
+    parser = _parser()
+    options = parser.parse_args(argv)
+    logs.configure(options.log_format or ("console" if sys.stderr.isatty() else "json"), options.log_level)
+    reflector = None
+    try:
+        reflector = Reflector(_config(options))
+        reflector.start()
+    except ConfigError as error:
+        parser.complain(str(error))
+    _stop_on_signals(reflector)
+    if options.lifeline is not None:
+        gevent.spawn(_watch, options.lifeline)
+    print(f"listening {reflector.url}", flush=True)
+    reflector.wait()
+    return 0
+
+
+def _parser() -> OptionParser:
+    parser = OptionParser("medusa reflector", "Run a reflector: the server that joins a user's terminal to an agent.")
+    add = parser.add_argument
+    add("--config", is_config_file=True, metavar="FILE", help="key = value lines or JSON; also by CONFIG_FILE")
+    add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
+    add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
+    add("--directory", default=DEFAULTS.directory, metavar="URL", help="where sessions are registered (%(default)s)")
+    add(
+        "--trusted-network",
+        action="store_true",
+        help="allow an address that is not loopback: everyone who can reach it may attach to any session",
+    )
+    add("--wait-timeout", type=float, default=DEFAULTS.wait_timeout, metavar="S", help="wait for an agent (%(default)g)")
+    add("--keepalive", type=float, default=DEFAULTS.keepalive, metavar="S", help="ping after this silence (%(default)g)")
+    add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help="after SIGTERM (%(default)g)")
+    add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
+    add("--log-format", choices=logs.FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
+    add("--log-level", choices=logs.LEVELS, default="info", help="%(default)s")
+    add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
+    return parser
+
+
+def _config(options: SimpleNamespace) -> ReflectorConfig:
+    archive = resources.files("medusa") / "data" / "agent.sh"
+    return ReflectorConfig(
+        bind_ip=options.bind_ip,
+        port=options.port,
+        directory=options.directory,
+        trusted_network=options.trusted_network,
+        wait_timeout=options.wait_timeout,
+        keepalive=options.keepalive,
+        drain_timeout=options.drain_timeout,
+        max_message=options.max_message,
+        archive=str(archive) if archive.is_file() else None,
+    )
+
+
+def _stop_on_signals(reflector: Reflector) -> None:
+    """The first SIGTERM or SIGINT drains, a second one stops hard."""
+    seen: list[int] = []
+
+    def on_signal(number: int) -> None:
+        seen.append(number)
+        if len(seen) == 1:
+            gevent.spawn(reflector.drain)
+        else:
+            os._exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, on_signal, number)
+
+
+def _watch(lifeline: int) -> None:
+    """Whoever started this reflector holds the other end: when it is gone, nobody needs it."""
+    gevent.os.make_nonblocking(lifeline)
+    while gevent.os.nb_read(lifeline, 512):
+        pass
+    os._exit(0)

@@ -1,0 +1,58 @@
+"""What can be set in a reflector, with its defaults, checked in one place."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Optional
+
+from medusa.protocol.messages import MAX_MESSAGE
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that a side has to answer a Close, or to go, before it is let go of."""
+
+WAIT_PULSE = 2.0
+"""Seconds between the `wait` messages to a client without agent: what the original's clients show."""
+
+HEAD_TIMEOUT = 10.0
+"""Seconds for a request head to come in whole."""
+
+
+class ConfigError(Exception):
+    """A setting that cannot be used; the text names it and says why."""
+
+
+@dataclass(frozen=True)
+class ReflectorConfig:
+    """Times are in seconds. `archive` is the path of the agent's archive, None where none was built."""
+
+    bind_ip: str = "127.0.0.1"
+    port: int = 8381
+    directory: str = "memory:"
+    trusted_network: bool = False
+    wait_timeout: float = 600.0
+    keepalive: float = 15.0
+    drain_timeout: float = 30.0
+    max_message: int = MAX_MESSAGE
+    archive: Optional[str] = None
+
+    def verify(self) -> None:
+        """Raises ConfigError."""
+        try:
+            address = ipaddress.ip_address(self.bind_ip)
+        except ValueError:
+            raise ConfigError("bind-ip: %r is not an IP address" % self.bind_ip) from None
+        if not address.is_loopback and not self.trusted_network:
+            raise ConfigError(
+                "bind-ip: %s is not a loopback address, and /attach/ asks nobody who they are. "
+                "Give --trusted-network if everyone who can reach it may use it." % self.bind_ip
+            )
+        if not 0 <= self.port <= 65535:
+            raise ConfigError("port: %d is not between 0 and 65535" % self.port)
+        for name in ("wait_timeout", "keepalive"):
+            if not getattr(self, name) > 0:
+                raise ConfigError("%s: must be above 0 seconds" % name.replace("_", "-"))
+        if self.drain_timeout < 0:
+            raise ConfigError("drain-timeout: must be 0 seconds or more")
+        if self.max_message < 1:
+            raise ConfigError("max-message: must be 1 byte or more")

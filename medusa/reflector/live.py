@@ -1,0 +1,202 @@
+"""One session that lives here: the greenlet that owns it, its deadlines, and the machine's actions carried out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Deque, Dict, Optional, Tuple
+
+import gevent
+import gevent.event
+
+from medusa.protocol.control import Linkup, Wait, build
+from medusa.protocol.keepalive import Keepalive, Verdict
+from medusa.protocol.messages import Close
+from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
+from medusa.reflector.splicer import Leg
+from medusa.reflector.usage import Usage
+from medusa.session import Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
+from medusa.splice import Progress
+from medusa.transports.base import Transport
+
+if TYPE_CHECKING:
+    from medusa.reflector.registry import Registry
+
+_WAIT_TEXT = build(Wait())
+_LINKUP_TEXT = build(Linkup())
+_INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
+
+
+class LiveSession:
+    """Made when its id is claimed; ends by itself.
+
+    What happens comes in through `tell` (from any greenlet or event callback); the session's own greenlet takes one input
+    after another, so that no two are ever half done.
+    """
+
+    def __init__(self, session_id: str, config: ReflectorConfig, registry: Registry, client_address: str) -> None:
+        self.session_id = session_id
+        self.machine = Session()
+        self.usage = Usage(session_id)
+        self.agent_expected = False
+        self._config = config
+        self._registry = registry
+        self._legs: Dict[Side, Leg] = {}
+        self._inbox: Deque[Tuple[Input, Optional[Close]]] = deque()
+        self._wake = gevent.event.Event()
+        self._deadlines: Dict[Input, float] = {}
+        self.usage.started(client_address)
+        self.greenlet = gevent.spawn(self._run)
+
+    def attach(self, side: Side, transport: Transport, address: str) -> None:
+        """`side`'s link is here. Where the session cannot take it any more, the link is closed with the reason."""
+        if self.machine.state is not _ATTACH_IN[side]:
+            transport.close(1000, _OVER.reason, timeout=0.1)
+            return
+        keepalive = Keepalive(self._config.keepalive, time.monotonic())
+        leg = Leg(gevent.get_hub().loop, side, transport, keepalive, self._leg_ended)
+        leg.address = address
+        self._legs[side] = leg
+        self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
+
+    def tell(self, happened: Input, close: Optional[Close] = None) -> None:
+        """Something happened."""
+        self._inbox.append((happened, close))
+        self._wake.set()
+
+    def status(self) -> Dict[str, object]:
+        """For /status."""
+        return {
+            "state": self.machine.state,
+            "has_client": Side.CLIENT in self._legs,
+            "has_agent": Side.AGENT in self._legs,
+            "created": self.usage.created,
+        }
+
+    # ------------------------------------------------------------------ the session's greenlet
+
+    def _run(self) -> None:
+        try:
+            self._live()
+        finally:
+            if self.machine.state is not State.ENDED:  # a bug: the id and the links are let go of all the same
+                self._release()
+
+    def _live(self) -> None:
+        while self.machine.state is not State.ENDED:
+            self._wake.wait(max(0.0, self._next_deadline() - time.monotonic()))
+            self._wake.clear()
+            self._check_deadlines(time.monotonic())
+            while self._inbox and self.machine.state is not State.ENDED:
+                self._take(*self._inbox.popleft())
+
+    def _take(self, happened: Input, close: Optional[Close]) -> None:
+        before = self.machine.state
+        if happened is Input.AGENT_ATTACHED:
+            if before is not State.WAITING:  # the session began to close while the agent's upgrade was on its way
+                self._legs.pop(Side.AGENT).dismiss(_OVER)
+                return
+            self.usage.linked()
+        actions = self.machine.process(happened, close)
+        for action in actions:
+            _CARRY_OUT[action](self)
+        if self.machine.state is not before:
+            self._entered(self.machine.state)
+
+    def _entered(self, state: State) -> None:
+        now = time.monotonic()
+        if state is State.WAITING:
+            self._deadlines = {Input.WAIT_PULSE: now + WAIT_PULSE, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
+            self._legs[Side.CLIENT].start()
+        elif state is State.LINKED:
+            self._deadlines = {}
+
+    def _next_deadline(self) -> float:
+        times = list(self._deadlines.values())
+        times += [leg.keepalive.deadline() for leg in self._judged()]
+        return min(times, default=time.monotonic() + 3600.0)
+
+    def _check_deadlines(self, now: float) -> None:
+        for happened, when in list(self._deadlines.items()):
+            if when <= now:
+                del self._deadlines[happened]
+                if happened is Input.WAIT_PULSE:
+                    self._deadlines[happened] = when + WAIT_PULSE
+                self.tell(happened)
+        for leg in self._judged():
+            self._judge(leg, now)
+
+    def _judged(self) -> list[Leg]:
+        """The links whose silence means something: not those that are being closed, which have a deadline of their own."""
+        return [leg for leg in self._legs.values() if leg.gone is None and self.machine.state in _TALKING]
+
+    def _judge(self, leg: Leg, now: float) -> None:
+        if leg.paused:
+            leg.keepalive.heard(now)
+        verdict = leg.keepalive.check(now)
+        if verdict is Verdict.PING:
+            leg.ping()
+        elif verdict is Verdict.LOST:
+            leg.lose("silent for %g s" % (3 * leg.keepalive.interval))
+
+    # ------------------------------------------------------------------ the machine's actions
+
+    def _send_wait(self) -> None:
+        self._legs[Side.CLIENT].announce(_WAIT_TEXT)
+
+    def _link_up(self) -> None:
+        client, agent = self._legs[Side.CLIENT], self._legs[Side.AGENT]
+        client.announce(_LINKUP_TEXT)
+        agent.announce(_LINKUP_TEXT)
+        client.forward(agent)
+        agent.forward(client)
+        agent.start()
+
+    def _close_client(self) -> None:
+        self._close(Side.CLIENT)
+
+    def _close_agent(self) -> None:
+        self._close(Side.AGENT)
+
+    def _close(self, side: Side) -> None:
+        leg = self._legs[side]
+        leg.detach()
+        if leg.gone is None:
+            leg.close(self.machine.close)
+
+    def _finish(self) -> None:
+        self._deadlines = {Input.CLOSE_EXPIRED: time.monotonic() + CLOSE_TIMEOUT}
+
+    def _release(self) -> None:
+        for leg in self._legs.values():
+            leg.dismiss(_OVER)
+        self._registry.forget(self)
+        addresses = {side.value: leg.address for side, leg in self._legs.items()}
+        counts: Dict[str, int] = {}
+        for side in Side:
+            pump = self._legs[side].pump if side in self._legs else None
+            counts["%s_messages" % side.value] = pump.messages if pump else 0
+            counts["%s_bytes" % side.value] = pump.size if pump else 0
+        self.usage.ended(self.machine.outcome or Outcome.ENDED, addresses, counts)
+
+    def _leg_ended(self, leg: Leg, progress: Progress) -> None:
+        if progress is Progress.CLOSED:
+            reason = leg.pump.close.reason if leg.pump.close else ""
+            self.usage.because(leg.side, "closed" + (" (%s)" % reason if reason else ""))
+        else:
+            self.usage.because(leg.side, leg.pump.why)
+        self.tell(_INPUTS[progress](leg.side), leg.pump.close)
+
+
+_TALKING = (State.WAITING, State.LINKED)
+_ATTACH_IN = {Side.CLIENT: State.CLAIMED, Side.AGENT: State.WAITING}
+_OVER = Close(1000, "the session is over")
+
+_CARRY_OUT = {
+    Action.SEND_WAIT: LiveSession._send_wait,
+    Action.LINK_UP: LiveSession._link_up,
+    Action.CLOSE_CLIENT: LiveSession._close_client,
+    Action.CLOSE_AGENT: LiveSession._close_agent,
+    Action.FINISH: LiveSession._finish,
+    Action.RELEASE: LiveSession._release,
+}

@@ -1,0 +1,102 @@
+"""The sessions that live in this reflector: who may attach, and what there is."""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+import gevent
+import structlog
+
+from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists
+from medusa.directory.base import TTL, StaleClaim
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.live import LiveSession
+from medusa.session import Input, State
+
+log = structlog.get_logger(component="registry")
+
+
+class Refused(Exception):
+    """Not attached, with the HTTP status that says why. `retry_after`: seconds, 0 for no such advice."""
+
+    def __init__(self, http_status: int, reason: str, retry_after: int = 0) -> None:
+        super().__init__(reason)
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+class Registry:
+    """Sessions by id. An id is claimed in `directory` for as long as its session lives."""
+
+    def __init__(self, config: ReflectorConfig, directory: Directory, owner: Owner) -> None:
+        self._config = config
+        self._directory = directory
+        self._owner = owner
+        self._sessions: Dict[str, LiveSession] = {}
+        self._claims: Dict[str, Claim] = {}
+        self.draining = False
+
+    def open(self, session_id: str, address: str) -> LiveSession:
+        """A new session for the client at `address`, whose upgrade is to follow.
+
+        Raises:
+            Refused: 409 the id is taken, 503 no new sessions now.
+        """
+        if self.draining:
+            raise Refused(503, "this reflector is shutting down", retry_after=5)
+        try:
+            claim = self._directory.claim(session_id, self._owner)
+        except SessionExists:
+            raise Refused(409, "the session has a client already") from None
+        except DirectoryError as error:
+            log.error("directory unavailable", error=str(error))
+            raise Refused(503, "sessions cannot be registered at the moment", retry_after=5) from None
+        session = LiveSession(session_id, self._config, self, address)
+        self._claims[session_id] = claim
+        self._sessions[session_id] = session
+        return session
+
+    def join(self, session_id: str) -> LiveSession:
+        """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
+
+        Raises:
+            Refused: 404 there is no such session, 409 it has an agent, or is over.
+        """
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise Refused(404, "there is no such session")
+        if session.agent_expected or session.machine.state is not State.WAITING:
+            raise Refused(409, "the session has an agent already, or is closing")
+        session.agent_expected = True
+        return session
+
+    def forget(self, session: LiveSession) -> None:
+        """The session is over: its id is free."""
+        self._sessions.pop(session.session_id, None)
+        claim = self._claims.pop(session.session_id)
+        try:
+            self._directory.release(claim)
+        except DirectoryError as error:
+            log.error("directory unavailable", error=str(error), session=session.session_id)
+
+    def sessions(self) -> List[LiveSession]:
+        """All of them, oldest first."""
+        return list(self._sessions.values())
+
+    def renew_forever(self) -> None:
+        """Keep the claims; run this in a greenlet of its own."""
+        while True:
+            gevent.sleep(TTL / 3)
+            for claim in list(self._claims.values()):
+                try:
+                    self._directory.renew(claim)
+                except (DirectoryError, StaleClaim) as error:
+                    log.error("claim not renewed", session=claim.session_id, error=str(error) or type(error).__name__)
+
+    def shut_down(self) -> None:
+        """End every session; returns when all are over."""
+        self.draining = True
+        live = self.sessions()
+        for session in live:
+            session.tell(Input.SHUTDOWN)
+        gevent.joinall([session.greenlet for session in live])

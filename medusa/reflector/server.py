@@ -1,0 +1,96 @@
+"""The reflector, put together: start, drain, stop."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any, Optional
+
+import gevent
+import gevent.event
+import structlog
+from gevent.pywsgi import WSGIServer
+
+from medusa.directory import Owner, open_directory
+from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.registry import Registry
+from medusa.reflector.routes import Application
+from medusa.reflector.wsgi import Handler
+
+log = structlog.get_logger(component="server")
+
+BACKLOG = 1024
+
+
+class Reflector:
+    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet."""
+
+    def __init__(self, config: ReflectorConfig) -> None:
+        config.verify()
+        self._config = config
+        self._server: Optional[WSGIServer] = None
+        self._stopped = gevent.event.Event()
+        self.registry: Registry
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        assert self._server is not None
+        host, port = self._server.socket.getsockname()[:2]
+        return "http://%s:%d" % ("[%s]" % host if ":" in host else host, port)
+
+    def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: the address cannot be had.
+        """
+        config = self._config
+        listener = (config.bind_ip, config.port)
+        server = WSGIServer(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
+        try:
+            server.init_socket()
+        except OSError as error:
+            hint = ""
+            if error.errno == errno.EADDRINUSE:
+                hint = "; something else listens there: give another --port, or 0 for a free one"
+            text = os.strerror(error.errno) if error.errno else str(error)
+            raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
+        self._server = server
+        self.registry = Registry(config, open_directory(config.directory), Owner(self.url))
+        server.application = Application(config, self.registry)
+        server.start()
+        gevent.spawn(self.registry.renew_forever)
+
+    def drain(self) -> None:
+        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
+        self.registry.draining = True
+        log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
+        with gevent.Timeout(self._config.drain_timeout, False):
+            gevent.joinall([session.greenlet for session in self.registry.sessions()])
+        self.stop()
+
+    def stop(self) -> None:
+        """End all sessions with Close 1001 and stop listening."""
+        assert self._server is not None
+        self.registry.shut_down()
+        self._server.stop(timeout=1)
+        log.info("stopped")
+        self._stopped.set()
+
+    def wait(self) -> None:
+        """Until it has stopped."""
+        self._stopped.wait()
+
+
+class _Quiet:
+    """pywsgi wants a file for its own errors; the handler logs them instead."""
+
+    def write(self, text: str) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)

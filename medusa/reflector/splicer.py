@@ -1,0 +1,164 @@
+"""The way of the bytes. Each link has a read and a write watcher on the event loop; their callbacks move what is there and
+never wait, so no greenlet is switched to for data. One read's worth a callback: the loop keeps all pairs moving."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Optional
+
+from medusa.protocol.keepalive import Keepalive
+from medusa.protocol.messages import Close, Ping
+from medusa.session import Side
+from medusa.splice import Progress, Pump
+from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+
+READ, WRITE = 1, 2
+"""libev's event masks."""
+
+Report = Callable[["Leg", Progress], None]
+
+
+class Leg:
+    """One side's link on the loop.
+
+    It starts out dropping what it reads (a client that waits, a side whose session is over); `forward` joins it to the other.
+    `report` is told once of the peer's Close, loss or breach; after a breach, of its going as well.
+    """
+
+    def __init__(self, loop: Any, side: Side, transport: Transport, keepalive: Keepalive, report: Report) -> None:
+        self.side = side
+        self.transport = transport
+        self.keepalive = keepalive
+        self.address = ""
+        self.pump = Pump(transport)
+        self.gone: Optional[Progress] = None
+        self._loop = loop
+        self._report = report
+        self._feeds: Optional[Leg] = None  # who gets what this leg reads
+        self._fed_by: Optional[Leg] = None
+        self._discarding = False
+        self._readable = loop.io(transport.fileno(), READ)
+        self._writable = loop.io(transport.fileno(), WRITE)
+
+    def start(self) -> None:
+        """Begin to read, with what came in behind the handshake."""
+        self._readable.start(self._on_readable)
+        self._loop.run_callback(self._on_readable)
+
+    def forward(self, sink: Leg) -> None:
+        """From now on what is read goes to `sink`; a message that has begun to arrive before is dropped."""
+        self.transport.skip_message()
+        self._feeds, sink._fed_by = sink, self
+        self.pump.sink = sink.transport
+
+    def detach(self) -> None:
+        """Drop what is read from now on."""
+        if self._feeds is not None:
+            self._feeds._fed_by = None
+        self._feeds = self.pump.sink = None
+        self._settle()
+
+    @property
+    def paused(self) -> bool:
+        """Whether this leg is not read because the other cannot take more."""
+        return self._feeds is not None and self._feeds.transport.wants_write
+
+    def announce(self, text: str) -> None:
+        """Send a short text of the reflector's own."""
+        self._attempt(lambda: self.transport.announce(text))
+
+    def ping(self) -> None:
+        """Ask for a sign of life."""
+        self._attempt(lambda: self.transport.send_nowait(Ping(b"medusa")))
+
+    def close(self, close: Close) -> None:
+        """Send a Close behind what is still to be written. A link that was left inside a frame is aborted instead: what would
+        follow is not a frame."""
+        if self.transport.mid_frame:
+            self.lose("the other side was lost inside a message")
+        else:
+            self._attempt(lambda: self.transport.send_nowait(close))
+
+    def lose(self, why: str) -> None:
+        """Give the peer up."""
+        self.pump.why = why
+        self._stop()
+        self.transport.abort()
+        self._end(Progress.LOST)
+
+    def dismiss(self, close: Close) -> None:
+        """Let go of the link, with `close` where neither side has sent one."""
+        if self.gone is None and not self.transport.mid_frame:
+            try:
+                self.transport.send_nowait(close)
+            except (BrokenTransport, ClosedTransport):
+                pass
+        self._stop()
+        self.transport.abort()
+
+    def _attempt(self, send: Callable[[], object]) -> None:
+        try:
+            send()
+        except (BrokenTransport, ClosedTransport):
+            pass  # reading tells
+        self._settle()
+
+    def _on_readable(self) -> None:
+        if self.transport.fileno() < 0 or self.gone in (Progress.CLOSED, Progress.LOST):
+            return
+        self.keepalive.heard(time.monotonic())
+        if self._discarding:
+            if self.transport.discard():
+                self._end(Progress.LOST)
+            return
+        if self.paused:
+            return
+        progress = self.pump.step()
+        if progress in (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES):
+            self._end(progress)
+        self._settle()
+        if self._feeds is not None:
+            self._feeds._settle()
+
+    def _on_writable(self) -> None:
+        try:
+            self.transport.flush()
+        except BrokenTransport:
+            pass
+        self._settle()
+
+    def _end(self, progress: Progress) -> None:
+        self.gone = progress
+        if progress is Progress.BROKE_RULES:
+            self._discarding = True
+        else:
+            self._readable.stop()
+        self._report(self, progress)
+
+    def _settle(self) -> None:
+        """Watch for what is waited for, after anything that may have changed it."""
+        if self.transport.fileno() < 0:
+            self._stop()
+            return
+        wants_write = self.transport.wants_write
+        _switch(self._writable, wants_write, self._on_writable)
+        if not wants_write and self.gone is not None:
+            self.transport.finish()
+        if self.paused and self.transport.deaf and self.gone is None:
+            self.lose("the connection broke while the other side did not read")
+        feeder = self._fed_by
+        if feeder is not None and feeder.gone is None and feeder._readable.active is wants_write:
+            feeder.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
+            _switch(feeder._readable, not wants_write, feeder._on_readable)
+
+    def _stop(self) -> None:
+        self._readable.close()
+        self._writable.close()
+
+
+def _switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
+    if on is not watcher.active:
+        if on:
+            watcher.start(callback)
+        else:
+            watcher.stop()

@@ -1,0 +1,38 @@
+"""gevent-websocket's handler, for the upgrade alone: it checks the request once more and writes the 101.
+
+What it cannot do: take a request without Sec-WebSocket-Version, which is what every program of Manta's sends, or a list in
+Upgrade or Connection. medusa.protocol.handshake has judged these; the handler is shown the plain form.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from geventwebsocket.handler import WebSocketHandler
+
+from medusa.protocol.handshake import VERSION
+
+QUIET = logging.getLogger("geventwebsocket")
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
+
+
+class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
+    """`upgraded` is called when the 101 is on its way; the socket is the callee's then."""
+
+    environ: Any
+
+    def write_101(self) -> None:
+        """Answer a request that medusa.protocol.handshake.check_upgrade has accepted. Raises OSError."""
+        self.environ["HTTP_SEC_WEBSOCKET_VERSION"] = VERSION
+        self.environ["HTTP_UPGRADE"] = "websocket"
+        self.environ["HTTP_CONNECTION"] = "Upgrade"
+        self.environ["HTTP_SEC_WEBSOCKET_PROTOCOL"] = ""
+        refusal = self.upgrade_connection()
+        if refusal is not None:
+            raise OSError("gevent-websocket refused what was accepted: %r" % refusal)
+        self.write(b"")
+
+    def upgrade_websocket(self) -> None:
+        """Never by itself: the route decides."""

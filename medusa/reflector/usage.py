@@ -1,0 +1,48 @@
+"""What is written of a session: one line when it starts, one record when it has ended."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, Optional
+
+import structlog
+
+from medusa.protocol.printable import printable
+from medusa.session import Outcome, Side
+
+log = structlog.get_logger(component="usage")
+
+
+class Usage:
+    """One session's times and reason; counts are added when it ends."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.created = time.time()
+        self._begun = time.monotonic()
+        self._linked: Optional[float] = None
+        self.reason = ""
+
+    def started(self, client: str) -> None:
+        """The session exists: its line."""
+        log.info("session started", session=self.session_id, client=client)
+
+    def linked(self) -> None:
+        """The agent came."""
+        self._linked = time.monotonic()
+
+    def because(self, side: Side, why: str) -> None:
+        """Why it ends, in words; the first reason stays."""
+        self.reason = self.reason or printable("%s: %s" % (side.value, why))
+
+    def ended(self, outcome: Outcome, addresses: Dict[str, str], counts: Dict[str, int]) -> None:
+        """The session is over: its record. `counts` are messages and payload bytes, each way."""
+        now = time.monotonic()
+        record: Dict[str, Any] = {
+            "session": self.session_id,
+            "outcome": outcome.value,
+            "reason": self.reason,
+            "waited_s": round((self._linked or now) - self._begun, 3),
+            "linked_s": round(now - self._linked, 3) if self._linked else 0.0,
+        }
+        log.info("session ended", **record, **addresses, **counts)

@@ -1,0 +1,135 @@
+"""One request on one connection: the head read strictly and under a deadline, then pywsgi runs the application.
+
+pywsgi alone has no deadline for a head and reads ambiguous ones; so the head is read and judged here, and pywsgi is shown
+only what passed. No connection is kept alive: what stands behind a request is an upgraded link's first bytes, or nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+from typing import Any, Optional, Tuple
+
+import gevent
+import structlog
+from gevent import monkey
+
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.head import HeadReader, Request, has_body, parse_request
+from medusa.protocol.printable import printable
+from medusa.reflector.config import HEAD_TIMEOUT
+from medusa.reflector.upgrade import QUIET, UpgradeHandler
+
+log = structlog.get_logger(component="http")
+
+PlainSocket: Any = monkey.get_original("socket", "socket")
+"""For links: gevent's own sockets cost two watchers each, and the splicer brings its own."""
+
+
+class Handler(UpgradeHandler):
+    """Runs the application with two more keys in the environ: `medusa.request` and `medusa.handler`."""
+
+    def __init__(self, sock: Any, address: Any, server: Any) -> None:
+        super().__init__(sock, address, server, io.BytesIO())
+        server.logger = QUIET
+        self.request: Optional[Request] = None
+        self.rest = b""
+
+    def handle(self) -> None:
+        """Called by the server, in a greenlet of the connection's own."""
+        try:
+            if self._read_request():
+                self.handle_one_request()
+        except OSError:
+            pass  # the peer is gone
+        finally:
+            if self.socket is not None:
+                _hang_up(self.socket)
+            self.__dict__.pop("socket", None)
+
+    def get_environ(self) -> Any:
+        """WSGI's, and the strict head's."""
+        environ = super().get_environ()
+        environ["medusa.request"] = self.request
+        environ["medusa.handler"] = self
+        return environ
+
+    def take_socket(self) -> Tuple[socket.socket, bytes]:
+        """The connection as a plain non-blocking socket, and what was read behind the head. pywsgi is done with it."""
+        plain = PlainSocket(fileno=self.socket.detach())
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.socket = None
+        return plain, self.rest
+
+    @property
+    def peer(self) -> str:
+        """The peer's address for logs."""
+        return "%s:%d" % self.client_address[:2]
+
+    def _read_request(self) -> bool:
+        reader = HeadReader()
+        try:
+            with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
+                found = None
+                while found is None:
+                    data = self.socket.recv(16384)
+                    if not data:
+                        if not reader.empty:
+                            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
+                        return False
+                    found = reader.feed(data)
+            head, self.rest = found
+            self.request = parse_request(head)
+            if has_body(self.request.headers):
+                raise HandshakeError(400, "no request here has a body")
+        except HandshakeError as error:
+            self._refuse(error)
+            return False
+        self.rfile = io.BytesIO(head + b"\r\n\r\n")
+        return True
+
+    def _refuse(self, error: HandshakeError) -> None:
+        log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
+        body = (str(error) + "\n").encode()
+        reason = "Request Timeout" if error.http_status == 408 else "Bad Request"
+        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+        self.socket.sendall((head % (error.http_status, reason, len(body))).encode() + body)
+
+    def log_request(self) -> None:
+        """Not pywsgi's own line, which carries raw bytes of the request."""
+
+    def log_error(self, msg: str, *args: Any) -> None:
+        """pywsgi's complaints."""
+        log.error("request failed", client=self.peer, error=printable(msg % args if args else msg))
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        """An exception of the application: a bug, or a peer that is gone."""
+        if not isinstance(v, OSError):
+            log.error("request failed", client=self.peer, exc_info=(t, v, tb))
+            if not self.headers_sent:
+                self._refuse_quietly()
+        self.close_connection = True
+
+    def _refuse_quietly(self) -> None:
+        answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        try:
+            self.socket.sendall(answer)
+        except OSError:
+            pass
+
+
+LINGER = 2.0
+"""Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
+
+
+def _hang_up(sock: Any) -> None:
+    try:
+        sock.shutdown(socket.SHUT_WR)
+        with gevent.Timeout(LINGER, False):
+            while sock.recv(65536):
+                pass
+    except OSError:
+        pass
+    finally:
+        sock.close()

@@ -1,0 +1,243 @@
+"""The pairing machine: the life of one session as one table. No I/O, no clock.
+
+All of a session's states live here and nowhere else. `Session.process` takes what happened and says what to do, in order;
+it does not wait, so that under any scheduler one input is dealt with before the next. A (state, input) pair that is not
+in the table cannot happen: meeting one is a bug here, and an error.
+
+docs/protocol.md shows this table; `python -m medusa.session` prints it as it stands there.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Dict, Optional, Tuple
+
+from medusa.protocol.messages import Close
+
+
+class Side(enum.Enum):
+    """The two ends of a session."""
+
+    CLIENT = "client"
+    AGENT = "agent"
+
+    @property
+    def other(self) -> Side:
+        """The other end."""
+        return Side.AGENT if self is Side.CLIENT else Side.CLIENT
+
+
+class State(enum.Enum):
+    """Where a session is."""
+
+    CLAIMED = "the id is taken, the client's upgrade is under way"
+    WAITING = "for an agent"
+    LINKED = "both are here and talk"
+    CLOSING_BOTH = "both have yet to go"
+    CLOSING_CLIENT = "the client has yet to go"
+    CLOSING_AGENT = "the agent has yet to go"
+    ENDED = "over"
+
+
+STATUS_NAMES = {
+    State.CLAIMED: "master_wait",
+    State.WAITING: "slave_wait",
+    State.LINKED: "forwarding",
+    State.CLOSING_BOTH: "closing",
+    State.CLOSING_CLIENT: "closing",
+    State.CLOSING_AGENT: "closing",
+    State.ENDED: "post_destroy",
+}
+"""What the original's /status calls them."""
+
+CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
+
+
+class Input(enum.Enum):
+    """What can happen to a session."""
+
+    CLIENT_ATTACHED = "the client's upgrade is done"
+    CLIENT_REFUSED = "the client's upgrade failed"
+    AGENT_ATTACHED = "the agent's upgrade is done"
+    CLIENT_CLOSED = "the client sent Close"
+    AGENT_CLOSED = "the agent sent Close"
+    CLIENT_LOST = "the client's link is gone without a Close"
+    AGENT_LOST = "the agent's link is gone without a Close"
+    CLIENT_BROKE_RULES = "the client broke the protocol and was sent a Close"
+    AGENT_BROKE_RULES = "the agent broke the protocol and was sent a Close"
+    WAIT_PULSE = "time to tell the client that there is no agent yet"
+    WAIT_EXPIRED = "no agent came in time"
+    CLOSE_EXPIRED = "a side did not answer the Close in time"
+    SHUTDOWN = "the reflector stops"
+
+
+class Action(enum.Enum):
+    """What the reflector is to do."""
+
+    SEND_WAIT = "tell the client to wait"
+    LINK_UP = "tell the client, then the agent, that they are linked; forward from now on"
+    CLOSE_CLIENT = "send the client a Close, once what it has to get is written"
+    CLOSE_AGENT = "send the agent a Close, once what it has to get is written"
+    FINISH = "start the deadline for both sides to answer"
+    RELEASE = "let go of both links, free the id, write the usage record"
+
+
+class Outcome(enum.Enum):
+    """How a session ended; every session has exactly one."""
+
+    COMPLETED = "completed"
+    LONELY = "lonely"
+    REFUSED = "refused"
+    LOST = "lost"
+    EXPIRED = "expired"
+    ENDED = "ended"
+    SHUT_DOWN = "shut_down"
+
+
+OUTCOME_MEANINGS = {
+    Outcome.COMPLETED: "a linked side closed politely",
+    Outcome.LONELY: "the client went away before an agent came",
+    Outcome.REFUSED: "the client's upgrade did not come about",
+    Outcome.LOST: "a linked side vanished without a Close",
+    Outcome.EXPIRED: "no agent came within the wait timeout",
+    Outcome.ENDED: "the reflector ended it: a side broke the protocol",
+    Outcome.SHUT_DOWN: "the reflector stopped",
+}
+
+AGENT_LOST_REASON = "remote connection error"
+CLIENT_LOST_REASON = "remote connection reset"
+"""What the original told the other side (shared wire, part 1)."""
+
+GOING_AWAY = 1001
+"""RFC 6455 section 7.4.1: a server going down."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One entry of the table.
+
+    `outcome` is how the session will have ended; `close` is sent to the sides that are closed here, where it is not the
+    Close that the other side sent.
+    """
+
+    next: State
+    actions: Tuple[Action, ...] = ()
+    outcome: Optional[Outcome] = None
+    close: Optional[Close] = None
+
+
+_CLOSE_AGENT = (Action.CLOSE_AGENT, Action.FINISH)
+_CLOSE_CLIENT = (Action.CLOSE_CLIENT, Action.FINISH)
+_CLOSE_BOTH = (Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
+_NO_AGENT = Close(1000, "no agent came in time")
+_BROKE_RULES = Close(1000, "the remote side broke the protocol")
+_STOPPING = Close(GOING_AWAY, "the reflector is shutting down")
+
+_S, _I, _O = State, Input, Outcome
+_RELEASE = Step(_S.ENDED, (Action.RELEASE,))
+_CLIENT_GONE = (_I.CLIENT_CLOSED, _I.CLIENT_LOST)
+_AGENT_GONE = (_I.AGENT_CLOSED, _I.AGENT_LOST)
+
+TABLE: Dict[Tuple[State, Input], Step] = {
+    (_S.CLAIMED, _I.CLIENT_ATTACHED): Step(_S.WAITING),
+    (_S.CLAIMED, _I.CLIENT_REFUSED): Step(_S.ENDED, (Action.RELEASE,), _O.REFUSED),
+    (_S.CLAIMED, _I.SHUTDOWN): Step(_S.ENDED, (Action.RELEASE,), _O.SHUT_DOWN),
+    (_S.WAITING, _I.WAIT_PULSE): Step(_S.WAITING, (Action.SEND_WAIT,)),
+    (_S.WAITING, _I.AGENT_ATTACHED): Step(_S.LINKED, (Action.LINK_UP,)),
+    (_S.WAITING, _I.CLIENT_CLOSED): Step(_S.ENDED, (Action.RELEASE,), _O.LONELY),
+    (_S.WAITING, _I.CLIENT_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.LONELY),
+    (_S.WAITING, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED),
+    (_S.WAITING, _I.WAIT_EXPIRED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_AGENT),
+    (_S.WAITING, _I.SHUTDOWN): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.SHUT_DOWN, _STOPPING),
+    (_S.LINKED, _I.CLIENT_CLOSED): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.COMPLETED),
+    (_S.LINKED, _I.AGENT_CLOSED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.COMPLETED),
+    (_S.LINKED, _I.CLIENT_LOST): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.LOST, Close(1000, CLIENT_LOST_REASON)),
+    (_S.LINKED, _I.AGENT_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.LOST, Close(1000, AGENT_LOST_REASON)),
+    (_S.LINKED, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_AGENT, _O.ENDED, _BROKE_RULES),
+    (_S.LINKED, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_CLIENT, _O.ENDED, _BROKE_RULES),
+    (_S.LINKED, _I.SHUTDOWN): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.SHUT_DOWN, _STOPPING),
+    **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_AGENT) for gone in _CLIENT_GONE},
+    **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_CLIENT) for gone in _AGENT_GONE},
+    **{(_S.CLOSING_CLIENT, gone): _RELEASE for gone in _CLIENT_GONE},
+    **{(_S.CLOSING_AGENT, gone): _RELEASE for gone in _AGENT_GONE},
+    **{(closing, _I.CLOSE_EXPIRED): _RELEASE for closing in CLOSING},
+    # Who breaks the rules has been sent a Close and is read until it goes: that is still to come.
+    (_S.CLOSING_BOTH, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
+    (_S.CLOSING_BOTH, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
+    (_S.CLOSING_CLIENT, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT),
+    (_S.CLOSING_AGENT, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_AGENT),
+    **{(closing, _I.SHUTDOWN): Step(closing) for closing in CLOSING},
+}
+"""(state, input) -> step."""
+
+
+class IllegalInput(Exception):
+    """An input that its state has no entry for: a bug of the caller."""
+
+
+class Session:
+    """One session's place in the table.
+
+    Attributes:
+        state: where it is.
+        outcome: set by the first step that decides it.
+        close: what to send to the side or sides that the last step closes.
+    """
+
+    def __init__(self) -> None:
+        self.state = State.CLAIMED
+        self.outcome: Optional[Outcome] = None
+        self.close = Close()
+
+    def process(self, happened: Input, close: Optional[Close] = None) -> Tuple[Action, ...]:
+        """Take one input; returns what to do now, in this order.
+
+        Args:
+            close: the peer's own, with CLIENT_CLOSED and AGENT_CLOSED; its reason is passed on under code 1000.
+
+        Raises:
+            IllegalInput
+        """
+        step = TABLE.get((self.state, happened))
+        if step is None:
+            raise IllegalInput("%s while %s" % (happened.name, self.state.name))
+        self.state = step.next
+        self.outcome = self.outcome or step.outcome
+        self.close = step.close or Close(1000, close.reason if close else "")
+        return step.actions
+
+
+def closed(side: Side) -> Input:
+    """`side` sent a Close."""
+    return Input.CLIENT_CLOSED if side is Side.CLIENT else Input.AGENT_CLOSED
+
+
+def lost(side: Side) -> Input:
+    """`side` is gone without one."""
+    return Input.CLIENT_LOST if side is Side.CLIENT else Input.AGENT_LOST
+
+
+def broke_rules(side: Side) -> Input:
+    """`side` was failed with a Close."""
+    return Input.CLIENT_BROKE_RULES if side is Side.CLIENT else Input.AGENT_BROKE_RULES
+
+
+def document() -> str:
+    """The diagram and the table as docs/protocol.md shows them."""
+    edges: Dict[Tuple[str, str], list[str]] = {}
+    rows = ["| state | input | next | actions | outcome |", "|---|---|---|---|---|"]
+    for (state, happened), step in TABLE.items():
+        edges.setdefault((state.name, step.next.name), []).append(happened.name)
+        actions = ", ".join(action.name for action in step.actions) or "none"
+        outcome = step.outcome.value if step.outcome else ""
+        rows.append("| %s | %s | %s | %s | %s |" % (state.name, happened.name, step.next.name, actions, outcome))
+    arrows = ["    %s --> %s: %s" % (*edge, ", ".join(names)) for edge, names in edges.items()]
+    diagram = ["```mermaid", "stateDiagram-v2", "    [*] --> CLAIMED", *arrows, "    ENDED --> [*]", "```"]
+    outcomes = ["| outcome | meaning |", "|---|---|"]
+    outcomes += ["| %s | %s |" % (outcome.value, meaning) for outcome, meaning in OUTCOME_MEANINGS.items()]
+    return "\n".join([*diagram, "", *rows, "", *outcomes])
+
+
+if __name__ == "__main__":
+    print(document())

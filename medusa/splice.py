@@ -1,0 +1,80 @@
+"""Join two transports: one direction of copying, one step at a time. Never waits; who schedules the steps is the caller's
+matter (the reflector's splicer: event watchers; a test: a loop)."""
+
+from __future__ import annotations
+
+import enum
+from typing import Optional
+
+from medusa.protocol.errors import RemoteProtocolError
+from medusa.protocol.messages import Close
+from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+
+
+class Progress(enum.Enum):
+    """What a step came to, and so what to wait for."""
+
+    MOVED = "there may be more: step again"
+    IDLE = "until the source is readable"
+    BLOCKED = "until the sink is writable"
+    CLOSED = "the source sent a Close"
+    LOST = "the source is gone without a Close"
+    BROKE_RULES = "the source broke the protocol, and was told"
+
+
+class Pump:
+    """Copies from `source` to `sink`; with no sink it reads for the source's end alone and drops the data.
+
+    Backpressure: while the sink has something unwritten, nothing is read.
+
+    Attributes:
+        messages, size: copied so far, in messages and payload bytes.
+        close: the source's Close, after CLOSED.
+        why: what happened, in words, after LOST or BROKE_RULES.
+    """
+
+    def __init__(self, source: Transport, sink: Optional[Transport] = None) -> None:
+        self.source = source
+        self.sink = sink
+        self.messages = 0
+        self.size = 0
+        self.close: Optional[Close] = None
+        self.why = ""
+
+    def step(self) -> Progress:
+        """Copy at most one read's worth."""
+        sink = self.sink
+        try:
+            if sink is not None and sink.wants_write and not sink.flush():
+                return Progress.BLOCKED
+        except BrokenTransport:
+            self.sink = sink = None  # its own end is found by whoever reads it
+        try:
+            relayed = self.source.relay_read((sink or self.source).frame_header)
+        except ClosedTransport as error:
+            self.close = error.close or Close()
+            return Progress.CLOSED
+        except BrokenTransport as error:
+            self.why = str(error)
+            return Progress.LOST
+        if relayed is None:
+            return Progress.IDLE
+        if sink is not None and relayed.pieces:
+            self.messages += relayed.messages
+            self.size += relayed.size
+            try:
+                sink.relay_write(relayed.pieces, self.source.reading_mid_frame)
+            except (BrokenTransport, ClosedTransport):
+                self.sink = sink = None
+        return self._outcome(relayed.close, relayed.error, sink)
+
+    def _outcome(
+        self, close: Optional[Close], error: Optional[RemoteProtocolError], sink: Optional[Transport]
+    ) -> Progress:
+        if error is not None:
+            self.why = str(error)
+            return Progress.BROKE_RULES
+        if close is not None:
+            self.close = close
+            return Progress.CLOSED
+        return Progress.BLOCKED if sink is not None and sink.wants_write else Progress.MOVED
