@@ -1,0 +1,73 @@
+"""What mlogin says on stderr: advisory text, errors, and a spinner while it waits. Session bytes never pass here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+
+SPINNER = "|/-\\"
+CLEAR_LINE = "\r\x1b[K"
+
+
+class Advice:
+    """The voice of mlogin. Text of foreign origin must have been made printable by the caller.
+
+    Attributes:
+        raw: the terminal does no output processing; lines need their own carriage returns.
+    """
+
+    def __init__(self, fd: int = 2, *, quiet: bool = False) -> None:
+        self._fd = fd
+        self._quiet = quiet
+        self._animated = os.isatty(fd) and not quiet
+        self._turns = 0
+        self._last = ""
+        self.raw = False
+
+    @property
+    def animated(self) -> bool:
+        """Whether progress() wants to be called several times a second."""
+        return self._animated
+
+    def say(self, text: str) -> None:
+        """Advisory text; silent with -q."""
+        if not self._quiet:
+            self._lines([f"mlogin: {text}"])
+
+    def error(self, text: str) -> None:
+        """An error; never silent."""
+        self._lines(f"mlogin: {line}" for line in text.splitlines() or [""])
+
+    def answer(self, lines: Iterable[str]) -> None:
+        """What the user has just asked for with an escape; never silent, on lines of its own."""
+        self._lines(["", *lines])
+
+    def progress(self, text: str, elapsed: float) -> None:
+        """Still waiting: a spinner on a terminal; elsewhere a line whenever `text` changes."""
+        if self._animated:
+            self._turns += 1
+            minutes, seconds = divmod(int(elapsed), 60)
+            wheel = SPINNER[self._turns % len(SPINNER)]
+            self._write(f"{CLEAR_LINE}{wheel} {text} {minutes}:{seconds:02}")
+        elif text != self._last:
+            self.say(text)
+        self._last = text
+
+    def progress_done(self) -> None:
+        """Takes the spinner off the screen."""
+        if self._animated and self._turns:
+            self._write(CLEAR_LINE)
+        self._turns = 0
+
+    def _lines(self, lines: Iterable[str]) -> None:
+        self.progress_done()
+        newline = "\r\n" if self.raw else "\n"
+        self._write("".join(line + newline for line in lines))
+
+    def _write(self, text: str) -> None:
+        data = text.encode("utf-8", "backslashreplace")
+        # Nobody is left to tell when stderr is gone.
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._fd, data) :]

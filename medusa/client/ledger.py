@@ -1,0 +1,106 @@
+"""What must be undone if mlogin is killed by a signal that cannot be caught: kept by the guard process.
+
+Each entry is told to the guard as it is made and taken back as it is undone in the ordinary way. When mlogin dies
+without a word, the guard undoes what is left: the terminal's modes first, then process groups, then directories.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from medusa.client import processes, ttymodes
+
+GRACE = 3.0
+"""Seconds a process group gets between SIGTERM and SIGKILL."""
+
+Entry = tuple[str, str]
+"""Kind (`tty`, `group`, `directory`) and value."""
+
+
+class Teller(Protocol):
+    """What is used of medusa.guard.Guard."""
+
+    def tell(self, line: str) -> None: ...
+
+    def done(self) -> None: ...
+
+
+class Ledger:
+    """The open entries of this process. Without a guard they are only kept here."""
+
+    def __init__(self, guard: Teller | None = None) -> None:
+        self._guard = guard
+        self._open: dict[Entry, None] = {}
+
+    @contextlib.contextmanager
+    def entry(self, kind: str, value: str) -> Iterator[None]:
+        """Holds an entry open for a block that undoes it in the ordinary way before it ends."""
+        self.add(kind, value)
+        try:
+            yield
+        finally:
+            self.remove(kind, value)
+
+    @contextlib.contextmanager
+    def private_directory(self) -> Iterator[Path]:
+        """A directory that only this user can enter, removed with everything in it at the end."""
+        path = os.path.realpath(tempfile.mkdtemp(prefix="medusa-"))
+        with self.entry("directory", path):
+            try:
+                yield Path(path)
+            finally:
+                processes.remove_tree(path)
+
+    def add(self, kind: str, value: str) -> None:
+        self._open[kind, value] = None
+        self._tell("+", kind, value)
+
+    def remove(self, kind: str, value: str) -> None:
+        if (kind, value) in self._open:
+            del self._open[kind, value]
+            self._tell("-", kind, value)
+
+    def close(self) -> None:
+        """Releases the guard if nothing is left to undo; else it finds out by our end, and undoes it."""
+        if self._guard is not None and not self._open:
+            self._guard.done()
+
+    def _tell(self, sign: str, kind: str, value: str) -> None:
+        if self._guard is not None:
+            self._guard.tell(json.dumps([sign, kind, value]))
+
+
+def left_open(lines: Iterable[str]) -> list[Entry]:
+    """The entries that were added and not removed, in order. A line cut short by the death of its writer is skipped."""
+    entries: dict[Entry, None] = {}
+    for line in lines:
+        try:
+            sign, kind, value = json.loads(line)
+        except ValueError:
+            continue
+        if sign == "+":
+            entries[kind, value] = None
+        else:
+            entries.pop((kind, value), None)
+    return list(entries)
+
+
+def undo(lines: list[str]) -> None:
+    """Runs in the guard process after mlogin was killed: undoes what its lines leave open."""
+    entries = left_open(lines)
+    for kind, value in entries:
+        if kind == "tty":
+            with contextlib.suppress(Exception):
+                ttymodes.restore_if_unchanged(value)
+    for kind, value in entries:
+        if kind == "group":
+            processes.stop_group(int(value), GRACE)
+    for kind, value in entries:
+        if kind == "directory":
+            processes.remove_tree(value)

@@ -1,0 +1,102 @@
+"""Child processes and their leavings: directory trees, process groups, tails of logs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from medusa.client.outcome import signal_name
+from medusa.protocol.printable import printable
+
+_PAUSE = 0.02
+"""Seconds between two looks at a process group: nothing tells a process that is not the parent."""
+
+KILL_PATIENCE = 3.0
+"""Seconds until SIGKILL has taken effect and orphans are reaped by whoever adopted them; not all adopters are prompt."""
+
+_TAIL_BYTES = 4096
+
+
+def remove_tree(path: str) -> None:
+    """Removes a directory and what is in it, also what its owner made read-only; never follows a symlink out of it."""
+
+    def make_writable(function: Callable[..., Any], name: str, _: object) -> None:
+        with contextlib.suppress(OSError):
+            for entry in (os.path.dirname(name), name):
+                if entry.startswith(path) and stat.S_ISDIR(os.lstat(entry).st_mode):
+                    os.chmod(entry, 0o700)
+            if function in (os.open, os.scandir, os.listdir, os.lstat):
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                function(name)
+
+    if sys.version_info >= (3, 12):
+        shutil.rmtree(path, onexc=make_writable)
+    else:
+        shutil.rmtree(path, onerror=make_writable)
+
+
+def group_exists(group: int) -> bool:
+    """Whether a process of the group is left, a zombie included."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: None) -> None:
+    """Ends every process of the group: SIGTERM, then SIGKILL to what is left after `grace` seconds. Waits for the end.
+
+    Args:
+        reap: called between looks; the parent of the group's leader must wait for it there.
+    """
+    for signum, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_PATIENCE)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signum)
+            # A stopped process acts on SIGTERM only when it runs again.
+            os.killpg(group, signal.SIGCONT)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            reap()
+            if not group_exists(group):
+                return
+            time.sleep(_PAUSE)
+
+
+def ended(returncode: int) -> str:
+    """How a process ended, in words."""
+    if returncode < 0:
+        return f"killed by {signal_name(-returncode)}"
+    return f"ended with status {returncode}"
+
+
+def wait_quietly(process: subprocess.Popen[bytes], patience: float) -> bool:
+    """Whether the process ended within `patience` seconds."""
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def tail(path: Path, lines: int = 10) -> list[str]:
+    """The last lines of a log, safe to show."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            text = log.read().decode("utf-8", "replace")
+    except OSError:
+        return []
+    return [printable(line) for line in text.splitlines()[-lines:]]

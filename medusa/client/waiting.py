@@ -1,0 +1,92 @@
+"""From the attach to the linkup: the client is there first, the agent comes when the job system lets it."""
+
+from __future__ import annotations
+
+import select
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from medusa.client.advice import Advice
+from medusa.client.launchers.base import JobState, Launcher
+from medusa.client.link import Link, LinkLost, farewell
+from medusa.client.outcome import Failure
+from medusa.client.signals import Signals
+from medusa.client.terminal import Terminal
+from medusa.protocol.control import Linkup, parse
+from medusa.protocol.messages import Close, Text
+
+TURN = 0.1
+"""Seconds between two turns of the spinner."""
+
+LOOK = 1.0
+"""Seconds between two looks at the job where nothing spins."""
+
+
+@dataclass
+class Wait:
+    """One wait; `clock` in seconds, monotonic; `deadline` by that clock, or None."""
+
+    link: Link
+    launcher: Launcher
+    advice: Advice
+    signals: Signals
+    terminal: Terminal
+    clock: Callable[[], float]
+    deadline: float | None = None
+
+    def run(self) -> None:
+        """Returns at linkup.
+
+        Raises:
+            Failure: the job or the link ended, or the deadline passed.
+            Interrupted: a signal asked for the end.
+        """
+        begun = self.clock()
+        poller = select.poll()
+        poller.register(self.signals, select.POLLIN)
+        try:
+            while not self._linked():
+                state = self.launcher.poll()
+                if not state.alive:
+                    # Its agent may have attached before that: the link knows.
+                    if self._linked():
+                        return
+                    raise self._job_ended(state)
+                now = self.clock()
+                if self.deadline is not None and now >= self.deadline:
+                    raise Failure(f"no agent after {now - begun:.0f} s ({self.launcher.describe()}: {state.words})")
+                self.advice.progress(f"waiting for the agent ({self.launcher.describe()}: {state.words})", now - begun)
+                poller.register(self.link, self.link.events(reading=True))
+                poller.poll(self._pause() * 1000)
+                self._signals()
+        finally:
+            self.advice.progress_done()
+
+    def _linked(self) -> bool:
+        """Reads what is there; whether linkup came. What follows it belongs to the session and stays unread."""
+        try:
+            self.link.flush()
+            while (message := self.link.receive()) is not None:
+                if isinstance(message, Close):
+                    raise Failure(farewell(message))
+                if isinstance(message, Text) and isinstance(parse(message.text), Linkup):
+                    return True
+            self.link.tend()
+        except LinkLost as error:
+            raise Failure(str(error)) from error
+        return False
+
+    def _pause(self) -> float:
+        return min(self.link.patience(), TURN if self.advice.animated else LOOK)
+
+    def _signals(self) -> None:
+        for signum in self.signals.take_or_raise():
+            if signum == signal.SIGTSTP:
+                self.advice.progress_done()
+                self.terminal.suspend(self.signals, whole_job=False)
+                self.link.resumed()
+
+    def _job_ended(self, state: JobState) -> Failure:
+        tail = [f"  {line}" for line in self.launcher.log_tail()]
+        return Failure("\n".join([f"{self.launcher.describe()} {state.words} before its agent appeared", *tail]))

@@ -1,0 +1,47 @@
+"""`medusa archive`: writes the agent archive that this installation carries."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+
+import configargparse
+
+from medusa.client.archive import find_archive
+from medusa.client.outcome import Failure
+
+MODE = 0o755
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
+    parser = configargparse.ArgumentParser(prog="medusa archive", description=__doc__)
+    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="where to write (default: standard output)")
+    options = parser.parse_args(argv)
+    try:
+        write(find_archive().read_bytes(), options.output)
+    except (Failure, OSError) as error:
+        print(f"medusa archive: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(archive: bytes, output: str) -> None:
+    """Writes to `-`, standard output, or to a file: whole and executable, or not at all."""
+    if output == "-":
+        sys.stdout.buffer.write(archive)
+        sys.stdout.buffer.flush()
+        return
+    fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(output) or ".")
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(archive)
+            os.fchmod(fd, MODE)
+        os.replace(temporary, output)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

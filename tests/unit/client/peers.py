@@ -1,0 +1,119 @@
+"""The other end of a client's link, played by the test, and a launcher whose job does as it is told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from medusa.client.launchers.base import JobRequest, JobState, Launcher
+from medusa.protocol.control import Control, build, parse
+from medusa.protocol.messages import Binary, Close, Message, Ping, Text
+from medusa.protocol.websocket import Role, WebSocketConnection
+from medusa.transports.base import ClosedTransport, Transport
+from medusa.transports.stream import SocketStream
+from medusa.transports.websocket import adopt
+from tests.waiting import PATIENCE
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def link_ends() -> tuple[Transport, Transport]:
+    """A client's transport and its peer, over a socket pair."""
+    near, far = socket.socketpair()
+    return Transport(SocketStream(near), WebSocketConnection(Role.CLIENT, lambda: os.urandom(4))), adopt(far)
+
+
+class Peer:
+    """Runs a script against the far end in a thread; what the script raises is raised when the context is left."""
+
+    def __init__(self, transport: Transport, script: Callable[[Peer], None]) -> None:
+        self.transport = transport
+        self.typed = b""
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(script,))
+
+    def __enter__(self) -> Peer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._thread.join(PATIENCE)
+        self.transport.abort()
+        if self._failure is not None and (not isinstance(value, AssertionError)):
+            raise self._failure
+
+    def say(self, message: Control | bytes | Message) -> None:
+        if isinstance(message, bytes):
+            message = Binary(message)
+        elif not isinstance(message, (Text, Binary, Close, Ping)):
+            message = Text(build(message))  # type: ignore[arg-type]
+        self.transport.send(message, PATIENCE)
+
+    def hear(self, kind: type[Control] | type[Close]) -> Control | Close:
+        """The next message of `kind`; terminal bytes that come before it go to `typed`."""
+        while True:
+            message = self.transport.receive(PATIENCE)
+            if isinstance(message, Binary):
+                self.typed += message.data
+            control = parse(message.text) if isinstance(message, Text) else message
+            if isinstance(control, kind):
+                return control
+
+    def hear_typed(self, wanted: bytes) -> None:
+        while not self.typed.endswith(wanted):
+            message = self.transport.receive(PATIENCE)
+            if isinstance(message, Binary):
+                self.typed += message.data
+
+    def hear_end(self) -> None:
+        while True:
+            try:
+                self.transport.receive(PATIENCE)
+            except ClosedTransport:
+                return
+
+    def _run(self, script: Callable[[Peer], None]) -> None:
+        try:
+            script(self)
+        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
+            self._failure = error
+            self.transport.abort()
+
+
+class PlayedLauncher(Launcher):
+    """A job system with one job, which is in the state that the test sets."""
+
+    name = "played"
+
+    def __init__(self) -> None:
+        self.state = JobState(alive=True, words="queued")
+        self.tail: list[str] = []
+
+    def describe(self) -> str:
+        return "played job"
+
+    def submit(self, request: JobRequest) -> None:
+        raise NotImplementedError
+
+    def poll(self) -> JobState:
+        return self.state
+
+    def log_tail(self) -> list[str]:
+        return self.tail
+
+    def finish(self, patience: float) -> None:
+        raise NotImplementedError
+
+    def cancel(self) -> None:
+        raise NotImplementedError

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from medusa.client.advice import Advice
+
+Said = Callable[[], str]
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, Said]]:
+    """A descriptor to talk to, and what was said there since the last look."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+
+    def said() -> str:
+        try:
+            return os.read(reader, 65536).decode()
+        except BlockingIOError:
+            return ""
+
+    yield writer, said
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.fixture
+def tty() -> Iterator[tuple[int, Callable[[str], str]]]:
+    """A terminal to talk to, and what was said there, up to a certain end: it comes in its own time."""
+    master, slave = os.openpty()
+
+    def said_until(end: str) -> str:
+        text = ""
+        while not text.endswith(end):
+            text += os.read(master, 65536).decode()
+        return text
+
+    yield slave, said_until
+    os.close(master)
+    os.close(slave)
+
+
+def test_every_line_says_who_speaks(pipe: tuple[int, Said]) -> None:
+    fd, said = pipe
+    advice = Advice(fd)
+    advice.say("hello")
+    advice.error("two\nlines")
+    assert said() == "mlogin: hello\nmlogin: two\nmlogin: lines\n"
+
+
+def test_quiet_leaves_errors_and_answers(pipe: tuple[int, Said]) -> None:
+    fd, said = pipe
+    advice = Advice(fd, quiet=True)
+    advice.say("hello")
+    advice.progress("waiting", 1)
+    assert said() == ""
+    advice.error("broken")
+    advice.answer(["asked for"])
+    assert said() == "mlogin: broken\n\nasked for\n"
+
+
+def test_raw_lines_return_the_carriage(pipe: tuple[int, Said]) -> None:
+    fd, said = pipe
+    advice = Advice(fd)
+    advice.raw = True
+    advice.answer(["one", "two"])
+    assert said() == "\r\none\r\ntwo\r\n"
+
+
+def test_without_a_terminal_progress_is_a_line_for_each_change(pipe: tuple[int, Said]) -> None:
+    fd, said = pipe
+    advice = Advice(fd)
+    for text, elapsed in (("queued", 0.0), ("queued", 1.0), ("running", 2.0)):
+        advice.progress(text, elapsed)
+    assert said() == "mlogin: queued\nmlogin: running\n"
+    assert not advice.animated
+
+
+def test_on_a_terminal_it_spins_with_the_time_and_leaves_no_trace(tty: tuple[int, Callable[[str], str]]) -> None:
+    fd, said_until = tty
+    advice = Advice(fd)
+    assert advice.animated
+    advice.progress("queued", 5)
+    first = said_until(" queued 0:05")
+    advice.progress("queued", 75)
+    second = said_until(" queued 1:15")
+    assert first.split()[0] != second.split()[0]
+    advice.progress_done()
+    advice.progress_done()
+    advice.say("there")
+    assert said_until("there\r\n") == "\r\x1b[Kmlogin: there\r\n"
+
+
+def test_stderr_that_is_gone_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    Advice(writer).error("nobody hears")
+    os.close(writer)

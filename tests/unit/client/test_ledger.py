@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import termios
+from pathlib import Path
+
+import pytest
+
+from medusa.client import ledger as module
+from medusa.client import processes, ttymodes
+from medusa.client.ledger import Ledger, left_open, undo
+from medusa.guard import Guard
+from tests.waiting import wait_until
+
+
+class Told:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.released = False
+
+    def tell(self, line: str) -> None:
+        self.lines.append(line)
+
+    def done(self) -> None:
+        self.released = True
+
+
+def test_what_was_not_taken_back_is_left_open_in_order() -> None:
+    told = Told()
+    ledger = Ledger(told)
+    ledger.add("group", "1")
+    ledger.add("directory", "/tmp/a\nb")
+    ledger.add("group", "2")
+    ledger.remove("group", "1")
+    ledger.remove("group", "never added")
+    assert left_open(told.lines) == [("directory", "/tmp/a\nb"), ("group", "2")]
+    assert not any("\n" in line for line in told.lines)
+
+
+def test_a_line_cut_short_is_skipped() -> None:
+    assert left_open(['["+", "group", "1"]', '["+", "gro']) == [("group", "1")]
+
+
+def test_the_guard_is_released_only_when_nothing_is_open() -> None:
+    told = Told()
+    ledger = Ledger(told)
+    with ledger.entry("group", "1"):
+        ledger.close()
+        assert not told.released
+    ledger.close()
+    assert told.released
+
+
+def test_a_private_directory_is_private_and_goes_with_its_contents() -> None:
+    told = Told()
+    with Ledger(told).private_directory() as path:
+        assert path.stat().st_mode & 0o777 == 0o700
+        assert left_open(told.lines) == [("directory", str(path))]
+        (path / "locked").mkdir()
+        (path / "locked" / "file").write_text("x")
+        (path / "locked").chmod(0)
+    assert not path.exists()
+    assert left_open(told.lines) == []
+
+
+def test_undo_restores_ends_and_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.1)
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    ttymodes.apply(slave, ttymodes.raw(before))
+    doomed = tmp_path / "doomed"
+    doomed.mkdir()
+    child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    # Ours to reap here; in earnest the guard is nobody's parent.
+    monkeypatch.setattr(processes, "group_exists", lambda group: child.poll() is None)
+    entries = [("directory", str(doomed)), ("group", str(child.pid)), ("tty", ttymodes.record(slave, before))]
+    undo([json.dumps(["+", kind, value]) for kind, value in entries])
+    assert child.returncode == -signal.SIGTERM
+    assert termios.tcgetattr(slave) == before
+    assert not doomed.exists()
+    os.close(master)
+    os.close(slave)
+
+
+def test_the_guard_undoes_it_when_the_owner_is_killed(tmp_path: Path) -> None:
+    """The whole chain with a real guard: an owner that dies by SIGKILL with a raw terminal, a job and a directory."""
+    master, slave = os.openpty()
+    before = termios.tcgetattr(slave)
+    doomed = tmp_path / "doomed"
+    doomed.mkdir()
+    owner = os.fork()
+    if owner == 0:
+        try:
+            _own_and_die(slave, doomed)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(owner, 0)[1]) == -9
+    wait_until(lambda: not doomed.exists(), "the directory to go")
+    assert termios.tcgetattr(slave) == before
+    group = int((tmp_path / "group").read_text())
+    wait_until(lambda: not processes.group_exists(group), "the job to end")
+    os.close(master)
+    os.close(slave)
+
+
+def _own_and_die(tty: int, doomed: Path) -> None:
+    ledger = Ledger(Guard.start(undo, keep_fds=[tty]))
+    before = termios.tcgetattr(tty)
+    ttymodes.apply(tty, ttymodes.raw(before))
+    ledger.add("tty", ttymodes.record(tty, before))
+    ledger.add("directory", str(doomed))
+    job = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    (doomed.parent / "group").write_text(str(job.pid))
+    ledger.add("group", str(job.pid))
+    os.kill(os.getpid(), 9)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from medusa.client import processes
+
+
+def spawn(script: str) -> subprocess.Popen[bytes]:
+    """A shell script in a group of its own that has said `ready` on its standard output."""
+    child = subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+    child.stdout.close()
+    return child
+
+
+def test_a_group_is_ended_gently() -> None:
+    child = spawn("trap 'kill $!; exit 5' TERM; sleep 60 & echo ready; wait")
+    processes.stop_group(child.pid, 10, child.poll)
+    assert child.returncode == 5
+    assert not processes.group_exists(child.pid)
+
+
+def test_one_that_does_not_listen_is_killed_with_its_children() -> None:
+    child = spawn("trap '' TERM; sleep 60 & echo ready; wait")
+    processes.stop_group(child.pid, 0.1, child.poll)
+    assert child.returncode == -signal.SIGKILL
+    assert not processes.group_exists(child.pid)
+
+
+def test_a_stopped_group_is_ended_too() -> None:
+    child = spawn("trap 'exit 5' TERM; echo ready; kill -STOP $$; exit 1")
+    os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+    processes.stop_group(child.pid, 10, child.poll)
+    assert child.returncode == 5
+
+
+def test_a_group_that_is_gone_is_no_error() -> None:
+    child = spawn("echo ready")
+    child.wait()
+    processes.stop_group(child.pid, 10)
+
+
+def test_how_a_process_ended_in_words() -> None:
+    assert processes.ended(0) == "ended with status 0"
+    assert processes.ended(127) == "ended with status 127"
+    assert processes.ended(-signal.SIGSEGV) == "killed by SIGSEGV"
+
+
+def test_the_tail_of_a_log_is_its_last_lines_made_safe(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"x" * 10_000 + b"\n" + b"\n".join(b"line %d" % n for n in range(20)) + b"\n\x1b[2J\xff")
+    assert processes.tail(log, lines=3) == ["line 18", "line 19", "\\x1b[2J\N{REPLACEMENT CHARACTER}"]
+    assert processes.tail(tmp_path / "none") == []
+
+
+def test_a_tree_goes_whatever_its_modes_and_a_symlinks_target_stays(tmp_path: Path) -> None:
+    doomed, spared = tmp_path / "doomed", tmp_path / "spared"
+    (doomed / "a" / "b").mkdir(parents=True)
+    spared.mkdir()
+    (spared / "file").write_text("x")
+    (doomed / "a" / "b" / "link").symlink_to(spared)
+    (doomed / "a" / "b").chmod(0o500)
+    (doomed / "a").chmod(0)
+    processes.remove_tree(str(doomed))
+    assert not doomed.exists()
+    assert (spared / "file").read_text() == "x"
+    processes.remove_tree(str(doomed))

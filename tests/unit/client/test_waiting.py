@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from medusa.client.advice import Advice
+from medusa.client.launchers.base import JobState
+from medusa.client.ledger import Ledger
+from medusa.client.link import Link
+from medusa.client.outcome import Failure, Interrupted
+from medusa.client.signals import Signals
+from medusa.client.terminal import Terminal
+from medusa.client.waiting import Wait
+from medusa.protocol.control import Linkup, build
+from medusa.protocol.control import Wait as Pulse
+from medusa.protocol.messages import Binary, Close, Text
+from medusa.transports.base import Transport
+from tests.unit.client.peers import Clock, PlayedLauncher, link_ends
+
+
+@dataclass
+class Stage:
+    far: Transport
+    link: Link
+    launcher: PlayedLauncher
+    wait: Wait
+    clock: Clock
+    stderr: int
+
+    def said(self) -> str:
+        return os.read(self.stderr, 65536).decode()
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    near, far = link_ends()
+    reader, writer = os.pipe()
+    stdin, stdin_writer = os.pipe()
+    clock = Clock()
+    link, launcher = Link(near, clock), PlayedLauncher()
+    with Signals() as signals:
+        wait = Wait(link, launcher, Advice(writer), signals, Terminal(stdin, Ledger()), clock, clock.now + 600)
+        yield Stage(far, link, launcher, wait, clock, reader)
+    near.abort()
+    far.abort()
+    for fd in (reader, writer, stdin, stdin_writer):
+        os.close(fd)
+
+
+def test_returns_at_linkup_and_leaves_what_follows(stage: Stage) -> None:
+    for message in (Text(build(Pulse())), Text("rubbish"), Text(build(Linkup())), Binary(b"$ ")):
+        stage.far.send(message)
+    stage.wait.run()
+    assert stage.link.receive() == Binary(b"$ ")
+
+
+def test_says_how_the_job_fares(stage: Stage) -> None:
+    stage.launcher.state = JobState(alive=True, words="held in the queue")
+    stage.far.send(Text(build(Pulse())))
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        stage.wait.run()
+    assert stage.said() == "mlogin: waiting for the agent (played job: held in the queue)\n"
+
+
+def test_a_job_that_ends_is_an_error_with_the_tail_of_its_log(stage: Stage) -> None:
+    stage.launcher.state = JobState(alive=False, words="ended with status 127")
+    stage.launcher.tail = ["sh: no python3"]
+    with pytest.raises(Failure) as caught:
+        stage.wait.run()
+    assert str(caught.value) == "played job ended with status 127 before its agent appeared\n  sh: no python3"
+    assert caught.value.status == 255
+
+
+def test_a_job_that_ends_after_its_agent_came_is_the_sessions_business(stage: Stage) -> None:
+    """The job is looked at after the link was read, and the link may know better by then."""
+
+    def ended_meanwhile() -> JobState:
+        stage.far.send(Text(build(Linkup())))
+        return JobState(alive=False, words="killed by SIGKILL")
+
+    stage.launcher.poll = ended_meanwhile  # type: ignore[method-assign]
+    stage.wait.run()
+
+
+def test_a_close_is_an_error_with_its_reason(stage: Stage) -> None:
+    stage.far.send(Close(1000, "no agent came\x1b"))
+    with pytest.raises(Failure, match=r"no agent came\\x1b"):
+        stage.wait.run()
+
+
+def test_a_lost_link_is_an_error(stage: Stage) -> None:
+    stage.far.abort()
+    with pytest.raises(Failure, match="lost") as caught:
+        stage.wait.run()
+    assert caught.value.status == 255
+
+
+def test_the_deadline_is_an_error_with_the_jobs_state(stage: Stage) -> None:
+    stage.wait.deadline = stage.clock.now
+    with pytest.raises(Failure, match=r"no agent after 0 s \(played job: queued\)"):
+        stage.wait.run()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_ends_the_wait(stage: Stage, signum: int) -> None:
+    os.kill(os.getpid(), signum)
+    with pytest.raises(Interrupted):
+        stage.wait.run()
