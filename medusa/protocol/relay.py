@@ -37,7 +37,7 @@ class Relayed:
         pieces: to be written to the other link, in this order and before anything below is acted on.
         messages: whole messages that ended in `pieces`.
         size: payload bytes in `pieces`.
-        ping: the last ping, the only one that must be answered (RFC 6455 section 5.5.3).
+        pings: to be answered. The last alone must be (RFC 6455 section 5.5.3), but Autobahn counts them.
         close: the peer's Close.
         error: the peer broke the rules; nothing after it is looked at.
     """
@@ -45,7 +45,7 @@ class Relayed:
     pieces: List[Piece] = field(default_factory=list)
     messages: int = 0
     size: int = 0
-    ping: Optional[Ping] = None
+    pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None
     error: Optional[RemoteProtocolError] = None
 
@@ -232,7 +232,7 @@ class WebSocketRelay:
     def _control(self, opcode: int, payload: bytes, result: Relayed) -> None:
         message = parse_control(opcode, payload)
         if isinstance(message, Ping):
-            result.ping = message
+            result.pings.append(message)
         elif isinstance(message, Close):
             result.close = message
             self._done = True  # section 5.5.1: no data after a Close

@@ -224,8 +224,8 @@ class Transport:
             if data is None:
                 return None
             relayed = relay.feed(data, frame_header)
-            if relayed.ping is not None:
-                self._answer(relayed.ping)
+            if relayed.pings:
+                self._answer_pings(relayed.pings)
             if relayed.close is not None:
                 self._answer(relayed.close)
             if relayed.error is not None:
@@ -386,6 +386,14 @@ class Transport:
         else:
             return
         self._try_control(reply)
+
+    def _answer_pings(self, pings: Sequence[Ping]) -> None:
+        """Those of one read in one write, so that a flood costs no more than it cost the peer."""
+        with self._writing:
+            if not (self._out or self._mid_frame or self._close_sent or self._deaf):
+                self._out += b"".join(self._codec.frame(Pong(ping.payload)) for ping in pings[:-1])
+            # Behind what waits already the last alone: section 5.5.3 allows it, and what waits stays bounded.
+            self._answer(pings[-1])
 
     def _fail(self, error: RemoteProtocolError) -> None:
         self._try_control(Close(error.close_code, str(error)))

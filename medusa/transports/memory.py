@@ -92,7 +92,7 @@ class MemoryCodec:
 
     def _relay(self, message: Message, frame_header: FrameHeader, result: Relayed) -> None:
         if isinstance(message, Ping):
-            result.ping = message
+            result.pings.append(message)
         elif isinstance(message, Close):
             result.close = message
         elif not isinstance(message, Pong):
