@@ -12,7 +12,7 @@ from agent import config, family
 from agent.command import to_text
 from agent.dial import Unreachable, connector, dial, where
 from agent.log import log
-from agent.ptychild import no_core_dumps
+from agent.ptychild import adopt_orphans, no_core_dumps
 from agent.runner import Session
 from agent.wakeup import ENDING, Stopped, Wakeup
 from medusa import __version__
@@ -38,6 +38,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     no_core_dumps()
     # The guard first of all: a process forked later would hold the configuration's secrets.
     guard = Guard.start(lambda lines: family.end_told(lines, options.grace))
+    adopt_orphans()
     wakeup = Wakeup()
     # The archive blocks these until its directory is gone.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)

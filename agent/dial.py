@@ -19,7 +19,7 @@ class Unreachable(Exception):
 
 
 def where(url: str) -> str:
-    """A URL's scheme, host and path: what may be shown. The query is a credential, and so is a password before the host."""
+    """Scheme, host and path of a URL: what may be shown. Its query is a credential, and so is a password."""
     parts = urlsplit(url)
     return "%s://%s%s" % (parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
 

@@ -1,7 +1,7 @@
 """Every process of a session, in the kernel's sense, and their end: SIGHUP, a grace, SIGKILL.
 
-A shell gives each of its jobs a process group of its own, so killing one group is not enough; what was started with nohup
-ignores SIGHUP, so asking is not enough.
+A shell gives each of its jobs a process group of its own, so killing one group is not enough; what was started with
+nohup ignores SIGHUP, so asking is not enough.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A child on a pseudo-terminal, never blocking.
 
-ptyprocess opens the terminal and starts the child; its reading, writing, waiting and killing block or sleep, so they are
-not used.
+ptyprocess opens the terminal and starts the child; its reading, writing, waiting and killing block or sleep, so they
+are not used.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
 
 READ_SIZE = 64 * 1024
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class PtyChild:
@@ -142,7 +143,7 @@ class PtyChild:
         """Collect ended children; whether this one is among them, now or before. Call after each SIGCHLD."""
         while True:
             try:
-                # Any child: where the agent is process 1 of a container, orphans become its own.
+                # Any child: orphans of the session have become the agent's own.
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 break
@@ -180,6 +181,16 @@ def _reset() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     no_core_dumps()
     _close_on_exec()
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what the child leaves behind, to reap it: a container's process 1 may not. Linux only."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        pass
 
 
 def no_core_dumps() -> None:

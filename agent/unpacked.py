@@ -27,7 +27,17 @@ def run() -> int:
     finally:
         if directory and os.path.samefile(directory, _root()):
             remove(directory)
+    reap()
     return main()
+
+
+def reap() -> None:
+    """Some shells leave the writer of a here-document behind, as a child that nobody waits for."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
 
 
 def _root() -> str:
