@@ -1,6 +1,8 @@
 """`medusa reflector`: options, logging and signals around medusa.reflector."""
 
-# ruff: noqa: E402, I001
+# ruff: noqa: E402
+from __future__ import annotations
+
 from gevent import monkey
 
 monkey.patch_all()
@@ -47,7 +49,9 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OptionParser:
     parser = OptionParser("medusa reflector", "Run a reflector: the server that joins a user's terminal to an agent.")
     add = parser.add_argument
-    add("--config", is_config_file=True, metavar="FILE", help="key = value lines or JSON; also by CONFIG_FILE")
+    # The parser's prefix for variables leaves this option out.
+    config = "key = value lines or JSON; also by CONFIG_FILE"
+    add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help=config)
     add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
     add("--directory", default=DEFAULTS.directory, metavar="URL", help="where sessions are registered (%(default)s)")
@@ -56,8 +60,12 @@ def _parser() -> OptionParser:
         action="store_true",
         help="allow an address that is not loopback: everyone who can reach it may attach to any session",
     )
-    add("--wait-timeout", type=float, default=DEFAULTS.wait_timeout, metavar="S", help="wait for an agent (%(default)g)")
-    add("--keepalive", type=float, default=DEFAULTS.keepalive, metavar="S", help="ping after this silence (%(default)g)")
+    add(
+        "--wait-timeout", type=float, default=DEFAULTS.wait_timeout, metavar="S", help="wait for an agent (%(default)g)"
+    )
+    add(
+        "--keepalive", type=float, default=DEFAULTS.keepalive, metavar="S", help="ping after this silence (%(default)g)"
+    )
     add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help="after SIGTERM (%(default)g)")
     add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
     add("--log-format", choices=logs.FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
