@@ -21,7 +21,7 @@ _PAUSE = 0.02
 """Seconds between two looks at a process group: nothing tells a process that is not the parent."""
 
 KILL_PATIENCE = 3.0
-"""Seconds until SIGKILL has taken effect and orphans are reaped by whoever adopted them; not all adopters are prompt."""
+"""Seconds until SIGKILL has taken effect and orphans are reaped by who adopted them; not all adopters are prompt."""
 
 _TAIL_BYTES = 4096
 

@@ -8,18 +8,18 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-import configargparse
-
 from medusa.client.archive import find_archive
 from medusa.client.outcome import Failure
+from medusa.commands.options import OptionParser
 
 MODE = 0o755
+USAGE_ERROR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
-    parser = configargparse.ArgumentParser(prog="medusa archive", description=__doc__)
-    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="where to write (default: standard output)")
+    parser = OptionParser("medusa archive", "Write the agent archive that this installation carries.", USAGE_ERROR)
+    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: -, standard output")
     options = parser.parse_args(argv)
     try:
         write(find_archive().read_bytes(), options.output)

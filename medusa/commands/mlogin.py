@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+import urllib.parse
 from collections.abc import Sequence
-from typing import Any, NoReturn
-
-import configargparse
 
 from medusa import __version__
 from medusa.client.escape import DEFAULT_CHARACTER, parse_character
 from medusa.client.launchers import LAUNCHERS
 from medusa.client.mlogin import Options, run
 from medusa.client.outcome import OWN_ERROR
+from medusa.commands.options import OptionParser
 
 DEFAULT_WAIT = 600.0
 """Seconds; also how long a reflector keeps a lonely client."""
@@ -22,14 +22,6 @@ DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is 
 
 EPILOG = """Exit status: that of the remote command, 128+N if signal N ended it; 255 if no session came to be;
 254 if it was cut off and its outcome is unknown. On the command line goes over MEDUSA_... goes over --config."""
-
-
-class Parser(configargparse.ArgumentParser):  # type: ignore[misc]
-    """A wrong option is an error of mlogin's own: no status that a remote command could have."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"mlogin: {message}", file=sys.stderr)
-        raise SystemExit(OWN_ERROR)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,32 +49,24 @@ def parse(argv: Sequence[str]) -> Options:
     )
 
 
-def _parser() -> Any:
-    parser = Parser(prog="mlogin", description=DESCRIPTION, epilog=EPILOG, add_env_var_help=False, add_config_file_help=False)
+def _parser() -> OptionParser:
+    parser = OptionParser("mlogin", DESCRIPTION, OWN_ERROR, epilog=EPILOG, add_env_var_help=False)
     add = parser.add_argument
-    add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help="file of `option = value` lines")
+    add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help="key = value lines or JSON")
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
-    add(
-        "-e",
-        "--escape",
-        env_var="MEDUSA_ESCAPE",
-        metavar="CHAR",
-        type=_escape,
-        help="escape character, ^X or none; default ~",
-    )
-    add("-q", "--quiet", env_var="MEDUSA_QUIET", action="store_true", help="errors only")
-    add("--launcher", env_var="MEDUSA_LAUNCHER", choices=sorted(LAUNCHERS), default="local", help="who runs the job")
-    add("--reflector", env_var="MEDUSA_REFLECTOR", metavar="URL", type=_url, help="the reflector to meet at")
-    add("-i", "--insecure-tls", env_var="MEDUSA_INSECURE_TLS", action="store_true", help="trust any certificate")
+    add("-e", "--escape", metavar="CHAR", type=_escape, help="escape character, ^X or none (default: ~)")
+    add("-q", "--quiet", action="store_true", help="errors only")
+    add("--launcher", choices=sorted(LAUNCHERS), default="local", help="who runs the job (%(default)s)")
+    add("--reflector", metavar="URL", type=_url, help="the reflector to meet at")
+    add("-i", "--insecure-tls", action="store_true", help="trust any certificate")
     add(
         "--wait-timeout",
-        env_var="MEDUSA_WAIT_TIMEOUT",
         metavar="SECONDS",
         type=_seconds,
         default=DEFAULT_WAIT,
-        help="how long to wait for the job (0: as long as the reflector does; default: %(default).0f)",
+        help="how long to wait for the job; 0: as long as the reflector does (%(default).0f)",
     )
-    add("--archive", env_var="MEDUSA_ARCHIVE", metavar="FILE", help="agent archive (default: the one carried along)")
+    add("--archive", metavar="FILE", help="agent archive (default: the one carried along)")
     add("--version", action="version", version=f"mlogin {__version__}")
     add("object", nargs="?", metavar="OBJECT", help="what the job is to work on, where the launcher has such things")
     return parser
@@ -93,20 +77,24 @@ def _escape(text: str) -> tuple[bytes | None]:
     try:
         return (parse_character(text),)
     except ValueError as error:
-        raise configargparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _url(text: str) -> str:
-    scheme, separator, rest = text.partition("://")
-    if scheme not in ("http", "https", "ws", "wss") or not separator or not rest.strip("/"):
-        raise configargparse.ArgumentTypeError(f"{text!r} is not a http, https, ws or wss URL")
+    try:
+        parts = urllib.parse.urlsplit(text)
+        good = parts.scheme in ("http", "https", "ws", "wss") and parts.hostname and (parts.port or True)
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text!r} is not the http, https, ws or wss URL of a reflector")
     return text
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError(text)
+    value = float(text) if text.replace(".", "", 1).isdecimal() else -1.0
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return value
 
 

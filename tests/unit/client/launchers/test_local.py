@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from medusa.client.launchers import LAUNCHERS
+from medusa.client.launchers.base import JobRequest, Settings
+from medusa.client.launchers.local import LocalLauncher
+from medusa.client.ledger import Ledger, left_open
+from medusa.client.outcome import Failure
+from tests.waiting import wait_until
+
+REQUEST = JobRequest("http://127.0.0.1:1/attach/4711/slave", insecure_tls=True, environ={"https_proxy": "http://p"})
+
+Launch = Callable[[str], LocalLauncher]
+
+
+class Told:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def tell(self, line: str) -> None:
+        self.lines.append(line)
+
+    def done(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def launch(tmp_path: Path, told: Told) -> Iterator[Launch]:
+    """Submits a job whose archive is a shell script of the test."""
+    launchers = []
+
+    def launch(script: str) -> LocalLauncher:
+        archive = tmp_path / "agent.sh"
+        archive.write_text(script)
+        launcher = LocalLauncher(Settings(archive=str(archive)), Ledger(told))
+        launchers.append(launcher)
+        launcher.submit(REQUEST)
+        return launcher
+
+    yield launch
+    for launcher in launchers:
+        launcher.cancel()
+
+
+def ended(launcher: LocalLauncher) -> str:
+    wait_until(lambda: not launcher.poll().alive, "the job to end")
+    return launcher.poll().words
+
+
+def test_is_registered() -> None:
+    assert LAUNCHERS["local"] is LocalLauncher
+
+
+def test_the_agent_gets_its_configuration_in_a_private_file(launch: Launch) -> None:
+    launcher = launch('test "$1" = --config && cat "$2" && stat -c %a "$2" && stat -c %a "$(dirname "$2")"')
+    assert ended(launcher) == "ended with status 0"
+    config, modes = launcher.log_tail()[0].rsplit("}", 1)
+    assert json.loads(config + "}") == {"signed_url": REQUEST.session_url, "insecure_tls": True}
+    assert [modes, *launcher.log_tail()[1:]] == ["600", "700"]
+
+
+def test_the_environment_is_clean(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SECRET", "x"), ("SSH_AUTH_SOCK", "x"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("TERM", "x")):
+        monkeypatch.setenv(name, value)
+    launcher = launch("env; pwd; ls -a; sed -n s/^Sid:.//p /proc/self/status; readlink /proc/self/fd/0")
+    assert ended(launcher) == "ended with status 0"
+    log = launcher._log.read_text().splitlines()
+    environ = dict(line.split("=", 1) for line in log if "=" in line)
+    assert {"SECRET", "SSH_AUTH_SOCK", "TERM"}.isdisjoint(environ)
+    assert (environ["LC_ALL"], environ["TZ"], environ["HOME"]) == ("C.UTF-8", "UTC", os.environ["HOME"])
+    assert environ["https_proxy"] == "http://p"
+    directory = launcher._log.parent
+    assert environ["TMPDIR"] == f"{directory}/tmp"
+    assert log[-4:] == [f"{directory}/work", ".", "..", "/dev/null"]
+
+
+def test_is_out_of_reach_of_the_terminal(launch: Launch) -> None:
+    launcher = launch("exec sleep 60")
+    assert launcher._process is not None
+    assert os.getsid(launcher._process.pid) == launcher._process.pid
+    assert launcher.describe() == f"local job {launcher._process.pid}"
+    assert launcher.poll().words == "running"
+
+
+def test_cancel_ends_the_whole_group_and_leaves_nothing(launch: Launch, told: Told) -> None:
+    launcher = launch("trap '' HUP; sleep 60 & touch marker; wait")
+    process, directory = launcher._process, launcher._log.parent
+    assert process is not None
+    wait_until((directory / "work" / "marker").exists)
+    assert left_open(told.lines) == [("directory", str(directory)), ("group", str(process.pid))]
+    launcher.cancel()
+    launcher.cancel()
+    assert process.returncode == -signal.SIGTERM
+    assert not directory.exists()
+    assert left_open(told.lines) == []
+
+
+def test_cancel_does_not_take_no_for_an_answer(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medusa.client.launchers.local.GRACE", 0.1)
+    launcher = launch("trap '' TERM; touch marker; while :; do sleep 0.05; done")
+    process = launcher._process
+    assert process is not None
+    wait_until((launcher._log.parent / "work" / "marker").exists)
+    launcher.cancel()
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_cancel_also_ends_what_a_leader_left_behind(launch: Launch) -> None:
+    launcher = launch("sleep 60 & echo $!")
+    assert ended(launcher) == "ended with status 0"
+    orphan = int(launcher.log_tail()[0])
+    launcher.cancel()
+    wait_until(lambda: not Path(f"/proc/{orphan}").exists(), "the orphan to end")
+
+
+def test_finish_gives_the_job_time_to_end_by_itself(launch: Launch) -> None:
+    launcher = launch('while ! test -e go; do sleep 0.02; done; echo bye > "$2".said; exec sleep 0.1')
+    process, said = launcher._process, launcher._log.parent / "config.json.said"
+    assert process is not None
+    (launcher._log.parent / "work" / "go").touch()
+    begun = time.monotonic()
+    launcher.finish(60)
+    assert process.returncode == 0
+    assert not said.exists()
+    assert time.monotonic() - begun < 60
+
+
+def test_how_it_ended_and_its_last_words(launch: Launch) -> None:
+    launcher = launch("echo no python3 >&2; printf '\\033[2J'; exit 127")
+    assert ended(launcher) == "ended with status 127"
+    assert launcher.log_tail() == ["no python3", "\\x1b[2J"]
+    assert ended(launch("kill -9 $$")) == "killed by SIGKILL"
+
+
+def test_an_object_is_refused_before_anything_starts() -> None:
+    with pytest.raises(Failure, match="OBJECT"):
+        LocalLauncher(Settings(object="/manta/stor/x"), Ledger())
+
+
+def test_a_missing_archive_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=r"no agent archive at .*none"):
+        LocalLauncher(Settings(archive=str(tmp_path / "none")), Ledger())
+
+
+def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Told) -> None:
+    archive = tmp_path / "agent.sh"
+    archive.touch()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with (
+        LocalLauncher(Settings(archive=str(archive)), Ledger(told)) as launcher,
+        pytest.raises(Failure, match="cannot"),
+    ):
+        launcher.submit(REQUEST)
+    assert left_open(told.lines) == []

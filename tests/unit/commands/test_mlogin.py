@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medusa import __version__
+from medusa.client.mlogin import Options
+from medusa.commands import mlogin
+
+
+def test_defaults() -> None:
+    assert mlogin.parse([]) == Options(wait_timeout=600)
+
+
+def test_every_option() -> None:
+    line = "-c uname -e ^] -q --launcher local --reflector https://r:1/x/ -i --wait-timeout 5 --archive a.sh object"
+    assert mlogin.parse(line.split()) == Options(
+        command="uname",
+        escape=b"\x1d",
+        escape_given=True,
+        quiet=True,
+        launcher="local",
+        reflector="https://r:1/x/",
+        insecure_tls=True,
+        wait_timeout=5,
+        archive="a.sh",
+        object="object",
+    )
+
+
+def test_no_escape_character_is_not_the_default_one() -> None:
+    options = mlogin.parse(["-e", "none"])
+    assert (options.escape, options.escape_given) == (None, True)
+
+
+def test_no_wait_timeout() -> None:
+    assert mlogin.parse(["--wait-timeout", "0"]).wait_timeout is None
+
+
+def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "mlogin.conf"
+    config.write_text("reflector = http://file\nwait-timeout = 1\nquiet = true\nescape = %\n")
+    monkeypatch.setenv("MEDUSA_CONFIG", str(config))
+    monkeypatch.setenv("MEDUSA_REFLECTOR", "http://environment")
+    monkeypatch.setenv("MEDUSA_WAIT_TIMEOUT", "2")
+    options = mlogin.parse(["--wait-timeout", "3"])
+    assert (options.wait_timeout, options.reflector) == (3, "http://environment")
+    assert (options.quiet, options.escape) == (True, b"%")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--nonsense"], "--nonsense"),
+        (["-e", "ab"], "'ab' is not one ASCII character"),
+        (["-e", "."], "already means something else"),
+        (["--launcher", "nosuch"], "nosuch"),
+        (["--reflector", "ftp://x"], "'ftp://x' is not the http"),
+        (["--reflector", "http://"], "'http://' is not the http"),
+        (["--reflector", "http://["], "'http://[' is not the http"),
+        (["--reflector", "http://h:port"], "'http://h:port' is not the http"),
+        (["--wait-timeout", "-1"], "--wait-timeout"),
+        (["--wait-timeout", "nan"], "--wait-timeout"),
+        (["--config", "/nowhere/mlogin.conf"], "/nowhere/mlogin.conf"),
+        (["one", "two"], "two"),
+    ],
+)
+def test_wrong_usage_is_a_status_that_no_command_has(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        mlogin.parse(arguments)
+    assert caught.value.code == 255
+    said = capsys.readouterr().err
+    assert said.startswith("mlogin: ")
+    assert complaint in said
+
+
+@pytest.mark.parametrize(("text", "key"), [("escape = abc\n", "escape"), ("nosuch = 1\n", "nosuch")])
+def test_a_wrong_config_file_is_named_with_its_key(
+    tmp_path: Path, text: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mlogin.conf"
+    config.write_text(text)
+    with pytest.raises(SystemExit) as caught:
+        mlogin.parse(["--config", str(config)])
+    assert caught.value.code == 255
+    said = capsys.readouterr().err
+    assert key in said
+    assert str(config) in said
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        mlogin.parse(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"mlogin {__version__}\n"
+
+
+def test_closed_standard_descriptors_are_not_given_to_something_else() -> None:
+    script = "from medusa.commands.mlogin import _open_standard_fds as f; f(); import os; print(os.pipe()[0])"
+    run = subprocess.run(
+        ["sh", "-c", 'exec 0<&-; exec "$@" 2>&-', "sh", sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        check=True,
+        cwd=os.getcwd(),
+    )
+    assert int(run.stdout) > 2
