@@ -78,7 +78,7 @@ def _measure_one(row: rows.Row, name: str, generator: Path, cores: tuple[int, in
     """A fresh relay process for each measurement: no row inherits another one's heap."""
     try:
         with relays.running(relays.KINDS[name], cores[0]) as relay:
-            return rows.measure(row, relay, generator, cores[1], quick)
+            return rows.measure(row, relay, generator, cores, quick)
     except rows.MeasurementFailed as error:
         _progress("")
         print(f"{name} failed: {error}", file=sys.stderr)
@@ -106,7 +106,7 @@ def _footer(options: argparse.Namespace, records: Records) -> str:
         "back-pressure: " + "; ".join(f"{name}: {relays.KINDS[name].backpressure}" for name in options.only),
     ]
     if worst > rows.NOISE_LIMIT:
-        notes.append(f"the machine was busy: up to {worst:.0f} % of a window waited for a core; run again when quiet")
+        notes.append(f"others had up to {worst:.0f} % of the two cores' time: run again on a quiet machine")
     return "\n".join(notes)
 
 

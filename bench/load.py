@@ -1,0 +1,44 @@
+"""How busy others kept the two cores: processor time that went neither to the relay nor to the load generator."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from pathlib import Path
+
+_TICK: int = os.sysconf("SC_CLK_TCK")
+
+
+class Bystanders:
+    """Watches from its making to `share`."""
+
+    def __init__(self, relay_pid: int, cores: tuple[int, int]) -> None:
+        self._pid = relay_pid
+        self._cores = cores
+        self._begun = time.monotonic()
+        self._others = self._seconds()
+
+    def share(self) -> float:
+        """Per cent of the two cores' time that others had, or that the host did not give."""
+        elapsed = (time.monotonic() - self._begun) * len(self._cores)
+        return max(0.0, 100.0 * (self._seconds() - self._others) / elapsed)
+
+    def _seconds(self) -> float:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        mine = sum(usage.ru_utime + usage.ru_stime for usage in (children, own))
+        return _busy(self._cores) - _process(self._pid) - mine
+
+
+def _busy(cores: tuple[int, int]) -> float:
+    """Seconds of processes, and stolen by the host; interrupts are left out, as no process is charged for them."""
+    wanted = {f"cpu{core}" for core in cores}
+    lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
+    times = [[int(field) for field in fields] for name, *fields in lines if name in wanted]
+    return sum(user + nice + system + steal for user, nice, system, _, _, _, _, steal, *_ in times) / _TICK
+
+
+def _process(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
