@@ -66,7 +66,7 @@ class Error:
 
 @dataclass(frozen=True)
 class Exit:
-    """Agent to client, after the last output. Neither field set: an original agent, status unknown but the end clean."""
+    """Agent to client, after the last output. Neither field set: an original agent, status unknown, the end clean."""
 
     status: Optional[int] = None
     signal: Optional[str] = None
@@ -115,10 +115,12 @@ def _parse_body(prefix: str, body: str) -> Optional[Control]:
     cls = MESSAGES.get((prefix, name)) if isinstance(name, str) else None
     if cls is None:
         return None
+    given = [field.name for field in fields(cls) if field.name in record]
     try:
-        return cls(**{f.name: _CHECKS[f.name](record[f.name]) for f in fields(cls) if f.name in record})  # type: ignore[no-any-return]
+        message: Control = cls(**{name: _CHECKS[name](record[name]) for name in given})
     except (TypeError, ValueError):
         return None
+    return message
 
 
 def _text(value: Any) -> str:

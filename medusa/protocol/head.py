@@ -22,9 +22,19 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 
 _ONCE = frozenset(
-    ("host", "content-length", "transfer-encoding", "authorization", "date", "origin")
-    + ("sec-websocket-key", "sec-websocket-version", "sec-websocket-accept")
+    (
+        "authorization",
+        "content-length",
+        "date",
+        "host",
+        "origin",
+        "sec-websocket-accept",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "transfer-encoding",
+    )
 )
+"""What must not be given twice: two readers could believe two different ones."""
 
 
 class Headers:
@@ -63,7 +73,7 @@ class Response(NamedTuple):
 class HeadReader:
     """Collects bytes until a head is whole.
 
-    `feed` returns (head, rest) then: the head without its empty line, and the bytes that came after it. Until then None.
+    `feed` returns (head, rest) then: the head without its empty line, and the bytes that came after it. Before, None.
 
     Raises:
         HandshakeError: 400, when the head is larger than the bounds above.

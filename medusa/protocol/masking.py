@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Union
+from typing import Callable, Union
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -19,11 +19,14 @@ def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
     return (int.from_bytes(data, "little") ^ int.from_bytes(keys, "little")).to_bytes(size, "little")
 
 
+apply_mask: Callable[[Buffer, bytes], bytes] = apply_mask_pure
 try:
     # Alone in this package to look outside the standard library; the agent's archive runs without it.
-    from websockets.speedups import apply_mask
+    from websockets.speedups import apply_mask as _accelerated
+
+    apply_mask = _accelerated
 except ImportError:
-    apply_mask = apply_mask_pure
+    pass
 
 
 def rotate_key(key: bytes, consumed: int) -> bytes:

@@ -8,7 +8,7 @@ _SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctu
 
 
 def printable(text: str, limit: int = 256) -> str:
-    """`text` with every control, format (bidi among them), surrogate and unassigned character as an escape, cut at `limit`."""
+    """`text` cut at `limit`; every control, format (bidi too), surrogate and unassigned character is an escape."""
     cut = text[:limit]
     shown = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)
     return shown + ("..." if len(text) > limit else "")

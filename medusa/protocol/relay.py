@@ -60,14 +60,14 @@ class _Way(enum.Enum):
 class WebSocketRelay:
     """Reads what a masked (client-role) peer sends.
 
-    Call `feed` with each piece from the stream and write `Relayed.pieces`. While `mid_frame`, only the rest of that frame
-    may be written to the other link; if this link is lost then, the other must be aborted.
+    Call `feed` with each piece from the stream and write `Relayed.pieces`. While `mid_frame`, only the rest of that
+    frame may be written to the other link; if this link is lost then, the other must be aborted.
     """
 
     def __init__(self, max_message: int = MAX_MESSAGE, stream_above: int = STREAM_ABOVE) -> None:
         self._limit = max_message
-        self._stream_above = stream_above
-        self._small = min(stream_above, max_message)
+        self._stream_above = max(stream_above, len(_FORGED))  # what leaves at once shows whether it is forged
+        self._small = min(self._stream_above, max_message)
         self._fragments = Fragments(max_message)
         self._held = bytearray()  # an unfinished header or small frame ...
         self._need = 0  # ... and how long it must be before another look is worth it
@@ -86,7 +86,8 @@ class WebSocketRelay:
 
     def skip_message(self) -> None:
         """Drop the message that is arriving, if any; the next one is forwarded again."""
-        self._skip = self._left > 0 or self._fragments.started
+        data_frame_begun = bool(self._held) and not self._held[0] & 0x08
+        self._skip = data_frame_begun or self._left > 0 or self._fragments.started
 
     def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
         """Take bytes from the stream. Never raises for what the peer did: see `Relayed.error`."""
@@ -123,8 +124,8 @@ class WebSocketRelay:
                 at = self._frame(header, data, at + header.size, frame_header, result)
 
     def _small_frames(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
-        """The fast way: whole data frames of less than 64 KiB, one after another. What it does not take, `_frame` does."""
-        if self._fragments.started:
+        """The fast way: whole data frames up to 64 KiB, one after another. What it does not take is `_frame`'s."""
+        if self._fragments.started or self._skip:
             return at
         pieces, end, mask = result.pieces, len(data), apply_mask
         append, last, size, begun = pieces.append, end - 6, 0, len(pieces)
@@ -145,7 +146,8 @@ class WebSocketRelay:
                 append(mask(data[start:stop], data[start - 4 : start]))
             elif first == _WHOLE_TEXT:
                 payload = mask(data[start:stop], data[start - 4 : start])
-                _check_text(payload)
+                if not _is_fit(payload):
+                    break  # `_frame` says why
                 append(frame_header(_TEXT, length))
                 append(payload)
             else:
@@ -174,6 +176,8 @@ class WebSocketRelay:
             payload = _unmask(memoryview(data)[at:end], header.key)
             if header.opcode & 0x08:
                 self._control(header.opcode, bytes(payload), result)
+            elif self._skip:
+                self._skip = False
             else:
                 self._emit(Kind(header.opcode), payload, frame_header, result)
             return end
@@ -186,10 +190,12 @@ class WebSocketRelay:
                 self._end_of_message(frame_header, result)
             return at
         self._way = _Way.FORWARD
+        self._utf8 = None
         if header.opcode == TEXT:
-            _refuse_forged(bytes(_unmask(data[at : at + len(_FORGED)], header.key)))
+            refuse_forged(_unmask(data[at : at + len(_FORGED)], header.key))
             self._utf8 = codecs.getincrementaldecoder("utf-8")()
-        result.pieces.append(frame_header(Kind(header.opcode), header.length))
+        if not self._skip:
+            result.pieces.append(frame_header(Kind(header.opcode), header.length))
         return at
 
     def _payload(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
@@ -216,7 +222,6 @@ class WebSocketRelay:
             if not skip:
                 self._emit(kind, payload, frame_header, result, decoded=True)
         elif not skip:
-            self._utf8 = None
             result.messages += 1
 
     def _emit(
@@ -246,14 +251,23 @@ def _unmask(piece: Piece, key: bytes) -> Piece:
     return piece if key == NO_MASK else apply_mask(piece, key)
 
 
+def _is_fit(payload: bytes) -> bool:
+    try:
+        payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return not payload.startswith(_FORGED)
+
+
 def _check_text(payload: Piece, decoded: bool = False) -> None:
-    _refuse_forged(bytes(payload[: len(_FORGED)]))
+    refuse_forged(payload)
     if not decoded:
         _decode(codecs.getincrementaldecoder("utf-8")(), payload, final=True)
 
 
-def _refuse_forged(start: bytes) -> None:
-    if start == _FORGED:
+def refuse_forged(payload: Piece) -> None:
+    """Raises PolicyViolation for a text that begins as those of the reflector alone do."""
+    if bytes(payload[: len(_FORGED)]) == _FORGED:
         raise PolicyViolation("text with the reflector's own prefix")
 
 

@@ -15,7 +15,7 @@ import struct
 from typing import Callable, NamedTuple, Optional, Tuple, Union
 
 from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
-from medusa.protocol.masking import NO_MASK, apply_mask
+from medusa.protocol.masking import NO_MASK, Buffer, apply_mask
 from medusa.protocol.messages import (
     MAX_CONTROL_PAYLOAD,
     MAX_MESSAGE,
@@ -56,10 +56,10 @@ class Header(NamedTuple):
 def parse_header(data: Union[bytes, bytearray], at: int, masked: bool, limit: int) -> Union[Header, int]:
     """The header at `data[at:]`, or how many bytes from `at` are needed before more can be said.
 
-    An illegal frame is refused on its first two bytes where these show it.
+    An illegal frame is refused on the first bytes that show it, its key not among them.
 
     Raises:
-        BadFrame, MessageTooBig: `limit` is the payload's, in bytes.
+        BadFrame, MessageTooBig: `limit` is a data frame's payload's, in bytes.
     """
     have = len(data) - at
     if have < 2:
@@ -81,10 +81,10 @@ def parse_header(data: Union[bytes, bytearray], at: int, masked: bool, limit: in
     extended = {126: 2, 127: 8}.get(length, 0)
     size = 2 + extended + (4 if masked else 0)
     if have < 2 + extended:
-        return size
+        return 2 + extended
     if extended:
         length = _extended_length(data, at + 2, extended)
-    if length > limit:
+    if length > limit and not opcode & 0x08:
         raise MessageTooBig("message above the limit of %d bytes" % limit)
     if have < size:
         return size
@@ -170,7 +170,7 @@ class Fragments:
         """The first piece of a message of `kind` is coming."""
         self._kind = kind
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: Buffer) -> None:
         """Take payload bytes of the message."""
         if self._kind is Kind.TEXT:
             self._decode(piece, final=False)
@@ -188,7 +188,7 @@ class Fragments:
         self._utf8.reset()
         return kind, data
 
-    def _decode(self, piece: bytes, final: bool) -> None:
+    def _decode(self, piece: Buffer, final: bool) -> None:
         try:
             self._utf8.decode(piece, final)
         except UnicodeDecodeError:
@@ -243,9 +243,9 @@ class WebSocketConnection:
         """The bytes of one whole frame.
 
         Raises:
-            LocalProtocolError: a control payload above 125 bytes, or a close code that may not be sent.
+            LocalProtocolError: a control payload above 125 bytes, a close code that may not be sent, a lone surrogate.
         """
-        opcode, payload = _wire_form(message)
+        opcode, payload = wire_form(message)
         if self._role is Role.SERVER:
             return build_header(opcode, len(payload)) + payload
         key = self._new_key()
@@ -305,11 +305,15 @@ def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:
     return Ping(payload) if opcode == PING else Pong(payload)
 
 
-def _wire_form(message: Message) -> Tuple[int, bytes]:
+def wire_form(message: Message) -> Tuple[int, bytes]:
+    """(opcode, payload) of a message. Raises LocalProtocolError for one that has no legal form."""
     if isinstance(message, Binary):
         return BINARY, message.data
     if isinstance(message, Text):
-        return TEXT, message.text.encode("utf-8")
+        try:
+            return TEXT, message.text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise LocalProtocolError("text with a lone surrogate") from None
     if isinstance(message, Close):
         return CLOSE, close_payload(message)
     if len(message.payload) > MAX_CONTROL_PAYLOAD:

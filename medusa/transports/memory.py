@@ -10,13 +10,12 @@ import threading
 from typing import List, Optional, Tuple, Union
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
-from medusa.protocol.messages import MAX_MESSAGE, Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.relay import FrameHeader, Relayed
-from medusa.protocol.websocket import close_payload, parse_control
+from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, MAX_MESSAGE, Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.relay import FrameHeader, Relayed, refuse_forged
+from medusa.protocol.websocket import BINARY, CLOSE, PING, PONG, TEXT, parse_control, wire_form
 from medusa.transports.base import Transport
 
 _HEADER = struct.Struct("!BQ")
-_CLOSE, _PING, _PONG = 8, 9, 10
 
 
 class MemoryCodec:
@@ -26,30 +25,42 @@ class MemoryCodec:
         self._buffer = bytearray()
         self._limit = max_message
         self._skip = False
+        self._done = False
 
     mid_frame = False  # whole messages only
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes from the stream."""
-        self._buffer += data
+        if not self._done:
+            self._buffer += data
 
     def next_message(self) -> Optional[Message]:
-        """The next whole message, or None. Raises RemoteProtocolError."""
+        """The next whole message, or None. Raises RemoteProtocolError, once."""
+        try:
+            return self._message()
+        except RemoteProtocolError:
+            self._done = True
+            self._buffer.clear()
+            raise
+
+    def _message(self) -> Optional[Message]:
         if len(self._buffer) < _HEADER.size:
             return None
         kind, length = _HEADER.unpack_from(self._buffer)
-        if kind not in (Kind.TEXT, Kind.BINARY, _CLOSE, _PING, _PONG):
+        if kind not in (TEXT, BINARY, CLOSE, PING, PONG):
             raise BadFrame("unknown kind %d" % kind)
-        if length > self._limit:
+        if kind & 8 and length > MAX_CONTROL_PAYLOAD:
+            raise BadFrame("control message above %d bytes" % MAX_CONTROL_PAYLOAD)
+        if not kind & 8 and length > self._limit:
             raise MessageTooBig("message above the limit of %d bytes" % self._limit)
         end = _HEADER.size + length
         if len(self._buffer) < end:
             return None
         payload = bytes(self._buffer[_HEADER.size : end])
         del self._buffer[:end]
-        if kind == Kind.BINARY:
+        if kind == BINARY:
             return Binary(payload)
-        if kind != Kind.TEXT:
+        if kind != TEXT:
             return parse_control(kind, payload)
         try:
             return Text(payload.decode("utf-8"))
@@ -58,14 +69,7 @@ class MemoryCodec:
 
     def frame(self, message: Message) -> bytes:
         """The bytes of one message."""
-        if isinstance(message, Text):
-            kind, payload = int(Kind.TEXT), message.text.encode("utf-8")
-        elif isinstance(message, Binary):
-            kind, payload = int(Kind.BINARY), message.data
-        elif isinstance(message, Close):
-            kind, payload = _CLOSE, close_payload(message)
-        else:
-            kind, payload = (_PING if isinstance(message, Ping) else _PONG), message.payload
+        kind, payload = wire_form(message)
         return _HEADER.pack(kind, len(payload)) + payload
 
     @staticmethod
@@ -75,7 +79,7 @@ class MemoryCodec:
 
     def skip_message(self) -> None:
         """Drop the message that is arriving, if any."""
-        self._skip = bool(self._buffer)
+        self._skip = bool(self._buffer) and not self._buffer[0] & 8
 
     def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
         """The relay face."""
@@ -95,12 +99,14 @@ class MemoryCodec:
             result.pings.append(message)
         elif isinstance(message, Close):
             result.close = message
+            self._done = True
         elif not isinstance(message, Pong):
             skip, self._skip = self._skip, False
-            payload = message.data if isinstance(message, Binary) else message.text.encode("utf-8")
+            kind, payload = wire_form(message)
+            if kind == TEXT and not skip:
+                refuse_forged(payload)
             if not skip:
-                kind = Kind.BINARY if isinstance(message, Binary) else Kind.TEXT
-                result.pieces += [frame_header(kind, len(payload)), payload]
+                result.pieces += [frame_header(Kind(kind), len(payload)), payload]
                 result.messages += 1
                 result.size += len(payload)
 
