@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from medusa.protocol.relay import FrameHeader, Relayed
 
     class Stream(Protocol):
-        """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError when the stream is gone."""
+        """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError when it is gone."""
 
         def fileno(self) -> int: ...
         def recv(self, size: int) -> bytes: ...
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 
 READ_SIZE = 128 * 1024
 """Bytes asked of the stream at once: a few pty reads' worth, or two 64 KiB frames."""
+
+READS_AT_ONCE = 16
+"""Reads in one call that makes nothing of them: a flood may not keep an event loop or a deadline waiting."""
 
 CLOSE_TIMEOUT = 2.0
 """Seconds that a polite end waits for the peer's Close."""
@@ -100,7 +103,7 @@ class Transport:
         self._relay = relay
         self._leftover = leftover
         self._out = bytearray()  # framed, not yet taken by the kernel
-        self._held: Dict[Type[Any], bytes] = {}  # control frames that must not cut into a frame: the latest of each kind
+        self._held: Dict[Type[Any], bytes] = {}  # control frames that may not cut into a frame: the latest of each kind
         self._mid_frame = False  # what was written last ends inside a frame
         self._close_sent = False
         self._peer_close: Optional[Close] = None
@@ -128,13 +131,13 @@ class Transport:
 
     @property
     def mid_frame(self) -> bool:
-        """Whether this link must be aborted rather than closed: part of a frame was written and the rest will not come."""
+        """Whether what was written ends inside a frame: a link that is left so is to be aborted, not closed."""
         return self._mid_frame
 
     # ------------------------------------------------------------------ ready face
 
     def receive_nowait(self) -> Optional[Message]:
-        """The next whole message, or None: none is there. Call until None before waiting (TLS buffers).
+        """The next whole message, or None: none is there. Call until None before waiting.
 
         Pings are answered and a Close is answered before they are handed over.
 
@@ -144,20 +147,7 @@ class Transport:
             RemoteProtocolError: once; the peer was sent a Close with the fitting code.
         """
         with self._reading:
-            while True:
-                self._raise_if_ended()
-                try:
-                    message = self._codec.next_message()
-                except RemoteProtocolError as error:
-                    self._fail(error)
-                    raise
-                if message is not None:
-                    self._answer(message)
-                    return message
-                data = self._recv()
-                if data is None:
-                    return None
-                self._codec.receive_data(data)
+            return self._next_message()
 
     def send_nowait(self, message: Message) -> bool:
         """Accept `message` and write what the kernel takes of it; True when that is all.
@@ -247,7 +237,7 @@ class Transport:
         return self._codec.frame_header(kind, length)
 
     def relay_write(self, pieces: Sequence[Any], mid_frame: bool) -> bool:
-        """Write frames, made with this link's `frame_header`; `mid_frame`: the last one is not whole yet. As `send_nowait`."""
+        """As `send_nowait`, of frames made with this link's `frame_header`; `mid_frame`: the last is not whole yet."""
         with self._writing:
             self._raise_if_unwritable()
             if self._out:
@@ -274,11 +264,12 @@ class Transport:
             TimeoutError: none came in `timeout` seconds; else as `receive_nowait`.
         """
         deadline = _deadline(timeout)
-        while True:
-            message = self.receive_nowait()
-            if message is not None:
-                return message
-            self._wait(True, deadline)
+        with self._reading:
+            while True:
+                message = self._next_message()
+                if message is not None:
+                    return message
+                self._wait(True, deadline)
 
     def send(self, message: Message, timeout: Optional[float] = None) -> None:
         """Hand `message` to the kernel, waiting while the peer does not read. Senders take turns.
@@ -287,12 +278,17 @@ class Transport:
             TimeoutError: not all was taken in `timeout` seconds; only `abort` is of use then. Else as `send_nowait`.
         """
         deadline = _deadline(timeout)
-        with self._sending:
+        if not self._sending.acquire(timeout=-1 if timeout is None else timeout):
+            raise TimeoutError("another sender's message was not read in time")
+        try:
+            while not self._accepted(message):
+                self._wait(False, deadline)
             while not self.flush():
                 self._wait(False, deadline)
-            self.send_nowait(message)
-            while not self.flush():
-                self._wait(False, deadline)
+            if self._deaf is not None or self._ended is not None:
+                self._raise_if_unwritable()  # what was left of it was thrown away
+        finally:
+            self._sending.release()
 
     def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
         """End politely: send a Close, wait up to `timeout` seconds for the peer's, then let go. Never raises."""
@@ -301,9 +297,14 @@ class Transport:
             if not self._close_sent:
                 self.send_nowait(Close(code, reason))
             while True:
-                if self.receive_nowait() is None:
-                    self._wait(True, deadline)
+                if self.receive_nowait() is None or time.monotonic() >= deadline:
+                    self._wait(True, deadline)  # or the end of waiting, also for who goes on sending
         except (ClosedTransport, BrokenTransport, RemoteProtocolError, TimeoutError, LocalProtocolError):
+            pass
+        try:
+            while not self.flush():  # the answer to the peer's Close may be among it
+                self._wait(False, deadline)
+        except (BrokenTransport, TimeoutError):
             pass
         self.abort()
 
@@ -318,20 +319,45 @@ class Transport:
             self._stream.close()
 
     def finish(self) -> None:
-        """Nothing more will be written: send a FIN, keep reading."""
+        """Nothing more will be written: send a FIN. What still comes can only be discarded: TLS has ended as well."""
         self._close_sent = True
         self._stream.shutdown()
 
     def discard(self) -> bool:
-        """Read and forget what has arrived; True when the peer has ended the stream."""
+        """Read and forget what has arrived, or a part of it; True when the peer has ended the stream."""
         try:
-            while self._recv() is not None:
-                pass
+            for _ in range(READS_AT_ONCE):
+                if self._recv() is None:
+                    break
         except (ClosedTransport, BrokenTransport):
             return True
         return False
 
     # ------------------------------------------------------------------ engine
+
+    def _next_message(self) -> Optional[Message]:
+        for _ in range(READS_AT_ONCE):
+            self._raise_if_ended()
+            try:
+                message = self._codec.next_message()
+            except RemoteProtocolError as error:
+                self._fail(error)
+                raise
+            if message is not None:
+                self._answer(message)
+                return message
+            data = self._recv()
+            if data is None:
+                return None
+            self._codec.receive_data(data)
+        return None
+
+    def _accepted(self, message: Message) -> bool:
+        with self._writing:  # no pong may come between the two
+            if not self.flush():
+                return False
+            self.send_nowait(message)
+            return True
 
     def _recv(self) -> Optional[bytes]:
         if self._leftover:
@@ -360,14 +386,14 @@ class Transport:
 
     def _raise_if_ended(self) -> None:
         if self._ended is not None:
-            raise self._ended
+            raise self._ended.with_traceback(None)  # it would grow with every raise
         if self._peer_close is not None:
             raise ClosedTransport(self._peer_close)
 
     def _raise_if_unwritable(self) -> None:
         self._raise_if_ended()
         if self._deaf is not None:
-            raise self._deaf
+            raise self._deaf.with_traceback(None)
         if self._close_sent:
             raise ClosedTransport(self._peer_close)
 
@@ -420,9 +446,12 @@ class Transport:
         timeout = None if deadline is None else deadline - time.monotonic()
         if timeout is not None and timeout <= 0:
             raise TimeoutError("the peer did not answer in time" if read else "the peer did not read in time")
-        self._stream.wait(read, self.wants_write, timeout)
-        if self.wants_write:
+        self._stream.wait(read, not read or self.wants_write, timeout)
+        try:
             self.flush()
+        except BrokenTransport:
+            if not read:
+                raise  # a reader goes on to what the peer sent before that
 
 
 def _deadline(timeout: Optional[float]) -> Optional[float]:

@@ -1,8 +1,9 @@
-"""A connected socket to where a URL points: TCP, through the environment's proxy if it names one, TLS if the URL asks."""
+"""A connected socket to where a URL points: TCP, by the environment's proxy if there is one, TLS if the URL asks."""
 
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import ssl
 import time
@@ -16,6 +17,9 @@ from medusa.protocol.head import HeadReader, Response, parse_response
 SECURE = {"https": True, "wss": True, "http": False, "ws": False}
 RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
 """Statuses that a later try may change; 404: the session may be about to be made."""
+
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
 class ConnectRefused(Exception):
@@ -53,11 +57,12 @@ def parse_url(url: str) -> Target:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise ConnectRefused("the URL cannot be read", retryable=False) from None
+    netloc = parts.netloc.rpartition("@")[2]
     target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-    if parts.scheme not in SECURE or not host or not target.isascii() or not target.isprintable() or " " in target:
+    if parts.scheme not in SECURE or not host or not _VISIBLE.match(netloc + target):
         raise ConnectRefused("the URL is not one of ws, wss, http or https", retryable=False)
     secure = SECURE[parts.scheme]
-    return Target(secure, host, port or (443 if secure else 80), parts.netloc.rpartition("@")[2], target)
+    return Target(secure, host, port or (443 if secure else 80), netloc, target)
 
 
 def open_socket(target: Target, insecure_tls: bool, deadline: float) -> socket.socket:
@@ -66,7 +71,7 @@ def open_socket(target: Target, insecure_tls: bool, deadline: float) -> socket.s
     Raises:
         ConnectRefused
     """
-    where = "%s:%d" % (target.host, target.port)
+    where = "%s:%d" % ("[%s]" % target.host if ":" in target.host else target.host, target.port)
     proxy = _proxy(target)
     sock = _connect(proxy[0] if proxy else target.host, proxy[1] if proxy else target.port, deadline)
     try:
@@ -138,7 +143,8 @@ def _proxy(target: Target) -> Optional[Tuple[str, int, str]]:
     """(host, port, Proxy-Authorization or "") for `target`, by the environment's HTTP(S)_PROXY and NO_PROXY."""
     proxies = urllib.request.getproxies_environment()
     url = proxies.get("https" if target.secure else "http")
-    if not url or urllib.request.proxy_bypass_environment("%s:%d" % (target.host, target.port), proxies):
+    bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
+    if not url or bypass("%s:%d" % (target.host, target.port), proxies):
         return None
     try:
         parts = urllib.parse.urlsplit(url if "://" in url else "http://" + url)

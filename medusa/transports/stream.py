@@ -37,6 +37,8 @@ class SocketStream:
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Until the socket is ready for any of what is asked, or `timeout` seconds are over."""
+        if self._sock.fileno() < 0:
+            return
         poll = select.poll()
         poll.register(self._sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
         poll.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
@@ -49,11 +51,18 @@ class SocketStream:
             pass
 
     def close(self) -> None:
-        """Let go. Unread input is taken first: the kernel would answer it with a reset, which proxies do not pass on."""
+        """Let go. Unread input is taken first: the kernel would answer it with a reset, which proxies do not pass on.
+
+        A thread that waits for the socket is woken up.
+        """
         try:
             for _ in range(16):
                 if not self._sock.recv(1 << 16):
                     break
         except (OSError, ValueError):
+            pass
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
             pass
         self._sock.close()

@@ -58,7 +58,7 @@ def connect_over(
         response, rest = read_response(sock, deadline)
         check_accepted(response, key)
     except HandshakeError as error:
-        reason = _explanation(sock, response, rest) or str(error)
+        reason = _explanation(sock, response, rest, deadline) or str(error)
         sock.close()
         raise ConnectRefused(reason, error.http_status, error.http_status in RETRYABLE) from None
     except OSError as error:
@@ -68,9 +68,7 @@ def connect_over(
         sock.close()
         raise
     codec = WebSocketConnection(Role.CLIENT, _new_key, max_message)
-    if rest:
-        codec.receive_data(rest)
-    return Transport(SocketStream(sock), codec)
+    return Transport(SocketStream(sock), codec, leftover=rest)
 
 
 def adopt(sock: socket.socket, leftover: bytes = b"", max_message: int = MAX_MESSAGE) -> Transport:
@@ -85,15 +83,16 @@ def _new_key() -> bytes:
     return os.urandom(4)
 
 
-def _explanation(sock: socket.socket, response: Response, body: bytes) -> str:
+def _explanation(sock: socket.socket, response: Response, body: bytes, deadline: float) -> str:
     """The first line of a refusal's text body: what the server has to say to a person."""
     if not (response.headers.get("content-type") or "").startswith("text/plain"):
         return ""
     length = response.headers.get("content-length") or ""
     wanted = min(1024, int(length)) if length.isdigit() else 1024
-    sock.settimeout(1.0)
+    deadline = min(deadline, time.monotonic() + 1.0)
     try:
-        while len(body) < wanted:
+        while len(body) < wanted and time.monotonic() < deadline:
+            sock.settimeout(remaining(deadline))
             data = sock.recv(wanted - len(body))
             if not data:
                 break
