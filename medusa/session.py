@@ -1,8 +1,8 @@
 """The pairing machine: the life of one session as one table. No I/O, no clock.
 
-All of a session's states live here and nowhere else. `Session.process` takes what happened and says what to do, in order;
-it does not wait, so that under any scheduler one input is dealt with before the next. A (state, input) pair that is not
-in the table cannot happen: meeting one is a bug here, and an error.
+All of a session's states live here and nowhere else. `Session.process` takes what happened and says what to do, in
+order; it does not wait, so that under any scheduler one input is dealt with before the next. A (state, input) pair that
+is not in the table cannot happen: meeting one is a bug here, and an error.
 
 docs/protocol.md shows this table; `python -m medusa.session` prints it as it stands there.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Dict, Optional, Tuple
 
 from medusa.protocol.messages import Close
 
@@ -107,7 +106,7 @@ OUTCOME_MEANINGS = {
 
 AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
-"""What the original told the other side (shared wire, part 1)."""
+"""What the original told the other side."""
 
 GOING_AWAY = 1001
 """RFC 6455 section 7.4.1: a server going down."""
@@ -122,9 +121,9 @@ class Step:
     """
 
     next: State
-    actions: Tuple[Action, ...] = ()
-    outcome: Optional[Outcome] = None
-    close: Optional[Close] = None
+    actions: tuple[Action, ...] = ()
+    outcome: Outcome | None = None
+    close: Close | None = None
 
 
 _CLOSE_AGENT = (Action.CLOSE_AGENT, Action.FINISH)
@@ -139,7 +138,7 @@ _RELEASE = Step(_S.ENDED, (Action.RELEASE,))
 _CLIENT_GONE = (_I.CLIENT_CLOSED, _I.CLIENT_LOST)
 _AGENT_GONE = (_I.AGENT_CLOSED, _I.AGENT_LOST)
 
-TABLE: Dict[Tuple[State, Input], Step] = {
+TABLE: dict[tuple[State, Input], Step] = {
     (_S.CLAIMED, _I.CLIENT_ATTACHED): Step(_S.WAITING),
     (_S.CLAIMED, _I.CLIENT_REFUSED): Step(_S.ENDED, (Action.RELEASE,), _O.REFUSED),
     (_S.CLAIMED, _I.SHUTDOWN): Step(_S.ENDED, (Action.RELEASE,), _O.SHUT_DOWN),
@@ -187,10 +186,10 @@ class Session:
 
     def __init__(self) -> None:
         self.state = State.CLAIMED
-        self.outcome: Optional[Outcome] = None
+        self.outcome: Outcome | None = None
         self.close = Close()
 
-    def process(self, happened: Input, close: Optional[Close] = None) -> Tuple[Action, ...]:
+    def process(self, happened: Input, close: Close | None = None) -> tuple[Action, ...]:
         """Take one input; returns what to do now, in this order.
 
         Args:
@@ -225,7 +224,7 @@ def broke_rules(side: Side) -> Input:
 
 def document() -> str:
     """The diagram and the table as docs/protocol.md shows them."""
-    edges: Dict[Tuple[str, str], list[str]] = {}
+    edges: dict[tuple[str, str], list[str]] = {}
     rows = ["| state | input | next | actions | outcome |", "|---|---|---|---|---|"]
     for (state, happened), step in TABLE.items():
         edges.setdefault((state.name, step.next.name), []).append(happened.name)

@@ -1,10 +1,11 @@
-"""Join two transports: one direction of copying, one step at a time. Never waits; who schedules the steps is the caller's
-matter (the reflector's splicer: event watchers; a test: a loop)."""
+"""Join two transports: one direction of copying, one step at a time.
+
+Never waits; who schedules the steps is the caller's matter (the reflector's splicer: event watchers; a test: a loop).
+"""
 
 from __future__ import annotations
 
 import enum
-from typing import Optional
 
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import Close
@@ -33,12 +34,12 @@ class Pump:
         why: what happened, in words, after LOST or BROKE_RULES.
     """
 
-    def __init__(self, source: Transport, sink: Optional[Transport] = None) -> None:
+    def __init__(self, source: Transport, sink: Transport | None = None) -> None:
         self.source = source
         self.sink = sink
         self.messages = 0
         self.size = 0
-        self.close: Optional[Close] = None
+        self.close: Close | None = None
         self.why = ""
 
     def step(self) -> Progress:
@@ -68,9 +69,7 @@ class Pump:
                 self.sink = sink = None
         return self._outcome(relayed.close, relayed.error, sink)
 
-    def _outcome(
-        self, close: Optional[Close], error: Optional[RemoteProtocolError], sink: Optional[Transport]
-    ) -> Progress:
+    def _outcome(self, close: Close | None, error: RemoteProtocolError | None, sink: Transport | None) -> Progress:
         if error is not None:
             self.why = str(error)
             return Progress.BROKE_RULES

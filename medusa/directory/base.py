@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import Optional
 
 TTL = 60.0
 """Seconds that a claim holds unless renewed: the longest that the ids of a dead reflector stay taken."""
@@ -58,5 +57,5 @@ class Directory(abc.ABC):
         """Free the id, if it is still this claim that holds it; else nothing."""
 
     @abc.abstractmethod
-    def lookup(self, session_id: str) -> Optional[Owner]:
+    def lookup(self, session_id: str) -> Owner | None:
         """Who holds the id, None when nobody does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from typing import Callable, Dict, Optional, Tuple
+from collections.abc import Callable
 
 from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, StaleClaim
 
@@ -15,7 +15,7 @@ class MemoryDirectory(Directory):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._claims: Dict[str, Tuple[Claim, float]] = {}
+        self._claims: dict[str, tuple[Claim, float]] = {}
         self._lock = threading.Lock()
 
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
@@ -41,13 +41,13 @@ class MemoryDirectory(Directory):
             if self._holder(claim.session_id) == claim:
                 del self._claims[claim.session_id]
 
-    def lookup(self, session_id: str) -> Optional[Owner]:
+    def lookup(self, session_id: str) -> Owner | None:
         """See Directory."""
         with self._lock:
             holder = self._holder(session_id)
             return holder.owner if holder else None
 
-    def _holder(self, session_id: str) -> Optional[Claim]:
+    def _holder(self, session_id: str) -> Claim | None:
         claim, expiry = self._claims.get(session_id, (None, 0.0))
         if claim is not None and expiry <= self._clock():
             del self._claims[session_id]
