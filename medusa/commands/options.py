@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from typing import Any, NoReturn, TextIO
 
 import configargparse
 
 
 class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
-    """A parser whose complaints about a config file name the file, the key and the reason, and whose errors exit with `error_status`."""
+    """Complaints about a config file name the file, the key and the reason; errors exit with `error_status`."""
 
     def __init__(self, prog: str, description: str, error_status: int = 2, **more: Any) -> None:
         super().__init__(
@@ -30,11 +31,15 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
 
     def error(self, message: str) -> NoReturn:
         """Complain and exit."""
-        self.exit(self._error_status, f"{self.prog}: {message}\ntry '{self.prog} --help'\n")
+        self._leave(self._error_status, f"{self.prog}: {message}\ntry '{self.prog} --help'\n")
 
     def complain(self, message: str) -> NoReturn:
         """Complain of what the options cannot be blamed for, and exit."""
-        self.exit(1, f"{self.prog}: {message}\n")
+        self._leave(1, f"{self.prog}: {message}\n")
+
+    def _leave(self, status: int, message: str) -> NoReturn:
+        sys.stderr.write(message)
+        raise SystemExit(status)
 
     def check(self, file: str, key: str, value: object) -> str:
         """`value` as an option's text, if option `key` takes it."""
@@ -76,8 +81,7 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 
     def _lines(self, file: str, text: str) -> dict[str, object]:
         pairs: dict[str, object] = {}
-        for number, line in enumerate(text.splitlines(), 1):
-            line = line.strip()
+        for number, line in enumerate(map(str.strip, text.splitlines()), 1):
             if not line or line.startswith("#"):
                 continue
             key, equals, value = line.partition("=")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Optional
 
 from medusa.protocol.messages import MAX_MESSAGE
 
@@ -16,6 +15,10 @@ WAIT_PULSE = 2.0
 
 HEAD_TIMEOUT = 10.0
 """Seconds for a request head to come in whole."""
+
+
+FOREVER = 10**9
+"""Thirty years, in seconds: what an event loop can still wait for."""
 
 
 class ConfigError(Exception):
@@ -34,7 +37,7 @@ class ReflectorConfig:
     keepalive: float = 15.0
     drain_timeout: float = 30.0
     max_message: int = MAX_MESSAGE
-    archive: Optional[str] = None
+    archive: str | None = None
 
     def verify(self) -> None:
         """Raises ConfigError."""
@@ -50,9 +53,9 @@ class ReflectorConfig:
         if not 0 <= self.port <= 65535:
             raise ConfigError("port: %d is not between 0 and 65535" % self.port)
         for name in ("wait_timeout", "keepalive"):
-            if not getattr(self, name) > 0:
-                raise ConfigError("%s: must be above 0 seconds" % name.replace("_", "-"))
-        if self.drain_timeout < 0:
-            raise ConfigError("drain-timeout: must be 0 seconds or more")
+            if not 0 < getattr(self, name) <= FOREVER:
+                raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
+        if not 0 <= self.drain_timeout <= FOREVER:
+            raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
         if self.max_message < 1:
             raise ConfigError("max-message: must be 1 byte or more")

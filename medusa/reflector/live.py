@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Deque, Dict, Optional, Tuple
+from typing import TYPE_CHECKING
 
 import gevent
 import gevent.event
+import structlog
 
 from medusa.protocol.control import Linkup, Wait, build
 from medusa.protocol.keepalive import Keepalive, Verdict
@@ -22,6 +23,8 @@ from medusa.transports.base import Transport
 if TYPE_CHECKING:
     from medusa.reflector.registry import Registry
 
+log = structlog.get_logger(component="session")
+
 _WAIT_TEXT = build(Wait())
 _LINKUP_TEXT = build(Linkup())
 _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
@@ -30,8 +33,8 @@ _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: b
 class LiveSession:
     """Made when its id is claimed; ends by itself.
 
-    What happens comes in through `tell` (from any greenlet or event callback); the session's own greenlet takes one input
-    after another, so that no two are ever half done.
+    What happens comes in through `tell` (from any greenlet or event callback); the session's own greenlet takes one
+    input after another, so that no two are ever half done.
     """
 
     def __init__(self, session_id: str, config: ReflectorConfig, registry: Registry, client_address: str) -> None:
@@ -39,12 +42,13 @@ class LiveSession:
         self.machine = Session()
         self.usage = Usage(session_id)
         self.agent_expected = False
+        self._hurried = False
         self._config = config
         self._registry = registry
-        self._legs: Dict[Side, Leg] = {}
-        self._inbox: Deque[Tuple[Input, Optional[Close]]] = deque()
+        self._legs: dict[Side, Leg] = {}
+        self._inbox: deque[tuple[Input, Close | None]] = deque()
         self._wake = gevent.event.Event()
-        self._deadlines: Dict[Input, float] = {}
+        self._deadlines: dict[Input, float] = {}
         self.usage.started(client_address)
         self.greenlet = gevent.spawn(self._run)
 
@@ -59,12 +63,12 @@ class LiveSession:
         self._legs[side] = leg
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
-    def tell(self, happened: Input, close: Optional[Close] = None) -> None:
+    def tell(self, happened: Input, close: Close | None = None) -> None:
         """Something happened."""
         self._inbox.append((happened, close))
         self._wake.set()
 
-    def status(self) -> Dict[str, object]:
+    def status(self) -> dict[str, object]:
         """For /status."""
         return {
             "state": self.machine.state,
@@ -78,25 +82,30 @@ class LiveSession:
     def _run(self) -> None:
         try:
             self._live()
-        finally:
-            if self.machine.state is not State.ENDED:  # a bug: the id and the links are let go of all the same
-                self._release()
+        except Exception:  # a bug: the id and the links are let go of all the same
+            log.exception("session failed", session=self.session_id)
+            self._release()
 
     def _live(self) -> None:
-        while self.machine.state is not State.ENDED:
+        while not self._over:
             self._wake.wait(max(0.0, self._next_deadline() - time.monotonic()))
             self._wake.clear()
-            self._check_deadlines(time.monotonic())
-            while self._inbox and self.machine.state is not State.ENDED:
+            while self._inbox and not self._over:
                 self._take(*self._inbox.popleft())
+            self._check_deadlines(time.monotonic())
 
-    def _take(self, happened: Input, close: Optional[Close]) -> None:
+    @property
+    def _over(self) -> bool:
+        return self.machine.state is State.ENDED
+
+    def _take(self, happened: Input, close: Close | None) -> None:
         before = self.machine.state
         if happened is Input.AGENT_ATTACHED:
             if before is not State.WAITING:  # the session began to close while the agent's upgrade was on its way
                 self._legs.pop(Side.AGENT).dismiss(_OVER)
                 return
             self.usage.linked()
+        self._hurried |= happened is Input.SHUTDOWN
         actions = self.machine.process(happened, close)
         for action in actions:
             _CARRY_OUT[action](self)
@@ -118,17 +127,25 @@ class LiveSession:
 
     def _check_deadlines(self, now: float) -> None:
         for happened, when in list(self._deadlines.items()):
-            if when <= now:
-                del self._deadlines[happened]
+            # The input before may have ended the state that this deadline is of.
+            if when <= now and self._deadlines.pop(happened, None) is not None:
                 if happened is Input.WAIT_PULSE:
                     self._deadlines[happened] = when + WAIT_PULSE
-                self.tell(happened)
+                if happened is Input.CLOSE_EXPIRED and self._slow():
+                    self._finish()
+                else:
+                    self._take(happened, None)
         for leg in self._judged():
             self._judge(leg, now)
 
     def _judged(self) -> list[Leg]:
-        """The links whose silence means something: not those that are being closed, which have a deadline of their own."""
-        return [leg for leg in self._legs.values() if leg.gone is None and self.machine.state in _TALKING]
+        """The links whose silence means something. Who has got a Close has a deadline of its own."""
+        talking = self.machine.state in _TALKING
+        return [leg for leg in self._legs.values() if leg.gone is None and (talking or leg.backlog)]
+
+    def _slow(self) -> bool:
+        """Whether a peer that lives has not even got its Close yet: what it reads so slowly is not to be cut off."""
+        return not self._hurried and any(leg.gone is None and leg.backlog for leg in self._legs.values())
 
     def _judge(self, leg: Leg, now: float) -> None:
         if leg.paused:
@@ -168,11 +185,12 @@ class LiveSession:
         self._deadlines = {Input.CLOSE_EXPIRED: time.monotonic() + CLOSE_TIMEOUT}
 
     def _release(self) -> None:
+        self._deadlines = {}
+        self._registry.forget(self)
         for leg in self._legs.values():
             leg.dismiss(_OVER)
-        self._registry.forget(self)
         addresses = {side.value: leg.address for side, leg in self._legs.items()}
-        counts: Dict[str, int] = {}
+        counts: dict[str, int] = {}
         for side in Side:
             pump = self._legs[side].pump if side in self._legs else None
             counts["%s_messages" % side.value] = pump.messages if pump else 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
-
 import gevent
 import structlog
 
@@ -32,8 +30,8 @@ class Registry:
         self._config = config
         self._directory = directory
         self._owner = owner
-        self._sessions: Dict[str, LiveSession] = {}
-        self._claims: Dict[str, Claim] = {}
+        self._sessions: dict[str, LiveSession] = {}
+        self._claims: dict[str, Claim] = {}
         self.draining = False
 
     def open(self, session_id: str, address: str) -> LiveSession:
@@ -71,15 +69,17 @@ class Registry:
         return session
 
     def forget(self, session: LiveSession) -> None:
-        """The session is over: its id is free."""
-        self._sessions.pop(session.session_id, None)
+        """The session is over: its id is free. Idempotent."""
+        if self._sessions.get(session.session_id) is not session:
+            return
+        del self._sessions[session.session_id]
         claim = self._claims.pop(session.session_id)
         try:
             self._directory.release(claim)
         except DirectoryError as error:
             log.error("directory unavailable", error=str(error), session=session.session_id)
 
-    def sessions(self) -> List[LiveSession]:
+    def sessions(self) -> list[LiveSession]:
         """All of them, oldest first."""
         return list(self._sessions.values())
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Pattern, Tuple
+from collections.abc import Callable, Iterable
+from re import Pattern
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -37,7 +39,7 @@ _ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
 MAX_ID = 255
 """A job's id is a UUID in practice; there is room for a site's own scheme."""
 
-Answer = Tuple[int, List[Tuple[str, str]], bytes]
+Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Application:
@@ -46,14 +48,14 @@ class Application:
     def __init__(self, config: ReflectorConfig, registry: Registry) -> None:
         self._config = config
         self._registry = registry
-        self._routes: List[Tuple[Pattern[str], Callable[..., Answer]]] = [
+        self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/agent\.sh\Z"), self._archive),
         ]
 
-    def __call__(self, environ: Dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         handler: Handler = environ["medusa.handler"]
         try:
             status, headers, body = self._route(handler)
@@ -69,7 +71,7 @@ class Application:
         headers = [("Content-Type", "text/plain; charset=utf-8"), *headers] if not _typed(headers) else headers
         headers += [("Connection", "close"), ("Content-Length", str(len(body)))]
         start_response("%d %s" % (status, REASONS[status]), headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        return [] if handler.request is not None and handler.request.method == "HEAD" else [body]
 
     def _route(self, handler: Handler) -> Answer:
         request = handler.request
@@ -85,7 +87,7 @@ class Application:
 
     def _attach(self, handler: Handler, raw_id: str, role: str) -> Answer:
         assert handler.request is not None
-        check_upgrade(handler.request)
+        key = check_upgrade(handler.request)
         session_id = parse_id(raw_id)
         side = Side.CLIENT if role == "master" else Side.AGENT
         if side is Side.CLIENT:
@@ -93,15 +95,15 @@ class Application:
         else:
             session = self._registry.join(session_id)
         try:
-            handler.write_101()
+            handler.write_101(key)
             sock, rest = handler.take_socket()
-            session.attach(side, websocket.adopt(sock, rest, self._config.max_message), handler.peer)
-        except OSError:
+        except BaseException:
             if side is Side.CLIENT:
                 session.tell(Input.CLIENT_REFUSED)
             else:
                 session.agent_expected = False
             raise
+        session.attach(side, websocket.adopt(sock, rest, self._config.max_message), handler.peer)
         return 101, [], b""
 
     def _status(self, _: Handler) -> Answer:
@@ -154,7 +156,7 @@ def _line(text: str) -> bytes:
     return (text + "\n").encode("utf-8")
 
 
-def _typed(headers: List[Tuple[str, str]]) -> bool:
+def _typed(headers: list[tuple[str, str]]) -> bool:
     return any(name == "Content-Type" for name, _ in headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any, Optional
+from typing import Any
 
 import gevent
 import gevent.event
@@ -28,7 +28,7 @@ class Reflector:
     def __init__(self, config: ReflectorConfig) -> None:
         config.verify()
         self._config = config
-        self._server: Optional[WSGIServer] = None
+        self._server: WSGIServer | None = None
         self._stopped = gevent.event.Event()
         self.registry: Registry
 
@@ -56,6 +56,7 @@ class Reflector:
                 hint = "; something else listens there: give another --port, or 0 for a free one"
             text = os.strerror(error.errno) if error.errno else str(error)
             raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
+        gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         self.registry = Registry(config, open_directory(config.directory), Owner(self.url))
         server.application = Application(config, self.registry)
@@ -66,8 +67,7 @@ class Reflector:
         """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
         self.registry.draining = True
         log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
-        with gevent.Timeout(self._config.drain_timeout, False):
-            gevent.joinall([session.greenlet for session in self.registry.sessions()])
+        gevent.joinall([session.greenlet for session in self.registry.sessions()], timeout=self._config.drain_timeout)
         self.stop()
 
     def stop(self) -> None:
@@ -81,6 +81,14 @@ class Reflector:
     def wait(self) -> None:
         """Until it has stopped."""
         self._stopped.wait()
+
+
+def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
+    """What gevent would print: of a greenlet, a callback, or accept."""
+    if isinstance(error, OSError):
+        log.error("the system refuses", error=os.strerror(error.errno) if error.errno else str(error))
+    else:
+        log.error("internal error", exc_info=(kind, error, trace))
 
 
 class _Quiet:

@@ -1,16 +1,24 @@
-"""The way of the bytes. Each link has a read and a write watcher on the event loop; their callbacks move what is there and
-never wait, so no greenlet is switched to for data. One read's worth a callback: the loop keeps all pairs moving."""
+"""The way of the bytes. Each link has a read and a write watcher on the event loop; their callbacks move what is there
+and never wait, so no greenlet is switched to for data. One read's worth a callback: the loop keeps all pairs moving."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import termios
 import time
-from typing import Any, Callable, Optional
+from collections.abc import Callable
+from typing import Any
+
+import structlog
 
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
 from medusa.session import Side
 from medusa.splice import Progress, Pump
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+
+log = structlog.get_logger(component="splicer")
 
 READ, WRITE = 1, 2
 """libev's event masks."""
@@ -21,8 +29,8 @@ Report = Callable[["Leg", Progress], None]
 class Leg:
     """One side's link on the loop.
 
-    It starts out dropping what it reads (a client that waits, a side whose session is over); `forward` joins it to the other.
-    `report` is told once of the peer's Close, loss or breach; after a breach, of its going as well.
+    It starts out dropping what it reads (a client that waits, a side whose session is over); `forward` joins it to the
+    other. `report` is told once of the peer's Close, loss or breach; after a breach, of its going as well.
     """
 
     def __init__(self, loop: Any, side: Side, transport: Transport, keepalive: Keepalive, report: Report) -> None:
@@ -31,11 +39,11 @@ class Leg:
         self.keepalive = keepalive
         self.address = ""
         self.pump = Pump(transport)
-        self.gone: Optional[Progress] = None
+        self.gone: Progress | None = None
         self._loop = loop
         self._report = report
-        self._feeds: Optional[Leg] = None  # who gets what this leg reads
-        self._fed_by: Optional[Leg] = None
+        self._feeds: Leg | None = None  # who gets what this leg reads
+        self._fed_by: Leg | None = None
         self._discarding = False
         self._readable = loop.io(transport.fileno(), READ)
         self._writable = loop.io(transport.fileno(), WRITE)
@@ -63,6 +71,16 @@ class Leg:
         """Whether this leg is not read because the other cannot take more."""
         return self._feeds is not None and self._feeds.transport.wants_write
 
+    @property
+    def backlog(self) -> bool:
+        """Whether something that was sent has not reached the peer's host yet."""
+        if self.transport.wants_write:
+            return True
+        try:
+            return fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, bytes(4)) != bytes(4)
+        except (OSError, ValueError):
+            return False
+
     def announce(self, text: str) -> None:
         """Send a short text of the reflector's own."""
         self._attempt(lambda: self.transport.announce(text))
@@ -72,8 +90,8 @@ class Leg:
         self._attempt(lambda: self.transport.send_nowait(Ping(b"medusa")))
 
     def close(self, close: Close) -> None:
-        """Send a Close behind what is still to be written. A link that was left inside a frame is aborted instead: what would
-        follow is not a frame."""
+        """Send a Close behind what is still to be written. A link that was left inside a frame is aborted instead: what
+        would follow is not a frame."""
         if self.transport.mid_frame:
             self.lose("the other side was lost inside a message")
         else:
@@ -106,12 +124,20 @@ class Leg:
     def _on_readable(self) -> None:
         if self.transport.fileno() < 0 or self.gone in (Progress.CLOSED, Progress.LOST):
             return
+        try:
+            self._read()
+        except Exception:
+            log.exception("internal error")
+            self._give_up()
+
+    def _read(self) -> None:
         self.keepalive.heard(time.monotonic())
         if self._discarding:
             if self.transport.discard():
                 self._end(Progress.LOST)
             return
-        if self.paused:
+        if self._feeds is not None and self.paused:
+            self._feeds._settle()  # which sees to it that this is not called until there is room
             return
         progress = self.pump.step()
         if progress in (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES):
@@ -122,10 +148,20 @@ class Leg:
 
     def _on_writable(self) -> None:
         try:
-            self.transport.flush()
-        except BrokenTransport:
-            pass
-        self._settle()
+            with contextlib.suppress(BrokenTransport):
+                self.transport.flush()
+            self._settle()
+        except Exception:
+            log.exception("internal error")
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """For a bug: this link ends, and no other."""
+        if self.gone is None:
+            self.lose("internal error")
+        else:
+            self._stop()
+            self.transport.abort()
 
     def _end(self, progress: Progress) -> None:
         self.gone = progress

@@ -1,7 +1,7 @@
 """gevent-websocket's handler, for the upgrade alone: it checks the request once more and writes the 101.
 
-What it cannot do: take a request without Sec-WebSocket-Version, which is what every program of Manta's sends, or a list in
-Upgrade or Connection. medusa.protocol.handshake has judged these; the handler is shown the plain form.
+What it cannot do: take a request without Sec-WebSocket-Version, which is what every program of Manta's sends.
+medusa.protocol.handshake has judged the request; the handler is shown the plain form.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
 
     environ: Any
 
-    def write_101(self) -> None:
-        """Answer a request that medusa.protocol.handshake.check_upgrade has accepted. Raises OSError."""
+    def write_101(self, key: str) -> None:
+        """Answer a request that medusa.protocol.handshake.check_upgrade has accepted; `key` is from there.
+
+        Raises:
+            OSError
+        """
+        self.environ["HTTP_SEC_WEBSOCKET_KEY"] = key
         self.environ["HTTP_SEC_WEBSOCKET_VERSION"] = VERSION
-        self.environ["HTTP_UPGRADE"] = "websocket"
-        self.environ["HTTP_CONNECTION"] = "Upgrade"
-        self.environ["HTTP_SEC_WEBSOCKET_PROTOCOL"] = ""
         refusal = self.upgrade_connection()
         if refusal is not None:
             raise OSError("gevent-websocket refused what was accepted: %r" % refusal)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Optional
+from typing import Any
 
 import structlog
 
@@ -20,7 +20,7 @@ class Usage:
         self.session_id = session_id
         self.created = time.time()
         self._begun = time.monotonic()
-        self._linked: Optional[float] = None
+        self._linked: float | None = None
         self.reason = ""
 
     def started(self, client: str) -> None:
@@ -35,10 +35,10 @@ class Usage:
         """Why it ends, in words; the first reason stays."""
         self.reason = self.reason or printable("%s: %s" % (side.value, why))
 
-    def ended(self, outcome: Outcome, addresses: Dict[str, str], counts: Dict[str, int]) -> None:
+    def ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
         """The session is over: its record. `counts` are messages and payload bytes, each way."""
         now = time.monotonic()
-        record: Dict[str, Any] = {
+        record: dict[str, Any] = {
             "session": self.session_id,
             "outcome": outcome.value,
             "reason": self.reason,

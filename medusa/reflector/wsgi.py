@@ -1,14 +1,15 @@
 """One request on one connection: the head read strictly and under a deadline, then pywsgi runs the application.
 
-pywsgi alone has no deadline for a head and reads ambiguous ones; so the head is read and judged here, and pywsgi is shown
-only what passed. No connection is kept alive: what stands behind a request is an upgraded link's first bytes, or nothing.
+pywsgi alone has no deadline for a head and reads ambiguous ones; so the head is read and judged here, and pywsgi never
+sees it. No connection is kept alive: what stands behind a request is an upgraded link's first bytes, or nothing.
 """
 
 from __future__ import annotations
 
 import io
 import socket
-from typing import Any, Optional, Tuple
+import time
+from typing import Any
 
 import gevent
 import structlog
@@ -26,19 +27,32 @@ PlainSocket: Any = monkey.get_original("socket", "socket")
 """For links: gevent's own sockets cost two watchers each, and the splicer brings its own."""
 
 
+PLAIN_HEAD = b"GET / HTTP/1.1\r\n\r\n"
+"""What pywsgi is shown of any request: it would read the head once more, in its own way and within its own bounds."""
+
+ANSWER_TIMEOUT = 10.0
+"""Seconds that a peer may take nothing of its answer."""
+
+LINGER = 2.0
+"""Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
+
+
 class Handler(UpgradeHandler):
     """Runs the application with two more keys in the environ: `medusa.request` and `medusa.handler`."""
+
+    socket: Any  # None when it was taken
 
     def __init__(self, sock: Any, address: Any, server: Any) -> None:
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
-        self.request: Optional[Request] = None
+        self.request: Request | None = None
         self.rest = b""
 
     def handle(self) -> None:
         """Called by the server, in a greenlet of the connection's own."""
         try:
             if self._read_request():
+                self.socket.settimeout(ANSWER_TIMEOUT)
                 self.handle_one_request()
         except OSError:
             pass  # the peer is gone
@@ -54,7 +68,7 @@ class Handler(UpgradeHandler):
         environ["medusa.handler"] = self
         return environ
 
-    def take_socket(self) -> Tuple[socket.socket, bytes]:
+    def take_socket(self) -> tuple[socket.socket, bytes]:
         """The connection as a plain non-blocking socket, and what was read behind the head. pywsgi is done with it."""
         plain = PlainSocket(fileno=self.socket.detach())
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -86,7 +100,7 @@ class Handler(UpgradeHandler):
         except HandshakeError as error:
             self._refuse(error)
             return False
-        self.rfile = io.BytesIO(head + b"\r\n\r\n")
+        self.rfile = io.BytesIO(PLAIN_HEAD)
         return True
 
     def _refuse(self, error: HandshakeError) -> None:
@@ -119,16 +133,13 @@ class Handler(UpgradeHandler):
             pass
 
 
-LINGER = 2.0
-"""Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
-
-
 def _hang_up(sock: Any) -> None:
+    deadline = time.monotonic() + LINGER
     try:
         sock.shutdown(socket.SHUT_WR)
-        with gevent.Timeout(LINGER, False):
-            while sock.recv(65536):
-                pass
+        sock.settimeout(LINGER)
+        while time.monotonic() < deadline and sock.recv(65536):
+            gevent.sleep(0)  # recv does not let others run while there is something to read
     except OSError:
         pass
     finally:
