@@ -64,7 +64,7 @@ class Pump:
             self.messages += relayed.messages
             self.size += relayed.size
             try:
-                sink.relay_write(relayed.pieces, self.source.reading_mid_frame)
+                sink.relay_write(relayed.pieces, self.source.reading_mid_frame, relayed.boundary)
             except (BrokenTransport, ClosedTransport):
                 self.sink = sink = None
         return self._outcome(relayed.close, relayed.error, sink)

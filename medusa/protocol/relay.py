@@ -37,6 +37,8 @@ class Relayed:
         pieces: to be written to the other link, in this order and before anything below is acted on.
         messages: whole messages that ended in `pieces`.
         size: payload bytes in `pieces`.
+        boundary: how many of `pieces` come before the last frame that is let out as it arrives, None without one:
+            where a control frame may go when `pieces` end inside that frame.
         pings: to be answered. The last alone must be (RFC 6455 section 5.5.3), but Autobahn counts them.
         close: the peer's Close.
         error: the peer broke the rules; nothing after it is looked at.
@@ -45,6 +47,7 @@ class Relayed:
     pieces: List[Piece] = field(default_factory=list)
     messages: int = 0
     size: int = 0
+    boundary: Optional[int] = None
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None
     error: Optional[RemoteProtocolError] = None
@@ -195,6 +198,7 @@ class WebSocketRelay:
             refuse_forged(_unmask(data[at : at + len(_FORGED)], header.key))
             self._utf8 = codecs.getincrementaldecoder("utf-8")()
         if not self._skip:
+            result.boundary = len(result.pieces)
             result.pieces.append(frame_header(Kind(header.opcode), header.length))
         return at
 

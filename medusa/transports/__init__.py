@@ -1,6 +1,7 @@
 """Floor 2, links: whole messages both ways over anything socket-like. No gevent in here.
 
 base       the interface and its engine: a stream and a codec joined, backpressure, who may call when
+interfaces what a transport is made of
 stream     a socket as a non-blocking stream
 dial       a connected socket: TCP, proxies, TLS
 websocket  RFC 6455 over a stream: connect (client, agent) and adopt (reflector)

@@ -19,35 +19,8 @@ from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, T
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol, Union
-
     from medusa.protocol.relay import FrameHeader, Relayed
-
-    class Stream(Protocol):
-        """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError when it is gone."""
-
-        def fileno(self) -> int: ...
-        def recv(self, size: int) -> bytes: ...
-        def send(self, data: Union[bytes, memoryview]) -> int: ...
-        def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None: ...
-        def shutdown(self) -> None: ...
-        def close(self) -> None: ...
-
-    class Codec(Protocol):
-        """The message face of a framing."""
-
-        def receive_data(self, data: bytes) -> None: ...
-        def next_message(self) -> Optional[Message]: ...
-        def frame(self, message: Message) -> bytes: ...
-        def frame_header(self, kind: Kind, length: int) -> bytes: ...
-
-    class Relay(Protocol):
-        """The relay face of a framing."""
-
-        @property
-        def mid_frame(self) -> bool: ...
-        def skip_message(self) -> None: ...
-        def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed: ...
+    from medusa.transports.interfaces import Codec, Relay, Stream
 
 
 READ_SIZE = 128 * 1024
@@ -192,8 +165,7 @@ class Transport:
                     self.sent += taken
                 if self._mid_frame or not self._held:
                     return True
-                for kind in (Pong, Ping, Text, Close):
-                    self._out += self._held.pop(kind, b"")
+                self._out += self._take_held()
 
     # ------------------------------------------------------------------ relay face
 
@@ -236,12 +208,20 @@ class Transport:
         """The header of a data frame in this link's framing, for whoever reads the other link."""
         return self._codec.frame_header(kind, length)
 
-    def relay_write(self, pieces: Sequence[Any], mid_frame: bool) -> bool:
-        """As `send_nowait`, of frames made with this link's `frame_header`; `mid_frame`: the last is not whole yet."""
+    def relay_write(self, pieces: Sequence[Any], mid_frame: bool, boundary: Optional[int] = None) -> bool:
+        """As `send_nowait`, of frames made with this link's `frame_header`.
+
+        Args:
+            mid_frame: the last frame is not whole yet.
+            boundary: a frame begins at this one of `pieces`, as `Relayed.boundary` says.
+        """
         with self._writing:
             self._raise_if_unwritable()
             if self._out:
                 raise LocalProtocolError("data before the last was flushed")
+            if self._held and boundary is not None:
+                # Between large frames that follow one another there is no other moment for a pong.
+                pieces = [*pieces[:boundary], self._take_held(), *pieces[boundary:]]
             self._mid_frame = mid_frame
             data = b"".join(pieces)
             try:
@@ -441,6 +421,9 @@ class Transport:
         else:
             self._out += frame
         return self.flush()
+
+    def _take_held(self) -> bytes:
+        return b"".join(self._held.pop(kind, b"") for kind in (Pong, Ping, Text, Close))
 
     def _wait(self, read: bool, deadline: Optional[float]) -> None:
         timeout = None if deadline is None else deadline - time.monotonic()

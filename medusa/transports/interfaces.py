@@ -1,0 +1,60 @@
+"""What a transport is made of. For type checkers alone: does not travel with the agent."""
+
+from __future__ import annotations
+
+from typing import Optional, Protocol, Union
+
+from medusa.protocol.messages import Kind, Message
+from medusa.protocol.relay import FrameHeader, Relayed
+
+
+class Stream(Protocol):
+    """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError when it is gone."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch; -1 where there is none."""
+
+    def recv(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+
+    def send(self, data: Union[bytes, memoryview]) -> int:
+        """How many bytes were taken. After BlockingIOError the same bytes come again, perhaps with more behind them."""
+
+    def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
+        """Until ready for any of what is asked, closed, or `timeout` seconds are over; perhaps shorter."""
+
+    def shutdown(self) -> None:
+        """Nothing more will be sent. Never raises."""
+
+    def close(self) -> None:
+        """Let go of both directions, and wake up who waits. Idempotent."""
+
+
+class Codec(Protocol):
+    """The message face of a framing."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Store bytes from the stream."""
+
+    def next_message(self) -> Optional[Message]:
+        """The next whole message, or None. Raises RemoteProtocolError, once."""
+
+    def frame(self, message: Message) -> bytes:
+        """The bytes of a message. Raises LocalProtocolError."""
+
+    def frame_header(self, kind: Kind, length: int) -> bytes:
+        """The header of a data frame."""
+
+
+class Relay(Protocol):
+    """The relay face of a framing."""
+
+    @property
+    def mid_frame(self) -> bool:
+        """Whether part of a frame was let out and the rest is to come."""
+
+    def skip_message(self) -> None:
+        """Drop the message that is arriving, if any."""
+
+    def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
+        """Take bytes from the stream; what to write to the other link."""
