@@ -184,6 +184,8 @@ class WebSocketRelay:
             else:
                 self._emit(Kind(header.opcode), payload, frame_header, result)
             return end
+        if header.opcode == TEXT and header.fin:  # before any of it counts as let out
+            refuse_forged(_unmask(data[at : at + len(_FORGED)], header.key))
         self._left, self._key, self._fin = header.length, header.key, header.fin
         if _in_pieces(header):
             self._way = _Way.COLLECT
@@ -195,7 +197,6 @@ class WebSocketRelay:
         self._way = _Way.FORWARD
         self._utf8 = None
         if header.opcode == TEXT:
-            refuse_forged(_unmask(data[at : at + len(_FORGED)], header.key))
             self._utf8 = codecs.getincrementaldecoder("utf-8")()
         if not self._skip:
             result.boundary = len(result.pieces)
