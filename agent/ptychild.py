@@ -128,7 +128,7 @@ class PtyChild:
         """Set the window; the kernel tells the foreground process by SIGWINCH."""
         try:
             fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", size.lines, size.columns, 0, 0))
-        except OSError:
+        except (OSError, ValueError):
             pass  # the terminal is gone with its child, and so is whoever cared for its size
 
     def foreground(self) -> List[int]:

@@ -6,8 +6,10 @@
 # shellcheck disable=SC2016,SC2317
 # A function called on the last line: of a file that was cut off nothing runs.
 medusa_agent() {
+  [ "$2" = and ] || return 126
   self=$1
-  shift
+  MEDUSA_SELF=$3
+  shift 3
   if [ "${1-}" = --version ]; then
     echo 'medusa agent @VERSION@'
     return 0
@@ -29,10 +31,10 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     found="${found:+$found, }$program (${version:-does not run})"
   done
   (: 9<&0) 2>/dev/null || exec </dev/null
-  MEDUSA_SELF=$self
   export MEDUSA_SELF
   exec "$program" -I -S -B -c '@BOOTSTRAP@' "$self" "$@" 9<&0 <<'MEDUSA_PAYLOAD'
 @PAYLOAD@
 MEDUSA_PAYLOAD
 }
-medusa_agent "$0" "$@"
+# Its name twice, for two checks: one damaged byte cannot mislead both.
+medusa_agent "$0" and "$0" "$@"

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.agents import ROOT
+
+
+def build(target: Path, **environ: str) -> bytes:
+    """Build the archive as the Makefile does, with `environ` on top."""
+    command = ["sh", str(ROOT / "scripts" / "mkshar.sh"), str(target)]
+    subprocess.run(command, env={**os.environ, "PYTHON": sys.executable, **environ}, check=True, capture_output=True)
+    return target.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of the tree as it is now."""
+    path = tmp_path_factory.mktemp("archive") / "agent.sh"
+    build(path)
+    return path
+
+
+@pytest.fixture
+def temporary(tmp_path: Path) -> Path:
+    """A TMPDIR with a space, to be found empty after each run."""
+    path = tmp_path / "the tmp"
+    path.mkdir()
+    return path

@@ -1,0 +1,132 @@
+"""What mkshar.sh makes: the same bytes each time, small, and exactly what the agent needs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.agents import ROOT
+from tests.archive.conftest import build
+
+MAX_SIZE = 64 * 1024
+MANIFEST = (ROOT / "scripts" / "agent.manifest").read_text().split()
+
+PROBE = """
+import json, os, sys
+class NoGevent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("gevent", "greenlet", "geventwebsocket"):
+            raise AssertionError(name)
+sys.meta_path.insert(0, NoGevent())
+root = sys.argv[1]
+sys.path.insert(0, root)
+import agent.unpacked, agent.__main__, ptyprocess
+files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
+print(json.dumps(sorted(os.path.relpath(file, root) for file in files if file.startswith(root + os.sep))))
+"""
+
+
+def unpack(archive: Path, target: Path) -> Path:
+    subprocess.run(["sh", archive, "--extract", target], check=True)
+    return target
+
+
+def test_two_builds_give_the_same_bytes(archive: Path, tmp_path: Path) -> None:
+    """Under another umask, zone, locale, directory and with other times on the sources."""
+    copy = tmp_path / "another place"
+    for part in ("agent", "medusa", "scripts"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "data"))
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+        path.chmod(0o700)
+    environ = {**os.environ, "PYTHON": sys.executable, "TZ": "Asia/Tokyo", "LANG": "tr_TR.UTF-8", "GZIP": "-1"}
+    script = f"umask 077; cd '{copy}/scripts' && sh ./mkshar.sh ../out.sh"
+    subprocess.run(["sh", "-c", script], env=environ, check=True, capture_output=True)
+    assert (copy / "out.sh").read_bytes() == archive.read_bytes()
+
+
+def test_archive_is_small(archive: Path) -> None:
+    assert archive.stat().st_size <= MAX_SIZE
+
+
+def test_archive_is_plain_text(archive: Path) -> None:
+    """It may travel through anything that carries a shell script."""
+    lines = archive.read_bytes().split(b"\n")
+    assert max(map(len, lines)) < 200
+    assert set(b"".join(lines)) <= set(range(32, 127))
+
+
+def test_archive_is_executable_and_well_formed(archive: Path) -> None:
+    assert archive.stat().st_mode & 0o777 == 0o755
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", archive], check=True)
+
+
+def test_list_is_the_manifest(archive: Path) -> None:
+    done = subprocess.run(["sh", archive, "--list"], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == sorted(["__main__.py", *MANIFEST])
+
+
+def test_closure_is_the_manifest(archive: Path, tmp_path: Path) -> None:
+    """Run without site-packages, the agent imports all of what travels, and nothing else exists to import."""
+    root = unpack(archive, tmp_path / "x")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", PROBE, str(root)], check=True, capture_output=True, text=True
+    )
+    only_on_solaris = {"ptyprocess/_fork_pty.py"}
+    assert set(json.loads(done.stdout)) == {name for name in MANIFEST if name.endswith(".py")} - only_on_solaris
+
+
+def test_extracted_files_are_the_sources_without_their_documentation(archive: Path, tmp_path: Path) -> None:
+    root = unpack(archive, tmp_path / "x")
+    for name in MANIFEST:
+        if name.startswith("ptyprocess/") or not name.endswith(".py"):
+            continue
+        source, travels = (ROOT / name).read_text(), (root / name).read_text()
+        lines = source.splitlines()
+        for number, line in enumerate(travels.splitlines()):
+            assert not line or line.strip() == "pass" or lines[number].startswith(line), (name, number)
+        assert _code(travels) == _code(source), name
+
+
+def _code(source: str) -> str:
+    """The program, its documentation left out; line numbers are kept."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            texts = [item for item in body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)]
+            body[:] = [item for item in body if item not in texts and not isinstance(item, ast.Pass)]
+    return "\n".join(f"{getattr(node, 'lineno', 0)} {type(node).__name__}" for node in ast.walk(tree)) + ast.dump(tree)
+
+
+def test_licence_of_what_is_not_ours_travels(archive: Path, tmp_path: Path) -> None:
+    assert "ISC" in (unpack(archive, tmp_path / "x") / "ptyprocess" / "LICENSE").read_text()
+
+
+def test_extract_overwrites_nothing(archive: Path, tmp_path: Path) -> None:
+    (tmp_path / "medusa").mkdir()
+    (tmp_path / "medusa" / "__init__.py").write_text("mine")
+    done = subprocess.run(["sh", archive, "--extract", tmp_path], capture_output=True, text=True)
+    assert done.returncode == 125
+    assert "medusa/__init__.py: exists already" in done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "medusa" / "__init__.py"]
+    assert subprocess.run(["sh", archive, "--extract"], capture_output=True).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [({"PYTHON": "/no/such/python"}, "no /no/such/python"), ({"PYTHON": "/usr/bin/false"}, "")],
+)
+def test_build_that_fails_leaves_nothing(tmp_path: Path, environ: dict[str, str], reason: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        build(tmp_path / "agent.sh", TMPDIR=str(tmp_path), **environ)
+    assert reason in caught.value.stderr.decode()
+    assert list(tmp_path.iterdir()) == []

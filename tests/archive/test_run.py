@@ -1,0 +1,309 @@
+"""The archive run: by which shells and Pythons, where it unpacks, what it leaves, what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medusa import __version__
+from medusa.protocol.control import Exit, Start
+from tests.agents import Reflector, job_environ, launched, session_members, wait_until_session_is_gone, write_config
+from tests.waiting import MS, PATIENCE, wait_until
+
+
+def runs(python: str) -> bool:
+    """Also a command that exists may be a stand-in for a Python that is not installed."""
+    return shutil.which(python) is not None and subprocess.run([python, "-V"], capture_output=True).returncode == 0
+
+
+SHELLS = ["dash", "bash", "busybox ash", *filter(shutil.which, ("mksh", "ksh93", "zsh"))]
+PYTHONS = [sys.executable, "pypy3", *filter(runs, ("python3.8", "python3.9", "python3.12", "python3.13", "python3.14"))]
+"""The first ones are always there; the others run where somebody has them."""
+
+NO_CONFIG = "medusa agent: no configuration"
+
+
+def environ_in(temporary: Path, **more: str) -> dict[str, str]:
+    return job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON=sys.executable, **more)
+
+
+def run(command: list[str | Path], environ: dict[str, str], **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        [str(word) for word in command], env=environ, capture_output=True, text=True, timeout=PATIENCE, **more
+    )
+
+
+@pytest.fixture
+def reflector() -> Iterator[Reflector]:
+    reflector = Reflector()
+    yield reflector
+    reflector.close()
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_it(name: str, archive: Path, temporary: Path) -> None:
+    command: list[str | Path] = [*name.split(), archive]
+    assert run([*command, "--version"], environ_in(temporary)).stdout == f"medusa agent {__version__}\n"
+    done = run(command, environ_in(temporary))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(NO_CONFIG)
+    done = run([*command, "--retry-for", "a b", "$(touch x)"], environ_in(temporary), cwd=temporary)
+    assert done.returncode == 2
+    assert "'a b'" in done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_it_from_a_pipe(name: str, archive: Path, temporary: Path) -> None:
+    with archive.open() as file:
+        done = run([*name.split(), "-s", "--", "--config", "/no/such/file"], environ_in(temporary), stdin=file)
+    assert done.returncode == 2
+    assert "/no/such/file: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_closed_descriptors_are_no_obstacle(name: str, archive: Path, temporary: Path) -> None:
+    command = f"{name} '{archive}' <&- >&-"
+    done = run(["sh", "-c", command], environ_in(temporary))
+    assert done.returncode == 2
+    assert done.stderr.startswith(NO_CONFIG)
+
+
+def test_it_is_a_program(archive: Path, temporary: Path) -> None:
+    assert run([archive], environ_in(temporary)).returncode == 2
+    done = run(["agent.sh"], environ_in(temporary, PATH=f"{archive.parent}:{os.environ['PATH']}"))
+    assert done.stderr.startswith(NO_CONFIG)
+
+
+def test_version_needs_no_python(archive: Path) -> None:
+    assert run(["/bin/sh", archive, "--version"], {"PATH": "/nowhere"}).stdout == f"medusa agent {__version__}\n"
+
+
+def test_stdin_is_handed_on(archive: Path, temporary: Path) -> None:
+    done = run(["sh", archive, "--config", "/dev/stdin"], environ_in(temporary), input='{"signed_url": 1}')
+    assert "/dev/stdin: signed_url: not a string" in done.stderr
+
+
+# ------------------------------------------------------------------ which Python
+
+
+def fake_python(directory: Path, name: str, script: str) -> None:
+    directory.mkdir(exist_ok=True)
+    (directory / name).write_text("#!/bin/sh\n" + script)
+    (directory / name).chmod(0o755)
+
+
+def test_no_python_is_said_with_status_127(archive: Path, tmp_path: Path) -> None:
+    done = run(["/bin/sh", archive], {"PATH": str(tmp_path)})
+    assert done.returncode == 127
+    assert re.search(r"no Python 3\.8 or later .*; found none at all", done.stderr)
+
+
+def test_unfit_pythons_are_named(archive: Path, tmp_path: Path) -> None:
+    fake_python(tmp_path, "python3", "echo 3.6.9; exit 1")
+    fake_python(tmp_path, "python3.9", "exit 1")
+    done = run(["/bin/sh", archive], {"PATH": str(tmp_path)})
+    assert done.returncode == 127
+    assert f"found {tmp_path}/python3 (3.6.9), {tmp_path}/python3.9 (does not run)" in done.stderr
+
+
+def test_later_candidate_is_taken(archive: Path, tmp_path: Path, temporary: Path) -> None:
+    fake_python(tmp_path / "bin", "python3", "echo 3.6.9; exit 1")
+    (tmp_path / "bin" / "python3.8").symlink_to(sys.executable)
+    done = run(["/bin/sh", archive], {"PATH": str(tmp_path / "bin"), "TMPDIR": str(temporary)})
+    assert done.stderr.startswith(NO_CONFIG)
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
+def test_chosen_python_is_not_silently_replaced(archive: Path, temporary: Path, python: str) -> None:
+    done = run(["sh", archive], {**environ_in(temporary), "MEDUSA_PYTHON": python})
+    assert done.returncode == 127
+    assert "(MEDUSA_PYTHON)" in done.stderr
+
+
+def test_path_of_python_may_hold_a_space(archive: Path, tmp_path: Path, temporary: Path) -> None:
+    place = tmp_path / "a b"
+    fake_python(place, "python", f'exec "{sys.executable}" "$@"')
+    done = run(["sh", archive], {**environ_in(temporary), "MEDUSA_PYTHON": str(place / "python")})
+    assert done.stderr.startswith(NO_CONFIG)
+
+
+# ------------------------------------------------------------------ the directory
+
+
+def watch(command: list[str | Path], environ: dict[str, str], temporary: Path) -> dict[str, set[int]]:
+    """Run, and look at TMPDIR all the while: each directory seen, with the modes of all in it."""
+    seen: dict[str, set[int]] = {}
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            with contextlib.suppress(FileNotFoundError):
+                for path in [*temporary.glob("*"), *temporary.glob("*/*/*")]:
+                    name = path.relative_to(temporary).parts[0]
+                    seen.setdefault(name, set()).add(stat.S_IMODE(path.lstat().st_mode))
+    return seen
+
+
+def test_directory_is_private_unpredictable_and_gone(archive: Path, temporary: Path) -> None:
+    names = set()
+    for umask in ("000", "022", "0777"):
+        command = ["sh", "-c", f"umask {umask}; exec sh '{archive}'"]
+        seen = watch([*command], environ_in(temporary), temporary)
+        assert list(temporary.iterdir()) == []
+        for name, modes in seen.items():
+            assert all(mode & 0o077 == 0 for mode in modes), (umask, modes)
+            names.add(name)
+    assert len(names) == 3
+    assert all(re.fullmatch(r"medusa-\w{8,}", name) for name in names)
+
+
+@pytest.mark.parametrize(("place", "reason"), [("/no/such/place", "No such file"), ("/dev/null", "Not a directory")])
+def test_no_place_to_unpack(archive: Path, place: str, reason: str) -> None:
+    done = run(["sh", archive], job_environ(TMPDIR=place, MEDUSA_PYTHON=sys.executable))
+    assert done.returncode == 125
+    assert "medusa agent: cannot unpack: " in done.stderr
+    assert reason in done.stderr
+
+
+def test_full_disk(archive: Path, temporary: Path) -> None:
+    """A limit on the size of files stands for it."""
+    done = run(["dash", "-c", f"ulimit -f 4; exec dash '{archive}'"], environ_in(temporary))
+    assert done.returncode == 125
+    assert "cannot unpack" in done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signal_at_any_time_leaves_nothing(
+    archive: Path, tmp_path: Path, temporary: Path, number: signal.Signals
+) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:1/")
+    random_ms = random.Random(number)
+    for _ in range(12):
+        with launched(["dash", archive, "--config", config], environ_in(temporary), start_new_session=True) as agent:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                agent.process.wait(random_ms.uniform(0, 250) * MS)
+            os.killpg(agent.pid, number)
+            status, _ = agent.finish()
+        # Python itself may be interrupted before a line of ours runs, and then ends with 1.
+        assert status in (-number, 128 + number, *([1] if number == signal.SIGINT else []))
+        assert list(temporary.iterdir()) == []
+
+
+def test_directory_is_gone_before_the_agent_dials(archive: Path, tmp_path: Path, temporary: Path) -> None:
+    """So that not even SIGKILL can leave it."""
+    config = write_config(tmp_path, "http://127.0.0.1:1/")
+    with launched(["sh", archive, "--config", config], environ_in(temporary)) as agent:
+        agent.logged("connecting")
+        assert list(temporary.iterdir()) == []
+
+
+def test_imports_that_fail_leave_nothing(archive: Path, tmp_path: Path, temporary: Path) -> None:
+    target = tmp_path / "x"
+    assert run(["sh", archive, "--extract", target], environ_in(temporary)).returncode == 0
+    (target / "agent" / "config.py").write_text("import no_such_module")
+    done = run([sys.executable, "-I", "-S", target], environ_in(temporary, MEDUSA_UNPACKED=str(target)))
+    assert done.returncode == 1
+    assert "no_such_module" in done.stderr
+    assert not target.exists()
+
+
+# ------------------------------------------------------------------ damage
+
+
+def damaged(data: bytes, seed: int) -> Iterator[tuple[str, bytes]]:
+    """Archives with one byte changed, in the program text more often than in the payload, and archives cut off."""
+    chance = random.Random(seed)
+    payload = data.index(b"<<'MEDUSA_PAYLOAD'")
+    places = [chance.randrange(payload) for _ in range(50)] + [chance.randrange(payload, len(data)) for _ in range(15)]
+    places += range(len(data) - 34, len(data), 3)
+    for at in places:
+        byte = bytes([data[at] ^ 1 << chance.randrange(7)])
+        yield f"byte {at}: {data[at : at + 1]!r} is {byte!r}", data[:at] + byte + data[at + 1 :]
+    for at in [*range(len(data) - 25, len(data), 4), *(chance.randrange(len(data)) for _ in range(10))]:
+        yield f"cut at {at}", data[:at]
+
+
+def test_damaged_archive_runs_nothing(archive: Path, tmp_path: Path, temporary: Path) -> None:
+    path = tmp_path / "agent.sh"
+    environ = environ_in(temporary)
+    for what, data in damaged(archive.read_bytes(), seed=2):
+        path.write_bytes(data)
+        done = run(["dash", path, "--config", "/no/such/file"], environ, cwd=tmp_path, errors="replace")
+        assert "/no/such/file" not in done.stderr, what
+        assert done.returncode != 0 or b"\nmedusa_agent " not in data, what
+        assert list(temporary.iterdir()) == [], what
+
+
+def test_payload_of_a_piped_archive_is_checked_too(archive: Path, tmp_path: Path, temporary: Path) -> None:
+    data = bytearray(archive.read_bytes())
+    data[data.index(b"MEDUSA_PAYLOAD'") + 1000] ^= 1
+    path = tmp_path / "agent.sh"
+    path.write_bytes(data)
+    with path.open() as file:
+        done = run(["sh"], environ_in(temporary), stdin=file)
+    assert (done.returncode, done.stderr) == (126, "medusa agent: the payload is damaged\n")
+
+
+# ------------------------------------------------------------------ sessions
+
+
+def hold_session(reflector: Reflector, command: list[str | Path], environ: dict[str, str]) -> None:
+    """A whole session: size, umask, exit status, no zombie, nothing left."""
+    with launched(command, environ) as agent:
+        client = reflector.accept()
+        shell = client.start(Start(command="/bin/bash", arguments=("--norc", "--noediting"), columns=99, lines=9)).pid
+        assert client.ask("stty size") == b"9 99\r\n"
+        assert client.ask("umask") == b"0027\r\n"
+        assert client.ask("env | grep -c MEDUSA") == b"0\r\n"
+        children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
+        assert len(children) == 2  # guard and shell
+        client.type("exit 5\n")
+        assert client.outcome() == Exit(status=5)
+        client.link.close()
+        status, log = agent.finish()
+        assert (status, log.count("ended: status 5")) == (0, 1), log
+        wait_until_session_is_gone(shell)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_session_by_every_python(
+    archive: Path, tmp_path: Path, temporary: Path, reflector: Reflector, python: str
+) -> None:
+    config = write_config(tmp_path, reflector.url)
+    environ = {**environ_in(temporary), "MEDUSA_PYTHON": python, "MEDUSA_CONFIG": str(config)}
+    hold_session(reflector, ["bash", "-c", f"umask 027; exec bash '{archive}'"], environ)
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_session_by_every_shell(
+    archive: Path, tmp_path: Path, temporary: Path, reflector: Reflector, name: str
+) -> None:
+    config = write_config(tmp_path, reflector.url)
+    command: list[str | Path] = ["sh", "-c", f"umask 027; exec {name} '{archive}' --config '{config}'"]
+    hold_session(reflector, command, environ_in(temporary))
+
+
+def test_kill_9_leaves_no_process(archive: Path, tmp_path: Path, temporary: Path, reflector: Reflector) -> None:
+    config = write_config(tmp_path, reflector.url)
+    with launched(["sh", archive, "--config", config, "--grace", "0.2"], environ_in(temporary)) as agent:
+        client = reflector.accept()
+        shell = client.start().pid
+        client.ask("nohup sleep 1000 > /dev/null 2>&1 &")
+        assert len(session_members(shell)) == 2
+        os.kill(agent.pid, signal.SIGKILL)
+        agent.finish()
+        wait_until_session_is_gone(shell)
+        client.link.abort()
+    wait_until(lambda: list(temporary.iterdir()) == [])

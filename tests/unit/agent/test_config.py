@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from agent.config import Config, ConfigError, asset_object, delete_object, find, load
+
+URL = "https://eu.example:8443/poe/medusa/attach/1/slave?signature=abc%2B%3D"
+
+
+def write(path: Path, record: object) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(record if isinstance(record, str) else json.dumps(record))
+    return str(path)
+
+
+def test_option_goes_before_environment_before_assets(tmp_path: Path) -> None:
+    asset = write(tmp_path / "poe/stor/medusa-config-1.json", {})
+    environ = {"MEDUSA_CONFIG": "/from/environment"}
+    assert find("/from/option", environ, str(tmp_path)) == "/from/option"
+    assert find(None, environ, str(tmp_path)) == "/from/environment"
+    assert find(None, {}, str(tmp_path)) == asset
+
+
+def test_newest_asset_wins(tmp_path: Path) -> None:
+    old = write(tmp_path / "poe/stor/medusa-config-2.json", {})
+    new = write(tmp_path / "poe/stor/medusa-config-1.json", {})
+    os.utime(old, (1, 1))
+    assert find(None, {}, str(tmp_path)) == new
+
+
+def test_no_configuration_names_the_three_places(tmp_path: Path) -> None:
+    write(tmp_path / "poe/stor/other.json", {})
+    with pytest.raises(ConfigError, match=r"--config, MEDUSA_CONFIG, or .*/\*/stor/medusa-config-\*\.json"):
+        find(None, {"MEDUSA_CONFIG": ""}, str(tmp_path))
+
+
+def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
+    path = write(tmp_path / "c", {"signed_url": URL, "insecure_tls": True, "later": 1})
+    assert load(path) == Config(URL, insecure_tls=True)
+    path = write(tmp_path / "c", {"signed_url": URL})
+    assert load(path) == Config(URL, insecure_tls=False)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ("{", r"not JSON in UTF-8 \(line 1, column 2\)"),
+        ("[" * 60000, "not JSON"),
+        ([], "not a JSON object"),
+        ({}, "signed_url: missing"),
+        ({"signed_url": 5}, "signed_url: not a string"),
+        ({"signed_url": ""}, "signed_url: scheme is none of http, https, ws, wss"),
+        ({"signed_url": "ftp://top-secret/"}, "signed_url: scheme is none of"),
+        ({"signed_url": "http:///top-secret"}, "signed_url: names no host"),
+        ({"signed_url": "http://a:top-secret/"}, "signed_url: not a URL"),
+        ({"signed_url": "http://a/top-secret b"}, "signed_url: holds a space"),
+        ({"signed_url": "http://a/top-secret\r\nX: y"}, "signed_url: holds a space"),
+        ({"signed_url": URL, "insecure_tls": "top-secret"}, "insecure_tls: neither true nor false"),
+        ({"signed_url": URL, "x": "x" * 70000}, "more than 65536 bytes"),
+    ],
+)
+def test_bad_file_is_named_with_key_and_reason_but_no_value(tmp_path: Path, record: object, reason: str) -> None:
+    path = write(tmp_path / "config.json", record)
+    with pytest.raises(ConfigError, match=reason) as caught:
+        load(path)
+    assert str(caught.value).startswith(path + ": ")
+    assert "top-secret" not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("missing", "No such file or directory"), ("", "Is a directory"), ("\0", "null byte")]
+)
+def test_unreadable_file(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        load(os.path.join(tmp_path, name))
+
+
+def test_no_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_bytes(b'{"signed_url": "\xff"}')
+    with pytest.raises(ConfigError, match="not JSON in UTF-8"):
+        load(str(path))
+
+
+def test_url_is_not_in_repr() -> None:
+    assert "abc" not in repr(Config(URL))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/assets/poe/stor/medusa-config-1.json", "/poe/stor/medusa-config-1.json"),
+        ("/assets/../etc/stor/x", None),
+        ("/etc/stor/x", None),
+        ("/assets/x.json", None),
+    ],
+)
+def test_object_behind_an_asset(path: str, name: str | None) -> None:
+    assert asset_object(path) == name
+
+
+class Store:
+    """Answers one request with a status."""
+
+    def __init__(self, status: int) -> None:
+        self.request = b""
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/"
+        self._thread = threading.Thread(target=self._serve, args=(status,))
+        self._thread.start()
+
+    def _serve(self, status: int) -> None:
+        with self._socket, self._socket.accept()[0] as peer:
+            while b"\r\n\r\n" not in self.request:
+                self.request += peer.recv(65536)
+            peer.sendall(b"HTTP/1.1 %d Whatever\r\nContent-Length: 0\r\n\r\n" % status)
+
+    def join(self) -> bytes:
+        self._thread.join()
+        return self.request
+
+
+@pytest.mark.parametrize("status", [204, 404])
+def test_object_is_deleted(status: int) -> None:
+    store = Store(status)
+    delete_object(store.url, "/poe/stor/medusa config.json")
+    request = store.join()
+    assert request.startswith(b"DELETE /poe/stor/medusa%20config.json HTTP/1.1\r\n")
+    assert b"\r\nHost: 127.0.0.1:" in request
+
+
+def test_store_that_refuses() -> None:
+    store = Store(503)
+    with pytest.raises(ConfigError, match="answered 503"):
+        delete_object(store.url, "/poe/stor/x")
+    store.join()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (None, "MANTA_URL is not set"),
+        ("https://x/", "no http URL"),
+        ("http://a:b/", "."),
+        ("http://127.0.0.1:1/", "refused"),
+    ],
+)
+def test_store_that_cannot_be_reached(url: str | None, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        delete_object(url, "/poe/stor/x")

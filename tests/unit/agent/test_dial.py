@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from agent.dial import FIRST_DELAY, LONGEST_DELAY, Unreachable, dial, where
+from medusa.transports.base import Transport
+from medusa.transports.memory import memory_pair
+from medusa.transports.websocket import ConnectRefused
+
+
+class Attempts:
+    """Answers in order, with a clock that only sleeping moves on."""
+
+    def __init__(self, answers: Iterable[Transport | ConnectRefused]) -> None:
+        self._answers: Iterator[Transport | ConnectRefused] = iter(answers)
+        self.now = 100.0
+        self.pauses: list[float] = []
+        self.log: list[str] = []
+
+    def attempt(self) -> Transport:
+        answer = next(self._answers)
+        if isinstance(answer, ConnectRefused):
+            raise answer
+        return answer
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def dial(self, retry_for: float, jitter: float = 0.5) -> Transport:
+        return dial(self.attempt, retry_for, self.log.append, lambda: jitter, self.sleep, lambda: self.now)
+
+
+def refused(status: int | None = 503) -> ConnectRefused:
+    return ConnectRefused("come back later", status, retryable=True)
+
+
+def test_first_try_needs_no_patience() -> None:
+    link, _ = memory_pair()
+    attempts = Attempts([link])
+    assert attempts.dial(0) is link
+    assert (attempts.pauses, attempts.log) == ([], [])
+
+
+def test_pauses_double_up_to_a_limit_and_each_try_is_logged() -> None:
+    link, _ = memory_pair()
+    attempts = Attempts([refused()] * 8 + [link])
+    assert attempts.dial(60) is link
+    assert attempts.pauses == [FIRST_DELAY * 2**n for n in range(5)] + [LONGEST_DELAY] * 3
+    assert attempts.log[0] == "not connected: come back later (status 503); next try in 0.2 s"
+    assert len(attempts.log) == 8
+
+
+def test_pauses_are_spread() -> None:
+    for jitter, factor in ((0.0, 0.5), (0.999, 1.499)):
+        link, _ = memory_pair()
+        attempts = Attempts([refused(), link])
+        attempts.dial(60, jitter)
+        assert attempts.pauses == [FIRST_DELAY * factor]
+
+
+def test_patience_ends() -> None:
+    attempts = Attempts([refused(None)] * 100)
+    with pytest.raises(Unreachable, match=r"^come back later$"):
+        attempts.dial(20)
+    assert attempts.now <= 120
+
+
+def test_refusal_for_good_is_not_repeated() -> None:
+    attempts = Attempts([ConnectRefused("taken", 409, retryable=False)])
+    with pytest.raises(Unreachable, match=r"taken \(status 409\)"):
+        attempts.dial(60)
+    assert attempts.pauses == []
+
+
+def test_what_may_be_shown_of_a_url() -> None:
+    assert where("wss://me:secret@host:1/a%2f/b?signature=secret#secret") == "wss://host:1/a%2f/b"

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import family
+from tests.waiting import PATIENCE, Deadline, wait_until
+
+
+@pytest.fixture
+def leader() -> Iterator[subprocess.Popen[bytes]]:
+    """A session of a shell and a child that ignores SIGHUP."""
+    script = "trap '' HUP; sleep 1000 & echo; wait"
+    process = subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process:
+        process.stdout.readline()
+        yield process
+        family.end(process.pid, 0)
+
+
+def test_members_are_the_sessions_processes_and_nobody_else(leader: subprocess.Popen[bytes]) -> None:
+    found = family.members(leader.pid)
+    assert found is not None
+    assert leader.pid in found
+    assert len(found) == 2
+    assert os.getpid() not in found
+
+
+def test_zombies_do_not_count() -> None:
+    process = subprocess.Popen(["true"], start_new_session=True)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert family.members(process.pid) == set()
+    process.wait()
+
+
+def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
+    begin = time.monotonic()
+    ending = family.Ending(leader.pid, (), begin, grace=0.3)
+    assert not ending.done
+    deadline = Deadline()
+    while not ending.step(time.monotonic()):
+        assert not deadline.passed
+        time.sleep(family.TICK)
+    assert time.monotonic() - begin >= 0.3
+    assert leader.wait(PATIENCE) == -signal.SIGKILL
+    assert family.members(leader.pid) == set()
+
+
+def test_stopped_processes_get_their_hangup() -> None:
+    process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    os.kill(process.pid, signal.SIGSTOP)
+    family.end(process.pid, grace=PATIENCE)
+    assert process.wait(PATIENCE) == -signal.SIGHUP
+
+
+def test_nobody_there_is_done_at_once() -> None:
+    process = subprocess.Popen(["true"], start_new_session=True)
+    process.wait()
+    assert family.Ending(process.pid, (), 0.0).done
+
+
+def test_without_proc_groups_are_signalled(leader: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    job = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    assert family.members(leader.pid, str(tmp_path / "none")) is None
+    assert family.members(leader.pid, str(tmp_path)) is None
+    ending = family.Ending(leader.pid, (job.pid,), 0.0, grace=0.0, proc=str(tmp_path))
+    ending.step(0.0)
+    assert leader.wait(PATIENCE) == -signal.SIGKILL
+    assert job.wait(PATIENCE) in (-signal.SIGHUP, -signal.SIGKILL)
+    wait_until(lambda: not family.send(0, leader.pid, (), str(tmp_path)), "the end of the group")
+
+
+def test_names_of_processes_cannot_confuse(tmp_path: Path) -> None:
+    for pid, name in ((os.getpid(), "me"), (41, "a) S 1 1 7 ("), (42, "b\n) Z")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) S 1 1 9 0 -1")
+    (tmp_path / "43").mkdir()
+    (tmp_path / "43" / "stat").write_text("43 (z) Z 1 1 9 0 -1")
+    (tmp_path / "44").mkdir()
+    (tmp_path / "self").mkdir()
+    assert family.members(9, str(tmp_path)) == {41, 42, os.getpid()}
+
+
+def test_psinfo_of_illumos(tmp_path: Path) -> None:
+    for pid, lwps, session in ((os.getpid(), 1, 5), (7, 2, 9), (8, 0, 9), (9, 1, 10)):
+        (tmp_path / str(pid)).mkdir()
+        psinfo = struct.pack("6i", 0, lwps, pid, 1, 1, session) + b"\0" * 100
+        (tmp_path / str(pid) / "psinfo").write_bytes(psinfo)
+    assert family.members(9, str(tmp_path)) == {7}
+
+
+def test_what_a_guard_is_told() -> None:
+    lines = [family.tell_session(5), "other", family.tell_session(6), family.tell_ended(5), family.tell_ended(99)]
+    assert family.live_sessions(lines) == [6]
+
+
+def test_guard_ends_what_is_left(leader: subprocess.Popen[bytes]) -> None:
+    family.end_told([family.tell_session(leader.pid)], 0)
+    assert leader.wait(PATIENCE) == -signal.SIGKILL

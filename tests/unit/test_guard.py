@@ -1,0 +1,113 @@
+"""The dead man's helper: an owner is a child process of the test, its cleanup writes to a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medusa.guard import Guard
+from tests.waiting import PATIENCE, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+OWNER = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from medusa.guard import Guard
+def cleanup(lines):
+    with open(sys.argv[2] + ".part", "w", errors="surrogateescape") as file:
+        print(os.getcwd(), os.getsid(0) == os.getpid(), sorted(os.listdir("/proc/self/fd")), *lines, sep="|", file=file)
+    os.rename(sys.argv[2] + ".part", sys.argv[2])
+extra = os.open("/dev/zero", os.O_RDONLY)
+guard = Guard.start(cleanup, keep_fds=[extra])
+guard.tell("one")
+guard.tell("tw\\udcff")
+print(guard.pid, flush=True)
+"""
+
+
+def owner(tmp_path: Path, then: str) -> tuple[subprocess.Popen[str], int, Path]:
+    """An owner that did what `then` says after two lines; its guard's pid, and the file its cleanup writes."""
+    report = tmp_path / "report"
+    command = [sys.executable, "-I", "-S", "-c", OWNER + then, str(ROOT), str(report)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, int(process.stdout.readline()), report
+
+
+def test_cleanup_runs_when_the_owner_is_killed(tmp_path: Path) -> None:
+    process, pid, report = owner(tmp_path, "time.sleep(1000)")
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP):
+        os.kill(pid, number)
+    process.kill()
+    # Ends at once: the guard does not hold the owner's stdout open.
+    process.communicate(timeout=PATIENCE)
+    wait_until(report.exists, "the cleanup")
+    place, own_session, fds, *lines = report.read_text(errors="surrogateescape").strip().split("|")
+    assert (place, own_session) == ("/", "True")
+    # 0-2, the kept one, the pipe, the report, the listing itself
+    assert len(fds.split(",")) == 7
+    assert lines == ["one", "tw\udcff"]
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the guard's own end")
+
+
+def test_cleanup_runs_when_the_owner_ends_without_farewell(tmp_path: Path) -> None:
+    process, _, report = owner(tmp_path, "os._exit(0)")
+    process.communicate(timeout=PATIENCE)
+    wait_until(report.exists, "the cleanup")
+
+
+def test_farewell_means_no_cleanup_and_no_zombie(tmp_path: Path) -> None:
+    process, pid, report = owner(tmp_path, "guard.done(); guard.done(); print(os.path.exists('/proc/%d' % guard.pid))")
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert out == "False\n"
+    assert not Path(f"/proc/{pid}").exists()
+    assert not report.exists()
+
+
+def test_word_of_farewell_inside_is_only_a_line(tmp_path: Path) -> None:
+    process, _, report = owner(tmp_path, "guard.tell('done'); guard.tell('not yet'); os._exit(0)")
+    process.communicate(timeout=PATIENCE)
+    wait_until(report.exists, "the cleanup")
+    assert report.read_text(errors="surrogateescape").strip().endswith("|done|not yet")
+
+
+def test_programs_started_by_the_owner_do_not_keep_it_alive(tmp_path: Path) -> None:
+    then = "import subprocess; p = subprocess.Popen(['sleep', '1000'], close_fds=False)\n"
+    then += "print(p.pid, flush=True); time.sleep(1000)"
+    process, _, report = owner(tmp_path, then)
+    assert process.stdout is not None
+    sleeper = int(process.stdout.readline())
+    try:
+        process.kill()
+        wait_until(report.exists, "the cleanup")
+    finally:
+        os.kill(sleeper, signal.SIGKILL)
+    process.communicate(timeout=PATIENCE)
+
+
+def test_guard_that_is_gone_is_nobody_to_tell() -> None:
+    guard = Guard.start(lambda lines: None)
+    os.kill(guard.pid, signal.SIGKILL)
+    os.waitpid(guard.pid, 0)
+    guard.tell("hello?")
+    guard.done()
+
+
+def test_one_line_at_a_time() -> None:
+    guard = Guard.start(lambda lines: None)
+    with pytest.raises(ValueError, match="one line"):
+        guard.tell("a\nb")
+    guard.done()
+
+
+def test_signal_mask_of_the_owner_is_untouched() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    guard = Guard.start(lambda lines: None)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    guard.done()
