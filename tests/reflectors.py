@@ -1,0 +1,424 @@
+"""A reflector as a process, and raw peers for it: they send and see bytes, not what our own codec makes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+from tests.waiting import MS, PATIENCE, Deadline, wait_until
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "lDyCX+bu/SVA+XvXx6k3dQ=="
+ACCEPT = "irtSy8QyKxhM3d85g8QPxeBtlIw="
+"""What RFC 6455 section 4.2.2 makes of KEY; computed once, by other means than those under test."""
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+WAIT = b'medusa:{"type":"wait"}'
+LINKUP = b'medusa:{"type":"linkup"}'
+STOP_LIMIT = 15.0
+FLOOD = 300 * MS
+PROMPT = 600 * MS
+"""For four messages through a busy reflector on a machine that is busy as well."""
+
+# Runs the command with some of the modules' constants set, for waits that are too long for a test.
+_LAUNCH = """
+import importlib, json, sys
+from medusa.commands import reflector
+for name, value in json.loads(sys.argv[1]).items():
+    module, _, constant = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), constant), name
+    setattr(importlib.import_module(module), constant, value)
+sys.exit(reflector.main(sys.argv[2:]))
+"""
+
+
+class Answer(NamedTuple):
+    """An HTTP answer; header names in lower case. `rest`: all that came behind the head, to the FIN."""
+
+    status: int
+    headers: dict[str, str]
+    rest: bytes
+    raw: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.rest)
+
+
+class Frame(NamedTuple):
+    """A frame as it came."""
+
+    opcode: int
+    payload: bytes
+    fin: bool = True
+
+    @property
+    def close(self) -> tuple[int, str]:
+        """Code and reason."""
+        assert self.opcode == CLOSE, self
+        return int.from_bytes(self.payload[:2], "big"), self.payload[2:].decode()
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, key: bytes | None = bytes(4)) -> bytes:
+    """A client's frame; `key` is None for one that is not masked."""
+    bit = 0 if key is None else 0x80
+    length = len(payload)
+    first = bytes([fin << 7 | rsv << 4 | opcode])
+    if length < 126:
+        head = first + bytes([bit | length])
+    elif length < 0x10000:
+        head = first + bytes([bit | 126]) + length.to_bytes(2, "big")
+    else:
+        head = first + bytes([bit | 127]) + length.to_bytes(8, "big")
+    if key is None or key == bytes(4):
+        return head + (key or b"") + payload
+    stretched = int.from_bytes((key * (length // 4 + 1))[:length], "big")
+    return head + key + (int.from_bytes(payload, "big") ^ stretched).to_bytes(length, "big")
+
+
+def close_frame(code: int = 1000, reason: str = "") -> bytes:
+    return frame(CLOSE, code.to_bytes(2, "big") + reason.encode())
+
+
+def upgrade(path: str, *, version: str | None = None, **changed: str | None) -> bytes:
+    """What the front door sends; `changed` headers (with _ for -), None to leave one out."""
+    headers: dict[str, str | None] = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-key": KEY}
+    headers |= {"host": "127.0.0.1:21081", "sec-websocket-version": version}
+    headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+    lines = [f"GET {path} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items() if value is not None]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+class Peer:
+    """A raw connection. Every read has a deadline; closed with `close` or by `with`."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.received = b""
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def reset(self) -> None:
+        """Go away with an RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.sock.close()
+
+    def fin(self) -> None:
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def send(self, data: bytes) -> None:
+        self.sock.settimeout(PATIENCE)
+        self.sock.sendall(data)
+
+    def text(self, text: str) -> None:
+        self.send(frame(TEXT, text.encode()))
+
+    def binary(self, data: bytes = b"") -> None:
+        self.send(frame(BINARY, data, key=b"\x0a\x0b\x0c\x0d"))
+
+    def head(self) -> Answer:
+        """The HTTP head that comes next."""
+        deadline = Deadline()
+        while b"\r\n\r\n" not in self.received:
+            self._more(deadline)
+        raw, self.received = self.received.split(b"\r\n\r\n", 1)
+        return _answer(raw + b"\r\n\r\n", b"")
+
+    def answer(self) -> Answer:
+        """A whole HTTP answer, to the FIN."""
+        head = self.head()
+        self.until_fin()
+        rest, self.received = self.received, b""
+        return head._replace(rest=rest, raw=head.raw + rest)
+
+    def frame(self, seconds: float = PATIENCE) -> Frame:
+        """The next frame."""
+        deadline = Deadline(seconds)
+        first, second = self.take(2, deadline)
+        assert second < 0x80, "a server's frames are not masked"
+        assert not first & 0x70, "no extension was agreed on"
+        length = second & 0x7F
+        if length > 125:
+            length = int.from_bytes(self.take(2 if length == 126 else 8, deadline), "big")
+        return Frame(first & 0x0F, self.take(length, deadline), bool(first & 0x80))
+
+    def expect(self, opcode: int, payload: bytes) -> None:
+        """The next frame is whole and this one."""
+        assert self.frame() == Frame(opcode, payload)
+
+    def until_fin(self) -> bytes:
+        """What comes up to the FIN; a reset is an error."""
+        deadline = Deadline()
+        while self._more(deadline, end_expected=True):
+            pass
+        return self.received
+
+    def closed(self) -> tuple[int, str]:
+        """The Close that comes next, and a FIN and nothing else behind it once it is answered."""
+        close = self.frame().close
+        with contextlib.suppress(OSError):
+            self.send(close_frame(close[0]))
+        assert self.until_fin() == b""
+        return close
+
+    def writable(self, seconds: float = 0.2) -> bool:
+        """Whether more can be sent; not so when it took nothing for a while: all buffers on its way are full."""
+        return bool(select.select([], [self.sock], [], seconds)[1])
+
+    def quiet(self, seconds: float = 0.05) -> bool:
+        """Whether nothing, not even a FIN, comes for a moment: for what must not happen."""
+        return not self.received and not select.select([self.sock], [], [], seconds)[0]
+
+    def take(self, size: int, deadline: Deadline) -> bytes:
+        """The next `size` bytes."""
+        if len(self.received) < size:
+            parts, have = [self.received], len(self.received)
+            while have < size:
+                self.received = b""
+                self._more(deadline)
+                parts.append(self.received)
+                have += len(self.received)
+            self.received = b"".join(parts)
+        data, self.received = self.received[:size], self.received[size:]
+        return data
+
+    def _more(self, deadline: Deadline, end_expected: bool = False) -> bool:
+        self.sock.settimeout(max(deadline.left, 0.001))
+        data = self.sock.recv(1 << 18)
+        assert data or end_expected, f"the connection ended early, after {self.received!r}"
+        self.received += data
+        return bool(data)
+
+
+class Reflector:
+    """A reflector process. `log` is all that it has written to its log, parsed."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log_file: BinaryIO) -> None:
+        self.process = process
+        self.port = port
+        self._log_file = log_file
+        self._log: list[dict[str, Any]] = []
+        self._half_line = b""
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        *whole, self._half_line = (self._half_line + self._log_file.read()).split(b"\n")
+        self._log += [json.loads(line) for line in whole]
+        return self._log
+
+    @property
+    def raw_log(self) -> str:
+        return Path(self._log_file.name).read_bytes().decode("ascii")
+
+    def logged(self, msg: str, **fields: object) -> list[dict[str, Any]]:
+        """The log's entries with these fields."""
+        wanted = {"msg": msg, **fields}
+        return [entry for entry in self.log if all(entry.get(name) == value for name, value in wanted.items())]
+
+    def ended(self, session: str) -> dict[str, Any]:
+        """The usage record of a session, which is to be the only one; waits for it."""
+        (record,) = wait_until(lambda: self.logged("session ended", session=session), f"the end of {session}")
+        return record
+
+    def refusal(self, before: int) -> dict[str, Any]:
+        """The one refusal in the log since there were `before` of them; waits for it."""
+        (entry,) = wait_until(lambda: self.logged("request refused")[before:], "a refusal in the log")
+        return entry
+
+    def open(self, data: bytes = b"") -> Peer:
+        """A raw connection on which `data` was sent."""
+        peer = Peer(socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE))
+        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer.send(data)
+        return peer
+
+    def ask(self, data: bytes) -> Answer:
+        """The answer to a raw request."""
+        with self.open(data) as peer:
+            return peer.answer()
+
+    def get(self, path: str) -> Answer:
+        return self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+
+    def attach(self, session: str, role: str, behind: bytes = b"") -> Peer:
+        """An upgraded connection; `behind` is sent in one segment with the head."""
+        peer = self.open(upgrade(f"/attach/{session}/{role}") + behind)
+        try:
+            answer = peer.head()
+            assert answer.status == 101, answer
+        except BaseException:
+            peer.close()
+            raise
+        return peer
+
+    @contextlib.contextmanager
+    def pair(self, session: str = "") -> Iterator[tuple[Peer, Peer]]:
+        """A client and an agent that are linked."""
+        session = session or new_id()
+        with self.attach(session, "master") as client:
+            wait_until(lambda: self.states().get(session) == "slave_wait")
+            with self.attach(session, "slave") as agent:
+                client.expect(TEXT, LINKUP)
+                agent.expect(TEXT, LINKUP)
+                yield client, agent
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """As /status shows them."""
+        found: list[dict[str, Any]] = self.get("/status").json()["sessions"]["sessions"]
+        return found
+
+    def states(self) -> dict[str, str]:
+        return {session["id"]: session["state"] for session in self.sessions()}
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def rss(self) -> int:
+        """Bytes of memory that the process holds."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def check(self) -> None:
+        """Nothing lives on, and the log tells of nothing that should not be."""
+        if self.process.poll() is None:
+            wait_until(lambda: not self.sessions(), "the end of all sessions")
+        started = [entry["session"] for entry in self.logged("session started")]
+        wait_until(lambda: len(self.logged("session ended")) >= len(started), "a record for each session")
+        assert sorted(entry["session"] for entry in self.logged("session ended")) == sorted(started)
+        assert not [entry for entry in self.log if entry["level"] > 40], "errors in the log"
+
+
+def new_id() -> str:
+    return str(uuid.uuid4())
+
+
+def _answer(raw: bytes, rest: bytes) -> Answer:
+    first, *lines = raw.decode("latin-1").split("\r\n")[:-2]
+    match = re.fullmatch(r"HTTP/1\.1 (\d{3}) [A-Z][A-Za-z ]+", first)
+    assert match, first
+    pairs = [line.split(": ", 1) for line in lines]
+    headers = {name.lower(): value for name, value in pairs}
+    assert len(headers) == len(lines), f"a header twice in {raw!r}"
+    return Answer(int(match[1]), headers, rest, raw + rest)
+
+
+def command(arguments: Sequence[str], constants: Mapping[str, float] = {}) -> list[str]:
+    """The command line of a reflector. `constants`: dotted name -> value, for tests that cannot wait that long."""
+    if constants:
+        return [sys.executable, "-c", _LAUNCH, json.dumps(constants), *arguments]
+    return [sys.executable, "-m", "medusa", "reflector", *arguments]
+
+
+@contextlib.contextmanager
+def running(
+    *arguments: str,
+    constants: Mapping[str, float] = {},
+    check: bool = True,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[Reflector]:
+    """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked."""
+    with tempfile.NamedTemporaryFile() as log:
+        process = subprocess.Popen(
+            command(["--port", "0", "--log-format", "json", "--drain-timeout", "0.1", *arguments], constants),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            pass_fds=pass_fds,
+        )
+        try:
+            with open(log.name, "rb") as log_file:
+                reflector = Reflector(process, _port(process, log_file), log_file)
+                yield reflector
+                if check:
+                    reflector.check()
+                _stop(reflector, check)
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def _port(process: subprocess.Popen[bytes], log_file: BinaryIO) -> int:
+    assert process.stdout is not None
+    assert select.select([process.stdout], [], [], PATIENCE)[0], "does not say that it listens"
+    line = process.stdout.readline().decode()
+    match = re.fullmatch(r"listening http://127\.0\.0\.1:(\d+)\n", line)
+    assert match, line + log_file.read().decode()
+    return int(match[1])
+
+
+def _stop(reflector: Reflector, check: bool) -> None:
+    if reflector.process.poll() is None:
+        reflector.signal(signal.SIGTERM)
+        assert reflector.process.wait(STOP_LIMIT) == 0
+    assert reflector.process.stdout is not None
+    assert reflector.process.stdout.read() == b"", "one line on stdout and no more"
+    if check:
+        reflector.check()
+
+
+class Witness:
+    """A session that must not notice what others do."""
+
+    def __init__(self, client: Peer, agent: Peer) -> None:
+        self._client = client
+        self._agent = agent
+
+    def check(self) -> None:
+        """Both ways still work, promptly."""
+        token = uuid.uuid4().bytes
+        begun = time.monotonic()
+        self._client.binary(token)
+        self._agent.expect(BINARY, token)
+        self._agent.send(frame(TEXT, token.hex().encode()))
+        self._client.expect(TEXT, token.hex().encode())
+        assert time.monotonic() - begun < PATIENCE / 2
+
+    def bears(self, peer: Peer, data: bytes) -> None:
+        """Both ways stay prompt while `peer` sends `data` again and again, as fast as it can; then it is reset."""
+        flooding = True
+
+        def flood() -> None:
+            with contextlib.suppress(OSError):
+                while flooding:
+                    peer.sock.sendall(data)
+
+        peer.sock.settimeout(FLOOD)
+        sender = Thread(target=flood)
+        sender.start()
+        try:
+            slowest, end = 0.0, Deadline(FLOOD)
+            while not end.passed:
+                begun = time.monotonic()
+                self.check()
+                slowest = max(slowest, time.monotonic() - begun)
+            assert slowest < PROMPT
+        finally:
+            flooding = False
+            peer.reset()
+            sender.join()
