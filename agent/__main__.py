@@ -31,8 +31,8 @@ reflector; 128+n stopped by signal n. The archive itself: 125 cannot unpack, 126
 """
 
 
-def main(argv: Optional[List[str]] = None) -> int:
-    """Run one session; the process's exit status."""
+def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
+    """Run one session; the process's exit status. `assets` is where a job finds its assets."""
     _fill_standard_fds()
     options = _parse(argv)
     no_core_dumps()
@@ -43,7 +43,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     # The archive blocks these until its directory is gone.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     try:
-        return _run(options, wakeup, guard)
+        return _run(options, assets, wakeup, guard)
     except Stopped as stopped:
         log("stopped by %s" % signal.Signals(stopped.number).name)
         return 128 + stopped.number
@@ -78,12 +78,12 @@ def _fill_standard_fds() -> None:
     os.close(fd)
 
 
-def _run(options: argparse.Namespace, wakeup: Wakeup, guard: Guard) -> int:
+def _run(options: argparse.Namespace, assets: str, wakeup: Wakeup, guard: Guard) -> int:
     wakeup.raising = True
     try:
         wakeup.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
-        link = _connect(options, environ)
+        link = _connect(options, assets, environ)
     except config.ConfigError as error:
         log(str(error))
         return EXIT_BAD_CONFIG
@@ -96,10 +96,10 @@ def _run(options: argparse.Namespace, wakeup: Wakeup, guard: Guard) -> int:
     return 0 if wakeup.stopped is None else 128 + wakeup.stopped
 
 
-def _connect(options: argparse.Namespace, environ: Mapping[str, str]) -> Transport:
-    path = config.find(options.config, environ)
+def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Transport:
+    path = config.find(options.config, environ, assets)
     found = config.load(path)
-    _delete(config.asset_object(path), environ)
+    _delete(config.asset_object(path, assets), environ)
     log("connecting to %s" % where(found.signed_url))
     link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, _jitter)
     log("connected")

@@ -9,6 +9,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,13 +99,15 @@ class Client:
 
 
 class Reflector:
-    """Listens for one agent after the other."""
+    """Listens for one agent after the other; by TLS if it is given a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._socket.settimeout(PATIENCE)
         self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/attach/a-job/slave?{SECRET}&b=%2f%2F"
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}/attach/a-job/slave?{SECRET}&b=%2f%2F"
         self.heads: list[bytes] = []
 
     def close(self) -> None:
@@ -133,6 +136,8 @@ class Reflector:
     def _meet(self) -> tuple[socket.socket, bytes, bytes]:
         peer, _ = self._socket.accept()
         peer.settimeout(PATIENCE)
+        if self._tls is not None:
+            peer = self._tls.wrap_socket(peer, server_side=True)
         data = b""
         while b"\r\n\r\n" not in data:
             data += peer.recv(65536)
@@ -201,11 +206,15 @@ def launched(
                 process.kill()
 
 
-def from_source(*options: str) -> list[str]:
-    """The agent's command line, run from the source tree as it is run from the archive."""
+def from_source(*options: str, assets: Path | None = None) -> list[str]:
+    """The agent's command line, run from the source tree as it is run from the archive.
+
+    TESTS_AGENT_PYTHON runs these tests with another Python than their own.
+    """
+    arguments = f"assets={str(assets)!r}" if assets else ""
     start = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(_ptyprocess())!r}]\nfrom agent.__main__ import main\n"
-    start += "sys.exit(main())"
-    return [sys.executable, "-I", "-S", "-B", "-c", start, *options]
+    start += f"sys.exit(main({arguments}))"
+    return [os.environ.get("TESTS_AGENT_PYTHON", sys.executable), "-I", "-S", "-B", "-c", start, *options]
 
 
 def _ptyprocess() -> Path:

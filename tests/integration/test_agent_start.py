@@ -1,0 +1,170 @@
+"""From the agent's start to its link: configuration, dialling, refusals, and what it says about them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agents import SECRET, Reflector, from_source, job_environ, launched, write_config
+from tests.waiting import PATIENCE
+
+
+@pytest.fixture
+def reflector() -> Iterator[Reflector]:
+    reflector = Reflector()
+    yield reflector
+    reflector.close()
+
+
+def test_bad_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text('{"signed_url": 7}')
+    with launched(from_source(), job_environ(MEDUSA_CONFIG=str(path))) as agent:
+        assert agent.finish() == (2, f"medusa agent: {path}: signed_url: not a string\n")
+
+
+@pytest.mark.parametrize("options", [["--nonsense"], ["--grace", "x"], ["--retry-for", "-1"], ["--grace", "nan"]])
+def test_bad_usage(options: list[str]) -> None:
+    with launched(from_source(*options), job_environ()) as agent:
+        status, log = agent.finish()
+    assert status == 2
+    assert log.startswith("usage: agent.sh")
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "502 Bad Gateway", "503 Service Unavailable"])
+def test_refusal_for_now_is_tried_again(reflector: Reflector, tmp_path: Path, status: str) -> None:
+    config = write_config(tmp_path, reflector.url)
+    with launched(from_source("--config", str(config)), job_environ()) as agent:
+        reflector.refuse(status)
+        reflector.refuse(status)
+        client = reflector.accept()
+        client.link.close(reason="changed \x1b[31m my mind")
+        code, log = agent.finish()
+    assert code == 0
+    assert log.count(f"(status {status[:3]}); next try in") == 2
+    assert log.endswith("session over: closed: changed \\x1b[31m my mind\n")
+    assert SECRET not in log
+    assert len({head.split(b"Sec-WebSocket-Key")[0] for head in reflector.heads}) == 1
+
+
+def test_refusal_for_good_is_final(reflector: Reflector, tmp_path: Path) -> None:
+    config = write_config(tmp_path, reflector.url)
+    with launched(from_source("--config", str(config)), job_environ()) as agent:
+        reflector.refuse("409 Conflict")
+        code, log = agent.finish()
+    assert code == 3
+    assert "not connected: Conflict (status 409)" in log
+    assert SECRET not in log
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = write_config(tmp_path, f"ws://127.0.0.1:{port}/x?{SECRET}")
+    with launched(from_source("--config", str(config), "--retry-for", "1"), job_environ()) as agent:
+        code, log = agent.finish()
+    assert code == 3
+    assert "next try in" in log
+    assert log.splitlines()[-1].startswith(f"medusa agent: not connected: 127.0.0.1:{port}: ")
+    assert SECRET not in log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_asked_to_stop_while_it_dials(reflector: Reflector, tmp_path: Path, number: signal.Signals) -> None:
+    """The reflector has taken the connection and says nothing: the agent stands in a blocking call."""
+    config = write_config(tmp_path, reflector.url)
+    with launched(from_source("--config", str(config)), job_environ()) as agent:
+        peer, _, _ = reflector._meet()
+        os.kill(agent.pid, number)
+        assert agent.finish() == (128 + number, agent.logged("stopped by " + number.name))
+        peer.close()
+
+
+@pytest.fixture
+def store() -> Iterator[tuple[str, list[bytes]]]:
+    """An object store that takes any one request: its URL and what it was asked."""
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as peer:
+                requests.append(peer.recv(65536))
+                peer.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
+        thread.join(PATIENCE)
+
+
+def test_asset_is_found_and_its_object_deleted(
+    reflector: Reflector, tmp_path: Path, store: tuple[str, list[bytes]]
+) -> None:
+    url, requests = store
+    asset = tmp_path / "poe" / "stor" / "medusa-config-4711.json"
+    asset.parent.mkdir(parents=True)
+    asset.write_text(json.dumps({"signed_url": reflector.url, "insecure_tls": False}))
+    with launched(from_source(assets=tmp_path), job_environ(MANTA_URL=url)) as agent:
+        reflector.accept().link.close()
+        code, log = agent.finish()
+    assert code == 0
+    assert [request.split(b"\r\n")[0] for request in requests] == [b"DELETE /poe/stor/medusa-config-4711.json HTTP/1.1"]
+    assert "deleted" not in log
+    assert asset.exists()
+
+
+def test_object_that_cannot_be_deleted_is_only_logged(reflector: Reflector, tmp_path: Path) -> None:
+    asset = tmp_path / "poe" / "stor" / "medusa-config-4711.json"
+    asset.parent.mkdir(parents=True)
+    asset.write_text(json.dumps({"signed_url": reflector.url}))
+    with launched(from_source(assets=tmp_path), job_environ()) as agent:
+        reflector.accept().link.close()
+        code, log = agent.finish()
+    assert code == 0
+    assert "/poe/stor/medusa-config-4711.json not deleted: MANTA_URL is not set" in log
+
+
+@pytest.fixture
+def tls_reflector(tmp_path: Path) -> Iterator[Reflector]:
+    """One whose certificate nobody vouches for."""
+    key, certificate = tmp_path / "key", tmp_path / "certificate"
+    words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(["openssl", *words.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    reflector = Reflector(context)
+    yield reflector
+    reflector.close()
+
+
+def test_unknown_certificate_is_refused(tls_reflector: Reflector, tmp_path: Path) -> None:
+    config = write_config(tmp_path, tls_reflector.url)
+    with launched(from_source("--config", str(config)), job_environ()) as agent:
+        with pytest.raises(ssl.SSLError):
+            tls_reflector.accept()
+        code, log = agent.finish()
+    assert code == 3
+    assert "certificate not accepted" in log
+
+
+def test_unknown_certificate_is_accepted_on_request(tls_reflector: Reflector, tmp_path: Path) -> None:
+    """And a session over TLS works: a burst of output, which TLS buffers, and big input."""
+    config = write_config(tmp_path, tls_reflector.url, insecure_tls=True)
+    with launched(from_source("--config", str(config)), job_environ()) as agent:
+        client = tls_reflector.accept()
+        client.run("stty raw -echo; printf go; head -c 1000000 | tr x y")
+        client.until(b"go")
+        client.type(b"x" * 1_000_000)
+        client.outcome()
+        assert client.output == b"y" * 1_000_000
+        client.link.close()
+        assert agent.finish()[0] == 0
