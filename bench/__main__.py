@@ -51,21 +51,17 @@ def _cores() -> tuple[int, int]:
     return free[0], free[1]
 
 
-def _measure_all(options: argparse.Namespace, cores: tuple[int, int]) -> Records:
+def _measure_all(options: argparse.Namespace, cores: tuple[int, int], records: Records) -> None:
     generator = build_load_generator()
     if set(options.only) - {"medusa"}:
         install_packages()
-    chosen = [row for row in rows.ROWS if row.name in options.rows]
-    records: Records = {row.name: {name: [] for name in options.only} for row in chosen}
     for run in range(options.runs):
-        for row in chosen:
+        for row in (row for row in rows.ROWS if row.name in records):
             for name in _rotated(options.only, run):
                 _progress(f"run {run + 1}/{options.runs}  {row.name}  {name}")
                 record = _measure_one(row, name, generator, cores, options.quick)
                 if record is not None:
                     records[row.name][name].append(record)
-    _progress("")
-    return records
 
 
 def _rotated(names: list[str], run: int) -> list[str]:
@@ -118,18 +114,21 @@ def _save(facts: dict[str, str], options: argparse.Namespace, records: Records) 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures, prints the table, saves every record; status 1 if a measurement failed, 2 if a tool is missing."""
+    """Measures, prints the table, saves every record; status 1 if a measurement is missing, 2 if a tool is."""
     options = _options(arguments)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    records: Records = {name: {relay: [] for relay in options.only} for name in options.rows}
     try:
         cores = _cores()
-        records = _measure_all(options, cores)
+        _measure_all(options, cores, records)
     except Unavailable as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        print("interrupted: this is what there is", file=sys.stderr)
+    finally:
+        _progress("")
     facts = report.machine()
     print("\n".join(f"{name:17} {fact}" for name, fact in facts.items()))
     print(f"relay on core {cores[0]}, load generator on core {cores[1]}\n")
