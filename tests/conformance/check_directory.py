@@ -1,0 +1,157 @@
+"""What every directory must do. A store passes when each of CHECKS passes with a fresh, empty directory of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from medusa.directory import Claim, Directory, Owner, SessionExists, StaleClaim
+from tests.waiting import PATIENCE
+
+HERE, THERE = Owner("10.0.0.1:8381"), Owner("10.0.0.2:8381")
+RACERS, ROUNDS = 8, 20
+
+
+@dataclass
+class Store:
+    """Two views of one store, as two reflectors have them (one object where it is within a process), and its time."""
+
+    one: Directory
+    other: Directory
+    pass_time: Callable[[float], None]
+
+
+def claimed(directory: Directory, session_id: str = "s", owner: Owner = HERE) -> bool:
+    try:
+        directory.claim(session_id, owner)
+    except SessionExists:
+        return False
+    return True
+
+
+def check_an_empty_directory_knows_nobody(store: Store) -> None:
+    assert store.one.lookup("s") is None
+
+
+def check_a_claim_is_seen_by_all(store: Store) -> None:
+    claim = store.one.claim("s", HERE)
+    assert (claim.session_id, claim.owner) == ("s", HERE)
+    assert store.one.lookup("s") == store.other.lookup("s") == HERE
+    assert store.other.lookup("S") is None
+
+
+def check_a_second_claim_is_refused_and_told_by_whom(store: Store) -> None:
+    store.one.claim("s", HERE)
+    for directory in (store.one, store.other):
+        with pytest.raises(SessionExists) as caught:
+            directory.claim("s", THERE)
+        assert caught.value.owner == HERE
+    assert store.one.lookup("s") == HERE
+
+
+def check_ids_do_not_disturb_each_other(store: Store) -> None:
+    ids = ["s", "S", "s ", "", "__proto__", "../s", "s\0", "é", "x" * 10_000]
+    claims = [store.one.claim(session_id, HERE) for session_id in ids]
+    store.one.release(claims[0])
+    assert [store.other.lookup(session_id) for session_id in ids] == [None, *[HERE] * (len(ids) - 1)]
+
+
+def check_release_frees_the_id(store: Store) -> None:
+    store.one.release(store.one.claim("s", HERE))
+    assert store.other.lookup("s") is None
+    assert store.other.claim("s", THERE).owner == THERE
+
+
+def check_releasing_twice_does_nothing(store: Store) -> None:
+    claim = store.one.claim("s", HERE)
+    store.one.release(claim)
+    store.one.release(claim)
+    assert claimed(store.one)
+
+
+def check_a_claim_expires(store: Store) -> None:
+    store.one.claim("s", HERE, ttl=10)
+    store.pass_time(9.5)
+    assert store.other.lookup("s") == HERE
+    assert not claimed(store.other)
+    store.pass_time(1)
+    assert store.other.lookup("s") is None
+    assert claimed(store.other, owner=THERE)
+
+
+def check_renewing_counts_from_now(store: Store) -> None:
+    claim = store.one.claim("s", HERE, ttl=10)
+    for _ in range(3):
+        store.pass_time(8)
+        store.one.renew(claim, ttl=10)
+    store.pass_time(9)
+    assert store.other.lookup("s") == HERE
+    store.pass_time(2)
+    assert store.other.lookup("s") is None
+
+
+def check_an_expired_claim_cannot_be_renewed(store: Store) -> None:
+    claim = store.one.claim("s", HERE, ttl=10)
+    store.pass_time(11)
+    with pytest.raises(StaleClaim):
+        store.one.renew(claim)
+    assert store.one.lookup("s") is None
+
+
+def check_a_released_claim_cannot_be_renewed(store: Store) -> None:
+    claim = store.one.claim("s", HERE)
+    store.one.release(claim)
+    with pytest.raises(StaleClaim):
+        store.one.renew(claim)
+    assert store.one.lookup("s") is None
+
+
+def check_an_old_claim_has_no_power_over_a_new_one(store: Store) -> None:
+    old = store.one.claim("s", HERE, ttl=10)
+    store.pass_time(11)
+    new = store.other.claim("s", HERE, ttl=10)
+    assert new.token != old.token
+    with pytest.raises(StaleClaim):
+        store.one.renew(old)
+    store.one.release(old)
+    assert store.one.lookup("s") == HERE
+    store.other.renew(new)
+
+
+def check_a_forged_token_has_no_power(store: Store) -> None:
+    claim = store.one.claim("s", HERE)
+    forged = Claim("s", HERE, claim.token[:-1] + ("0" if claim.token[-1] != "0" else "1"))
+    store.one.release(forged)
+    assert store.one.lookup("s") == HERE
+    with pytest.raises(StaleClaim):
+        store.one.renew(forged)
+
+
+def check_of_those_who_claim_at_once_one_wins(store: Store) -> None:
+    for number in range(ROUNDS):
+        won = race(store, f"s{number}")
+        assert len(won) == 1
+        assert store.one.lookup(f"s{number}") == Owner(won[0])
+
+
+def race(store: Store, session_id: str) -> list[str]:
+    start, won = threading.Barrier(RACERS), list[str]()
+
+    def run(name: str, directory: Directory) -> None:
+        start.wait(PATIENCE)
+        if claimed(directory, session_id, Owner(name)):
+            won.append(name)
+
+    views = (store.one, store.other)
+    threads = [threading.Thread(target=run, args=(str(at), views[at % 2])) for at in range(RACERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    return won
+
+
+CHECKS = [check for name, check in sorted(globals().items()) if name.startswith("check_")]

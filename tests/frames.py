@@ -1,0 +1,106 @@
+"""Websocket frames made by hand, legal and not, and both faces of the codec driven over them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from medusa.protocol.errors import RemoteProtocolError
+from medusa.protocol.masking import apply_mask_pure
+from medusa.protocol.messages import MAX_MESSAGE, Close, Message, Ping, Pong
+from medusa.protocol.relay import Relayed, WebSocketRelay
+from medusa.protocol.websocket import Role, WebSocketConnection, parse_header
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+KEY = b"\x12\x34\x56\x78"
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, key: bytes | None = KEY) -> bytes:
+    """One frame, masked unless `key` is None; `rsv` as in the first byte, 0x40 to 0x10."""
+    return head(opcode, len(payload), fin=fin, rsv=rsv, key=key) + (apply_mask_pure(payload, key) if key else payload)
+
+
+def head(
+    opcode: int, length: int, *, fin: bool = True, rsv: int = 0, key: bytes | None = KEY, width: int | None = None
+) -> bytes:
+    """A frame's header; `width` (0, 2 or 8 bytes of length) where it is not to be the shortest."""
+    if width is None:
+        width = 0 if length < 126 else 2 if length < 65536 else 8
+    first, bit = 0x80 * fin | rsv | opcode, 0x80 * (key is not None)
+    extended = {0: b"", 2: struct.pack("!H", length & 0xFFFF), 8: struct.pack("!Q", length)}[width]
+    return bytes((first, bit | {0: length, 2: 126, 8: 127}[width])) + extended + (key or b"")
+
+
+def cut(data: bytes, step: int) -> Iterator[bytes]:
+    """`data` in pieces of `step` bytes."""
+    return (data[at : at + step] for at in range(0, len(data), step))
+
+
+def server(max_message: int = MAX_MESSAGE) -> WebSocketConnection:
+    """The message face of a server's end: it reads masked frames."""
+    return WebSocketConnection(Role.SERVER, lambda: KEY, max_message)
+
+
+def client(max_message: int = MAX_MESSAGE) -> WebSocketConnection:
+    """The message face of a client's end: it reads unmasked frames."""
+    return WebSocketConnection(Role.CLIENT, lambda: KEY, max_message)
+
+
+def read(connection: WebSocketConnection, *chunks: bytes) -> list[Message]:
+    """The messages that complete with `chunks`. Raises RemoteProtocolError."""
+    messages = []
+    for chunk in chunks:
+        connection.receive_data(chunk)
+        while (message := connection.next_message()) is not None:
+            messages.append(message)
+    return messages
+
+
+def outcome(*chunks: bytes, max_message: int = MAX_MESSAGE) -> tuple[list[Message], type[RemoteProtocolError] | None]:
+    """What the message face makes of what a client sends up to a Close: the messages, and the error that ended them."""
+    connection, messages = server(max_message), []
+    try:
+        for chunk in chunks:
+            for message in read(connection, chunk):
+                messages.append(message)
+                if isinstance(message, Close):
+                    return messages, None
+    except RemoteProtocolError as error:
+        return messages, type(error)
+    return messages, None
+
+
+def relay_all(relay: WebSocketRelay, *chunks: bytes) -> Relayed:
+    """What `relay` makes of `chunks`, put together; it stops at a Close or an error as its users do."""
+    whole = Relayed()
+    for chunk in chunks:
+        result = relay.feed(chunk, WebSocketConnection.frame_header)
+        whole.pieces += result.pieces
+        whole.messages += result.messages
+        whole.size += result.size
+        whole.pings += result.pings
+        whole.close, whole.error = result.close, result.error
+        if result.close or result.error:
+            break
+    return whole
+
+
+def written(relayed: Relayed) -> bytes:
+    """The bytes for the other link."""
+    return b"".join(relayed.pieces)
+
+
+def headers_of(data: bytes) -> list[tuple[bool, int, int]]:
+    """(fin, opcode, length) of each unmasked frame in `data`; the last may be cut short."""
+    found, at = [], 0
+    while at < len(data):
+        header = parse_header(data, at, False, 1 << 62)
+        assert not isinstance(header, int)
+        found.append((header.fin, header.opcode, header.length))
+        at += header.size + header.length
+    return found
+
+
+def is_data(message: Message) -> bool:
+    """Whether a relay forwards it."""
+    return not isinstance(message, (Close, Ping, Pong))

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from medusa.directory import DirectoryError, open_directory
+from medusa.directory.memory import MemoryDirectory
+
+
+def test_a_url_names_the_store() -> None:
+    assert isinstance(open_directory("memory:"), MemoryDirectory)
+    assert open_directory("memory:") is not open_directory("memory:")
+
+
+@pytest.mark.parametrize("url", ["", "memory", "redis://user:secret@host/0", "\x1b[31m:"])
+def test_an_unknown_store_is_named_without_its_secrets(url: str) -> None:
+    with pytest.raises(DirectoryError, match="memory: only") as caught:
+        open_directory(url)
+    assert "secret" not in str(caught.value)
+    assert str(caught.value).isprintable()

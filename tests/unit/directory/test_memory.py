@@ -1,0 +1,23 @@
+"""What MemoryDirectory shares with every store is in tests/conformance."""
+
+from __future__ import annotations
+
+from medusa.directory import Owner
+from medusa.directory.memory import MemoryDirectory
+
+
+def test_what_has_expired_is_forgotten_when_it_is_met() -> None:
+    now = [0.0]
+    directory = MemoryDirectory(lambda: now[0])
+    for number in range(100):
+        directory.claim(str(number), Owner("a"), ttl=1)
+    now[0] = 2
+    assert [directory.lookup(str(number)) for number in range(100)] == [None] * 100
+    assert directory._claims == {}
+
+
+def test_tokens_cannot_be_guessed() -> None:
+    directory = MemoryDirectory()
+    tokens = {directory.claim(str(number), Owner("a")).token for number in range(100)}
+    assert len(tokens) == 100
+    assert all(len(token) == 32 for token in tokens)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from medusa.protocol import control
+from medusa.protocol.control import MESSAGES, Control, Error, Exit, Linkup, Resize, Start, Started, Wait, build, parse
+
+EVERY = [
+    Wait(),
+    Linkup(),
+    Start("/tmp", "xterm", 80, 25, "/bin/sh", ("-c", "echo é")),
+    Start(),
+    Resize(0, 65535),
+    Started(1),
+    Error("no such file"),
+    Exit(),
+    Exit(status=255),
+    Exit(signal="SIGKILL"),
+]
+
+
+@pytest.mark.parametrize("message", EVERY, ids=repr)
+def test_what_is_built_is_parsed(message: Control) -> None:
+    assert parse(build(message)) == message
+
+
+def test_every_message_of_the_table_is_among_them() -> None:
+    assert {type(message) for message in EVERY} == set(MESSAGES.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('medusa:{"type":"wait"}', Wait()),
+        ('medusa:{"type":"linkup"}', Linkup()),
+        ('mlogin:{"type":"resize","columns":80,"lines":25}', Resize(80, 25)),
+        ('mlogin:{"type":"exit"}', Exit()),
+    ],
+)
+def test_the_bytes_are_those_of_the_original(text: str, message: Control) -> None:
+    assert build(message) == text
+    assert parse(text) == message
+
+
+def test_the_originals_start() -> None:
+    text = (
+        'mlogin:{"type":"start","cwd":"/","term":"xterm","columns":100,"lines":40,'
+        '"command":"/usr/bin/ctrun","arguments":["-i","core","-l","child","/bin/bash","--norc"]}'
+    )
+    arguments = ("-i", "core", "-l", "child", "/bin/bash", "--norc")
+    assert parse(text) == Start("/", "xterm", 100, 40, "/usr/bin/ctrun", arguments)
+
+
+def test_more_fields_than_known_are_ignored() -> None:
+    assert parse('medusa:{"type":"wait","state":"queued","reason":1}') == Wait()
+    assert parse('mlogin:{"type":"started","pid":7,"protocol":2}') == Started(7)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ping",
+        "hello",
+        '{"type":"wait"}',
+        "medusa:",
+        "medusa:{",
+        "medusa:[]",
+        'medusa:"wait"',
+        "medusa:{}",
+        'medusa:{"type":1}',
+        'medusa:{"type":["wait"]}',
+        'medusa:{"type":"nothing"}',
+        'medusa:{"type":"start"}',
+        'mlogin:{"type":"wait"}',
+        'MEDUSA:{"type":"wait"}',
+        ' medusa:{"type":"wait"}',
+        'mlogin:{"type":"resize"}',
+        'mlogin:{"type":"error"}',
+        "mlogin:" + "[" * 100_000,
+        "mlogin:" + '{"type":"started","pid":' + "9" * 5000 + "}",
+    ],
+    ids=lambda text: text[:40],
+)
+def test_what_is_no_control_message_is_none(text: str) -> None:
+    assert parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "bad"),
+    [
+        ("columns", ["80", 80.0, True, -1, None, [80], 1 << 54]),
+        ("command", [1, None, "a\0b", "\ud800"]),
+        ("cwd", [1, "\0"]),
+        ("arguments", ["ls", [1], [["ls"]], ["a\0"], {"0": "ls"}, None]),
+    ],
+)
+def test_fields_of_the_wrong_type_spoil_a_start(field: str, bad: list[object]) -> None:
+    for value in bad:
+        assert parse("mlogin:" + json.dumps({"type": "start", field: value})) is None, value
+
+
+@pytest.mark.parametrize(("sent", "taken"), [(0, 0), (65535, 65535), (65536, 65535), (1 << 53, 65535)])
+def test_a_window_fits_into_the_kernels_structure(sent: int, taken: int) -> None:
+    assert parse(f'mlogin:{{"type":"resize","columns":{sent},"lines":1}}') == Resize(taken, 1)
+    assert control.MAX_WINDOW == 65535
+
+
+@pytest.mark.parametrize(("status", "legal"), [(0, True), (255, True), (256, False), (-1, False)])
+def test_a_status_is_one_byte(status: int, legal: bool) -> None:
+    assert parse(f'mlogin:{{"type":"exit","status":{status}}}') == (Exit(status) if legal else None)
+
+
+def test_bytes_of_a_command_line_that_are_not_utf_8_survive() -> None:
+    message = Start(command=b"\xff\xfe".decode("utf-8", "surrogateescape"))
+    build(message).encode("utf-8")
+    assert parse(build(message)) == message

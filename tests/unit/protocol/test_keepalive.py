@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from medusa.protocol.keepalive import PATIENCE, Keepalive, Verdict
+
+OK, PING, LOST = Verdict.OK, Verdict.PING, Verdict.LOST
+
+
+def test_a_silent_peer_is_pinged_twice_then_lost() -> None:
+    keepalive = Keepalive(15, 100.0)
+    verdicts = {now: keepalive.check(now) for now in (100, 114.9, 115, 116, 129.9, 130, 144.9)}
+    assert verdicts == {100: OK, 114.9: OK, 115: PING, 116: OK, 129.9: OK, 130: PING, 144.9: OK}
+    assert keepalive.check(145) is LOST
+    assert keepalive.check(1e9) is LOST
+    assert PATIENCE == 3
+
+
+def test_any_byte_counts() -> None:
+    keepalive = Keepalive(15, 0)
+    for now in range(10, 1000, 10):
+        assert keepalive.check(now) is OK
+        keepalive.heard(now)
+    assert keepalive.deadline() == 990 + 15
+
+
+def test_what_is_sent_is_no_sign_of_the_peers_life() -> None:
+    keepalive = Keepalive(15, 0)
+    keepalive.sent(14)
+    assert keepalive.check(15) is PING
+
+
+def test_an_idle_sender_pings_a_peer_that_talks() -> None:
+    keepalive = Keepalive(15, 0, idle_sender=True)
+    keepalive.heard(10)
+    assert keepalive.deadline() == 15
+    assert keepalive.check(15) is PING
+    keepalive.heard(29)
+    assert keepalive.check(29.9) is OK
+    assert keepalive.check(30) is PING
+
+
+def test_an_idle_sender_that_sends_still_pings_a_silent_peer_and_gives_it_up() -> None:
+    keepalive = Keepalive(15, 0, idle_sender=True)
+    verdicts = []
+    for now in range(1, 46):
+        keepalive.sent(now)
+        verdicts.append(keepalive.check(now))
+    assert [now for now, verdict in enumerate(verdicts, 1) if verdict is PING] == [15, 30]
+    assert verdicts[-1] is LOST
+
+
+@pytest.mark.parametrize("idle_sender", [False, True])
+def test_nothing_is_due_before_the_deadline_and_something_at_it(idle_sender: bool) -> None:
+    keepalive, now = Keepalive(4, 0, idle_sender), 0.0
+    for _ in range(100):
+        due = keepalive.deadline()
+        assert due > now
+        assert keepalive.check((now + due) / 2) is OK
+        now = due
+        if keepalive.check(now) is LOST:
+            break
+    assert now == 12
