@@ -20,7 +20,9 @@ class Advice:
     def __init__(self, fd: int = 2, *, quiet: bool = False) -> None:
         self._fd = fd
         self._quiet = quiet
-        self._animated = os.isatty(fd) and not quiet
+        self._is_tty = os.isatty(fd)
+        self._animated = self._is_tty and not quiet
+        self._mid_line = False
         self._turns = 0
         self._last = ""
         self.raw = False
@@ -29,6 +31,10 @@ class Advice:
     def animated(self) -> bool:
         """Whether progress() wants to be called several times a second."""
         return self._animated
+
+    def shown(self, data: bytes) -> None:
+        """Session bytes went to the same screen: what is said next begins a line of its own."""
+        self._mid_line = self._is_tty and not data.endswith(b"\n")
 
     def say(self, text: str) -> None:
         """Advisory text; silent with -q."""
@@ -40,8 +46,8 @@ class Advice:
         self._lines(f"mlogin: {line}" for line in text.splitlines() or [""])
 
     def answer(self, lines: Iterable[str]) -> None:
-        """What the user has just asked for with an escape; never silent, on lines of its own."""
-        self._lines(["", *lines])
+        """What the user has just asked for with an escape; never silent."""
+        self._lines(lines)
 
     def progress(self, text: str, elapsed: float) -> None:
         """Still waiting: a spinner on a terminal; elsewhere a line whenever `text` changes."""
@@ -63,7 +69,8 @@ class Advice:
     def _lines(self, lines: Iterable[str]) -> None:
         self.progress_done()
         newline = "\r\n" if self.raw else "\n"
-        self._write("".join(line + newline for line in lines))
+        self._write(newline * self._mid_line + "".join(line + newline for line in lines))
+        self._mid_line = False
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "backslashreplace")

@@ -107,6 +107,8 @@ class Interactive:
     def _handle(self, message: Message) -> None:
         if isinstance(message, Binary):
             self._outlet.put(message.data)
+            if message.data:
+                self._advice.shown(message.data)
         elif isinstance(message, Close):
             raise LinkLost(farewell(message))
         elif isinstance(message, Text):

@@ -58,7 +58,7 @@ class Wait:
                     raise Failure(f"no agent after {now - begun:.0f} s ({self.launcher.describe()}: {state.words})")
                 self.advice.progress(f"waiting for the agent ({self.launcher.describe()}: {state.words})", now - begun)
                 poller.register(self.link, self.link.events(reading=True))
-                poller.poll(self._pause() * 1000)
+                poller.poll(self._pause(now) * 1000)
                 self._signals()
         finally:
             self.advice.progress_done()
@@ -77,8 +77,9 @@ class Wait:
             raise Failure(str(error)) from error
         return False
 
-    def _pause(self) -> float:
-        return min(self.link.patience(), TURN if self.advice.animated else LOOK)
+    def _pause(self, now: float) -> float:
+        left = LOOK if self.deadline is None else self.deadline - now
+        return min(self.link.patience(), left, TURN if self.advice.animated else LOOK)
 
     def _signals(self) -> None:
         for signum in self.signals.take_or_raise():

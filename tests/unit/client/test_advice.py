@@ -59,7 +59,7 @@ def test_quiet_leaves_errors_and_answers(pipe: tuple[int, Said]) -> None:
     assert said() == ""
     advice.error("broken")
     advice.answer(["asked for"])
-    assert said() == "mlogin: broken\n\nasked for\n"
+    assert said() == "mlogin: broken\nasked for\n"
 
 
 def test_raw_lines_return_the_carriage(pipe: tuple[int, Said]) -> None:
@@ -67,7 +67,7 @@ def test_raw_lines_return_the_carriage(pipe: tuple[int, Said]) -> None:
     advice = Advice(fd)
     advice.raw = True
     advice.answer(["one", "two"])
-    assert said() == "\r\none\r\ntwo\r\n"
+    assert said() == "one\r\ntwo\r\n"
 
 
 def test_without_a_terminal_progress_is_a_line_for_each_change(pipe: tuple[int, Said]) -> None:
@@ -92,6 +92,24 @@ def test_on_a_terminal_it_spins_with_the_time_and_leaves_no_trace(tty: tuple[int
     advice.progress_done()
     advice.say("there")
     assert said_until("there\r\n") == "\r\x1b[Kmlogin: there\r\n"
+
+
+def test_what_is_said_does_not_run_into_what_was_shown(tty: tuple[int, Callable[[str], str]]) -> None:
+    fd, said_until = tty
+    advice = Advice(fd)
+    for data in (b"$ ", b"$ \n"):
+        advice.shown(data)
+        advice.answer(["help"])
+        advice.answer(["more"])
+    assert said_until("more\r\nhelp\r\nmore\r\n") == "\r\nhelp\r\nmore\r\nhelp\r\nmore\r\n"
+
+
+def test_elsewhere_it_cannot(pipe: tuple[int, Said]) -> None:
+    fd, said = pipe
+    advice = Advice(fd)
+    advice.shown(b"$ ")
+    advice.say("hello")
+    assert said() == "mlogin: hello\n"
 
 
 def test_stderr_that_is_gone_is_no_error() -> None:

@@ -1,0 +1,228 @@
+"""mlogin without a terminal, or for one command: pipes, bulk, failures, its own reflector and others'."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment, find, terminal
+from tests.waiting import PATIENCE, wait_until
+
+BULK = 100_000_000
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    home = tmp_path / "home"
+    home.mkdir()
+    yield home
+    assert_nothing_left(home)
+
+
+@pytest.fixture
+def reflector(tmp_path: Path) -> Iterator[str]:
+    """A reflector that is not mlogin's own."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "medusa", "reflector", "--port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[1].decode()
+        process.kill()
+
+
+def mlogin(home: Path, *arguments: str, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*MLOGIN, *arguments], input=typed, capture_output=True, env=environment(home), cwd=ROOT, timeout=6 * PATIENCE
+    )
+
+
+def stub(tmp_path: Path, script: str) -> str:
+    """An archive that is only this shell script."""
+    archive = tmp_path / "stub.sh"
+    archive.write_text(script)
+    return str(archive)
+
+
+def test_a_command_its_output_and_its_status(home: Path) -> None:
+    run = mlogin(home, "-c", "echo out; echo err >&2; exit 7")
+    assert (run.returncode, run.stdout) == (7, b"out\r\nerr\r\n")
+    assert re.fullmatch(
+        rb"mlogin: waiting for the agent \(local job \d+: running\)\nmlogin: session complete\n", run.stderr
+    )
+
+
+def test_quiet(home: Path) -> None:
+    run = mlogin(home, "-q", "-c", "echo out; kill -9 $$")
+    assert (run.returncode, run.stdout, run.stderr) == (137, b"out\r\n", b"")
+
+
+def test_a_command_on_a_terminal(home: Path) -> None:
+    with terminal(
+        [*MLOGIN, "-q", "-c", "tty | cut -c1-5; stty size"], environment(home), columns=77, lines=33
+    ) as opened:
+        opened.until("/dev/\r\n33 77\r\n")
+        assert opened.status() == 0
+        assert opened.modes() == opened.modes_at_start
+
+
+def test_piped_input_comes_in_and_ends(home: Path) -> None:
+    run = mlogin(home, "-q", "-c", "stty -echo; cat; echo end", typed="~.\nlöst\nno newline".encode())
+    assert run.returncode == 0
+    assert run.stdout.endswith("~.\r\nlöst\r\nno newlineend\r\n".encode())
+
+
+def test_escapes_in_piped_input_only_when_asked_for(home: Path) -> None:
+    run = mlogin(home, "-q", "-e", "%", "-c", "sleep 1000", typed=b"%.")
+    assert run.returncode == 254
+    assert run.stderr == b"mlogin: disconnected; outcome unknown\n"
+
+
+def test_no_escape_character(home: Path) -> None:
+    with terminal([*MLOGIN, "-e", "none", "-c", 'read -r line; echo "got $line"'], environment(home)) as opened:
+        find(home, "^/bin/bash -c")
+        opened.type("~.\r")
+        opened.until(r"got ~\.\r\n")
+        assert opened.status() == 0
+
+
+def test_100_mb_arrive_as_they_were_sent(home: Path, tmp_path: Path) -> None:
+    digest = tmp_path / "digest"
+    produce = f"stty -opost; head -c {BULK} /dev/urandom | tee >(sha256sum > {digest})"
+    with subprocess.Popen(
+        [*MLOGIN, "-q", "-c", produce],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=environment(home),
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        heard, count = hashlib.sha256(), 0
+        while data := process.stdout.read(1 << 20):
+            heard.update(data)
+            count += len(data)
+    assert process.returncode == 0
+    assert count == BULK
+    assert wait_until(digest.read_text).split()[0] == heard.hexdigest()
+
+
+def test_shared_descriptors_keep_their_flags(home: Path) -> None:
+    """Non-blocking mode belongs to all who share a pipe or terminal; a shell would inherit it."""
+    ends = [*os.pipe(), *os.pipe()]
+    before = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in ends]
+    argv = [*MLOGIN, "-q", "-c", "echo on; sleep 1000"]
+    with subprocess.Popen(
+        argv, stdin=ends[0], stdout=ends[3], stderr=ends[3], env=environment(home), cwd=ROOT
+    ) as process:
+        find(home, "^/bin/bash -c")
+        during = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in ends]
+        process.terminate()
+    assert process.returncode == 254
+    assert during == before
+    for fd in ends:
+        os.close(fd)
+
+
+def test_output_that_nobody_reads_ends_the_session(home: Path) -> None:
+    with subprocess.Popen(
+        [*MLOGIN, "-c", "yes"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(home),
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(3) == b"y\r\n"
+        process.stdout.close()
+        assert process.wait(PATIENCE) == 254
+        assert b"cannot write to standard output (Broken pipe); outcome unknown" in process.stderr.read()
+
+
+def test_a_job_that_fails_at_once(home: Path, tmp_path: Path) -> None:
+    run = mlogin(home, "--archive", stub(tmp_path, "echo no python here >&2; exit 127"))
+    assert run.returncode == 255
+    assert re.search(
+        rb"local job \d+ ended with status 127 before its agent appeared\nmlogin:   no python here\n", run.stderr
+    )
+
+
+def test_a_job_that_never_comes(home: Path, tmp_path: Path) -> None:
+    run = mlogin(home, "--wait-timeout", "0.2", "--archive", stub(tmp_path, "exec sleep 1000"))
+    assert run.returncode == 255
+    assert b"no agent after 0 s" in run.stderr
+
+
+def test_control_c_while_waiting(home: Path, tmp_path: Path) -> None:
+    with terminal([*MLOGIN, "--archive", stub(tmp_path, "exec sleep 1000")], environment(home)) as opened:
+        opened.until("waiting for the agent")
+        opened.type(b"\x03")
+        assert opened.status() == 255
+        assert opened.screen.endswith(b"\r\x1b[Kmlogin: ended by SIGINT\r\n")
+        assert opened.modes() == opened.modes_at_start
+
+
+def test_kill_9_while_waiting(home: Path, tmp_path: Path) -> None:
+    with terminal([*MLOGIN, "--archive", stub(tmp_path, "exec sleep 1000")], environment(home)) as opened:
+        opened.until("waiting for the agent")
+        opened.process.kill()
+        opened.status()
+        assert_nothing_left(home)
+
+
+def test_another_reflector_and_two_sessions_at_once(home: Path, reflector: str) -> None:
+    with terminal([*MLOGIN, "--reflector", reflector, "-c", "cat"], environment(home)) as opened:
+        find(home, "^/bin/bash -c")
+        run = mlogin(home, "-q", "--reflector", reflector, "-c", "exit 3")
+        assert run.returncode == 3
+        opened.type("still here\r")
+        opened.until("still here\r\nstill here\r\n")
+        opened.type(b"\x04")
+        assert opened.status() == 0
+
+
+def test_a_reflector_that_is_not_there(home: Path) -> None:
+    run = mlogin(home, "--reflector", "http://127.0.0.1:1")
+    assert run.returncode == 255
+    assert re.fullmatch(rb"mlogin: cannot attach to http://127\.0\.0\.1:1: .*refused\n", run.stderr)
+
+
+def test_the_environments_proxy_is_not_asked_for_our_own_reflector(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert mlogin(home, "-q", "-c", "exit 3").returncode == 3
+
+
+def test_signals_ignored_by_the_caller_work_in_the_job(home: Path) -> None:
+    """As under nohup, or in a script's background: the remote shell must not inherit that."""
+    argv = ["sh", "-c", "trap '' INT QUIT HUP; exec \"$@\"", "sh", *MLOGIN, "-c", "sleep 1000; echo $?"]
+    with terminal(argv, environment(home)) as opened:
+        find(home, "^sleep 1000")
+        opened.type(b"\x03")
+        assert opened.status() == 130
+
+
+def test_stdout_that_stands_still_for_long_is_waited_for(home: Path) -> None:
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        [*MLOGIN, "-q", "-c", "stty -opost; head -c 1000000 /dev/zero"],
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        env=environment(home),
+        cwd=ROOT,
+    ) as process:
+        os.close(writer)
+        find(home, "^head -c")
+        with open(reader, "rb") as stream:
+            assert len(stream.read()) == 1_000_000
+    assert process.returncode == 0

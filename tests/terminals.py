@@ -1,0 +1,138 @@
+"""A terminal with the test at its keyboard, and what became of the programs that ran on it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.waiting import PATIENCE, wait_until
+
+ROOT = Path(__file__).resolve().parents[1]
+MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
+
+# Makes standard input the controlling terminal of a new session, then becomes the program.
+_ON_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
+class Terminal:
+    """A pseudo-terminal and the program in its foreground."""
+
+    def __init__(self, argv: Sequence[str], environ: Mapping[str, str], columns: int = 80, lines: int = 24) -> None:
+        self._master, self.slave = os.openpty()
+        self.resize(columns, lines)
+        self.modes_at_start = self.modes()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _ON_A_TERMINAL, *argv],
+            stdin=self.slave,
+            stdout=self.slave,
+            stderr=self.slave,
+            env=environ,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        self.screen = b""
+        self._seen = 0
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+        os.close(self.slave)
+
+    def modes(self) -> list[Any]:
+        return termios.tcgetattr(self.slave)
+
+    def resize(self, columns: int, lines: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def type(self, text: str | bytes) -> None:
+        os.write(self._master, text if isinstance(text, bytes) else text.encode())
+
+    def until(self, pattern: str) -> re.Match[bytes]:
+        """Reads on until the regular expression matches something that no earlier call has matched or passed."""
+        expression = re.compile(pattern.encode())
+        deadline = time.monotonic() + PATIENCE
+        while (found := expression.search(self.screen, self._seen)) is None:
+            if not self._read(max(0.0, deadline - time.monotonic())):
+                raise AssertionError(f"no {pattern!r} on the screen: {self.screen[self._seen :]!r}")
+        self._seen = found.end()
+        return found
+
+    def status(self) -> int:
+        """The exit status of the program, read to its end."""
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None:
+            self._read(0.02)
+            assert time.monotonic() < deadline, f"does not end: {self.screen!r}"
+        while self._read(0.02):
+            pass
+        return self.process.returncode
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._master], [], [], seconds)[0]:
+            return False
+        self.screen += os.read(self._master, 65536)
+        return True
+
+
+@contextmanager
+def terminal(argv: Sequence[str], environ: Mapping[str, str], **size: int) -> Iterator[Terminal]:
+    opened = Terminal(argv, environ, **size)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def environment(home: Path) -> dict[str, str]:
+    """For a program whose every descendant can be told by its temporary directory."""
+    return {**os.environ, "TMPDIR": str(home), "TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """The processes started with environment(home), and theirs; zombies left out."""
+    mark = f"TMPDIR={home}".encode()
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (path / "environ").read_bytes():
+                found[int(path.name)] = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+        except OSError:
+            continue
+    return found
+
+
+def find(home: Path, pattern: str) -> int:
+    """A process of `home` in whose command line the regular expression is found, waiting for it."""
+
+    def matching() -> list[int]:
+        return [pid for pid, line in processes_of(home).items() if re.search(pattern, line)]
+
+    return wait_until(matching, pattern)[0]
+
+
+def assert_nothing_left(home: Path) -> None:
+    """No process and no file of a session is left."""
+    try:
+        wait_until(lambda: not processes_of(home), "all processes to end")
+        wait_until(lambda: not list(home.iterdir()), "all files to go")
+    except AssertionError as error:
+        left = processes_of(home)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        raise AssertionError(f"left behind: {left}, {list(home.iterdir())}") from error
