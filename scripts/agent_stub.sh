@@ -1,6 +1,6 @@
 #!/bin/sh
 # Medusa agent @VERSION@, https://www.mozilla.org/MPL/2.0/ (ptyprocess, inside, is under the ISC licence).
-# Unpacks into a private directory, which is gone again before the session begins. Try --help, --list, --extract DIR, --version.
+# Unpacks into a private directory, gone again before the session begins. Try --help, --list, --extract DIR, --version.
 # SHA-256 of this file with zeros for the digits of the next line:
 # self=@SELF@
 # shellcheck disable=SC2016,SC2317
@@ -36,5 +36,5 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
 @PAYLOAD@
 MEDUSA_PAYLOAD
 }
-# Its name twice, for two checks: one damaged byte cannot mislead both.
+false # the status, should damage make the next line a comment; its name twice: one bad byte cannot mislead two checks
 medusa_agent "$0" and "$0" "$@"

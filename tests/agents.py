@@ -206,13 +206,15 @@ def launched(
                 process.kill()
 
 
-def from_source(*options: str, assets: Path | None = None) -> list[str]:
+def from_source(*options: str, assets: Path | None = None, constants: Mapping[str, float] | None = None) -> list[str]:
     """The agent's command line, run from the source tree as it is run from the archive.
 
-    TESTS_AGENT_PYTHON runs these tests with another Python than their own.
+    `constants` are names in agent.runner that shall have another value. TESTS_AGENT_PYTHON runs these tests with
+    another Python than their own.
     """
     arguments = f"assets={str(assets)!r}" if assets else ""
     start = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(_ptyprocess())!r}]\nfrom agent.__main__ import main\n"
+    start += f"import agent.runner\nvars(agent.runner).update({dict(constants or {})!r})\n"
     start += f"sys.exit(main({arguments}))"
     return [os.environ.get("TESTS_AGENT_PYTHON", sys.executable), "-I", "-S", "-B", "-c", start, *options]
 

@@ -242,7 +242,7 @@ def test_damaged_archive_runs_nothing(archive: Path, tmp_path: Path, temporary: 
         path.write_bytes(data)
         done = run(["dash", path, "--config", "/no/such/file"], environ, cwd=tmp_path, errors="replace")
         assert "/no/such/file" not in done.stderr, what
-        assert done.returncode != 0 or b"\nmedusa_agent " not in data, what
+        assert done.returncode != 0 or what.startswith("cut"), what
         assert list(temporary.iterdir()) == [], what
 
 

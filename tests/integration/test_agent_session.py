@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from medusa.protocol.control import Error, Exit, Start
-from medusa.protocol.messages import Binary, Close, Ping, Text
+from medusa.protocol.messages import Binary, Ping, Text
 from medusa.transports.base import ClosedTransport
 from tests.agents import (
     PROMPT,
@@ -217,8 +217,7 @@ def test_paste_into_a_program_that_does_not_read(client: Client, agent: Agent) -
     client.output = b""
     for _ in range(20):
         client.until(b"tick\n")
-    rss = Path(f"/proc/{agent.pid}/status").read_text()
-    assert int(re.findall(r"VmRSS:\s+(\d+) kB", rss)[0]) < 120_000
+    assert client.link.sent < 32 << 20  # most of it in the kernel
     client.link.abort()
     assert "did not take its input" in agent.logged("over: .*")
     assert agent.finish()[0] == 0
@@ -337,13 +336,6 @@ def test_ctrun_is_left_out_where_there_is_none(client: Client, agent: Agent) -> 
     assert client.outcome() == Exit(status=0)
     assert client.output == b"one two\r\n"
     assert "no /usr/bin/ctrun here" in end(client, agent)
-
-
-def test_agent_closes_by_itself_when_the_client_does_not(client: Client, agent: Agent) -> None:
-    client.run("exit 4")
-    assert client.outcome() == Exit(status=4)
-    assert client.link.receive(Deadline().left) == Close(1000, "")
-    assert agent.finish()[0] == 0
 
 
 @pytest.mark.parametrize("way", ["close", "abort", "reset"])
