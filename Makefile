@@ -61,5 +61,5 @@ help: ## this list
 .venv/.test: setup.py scripts/setup
 	@scripts/setup test && touch $@ .venv/.session
 
-$(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest scripts/agent_stub.sh $(TRAVELS) | .venv/.session
+$(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest scripts/agent_stub.sh scripts/agent_strip.py $(TRAVELS) | .venv/.session
 	@mkdir -p $(@D) && PYTHON=.venv/bin/python sh scripts/mkshar.sh $@ >&2
