@@ -131,6 +131,15 @@ class Peer:
         self.sock.settimeout(PATIENCE)
         self.sock.sendall(data)
 
+    def through(self, data: bytes, sink: Peer) -> Frame:
+        """Sends what no buffer on its way holds; the frame that comes of it at `sink`."""
+        sender = Thread(target=self.send, args=(data,))
+        sender.start()
+        try:
+            return sink.frame()
+        finally:
+            sender.join()
+
     def text(self, text: str) -> None:
         self.send(frame(TEXT, text.encode()))
 
@@ -294,9 +303,27 @@ class Reflector:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def rss(self) -> int:
-        """Bytes of memory that the process holds."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    @contextlib.contextmanager
+    def memory_grows_less_than(self, limit: int) -> Iterator[None]:
+        """At its highest within the block, beside what it is at its beginning."""
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # see proc(5): the peak is reset
+        before = self._peak()
+        yield
+        assert self._peak() - before < limit
+
+    def _peak(self) -> int:
+        (line,) = re.findall(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
+        return 1024 * int(line)
+
+    def rests(self) -> bool:
+        """Whether the process uses next to no processor for a moment."""
+        before, moment = self._cpu(), Deadline(200 * MS)
+        wait_until(lambda: moment.passed)
+        return self._cpu() - before <= 0.02
+
+    def _cpu(self) -> float:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

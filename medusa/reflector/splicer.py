@@ -45,6 +45,7 @@ class Leg:
         self._feeds: Leg | None = None  # who gets what this leg reads
         self._fed_by: Leg | None = None
         self._discarding = False
+        self._missed = False  # a read was put off: what came behind the handshake makes no socket readable
         self._readable = loop.io(transport.fileno(), READ)
         self._writable = loop.io(transport.fileno(), WRITE)
 
@@ -137,6 +138,7 @@ class Leg:
                 self._end(Progress.LOST)
             return
         if self._feeds is not None and self.paused:
+            self._missed = True
             self._feeds._settle()  # which sees to it that this is not called until there is room
             return
         progress = self.pump.step()
@@ -186,6 +188,9 @@ class Leg:
         if feeder is not None and feeder.gone is None and feeder._readable.active is wants_write:
             feeder.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
             _switch(feeder._readable, not wants_write, feeder._on_readable)
+            if feeder._missed and not wants_write:
+                feeder._missed = False
+                self._loop.run_callback(feeder._on_readable)
 
     def _stop(self) -> None:
         self._readable.close()

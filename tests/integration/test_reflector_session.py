@@ -110,7 +110,7 @@ class TestForwarding:
                         source.send(sent)
                         sink.expect(opcode, payload)
                     else:
-                        assert stream(source, sent, sink) == Frame(opcode, payload)
+                        assert source.through(sent, sink) == Frame(opcode, payload)
             client.send(close_frame())
         record = reflector.ended(session)
         for side in ("client", "agent"):
@@ -145,7 +145,7 @@ class TestForwarding:
             payload = pattern(16 * MIB)
             pieces = [frame(CONTINUATION, payload[at : at + MIB], fin=False) for at in range(MIB, 15 * MIB, MIB)]
             pieces = [frame(BINARY, payload[:MIB], fin=False), *pieces, frame(CONTINUATION, payload[15 * MIB :])]
-            assert stream(client, b"".join(pieces), agent) == Frame(BINARY, payload)
+            assert client.through(b"".join(pieces), agent) == Frame(BINARY, payload)
 
     def test_a_large_frame_is_passed_on_as_it_arrives(self, reflector: Reflector) -> None:
         with reflector.pair() as (client, agent):
@@ -300,13 +300,3 @@ class TestEnds:
             agent.fin()
             assert reflector.ended(session)["outcome"] == "lost"
             assert client.quiet() is False
-
-
-def stream(source: Peer, data: bytes, sink: Peer) -> Frame:
-    """Sends what no buffer holds; the frame that comes of it."""
-    sender = Thread(target=source.send, args=(data,))
-    sender.start()
-    try:
-        return sink.frame()
-    finally:
-        sender.join()
