@@ -41,9 +41,9 @@ def nothing_left_behind() -> Iterator[None]:
 def children() -> dict[str, str]:
     """The processes whose parent is this one, and their names, also of those that ended and were not waited for."""
     found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            pid, rest = path.read_text().split(" (", 1)
+            pid, rest = (path / "stat").read_text().split(" (", 1)
         except (FileNotFoundError, ProcessLookupError):
             continue
         name, fields = rest.rsplit(") ", 1)
