@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ _PAUSE = 0.02
 """Seconds between two looks at a process group: nothing tells a process that is not the parent."""
 
 KILL_PATIENCE = 3.0
-"""Seconds until SIGKILL has taken effect and orphans are reaped by who adopted them; not all adopters are prompt."""
+"""Seconds until SIGKILL has taken effect; in an uninterruptible call it does not."""
 
 _TAIL_BYTES = 4096
 
@@ -46,21 +46,32 @@ def remove_tree(path: str) -> None:
 
 
 def group_exists(group: int) -> bool:
-    """Whether a process of the group is left, a zombie included."""
+    """Whether a live process of the group is left. Where /proc does not tell, zombies count as alive."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    # Orphans are reaped by who adopts them, in a container perhaps late or never.
+    states = [state for state, its_group in _states() if its_group == group]
+    return not states or any(state not in "ZX" for state in states)
+
+
+def _states() -> Iterator[tuple[str, int]]:
+    """State and process group of every process."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # pid (name) state ppid pgrp ...; the name may hold anything, also parentheses
+            state, _, group = (path / "stat").read_text("latin-1").rpartition(")")[2].split()[:3]
+            yield state, int(group)
 
 
 def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: None) -> None:
     """Ends every process of the group: SIGTERM, then SIGKILL to what is left after `grace` seconds. Waits for the end.
 
     Args:
-        reap: called between looks; the parent of the group's leader must wait for it there.
+        reap: called after each look; the parent of the group's leader waits for it there.
     """
     for signum, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_PATIENCE)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -69,8 +80,9 @@ def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: No
             os.killpg(group, signal.SIGCONT)
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
+            gone = not group_exists(group)
             reap()
-            if not group_exists(group):
+            if gone:
                 return
             time.sleep(_PAUSE)
 

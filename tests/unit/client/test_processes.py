@@ -31,6 +31,14 @@ def test_one_that_does_not_listen_is_killed_with_its_children() -> None:
     assert not processes.group_exists(child.pid)
 
 
+def test_a_group_of_zombies_alone_is_gone() -> None:
+    child = spawn("echo ready")
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    os.killpg(child.pid, 0)
+    assert not processes.group_exists(child.pid)
+    child.wait()
+
+
 def test_a_stopped_group_is_ended_too() -> None:
     child = spawn("trap 'exit 5' TERM; echo ready; kill -STOP $$; exit 1")
     os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
