@@ -1,4 +1,4 @@
-"""Every process of a session, in the kernel's sense, and their end: SIGHUP, a grace, SIGKILL.
+"""Every process that a session has brought about, and their end: SIGHUP, a grace, SIGKILL.
 
 A shell gives each of its jobs a process group of its own, so killing one group is not enough; what was started with
 nohup ignores SIGHUP, so asking is not enough.
@@ -10,7 +10,7 @@ import os
 import signal
 import struct
 import time
-from typing import Iterable, List, Optional, Set
+from typing import Iterable, List, NamedTuple, Optional, Set
 
 PROC = "/proc"
 GRACE = 2.0
@@ -22,49 +22,93 @@ _TELLS = "session "
 _FORGETS = "ended "
 
 
-def members(session: int, proc: str = PROC) -> Optional[Set[int]]:
-    """The live processes of `session`, zombies left out; None where /proc does not tell."""
+class Stat(NamedTuple):
+    """One live process."""
+
+    pid: int
+    parent: int
+    session: int
+
+
+def processes(proc: str = PROC) -> Optional[List[Stat]]:
+    """All live processes, zombies left out; None where /proc does not tell."""
     try:
-        names = os.listdir(proc)
+        pids = [name for name in os.listdir(proc) if name.isdigit()]
     except OSError:
         return None
-    if _session_of(os.path.join(proc, str(os.getpid()))) is None:
-        return None  # a /proc of some other shape, or none of ours
-    pids = [name for name in names if name.isdigit()]
-    return {int(pid) for pid in pids if _session_of(os.path.join(proc, pid)) == session}
+    found = [stat for stat in (_stat(os.path.join(proc, pid)) for pid in pids) if stat is not None]
+    # Without oneself in it, it is a /proc of some other shape, or none of ours.
+    return found if any(stat.pid == os.getpid() for stat in found) else None
 
 
-def _session_of(directory: str) -> Optional[int]:
+def _stat(directory: str) -> Optional[Stat]:
     try:
         with open(os.path.join(directory, "stat"), "rb") as file:
             # pid (name) state ppid pgrp session ...; the name may hold anything, also parentheses
             fields = file.read().rpartition(b")")[2].split()
-        return None if fields[0] in (b"Z", b"X") else int(fields[3])
+        dead = fields[0] in (b"Z", b"X")
+        return None if dead else Stat(int(os.path.basename(directory)), int(fields[1]), int(fields[3]))
     except FileNotFoundError:
-        return _session_of_illumos(directory)
+        return _stat_of_illumos(directory)
     except (OSError, IndexError, ValueError):
         return None
 
 
-def _session_of_illumos(directory: str) -> Optional[int]:
+def _stat_of_illumos(directory: str) -> Optional[Stat]:
     """proc(4): struct psinfo begins with flag, lwps (0 for a zombie), pid, ppid, pgid, sid."""
     try:
         with open(os.path.join(directory, "psinfo"), "rb") as file:
-            fields = struct.unpack("6i", file.read(24))
-        return int(fields[5]) if fields[1] else None
+            _, lwps, pid, parent, _, session = struct.unpack("6i", file.read(24))
+        return Stat(pid, parent, session) if lwps else None
     except (OSError, struct.error):
         return None
 
 
-def send(number: int, session: int, groups: Iterable[int] = (), proc: str = PROC) -> bool:
-    """Signal every process of `session`; whether any is left. Without /proc: its leader's group and `groups`."""
-    found = members(session, proc)
-    if found is not None:
-        for pid in found:
-            _kill(pid, number)
-        return bool(found)
-    reached = [_killpg(group, number) for group in {session, *groups}]
-    return any(reached)
+def children(parent: int, proc: str = PROC) -> Set[int]:
+    """The live children of a process, as far as can be told."""
+    return {stat.pid for stat in processes(proc) or () if stat.parent == parent}
+
+
+class Family:
+    """The processes of one session, and what has left the session but not the family.
+
+    Args:
+        groups: process groups to signal on systems without /proc, beside that of the session's leader.
+        adopter: a process that inherits orphans (see ptychild.adopt_orphans); its children count, but for
+        spared: children that it had before the session.
+    """
+
+    def __init__(
+        self,
+        session: int,
+        groups: Iterable[int] = (),
+        adopter: Optional[int] = None,
+        spared: Iterable[int] = (),
+        proc: str = PROC,
+    ) -> None:
+        self.session = session
+        self._groups = {session, *groups}
+        self._adopter = adopter
+        self._spared = frozenset(spared)
+        self._proc = proc
+
+    def members(self) -> Optional[Set[int]]:
+        """The live ones; None where /proc does not tell."""
+        found = processes(self._proc)
+        return None if found is None else {stat.pid for stat in found if self._counts(stat)}
+
+    def _counts(self, stat: Stat) -> bool:
+        return stat.session == self.session or (stat.parent == self._adopter and stat.pid not in self._spared)
+
+    def send(self, number: int) -> bool:
+        """Signal all of them; whether there was one."""
+        found = self.members()
+        if found is not None:
+            for pid in found:
+                _kill(pid, number)
+            return bool(found)
+        reached = [group for group in self._groups if _killpg(group, number)]
+        return bool(reached)
 
 
 def _kill(pid: int, number: int) -> None:
@@ -83,39 +127,34 @@ def _killpg(group: int, number: int) -> bool:
 
 
 class Ending:
-    """The end of one session, step by step for a loop that must not block.
+    """The end of a family, step by step for a loop that must not block. Begins with SIGHUP.
 
-    Args:
-        groups: further process groups, the terminal's foreground one, for systems without /proc.
+    Attributes:
+        done: nobody is left, or whoever is left cannot be killed.
     """
 
-    def __init__(self, session: int, groups: Iterable[int], now: float, grace: float = GRACE, proc: str = PROC) -> None:
-        self._session = session
-        self._groups = tuple(groups)
-        self._proc = proc
+    def __init__(self, members: Family, now: float, grace: float = GRACE) -> None:
+        self._family = members
         self._kill_at = now + grace
-        self.done = not self._send(signal.SIGHUP)
+        self.done = not members.send(signal.SIGHUP)
         if not self.done:
-            self._send(signal.SIGCONT)  # a stopped process would get its SIGHUP never
+            members.send(signal.SIGCONT)  # a stopped process would get its SIGHUP never
 
     def step(self, now: float) -> bool:
         """Look again; whether the end is reached. Call every TICK seconds."""
         if self.done:
             return True
         if now < self._kill_at:
-            self.done = not self._send(0)
+            self.done = not self._family.send(0)
         else:
             # Again and again: a process may fork while its family is being listed.
-            self.done = not self._send(signal.SIGKILL) or now >= self._kill_at + KILL_PATIENCE
+            self.done = not self._family.send(signal.SIGKILL) or now >= self._kill_at + KILL_PATIENCE
         return self.done
 
-    def _send(self, number: int) -> bool:
-        return send(number, self._session, self._groups, self._proc)
 
-
-def end(session: int, grace: float = GRACE) -> None:
-    """End a session and wait for it."""
-    ending = Ending(session, (), time.monotonic(), grace)
+def end(members: Family, grace: float = GRACE) -> None:
+    """End a family and wait for it."""
+    ending = Ending(members, time.monotonic(), grace)
     while not ending.step(time.monotonic()):
         time.sleep(TICK)
 
@@ -133,7 +172,7 @@ def tell_ended(session: int) -> str:
 def end_told(lines: List[str], grace: float = GRACE) -> None:
     """A guard's cleanup: end each session that was told and not taken back."""
     for session in live_sessions(lines):
-        end(session, grace)
+        end(Family(session), grace)
 
 
 def live_sessions(lines: Iterable[str]) -> List[int]:

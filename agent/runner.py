@@ -9,6 +9,7 @@ leaving   `exit` or `error` is said; the client closes, or the agent does after 
 from __future__ import annotations
 
 import enum
+import os
 import signal
 import time
 from typing import Callable, Dict, List, Mapping, Optional
@@ -92,6 +93,7 @@ class Session:
         self._reopen_at = self._quiet_since = 0.0
         self._leave_at: Optional[float] = None
         self._drained = 0
+        self._spared = family.children(os.getpid())  # the guard, and what an `exec` of the agent may have brought along
         self._poller = Poller()
         self._traffic = (0, 0)
         self._keepalive = Keepalive(KEEPALIVE, clock(), idle_sender=True)
@@ -304,7 +306,8 @@ class Session:
 
     def _hang_up(self, child: PtyChild, now: float) -> None:
         if self._ending is None:
-            self._ending = family.Ending(child.pid, child.foreground(), now, self._grace)
+            members = family.Family(child.pid, child.foreground(), os.getpid(), self._spared)
+            self._ending = family.Ending(members, now, self._grace)
             child.close()
 
     def _end(self) -> None:

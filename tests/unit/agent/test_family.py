@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent import family
+from agent.family import Family
 from tests.waiting import PATIENCE, Deadline, wait_until
 
 
@@ -23,11 +24,11 @@ def leader() -> Iterator[subprocess.Popen[bytes]]:
     with process:
         process.stdout.readline()
         yield process
-        family.end(process.pid, 0)
+        family.end(Family(process.pid), 0)
 
 
 def test_members_are_the_sessions_processes_and_nobody_else(leader: subprocess.Popen[bytes]) -> None:
-    found = family.members(leader.pid)
+    found = Family(leader.pid).members()
     assert found is not None
     assert leader.pid in found
     assert len(found) == 2
@@ -37,13 +38,13 @@ def test_members_are_the_sessions_processes_and_nobody_else(leader: subprocess.P
 def test_zombies_do_not_count() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert family.members(process.pid) == set()
+    assert Family(process.pid).members() == set()
     process.wait()
 
 
 def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
     begin = time.monotonic()
-    ending = family.Ending(leader.pid, (), begin, grace=0.3)
+    ending = family.Ending(Family(leader.pid), begin, grace=0.3)
     assert not ending.done
     deadline = Deadline()
     while not ending.step(time.monotonic()):
@@ -51,31 +52,31 @@ def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
         time.sleep(family.TICK)
     assert time.monotonic() - begin >= 0.3
     assert leader.wait(PATIENCE) == -signal.SIGKILL
-    assert family.members(leader.pid) == set()
+    assert Family(leader.pid).members() == set()
 
 
 def test_stopped_processes_get_their_hangup() -> None:
     process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     os.kill(process.pid, signal.SIGSTOP)
-    family.end(process.pid, grace=PATIENCE)
+    family.end(Family(process.pid), grace=PATIENCE)
     assert process.wait(PATIENCE) == -signal.SIGHUP
 
 
 def test_nobody_there_is_done_at_once() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     process.wait()
-    assert family.Ending(process.pid, (), 0.0).done
+    assert family.Ending(Family(process.pid), 0.0).done
 
 
 def test_without_proc_groups_are_signalled(leader: subprocess.Popen[bytes], tmp_path: Path) -> None:
     job = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    assert family.members(leader.pid, str(tmp_path / "none")) is None
-    assert family.members(leader.pid, str(tmp_path)) is None
-    ending = family.Ending(leader.pid, (job.pid,), 0.0, grace=0.0, proc=str(tmp_path))
+    assert Family(leader.pid, proc=str(tmp_path / "none")).members() is None
+    assert Family(leader.pid, proc=str(tmp_path)).members() is None
+    ending = family.Ending(Family(leader.pid, (job.pid,), proc=str(tmp_path)), 0.0, grace=0.0)
     ending.step(0.0)
     assert leader.wait(PATIENCE) == -signal.SIGKILL
     assert job.wait(PATIENCE) in (-signal.SIGHUP, -signal.SIGKILL)
-    wait_until(lambda: not family.send(0, leader.pid, (), str(tmp_path)), "the end of the group")
+    wait_until(lambda: not Family(leader.pid, proc=str(tmp_path)).send(0), "the end of the group")
 
 
 def test_names_of_processes_cannot_confuse(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_names_of_processes_cannot_confuse(tmp_path: Path) -> None:
     (tmp_path / "43" / "stat").write_text("43 (z) Z 1 1 9 0 -1")
     (tmp_path / "44").mkdir()
     (tmp_path / "self").mkdir()
-    assert family.members(9, str(tmp_path)) == {41, 42, os.getpid()}
+    assert Family(9, proc=str(tmp_path)).members() == {41, 42, os.getpid()}
 
 
 def test_psinfo_of_illumos(tmp_path: Path) -> None:
@@ -94,7 +95,20 @@ def test_psinfo_of_illumos(tmp_path: Path) -> None:
         (tmp_path / str(pid)).mkdir()
         psinfo = struct.pack("6i", 0, lwps, pid, 1, 1, session) + b"\0" * 100
         (tmp_path / str(pid) / "psinfo").write_bytes(psinfo)
-    assert family.members(9, str(tmp_path)) == {7}
+    assert Family(9, proc=str(tmp_path)).members() == {7}
+
+
+def test_adopted_orphans_count_but_not_who_was_there_before() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as before:
+        spared = family.children(os.getpid())
+        assert before.pid in spared
+        with subprocess.Popen(["sleep", "1000"], start_new_session=True) as orphan:
+            members = Family(1 << 30, adopter=os.getpid(), spared=spared)
+            assert members.members() == {orphan.pid}
+            family.end(members, PATIENCE)
+            assert orphan.wait() == -signal.SIGHUP
+        assert before.poll() is None
+        before.kill()
 
 
 def test_what_a_guard_is_told() -> None:

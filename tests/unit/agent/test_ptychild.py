@@ -100,7 +100,7 @@ def test_master_takes_no_more_than_it_can_and_never_blocks(guard: ToldGuard) -> 
 
     wait_until(full)
     assert 0 < taken < len(data)
-    family.end(child.pid, 0)
+    family.end(family.Family(child.pid), 0)
     end(child)
     assert child.exit is not None
 
@@ -119,6 +119,6 @@ def test_closed_terminal(guard: ToldGuard) -> None:
 def test_foreground_group(guard: ToldGuard) -> None:
     child = PtyChild.spawn(launch("/bin/sleep", "1000"), guard)
     assert child.foreground() == [child.pid]
-    family.end(child.pid, 0)
+    family.end(family.Family(child.pid), 0)
     end(child)
     assert child.exit == Exit(signal="SIGHUP")
