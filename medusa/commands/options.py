@@ -12,6 +12,10 @@ from typing import Any, NoReturn, TextIO
 
 import configargparse
 
+from medusa.protocol.printable import printable
+
+NOT_IN_A_FILE = ("config", "help", "version")
+
 
 class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
     """Complaints about a config file name the file, the key and the reason; errors exit with `error_status`."""
@@ -43,8 +47,9 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
 
     def check(self, file: str, key: str, value: object) -> str:
         """`value` as an option's text, if option `key` takes it."""
+        file, key = printable(file), printable(key)
         action = next((a for a in self._actions if "--" + key in a.option_strings), None)
-        if action is None:
+        if action is None or action.dest in NOT_IN_A_FILE:
             self.error(f"{file}: {key}: there is no such option")
         if isinstance(action.nargs, int):  # a flag
             if str(value).lower() not in ("true", "false"):
@@ -65,27 +70,39 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 
     def parse(self, stream: TextIO) -> dict[str, str]:
         file = getattr(stream, "name", "config file")
-        text = stream.read()
+        try:
+            text = stream.read()
+        except UnicodeDecodeError:
+            self.owner.error(f"{file}: not UTF-8 text")
         pairs = self._json(file, text) if text.lstrip().startswith("{") else self._lines(file, text)
-        return {key: self.owner.check(file, key, value) for key, value in pairs.items()}
+        found: dict[str, str] = {}
+        for name, value in pairs:
+            key = name.replace("_", "-")
+            if key in found:
+                self.owner.error(f"{file}: {printable(key)}: given twice")
+            found[key] = self.owner.check(file, key, value)
+        return found
 
     def get_syntax_description(self) -> str:
         return "key = value lines, or one JSON object"
 
-    def _json(self, file: str, text: str) -> dict[str, object]:
+    def _json(self, file: str, text: str) -> list[tuple[str, object]]:
         try:
-            record = json.loads(text)
-        except ValueError as error:
+            return list(json.loads(text, object_pairs_hook=_Pairs))
+        except (ValueError, RecursionError) as error:
             self.owner.error(f"{file}: not valid JSON: {error}")
-        return {key.replace("_", "-"): value for key, value in record.items()}
 
-    def _lines(self, file: str, text: str) -> dict[str, object]:
-        pairs: dict[str, object] = {}
+    def _lines(self, file: str, text: str) -> list[tuple[str, object]]:
+        pairs: list[tuple[str, object]] = []
         for number, line in enumerate(map(str.strip, text.splitlines()), 1):
             if not line or line.startswith("#"):
                 continue
             key, equals, value = line.partition("=")
             if not equals or not key.strip():
                 self.owner.error(f"{file}: line {number}: not of the form key = value")
-            pairs[key.strip().replace("_", "-")] = value.strip()
+            pairs.append((key.strip(), value.strip()))
         return pairs
+
+
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object with all of its keys, also those that are given twice."""

@@ -32,8 +32,8 @@ def main(argv: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     logs.configure(options.log_format or ("console" if sys.stderr.isatty() else "json"), options.log_level)
-    reflector = None
     try:
+        _check(options.lifeline)
         reflector = Reflector(_config(options))
         reflector.start()
     except ConfigError as error:
@@ -102,6 +102,14 @@ def _stop_on_signals(reflector: Reflector) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, on_signal, number)
+
+
+def _check(lifeline: int | None) -> None:
+    try:
+        if lifeline is not None:
+            os.fstat(lifeline)
+    except (OSError, OverflowError):
+        raise ConfigError(f"lifeline: {lifeline} is not an open descriptor") from None
 
 
 def _watch(lifeline: int) -> None:

@@ -11,7 +11,7 @@ import gevent.event
 import structlog
 from gevent.pywsgi import WSGIServer
 
-from medusa.directory import Owner, open_directory
+from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
@@ -43,9 +43,13 @@ class Reflector:
         """Listen.
 
         Raises:
-            ConfigError: the address cannot be had.
+            ConfigError: the address or the directory cannot be had.
         """
         config = self._config
+        try:
+            directory = open_directory(config.directory)
+        except DirectoryError as error:
+            raise ConfigError("directory: %s" % error) from None
         listener = (config.bind_ip, config.port)
         server = WSGIServer(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
         try:
@@ -58,7 +62,7 @@ class Reflector:
             raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
-        self.registry = Registry(config, open_directory(config.directory), Owner(self.url))
+        self.registry = Registry(config, directory, Owner(self.url))
         server.application = Application(config, self.registry)
         server.start()
         gevent.spawn(self.registry.renew_forever)
