@@ -118,12 +118,12 @@ def processes_of(home: Path) -> dict[int, str]:
 
 
 def find(home: Path, pattern: str) -> int:
-    """A process of `home` in whose command line the regular expression is found, waiting for it."""
+    """The first process of `home` in whose command line the regular expression is found, waiting for it."""
 
     def matching() -> list[int]:
         return [pid for pid, line in processes_of(home).items() if re.search(pattern, line)]
 
-    return wait_until(matching, pattern)[0]
+    return min(wait_until(matching, pattern))
 
 
 def assert_nothing_left(home: Path) -> None:

@@ -163,7 +163,7 @@ class Interactive:
         elif event is escape.Action.DISCONNECT:
             self._disconnect("disconnected")
         elif event is escape.Action.SUSPEND:
-            self._suspend(whole_job=True)
+            self._suspend_by_escape()
         elif event is escape.Action.HELP and self._character is not None:
             self._advice.answer(escape.help_text(self._character))
         elif event is escape.Action.INFO:
@@ -219,6 +219,12 @@ class Interactive:
                 self._suspend(whole_job=False)
             elif signum == signal.SIGCONT:
                 self._resume()
+
+    def _suspend_by_escape(self) -> None:
+        if self._signals.job_control:
+            self._suspend(whole_job=True)
+        else:
+            self._advice.answer(["not suspended: there is no job control to come back by"])
 
     def _suspend(self, *, whole_job: bool) -> None:
         self._advice.say(SUSPEND_ADVICE)

@@ -29,7 +29,9 @@ class Signals:
         self._reader = self._writer = -1
 
     def __enter__(self) -> Signals:
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
         for signum in _WATCHED:
             before = signal.getsignal(signum)
             if before is signal.SIG_IGN and signum in (*FATAL, signal.SIGTSTP):
@@ -48,6 +50,11 @@ class Signals:
 
     def fileno(self) -> int:
         return self._reader
+
+    @property
+    def job_control(self) -> bool:
+        """Whether somebody will continue what stops: without job control a shell starts commands deaf to SIGTSTP."""
+        return signal.SIGTSTP in self._before
 
     def take(self) -> list[int]:
         """The signals that came since the last call, in order."""

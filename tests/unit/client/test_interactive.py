@@ -141,6 +141,22 @@ def test_help_and_information_go_to_stderr_and_nothing_to_the_agent(stage: Stage
     assert "\nsession 4711\n" in said
 
 
+def test_without_job_control_nothing_stops(stage: Stage) -> None:
+    """SIGTSTP ignored at the start: nobody would continue what stops."""
+    before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    stage.type(b"~\x1ax\r")
+
+    def agent(peer: Peer) -> None:
+        peer.hear_typed(b"x\r")
+        goodbye(peer, Exit(status=0))
+
+    try:
+        stage.run(agent)
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+    assert "not suspended" in stage.said()
+
+
 def test_a_resize_is_passed_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "132")
     monkeypatch.setenv("LINES", "43")

@@ -41,6 +41,17 @@ def test_a_signal_ignored_at_the_start_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_caller_without_job_control_is_known() -> None:
+    before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            assert not signals.job_control
+    finally:
+        signal.signal(signal.SIGTSTP, before)
+    with Signals() as signals:
+        assert signals.job_control
+
+
 def test_fatal_ones_raise_where_asked() -> None:
     with Signals() as signals:
         send(signal.SIGWINCH)

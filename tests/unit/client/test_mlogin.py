@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from medusa.client import mlogin
+from medusa.client.mlogin import Options, run, session_url
+from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize(
+    ("error", "before", "after", "said"),
+    [
+        (Failure("no\nway"), 255, 255, "mlogin: no\nmlogin: way\n"),
+        (OutcomeUnknown("lost"), 254, 254, "mlogin: lost; outcome unknown\n"),
+        (Interrupted(signal.SIGTERM), 255, 254, "mlogin: ended by SIGTERM\n"),
+        (ZeroDivisionError("a bug"), 255, 254, "mlogin: internal error\n"),
+    ],
+)
+def test_every_way_out_has_a_status_and_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    started: bool,
+    error: BaseException,
+    before: int,
+    after: int,
+    said: str,
+) -> None:
+    def fail(login: mlogin.Login) -> int:
+        login.started = started
+        raise error
+
+    monkeypatch.setattr(mlogin.Login, "run", fail)
+    assert run(Options(quiet=True)) == (after if started else before)
+    assert capfd.readouterr().err.startswith(said)
+
+
+def test_nothing_is_started_for_a_job_that_cannot_be(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(Options(object="x")) == 255
+    assert capfd.readouterr() == ("", "mlogin: an OBJECT means nothing to the launcher `local`\n")
+
+
+@pytest.mark.parametrize("base", ["https://host:1/prefix", "https://host:1/prefix/"])
+def test_the_sessions_url_keeps_the_reflectors_prefix(base: str) -> None:
+    assert session_url(base, "4711", "master") == "https://host:1/prefix/attach/4711/master"
