@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def reflector(tmp_path: Path) -> Iterator[str]:
+def url() -> Iterator[str]:
     """A reflector that is not mlogin's own."""
     with subprocess.Popen(
         [sys.executable, "-m", "medusa", "reflector", "--port", "0"],
@@ -180,10 +180,10 @@ def test_kill_9_while_waiting(home: Path, tmp_path: Path) -> None:
         assert_nothing_left(home)
 
 
-def test_another_reflector_and_two_sessions_at_once(home: Path, reflector: str) -> None:
-    with terminal([*MLOGIN, "--reflector", reflector, "-c", "cat"], environment(home)) as opened:
+def test_another_reflector_and_two_sessions_at_once(home: Path, url: str) -> None:
+    with terminal([*MLOGIN, "--reflector", url, "-c", "cat"], environment(home)) as opened:
         find(home, "^cat")
-        run = mlogin(home, "-q", "--reflector", reflector, "-c", "exit 3")
+        run = mlogin(home, "-q", "--reflector", url, "-c", "exit 3")
         assert run.returncode == 3
         opened.type("still here\r")
         opened.until("still here\r\nstill here\r\n")
