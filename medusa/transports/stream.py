@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import threading
 from typing import Optional, Union
 
 
@@ -13,6 +14,8 @@ class SocketStream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        # OpenSSL tears the stream when one thread reads while another writes.
+        self._tls = threading.Lock() if isinstance(sock, ssl.SSLSocket) else None
         sock.setblocking(False)
 
     def fileno(self) -> int:
@@ -21,8 +24,11 @@ class SocketStream:
 
     def recv(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
-        try:
+        if self._tls is None:
             return self._sock.recv(size)
+        try:
+            with self._tls:
+                return self._sock.recv(size)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
         except ssl.SSLEOFError:
@@ -30,8 +36,11 @@ class SocketStream:
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Bytes that were taken; BlockingIOError when none could be."""
-        try:
+        if self._tls is None:
             return self._sock.send(data)
+        try:
+            with self._tls:
+                return self._sock.send(data)
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise BlockingIOError from None
 
@@ -45,10 +54,7 @@ class SocketStream:
 
     def shutdown(self) -> None:
         """FIN: nothing more will be sent."""
-        try:
-            self._sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        self._shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Let go. Unread input is taken first: the kernel would answer it with a reset, which proxies do not pass on.
@@ -57,12 +63,19 @@ class SocketStream:
         """
         try:
             for _ in range(16):
-                if not self._sock.recv(1 << 16):
+                if not self.recv(1 << 16):
                     break
         except (OSError, ValueError):
             pass
+        self._shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _shutdown(self, how: int) -> None:
         try:
-            self._sock.shutdown(socket.SHUT_RDWR)
+            if self._tls is None:
+                self._sock.shutdown(how)
+            else:
+                with self._tls:
+                    self._sock.shutdown(how)
         except OSError:
             pass
-        self._sock.close()

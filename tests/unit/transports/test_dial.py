@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import base64
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from medusa.transports.dial import RETRYABLE, ConnectRefused, Target, open_socket, parse_url, read_response, remaining
+from tests.links import CERTIFICATE, server_context, unix_pair
+from tests.servers import ScriptedServer
+from tests.waiting import MS, PATIENCE
+
+
+def deadline() -> float:
+    return time.monotonic() + PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("ws://h/a", Target(False, "h", 80, "h", "/a")),
+        ("http://h", Target(False, "h", 80, "h", "/")),
+        ("wss://h", Target(True, "h", 443, "h", "/")),
+        ("https://h:8443/a", Target(True, "h", 8443, "h:8443", "/a")),
+        ("HTTPS://Host.Example/A", Target(True, "host.example", 443, "Host.Example", "/A")),
+        ("ws://user:word@h:1/a", Target(False, "h", 1, "h:1", "/a")),
+        ("ws://[::1]:8381/a", Target(False, "::1", 8381, "[::1]:8381", "/a")),
+        ("ws://h/%2F%2e/../a//b;c?x=%00&y=a+%2B/?#f", Target(False, "h", 80, "h", "/%2F%2e/../a//b;c?x=%00&y=a+%2B/?")),
+        ("ws://h?x", Target(False, "h", 80, "h", "/?x")),
+    ],
+)
+def test_urls(url: str, target: Target) -> None:
+    assert parse_url(url) == target
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "h", "//h/a", "ftp://h/", "ws://", "ws:///a", "ws://:80/", "ws://h:x/", "ws://h:70000/", "ws://[::1/"),
+        *(
+            "ws://h:-1/",
+            "ws://h/a b",
+            "ws://h/é",
+            "ws://h/\x7f",
+            "ws://h/?\x1b",
+            "ws://hé/",
+            "ws://h h/",
+            "ws://h\x85/",
+        ),
+    ],
+)
+def test_what_is_no_url_is_refused_for_good(url: str) -> None:
+    with pytest.raises(ConnectRefused) as caught:
+        parse_url(url)
+    assert (caught.value.status, caught.value.retryable) == (None, False)
+
+
+def test_line_ends_in_a_url_reach_no_head() -> None:
+    try:
+        target = parse_url("ws://h\r\nX: y/a\r\nX: y")
+    except ConnectRefused:
+        return
+    assert not {"\r", "\n"} & set(target.netloc + target.target)
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectRefused, match="Connection refused") as caught:
+        open_socket(parse_url(f"ws://127.0.0.1:{port}/?signature=secret"), False, deadline())
+    assert caught.value.retryable
+    assert "secret" not in str(caught.value)
+
+
+def test_no_such_host() -> None:
+    with pytest.raises(ConnectRefused) as caught:
+        open_socket(parse_url("ws://" + "x" * 64 + ".invalid/"), False, deadline())
+    assert caught.value.retryable
+
+
+def tls(sock: socket.socket) -> None:
+    with server_context().wrap_socket(sock, server_side=True) as secure:
+        secure.sendall(b"hello" + secure.recv(100))
+
+
+def test_tls_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(tls, tls) as server:
+        target = parse_url(server.url(scheme="wss"))
+        with pytest.raises(ConnectRefused, match="certificate not accepted") as caught:
+            open_socket(target, False, deadline())
+        assert not caught.value.retryable
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        with open_socket(target, False, deadline()) as sock:
+            sock.sendall(b"!")
+            assert sock.recv(100) == b"hello!"
+
+
+def test_tls_for_another_name_is_refused_unless_that_is_wished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with ScriptedServer(tls, tls) as server:
+        target = parse_url(server.url(scheme="wss"))._replace(host="127.0.0.2")
+        monkeypatch.setattr(socket, "create_connection", _to("127.0.0.1", socket.create_connection))
+        with pytest.raises(ConnectRefused, match="certificate not accepted"):
+            open_socket(target, False, deadline())
+        with open_socket(target, True, deadline()) as sock:
+            sock.sendall(b"!")
+            assert sock.recv(100) == b"hello!"
+
+
+def _to(host: str, connect: object) -> object:
+    return lambda address, timeout: connect((host, address[1]), timeout)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("reply", [b"HTTP/1.1 400 plain\r\n\r\n", b""])
+def test_a_peer_without_tls(reply: bytes) -> None:
+    def plain(sock: socket.socket) -> None:
+        sock.recv(4096)
+        sock.sendall(reply)
+
+    with ScriptedServer(plain) as server, pytest.raises(ConnectRefused):
+        open_socket(parse_url(server.url(scheme="wss")), False, deadline())
+
+
+def test_a_peer_that_says_nothing_is_given_up_in_time() -> None:
+    def silent(sock: socket.socket) -> None:
+        sock.recv(1 << 16)
+        sock.recv(1)
+
+    with ScriptedServer(silent) as server:
+        begun = time.monotonic()
+        with pytest.raises(ConnectRefused, match="timed out"):
+            open_socket(parse_url(server.url(scheme="wss")), False, time.monotonic() + 50 * MS)
+        assert time.monotonic() - begun < PATIENCE / 2
+
+
+class Proxy:
+    """Answers one CONNECT with `reply`, and notes the request's lines."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.lines: list[str] = []
+        self._reply = reply
+
+    def __call__(self, sock: socket.socket) -> None:
+        data = b""
+        while not data.endswith(b"\r\n\r\n"):
+            data += sock.recv(4096)
+        self.lines = data.decode().split("\r\n")
+        sock.sendall(self._reply)
+        if b" 200 " in self._reply:
+            sock.sendall(b"through: " + sock.recv(100))
+
+
+@pytest.fixture
+def proxies(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("url", "variable", "where"),
+    [
+        ("ws://far.example/a?secret", "HTTP_PROXY", "far.example:80"),
+        ("http://far.example:8381/", "http_proxy", "far.example:8381"),
+        ("ws://[fd00::1]:8381/", "http_proxy", "[fd00::1]:8381"),
+    ],
+)
+def test_a_proxy_is_asked_for_a_tunnel(proxies: pytest.MonkeyPatch, url: str, variable: str, where: str) -> None:
+    proxy = Proxy(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    with ScriptedServer(proxy) as server:
+        proxies.setenv(variable, f"http://127.0.0.1:{server.port}")
+        with open_socket(parse_url(url), False, deadline()) as sock:
+            sock.sendall(b"hello")
+            assert sock.recv(100) == b"through: hello"
+    assert proxy.lines == [f"CONNECT {where} HTTP/1.1", f"Host: {where}", "", ""]
+
+
+def test_a_proxys_password_goes_to_the_proxy(proxies: pytest.MonkeyPatch) -> None:
+    proxy = Proxy(b"HTTP/1.0 200 OK\r\nVia: x\r\n\r\n")
+    with ScriptedServer(proxy) as server:
+        proxies.setenv("http_proxy", f"user%40x:p%3Aw@127.0.0.1:{server.port}")
+        with open_socket(parse_url("ws://far.example/"), False, deadline()) as sock:
+            sock.sendall(b".")
+    assert "Proxy-Authorization: Basic " + base64.b64encode(b"user@x:p:w").decode() in proxy.lines
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "retryable"),
+    [
+        (b"HTTP/1.1 403 Forbidden\r\n\r\n", 403, False),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", 407, False),
+        (b"HTTP/1.1 503 x\r\n\r\n", 503, True),
+        (b"HTTP/1.1 200 OK\r\n\r\nearly bytes", 200, False),
+        (b"220 smtp ready\r\n\r\n", 502, True),
+        (b"", None, True),
+    ],
+)
+def test_a_proxy_refuses(proxies: pytest.MonkeyPatch, reply: bytes, status: int | None, retryable: bool) -> None:
+    with ScriptedServer(Proxy(reply)) as server:
+        proxies.setenv("https_proxy", f"http://127.0.0.1:{server.port}")
+        with pytest.raises(ConnectRefused) as caught:
+            open_socket(parse_url("wss://far.example/"), False, deadline())
+    assert (caught.value.status, caught.value.retryable) == (status, retryable)
+
+
+def test_tls_goes_through_the_tunnel(proxies: pytest.MonkeyPatch) -> None:
+    def proxy(sock: socket.socket) -> None:
+        read_connect(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        tls(sock)
+
+    with ScriptedServer(proxy) as server:
+        proxies.setenv("https_proxy", f"http://127.0.0.1:{server.port}")
+        proxies.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        with open_socket(parse_url("wss://localhost:9/"), False, deadline()) as sock:
+            sock.sendall(b"!")
+            assert sock.recv(100) == b"hello!"
+
+
+def read_connect(sock: socket.socket) -> None:
+    while not sock.recv(4096).endswith(b"\r\n\r\n"):
+        pass
+
+
+def test_no_proxy_is_asked_where_none_is_wished(proxies: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(lambda sock: sock.sendall(b"direct")) as server:
+        proxies.setenv("http_proxy", "http://127.0.0.1:1")
+        proxies.setenv("no_proxy", "example.org,127.0.0.1")
+        with open_socket(parse_url(server.url()), False, deadline()) as sock:
+            assert sock.recv(10) == b"direct"
+
+
+@pytest.mark.parametrize("url", ["socks5://h:1", "https://h:1", "http://", "http://h:x"])
+def test_a_proxy_that_cannot_be_used_is_no_reason_to_go_without(proxies: pytest.MonkeyPatch, url: str) -> None:
+    proxies.setenv("http_proxy", url)
+    with pytest.raises(ConnectRefused, match="proxy") as caught:
+        open_socket(parse_url("ws://127.0.0.1:1/"), False, deadline())
+    assert not caught.value.retryable
+
+
+def test_a_response_in_single_bytes_and_what_follows_it() -> None:
+    near, far = unix_pair()
+    with near, far:
+        far.sendall(b"HTTP/1.1 101 x\r\nA: b\r\n\r\nrest")
+        response, rest = read_response(near, deadline())
+        assert (response.status, response.headers.get("a"), rest) == (101, "b", b"rest")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(b"HTTP/1.1 101 x\r\n", None), (b"", None), (b"x" * 20_000, 502), (b"x\r\n\r\n", 502)]
+)
+def test_what_is_no_response(sent: bytes, status: int | None) -> None:
+    near, far = unix_pair()
+    with near, far:
+        far.sendall(sent)
+        far.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectRefused) as caught:
+            read_response(near, deadline())
+        assert caught.value.status == status
+
+
+def test_deadlines_that_have_passed_do_not_mean_for_ever() -> None:
+    assert remaining(0) > 0
+    near, far = unix_pair()
+    with near, far, pytest.raises(ConnectRefused, match="timed out"):
+        read_response(near, time.monotonic())
+
+
+def test_what_a_later_try_may_change() -> None:
+    assert {404, 429, 502, 503} < RETRYABLE
+    assert not {400, 401, 403, 409, 426} & RETRYABLE
