@@ -6,13 +6,10 @@ import contextlib
 import os
 import shutil
 import signal
-import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from medusa.client.outcome import signal_name
 from medusa.protocol.printable import printable
@@ -28,21 +25,18 @@ _TAIL_BYTES = 4096
 
 def remove_tree(path: str) -> None:
     """Removes a directory and what is in it, also what its owner made read-only; never follows a symlink out of it."""
+    _open_up(path)
+    # Top-down: a directory is opened up before it is looked into.
+    for directory, names, _ in os.walk(path):
+        for name in names:
+            _open_up(os.path.join(directory, name))
+    shutil.rmtree(path, ignore_errors=True)
 
-    def make_writable(function: Callable[..., Any], name: str, _: object) -> None:
+
+def _open_up(directory: str) -> None:
+    if not os.path.islink(directory):
         with contextlib.suppress(OSError):
-            for entry in (os.path.dirname(name), name):
-                if entry.startswith(path) and stat.S_ISDIR(os.lstat(entry).st_mode):
-                    os.chmod(entry, 0o700)
-            if function in (os.open, os.scandir, os.listdir, os.lstat):
-                shutil.rmtree(name, ignore_errors=True)
-            else:
-                function(name)
-
-    if sys.version_info >= (3, 12):
-        shutil.rmtree(path, onexc=make_writable)
-    else:
-        shutil.rmtree(path, onerror=make_writable)
+            os.chmod(directory, 0o700)
 
 
 def group_exists(group: int) -> bool:
