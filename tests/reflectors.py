@@ -365,17 +365,21 @@ def running(
     constants: Mapping[str, float] = {},
     check: bool = True,
     pass_fds: Sequence[int] = (),
+    log_to_nobody: bool = False,
 ) -> Iterator[Reflector]:
     """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked."""
     with tempfile.NamedTemporaryFile() as log:
+        stderr = _nobody() if log_to_nobody else log.fileno()
         process = subprocess.Popen(
             command(["--port", "0", "--log-format", "json", "--drain-timeout", "0.1", *arguments], constants),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=stderr,
             pass_fds=pass_fds,
         )
+        if log_to_nobody:
+            os.close(stderr)
         try:
             with open(log.name, "rb") as log_file:
                 reflector = Reflector(process, _port(process, log_file), log_file)
@@ -388,6 +392,13 @@ def running(
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+def _nobody() -> int:
+    """A pipe's end that nobody reads from; the caller's."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    return theirs
 
 
 def _port(process: subprocess.Popen[bytes], log_file: BinaryIO) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from medusa.protocol.printable import printable
+
 FORMATS = ("json", "console")
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -25,13 +27,35 @@ def configure(log_format: str, level: str) -> None:
         tail: list[Any] = [_bunyan, structlog.processors.JSONRenderer()]
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
     else:
-        tail = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        tail = [_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         shared.append(structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False))
     structlog.configure(
         processors=shared + tail,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Stderr(),
     )
+
+
+class _Stderr:
+    """Writes an event's line. A log that nobody can take any more is no reason to refuse service."""
+
+    def msg(self, line: str) -> None:
+        """Any event, whatever its level."""
+        try:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+        except OSError:
+            pass
+
+    debug = info = warning = error = critical = exception = msg
+
+
+def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """For who forgot: JSON escapes by itself, a console shows what it gets."""
+    return {
+        key: printable(value, limit=4096) if isinstance(value, str) and key != "exception" else value
+        for key, value in event.items()
+    }
 
 
 def _bunyan(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

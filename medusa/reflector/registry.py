@@ -61,7 +61,7 @@ class Registry:
             Refused: 404 there is no such session, 409 it has an agent, or is over.
         """
         session = self._sessions.get(session_id)
-        if session is None:
+        if session is None or session.machine.state is State.CLAIMED:
             raise Refused(404, "there is no such session")
         if session.agent_expected or session.machine.state is not State.WAITING:
             raise Refused(409, "the session has an agent already, or is closing")

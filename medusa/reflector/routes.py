@@ -6,6 +6,7 @@ import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from re import Pattern
 from typing import TYPE_CHECKING, Any
 
@@ -125,10 +126,12 @@ class Application:
         return _json({"alive": True, "draining": self._registry.draining, "version": __version__})
 
     def _archive(self, _: Handler) -> Answer:
-        if self._config.archive is None:
-            raise Refused(404, "this installation carries no agent archive; build it with: make archive")
-        with open(self._config.archive, "rb") as file:
-            return 200, [("Content-Type", "application/x-sh"), ("Cache-Control", "no-cache")], file.read()
+        try:
+            data = Path(self._config.archive or "").read_bytes()
+        except OSError:
+            reason = "this installation carries no agent archive; build it with: make archive"
+            raise Refused(404, reason) from None
+        return 200, [("Content-Type", "application/x-sh"), ("Cache-Control", "no-cache")], data
 
     def _log_refusal(self, handler: Handler, status: int, reason: str) -> None:
         path = handler.request.target.partition("?")[0] if handler.request else ""

@@ -1,0 +1,263 @@
+"""The reflector as a program: signals, lifeline, settings that it refuses, what it writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from tests.reflectors import (
+    BINARY,
+    LINKUP,
+    ROOT,
+    TEXT,
+    WAIT,
+    Reflector,
+    Witness,
+    close_frame,
+    command,
+    frame,
+    new_id,
+    running,
+    upgrade,
+)
+from tests.waiting import PATIENCE, wait_until
+
+CLOSE_SOON = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}
+GOING = (1001, "the reflector is shutting down")
+HARMLESS = (*("L", "M", "N", "P", "S"), "Zs")
+
+
+class TestStopping:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_with_no_sessions_it_ends_at_once(self, number: signal.Signals) -> None:
+        with running("--drain-timeout", "60") as reflector:
+            reflector.signal(number)
+            assert reflector.process.wait(PATIENCE) == 0
+            assert [entry["msg"] for entry in reflector.log] == ["draining", "stopped"]
+
+    def test_drains(self) -> None:
+        waiting = new_id()
+        with running("--drain-timeout", "60") as reflector:
+            with reflector.pair() as (client, agent), reflector.attach(waiting, "master") as late:
+                reflector.signal(signal.SIGTERM)
+                wait_until(lambda: reflector.get("/healthz").json()["draining"])
+                answer = reflector.ask(upgrade(f"/attach/{new_id()}/master"))
+                assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+                assert answer.headers["connection"] == "close"
+                Witness(client, agent).check()
+                with reflector.attach(waiting, "slave") as late_agent:
+                    while (message := late.frame()).payload == WAIT:
+                        pass
+                    assert message.payload == LINKUP
+                    late_agent.expect(TEXT, LINKUP)
+                    Witness(late, late_agent).check()
+                    assert reflector.process.poll() is None
+            assert reflector.process.wait(PATIENCE) == 0
+            assert {entry["outcome"] for entry in reflector.logged("session ended")} == {"lost"}
+
+    def test_ends_what_is_left_after_the_drain_timeout(self) -> None:
+        linked, waiting = new_id(), new_id()
+        with running("--drain-timeout", "0.2") as reflector:
+            with reflector.pair(linked) as (client, agent), reflector.attach(waiting, "master") as lonely:
+                reflector.signal(signal.SIGTERM)
+                for peer in (client, agent, lonely):
+                    assert peer.closed() == GOING
+            assert reflector.process.wait(PATIENCE) == 0
+            for session in (linked, waiting):
+                assert reflector.ended(session)["outcome"] == "shut_down"
+
+    def test_does_not_wait_for_who_does_not_answer_or_read(self) -> None:
+        with (
+            running("--drain-timeout", "0", constants=CLOSE_SOON) as reflector,
+            reflector.pair() as (_, agent),
+            reflector.pair(),
+            reflector.open(b"GET") as half,
+        ):
+            while agent.writable():
+                agent.binary(bytes(60_000))
+            reflector.signal(signal.SIGTERM)
+            assert reflector.process.wait(PATIENCE) == 0
+            assert half.until_fin() == b""
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_a_second_signal_stops_hard(self, number: signal.Signals) -> None:
+        with running("--drain-timeout", "60", check=False) as reflector, reflector.pair() as (client, _):
+            reflector.signal(signal.SIGTERM)
+            wait_until(lambda: reflector.logged("draining"))
+            reflector.signal(number)
+            assert reflector.process.wait(PATIENCE) == 128 + number
+            assert client.until_fin() == b""
+
+    def test_the_lifeline(self) -> None:
+        theirs, ours = os.pipe()
+        with running("--lifeline", str(theirs), pass_fds=[theirs], check=False) as reflector:
+            os.close(theirs)
+            with reflector.pair() as (client, agent):
+                os.write(ours, b"what comes on it means nothing")
+                Witness(client, agent).check()
+                os.close(ours)
+                assert reflector.process.wait(PATIENCE) == 0
+                assert client.until_fin() == b""
+
+
+def refused(*arguments: str, **environment: str) -> tuple[int, str]:
+    """The status and the words of a reflector that does not start."""
+    process = subprocess.run(
+        command(arguments),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert process.stdout == b""
+    text = process.stderr.decode()
+    assert "Traceback" not in text
+    assert text.startswith("medusa reflector: ")
+    return process.returncode, text
+
+
+class TestSettings:
+    def test_a_port_in_use(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            status, text = refused("--port", str(port))
+        assert status == 1
+        assert f"cannot listen on 127.0.0.1:{port}: address already in use" in text
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--bind-ip", "0.0.0.0"], "--trusted-network"),
+            (["--bind-ip", "192.0.2.1", "--trusted-network", "--port", "0"], "cannot assign requested address"),
+            (["--directory", "carrier-pigeon://x"], "unknown directory 'carrier-pigeon'"),
+            (["--lifeline", "77"], "lifeline: 77 is not an open descriptor"),
+        ],
+    )
+    def test_that_cannot_be_used(self, arguments: list[str], words: str) -> None:
+        status, text = refused(*arguments)
+        assert status == 1
+        assert words in text
+
+    @pytest.mark.parametrize("how", ["--config", "MEDUSA_CONFIG", "CONFIG_FILE"])
+    def test_a_broken_config_file(self, tmp_path: Path, how: str) -> None:
+        file = tmp_path / "medusa.conf"
+        file.write_bytes(b"port = x\n")
+        status, said = refused(how, str(file)) if how == "--config" else refused(**{how: str(file)})
+        assert status == 2
+        assert said.startswith(f"medusa reflector: {file}: port: invalid int value: 'x'\n")
+
+    def test_the_originals_config_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        file = tmp_path / "config.json"
+        file.write_text(json.dumps({"bind_ip": "127.0.0.1", "port": 0, "wait_timeout": 0.3, "log_format": "json"}))
+        monkeypatch.setenv("CONFIG_FILE", str(file))
+        with running() as reflector, reflector.attach(new_id(), "master") as client:
+            assert client.closed()[1] == "no agent came in time"
+
+    def test_help_names_every_option(self) -> None:
+        process = subprocess.run(command(["--help"]), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+        assert process.returncode == 0
+        for option in ("config", "bind-ip", "port", "trusted-network", "wait-timeout", "keepalive", "drain-timeout"):
+            assert f"--{option} " in process.stdout
+        assert process.stderr == ""
+
+
+def is_harmless(text: str) -> bool:
+    return all(unicodedata.category(c).startswith(HARMLESS) for line in text.splitlines() for c in line)
+
+
+class TestLog:
+    @pytest.mark.parametrize("log_format", ["json", "console"])
+    def test_bytes_from_the_network_are_escaped(self, log_format: str) -> None:
+        evil = "\x1b[2J\u009b31m\u202e\r\nforged=1 session ended\u2028\x00\x7f\u200b"
+        session = new_id()
+        with running("--log-format", log_format, check=False) as reflector:
+            with reflector.pair(session) as (client, agent):
+                client.send(close_frame(1000, evil))
+                assert agent.closed() == (1000, evil), "the other side gets it as it is"
+            for target in ("/\x1b[2J", "/%1b[2J", "/attach/%0a%1b/master", "/\u009b", "/x\ry"):
+                reflector.ask(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode("latin-1"))
+            wait_until(lambda: reflector.raw_log.count("request refused") == 5)
+            lines = reflector.raw_log.splitlines()
+            assert len(lines) == 2 + 5
+            assert is_harmless("\n".join(lines))
+            (ended,) = [line for line in lines if "session ended" in line and session in line]
+            assert "\\x1b[2J" in ended.replace("\\\\", "\\")
+
+    def test_has_bunyans_fields_and_the_sessions(self, reflector: Reflector) -> None:
+        session = new_id()
+        with reflector.pair(session) as (client, agent):
+            client.binary(b"12345")
+            agent.expect(BINARY, b"12345")
+            for number in range(3):
+                agent.send(frame(TEXT, b"%d" % number))
+                client.frame()
+            address = {"client": "%s:%d" % client.sock.getsockname(), "agent": "%s:%d" % agent.sock.getsockname()}
+            agent.send(close_frame(1000, "bye"))
+            client.closed()
+        record = reflector.ended(session)
+        (started,) = reflector.logged("session started", session=session)
+        for entry in (started, record):
+            assert {"name": "medusa", "level": 30, "v": 0, "pid": reflector.process.pid}.items() <= entry.items()
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", entry["time"])
+            assert entry["hostname"] == socket.gethostname()
+            assert entry["client"] == address["client"]
+        assert record["agent"] == address["agent"]
+        assert (record["outcome"], record["reason"]) == ("completed", "agent: closed (bye)")
+        assert [record[f"client_{what}"] for what in ("messages", "bytes")] == [1, 5]
+        assert [record[f"agent_{what}"] for what in ("messages", "bytes")] == [3, 3]
+        assert 0 <= record["waited_s"] < PATIENCE
+        assert 0 <= record["linked_s"] < PATIENCE
+
+    def test_holds_no_secrets(self, reflector: Reflector) -> None:
+        session = new_id()
+        query = "?expires=1&signature=c2VjcmV0"
+        for role in ("master", "nothing"):
+            data = upgrade(f"/attach/{session}/{role}{query}", authorization='Signature signature="c2VjcmV0"')
+            with reflector.open(data) as peer:
+                assert peer.head().status == {"master": 101, "nothing": 404}[role]
+        wait_until(lambda: reflector.logged("request refused", path=f"/attach/{session}/nothing"))
+        assert "c2VjcmV0" not in reflector.raw_log
+
+    def test_a_client_that_is_gone_before_its_101(self, reflector: Reflector) -> None:
+        session = new_id()
+        reflector.signal(signal.SIGSTOP)
+        try:
+            reflector.open(upgrade(f"/attach/{session}/master")).reset()
+        finally:
+            reflector.signal(signal.SIGCONT)
+        assert reflector.ended(session)["outcome"] == "refused"
+
+
+class TestScarcity:
+    def test_no_descriptors_left(self) -> None:
+        """Who lives, lives on; who comes, is served when there is room again."""
+        with running(check=False) as reflector, reflector.pair() as (client, agent):
+            used = reflector.descriptors()
+            resource.prlimit(reflector.process.pid, resource.RLIMIT_NOFILE, (used + 3, used + 100))
+            crowd = [reflector.open() for _ in range(6)]
+            wait_until(lambda: [entry for entry in reflector.log if entry["level"] == 50])
+            Witness(client, agent).check()
+            for peer in crowd:
+                peer.close()
+            assert reflector.get("/healthz").status == 200
+            Witness(client, agent).check()
+            errors = [entry for entry in reflector.log if entry["level"] >= 50]
+            assert {entry["error"] for entry in errors} == {"Too many open files"}
+            assert len(errors) < 20
+
+    def test_a_log_that_nobody_reads(self) -> None:
+        """A reflector whose stderr is a pipe without reader serves all the same."""
+        with running(check=False, log_to_nobody=True) as reflector, reflector.pair() as (client, agent):
+            Witness(client, agent).check()
+            assert reflector.get("/nothing").status == 404

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medusa.commands.options import OptionParser
+
+
+def parser(**more: Any) -> OptionParser:
+    made = OptionParser("prog", "what it does", **more)
+    made.add_argument("--config", is_config_file=True, env_var="MEDUSA_CONFIG")
+    made.add_argument("--bind-ip", default="default")
+    made.add_argument("--port", type=int, default=1)
+    made.add_argument("--loud", action="store_true")
+    made.add_argument("--level", choices=("low", "high"), default="low")
+    made.add_argument("--version", action="version", version="1")
+    return made
+
+
+def complaint(capsys: pytest.CaptureFixture[str], arguments: list[str], status: int = 2, **more: Any) -> str:
+    with pytest.raises(SystemExit) as caught:
+        parser(**more).parse_args(arguments)
+    assert caught.value.code == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("prog: ")
+    assert all(line.isprintable() for line in err.splitlines())
+    return err
+
+
+JSON = json.dumps({"bind_ip": "x y", "port": 2, "loud": True, "level": "high"})
+LINES = "# a comment\n\n bind-ip = x y \nport=2\nloud = true\nlevel = high\n"
+
+
+@pytest.mark.parametrize("text", [JSON, LINES, "\n " + JSON, LINES.replace("-", "_")], ids=["json", "lines", "j", "l"])
+def test_a_config_file(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+    found = parser().parse_args(["--config", str(file)])
+    assert (found.bind_ip, found.port, found.loud, found.level) == ("x y", 2, True, "high")
+    monkeypatch.setenv("MEDUSA_CONFIG", str(file))
+    assert vars(parser().parse_args([])) == vars(found)
+
+
+def test_command_line_over_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config"
+    file.write_text("port = 2\nlevel = high\n")
+    arguments = ["--config", str(file)]
+    assert parser().parse_args([]).port == 1
+    assert parser().parse_args(arguments).port == 2
+    monkeypatch.setenv("MEDUSA_PORT", "3")
+    monkeypatch.setenv("MEDUSA_BIND_IP", "there")
+    found = parser().parse_args(arguments)
+    assert (found.port, found.level, found.bind_ip, found.loud) == (3, "high", "there", False)
+    assert parser().parse_args([*arguments, "--port", "4"]).port == 4
+
+
+def test_a_flag_can_be_off_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text('{"loud": false}')
+    assert parser().parse_args(["--config", str(file)]).loud is False
+    assert parser().parse_args(["--config", str(file), "--loud"]).loud is True
+
+
+BROKEN: list[tuple[bytes, list[str]]] = [
+    (b'{"port": "x"}', ["port", "invalid int value: 'x'"]),
+    (b'{"port": null}', ["port", "invalid int value"]),
+    (b'{"port": [1]}', ["port", "invalid int value"]),
+    (b'{"port": {"a": 1}}', ["port", "invalid int value"]),
+    (b'{"colour": 1}', ["colour", "there is no such option"]),
+    (b'{"loud": 1}', ["loud", "must be true or false, not 1"]),
+    (b'{"level": "loudest"}', ["level", "invalid choice: 'loudest'"]),
+    (b'{"port": 1', ["not valid JSON", "line 1"]),
+    (b"{" * 100_000, ["not valid JSON"]),
+    (b'{"port": 1} {}', ["not valid JSON"]),
+    (b'{"port": 1, "port": 2}', ["port", "given twice"]),
+    (b'{"bind-ip": 1, "bind_ip": 2}', ["bind-ip", "given twice"]),
+    (b"[1]", ["line 1", "not of the form key = value"]),
+    (b"# ok\n\nport\n", ["line 3", "not of the form key = value"]),
+    (b"= 1\n", ["line 1", "not of the form key = value"]),
+    (b"port = x\n", ["port", "invalid int value: 'x'"]),
+    (b"port = 1\nport = 2\n", ["port", "given twice"]),
+    (b"loud = yes\n", ["loud", "must be true or false, not 'yes'"]),
+    *(
+        (name + b" = 1\n", [name.decode(), "there is no such option"])
+        for name in (b"config", b"help", b"version", b"x")
+    ),
+    (b"port = 1\xff\n", ["not UTF-8"]),
+    (b"\x1b[2J\xc2\x9b = 1\n", ["\\x1b[2J\\x9b", "there is no such option"]),
+    (b"port = \x1b[2J\n", ["port", "'\\x1b[2J'"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BROKEN, ids=lambda value: repr(value)[:30])
+def test_a_broken_config_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, words: list[str]
+) -> None:
+    """File, key and reason are named."""
+    file = tmp_path / "config"
+    file.write_bytes(text)
+    said = complaint(capsys, ["--config", str(file)])
+    assert all(word in said for word in [f"{file}: ", *words, "try 'prog --help'"]), said
+
+
+def test_a_config_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (tmp_path, tmp_path / "none"):
+        assert str(file) in complaint(capsys, ["--config", str(file)])
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["--port", "x"], ["--level", "loud"], ["--por", "1"], ["stray"]])
+def test_a_wrong_command_line(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert "try 'prog --help'" in complaint(capsys, arguments)
+    complaint(capsys, arguments, status=255, error_status=255)
+
+
+def test_a_complaint_is_not_about_the_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parser().complain("no luck")
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "prog: no luck\n"

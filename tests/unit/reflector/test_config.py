@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from medusa.reflector import config
+from medusa.reflector.config import ConfigError, ReflectorConfig
+
+
+def test_the_numbers_that_others_rely_on() -> None:
+    assert (config.WAIT_PULSE, config.HEAD_TIMEOUT, config.CLOSE_TIMEOUT) == (2, 10, 5)
+    assert ReflectorConfig() == ReflectorConfig(
+        "127.0.0.1", 8381, "memory:", False, 600, 15, 30, 16 * 1024 * 1024, None
+    )
+    ReflectorConfig().verify()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
+def test_loopback_needs_no_leave(address: str) -> None:
+    ReflectorConfig(bind_ip=address).verify()
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "10.0.0.1", "192.0.2.1", "2001:db8::1", "169.254.1.1"])
+def test_other_addresses_need_a_trusted_network(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"^bind-ip: .* --trusted-network"):
+        ReflectorConfig(bind_ip=address).verify()
+    ReflectorConfig(bind_ip=address, trusted_network=True).verify()
+
+
+@pytest.mark.parametrize("bad", ["localhost", "", "127.0.0.1:80", "127.1", "\x1b[2J"])
+def test_what_is_not_an_address(bad: str) -> None:
+    with pytest.raises(ConfigError, match="not an IP address") as caught:
+        ReflectorConfig(bind_ip=bad).verify()
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("port", [0, 1, 65535], [-1, 65536]),
+        ("wait_timeout", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
+        ("keepalive", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
+        ("drain_timeout", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("max_message", [1, 1 << 30], [0, -1]),
+    ],
+)
+def test_bounds(name: str, good: list[float], bad: list[float]) -> None:
+    for value in good:
+        ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
+    for value in bad:
+        with pytest.raises(ConfigError, match="^" + name.replace("_", "-") + ": "):
+            ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]

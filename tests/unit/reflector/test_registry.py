@@ -1,0 +1,284 @@
+"""Registry and live sessions in this process: what comes at one and the same moment, and what breaks."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import gevent
+import gevent.socket
+import pytest
+from structlog.testing import capture_logs
+from structlog.types import EventDict
+
+from medusa.directory import Claim, DirectoryError, Owner, StaleClaim
+from medusa.directory.base import TTL
+from medusa.directory.memory import MemoryDirectory
+from medusa.reflector import live
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.live import LiveSession
+from medusa.reflector.registry import Refused, Registry
+from medusa.session import Input, Session, Side, State
+from medusa.transports.base import Transport
+from medusa.transports.websocket import adopt
+from tests.reflectors import LINKUP, TEXT, Peer, close_frame, frame
+from tests.waiting import Deadline
+
+OWNER = Owner("http://127.0.0.1:1")
+
+
+class GreenPeer(Peer):
+    """Lets the rest of the process run while it waits."""
+
+    def _more(self, deadline: Deadline, end_expected: bool = False) -> bool:
+        gevent.socket.wait_read(self.sock.fileno(), deadline.left)
+        return super()._more(deadline, end_expected)
+
+
+class Bench:
+    """A registry, and raw peers that are attached to its sessions."""
+
+    def __init__(self, directory: MemoryDirectory) -> None:
+        self.registry = Registry(ReflectorConfig(), directory, OWNER)
+        self._sockets: list[socket.socket] = []
+
+    def link(self) -> tuple[Peer, Transport]:
+        """The two ends of an upgraded connection."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            theirs = socket.create_connection(server.getsockname())
+            ours, _ = server.accept()
+        self._sockets += [theirs, ours]
+        return GreenPeer(theirs), adopt(ours)
+
+    def attach(self, session: LiveSession, side: Side) -> Peer:
+        peer, transport = self.link()
+        session.attach(side, transport, "127.0.0.1:2")
+        return peer
+
+    def waiting(self) -> tuple[LiveSession, Peer]:
+        """A session whose client is here."""
+        session = self.registry.open("id", "127.0.0.1:2")
+        client = self.attach(session, Side.CLIENT)
+        turn()
+        assert session.machine.state is State.WAITING
+        return session, client
+
+    def linked(self) -> tuple[LiveSession, Peer, Peer]:
+        session, client = self.waiting()
+        agent = self.attach(self.registry.join("id"), Side.AGENT)
+        turn()
+        client.expect(TEXT, LINKUP)
+        agent.expect(TEXT, LINKUP)
+        return session, client, agent
+
+    def close(self) -> None:
+        for sock in self._sockets:
+            sock.close()
+        for session in self.registry.sessions():
+            session.tell(Input.SHUTDOWN)
+        gevent.joinall([session.greenlet for session in self.registry.sessions()], timeout=5, raise_error=True)
+
+
+def turn() -> None:
+    """Everybody runs until they wait."""
+    for _ in range(5):
+        gevent.sleep(0)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(live, "CLOSE_TIMEOUT", 0.1)
+    bench = Bench(MemoryDirectory())
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def logs() -> Iterator[list[EventDict]]:
+    with capture_logs() as entries:
+        yield entries
+
+
+def records(logs: list[EventDict]) -> list[str]:
+    return [entry["outcome"] for entry in logs if entry["event"] == "session ended"]
+
+
+class TestRefusals:
+    def test_an_id_is_taken_from_the_claim_on(self, bench: Bench) -> None:
+        session = bench.registry.open("id", "a")
+        with pytest.raises(Refused) as caught:
+            bench.registry.open("id", "b")
+        assert caught.value.http_status == 409
+        with pytest.raises(Refused) as caught:
+            bench.registry.join("id")
+        assert caught.value.http_status == 404, "an agent tries again then"
+        session.tell(Input.CLIENT_REFUSED)
+        turn()
+        assert bench.registry.sessions() == []
+        bench.registry.open("id", "c").tell(Input.CLIENT_REFUSED)
+
+    def test_the_agents_place_is_kept_while_its_upgrade_is_under_way(self, bench: Bench) -> None:
+        bench.waiting()
+        bench.registry.join("id")
+        with pytest.raises(Refused) as caught:
+            bench.registry.join("id")
+        assert caught.value.http_status == 409
+
+    def test_nobody_new_while_draining(self, bench: Bench) -> None:
+        bench.registry.draining = True
+        with pytest.raises(Refused) as caught:
+            bench.registry.open("id", "a")
+        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+
+    def test_a_directory_that_fails(self, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
+        class Failing(MemoryDirectory):
+            def claim(self, *_: object, **__: object) -> Claim:
+                raise DirectoryError("no answer")
+
+        with pytest.raises(Refused) as caught:
+            Registry(ReflectorConfig(), Failing(), OWNER).open("id", "a")
+        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+        assert logs[0]["error"] == "no answer"
+
+    def test_a_directory_that_fails_at_the_end(self, logs: list[EventDict]) -> None:
+        class Failing(MemoryDirectory):
+            def release(self, *_: object) -> None:
+                raise DirectoryError("no answer")
+
+        bench = Bench(Failing())
+        bench.registry.open("id", "a").tell(Input.CLIENT_REFUSED)
+        turn()
+        assert bench.registry.sessions() == []
+        assert records(logs) == ["refused"]
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["directory unavailable"]
+
+
+class TestClaims:
+    def test_are_renewed_for_as_long_as_the_session_lives(
+        self, monkeypatch: pytest.MonkeyPatch, logs: list[EventDict]
+    ) -> None:
+        renewed: list[str] = []
+
+        class Counting(MemoryDirectory):
+            def renew(self, claim: Claim, ttl: float = TTL) -> None:
+                renewed.append(claim.session_id)
+                if len(renewed) < 3:
+                    raise (DirectoryError("no answer"), StaleClaim())[len(renewed) - 1]
+                super().renew(claim, ttl)
+
+        monkeypatch.setattr("medusa.reflector.registry.TTL", 0.03)
+        bench = Bench(Counting())
+        renewing = gevent.spawn(bench.registry.renew_forever)
+        session = bench.registry.open("id", "a")
+        gevent.sleep(0.1)
+        session.tell(Input.CLIENT_REFUSED)
+        gevent.sleep(0.05)
+        count = len(renewed)
+        gevent.sleep(0.05)
+        assert not renewing.dead
+        renewing.kill()
+        assert len(renewed) == count > 3
+        errors = [entry["error"] for entry in logs if entry["log_level"] == "error"]
+        assert errors == ["no answer", "StaleClaim"]
+
+
+class TestOneMoment:
+    def test_shut_down_during_the_clients_upgrade(self, bench: Bench, logs: list[EventDict]) -> None:
+        session = bench.registry.open("id", "a")
+        session.tell(Input.SHUTDOWN)
+        turn()
+        client = bench.attach(session, Side.CLIENT)
+        assert client.frame().close == (1000, "the session is over")
+        assert records(logs) == ["shut_down"]
+
+    @pytest.mark.parametrize("end", [close_frame(), None], ids=["close", "fin"])
+    def test_the_client_goes_during_the_agents_upgrade(self, bench: Bench, logs: list[EventDict], end: bytes) -> None:
+        session, client = bench.waiting()
+        expected = bench.registry.join("id")
+        client.send(end) if end else client.fin()
+        gevent.sleep(0.05)
+        assert bench.registry.sessions() == []
+        agent = bench.attach(expected, Side.AGENT)
+        assert agent.closed() == (1000, "the session is over")
+        assert records(logs) == ["lonely"]
+        assert session.machine.state is State.ENDED
+
+    @pytest.mark.parametrize("first", ["attach", "loss"])
+    def test_the_client_is_lost_in_the_turn_in_which_the_agent_comes(
+        self, bench: Bench, logs: list[EventDict], first: str
+    ) -> None:
+        session, client = bench.waiting()
+        bench.registry.join("id")
+        client.fin()
+        if first == "loss":
+            session._legs[Side.CLIENT]._on_readable()
+        agent = bench.attach(session, Side.AGENT)
+        gevent.sleep(0.05)
+        if first == "attach":
+            agent.expect(TEXT, LINKUP)
+            assert agent.closed() == (1000, "remote connection reset")
+        else:
+            assert agent.closed() == (1000, "the session is over")
+        gevent.sleep(0.05)
+        assert records(logs) == ["lost" if first == "attach" else "lonely"]
+
+    @pytest.mark.parametrize("order", [1, -1])
+    @pytest.mark.parametrize(
+        "happened", [Input.CLIENT_CLOSED, Input.CLIENT_LOST, Input.CLIENT_BROKE_RULES, Input.SHUTDOWN, None]
+    )
+    def test_what_ends_the_wait_and_the_waits_deadlines(
+        self, bench: Bench, logs: list[EventDict], happened: Input | None, order: int
+    ) -> None:
+        session, _ = bench.waiting()
+        session._deadlines = dict([(Input.WAIT_PULSE, 0.0), (Input.WAIT_EXPIRED, 0.0)][::order])
+        if happened is not None:
+            session.tell(happened)
+        session._wake.set()
+        gevent.sleep(0.2)
+        assert records(logs) in (["lonely"], ["ended"], ["shut_down"], ["expired"])
+        assert not [entry for entry in logs if entry["log_level"] == "error"]
+
+    def test_an_agent_and_a_pulse(self, bench: Bench, logs: list[EventDict]) -> None:
+        session, client = bench.waiting()
+        session._deadlines[Input.WAIT_PULSE] = 0.0
+        agent = bench.attach(bench.registry.join("id"), Side.AGENT)
+        turn()
+        client.expect(TEXT, LINKUP)
+        agent.expect(TEXT, LINKUP)
+        assert session.machine.state is State.LINKED
+
+
+class TestBugs:
+    """What should never happen costs its own session and no more."""
+
+    def test_in_the_sessions_greenlet(
+        self, bench: Bench, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session, client, agent = bench.linked()
+        monkeypatch.setattr(session.machine, "process", Session().process)
+        client.send(close_frame())
+        gevent.sleep(0.05)
+        assert client.frame().close == (1000, "")
+        client.until_fin()
+        assert agent.frame().close == (1000, "the session is over")
+        agent.until_fin()
+        assert bench.registry.sessions() == []
+        assert records(logs) == ["ended"]
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["session failed"]
+
+    def test_in_a_callback_on_the_loop(
+        self, bench: Bench, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session, client, agent = bench.linked()
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(session._legs[Side.CLIENT].pump, "step", fail)
+        client.send(frame(TEXT, b"x"))
+        gevent.sleep(0.05)
+        client.until_fin()
+        assert agent.closed() == (1000, "remote connection reset")
+        gevent.sleep(0.05)
+        assert records(logs) == ["lost"]
+        assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["internal error"]
