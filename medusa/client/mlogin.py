@@ -75,6 +75,9 @@ def run(options: Options) -> int:
     except Interrupted as interrupted:
         advice.error(str(interrupted))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
+    except KeyboardInterrupt:  # before or after the signals were ours
+        advice.error("ended by SIGINT")
+        return OUTCOME_UNKNOWN if login.started else OWN_ERROR
     except Exception:  # noqa: BLE001 - every way out has a status of its own
         advice.error("internal error\n" + traceback.format_exc())
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
