@@ -58,10 +58,11 @@ def read(connection: WebSocketConnection, *chunks: bytes) -> list[Message]:
 
 def outcome(*chunks: bytes, max_message: int = MAX_MESSAGE) -> tuple[list[Message], type[RemoteProtocolError] | None]:
     """What the message face makes of what a client sends up to a Close: the messages, and the error that ended them."""
-    connection, messages = server(max_message), []
+    connection, messages = server(max_message), list[Message]()
     try:
         for chunk in chunks:
-            for message in read(connection, chunk):
+            connection.receive_data(chunk)
+            while (message := connection.next_message()) is not None:
                 messages.append(message)
                 if isinstance(message, Close):
                     return messages, None

@@ -1,0 +1,84 @@
+"""However bytes are cut, both faces of the codec make the same of them, and they agree with each other."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
+from medusa.protocol.relay import Relayed, WebSocketRelay
+from medusa.protocol.websocket import Role, WebSocketConnection
+from medusa.transports.memory import MemoryCodec
+from tests.frames import BINARY, CONT, TEXT, client, frame, is_data, outcome, read, relay_all, server, written
+
+SIZES = st.sampled_from([0, 1, 100, 125, 126, 65535, 65536, 65537, 70000])
+keys = st.binary(min_size=4, max_size=4)
+texts = st.text(max_size=60).filter(lambda text: not text.startswith("medusa:"))
+messages = st.one_of(
+    texts.map(Text),
+    st.builds(lambda text, size: Text((text or "é") * (size // 2)), texts, SIZES),
+    st.binary(max_size=200).map(Binary),
+    SIZES.map(lambda size: Binary(bytes(size))),
+    st.binary(max_size=125).map(Ping),
+    st.binary(max_size=125).map(Pong),
+)
+closes = st.builds(Close, st.sampled_from([1000, 1001, 3000, 4999]), st.text(max_size=30))
+cuts = st.lists(st.integers(1, 100_000), max_size=20)
+
+
+def chunks(data: bytes, lengths: list[int]) -> list[bytes]:
+    """`data` in pieces of these lengths; what is left over at the end."""
+    found, at = [], 0
+    for length in lengths:
+        found.append(data[at : at + length])
+        at += length
+    return [chunk for chunk in (*found, data[at:]) if chunk]
+
+
+def pieces(message: Message, key: bytes, lengths: list[int]) -> bytes:
+    """A data message in fragments of these lengths."""
+    payload = message.text.encode() if isinstance(message, Text) else message.data  # type: ignore[union-attr]
+    parts = [*chunks(payload, lengths), b""]
+    kinds = [TEXT if isinstance(message, Text) else BINARY, *[CONT] * (len(parts) - 1)]
+    frames = zip(kinds, parts, strict=True)
+    return b"".join(frame(kind, part, fin=at == len(parts) - 1, key=key) for at, (kind, part) in enumerate(frames))
+
+
+@settings(deadline=None)
+@given(sent=st.lists(messages, max_size=8), lengths=cuts, key=keys)
+def test_what_one_end_frames_the_other_reads(sent: list[Message], lengths: list[int], key: bytes) -> None:
+    dialling = WebSocketConnection(Role.CLIENT, lambda: key)
+    for source, sink in ((dialling, server()), (server(), client())):
+        data = b"".join(source.frame(message) for message in sent)
+        assert read(sink, *chunks(data, lengths)) == sent
+
+
+@settings(deadline=None)
+@given(sent=st.lists(st.tuples(messages, cuts), max_size=6), close=closes, lengths=cuts, key=keys)
+def test_the_relay_face_passes_on_what_the_message_face_reads(
+    sent: list[tuple[Message, list[int]]], close: Close, lengths: list[int], key: bytes
+) -> None:
+    dialling = WebSocketConnection(Role.CLIENT, lambda: key)
+    data = b"".join(
+        pieces(message, key, parts) if parts and is_data(message) else dialling.frame(message)
+        for message, parts in sent
+    )
+    data += dialling.frame(close) + b"ignored"
+    expected = [message for message, _ in sent]
+    assert outcome(*chunks(data, lengths)) == ([*expected, close], None)
+    result = relay_all(WebSocketRelay(), *chunks(data, lengths))
+    assert read(client(), written(result)) == [message for message in expected if is_data(message)]
+    assert result.pings == [message for message in expected if isinstance(message, Ping)]
+    assert (result.close, result.error) == (close, None)
+    assert result.messages == sum(map(is_data, expected))
+
+
+@settings(deadline=None)
+@given(sent=st.lists(messages, max_size=8), lengths=cuts)
+def test_the_framing_in_memory_keeps_to_the_same(sent: list[Message], lengths: list[int]) -> None:
+    codec, relay, heard = MemoryCodec(), MemoryCodec(), Relayed()
+    for chunk in chunks(b"".join(MemoryCodec().frame(message) for message in sent), lengths):
+        codec.receive_data(chunk)
+        heard.pieces += relay.feed(chunk, WebSocketConnection.frame_header).pieces
+    assert list(iter(codec.next_message, None)) == sent
+    assert read(client(), written(heard)) == [message for message in sent if is_data(message)]
