@@ -64,7 +64,9 @@ class Leg:
         """Drop what is read from now on."""
         if self._feeds is not None:
             self._feeds._fed_by = None
-        self._feeds = self.pump.sink = None
+            self._feeds = self.pump.sink = None
+            if self.gone is None:
+                self._listen(True)
         self._settle()
 
     @property
@@ -185,12 +187,18 @@ class Leg:
         if self.paused and self.transport.deaf and self.gone is None:
             self.lose("the connection broke while the other side did not read")
         feeder = self._fed_by
-        if feeder is not None and feeder.gone is None and feeder._readable.active is wants_write:
-            feeder.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
-            _switch(feeder._readable, not wants_write, feeder._on_readable)
-            if feeder._missed and not wants_write:
-                feeder._missed = False
-                self._loop.run_callback(feeder._on_readable)
+        if feeder is not None and feeder.gone is None:
+            feeder._listen(not wants_write)
+
+    def _listen(self, on: bool) -> None:
+        """Whether to read."""
+        if self._readable.active is on:
+            return
+        self.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
+        _switch(self._readable, on, self._on_readable)
+        if on and self._missed:
+            self._missed = False
+            self._loop.run_callback(self._on_readable)
 
     def _stop(self) -> None:
         self._readable.close()

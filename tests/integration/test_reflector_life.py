@@ -228,8 +228,10 @@ class TestBackpressure:
         session = new_id()
         with reflector.pair(session) as (client, agent):
             clog(agent, client)
+            begun = time.monotonic()
             way(client)
             assert agent.closed() == (1000, "remote connection reset")
+            assert time.monotonic() - begun < 2, "the agent's answer was waited for and read"
         assert reflector.ended(session)["outcome"] == "lost"
 
     def test_a_client_that_is_clogged_before_linkup(self) -> None:
