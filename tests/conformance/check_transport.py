@@ -225,9 +225,8 @@ def check_a_sender_waits_for_a_sender_no_longer_than_it_was_told(make: Make) -> 
 def check_abort_wakes_up_who_waits(make: Make) -> None:
     one, _ = make()
     reader = waiting_reader(one)
-    clog(one)
-    sender = Aside(lambda: one.send(Binary(b"x")))
-    wait_until(one._sending.locked)
+    sender = Aside(lambda: one.send(Binary(bytes(3 << 20))))
+    wait_until(lambda: one.wants_write)
     one.abort()
     for thread in (reader, sender):
         with pytest.raises(ClosedTransport):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +13,10 @@ from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong, Text
 from medusa.protocol.relay import WebSocketRelay
 from medusa.transports.base import READ_SIZE, READS_AT_ONCE, BrokenTransport, ClosedTransport, Transport
 from medusa.transports.memory import MemoryStream, memory_pair, memory_streams
+from medusa.transports.websocket import adopt
 from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, client, frame, head, headers_of, read, server
+from tests.links import tcp_pair
+from tests.waiting import PATIENCE
 
 
 class Bench:
@@ -217,6 +222,40 @@ def test_a_reader_is_not_stopped_by_what_it_could_not_flush(bench: Bench) -> Non
     bench.link._wait(True, None)
     assert bench.link.receive(1) == Text("last words")
     assert bench.link.deaf
+
+
+def test_a_reset_is_a_loss_after_what_had_arrived() -> None:
+    near, far = tcp_pair()
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    far.sendall(frame(TEXT, b"last words"))
+    far.close()
+    link = adopt(near)
+    assert link.receive(PATIENCE) == Text("last words")
+    with pytest.raises(BrokenTransport, match="reset by peer"):
+        link.receive(PATIENCE)
+    link.abort()
+
+
+def test_a_reset_after_the_peers_close_is_no_loss() -> None:
+    near, far = tcp_pair()
+    far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    far.sendall(frame(CLOSE))
+    link = adopt(near)
+    assert link.receive(PATIENCE) == Close(None, "")
+    far.close()
+    assert link.discard()
+    with pytest.raises(ClosedTransport):
+        link.receive(PATIENCE)
+    link.abort()
+
+
+def test_a_sender_hears_that_the_link_broke_while_it_waited() -> None:
+    one, other = memory_pair()
+    with pytest.raises(TimeoutError):
+        one.send(Binary(bytes(1 << 20)), timeout=0)
+    other.abort()
+    with pytest.raises(BrokenTransport):
+        one.send(Binary(b"x"), PATIENCE)
 
 
 def test_bytes_are_counted() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from medusa.protocol.messages import Binary, Text
 from medusa.transports.base import BrokenTransport
-from medusa.transports.websocket import CONNECT_TIMEOUT, ConnectRefused, adopt, connect
+from medusa.transports.websocket import CONNECT_TIMEOUT, ConnectRefused, adopt, connect, connect_over
 from tests.frames import BINARY, CLOSE, TEXT, frame
 from tests.links import CERTIFICATE, server_context, unix_pair
 from tests.servers import ScriptedServer, read_request, switching, until_the_end
@@ -142,6 +142,15 @@ def test_refusals_say_why_and_whether_to_try_again(
         connect(server.url("/a?signature=secret"))
     assert (caught.value.status, caught.value.retryable) == (status, retryable)
     assert "secret" not in str(caught.value)
+
+
+def test_a_connection_that_is_reset_while_it_is_asked() -> None:
+    near, far = unix_pair()
+    far.close()
+    with pytest.raises(ConnectRefused, match="Broken pipe") as caught:
+        connect_over(near, "h", "/", time.monotonic() + PATIENCE)
+    assert caught.value.retryable
+    assert near.fileno() == -1
 
 
 def test_an_upgrade_cut_off_at_any_byte_is_refused() -> None:
