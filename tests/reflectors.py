@@ -31,8 +31,8 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 WAIT = b'medusa:{"type":"wait"}'
 LINKUP = b'medusa:{"type":"linkup"}'
 STOP_LIMIT = 15.0
-FLOOD = 300 * MS
-PROMPT = 600 * MS
+FLOOD = 200 * MS
+PROMPT = 2000 * MS
 """For four messages through a busy reflector on a machine that is busy as well."""
 
 # Runs the command with some of the modules' constants set, for waits that are too long for a test.

@@ -138,20 +138,18 @@ class TestFloods:
         ],
         ids=["pings", "pongs", "empty texts", "single bytes", "1 MiB", "1-byte fragments", "empty fragments"],
     )
-    @pytest.mark.parametrize("linked", [True, False], ids=["linked", "waiting"])
-    def test_stops_nobody(self, reflector: Reflector, witness: Witness, linked: bool, data: bytes) -> None:
-        session = new_id()
-        with reflector.attach(session, "master") as client:
-            if not linked:
-                witness.bears(client, data)
-                return
-            with reflector.attach(session, "slave") as agent:
-                client.expect(TEXT, LINKUP)
-                drain = Thread(target=swallow, args=(agent,))
-                drain.start()
-                witness.bears(client, data)
-                agent.fin()
-                drain.join()
+    def test_stops_nobody(self, reflector: Reflector, witness: Witness, data: bytes) -> None:
+        with reflector.pair() as (client, agent):
+            drain = Thread(target=swallow, args=(agent,))
+            drain.start()
+            witness.bears(client, data)
+            agent.fin()
+            drain.join()
+
+    @pytest.mark.parametrize("data", [frame(PING, b"x" * 125) * 500, frame(BINARY, b"x") * 10_000])
+    def test_of_a_client_that_waits_stops_nobody(self, reflector: Reflector, witness: Witness, data: bytes) -> None:
+        with reflector.attach(new_id(), "master") as client:
+            witness.bears(client, data)
 
     def test_after_a_breach_stops_nobody_either(self, reflector: Reflector, witness: Witness) -> None:
         with reflector.pair() as (client, _):

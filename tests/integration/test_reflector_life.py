@@ -234,6 +234,17 @@ class TestBackpressure:
             assert time.monotonic() - begun < 2, "the agent's answer was waited for and read"
         assert reflector.ended(session)["outcome"] == "lost"
 
+    def test_a_side_that_is_reset_while_nobody_reads(self) -> None:
+        with running() as reflector, reflector.pair() as (client, agent):
+            clog(client)
+            clog(agent)
+            begun = time.monotonic()
+            client.reset()
+            while (message := agent.frame()).opcode != CLOSE:
+                pass
+            assert message.close == (1000, "remote connection reset")
+            assert time.monotonic() - begun < 2
+
     def test_a_client_that_is_clogged_before_linkup(self) -> None:
         """The reflector does not spin, and linkup and all else come in the end."""
         session, ping = new_id(), frame(PING, b"x" * 125)

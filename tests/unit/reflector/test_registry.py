@@ -238,6 +238,17 @@ class TestOneMoment:
         assert records(logs) in (["lonely"], ["ended"], ["shut_down"], ["expired"])
         assert not [entry for entry in logs if entry["log_level"] == "error"]
 
+    def test_an_agent_that_comes_behind_the_end(self, bench: Bench, logs: list[EventDict]) -> None:
+        session, client = bench.waiting()
+        bench.registry.join("id")
+        session.tell(Input.SHUTDOWN)
+        agent = bench.attach(session, Side.AGENT)
+        assert agent.frame().close == (1000, "the session is over")
+        assert agent.until_fin() == b""
+        assert client.closed() == (1001, "the reflector is shutting down")
+        gevent.sleep(0.05)
+        assert records(logs) == ["shut_down"]
+
     def test_an_agent_and_a_pulse(self, bench: Bench, logs: list[EventDict]) -> None:
         session, client = bench.waiting()
         session._deadlines[Input.WAIT_PULSE] = 0.0

@@ -1,0 +1,108 @@
+"""The server in this process, for what its peers cannot bring about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gevent
+import gevent.socket
+import pytest
+from structlog.testing import capture_logs
+from structlog.types import EventDict
+
+from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.server import Reflector
+from tests.conftest import descriptors
+from tests.reflectors import Answer, Peer
+from tests.waiting import Deadline
+
+
+class GreenPeer(Peer):
+    """Lets the rest of the process run while it waits."""
+
+    def _more(self, deadline: Deadline, end_expected: bool = False) -> bool:
+        gevent.socket.wait_read(self.sock.fileno(), deadline.left)
+        return super()._more(deadline, end_expected)
+
+
+@pytest.fixture
+def logs() -> Iterator[list[EventDict]]:
+    with capture_logs() as entries:
+        yield entries
+
+
+@pytest.fixture
+def server(logs: list[EventDict]) -> Iterator[Reflector]:
+    before = descriptors()
+    server = Reflector(ReflectorConfig(port=0))
+    server.start()
+    yield server
+    server.stop()
+    server.wait()
+    patience = Deadline()
+    while descriptors() != before and not patience.passed:
+        gevent.sleep(0.005)
+
+
+def ask(server: Reflector, path: str) -> Answer:
+    host, port = server.url.removeprefix("http://").split(":")
+    with GreenPeer(gevent.socket.create_connection((host, int(port)))) as peer:
+        peer.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return peer.answer()
+
+
+def errors(logs: list[EventDict]) -> list[EventDict]:
+    return [entry for entry in logs if entry["log_level"] == "error"]
+
+
+def test_a_bug_in_a_route(server: Reflector, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.registry, "sessions", lambda: 1 / 0)
+    answer = ask(server, "/status")
+    assert (answer.status, answer.headers["connection"], answer.rest) == (500, "close", b"")
+    assert [entry["event"] for entry in errors(logs)] == ["request failed"]
+    monkeypatch.undo()
+    assert ask(server, "/status").status == 200
+
+
+def test_an_archive_that_is_gone(server: Reflector, logs: list[EventDict]) -> None:
+    answer = ask(server, "/agent.sh")
+    assert answer.status == 404
+    assert b"make archive" in answer.rest
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ZeroDivisionError("of the test"), {"event": "internal error"}),
+        (OSError(24, "x"), {"event": "the system refuses", "error": "Too many open files"}),
+        (OSError("no number"), {"event": "the system refuses", "error": "no number"}),
+    ],
+)
+def test_what_gevent_would_print_is_logged(
+    server: Reflector,
+    logs: list[EventDict],
+    error: Exception,
+    expected: dict[str, str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        raise error
+
+    gevent.spawn(fail).join()
+    (entry,) = errors(logs)
+    assert expected.items() <= entry.items()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_drain_waits_for_the_sessions(server: Reflector, logs: list[EventDict]) -> None:
+    server.registry.open("id", "a")
+    begun = gevent.get_hub().loop.now()
+    server._config = ReflectorConfig(drain_timeout=0.05)
+    server.drain()
+    assert gevent.get_hub().loop.now() - begun >= 0.04
+    assert [entry["outcome"] for entry in logs if entry["event"] == "session ended"] == ["shut_down"]
+
+
+def test_settings_are_checked_first() -> None:
+    with pytest.raises(ConfigError):
+        Reflector(ReflectorConfig(port=-1))
