@@ -71,10 +71,8 @@ def _rotated(names: list[str], run: int) -> list[str]:
 
 
 def _measure_one(row: rows.Row, name: str, generator: Path, cores: tuple[int, int], quick: bool) -> Any:
-    """A fresh relay process for each measurement: no row inherits another one's heap."""
     try:
-        with relays.running(relays.KINDS[name], cores[0]) as relay:
-            return rows.measure(row, relay, generator, cores, quick)
+        return rows.measure(row, relays.KINDS[name], generator, cores, quick)
     except rows.MeasurementFailed as error:
         _progress("")
         print(f"{name} failed: {error}", file=sys.stderr)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.load import Bystanders
-from bench.relays import Relay
+from bench.relays import Relay, RelayKind, running
 from bench.toolchain import require
 
 NOISE_LIMIT = 5.0
@@ -93,13 +93,17 @@ ROWS = (
 )
 
 
-def measure(row: Row, relay: Relay, generator: Path, cores: tuple[int, int], quick: bool) -> dict[str, Any]:
-    """The load generator's JSON record, from the quietest of up to ATTEMPTS runs; raises MeasurementFailed."""
+def measure(row: Row, kind: RelayKind, generator: Path, cores: tuple[int, int], quick: bool) -> dict[str, Any]:
+    """The load generator's JSON record, from the quietest of up to ATTEMPTS runs; raises MeasurementFailed.
+
+    Each has a relay process of its own: none inherits the heap of another.
+    """
     best: dict[str, Any] = {}
     for _ in range(ATTEMPTS):
-        bystanders = Bystanders(relay.pid, cores)
-        record = _run_once(row, relay, generator, cores[1], quick)
-        record["others_pct"] = round(bystanders.share(), 1)
+        with running(kind, cores[0]) as relay:
+            bystanders = Bystanders(relay.pid, cores)
+            record = _run_once(row, relay, generator, cores[1], quick)
+            record["others_pct"] = round(bystanders.share(), 1)
         if not best or noise(record) < noise(best):
             best = record
         if noise(best) <= NOISE_LIMIT:
