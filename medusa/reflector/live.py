@@ -43,6 +43,7 @@ class LiveSession:
         self.usage = Usage(session_id)
         self.agent_expected = False
         self._hurried = False
+        self._backlogs: dict[Side, int] = {}
         self._config = config
         self._registry = registry
         self._legs: dict[Side, Leg] = {}
@@ -144,11 +145,19 @@ class LiveSession:
         return [leg for leg in self._legs.values() if leg.gone is None and (talking or leg.backlog)]
 
     def _slow(self) -> bool:
-        """Whether a peer that lives has not even got its Close yet: what it reads so slowly is not to be cut off."""
-        return not self._hurried and any(leg.gone is None and leg.backlog for leg in self._legs.values())
+        """Whether to go on waiting for a peer that lives but has not even got its Close yet.
+
+        A client may stop reading for as long as its user likes (a pager, a stopped terminal): what the job wrote is not to
+        be cut off. An agent must get on with it: nobody is left who could see its shell.
+        """
+        before, self._backlogs = self._backlogs, {s: leg.backlog for s, leg in self._legs.items() if leg.gone is None}
+        if self._hurried:
+            return False
+        agent = self._backlogs.get(Side.AGENT, 0)
+        return self._backlogs.get(Side.CLIENT, 0) > 0 or 0 < agent < before.get(Side.AGENT, agent + 1)
 
     def _judge(self, leg: Leg, now: float) -> None:
-        if leg.paused:
+        if leg.paused and not leg.hung_up:
             leg.keepalive.heard(now)
         verdict = leg.keepalive.check(now)
         if verdict is Verdict.PING:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import select
+import struct
 import termios
 import time
 from collections.abc import Callable
 from typing import Any
 
 import structlog
+from gevent import monkey
 
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
@@ -19,6 +22,9 @@ from medusa.splice import Progress, Pump
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
 
 log = structlog.get_logger(component="splicer")
+
+_poll = monkey.get_original("select", "poll")
+_HUNG_UP = getattr(select, "POLLRDHUP", 0)
 
 READ, WRITE = 1, 2
 """libev's event masks."""
@@ -75,14 +81,20 @@ class Leg:
         return self._feeds is not None and self._feeds.transport.wants_write
 
     @property
-    def backlog(self) -> bool:
-        """Whether something that was sent has not reached the peer's host yet."""
-        if self.transport.wants_write:
-            return True
+    def hung_up(self) -> bool:
+        """Whether the peer has ended its stream, be it behind bytes that are not read."""
+        poll = _poll()
+        poll.register(self.transport.fileno(), _HUNG_UP)
+        return bool(poll.poll(0))
+
+    @property
+    def backlog(self) -> int:
+        """Bytes sent, or to be sent, that have not reached the peer's host yet; one at least while any wait here."""
         try:
-            return fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, bytes(4)) != bytes(4)
+            (unsent,) = struct.unpack("i", fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, bytes(4)))
         except (OSError, ValueError):
-            return False
+            return 0
+        return int(unsent) + self.transport.wants_write
 
     def announce(self, text: str) -> None:
         """Send a short text of the reflector's own."""

@@ -37,6 +37,13 @@ LINGER = 2.0
 """Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
 
 
+TCP_KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+"""The kernel's own, for a peer that is not read because the other side takes nothing: no ping could be answered then."""
+if hasattr(socket, "TCP_KEEPIDLE"):
+    TCP_KEEPALIVE += [(socket.IPPROTO_TCP, option, 15) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
+    TCP_KEEPALIVE += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
+
+
 class Handler(UpgradeHandler):
     """Runs the application with two more keys in the environ: `medusa.request` and `medusa.handler`."""
 
@@ -72,7 +79,8 @@ class Handler(UpgradeHandler):
         """The connection as a plain non-blocking socket, and what was read behind the head. pywsgi is done with it."""
         plain = PlainSocket(fileno=self.socket.detach())
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for level, option, value in TCP_KEEPALIVE:
+            plain.setsockopt(level, option, value)
         self.socket = None
         return plain, self.rest
 
