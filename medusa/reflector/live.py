@@ -147,8 +147,8 @@ class LiveSession:
     def _slow(self) -> bool:
         """Whether to go on waiting for a peer that lives but has not even got its Close yet.
 
-        A client may stop reading for as long as its user likes (a pager, a stopped terminal): what the job wrote is not to
-        be cut off. An agent must get on with it: nobody is left who could see its shell.
+        A client may stop reading for as long as its user likes (a pager, a stopped terminal): what the job wrote is not
+        to be cut off. An agent must get on with it: nobody is left who could see its shell.
         """
         before, self._backlogs = self._backlogs, {s: leg.backlog for s, leg in self._legs.items() if leg.gone is None}
         if self._hurried:

@@ -38,7 +38,7 @@ LINGER = 2.0
 
 
 TCP_KEEPALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-"""The kernel's own, for a peer that is not read because the other side takes nothing: no ping could be answered then."""
+"""The kernel's own, for a peer that is not read because the other side takes nothing: it could answer no ping then."""
 if hasattr(socket, "TCP_KEEPIDLE"):
     TCP_KEEPALIVE += [(socket.IPPROTO_TCP, option, 15) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
     TCP_KEEPALIVE += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
