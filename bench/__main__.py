@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -114,6 +115,7 @@ def _save(facts: dict[str, str], options: argparse.Namespace, records: Records) 
 def main(arguments: list[str] | None = None) -> int:
     """Measures, prints the table, saves every record; status 1 if a measurement is missing, 2 if a tool is."""
     options = _options(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no way out may leave a relay behind
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     records: Records = {name: {relay: [] for relay in options.only} for name in options.rows}
