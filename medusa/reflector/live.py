@@ -157,7 +157,8 @@ class LiveSession:
         return self._backlogs.get(Side.CLIENT, 0) > 0 or 0 < agent < before.get(Side.AGENT, agent + 1)
 
     def _judge(self, leg: Leg, now: float) -> None:
-        if leg.paused and not leg.hung_up:
+        # What an agent wrote before it hung up is for the client to read in its own time.
+        if leg.paused and (leg.side is Side.AGENT or not leg.hung_up):
             leg.keepalive.heard(now)
         verdict = leg.keepalive.check(now)
         if verdict is Verdict.PING:

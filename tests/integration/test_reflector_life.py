@@ -234,6 +234,40 @@ class TestBackpressure:
             assert time.monotonic() - begun < 2, "the agent's answer was waited for and read"
         assert reflector.ended(session)["outcome"] == "lost"
 
+    def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read(self) -> None:
+        """No shell may run on for a user who is gone, however busy its terminal is."""
+        session = new_id()
+        constants = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}
+        with running("--keepalive", str(INTERVAL), constants=constants) as reflector:
+            with reflector.pair(session) as (client, agent):
+                while unread(client) == 0:
+                    client.send(frame(BINARY, bytes(50_000)))
+                    agent.send(frame(PONG))
+                while not client.quiet(1 * MS):
+                    client.frame()  # with anything unread it would be a reset
+                client.close()
+                while reflector.states():
+                    agent.send(frame(PONG))
+                    agent.quiet(50 * MS)
+            assert reflector.ended(session)["reason"] == f"client: silent for {3 * INTERVAL:g} s"
+
+    def test_an_agent_that_hangs_up_behind_what_a_client_does_not_read_yet(self) -> None:
+        """However long the user's pager stands still, what the job wrote last is there."""
+        session, enough = new_id(), Deadline(6 * INTERVAL)
+        constants = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}
+        with running("--keepalive", str(INTERVAL), constants=constants) as reflector:
+            with reflector.pair(session) as (client, agent):
+                sent, _ = clog(agent, client)
+                agent.close()
+                while not enough.passed:
+                    client.send(frame(PONG))
+                    client.quiet(50 * MS)
+                got = hashlib.sha256()
+                while (message := client.frame()).opcode != CLOSE:
+                    got.update(message.payload if message.opcode == BINARY else b"")
+                    client.send(frame(PONG) if message.opcode == PING else b"")
+                assert got.digest() == sent
+
     def test_a_side_that_is_reset_while_nobody_reads(self) -> None:
         with running() as reflector, reflector.pair() as (client, agent):
             clog(client)
@@ -258,6 +292,27 @@ class TestBackpressure:
                     pass
                 assert message == (TEXT, LINKUP, True)
                 client.expect(BINARY, b"hello")
+
+
+def unread(source: Peer) -> int:
+    """Bytes of `source` that the reflector leaves to its kernel, which has all that was sent."""
+    ports = [b"%04X" % source.sock.getsockname()[1], b"%04X" % source.sock.getpeername()[1]]
+    queues: list[bytes] = []
+
+    def stands_still() -> bool:
+        with open("/proc/net/tcp", "rb") as file:
+            lines = [line.split() for line in file]
+        both = {line[1].split(b":")[1]: line[4] for line in lines[1:] if sorted(ports) == sorted(port_pair(line))}
+        sent, queue = both[ports[0]].split(b":")[0], both[ports[1]].split(b":")[1]
+        queues.append(queue)
+        return int(sent, 16) == 0 and (int(queue, 16) == 0 or queues.count(queue) > 3)
+
+    wait_until(stands_still)
+    return int(queues[-1], 16)
+
+
+def port_pair(line: list[bytes]) -> list[bytes]:
+    return [line[1].split(b":")[1], line[2].split(b":")[1]]
 
 
 def clog(source: Peer, alive: Peer | None = None) -> tuple[bytes, int]:
