@@ -288,7 +288,9 @@ class Reflector:
         with self.attach(session, "master") as client:
             wait_until(lambda: self.states().get(session) == "slave_wait")
             with self.attach(session, "slave") as agent:
-                client.expect(TEXT, LINKUP)
+                while (message := client.frame()) == (TEXT, WAIT, True):
+                    pass
+                assert message == (TEXT, LINKUP, True)
                 agent.expect(TEXT, LINKUP)
                 yield client, agent
 
