@@ -96,7 +96,7 @@ def run(files: Dict[str, bytes], arguments: List[str]) -> None:
         write(files, directory)
         os.umask(umask)
         os.environ["MEDUSA_UNPACKED"] = directory
-        os.execv(sys.executable, [sys.executable, "-I", "-S", "-B", directory, *arguments])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-I", "-S", "-B", directory, *arguments])
     except OSError as error:
         if directory:
             remove(directory)
