@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
@@ -139,6 +139,24 @@ class Peer:
             return sink.frame()
         finally:
             sender.join()
+
+    @contextlib.contextmanager
+    def breathing(self) -> Iterator[None]:
+        """Signs of life all along, for a peer that does nothing else."""
+        over = Event()
+
+        def breathe() -> None:
+            with contextlib.suppress(OSError):
+                while not over.wait(50 * MS):
+                    self.sock.sendall(frame(PONG))
+
+        breather = Thread(target=breathe)
+        breather.start()
+        try:
+            yield
+        finally:
+            over.set()
+            breather.join()
 
     def text(self, text: str) -> None:
         self.send(frame(TEXT, text.encode()))

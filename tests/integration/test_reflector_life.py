@@ -237,18 +237,14 @@ class TestBackpressure:
     def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read(self) -> None:
         """No shell may run on for a user who is gone, however busy its terminal is."""
         session = new_id()
-        constants = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}
-        with running("--keepalive", str(INTERVAL), constants=constants) as reflector:
-            with reflector.pair(session) as (client, agent):
-                while unread(client) == 0:
-                    client.send(frame(BINARY, bytes(50_000)))
-                    agent.send(frame(PONG))
-                while not client.quiet(1 * MS):
-                    client.frame()  # with anything unread it would be a reset
-                client.close()
-                while reflector.states():
-                    agent.send(frame(PONG))
-                    agent.quiet(50 * MS)
+        with (
+            running("--keepalive", "1", constants={"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}) as reflector,
+            reflector.pair(session) as (client, agent),
+            agent.breathing(),
+        ):
+            while unread(client) == 0:
+                client.send(frame(BINARY, bytes(50_000)))
+            client.fin()
             record = reflector.ended(session)
             assert record["outcome"] == "lost"
             assert record["reason"].startswith("client: ")
