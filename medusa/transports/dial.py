@@ -22,6 +22,10 @@ RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 
+SIGNAL_LATENCY = 0.5
+"""Seconds after which a wait is begun anew: a signal just before it would otherwise be seen at its end."""
+
+
 class ConnectRefused(Exception):
     """No link. The text says why; it never holds the URL's query.
 
@@ -94,12 +98,16 @@ def read_response(sock: socket.socket, deadline: float) -> Tuple[Response, bytes
     """
     reader = HeadReader()
     while True:
-        sock.settimeout(remaining(deadline))
+        sock.settimeout(min(SIGNAL_LATENCY, remaining(deadline)))
         try:
             data = sock.recv(4096)
             found = reader.feed(data) if data else None
             if found:
                 return parse_response(found[0]), found[1]
+        except socket.timeout as error:
+            if time.monotonic() < deadline:
+                continue
+            raise ConnectRefused("no answer: %s" % error) from None
         except OSError as error:
             raise ConnectRefused("no answer: %s" % (error.strerror or error)) from None
         except HandshakeError as error:
