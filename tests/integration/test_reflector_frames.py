@@ -6,22 +6,8 @@ from threading import Thread
 
 import pytest
 
-from tests.reflectors import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    LINKUP,
-    PING,
-    PONG,
-    TEXT,
-    Peer,
-    Reflector,
-    Witness,
-    close_frame,
-    frame,
-    new_id,
-    running,
-)
+from tests.peers import BINARY, CLOSE, CONTINUATION, LINKUP, PING, PONG, TEXT, Peer, close_frame, frame
+from tests.reflectors import Reflector, Witness, new_id, running
 from tests.waiting import Deadline
 
 LARGE = 80_000

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 
 import medusa
-from tests.reflectors import ACCEPT, BINARY, LINKUP, TEXT, Reflector, Witness, frame, new_id, running, upgrade
+from tests.peers import ACCEPT, BINARY, LINKUP, TEXT, frame, upgrade
+from tests.reflectors import Reflector, Witness, new_id, running
 from tests.waiting import MS, wait_until
 
 GET_STATUS = b"GET /status HTTP/1.1\r\nHost: x\r\n"

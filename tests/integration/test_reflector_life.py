@@ -13,21 +13,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.reflectors import (
-    BINARY,
-    CLOSE,
-    LINKUP,
-    PING,
-    PONG,
-    ROOT,
-    TEXT,
-    Peer,
-    Reflector,
-    Witness,
-    frame,
-    new_id,
-    running,
-)
+from tests.peers import BINARY, CLOSE, LINKUP, PING, PONG, TEXT, Peer, frame
+from tests.reflectors import ROOT, Reflector, Witness, new_id, running
 from tests.waiting import MS, Deadline, wait_until
 
 INTERVAL = 0.25
@@ -35,7 +22,7 @@ MIB = 1 << 20
 
 ANSWERING = """
 import socket, sys
-from tests.reflectors import PING, PONG, Peer, frame
+from tests.peers import PING, PONG, Peer, frame
 peer = Peer(socket.socket(fileno=int(sys.argv[1])))
 print("ready", flush=True)
 while True:

@@ -14,21 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.reflectors import (
-    BINARY,
-    LINKUP,
-    ROOT,
-    TEXT,
-    WAIT,
-    Reflector,
-    Witness,
-    close_frame,
-    command,
-    frame,
-    new_id,
-    running,
-    upgrade,
-)
+from tests.peers import BINARY, LINKUP, TEXT, WAIT, close_frame, frame, upgrade
+from tests.reflectors import ROOT, Reflector, Witness, command, new_id, running
 from tests.waiting import PATIENCE, wait_until
 
 CLOSE_SOON = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}

@@ -10,24 +10,8 @@ from threading import Thread
 
 import pytest
 
-from tests.reflectors import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    LINKUP,
-    PING,
-    PONG,
-    TEXT,
-    WAIT,
-    Frame,
-    Peer,
-    Reflector,
-    Witness,
-    close_frame,
-    frame,
-    new_id,
-    running,
-)
+from tests.peers import BINARY, CLOSE, CONTINUATION, LINKUP, PING, PONG, TEXT, WAIT, Frame, Peer, close_frame, frame
+from tests.reflectors import Reflector, Witness, new_id, running
 from tests.waiting import MS, Deadline, wait_until
 
 MIB = 1 << 20

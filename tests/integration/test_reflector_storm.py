@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.reflectors import BINARY, PING, TEXT, Peer, Reflector, Witness, close_frame, frame, new_id, running, upgrade
+from tests.peers import BINARY, PING, TEXT, Peer, close_frame, frame, upgrade
+from tests.reflectors import Reflector, Witness, new_id, running
 from tests.waiting import wait_until
 
 SESSIONS = 200

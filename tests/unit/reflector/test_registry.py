@@ -21,7 +21,7 @@ from medusa.reflector.registry import Refused, Registry
 from medusa.session import Input, Session, Side, State
 from medusa.transports.base import Transport
 from medusa.transports.websocket import adopt
-from tests.reflectors import LINKUP, TEXT, Peer, close_frame, frame
+from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
 from tests.waiting import Deadline
 
 OWNER = Owner("http://127.0.0.1:1")

@@ -13,7 +13,7 @@ from structlog.types import EventDict
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.server import Reflector
 from tests.conftest import descriptors
-from tests.reflectors import Answer, Peer
+from tests.peers import Answer, Peer
 from tests.waiting import Deadline
 
 
