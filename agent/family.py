@@ -136,7 +136,7 @@ class Ending:
     def __init__(self, members: Family, now: float, grace: float = GRACE) -> None:
         self._family = members
         self._kill_at = now + grace
-        self.done = not members.send(signal.SIGHUP)
+        self.done = not self._send(signal.SIGHUP)
         if not self.done:
             members.send(signal.SIGCONT)  # a stopped process would get its SIGHUP never
 
@@ -145,11 +145,15 @@ class Ending:
         if self.done:
             return True
         if now < self._kill_at:
-            self.done = not self._family.send(0)
+            self.done = not self._send(0)
         else:
             # Again and again: a process may fork while its family is being listed.
-            self.done = not self._family.send(signal.SIGKILL) or now >= self._kill_at + KILL_PATIENCE
+            self.done = not self._send(signal.SIGKILL) or now >= self._kill_at + KILL_PATIENCE
         return self.done
+
+    def _send(self, number: int) -> bool:
+        # Twice before nobody is left: a listing is not of one moment, and who is adopted during it may be missed.
+        return self._family.send(number) or self._family.send(number)
 
 
 def end(members: Family, grace: float = GRACE) -> None:
