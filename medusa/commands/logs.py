@@ -24,7 +24,7 @@ def configure(log_format: str, level: str) -> None:
     """Set the process's structlog up. `log_format` and `level` are of FORMATS and LEVELS."""
     shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
     if log_format == "json":
-        tail: list[Any] = [_bunyan, structlog.processors.JSONRenderer()]
+        tail: list[Any] = [_Bunyan(), structlog.processors.JSONRenderer()]
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
     else:
         tail = [_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
@@ -33,6 +33,7 @@ def configure(log_format: str, level: str) -> None:
         processors=shared + tail,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=lambda *_: _Stderr(),
+        cache_logger_on_first_use=True,
     )
 
 
@@ -58,7 +59,12 @@ def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     }
 
 
-def _bunyan(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    level = BUNYAN_LEVELS[event.pop("level")]
-    head = {"name": "medusa", "hostname": socket.gethostname(), "pid": os.getpid(), "level": level}
-    return {**head, "msg": event.pop("event"), **event, "v": 0}
+class _Bunyan:
+    """The event under bunyan's names."""
+
+    def __init__(self) -> None:
+        self._head = {"name": "medusa", "hostname": socket.gethostname(), "pid": os.getpid()}
+
+    def __call__(self, _: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        level = BUNYAN_LEVELS[event.pop("level")]
+        return {**self._head, "level": level, "msg": event.pop("event"), **event, "v": 0}
