@@ -34,15 +34,20 @@ class Deadline:
         return self.left == 0.0
 
 
-def wait_until(condition: Callable[[], T], what: str = "", seconds: float = PATIENCE) -> T:
+def wait_until(
+    condition: Callable[[], T],
+    what: str = "",
+    seconds: float = PATIENCE,
+    nap: Callable[[float], object] = time.sleep,
+) -> T:
     """Calls `condition` until what it returns is true, and returns that.
 
     For what gives no event to wait for, such as a process or a file of somebody else. Raises AssertionError, naming
-    `what`, when it did not become true within `seconds`.
+    `what`, when it did not become true within `seconds`. `nap` lets others run between two looks.
     """
     deadline = Deadline(seconds)
     while not (value := condition()):
         if deadline.passed:
             raise AssertionError(f"still waiting for {what or condition} after {seconds:g} s")
-        time.sleep(POLL)
+        nap(POLL)
     return value

@@ -12,7 +12,7 @@ import pytest
 
 from agent import family
 from agent.family import Family
-from tests.waiting import PATIENCE, Deadline, wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -46,10 +46,7 @@ def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
     begin = time.monotonic()
     ending = family.Ending(Family(leader.pid), begin, grace=0.3)
     assert not ending.done
-    deadline = Deadline()
-    while not ending.step(time.monotonic()):
-        assert not deadline.passed
-        time.sleep(family.TICK)
+    wait_until(lambda: ending.step(time.monotonic()))
     assert time.monotonic() - begin >= 0.3
     assert leader.wait(PATIENCE) == -signal.SIGKILL
     assert Family(leader.pid).members() == set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import gevent
 import gevent.socket
@@ -22,7 +22,7 @@ from medusa.session import Input, Session, Side, State
 from medusa.transports.base import Transport
 from medusa.transports.websocket import adopt
 from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
-from tests.waiting import Deadline
+from tests.waiting import Deadline, wait_until
 
 OWNER = Owner("http://127.0.0.1:1")
 
@@ -77,6 +77,11 @@ class Bench:
         for session in self.registry.sessions():
             session.tell(Input.SHUTDOWN)
         gevent.joinall([session.greenlet for session in self.registry.sessions()], timeout=5, raise_error=True)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Everybody else runs until `condition` holds."""
+    wait_until(condition, nap=gevent.sleep)
 
 
 def turn() -> None:
@@ -170,11 +175,11 @@ class TestClaims:
         bench = Bench(Counting())
         renewing = gevent.spawn(bench.registry.renew_forever)
         session = bench.registry.open("id", "a")
-        gevent.sleep(0.1)
+        until(lambda: len(renewed) > 3)
         session.tell(Input.CLIENT_REFUSED)
-        gevent.sleep(0.05)
-        count = len(renewed)
-        gevent.sleep(0.05)
+        until(lambda: not bench.registry.sessions())
+        count, enough = len(renewed), Deadline(0.05)
+        until(lambda: enough.passed)
         assert not renewing.dead
         renewing.kill()
         assert len(renewed) == count > 3
@@ -196,8 +201,7 @@ class TestOneMoment:
         session, client = bench.waiting()
         expected = bench.registry.join("id")
         client.send(end) if end else client.fin()
-        gevent.sleep(0.05)
-        assert bench.registry.sessions() == []
+        until(lambda: not bench.registry.sessions())
         agent = bench.attach(expected, Side.AGENT)
         assert agent.closed() == (1000, "the session is over")
         assert records(logs) == ["lonely"]
@@ -213,13 +217,12 @@ class TestOneMoment:
         if first == "loss":
             session._legs[Side.CLIENT]._on_readable()
         agent = bench.attach(session, Side.AGENT)
-        gevent.sleep(0.05)
         if first == "attach":
             agent.expect(TEXT, LINKUP)
             assert agent.closed() == (1000, "remote connection reset")
         else:
             assert agent.closed() == (1000, "the session is over")
-        gevent.sleep(0.05)
+        until(lambda: records(logs))
         assert records(logs) == ["lost" if first == "attach" else "lonely"]
 
     @pytest.mark.parametrize("order", [1, -1])
@@ -234,7 +237,7 @@ class TestOneMoment:
         if happened is not None:
             session.tell(happened)
         session._wake.set()
-        gevent.sleep(0.2)
+        until(lambda: records(logs))
         assert records(logs) in (["lonely"], ["ended"], ["shut_down"], ["expired"])
         assert not [entry for entry in logs if entry["log_level"] == "error"]
 
@@ -246,7 +249,7 @@ class TestOneMoment:
         assert agent.frame().close == (1000, "the session is over")
         assert agent.until_fin() == b""
         assert client.closed() == (1001, "the reflector is shutting down")
-        gevent.sleep(0.05)
+        until(lambda: records(logs))
         assert records(logs) == ["shut_down"]
 
     def test_an_agent_and_a_pulse(self, bench: Bench, logs: list[EventDict]) -> None:
@@ -268,7 +271,6 @@ class TestBugs:
         session, client, agent = bench.linked()
         monkeypatch.setattr(session.machine, "process", Session().process)
         client.send(close_frame())
-        gevent.sleep(0.05)
         assert client.frame().close == (1000, "")
         client.until_fin()
         assert agent.frame().close == (1000, "the session is over")
@@ -287,9 +289,8 @@ class TestBugs:
 
         monkeypatch.setattr(session._legs[Side.CLIENT].pump, "step", fail)
         client.send(frame(TEXT, b"x"))
-        gevent.sleep(0.05)
         client.until_fin()
         assert agent.closed() == (1000, "remote connection reset")
-        gevent.sleep(0.05)
+        until(lambda: records(logs))
         assert records(logs) == ["lost"]
         assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["internal error"]

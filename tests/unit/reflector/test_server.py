@@ -14,7 +14,7 @@ from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.server import Reflector
 from tests.conftest import descriptors
 from tests.peers import Answer, Peer
-from tests.waiting import Deadline
+from tests.waiting import Deadline, wait_until
 
 
 class GreenPeer(Peer):
@@ -39,9 +39,7 @@ def server(logs: list[EventDict]) -> Iterator[Reflector]:
     yield server
     server.stop()
     server.wait()
-    patience = Deadline()
-    while descriptors() != before and not patience.passed:
-        gevent.sleep(0.005)
+    wait_until(lambda: descriptors() == before, nap=gevent.sleep)
 
 
 def ask(server: Reflector, path: str) -> Answer:
