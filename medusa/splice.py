@@ -60,6 +60,8 @@ class Pump:
             return Progress.LOST
         if relayed is None:
             return Progress.IDLE
+        if sink is None:
+            self.source.skip_message()  # so that nothing of it is held
         if sink is not None and relayed.pieces:
             self.messages += relayed.messages
             self.size += relayed.size

@@ -39,6 +39,7 @@ class Relayed:
         size: payload bytes in `pieces`.
         boundary: how many of `pieces` come before the last frame that is let out as it arrives, None without one:
             where a control frame may go when `pieces` end inside that frame.
+        slow_frames: frames that were not taken by the dozen: each costs some microseconds, however small it is.
         pings: to be answered. The last alone must be (RFC 6455 section 5.5.3), but Autobahn counts them.
         close: the peer's Close.
         error: the peer broke the rules; nothing after it is looked at.
@@ -48,6 +49,7 @@ class Relayed:
     messages: int = 0
     size: int = 0
     boundary: Optional[int] = None
+    slow_frames: int = 0
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None
     error: Optional[RemoteProtocolError] = None
@@ -91,6 +93,7 @@ class WebSocketRelay:
         """Drop the message that is arriving, if any; the next one is forwarded again."""
         data_frame_begun = bool(self._held) and not self._held[0] & 0x08
         self._skip = data_frame_begun or self._left > 0 or self._fragments.started
+        self._fragments.drop()
 
     def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
         """Take bytes from the stream. Never raises for what the peer did: see `Relayed.error`."""
@@ -124,6 +127,7 @@ class WebSocketRelay:
                 self._need = need
                 return
             if isinstance(header, Header):
+                result.slow_frames += 1
                 at = self._frame(header, data, at + header.size, frame_header, result)
 
     def _small_frames(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:

@@ -152,6 +152,8 @@ class Fragments:
         self._limit = limit
         self._kind: Optional[Kind] = None
         self._data = bytearray()
+        self._size = 0
+        self._kept = True
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
 
     @property
@@ -163,7 +165,7 @@ class Fragments:
         """Refuse, on its header alone, a data frame that does not fit the sequence (section 5.4)."""
         if (header.opcode == CONTINUATION) is not self.started:
             raise BadFrame("continuation of nothing" if header.opcode == CONTINUATION else "message inside a message")
-        if len(self._data) + header.length > self._limit:
+        if self._size + header.length > self._limit:
             raise MessageTooBig("message above the limit of %d bytes" % self._limit)
 
     def begin(self, kind: Kind) -> None:
@@ -174,10 +176,17 @@ class Fragments:
         """Take payload bytes of the message."""
         if self._kind is Kind.TEXT:
             self._decode(piece, final=False)
-        self._data += piece
+        self._size += len(piece)
+        if self._kept:
+            self._data += piece
+
+    def drop(self) -> None:
+        """What is here of the message, and the rest of it, is not wanted: judge it, but hold none of it."""
+        self._kept = not self.started
+        self._data.clear()
 
     def finish(self) -> Tuple[Kind, bytes]:
-        """The whole message; the next may start."""
+        """The whole message, or nothing of one that was dropped; the next may start."""
         kind = self._kind
         assert kind is not None
         if kind is Kind.TEXT:
@@ -185,6 +194,7 @@ class Fragments:
         data = bytes(self._data)
         self._kind = None
         self._data = bytearray()
+        self._size, self._kept = 0, True
         self._utf8.reset()
         return kind, data
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
-from medusa.protocol.messages import Close, Kind, Ping
+from medusa.protocol.messages import MAX_MESSAGE, Close, Kind, Ping
 from medusa.protocol.relay import Relayed, WebSocketRelay
 from medusa.protocol.websocket import WebSocketConnection
 from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, cut, frame, head, headers_of, relay_all, written
@@ -168,6 +168,16 @@ def test_skipping_drops_the_message_that_has_begun_and_no_other(old: bytes, at: 
     assert written(result) == written(expected)
     assert (result.messages, result.size) == (2, expected.size)
     assert result.pings == relay_all(WebSocketRelay(), old).pings
+
+
+def test_nothing_is_held_of_what_is_skipped() -> None:
+    relay = WebSocketRelay()
+    feed(relay, frame(TEXT, b"x" * 10, fin=False))
+    relay.skip_message()
+    feed(relay, frame(CONT, bytes(BIG), fin=False))
+    assert not relay._fragments._data
+    limit = feed(relay, frame(CONT, bytes(MAX_MESSAGE - BIG), fin=False))
+    assert type(limit.error) is MessageTooBig, "what is dropped counts"
 
 
 def test_a_limit_below_the_size_that_is_streamed() -> None:

@@ -11,7 +11,7 @@ import pytest
 from medusa.protocol.errors import BadFrame, LocalProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong, Text
 from medusa.protocol.relay import WebSocketRelay
-from medusa.transports.base import READ_SIZE, READS_AT_ONCE, BrokenTransport, ClosedTransport, Transport
+from medusa.transports.base import READ_SIZE, READS_AT_ONCE, RELAY_START, BrokenTransport, ClosedTransport, Transport
 from medusa.transports.memory import MemoryStream, memory_pair, memory_streams
 from medusa.transports.websocket import adopt
 from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, client, frame, head, headers_of, read, server
@@ -109,12 +109,12 @@ def test_relaying_asks_for_an_empty_way(bench: Bench) -> None:
 
 
 def test_pings_of_one_read_are_answered_each_unless_the_way_is_clogged(bench: Bench) -> None:
-    pings = b"".join(frame(PING, b"%d" % number) for number in range(1000))
+    pings = b"".join(frame(PING, b"%d" % number) for number in range(400))
     bench.peer.send(pings)
     relayed = bench.link.relay_read(bench.link.frame_header)
     assert relayed is not None
-    assert len(relayed.pings) == 1000
-    assert read(client(), bench.heard()) == [Pong(b"%d" % number) for number in range(1000)]
+    assert len(relayed.pings) == 400
+    assert read(client(), bench.heard()) == [Pong(b"%d" % number) for number in range(400)]
     bench.near.clog()
     for _ in range(10):
         bench.peer.send(pings)
@@ -122,8 +122,24 @@ def test_pings_of_one_read_are_answered_each_unless_the_way_is_clogged(bench: Be
     bench.near.clog(False)
     bench.link.flush()
     pongs = read(client(), bench.heard())
-    assert len(pongs) <= 1001
-    assert pongs[-1] == Pong(b"999")
+    assert len(pongs) <= 401
+    assert pongs[-1] == Pong(b"399")
+
+
+def test_a_flood_of_small_frames_is_read_in_small_pieces(bench: Bench) -> None:
+    def read_sizes(data: bytes, reads: int) -> list[int]:
+        sizes = []
+        assert bench.peer.send(data) == len(data)
+        for _ in range(reads):
+            before = bench.link.received
+            bench.link.relay_read(bench.link.frame_header)
+            sizes.append(bench.link.received - before)
+        return sizes
+
+    doubling = [RELAY_START << n for n in range(6)]
+    assert doubling[-1] == READ_SIZE
+    assert read_sizes(frame(BINARY, bytes(sum(doubling) - 14)), 6) == doubling
+    assert read_sizes(frame(PING) * 50_000, 4) == [READ_SIZE, RELAY_START, RELAY_START, RELAY_START]
 
 
 def test_relay_read_answers_a_close_and_a_breach(bench: Bench) -> None:
