@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
-import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -20,35 +20,58 @@ BUNYAN_LEVELS = {"debug": 20, "info": 30, "warning": 40, "error": 50, "critical"
 """Bunyan's numbers, so that its tools (and those of Manta's operators) read these lines."""
 
 
-def configure(log_format: str, level: str) -> None:
-    """Set the process's structlog up. `log_format` and `level` are of FORMATS and LEVELS."""
+def configure(log_format: str, level: str, fd: int = 2, poll: Callable[[], Any] = select.poll) -> None:
+    """Set the process's structlog up.
+
+    Args:
+        log_format, level: of FORMATS and LEVELS.
+        fd: where the lines go.
+        poll: select.poll, as it was before anything was monkey-patched: a log line may not switch greenlets.
+    """
     shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
     if log_format == "json":
         tail: list[Any] = [_Bunyan(), structlog.processors.JSONRenderer()]
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
     else:
-        tail = [_printable, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        tail = [_printable, structlog.dev.ConsoleRenderer(colors=os.isatty(fd))]
         shared.append(structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False))
+    lines = _Lines(fd, poll)
     structlog.configure(
         processors=shared + tail,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=lambda *_: _Stderr(),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
 
 
-class _Stderr:
-    """Writes an event's line. A log that nobody can take any more is no reason to refuse service."""
+class _Lines:
+    """Writes an event's line. A log that nobody takes, or not fast enough, loses lines and says so later: no peer may
+    stop the service by having more written than is read."""
+
+    def __init__(self, fd: int, poll: Callable[[], Any]) -> None:
+        self._fd = fd
+        self._poll = poll()
+        self._poll.register(fd, select.POLLOUT)
+        self._lost = 0
 
     def msg(self, line: str) -> None:
         """Any event, whatever its level."""
+        if self._lost and self._takes():
+            lost, self._lost = self._lost, 0
+            structlog.get_logger(component="log").warning("log lines lost", count=lost)
+        data = (line + "\n").encode("utf-8", "backslashreplace")
         try:
-            sys.stderr.write(line + "\n")
-            sys.stderr.flush()
+            while data and self._takes():
+                # A pipe that takes anything takes this much at once.
+                data = data[os.write(self._fd, data[: select.PIPE_BUF]) :]
         except OSError:
             pass
+        self._lost += bool(data)
 
     debug = info = warning = error = critical = exception = msg
+
+    def _takes(self) -> bool:
+        return any(event & select.POLLOUT for _, event in self._poll.poll(0))
 
 
 def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -31,7 +31,8 @@ def main(argv: Sequence[str]) -> int:
         os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the original's name
     parser = _parser()
     options = parser.parse_args(argv)
-    logs.configure(options.log_format or ("console" if sys.stderr.isatty() else "json"), options.log_level)
+    log_format = options.log_format or ("console" if sys.stderr.isatty() else "json")
+    logs.configure(log_format, options.log_level, poll=monkey.get_original("select", "poll"))
     try:
         _check(options.lifeline)
         reflector = Reflector(_config(options))
