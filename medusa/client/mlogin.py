@@ -147,8 +147,14 @@ class Login:
 
     def _submit(self, launcher: Launcher, base: str) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
-        url = session_url(base, self._session, "slave")
-        launcher.submit(JobRequest(url, self._options.insecure_tls, proxies if self._options.reflector else {}))
+        request = JobRequest(
+            session_url(base, self._session, "slave"),
+            archive_url(base),
+            self._options.insecure_tls,
+            proxies if self._options.reflector else {},
+        )
+        launcher.submit(request)
+        self._advice.answer(launcher.instructions())
 
     def _wait(self, link: Link, launcher: Launcher, screen: Screen) -> None:
         timeout = self._options.wait_timeout
@@ -208,3 +214,9 @@ def _ledger() -> Iterator[Ledger]:
 def session_url(base: str, session: str, side: str) -> str:
     """Where a side of the session dials in; `side` as the route names it."""
     return f"{base.rstrip('/')}/attach/{session}/{side}"
+
+
+def archive_url(base: str) -> str:
+    """Where the reflector serves the agent's archive: plain HTTP, also beside a URL for websockets."""
+    scheme, _, rest = base.rstrip("/").partition("://")
+    return f"{scheme.replace('ws', 'http')}://{rest}/agent.sh"

@@ -54,6 +54,19 @@ def stub(tmp_path: Path, script: str) -> str:
     return str(archive)
 
 
+def test_a_job_that_the_user_starts(home: Path, url: str) -> None:
+    arguments = [*MLOGIN, "--reflector", url, "--launcher", "manual", "-c", "echo from $PWD; exit 7"]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(arguments, env=environment(home), cwd=ROOT, **streams) as process:  # type: ignore[call-overload]
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if line.startswith(b"d=$(mktemp -d)"))
+        job = subprocess.run(["sh", "-c", line], env=environment(home), cwd=home, capture_output=True, timeout=PATIENCE)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (7, f"from {home}\r\n".encode())
+    assert b"session complete" in err
+    assert job.returncode == 0
+
+
 def test_a_command_its_output_and_its_status(home: Path) -> None:
     run = mlogin(home, "-c", "echo out; echo err >&2; exit 7")
     assert (run.returncode, run.stdout) == (7, b"out\r\nerr\r\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medusa.client.launchers.base import Launcher
 from medusa.client.launchers.local import LocalLauncher
+from medusa.client.launchers.manual import ManualLauncher
 
-LAUNCHERS: dict[str, type[Launcher]] = {LocalLauncher.name: LocalLauncher}
+LAUNCHERS: dict[str, type[Launcher]] = {launcher.name: launcher for launcher in (LocalLauncher, ManualLauncher)}
 """The name that --launcher takes -> the class."""

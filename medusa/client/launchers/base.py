@@ -28,11 +28,13 @@ class JobRequest:
 
     Attributes:
         session_url: where the agent dials in.
+        archive_url: where the reflector serves the agent's archive.
         insecure_tls: do not verify the reflector's certificate.
         environ: further variables for the job.
     """
 
     session_url: str
+    archive_url: str
     insecure_tls: bool = False
     environ: dict[str, str] = field(default_factory=dict)
 
@@ -68,6 +70,10 @@ class Launcher(abc.ABC):
     @abc.abstractmethod
     def submit(self, request: JobRequest) -> None:
         """Starts the job. Raises Failure when there is none to be had."""
+
+    def instructions(self) -> list[str]:
+        """After submit(): what the user has to do now, as lines."""
+        return []
 
     @abc.abstractmethod
     def poll(self) -> JobState:

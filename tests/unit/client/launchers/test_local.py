@@ -17,7 +17,8 @@ from medusa.client.ledger import Ledger, left_open
 from medusa.client.outcome import Failure
 from tests.waiting import wait_until
 
-REQUEST = JobRequest("http://127.0.0.1:1/attach/4711/slave", insecure_tls=True, environ={"https_proxy": "http://p"})
+BASE = "http://127.0.0.1:1"
+REQUEST = JobRequest(f"{BASE}/attach/4711/slave", f"{BASE}/agent.sh", insecure_tls=True, environ={"https_proxy": "p"})
 
 Launch = Callable[[str], LocalLauncher]
 
@@ -82,7 +83,7 @@ def test_the_environment_is_clean(launch: Launch, monkeypatch: pytest.MonkeyPatc
     environ = dict(line.split("=", 1) for line in log if "=" in line)
     assert {"SECRET", "SSH_AUTH_SOCK", "TERM"}.isdisjoint(environ)
     assert (environ["LC_ALL"], environ["TZ"], environ["HOME"]) == ("C.UTF-8", "UTC", os.environ["HOME"])
-    assert environ["https_proxy"] == "http://p"
+    assert environ["https_proxy"] == "p"
     directory = launcher._log.parent
     assert environ["TMPDIR"] == f"{directory}/tmp"
     assert log[-4:] == [f"{directory}/work", ".", "..", "/dev/null"]

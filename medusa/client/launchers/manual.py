@@ -1,0 +1,49 @@
+"""No job system at all: the user starts the agent, by one line pasted into whatever runs there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
+from medusa.client.ledger import Ledger
+from medusa.client.outcome import Failure
+
+
+class ManualLauncher(Launcher):
+    """Says what to paste, then waits. The job is the user's own, and so is its end."""
+
+    name = "manual"
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        if settings.object is not None:
+            raise Failure("an OBJECT means nothing to the launcher `manual`")
+        self._line = ""
+
+    def describe(self) -> str:
+        return "a job of yours"
+
+    def submit(self, request: JobRequest) -> None:
+        config = json.dumps({"signed_url": request.session_url, "insecure_tls": request.insecure_tls})
+        curl = "curl -fsSk" if request.insecure_tls else "curl -fsS"
+        # mktemp -d makes it private: the URL lets whoever reads it into the session.
+        self._line = (
+            f'd=$(mktemp -d) && {curl} {shlex.quote(request.archive_url)} -o "$d/agent.sh" && '
+            f'printf %s {shlex.quote(config)} > "$d/config.json" && '
+            'sh "$d/agent.sh" --config "$d/config.json"; rm -rf "$d"'
+        )
+
+    def instructions(self) -> list[str]:
+        return ["In the job, run this line:", "", self._line, ""]
+
+    def poll(self) -> JobState:
+        return JobState(alive=True, words="start it by the line above")
+
+    def log_tail(self) -> list[str]:
+        return []
+
+    def finish(self, patience: float) -> None:
+        """It ends with its session."""
+
+    def cancel(self) -> None:
+        """It is not there, or the agent's own link ends it."""

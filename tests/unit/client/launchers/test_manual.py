@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from medusa.client.launchers.base import JobRequest, Settings
+from medusa.client.launchers.manual import ManualLauncher
+from medusa.client.ledger import Ledger
+from medusa.client.mlogin import archive_url
+from medusa.client.outcome import Failure
+
+HOSTILE = "http://127.0.0.1:1/a'b\"$(exit 3)/attach/4711/slave?x=`y`"
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger(None)  # it starts nothing that would have to be noted
+
+
+def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Ledger, tmp_path: Path) -> None:
+    archive = tmp_path / "the archive.sh"
+    archive.write_text('echo "$*"; cat "$2"; stat -c " %a" "${0%/*}"')
+    launcher = ManualLauncher(Settings(), ledger)
+    launcher.submit(JobRequest(HOSTILE, archive.as_uri(), insecure_tls=True))
+    (line,) = [line for line in launcher.instructions() if line.startswith("d=")]
+    environ = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
+    run = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True)
+    assert run.stderr == ""
+    arguments, config = run.stdout.splitlines()
+    assert shlex.split(arguments)[0] == "--config"
+    record, mode = config.rsplit(" ", 1)
+    assert json.loads(record) == {"signed_url": HOSTILE, "insecure_tls": True}
+    assert mode == "700"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [archive.name]
+
+
+def test_an_object_means_nothing(ledger: Ledger) -> None:
+    with pytest.raises(Failure, match="manual"):
+        ManualLauncher(Settings(object="/x"), ledger)
+
+
+@pytest.mark.parametrize("base", ["https://h:1/p", "wss://h:1/p", "wss://h:1/p/"])
+def test_the_archive_comes_by_http(base: str) -> None:
+    assert archive_url(base) == "https://h:1/p/agent.sh"
