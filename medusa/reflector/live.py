@@ -69,14 +69,9 @@ class LiveSession:
         self._inbox.append((happened, close))
         self._wake.set()
 
-    def status(self) -> dict[str, object]:
-        """For /status."""
-        return {
-            "state": self.machine.state,
-            "has_client": Side.CLIENT in self._legs,
-            "has_agent": Side.AGENT in self._legs,
-            "created": self.usage.created,
-        }
+    def has(self, side: Side) -> bool:
+        """Whether `side` has attached."""
+        return side in self._legs
 
     # ------------------------------------------------------------------ the session's greenlet
 

@@ -108,18 +108,16 @@ class Application:
         return 101, [], b""
 
     def _status(self, _: Handler) -> Answer:
-        sessions = []
-        for session in self._registry.sessions():
-            status = session.status()
-            sessions.append(
-                {
-                    "id": session.session_id,
-                    "state": STATUS_NAMES[session.machine.state],
-                    "has_master": status["has_client"],
-                    "has_slave": status["has_agent"],
-                    "create_time": int(session.usage.created * 1000),
-                }
-            )
+        sessions = [
+            {
+                "id": session.session_id,
+                "state": STATUS_NAMES[session.machine.state],
+                "has_master": session.has(Side.CLIENT),
+                "has_slave": session.has(Side.AGENT),
+                "create_time": int(session.usage.created * 1000),
+            }
+            for session in self._registry.sessions()
+        ]
         return _json({"health": "ok", "sessions": {"sessions": sessions}})
 
     def _healthz(self, _: Handler) -> Answer:
@@ -147,12 +145,13 @@ def parse_id(raw: str) -> str:
     if re.search(r"%(?![0-9A-Fa-f]{2})", raw):
         raise HandshakeError(400, "bad session id")
     try:
-        session_id = urllib.parse.unquote(raw, errors="strict").strip().lower()
+        session_id = urllib.parse.unquote(raw, errors="strict").strip()
     except UnicodeDecodeError:
         session_id = ""
-    if not _ID.match(session_id) or len(session_id) > MAX_ID:
+    # Some characters beyond ASCII have lower case within it.
+    if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
         raise HandshakeError(400, "bad session id")
-    return session_id
+    return session_id.lower()
 
 
 def _line(text: str) -> bytes:

@@ -15,7 +15,7 @@ from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
-from medusa.reflector.wsgi import Handler
+from medusa.reflector.wsgi import Handler, host_port
 
 log = structlog.get_logger(component="server")
 
@@ -36,8 +36,7 @@ class Reflector:
     def url(self) -> str:
         """Where it listens."""
         assert self._server is not None
-        host, port = self._server.socket.getsockname()[:2]
-        return "http://%s:%d" % ("[%s]" % host if ":" in host else host, port)
+        return "http://" + host_port(self._server.socket.getsockname())
 
     def start(self) -> None:
         """Listen.

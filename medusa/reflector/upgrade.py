@@ -19,7 +19,7 @@ QUIET.propagate = False
 
 
 class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
-    """`upgraded` is called when the 101 is on its way; the socket is the callee's then."""
+    """Upgrades when it is told to, by `write_101`; frames are none of its business."""
 
     environ: Any
 

@@ -44,8 +44,14 @@ if hasattr(socket, "TCP_KEEPIDLE"):
     TCP_KEEPALIVE += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
 
 
+def host_port(address: tuple[Any, ...]) -> str:
+    """host:port of a socket's address, an IPv6 host in brackets."""
+    host, port = address[:2]
+    return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
+
+
 class Handler(UpgradeHandler):
-    """Runs the application with two more keys in the environ: `medusa.request` and `medusa.handler`."""
+    """Runs the application with one more key in the environ: `medusa.handler`, which is this."""
 
     socket: Any  # None when it was taken
 
@@ -71,7 +77,6 @@ class Handler(UpgradeHandler):
     def get_environ(self) -> Any:
         """WSGI's, and the strict head's."""
         environ = super().get_environ()
-        environ["medusa.request"] = self.request
         environ["medusa.handler"] = self
         return environ
 
@@ -87,7 +92,7 @@ class Handler(UpgradeHandler):
     @property
     def peer(self) -> str:
         """The peer's address for logs."""
-        return "%s:%d" % self.client_address[:2]
+        return host_port(self.client_address)
 
     def _read_request(self) -> bool:
         reader = HeadReader()
