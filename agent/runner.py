@@ -42,6 +42,8 @@ REOPEN_RETRY = 0.2
 DRAIN_QUIET = 0.2
 DRAIN_BYTES = 256 * 1024
 """A terminal holds less than this; what comes above it after the child's exit is a background child's."""
+DRAIN_LIMIT = 2.0
+"""Seconds that the drain lasts at most, while the link is not clogged: a background child may trickle for ever."""
 
 LEAVE_TIMEOUT = 5.0
 """Seconds for the client to close after `exit` or `error`."""
@@ -92,7 +94,8 @@ class Session:
         self._say: List[Text] = []  # at most started and exit or error; data must wait for the last to be flushed
         self._reopen_at = self._quiet_since = 0.0
         self._leave_at: Optional[float] = None
-        self._drained = 0
+        self._drained = 0  # bytes
+        self._drain_left, self._drain_seen, self._drain_stood = DRAIN_LIMIT, 0.0, False
         self._spared = family.children(os.getpid())  # the guard, and what an `exec` of the agent may have brought along
         self._poller = Poller()
         self._traffic = (0, 0)
@@ -146,7 +149,7 @@ class Session:
         if self._reopen_at > now:
             due.append(self._reopen_at)
         if self._phase is Phase.DRAINING and not self._link.wants_write:
-            due.append(self._quiet_since + DRAIN_QUIET)
+            due += [self._quiet_since + DRAIN_QUIET, self._drain_seen + self._drain_left]
         if self._leave_at is not None:
             due.append(self._leave_at)
         if self._ending is not None and not self._ending.done:
@@ -161,7 +164,8 @@ class Session:
             raise _Over("stopped by %s" % name)
         if self._child is not None and self._child.reap() and self._phase is Phase.RUNNING:
             self._phase = Phase.DRAINING
-            self._quiet_since, self._reopen_at = self._clock(), 0.0
+            self._quiet_since = self._drain_seen = self._clock()
+            self._reopen_at, self._drain_stood = 0.0, self._link.wants_write
             self._drop_input()
 
     # ------------------------------------------------------------------ link
@@ -222,8 +226,9 @@ class Session:
     # ------------------------------------------------------------------ terminal
 
     def _reads_child(self) -> bool:
-        """Whether output has somewhere to go: `started` is said and the link takes data."""
-        return not self._say and not self._link.wants_write and self._clock() >= self._reopen_at
+        """Whether output is wanted and has somewhere to go: `started` is said and the link takes data."""
+        ready = not self._say and not self._link.wants_write and self._clock() >= self._reopen_at
+        return ready and not self._drain_spent()
 
     def _feed(self, child: PtyChild) -> None:
         if not self._input:
@@ -261,13 +266,24 @@ class Session:
             self._drained += len(data)
             self._quiet_since = self._clock()
 
+    def _drain_spent(self) -> bool:
+        return self._drained >= DRAIN_BYTES or self._drain_left <= 0
+
+    def _count_drain(self, now: float) -> None:
+        if not self._drain_stood:
+            # No turn waits longer than DRAIN_QUIET: whoever was kept from running for a while still gets his turns.
+            self._drain_left -= min(now - self._drain_seen, DRAIN_QUIET)
+        self._drain_seen, self._drain_stood = now, self._link.wants_write
+
     # ------------------------------------------------------------------ time
 
     def _tend(self) -> None:
         now = self._clock()
-        drained = self._drained >= DRAIN_BYTES or now - self._quiet_since >= DRAIN_QUIET
-        if self._phase is Phase.DRAINING and drained and not self._link.wants_write:
-            self._exit(now)
+        if self._phase is Phase.DRAINING:
+            self._count_drain(now)
+            drained = self._drain_spent() or now - self._quiet_since >= DRAIN_QUIET
+            if drained and not self._link.wants_write:
+                self._exit(now)
         if self._phase is Phase.LEAVING and self._leave_at is None and not self._say and not self._link.wants_write:
             self._leave_at = now + LEAVE_TIMEOUT
         if self._leave_at is not None and now >= self._leave_at:

@@ -173,6 +173,14 @@ class Agent:
         return self.process.returncode, self._log.decode()
 
 
+def end(client: Client, agent: Agent) -> str:
+    """Close as a client does after `exit`; the agent's log."""
+    client.link.close()
+    status, log = agent.finish()
+    assert status == 0, log
+    return log
+
+
 def write_config(directory: Path, url: str, **more: object) -> Path:
     path = directory / "config.json"
     path.write_text(json.dumps({"signed_url": url, **more}))

@@ -1,11 +1,17 @@
-"""The reflector that the tests of a module share, and the session beside each test that must notice nothing of it."""
+"""For tests of the reflector: the one that a module shares, and a session that must notice nothing of each test.
+
+For tests of the agent: what it dials, the agent itself, and the client's place in its session.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
+from tests import agents
+from tests.agents import from_source, job_environ, launched, write_config
 from tests.reflectors import Reflector, Witness, running
 
 
@@ -30,3 +36,31 @@ def witness(reflector: Reflector) -> Iterator[Witness]:
         witness.check()
         yield witness
         witness.check()
+
+
+@pytest.fixture
+def dialled() -> Iterator[agents.Reflector]:
+    reflector = agents.Reflector()
+    yield reflector
+    reflector.close()
+
+
+@pytest.fixture
+def agent_constants() -> Mapping[str, float]:
+    """What a module wants to have another value in agent.runner."""
+    return {}
+
+
+@pytest.fixture
+def agent(dialled: agents.Reflector, agent_constants: Mapping[str, float], tmp_path: Path) -> Iterator[agents.Agent]:
+    config = write_config(tmp_path, dialled.url)
+    command = from_source("--config", str(config), "--grace", "0.3", constants=agent_constants)
+    with launched(command, job_environ(MANTA_USER="poe")) as agent:
+        yield agent
+
+
+@pytest.fixture
+def client(dialled: agents.Reflector, agent: agents.Agent) -> Iterator[agents.Client]:
+    client = dialled.accept()
+    yield client
+    client.link.abort()

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
 
 from medusa.protocol.messages import Binary, Close, Ping, Pong
-from tests.agents import Agent, Client, Reflector, from_source, job_environ, launched, session_members, write_config
+from tests.agents import Agent, Client, session_members
 from tests.waiting import MS, Deadline
 
 INTERVAL = 200 * MS
 
 
 @pytest.fixture
-def reflector() -> Iterator[Reflector]:
-    reflector = Reflector()
-    yield reflector
-    reflector.close()
-
-
-@pytest.fixture
-def agent(reflector: Reflector, tmp_path: Path) -> Iterator[Agent]:
-    config = write_config(tmp_path, reflector.url)
-    constants = {"KEEPALIVE": INTERVAL, "LEAVE_TIMEOUT": INTERVAL}
-    with launched(from_source("--config", str(config), constants=constants), job_environ()) as agent:
-        yield agent
-
-
-@pytest.fixture
-def client(reflector: Reflector, agent: Agent) -> Iterator[Client]:
-    client = reflector.accept()
-    yield client
-    client.link.abort()
+def agent_constants() -> Mapping[str, float]:
+    return {"KEEPALIVE": INTERVAL, "LEAVE_TIMEOUT": INTERVAL}
 
 
 def test_agent_that_sends_nothing_pings(client: Client, agent: Agent) -> None:

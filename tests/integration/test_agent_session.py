@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,46 +19,15 @@ from tests.agents import (
     Agent,
     Client,
     Reflector,
-    from_source,
+    end,
     job_environ,
-    launched,
     session_members,
     wait_until_session_is_gone,
-    write_config,
 )
 from tests.waiting import MS, Deadline, wait_until
 
 LIBRARY_SIGNALS = 3 << 31
 """32 and 33 are the C library's own: nobody may set them, and whoever was started by posix_spawn ignores them."""
-
-
-@pytest.fixture
-def reflector() -> Iterator[Reflector]:
-    reflector = Reflector()
-    yield reflector
-    reflector.close()
-
-
-@pytest.fixture
-def agent(reflector: Reflector, tmp_path: Path) -> Iterator[Agent]:
-    config = write_config(tmp_path, reflector.url)
-    with launched(from_source("--config", str(config), "--grace", "0.3"), job_environ(MANTA_USER="poe")) as agent:
-        yield agent
-
-
-@pytest.fixture
-def client(reflector: Reflector, agent: Agent) -> Iterator[Client]:
-    client = reflector.accept()
-    yield client
-    client.link.abort()
-
-
-def end(client: Client, agent: Agent) -> str:
-    """Close as a client does after `exit`; the agent's log."""
-    client.link.close()
-    status, log = agent.finish()
-    assert status == 0, log
-    return log
 
 
 def test_prompt_of_the_default_shell(client: Client, agent: Agent) -> None:
@@ -176,39 +144,6 @@ def test_control_c_and_control_z_reach_the_job(client: Client, agent: Agent) -> 
     end(client, agent)
 
 
-@pytest.mark.parametrize("background", ["", "sleep 1000 & "])
-def test_big_output_arrives_whole(client: Client, agent: Agent, background: str) -> None:
-    size = 30_000_000
-    client.run(f"stty -opost; {background}head -c {size} /dev/zero | tr '\\0' x; printf end; exit 3")
-    assert client.outcome() == Exit(status=3)
-    assert len(client.output) == size + 3
-    assert hashlib.sha256(client.output).digest() == hashlib.sha256(b"x" * size + b"end").digest()
-    end(client, agent)
-
-
-def test_output_is_whole_on_a_link_that_is_read_late(client: Client, agent: Agent) -> None:
-    client.run("stty -opost; sleep 1000 & head -c 3000000 /dev/zero | tr '\\0' x")
-    agent.logged("started")
-    assert client.outcome() == Exit(status=0)
-    assert client.output == b"x" * 3_000_000
-    end(client, agent)
-
-
-def test_exit_does_not_wait_for_a_background_child(client: Client, agent: Agent) -> None:
-    shell = client.run("sleep 1000 & echo last words").pid
-    assert client.outcome() == Exit(status=0)
-    assert client.output == b"last words\r\n"
-    wait_until_session_is_gone(shell)
-    end(client, agent)
-
-
-def test_background_child_that_writes_for_ever_is_cut_off(client: Client, agent: Agent) -> None:
-    shell = client.run("(trap '' HUP; exec yes) & exit 5").pid
-    assert client.outcome() == Exit(status=5)
-    wait_until_session_is_gone(shell)
-    end(client, agent)
-
-
 def test_paste_into_a_program_that_does_not_read(client: Client, agent: Agent) -> None:
     """Output goes on and the agent holds a bounded part; the rest waits in the network."""
     client.run("(while echo tick; do sleep 0.02; done) & stty raw -echo; printf go; sleep 1000")
@@ -262,9 +197,9 @@ def test_child_is_clean(client: Client, agent: Agent) -> None:
     end(client, agent)
 
 
-def test_secret_is_nowhere_but_in_the_request(reflector: Reflector, client: Client, agent: Agent) -> None:
+def test_secret_is_nowhere_but_in_the_request(dialled: Reflector, client: Client, agent: Agent) -> None:
     secret = b"dG9wLXNlY3JldA"
-    assert secret in reflector.heads[0]
+    assert secret in dialled.heads[0]
     shell = client.start().pid
     for pid in (agent.pid, shell):
         for name in ("cmdline", "environ"):
@@ -272,7 +207,7 @@ def test_secret_is_nowhere_but_in_the_request(reflector: Reflector, client: Clie
     assert secret.decode() not in end(client, agent)
 
 
-def test_guard_was_forked_before_the_secret_was_read(reflector: Reflector, client: Client, agent: Agent) -> None:
+def test_guard_was_forked_before_the_secret_was_read(client: Client, agent: Agent) -> None:
     client.start()
     guard = next(pid for pid in _children(agent.pid) if not session_members(pid).get(pid, "").startswith("bash"))
     memory = b""

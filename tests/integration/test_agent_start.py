@@ -18,13 +18,6 @@ from tests.agents import SECRET, Reflector, from_source, job_environ, launched, 
 from tests.waiting import PATIENCE
 
 
-@pytest.fixture
-def reflector() -> Iterator[Reflector]:
-    reflector = Reflector()
-    yield reflector
-    reflector.close()
-
-
 def test_bad_configuration(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"signed_url": 7}')
@@ -41,25 +34,25 @@ def test_bad_usage(options: list[str]) -> None:
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "502 Bad Gateway", "503 Service Unavailable"])
-def test_refusal_for_now_is_tried_again(reflector: Reflector, tmp_path: Path, status: str) -> None:
-    config = write_config(tmp_path, reflector.url)
+def test_refusal_for_now_is_tried_again(dialled: Reflector, tmp_path: Path, status: str) -> None:
+    config = write_config(tmp_path, dialled.url)
     with launched(from_source("--config", str(config)), job_environ()) as agent:
-        reflector.refuse(status)
-        reflector.refuse(status)
-        client = reflector.accept()
+        dialled.refuse(status)
+        dialled.refuse(status)
+        client = dialled.accept()
         client.link.close(reason="changed \x1b[31m my mind")
         code, log = agent.finish()
     assert code == 0
     assert log.count(f"(status {status[:3]}); next try in") == 2
     assert log.endswith("session over: closed: changed \\x1b[31m my mind\n")
     assert SECRET not in log
-    assert len({head.split(b"Sec-WebSocket-Key")[0] for head in reflector.heads}) == 1
+    assert len({head.split(b"Sec-WebSocket-Key")[0] for head in dialled.heads}) == 1
 
 
-def test_refusal_for_good_is_final(reflector: Reflector, tmp_path: Path) -> None:
-    config = write_config(tmp_path, reflector.url)
+def test_refusal_for_good_is_final(dialled: Reflector, tmp_path: Path) -> None:
+    config = write_config(tmp_path, dialled.url)
     with launched(from_source("--config", str(config)), job_environ()) as agent:
-        reflector.refuse("409 Conflict")
+        dialled.refuse("409 Conflict")
         code, log = agent.finish()
     assert code == 3
     assert "not connected: Conflict (status 409)" in log
@@ -79,11 +72,11 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_asked_to_stop_while_it_dials(reflector: Reflector, tmp_path: Path, number: signal.Signals) -> None:
+def test_asked_to_stop_while_it_dials(dialled: Reflector, tmp_path: Path, number: signal.Signals) -> None:
     """The reflector has taken the connection and says nothing: the agent stands in a blocking call."""
-    config = write_config(tmp_path, reflector.url)
+    config = write_config(tmp_path, dialled.url)
     with launched(from_source("--config", str(config)), job_environ()) as agent:
-        peer, _, _ = reflector._meet()
+        peer, _, _ = dialled._meet()
         os.kill(agent.pid, number)
         assert agent.finish() == (128 + number, agent.logged("stopped by " + number.name))
         peer.close()
@@ -107,14 +100,14 @@ def store() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def test_asset_is_found_and_its_object_deleted(
-    reflector: Reflector, tmp_path: Path, store: tuple[str, list[bytes]]
+    dialled: Reflector, tmp_path: Path, store: tuple[str, list[bytes]]
 ) -> None:
     url, requests = store
     asset = tmp_path / "poe" / "stor" / "medusa-config-4711.json"
     asset.parent.mkdir(parents=True)
-    asset.write_text(json.dumps({"signed_url": reflector.url, "insecure_tls": False}))
+    asset.write_text(json.dumps({"signed_url": dialled.url, "insecure_tls": False}))
     with launched(from_source(assets=tmp_path), job_environ(MANTA_URL=url)) as agent:
-        reflector.accept().link.close()
+        dialled.accept().link.close()
         code, log = agent.finish()
     assert code == 0
     assert [request.split(b"\r\n")[0] for request in requests] == [b"DELETE /poe/stor/medusa-config-4711.json HTTP/1.1"]
@@ -122,12 +115,12 @@ def test_asset_is_found_and_its_object_deleted(
     assert asset.exists()
 
 
-def test_object_that_cannot_be_deleted_is_only_logged(reflector: Reflector, tmp_path: Path) -> None:
+def test_object_that_cannot_be_deleted_is_only_logged(dialled: Reflector, tmp_path: Path) -> None:
     asset = tmp_path / "poe" / "stor" / "medusa-config-4711.json"
     asset.parent.mkdir(parents=True)
-    asset.write_text(json.dumps({"signed_url": reflector.url}))
+    asset.write_text(json.dumps({"signed_url": dialled.url}))
     with launched(from_source(assets=tmp_path), job_environ()) as agent:
-        reflector.accept().link.close()
+        dialled.accept().link.close()
         code, log = agent.finish()
     assert code == 0
     assert "/poe/stor/medusa-config-4711.json not deleted: MANTA_URL is not set" in log
