@@ -59,7 +59,7 @@ def test_a_job_that_the_user_starts(home: Path, url: str) -> None:
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(arguments, env=environment(home), cwd=ROOT, **streams) as process:  # type: ignore[call-overload]
         assert process.stderr is not None
-        line = next(line for line in process.stderr if line.startswith(b"d=$(mktemp -d)"))
+        line = next(line for line in process.stderr if line.startswith(b"(d=$(mktemp -d)"))
         job = subprocess.run(["sh", "-c", line], env=environment(home), cwd=home, capture_output=True, timeout=PATIENCE)
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (7, f"from {home}\r\n".encode())

@@ -28,9 +28,10 @@ class ManualLauncher(Launcher):
         curl = "curl -fsSk" if request.insecure_tls else "curl -fsS"
         # mktemp -d makes it private: the URL lets whoever reads it into the session.
         self._line = (
-            f'd=$(mktemp -d) && {curl} {shlex.quote(request.archive_url)} -o "$d/agent.sh" && '
+            "(d=$(mktemp -d) && trap 'rm -rf \"$d\"' EXIT && "
+            f'{curl} {shlex.quote(request.archive_url)} -o "$d/agent.sh" && '
             f'printf %s {shlex.quote(config)} > "$d/config.json" && '
-            'sh "$d/agent.sh" --config "$d/config.json"; rm -rf "$d"'
+            'sh "$d/agent.sh" --config "$d/config.json")'
         )
 
     def instructions(self) -> list[str]:

@@ -23,13 +23,13 @@ def ledger() -> Ledger:
 
 def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Ledger, tmp_path: Path) -> None:
     archive = tmp_path / "the archive.sh"
-    archive.write_text('echo "$*"; cat "$2"; stat -c " %a" "${0%/*}"')
+    archive.write_text('echo "$*"; cat "$2"; stat -c " %a" "${0%/*}"; exit 3')
     launcher = ManualLauncher(Settings(), ledger)
     launcher.submit(JobRequest(HOSTILE, archive.as_uri(), insecure_tls=True))
-    (line,) = [line for line in launcher.instructions() if line.startswith("d=")]
+    (line,) = [line for line in launcher.instructions() if line.startswith("(d=")]
     environ = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
     run = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True)
-    assert run.stderr == ""
+    assert (run.returncode, run.stderr) == (3, "")
     arguments, config = run.stdout.splitlines()
     assert shlex.split(arguments)[0] == "--config"
     record, mode = config.rsplit(" ", 1)
