@@ -86,6 +86,10 @@ def _url(text: str) -> str:
         good = parts.scheme in ("http", "https", "ws", "wss") and parts.hostname and (parts.port or True)
     except ValueError:
         good = False
+    if "@" in text:  # not repeated: what stands before it may be a secret, and any @ may be that of a password with a /
+        raise argparse.ArgumentTypeError(
+            "no user name and password, and no other @, may stand in the URL of a reflector"
+        )
     if not good or parts.query or parts.fragment:
         raise argparse.ArgumentTypeError(f"{text!r} is not the http, https, ws or wss URL of a reflector")
     return text

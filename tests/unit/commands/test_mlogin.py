@@ -80,6 +80,27 @@ def test_wrong_usage_is_a_status_that_no_command_has(
     assert complaint in said
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://bob:secret@host", "https://secret@host/x", "secret@host", "http://bob:a/secret@h", "ftp://b:secret@[h"],
+)
+@pytest.mark.parametrize("way", ["command line", "environment", "config file"])
+def test_a_url_with_user_info_is_refused_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, way: str
+) -> None:
+    config = tmp_path / "mlogin.conf"
+    config.write_text(f"reflector = {url}\n" if way == "config file" else "")
+    if way == "environment":
+        monkeypatch.setenv("MEDUSA_REFLECTOR", url)
+    arguments = ["--reflector", url] if way == "command line" else []
+    with pytest.raises(SystemExit) as caught:
+        mlogin.parse(["--config", str(config), *arguments])
+    assert caught.value.code == 255
+    said = capsys.readouterr().err
+    assert "no user name and password" in said
+    assert "secret" not in said
+
+
 @pytest.mark.parametrize(("text", "key"), [("escape = abc\n", "escape"), ("nosuch = 1\n", "nosuch")])
 def test_a_wrong_config_file_is_named_with_its_key(
     tmp_path: Path, text: str, key: str, capsys: pytest.CaptureFixture[str]
