@@ -79,7 +79,8 @@ def run(options: Options) -> int:
         advice.error("ended by SIGINT")
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
     except Exception:  # noqa: BLE001 - every way out has a status of its own
-        advice.error("internal error\n" + traceback.format_exc())
+        lines = traceback.format_exc().splitlines()
+        advice.error("\n".join(["internal error", *map(printable, lines)]))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
 
 

@@ -38,6 +38,19 @@ def test_every_way_out_has_a_status_and_a_word(
     assert capfd.readouterr().err.startswith(said)
 
 
+def test_the_traceback_of_a_bug_cannot_move_the_cursor(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: mlogin.Login) -> int:
+        raise ValueError("from afar: \x1b[2J\u202e")
+
+    monkeypatch.setattr(mlogin.Login, "run", fail)
+    run(Options())
+    said = capfd.readouterr().err
+    assert "mlogin: Traceback (most recent call last):\n" in said
+    assert said.endswith("mlogin: ValueError: from afar: \\x1b[2J\\u202e\n")
+
+
 def test_nothing_is_started_for_a_job_that_cannot_be(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(Options(object="x")) == 255
     assert capfd.readouterr() == ("", "mlogin: an OBJECT means nothing to the launcher `local`\n")
