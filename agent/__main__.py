@@ -21,7 +21,6 @@ from medusa.transports.base import Transport
 
 RETRY_FOR = 60.0
 
-EXIT_FAILED = 1
 EXIT_BAD_CONFIG = 2
 EXIT_NOT_CONNECTED = 3
 

@@ -21,11 +21,6 @@ class Side(enum.Enum):
     CLIENT = "client"
     AGENT = "agent"
 
-    @property
-    def other(self) -> Side:
-        """The other end."""
-        return Side.AGENT if self is Side.CLIENT else Side.CLIENT
-
 
 class State(enum.Enum):
     """Where a session is."""

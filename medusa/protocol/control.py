@@ -2,7 +2,7 @@
 
 `medusa:` messages come from the reflector alone; `mlogin:` messages pass between client and agent. One dataclass a
 message, one table; text that is not a control message, unknown types and broken JSON parse to None, because
-the original's peers send such things and must be survived.
+the original's peers send such things and must be survived: its client a bare `ping` every 15 s, as a sign of life.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from typing import Any, Dict, List, Optional, Tuple, Type, Union
 
 REFLECTOR_PREFIX = "medusa:"
 PEER_PREFIX = "mlogin:"
-LEGACY_PING = "ping"
-"""Sent bare by the original client every 15 s: a sign of life, otherwise ignored."""
 
 MAX_WINDOW = 0xFFFF
 """struct winsize holds unsigned shorts."""
