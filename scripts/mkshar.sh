@@ -16,7 +16,8 @@ scripts=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$scripts")
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+beside=
+trap 'rm -rf "$work" ${beside:+"$beside"}' EXIT
 trap 'exit 1' HUP INT TERM
 
 # The directory of the installed ptyprocess, and its licence, which must travel with it.
@@ -71,7 +72,8 @@ sed "s/^# self=$zeros\$/# self=$self/" "$work/archive" >"$work/final"
 sh -n "$work/final"
 
 # Renamed into place: whoever reads the old file meanwhile keeps it.
-cp "$work/final" "$output.$$"
-chmod 755 "$output.$$"
-mv "$output.$$" "$output"
+beside=$(mktemp "$output.XXXXXX")
+cat "$work/final" >"$beside"
+chmod 755 "$beside"
+mv "$beside" "$output"
 echo "$output: $(wc -c <"$output" | tr -d ' ') bytes, payload sha256 $digest"

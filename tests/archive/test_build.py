@@ -130,3 +130,16 @@ def test_build_that_fails_leaves_nothing(tmp_path: Path, environ: dict[str, str]
         build(tmp_path / "agent.sh", TMPDIR=str(tmp_path), **environ)
     assert reason in caught.value.stderr.decode()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_build_that_fails_at_its_last_step_leaves_nothing(tmp_path: Path) -> None:
+    """The disk is full, say."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "chmod").write_text("#!/bin/sh\nexit 1\n")
+    (tools / "chmod").chmod(0o755)
+    target = tmp_path / "out"
+    target.mkdir()
+    with pytest.raises(subprocess.CalledProcessError):
+        build(target / "agent.sh", TMPDIR=str(target), PATH=f"{tools}:{os.environ['PATH']}")
+    assert list(target.iterdir()) == []
