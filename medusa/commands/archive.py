@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from medusa.client.archive import find_archive
 from medusa.client.outcome import Failure
 from medusa.commands.options import OptionParser
+from medusa.protocol.printable import printable
 
 MODE = 0o755
 USAGE_ERROR = 2
@@ -22,11 +23,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: -, standard output")
     options = parser.parse_args(argv)
     try:
-        write(find_archive().read_bytes(), options.output)
+        archive = find_archive().read_bytes()
     except (Failure, OSError) as error:
-        print(f"medusa archive: {error}", file=sys.stderr)
-        return 1
+        return _complain(str(error))
+    try:
+        write(archive, options.output)
+    except OSError as error:
+        # Not the error's own text: that names a temporary file.
+        name = "standard output" if options.output == "-" else printable(options.output)
+        return _complain(f"{name}: {error.strerror or error}")
     return 0
+
+
+def _complain(message: str) -> int:
+    print(f"medusa archive: {message}", file=sys.stderr)
+    return 1
 
 
 def write(archive: bytes, output: str) -> None:

@@ -53,9 +53,21 @@ def test_a_failure_leaves_the_old_file_and_no_other(
 
     monkeypatch.setattr(os, "replace", full)
     assert archive.main(["-o", str(target)]) == 1
-    assert "No space left" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"medusa archive: {target}: No space left on device\n"
     assert [path.name for path in target.parent.iterdir()] == ["out.sh"]
     assert target.read_text() == "old"
+
+
+def test_a_file_that_cannot_be_made_is_named_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    assert archive.main(["-o", "/nonexist/x"]) == 1
+    assert capsys.readouterr() == ("", "medusa archive: /nonexist/x: No such file or directory\n")
+
+
+def test_a_directory_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "there").mkdir()
+    assert archive.main(["-o", str(tmp_path / "there")]) == 1
+    assert capsys.readouterr().err == f"medusa archive: {tmp_path}/there: Is a directory\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["carried.sh", "there"]
 
 
 def test_none_to_write_is_a_clear_error(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
