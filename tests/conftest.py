@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.terminals import assert_nothing_left
 from tests.waiting import MS, wait_until
 
 LEAK_GRACE = 1000 * MS
@@ -36,6 +37,15 @@ def nothing_left_behind() -> Iterator[None]:
         wait_until(lambda: not left(), seconds=LEAK_GRACE)
     except AssertionError:
         pytest.fail("left behind: " + ", ".join(f"{key} ({text})" for key, text in left().items()), pytrace=False)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """Where everything that a session makes must lie, and must be gone from."""
+    home = tmp_path / "home"
+    home.mkdir()
+    yield home
+    assert_nothing_left(home)
 
 
 def children() -> dict[str, str]:

@@ -99,6 +99,18 @@ def terminal(argv: Sequence[str], environ: Mapping[str, str], **size: int) -> It
         opened.close()
 
 
+@contextmanager
+def other_reflector() -> Iterator[str]:
+    """The URL of a reflector that is not mlogin's own."""
+    argv = [sys.executable, "-m", "medusa", "reflector", "--port", "0"]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[1].decode()
+        finally:
+            process.kill()
+
+
 def environment(home: Path) -> dict[str, str]:
     """For a program whose every descendant can be told by its temporary directory."""
     return {**os.environ, "TMPDIR": str(home), "TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}

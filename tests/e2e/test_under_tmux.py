@@ -76,14 +76,6 @@ class Pane:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    home = tmp_path / "home"
-    home.mkdir()
-    yield home
-    assert_nothing_left(home)
-
-
-@pytest.fixture
 def pane(tmp_path: Path, home: Path) -> Iterator[Pane]:
     pane = Pane(tmp_path, home)
     yield pane

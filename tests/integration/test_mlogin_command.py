@@ -7,38 +7,22 @@ import hashlib
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment, find, terminal
+from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment, find, other_reflector, terminal
 from tests.waiting import PATIENCE
 
 BULK = 100_000_000
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    home = tmp_path / "home"
-    home.mkdir()
-    yield home
-    assert_nothing_left(home)
-
-
-@pytest.fixture
 def url() -> Iterator[str]:
     """A reflector that is not mlogin's own."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "medusa", "reflector", "--port", "0"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[1].decode()
-        process.kill()
+    with other_reflector() as url:
+        yield url
 
 
 def mlogin(home: Path, *arguments: str, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:

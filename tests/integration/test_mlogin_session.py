@@ -15,15 +15,6 @@ PROMPT = r"#\x1b\[0m "
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """Where everything that a session makes must lie, and must be gone from."""
-    home = tmp_path / "home"
-    home.mkdir()
-    yield home
-    assert_nothing_left(home)
-
-
-@pytest.fixture
 def shell(home: Path) -> Iterator[Terminal]:
     """A session at its first prompt, left to the test to end; the terminal must be as it was."""
     with terminal(MLOGIN, environment(home), columns=100, lines=30) as opened:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminals import MLOGIN, Terminal, assert_nothing_left, environment, find, terminal
+from tests.terminals import MLOGIN, Terminal, environment, find, terminal
 from tests.waiting import wait_until
 
 LOCAL = "local> "
@@ -20,14 +20,6 @@ REMOTE = r"#\x1b\[0m "
 def state_of(pid: int) -> str:
     """T is stopped."""
     return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[0]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    home = tmp_path / "home"
-    home.mkdir()
-    yield home
-    assert_nothing_left(home)
 
 
 @pytest.fixture

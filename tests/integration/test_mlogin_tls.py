@@ -8,7 +8,6 @@ import select
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,30 +16,17 @@ from pathlib import Path
 import pytest
 
 from tests.links import CERTIFICATE, server_context
-from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment
+from tests.terminals import MLOGIN, ROOT, environment, other_reflector
 from tests.waiting import PATIENCE
 
 BULK = 20_000_000
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    home = tmp_path / "home"
-    home.mkdir()
-    yield home
-    assert_nothing_left(home)
-
-
-@pytest.fixture
 def front_door() -> Iterator[str]:
     """An https URL that leads to a reflector."""
-    argv = [sys.executable, "-m", "medusa", "reflector", "--port", "0"]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline().rsplit(b":", 1)[1])
-        with _tls_front(port) as front:
-            yield f"https://localhost:{front}"
-        process.kill()
+    with other_reflector() as url, _tls_front(int(url.rpartition(":")[2])) as front:
+        yield f"https://localhost:{front}"
 
 
 @contextmanager
