@@ -232,7 +232,7 @@ class Transport:
                 # Between large frames that follow one another there is no other moment for a pong.
                 pieces = [*pieces[:boundary], self._take_held(), *pieces[boundary:]]
             self._mid_frame = mid_frame
-            data = b"".join(pieces)
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             try:
                 taken = self._stream.send(data) if data else 0
             except BlockingIOError:
