@@ -102,6 +102,3 @@ class _Quiet:
 
     def flush(self) -> None:
         """Nothing."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(name)
