@@ -102,3 +102,6 @@ class _Quiet:
 
     def flush(self) -> None:
         """Nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)
