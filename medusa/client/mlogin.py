@@ -220,4 +220,4 @@ def session_url(base: str, session: str, side: str) -> str:
 def archive_url(base: str) -> str:
     """Where the reflector serves the agent's archive: plain HTTP, also beside a URL for websockets."""
     scheme, _, rest = base.rstrip("/").partition("://")
-    return f"{scheme.replace('ws', 'http')}://{rest}/agent.sh"
+    return f"{scheme.lower().replace('ws', 'http')}://{rest}/agent.sh"

@@ -49,17 +49,18 @@ class _Lines:
     stop the service by having more written than is read."""
 
     def __init__(self, fd: int, poll: Callable[[], Any]) -> None:
-        self._fd = fd
+        self._fd = _unblocking(fd)
         self._poll = poll()
-        self._poll.register(fd, select.POLLOUT)
+        self._poll.register(self._fd, select.POLLOUT)
         self._lost = 0
+        self._torn = b""  # what ends a line that was cut off
 
     def msg(self, line: str) -> None:
         """Any event, whatever its level."""
         if self._lost and self._takes():
             lost, self._lost = self._lost, 0
             structlog.get_logger(component="log").warning("log lines lost", count=lost)
-        data = (line + "\n").encode("utf-8", "backslashreplace")
+        data = whole = self._torn + (line + "\n").encode("utf-8", "backslashreplace")
         try:
             while data and self._takes():
                 # A pipe that takes anything takes this much at once.
@@ -67,11 +68,22 @@ class _Lines:
         except OSError:
             pass
         self._lost += bool(data)
+        if len(data) < len(whole):
+            self._torn = b"\n" if data else b""
 
     debug = info = warning = error = critical = exception = msg
 
     def _takes(self) -> bool:
         return any(event & select.POLLOUT for _, event in self._poll.poll(0))
+
+
+def _unblocking(fd: int) -> int:
+    """A descriptor for what `fd` shows that no write waits on. A terminal may say that it takes something and take less
+    than a line; flags set on `fd` itself would be those of everybody who shares it."""
+    try:
+        return os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return fd
 
 
 def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -54,8 +54,10 @@ def test_control_c_ends_the_remote_command_and_not_the_session(shell: Terminal, 
     find(home, "^sleep 1000")
     shell.type(b"\x03")
     shell.until(r"\^C")
+    shell.until(PROMPT)
     shell.type("echo $((128+2)) $?\r")
     shell.until("130 130")
+    shell.until(PROMPT)  # between two prompts the terminal's modes are not the shell's, and ^D would be eaten
     shell.type(b"\x04")
     assert shell.status() == 0
 

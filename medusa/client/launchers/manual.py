@@ -18,6 +18,8 @@ class ManualLauncher(Launcher):
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         if settings.object is not None:
             raise Failure("an OBJECT means nothing to the launcher `manual`")
+        if settings.archive is not None:
+            raise Failure("--archive means nothing to the launcher `manual`: the job fetches the reflector's")
         self._line = ""
 
     def describe(self) -> str:

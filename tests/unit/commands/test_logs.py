@@ -95,3 +95,31 @@ def test_a_log_that_nobody_reads_stops_nothing_and_says_what_was_lost() -> None:
     assert all(json.loads(line)["number"] == number for number, line in enumerate(written))
     assert (first["msg"], first["count"]) == ("log lines lost", 1000 - len(written))
     assert second["msg"] == "again"
+
+
+def test_a_line_that_was_cut_off_spoils_no_other() -> None:
+    reader, writer = os.pipe()
+    logs.configure("json", "info", writer)
+    with open(reader, "rb") as lines:
+        structlog.get_logger().info("x" * (1 << 20))
+        os.read(reader, 1 << 20)
+        structlog.get_logger().info("again")
+        os.close(writer)
+        rest, first, second = lines
+    assert rest == b"\n"
+    assert json.loads(first)["msg"] == "log lines lost"
+    assert json.loads(second)["msg"] == "again"
+
+
+def test_a_terminal_that_shows_nothing_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+    own = logs._unblocking(slave)
+    monkeypatch.setattr(logs, "_unblocking", lambda _: own)
+    logs.configure("json", "info", slave)
+    for _ in range(1000):
+        structlog.get_logger().info("x" * 1000)
+    assert os.get_blocking(slave), "others share it"
+    assert not os.get_blocking(own)
+    assert b"xxx" in os.read(master, 1 << 16)
+    for fd in (own, slave, master):
+        os.close(fd)

@@ -38,11 +38,12 @@ def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Le
     assert sorted(path.name for path in tmp_path.iterdir()) == [archive.name]
 
 
-def test_an_object_means_nothing(ledger: Ledger) -> None:
+@pytest.mark.parametrize("settings", [Settings(object="/x"), Settings(archive="/x")])
+def test_what_means_nothing_is_refused(ledger: Ledger, settings: Settings) -> None:
     with pytest.raises(Failure, match="manual"):
-        ManualLauncher(Settings(object="/x"), ledger)
+        ManualLauncher(settings, ledger)
 
 
-@pytest.mark.parametrize("base", ["https://h:1/p", "wss://h:1/p", "wss://h:1/p/"])
+@pytest.mark.parametrize("base", ["https://h:1/p", "WSS://h:1/p", "wss://h:1/p", "wss://h:1/p/"])
 def test_the_archive_comes_by_http(base: str) -> None:
     assert archive_url(base) == "https://h:1/p/agent.sh"
