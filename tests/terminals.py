@@ -130,12 +130,21 @@ def processes_of(home: Path) -> dict[int, str]:
 
 
 def find(home: Path, pattern: str) -> int:
-    """The first process of `home` in whose command line the regular expression is found, waiting for it."""
+    """The process of `home` in whose command line the regular expression is found, not one forked by it, waiting for it."""
 
     def matching() -> list[int]:
-        return [pid for pid, line in processes_of(home).items() if re.search(pattern, line)]
+        found = {pid for pid, line in processes_of(home).items() if re.search(pattern, line)}
+        return [pid for pid in found if _parent(pid) not in found]
 
-    return min(wait_until(matching, pattern))
+    return wait_until(matching, pattern)[0]
+
+
+def _parent(pid: int) -> int:
+    """0 where the process is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[1])
+    except OSError:
+        return 0
 
 
 def assert_nothing_left(home: Path) -> None:
