@@ -37,6 +37,7 @@ def version() -> str:
 
 RUN = [
     "ConfigArgParse>=1.7",
+    "cryptography>=42",
     "gevent>=24.10",
     "gevent-websocket>=0.10.1",
     "ptyprocess>=0.7",

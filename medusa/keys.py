@@ -1,0 +1,104 @@
+"""SSH public keys: read, named by fingerprint, and used to verify signatures. The one place that knows algorithms."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+
+MIN_RSA_BITS = 2048
+"""NIST SP 800-131A: what is shorter is no longer trusted."""
+
+Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+
+
+class Algorithm(NamedTuple):
+    """`kind` of key and `digest` (None: the algorithm has its own). `weak`: for old clients alone."""
+
+    kind: str
+    digest: hashes.HashAlgorithm | None
+    weak: bool = False
+
+
+ALGORITHMS = {
+    "rsa-sha1": Algorithm("rsa", hashes.SHA1(), weak=True),  # noqa: S303 - on request, for clients that know no other
+    "rsa-sha256": Algorithm("rsa", hashes.SHA256()),
+    "rsa-sha384": Algorithm("rsa", hashes.SHA384()),
+    "rsa-sha512": Algorithm("rsa", hashes.SHA512()),
+    "ecdsa-sha256": Algorithm("ecdsa", hashes.SHA256()),
+    "ecdsa-sha384": Algorithm("ecdsa", hashes.SHA384()),
+    "ecdsa-sha512": Algorithm("ecdsa", hashes.SHA512()),
+    "ed25519": Algorithm("ed25519", None),
+    "ed25519-sha512": Algorithm("ed25519", None),
+}
+"""The names that Manta's programs use, in lower case."""
+
+_CURVE_DIGEST = {"secp256r1": "sha256", "secp384r1": "sha384", "secp521r1": "sha512"}
+
+
+class BadKey(Exception):
+    """A key that cannot be used; the text says why."""
+
+
+class PublicKey:
+    """A public key.
+
+    Attributes:
+        kind: rsa, ecdsa or ed25519.
+        md5, sha256: its fingerprints, spelled as in a keyId.
+        algorithm: the name of the algorithm that its owner signs with.
+    """
+
+    def __init__(self, key: object) -> None:
+        """Raises BadKey."""
+        if isinstance(key, rsa.RSAPublicKey):
+            if key.key_size < MIN_RSA_BITS:
+                raise BadKey("an RSA key of %d bits is too short; %d are needed" % (key.key_size, MIN_RSA_BITS))
+            self.kind, self.algorithm = "rsa", "rsa-sha256"
+        elif isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVE_DIGEST:
+            self.kind, self.algorithm = "ecdsa", "ecdsa-" + _CURVE_DIGEST[key.curve.name]
+        elif isinstance(key, ed25519.Ed25519PublicKey):
+            self.kind, self.algorithm = "ed25519", "ed25519-sha512"
+        else:
+            raise BadKey("not an RSA, ECDSA or Ed25519 key")
+        self._key: Key = key
+        form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        blob = base64.b64decode(key.public_bytes(*form).split()[1])
+        self.md5 = hashlib.md5(blob, usedforsecurity=False).digest().hex(":")
+        digest = hashlib.sha256(blob).digest()
+        self.sha256 = "SHA256:" + base64.b64encode(digest).decode("ascii").rstrip("=")
+
+    @classmethod
+    def from_ssh(cls, line: bytes) -> PublicKey:
+        """From `TYPE BASE64 [COMMENT]`, as in a .pub file. Raises BadKey."""
+        try:
+            return cls(serialization.load_ssh_public_key(b" ".join(line.split()[:2])))
+        except (ValueError, binascii.Error, UnsupportedAlgorithm):
+            raise BadKey("not an RSA, ECDSA or Ed25519 key in OpenSSH's form") from None
+
+    def matches(self, fingerprint: str) -> bool:
+        """Whether this is the key that `fingerprint` names, as a keyId or as ssh-keygen spells it."""
+        return fingerprint.removeprefix("MD5:").lower() == self.md5 or fingerprint.rstrip("=") == self.sha256
+
+    def verify(self, algorithm: str, signature: bytes, text: bytes) -> bool:
+        """Whether `signature` is this key's over `text`, by an algorithm of ALGORITHMS that is for this kind of key."""
+        used = ALGORITHMS.get(algorithm)
+        if used is None or used.kind != self.kind:
+            return False
+        try:
+            if isinstance(self._key, rsa.RSAPublicKey):
+                assert used.digest is not None
+                self._key.verify(signature, text, padding.PKCS1v15(), used.digest)
+            elif isinstance(self._key, ec.EllipticCurvePublicKey):
+                assert used.digest is not None
+                self._key.verify(signature, text, ec.ECDSA(used.digest))
+            else:
+                self._key.verify(signature, text)
+        except InvalidSignature:
+            return False
+        return True

@@ -1,0 +1,187 @@
+"""Signed requests as Manta's programs make them: what is signed, and how it travels. No keys, no clock, no I/O.
+
+Two forms. An `Authorization: Signature` header (draft-cavage-http-signatures) signs header fields. A pre-signed URL
+carries its signature in the query, for programs that have no key; it signs the method, the host, the path and the rest
+of the query. Both name the key by its owner and fingerprint.
+
+What two readers could understand in two ways is refused: there is one spelling of a pre-signed query.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from medusa.protocol.errors import ProtocolError
+
+REQUEST_TARGET = "(request-target)"
+SCHEME = "Signature"
+
+LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
+"""A login as it stands in paths: never a dot first, never a slash or a percent sign."""
+
+_KEY_ID = re.compile(
+    rf"/(?P<login>{LOGIN})(?:/(?P<user>{LOGIN}))?/keys/"
+    r"(?P<fingerprint>(?:[0-9a-f]{2}:){15}[0-9a-f]{2}|SHA256:[A-Za-z0-9+/]{43})\Z"
+)
+_PARAMETER = re.compile(r'\s*([a-z][A-Za-z]{0,31})="([^"\\]*)"\s*\Z')
+_HEADER_NAMES = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
+_ALGORITHM = re.compile(r"[A-Za-z0-9\-]{1,32}\Z")
+_UNRESERVED = "-_.~"
+"""Besides letters and digits: all that RFC 3986 leaves as it is."""
+
+
+class SignatureError(ProtocolError):
+    """Not a signed request of either form. The text tells which rule was broken and repeats nothing of the request."""
+
+
+class HeaderFields(Protocol):
+    """Header fields by name."""
+
+    def get(self, name: str) -> str | None:
+        """The value of the field `name` (lower case)."""
+
+
+class KeyId(NamedTuple):
+    """Whose key, and which: `fingerprint` is MD5 in hexadecimal with colons, or `SHA256:` and base64 as ssh prints it.
+
+    `user` is an account's subuser, None for the account itself.
+    """
+
+    login: str
+    user: str | None
+    fingerprint: str
+
+    def __str__(self) -> str:
+        owner = self.login if self.user is None else f"{self.login}/{self.user}"
+        return f"/{owner}/keys/{self.fingerprint}"
+
+    @classmethod
+    def parse(cls, text: str) -> KeyId:
+        """Raises SignatureError."""
+        match = _KEY_ID.match(text)
+        if match is None:
+            raise SignatureError("keyId is not /LOGIN/keys/FINGERPRINT")
+        return cls(match["login"], match["user"], match["fingerprint"])
+
+
+class Credentials(NamedTuple):
+    """An Authorization header's content. `algorithm` is in lower case; `headers` are the signed fields, in order."""
+
+    key_id: KeyId
+    algorithm: str
+    headers: tuple[str, ...]
+    signature: bytes
+
+
+def parse_authorization(value: str) -> Credentials:
+    """The credentials in an Authorization header. Raises SignatureError."""
+    scheme, _, rest = value.partition(" ")
+    if scheme.lower() != SCHEME.lower():
+        raise SignatureError("the Authorization scheme is not Signature")
+    parameters: dict[str, str] = {}
+    for part in rest.split(","):
+        match = _PARAMETER.match(part)
+        if match is None:
+            raise SignatureError('an Authorization parameter is not of the form name="value"')
+        if match[1] in parameters:
+            raise SignatureError("an Authorization parameter is given twice")
+        parameters[match[1]] = match[2]
+    if not {"keyId", "algorithm", "signature"} <= parameters.keys() <= {"keyId", "algorithm", "signature", "headers"}:
+        raise SignatureError("the Authorization parameters are not keyId, algorithm, headers and signature")
+    names = parameters.get("headers", "date")
+    if not _HEADER_NAMES.match(names):
+        raise SignatureError("the list of signed headers is not one")
+    headers = tuple(names.lower().split(" "))
+    if len(set(headers)) != len(headers):
+        raise SignatureError("a header is signed twice")
+    return Credentials(
+        KeyId.parse(parameters["keyId"]),
+        _algorithm(parameters["algorithm"]),
+        headers,
+        _signature(parameters["signature"]),
+    )
+
+
+def build_authorization(credentials: Credentials) -> str:
+    """The value of the Authorization header."""
+    signature = base64.b64encode(credentials.signature).decode("ascii")
+    return (
+        f'{SCHEME} keyId="{credentials.key_id}",algorithm="{credentials.algorithm}",'
+        f'headers="{" ".join(credentials.headers)}",signature="{signature}"'
+    )
+
+
+def header_text(names: Iterable[str], method: str, target: str, headers: HeaderFields) -> bytes:
+    """What a header's signature signs: a line for each of `names` (lower case). Raises SignatureError for a field that
+    the request does not have."""
+    lines = []
+    for name in names:
+        value = f"{method.lower()} {target}" if name == REQUEST_TARGET else headers.get(name)
+        if value is None:
+            raise SignatureError("a signed header is not in the request")
+        lines.append(f"{name}: {value}")
+    return "\n".join(lines).encode("latin-1")
+
+
+def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, str]) -> bytes:
+    """What a pre-signed URL's signature signs.
+
+    Args:
+        method: of the request; where the parameters have a `method` of their own, that stands in its place.
+        host: with its port, where the URL has one.
+        parameters: the query without `signature`, decoded.
+    """
+    return "\n".join((parameters.get("method", method), host, path, _query(parameters))).encode("latin-1")
+
+
+def presigned_target(path: str, parameters: Mapping[str, str], signature: bytes) -> str:
+    """Path and query of the signed URL."""
+    value = base64.b64encode(signature).decode("ascii")
+    return f"{path}?{_query(parameters)}&signature={_quote(value)}"
+
+
+def parse_presigned(target: str) -> tuple[str, dict[str, str], bytes]:
+    """(path, parameters without the signature, signature) of a request target. Raises SignatureError."""
+    path, _, query = target.partition("?")
+    parameters: dict[str, str] = {}
+    for part in query.split("&"):
+        name, _, value = part.partition("=")
+        if name in parameters:
+            raise SignatureError("a parameter of the URL is given twice")
+        parameters[urllib.parse.unquote(name)] = urllib.parse.unquote(value)
+    encoded = parameters.pop("signature", "")
+    if not {"algorithm", "expires", "keyId"} <= parameters.keys():
+        raise SignatureError("the URL is not signed: it lacks algorithm, expires, keyId or signature")
+    signature = _signature(encoded)
+    if presigned_target(path, parameters, signature) != target:
+        raise SignatureError("the URL's query is not spelled as its signer spells it")
+    return path, parameters, signature
+
+
+def _query(parameters: Mapping[str, str]) -> str:
+    return "&".join(f"{_quote(name)}={_quote(value)}" for name, value in sorted(parameters.items()))
+
+
+def _quote(text: str) -> str:
+    return urllib.parse.quote(text, safe=_UNRESERVED)
+
+
+def _algorithm(text: str) -> str:
+    if not _ALGORITHM.match(text):
+        raise SignatureError("the algorithm's name is not one")
+    return text.lower()
+
+
+def _signature(text: str) -> bytes:
+    try:
+        signature = base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        signature = b""
+    if not signature:
+        raise SignatureError("the signature is not base64")
+    return signature
