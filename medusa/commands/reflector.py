@@ -8,6 +8,7 @@ from gevent import monkey
 monkey.patch_all()
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -61,6 +62,13 @@ def _parser() -> OptionParser:
         action="store_true",
         help="allow an address that is not loopback: everyone who can reach it may attach to any session",
     )
+    add("--accounts", metavar="DIR", help="public keys, one authorized_keys file per login: opens the front door")
+    add("--legacy-signatures", action="store_true", help="take signatures of old clients: Date alone, and rsa-sha1")
+    lifetime = "how far ahead a pre-signed URL may expire (%(default)g)"
+    add("--max-url-lifetime", type=float, default=DEFAULTS.max_url_lifetime, metavar="S", help=lifetime)
+    add("--allow-origin", type=_words, default=(), metavar="URL,...", help="web origins whose pages may attach (none)")
+    hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
+    add("--public-host", type=_words, default=(), metavar="HOST[:PORT],...", help=hosts)
     add(
         "--wait-timeout", type=float, default=DEFAULTS.wait_timeout, metavar="S", help="wait for an agent (%(default)g)"
     )
@@ -75,6 +83,10 @@ def _parser() -> OptionParser:
     return parser
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in re.split(r"[,\s]+", text) if word)
+
+
 def _config(options: SimpleNamespace) -> ReflectorConfig:
     archive = resources.files("medusa") / "data" / "agent.sh"
     return ReflectorConfig(
@@ -87,6 +99,11 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         drain_timeout=options.drain_timeout,
         max_message=options.max_message,
         archive=str(archive) if archive.is_file() else None,
+        accounts=options.accounts,
+        legacy_signatures=options.legacy_signatures,
+        max_url_lifetime=options.max_url_lifetime,
+        allow_origin=options.allow_origin,
+        public_host=options.public_host,
     )
 
 

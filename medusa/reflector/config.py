@@ -27,7 +27,16 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class ReflectorConfig:
-    """Times are in seconds. `archive` is the path of the agent's archive, None where none was built."""
+    """Times are in seconds.
+
+    Attributes:
+        archive: path of the agent's archive; None where none was built.
+        accounts: directory of the logins' public keys; None for no front door.
+        legacy_signatures: take those that cover the Date alone, and rsa-sha1.
+        max_url_lifetime: how far ahead a pre-signed URL may expire.
+        allow_origin: in lower case, the web origins whose pages may attach.
+        public_host: in lower case, the values of Host that are this reflector's; empty for any.
+    """
 
     bind_ip: str = "127.0.0.1"
     port: int = 8381
@@ -38,6 +47,11 @@ class ReflectorConfig:
     drain_timeout: float = 30.0
     max_message: int = MAX_MESSAGE
     archive: str | None = None
+    accounts: str | None = None
+    legacy_signatures: bool = False
+    max_url_lifetime: float = 3600.0
+    allow_origin: tuple[str, ...] = ()
+    public_host: tuple[str, ...] = ()
 
     def verify(self) -> None:
         """Raises ConfigError."""
@@ -45,14 +59,15 @@ class ReflectorConfig:
             address = ipaddress.ip_address(self.bind_ip)
         except ValueError:
             raise ConfigError("bind-ip: %r is not an IP address" % self.bind_ip) from None
-        if not address.is_loopback and not self.trusted_network:
+        if not address.is_loopback and not self.trusted_network and self.accounts is None:
             raise ConfigError(
                 "bind-ip: %s is not a loopback address, and /attach/ asks nobody who they are. "
-                "Give --trusted-network if everyone who can reach it may use it." % self.bind_ip
+                "Give --accounts for sessions that are signed for, "
+                "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
         if not 0 <= self.port <= 65535:
             raise ConfigError("port: %d is not between 0 and 65535" % self.port)
-        for name in ("wait_timeout", "keepalive"):
+        for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
             if not 0 < getattr(self, name) <= FOREVER:
                 raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
         if not 0 <= self.drain_timeout <= FOREVER:

@@ -14,6 +14,7 @@ from medusa.protocol.control import Linkup, Wait, build
 from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.messages import Close
 from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
+from medusa.reflector.names import SessionName
 from medusa.reflector.splicer import Leg
 from medusa.reflector.usage import Usage
 from medusa.session import Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
@@ -37,10 +38,10 @@ class LiveSession:
     input after another, so that no two are ever half done.
     """
 
-    def __init__(self, session_id: str, config: ReflectorConfig, registry: Registry, client_address: str) -> None:
-        self.session_id = session_id
+    def __init__(self, name: SessionName, config: ReflectorConfig, registry: Registry, client_address: str) -> None:
+        self.name = name
         self.machine = Session()
-        self.usage = Usage(session_id)
+        self.usage = Usage(name)
         self.agent_expected = False
         self._hurried = False
         self._backlogs: dict[Side, int] = {}
@@ -79,7 +80,7 @@ class LiveSession:
         try:
             self._live()
         except Exception:  # a bug: the id and the links are let go of all the same
-            log.exception("session failed", session=self.session_id)
+            log.exception("session failed", session=str(self.name))
             self._release()
 
     def _live(self) -> None:

@@ -9,6 +9,7 @@ from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExi
 from medusa.directory.base import TTL, StaleClaim
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.live import LiveSession
+from medusa.reflector.names import SessionName
 from medusa.session import Input, State
 
 log = structlog.get_logger(component="registry")
@@ -24,17 +25,17 @@ class Refused(Exception):
 
 
 class Registry:
-    """Sessions by id. An id is claimed in `directory` for as long as its session lives."""
+    """Sessions by name. A name is claimed in `directory` for as long as its session lives."""
 
     def __init__(self, config: ReflectorConfig, directory: Directory, owner: Owner) -> None:
         self._config = config
         self._directory = directory
         self._owner = owner
-        self._sessions: dict[str, LiveSession] = {}
-        self._claims: dict[str, Claim] = {}
+        self._sessions: dict[SessionName, LiveSession] = {}
+        self._claims: dict[SessionName, Claim] = {}
         self.draining = False
 
-    def open(self, session_id: str, address: str) -> LiveSession:
+    def open(self, name: SessionName, address: str) -> LiveSession:
         """A new session for the client at `address`, whose upgrade is to follow.
 
         Raises:
@@ -43,24 +44,24 @@ class Registry:
         if self.draining:
             raise Refused(503, "this reflector is shutting down", retry_after=5)
         try:
-            claim = self._directory.claim(session_id, self._owner)
+            claim = self._directory.claim(str(name), self._owner)
         except SessionExists:
             raise Refused(409, "the session has a client already") from None
         except DirectoryError as error:
             log.error("directory unavailable", error=str(error))
             raise Refused(503, "sessions cannot be registered at the moment", retry_after=5) from None
-        session = LiveSession(session_id, self._config, self, address)
-        self._claims[session_id] = claim
-        self._sessions[session_id] = session
+        session = LiveSession(name, self._config, self, address)
+        self._claims[name] = claim
+        self._sessions[name] = session
         return session
 
-    def join(self, session_id: str) -> LiveSession:
+    def join(self, name: SessionName) -> LiveSession:
         """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
 
         Raises:
             Refused: 404 there is no such session, 409 it has an agent, or is over.
         """
-        session = self._sessions.get(session_id)
+        session = self._sessions.get(name)
         if session is None or session.machine.state is State.CLAIMED:
             raise Refused(404, "there is no such session")
         if session.agent_expected or session.machine.state is not State.WAITING:
@@ -70,14 +71,14 @@ class Registry:
 
     def forget(self, session: LiveSession) -> None:
         """The session is over: its id is free. Idempotent."""
-        if self._sessions.get(session.session_id) is not session:
+        if self._sessions.get(session.name) is not session:
             return
-        del self._sessions[session.session_id]
-        claim = self._claims.pop(session.session_id)
+        del self._sessions[session.name]
+        claim = self._claims.pop(session.name)
         try:
             self._directory.release(claim)
         except DirectoryError as error:
-            log.error("directory unavailable", error=str(error), session=session.session_id)
+            log.error("directory unavailable", error=str(error), session=str(session.name))
 
     def sessions(self) -> list[LiveSession]:
         """All of them, oldest first."""

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
-import urllib.parse
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from re import Pattern
 from typing import TYPE_CHECKING, Any
 
+import gevent
 import structlog
 
 from medusa import __version__
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
+from medusa.protocol.signature import LOGIN
+from medusa.reflector.auth import Authenticator, Denied, unknown
+from medusa.reflector.names import SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
 from medusa.session import STATUS_NAMES, Input, Side
 from medusa.transports import websocket
@@ -29,6 +34,8 @@ log = structlog.get_logger(component="http")
 REASONS = {
     200: "OK",
     400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
     409: "Conflict",
@@ -36,9 +43,13 @@ REASONS = {
     503: "Service Unavailable",
 }
 
-_ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
-MAX_ID = 255
-"""A job's id is a UUID in practice; there is room for a site's own scheme."""
+SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
+
+REFUSAL_DELAY = 0.2
+"""Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""
+
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+"""What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
@@ -46,11 +57,13 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 class Application:
     """The reflector's routes as a WSGI application."""
 
-    def __init__(self, config: ReflectorConfig, registry: Registry) -> None:
+    def __init__(self, config: ReflectorConfig, registry: Registry, authenticator: Authenticator | None) -> None:
         self._config = config
+        self._authenticator = authenticator
         self._registry = registry
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
-            (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach),
+            (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach_internal),
+            (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/agent\.sh\Z"), self._archive),
@@ -58,6 +71,7 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         handler: Handler = environ["medusa.handler"]
+        begun = time.monotonic()
         try:
             status, headers, body = self._route(handler)
         except HandshakeError as error:
@@ -67,6 +81,10 @@ class Application:
             status, body = refused.http_status, _line(str(refused))
             headers = [("Retry-After", str(refused.retry_after))] if refused.retry_after else []
             self._log_refusal(handler, status, str(refused))
+        except Denied as denied:
+            status, headers, body = denied.http_status, denied.headers, _line(denied.reason)
+            self._log_refusal(handler, status, denied.why)
+            gevent.sleep(max(0.0, begun + REFUSAL_DELAY - time.monotonic()))
         if handler.socket is None:
             return []
         headers = [("Content-Type", "text/plain; charset=utf-8"), *headers] if not _typed(headers) else headers
@@ -86,15 +104,35 @@ class Application:
                 return function(handler, *match.groups())
         raise Refused(404, "there is nothing at this path")
 
-    def _attach(self, handler: Handler, raw_id: str, role: str) -> Answer:
+    def _attach_internal(self, handler: Handler, raw_id: str, role: str) -> Answer:
+        """As the original's front door asks: it has judged who may."""
+        self._check_internal(handler)
+        key = self._check_upgrade(handler)
+        return self._attach(handler, key, SessionName(parse_id(raw_id)), SIDES[role])
+
+    def _attach_signed(self, handler: Handler, login: str, raw_id: str, role: str) -> Answer:
+        """As users and jobs ask: here it is judged."""
         assert handler.request is not None
-        key = check_upgrade(handler.request)
-        session_id = parse_id(raw_id)
-        side = Side.CLIENT if role == "master" else Side.AGENT
-        if side is Side.CLIENT:
-            session = self._registry.open(session_id, handler.peer)
-        else:
-            session = self._registry.join(session_id)
+        if self._authenticator is None:
+            raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
+        key = self._check_upgrade(handler)
+        name = SessionName(parse_id(raw_id), login)
+        grant = self._authenticator.check(handler.request, login)
+        nonces = self._authenticator.nonces
+        nonces.use(grant.digest, grant.until)
+        try:
+            answer = self._attach(handler, key, name, SIDES[role])
+        except BaseException as error:
+            nonces.give_back(grant.digest)
+            if isinstance(error, Refused) and error.http_status == 404:
+                raise unknown("signed, but there is no such session") from None
+            raise
+        who = {"login": login, "user": grant.key_id.user, "key": grant.key_id.fingerprint}
+        log.info("attached", client=handler.peer, session=name.session_id, side=SIDES[role].value, **who)
+        return answer
+
+    def _attach(self, handler: Handler, key: str, name: SessionName, side: Side) -> Answer:
+        session = self._registry.open(name, handler.peer) if side is Side.CLIENT else self._registry.join(name)
         try:
             handler.write_101(key)
             sock, rest = handler.take_socket()
@@ -107,10 +145,28 @@ class Application:
         session.attach(side, websocket.adopt(sock, rest, self._config.max_message), handler.peer)
         return 101, [], b""
 
-    def _status(self, _: Handler) -> Answer:
+    def _check_upgrade(self, handler: Handler) -> str:
+        assert handler.request is not None
+        origin = handler.request.headers.get("origin")
+        if origin is not None and origin.lower() not in self._config.allow_origin:
+            raise Denied(403, "web pages of this origin may not attach", "origin not on --allow-origin")
+        return check_upgrade(handler.request)
+
+    def _check_internal(self, handler: Handler) -> None:
+        """The internal API asks nobody who he is."""
+        assert handler.request is not None
+        if self._config.trusted_network:
+            return
+        headers = handler.request.headers
+        if not _is_loopback(handler.client_address[0]) or any(headers.get(name) is not None for name in _FORWARDED):
+            raise Refused(403, "this is served on loopback only, or with --trusted-network")
+
+    def _status(self, handler: Handler) -> Answer:
+        self._check_internal(handler)
         sessions = [
             {
-                "id": session.session_id,
+                "id": session.name.session_id,
+                **({"login": session.name.login} if session.name.login else {}),
                 "state": STATUS_NAMES[session.machine.state],
                 "has_master": session.has(Side.CLIENT),
                 "has_slave": session.has(Side.AGENT),
@@ -136,22 +192,10 @@ class Application:
         log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
 
 
-def parse_id(raw: str) -> str:
-    """A session's id from its path segment: percent-decoded, trimmed, lower-cased, as the original does.
-
-    Raises:
-        HandshakeError: 400, it is not of the form that ids have.
-    """
-    if re.search(r"%(?![0-9A-Fa-f]{2})", raw):
-        raise HandshakeError(400, "bad session id")
-    try:
-        session_id = urllib.parse.unquote(raw, errors="strict").strip()
-    except UnicodeDecodeError:
-        session_id = ""
-    # Some characters beyond ASCII have lower case within it.
-    if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
-        raise HandshakeError(400, "bad session id")
-    return session_id.lower()
+def _is_loopback(host: str) -> bool:
+    address = ipaddress.ip_address(host)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
 
 
 def _line(text: str) -> bytes:

@@ -12,6 +12,8 @@ import structlog
 from gevent.pywsgi import WSGIServer
 
 from medusa.directory import DirectoryError, Owner, open_directory
+from medusa.reflector.accounts import Accounts, AccountsError
+from medusa.reflector.auth import Authenticator
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
@@ -49,6 +51,7 @@ class Reflector:
             directory = open_directory(config.directory)
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
+        authenticator = _authenticator(config)
         listener = (config.bind_ip, config.port)
         server = WSGIServer(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
         try:
@@ -62,7 +65,7 @@ class Reflector:
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
-        server.application = Application(config, self.registry)
+        server.application = Application(config, self.registry, authenticator)
         server.start()
         gevent.spawn(self.registry.renew_forever)
 
@@ -84,6 +87,15 @@ class Reflector:
     def wait(self) -> None:
         """Until it has stopped."""
         self._stopped.wait()
+
+
+def _authenticator(config: ReflectorConfig) -> Authenticator | None:
+    if config.accounts is None:
+        return None
+    try:
+        return Authenticator(config, Accounts(config.accounts))
+    except AccountsError as error:
+        raise ConfigError("accounts: %s" % error) from None
 
 
 def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:

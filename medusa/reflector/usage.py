@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from medusa.protocol.printable import printable
+from medusa.reflector.names import SessionName
 from medusa.session import Outcome, Side
 
 log = structlog.get_logger(component="usage")
@@ -16,8 +17,8 @@ log = structlog.get_logger(component="usage")
 class Usage:
     """One session's times and reason; counts are added when it ends."""
 
-    def __init__(self, session_id: str) -> None:
-        self.session_id = session_id
+    def __init__(self, name: SessionName) -> None:
+        self._name = {"session": name.session_id, **({"login": name.login} if name.login else {})}
         self.created = time.time()
         self._begun = time.monotonic()
         self._linked: float | None = None
@@ -25,7 +26,7 @@ class Usage:
 
     def started(self, client: str) -> None:
         """The session exists: its line."""
-        log.info("session started", session=self.session_id, client=client)
+        log.info("session started", **self._name, client=client)
 
     def linked(self) -> None:
         """The agent came."""
@@ -39,7 +40,7 @@ class Usage:
         """The session is over: its record. `counts` are messages and payload bytes, each way."""
         now = time.monotonic()
         record: dict[str, Any] = {
-            "session": self.session_id,
+            **self._name,
             "outcome": outcome.value,
             "reason": self.reason,
             "waited_s": round((self._linked or now) - self._begun, 3),

@@ -17,12 +17,15 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector import live
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.live import LiveSession
+from medusa.reflector.names import SessionName
 from medusa.reflector.registry import Refused, Registry
 from medusa.session import Input, Session, Side, State
 from medusa.transports.base import Transport
 from medusa.transports.websocket import adopt
 from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
 from tests.waiting import Deadline, wait_until
+
+NAME = SessionName("id")
 
 OWNER = Owner("http://127.0.0.1:1")
 
@@ -57,7 +60,7 @@ class Bench:
 
     def waiting(self) -> tuple[LiveSession, Peer]:
         """A session whose client is here."""
-        session = self.registry.open("id", "127.0.0.1:2")
+        session = self.registry.open(NAME, "127.0.0.1:2")
         client = self.attach(session, Side.CLIENT)
         turn()
         assert session.machine.state is State.WAITING
@@ -65,7 +68,7 @@ class Bench:
 
     def linked(self) -> tuple[LiveSession, Peer, Peer]:
         session, client = self.waiting()
-        agent = self.attach(self.registry.join("id"), Side.AGENT)
+        agent = self.attach(self.registry.join(NAME), Side.AGENT)
         turn()
         client.expect(TEXT, LINKUP)
         agent.expect(TEXT, LINKUP)
@@ -110,29 +113,29 @@ def records(logs: list[EventDict]) -> list[str]:
 
 class TestRefusals:
     def test_an_id_is_taken_from_the_claim_on(self, bench: Bench) -> None:
-        session = bench.registry.open("id", "a")
+        session = bench.registry.open(NAME, "a")
         with pytest.raises(Refused) as caught:
-            bench.registry.open("id", "b")
+            bench.registry.open(NAME, "b")
         assert caught.value.http_status == 409
         with pytest.raises(Refused) as caught:
-            bench.registry.join("id")
+            bench.registry.join(NAME)
         assert caught.value.http_status == 404, "an agent tries again then"
         session.tell(Input.CLIENT_REFUSED)
         turn()
         assert bench.registry.sessions() == []
-        bench.registry.open("id", "c").tell(Input.CLIENT_REFUSED)
+        bench.registry.open(NAME, "c").tell(Input.CLIENT_REFUSED)
 
     def test_the_agents_place_is_kept_while_its_upgrade_is_under_way(self, bench: Bench) -> None:
         bench.waiting()
-        bench.registry.join("id")
+        bench.registry.join(NAME)
         with pytest.raises(Refused) as caught:
-            bench.registry.join("id")
+            bench.registry.join(NAME)
         assert caught.value.http_status == 409
 
     def test_nobody_new_while_draining(self, bench: Bench) -> None:
         bench.registry.draining = True
         with pytest.raises(Refused) as caught:
-            bench.registry.open("id", "a")
+            bench.registry.open(NAME, "a")
         assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
 
     def test_a_directory_that_fails(self, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +144,7 @@ class TestRefusals:
                 raise DirectoryError("no answer")
 
         with pytest.raises(Refused) as caught:
-            Registry(ReflectorConfig(), Failing(), OWNER).open("id", "a")
+            Registry(ReflectorConfig(), Failing(), OWNER).open(NAME, "a")
         assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
         assert logs[0]["error"] == "no answer"
 
@@ -151,7 +154,7 @@ class TestRefusals:
                 raise DirectoryError("no answer")
 
         bench = Bench(Failing())
-        bench.registry.open("id", "a").tell(Input.CLIENT_REFUSED)
+        bench.registry.open(NAME, "a").tell(Input.CLIENT_REFUSED)
         turn()
         assert bench.registry.sessions() == []
         assert records(logs) == ["refused"]
@@ -174,7 +177,7 @@ class TestClaims:
         monkeypatch.setattr("medusa.reflector.registry.TTL", 0.03)
         bench = Bench(Counting())
         renewing = gevent.spawn(bench.registry.renew_forever)
-        session = bench.registry.open("id", "a")
+        session = bench.registry.open(NAME, "a")
         until(lambda: len(renewed) > 3)
         session.tell(Input.CLIENT_REFUSED)
         until(lambda: not bench.registry.sessions())
@@ -189,7 +192,7 @@ class TestClaims:
 
 class TestOneMoment:
     def test_shut_down_during_the_clients_upgrade(self, bench: Bench, logs: list[EventDict]) -> None:
-        session = bench.registry.open("id", "a")
+        session = bench.registry.open(NAME, "a")
         session.tell(Input.SHUTDOWN)
         turn()
         client = bench.attach(session, Side.CLIENT)
@@ -199,7 +202,7 @@ class TestOneMoment:
     @pytest.mark.parametrize("end", [close_frame(), None], ids=["close", "fin"])
     def test_the_client_goes_during_the_agents_upgrade(self, bench: Bench, logs: list[EventDict], end: bytes) -> None:
         session, client = bench.waiting()
-        expected = bench.registry.join("id")
+        expected = bench.registry.join(NAME)
         client.send(end) if end else client.fin()
         until(lambda: not bench.registry.sessions())
         agent = bench.attach(expected, Side.AGENT)
@@ -212,7 +215,7 @@ class TestOneMoment:
         self, bench: Bench, logs: list[EventDict], first: str
     ) -> None:
         session, client = bench.waiting()
-        bench.registry.join("id")
+        bench.registry.join(NAME)
         client.fin()
         if first == "loss":
             session._legs[Side.CLIENT]._on_readable()
@@ -243,7 +246,7 @@ class TestOneMoment:
 
     def test_an_agent_that_comes_behind_the_end(self, bench: Bench, logs: list[EventDict]) -> None:
         session, client = bench.waiting()
-        bench.registry.join("id")
+        bench.registry.join(NAME)
         session.tell(Input.SHUTDOWN)
         agent = bench.attach(session, Side.AGENT)
         assert agent.frame().close == (1000, "the session is over")
@@ -255,7 +258,7 @@ class TestOneMoment:
     def test_an_agent_and_a_pulse(self, bench: Bench, logs: list[EventDict]) -> None:
         session, client = bench.waiting()
         session._deadlines[Input.WAIT_PULSE] = 0.0
-        agent = bench.attach(bench.registry.join("id"), Side.AGENT)
+        agent = bench.attach(bench.registry.join(NAME), Side.AGENT)
         turn()
         client.expect(TEXT, LINKUP)
         agent.expect(TEXT, LINKUP)

@@ -11,10 +11,13 @@ from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.names import SessionName
 from medusa.reflector.server import Reflector
 from tests.conftest import descriptors
 from tests.peers import Answer, Peer
 from tests.waiting import Deadline, wait_until
+
+NAME = SessionName("id")
 
 
 class GreenPeer(Peer):
@@ -93,7 +96,7 @@ def test_what_gevent_would_print_is_logged(
 
 
 def test_drain_waits_for_the_sessions(server: Reflector, logs: list[EventDict]) -> None:
-    server.registry.open("id", "a")
+    server.registry.open(NAME, "a")
     begun = gevent.get_hub().loop.now()
     server._config = ReflectorConfig(drain_timeout=0.05)
     server.drain()

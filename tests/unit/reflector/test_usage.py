@@ -5,6 +5,7 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
+from medusa.reflector.names import SessionName
 from medusa.reflector.usage import Usage
 from medusa.session import Outcome, Side
 
@@ -19,7 +20,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_a_linked_session(clock: list[float]) -> None:
     with capture_logs() as logs:
-        record = Usage("abc")
+        record = Usage(SessionName("abc"))
         record.started("127.0.0.1:1")
         clock[0] = 102.5
         record.linked()
@@ -47,14 +48,14 @@ def test_a_linked_session(clock: list[float]) -> None:
 
 def test_a_lonely_session(clock: list[float]) -> None:
     with capture_logs() as logs:
-        record = Usage("abc")
+        record = Usage(SessionName("abc"))
         clock[0] = 104.0
         record.ended(Outcome.LONELY, {}, {})
     assert (logs[0]["waited_s"], logs[0]["linked_s"], logs[0]["reason"]) == (4.0, 0.0, "")
 
 
 def test_a_reason_from_the_network_is_escaped_and_bounded() -> None:
-    record = Usage("abc")
+    record = Usage(SessionName("abc"))
     record.because(Side.CLIENT, "\x1b[2J\n\u202e" + "x" * 10_000)
     assert record.reason.startswith("client: \\x1b[2J\\x0a\\u202ex")
     assert len(record.reason) < 300

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medusa.protocol.errors import HandshakeError
-from medusa.reflector.routes import MAX_ID, parse_id
+from medusa.reflector.names import MAX_ID, parse_id
 
 
 @pytest.mark.parametrize(

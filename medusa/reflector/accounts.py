@@ -1,0 +1,89 @@
+"""Who may sign: a directory with one file per login, in sshd's authorized_keys format.
+
+`DIR/LOGIN` holds the keys of an account, `DIR/LOGIN.users/USER` those of its users. A file that changed is read anew.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import structlog
+
+from medusa.keys import BadKey, PublicKey
+
+log = structlog.get_logger(component="accounts")
+
+MAX_FILE = 1024 * 1024
+"""Bytes; thousands of keys."""
+
+_KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-")
+_Version = tuple[int, int, int, int]
+
+
+class AccountsError(Exception):
+    """The directory cannot be used."""
+
+
+class Accounts:
+    """The keys of each login. Logins and users must have the form of medusa.protocol.signature.LOGIN."""
+
+    def __init__(self, directory: str) -> None:
+        """Raises AccountsError."""
+        self._directory = Path(directory)
+        self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
+        try:
+            list(self._directory.iterdir())
+        except OSError as error:
+            raise AccountsError("%s: %s" % (directory, error.strerror or error)) from None
+
+    def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
+        """The key that `fingerprint` names, if it is one of the account's, or of its user."""
+        path = self._directory / login if user is None else self._directory / f"{login}.users" / user
+        return next((key for key in self._keys(path) if key.matches(fingerprint)), None)
+
+    def _keys(self, path: Path) -> list[PublicKey]:
+        try:
+            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                found = os.fstat(file.fileno())
+                version = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
+                if version != self._files.get(path, (None,))[0]:
+                    keys = _read(path, file.read(MAX_FILE + 1)) if _trusted(path, found) else []
+                    self._files[path] = (version, keys)
+        except OSError as error:
+            self._files.pop(path, None)
+            if not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+                log.error("account not readable", file=str(path), error=error.strerror or str(error))
+            return []
+        return self._files[path][1]
+
+
+def _trusted(path: Path, found: os.stat_result) -> bool:
+    """As sshd's StrictModes: who can write the file is who can sign."""
+    if not stat.S_ISREG(found.st_mode):
+        return False
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        log.error("account ignored: others than its owner can write the file", file=str(path))
+        return False
+    return True
+
+
+def _read(path: Path, data: bytes) -> list[PublicKey]:
+    if len(data) > MAX_FILE:
+        log.error("account ignored: the file is above %d bytes" % MAX_FILE, file=str(path))
+        return []
+    keys = []
+    for number, line in enumerate(data.splitlines(), 1):
+        words = line.split()
+        if not words or words[0].startswith(b"#"):
+            continue
+        try:
+            if not words[0].startswith(_KEY_TYPES):
+                # from="...", expiry-time="..." and others restrict a key: to overlook them would be to lift them.
+                raise BadKey("options before a key are not understood")
+            keys.append(PublicKey.from_ssh(line))
+        except BadKey as error:
+            log.warning("key ignored", file=str(path), line=number, reason=str(error))
+    log.info("account read", file=str(path), keys=len(keys))
+    return keys

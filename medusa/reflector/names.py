@@ -1,0 +1,42 @@
+"""What a session is called: its id, and the login it belongs to."""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+from typing import NamedTuple
+
+from medusa.protocol.errors import HandshakeError
+
+_ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
+MAX_ID = 255
+"""A job's id is a UUID in practice; there is room for a site's own scheme."""
+
+
+class SessionName(NamedTuple):
+    """The same id under two logins names two sessions. No login: one that came by the internal API."""
+
+    session_id: str
+    login: str = ""
+
+    def __str__(self) -> str:
+        """Unambiguous, as no id begins with a tilde and no login holds a slash."""
+        return f"~{self.login}/{self.session_id}" if self.login else self.session_id
+
+
+def parse_id(raw: str) -> str:
+    """A session's id from its path segment: percent-decoded, trimmed, lower-cased, as the original does.
+
+    Raises:
+        HandshakeError: 400, it is not of the form that ids have.
+    """
+    if re.search(r"%(?![0-9A-Fa-f]{2})", raw):
+        raise HandshakeError(400, "bad session id")
+    try:
+        session_id = urllib.parse.unquote(raw, errors="strict").strip()
+    except UnicodeDecodeError:
+        session_id = ""
+    # Some characters beyond ASCII have lower case within it.
+    if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
+        raise HandshakeError(400, "bad session id")
+    return session_id.lower()
