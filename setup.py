@@ -41,6 +41,7 @@ RUN = [
     "gevent>=24.10",
     "gevent-websocket>=0.10.1",
     "ptyprocess>=0.7",
+    "requests>=2.32",
     "structlog>=24.1",
     # Only for its C routine that masks payloads; without it a slower one of ours is used.
     "websockets>=13",
