@@ -1,0 +1,227 @@
+"""The Jobs API as `mlogin` uses it: jobs of one phase, their input, state, errors and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.manta.http import Refusal, Request
+from tests.manta.settings import Settings
+
+HOLD_POLL = 0.02
+PHASE_TYPES = ("map", "reduce", "storage-map")
+OBJECT = re.compile(r"/[a-zA-Z][\w.@]+/(stor|public|jobs|reports)/.+")
+MEMORY = (256, 512, 1024, 2048, 4096, 8192)
+DISK = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+SEMVER = re.compile(r"[~^=<>v\s]*\d+(\.(\d+|\*|x)){0,2}")
+
+Run = Callable[["Job", "list[str]"], Awaitable["dict[str, Any] | None"]]
+"""Runs one task of a job on these inputs; its error, if it ended badly."""
+
+
+class Job:
+    """A job, its tasks running or not."""
+
+    def __init__(self, login: str, wish: dict[str, Any], settings: Settings) -> None:
+        self.id, self.login, self._settings = str(uuid.uuid4()), login, settings
+        self.name, self.phase = wish.get("name", ""), wish["phases"][0]
+        self.state, self.cancelled, self.input_done = "queued", False, False
+        self.inputs: list[str] = []
+        self.errors: list[dict[str, Any]] = []
+        self._tasks_done, self._created_at, self._done_at = 0, _now(), ""
+        self._changed = asyncio.Event()
+        self.save()
+
+    def add(self, keys: list[str]) -> None:
+        self._check_open()
+        self.inputs += keys
+        self.save()
+
+    def end_input(self) -> None:
+        self._check_open()
+        self.input_done = True
+        self.save()
+
+    def _check_open(self) -> None:
+        if self.input_done or self.state == "done":
+            raise Refusal(409, "InvalidJobState", f"job {self.id} takes no more input")
+
+    async def changed(self) -> None:
+        await self._changed.wait()
+        self._changed.clear()
+
+    def task_done(self, error: dict[str, Any] | None) -> None:
+        self._tasks_done += 1
+        if error is not None:
+            self.errors.append({"phaseNum": "0", "what": f"phase 0: {self.phase['type']}", **error})
+        self.save()
+
+    def become(self, state: str) -> None:
+        self.state = state
+        if state == "done":
+            self._done_at = _now()
+        self.save()
+
+    def save(self) -> None:
+        """Also wakes who waits for a change."""
+        self._changed.set()
+        path = self._settings.jobs / f"{self.id}.json"
+        part = path.with_suffix(".part")
+        part.write_text(
+            json.dumps({**self.status(), "owner": self.login, "inputs": self.inputs, "errors": self.errors})
+        )
+        part.replace(path)
+
+    def status(self) -> dict[str, Any]:
+        """What `live/status` answers."""
+        tasks = 1 if self.phase["type"] == "reduce" else len(self.inputs)
+        stats = {"errors": len(self.errors), "outputs": 0, "retries": 0, "tasks": tasks, "tasksDone": self._tasks_done}
+        found = {"id": self.id, "name": self.name, "state": self.state, "cancelled": self.cancelled}
+        found |= {"inputDone": self.input_done, "timeCreated": self._created_at, "phases": [self.phase]}
+        found |= {"stats": stats, "options": {}}
+        return {**found, "timeDone": self._done_at} if self._done_at else found
+
+
+class Jobs:
+    """All jobs. `run` does the work of a task."""
+
+    def __init__(self, settings: Settings, run: Run) -> None:
+        self._settings, self._run = settings, run
+        self._jobs: dict[str, Job] = {}
+        self._drivers: dict[str, asyncio.Task[None]] = {}
+
+    async def create(self, request: Request, login: str) -> None:
+        job = Job(login, _checked(await request.body()), self._settings)
+        self._jobs[job.id] = job
+        self._drivers[job.id] = asyncio.create_task(self._drive(job))
+        request.answer(201, {"Location": f"/{login}/jobs/{job.id}"})
+
+    def find(self, login: str, job_id: str) -> Job:
+        job = self._jobs.get(job_id)
+        if job is None or job.login != login:
+            raise Refusal(404, "JobNotFound", f"{job_id} was not found")
+        return job
+
+    async def answer(self, request: Request, job: Job, what: str) -> None:
+        """`what` is the part of the path behind the job's id, such as `live/status`."""
+        if (request.method, what) == ("GET", "live/status"):
+            request.answer_json(200, job.status())
+        elif (request.method, what) == ("GET", "live/err"):
+            lines = b"".join(json.dumps(error).encode() + b"\n" for error in job.errors)
+            request.answer(200, {"Content-Type": "application/x-json-stream; type=job-error"}, lines)
+        elif (request.method, what) == ("GET", "live/in"):
+            request.answer(200, {"Content-Type": "text/plain"}, "".join(f"{key}\r\n" for key in job.inputs).encode())
+        elif (request.method, what) == ("POST", "live/in"):
+            job.add(_keys(await request.body()))
+            if request.query == "end=true":
+                job.end_input()
+            request.answer(204)
+        elif (request.method, what) == ("POST", "live/in/end"):
+            job.end_input()
+            request.answer(202)
+        elif (request.method, what) == ("POST", "live/cancel"):
+            await self._cancel(job)
+            request.answer(202)
+        else:
+            raise Refusal(404, "ResourceNotFound", f"{request.path} does not exist")
+
+    async def _cancel(self, job: Job) -> None:
+        if job.state == "done":
+            raise Refusal(409, "InvalidJobState", f"job {job.id} is done")
+        job.cancelled = job.input_done = True
+        await _stop(self._drivers[job.id])
+        job.become("done")
+
+    async def stop(self) -> None:
+        """Ends what runs."""
+        for driver in self._drivers.values():
+            await _stop(driver)
+
+    async def _drive(self, job: Job) -> None:
+        """From the queue to the end of all tasks."""
+        while self._settings.hold.exists():
+            await asyncio.sleep(HOLD_POLL)
+        job.become("running")
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            while not job.input_done:
+                if job.phase["type"] != "reduce":
+                    tasks += [self._start(job, [key]) for key in job.inputs[len(tasks) :]]
+                await job.changed()
+            left = [job.inputs] if job.phase["type"] == "reduce" else [[key] for key in job.inputs[len(tasks) :]]
+            tasks += [self._start(job, keys) for keys in left]
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                await _stop(task)
+        job.become("done")
+
+    def _start(self, job: Job, keys: list[str]) -> asyncio.Task[None]:
+        async def run() -> None:
+            job.task_done(await self._run(job, keys))
+
+        return asyncio.create_task(run())
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _keys(body: bytes) -> list[str]:
+    keys = [line for line in body.decode().splitlines() if line]
+    for key in keys:
+        if not OBJECT.fullmatch(key):
+            raise Refusal(400, "InvalidArgument", f"{key} is no path of an object")
+    return keys
+
+
+def _checked(body: bytes) -> dict[str, Any]:
+    """The wish for a job, in which all is as Manta takes it."""
+    try:
+        wish = json.loads(body)
+    except ValueError:
+        raise Refusal(400, "InvalidJob", "the job is not JSON") from None
+    _demand(isinstance(wish, dict) and set(wish) <= {"name", "phases"}, "an object with name and phases")
+    _demand(isinstance(wish.get("name", ""), str), "name: a string")
+    phases = wish.get("phases")
+    _demand(isinstance(phases, list) and len(phases) > 0, "phases: a list that is not empty")
+    for phase in phases:
+        _check_phase(phase)
+    if len(phases) > 1:
+        raise Refusal(501, "NotImplemented", "this Manta runs jobs of one phase")
+    phases[0].setdefault("type", "map")
+    assert isinstance(wish, dict)
+    return wish
+
+
+def _check_phase(phase: Any) -> None:
+    _demand(isinstance(phase, dict), "a phase: an object")
+    unknown = set(phase) - {"exec", "type", "assets", "memory", "disk", "init", "image", "count"}
+    _demand(not unknown, f"a phase has no {', '.join(sorted(unknown))}")
+    _demand(isinstance(phase.get("exec"), str) and bool(phase["exec"]), "exec: a command")
+    _demand(phase.get("type", "map") in PHASE_TYPES, f"type: one of {', '.join(PHASE_TYPES)}")
+    assets = phase.get("assets", [])
+    paths = isinstance(assets, list) and all(isinstance(path, str) and OBJECT.fullmatch(path) for path in assets)
+    _demand(paths, "assets: paths of objects")
+    _demand(phase.get("memory", MEMORY[0]) in MEMORY, f"memory: one of {MEMORY}")
+    _demand(phase.get("disk", DISK[0]) in DISK, f"disk: one of {DISK}")
+    _demand(isinstance(phase.get("init", ""), str), "init: a script")
+    image = phase.get("image", "1")
+    _demand(isinstance(image, str) and bool(SEMVER.fullmatch(image)), "image: a version")
+
+
+def _demand(holds: bool, what: str) -> None:
+    if not holds:
+        raise Refusal(400, "InvalidJob", f"job is invalid: {what}")
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())

@@ -1,0 +1,142 @@
+"""Manta's front door for interactive sessions: it joins an upgraded connection to the reflector, and sees bytes only.
+
+What it is known by: it writes a head of its own for the reflector; it wants a 101 whose Connection is exactly
+`Upgrade`; it destroys a socket on which nothing was read or written for a while; it passes on the end of a connection,
+but not a reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit
+
+from tests.manta.http import Gone, Refusal, Request, read_head
+from tests.manta.settings import Settings
+
+CHUNK = 65536
+CONNECT_LIMIT = 10.0
+
+
+class Socket:
+    """One leg, and how long it has been still."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        self._loop = asyncio.get_running_loop()
+        self._alive_at = self._loop.time()
+
+    async def read(self) -> bytes:
+        data = await self.reader.read(CHUNK)
+        self._alive_at = self._loop.time()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        self.writer.write(data)
+        self._alive_at = self._loop.time()
+        await self.writer.drain()
+        self._alive_at = self._loop.time()
+
+    def end(self) -> None:
+        """FIN; a TLS connection knows no half of an end."""
+        if self.writer.can_write_eof():
+            self.writer.write_eof()
+        else:
+            self.writer.close()
+
+    async def watch(self, limit: float) -> None:
+        """Destroys the socket when it was still for that long."""
+        while (left := self._alive_at + limit - self._loop.time()) > 0:
+            await asyncio.sleep(left)
+        self.writer.transport.abort()
+
+
+async def attach(request: Request, job: str, role: str, settings: Settings) -> None:
+    """Serve an attach request whose sender may make it; the connection is over afterwards."""
+    if request.header("upgrade").lower() != "websocket" or "upgrade" not in request.header("connection").lower():
+        raise Refusal(400, "BadRequest", "Connection must be upgradable")
+    url = urlsplit(settings.reflector_url)
+    lines = [f"GET /attach/{job}/{role} HTTP/1.1", "connection: upgrade", "upgrade: websocket"]
+    lines += [f"sec-websocket-key: {request.header('sec-websocket-key')}", f"Host: {url.netloc}", "", ""]
+    reflector = await _connect(settings.reflector_url)
+    try:
+        await reflector.write("\r\n".join(lines).encode("latin-1"))
+        client = Socket(request.reader, request.writer)
+        early = asyncio.create_task(_pass_on(client, reflector))
+        try:
+            await client.write(await _switched(reflector))
+            await _pipe(client, reflector, early, settings.idle_limit)
+        finally:
+            early.cancel()
+    finally:
+        reflector.writer.close()
+
+
+async def pass_through(request: Request, settings: Settings) -> None:
+    """Give the connection, and the head that came on it, to the other front door."""
+    door = await _connect(settings.front_door)
+    try:
+        await door.write(request.head)
+        client = Socket(request.reader, request.writer)
+        outwards = asyncio.create_task(_pass_on(client, door))
+        try:
+            await _pipe(client, door, outwards, settings.idle_limit)
+        finally:
+            outwards.cancel()
+    finally:
+        door.writer.close()
+
+
+async def _connect(url: str) -> Socket:
+    parts = urlsplit(url)
+    context = None
+    if parts.scheme == "https":
+        context = ssl._create_unverified_context()
+    try:
+        opening = asyncio.open_connection(parts.hostname, parts.port, ssl=context)
+        return Socket(*await asyncio.wait_for(opening, CONNECT_LIMIT))
+    except (OSError, asyncio.TimeoutError):
+        raise Refusal(503, "ServiceUnavailable", "medusa is not available") from None
+
+
+async def _switched(reflector: Socket) -> bytes:
+    """The 101 for the client; a Refusal where the reflector sent none, or one that muskie does not take."""
+    try:
+        first, *lines = (await read_head(reflector.reader)).decode("latin-1").split("\r\n")[:-2]
+    except Gone:
+        raise Refusal(500, "InternalError", "medusa hung up") from None
+    headers = dict(line.split(": ", 1) for line in lines)
+    if first.split(" ")[1] != "101" or headers.get("Connection") != "Upgrade":
+        raise Refusal(500, "InternalError", "medusa did not upgrade the connection")
+    return "\r\n".join([first, *lines, "", ""]).encode("latin-1")
+
+
+async def _pipe(client: Socket, other: Socket, outwards: asyncio.Task[None], idle_limit: float) -> None:
+    """Until both directions have ended; `outwards` is the one from the client."""
+    watchers = [asyncio.create_task(leg.watch(idle_limit)) for leg in (client, other)]
+    try:
+        await asyncio.gather(outwards, _pass_on(other, client))
+    finally:
+        for watcher in watchers:
+            watcher.cancel()
+
+
+async def _pass_on(source: Socket, sink: Socket) -> None:
+    try:
+        while data := await source.read():
+            await sink.write(data)
+    except OSError:
+        # A reset: the other leg does not hear of it, and lives until it was still for too long.
+        await _closed(sink)
+        return
+    try:
+        sink.end()
+    except OSError:
+        pass
+
+
+async def _closed(leg: Socket) -> None:
+    try:
+        await leg.writer.wait_closed()
+    except OSError:
+        pass

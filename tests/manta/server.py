@@ -1,0 +1,116 @@
+"""The stand-in's one server: who may do what, and which part answers. One line of JSON on stderr for each request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import ssl
+import sys
+from collections.abc import AsyncIterator
+
+from tests.manta import muskie
+from tests.manta.http import MAX_HEAD, Gone, Refusal, Request, read_head
+from tests.manta.jobs import Jobs
+from tests.manta.objects import Objects
+from tests.manta.runner import CERTIFICATE, Runner
+from tests.manta.settings import Settings
+from tests.manta.signatures import Identity, Keys, identify
+
+ATTACH = re.compile(r"/([^/]+)/medusa/attach/([^/]+)/(master|slave)")
+JOB = re.compile(r"/([^/]+)/jobs(?:/([0-9a-f-]{36})/(live/.+))?/?")
+
+
+class Server:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._objects = Objects(settings.objects)
+        self._keys = Keys(settings.keys)
+        self._jobs = Jobs(settings, Runner(settings, self._objects, self._serve).run)
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its URL."""
+        context = None
+        if self._settings.tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATE)
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context, limit=MAX_HEAD)
+        try:
+            port = server.sockets[0].getsockname()[1]
+            yield f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
+        finally:
+            server.close()
+            await self._jobs.stop()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, login: str = "") -> None:
+        """A connection to its end; with a `login`, one from a zone that acts for it."""
+        try:
+            while await self._one(await read_head(reader), reader, writer, login):
+                await writer.drain()
+        except (Gone, OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    async def _one(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, login: str) -> bool:
+        """Answer one request; whether another may follow on the connection."""
+        try:
+            request = Request(head, reader, writer)
+        except Refusal as refusal:
+            Request(b"GET / HTTP/1.0\r\n\r\n", reader, writer).refuse(refusal)
+            return False
+        try:
+            await self._route(request, login)
+            _log(request, "ok")
+        except Refusal as refusal:
+            _log(request, refusal.code, refusal)
+            await request.pass_over_body()
+            request.refuse(refusal)
+        return request.keep_alive
+
+    async def _route(self, request: Request, login: str) -> None:
+        attach = ATTACH.fullmatch(request.path)
+        if attach is not None and self._settings.front_door and not login:
+            request.keep_alive = False
+            await muskie.pass_through(request, self._settings)
+            return
+        who = Identity(login) if login else identify(request, self._keys, self._settings.max_skew)
+        request.who = str(who or "-")
+        names = request.segments()
+        _authorize(request, who, names)
+        job = JOB.fullmatch(request.path)
+        if attach is not None and request.method == "GET":
+            request.keep_alive = False
+            await muskie.attach(request, attach[2], attach[3], self._settings)
+        elif job is not None and job[2]:
+            await self._jobs.answer(request, self._jobs.find(job[1], job[2]), job[3])
+        elif job is not None and request.method == "POST":
+            await self._jobs.create(request, job[1])
+        elif request.method in ("GET", "HEAD"):
+            self._objects.head(request, names)
+        elif request.method == "PUT":
+            await self._objects.put(request, names)
+        elif request.method == "DELETE":
+            self._objects.delete(request, names)
+        else:
+            raise Refusal(405, "MethodNotAllowed", f"{request.method} is not allowed on {request.path}")
+
+
+def _authorize(request: Request, who: Identity | None, names: list[str]) -> None:
+    """An account's own everything; anybody reads what is public."""
+    if who is not None and who.login == names[0]:
+        return
+    if request.method in ("GET", "HEAD") and names[1:2] == ["public"]:
+        return
+    if who is None:
+        raise Refusal(401, "AuthorizationRequired", "Authorization is required")
+    raise Refusal(403, "AuthorizationFailed", f"{who} is not allowed to access {request.path}")
+
+
+def _log(request: Request, outcome: str, refusal: Refusal | None = None) -> None:
+    entry = {"method": request.method, "path": request.path, "who": request.who, "outcome": outcome}
+    if refusal is not None:
+        entry["status"], entry["message"] = str(refusal.status), refusal.message
+    print(json.dumps(entry), file=sys.stderr, flush=True)

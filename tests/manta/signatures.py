@@ -1,0 +1,167 @@
+"""Who asks: HTTP Signature headers and pre-signed URLs, checked after the rules of npm http-signature and smartdc-auth.
+
+Written without a look at our own signing, whose judge it is; it stands on `cryptography` alone. As Manta does, it knows
+a key by its MD5 fingerprint only.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+import time
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+from tests.manta.http import Refusal, Request
+
+HASHES = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+ALGORITHMS = {
+    "rsa-sha1", "rsa-sha256", "rsa-sha384", "rsa-sha512",
+    "ecdsa-sha1", "ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512",
+    "ed25519-sha512",
+}  # fmt: skip
+KEY_ID = re.compile(r"/([^/]+)(?:/([^/]+))?/keys/([0-9a-f:]+)")
+SAFE = "-_.~"
+"""What RFC 3986 leaves as it is, besides letters and digits."""
+
+
+class Identity(NamedTuple):
+    """An account, and its subuser if that is who signed."""
+
+    login: str
+    user: str | None = None
+
+    def __str__(self) -> str:
+        return self.login if self.user is None else f"{self.login}/{self.user}"
+
+
+class Keys:
+    """The accounts' public keys: files as authorized_keys, `<login>` and, of a subuser, `<login>+<user>`."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def check(self, key_id: str, algorithm: str, signature: str, text: str) -> Identity:
+        """The owner of the key that made this signature of the text; else a Refusal."""
+        found = KEY_ID.fullmatch(key_id)
+        if found is None:
+            raise Refusal(403, "InvalidKeyId", "the keyId is no /<login>/keys/<md5 fingerprint>")
+        login, user, fingerprint = found.groups()
+        key = self._find(login, user, fingerprint)
+        if algorithm.lower() not in ALGORITHMS:
+            raise Refusal(403, "InvalidAlgorithm", f"{algorithm} is not supported")
+        try:
+            raw = base64.b64decode(signature, validate=True)
+        except (ValueError, binascii.Error):
+            raise Refusal(403, "InvalidSignature", "the signature is not base64") from None
+        if not _verified(key, algorithm.lower(), raw, text.encode("latin-1")):
+            raise Refusal(403, "InvalidSignature", "the signature we calculated does not match the one you sent")
+        return Identity(login, user)
+
+    def _find(self, login: str, user: str | None, fingerprint: str) -> object:
+        path = self._directory / (login if user is None else f"{login}+{user}")
+        if "." in (login[0], (user or "x")[0]) or not path.is_file():
+            raise Refusal(403, "AccountDoesNotExist", f"{login} does not exist")
+        for line in path.read_bytes().splitlines():
+            blob = base64.b64decode(line.split()[1])
+            digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+            if fingerprint.replace(":", "") == digest:
+                return load_ssh_public_key(line)
+        raise Refusal(403, "KeyDoesNotExist", f"/{login}/keys/{fingerprint} does not exist")
+
+
+def _verified(key: object, algorithm: str, signature: bytes, text: bytes) -> bool:
+    kind, _, name = algorithm.partition("-")
+    try:
+        if kind == "rsa" and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, text, padding.PKCS1v15(), HASHES[name])
+        elif kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, text, ec.ECDSA(HASHES[name]))
+        elif kind == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, text)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+def identify(request: Request, keys: Keys, max_skew: float) -> Identity | None:
+    """Who signed the request; None for a request without a signature, a Refusal for one with a bad signature."""
+    if request.header("authorization"):
+        return _by_header(request, keys, max_skew)
+    if re.search(r"(^|&)signature=", request.query):
+        return _by_query(request, keys)
+    return None
+
+
+def _by_header(request: Request, keys: Keys, max_skew: float) -> Identity:
+    scheme, _, rest = request.header("authorization").partition(" ")
+    if scheme != "Signature":
+        raise Refusal(403, "AuthSchemeNotAllowed", f"{scheme} is not a supported authentication scheme")
+    fields = re.findall(r'([A-Za-z]+)="([^"]*)"', rest)
+    if ",".join(f'{name}="{value}"' for name, value in fields) != rest:
+        raise Refusal(400, "InvalidHeader", "bad Authorization header")
+    given = dict(fields)
+    for name in ("keyId", "algorithm", "signature"):
+        if not given.get(name):
+            raise Refusal(400, "InvalidHeader", f"{name} was not specified")
+    _check_date(request, max_skew)
+    names = given.get("headers", "date").lower().split(" ")
+    text = "\n".join(f"{name}: {_signed_value(request, name)}" for name in names)
+    if not {"date", "x-date"} & set(names):
+        raise Refusal(403, "InvalidSignature", "the signature leaves the Date out")
+    return keys.check(given["keyId"], given["algorithm"], given["signature"], text)
+
+
+def _signed_value(request: Request, name: str) -> str:
+    if name == "(request-target)":
+        return f"{request.method.lower()} {request.target}"
+    if name not in request.headers:
+        raise Refusal(400, "MissingHeader", f"{name} was not in the request")
+    return request.headers[name]
+
+
+def _check_date(request: Request, max_skew: float) -> None:
+    try:
+        date = parsedate_to_datetime(request.header("x-date") or request.header("date"))
+    except (TypeError, ValueError):
+        raise Refusal(400, "InvalidHeader", "no Date, or a bad one") from None
+    skew = abs(time.time() - date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp())
+    if skew > max_skew:
+        raise Refusal(403, "RequestExpired", f"clock skew of {skew:.0f} s was greater than {max_skew:g} s")
+
+
+def _by_query(request: Request, keys: Keys) -> Identity:
+    pairs = [part.partition("=")[::2] for part in request.query.split("&")]
+    given = {unquote(name): unquote(value) for name, value in pairs}
+    if len(given) != len(pairs):
+        raise _bad_query("a parameter came twice")
+    for name in ("algorithm", "expires", "keyId"):
+        if name not in given:
+            raise _bad_query(f"{name} is missing")
+    signature = given.pop("signature")
+    if not given["expires"].isdecimal() or int(given["expires"]) < time.time():
+        raise _bad_query("the request is expired")
+    methods = given.get("method", request.method)
+    if request.method not in methods.split(","):
+        raise _bad_query(f"{request.method} was not signed for")
+    query = "&".join(
+        f"{quote(name, safe=SAFE)}={quote(given[name], safe=SAFE)}" for name in sorted(given, key=str.lower)
+    )
+    text = "\n".join([methods, request.header("host"), request.path, query])
+    return keys.check(given["keyId"], given["algorithm"], signature, text)
+
+
+def _bad_query(why: str) -> Refusal:
+    return Refusal(403, "InvalidQueryStringAuthentication", why)

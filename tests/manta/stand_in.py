@@ -1,0 +1,220 @@
+"""A Manta for tests: real HTTP, real signatures, real jobs. Start here.
+
+    with manta(reflector_url="http://127.0.0.1:8381") as store:
+        store.add_key("jill", public_key)              # a line as in authorized_keys, bytes or text
+        store.add_archive(archive)                     # as /poseidon/public/medusa/agent.sh
+        store.store("/jill/stor/a file", b"data")      # without asking anybody
+        ... a client of store.url ...
+        store.job().state                              # queued, running or done
+        store.stderr(store.job())                      # what the agent logged
+
+It refuses what Manta refuses, in Manta's words: no or a wrong signature, an unknown account or key, an expired URL, a
+foreign path, an object below a missing directory, a bad job, input for a job whose input has ended. Jobs run in zones
+of their own (see runner.py), so a machine that runs them needs bubblewrap; `zones` is a mark for tests that do.
+
+With `hold=True` jobs stay queued until `release()`. With `front_door=URL` attach requests go on to a reflector's own
+front door as they came. `idle_limit`, `max_skew` and `tls` are described in settings.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.manta.objects import ROOTS
+from tests.manta.runner import CERTIFICATE
+from tests.manta.settings import Settings
+from tests.waiting import PATIENCE, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+ARCHIVE = "/poseidon/public/medusa/agent.sh"
+
+zones = pytest.mark.skipif(
+    not (shutil.which("bwrap") and shutil.which("openssl")), reason="needs bwrap (bubblewrap) and openssl"
+)
+
+
+class Job(NamedTuple):
+    """A job as it is now."""
+
+    id: str
+    owner: str
+    state: str
+    cancelled: bool
+    input_done: bool
+    inputs: list[str]
+    phase: dict[str, Any]
+    errors: list[dict[str, Any]]
+
+
+class Manta:
+    """A running stand-in.
+
+    Attributes:
+        url: for MANTA_URL, http or https.
+        log: a file with one JSON object for each request (see `requests`), and whatever went wrong.
+        certificate: what an https client must trust.
+    """
+
+    certificate = CERTIFICATE
+
+    def __init__(self, url: str, settings: Settings, process: subprocess.Popen[bytes]) -> None:
+        self.url, self.process = url, process
+        self.log = Path(settings.root) / "log"
+        self._settings = settings
+
+    def add_account(self, login: str) -> None:
+        """With its root directories, and no key yet."""
+        for name in ROOTS:
+            self.path(f"/{login}/{name}").mkdir(parents=True, exist_ok=True)
+        (self._settings.keys / login).touch()
+
+    def add_key(self, login: str, public_key: bytes | str, user: str | None = None) -> None:
+        """Another key of the account, which is made where there is none, or of its subuser."""
+        self.add_account(login)
+        line = public_key if isinstance(public_key, bytes) else public_key.encode()
+        with open(self._settings.keys / (login if user is None else f"{login}+{user}"), "ab") as file:
+            file.write(line.strip() + b"\n")
+
+    def path(self, name: str) -> Path:
+        """The file or directory of `/login/stor/...`; it need not exist."""
+        return self._settings.objects / name.lstrip("/")
+
+    def store(self, name: str, data: bytes) -> Path:
+        """An object, with its directories."""
+        path = self.path(name)
+        self.add_account(name.split("/")[1])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def add_archive(self, archive: Path) -> None:
+        self.store(ARCHIVE, archive.read_bytes())
+
+    def objects(self, name: str) -> list[str]:
+        """The names of what is in a directory."""
+        return sorted(entry.name for entry in self.path(name).iterdir())
+
+    def jobs(self) -> list[Job]:
+        """In no order."""
+        return [_job(json.loads(path.read_bytes())) for path in self._settings.jobs.glob("*.json")]
+
+    def job(self) -> Job:
+        """The one job, waiting for it."""
+        (job,) = wait_until(self.jobs, "a job")
+        return job
+
+    def done(self) -> Job:
+        """The one job, waiting for its end."""
+        wait_until(lambda: self.job().state == "done", "the job's end")
+        return self.job()
+
+    def stdout(self, job: Job) -> str:
+        """Of all its tasks."""
+        return self._output(job, "stdout")
+
+    def stderr(self, job: Job) -> str:
+        """Of all its tasks: the agents' logs."""
+        return self._output(job, "stderr")
+
+    def _output(self, job: Job, kind: str) -> str:
+        found = sorted(self.path(f"/{job.owner}/jobs/{job.id}/stor").glob(f"*.{kind}"))
+        return "".join(path.read_text() for path in found)
+
+    def release(self) -> None:
+        """Lets queued jobs run."""
+        self._settings.hold.unlink()
+
+    def requests(self, method: str = "", path: str = "") -> list[dict[str, str]]:
+        """What was asked: method, path, who, outcome (`ok` or an error's code) and, of an error, status and message.
+
+        Upgraded connections appear when they end.
+        """
+        lines = [line for line in self.log.read_text().splitlines(keepends=True) if line.startswith("{")]
+        entries = [json.loads(line) for line in lines if line.endswith("\n")]
+        return [entry for entry in entries if method in ("", entry["method"]) and path in entry["path"]]
+
+    def zone_processes(self) -> list[str]:
+        """The command lines of the zones that run."""
+        mark, found = self._settings.zones.as_posix().encode(), []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                line = path.read_bytes()
+                if mark in line:
+                    found.append(line.replace(b"\0", b" ").decode("utf-8", "replace"))
+        return found
+
+
+def _job(record: dict[str, Any]) -> Job:
+    return Job(
+        id=record["id"],
+        owner=record["owner"],
+        state=record["state"],
+        cancelled=record["cancelled"],
+        input_done=record["inputDone"],
+        inputs=record["inputs"],
+        phase=record["phases"][0],
+        errors=record["errors"],
+    )
+
+
+@contextlib.contextmanager
+def manta(
+    *,
+    tls: bool = False,
+    reflector_url: str = "",
+    front_door: str = "",
+    hold: bool = False,
+    idle_limit: float = 30.0,
+    max_skew: float = 300.0,
+) -> Iterator[Manta]:
+    """A Manta of its own on a free port; when it ends, nothing of it is left, no zone either."""
+    with tempfile.TemporaryDirectory(prefix="manta-") as root:
+        settings = Settings(root, tls, reflector_url, front_door, idle_limit, max_skew)
+        for directory in (settings.objects, settings.keys, settings.jobs, settings.zones):
+            directory.mkdir()
+        if hold:
+            settings.hold.touch()
+        with open(Path(root) / "log", "ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.manta", settings.text()],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        try:
+            yield Manta(_url(process, Path(root) / "log"), settings, process)
+            _stop(process)
+            # What asyncio or Python itself says of an exception that nobody expected.
+            assert "Traceback" not in (Path(root) / "log").read_text(), (Path(root) / "log").read_text()
+        finally:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+    line = process.stdout.readline().decode() if ready else ""
+    assert line.startswith("http"), log.read_text()
+    return line.strip()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(PATIENCE)
