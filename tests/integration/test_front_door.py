@@ -1,0 +1,262 @@
+"""The reflector's own front door: who signs is let in, to what is his."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.peers import BINARY, LINKUP, TEXT, WAIT, Peer, frame, upgrade
+from tests.reflectors import Reflector, new_id, running
+from tests.signing import Key, allow, attach_path, authorization, date, signed_request, signed_target
+from tests.waiting import wait_until
+
+HOST = "medusa.example:8381"
+KINDS = ["rsa", "ed25519", "ecdsa256", "ecdsa384", "ecdsa521"]
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, Key]:
+    return {kind: Key(kind) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def stranger() -> Key:
+    return Key("ed25519")
+
+
+@pytest.fixture(scope="module")
+def accounts(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Path:
+    directory = tmp_path_factory.mktemp("accounts")
+    allow(directory, "alice", *keys.values())
+    allow(directory, "bob", keys["rsa"])
+    allow(directory, "alice", keys["ecdsa256"], user="guest")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def door(accounts: Path) -> Iterator[Reflector]:
+    with running("--accounts", str(accounts)) as reflector:
+        yield reflector
+
+
+def enter(door: Reflector, request: bytes) -> Peer:
+    peer = door.open(request)
+    try:
+        answer = peer.head()
+        assert answer.status == 101, answer
+    except BaseException:
+        peer.close()
+        raise
+    return peer
+
+
+@contextlib.contextmanager
+def waiting(door: Reflector, key: Key, session: str, login: str = "alice", ago: float = 0) -> Iterator[Peer]:
+    """A client whose session waits for its agent."""
+    with enter(door, signed_request(key, login, attach_path(login, session, "master"), HOST, ago)) as client:
+        wait_until(lambda: (session, login) in states(door))
+        yield client
+
+
+def states(door: Reflector) -> dict[tuple[str, str], str]:
+    return {(entry["id"], entry.get("login", "")): entry["state"] for entry in door.sessions()}
+
+
+def agent_request(key: Key, session: str, login: str = "alice", **changed: str) -> bytes:
+    return upgrade(signed_target(key, login, attach_path(login, session, "slave"), HOST, **changed), host=HOST)
+
+
+def linked(client: Peer, agent: Peer) -> None:
+    """Both hear of the other, and bytes pass."""
+    while (message := client.frame()) == (TEXT, WAIT, True):
+        pass
+    assert message == (TEXT, LINKUP, True)
+    agent.expect(TEXT, LINKUP)
+    client.send(frame(BINARY, b"to the agent"))
+    agent.expect(BINARY, b"to the agent")
+    agent.send(frame(BINARY, b"to the client"))
+    client.expect(BINARY, b"to the client")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_key_opens_a_session(door: Reflector, keys: dict[str, Key], kind: str) -> None:
+    session, key = new_id(), keys[kind]
+    with waiting(door, key, session) as client, enter(door, agent_request(key, session)) as agent:
+        linked(client, agent)
+    (entry,) = door.logged("attached", session=session, side="agent")
+    assert (entry["login"], entry["user"], entry["key"]) == ("alice", None, key.md5)
+    assert door.ended(session)["login"] == "alice"
+
+
+def test_fingerprints_by_sha256(door: Reflector, keys: dict[str, Key]) -> None:
+    session, key = new_id(), keys["ed25519"]
+    by_name = f"/alice/keys/{key.sha256}"
+    request = signed_request(key, "alice", attach_path("alice", session, "master"), HOST, keyId=by_name)
+    with enter(door, request) as client:
+        wait_until(lambda: (session, "alice") in states(door))
+        with enter(door, agent_request(key, session, keyId=by_name)) as agent:
+            linked(client, agent)
+
+
+def test_an_accounts_user_acts_for_the_account(door: Reflector, keys: dict[str, Key]) -> None:
+    session, key = new_id(), keys["ecdsa256"]
+    path = attach_path("alice", session, "master")
+    when = date()
+    signed = authorization(key, "alice/guest", path, HOST, when)
+    with enter(door, upgrade(path, host=HOST, date=when, authorization=signed)):
+        wait_until(lambda: door.logged("attached", session=session, user="guest"))
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda key, session: signed_request(key, "alice", attach_path("alice", session, "slave"), HOST),
+        lambda key, session: agent_request(key, session, method="GET"),
+        lambda key, session: agent_request(key, session, method="GET,HEAD", role="operator"),
+        lambda key, session: agent_request(key, session, algorithm="RSA-SHA512"),
+    ],
+    ids=["a signed header", "its method named", "two methods and a role", "sha512"],
+)
+def test_other_ways_for_an_agent_to_sign(door: Reflector, keys: dict[str, Key], request_of: object) -> None:
+    session, key = new_id(), keys["rsa"]
+    assert callable(request_of)
+    with waiting(door, key, session) as client, enter(door, request_of(key, session)) as agent:
+        linked(client, agent)
+
+
+def test_one_id_under_two_logins_is_two_sessions(door: Reflector, keys: dict[str, Key]) -> None:
+    session, key = new_id(), keys["rsa"]
+    with waiting(door, key, session) as alice, waiting(door, key, session, "bob") as bob:
+        with enter(door, agent_request(key, session, "bob")) as agent:
+            linked(bob, agent)
+            assert states(door)[session, "alice"] == "slave_wait"
+        with enter(door, agent_request(key, session)) as agent:
+            linked(alice, agent)
+
+
+def test_nor_is_it_the_one_of_the_internal_api(door: Reflector, keys: dict[str, Key]) -> None:
+    session = new_id()
+    with waiting(door, keys["rsa"], session):
+        assert door.ask(upgrade(f"/attach/{session}/slave")).status == 404
+        assert door.ask(upgrade(f"/attach/~alice%2f{session}/slave")).status == 400
+        with door.attach(session, "master"):
+            wait_until(lambda: (session, "") in states(door))
+
+
+def test_a_second_client_or_agent_is_refused_and_disturbs_nobody(door: Reflector, keys: dict[str, Key]) -> None:
+    session, key = new_id(), keys["ed25519"]
+    with waiting(door, key, session) as client, enter(door, agent_request(key, session)) as agent:
+        again = signed_request(keys["rsa"], "alice", attach_path("alice", session, "master"), HOST)
+        assert door.ask(again).status == 409
+        assert door.ask(agent_request(keys["rsa"], session)).status == 409
+        linked(client, agent)
+
+
+def test_a_url_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
+    session, key = new_id(), keys["ed25519"]
+    once = agent_request(key, session)
+    assert door.ask(once).status == 404, "before there is a session: it was not used"
+    with waiting(door, key, session) as client, enter(door, once) as agent:
+        linked(client, agent)
+        assert door.ask(once).status == 403
+    door.ended(session)
+    with waiting(door, key, session, ago=7):
+        answer = door.ask(once)
+        assert (answer.status, answer.rest) == (403, b"this signature was used before; sign anew\n")
+
+
+def test_a_signed_header_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
+    session = new_id()
+    once = signed_request(keys["ecdsa384"], "alice", attach_path("alice", session, "master"), HOST)
+    with enter(door, once):
+        pass
+    door.ended(session)
+    assert door.ask(once).status == 403
+
+
+def test_two_spellings_of_one_ecdsa_signature_are_one(door: Reflector, keys: dict[str, Key]) -> None:
+    """Whoever has (r, s) has (r, -s) as well; and every signing gives another r."""
+    session, key = new_id(), keys["ecdsa256"]
+    path = attach_path("alice", session, "slave")
+    expires = int(time.time()) + 300
+    first, second = (signed_target(key, "alice", path, HOST, expires) for _ in range(2))
+    assert first != second
+    with waiting(door, key, session), enter(door, upgrade(first, host=HOST)):
+        pass
+    door.ended(session)
+    with waiting(door, key, session, ago=7):
+        assert door.ask(upgrade(second, host=HOST)).status == 403
+
+
+def test_keys_are_read_anew_when_their_file_changes(door: Reflector, accounts: Path, keys: dict[str, Key]) -> None:
+    first, second = keys["ed25519"], keys["ecdsa256"]
+
+    def status(key: Key) -> int:
+        return door.ask(signed_request(key, "carol", attach_path("carol", new_id(), "master"), HOST)).status
+
+    def enters(key: Key) -> None:
+        with enter(door, signed_request(key, "carol", attach_path("carol", new_id(), "master"), HOST)):
+            pass
+
+    assert status(first) == 404
+    allow(accounts, "carol", first)
+    enters(first)
+    allow(accounts, "carol", second)
+    enters(second)
+    assert status(first) == 404
+    (accounts / "carol").unlink()
+    assert status(second) == 404
+
+
+def test_what_the_internal_api_needs_no_signature_for_comes_from_this_host_alone(door: Reflector) -> None:
+    assert door.get("/status").status == 200
+    for header in ("forwarded", "x_forwarded_for", "x_real_ip", "via"):
+        request = upgrade(f"/attach/{new_id()}/master", **{header: "192.0.2.1"})
+        answer = door.ask(request)
+        assert (answer.status, answer.rest) == (403, b"this is served on loopback only, or with --trusted-network\n")
+        assert door.ask(b"GET /status HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n").status == 403
+
+
+def test_old_clients_sign_the_date_alone(accounts: Path, keys: dict[str, Key]) -> None:
+    path = attach_path("alice", session := new_id(), "master")
+    when = date()
+
+    def weak(**changed: str) -> bytes:
+        signed = authorization(keys["rsa"], "alice", path, HOST, when, ("date",), **changed)
+        return upgrade(path, host=HOST, date=when, authorization=signed)
+
+    with running("--accounts", str(accounts), "--legacy-signatures") as reflector:
+        with enter(reflector, weak()):
+            wait_until(lambda: states(reflector))
+        reflector.ended(session)
+        with enter(reflector, weak(algorithm="rsa-sha1").replace(session.encode(), new_id().encode())):
+            pass
+
+
+def test_origins_on_the_list_may_attach(accounts: Path, keys: dict[str, Key]) -> None:
+    path = attach_path("alice", new_id(), "master")
+    request = signed_request(keys["rsa"], "alice", path, HOST)
+    with running("--accounts", str(accounts), "--allow-origin", "https://jobs.example") as reflector:
+        for origin in ("https://jobs.example.evil", "http://jobs.example", "null", ""):
+            assert reflector.ask(request[:-2] + f"Origin: {origin}\r\n\r\n".encode()).status == 403
+        with enter(reflector, request[:-2] + b"Origin: https://Jobs.example\r\n\r\n"):
+            pass
+
+
+def test_a_reflector_that_knows_its_names_is_no_other(accounts: Path, keys: dict[str, Key]) -> None:
+    path = attach_path("alice", new_id(), "master")
+    with running("--accounts", str(accounts), "--public-host", "Medusa.example:8381, other.example") as reflector:
+        assert reflector.ask(signed_request(keys["rsa"], "alice", path, "elsewhere.example")).status == 403
+        with enter(reflector, signed_request(keys["rsa"], "alice", path, "MEDUSA.example:8381")):
+            pass
+
+
+def test_without_accounts_there_is_no_front_door(keys: dict[str, Key]) -> None:
+    with running() as reflector:
+        answer = reflector.ask(signed_request(keys["rsa"], "alice", attach_path("alice", new_id(), "master"), HOST))
+        assert answer.status == 404
+        assert b"no accounts" in answer.rest
