@@ -2,12 +2,13 @@
 
 What it is known by: it writes a head of its own for the reflector; it wants a 101 whose Connection is exactly
 `Upgrade`; it destroys a socket on which nothing was read or written for a while; it passes on the end of a connection,
-but not a reset.
+but not a reset by the reflector.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from urllib.parse import urlsplit
 
@@ -62,7 +63,7 @@ async def attach(request: Request, job: str, role: str, settings: Settings) -> N
     try:
         await reflector.write("\r\n".join(lines).encode("latin-1"))
         client = Socket(request.reader, request.writer)
-        early = asyncio.create_task(_pass_on(client, reflector))
+        early = asyncio.create_task(_outwards(client, reflector))
         try:
             await client.write(await _switched(reflector))
             await _pipe(client, reflector, early, settings.idle_limit)
@@ -78,7 +79,7 @@ async def pass_through(request: Request, settings: Settings) -> None:
     try:
         await door.write(request.head)
         client = Socket(request.reader, request.writer)
-        outwards = asyncio.create_task(_pass_on(client, door))
+        outwards = asyncio.create_task(_outwards(client, door))
         try:
             await _pipe(client, door, outwards, settings.idle_limit)
         finally:
@@ -115,28 +116,27 @@ async def _pipe(client: Socket, other: Socket, outwards: asyncio.Task[None], idl
     """Until both directions have ended; `outwards` is the one from the client."""
     watchers = [asyncio.create_task(leg.watch(idle_limit)) for leg in (client, other)]
     try:
-        await asyncio.gather(outwards, _pass_on(other, client))
+        await asyncio.gather(outwards, _inwards(other, client))
     finally:
         for watcher in watchers:
             watcher.cancel()
 
 
-async def _pass_on(source: Socket, sink: Socket) -> None:
-    try:
-        while data := await source.read():
-            await sink.write(data)
-    except OSError:
-        # A reset: the other leg does not hear of it, and lives until it was still for too long.
-        await _closed(sink)
-        return
-    try:
-        sink.end()
-    except OSError:
-        pass
+async def _outwards(client: Socket, other: Socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := await client.read():
+            await other.write(data)
+    with contextlib.suppress(OSError):
+        other.end()
 
 
-async def _closed(leg: Socket) -> None:
+async def _inwards(other: Socket, client: Socket) -> None:
     try:
-        await leg.writer.wait_closed()
+        while data := await other.read():
+            await client.write(data)
     except OSError:
-        pass
+        # A reset: the client does not hear of it, and its leg lives until it was still for too long.
+        with contextlib.suppress(OSError):
+            await client.writer.wait_closed()
+    with contextlib.suppress(OSError):
+        client.end()
