@@ -45,7 +45,7 @@ class Accounts:
 
     def _keys(self, path: Path) -> list[PublicKey]:
         try:
-            with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            with open(path, "rb", opener=_without_waiting) as file:
                 found = os.fstat(file.fileno())
                 version = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
                 if version != self._files.get(path, (None,))[0]:
@@ -57,6 +57,11 @@ class Accounts:
                 log.error("account not readable", file=str(path), error=error.strerror or str(error))
             return []
         return self._files[path][1]
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe in the place of a file must not stop the service."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _trusted(path: Path, found: os.stat_result) -> bool:

@@ -157,7 +157,7 @@ class Authenticator:
             raise SignatureError("the Date header is not of the form Sun, 06 Nov 1994 08:49:37 GMT")
         off = when - self._clock()
         if abs(off) > DATE_SKEW:
-            raise Denied(403, "the Date header is %d s off: set the clock" % off)
+            raise Denied(403, "the Date header is %+d s off: set the clock" % off)
         return when
 
     def _url_claim(self, request: Request) -> _Claim:

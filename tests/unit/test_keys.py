@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from medusa.keys import ALGORITHMS, BadKey, PublicKey
+from tests.signing import Key
+
+KINDS = ["rsa", "ed25519", "ecdsa256", "ecdsa384", "ecdsa521"]
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, Key]:
+    return {kind: Key(kind) for kind in KINDS}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_verifies_what_its_owner_signed_and_nothing_else(keys: dict[str, Key], kind: str) -> None:
+    key, public = keys[kind], PublicKey.from_ssh(keys[kind].line)
+    signature = key.sign("text")
+    assert public.algorithm == key.algorithm
+    assert public.verify(key.algorithm, signature, b"text")
+    assert not public.verify(key.algorithm, signature, b"other")
+    assert not public.verify(key.algorithm, signature[:-1], b"text")
+    assert not public.verify(key.algorithm, b"", b"text")
+    for name in set(ALGORITHMS) - {key.algorithm, "ed25519" if kind == "ed25519" else ""}:
+        assert not public.verify(name, signature, b"text"), name
+    assert not public.verify("none", signature, b"text")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fingerprints_are_those_of_ssh_keygen(keys: dict[str, Key], kind: str, tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_bytes(keys[kind].line)
+    public = PublicKey.from_ssh(keys[kind].line)
+    for form, ours in (("md5", "MD5:" + public.md5), ("sha256", public.sha256)):
+        shown = subprocess.run(
+            ["ssh-keygen", "-l", "-E", form, "-f", tmp_path / "key.pub"], capture_output=True, text=True, check=True
+        ).stdout.split()[1]
+        assert shown == ours
+        assert public.matches(shown)
+    assert public.matches(public.md5.upper())
+    assert not public.matches("")
+    assert not public.matches(keys["rsa"].md5 if kind != "rsa" else keys["ed25519"].md5)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"ssh-rsa",
+        b"ssh-rsa AAAA",
+        b"ssh-rsa !!!",
+        b"ssh-dss AAAAB3NzaC1kc3M=",
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==",
+    ],
+)
+def test_what_is_no_key(line: bytes) -> None:
+    with pytest.raises(BadKey):
+        PublicKey.from_ssh(line)
+
+
+def test_a_short_rsa_key_is_none() -> None:
+    with pytest.raises(BadKey, match="1024 bits is too short"):
+        PublicKey.from_ssh(Key("rsa1024").line)
