@@ -20,6 +20,7 @@ from medusa.protocol.control import Control, Exit, Linkup, Resize, Start, Starte
 from medusa.protocol.handshake import accept_value
 from medusa.protocol.messages import Binary, Text
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+from medusa.transports.tls import Tls, TlsSocket
 from medusa.transports.websocket import adopt
 from tests.waiting import PATIENCE, Deadline, wait_until
 
@@ -130,14 +131,20 @@ class Reflector:
     def refuse(self, status: str) -> None:
         """Answer the next agent with a status."""
         peer, _, _ = self._meet()
-        with peer:
+        with contextlib.closing(peer):
             peer.sendall(b"HTTP/1.1 " + status.encode() + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
-    def _meet(self) -> tuple[socket.socket, bytes, bytes]:
-        peer, _ = self._socket.accept()
-        peer.settimeout(PATIENCE)
+    def _meet(self) -> tuple[socket.socket | TlsSocket, bytes, bytes]:
+        accepted, _ = self._socket.accept()
+        accepted.settimeout(PATIENCE)
+        peer: socket.socket | TlsSocket = accepted
         if self._tls is not None:
-            peer = self._tls.wrap_socket(peer, server_side=True)
+            peer = TlsSocket(accepted, Tls(self._tls))
+            try:
+                peer.handshake()
+            except OSError:
+                peer.close()
+                raise
         data = b""
         while b"\r\n\r\n" not in data:
             data += peer.recv(65536)

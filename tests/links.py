@@ -13,7 +13,7 @@ from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.websocket import Role, WebSocketConnection
 from medusa.transports.base import Transport
 from medusa.transports.memory import memory_pair
-from medusa.transports.stream import SocketStream
+from medusa.transports.tls import Tls, TlsSocket, over
 from medusa.transports.websocket import adopt
 from tests.waiting import PATIENCE
 
@@ -24,6 +24,7 @@ BUFFER = 65536
 """Bytes asked of the kernel for each direction: small, so that a peer that does not read is noticed soon."""
 
 Ends = tuple[Transport, Transport]
+Socket = socket.socket | TlsSocket
 
 
 def _small_buffers(sock: socket.socket) -> None:
@@ -56,23 +57,29 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
-def _tls_pair() -> tuple[socket.socket, socket.socket]:
-    dialled, accepted = unix_pair()
-    for sock in (dialled, accepted):
+def client_context() -> ssl.SSLContext:
+    """TLS that trusts localhost alone."""
+    return ssl.create_default_context(cafile=str(CERTIFICATE))
+
+
+def tls_pair(pair: Callable[[], tuple[socket.socket, socket.socket]] = unix_pair) -> tuple[TlsSocket, TlsSocket]:
+    """The client's and the server's end of TLS, their handshake done."""
+    near, far = pair()
+    client, server = TlsSocket(near, Tls(client_context(), "localhost")), TlsSocket(far, Tls(server_context()))
+    for sock in (near, far):
         sock.settimeout(PATIENCE)
-    wrapped: list[socket.socket] = []
-    thread = threading.Thread(target=lambda: wrapped.append(server_context().wrap_socket(accepted, server_side=True)))
+    thread = threading.Thread(target=server.handshake)
     thread.start()
-    client = ssl.create_default_context(cafile=str(CERTIFICATE)).wrap_socket(dialled, server_hostname="localhost")
+    client.handshake()
     thread.join(PATIENCE)
-    return client, wrapped[0]
+    return client, server
 
 
-def over(pair: Callable[[], tuple[socket.socket, socket.socket]], max_message: int = MAX_MESSAGE) -> Ends:
+def linked(pair: Callable[[], tuple[Socket, Socket]], max_message: int = MAX_MESSAGE) -> Ends:
     """The client's and the server's end of a websocket over a pair of sockets."""
     near, far = pair()
     codec = WebSocketConnection(Role.CLIENT, lambda: os.urandom(4), max_message)
-    return Transport(SocketStream(near), codec), adopt(far, max_message=max_message)
+    return Transport(over(near), codec), adopt(far, max_message=max_message)
 
 
 def memory(max_message: int = MAX_MESSAGE) -> Ends:
@@ -80,20 +87,20 @@ def memory(max_message: int = MAX_MESSAGE) -> Ends:
 
 
 def websocket_client(max_message: int = MAX_MESSAGE) -> Ends:
-    return over(unix_pair, max_message)
+    return linked(unix_pair, max_message)
 
 
 def websocket_server(max_message: int = MAX_MESSAGE) -> Ends:
-    client, server = over(tcp_pair, max_message)
+    client, server = linked(tcp_pair, max_message)
     return server, client
 
 
 def tls_client(max_message: int = MAX_MESSAGE) -> Ends:
-    return over(_tls_pair, max_message)
+    return linked(tls_pair, max_message)
 
 
 def tls_server(max_message: int = MAX_MESSAGE) -> Ends:
-    client, server = over(_tls_pair, max_message)
+    client, server = linked(tls_pair, max_message)
     return server, client
 
 

@@ -3,6 +3,7 @@
 base       the interface and its engine: a stream and a codec joined, backpressure, who may call when
 interfaces what a transport is made of
 stream     a socket as a non-blocking stream
+tls        the same through TLS, and the handshake before it
 dial       a connected socket: TCP, proxies, TLS
 websocket  RFC 6455 over a stream: connect (client, agent) and adopt (reflector)
 memory     a pair of transports in memory, with a clogged mode

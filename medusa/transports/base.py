@@ -103,6 +103,11 @@ class Transport:
         return bool(self._out or (self._held and not self._mid_frame))
 
     @property
+    def pending(self) -> bool:
+        """Whether bytes have arrived that no poll of `fileno` would report: read on."""
+        return bool(self._leftover) or self._stream.pending
+
+    @property
     def deaf(self) -> bool:
         """Whether writing failed: what the peer sent before that may still be read."""
         return self._deaf is not None
@@ -159,15 +164,11 @@ class Transport:
         with self._writing:
             while True:
                 while self._out:
-                    try:
-                        with memoryview(self._out) as view:
-                            taken = self._stream.send(view)
-                    except BlockingIOError:
+                    with memoryview(self._out) as view:
+                        taken = self._write(view)
+                    if not taken:
                         return False
-                    except OSError as error:
-                        raise self._write_failed(error) from None
                     del self._out[:taken]
-                    self.sent += taken
                 if self._mid_frame or not self._held:
                     return True
                 self._out += self._take_held()
@@ -200,7 +201,7 @@ class Transport:
             if relayed.close is not None:
                 self._answer(relayed.close)
             if relayed.error is not None:
-                self._fail(relayed.error)
+                self._try_control(Close(relayed.error.close_code, str(relayed.error)))
             return relayed
 
     @property
@@ -233,13 +234,7 @@ class Transport:
                 pieces = [*pieces[:boundary], self._take_held(), *pieces[boundary:]]
             self._mid_frame = mid_frame
             data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            try:
-                taken = self._stream.send(data) if data else 0
-            except BlockingIOError:
-                taken = 0
-            except OSError as error:
-                raise self._write_failed(error) from None
-            self.sent += taken
+            taken = self._write(data) if data else 0
             if taken < len(data):
                 self._out += memoryview(data)[taken:]
             return self.flush()
@@ -252,7 +247,7 @@ class Transport:
         Raises:
             TimeoutError: none came in `timeout` seconds; else as `receive_nowait`.
         """
-        deadline = _deadline(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._reading:
             while True:
                 message = self._next_message()
@@ -266,7 +261,7 @@ class Transport:
         Raises:
             TimeoutError: not all was taken in `timeout` seconds; only `abort` is of use then. Else as `send_nowait`.
         """
-        deadline = _deadline(timeout)
+        deadline = None if timeout is None else time.monotonic() + timeout
         if not self._sending.acquire(timeout=-1 if timeout is None else timeout):
             raise TimeoutError("another sender's message was not read in time")
         try:
@@ -325,12 +320,14 @@ class Transport:
     # ------------------------------------------------------------------ engine
 
     def _next_message(self) -> Optional[Message]:
-        for _ in range(READS_AT_ONCE):
+        reads = 0
+        while reads < READS_AT_ONCE or self._stream.pending:
+            reads += 1
             self._raise_if_ended()
             try:
                 message = self._codec.next_message()
             except RemoteProtocolError as error:
-                self._fail(error)
+                self._try_control(Close(error.close_code, str(error)))
                 raise
             if message is not None:
                 self._answer(message)
@@ -386,11 +383,19 @@ class Transport:
         if self._close_sent:
             raise ClosedTransport(self._peer_close)
 
-    def _write_failed(self, error: OSError) -> BrokenTransport:
-        self._out.clear()
-        self._held.clear()
-        self._deaf = BrokenTransport(error.strerror or str(error))
-        return self._deaf
+    def _write(self, data: Any) -> int:
+        """How many bytes the stream takes now."""
+        try:
+            taken = self._stream.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            self._out = bytearray()  # `data` may be a view of the old one
+            self._held.clear()
+            self._deaf = BrokenTransport(error.strerror or str(error))
+            raise self._deaf from None
+        self.sent += taken
+        return taken
 
     def _answer(self, message: Message) -> None:
         if isinstance(message, Ping):
@@ -409,9 +414,6 @@ class Transport:
                 self._out += b"".join(self._codec.frame(Pong(ping.payload)) for ping in pings[:-1])
             # Behind what waits already the last alone: section 5.5.3 allows it, and what waits stays bounded.
             self._answer(pings[-1])
-
-    def _fail(self, error: RemoteProtocolError) -> None:
-        self._try_control(Close(error.close_code, str(error)))
 
     def _try_control(self, message: Message) -> None:
         with self._writing:
@@ -444,7 +446,3 @@ class Transport:
         except BrokenTransport:
             if not read:
                 raise  # a reader goes on to what the peer sent before that
-
-
-def _deadline(timeout: Optional[float]) -> Optional[float]:
-    return None if timeout is None else time.monotonic() + timeout

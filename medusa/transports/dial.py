@@ -9,10 +9,11 @@ import ssl
 import time
 import urllib.parse
 import urllib.request
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.head import HeadReader, Response, parse_response
+from medusa.transports.tls import Tls, TlsSocket
 
 SECURE = {"https": True, "wss": True, "http": False, "ws": False}
 RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
@@ -69,7 +70,7 @@ def parse_url(url: str) -> Target:
     return Target(secure, host, port or (443 if secure else 80), netloc, target)
 
 
-def open_socket(target: Target, insecure_tls: bool, deadline: float) -> socket.socket:
+def open_socket(target: Target, insecure_tls: bool, deadline: float) -> Union[socket.socket, TlsSocket]:
     """A blocking socket to `target`; `deadline` is of time.monotonic().
 
     Raises:
@@ -90,7 +91,7 @@ def open_socket(target: Target, insecure_tls: bool, deadline: float) -> socket.s
         raise
 
 
-def read_response(sock: socket.socket, deadline: float) -> Tuple[Response, bytes]:
+def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tuple[Response, bytes]:
     """An HTTP response's head, and the bytes that came behind it.
 
     Raises:
@@ -138,13 +139,14 @@ def _refused(where: str, error: Exception) -> ConnectRefused:
     return ConnectRefused("%s: %s" % (where, text))
 
 
-def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> socket.socket:
+def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> TlsSocket:
     context = ssl.create_default_context()
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    sock.settimeout(remaining(deadline))
-    return context.wrap_socket(sock, server_hostname=host)
+    secure = TlsSocket(sock, Tls(context, host))
+    secure.handshake(deadline=deadline)
+    return secure
 
 
 def _proxy(target: Target) -> Optional[Tuple[str, int, str]]:

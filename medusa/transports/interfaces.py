@@ -14,6 +14,10 @@ class Stream(Protocol):
     def fileno(self) -> int:
         """The descriptor to watch; -1 where there is none."""
 
+    @property
+    def pending(self) -> bool:
+        """Whether `recv` may have bytes that no poll of `fileno` would report."""
+
     def recv(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end."""
 

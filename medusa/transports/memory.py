@@ -124,6 +124,8 @@ class _Pipe:
 class MemoryStream:
     """One end of two pipes. `clog` makes it look as if the peer had stopped reading."""
 
+    pending = False
+
     def __init__(self, incoming: _Pipe, outgoing: _Pipe) -> None:
         self._in, self._out = incoming, outgoing
         self._closed = False

@@ -1,11 +1,9 @@
-"""A socket, plain or TLS, as a stream that never blocks."""
+"""A plain socket as a stream that never blocks."""
 
 from __future__ import annotations
 
 import select
 import socket
-import ssl
-import threading
 from typing import Optional, Union
 
 
@@ -14,35 +12,24 @@ class SocketStream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        # OpenSSL tears the stream when one thread reads while another writes.
-        self._tls = threading.Lock() if isinstance(sock, ssl.SSLSocket) else None
         sock.setblocking(False)
 
     def fileno(self) -> int:
         """The socket's descriptor; -1 once closed."""
         return self._sock.fileno()
 
+    @property
+    def pending(self) -> bool:
+        """Whether bytes are here that no poll would report: the kernel reports all of a plain socket's."""
+        return False
+
     def recv(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
-        if self._tls is None:
-            return self._sock.recv(size)
-        try:
-            with self._tls:
-                return self._sock.recv(size)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise BlockingIOError from None
-        except ssl.SSLEOFError:
-            return b""  # closed without close_notify; the websocket's own Close tells a whole end from a cut one
+        return self._sock.recv(size)
 
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Bytes that were taken; BlockingIOError when none could be."""
-        if self._tls is None:
-            return self._sock.send(data)
-        try:
-            with self._tls:
-                return self._sock.send(data)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise BlockingIOError from None
+        return self._sock.send(data)
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Until the socket is ready for any of what is asked, or `timeout` seconds are over."""
@@ -72,10 +59,6 @@ class SocketStream:
 
     def _shutdown(self, how: int) -> None:
         try:
-            if self._tls is None:
-                self._sock.shutdown(how)
-            else:
-                with self._tls:
-                    self._sock.shutdown(how)
+            self._sock.shutdown(how)
         except OSError:
             pass

@@ -6,7 +6,7 @@ import base64
 import os
 import socket
 import time
-from typing import Iterable, Tuple
+from typing import Iterable, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import build_upgrade, check_accepted
@@ -15,7 +15,7 @@ from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.websocket import Role, WebSocketConnection
 from medusa.transports.base import Transport
 from medusa.transports.dial import RETRYABLE, ConnectRefused, open_socket, parse_url, read_response, remaining
-from medusa.transports.stream import SocketStream
+from medusa.transports.tls import TlsSocket, over
 
 __all__ = ["ConnectRefused", "adopt", "connect", "connect_over"]
 
@@ -43,7 +43,7 @@ def connect(
 
 
 def connect_over(
-    sock: socket.socket,
+    sock: Union[socket.socket, TlsSocket],
     host: str,
     target: str,
     deadline: float,
@@ -68,22 +68,22 @@ def connect_over(
         sock.close()
         raise
     codec = WebSocketConnection(Role.CLIENT, _new_key, max_message)
-    return Transport(SocketStream(sock), codec, leftover=rest)
+    return Transport(over(sock), codec, leftover=rest)
 
 
-def adopt(sock: socket.socket, leftover: bytes = b"", max_message: int = MAX_MESSAGE) -> Transport:
+def adopt(sock: Union[socket.socket, TlsSocket], leftover: bytes = b"", max_message: int = MAX_MESSAGE) -> Transport:
     """The server's end of an upgraded socket; `leftover`: bytes that were read behind the request head."""
     from medusa.protocol.relay import WebSocketRelay  # does not travel with the agent
 
     codec = WebSocketConnection(Role.SERVER, _new_key, max_message)
-    return Transport(SocketStream(sock), codec, WebSocketRelay(max_message), leftover)
+    return Transport(over(sock), codec, WebSocketRelay(max_message), leftover)
 
 
 def _new_key() -> bytes:
     return os.urandom(4)
 
 
-def _explanation(sock: socket.socket, response: Response, body: bytes, deadline: float) -> str:
+def _explanation(sock: Union[socket.socket, TlsSocket], response: Response, body: bytes, deadline: float) -> str:
     """The first line of a refusal's text body: what the server has to say to a person."""
     if not (response.headers.get("content-type") or "").startswith("text/plain"):
         return ""

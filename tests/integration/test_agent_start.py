@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from medusa.transports.tls import TlsError
 from tests.agents import SECRET, Reflector, from_source, job_environ, launched, write_config
 from tests.waiting import PATIENCE
 
@@ -142,7 +143,7 @@ def tls_reflector(tmp_path: Path) -> Iterator[Reflector]:
 def test_unknown_certificate_is_refused(tls_reflector: Reflector, tmp_path: Path) -> None:
     config = write_config(tmp_path, tls_reflector.url)
     with launched(from_source("--config", str(config)), job_environ()) as agent:
-        with pytest.raises(ssl.SSLError):
+        with pytest.raises(TlsError, match="unknown ca"):
             tls_reflector.accept()
         code, log = agent.finish()
     assert code == 3

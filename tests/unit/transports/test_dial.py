@@ -4,6 +4,7 @@ import base64
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_tls_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
             open_socket(target, False, deadline())
         assert not caught.value.retryable
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-        with open_socket(target, False, deadline()) as sock:
+        with closing(open_socket(target, False, deadline())) as sock:
             sock.sendall(b"!")
             assert sock.recv(100) == b"hello!"
 
@@ -104,7 +105,7 @@ def test_tls_for_another_name_is_refused_unless_that_is_wished(monkeypatch: pyte
         monkeypatch.setattr(socket, "create_connection", _to("127.0.0.1", socket.create_connection))
         with pytest.raises(ConnectRefused, match="certificate not accepted"):
             open_socket(target, False, deadline())
-        with open_socket(target, True, deadline()) as sock:
+        with closing(open_socket(target, True, deadline())) as sock:
             sock.sendall(b"!")
             assert sock.recv(100) == b"hello!"
 
@@ -171,7 +172,7 @@ def test_a_proxy_is_asked_for_a_tunnel(proxies: pytest.MonkeyPatch, url: str, va
     proxy = Proxy(b"HTTP/1.1 200 Connection established\r\n\r\n")
     with ScriptedServer(proxy) as server:
         proxies.setenv(variable, f"http://127.0.0.1:{server.port}")
-        with open_socket(parse_url(url), False, deadline()) as sock:
+        with closing(open_socket(parse_url(url), False, deadline())) as sock:
             sock.sendall(b"hello")
             assert sock.recv(100) == b"through: hello"
     assert proxy.lines == [f"CONNECT {where} HTTP/1.1", f"Host: {where}", "", ""]
@@ -181,7 +182,7 @@ def test_a_proxys_password_goes_to_the_proxy(proxies: pytest.MonkeyPatch) -> Non
     proxy = Proxy(b"HTTP/1.0 200 OK\r\nVia: x\r\n\r\n")
     with ScriptedServer(proxy) as server:
         proxies.setenv("http_proxy", f"user%40x:p%3Aw@127.0.0.1:{server.port}")
-        with open_socket(parse_url("ws://far.example/"), False, deadline()) as sock:
+        with closing(open_socket(parse_url("ws://far.example/"), False, deadline())) as sock:
             sock.sendall(b".")
     assert "Proxy-Authorization: Basic " + base64.b64encode(b"user@x:p:w").decode() in proxy.lines
 
@@ -214,7 +215,7 @@ def test_tls_goes_through_the_tunnel(proxies: pytest.MonkeyPatch) -> None:
     with ScriptedServer(proxy) as server:
         proxies.setenv("https_proxy", f"http://127.0.0.1:{server.port}")
         proxies.setenv("SSL_CERT_FILE", str(CERTIFICATE))
-        with open_socket(parse_url("wss://localhost:9/"), False, deadline()) as sock:
+        with closing(open_socket(parse_url("wss://localhost:9/"), False, deadline())) as sock:
             sock.sendall(b"!")
             assert sock.recv(100) == b"hello!"
 
@@ -228,7 +229,7 @@ def test_no_proxy_is_asked_where_none_is_wished(proxies: pytest.MonkeyPatch) -> 
     with ScriptedServer(lambda sock: sock.sendall(b"direct")) as server:
         proxies.setenv("http_proxy", "http://127.0.0.1:1")
         proxies.setenv("no_proxy", "example.org,127.0.0.1")
-        with open_socket(parse_url(server.url()), False, deadline()) as sock:
+        with closing(open_socket(parse_url(server.url()), False, deadline())) as sock:
             assert sock.recv(10) == b"direct"
 
 

@@ -1,0 +1,290 @@
+"""TLS. `Tls` does it without I/O; `TlsSocket` waits, for a handshake and an HTTP head; `TlsStream` never does."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+import threading
+import time
+from typing import Any, Callable, List, Optional, Union
+
+from medusa.transports.stream import SocketStream
+
+RECORD = 16 * 1024
+"""Bytes of plaintext in one record at the most (RFC 8446, section 5.1). OpenSSL is given and asked for no more at once,
+as its memory buffers never shrink again."""
+
+CHUNK = 128 * 1024
+"""Bytes of plaintext that are encrypted ahead of the kernel at the most: what a link reads at once."""
+
+_NOTHING = memoryview(b"")  # what is left of a view would keep all of it
+
+MAX_REPLIES = 16 * 1024
+"""Bytes of TLS's own that may wait behind data. A peer that asks for new keys on and on and reads no answer would fill
+the memory."""
+
+
+class TlsError(OSError):
+    """TLS failed; the text says how."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.EPROTO, text)
+
+
+class Tls:
+    """One end of TLS between buffers.
+
+    Args:
+        server_name: whom to expect, None at the server's end.
+
+    Attributes:
+        ended: nothing more comes: the peer said so, or its stream is at its end. (The websocket's Close tells a whole
+            end from a cut one.)
+    """
+
+    def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
+        self._fed = _NOTHING  # ciphertext that OpenSSL was not given yet
+        self._failure: Optional[TlsError] = None
+        self.ended = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether there may be more to `read` without more ciphertext."""
+        return not self.ended and bool(self._failure or self._fed or self._in.pending or self._ssl.pending())
+
+    def handshake(self, data: bytes = b"") -> bool:
+        """Go on, with ciphertext that came; True when done. `replies` are to be sent, also when it failed.
+
+        Raises:
+            ssl.SSLCertVerificationError, TlsError
+        """
+        self._fed = memoryview(data)
+        while True:
+            try:
+                self._ssl.do_handshake()
+            except ssl.SSLWantReadError:
+                if not self._fed:
+                    return False
+                self._feed()
+            except ssl.SSLCertVerificationError:
+                raise
+            except ssl.SSLError as error:
+                raise _failed(error) from None
+            else:
+                return True
+
+    def receive(self, size: int, recv: Callable[[int], bytes]) -> bytes:
+        """Up to `size` bytes of plaintext, `recv` being asked for ciphertext at most once; b"": not one is whole yet,
+        or `ended`.
+
+        Raises:
+            TlsError, and what `recv` raises.
+        """
+        data = self._read(size)
+        if not data and not self.ended:
+            self._fed = memoryview(recv(max(size, RECORD)))
+            self.ended = not self._fed
+            data = self._read(size)
+        return data
+
+    def encrypt(self, data: Union[bytes, memoryview]) -> bytes:
+        """The ciphertext to send. Raises TlsError."""
+        view, parts, at = memoryview(data), [self._out.read()], 0
+        try:
+            while at < len(view):
+                at += self._ssl.write(view[at : at + RECORD])
+                parts.append(self._out.read())
+        except ssl.SSLError as error:
+            raise _failed(error) from None
+        return b"".join(parts)
+
+    def replies(self) -> bytes:
+        """What TLS itself has to send."""
+        return self._out.read() if self._out.pending else b""
+
+    def close(self) -> bytes:
+        """The close_notify to send. What still comes is not decrypted any more."""
+        try:
+            self._ssl.unwrap()
+        except OSError:  # the peer's own is not there yet
+            pass
+        return self._out.read()
+
+    def _read(self, size: int) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        parts: List[bytes] = []
+        while size > 0 and self.pending:
+            if not (self._in.pending or self._ssl.pending()):
+                self._feed()
+            try:
+                data = self._ssl.read(size)
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLError as error:
+                self._failure = _failed(error)
+                if parts:
+                    break  # what came before that is good
+                raise self._failure from None
+            if not data:
+                self.ended = True
+            parts.append(data)
+            size -= len(data)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _feed(self) -> None:
+        self._in.write(self._fed[:RECORD])
+        self._fed = self._fed[RECORD:] or _NOTHING
+
+
+class TlsSocket:
+    """The part of a blocking socket's interface that HTTP needs, over one that is connected. `sock` may be gevent's."""
+
+    def __init__(self, sock: Any, tls: Tls) -> None:
+        self.sock = sock
+        self.tls = tls
+        self._over = False
+        self.settimeout, self.detach, self.close = sock.settimeout, sock.detach, sock.close
+
+    def handshake(self, data: bytes = b"", deadline: Optional[float] = None) -> None:
+        """With `data` that has come already; `deadline` is of time.monotonic().
+
+        Raises:
+            ssl.SSLCertVerificationError, TlsError and other OSErrors.
+        """
+        try:
+            while not self.tls.handshake(data):
+                self.sock.sendall(self.tls.replies())
+                if deadline is not None:
+                    self.sock.settimeout(max(0.001, deadline - time.monotonic()))
+                data = self.sock.recv(RECORD)
+                if not data:
+                    raise TlsError("the connection was closed in the middle of the TLS handshake")
+        except (ssl.SSLError, TlsError):
+            self._tell()
+            raise
+        self.sock.sendall(self.tls.replies())
+
+    def recv(self, size: int) -> bytes:
+        """As a socket's; after `shutdown` what comes is only good for being dropped."""
+        if self._over:
+            data: bytes = self.sock.recv(size)
+            return data
+        while True:
+            data = self.tls.receive(size, self.sock.recv)
+            if data or self.tls.ended:
+                return data
+
+    def sendall(self, data: bytes) -> None:
+        """As a socket's."""
+        self.sock.sendall(self.tls.encrypt(data))
+
+    def shutdown(self, how: int) -> None:
+        """As a socket's, behind a close_notify."""
+        if not self._over:
+            self._over = True
+            self.sock.sendall(self.tls.close())
+        self.sock.shutdown(how)
+
+    def _tell(self) -> None:
+        try:
+            self.sock.sendall(self.tls.replies())
+        except OSError:
+            pass
+
+
+class TlsStream(SocketStream):
+    """As a SocketStream, through TLS whose handshake is done. A lock: OpenSSL takes no reader beside a writer."""
+
+    def __init__(self, sock: socket.socket, tls: Tls) -> None:
+        super().__init__(sock)
+        self._tls: Optional[Tls] = tls  # None: this end said that it ends
+        self._lock = threading.Lock()
+        self._unsent = _NOTHING  # ciphertext
+        self._owed = 0  # bytes of plaintext that are in it
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes are here that no poll would report."""
+        return self._tls is not None and self._tls.pending
+
+    def recv(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
+        with self._lock:
+            tls = self._tls
+            if tls is None:
+                return super().recv(size)  # to be dropped; so it is not decrypted
+            try:
+                data = tls.receive(size, super().recv)
+            finally:
+                self._reply(tls)
+            if data or tls.ended:
+                return data
+        raise BlockingIOError
+
+    def send(self, data: Union[bytes, memoryview]) -> int:
+        """Bytes that were taken; BlockingIOError when none could be.
+
+        What was encrypted has to go out: where the kernel takes only a part of it, the bytes count as taken once the
+        rest is through. They come again until then, as the interface has it.
+        """
+        with self._lock:
+            self._flush()
+            if not self._owed and self._tls is not None:
+                self._owed = min(len(data), CHUNK)
+                self._unsent = memoryview(self._tls.encrypt(memoryview(data)[: self._owed]))
+                self._flush()
+            elif self._tls is None:
+                return super().send(data)  # which the socket refuses
+            taken, self._owed = self._owed, 0
+            return taken
+
+    def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
+        """Until ready for any of what is asked, or `timeout` seconds are over."""
+        if not (read and self.pending):
+            super().wait(read, write, timeout)
+
+    def shutdown(self) -> None:
+        """close_notify and FIN; the FIN alone where the peer takes nothing."""
+        with self._lock:
+            tls, self._tls = self._tls, None
+            if tls is not None:
+                try:
+                    self._flush()
+                    self._unsent = memoryview(tls.close())
+                    self._flush()
+                except OSError:
+                    pass
+            super().shutdown()
+
+    def _flush(self) -> None:
+        while self._unsent:
+            self._unsent = self._unsent[super().send(self._unsent) :] or _NOTHING
+
+    def _reply(self, tls: Tls) -> None:
+        """Send what TLS has to say. Where that must wait it goes along with the next data."""
+        replies = tls.replies()
+        if not replies:
+            return
+        self._unsent = memoryview(bytes(self._unsent) + replies)
+        try:
+            self._flush()
+        except BlockingIOError:
+            if len(self._unsent) > CHUNK + MAX_REPLIES:
+                raise TlsError("the peer asks for new keys and does not read the answers") from None
+        except OSError:
+            pass  # a writer will find it
+
+
+def over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
+    """The stream over what `dial.open_socket` gave, or a server accepted. It owns that from here on."""
+    return TlsStream(sock.sock, sock.tls) if isinstance(sock, TlsSocket) else SocketStream(sock)
+
+
+def _failed(error: ssl.SSLError) -> TlsError:
+    if error.reason == "WRONG_VERSION_NUMBER":
+        return TlsError("the peer does not speak TLS")
+    return TlsError("TLS: " + (error.reason or str(error)).replace("_", " ").lower())

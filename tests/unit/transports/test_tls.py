@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from medusa.transports import tls
+from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket, TlsStream, over
+from tests.links import client_context, server_context, tcp_pair, tls_pair, unix_pair
+from tests.waiting import MS, PATIENCE, wait_until
+
+SHORT = 30 * MS
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[TlsSocket, TlsSocket]]:
+    """The client's end, and the server's."""
+    sockets = tls_pair(tcp_pair)
+    yield sockets
+    for sock in sockets:
+        sock.close()
+
+
+@pytest.fixture
+def streams(ends: tuple[TlsSocket, TlsSocket]) -> tuple[TlsStream, TlsStream]:
+    near, far = over(ends[0]), over(ends[1])
+    assert isinstance(near, TlsStream)
+    assert isinstance(far, TlsStream)
+    return near, far
+
+
+def engines() -> tuple[Tls, Tls]:
+    """A client's and a server's engine, their handshake done."""
+    client, server = Tls(client_context(), "localhost"), Tls(server_context())
+    heard, done = b"", False
+    while not done:
+        done = client.handshake(heard)
+        server.handshake(client.replies())
+        heard = server.replies()
+    client.receive(1, lambda _: heard)  # session tickets
+    return client, server
+
+
+def nothing(_: int) -> bytes:
+    raise BlockingIOError
+
+
+def read(stream: TlsStream, size: int) -> bytes:
+    """As a loop reads that asks poll first, unless it is told that more is here."""
+    data = b""
+    while len(data) < size:
+        if not stream.pending:
+            stream.wait(True, False, PATIENCE)
+        try:
+            data += stream.recv(size - len(data))
+        except BlockingIOError:
+            pass
+    return data
+
+
+def fill(stream: TlsStream) -> None:
+    """Until nothing more is taken."""
+    with suppress(BlockingIOError):
+        while stream.send(bytes(1 << 20)):
+            pass
+
+
+class TestEngine:
+    def test_small_records_in_one_piece_are_all_announced(self) -> None:
+        client, server = engines()
+        pieces = [b"%d" % number for number in range(100)]
+        wire = b"".join(map(client.encrypt, pieces))
+        assert server.receive(2, lambda _: wire) == b"01"
+        heard = b""
+        while server.pending:
+            heard += server.receive(3, nothing)
+        assert b"01" + heard == b"".join(pieces)
+        with pytest.raises(BlockingIOError):
+            server.receive(1, nothing)
+
+    def test_a_record_in_pieces(self) -> None:
+        client, server = engines()
+        data = os.urandom(RECORD)
+        *pieces, last = _cut(client.encrypt(data), 1000)
+        for piece in pieces:
+            assert server.receive(1 << 20, lambda _, piece=piece: piece) == b""  # type: ignore[misc]
+            assert not server.pending
+        assert server.receive(1 << 20, lambda _: last) == data
+        assert not server.pending
+
+    def test_nothing_is_kept_of_what_was_read(self) -> None:
+        """An idle link's memory: buffers that bulk made grow would never shrink."""
+        client, server = engines()
+        for _ in range(3):
+            wire = client.encrypt(bytes(1 << 17))
+            assert len(server.receive(1 << 17, lambda _, wire=wire: wire)) == 1 << 17  # type: ignore[misc]
+        assert server._fed.obj == client._fed.obj == b""
+
+    def test_data_before_a_broken_record_is_good(self) -> None:
+        client, server = engines()
+        wire = client.encrypt(b"good") + b"\x17\x03\x03\x00\x20" + bytes(32)
+        assert server.receive(100, lambda _: wire) == b"good"
+        assert server.pending
+        for _ in range(2):
+            with pytest.raises(TlsError, match=r"^\[Errno \d+\] TLS: .*bad record mac"):
+                server.receive(100, nothing)
+        assert server.replies()
+
+    def test_both_kinds_of_end(self) -> None:
+        client, server = engines()
+        wire = client.encrypt(b"last") + client.close() + b"junk"
+        assert server.receive(100, lambda _: wire) == b"last"
+        assert server.ended
+        assert not server.pending
+        assert server.receive(100, nothing) == b""
+        client, server = engines()
+        assert server.receive(100, lambda _: b"") == b""
+        assert server.ended
+
+
+def _cut(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+class TestSocket:
+    def test_it_is_a_sockets_part(self, ends: tuple[TlsSocket, TlsSocket]) -> None:
+        client, server = ends
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert server.recv(5) + server.recv(100) == b"GET / HTTP/1.1\r\n\r\n"
+        server.sendall(bytes(100_000))
+        heard = 0
+        while heard < 100_000:
+            heard += len(client.recv(65536))
+        server.shutdown(socket.SHUT_WR)
+        assert client.recv(10) == b""
+        client.sendall(b"too late")
+        assert server.recv(100)
+        client.close()
+        while server.recv(100):
+            pass
+
+    def test_a_certificate_that_is_not_trusted(self) -> None:
+        near, far = unix_pair()
+        failures: list[BaseException] = []
+
+        def serve() -> None:
+            try:
+                TlsSocket(far, Tls(server_context())).handshake()
+            except OSError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=serve)
+        with near, far:
+            thread.start()
+            with pytest.raises(ssl.SSLCertVerificationError):
+                TlsSocket(near, Tls(ssl.create_default_context(), "localhost")).handshake()
+            thread.join(PATIENCE)
+        assert [str(error) for error in failures] == ["[Errno 71] TLS: tlsv1 alert unknown ca"]
+
+    @pytest.mark.parametrize(
+        ("sent", "text"),
+        [(b"HTTP/1.1 400 x\r\n\r\n", "does not speak TLS"), (b"", "in the middle"), (b"\x16\x03\x01", "in the middle")],
+    )
+    def test_a_peer_that_speaks_something_else(self, sent: bytes, text: str) -> None:
+        near, far = unix_pair()
+        with near, far:
+            far.sendall(sent)
+            far.shutdown(socket.SHUT_WR)
+            with pytest.raises(TlsError, match=text):
+                TlsSocket(near, Tls(client_context(), "localhost")).handshake()
+
+
+class TestStream:
+    def test_it_does_not_block(self, streams: tuple[TlsStream, TlsStream]) -> None:
+        near, far = streams
+        with pytest.raises(BlockingIOError):
+            far.recv(10)
+        assert near.send(b"abc") == 3
+        assert read(far, 2) + read(far, 1) == b"abc"
+        fill(near)
+
+    def test_what_comes_again_is_not_sent_again(self, streams: tuple[TlsStream, TlsStream]) -> None:
+        near, far = streams
+        data = os.urandom(3 << 20)
+        sent, refused, heard = 0, 0, b""
+        while len(heard) < len(data):
+            try:
+                sent += near.send(memoryview(data)[sent:]) if sent < len(data) else 0
+            except BlockingIOError:
+                refused += 1
+                heard += read(far, 10_000)
+            if sent == len(data):
+                heard += read(far, len(data) - len(heard))
+        assert refused
+        assert heard == data
+
+    def test_waiting_sees_what_no_poll_sees(self, streams: tuple[TlsStream, TlsStream]) -> None:
+        near, far = streams
+        near.send(b"together")
+        assert read(far, 1) == b"t"
+        assert far.pending
+        far.wait(True, False, None)
+        assert far.recv(100) == b"ogether"
+        assert not far.pending
+
+    def test_small_records_of_one_segment(self, streams: tuple[TlsStream, TlsStream]) -> None:
+        near, far = streams
+        assert near._tls is not None
+        near._sock.sendall(b"".join(near._tls.encrypt(b"%03d" % number) for number in range(1000)))
+        assert read(far, 3000) == b"".join(b"%03d" % number for number in range(1000))
+
+    def test_shutdown_is_told_and_input_is_dropped(self, streams: tuple[TlsStream, TlsStream]) -> None:
+        near, far = streams
+        near.send(b"last")
+        near.shutdown()
+        near.shutdown()
+        assert read(far, 4) == b"last"
+        far.wait(True, False, PATIENCE)
+        assert far.recv(10) == b""
+        assert far._tls is not None
+        assert far._tls.ended
+        far.send(b"more")
+        near.wait(True, False, PATIENCE)
+        assert near.recv(100) not in (b"", b"more")
+        with pytest.raises(BrokenPipeError):
+            near.send(b"x")
+
+    def test_an_end_behind_what_the_peer_does_not_take(self, streams: tuple[TlsStream, TlsStream]) -> None:
+        near, far = streams
+        fill(near)
+        near.shutdown()
+        with pytest.raises(BrokenPipeError):
+            near.send(b"never in plain")
+        heard = 0
+
+        def over() -> bool:
+            nonlocal heard
+            try:
+                data = far.recv(1 << 17)
+            except BlockingIOError:
+                far.wait(True, False, SHORT)
+                return False
+            heard += len(data)
+            assert not data.strip(b"\0")
+            return not data
+
+        wait_until(over)
+        assert heard
+
+    def test_a_peer_that_wants_answers_and_reads_none(
+        self, streams: tuple[TlsStream, TlsStream], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        near, _ = streams
+        fill(near)
+        assert near._tls is not None
+        answer = near._tls.encrypt(bytes(1000))
+        monkeypatch.setattr(near._tls, "replies", lambda: answer)
+
+        def broke() -> bool:
+            with suppress(BlockingIOError):
+                near.recv(10)
+            return False
+
+        with pytest.raises(TlsError, match="new keys"):
+            wait_until(broke)
+        assert len(near._unsent) < tls.CHUNK + tls.MAX_REPLIES + 2 * len(answer)
+
+    def test_closed_is_closed(self, streams: tuple[TlsStream, TlsStream]) -> None:
+        near, _ = streams
+        near.shutdown()
+        near.close()
+        near.close()
+        near.wait(True, True, None)
+        assert near.fileno() == -1
+        assert not near.pending
+        for use in (lambda: near.recv(1), lambda: near.send(b"x")):
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                use()
