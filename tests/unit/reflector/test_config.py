@@ -26,6 +26,7 @@ def test_other_addresses_need_a_trusted_network(address: str) -> None:
     with pytest.raises(ConfigError, match=r"^bind-ip: .* --trusted-network"):
         ReflectorConfig(bind_ip=address).verify()
     ReflectorConfig(bind_ip=address, trusted_network=True).verify()
+    ReflectorConfig(bind_ip=address, accounts="dir").verify()
 
 
 @pytest.mark.parametrize("bad", ["localhost", "", "127.0.0.1:80", "127.1", "\x1b[2J"])
