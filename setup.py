@@ -40,6 +40,8 @@ RUN = [
     "cryptography>=42",
     "gevent>=24.10",
     "gevent-websocket>=0.10.1",
+    # Only for its ssh-agent client.
+    "paramiko>=3.4",
     "ptyprocess>=0.7",
     "requests>=2.32",
     "structlog>=24.1",
@@ -54,6 +56,7 @@ CHECKS = [
     "ruff>=0.17.6,<0.18",
     "vermin>=1.6,<2",
     "types-gevent",
+    "types-paramiko",
 ]
 
 TEST = [

@@ -38,6 +38,13 @@ class Link:
         self._heard = transport.received
         self.sent = self.received = 0
 
+    def renew(self, transport: Transport) -> None:
+        """Goes on over another transport; the one before is aborted."""
+        self._transport.abort()
+        self._transport = transport
+        self._heard = transport.received
+        self._keepalive.heard(self._clock())
+
     def fileno(self) -> int:
         return self._transport.fileno()
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 import traceback
-import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from medusa.client import ledger as ledgers
 from medusa.client.advice import Advice
+from medusa.client.attach import Attacher
+from medusa.client.door import Door, archive_url
 from medusa.client.embedded import embedded_reflector
 from medusa.client.escape import DEFAULT_CHARACTER
 from medusa.client.interactive import Interactive, Screen
 from medusa.client.launchers import LAUNCHERS
-from medusa.client.launchers.base import JobRequest, Launcher, Settings
+from medusa.client.launchers.base import JobRequest, Launcher, Settings, Wishes
 from medusa.client.ledger import Ledger
 from medusa.client.link import Link
 from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, Interrupted, status_of
@@ -28,11 +29,10 @@ from medusa.client.waiting import Wait
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
-from medusa.transports.base import Transport
-from medusa.transports.dial import ConnectRefused, parse_url
-from medusa.transports.websocket import connect, connect_over
 
-CONNECT_TIMEOUT = 30.0
+if TYPE_CHECKING:
+    from medusa.client.signer import Account
+
 JOB_PATIENCE = 5.0
 """Seconds a job gets to end by itself when its session has ended."""
 
@@ -48,7 +48,11 @@ class Options:
         command: run by the shell instead of a login shell; None for the latter.
         escape: the escape character, None for none; DEFAULT_CHARACTER unless `escape_given`.
         reflector: base URL, None for an embedded one.
-        wait_timeout: seconds to wait for the agent; None for as long as the reflector does.
+        wait_timeout: seconds to wait for the agent; None for as long as the reflector does, or, where the launcher's
+            jobs queue, for as long as the job does.
+        account, user, key: who signs, as medusa.client.signer takes them; no account: nothing is signed.
+        url: of the Manta.
+        wishes: for a Manta job.
     """
 
     command: str | None = None
@@ -61,6 +65,11 @@ class Options:
     wait_timeout: float | None = None
     archive: str | None = None
     object: str | None = None
+    account: str | None = None
+    user: str | None = None
+    key: str | None = None
+    url: str | None = None
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 def run(options: Options) -> int:
@@ -94,7 +103,6 @@ class Login:
     def __init__(self, options: Options, advice: Advice) -> None:
         self._options = options
         self._advice = advice
-        self._session = str(uuid.uuid4())
         self.started = False
 
     def run(self) -> int:
@@ -102,72 +110,89 @@ class Login:
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
-            launcher = stack.enter_context(self._launcher(ledger))
-            base = self._options.reflector or stack.enter_context(embedded_reflector(ledger, signals))
-            link = self._attach(base, signals)
+            account = self._account(signals)  # behind the guard's fork: no private key is to be in there
+            launcher = stack.enter_context(self._launcher(ledger, account))
+            base = self._options.reflector or launcher.front_door
+            embedded = base is None
+            base = base or stack.enter_context(embedded_reflector(ledger, signals))
+            with signals.interruptible():
+                door = Door(base, launcher.create(), account)
+            attacher = Attacher(door, signals, self._options.insecure_tls, embedded=embedded)
+            # The client attaches before the job runs: an agent without a client is refused.
+            link = Link(attacher.attach(), time.monotonic)
             stack.callback(link.abort)
             terminal = stack.enter_context(Terminal(0, ledger))
             outlet = Outlet(1)
             stack.callback(outlet.close)
             screen = Screen(terminal, outlet, self._advice, signals)
-            self._submit(launcher, base)
-            self._wait(link, launcher, screen)
-            try:
-                end = self._converse(link, launcher, screen, base)
-                self._tell_end(end)
-            finally:
-                # The job ends by the link's end, which must come first.
-                link.abort()
-                launcher.finish(JOB_PATIENCE)
-        return status_of(end)
+            self._submit(launcher, door, embedded=embedded)
+            self._wait(link, launcher, screen, attacher)
+            launcher.joined()
+            return status_of(self._session(link, launcher, screen, self._info(link, launcher, door, embedded=embedded)))
 
-    def _launcher(self, ledger: Ledger) -> Launcher:
-        return LAUNCHERS[self._options.launcher](Settings(self._options.archive, self._options.object), ledger)
-
-    def _attach(self, base: str, signals: Signals) -> Link:
-        """The client attaches before there is a job: an agent without a client is refused."""
-        url = session_url(base, self._session, "master")
+    def _session(self, link: Link, launcher: Launcher, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:
+        end = None
         try:
-            with signals.interruptible():
-                transport = self._dial(url)
-        except ConnectRefused as error:
-            status = f" (HTTP status {error.status})" if error.status else ""
-            raise Failure(f"cannot attach to {printable(base)}{status}: {printable(str(error))}") from error
-        return Link(transport, time.monotonic)
+            end = self._converse(link, screen, info)
+            self._tell_end(end)
+        finally:
+            # The job ends by the link's end, which must come first.
+            link.abort()
+            launcher.finish(JOB_PATIENCE, clean=end is not None)
+        return end
 
-    def _dial(self, url: str) -> Transport:
-        if self._options.reflector:
-            return connect(url, insecure_tls=self._options.insecure_tls, timeout=CONNECT_TIMEOUT)
-        # No proxy leads to our own loopback.
-        target = parse_url(url)
-        try:
-            sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
-        except OSError as error:
-            raise ConnectRefused(str(error)) from error
-        return connect_over(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT)
+    def _account(self, signals: Signals) -> Account | None:
+        options = self._options
+        if options.account is None:
+            return None
+        from medusa.client.signer import Account, find_signer  # slow to load
 
-    def _submit(self, launcher: Launcher, base: str) -> None:
+        with signals.interruptible():  # it may ask for a passphrase
+            return Account(options.account, options.user, find_signer(options.key))
+
+    def _launcher(self, ledger: Ledger, account: Account | None) -> Launcher:
+        options = self._options
+        settings = Settings(
+            options.archive,
+            options.object,
+            options.wishes,
+            options.url,
+            account,
+            options.insecure_tls,
+            self._advice.error,
+        )
+        return LAUNCHERS[options.launcher](settings, ledger)
+
+    def _submit(self, launcher: Launcher, door: Door, *, embedded: bool) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
         request = JobRequest(
-            session_url(base, self._session, "slave"),
-            archive_url(base),
+            door.agent,
+            archive_url(door.base),
             self._options.insecure_tls,
-            proxies if self._options.reflector else {},
+            {} if embedded else proxies,
+            self._options.wait_timeout,
         )
         launcher.submit(request)
         self._advice.answer(launcher.instructions())
 
-    def _wait(self, link: Link, launcher: Launcher, screen: Screen) -> None:
+    def _wait(self, link: Link, launcher: Launcher, screen: Screen, attacher: Attacher) -> None:
         timeout = self._options.wait_timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
-        Wait(link, launcher, self._advice, screen.signals, screen.terminal, time.monotonic, deadline).run()
+        Wait(
+            link,
+            launcher,
+            self._advice,
+            screen.signals,
+            screen.terminal,
+            time.monotonic,
+            None if timeout is None else time.monotonic() + timeout,
+            attacher.attach_again if launcher.queues else None,
+        ).run()
 
-    def _converse(self, link: Link, launcher: Launcher, screen: Screen, base: str) -> Exit:
+    def _converse(self, link: Link, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:
         terminal = screen.terminal
         # Piped bytes are data, unless the user says otherwise.
         escaping = terminal.is_tty or self._options.escape_given
-        character = self._options.escape if escaping else None
-        session = Interactive(link, screen, character, self._info(link, launcher, base))
+        session = Interactive(link, screen, self._options.escape if escaping else None, info)
         self.started = True
         with terminal:
             terminal.make_raw()
@@ -184,12 +209,14 @@ class Login:
         term = os.environ.get("TERM") or DEFAULT_TERM
         return Start("", term, columns, lines, "/bin/bash", arguments)
 
-    def _info(self, link: Link, launcher: Launcher, base: str) -> Callable[[], Iterator[str]]:
+    def _info(self, link: Link, launcher: Launcher, door: Door, *, embedded: bool) -> Callable[[], Iterator[str]]:
         begun = time.monotonic()
 
         def lines() -> Iterator[str]:
-            yield f"session    {self._session}"
-            yield f"reflector  {printable(base)}" + ("" if self._options.reflector else " (embedded)")
+            yield f"session    {printable(door.session)}"
+            yield f"reflector  {printable(door.base)}" + (" (embedded)" if embedded else "")
+            if door.account is not None:
+                yield f"as         {door.account}"
             yield f"job        {launcher.describe()}: {launcher.poll().words}"
             yield f"for        {time.monotonic() - begun:.0f} s; {link.sent} bytes sent, {link.received} received"
 
@@ -210,14 +237,3 @@ def _ledger() -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
-
-
-def session_url(base: str, session: str, side: str) -> str:
-    """Where a side of the session dials in; `side` as the route names it."""
-    return f"{base.rstrip('/')}/attach/{session}/{side}"
-
-
-def archive_url(base: str) -> str:
-    """Where the reflector serves the agent's archive: plain HTTP, also beside a URL for websockets."""
-    scheme, _, rest = base.rstrip("/").partition("://")
-    return f"{scheme.lower().replace('ws', 'http')}://{rest}/agent.sh"

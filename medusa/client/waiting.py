@@ -15,6 +15,7 @@ from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal
 from medusa.protocol.control import Linkup, parse
 from medusa.protocol.messages import Close, Text
+from medusa.transports.base import Transport
 
 TURN = 0.1
 """Seconds between two turns of the spinner."""
@@ -25,7 +26,12 @@ LOOK = 1.0
 
 @dataclass
 class Wait:
-    """One wait; `clock` in seconds, monotonic; `deadline` by that clock, or None."""
+    """One wait; `clock` in seconds, monotonic; `deadline` by that clock, or None.
+
+    Attributes:
+        attach_again: makes a new link for a job that outlasts a link: a reflector's patience is shorter than some
+            queues. None where the link's end is the end. Raises Failure.
+    """
 
     link: Link
     launcher: Launcher
@@ -34,6 +40,8 @@ class Wait:
     terminal: Terminal
     clock: Callable[[], float]
     deadline: float | None = None
+    attach_again: Callable[[], Transport] | None = None
+    _told: bool = False
 
     def run(self) -> None:
         """Returns at linkup.
@@ -43,8 +51,6 @@ class Wait:
             Interrupted: a signal asked for the end.
         """
         begun = self.clock()
-        poller = select.poll()
-        poller.register(self.signals, select.POLLIN)
         try:
             while not self._linked():
                 state = self.launcher.poll()
@@ -57,8 +63,7 @@ class Wait:
                 if self.deadline is not None and now >= self.deadline:
                     raise Failure(f"no agent after {now - begun:.0f} s ({self.launcher.describe()}: {state.words})")
                 self.advice.progress(f"waiting for the agent ({self.launcher.describe()}: {state.words})", now - begun)
-                poller.register(self.link, self.link.events(reading=True))
-                poller.poll(self._pause(now) * 1000)
+                self._pause(now)
                 self._signals()
         finally:
             self.advice.progress_done()
@@ -69,17 +74,33 @@ class Wait:
             self.link.flush()
             while (message := self.link.receive()) is not None:
                 if isinstance(message, Close):
-                    raise Failure(farewell(message))
+                    self._again(farewell(message))
+                    return False
                 if isinstance(message, Text) and isinstance(parse(message.text), Linkup):
                     return True
             self.link.tend()
         except LinkLost as error:
-            raise Failure(str(error)) from error
+            self._again(str(error))
         return False
 
-    def _pause(self, now: float) -> float:
+    def _again(self, why: str) -> None:
+        if self.attach_again is None:
+            raise Failure(why)
+        state = self.launcher.poll()
+        if not state.alive:
+            raise self._job_ended(state)
+        if not self._told:
+            self.advice.say(f"{why}; attaching again until the job has its turn")
+            self._told = True
+        self.link.close("attaching again")  # the id is free only then
+        self.link.renew(self.attach_again())
+
+    def _pause(self, now: float) -> None:
+        poller = select.poll()
+        poller.register(self.signals, select.POLLIN)
+        poller.register(self.link, self.link.events(reading=True))
         left = LOOK if self.deadline is None else self.deadline - now
-        return min(self.link.patience(), left, TURN if self.advice.animated else LOOK)
+        poller.poll(min(self.link.patience(), left, TURN if self.advice.animated else LOOK) * 1000)
 
     def _signals(self) -> None:
         for signum in self.signals.take_or_raise():

@@ -15,8 +15,9 @@ from medusa import __version__
 COMMANDS = {
     "reflector": "run a reflector: the server that joins a user's terminal to an agent",
     "archive": "write the agent archive that this installation carries",
+    "sign-url": "print a signed URL for the agent of a session",
 }
-"""Name -> help. `medusa NAME` is `medusa.commands.NAME.main(arguments) -> exit status`."""
+"""Name -> help. `medusa a-name` is `medusa.commands.a_name.main(arguments) -> exit status`."""
 
 USAGE_ERROR = 2
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         return _refuse(name)
-    command = importlib.import_module(f"medusa.commands.{name}")
+    command = importlib.import_module(f"medusa.commands.{name.replace('-', '_')}")
     return int(command.main(arguments) or 0)
 
 

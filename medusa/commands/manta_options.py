@@ -38,7 +38,7 @@ _MISSING = {
 
 
 def add_manta_options(parser: OptionParser) -> None:
-    """The options, also `-i`; `manta_options` reads them."""
+    """The options, also `-i`; `manta_options` reads them, and MANTA_TLS_INSECURE: that is for a Manta alone."""
     add, environ = parser.add_argument, os.environ.get
     add("-a", "--account", metavar="LOGIN", default=environ("MANTA_USER"), help="account; also by MANTA_USER")
     add(
@@ -62,13 +62,17 @@ def add_manta_options(parser: OptionParser) -> None:
         "--insecure-tls",
         "--insecure",
         action="store_true",
-        default=environ("MANTA_TLS_INSECURE", "") not in ("", "0"),  # as the original reads it
         help="trust any certificate; also by MANTA_TLS_INSECURE",
     )
 
 
 def manta_options(given: SimpleNamespace) -> MantaOptions:
     """What was given of them; an empty variable is none."""
+    insecure = os.environ.get("MANTA_TLS_INSECURE", "") not in ("", "0")  # as the original reads it
     return MantaOptions(
-        given.account or None, given.subuser or None, given.key or None, given.url or None, given.insecure_tls
+        given.account or None,
+        given.subuser or None,
+        given.key or None,
+        given.url or None,
+        given.insecure_tls or insecure,
     )

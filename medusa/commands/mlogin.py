@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import urllib.parse
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 from medusa import __version__
 from medusa.client.escape import DEFAULT_CHARACTER, parse_character
 from medusa.client.launchers import LAUNCHERS
+from medusa.client.launchers.base import AGENT_OBJECT, Wishes
 from medusa.client.mlogin import Options, run
-from medusa.client.outcome import OWN_ERROR
+from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser
+from medusa.protocol.signature import LOGIN
 
+MANTA = "manta"
 DEFAULT_WAIT = 600.0
 """Seconds; also how long a reflector keeps a lonely client."""
 
-DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is started for this session alone."""
+DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is started for this session alone; with
+--launcher manta, sessions meet at the Manta's own. With an account and a key, requests to either are signed."""
 
 EPILOG = """Exit status: that of the remote command, 128+N if signal N ended it; 255 if no session came to be;
-254 if it was cut off and its outcome is unknown. On the command line goes over MEDUSA_... goes over --config."""
+254 if it was cut off and its outcome is unknown. On the command line goes over MEDUSA_... goes over --config
+goes over MANTA_..."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +43,10 @@ def parse(argv: Sequence[str]) -> Options:
     parser = _parser()
     given = parser.parse_args(list(argv))
     escape = DEFAULT_CHARACTER if given.escape is None else given.escape[0]
+    try:
+        manta = _manta(given)
+    except Failure as failure:
+        parser.error(str(failure))
     return Options(
         command=given.command,
         escape=escape,
@@ -42,11 +54,45 @@ def parse(argv: Sequence[str]) -> Options:
         quiet=given.quiet,
         launcher=given.launcher,
         reflector=given.reflector,
-        insecure_tls=given.insecure_tls,
-        wait_timeout=given.wait_timeout or None,
+        insecure_tls=manta.insecure_tls,
+        wait_timeout=_wait_timeout(given),
         archive=given.archive,
         object=given.object,
+        account=manta.account,
+        user=manta.subuser,
+        key=manta.key,
+        url=manta.url,
+        wishes=Wishes(given.disk, given.memory, given.init, given.image, tuple(given.asset), given.agent_object),
     )
+
+
+def _manta(given: SimpleNamespace) -> MantaOptions:
+    """Who signs, if anything is to be signed. Raises Failure for what is missing.
+
+    MANTA_... alone is no wish to sign: it is there for other programs.
+    """
+    manta = manta_options(given)
+    nobody = MantaOptions(None, None, None, None, given.insecure_tls)
+    if given.launcher == MANTA:
+        manta.require("url", "account", "key")
+    elif given.reflector is None:
+        return nobody
+    elif not (manta.account and manta.key):
+        if (manta.account or "") != os.environ.get("MANTA_USER", ""):
+            manta.require("key")
+        if (manta.key or "") != os.environ.get("MANTA_KEY_ID", ""):
+            manta.require("account")
+        return nobody
+    for name in filter(None, (manta.account, manta.subuser)):
+        if not re.fullmatch(LOGIN, name):
+            raise Failure(f"{name!r} is no login")
+    return manta
+
+
+def _wait_timeout(given: SimpleNamespace) -> float | None:
+    if given.wait_timeout is None:
+        return None if LAUNCHERS[given.launcher].queues else DEFAULT_WAIT
+    return float(given.wait_timeout) or None
 
 
 def _parser() -> OptionParser:
@@ -58,18 +104,39 @@ def _parser() -> OptionParser:
     add("-q", "--quiet", action="store_true", help="errors only")
     add("--launcher", choices=sorted(LAUNCHERS), default="local", help="who runs the job (%(default)s)")
     add("--reflector", metavar="URL", type=_url, help="the reflector to meet at")
-    add("-i", "--insecure-tls", action="store_true", help="trust any certificate")
     add(
         "--wait-timeout",
         metavar="SECONDS",
         type=_seconds,
-        default=DEFAULT_WAIT,
-        help="how long to wait for the job; 0: as long as the reflector does (%(default).0f)",
+        help="how long to wait for the job; 0: as long as the reflector does"
+        f" (default: {DEFAULT_WAIT:.0f}; launcher manta: as long as the job lives)",
     )
     add("--archive", metavar="FILE", help="agent archive (default: the one carried along)")
     add("--version", action="version", version=f"mlogin {__version__}")
     add("object", nargs="?", metavar="OBJECT", help="what the job is to work on, where the launcher has such things")
+    add_manta_options(parser)
+    _add_wishes(parser)
     return parser
+
+
+def _add_wishes(parser: OptionParser) -> None:
+    add = parser.add_argument
+    add("--disk", metavar="GB", type=_count, help="launcher manta: of the job's disk")
+    add("--memory", metavar="MB", type=_count, help="launcher manta: of the job's memory")
+    add("--init", metavar="COMMAND", help="launcher manta: to run in the job before the agent")
+    add("--image", metavar="SEMVER", help="launcher manta: which image the job may have")
+    add(
+        "-s",
+        "--asset",
+        "--assets",
+        metavar="OBJECT",
+        action="append",
+        default=[],
+        help="launcher manta: put it below /assets; may be repeated",
+    )
+    add(
+        "--agent-object", metavar="OBJECT", default=AGENT_OBJECT, help="launcher manta: the agent archive (%(default)s)"
+    )
 
 
 def _escape(text: str) -> tuple[bytes | None]:
@@ -93,6 +160,12 @@ def _url(text: str) -> str:
     if not good or parts.query or parts.fragment:
         raise argparse.ArgumentTypeError(f"{text!r} is not the http, https, ws or wss URL of a reflector")
     return text
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

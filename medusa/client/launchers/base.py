@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 import abc
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from medusa.client.ledger import Ledger
+from medusa.client.outcome import Failure
+
+if TYPE_CHECKING:
+    from medusa.client.signer import Account
+
+URL_LIFETIME = 300.0
+"""Seconds that an agent's signed URL is good for; the original's."""
+
+AGENT_OBJECT = "/poseidon/public/medusa/agent.sh"
+"""Where Manta's programs look for the agent's archive."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a Manta job is to be given. Disk in GB, memory in MB; None for what the Manta gives by itself.
+
+    Attributes:
+        init: shell command run in the job before the agent.
+        image: semver range of the job's image.
+        assets: objects that the job finds under /assets.
+        agent: the object that is the agent's archive.
+    """
+
+    disk: int | None = None
+    memory: int | None = None
+    init: str | None = None
+    image: str | None = None
+    assets: tuple[str, ...] = ()
+    agent: str = AGENT_OBJECT
 
 
 @dataclass(frozen=True)
@@ -16,10 +47,27 @@ class Settings:
     Attributes:
         archive: path of the agent archive; None for the one this installation carries.
         object: what the job is to work on; None for a job without input.
+        wishes: for a Manta job.
+        url: of the Manta.
+        account: who signs requests.
+        tell: says a line to the user.
     """
 
     archive: str | None = None
     object: str | None = None
+    wishes: Wishes = field(default_factory=Wishes)
+    url: str | None = None
+    account: Account | None = None
+    insecure_tls: bool = False
+    tell: Callable[[str], None] = lambda text: None
+
+    def refuse_mantas(self, launcher: str) -> None:
+        """Raises Failure if something was asked for that only a Manta has."""
+        if self.object is not None:
+            raise Failure(f"an OBJECT means nothing to the launcher `{launcher}`")
+        if self.wishes != Wishes():
+            options = "--disk, --memory, --init, --image, --asset and --agent-object"
+            raise Failure(f"{options} mean nothing to the launcher `{launcher}`")
 
 
 @dataclass(frozen=True)
@@ -27,16 +75,22 @@ class JobRequest:
     """What the agent must know.
 
     Attributes:
-        session_url: where the agent dials in.
+        session_url: where the agent dials in: a new URL, which is good for at least so many seconds from now.
         archive_url: where the reflector serves the agent's archive.
         insecure_tls: do not verify the reflector's certificate.
         environ: further variables for the job.
+        patience: seconds that the user waits for the agent; None for as long as the reflector does.
     """
 
-    session_url: str
+    session_url: Callable[[float], str]
     archive_url: str
     insecure_tls: bool = False
     environ: dict[str, str] = field(default_factory=dict)
+    patience: float | None = None
+
+    def config(self, lifetime: float = URL_LIFETIME) -> dict[str, object]:
+        """The agent's config file."""
+        return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls}
 
 
 @dataclass(frozen=True)
@@ -53,12 +107,19 @@ class JobState:
 
 
 class Launcher(abc.ABC):
-    """One job. submit() once, poll() at will, then finish() once; as a context manager the last is cancel().
+    """One job. create() once, submit() once, poll() at will, then finish() once; as a context manager the last is
+    cancel().
 
     The constructor checks what can be checked before anything is started, and raises Failure.
+
+    Attributes:
+        queues: its jobs may wait for hours until they run; the reflector's patience is no limit to that.
+        front_door: where its sessions meet unless the user says otherwise; None for a reflector of mlogin's own.
     """
 
     name: ClassVar[str]
+    queues: ClassVar[bool] = False
+    front_door: str | None = None
 
     @abc.abstractmethod
     def __init__(self, settings: Settings, ledger: Ledger) -> None: ...
@@ -67,9 +128,13 @@ class Launcher(abc.ABC):
     def describe(self) -> str:
         """The job in a few printable words: `local job 4711`."""
 
+    def create(self) -> str:
+        """The id of the session that the job is to be met in. Raises Failure: there is no job to be had."""
+        return str(uuid.uuid4())
+
     @abc.abstractmethod
     def submit(self, request: JobRequest) -> None:
-        """Starts the job. Raises Failure when there is none to be had."""
+        """Lets the agent start, now that the client has attached. Raises Failure, or lets poll() tell."""
 
     def instructions(self) -> list[str]:
         """After submit(): what the user has to do now, as lines."""
@@ -83,9 +148,16 @@ class Launcher(abc.ABC):
     def log_tail(self) -> list[str]:
         """The last lines that the job wrote, printable."""
 
+    def joined(self) -> None:  # noqa: B027 - most have nothing to do then
+        """The agent is there."""
+
     @abc.abstractmethod
-    def finish(self, patience: float) -> None:
-        """After a session: gives the job `patience` seconds to end by itself, then cancels it."""
+    def finish(self, patience: float, *, clean: bool) -> None:
+        """After a session: gives the job `patience` seconds to end by itself, then cancels it.
+
+        Args:
+            clean: the agent has said how its session ended; else nobody knows what it does.
+        """
 
     @abc.abstractmethod
     def cancel(self) -> None:

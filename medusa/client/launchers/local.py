@@ -24,8 +24,7 @@ class LocalLauncher(Launcher):
     name = "local"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        if settings.object is not None:
-            raise Failure("an OBJECT means nothing to the launcher `local`")
+        settings.refuse_mantas(self.name)
         self._archive = find_archive(settings.archive).resolve()
         self._ledger = ledger
         self._stack = contextlib.ExitStack()
@@ -42,7 +41,7 @@ class LocalLauncher(Launcher):
             (directory / name).mkdir()
         config = directory / "config.json"
         config.touch(0o600)
-        config.write_text(json.dumps({"signed_url": request.session_url, "insecure_tls": request.insecure_tls}))
+        config.write_text(json.dumps(request.config()))
         try:
             self._process = self._spawn(config, {**_environment(directory), **request.environ})
         except OSError as error:
@@ -58,7 +57,7 @@ class LocalLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return processes.tail(self._log)
 
-    def finish(self, patience: float) -> None:
+    def finish(self, patience: float, *, clean: bool) -> None:
         if self._process is not None:
             processes.wait_quietly(self._process, patience)
         self.cancel()

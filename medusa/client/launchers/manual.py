@@ -9,6 +9,9 @@ from medusa.client.launchers.base import JobRequest, JobState, Launcher, Setting
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
+LONGEST_URL = 3600.0
+"""Seconds; a reflector that was not told otherwise takes no signed URL that is good for longer."""
+
 
 class ManualLauncher(Launcher):
     """Says what to paste, then waits. The job is the user's own, and so is its end."""
@@ -16,8 +19,7 @@ class ManualLauncher(Launcher):
     name = "manual"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        if settings.object is not None:
-            raise Failure("an OBJECT means nothing to the launcher `manual`")
+        settings.refuse_mantas(self.name)
         if settings.archive is not None:
             raise Failure("--archive means nothing to the launcher `manual`: the job fetches the reflector's")
         self._line = ""
@@ -26,7 +28,7 @@ class ManualLauncher(Launcher):
         return "a job of yours"
 
     def submit(self, request: JobRequest) -> None:
-        config = json.dumps({"signed_url": request.session_url, "insecure_tls": request.insecure_tls})
+        config = json.dumps(request.config(min(request.patience or LONGEST_URL, LONGEST_URL)))
         curl = "curl -fsSk" if request.insecure_tls else "curl -fsS"
         # mktemp -d makes it private: the URL lets whoever reads it into the session.
         self._line = (
@@ -45,7 +47,7 @@ class ManualLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return []
 
-    def finish(self, patience: float) -> None:
+    def finish(self, patience: float, *, clean: bool) -> None:
         """It ends with its session."""
 
     def cancel(self) -> None:

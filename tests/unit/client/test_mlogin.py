@@ -5,7 +5,8 @@ import signal
 import pytest
 
 from medusa.client import mlogin
-from medusa.client.mlogin import Options, run, session_url
+from medusa.client.door import Door
+from medusa.client.mlogin import Options, run
 from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
 
 
@@ -58,4 +59,4 @@ def test_nothing_is_started_for_a_job_that_cannot_be(capfd: pytest.CaptureFixtur
 
 @pytest.mark.parametrize("base", ["https://host:1/prefix", "https://host:1/prefix/"])
 def test_the_sessions_url_keeps_the_reflectors_prefix(base: str) -> None:
-    assert session_url(base, "4711", "master") == "https://host:1/prefix/attach/4711/master"
+    assert Door(base, "4711").client() == ("https://host:1/prefix/attach/4711/master", [])

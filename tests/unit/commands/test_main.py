@@ -81,7 +81,7 @@ def test_version_of_the_module_run_as_a_program() -> None:
 
 @pytest.mark.parametrize("name", sorted(medusa.COMMANDS))
 def test_every_command_has_its_module(name: str) -> None:
-    assert importlib.util.find_spec(f"medusa.commands.{name}") is not None
+    assert importlib.util.find_spec(f"medusa.commands.{name.replace('-', '_')}") is not None
 
 
 def test_nothing_is_imported_that_must_be_patched_first() -> None:

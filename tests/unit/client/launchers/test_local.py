@@ -18,7 +18,9 @@ from medusa.client.outcome import Failure
 from tests.waiting import wait_until
 
 BASE = "http://127.0.0.1:1"
-REQUEST = JobRequest(f"{BASE}/attach/4711/slave", f"{BASE}/agent.sh", insecure_tls=True, environ={"https_proxy": "p"})
+REQUEST = JobRequest(
+    lambda _: f"{BASE}/attach/4711/slave", f"{BASE}/agent.sh", insecure_tls=True, environ={"https_proxy": "p"}
+)
 
 Launch = Callable[[str], LocalLauncher]
 
@@ -70,7 +72,7 @@ def test_the_agent_gets_its_configuration_in_a_private_file(launch: Launch) -> N
     launcher = launch('test "$1" = --config && cat "$2" && stat -c %a "$2" && stat -c %a "$(dirname "$2")"')
     assert ended(launcher) == "ended with status 0"
     config, modes = launcher.log_tail()[0].rsplit("}", 1)
-    assert json.loads(config + "}") == {"signed_url": REQUEST.session_url, "insecure_tls": True}
+    assert json.loads(config + "}") == REQUEST.config()
     assert [modes, *launcher.log_tail()[1:]] == ["600", "700"]
 
 
@@ -134,7 +136,7 @@ def test_finish_gives_the_job_time_to_end_by_itself(launch: Launch) -> None:
     assert process is not None
     (launcher._log.parent / "work" / "go").touch()
     begun = time.monotonic()
-    launcher.finish(60)
+    launcher.finish(60, clean=True)
     assert process.returncode == 0
     assert not said.exists()
     assert time.monotonic() - begun < 60

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from medusa.client.door import archive_url
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.manual import ManualLauncher
 from medusa.client.ledger import Ledger
-from medusa.client.mlogin import archive_url
 from medusa.client.outcome import Failure
 
 HOSTILE = "http://127.0.0.1:1/a'b\"$(exit 3)/attach/4711/slave?x=`y`"
@@ -25,7 +25,7 @@ def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Le
     archive = tmp_path / "the archive.sh"
     archive.write_text('echo "$*"; cat "$2"; stat -c " %a" "${0%/*}"; exit 3')
     launcher = ManualLauncher(Settings(), ledger)
-    launcher.submit(JobRequest(HOSTILE, archive.as_uri(), insecure_tls=True))
+    launcher.submit(JobRequest(lambda _: HOSTILE, archive.as_uri(), insecure_tls=True))
     (line,) = [line for line in launcher.instructions() if line.startswith("(d=")]
     environ = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
     run = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True)

@@ -1,0 +1,70 @@
+"""Where the two sides of a session dial in: a reflector's internal API, or a front door that wants to know who asks."""
+
+from __future__ import annotations
+
+import time
+import urllib.parse
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from medusa.client.outcome import Failure
+from medusa.protocol.printable import printable
+from medusa.transports.dial import ConnectRefused, parse_url
+
+if TYPE_CHECKING:
+    from medusa.client.signer import Account
+
+_WHO_ASKS = (401, 403, 404)
+
+
+@dataclass(frozen=True)
+class Door:
+    """The way to one session.
+
+    Attributes:
+        base: http, https, ws or wss URL. A path in it belongs to a proxy that takes it off again: it is not signed.
+        account: whose front door; None for the internal API, which asks nobody.
+    """
+
+    base: str
+    session: str
+    account: Account | None = None
+
+    def client(self) -> tuple[str, list[tuple[str, str]]]:
+        """URL and header fields of the user's side, signed now."""
+        path = self.path("master")
+        headers = self.account.authorization("GET", path, parse_url(self.base).netloc) if self.account else []
+        return self.base.rstrip("/") + path, headers
+
+    def agent(self, lifetime: float) -> str:
+        """The URL of the agent's side; where it is signed, it is good for `lifetime` seconds from now."""
+        path = self.path("slave")
+        return self.account.presign(self.base, path, lifetime) if self.account else self.base.rstrip("/") + path
+
+    def path(self, side: str) -> str:
+        """`side` as the route names it."""
+        route = f"/attach/{urllib.parse.quote(self.session, safe='-_.~:@+')}/{side}"
+        return f"/{self.account.login}/medusa{route}" if self.account else route
+
+    def refused(self, error: ConnectRefused) -> Failure:
+        """Why the user's side is not let in, and what can be done about it."""
+        status = f" (HTTP status {error.status})" if error.status else ""
+        lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
+        if error.status in _WHO_ASKS:
+            lines += self._who_asked() if self.account else ["  a front door? Say who you are by --account and --key"]
+        return Failure("\n".join(lines))
+
+    def _who_asked(self) -> list[str]:
+        assert self.account is not None
+        host = printable(parse_url(self.base).netloc)
+        return [
+            f"  asked for host {host} by {self.account}; the clock here says {formatdate(time.time(), usegmt=True)}",
+            "  check that this account has this key there, the host's name, and the clock",
+        ]
+
+
+def archive_url(base: str) -> str:
+    """Where the reflector serves the agent's archive: plain HTTP, also beside a URL for websockets."""
+    scheme, _, rest = base.rstrip("/").partition("://")
+    return f"{scheme.lower().replace('ws', 'http')}://{rest}/agent.sh"

@@ -1,0 +1,74 @@
+"""`medusa sign-url`: a URL with which a job that has no key of its own joins one session of an account's."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+
+from medusa.client.door import Door
+from medusa.client.outcome import Failure
+from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
+from medusa.commands.options import OptionParser
+from medusa.protocol.printable import printable
+from medusa.protocol.signature import LOGIN
+from medusa.transports.dial import ConnectRefused, parse_url
+
+LIFETIME = 300.0
+"""Seconds; as the original's."""
+
+DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belongs in the agent's config under
+`signed_url`. It lets whoever has it into that session, once, until it expires."""
+
+USAGE_ERROR = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
+    parser = OptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR)
+    add_manta_options(parser)
+    parser.add_argument(
+        "--expires", metavar="SECONDS", type=_seconds, default=LIFETIME, help="how long it is good for (%(default).0f)"
+    )
+    parser.add_argument("session", metavar="ID", help="session's id, or a path from / on, to be signed as it stands")
+    given = parser.parse_args(argv)
+    manta = manta_options(given)
+    try:
+        print(signed(manta, given.session, given.expires))
+    except Failure as failure:
+        print("\n".join(f"medusa sign-url: {line}" for line in str(failure).splitlines()), file=sys.stderr)
+        return 1
+    return 0
+
+
+def signed(manta: MantaOptions, session: str, lifetime: float) -> str:
+    """The URL, for a session's id or a path. Raises Failure."""
+    manta.require("account", "key", "url")
+    assert manta.account is not None
+    assert manta.url is not None
+    _check(manta.account, manta.subuser, manta.url)
+    from medusa.client.signer import Account, find_signer
+
+    account = Account(manta.account, manta.subuser, find_signer(manta.key))
+    if session.startswith("/"):
+        return account.presign(manta.url, session, lifetime)
+    return Door(manta.url, session, account).agent(lifetime)
+
+
+def _check(account: str, user: str | None, url: str) -> None:
+    for name in filter(None, (account, user)):
+        if not re.fullmatch(LOGIN, name):
+            raise Failure(f"{printable(name)!r} is no login")
+    try:
+        good = "@" not in url and "?" not in url and parse_url(url).host
+    except ConnectRefused:
+        good = ""
+    if not good:  # not repeated: it may hold a password
+        raise Failure("--url is not of the form https://HOST, with a port or without")
+
+
+def _seconds(text: str) -> float:
+    if not text.isascii() or not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return float(text)
