@@ -38,6 +38,9 @@ ALGORITHMS = {
 }
 """The names that Manta's programs use, in lower case."""
 
+_SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
+"""Not the sk- types: their keys sign a text of their own, though `cryptography` takes them for the plain kind."""
+
 _CURVE_DIGEST = {"secp256r1": "sha256", "secp384r1": "sha384", "secp521r1": "sha512"}
 
 
@@ -76,8 +79,11 @@ class PublicKey:
     @classmethod
     def from_ssh(cls, line: bytes) -> PublicKey:
         """From `TYPE BASE64 [COMMENT]`, as in a .pub file. Raises BadKey."""
+        words = line.split()[:2]
         try:
-            return cls(serialization.load_ssh_public_key(b" ".join(line.split()[:2])))
+            if not words or words[0] not in _SSH_TYPES:
+                raise ValueError
+            return cls(serialization.load_ssh_public_key(b" ".join(words)))
         except (ValueError, binascii.Error, UnsupportedAlgorithm):
             raise BadKey("not an RSA, ECDSA or Ed25519 key in OpenSSH's form") from None
 

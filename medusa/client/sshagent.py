@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
+import socket
 from collections.abc import Iterator
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from paramiko.agent import AgentKey
+from paramiko.agent import AgentKey, AgentSSH
 
 from medusa.client.outcome import Failure
 from medusa.keys import BadKey, PublicKey
@@ -57,19 +59,27 @@ def signers() -> tuple[list[AgentSigner], list[str]]:
             try:
                 public = PublicKey.from_ssh(key.get_name().encode() + b" " + base64.b64encode(key.blob))
             except BadKey:
-                useless.append(f"{key.get_name()} {key.comment}")
+                useless.append(f"{key.get_name()} {key.comment} (not a kind of key that HTTP signatures know)")
             else:
                 usable.append(AgentSigner(public, key.blob))
     return usable, useless
 
 
+class _Agent(AgentSSH):
+    """As paramiko.Agent, which lets go of a socket without closing it when it cannot use it."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self._connect(sock)  # type: ignore[attr-defined] # types-paramiko leaves out what subclasses call
+
+
 @contextlib.contextmanager
 def _agent() -> Iterator[tuple[AgentKey, ...]]:
     """The keys of the agent for as long as the connection to it is open; none where there is no agent."""
-    try:
-        agent = paramiko.Agent()
-    except (paramiko.SSHException, OSError):
-        yield ()
-        return
-    with contextlib.closing(agent):
-        yield agent.get_keys()
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect(os.environ.get("SSH_AUTH_SOCK") or "/nonexistent")
+            keys = _Agent(sock).get_keys()
+        except (paramiko.SSHException, OSError, TypeError, ValueError):  # the last two for answers that are none
+            keys = ()
+        yield keys

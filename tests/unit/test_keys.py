@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 
@@ -45,6 +46,10 @@ def test_fingerprints_are_those_of_ssh_keygen(keys: dict[str, Key], kind: str, t
     assert not public.matches(keys["rsa"].md5 if kind != "rsa" else keys["ed25519"].md5)
 
 
+def _string(data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + data
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -54,6 +59,7 @@ def test_fingerprints_are_those_of_ssh_keygen(keys: dict[str, Key], kind: str, t
         b"ssh-rsa !!!",
         b"ssh-dss AAAAB3NzaC1kc3M=",
         b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==",
+        b"sk-ssh-ed25519@openssh.com " + base64.b64encode(_string(b"sk-ssh-ed25519@openssh.com") + _string(bytes(32))),
     ],
 )
 def test_what_is_no_key(line: bytes) -> None:

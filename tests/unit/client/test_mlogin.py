@@ -5,7 +5,6 @@ import signal
 import pytest
 
 from medusa.client import mlogin
-from medusa.client.door import Door
 from medusa.client.mlogin import Options, run
 from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
 
@@ -55,8 +54,3 @@ def test_the_traceback_of_a_bug_cannot_move_the_cursor(
 def test_nothing_is_started_for_a_job_that_cannot_be(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(Options(object="x")) == 255
     assert capfd.readouterr() == ("", "mlogin: an OBJECT means nothing to the launcher `local`\n")
-
-
-@pytest.mark.parametrize("base", ["https://host:1/prefix", "https://host:1/prefix/"])
-def test_the_sessions_url_keeps_the_reflectors_prefix(base: str) -> None:
-    assert Door(base, "4711").client() == ("https://host:1/prefix/attach/4711/master", [])

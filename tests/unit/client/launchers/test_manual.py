@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.door import archive_url
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.manual import ManualLauncher
 from medusa.client.ledger import Ledger
@@ -42,8 +41,3 @@ def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Le
 def test_what_means_nothing_is_refused(ledger: Ledger, settings: Settings) -> None:
     with pytest.raises(Failure, match="manual"):
         ManualLauncher(settings, ledger)
-
-
-@pytest.mark.parametrize("base", ["https://h:1/p", "WSS://h:1/p", "wss://h:1/p", "wss://h:1/p/"])
-def test_the_archive_comes_by_http(base: str) -> None:
-    assert archive_url(base) == "https://h:1/p/agent.sh"

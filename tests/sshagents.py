@@ -1,0 +1,86 @@
+"""An ssh-agent: the real one as a process, and one that answers as a test writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.signing import Key
+from tests.waiting import PATIENCE, wait_until
+
+needs_ssh_agent = pytest.mark.skipif(not shutil.which("ssh-agent"), reason="needs ssh-agent (openssh-client)")
+
+
+class SshAgent:
+    """`environ`: what its users need."""
+
+    def __init__(self, path: Path) -> None:
+        self.environ = {"SSH_AUTH_SOCK": str(path)}
+
+    def add(self, key: Key) -> None:
+        self._ssh_add("-q", "-", data=key.pem())
+
+    def forget_all(self) -> None:
+        self._ssh_add("-D")
+
+    def _ssh_add(self, *arguments: str, data: bytes = b"") -> None:
+        environ = {**os.environ, **self.environ}
+        subprocess.run(["ssh-add", *arguments], input=data, env=environ, check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def ssh_agent() -> Iterator[SshAgent]:
+    # Not in a test's own directory: the path of a socket is at most 107 bytes long.
+    with tempfile.TemporaryDirectory(prefix="agent-") as directory:
+        path = Path(directory) / "socket"
+        process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+        try:
+            wait_until(path.exists, "ssh-agent's socket")
+            yield SshAgent(path)
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def string(data: bytes) -> bytes:
+    """As RFC 4251 sends it."""
+    return len(data).to_bytes(4, "big") + data
+
+
+@contextlib.contextmanager
+def played_agent(answers: Mapping[int, bytes]) -> Iterator[str]:
+    """Answers each request by its type's number; other requests end the connection. Yields the socket's path."""
+    with tempfile.TemporaryDirectory(prefix="agent-") as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{directory}/socket"
+        listener.bind(path)
+        listener.listen()
+        thread = threading.Thread(target=_play, args=(listener, answers))
+        thread.start()
+        try:
+            yield path
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(PATIENCE)
+
+
+def _play(listener: socket.socket, answers: Mapping[int, bytes]) -> None:
+    while True:
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        with sock, sock.makefile("rb") as stream:
+            while head := stream.read(4):
+                request = stream.read(int.from_bytes(head, "big"))
+                if request[0] not in answers:
+                    break
+                sock.sendall(string(answers[request[0]]))
