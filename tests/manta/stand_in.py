@@ -12,8 +12,8 @@ It refuses what Manta refuses, in Manta's words: no or a wrong signature, an unk
 foreign path, an object below a missing directory, a bad job, input for a job whose input has ended. Jobs run in zones
 of their own (see runner.py), so a machine that runs them needs bubblewrap; `zones` is a mark for tests that do.
 
-With `hold=True` jobs stay queued until `release()`. With `front_door=URL` attach requests go on to a reflector's own
-front door as they came. `idle_limit`, `max_skew` and `tls` are described in settings.py.
+With `hold=True`, or after `hold()`, jobs stay queued until `release()`. With `front_door=URL` attach requests go on to
+a reflector's own front door as they came. `idle_limit`, `max_skew` and `tls` are described in settings.py.
 """
 
 from __future__ import annotations
@@ -130,6 +130,10 @@ class Manta:
     def _output(self, job: Job, kind: str) -> str:
         found = sorted(self.path(f"/{job.owner}/jobs/{job.id}/stor").glob(f"*.{kind}"))
         return "".join(path.read_text() for path in found)
+
+    def hold(self) -> None:
+        """Keeps jobs queued that are not running yet."""
+        self._settings.hold.touch()
 
     def release(self) -> None:
         """Lets queued jobs run."""
