@@ -100,7 +100,7 @@ class Peer:
         self.sock.close()
 
     def fin(self) -> None:
-        self.sock.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)  # an SSLSocket would stop to decrypt
 
     def send(self, data: bytes) -> None:
         self.sock.settimeout(PATIENCE)

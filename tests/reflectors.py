@@ -19,6 +19,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO
 
+from tests.links import client_context
 from tests.peers import (
     BINARY,
     LINKUP,
@@ -51,11 +52,13 @@ sys.exit(reflector.main(sys.argv[2:]))
 
 
 class Reflector:
-    """A reflector process. `log` is all that it has written to its log, parsed."""
+    """A reflector process. `log` is all that it has written to its log, parsed. `tls`: what its peers trust."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log_file: BinaryIO) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str, log_file: BinaryIO) -> None:
         self.process = process
-        self.port = port
+        self.url = url
+        self.port = int(url.rpartition(":")[2])
+        self.tls = client_context() if url.startswith("https:") else None
         self._log_file = log_file
         self._log: list[dict[str, Any]] = []
         self._half_line = b""
@@ -87,8 +90,9 @@ class Reflector:
 
     def open(self, data: bytes = b"") -> Peer:
         """A raw connection on which `data` was sent."""
-        peer = Peer(socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE))
-        peer.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer = Peer(self.tls.wrap_socket(sock, server_hostname="localhost") if self.tls else sock)
         peer.send(data)
         return peer
 
@@ -204,7 +208,7 @@ def running(
             os.close(stderr)
         try:
             with open(log.name, "rb") as log_file:
-                reflector = Reflector(process, _port(process, log_file), log_file)
+                reflector = Reflector(process, _url(process, log_file), log_file)
                 yield reflector
                 if check:
                     reflector.check()
@@ -223,13 +227,13 @@ def _nobody() -> int:
     return theirs
 
 
-def _port(process: subprocess.Popen[bytes], log_file: BinaryIO) -> int:
+def _url(process: subprocess.Popen[bytes], log_file: BinaryIO) -> str:
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], PATIENCE)[0], "does not say that it listens"
     line = process.stdout.readline().decode()
-    match = re.fullmatch(r"listening http://127\.0\.0\.1:(\d+)\n", line)
+    match = re.fullmatch(r"listening (https?://127\.0\.0\.1:\d+)\n", line)
     assert match, line + log_file.read().decode()
-    return int(match[1])
+    return match[1]
 
 
 def _stop(reflector: Reflector, check: bool) -> None:

@@ -41,6 +41,7 @@ def main(argv: Sequence[str]) -> int:
     except ConfigError as error:
         parser.complain(str(error))
     _stop_on_signals(reflector)
+    gevent.signal_handler(signal.SIGHUP, reflector.reload)
     if options.lifeline is not None:
         gevent.spawn(_watch, options.lifeline)
     print(f"listening {reflector.url}", flush=True)
@@ -77,6 +78,8 @@ def _parser() -> OptionParser:
     )
     add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help="after SIGTERM (%(default)g)")
     add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
+    add("--tls-cert", metavar="FILE", help="certificate chain (PEM): https instead of http; read again on SIGHUP")
+    add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
     add("--log-format", choices=logs.FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
     add("--log-level", choices=logs.LEVELS, default="info", help="%(default)s")
     add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
@@ -104,6 +107,8 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         max_url_lifetime=options.max_url_lifetime,
         allow_origin=options.allow_origin,
         public_host=options.public_host,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
     )
 
 

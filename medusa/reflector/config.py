@@ -36,6 +36,7 @@ class ReflectorConfig:
         max_url_lifetime: how far ahead a pre-signed URL may expire.
         allow_origin: in lower case, the web origins whose pages may attach.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
+        tls_cert, tls_key: paths of PEM files, for https; None for http.
     """
 
     bind_ip: str = "127.0.0.1"
@@ -52,6 +53,8 @@ class ReflectorConfig:
     max_url_lifetime: float = 3600.0
     allow_origin: tuple[str, ...] = ()
     public_host: tuple[str, ...] = ()
+    tls_cert: str | None = None
+    tls_key: str | None = None
 
     def verify(self) -> None:
         """Raises ConfigError."""
@@ -65,6 +68,10 @@ class ReflectorConfig:
                 "Give --accounts for sessions that are signed for, "
                 "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
+        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+            if getattr(self, given) is not None and getattr(self, missing) is None:
+                names = [name.replace("_", "-") for name in (missing, given)]
+                raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
         if not 0 <= self.port <= 65535:
             raise ConfigError("port: %d is not between 0 and 65535" % self.port)
         for name in ("wait_timeout", "keepalive", "max_url_lifetime"):

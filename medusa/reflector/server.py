@@ -9,7 +9,6 @@ from typing import Any
 import gevent
 import gevent.event
 import structlog
-from gevent.pywsgi import WSGIServer
 
 from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
@@ -17,7 +16,8 @@ from medusa.reflector.auth import Authenticator
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
-from medusa.reflector.wsgi import Handler, host_port
+from medusa.reflector.tls import Certificate
+from medusa.reflector.wsgi import Handler, Server, host_port
 
 log = structlog.get_logger(component="server")
 
@@ -30,7 +30,7 @@ class Reflector:
     def __init__(self, config: ReflectorConfig) -> None:
         config.verify()
         self._config = config
-        self._server: WSGIServer | None = None
+        self._server: Server | None = None
         self._stopped = gevent.event.Event()
         self.registry: Registry
 
@@ -38,13 +38,14 @@ class Reflector:
     def url(self) -> str:
         """Where it listens."""
         assert self._server is not None
-        return "http://" + host_port(self._server.socket.getsockname())
+        scheme = "https://" if self._server.certificate else "http://"
+        return scheme + host_port(self._server.socket.getsockname())
 
     def start(self) -> None:
         """Listen.
 
         Raises:
-            ConfigError: the address or the directory cannot be had.
+            ConfigError: the address, the directory or the certificate cannot be had.
         """
         config = self._config
         try:
@@ -53,7 +54,9 @@ class Reflector:
             raise ConfigError("directory: %s" % error) from None
         authenticator = _authenticator(config)
         listener = (config.bind_ip, config.port)
-        server = WSGIServer(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
+        server = Server(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
+        if config.tls_cert is not None and config.tls_key is not None:
+            server.certificate = Certificate(config.tls_cert, config.tls_key)
         try:
             server.init_socket()
         except OSError as error:
@@ -68,6 +71,14 @@ class Reflector:
         server.application = Application(config, self.registry, authenticator)
         server.start()
         gevent.spawn(self.registry.renew_forever)
+
+    def reload(self) -> None:
+        """Read the certificate again, for new connections."""
+        assert self._server is not None
+        if self._server.certificate is None:
+            log.info("nothing to reload", reason="no --tls-cert")
+        else:
+            self._server.certificate.reload()
 
     def drain(self) -> None:
         """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""

@@ -51,7 +51,7 @@ class Leg:
         self._feeds: Leg | None = None  # who gets what this leg reads
         self._fed_by: Leg | None = None
         self._discarding = False
-        self._missed = False  # a read was put off: what came behind the handshake makes no socket readable
+        self._missed = False  # a read was put off: what is here already makes no socket readable
         self._readable = loop.io(transport.fileno(), READ)
         self._writable = loop.io(transport.fileno(), WRITE)
 
@@ -150,6 +150,7 @@ class Leg:
         if self._discarding:
             if self.transport.discard():
                 self._end(Progress.LOST)
+            self._read_on()
             return
         if self._feeds is not None and self.paused:
             self._missed = True
@@ -161,6 +162,12 @@ class Leg:
         self._settle()
         if self._feeds is not None:
             self._feeds._settle()
+        self._read_on()
+
+    def _read_on(self) -> None:
+        """What TLS has decrypted makes no socket readable."""
+        if self.transport.pending:
+            self._loop.run_callback(self._on_readable)
 
     def _on_writable(self) -> None:
         try:

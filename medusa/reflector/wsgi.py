@@ -14,12 +14,15 @@ from typing import Any
 import gevent
 import structlog
 from gevent import monkey
+from gevent.pywsgi import WSGIServer
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.reflector.config import HEAD_TIMEOUT
+from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
+from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
 
 log = structlog.get_logger(component="http")
 
@@ -32,6 +35,9 @@ PLAIN_HEAD = b"GET / HTTP/1.1\r\n\r\n"
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that a peer may take nothing of its answer."""
+
+HANDSHAKE = 0x16
+"""The first byte of every TLS connection: a record of this type (RFC 8446, section 5.1)."""
 
 LINGER = 2.0
 """Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
@@ -48,6 +54,12 @@ def host_port(address: tuple[Any, ...]) -> str:
     """host:port of a socket's address, an IPv6 host in brackets."""
     host, port = address[:2]
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
+
+
+class Server(WSGIServer):
+    """pywsgi's. `certificate`: None where HTTP is spoken in plain."""
+
+    certificate: Certificate | None = None
 
 
 class Handler(UpgradeHandler):
@@ -67,6 +79,8 @@ class Handler(UpgradeHandler):
             if self._read_request():
                 self.socket.settimeout(ANSWER_TIMEOUT)
                 self.handle_one_request()
+        except TlsError as error:
+            log.info("handshake failed", client=self.peer, reason=printable(str(error.strerror)))
         except OSError:
             pass  # the peer is gone
         finally:
@@ -80,14 +94,15 @@ class Handler(UpgradeHandler):
         environ["medusa.handler"] = self
         return environ
 
-    def take_socket(self) -> tuple[socket.socket, bytes]:
-        """The connection as a plain non-blocking socket, and what was read behind the head. pywsgi is done with it."""
+    def take_socket(self) -> tuple[socket.socket | TlsSocket, bytes]:
+        """The connection without gevent, and what was read behind the head. pywsgi is done with it."""
+        tls = self.socket.tls if isinstance(self.socket, TlsSocket) else None
         plain = PlainSocket(fileno=self.socket.detach())
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for level, option, value in TCP_KEEPALIVE:
             plain.setsockopt(level, option, value)
         self.socket = None
-        return plain, self.rest
+        return plain if tls is None else TlsSocket(plain, tls), self.rest
 
     @property
     def peer(self) -> str:
@@ -98,6 +113,7 @@ class Handler(UpgradeHandler):
         reader = HeadReader()
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
+                self._secure()
                 found = None
                 while found is None:
                     data = self.socket.recv(16384)
@@ -115,6 +131,21 @@ class Handler(UpgradeHandler):
             return False
         self.rfile = io.BytesIO(PLAIN_HEAD)
         return True
+
+    def _secure(self) -> None:
+        """The TLS handshake, where TLS is spoken."""
+        certificate = self.server.certificate
+        data = self.socket.recv(RECORD) if certificate else b""
+        if not certificate or not data:  # who looks whether a port is open says nothing
+            return
+        if data[0] != HANDSHAKE:
+            raise HandshakeError(400, "https is spoken here, and this was not TLS: ask again with https://")
+        secure = TlsSocket(self.socket, Tls(certificate.context))
+        try:
+            secure.handshake(data)
+        except (OSError, HandshakeError) as error:  # the latter is the deadline's; no plain text can be sent any more
+            raise TlsError(getattr(error, "strerror", None) or str(error)) from None
+        self.socket = secure
 
     def _refuse(self, error: HandshakeError) -> None:
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
@@ -149,8 +180,8 @@ class Handler(UpgradeHandler):
 def _hang_up(sock: Any) -> None:
     deadline = time.monotonic() + LINGER
     try:
-        sock.shutdown(socket.SHUT_WR)
         sock.settimeout(LINGER)
+        sock.shutdown(socket.SHUT_WR)
         while time.monotonic() < deadline and sock.recv(65536):
             gevent.sleep(0)  # recv does not let others run while there is something to read
     except OSError:

@@ -180,11 +180,13 @@ class TlsSocket:
 
     def sendall(self, data: bytes) -> None:
         """As a socket's."""
+        if self.sock.fileno() < 0:  # what is encrypted and not sent would break all that follows
+            raise OSError(errno.EBADF, "the connection was closed or given away")
         self.sock.sendall(self.tls.encrypt(data))
 
     def shutdown(self, how: int) -> None:
         """As a socket's, behind a close_notify."""
-        if not self._over:
+        if not self._over and self.sock.fileno() >= 0:
             self._over = True
             self.sock.sendall(self.tls.close())
         self.sock.shutdown(how)

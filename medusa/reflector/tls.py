@@ -1,0 +1,100 @@
+"""The reflector's certificate: read at the start, and again on SIGHUP."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import ssl
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from medusa.reflector.config import ConfigError
+
+log = structlog.get_logger(component="tls")
+
+OTHERS = 0o077
+"""The mode bits that let anybody but a file's owner at it."""
+
+
+class Certificate:
+    """A certificate chain and its key, both files in PEM.
+
+    Attributes:
+        context: for new connections. Those that live keep the one that they began with.
+
+    Raises:
+        ConfigError: they cannot be used.
+    """
+
+    def __init__(self, certificate: str, key: str) -> None:
+        self._certificate = certificate
+        self._key = key
+        self.context = self._load()
+
+    def reload(self) -> None:
+        """Read the files again. Where they cannot be used, the old certificate stays, and the log says why."""
+        try:
+            self.context = self._load()
+        except ConfigError as error:
+            log.error("certificate not reloaded", error=str(error))
+
+    def _load(self) -> ssl.SSLContext:
+        leaf = _first_certificate(self._certificate)
+        _read("tls-key", self._key)
+        context = _server_context()
+        try:
+            context.load_cert_chain(self._certificate, self._key, self._no_passphrase)
+        except ssl.SSLError as error:
+            if error.reason in _OTHERS_KEY:
+                text = f"tls-key: {self._key!r} is not the key of the certificate in {self._certificate!r}"
+                raise ConfigError(text) from None
+            reason = (error.reason or "no private key in PEM").replace("_", " ").lower()
+            raise ConfigError(f"tls-key: {self._key!r} cannot be used with the certificate: {reason}") from None
+        self._tell(leaf)
+        return context
+
+    def _no_passphrase(self) -> str:
+        """Without this OpenSSL would ask at the terminal."""
+        hint = f"openssl pkey -in {self._key} -out DECRYPTED"
+        raise ConfigError(f"tls-key: {self._key!r} is encrypted, and nobody is here to unlock it; decrypt it: {hint}")
+
+    def _tell(self, leaf: x509.Certificate) -> None:
+        expires = leaf.not_valid_after_utc
+        fingerprint = leaf.fingerprint(hashes.SHA256()).hex()
+        log.info("certificate loaded", path=self._certificate, sha256=fingerprint, expires=expires.isoformat())
+        if expires < datetime.datetime.now(datetime.timezone.utc):
+            log.warning("certificate has expired", path=self._certificate, expires=expires.isoformat())
+        mode = os.stat(self._key).st_mode
+        if mode & OTHERS:
+            log.warning("private key open to others", path=self._key, mode="%03o" % (mode & 0o777), wanted="600")
+
+
+_OTHERS_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # the last: of another kind
+
+
+def _server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0  # a link is made once, and lives long: nobody comes back with a ticket
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _first_certificate(path: str) -> x509.Certificate:
+    data = _read("tls-cert", path)
+    try:
+        return x509.load_pem_x509_certificate(data)
+    except ValueError:
+        raise ConfigError(f"tls-cert: {path!r} holds no certificate in PEM") from None
+
+
+def _read(option: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ConfigError(f"{option}: cannot read {path!r}: {reason}") from None
