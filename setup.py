@@ -38,6 +38,7 @@ def version() -> str:
 RUN = [
     "ConfigArgParse>=1.7",
     "cryptography>=42",
+    "fsspec>=2024.6",
     "gevent>=24.10",
     "gevent-websocket>=0.10.1",
     # Only for its ssh-agent client.
@@ -48,6 +49,9 @@ RUN = [
     # Only for its C routine that masks payloads; without it a slower one of ours is used.
     "websockets>=13",
 ]
+
+# What `medusa publish` needs for stores of one kind, through fsspec.
+STORES = {"https": ["aiohttp>=3.9"], "s3": ["s3fs>=2024.6"], "gcs": ["gcsfs>=2024.6"]}
 
 # Linters are held to one minor version: a new rule must not turn an unchanged tree red.
 CHECKS = [
@@ -61,8 +65,12 @@ CHECKS = [
 
 TEST = [
     "coverage>=7.10",
+    # Its S3 server, and what that is run by.
+    "flask>=3",
+    "flask-cors>=4",
     "hypothesis>=6.100",
     "kosoku",
+    "moto[s3]>=5",
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
@@ -83,7 +91,7 @@ setup(
     packages=find_packages(include=["medusa", "medusa.*"]),
     package_data={"medusa": ["py.typed", "data/agent.sh"]},
     install_requires=RUN,
-    extras_require={"test": CHECKS + TEST},
+    extras_require={**STORES, "test": CHECKS + TEST + STORES["https"] + STORES["s3"]},
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
     cmdclass={"build_py": BuildWithArchive},
     classifiers=[

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import tempfile
 from pathlib import Path
 
 import medusa
 from medusa.client.outcome import Failure
 
 CARRIED = Path(medusa.__file__).parent / "data" / "agent.sh"
+MODE = 0o755
 
 
 def find_archive(path: str | None = None) -> Path:
@@ -22,3 +26,17 @@ def find_archive(path: str | None = None) -> Path:
     if path is not None:
         raise Failure(f"no agent archive at {path}")
     raise Failure(f"no agent archive at {archive}; in a source checkout, make it with `make archive`")
+
+
+def write_archive(archive: bytes, path: str) -> None:
+    """Writes a file, whole and executable, or not at all. Raises OSError, which may name a temporary file."""
+    fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path) or ".")
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(archive)
+            os.fchmod(fd, MODE)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

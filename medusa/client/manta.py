@@ -64,7 +64,7 @@ class MantaClient:
         nap: Callable[[float], object] = time.sleep,
     ) -> None:
         self._http = MantaHttp(url, account, insecure_tls, nap)
-        self._login = account.login if account else None
+        self.login = account.login if account else None
 
     def head_object(self, path: str) -> ObjectInfo:
         headers = self._http.request("HEAD", self._path(path), headers={"Accept": "application/json, */*"}).headers
@@ -88,7 +88,7 @@ class MantaClient:
 
     def make_directories(self, path: str) -> None:
         """The directory and all above it, but for /LOGIN/stor, /LOGIN/public and the like, which are always there."""
-        parts = normal_path(path, self._login).split("/")
+        parts = normal_path(path, self.login).split("/")
         for length in range(4, len(parts) + 1):
             self.put_directory("/".join(parts[:length]))
 
@@ -106,7 +106,7 @@ class MantaClient:
 
     def add_job_key(self, job_id: str, key: str) -> None:
         """`key`: path of an object that the job is to work on."""
-        path = normal_path(key, self._login).encode("utf-8", "surrogateescape")
+        path = normal_path(key, self.login).encode("utf-8", "surrogateescape")
         self._http.request("POST", self._jobs(job_id, "in"), path, {**_JSON, "Content-Type": "text/plain"})
 
     def end_job_input(self, job_id: str) -> None:
@@ -129,12 +129,12 @@ class MantaClient:
         self._http.request("POST", path, headers={**_JSON, "Content-Type": "application/json"}, again=True)
 
     def _path(self, path: str) -> str:
-        return encoded(normal_path(path, self._login))
+        return encoded(normal_path(path, self.login))
 
     def _jobs(self, job_id: str | None = None, what: str = "") -> str:
-        if self._login is None:
+        if self.login is None:
             raise MantaError("jobs belong to an account, and none was given")
-        return encoded(f"/{self._login}/jobs" if job_id is None else f"/{self._login}/jobs/{job_id}/live/{what}")
+        return encoded(f"/{self.login}/jobs" if job_id is None else f"/{self.login}/jobs/{job_id}/live/{what}")
 
 
 def _is_directory(content_type: str) -> bool:

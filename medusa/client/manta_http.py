@@ -42,7 +42,8 @@ class MantaError(Exception):
 
     Attributes:
         status: the HTTP status; None where no answer came.
-        code: Manta's name for the error, such as `ResourceNotFoundError`; empty where no answer came.
+        code: Manta's name for the error, always with the ending that its own client gives it: `ResourceNotFoundError`;
+            empty where no answer came.
     """
 
     def __init__(self, text: str, status: int | None = None, code: str = "") -> None:
@@ -268,7 +269,7 @@ def _refusal(what: str, response: requests.Response, content: bytes) -> _Failed:
     code, message = _told(content)
     if response.is_redirect:
         message = "it points elsewhere, and a signed request is not sent there"
-    code = code or _NAMES.get(status, "")
+    code = code + "Error" * (not code.endswith("Error")) if code else _NAMES.get(status, "")
     text = ": ".join(part for part in (f"{what}: {status} {code}".rstrip(), message) if part)
     return _Failed(MantaError(text, status, code), status in _PASSING or code == "ConcurrentRequestError")
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 
-from medusa.client.archive import find_archive
+from medusa.client.archive import find_archive, write_archive
 from medusa.client.outcome import Failure
 from medusa.commands.options import OptionParser
 from medusa.protocol.printable import printable
 
-MODE = 0o755
 USAGE_ERROR = 2
 
 
@@ -27,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Failure, OSError) as error:
         return _complain(str(error))
     try:
-        write(archive, options.output)
+        _write(archive, options.output)
     except OSError as error:
         # Not the error's own text: that names a temporary file.
         name = "standard output" if options.output == "-" else printable(options.output)
@@ -40,19 +36,10 @@ def _complain(message: str) -> int:
     return 1
 
 
-def write(archive: bytes, output: str) -> None:
-    """Writes to `-`, standard output, or to a file: whole and executable, or not at all."""
+def _write(archive: bytes, output: str) -> None:
+    """To `-`, standard output, or to a file."""
     if output == "-":
         sys.stdout.buffer.write(archive)
         sys.stdout.buffer.flush()
-        return
-    fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(output) or ".")
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(archive)
-            os.fchmod(fd, MODE)
-        os.replace(temporary, output)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    else:
+        write_archive(archive, output)

@@ -15,6 +15,7 @@ from medusa import __version__
 COMMANDS = {
     "reflector": "run a reflector: the server that joins a user's terminal to an agent",
     "archive": "write the agent archive that this installation carries",
+    "publish": "put the agent's archive where jobs find it",
     "sign-url": "print a signed URL for the agent of a session",
 }
 """Name -> help. `medusa a-name` is `medusa.commands.a_name.main(arguments) -> exit status`."""

@@ -80,6 +80,8 @@ def _parser() -> OptionParser:
     add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
     add("--tls-cert", metavar="FILE", help="certificate chain (PEM): https instead of http; read again on SIGHUP")
     add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
+    publish = "put the agent's archive there at start, as `medusa publish` does; tried until it is done"
+    add("--publish", metavar="URL", help=publish)
     add("--log-format", choices=logs.FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
     add("--log-level", choices=logs.LEVELS, default="info", help="%(default)s")
     add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
@@ -109,6 +111,7 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         public_host=options.public_host,
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
+        publish=options.publish,
     )
 
 

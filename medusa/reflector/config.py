@@ -37,6 +37,7 @@ class ReflectorConfig:
         allow_origin: in lower case, the web origins whose pages may attach.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
+        publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
     """
 
     bind_ip: str = "127.0.0.1"
@@ -55,6 +56,7 @@ class ReflectorConfig:
     public_host: tuple[str, ...] = ()
     tls_cert: str | None = None
     tls_key: str | None = None
+    publish: str | None = None
 
     def verify(self) -> None:
         """Raises ConfigError."""

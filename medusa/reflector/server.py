@@ -14,6 +14,7 @@ from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
 from medusa.reflector.tls import Certificate
@@ -32,6 +33,7 @@ class Reflector:
         self._config = config
         self._server: Server | None = None
         self._stopped = gevent.event.Event()
+        self._publisher = Publisher(config.publish) if config.publish else None
         self.registry: Registry
 
     @property
@@ -71,6 +73,8 @@ class Reflector:
         server.application = Application(config, self.registry, authenticator)
         server.start()
         gevent.spawn(self.registry.renew_forever)
+        if self._publisher is not None:
+            self._publisher.start()
 
     def reload(self) -> None:
         """Read the certificate again, for new connections."""
@@ -92,6 +96,8 @@ class Reflector:
         assert self._server is not None
         self.registry.shut_down()
         self._server.stop(timeout=1)
+        if self._publisher is not None:
+            self._publisher.stop()
         log.info("stopped")
         self._stopped.set()
 

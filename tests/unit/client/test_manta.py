@@ -168,7 +168,7 @@ def test_an_answer_that_cannot_be_used(
             "ResourceNotFoundError",
             "GET /p/x: 404 ResourceNotFoundError: /p/x was not found",
         ),
-        (refusal(403, "E\x1b[2J", "m\u202e\n"), 403, r"E\x1b[2J", r"GET /p/x: 403 E\x1b[2J: m\u202e\x0a"),
+        (refusal(403, "E\x1b[2J", "m\u202e\n"), 403, r"E\x1b[2JError", r"GET /p/x: 403 E\x1b[2JError: m\u202e\x0a"),
         (Reply(401, b"<html>"), 401, "UnauthorizedError", "GET /p/x: 401 UnauthorizedError"),
         (Reply(404, b"[1]"), 404, "NotFoundError", "GET /p/x: 404 NotFoundError"),
         (Reply(500, b'{"code": null}'), 500, "", "GET /p/x: 500"),

@@ -1,0 +1,111 @@
+"""`medusa publish URL`: puts the agent's archive where jobs find it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from medusa.client.archive import find_archive
+from medusa.client.manta import MantaClient, MantaError
+from medusa.client.outcome import Failure
+from medusa.client.publish import PublishError, publish, uses_manta
+from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
+from medusa.commands.options import OptionParser
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+LONGEST_URL = 65536
+
+DESCRIPTION = """Put the agent's archive where jobs find it, and read it back."""
+
+EPILOG = """URL: manta:/poseidon/public/medusa/agent.sh, the path of a file, file:///PATH, https://HOST/PATH (by PUT),
+s3://BUCKET/KEY, gs://BUCKET/KEY, or another that fsspec knows; the last four with medusa-session[https], [s3], [gcs] or
+that store's own package installed. Account, key, url and -i are for manta: alone. On the command line goes over
+MEDUSA_... goes over MANTA_..."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
+    options = _parser().parse_args(sys.argv[1:] if argv is None else list(argv))
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _parser() -> OptionParser:
+    parser = OptionParser("medusa publish", DESCRIPTION, USAGE_ERROR, epilog=EPILOG, add_env_var_help=False)
+    add_manta_options(parser)
+    add = parser.add_argument
+    add("--archive", metavar="FILE", help="archive to publish (default: the one carried along)")
+    add("--retry", metavar="SECONDS", type=_seconds, help="try again after so long, until it is done")
+    add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
+    # Not `url`: that is the Manta's.
+    add("place", metavar="URL", help="where to; -: the first line of standard input, as a URL may hold secrets")
+    return parser
+
+
+def _run(options: SimpleNamespace) -> int:
+    manta = manta_options(options)
+    try:
+        place = _first_line() if options.place == "-" else options.place
+        if options.lifeline is not None:
+            threading.Thread(target=_watch, args=(options.lifeline,), daemon=True).start()
+        if uses_manta(place):
+            manta.require("account", "key", "url")
+        archive = find_archive(options.archive).read_bytes()
+    except (Failure, OSError) as error:
+        return _complain(str(error))
+    while True:
+        try:
+            print(publish(archive, place, lambda: _client(manta)), flush=True)
+            return 0
+        except (Failure, MantaError, PublishError) as error:
+            if options.retry is None or getattr(error, "lasting", False):
+                return _complain(str(error))
+            _complain(f"{' '.join(str(error).split())}; next try in {options.retry:g} s")
+        time.sleep(options.retry)
+
+
+def _client(given: MantaOptions) -> MantaClient:
+    from medusa.client.signer import Account, find_signer  # takes time to load
+
+    account = Account(given.account or "", given.subuser, find_signer(given.key))
+    return MantaClient(given.url or "", account, given.insecure_tls)
+
+
+def _complain(message: str) -> int:
+    print(f"medusa publish: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _seconds(text: str) -> float:
+    value = float(text) if text.replace(".", "", 1).isdecimal() else -1.0
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def _first_line() -> str:
+    """Read byte by byte: what stands behind it may be a lifeline's."""
+    line = b""
+    while not line.endswith(b"\n") and len(line) < LONGEST_URL and (byte := os.read(0, 1)):
+        line += byte
+    if not line.strip():
+        raise Failure("no URL on standard input")
+    return os.fsdecode(line.rstrip(b"\r\n"))
+
+
+def _watch(lifeline: int) -> None:
+    """Whoever started this program holds the other end: when it is gone, nobody needs it."""
+    try:
+        while os.read(lifeline, 512):
+            pass
+    except OSError:
+        pass
+    os._exit(0)

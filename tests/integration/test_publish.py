@@ -1,0 +1,213 @@
+"""`medusa publish` as a program, against stores that nobody here wrote where there are such."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from medusa.client.archive import CARRIED
+from tests.links import CERTIFICATE
+from tests.manta.stand_in import ARCHIVE, Manta, manta
+from tests.reflectors import ROOT
+from tests.signing import Key
+from tests.stores import Reply, Store, hang_up, store
+from tests.waiting import PATIENCE, wait_until
+
+S3_SERVER = """
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-W", "error", "-m", "medusa", "publish", *arguments]
+
+
+def environ(given: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, **given}
+
+
+def run(*arguments: str, stdin: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=ROOT, env=environ(variables), input=stdin or "", capture_output=True, text=True
+    )
+
+
+def published(*arguments: str, stdin: str | None = None, **variables: str) -> str:
+    """Where it says that it put the archive."""
+    done = run(*arguments, stdin=stdin, **variables)
+    assert (done.returncode, done.stderr) == (0, "")
+    match = re.fullmatch(r"published (\d+) bytes, sha256 [0-9a-f]{64}, at (.*)\n", done.stdout)
+    assert match, done.stdout
+    assert int(match[1]) == CARRIED.stat().st_size
+    return match[2]
+
+
+def complaint(*arguments: str, **variables: str) -> str:
+    done = run(*arguments, **variables)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("medusa publish: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def server() -> Iterator[Store]:
+    with store() as running:
+        yield running
+
+
+def test_by_put(server: Store) -> None:
+    address = server.url[7:]
+    secret = f"http://user:geheim@{address}/a%20b/agent.sh?X-Signature=geheim%2F2%2B"
+    assert published("-", stdin=secret + "\nmore") == f"http://{address}/a%20b/agent.sh"
+    assert server.objects == {"/a%20b/agent.sh": CARRIED.read_bytes()}
+    assert [(seen.method, seen.target.partition("?")[2]) for seen in server.seen] == [
+        ("PUT", "X-Signature=geheim%2F2%2B"),
+        ("GET", "X-Signature=geheim%2F2%2B"),
+    ]
+    assert {seen.headers["authorization"] for seen in server.seen} == {"Basic dXNlcjpnZWhlaW0="}
+
+
+@pytest.mark.parametrize(
+    ("replies", "words"),
+    [
+        ([Reply(403)], "403 Forbidden"),
+        ([Reply(204), Reply(404)], "not found"),
+        ([Reply(204), Reply(200, b"half")], "not what was written: 4 bytes"),
+        ([hang_up] * 9, "Server disconnected"),
+    ],
+)
+def test_a_server_that_does_not_take_it(server: Store, replies: list[Reply], words: str) -> None:
+    server.replies = [*replies]
+    url = server.url.replace("://", "://user:geheim@") + "/x?geheim"
+    told = complaint(url)
+    assert words in told
+    assert "geheim" not in told
+
+
+def test_over_tls() -> None:
+    with store(tls=True) as server:
+        assert "self-signed certificate" in complaint(f"{server.url}/x")
+        published(f"{server.url}/x", SSL_CERT_FILE=str(CERTIFICATE))
+        assert server.objects == {"/x": CARRIED.read_bytes()}
+
+
+def test_into_s3() -> None:
+    with subprocess.Popen([sys.executable, "-c", S3_SERVER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as s3:
+        try:
+            assert s3.stdout is not None
+            endpoint = f"http://127.0.0.1:{int(s3.stdout.readline())}"
+            given = {"AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
+            assert "credentials" in complaint("s3://bucket/a/agent.sh", AWS_EC2_METADATA_DISABLED="true", **given)
+            given |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "geheim"}
+            assert "bucket does not exist" in complaint("s3://bucket/a/agent.sh", **given)
+            urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket", method="PUT"), timeout=PATIENCE).close()
+            assert published("s3://bucket/a/agent.sh", **given) == "s3://bucket/a/agent.sh"
+        finally:
+            s3.kill()
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Key]:
+    made = {kind: Key(kind) for kind in ("rsa", "ed25519")}
+    for kind, key in made.items():
+        path = tmp_path_factory.getbasetemp() / f"publish_{kind}"
+        path.write_bytes(key.pem())
+        path.chmod(0o600)
+    return made
+
+
+@pytest.fixture(scope="module")
+def a_manta() -> Iterator[Manta]:
+    with manta(tls=True) as running:
+        yield running
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_into_a_manta(
+    a_manta: Manta, keys: Mapping[str, Key], kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    login = f"poseidon{kind}"
+    a_manta.add_key(login, keys[kind].line)
+    key_file = str(tmp_path_factory.getbasetemp() / f"publish_{kind}")
+    place = f"manta:{ARCHIVE.replace('poseidon', login)}"
+    variables = {"MANTA_USER": login, "MANTA_KEY_ID": key_file, "MANTA_URL": a_manta.url}
+    assert "certificate not accepted" in complaint(place, **variables)
+    assert published(place, MANTA_TLS_INSECURE="1", **variables) == place
+    stored = a_manta.path(place[6:])
+    assert stored.read_bytes() == CARRIED.read_bytes()
+    stored.write_bytes(b"old")
+    options = ["-a", login, "-k", key_file, "-u", a_manta.url]
+    assert published(*options, place, SSL_CERT_FILE=str(a_manta.certificate)) == place
+    assert stored.read_bytes() == CARRIED.read_bytes()
+    told = complaint(*options, "-i", f"manta:{ARCHIVE}")
+    assert f"PUT {ARCHIVE}: 403 " in told
+    told = complaint(*options[2:], "-a", "nobody", "-i", place)
+    assert "PUT " in told
+    assert "403" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-k", "k", "-u", "https://h"], "--account LOGIN or set MANTA_USER"),
+        (["-a", "l", "-u", "https://h"], "MANTA_KEY_ID"),
+        (["-a", "l", "-k", "k"], "MANTA_URL"),
+        (["-a", "l", "-k", "/nonexist/key", "-u", "https://h"], "/nonexist/key"),
+    ],
+)
+def test_what_a_manta_needs_is_asked_for(options: list[str], words: str) -> None:
+    assert words in complaint(*options, "manta:/l/public/x")
+
+
+def test_another_archive(tmp_path: Path) -> None:
+    (tmp_path / "mine.sh").write_bytes(b"mine")
+    done = run("--archive", str(tmp_path / "mine.sh"), str(tmp_path / "there.sh"))
+    assert done.stdout.startswith("published 4 bytes, ")
+    assert (tmp_path / "there.sh").read_bytes() == b"mine"
+    assert "no agent archive at" in complaint("--archive", str(tmp_path / "none.sh"), str(tmp_path / "x"))
+    assert "Is a directory" in complaint("--archive", str(tmp_path / "mine.sh"), str(tmp_path))
+
+
+def test_no_url() -> None:
+    assert "no URL on standard input" in complaint("-")
+    assert run().returncode == 2
+    assert run("--retry", "x", "y").returncode == 2
+
+
+def test_again_until_it_is_done(server: Store) -> None:
+    server.replies = [Reply(500), Reply(204), Reply(200, b"half")]
+    done = run("--retry", "0", f"{server.url}/x")
+    first, second = done.stderr.splitlines()
+    assert first.endswith(": 500 Internal Server Error; next try in 0 s")
+    assert "half" not in second
+    assert second.endswith("; next try in 0 s")
+    assert (done.returncode, done.stdout[:10]) == (0, "published ")
+
+
+def test_not_again_what_cannot_be() -> None:
+    assert "no kind of store" in complaint("--retry", "0", "nonsense://x")
+
+
+def test_it_ends_with_its_lifeline(server: Store) -> None:
+    server.replies = [Reply(500)] * 1000
+    arguments = command("--retry", "0.01", "--lifeline", "0", "-")
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{server.url}/x\n".encode())
+        process.stdin.flush()
+        wait_until(lambda: len(server.seen) > 1, "a second try")
+        assert process.poll() is None
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0

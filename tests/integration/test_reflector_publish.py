@@ -1,0 +1,137 @@
+"""`medusa reflector --publish URL`: beside the service, again and again, and never longer than the service lives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medusa.client.archive import CARRIED
+from tests.reflectors import Reflector, running
+from tests.stores import Reply, Store, store
+from tests.waiting import wait_until
+
+FAST = {"medusa.reflector.publisher.RETRY": 0.1}
+
+
+@pytest.fixture
+def server() -> Iterator[Store]:
+    with store() as running_store:
+        yield running_store
+
+
+def publisher(reflector: Reflector) -> int | None:
+    """The process that publishes for it."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (path / "stat").read_text().rsplit(") ", 1)[1].split()[1]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == reflector.process.pid:
+            return int(path.name)
+    return None
+
+
+def gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def told(reflector: Reflector, msg: str) -> dict[str, Any]:
+    return wait_until(lambda: reflector.logged(msg), msg)[0]
+
+
+def test_at_start(server: Store) -> None:
+    with running("--publish", server.url.replace("://", "://user:geheim@") + "/agent.sh?geheim") as reflector:
+        entry = told(reflector, "archive published")
+        assert entry["url"] == f"{server.url}/agent.sh"
+        assert (entry["bytes"], len(entry["sha256"])) == (CARRIED.stat().st_size, 64)
+        assert server.objects == {"/agent.sh": CARRIED.read_bytes()}
+        wait_until(lambda: publisher(reflector) is None, "the publisher's end")
+        assert "geheim" not in reflector.raw_log
+
+
+def test_a_file_named_from_where_the_reflector_was_started(tmp_path: Path) -> None:
+    with running("--publish", os.path.relpath(tmp_path / "agent.sh")) as reflector:
+        assert told(reflector, "archive published")["url"] == str(tmp_path / "agent.sh")
+    assert (tmp_path / "agent.sh").read_bytes() == CARRIED.read_bytes()
+
+
+def test_a_store_that_comes_up_later() -> None:
+    with socket.socket() as unheard:  # and never listens: the port is ours until the store has it
+        unheard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        unheard.bind(("127.0.0.1", 0))
+        port = unheard.getsockname()[1]
+        with running("--publish", f"http://127.0.0.1:{port}/agent.sh", constants=FAST) as reflector:
+            entry = told(reflector, "archive not published")
+            assert entry["level"] == 40
+            assert entry["reason"].endswith("; next try in 0.1 s")
+            with reflector.pair() as (client, agent):  # the service does not wait for it
+                client.binary(b"x")
+                agent.expect(2, b"x")
+            unheard.close()
+            with store(port) as late:
+                told(reflector, "archive published")
+                assert list(late.objects) == ["/agent.sh"]
+
+
+def test_a_store_that_refuses_and_then_does_not(server: Store) -> None:
+    server.replies = [Reply(403), Reply(403)]
+    with running("--publish", f"{server.url}/agent.sh", constants=FAST) as reflector:
+        told(reflector, "archive published")
+        reasons = [entry["reason"] for entry in reflector.logged("archive not published")]
+    assert reasons == [f"{server.url}/agent.sh: 403 Forbidden; next try in 0.1 s"] * 2
+
+
+def test_what_can_never_be_is_said_once() -> None:
+    with running("--publish", "nonsense://x", constants=FAST) as reflector:
+        assert "no kind of store" in told(reflector, "archive not published")["reason"]
+        wait_until(lambda: publisher(reflector) is None, "the publisher's end")
+        assert len(reflector.logged("archive not published")) == 1
+        assert reflector.get("/healthz").status == 200
+
+
+def test_a_missing_archive_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEDUSA_ARCHIVE", str(tmp_path / "none.sh"))
+    with running("--publish", str(tmp_path / "agent.sh")) as reflector:
+        assert "no agent archive at" in told(reflector, "archive not published")["reason"]
+
+
+def test_the_url_is_in_no_command_line_of_the_publisher(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.replies = [Reply(500)] * 10_000
+    monkeypatch.setenv("MEDUSA_PUBLISH", f"{server.url}/agent.sh?geheim")
+    with running(constants=FAST) as reflector:
+        told(reflector, "archive not published")
+        pid = publisher(reflector)
+        assert b"publish" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert b"geheim" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+@pytest.mark.parametrize("how", ["drained", "stopped hard", "killed", "stopped while it starts"])
+def test_it_ends_with_the_reflector(server: Store, how: str) -> None:
+    server.replies = [Reply(500)] * 10_000
+    with running("--publish", f"{server.url}/agent.sh", constants=FAST, check=False) as reflector:
+        if how != "stopped while it starts":
+            told(reflector, "archive not published")
+        pid = publisher(reflector)
+        assert pid is not None
+        reflector.signal(signal.SIGKILL if how == "killed" else signal.SIGTERM)
+        if how == "stopped hard":
+            reflector.signal(signal.SIGTERM)
+        reflector.process.wait()
+        wait_until(lambda: gone(pid), "the publisher's end")
+
+
+def test_a_publisher_that_is_killed_is_told_of(server: Store) -> None:
+    server.replies = [Reply(500)] * 10_000
+    with running("--publish", f"{server.url}/agent.sh", constants=FAST, check=False) as reflector:
+        told(reflector, "archive not published")
+        pid = publisher(reflector)
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: reflector.logged("archive not published", level=50), "word of it")
+        assert reflector.get("/healthz").status == 200
