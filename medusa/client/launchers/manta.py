@@ -101,8 +101,9 @@ class MantaLauncher(Launcher):
             for line in self._worker.call(lambda: self._job.close(clean=clean)).result(CLOSE_PATIENCE):
                 self._tell(line)
         except TimeoutError:
-            job = self._job.job_id or "that was just being created"
-            self._tell(f"the Manta does not answer; see what became of job {job} by: mjob get")
+            job = self._job.job_id
+            what = f"job {job} by: mjob get {job}" if job else "the job by: mjob list"
+            self._tell(f"the Manta does not answer; see what became of {what}")
         finally:
             self._worker.stop()
 

@@ -17,9 +17,10 @@ from medusa.client.terminal import Terminal
 from medusa.client.waiting import Wait
 from medusa.protocol.control import Linkup, build
 from medusa.protocol.control import Wait as Pulse
-from medusa.protocol.messages import Binary, Close, Text
+from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
 from tests.unit.client.peers import Clock, PlayedLauncher, link_ends
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -45,7 +46,7 @@ def stage() -> Iterator[Stage]:
     with Signals() as signals:
         wait = Wait(link, launcher, Advice(writer), signals, Terminal(stdin, Ledger()), clock, clock.now + 600)
         yield Stage(far, link, launcher, wait, clock, reader)
-    near.abort()
+    link.abort()
     far.abort()
     for fd in (reader, writer, stdin, stdin_writer):
         os.close(fd)
@@ -111,3 +112,62 @@ def test_a_signal_ends_the_wait(stage: Stage, signum: int) -> None:
     os.kill(os.getpid(), signum)
     with pytest.raises(Interrupted):
         stage.wait.run()
+
+
+class Again:
+    """What a wait attaches to again: links that the test plays, one for each message told at its beginning."""
+
+    def __init__(self, *messages: Message) -> None:
+        self._messages = list(messages)
+        self.fars: list[Transport] = []
+
+    def __call__(self) -> Transport:
+        near, far = link_ends()
+        self.fars.append(far)
+        far.send(self._messages.pop(0))
+        return near
+
+
+@pytest.fixture
+def again() -> Iterator[Again]:
+    again = Again(Close(1000, "no agent came in time"), Text(build(Linkup())))
+    yield again
+    for far in again.fars:
+        far.abort()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_job_in_a_queue_outlasts_its_links(stage: Stage, again: Again, lost: bool) -> None:
+    stage.wait.attach_again = again
+    if lost:
+        stage.far.abort()
+    else:
+        stage.far.send(Close(1000, "no agent came in time"))
+    stage.wait.run()
+    assert len(again.fars) == 2
+    again.fars[1].send(Binary(b"$ "))
+    assert stage.link.receive() == Binary(b"$ ")
+    lines = stage.said().splitlines()
+    assert len([line for line in lines if line.endswith("; attaching again until the job has its turn")]) == 1
+
+
+def test_who_attaches_again_first_ends_the_link_before(stage: Stage, again: Again) -> None:
+    """The id is free only then."""
+    stage.far.send(Close(1000, "no agent came in time"))
+
+    def attach() -> Transport:
+        assert isinstance(stage.far.receive(PATIENCE), Close)
+        again().abort()  # the first message is not of use here
+        return again()
+
+    stage.wait.attach_again = attach
+    stage.wait.run()
+
+
+def test_a_job_that_ended_is_not_waited_for_again(stage: Stage, again: Again) -> None:
+    stage.wait.attach_again = again
+    stage.launcher.state = JobState(alive=False, words="was cancelled")
+    stage.far.send(Close(1000, "no agent came in time"))
+    with pytest.raises(Failure, match="played job was cancelled before its agent appeared"):
+        stage.wait.run()
+    assert again.fars == []

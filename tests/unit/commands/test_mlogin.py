@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from medusa import __version__
+from medusa.client.launchers.base import Wishes
 from medusa.client.mlogin import Options
 from medusa.commands import mlogin
 
@@ -30,6 +31,76 @@ def test_every_option() -> None:
         archive="a.sh",
         object="object",
     )
+
+
+KEY = ":".join(["aa"] * 16)
+SIGNED = {"account": "jill", "user": "joe", "key": KEY, "url": "https://manta"}
+VARIABLES = {"MANTA_USER": "jill", "MANTA_SUBUSER": "joe", "MANTA_KEY_ID": KEY, "MANTA_URL": "https://manta"}
+
+
+def test_every_option_for_a_manta() -> None:
+    line = (
+        f"--launcher manta -a jill --user joe -k {KEY} -u https://manta --disk 8 --memory 1024 --init hi --image 13.3"
+    )
+    more = ["-s", "~~/stor/a tool", "--asset", "/b", "--assets", "/c", "--agent-object", "/d", "/jill/stor/x"]
+    assert mlogin.parse([*line.split(), *more]) == Options(
+        launcher="manta",
+        object="/jill/stor/x",
+        wishes=Wishes(8, 1024, "hi", "13.3", ("~~/stor/a tool", "/b", "/c"), "/d"),
+        **SIGNED,  # type: ignore[arg-type]
+    )
+
+
+def test_a_job_of_a_manta_is_waited_for_as_long_as_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    for arguments, timeout in (([], None), (["--wait-timeout", "0"], None), (["--wait-timeout", "5"], 5)):
+        assert mlogin.parse(["--launcher", "manta", *arguments]).wait_timeout == timeout
+
+
+@pytest.mark.parametrize("more", [["--launcher", "manta"], ["--reflector", "https://r"]])
+def test_the_originals_environment_says_who_signs(monkeypatch: pytest.MonkeyPatch, more: list[str]) -> None:
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MANTA_TLS_INSECURE", "1")
+    options = mlogin.parse(more)
+    assert {name: getattr(options, name) for name in SIGNED} == SIGNED
+    assert options.insecure_tls
+
+
+@pytest.mark.parametrize(
+    "kept", [(), ("MANTA_USER",), ("MANTA_KEY_ID",), ("MANTA_USER", "MANTA_URL"), tuple(VARIABLES)]
+)
+def test_the_originals_environment_is_no_wish_to_sign(monkeypatch: pytest.MonkeyPatch, kept: tuple[str, ...]) -> None:
+    for name in kept:
+        monkeypatch.setenv(name, VARIABLES[name])
+    monkeypatch.setenv("MANTA_TLS_INSECURE", "1")
+    assert mlogin.parse([]) == Options(wait_timeout=600)
+    if len(kept) < len(VARIABLES):
+        assert mlogin.parse(["--reflector", "https://r"]) == Options(wait_timeout=600, reflector="https://r")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--launcher", "manta", "-a", "jill", "-k", KEY], "which Manta? Give --url"),
+        (["--launcher", "manta", "-u", "https://m", "-k", KEY], "which account? Give --account"),
+        (["--launcher", "manta", "-u", "https://m", "-a", "jill"], "which key? Give --key"),
+        (["--reflector", "https://r", "-a", "jill"], "which key? Give --key"),
+        (["--reflector", "https://r", "-k", KEY], "which account? Give --account"),
+        (["--reflector", "https://r", "-k", KEY, "-a", "../x"], "'../x' is no login"),
+        (["--reflector", "https://r", "-k", KEY, "-a", "x", "--user", "a/b"], "'a/b' is no login"),
+        (["--disk", "0"], "'0' is not a number above 0"),
+        (["--memory", "many"], "'many' is not a number above 0"),
+    ],
+)
+def test_what_is_missing_or_wrong_for_a_signature(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        mlogin.parse(arguments)
+    assert caught.value.code == 255
+    assert complaint in capsys.readouterr().err
 
 
 def test_no_escape_character_is_not_the_default_one() -> None:

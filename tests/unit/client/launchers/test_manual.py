@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.launchers.base import JobRequest, Settings
+from medusa.client.launchers.base import JobRequest, Settings, Wishes
 from medusa.client.launchers.manual import ManualLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
@@ -37,7 +37,14 @@ def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Le
     assert sorted(path.name for path in tmp_path.iterdir()) == [archive.name]
 
 
-@pytest.mark.parametrize("settings", [Settings(object="/x"), Settings(archive="/x")])
+@pytest.mark.parametrize("settings", [Settings(object="/x"), Settings(archive="/x"), Settings(wishes=Wishes(disk=8))])
 def test_what_means_nothing_is_refused(ledger: Ledger, settings: Settings) -> None:
     with pytest.raises(Failure, match="manual"):
         ManualLauncher(settings, ledger)
+
+
+@pytest.mark.parametrize(("patience", "lifetime"), [(None, 3600), (600.0, 600), (100_000.0, 3600)])
+def test_the_url_is_good_for_as_long_as_the_user_waits(ledger: Ledger, patience: float | None, lifetime: float) -> None:
+    launcher = ManualLauncher(Settings(), ledger)
+    launcher.submit(JobRequest(lambda seconds: f"https://h?{seconds:g}", "https://h/a", patience=patience))
+    assert f"https://h?{lifetime:g}" in "".join(launcher.instructions())

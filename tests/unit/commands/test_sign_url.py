@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import time
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from medusa.commands import sign_url
+from medusa.keys import PublicKey
+from medusa.protocol.signature import parse_presigned, presigned_text
+from tests.signing import Key
+
+KEY = Key("ed25519")
+
+
+@pytest.fixture
+def identity(tmp_path: Path) -> list[str]:
+    (tmp_path / "key").write_bytes(KEY.pem())
+    return ["-a", "jill", "--user", "joe", "-k", str(tmp_path / "key"), "-u", "https://host:8443/prefix/"]
+
+
+@pytest.mark.parametrize(
+    ("session", "path"),
+    [
+        ("4711", "/jill/medusa/attach/4711/slave"),
+        ("a/b", "/jill/medusa/attach/a%2Fb/slave"),
+        ("/jill/stor/x", "/jill/stor/x"),
+    ],
+)
+def test_the_url(identity: list[str], session: str, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = int(time.time())
+    assert sign_url.main([*identity, "--expires", "60", session]) == 0
+    (url,) = capsys.readouterr().out.splitlines()
+    parts = urllib.parse.urlsplit(url)
+    assert url.startswith(f"https://host:8443/prefix{path}?")
+    _, parameters, signature = parse_presigned(f"{path}?{parts.query}")
+    assert before + 60 <= int(parameters["expires"]) <= time.time() + 60
+    assert parameters["keyId"] == f"/jill/joe/keys/{KEY.md5}"
+    text = presigned_text("GET", "host:8443", path, parameters)
+    assert PublicKey.from_ssh(KEY.line).verify(KEY.algorithm, signature, text)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (["-a", ""], "which account?"),
+        (["-a", "a/b"], "'a/b' is no login"),
+        (["--user", "a\x1b"], "no login"),
+        (["-k", "/nowhere/key"], "no key file /nowhere/key"),
+        (["-u", ""], "which Manta?"),
+        (["-u", "host"], "--url is not of the form https://HOST"),
+        (["-u", "https://jill:secret@host"], "--url is not of the form https://HOST"),
+        (["-u", "https://host?secret"], "--url is not of the form https://HOST"),
+    ],
+)
+def test_what_is_wrong(identity: list[str], changed: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sign_url.main([*identity, *changed, "4711"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("medusa sign-url: ")
+    assert why in err
+    assert "secret" not in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--expires", "0", "x"], ["--expires", "soon", "x"]])
+def test_wrong_usage(identity: list[str], arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        sign_url.main([*identity, *arguments])
+    assert caught.value.code == 2
