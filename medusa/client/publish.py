@@ -21,11 +21,8 @@ CONTENT_TYPE = "application/x-sh"
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "https", "https": "https"}
 """URL scheme -> this package's extra that brings what fsspec needs for it."""
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    # `encoded`: a signed query is sent as it stands. `trust_env`: proxies.
-    "http": {"encoded": True, "client_kwargs": {"trust_env": True}},
-    "https": {"encoded": True, "client_kwargs": {"trust_env": True}},
-}
+HTTP_PATIENCE = 60.0
+"""Seconds for one request by http or https."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*)://", re.IGNORECASE)
 _MANTA = "manta:"
@@ -120,7 +117,7 @@ def _into_store(archive: bytes, url: str, scheme: str) -> bytes:
     import fsspec
 
     try:
-        store, path = fsspec.core.url_to_fs(url, skip_instance_cache=True, **_OPTIONS.get(scheme, {}))
+        store, path = fsspec.core.url_to_fs(url, skip_instance_cache=True, **_options(scheme))
         store.pipe_file(path, archive)
         store.invalidate_cache()
         return bytes(store.cat_file(path))
@@ -141,11 +138,21 @@ def _require(scheme: str) -> None:
         raise PublishError(f"{scheme}:// needs a package that is not installed: {install}", lasting=True) from None
 
 
+def _options(scheme: str) -> dict[str, Any]:
+    if scheme not in ("http", "https"):
+        return {}
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=HTTP_PATIENCE)
+    # `encoded`: a signed query is sent as it stands. `trust_env`: proxies.
+    return {"encoded": True, "client_kwargs": {"trust_env": True, "timeout": timeout}}
+
+
 def _words(error: Exception, url: str) -> str:
     status, message = getattr(error, "status", None), getattr(error, "message", None)
     if isinstance(status, int) and isinstance(message, str):  # aiohttp's text repeats the URL
         return printable(f"{status} {message}".strip())
-    text = str(error) or type(error).__name__
+    text = str(error) or ("timed out" if isinstance(error, TimeoutError) else type(error).__name__)
     for secret in sorted(_secrets(url), key=len, reverse=True):
         text = text.replace(secret, "...")
     return "not found" if isinstance(error, FileNotFoundError) and text == "..." else printable(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -94,6 +96,29 @@ def test_a_server_that_does_not_take_it(server: Store, replies: list[Reply], wor
     told = complaint(url)
     assert words in told
     assert "geheim" not in told
+
+
+def test_a_server_that_says_nothing() -> None:
+    impatient = "from medusa.client import publish; publish.HTTP_PATIENCE = 0.2"
+    script = f"import sys; {impatient}; from medusa.commands.publish import main; sys.exit(main(sys.argv[1:]))"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = "http://127.0.0.1:%d/x" % silent.getsockname()[1]
+        done = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"medusa publish: {url}: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_it_is_interrupted_without_a_word(server: Store) -> None:
+    server.replies = [Reply(500)]
+    with subprocess.Popen(
+        command("--retry", "600", f"{server.url}/x"), stderr=subprocess.PIPE, cwd=ROOT, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert "next try in 600 s" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr.read() == ""
 
 
 def test_over_tls() -> None:
