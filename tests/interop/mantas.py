@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from medusa.client.archive import find_archive
+from tests.links import CERTIFICATE
 from tests.manta.stand_in import Job, Manta, manta
 from tests.reflectors import Reflector, running
 from tests.terminals import Terminal, terminal
@@ -124,7 +125,7 @@ def muskie_place(
     """Where muskie stands before `/attach/`; `arguments` are the reflector's."""
     with (
         running(*arguments, constants=constants) as reflector,
-        manta(tls=tls, reflector_url=f"http://127.0.0.1:{reflector.port}", idle_limit=idle_limit) as store,
+        manta(tls=tls, reflector_url=reflector.url, idle_limit=idle_limit) as store,
     ):
         yield _furnished(store, reflector, home)
 
@@ -134,9 +135,10 @@ def door_place(home: Home, accounts: Path, tls: bool = False) -> Iterator[Place]
     """Where the reflector's own front door is, which must take what these clients sign: the Date alone."""
     accounts.mkdir()
     (accounts / LOGIN).write_bytes(home.public_key)
+    secure = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)) if tls else ()
     with (
-        running("--accounts", str(accounts), "--legacy-signatures") as reflector,
-        manta(tls=tls, front_door=f"http://127.0.0.1:{reflector.port}") as store,
+        running("--accounts", str(accounts), "--legacy-signatures", *secure) as reflector,
+        manta(tls=tls, front_door=reflector.url) as store,
     ):
         yield _furnished(store, reflector, home)
 

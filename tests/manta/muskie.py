@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from tests.manta.http import Gone, Refusal, Request, read_head
@@ -52,40 +53,38 @@ class Socket:
         self.writer.transport.abort()
 
 
-async def attach(request: Request, job: str, role: str, settings: Settings) -> None:
-    """Serve an attach request whose sender may make it; the connection is over afterwards."""
+Carry = Callable[[], Awaitable[None]]
+"""Carries the bytes of a connection, both ways, to its end."""
+
+
+async def attach(request: Request, job: str, role: str, settings: Settings) -> Carry:
+    """Upgrade the connection of a request whose sender may attach."""
     if request.header("upgrade").lower() != "websocket" or "upgrade" not in request.header("connection").lower():
         raise Refusal(400, "BadRequest", "Connection must be upgradable")
     url = urlsplit(settings.reflector_url)
     lines = [f"GET /attach/{job}/{role} HTTP/1.1", "connection: upgrade", "upgrade: websocket"]
     lines += [f"sec-websocket-key: {request.header('sec-websocket-key')}", f"Host: {url.netloc}", "", ""]
     reflector = await _connect(settings.reflector_url)
+    client = Socket(request.reader, request.writer)
+    await reflector.write("\r\n".join(lines).encode("latin-1"))
+    # Frames may come before the 101.
+    outwards = asyncio.create_task(_outwards(client, reflector))
     try:
-        await reflector.write("\r\n".join(lines).encode("latin-1"))
-        client = Socket(request.reader, request.writer)
-        early = asyncio.create_task(_outwards(client, reflector))
-        try:
-            await client.write(await _switched(reflector))
-            await _pipe(client, reflector, early, settings.idle_limit)
-        finally:
-            early.cancel()
-    finally:
+        await client.write(await _switched(reflector))
+    except BaseException:
+        outwards.cancel()
         reflector.writer.close()
+        raise
+    return lambda: _carry(client, reflector, outwards, settings.idle_limit)
 
 
-async def pass_through(request: Request, settings: Settings) -> None:
+async def pass_through(request: Request, settings: Settings) -> Carry:
     """Give the connection, and the head that came on it, to the other front door."""
     door = await _connect(settings.front_door)
-    try:
-        await door.write(request.head)
-        client = Socket(request.reader, request.writer)
-        outwards = asyncio.create_task(_outwards(client, door))
-        try:
-            await _pipe(client, door, outwards, settings.idle_limit)
-        finally:
-            outwards.cancel()
-    finally:
-        door.writer.close()
+    client = Socket(request.reader, request.writer)
+    await door.write(request.head)
+    outwards = asyncio.create_task(_outwards(client, door))
+    return lambda: _carry(client, door, outwards, settings.idle_limit)
 
 
 async def _connect(url: str) -> Socket:
@@ -112,14 +111,15 @@ async def _switched(reflector: Socket) -> bytes:
     return "\r\n".join([first, *lines, "", ""]).encode("latin-1")
 
 
-async def _pipe(client: Socket, other: Socket, outwards: asyncio.Task[None], idle_limit: float) -> None:
+async def _carry(client: Socket, other: Socket, outwards: asyncio.Task[None], idle_limit: float) -> None:
     """Until both directions have ended; `outwards` is the one from the client."""
     watchers = [asyncio.create_task(leg.watch(idle_limit)) for leg in (client, other)]
     try:
         await asyncio.gather(outwards, _inwards(other, client))
     finally:
-        for watcher in watchers:
-            watcher.cancel()
+        for task in (outwards, *watchers):
+            task.cancel()
+        other.writer.close()
 
 
 async def _outwards(client: Socket, other: Socket) -> None:

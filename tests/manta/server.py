@@ -64,29 +64,30 @@ class Server:
             Request(b"GET / HTTP/1.0\r\n\r\n", reader, writer).refuse(refusal)
             return False
         try:
-            await self._route(request, login)
+            carry = await self._route(request, login)
             _log(request, "ok")
+            if carry is not None:
+                await carry()
         except Refusal as refusal:
             _log(request, refusal.code, refusal)
             await request.pass_over_body()
             request.refuse(refusal)
         return request.keep_alive
 
-    async def _route(self, request: Request, login: str) -> None:
+    async def _route(self, request: Request, login: str) -> muskie.Carry | None:
+        """Answers, or upgrades the connection; what is left to do with it then."""
         attach = ATTACH.fullmatch(request.path)
+        request.keep_alive = request.keep_alive and attach is None
         if attach is not None and self._settings.front_door and not login:
-            request.keep_alive = False
-            await muskie.pass_through(request, self._settings)
-            return
+            return await muskie.pass_through(request, self._settings)
         who = Identity(login) if login else identify(request, self._keys, self._settings.max_skew)
         request.who = str(who or "-")
         names = request.segments()
         _authorize(request, who, names)
         job = JOB.fullmatch(request.path)
         if attach is not None and request.method == "GET":
-            request.keep_alive = False
-            await muskie.attach(request, attach[2], attach[3], self._settings)
-        elif job is not None and job[2]:
+            return await muskie.attach(request, attach[2], attach[3], self._settings)
+        if job is not None and job[2]:
             await self._jobs.answer(request, self._jobs.find(job[1], job[2]), job[3])
         elif job is not None and request.method == "POST":
             await self._jobs.create(request, job[1])
@@ -98,6 +99,7 @@ class Server:
             self._objects.delete(request, names)
         else:
             raise Refusal(405, "MethodNotAllowed", f"{request.method} is not allowed on {request.path}")
+        return None
 
 
 def _authorize(request: Request, who: Identity | None, names: list[str]) -> None:

@@ -140,10 +140,7 @@ class Manta:
         self._settings.hold.unlink()
 
     def requests(self, method: str = "", path: str = "") -> list[dict[str, str]]:
-        """What was asked: method, path, who, outcome (`ok` or an error's code) and, of an error, status and message.
-
-        Upgraded connections appear when they end.
-        """
+        """What was asked: method, path, who, outcome (`ok` or an error's code) and, of an error, status and message."""
         lines = [line for line in self.log.read_text().splitlines(keepends=True) if line.startswith("{")]
         entries = [json.loads(line) for line in lines if line.endswith("\n")]
         return [entry for entry in entries if method in ("", entry["method"]) and path in entry["path"]]
