@@ -166,7 +166,7 @@ class MantaJob:
 
     def _put_config(self) -> None:
         assert self._request is not None
-        config = json.dumps(self._request.config()).encode()
+        config = json.dumps(self._request.config(URL_LIFETIME)).encode()
         self._api.put_object(self._config, config, "application/json", durability=1)
         self._renew_at = self._clock() + RENEWAL
 
