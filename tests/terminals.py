@@ -130,7 +130,7 @@ def processes_of(home: Path) -> dict[int, str]:
 
 
 def find(home: Path, pattern: str) -> int:
-    """The process of `home` in whose command line the regular expression is found, not one forked by it, waiting for it."""
+    """The process of `home` in whose command line the regular expression is found, not a fork of it; waits for it."""
 
     def matching() -> list[int]:
         found = {pid for pid, line in processes_of(home).items() if re.search(pattern, line)}
