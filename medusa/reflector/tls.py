@@ -48,13 +48,18 @@ class Certificate:
         try:
             context.load_cert_chain(self._certificate, self._key, self._no_passphrase)
         except ssl.SSLError as error:
-            if error.reason in _OTHERS_KEY:
-                text = f"tls-key: {self._key!r} is not the key of the certificate in {self._certificate!r}"
-                raise ConfigError(text) from None
-            reason = (error.reason or "no private key in PEM").replace("_", " ").lower()
-            raise ConfigError(f"tls-key: {self._key!r} cannot be used with the certificate: {reason}") from None
+            raise ConfigError(self._why(error.reason or "")) from None
         self._tell(leaf)
         return context
+
+    def _why(self, reason: str) -> str:
+        """What OpenSSL's reason means."""
+        words = reason.replace("_", " ").lower()
+        if reason.startswith(("EE_", "CA_")):  # a key or a digest that its security level forbids
+            return f"tls-cert: {self._certificate!r} is too weak: {words}"
+        if reason in _OTHERS_KEY:
+            return f"tls-key: {self._key!r} is not the key of the certificate in {self._certificate!r}"
+        return f"tls-key: {self._key!r} holds no private key in PEM" + (f" ({words})" if words else "")
 
     def _no_passphrase(self) -> str:
         """Without this OpenSSL would ask at the terminal."""

@@ -113,15 +113,13 @@ class Handler(UpgradeHandler):
         reader = HeadReader()
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                self._secure()
-                found = None
-                while found is None:
-                    data = self.socket.recv(16384)
+                data = self._secure(self.socket.recv(RECORD))
+                while (found := reader.feed(data)) is None:
                     if not data:
                         if not reader.empty:
                             log.info("request refused", client=self.peer, status=400, reason="the head ended early")
                         return False
-                    found = reader.feed(data)
+                    data = self.socket.recv(RECORD)
             head, self.rest = found
             self.request = parse_request(head)
             if has_body(self.request.headers):
@@ -132,20 +130,23 @@ class Handler(UpgradeHandler):
         self.rfile = io.BytesIO(PLAIN_HEAD)
         return True
 
-    def _secure(self) -> None:
-        """The TLS handshake, where TLS is spoken."""
+    def _secure(self, data: bytes) -> bytes:
+        """The TLS handshake that begins with `data`, where TLS is spoken. Returns the first bytes of the head."""
         certificate = self.server.certificate
-        data = self.socket.recv(RECORD) if certificate else b""
-        if not certificate or not data:  # who looks whether a port is open says nothing
-            return
-        if data[0] != HANDSHAKE:
-            raise HandshakeError(400, "https is spoken here, and this was not TLS: ask again with https://")
+        if not data:  # who looks whether a port is open says nothing
+            return data
+        if (data[0] == HANDSHAKE) is (certificate is None):
+            scheme = "https" if certificate else "http"
+            raise HandshakeError(400, "%s is spoken here, and this was not: ask with %s://" % (scheme, scheme))
+        if certificate is None:
+            return data
         secure = TlsSocket(self.socket, Tls(certificate.context))
         try:
             secure.handshake(data)
         except (OSError, HandshakeError) as error:  # the latter is the deadline's; no plain text can be sent any more
             raise TlsError(getattr(error, "strerror", None) or str(error)) from None
         self.socket = secure
+        return secure.recv(RECORD)
 
     def _refuse(self, error: HandshakeError) -> None:
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))

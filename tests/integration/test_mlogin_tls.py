@@ -1,76 +1,33 @@
-"""mlogin and its job through a front door that ends TLS, as at a load balancer."""
+"""mlogin and its job through a reflector that speaks TLS."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import select
-import socket
-import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.links import CERTIFICATE, server_context
-from tests.terminals import MLOGIN, ROOT, environment, other_reflector
-from tests.waiting import PATIENCE
+from tests.links import CERTIFICATE
+from tests.reflectors import Reflector, running
+from tests.terminals import MLOGIN, ROOT, environment
+from tests.waiting import PATIENCE, wait_until
 
-BULK = 20_000_000
+BULK = 12_000_000
+TRUSTED = {"SSL_CERT_FILE": str(CERTIFICATE)}
+
+
+@pytest.fixture(scope="module")
+def shared_reflector() -> Iterator[Reflector]:
+    with running("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)) as reflector:
+        yield reflector
 
 
 @pytest.fixture
-def front_door() -> Iterator[str]:
-    """An https URL that leads to a reflector."""
-    with other_reflector() as url, _tls_front(int(url.rpartition(":")[2])) as front:
-        yield f"https://localhost:{front}"
-
-
-@contextmanager
-def _tls_front(port: int) -> Iterator[int]:
-    context = server_context()
-    threads: list[threading.Thread] = []
-
-    def serve() -> None:
-        while True:
-            try:
-                accepted = listener.accept()[0]
-            except OSError:
-                return
-            threads.append(threading.Thread(target=_carry, args=(context, accepted, port)))
-            threads[-1].start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = threading.Thread(target=serve)
-        server.start()
-        yield listener.getsockname()[1]
-        listener.shutdown(socket.SHUT_RDWR)
-        server.join(PATIENCE)
-    for thread in threads:
-        thread.join(PATIENCE)
-
-
-def _carry(context: ssl.SSLContext, accepted: socket.socket, port: int) -> None:
-    """Both ways until either side ends."""
-    try:
-        outer = context.wrap_socket(accepted, server_side=True)
-    except OSError:
-        accepted.close()
-        return
-    with outer, socket.create_connection(("127.0.0.1", port)) as inner:
-        try:
-            while True:
-                ready = [outer] if outer.pending() else select.select([outer, inner], [], [])[0]
-                for source in ready:
-                    data = source.recv(65536)
-                    if not data:
-                        return
-                    (inner if source is outer else outer).sendall(data)
-        except OSError:
-            return
+def url(reflector: Reflector) -> str:
+    return f"https://localhost:{reflector.port}"
 
 
 def mlogin(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[bytes]:
@@ -84,22 +41,58 @@ def mlogin(home: Path, *arguments: str, **more: str) -> subprocess.CompletedProc
     )
 
 
-def test_a_certificate_that_is_trusted_and_bulk_through_tls(home: Path, front_door: str, tmp_path: Path) -> None:
+def test_a_certificate_that_is_trusted_and_bulk_from_the_job(home: Path, url: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(os.urandom(BULK))
-    run = mlogin(
-        home, "--reflector", front_door, "-c", f"stty -opost; cat {source}; exit 3", SSL_CERT_FILE=str(CERTIFICATE)
-    )
+    run = mlogin(home, "--reflector", url, "-c", f"stty -opost; cat {source}; exit 3", **TRUSTED)
     assert (run.returncode, run.stderr) == (3, b"")
     assert hashlib.sha256(run.stdout).digest() == hashlib.sha256(source.read_bytes()).digest()
 
 
-def test_a_certificate_that_is_not_trusted(home: Path, front_door: str) -> None:
-    run = mlogin(home, "--reflector", front_door)
+def test_bulk_to_the_job(home: Path, url: str) -> None:
+    data = os.urandom(BULK)
+    command = f"stty raw -echo; echo ready; head -c {BULK} | sha256sum; exit 4"
+    arguments = [*MLOGIN, "-q", "-e", "none", "--reflector", url, "-c", command]
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**environment(home), **TRUSTED}, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"ready"
+        out, _ = process.communicate(data, timeout=6 * PATIENCE)
+    assert process.returncode == 4
+    assert out.split()[0].decode() == hashlib.sha256(data).hexdigest()
+
+
+def test_a_certificate_that_is_not_trusted(home: Path, url: str, reflector: Reflector) -> None:
+    before = len(reflector.logged("handshake failed"))
+    run = mlogin(home, "--reflector", url)
+    assert run.returncode == 255
+    assert b"certificate not accepted" in run.stderr
+    (entry,) = wait_until(lambda: reflector.logged("handshake failed")[before:])
+    assert "unknown ca" in entry["reason"]
+
+
+def test_a_certificate_of_another_name(home: Path, reflector: Reflector) -> None:
+    """127.1 is 127.0.0.1 for the resolver, and another for the certificate."""
+    run = mlogin(home, "--reflector", f"https://127.1:{reflector.port}", **TRUSTED)
     assert run.returncode == 255
     assert b"certificate not accepted" in run.stderr
 
 
-def test_any_certificate_when_told_so(home: Path, front_door: str) -> None:
+@pytest.mark.parametrize("option", ["-i", "--insecure-tls"])
+def test_any_certificate_when_told_so(home: Path, url: str, option: str) -> None:
     """The agent is told so too."""
-    assert mlogin(home, "--reflector", front_door, "--insecure-tls", "-c", "exit 3").returncode == 3
+    assert mlogin(home, "--reflector", url, option, "-c", "exit 3").returncode == 3
+
+
+def test_http_where_https_is_spoken(home: Path, reflector: Reflector) -> None:
+    run = mlogin(home, "--reflector", f"http://localhost:{reflector.port}")
+    assert run.returncode == 255
+    assert b"https is spoken here" in run.stderr
+
+
+def test_https_where_http_is_spoken(home: Path) -> None:
+    with running() as reflector:
+        run = mlogin(home, "--reflector", f"https://localhost:{reflector.port}")
+    assert run.returncode == 255
+    assert b"the peer does not speak TLS" in run.stderr

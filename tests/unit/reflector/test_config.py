@@ -52,3 +52,10 @@ def test_bounds(name: str, good: list[float], bad: list[float]) -> None:
     for value in bad:
         with pytest.raises(ConfigError, match="^" + name.replace("_", "-") + ": "):
             ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
+def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> None:
+    ReflectorConfig(tls_cert="a", tls_key="b").verify()
+    with pytest.raises(ConfigError, match="^%s: missing" % missing):
+        ReflectorConfig(**{given: "a"}).verify()  # type: ignore[arg-type]

@@ -1,0 +1,382 @@
+"""The reflector with --tls-cert: all that its wire promises once more, and what only TLS can do to it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from medusa.transports.tls import Tls, TlsSocket
+from tests.integration import test_reflector_frames as frames
+from tests.integration import test_reflector_http as http
+from tests.integration import test_reflector_life as life
+from tests.integration import test_reflector_session as sessions
+from tests.links import CERTIFICATE, client_context
+from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
+from tests.reflectors import Reflector, Witness, new_id, running
+from tests.waiting import MS, PATIENCE, wait_until
+
+OPTIONS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
+PLAIN = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+MIB = 1 << 20
+CLOGGED = 200 * MS
+"""What takes nothing for so long is full."""
+SIZES = (1, 50_000, 2, 0, 3, 15_000, 4, 5)
+SMALL = [b"%d" % number for number in range(3000)]
+
+
+@pytest.fixture(scope="module")
+def shared_reflector() -> Iterator[Reflector]:
+    with running(*OPTIONS) as reflector:
+        yield reflector
+
+
+class TestUpgrade(http.TestUpgrade):
+    """Over TLS."""
+
+
+class TestForwarding(sessions.TestForwarding):
+    """Over TLS."""
+
+
+class TestEnds(sessions.TestEnds):
+    """Over TLS."""
+
+
+class TestFloods(frames.TestFloods):
+    """Over TLS."""
+
+
+def test_a_reader_that_stops() -> None:
+    """As in test_reflector_life; beside the kernel's buffers TLS has some of its own."""
+    with running(*OPTIONS) as reflector, reflector.pair() as (source, sink):
+        Witness(source, sink).check()
+        with reflector.memory_grows_less_than(2 * MIB):
+            sent, size = life.clog(source)
+            assert size > MIB, "the buffers of the kernel hold that much"
+            for number in range(100):
+                sink.send(frame(TEXT, b"%d" % number))
+                source.expect(TEXT, b"%d" % number)
+            assert reflector.rests()
+            got = hashlib.sha256()
+            while size:
+                payload = sink.frame().payload
+                got.update(payload)
+                size -= len(payload)
+            assert got.digest() == sent
+        Witness(source, sink).check()
+
+
+# ---------------------------------------------------------------------- bytes that TLS holds, and no poll reports
+
+
+class Records(Peer):
+    """A peer that says where its records and its segments begin."""
+
+    def __init__(self, reflector: Reflector) -> None:
+        self.plain = socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)
+        self.tls = Tls(client_context(), "localhost")
+        super().__init__(cast("socket.socket", TlsSocket(self.plain, self.tls)))
+
+    def __enter__(self) -> Records:
+        return self
+
+    def greet_with(self, *records: bytes) -> None:
+        """Sends `records` in one segment with the end of the handshake."""
+        heard = b""
+        while not self.tls.handshake(heard):
+            self.plain.sendall(self.tls.replies())
+            heard = self.plain.recv(65536)
+        self.plain.sendall(self.tls.replies() + self.encrypted(*records))
+        assert self.head().status == 101
+
+    def encrypted(self, *records: bytes) -> bytes:
+        return b"".join(map(self.tls.encrypt, records))
+
+
+@contextlib.contextmanager
+def records_pair(reflector: Reflector, *early: bytes) -> Iterator[tuple[Peer, Records]]:
+    """A client, and an agent whose `early` records come with its upgrade."""
+    session = new_id()
+    with reflector.attach(session, "master") as client, Records(reflector) as agent:
+        agent.greet_with(upgrade(f"/attach/{session}/slave"), *early)
+        client.expect(TEXT, LINKUP)
+        agent.expect(TEXT, LINKUP)
+        yield client, agent
+
+
+class TestNothingIsLeftLying:
+    def test_many_small_records_in_one_segment(self, reflector: Reflector) -> None:
+        with records_pair(reflector) as (client, agent):
+            agent.plain.sendall(agent.encrypted(*(frame(BINARY, data) for data in SMALL)))
+            for data in SMALL:
+                client.expect(BINARY, data)
+
+    def test_many_small_records_behind_the_upgrade(self, reflector: Reflector) -> None:
+        with records_pair(reflector, *(frame(BINARY, data) for data in SMALL)) as (client, _):
+            for data in SMALL:
+                client.expect(BINARY, data)
+
+    def test_frames_in_the_record_of_the_head_and_in_the_next(self, reflector: Reflector) -> None:
+        session = new_id()
+        head = upgrade(f"/attach/{session}/slave")
+        with reflector.attach(session, "master") as client, Records(reflector) as agent:
+            agent.greet_with(head + frame(BINARY, b"in it") + frame(TEXT, b"half")[:3], frame(TEXT, b"half")[3:])
+            client.expect(TEXT, LINKUP)
+            client.expect(BINARY, b"in it")
+            client.expect(TEXT, b"half")
+
+    def test_a_large_record_in_pieces(self, reflector: Reflector) -> None:
+        data = os.urandom(16_000)
+        with records_pair(reflector) as (client, agent):
+            wire = agent.encrypted(frame(BINARY, data))
+            for at in range(0, len(wire), 1000):
+                agent.plain.sendall(wire[at : at + 1000])
+            client.expect(BINARY, data)
+
+    def test_a_frame_in_records_of_one_byte(self, reflector: Reflector) -> None:
+        with records_pair(reflector) as (client, agent):
+            whole = frame(BINARY, b"x" * 2000)
+            agent.plain.sendall(agent.encrypted(*(whole[at : at + 1] for at in range(len(whole)))))
+            client.expect(BINARY, b"x" * 2000)
+
+    def test_records_that_wait_for_a_reader(self, reflector: Reflector) -> None:
+        with records_pair(reflector) as (client, agent):
+            sent = 0
+            while select.select([], [agent.plain], [], CLOGGED)[1]:
+                agent.plain.sendall(agent.encrypted(*(frame(BINARY, bytes(size)) for size in SIZES)))
+                sent += 1
+            assert reflector.rests()
+            for _ in range(sent):
+                for size in SIZES:
+                    client.expect(BINARY, bytes(size))
+
+    def test_the_end_of_who_broke_the_rules_is_found_behind_what_is_dropped(self) -> None:
+        patient = {"medusa.reflector.live.CLOSE_TIMEOUT": 1000.0}
+        with running(*OPTIONS, constants=patient) as reflector, records_pair(reflector) as (client, agent):
+            junk = agent.encrypted(b"\x7f\x7f", *(frame(BINARY, data) for data in SMALL))
+            agent.plain.sendall(junk + agent.tls.close())
+            agent.plain.shutdown(socket.SHUT_WR)
+            assert client.closed()[0] == 1000
+            wait_until(lambda: reflector.logged("session ended"))
+
+    def test_a_loop_with_nothing_to_do_rests(self, reflector: Reflector) -> None:
+        with records_pair(reflector) as (client, agent):
+            agent.plain.sendall(agent.encrypted(frame(BINARY, b"whole"))[:-1])  # the rest of the record never comes
+            assert client.quiet()
+            assert reflector.rests()
+
+
+# ---------------------------------------------------------------------- handshakes that come to nothing
+
+
+def hello(maximum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
+    """A client's first words."""
+    context = client_context()
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.MINIMUM_SUPPORTED, maximum
+    tls = Tls(context, "localhost")
+    assert not tls.handshake()
+    return tls.replies()
+
+
+def fin(peer: Peer) -> bytes:
+    peer.fin()
+    return peer.until_fin()
+
+
+def reset(peer: Peer) -> bytes:
+    peer.sock.recv(1)
+    peer.reset()
+    return b""
+
+
+@pytest.fixture
+def plain(reflector: Reflector) -> Iterator[Peer]:
+    """A connection on which no TLS was spoken yet."""
+    with Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as peer:
+        yield peer
+
+
+def told(reflector: Reflector, msg: str, before: int) -> dict[str, Any]:
+    """The one line of this kind that was added."""
+    (entry,) = wait_until(lambda: reflector.logged(msg)[before:], msg)
+    return entry
+
+
+class TestHandshakes:
+    @pytest.mark.parametrize("sent", [PLAIN, b"G", b"\0\1\2\3" * 9000], ids=["http", "letter", "garbage"])
+    def test_plain_text_is_told_that_https_is_spoken(self, reflector: Reflector, plain: Peer, sent: bytes) -> None:
+        before = len(reflector.logged("request refused"))
+        plain.send(sent)
+        answer = plain.answer()
+        assert (answer.status, answer.headers["content-type"]) == (400, "text/plain")
+        assert answer.rest.count(b"\n") == 1
+        assert b"https is spoken here" in answer.rest
+        assert "https" in told(reflector, "request refused", before)["reason"]
+
+    def test_tls_is_told_that_http_is_spoken(self) -> None:
+        with running() as reflector, reflector.open(hello()) as peer:
+            answer = peer.answer()
+            assert (answer.status, answer.rest) == (400, b"http is spoken here, and this was not: ask with http://\n")
+            assert told(reflector, "request refused", 0)["status"] == 400
+
+    @pytest.mark.parametrize(
+        ("part", "end"), [(1, fin), (50, fin), (10_000, fin), (10_000, reset)], ids=["byte", "part", "hello", "reset"]
+    )
+    def test_a_client_that_leaves_in_the_middle(
+        self, reflector: Reflector, witness: Witness, plain: Peer, part: int, end: Callable[[Peer], bytes]
+    ) -> None:
+        before = len(reflector.logged("handshake failed"))
+        plain.send(hello()[:part])
+        end(plain)
+        assert told(reflector, "handshake failed", before)["reason"]
+        witness.check()
+
+    def test_silence(self) -> None:
+        """None of it is waited for longer than for a head."""
+        with running(*OPTIONS, constants={"medusa.reflector.wsgi.HEAD_TIMEOUT": 1.0}) as reflector:
+            with Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as silent:
+                assert silent.answer().status == 408
+            with Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as half:
+                half.send(hello()[:50])
+                assert half.until_fin() == b""
+            assert "in 1 s" in told(reflector, "handshake failed", 0)["reason"]
+            with reflector.open() as secure:
+                assert secure.answer().status == 408
+            assert [entry["status"] for entry in reflector.logged("request refused")] == [408, 408]
+
+    def test_who_looks_whether_the_port_is_open(self, reflector: Reflector, plain: Peer) -> None:
+        before = len(reflector.log)
+        plain.fin()
+        assert plain.until_fin() == b""
+        assert reflector.get("/healthz").status == 200
+        assert len(reflector.log) == before
+
+    def test_garbage_within_tls(self, reflector: Reflector, plain: Peer) -> None:
+        before = len(reflector.logged("handshake failed"))
+        plain.send(hello() + b"\x16\x03\x01\x00\x05junk!")
+        plain.until_fin()
+        assert "TLS: " in told(reflector, "handshake failed", before)["reason"]
+
+    def test_an_old_version(self, reflector: Reflector, plain: Peer) -> None:
+        before = len(reflector.logged("handshake failed"))
+        with pytest.warns(DeprecationWarning, match="TLS"):
+            words = hello(ssl.TLSVersion.TLSv1_1)
+        plain.send(words)
+        assert plain.until_fin()[:1] == b"\x15", "an alert"
+        assert "unsupported protocol" in told(reflector, "handshake failed", before)["reason"]
+
+    def test_a_client_that_does_not_trust_it(self, reflector: Reflector) -> None:
+        before = len(reflector.logged("handshake failed"))
+        with (
+            socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE) as sock,
+            pytest.raises(ssl.SSLCertVerificationError),
+        ):
+            ssl.create_default_context().wrap_socket(sock, server_hostname="localhost")
+        assert "unknown ca" in told(reflector, "handshake failed", before)["reason"]
+
+    def test_what_is_agreed_on(self, reflector: Reflector) -> None:
+        context = client_context()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context.maximum_version = version
+            with (
+                socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE) as sock,
+                context.wrap_socket(sock, server_hostname="localhost") as secure,
+            ):
+                assert secure.version() == version.name.replace("_", ".")
+                assert secure.selected_alpn_protocol() == "http/1.1"
+                assert secure.compression() is None
+
+    def test_the_end_is_told(self, reflector: Reflector) -> None:
+        """By close_notify: an answer that was cut short can be told from a whole one."""
+        with (
+            socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE) as sock,
+            client_context().wrap_socket(sock, server_hostname="localhost", suppress_ragged_eofs=False) as secure,
+        ):
+            secure.sendall(PLAIN)
+            assert Peer(secure).answer().status == 200
+
+
+# ---------------------------------------------------------------------- its certificate
+
+
+def new_certificate(path: Path) -> Path:
+    """Another for localhost, with its key."""
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    command = ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    key = path.with_suffix(".key")
+    subprocess.run([*command, "-keyout", key, "-out", path], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + key.read_bytes())
+    key.unlink()
+    return path
+
+
+def shown(reflector: Reflector) -> str:
+    """The certificate that a new connection sees."""
+    return ssl.get_server_certificate(("127.0.0.1", reflector.port), timeout=PATIENCE)
+
+
+class TestReloading:
+    def test_for_new_connections_alone(self, tmp_path: Path) -> None:
+        live, other = tmp_path / "live.pem", new_certificate(tmp_path / "other.pem")
+        shutil.copy(CERTIFICATE, live)
+        live.chmod(0o600)
+        options = ("--tls-cert", str(live), "--tls-key", str(live))
+        with running(*options) as reflector, reflector.pair() as (client, agent):
+            assert not [entry for entry in reflector.log if entry["level"] > 30], "warnings"
+            old = shown(reflector)
+            os.replace(other, live)
+            reflector.signal(signal.SIGHUP)
+            wait_until(lambda: len(reflector.logged("certificate loaded")) == 2)
+            assert shown(reflector) != old
+            assert shown(reflector).split() == live.read_text()[: len(shown(reflector))].split()
+            Witness(client, agent).check()
+            reflector.tls = ssl.create_default_context(cafile=str(live))
+            with reflector.pair() as newer:
+                Witness(*newer).check()
+                Witness(client, agent).check()
+
+    def test_one_that_cannot_be_used_changes_nothing(self, tmp_path: Path) -> None:
+        live = tmp_path / "live.pem"
+        shutil.copy(CERTIFICATE, live)
+        with (
+            running("--tls-cert", str(live), "--tls-key", str(live), check=False) as reflector,
+            reflector.pair() as pair,
+        ):
+            live.write_text("-----BEGIN CERTIFICATE-----\n")
+            reflector.signal(signal.SIGHUP)
+            (entry,) = wait_until(lambda: reflector.logged("certificate not reloaded"))
+            assert "tls-cert" in entry["error"]
+            assert "exc_info" not in entry
+            Witness(*pair).check()
+            assert shown(reflector) == ssl.DER_cert_to_PEM_cert(ssl.PEM_cert_to_DER_cert(first(CERTIFICATE)))
+            shutil.copy(CERTIFICATE, live)
+            reflector.signal(signal.SIGHUP)
+            wait_until(lambda: len(reflector.logged("certificate loaded")) == 2)
+
+    def test_without_tls_there_is_nothing_to_reload(self) -> None:
+        with running() as reflector, reflector.pair() as pair:
+            reflector.signal(signal.SIGHUP)
+            wait_until(lambda: reflector.logged("nothing to reload"))
+            Witness(*pair).check()
+
+
+def first(path: Path) -> str:
+    """The certificate in a file that holds its key as well."""
+    end = "-----END CERTIFICATE-----\n"
+    text = path.read_text()
+    begin = text.index("-----BEGIN CERTIFICATE-----")
+    return text[begin : text.index(end) + len(end)]
