@@ -131,13 +131,14 @@ def muskie_place(
 
 
 @contextlib.contextmanager
-def door_place(home: Home, accounts: Path, tls: bool = False) -> Iterator[Place]:
-    """Where the reflector's own front door is, which must take what these clients sign: the Date alone."""
+def door_place(home: Home, accounts: Path, tls: bool = False, legacy: bool = True) -> Iterator[Place]:
+    """Where the reflector's own front door is; `legacy`: it takes what these clients sign, the Date alone."""
     accounts.mkdir()
     (accounts / LOGIN).write_bytes(home.public_key)
-    secure = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)) if tls else ()
+    options = ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)] if tls else []
+    options += ["--legacy-signatures"] if legacy else []
     with (
-        running("--accounts", str(accounts), "--legacy-signatures", *secure) as reflector,
+        running("--accounts", str(accounts), *options) as reflector,
         manta(tls=tls, front_door=reflector.url) as store,
     ):
         yield _furnished(store, reflector, home)

@@ -92,7 +92,8 @@ def passes_every_byte(login: Mlogin) -> None:
     take_output_as_it_is(login.screen)
     digest = login.ask(f"head -c {BULK} /dev/urandom >/tmp/bulk; sha256sum </tmp/bulk", "([0-9a-f]{64})").group(1)
     login.screen.type("stty raw -echo; printf 'BUL%s' K:; cat /tmp/bulk; printf ':KLU%s' B; stty sane\r")
-    data = login.screen.until("(?s)BULK:(.*):KLUB").group(1)
+    begin, end = login.screen.until("BULK:").end(), login.screen.until(":KLUB").start()
+    data = login.screen.screen[begin:end]
     assert (len(data), hashlib.sha256(data).hexdigest()) == (BULK, digest.decode())
     login.screen.until(mantas.PROMPT)
 
@@ -198,6 +199,14 @@ def test_another_key_than_the_accounts_opens_nothing(plain: Place, tmp_path: Pat
         login.screen.until(f"ERROR: /{LOGIN}/keys/{stranger.fingerprint} does not exist")
         assert login.screen.status() == 1
     assert len(plain.store.jobs()) == before
+
+
+def test_our_front_door_wants_more_than_the_date_signed(home: Home, tmp_path: Path) -> None:
+    with door_place(home, tmp_path / "accounts", legacy=False) as place, place.mlogin(NEW) as login:
+        login.created()
+        login.screen.until("ERROR: Server did not Upgrade")
+        assert login.screen.status() == 1
+        assert login.over().cancelled
 
 
 @pytest.mark.parametrize("kind", ["-t ed25519", "-t ecdsa -b 256", "-t ecdsa -b 521"])

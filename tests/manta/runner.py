@@ -47,20 +47,26 @@ class Runner:
     async def run(self, job: Job, keys: list[str]) -> dict[str, Any] | None:
         """One task to its end; its error, if it has one. Cancelled, it takes its zone along."""
         zone = self._settings.zones / str(uuid.uuid4())
+        for directory in ("assets", "manta", "marlin"):
+            (zone / directory).mkdir(parents=True)
         try:
-            assets = [self._fetch(job, path, zone / "assets", 0o755) for path in job.phase.get("assets", [])]
-            inputs = [self._fetch(job, key, zone / "manta", 0o444) for key in keys]
-        except CannotStart as error:
-            return {**error.error, **({"input": keys[0], "key": keys[0]} if keys else {})}
+            error = await self._in_zone(job, keys, zone)
+        except CannotStart as refused:
+            error = refused.error
+        finally:
+            shutil.rmtree(zone)
+        return {**error, "input": keys[0], "key": keys[0]} if error and keys else error
+
+    async def _in_zone(self, job: Job, keys: list[str], zone: Path) -> dict[str, Any] | None:
+        for path in job.phase.get("assets", []):
+            self._fetch(job, path, zone / "assets", 0o755)
+        inputs = [self._fetch(job, key, zone / "manta", 0o444) for key in keys]
         self._objects.at([job.login, "jobs", job.id, "stor"]).mkdir(parents=True, exist_ok=True)
-        (zone / "marlin").mkdir(parents=True)
-        del assets
         url, server = await self._store(job.login)
         try:
             return await self._execute(job, keys, inputs, zone, url)
         finally:
             server.close()
-            shutil.rmtree(zone)
 
     def _fetch(self, job: Job, path: str, below: Path, mode: int) -> Path:
         names = path[1:].split("/")
@@ -105,7 +111,7 @@ class Runner:
         if status == 0:
             return None
         error = _error(status, (zone / "marlin" / "init-failed").exists())
-        return {**error, "stderr": f"{base}.stderr", **({"input": keys[0], "key": keys[0]} if keys else {})}
+        return {**error, "stderr": f"{base}.stderr"}
 
 
 def _error(status: int, init_failed: bool) -> dict[str, Any]:
@@ -149,8 +155,6 @@ def _bubblewrap(zone: Path) -> list[str]:
             argv += ["--ro-bind", str(link), str(link)]
     if not _python().is_relative_to("/usr"):
         argv += ["--ro-bind", str(_python()), str(_python())]
-    for directory in ("assets", "manta"):
-        (zone / directory).mkdir(exist_ok=True)
     argv += ["--bind", str(zone / "assets"), "/assets", "--ro-bind", str(zone / "manta"), "/manta"]
     argv += ["--bind", str(zone / "marlin"), "/var/marlin", "--tmpfs", "/tmp", "--dir", "/root", "--dir", "/var/tmp"]
     argv += ["--proc", "/proc", "--dev", "/dev", "--ro-bind", str(_trusted(zone)), "/etc/ssl/certs"]
