@@ -18,6 +18,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from medusa import __version__
+from medusa.client.signedrequest import SignedRequest
 from medusa.protocol.printable import printable
 
 TIMEOUTS = (10.0, 60.0)
@@ -122,6 +123,15 @@ class MantaHttp:
         assert isinstance(outcome, _Failed)
         raise outcome.error
 
+    def prepare(self, method: str, path: str) -> SignedRequest:
+        """The request, for somebody else to send; `path` as for `request`."""
+        host = urllib.parse.urlsplit(self._base).netloc
+        headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": _AGENT}
+        if self._account is not None:
+            with self._signing:
+                headers.update(self._account.authorization(method, path, host))
+        return SignedRequest(method, self._base + path, headers, self._insecure)
+
     def _once(self, what: str, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer | _Failed:
         try:
             with (
@@ -139,7 +149,7 @@ class MantaHttp:
                 ) as response,
             ):
                 content = _read(what, response)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             return _no_answer(f"{what}: {urllib.parse.urlsplit(self._base).netloc}", error)
         if isinstance(content, _Failed):
             return content
@@ -246,7 +256,8 @@ def _no_answer(where: str, error: Exception) -> _Failed:
     if refused is not None:
         words = f"certificate not accepted: {printable(refused.verify_message)}; -i or MANTA_TLS_INSECURE trusts any"
         return _Failed(MantaError(f"{where}: {words}"))
-    return _Failed(MantaError(f"{where}: {_words(causes[-1])}"), not isinstance(error, requests.ReadTimeout), unsent)
+    broken = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError))
+    return _Failed(MantaError(f"{where}: {_words(causes[-1])}"), broken, unsent)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -256,12 +267,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _words(cause: BaseException) -> str:
-    """Of the first cause; those above it repeat whole URLs, that of a proxy with its password too."""
+    """Of the first cause: what requests and urllib3 say repeats whole URLs, a proxy's password and header fields."""
     if isinstance(cause, TimeoutError):
         return "timed out"
-    if isinstance(cause, (OSError, http.client.HTTPException)):
+    if isinstance(cause, (OSError, http.client.HTTPException)) and not isinstance(cause, requests.RequestException):
         return printable(getattr(cause, "strerror", None) or str(cause))
-    return f"no usable answer ({type(cause).__name__})"
+    return f"no answer ({type(cause).__name__})"
 
 
 def _refusal(what: str, response: requests.Response, content: bytes) -> _Failed:

@@ -21,6 +21,7 @@ RETRY = 5.0
 STOP_PATIENCE = 1.0
 _LONGEST_LINE = 4096
 _DONE = re.compile(r"published (\d+) bytes, sha256 ([0-9a-f]{64}), at (.*)")
+_NO_PATH = re.compile(r"manta:|[A-Za-z][A-Za-z0-9+.\-]*://")
 _PREFIX = "medusa publish: "
 
 
@@ -29,7 +30,7 @@ class Publisher:
     pipe breaks, however this process ends, it ends too."""
 
     def __init__(self, url: str) -> None:
-        self._url = url if ":" in url else os.path.abspath(url)
+        self._url = url if _NO_PATH.match(url) else os.path.abspath(url)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

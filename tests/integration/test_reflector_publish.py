@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from medusa.client.archive import CARRIED
+from tests.manta.stand_in import ARCHIVE, manta
 from tests.reflectors import Reflector, running
+from tests.signing import Key
 from tests.stores import Reply, Store, store
 from tests.waiting import wait_until
 
@@ -56,9 +58,9 @@ def test_at_start(server: Store) -> None:
 
 
 def test_a_file_named_from_where_the_reflector_was_started(tmp_path: Path) -> None:
-    with running("--publish", os.path.relpath(tmp_path / "agent.sh")) as reflector:
-        assert told(reflector, "archive published")["url"] == str(tmp_path / "agent.sh")
-    assert (tmp_path / "agent.sh").read_bytes() == CARRIED.read_bytes()
+    with running("--publish", os.path.relpath(tmp_path / "a:b.sh")) as reflector:
+        assert told(reflector, "archive published")["url"] == str(tmp_path / "a:b.sh")
+    assert (tmp_path / "a:b.sh").read_bytes() == CARRIED.read_bytes()
 
 
 def test_a_store_that_comes_up_later() -> None:
@@ -85,6 +87,20 @@ def test_a_store_that_refuses_and_then_does_not(server: Store) -> None:
         told(reflector, "archive published")
         reasons = [entry["reason"] for entry in reflector.logged("archive not published")]
     assert reasons == [f"{server.url}/agent.sh: 403 Forbidden; next try in 0.1 s"] * 2
+
+
+def test_into_a_manta_that_does_not_know_the_key_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, file = Key("ed25519"), tmp_path / "key"
+    file.write_bytes(key.pem())
+    file.chmod(0o600)
+    with manta() as stand_in:
+        for name, value in {"USER": "poseidon", "KEY_ID": str(file), "URL": stand_in.url}.items():
+            monkeypatch.setenv(f"MANTA_{name}", value)
+        with running("--publish", f"manta:{ARCHIVE}", constants=FAST) as reflector:
+            assert f"PUT {ARCHIVE}: 403 " in told(reflector, "archive not published")["reason"]
+            stand_in.add_key("poseidon", key.line)
+            assert told(reflector, "archive published")["url"] == f"manta:{ARCHIVE}"
+        assert stand_in.path(ARCHIVE).read_bytes() == CARRIED.read_bytes()
 
 
 def test_what_can_never_be_is_said_once() -> None:

@@ -229,6 +229,21 @@ def test_nobody_listens() -> None:
     assert (caught.value.status, len(naps)) == (None, 3)
 
 
+def test_what_cannot_be_sent_is_not_repeated(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Careless(Account):
+        def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
+            return [("Authorization", f"{SIGNATURE}\n")]
+
+    naps: list[float] = []
+    with pytest.raises(MantaError) as caught:
+        MantaClient(server.url, Careless(), nap=naps.append).get_object("/p/x")
+    assert SIGNATURE not in str(caught.value)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexist/ca.pem")
+    with pytest.raises(MantaError, match="/nonexist/ca\\.pem"):
+        client("https://127.0.0.1:1", naps).get_object("/p/x")
+    assert naps == []
+
+
 def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manta_http, "TIMEOUTS", (5.0, 0.05))
     with socket.create_server(("127.0.0.1", 0)) as silent:
