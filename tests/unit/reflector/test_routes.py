@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from medusa.directory import MemoryDirectory, Owner
+from medusa.directory import Owner
+from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.head import parse_request
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.registry import Registry
