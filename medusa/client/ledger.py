@@ -1,7 +1,8 @@
 """What must be undone if mlogin is killed by a signal that cannot be caught: kept by the guard process.
 
 Each entry is told to the guard as it is made and taken back as it is undone in the ordinary way. When mlogin dies
-without a word, the guard undoes what is left: the terminal's modes first, then process groups, then directories.
+without a word, the guard undoes what is left: the terminal's modes first, then process groups, then directories, then
+what stands elsewhere, by requests that were signed in advance: it holds no key.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from pathlib import Path
 from typing import Protocol
 
 from medusa.client import processes, ttymodes
+from medusa.client.signedrequest import SignedRequest
 
 GRACE = 3.0
 """Seconds a process group gets between SIGTERM and SIGKILL."""
 
+REQUEST_TIMEOUT = 20.0
+"""Seconds without an answer to a request."""
+
 Entry = tuple[str, str]
-"""Kind (`tty`, `group`, `directory`) and value."""
+"""Kind (`tty`, `group`, `directory`, `request`) and value."""
 
 
 class Teller(Protocol):
@@ -104,3 +109,7 @@ def undo(lines: list[str]) -> None:
     for kind, value in entries:
         if kind == "directory":
             processes.remove_tree(value)
+    for kind, value in entries:
+        if kind == "request":
+            with contextlib.suppress(Exception):
+                SignedRequest.parse(value).send(REQUEST_TIMEOUT)

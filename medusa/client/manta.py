@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from medusa.client.manta_http import MantaError, MantaHttp, Signing, encoded
+from medusa.client.signedrequest import SignedRequest
 
 __all__ = ["MantaClient", "MantaError", "ObjectInfo", "normal_path"]
 
@@ -114,6 +115,14 @@ class MantaClient:
 
     def cancel_job(self, job_id: str) -> None:
         self._post_nothing(self._jobs(job_id, "cancel"))
+
+    def prepared_delete(self, path: str) -> SignedRequest:
+        """delete_object(path), for somebody else to do within minutes."""
+        return self._http.prepare("DELETE", self._path(path))
+
+    def prepared_cancel(self, job_id: str) -> SignedRequest:
+        """cancel_job(job_id), for somebody else to do within minutes."""
+        return self._http.prepare("POST", self._jobs(job_id, "cancel"))
 
     def job_status(self, job_id: str) -> dict[str, Any]:
         """The job: `state` (`queued`, `running`, `done`), `cancelled`, `inputDone`, `stats`."""

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from medusa.client.launchers.base import URL_LIFETIME, JobRequest, JobState, Wishes
+from medusa.client.ledger import Ledger
 from medusa.client.manta import MantaError, ObjectInfo, normal_path
 from medusa.client.outcome import Failure
+from medusa.client.signedrequest import SignedRequest
 from medusa.protocol.printable import printable
 
 RENEWAL = URL_LIFETIME / 2
-"""Seconds between two configs of a waiting job: whenever its turn comes, the agent has as long to start."""
+"""Seconds between two configs of a waiting job: whenever its turn comes, the agent has as long to start. Also between
+two sets of requests for the guard: a signed Date is believed for as long as a URL lives."""
 
 MAX_ERRORS = 10
 """Of a job, that are told."""
@@ -48,6 +51,10 @@ class Api(Protocol):
 
     def cancel_job(self, job_id: str) -> None: ...
 
+    def prepared_delete(self, path: str) -> SignedRequest: ...
+
+    def prepared_cancel(self, job_id: str) -> SignedRequest: ...
+
 
 class MantaJob:
     """create, start, then look again and again; close in any case. For one thread at a time.
@@ -58,15 +65,23 @@ class MantaJob:
         remarks: why no agent came, once it cannot come any more; printable lines.
 
     Args:
+        ledger: gets the requests that undo it all if this process is killed.
         target: the object to work on, None for a job without input.
         clock: seconds, monotonic.
     """
 
     def __init__(
-        self, api: Api, login: str, wishes: Wishes, target: str | None, clock: Callable[[], float] = time.monotonic
+        self,
+        api: Api,
+        ledger: Ledger,
+        login: str,
+        wishes: Wishes,
+        target: str | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises MantaError: a path that is none."""
         self._api = api
+        self._ledger = ledger
         self._wishes = wishes
         self._agent = normal_path(wishes.agent, login)
         self._assets = [normal_path(asset, login) for asset in wishes.assets]
@@ -74,7 +89,8 @@ class MantaJob:
         self._config = f"/{login}/stor/medusa-config-{uuid.uuid4()}.json"
         self._clock = clock
         self._request: JobRequest | None = None
-        self._renew_at = 0.0
+        self._renew_at = self._insure_at = 0.0
+        self._insured: dict[str, str] = {}
         self._ended = False
         self.job_id: str | None = None
         self.state = JobState(alive=True, words="not created")
@@ -86,6 +102,7 @@ class MantaJob:
             self._check_target(self._target)
         self.job_id = self._api.create_job(self._description())
         self.state = JobState(alive=True, words="created")
+        self._insure()
         return self.job_id
 
     def start(self, request: JobRequest) -> None:
@@ -93,6 +110,7 @@ class MantaJob:
         assert self.job_id is not None
         self._request = request
         try:
+            self._insure()
             self._put_config()
             if self._target is not None:
                 self._api.add_job_key(self.job_id, self._target)
@@ -119,6 +137,8 @@ class MantaJob:
             words = printable(str(status.get("state")))
             if waiting and self._clock() >= self._renew_at:
                 self._put_config()
+            if self._clock() >= self._insure_at:
+                self._insure()
         except _TROUBLE as error:
             self.state = JobState(alive=True, words=f"{words}; {error}")
         else:
@@ -132,13 +152,9 @@ class MantaJob:
         """
         left = []
         if self.job_id is not None and not clean and not self._ended:
-            try:
-                self._api.cancel_job(self.job_id)
-            except _TROUBLE as error:
-                if _status(error) not in (_NOT_FOUND, _CONFLICT):  # it is over
-                    left.append(
-                        f"job {self.job_id} is not cancelled ({error}); cancel it by: mjob cancel {self.job_id}"
-                    )
+            left += self._cancel(self.job_id)
+        else:
+            self._uninsure("cancel")
         if self._request is not None:
             left += self._delete_config()
         return left
@@ -170,13 +186,41 @@ class MantaJob:
         self._api.put_object(self._config, config, "application/json", durability=1)
         self._renew_at = self._clock() + RENEWAL
 
+    def _cancel(self, job_id: str) -> list[str]:
+        try:
+            self._api.cancel_job(job_id)
+        except _TROUBLE as error:
+            if _status(error) not in (_NOT_FOUND, _CONFLICT):  # it is over
+                return [f"job {job_id} is not cancelled ({error}); cancel it by: mjob cancel {job_id}"]
+        self._uninsure("cancel")
+        return []
+
     def _delete_config(self) -> list[str]:
         try:
             self._api.delete_object(self._config)
         except _TROUBLE as error:
             if _status(error) != _NOT_FOUND:  # an agent that came has deleted it
                 return [f"{self._config} is not removed ({error}); remove it by: mrm {self._config}"]
+        self._uninsure("delete")
         return []
+
+    def _insure(self) -> None:
+        """What the guard is to send if this process dies, signed anew."""
+        assert self.job_id is not None
+        fresh = {"cancel": self._api.prepared_cancel(self.job_id).text()}
+        if self._request is not None:
+            fresh["delete"] = self._api.prepared_delete(self._config).text()
+        for name, text in fresh.items():
+            if text != self._insured.get(name):  # signed within the same second, it is the same
+                self._ledger.add("request", text)
+                self._uninsure(name)
+                self._insured[name] = text
+        self._insure_at = self._clock() + RENEWAL
+
+    def _uninsure(self, name: str) -> None:
+        text = self._insured.pop(name, None)
+        if text is not None:
+            self._ledger.remove("request", text)
 
     def _done(self, status: dict[str, Any]) -> None:
         self._ended = True

@@ -43,7 +43,7 @@ class MantaLauncher(Launcher):
         self._error = MantaError
         try:
             api = MantaClient(settings.url, settings.account, settings.insecure_tls)
-            self._job = MantaJob(api, settings.account.login, settings.wishes, settings.object)
+            self._job = MantaJob(api, ledger, settings.account.login, settings.wishes, settings.object)
         except MantaError as error:
             raise Failure(str(error)) from None
         self.front_door = settings.url if "://" in settings.url else "https://" + settings.url

@@ -7,6 +7,7 @@ from typing import Any
 
 from medusa.client.launchers.base import JobRequest
 from medusa.client.manta import MantaError, ObjectInfo
+from medusa.client.signedrequest import SignedRequest
 
 JOB = "1b1e0fd6-3b0e-4c3b-9b6b-0a2b8f3a6f11"
 
@@ -31,6 +32,7 @@ class FakeApi:
         self.job_error_list: list[dict[str, Any]] = []
         self.objects: dict[str, bytes | None] = {"/poseidon/public/medusa/agent.sh": b"#!"}
         self.jobs: list[dict[str, Any]] = []
+        self.prepared = 0
 
     def _note(self, method: str, *arguments: str) -> None:
         self.asked.append((method, *arguments))
@@ -83,6 +85,18 @@ class FakeApi:
 
     def cancel_job(self, job_id: str) -> None:
         self._note("cancel_job", job_id)
+
+    def prepared_delete(self, path: str) -> SignedRequest:
+        return self._prepared("DELETE", path)
+
+    def prepared_cancel(self, job_id: str) -> SignedRequest:
+        return self._prepared("POST", f"/jobs/{job_id}/live/cancel")
+
+    def _prepared(self, method: str, path: str) -> SignedRequest:
+        if isinstance(found := self.errors.get("prepare"), Exception):
+            raise found
+        self.prepared += 1
+        return SignedRequest(method, f"https://manta{path}", {"Date": str(self.prepared)})
 
     def configs(self) -> list[str]:
         return [path for path in self.objects if "medusa-config" in path]

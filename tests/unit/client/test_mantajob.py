@@ -5,9 +5,11 @@ import re
 import pytest
 
 from medusa.client.launchers.base import JobState, Wishes
+from medusa.client.ledger import Ledger, left_open
 from medusa.client.manta import MantaError
 from medusa.client.mantajob import RENEWAL, MantaJob
 from medusa.client.outcome import Failure
+from medusa.client.signedrequest import SignedRequest
 from tests.unit.client.mantas import JOB, FakeApi, error, request
 from tests.unit.client.peers import Clock
 
@@ -15,17 +17,35 @@ ARCHIVE = "/poseidon/public/medusa/agent.sh"
 DONE = {"state": "done", "stats": {}}
 
 
+class Told:
+    """A guard that only listens."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def tell(self, line: str) -> None:
+        self.lines.append(line)
+
+    def done(self) -> None:
+        raise NotImplementedError
+
+
 class Stage:
     """A job, its Manta and its clock."""
 
     def __init__(self, wishes: Wishes | None = None, target: str | None = None) -> None:
-        self.api, self.clock = FakeApi(), Clock()
-        self.job = MantaJob(self.api, "jill", wishes or Wishes(), target, self.clock)
+        self.api, self.clock, self.told = FakeApi(), Clock(), Told()
+        self.job = MantaJob(self.api, Ledger(self.told), "jill", wishes or Wishes(), target, self.clock)
 
     def started(self) -> Stage:
         self.job.create()
         self.job.start(request())
         return self
+
+    def insured(self) -> list[tuple[str, str, str]]:
+        """Method, URL and date of what the guard would ask, in order."""
+        requests = [SignedRequest.parse(value) for kind, value in left_open(self.told.lines) if kind == "request"]
+        return [(request.method, request.url, request.headers["Date"]) for request in requests]
 
     def asked_since(self, count: int) -> list[str]:
         return self.api.methods()[count:]
@@ -281,4 +301,52 @@ def test_a_job_that_was_not_started_has_no_config_to_remove() -> None:
     stage = Stage()
     stage.job.create()
     assert stage.job.close(clean=False) == []
+    assert stage.api.methods() == ["create_job", "cancel_job"]
+
+
+def test_the_guard_can_undo_all_of_it_at_any_time() -> None:
+    stage = Stage()
+    cancel = f"https://manta/jobs/{JOB}/live/cancel"
+    stage.job.create()
+    assert stage.insured() == [("POST", cancel, "1")]
+    stage.job.start(request())
+    (config,) = stage.api.configs()
+    assert stage.insured() == [("POST", cancel, "2"), ("DELETE", f"https://manta{config}", "3")]
+    stage.job.look(waiting=False)
+    assert stage.api.prepared == 3
+    stage.clock.now += RENEWAL
+    stage.job.look(waiting=False)
+    assert stage.insured() == [("POST", cancel, "4"), ("DELETE", f"https://manta{config}", "5")]
+    stage.job.close(clean=False)
+    assert stage.insured() == []
+
+
+def test_a_request_that_is_signed_twice_within_a_second_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    same = SignedRequest("POST", "https://manta", {"Date": "now"})
+    monkeypatch.setattr(stage.api, "prepared_cancel", lambda job_id: same)
+    stage.started()
+    assert ("POST", "https://manta", "now") in stage.insured()
+
+
+def test_what_could_not_be_undone_is_left_to_the_guard() -> None:
+    stage = Stage().started()
+    stage.api.errors |= {"cancel_job": error(503), "delete_object": error(503)}
+    stage.job.close(clean=False)
+    assert [method for method, *_ in stage.insured()] == ["POST", "DELETE"]
+
+
+def test_a_job_that_ends_by_itself_is_not_left_to_the_guard() -> None:
+    stage = Stage().started()
+    stage.api.errors["delete_object"] = error(503)
+    stage.job.close(clean=True)
+    assert [method for method, *_ in stage.insured()] == ["DELETE"]
+
+
+def test_a_job_that_was_created_is_cancelled_though_its_guard_gets_nothing() -> None:
+    stage = Stage()
+    stage.api.errors["prepare"] = Failure("ssh-agent is gone")
+    with pytest.raises(Failure):
+        stage.job.create()
+    stage.job.close(clean=False)
     assert stage.api.methods() == ["create_job", "cancel_job"]

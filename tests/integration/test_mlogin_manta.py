@@ -1,0 +1,318 @@
+"""`mlogin --launcher manta`: sessions in jobs of a Manta, and what is left of them there after every way out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from medusa.client.archive import find_archive
+from medusa.client.keyfile import KeyFile
+from medusa.client.manta import MantaClient
+from medusa.client.signer import Account
+from tests.manta.stand_in import Job, Manta, manta, zones
+from tests.reflectors import Reflector, running
+from tests.signing import Key
+from tests.sshagents import needs_ssh_agent, ssh_agent
+from tests.terminals import MLOGIN, ROOT, Terminal, assert_nothing_left, environment, processes_of, terminal
+from tests.waiting import PATIENCE, wait_until
+
+pytestmark = zones
+
+LOGIN = "jill"
+
+# mlogin with some of the modules' constants set, for waits that are too long for a test.
+_LAUNCH = """
+import importlib, json, sys
+from medusa.commands import mlogin
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module, _, constant = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), constant), name
+    setattr(importlib.import_module(module), constant, value)
+sys.exit(mlogin.main())
+"""
+
+
+EAGER = {"medusa.client.launchers.manta.PERIOD": 0.1}
+SHORT = {"medusa.client.mantajob.URL_LIFETIME": 6, "medusa.client.mantajob.RENEWAL": 0.5, **EAGER}
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, Key]:
+    return {"rsa": Key("rsa"), "ed25519": Key("ed25519"), "ecdsa256": Key("ecdsa256")}
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Path:
+    """A home directory with keys."""
+    user = tmp_path_factory.mktemp("user")
+    (user / ".ssh").mkdir()
+    for name in ("rsa", "ed25519"):
+        (user / ".ssh" / name).write_bytes(keys[name].pem())
+    return user
+
+
+class Place:
+    """A Manta, its reflector, and a user."""
+
+    def __init__(self, store: Manta, user: Path, keys: dict[str, Key]) -> None:
+        self.store = store
+        self.user = user
+        for key in keys.values():
+            store.add_key(LOGIN, key.line)
+        store.add_archive(find_archive())
+        self._key = keys["ed25519"].md5
+
+    def environ(self, home: Path, **more: str) -> dict[str, str]:
+        manta = {"MANTA_URL": self.store.url, "MANTA_USER": LOGIN, "MANTA_KEY_ID": self._key}
+        environ = {**environment(home), **manta, "HOME": str(self.user), **more}
+        return {name: value for name, value in environ.items() if name != "SSH_AUTH_SOCK" or name in more}
+
+    def run(self, home: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*arguments, constants=EAGER),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self.environ(home, **environ),
+            cwd=ROOT,
+            timeout=3 * PATIENCE,
+        )
+
+    @contextlib.contextmanager
+    def terminal(self, home: Path, *arguments: str, constants: Mapping[str, float] = {}) -> Iterator[Terminal]:
+        with terminal(command(*arguments, constants=constants), self.environ(home)) as opened:
+            yield opened
+
+    def job(self, said: str | bytes) -> Job:
+        """The one that mlogin spoke of."""
+        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+        (job_id,) = set(re.findall("Manta job ([0-9a-f-]{36})", text))
+        (job,) = [job for job in self.store.jobs() if job.id == job_id]
+        return job
+
+    def done(self, said: str | bytes) -> Job:
+        """The one that mlogin spoke of, when it is over."""
+        wait_until(lambda: self.job(said).state == "done", "the job's end")
+        return self.job(said)
+
+    def configs(self) -> list[str]:
+        return [name for name in self.store.objects(f"/{LOGIN}/stor") if name.startswith("medusa-config")]
+
+
+def command(*arguments: str, constants: Mapping[str, float] = {}) -> Sequence[str]:
+    start = [sys.executable, "-c", _LAUNCH, json.dumps(constants)] if constants else MLOGIN
+    return [*start, "--launcher", "manta", *arguments]
+
+
+@pytest.fixture(scope="module")
+def place(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
+    with running() as reflector, manta(reflector_url=f"http://127.0.0.1:{reflector.port}") as store:
+        yield Place(store, user, keys)
+        assert "signature" not in reflector.raw_log
+
+
+@pytest.fixture
+def queue(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
+    """A Manta whose jobs wait until they are released; its reflector's patience is short."""
+    with running("--wait-timeout", "1") as reflector, _holding(reflector) as store:
+        yield Place(store, user, keys)
+
+
+def _holding(reflector: Reflector) -> AbstractContextManager[Manta]:
+    return manta(reflector_url=f"http://127.0.0.1:{reflector.port}", hold=True)
+
+
+@pytest.mark.parametrize("name", ["rsa", "ed25519"])
+def test_a_session_by_a_key_in_a_file(place: Place, home: Path, keys: dict[str, Key], name: str) -> None:
+    run = place.run(home, "-k", keys[name].md5, "-c", "echo in $MANTA_JOB_ID; exit 7")
+    job = place.done(run.stderr)
+    assert (run.returncode, run.stdout) == (7, f"in {job.id}\n"), run.stderr
+    assert (job.phase["type"], job.cancelled, job.errors) == ("reduce", False, [])
+    assert run.stderr.endswith("mlogin: session complete\n")
+    assert place.configs() == []
+    assert "signature" not in place.store.stderr(job) + run.stderr
+
+
+@needs_ssh_agent
+def test_a_session_by_a_key_of_the_ssh_agent(place: Place, home: Path, keys: dict[str, Key]) -> None:
+    with ssh_agent() as agent:
+        agent.add(keys["ecdsa256"])
+        run = place.run(home, "-k", keys["ecdsa256"].sha256, "-q", "-c", "exit 7", **agent.environ)
+    assert (run.returncode, run.stderr) == (7, "")
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+def test_a_session_by_tls(home: Path, user: Path, keys: dict[str, Key], insecure: bool) -> None:
+    with running() as reflector, manta(tls=True, reflector_url=f"http://127.0.0.1:{reflector.port}") as store:
+        place = Place(store, user, keys)
+        trust = {} if insecure else {"SSL_CERT_FILE": str(store.certificate)}
+        refused = place.run(home, "-q", "-c", "exit 7")
+        assert refused.returncode == 255
+        assert "certificate" in refused.stderr
+        run = place.run(home, "-q", "-c", "exit 7", *["-i"] * insecure, **trust)
+        assert (run.returncode, run.stderr) == (7, "")
+
+
+def test_a_session_on_an_object_with_all_that_can_be_wished_for(place: Place, home: Path) -> None:
+    place.store.store(f"/{LOGIN}/stor/some dir/an object", b"its content")
+    place.store.store("/joe/public/a tool", b"a tool's content")
+    wishes = ["--disk", "8", "--memory", "1024", "--init", "echo prepared >/var/tmp/init", "--image", "13.3"]
+    script = 'cat "$MANTA_INPUT_FILE"; echo; echo "$MANTA_INPUT_OBJECT"; cat "/assets/joe/public/a tool" /var/tmp/init'
+    run = place.run(home, *wishes, "-s", "/joe/public/a tool", "-c", script, "~~/stor/some dir/an object")
+    job = place.done(run.stderr)
+    assert (job.phase["type"], job.inputs) == ("map", [f"/{LOGIN}/stor/some dir/an object"])
+    assert {name: job.phase[name] for name in ("disk", "memory", "image")} == {
+        "disk": 8,
+        "memory": 1024,
+        "image": "13.3",
+    }
+    assert run.stdout == f"its content\n/{LOGIN}/stor/some dir/an object\na tool's contentprepared\n", run.stderr
+
+
+def test_a_session_on_a_terminal_that_the_user_leaves(place: Place, home: Path) -> None:
+    with place.terminal(home, "-c", "sleep 2000; true") as opened:
+        opened.until("waiting for the agent")
+        _wait_for_command("sleep 2000 ")
+        assert not [line for line in processes_of(home).values() if "signature" in line or "keyId" in line]
+        opened.type("\r~i")
+        opened.until(f"as         account {LOGIN}, key ")
+        opened.until("job        Manta job [0-9a-f-]{36}: ")
+        opened.type("\r~.")
+        assert opened.status() == 254
+        assert opened.modes() == opened.modes_at_start
+    assert place.done(opened.screen).cancelled
+    assert place.configs() == []
+
+
+def _wait_for_command(line: str) -> None:
+    """Until somewhere a process runs whose command line, with its NULs as spaces, is this."""
+
+    def running() -> bool:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if path.read_bytes().replace(b"\0", b" ") == line.encode():
+                    return True
+        return False
+
+    wait_until(running, line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([f"/{LOGIN}/stor/none"], f"/{LOGIN}/stor/none: there is no such object"),
+        ([f"/{LOGIN}/stor"], f"/{LOGIN}/stor is a directory; a job works on an object"),
+        (["stor/x"], "'stor/x' is not a path in Manta: it must begin with /LOGIN/ or ~~/"),
+        (["--memory", "3"], "no job: .*InvalidJob.*memory"),
+        (["-a", "joe"], r"no job: .*/joe/jobs.*"),
+    ],
+)
+def test_no_job_is_had_for(place: Place, home: Path, arguments: list[str], why: str) -> None:
+    before = len(place.store.jobs())
+    run = place.run(home, *arguments)
+    assert run.returncode == 255
+    assert re.search(f"^mlogin: {why}", run.stderr), run.stderr
+    assert len(place.store.jobs()) == before
+
+
+def test_an_archive_that_nobody_published(place: Place, home: Path) -> None:
+    run = place.run(home, "--agent-object", "/poseidon/public/medusa/another.sh")
+    assert run.returncode == 255
+    assert not place.done(run.stderr).cancelled
+    assert re.search("^mlogin: Manta job .* ended before its agent appeared$", run.stderr, re.MULTILINE), run.stderr
+    assert "publish it by: medusa publish manta:/poseidon/public/medusa/another.sh\n" in run.stderr
+    assert place.configs() == []
+
+
+def test_a_job_that_fails_tells_its_last_words(place: Place, home: Path) -> None:
+    place.store.store(f"/{LOGIN}/public/bad.sh", b"echo no python here >&2; exit 127")
+    run = place.run(home, "--agent-object", "~~/public/bad.sh")
+    assert run.returncode == 255
+    assert "mlogin:   UserTaskError: user command exited with code 127\n" in run.stderr
+    assert "mlogin:     no python here\n" in run.stderr
+    assert place.configs() == []
+
+
+def test_an_address_where_nobody_answers(place: Place, home: Path) -> None:
+    """The front door is another than the Manta: the job that was created meanwhile is cancelled."""
+    run = place.run(home, "--reflector", "http://127.0.0.1:1")
+    assert run.returncode == 255
+    assert "cannot attach to http://127.0.0.1:1" in run.stderr
+    wait_until(lambda: all(job.state == "done" for job in place.store.jobs()), "no job to be left")
+    assert place.configs() == []
+
+
+def test_mlogin_killed_in_a_session_leaves_nothing(place: Place, home: Path) -> None:
+    with place.terminal(home, "-c", "sleep 1000; true") as opened:
+        opened.until("waiting for the agent")
+        _wait_for_command("sleep 1000 ")
+        opened.process.kill()
+        opened.status()
+        place.done(opened.screen)
+        assert place.configs() == []
+        assert_nothing_left(home)
+
+
+def test_mlogin_killed_in_the_queue_leaves_nothing(queue: Place, home: Path) -> None:
+    """Its guard holds no key; it has the requests that undo it all, signed."""
+    with queue.terminal(home) as opened:
+        opened.until("queued")
+        assert len(queue.configs()) == 1
+        opened.process.kill()
+        opened.status()
+        assert queue.done(opened.screen).cancelled
+        wait_until(lambda: queue.configs() == [], "the config to go")
+        assert_nothing_left(home)
+
+
+def test_a_job_that_queues_for_longer_than_all_patience(queue: Place, home: Path) -> None:
+    """Longer than its first URL lives, and longer than the reflector keeps a lonely client, more than once."""
+    with queue.terminal(home, "-c", "echo at last; exit 7", constants=SHORT) as opened:
+        opened.until("no agent came in time.*; attaching again until the job has its turn")
+        opened.until("Manta job [0-9a-f-]{36}: queued")
+        master = f"/{LOGIN}/medusa/attach/"
+        wait_until(lambda: len(queue.store.requests("PUT", "medusa-config")) > 13, "6.5 s of renewals", 2 * PATIENCE)
+        assert len(queue.store.requests("GET", master)) >= 2
+        queue.store.release()
+        opened.until("at last\r\n")
+        assert opened.status() == 7
+    assert not queue.done(opened.screen).cancelled
+    assert queue.configs() == []
+    assert opened.screen.count(b"attaching again") == 1
+
+
+@pytest.mark.parametrize("how", ["control c", "terminate", "hang up", "impatience"])
+def test_who_leaves_the_queue_leaves_nothing(queue: Place, home: Path, how: str) -> None:
+    patience = ["--wait-timeout", "1.5"] if how == "impatience" else []
+    with queue.terminal(home, *patience, constants=EAGER) as opened:
+        opened.until("queued")
+        wait_until(lambda: queue.store.job().input_done, "all of the job's set-up")
+        assert len(queue.configs()) == 1
+        if how == "control c":
+            opened.type(b"\x03")
+        elif how != "impatience":
+            opened.process.send_signal(signal.SIGTERM if how == "terminate" else signal.SIGHUP)
+        assert opened.status() == 255
+        assert opened.modes() == opened.modes_at_start
+    assert queue.done(opened.screen).cancelled
+    assert queue.configs() == []
+
+
+def test_somebody_else_cancels_the_job_in_the_queue(queue: Place, home: Path, keys: dict[str, Key]) -> None:
+    account = Account(LOGIN, None, KeyFile(queue.user / ".ssh" / "rsa").signer())
+    with queue.terminal(home, constants=EAGER) as opened:
+        opened.until("queued")
+        wait_until(lambda: queue.store.job().input_done, "all of the job's set-up")
+        MantaClient(queue.store.url, account).cancel_job(queue.store.job().id)
+        opened.until("mlogin: Manta job .* was cancelled before its agent appeared")
+        assert opened.status() == 255
+    assert queue.configs() == []
