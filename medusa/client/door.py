@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import urllib.parse
 from dataclasses import dataclass
-from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
@@ -52,16 +50,13 @@ class Door:
         status = f" (HTTP status {error.status})" if error.status else ""
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
         if error.status in _WHO_ASKS:
-            lines += self._who_asked() if self.account else ["  a front door? Say who you are by --account and --key"]
+            lines += self._who_asked()
         return Failure("\n".join(lines))
 
     def _who_asked(self) -> list[str]:
-        assert self.account is not None
-        host = printable(parse_url(self.base).netloc)
-        return [
-            f"  asked for host {host} by {self.account}; the clock here says {formatdate(time.time(), usegmt=True)}",
-            "  check that this account has this key there, the host's name, and the clock",
-        ]
+        if self.account is None:
+            return ["  a front door? Say who you are by --account and --key"]
+        return self.account.to_check(parse_url(self.base).netloc)
 
 
 def archive_url(base: str) -> str:

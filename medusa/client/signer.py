@@ -86,6 +86,14 @@ class Account:
         signature = self.signer.sign(presigned_text("GET", host, path, parameters))
         return base_url.rstrip("/") + presigned_target(path, parameters, signature)
 
+    def to_check(self, host: str) -> list[str]:
+        """After a refusal, for people: what was claimed, and what to look at."""
+        now = formatdate(self.clock(), usegmt=True)
+        return [
+            f"  asked for host {printable(host)} by {self}; the clock here says {now}",
+            "  check that this account has this key there, the host's name, and the clock",
+        ]
+
     def __str__(self) -> str:
         """For people: whose, and which key."""
         who = printable(self.login if self.user is None else f"{self.login}/{self.user}")

@@ -76,6 +76,8 @@ def _manta(given: SimpleNamespace) -> MantaOptions:
     if given.launcher == MANTA:
         manta.require("url", "account", "key")
     elif given.reflector is None:
+        if manta.url not in (None, os.environ.get("MANTA_URL"), os.environ.get("MEDUSA_URL")):
+            raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
         return nobody
     elif not (manta.account and manta.key):
         if (manta.account or "") != os.environ.get("MANTA_USER", ""):

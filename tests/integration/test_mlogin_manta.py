@@ -20,7 +20,7 @@ from medusa.client.manta import MantaClient
 from medusa.client.signer import Account
 from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import Reflector, running
-from tests.signing import Key
+from tests.signing import Key, allow
 from tests.sshagents import needs_ssh_agent, ssh_agent
 from tests.terminals import MLOGIN, ROOT, Terminal, assert_nothing_left, environment, processes_of, terminal
 from tests.waiting import PATIENCE, wait_until
@@ -288,6 +288,26 @@ def test_a_job_that_queues_for_longer_than_all_patience(queue: Place, home: Path
     assert not queue.done(opened.screen).cancelled
     assert queue.configs() == []
     assert opened.screen.count(b"attaching again") == 1
+
+
+def test_a_queue_before_the_reflectors_own_front_door(
+    user: Path, keys: dict[str, Key], home: Path, tmp_path: Path
+) -> None:
+    """There each attach is signed anew; a signature that was used opens nothing."""
+    (tmp_path / "accounts").mkdir()
+    allow(tmp_path / "accounts", LOGIN, *keys.values())
+    with (
+        running("--wait-timeout", "1", "--accounts", str(tmp_path / "accounts")) as reflector,
+        manta(hold=True) as store,
+    ):
+        place, own = Place(store, user, keys), f"http://127.0.0.1:{reflector.port}"
+        with place.terminal(home, "--reflector", own, "-c", "echo at last; exit 7", constants=EAGER) as opened:
+            wait_until(lambda: len(reflector.logged("attached", side="client")) > 2, "two more attaches")
+            store.release()
+            opened.until("at last\r\n")
+            assert opened.status() == 7
+        assert "signature" not in reflector.raw_log
+        assert place.configs() == []
 
 
 @pytest.mark.parametrize("how", ["control c", "terminate", "hang up", "impatience"])

@@ -13,12 +13,16 @@ from medusa.client.launchers.base import JobRequest, JobState, Launcher, Setting
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
+from medusa.transports.dial import parse_url
 
 PERIOD = 5.0
 """Seconds between two looks at the job; the original's."""
 
 CLOSE_PATIENCE = 20.0
 """Seconds that the clean-up may take; a Manta that is away must not hold the user."""
+
+WHO_ASKS = (401, 403)
+"""Statuses of an account that is not believed, or may not."""
 
 T = TypeVar("T")
 
@@ -46,7 +50,8 @@ class MantaLauncher(Launcher):
             self._job = MantaJob(api, ledger, settings.account.login, settings.wishes, settings.object)
         except MantaError as error:
             raise Failure(str(error)) from None
-        self.front_door = settings.url if "://" in settings.url else "https://" + settings.url
+        self._account = settings.account
+        self.front_door: str = settings.url if "://" in settings.url else "https://" + settings.url
         self._tell = settings.tell
         self._worker = _Worker()
         self._waiting = threading.Event()
@@ -62,7 +67,10 @@ class MantaLauncher(Launcher):
         try:
             return self._worker.call(self._job.create).result()
         except self._error as error:
-            raise Failure(f"no job: {error}") from None
+            lines = [f"no job: {error}"]
+            if error.status in WHO_ASKS:
+                lines += self._account.to_check(parse_url(self.front_door).netloc)
+            raise Failure("\n".join(lines)) from None
 
     def submit(self, request: JobRequest) -> None:
         self._worker.call(lambda: self._run(request))

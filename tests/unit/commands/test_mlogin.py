@@ -90,6 +90,7 @@ def test_the_originals_environment_is_no_wish_to_sign(monkeypatch: pytest.Monkey
         (["--reflector", "https://r", "-k", KEY], "which account? Give --account"),
         (["--reflector", "https://r", "-k", KEY, "-a", "../x"], "'../x' is no login"),
         (["--reflector", "https://r", "-k", KEY, "-a", "x", "--user", "a/b"], "'a/b' is no login"),
+        (["-u", "https://m"], "--url names a Manta, whose jobs are run by --launcher manta"),
         (["--disk", "0"], "'0' is not a number above 0"),
         (["--memory", "many"], "'many' is not a number above 0"),
     ],

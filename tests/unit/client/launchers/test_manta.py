@@ -82,11 +82,13 @@ def test_an_unclean_end_cancels_the_job(launcher: MantaLauncher, api: FakeApi) -
 
 
 def test_no_job(launcher: MantaLauncher, api: FakeApi) -> None:
-    api.errors["create_job"] = error(403, "NoJobsForYou")
-    with pytest.raises(Failure, match=r"^no job: NoJobsForYou: no$"):
+    api.errors["create_job"] = [error(503, "Busy"), error(403, "NoJobsForYou")]
+    with pytest.raises(Failure, match=r"^no job: Busy: no$"):
+        launcher.create()
+    with pytest.raises(Failure, match=r"^no job: NoJobsForYou: no\n  asked for host manta by account jill, key "):
         launcher.create()
     launcher.cancel()
-    assert api.methods() == ["create_job"]
+    assert api.methods() == ["create_job", "create_job"]
 
 
 def test_a_job_that_ended_tells_why(launcher: MantaLauncher, api: FakeApi) -> None:
