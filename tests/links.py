@@ -62,6 +62,18 @@ def client_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(CERTIFICATE))
 
 
+def tls_engines() -> tuple[Tls, Tls]:
+    """The client's and the server's end of TLS without sockets, their handshake done."""
+    client, server = Tls(client_context(), "localhost"), Tls(server_context())
+    heard = b""
+    while not client.handshake(heard):
+        server.handshake(client.replies())
+        heard = server.replies()
+    assert server.handshake(client.replies())
+    client.receive(1, lambda _: server.replies())  # session tickets
+    return client, server
+
+
 def tls_pair(pair: Callable[[], tuple[socket.socket, socket.socket]] = unix_pair) -> tuple[TlsSocket, TlsSocket]:
     """The client's and the server's end of TLS, their handshake done."""
     near, far = pair()

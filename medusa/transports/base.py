@@ -321,8 +321,7 @@ class Transport:
 
     def _next_message(self) -> Optional[Message]:
         reads = 0
-        while reads < READS_AT_ONCE or self._stream.pending:
-            reads += 1
+        while True:
             self._raise_if_ended()
             try:
                 message = self._codec.next_message()
@@ -332,11 +331,13 @@ class Transport:
             if message is not None:
                 self._answer(message)
                 return message
+            if reads >= READS_AT_ONCE and not self._stream.pending:
+                return None
+            reads += 1
             data = self._recv()
             if data is None:
                 return None
             self._codec.receive_data(data)
-        return None
 
     def _accepted(self, message: Message) -> bool:
         with self._writing:  # no pong may come between the two

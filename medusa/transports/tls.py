@@ -15,8 +15,8 @@ RECORD = 16 * 1024
 """Bytes of plaintext in one record at the most (RFC 8446, section 5.1). OpenSSL is given and asked for no more at once,
 as its memory buffers never shrink again."""
 
-CHUNK = 128 * 1024
-"""Bytes of plaintext that are encrypted ahead of the kernel at the most: what a link reads at once."""
+CHUNK = 64 * 1024
+"""Bytes of plaintext that are encrypted ahead of the kernel at the most."""
 
 _NOTHING = memoryview(b"")  # what is left of a view would keep all of it
 

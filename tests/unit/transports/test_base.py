@@ -211,6 +211,39 @@ def test_a_flood_that_makes_no_message_does_not_keep_the_caller(payload: bytes) 
     link.close(timeout=0.01)
 
 
+def test_what_no_poll_would_report_is_read_at_once() -> None:
+    """A loop that is told `nothing yet` waits for the socket; so nothing may be left that only TLS knows of."""
+
+    class Slow(MemoryStream):
+        @property
+        def pending(self) -> bool:  # type: ignore[override]
+            return bool(self._in.data)
+
+        def recv(self, size: int) -> bytes:
+            return super().recv(1)
+
+    near, far = memory_streams()
+    link = Transport(Slow(near._in, near._out), server())
+    far.send(frame(BINARY, b"x" * 3 * READS_AT_ONCE))
+    assert link.pending
+    assert link.receive_nowait() == Binary(b"x" * 3 * READS_AT_ONCE)
+    assert not link.pending
+
+
+def test_a_message_that_the_last_read_made_whole_is_handed_over(bench: Bench) -> None:
+    """Nothing else may come that would make a loop ask again."""
+
+    class Slow(MemoryStream):
+        def recv(self, size: int) -> bytes:
+            return super().recv(1)
+
+    whole = frame(BINARY, b"x" * (READS_AT_ONCE - 6))
+    assert len(whole) == READS_AT_ONCE
+    bench.link._stream = Slow(bench.near._in, bench.near._out)
+    bench.peer.send(whole)
+    assert bench.link.receive_nowait() == Binary(b"x" * (READS_AT_ONCE - 6))
+
+
 def test_a_failed_write_is_told_to_each_writer_and_not_to_the_reader(bench: Bench) -> None:
     bench.peer.send(frame(TEXT, b"last words") + frame(PING))
     bench.near._out.ended = True

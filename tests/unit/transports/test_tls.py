@@ -11,7 +11,7 @@ import pytest
 
 from medusa.transports import tls
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket, TlsStream, over
-from tests.links import client_context, server_context, tcp_pair, tls_pair, unix_pair
+from tests.links import client_context, server_context, tcp_pair, tls_engines, tls_pair, unix_pair
 from tests.waiting import MS, PATIENCE, wait_until
 
 SHORT = 30 * MS
@@ -32,18 +32,6 @@ def streams(ends: tuple[TlsSocket, TlsSocket]) -> tuple[TlsStream, TlsStream]:
     assert isinstance(near, TlsStream)
     assert isinstance(far, TlsStream)
     return near, far
-
-
-def engines() -> tuple[Tls, Tls]:
-    """A client's and a server's engine, their handshake done."""
-    client, server = Tls(client_context(), "localhost"), Tls(server_context())
-    heard, done = b"", False
-    while not done:
-        done = client.handshake(heard)
-        server.handshake(client.replies())
-        heard = server.replies()
-    client.receive(1, lambda _: heard)  # session tickets
-    return client, server
 
 
 def nothing(_: int) -> bytes:
@@ -72,7 +60,7 @@ def fill(stream: TlsStream) -> None:
 
 class TestEngine:
     def test_small_records_in_one_piece_are_all_announced(self) -> None:
-        client, server = engines()
+        client, server = tls_engines()
         pieces = [b"%d" % number for number in range(100)]
         wire = b"".join(map(client.encrypt, pieces))
         assert server.receive(2, lambda _: wire) == b"01"
@@ -84,7 +72,7 @@ class TestEngine:
             server.receive(1, nothing)
 
     def test_a_record_in_pieces(self) -> None:
-        client, server = engines()
+        client, server = tls_engines()
         data = os.urandom(RECORD)
         *pieces, last = _cut(client.encrypt(data), 1000)
         for piece in pieces:
@@ -95,14 +83,14 @@ class TestEngine:
 
     def test_nothing_is_kept_of_what_was_read(self) -> None:
         """An idle link's memory: buffers that bulk made grow would never shrink."""
-        client, server = engines()
+        client, server = tls_engines()
         for _ in range(3):
             wire = client.encrypt(bytes(1 << 17))
             assert len(server.receive(1 << 17, lambda _, wire=wire: wire)) == 1 << 17  # type: ignore[misc]
         assert server._fed.obj == client._fed.obj == b""
 
     def test_data_before_a_broken_record_is_good(self) -> None:
-        client, server = engines()
+        client, server = tls_engines()
         wire = client.encrypt(b"good") + b"\x17\x03\x03\x00\x20" + bytes(32)
         assert server.receive(100, lambda _: wire) == b"good"
         assert server.pending
@@ -112,13 +100,13 @@ class TestEngine:
         assert server.replies()
 
     def test_both_kinds_of_end(self) -> None:
-        client, server = engines()
+        client, server = tls_engines()
         wire = client.encrypt(b"last") + client.close() + b"junk"
         assert server.receive(100, lambda _: wire) == b"last"
         assert server.ended
         assert not server.pending
         assert server.receive(100, nothing) == b""
-        client, server = engines()
+        client, server = tls_engines()
         assert server.receive(100, lambda _: b"") == b""
         assert server.ended
 
