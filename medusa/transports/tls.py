@@ -47,6 +47,7 @@ class Tls:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
         self._fed = _NOTHING  # ciphertext that OpenSSL was not given yet
+        self._lean = False  # most of what came last was TLS's own
         self._failure: Optional[TlsError] = None
         self.ended = False
 
@@ -85,9 +86,12 @@ class Tls:
         """
         data = self._read(size)
         if not data and not self.ended:
-            self._fed = memoryview(recv(max(size, RECORD)))
+            # 128 KiB of requests for new keys would take a tenth of a second from all the other sessions on a loop.
+            self._fed = memoryview(recv(RECORD if self._lean else max(size, RECORD)))
             self.ended = not self._fed
+            came = len(self._fed)
             data = self._read(size)
+            self._lean = 2 * len(data) < came
         return data
 
     def encrypt(self, data: Union[bytes, memoryview]) -> bytes:

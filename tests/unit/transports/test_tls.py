@@ -89,6 +89,23 @@ class TestEngine:
             assert len(server.receive(1 << 17, lambda _, wire=wire: wire)) == 1 << 17  # type: ignore[misc]
         assert server._fed.obj == client._fed.obj == b""
 
+    def test_who_sends_more_of_tls_than_of_data_is_read_in_small_portions(self) -> None:
+        client, server = tls_engines()
+        asked: list[int] = []
+
+        def recv(size: int) -> bytes:
+            asked.append(size)
+            return wire
+
+        wire = client.encrypt(bytes(1000))
+        server.receive(1 << 17, recv)
+        wire = b"".join(client.encrypt(b"x") for _ in range(100))
+        server.receive(1 << 17, recv)
+        for _ in range(2):
+            wire = client.encrypt(bytes(10_000))
+            server.receive(1 << 17, recv)
+        assert asked == [1 << 17, 1 << 17, RECORD, 1 << 17]
+
     def test_data_before_a_broken_record_is_good(self) -> None:
         client, server = tls_engines()
         wire = client.encrypt(b"good") + b"\x17\x03\x03\x00\x20" + bytes(32)
