@@ -17,8 +17,8 @@ from tests.waiting import PATIENCE, wait_until
 
 @pytest.fixture
 def leader() -> Iterator[subprocess.Popen[bytes]]:
-    """A session of a shell and a child that ignores SIGHUP."""
-    script = "trap '' HUP; sleep 1000 & echo; wait"
+    """A session of a shell and a child that ignore SIGHUP. The shell does not end by itself when its child does."""
+    script = "trap '' HUP; sleep 1000 & echo; while :; do wait; done"
     process = subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process:
