@@ -12,7 +12,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Protocol
 
-from medusa.client import keyfile, sshagent
+from medusa.client import keyfile
 from medusa.client.outcome import Failure
 from medusa.keys import PublicKey
 from medusa.protocol.printable import printable
@@ -119,6 +119,8 @@ def find_signer(key: str | None) -> Signer:
         raise Failure(
             f"no key file {printable(key)}, and that is no fingerprint (ssh-keygen -l -E md5 -f FILE shows it)"
         )
+    from medusa.client import sshagent  # slow to load
+
     held, useless = sshagent.signers()
     for signer in held:
         if signer.public.matches(key):

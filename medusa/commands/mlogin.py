@@ -80,9 +80,9 @@ def _manta(given: SimpleNamespace) -> MantaOptions:
             raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
         return nobody
     elif not (manta.account and manta.key):
-        if (manta.account or "") != os.environ.get("MANTA_USER", ""):
+        if manta.account not in (None, os.environ.get("MANTA_USER")):
             manta.require("key")
-        if (manta.key or "") != os.environ.get("MANTA_KEY_ID", ""):
+        if manta.key not in (None, os.environ.get("MANTA_KEY_ID")):
             manta.require("account")
         return nobody
     for name in filter(None, (manta.account, manta.subuser)):

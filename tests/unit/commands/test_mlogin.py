@@ -80,6 +80,14 @@ def test_the_originals_environment_is_no_wish_to_sign(monkeypatch: pytest.Monkey
         assert mlogin.parse(["--reflector", "https://r"]) == Options(wait_timeout=600, reflector="https://r")
 
 
+@pytest.mark.parametrize("kept", [(), ("MANTA_KEY_ID",), tuple(VARIABLES)])
+def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept: tuple[str, ...]) -> None:
+    for name in kept:
+        monkeypatch.setenv(name, VARIABLES[name])
+    options = mlogin.parse(["--reflector", "https://r", "-a", ""])
+    assert options == Options(wait_timeout=600, reflector="https://r")
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
