@@ -45,8 +45,8 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         sys.stderr.write(message)
         raise SystemExit(status)
 
-    def check(self, file: str, key: str, value: object) -> str:
-        """`value` as an option's text, if option `key` takes it."""
+    def check(self, file: str, key: str, value: object) -> str | list[str]:
+        """`value` as an option's text, if option `key` takes it; a list of them for an option that may be repeated."""
         file, key = printable(file), printable(key)
         action = next((a for a in self._actions if "--" + key in a.option_strings), None)
         if action is None or action.dest in NOT_IN_A_FILE:
@@ -55,6 +55,11 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
             if str(value).lower() not in ("true", "false"):
                 self.error(f"{file}: {key}: must be true or false, not {value!r}")
             return str(value).lower()
+        if isinstance(value, list) and isinstance(action, argparse._AppendAction):
+            return [self._checked(file, key, action, item) for item in value]
+        return self._checked(file, key, action, value)
+
+    def _checked(self, file: str, key: str, action: argparse.Action, value: object) -> str:
         try:
             converted = self._get_value(action, str(value))
             self._check_value(action, converted)
@@ -68,14 +73,14 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 
     owner: OptionParser
 
-    def parse(self, stream: TextIO) -> dict[str, str]:
+    def parse(self, stream: TextIO) -> dict[str, str | list[str]]:
         file = getattr(stream, "name", "config file")
         try:
             text = stream.read()
         except UnicodeDecodeError:
             self.owner.error(f"{file}: not UTF-8 text")
         pairs = self._json(file, text) if text.lstrip().startswith("{") else self._lines(file, text)
-        found: dict[str, str] = {}
+        found: dict[str, str | list[str]] = {}
         for name, value in pairs:
             key = name.replace("_", "-")
             if key in found:

@@ -6,7 +6,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import TypeVar
 
 from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
@@ -104,16 +104,18 @@ class MantaLauncher(Launcher):
             return
         self._closed = True
         self._ending.set()
-        try:
-            # Behind what the worker is at: a job that is just being created must not be forgotten.
-            for line in self._worker.call(lambda: self._job.close(clean=clean)).result(CLOSE_PATIENCE):
-                self._tell(line)
-        except TimeoutError:
+        # Behind what the worker is at: a job that is just being created must not be forgotten.
+        closing = self._worker.call(lambda: self._job.close(clean=clean))
+        self._worker.stop()
+        done, _ = wait([closing], CLOSE_PATIENCE)
+        if done:
+            lines = closing.result()
+        else:
             job = self._job.job_id
             what = f"job {job} by: mjob get {job}" if job else "the job by: mjob list"
-            self._tell(f"the Manta does not answer; see what became of {what}")
-        finally:
-            self._worker.stop()
+            lines = [f"the Manta does not answer; see what became of {what}"]
+        for line in lines:
+            self._tell(line)
 
 
 class _Worker:
@@ -141,8 +143,6 @@ class _Worker:
     def stop(self) -> None:
         """Ends the thread when it is done with what it was given."""
         self._tasks.put(None)
-        if self._thread.ident is not None:
-            self._thread.join(0.1)
 
     def _work(self) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread's business

@@ -181,6 +181,15 @@ def test_a_url_with_user_info_is_refused_and_not_repeated(
     assert "secret" not in said
 
 
+@pytest.mark.parametrize(
+    ("text", "assets"), [("asset = /a b\n", ("/a b",)), ('{"asset": ["/a b", "/c"]}', ("/a b", "/c"))]
+)
+def test_assets_in_a_config_file(tmp_path: Path, text: str, assets: tuple[str, ...]) -> None:
+    config = tmp_path / "mlogin.conf"
+    config.write_text(text)
+    assert mlogin.parse(["--config", str(config)]).wishes.assets == assets
+
+
 @pytest.mark.parametrize(("text", "key"), [("escape = abc\n", "escape"), ("nosuch = 1\n", "nosuch")])
 def test_a_wrong_config_file_is_named_with_its_key(
     tmp_path: Path, text: str, key: str, capsys: pytest.CaptureFixture[str]

@@ -49,7 +49,9 @@ def launcher(api: FakeApi, account: Account, told: list[str]) -> Iterator[MantaL
     launcher = MantaLauncher(Settings(url="https://manta", account=account, tell=told.append), Ledger())
     with launcher:
         yield launcher
-    assert not launcher._worker._thread.is_alive()
+    if launcher._worker._thread.ident is not None:
+        launcher._worker._thread.join(PATIENCE)
+        assert not launcher._worker._thread.is_alive()
 
 
 def test_a_job_from_its_creation_to_a_clean_end(launcher: MantaLauncher, api: FakeApi, told: list[str]) -> None:
