@@ -38,7 +38,7 @@ class Certificate:
         """Read the files again. Where they cannot be used, the old certificate stays, and the log says why."""
         try:
             self.context = self._load()
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:  # the latter: a file that goes while it is looked at
             log.error("certificate not reloaded", error=str(error))
 
     def _load(self) -> ssl.SSLContext:
