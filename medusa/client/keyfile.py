@@ -71,6 +71,8 @@ class KeyFile:
 
     def signer(self) -> FileSigner:
         """Asks for the passphrase on the terminal where there is one. Raises Failure."""
+        if not self._data:
+            raise Failure(f"{self.path} is empty, or cannot be read")
         if not self.is_private_key:
             what = "is a public key; name the private one" if self._is_public() else "is no private key"
             raise Failure(f"{self.path} {what}")

@@ -5,6 +5,7 @@ Imported only where something is signed: it takes time to load.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -112,13 +113,12 @@ def find_signer(key: str | None) -> Signer:
     """
     if not key:
         raise Failure("no key to sign with; give one by --key or MANTA_KEY_ID, as a fingerprint or a file")
-    path = Path(key).expanduser()
-    if path.is_file():
-        return keyfile.KeyFile(path).signer()
     if not _is_fingerprint(key):
-        raise Failure(
-            f"no key file {printable(key)}, and that is no fingerprint (ssh-keygen -l -E md5 -f FILE shows it)"
-        )
+        path = Path(os.path.expanduser(key))
+        if not path.is_file():
+            how = "ssh-keygen -l -E md5 -f FILE shows one"
+            raise Failure(f"no key file {printable(key)}, and that is no fingerprint either ({how})")
+        return keyfile.KeyFile(path).signer()
     from medusa.client import sshagent  # slow to load
 
     held, useless = sshagent.signers()
@@ -129,14 +129,15 @@ def find_signer(key: str | None) -> Signer:
 
 
 def _from_home(fingerprint: str, seen: list[str]) -> Signer:
-    directory = Path("~/.ssh").expanduser()
+    directory = Path(os.path.expanduser("~/.ssh"))
     for file in keyfile.files_in(directory):
         public = file.public()
         if public is not None and public.matches(fingerprint):
             return file.signer()
         seen.append(f"{public.md5 if public else 'a key that cannot be looked into'} in {file.path}")
-    lines = [f"no key {fingerprint} in ssh-agent or {directory}; found there:", *(f"  {printable(s)}" for s in seen)]
-    raise Failure("\n".join(lines) if seen else f"no key {fingerprint}: none at all in ssh-agent or {directory}")
+    name = printable(fingerprint)
+    lines = [f"no key {name} in ssh-agent or {directory}; found there:", *(f"  {printable(s)}" for s in seen)]
+    raise Failure("\n".join(lines) if seen else f"no key {name}: none at all in ssh-agent or {directory}")
 
 
 def _is_fingerprint(text: str) -> bool:

@@ -123,7 +123,8 @@ def _dsa() -> bytes:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "is no private key"),
+        (b"", "is empty, or cannot be read"),
+        (b"rubbish", "is no private key"),
         (Key("ed25519").line, "is a public key; name the private one"),
         (b"-----BEGIN PRIVATE KEY-----\nrubbish\n-----END PRIVATE KEY-----\n", "a private key that cannot be read"),
         (b"-----BEGIN OPENSSH PRIVATE KEY-----\n!!\n", "a private key that cannot be read"),
@@ -131,7 +132,7 @@ def _dsa() -> bytes:
         (Key("rsa1024").pem(), "an RSA key of 1024 bits is too short"),
         (_dsa(), "not an RSA, ECDSA or Ed25519 key"),
     ],
-    ids=["empty", "public", "rubbish", "not base64", "cut off", "short", "dsa"],
+    ids=["empty", "no key", "public", "rubbish", "not base64", "cut off", "short", "dsa"],
 )
 def test_what_is_no_key_to_sign_with_is_refused(data: bytes, why: str, tmp_path: Path) -> None:
     path = tmp_path / "key"

@@ -116,7 +116,8 @@ def test_the_agents_key_goes_before_that_in_a_file(
     [
         (None, "no key to sign with; give one by --key or MANTA_KEY_ID"),
         ("", "no key to sign with"),
-        ("~/.ssh/none", "no key file ~/.ssh/none, and that is no fingerprint"),
+        ("~/.ssh/none", "no key file ~/.ssh/none, and that is no fingerprint either"),
+        ("~nobody-of-that-name/key", "no key file ~nobody-of-that-name/key, and"),
         ("aa:bb\x1b", r"no key file aa:bb\\x1b, and"),
         (":".join(["00"] * 16), "none at all in ssh-agent or "),
         ("SHA256:abc", "none at all in ssh-agent or "),
