@@ -38,7 +38,14 @@ _MISSING = {
 
 
 def add_manta_options(parser: OptionParser) -> None:
-    """The options, also `-i`; `manta_options` reads them, and MANTA_TLS_INSECURE: that is for a Manta alone."""
+    """All of them; `manta_options` reads them, and MANTA_TLS_INSECURE: that is for a Manta alone."""
+    add_signing_options(parser)
+    insecure = "trust any certificate; also by MANTA_TLS_INSECURE"
+    parser.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
+
+
+def add_signing_options(parser: OptionParser) -> None:
+    """Those of a program that signs, and asks nobody."""
     add, environ = parser.add_argument, os.environ.get
     add("-a", "--account", metavar="LOGIN", default=environ("MANTA_USER"), help="account; also by MANTA_USER")
     add(
@@ -57,13 +64,6 @@ def add_manta_options(parser: OptionParser) -> None:
         help="an ssh key's fingerprint, or its file; also by MANTA_KEY_ID",
     )
     add("-u", "--url", metavar="URL", default=environ("MANTA_URL"), help="the Manta; also by MANTA_URL")
-    add(
-        "-i",
-        "--insecure-tls",
-        "--insecure",
-        action="store_true",
-        help="trust any certificate; also by MANTA_TLS_INSECURE",
-    )
 
 
 def manta_options(given: SimpleNamespace) -> MantaOptions:
@@ -74,5 +74,5 @@ def manta_options(given: SimpleNamespace) -> MantaOptions:
         given.subuser or None,
         given.key or None,
         given.url or None,
-        given.insecure_tls or insecure,
+        getattr(given, "insecure_tls", False) or insecure,
     )

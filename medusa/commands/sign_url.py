@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from medusa.client.door import Door
 from medusa.client.outcome import Failure
-from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
+from medusa.commands.manta_options import MantaOptions, add_signing_options, manta_options
 from medusa.commands.options import OptionParser
 from medusa.protocol.printable import printable
 from medusa.protocol.signature import LOGIN
@@ -19,15 +19,17 @@ LIFETIME = 300.0
 """Seconds; as the original's."""
 
 DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belongs in the agent's config under
-`signed_url`. It lets whoever has it into that session, once, until it expires."""
+`signed_url`. It lets whoever has it into that session, once, until it expires. --url is the reflector's, or a Manta's."""
+
+PRECEDENCE = """On the command line goes over MEDUSA_... goes over MANTA_..."""
 
 USAGE_ERROR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
-    parser = OptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR)
-    add_manta_options(parser)
+    parser = OptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR, epilog=PRECEDENCE, add_env_var_help=False)
+    add_signing_options(parser)
     parser.add_argument(
         "--expires", metavar="SECONDS", type=_seconds, default=LIFETIME, help="how long it is good for (%(default).0f)"
     )

@@ -42,9 +42,8 @@ def test_a_reader_that_stops_stops_only_the_outlet(ends: tuple[int, int]) -> Non
     outlet.put(BULK)
     outlet.pump()
     assert 0 < outlet.pending < len(BULK)
-    stuck = outlet.pending
-    outlet.pump()
-    assert outlet.pending == stuck
+    outlet.pump()  # returns, though a pty's own buffers may have made room for a little more
+    assert outlet.pending > 0
     heard = 0
 
     def all_heard() -> bool:
