@@ -19,7 +19,8 @@ LIFETIME = 300.0
 """Seconds; as the original's."""
 
 DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belongs in the agent's config under
-`signed_url`. It lets whoever has it into that session, once, until it expires. --url is the reflector's, or a Manta's."""
+`signed_url`. It lets whoever has it into that session, once, until it expires. --url is that of the reflector, or of a
+Manta."""
 
 PRECEDENCE = """On the command line goes over MEDUSA_... goes over MANTA_..."""
 
