@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 SPINNER = "|/-\\"
 CLEAR_LINE = "\r\x1b[K"
+CUT = "..."
 
 
 class Advice:
@@ -54,8 +55,8 @@ class Advice:
         if self._animated:
             self._turns += 1
             minutes, seconds = divmod(int(elapsed), 60)
-            wheel = SPINNER[self._turns % len(SPINNER)]
-            self._write(f"{CLEAR_LINE}{wheel} {text} {minutes}:{seconds:02}")
+            wheel, time = SPINNER[self._turns % len(SPINNER)], f" {minutes}:{seconds:02}"
+            self._write(f"{CLEAR_LINE}{wheel} {self._cut(text, 2 + len(time))}{time}")
         elif text != self._last:
             self.say(text)
         self._last = text
@@ -65,6 +66,15 @@ class Advice:
         if self._animated and self._turns:
             self._write(CLEAR_LINE)
         self._turns = 0
+
+    def _cut(self, text: str, besides: int) -> str:
+        """What of it stands on one line with `besides` other characters: a line that wraps cannot be taken back."""
+        with contextlib.suppress(OSError):
+            columns = os.get_terminal_size(self._fd).columns
+            room = max(0, columns - 1 - besides)
+            if columns and len(text) > room:
+                return text[: max(0, room - len(CUT))] + CUT[:room]
+        return text
 
     def _lines(self, lines: Iterable[str]) -> None:
         self.progress_done()

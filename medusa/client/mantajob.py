@@ -128,7 +128,7 @@ class MantaJob:
     def look(self, *, waiting: bool) -> None:
         """Asks how the job fares; while `waiting` for its agent, also keeps its config fresh."""
         assert self.job_id is not None
-        words = "state unknown"
+        words = "unknown"
         try:
             status = self._api.job_status(self.job_id)
             if status.get("state") == "done":

@@ -62,7 +62,7 @@ class Wait:
                 now = self.clock()
                 if self.deadline is not None and now >= self.deadline:
                     raise Failure(f"no agent after {now - begun:.0f} s ({self.launcher.describe()}: {state.words})")
-                self.advice.progress(f"waiting for the agent ({self.launcher.describe()}: {state.words})", now - begun)
+                self.advice.progress(f"waiting for {self.launcher.describe()}: {state.words}", now - begun)
                 self._pause(now)
                 self._signals()
         finally:

@@ -55,7 +55,7 @@ def test_a_command_its_output_and_its_status(home: Path) -> None:
     run = mlogin(home, "-c", "echo out; echo err >&2; exit 7")
     assert (run.returncode, run.stdout) == (7, b"out\r\nerr\r\n")
     assert re.fullmatch(
-        rb"mlogin: waiting for the agent \(local job \d+: running\)\nmlogin: session complete\n", run.stderr
+        rb"mlogin: waiting for local job \d+: running\nmlogin: session complete\n", run.stderr
     )
 
 
@@ -162,7 +162,7 @@ def test_a_job_that_never_comes(home: Path, tmp_path: Path) -> None:
 
 def test_control_c_while_waiting(home: Path, tmp_path: Path) -> None:
     with terminal([*MLOGIN, "--archive", stub(tmp_path, "exec sleep 1000")], environment(home)) as opened:
-        opened.until("waiting for the agent")
+        opened.until("waiting for local job")
         opened.type(b"\x03")
         assert opened.status() == 255
         assert opened.screen.endswith(b"\r\x1b[Kmlogin: ended by SIGINT\r\n")
@@ -171,7 +171,7 @@ def test_control_c_while_waiting(home: Path, tmp_path: Path) -> None:
 
 def test_kill_9_while_waiting(home: Path, tmp_path: Path) -> None:
     with terminal([*MLOGIN, "--archive", stub(tmp_path, "exec sleep 1000")], environment(home)) as opened:
-        opened.until("waiting for the agent")
+        opened.until("waiting for local job")
         opened.process.kill()
         opened.status()
         assert_nothing_left(home)

@@ -184,7 +184,7 @@ def test_a_session_on_an_object_with_all_that_can_be_wished_for(place: Place, ho
 
 def test_a_session_on_a_terminal_that_the_user_leaves(place: Place, home: Path) -> None:
     with place.terminal(home, "-c", "sleep 2000; true") as opened:
-        opened.until("waiting for the agent")
+        opened.until("waiting for Manta job")
         _wait_for_command("sleep 2000 ")
         assert not [line for line in processes_of(home).values() if "signature" in line or "keyId" in line]
         opened.type("\r~i")
@@ -256,7 +256,7 @@ def test_an_address_where_nobody_answers(place: Place, home: Path) -> None:
 
 def test_mlogin_killed_in_a_session_leaves_nothing(place: Place, home: Path) -> None:
     with place.terminal(home, "-c", "sleep 1000; true") as opened:
-        opened.until("waiting for the agent")
+        opened.until("waiting for Manta job")
         _wait_for_command("sleep 1000 ")
         opened.process.kill()
         opened.status()

@@ -33,7 +33,7 @@ def test_a_typed_command_its_status_and_a_word_of_goodbye(shell: Terminal) -> No
 
 
 def test_the_waiting_was_shown_and_wiped(shell: Terminal) -> None:
-    assert b"waiting for the agent (local job " in shell.screen
+    assert b"waiting for local job " in shell.screen
     assert b" 0:00" in shell.screen
     assert b"\r\x1b[K" in shell.screen
     shell.type("exit\r")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
+import termios
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -92,6 +95,15 @@ def test_on_a_terminal_it_spins_with_the_time_and_leaves_no_trace(tty: tuple[int
     advice.progress_done()
     advice.say("there")
     assert said_until("there\r\n") == "\r\x1b[Kmlogin: there\r\n"
+
+
+def test_a_spinner_keeps_to_one_line(tty: tuple[int, Callable[[str], str]]) -> None:
+    fd, said_until = tty
+    for columns, line in ((26, "waiting in a queue"), (25, "waiting in a q..."), (10, ".."), (5, "")):
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        advice = Advice(fd)
+        advice.progress("waiting in a queue", 5)
+        assert said_until(" 0:05") == f"\r\x1b[K/ {line} 0:05"
 
 
 def test_what_is_said_does_not_run_into_what_was_shown(tty: tuple[int, Callable[[str], str]]) -> None:

@@ -157,9 +157,9 @@ def test_a_manta_that_is_away_for_a_while_is_no_end() -> None:
     stage = Stage().started()
     stage.api.errors["job_status"] = [error(None), Failure("ssh-agent is locked")]
     stage.job.look(waiting=True)
-    assert stage.job.state == JobState(alive=True, words="state unknown; SomeError: no")
+    assert stage.job.state == JobState(alive=True, words="unknown; SomeError: no")
     stage.job.look(waiting=True)
-    assert stage.job.state == JobState(alive=True, words="state unknown; ssh-agent is locked")
+    assert stage.job.state == JobState(alive=True, words="unknown; ssh-agent is locked")
     stage.job.look(waiting=True)
     assert stage.job.state == JobState(alive=True, words="queued")
 

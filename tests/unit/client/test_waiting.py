@@ -65,7 +65,7 @@ def test_says_how_the_job_fares(stage: Stage) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     with pytest.raises(Interrupted):
         stage.wait.run()
-    assert stage.said() == "mlogin: waiting for the agent (played job: held in the queue)\n"
+    assert stage.said() == "mlogin: waiting for played job: held in the queue\n"
 
 
 def test_a_job_that_ends_is_an_error_with_the_tail_of_its_log(stage: Stage) -> None:
