@@ -54,9 +54,7 @@ def test_a_job_that_the_user_starts(home: Path, url: str) -> None:
 def test_a_command_its_output_and_its_status(home: Path) -> None:
     run = mlogin(home, "-c", "echo out; echo err >&2; exit 7")
     assert (run.returncode, run.stdout) == (7, b"out\r\nerr\r\n")
-    assert re.fullmatch(
-        rb"mlogin: waiting for local job \d+: running\nmlogin: session complete\n", run.stderr
-    )
+    assert re.fullmatch(rb"mlogin: waiting for local job \d+: running\nmlogin: session complete\n", run.stderr)
 
 
 def test_quiet(home: Path) -> None:
