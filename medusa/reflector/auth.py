@@ -10,10 +10,11 @@ import email.utils
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medusa.keys import ALGORITHMS
+from medusa.keys import ALGORITHMS, PublicKey
 from medusa.protocol.head import Request
 from medusa.protocol.signature import (
     REQUEST_TARGET,
@@ -110,7 +111,7 @@ class Authenticator:
             raise unknown("no such login, or it has no key " + claim.key_id.fingerprint)
         if not key.verify(claim.algorithm, claim.signature, claim.text):
             raise unknown("wrong signature for key " + claim.key_id.fingerprint)
-        digest = _digest(request, claim)
+        digest = _digest(request, claim, key)
         if self.nonces.used(digest):
             raise Denied(403, "this signature was used before; sign anew")
         return Grant(claim.key_id, digest, claim.until)
@@ -138,11 +139,13 @@ class Authenticator:
 
     def _header_claim(self, request: Request, authorization: str) -> _Claim:
         credentials = parse_authorization(authorization)
-        needed = ("date",) if self._config.legacy_signatures else STRONG
+        # An old agent has a URL. Who saw a client's Date signed must not join its session by that.
+        old = self._config.legacy_signatures and request.target.endswith("/master")
+        needed = ("date",) if old else STRONG
         if not set(needed) <= set(credentials.headers):
             raise SignatureError("the signature must cover " + " ".join(needed))
-        names = [name for name, _ in request.headers.items]
-        if any(names.count(name) > 1 for name in credentials.headers):
+        given = Counter(name for name, _ in request.headers.items)
+        if any(given[name] > 1 for name in credentials.headers):
             raise SignatureError("a signed header is given twice")
         text = header_text(credentials.headers, request.method, request.target, request.headers)
         until = self._check_date(request.headers.get("date") or "") + DATE_SKEW
@@ -181,7 +184,8 @@ class Authenticator:
         return int(expires) + EXPIRES_SKEW
 
 
-def _digest(request: Request, claim: _Claim) -> bytes:
-    """Names what was signed, and for which path. Not the signature: some algorithms have several for one text."""
+def _digest(request: Request, claim: _Claim, key: PublicKey) -> bytes:
+    """Names what was signed, for which path, and by which key. Not the signature: some algorithms have several for one
+    text. Nor the keyId: no header's signature covers it, and a key has two fingerprints, and perhaps several owners."""
     path = request.target.partition("?")[0]
-    return hashlib.sha256(b"\n".join((str(claim.key_id).encode(), path.encode(), claim.text))).digest()
+    return hashlib.sha256(b"\n".join((key.sha256.encode(), path.encode(), claim.text))).digest()

@@ -178,6 +178,19 @@ def test_a_signed_header_is_good_once(door: Reflector, keys: dict[str, Key]) -> 
     assert door.ask(once).status == 403
 
 
+@pytest.mark.parametrize("other_name", ["/alice/keys/{0.sha256}", "/alice/guest/keys/{0.md5}"])
+def test_also_under_another_name_of_its_key(door: Reflector, keys: dict[str, Key], other_name: str) -> None:
+    """The header's signature does not cover the keyId."""
+    session, key = new_id(), keys["ecdsa256"]
+    once = signed_request(key, "alice", attach_path("alice", session, "master"), HOST)
+    with enter(door, once):
+        pass
+    door.ended(session)
+    renamed = once.replace(f"/alice/keys/{key.md5}".encode(), other_name.format(key).encode())
+    assert renamed != once
+    assert door.ask(renamed).status == 403
+
+
 def test_two_spellings_of_one_ecdsa_signature_are_one(door: Reflector, keys: dict[str, Key]) -> None:
     """Whoever has (r, s) has (r, -s) as well; and every signing gives another r."""
     session, key = new_id(), keys["ecdsa256"]
@@ -214,7 +227,7 @@ def test_keys_are_read_anew_when_their_file_changes(door: Reflector, accounts: P
 
 def test_what_the_internal_api_needs_no_signature_for_comes_from_this_host_alone(door: Reflector) -> None:
     assert door.get("/status").status == 200
-    for header in ("forwarded", "x_forwarded_for", "x_real_ip", "via"):
+    for header in ("forwarded", "x_forwarded_for", "x_forwarded_proto", "x_real_ip", "via", "cf_connecting_ip"):
         request = upgrade(f"/attach/{new_id()}/master", **{header: "192.0.2.1"})
         answer = door.ask(request)
         assert (answer.status, answer.rest) == (403, b"this is served on loopback only, or with --trusted-network\n")
@@ -235,6 +248,8 @@ def test_old_clients_sign_the_date_alone(accounts: Path, keys: dict[str, Key]) -
         reflector.ended(session)
         with enter(reflector, weak(algorithm="rsa-sha1").replace(session.encode(), new_id().encode())):
             pass
+        answer = reflector.ask(weak().replace(b"/master", b"/slave"))
+        assert (answer.status, answer.rest) == (401, b"the signature must cover (request-target) host date\n")
 
 
 def test_origins_on_the_list_may_attach(accounts: Path, keys: dict[str, Key]) -> None:
