@@ -14,6 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 MIN_RSA_BITS = 2048
 """NIST SP 800-131A: what is shorter is no longer trusted."""
 
+MAX_RSA_BITS = 16384
+"""OpenSSL verifies by no longer one."""
+
+MAX_RSA_EXPONENT = 2**32
+"""All programs take 65537. To verify takes time in proportion to the exponent's length, 8 ms by one of 3000 bits, and
+everybody who knows the key's fingerprint can ask for that."""
+
 Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
@@ -62,6 +69,8 @@ class PublicKey:
         if isinstance(key, rsa.RSAPublicKey):
             if key.key_size < MIN_RSA_BITS:
                 raise BadKey("an RSA key of %d bits is too short; %d are needed" % (key.key_size, MIN_RSA_BITS))
+            if key.key_size > MAX_RSA_BITS or key.public_numbers().e > MAX_RSA_EXPONENT:
+                raise BadKey("an RSA key of more than %d bits, or with a huge exponent" % MAX_RSA_BITS)
             self.kind, self.algorithm = "rsa", "rsa-sha256"
         elif isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVE_DIGEST:
             self.kind, self.algorithm = "ecdsa", "ecdsa-" + _CURVE_DIGEST[key.curve.name]

@@ -135,8 +135,14 @@ def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, s
         method: of the request; where the parameters have a `method` of their own, that stands in its place.
         host: with its port, where the URL has one.
         parameters: the query without `signature`, decoded.
+
+    Raises:
+        SignatureError: a character that no method has.
     """
-    return "\n".join((parameters.get("method", method), host, path, _query(parameters))).encode("latin-1")
+    try:
+        return "\n".join((parameters.get("method", method), host, path, _query(parameters))).encode("latin-1")
+    except UnicodeEncodeError:
+        raise SignatureError("the URL's method is not one") from None
 
 
 def presigned_target(path: str, parameters: Mapping[str, str], signature: bytes) -> str:

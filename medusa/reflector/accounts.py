@@ -19,7 +19,7 @@ MAX_FILE = 1024 * 1024
 """Bytes; thousands of keys."""
 
 _KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-")
-_Version = tuple[int, int, int, int]
+_Version = tuple[int, ...]
 
 
 class AccountsError(Exception):
@@ -47,7 +47,7 @@ class Accounts:
         try:
             with open(path, "rb", opener=_without_waiting) as file:
                 found = os.fstat(file.fileno())
-                version = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
+                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
                 if version != self._files.get(path, (None,))[0]:
                     keys = _read(path, file.read(MAX_FILE + 1)) if _trusted(path, found) else []
                     self._files[path] = (version, keys)

@@ -138,6 +138,7 @@ FORGERIES: dict[str, Callable[[Scene], bytes]] = {
     "the client's signature for an agent": lambda s: changed(s.client(session=s.waits), "/master HTTP", "/slave HTTP"),
     "another login in the path": lambda s: changed(s.agent(), "GET /alice/", "GET /bob/"),
     "another method than signed": lambda s: s.agent(s.target(verb="PUT")),
+    "a method that is none": lambda s: s.agent(s.target().replace("&signature=", "&method=GET%2C%C4%80&signature=")),
     "a method list without GET": lambda s: s.agent(s.target(method="HEAD,PUT")),
     "signed for POST": lambda s: s.client(method="post"),
     "asked with POST": lambda s: changed(s.client(), "GET /", "POST /"),

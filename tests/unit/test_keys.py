@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from medusa.keys import ALGORITHMS, BadKey, PublicKey
 from tests.signing import Key
@@ -70,3 +72,11 @@ def test_what_is_no_key(line: bytes) -> None:
 def test_a_short_rsa_key_is_none() -> None:
     with pytest.raises(BadKey, match="1024 bits is too short"):
         PublicKey.from_ssh(Key("rsa1024").line)
+
+
+@pytest.mark.parametrize(("bits", "exponent"), [(2048, 2**32 + 1), (3072, 2**3000 + 1), (16392, 65537)])
+def test_one_that_takes_long_to_verify_by_is_none(bits: int, exponent: int) -> None:
+    form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    line = rsa.RSAPublicNumbers(exponent, 2**bits - 1).public_key().public_bytes(*form)
+    with pytest.raises(BadKey, match="huge exponent"):
+        PublicKey.from_ssh(line)

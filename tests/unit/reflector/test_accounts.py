@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import structlog
 
 from medusa.reflector.accounts import MAX_FILE, Accounts, AccountsError
 from tests.signing import Key, allow
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,26 @@ def test_a_file_that_changed_is_read_anew_and_no_other(tmp_path: Path, key: Key)
         (tmp_path / "alice").unlink()
         assert not found(accounts, key)
     assert [entry["keys"] for entry in logs] == [1, 0]
+
+
+def test_a_change_shows_whatever_its_time_and_size(tmp_path: Path, key: Key) -> None:
+    other, path = Key("ed25519"), tmp_path / "alice"
+    allow(tmp_path, "alice", key)
+    accounts, before = Accounts(str(tmp_path)), path.stat()
+    assert found(accounts, key)
+    wait_until(lambda: _now(tmp_path) > before.st_ctime_ns, "the file system's clock")
+    path.write_bytes(path.read_bytes().replace(key.line, other.line))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
+    assert not found(accounts, key)
+    assert found(accounts, other)
+
+
+def _now(directory: Path) -> int:
+    probe = directory / "probe"
+    probe.write_bytes(b"")
+    return probe.stat().st_ctime_ns
 
 
 @pytest.mark.parametrize(

@@ -108,3 +108,19 @@ def test_nonces_do_not_pile_up() -> None:
     assert len(nonces) == 11
     assert nonces.used((999).to_bytes(2, "big"))
     assert not nonces.used((900).to_bytes(2, "big"))
+
+
+def test_nor_does_one_that_comes_to_nothing_again_and_again() -> None:
+    clock = Clock()
+    nonces = Nonces(clock)
+    for _ in range(1000):
+        nonces.use(b"digest", clock.now + 10)
+        nonces.give_back(b"digest")
+        assert not nonces.used(b"digest")
+    assert len(nonces) == 1
+    nonces.use(b"digest", clock.now + 10)
+    assert nonces.used(b"digest")
+    clock.now += 11
+    nonces.use(b"other", clock.now + 10)
+    assert not nonces.used(b"digest")
+    assert len(nonces) == 1
