@@ -159,7 +159,9 @@ def _url(text: str) -> str:
         raise argparse.ArgumentTypeError(
             "no user name and password, and no other @, may stand in the URL of a reflector"
         )
-    if not good or parts.query or parts.fragment:
+    if "?" in text:  # a signature, perhaps
+        raise argparse.ArgumentTypeError("the URL of a reflector has no query: neither ? nor what follows it")
+    if not good or parts.fragment:
         raise argparse.ArgumentTypeError(f"{text!r} is not the http, https, ws or wss URL of a reflector")
     return text
 

@@ -48,7 +48,7 @@ SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
 REFUSAL_DELAY = 0.2
 """Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""
 
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+_FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
 """What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
@@ -158,7 +158,7 @@ class Application:
         if self._config.trusted_network:
             return
         headers = handler.request.headers
-        if not _is_loopback(handler.client_address[0]) or any(headers.get(name) is not None for name in _FORWARDED):
+        if not _is_loopback(handler.client_address[0]) or any(_FORWARDED.match(name) for name, _ in headers.items):
             raise Refused(403, "this is served on loopback only, or with --trusted-network")
 
     def _status(self, handler: Handler) -> Answer:

@@ -143,6 +143,7 @@ def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypa
         (["--reflector", "http://"], "'http://' is not the http"),
         (["--reflector", "http://["], "'http://[' is not the http"),
         (["--reflector", "http://h:port"], "'http://h:port' is not the http"),
+        (["--reflector", "http://h/?secret"], "no query"),
         (["--wait-timeout", "-1"], "--wait-timeout"),
         (["--wait-timeout", "nan"], "--wait-timeout"),
         (["--config", "/nowhere/mlogin.conf"], "/nowhere/mlogin.conf"),
@@ -158,6 +159,7 @@ def test_wrong_usage_is_a_status_that_no_command_has(
     said = capsys.readouterr().err
     assert said.startswith("mlogin: ")
     assert complaint in said
+    assert "secret" not in said
 
 
 @pytest.mark.parametrize(
