@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
-from medusa.transports.dial import ConnectRefused, parse_url
+from medusa.transports.dial import ConnectRefused, Untrusted, parse_url
 
 if TYPE_CHECKING:
     from medusa.client.signer import Account
@@ -51,6 +51,8 @@ class Door:
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
         if error.status in _WHO_ASKS:
             lines += self._who_asked()
+        if isinstance(error, Untrusted):
+            lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
         return Failure("\n".join(lines))
 
     def _who_asked(self) -> list[str]:

@@ -41,6 +41,10 @@ class ConnectRefused(Exception):
         self.retryable = retryable
 
 
+class Untrusted(ConnectRefused):
+    """Nobody who is trusted here vouches for the peer's certificate."""
+
+
 class Target(NamedTuple):
     """Where a URL points. `netloc` and `target` are its own bytes: a signed URL is compared byte for byte."""
 
@@ -134,7 +138,7 @@ def _connect(host: str, port: int, deadline: float) -> socket.socket:
 
 def _refused(where: str, error: Exception) -> ConnectRefused:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return ConnectRefused("%s: certificate not accepted: %s" % (where, error.verify_message), retryable=False)
+        return Untrusted("%s: certificate not accepted: %s" % (where, error.verify_message), retryable=False)
     text = "timed out" if isinstance(error, socket.timeout) else getattr(error, "strerror", None) or str(error)
     return ConnectRefused("%s: %s" % (where, text))
 

@@ -68,6 +68,7 @@ def test_a_certificate_that_is_not_trusted(home: Path, url: str, reflector: Refl
     run = mlogin(home, "--reflector", url)
     assert run.returncode == 255
     assert b"certificate not accepted" in run.stderr
+    assert b"-i trusts any" in run.stderr
     (entry,) = wait_until(lambda: reflector.logged("handshake failed")[before:])
     assert "unknown ca" in entry["reason"]
 

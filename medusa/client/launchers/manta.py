@@ -21,6 +21,9 @@ PERIOD = 5.0
 CLOSE_PATIENCE = 20.0
 """Seconds that the clean-up may take; a Manta that is away must not hold the user."""
 
+SLOW = 5.0
+"""Seconds after which the user is told whom all waits for."""
+
 WHO_ASKS = (401, 403)
 """Statuses of an account that is not believed, or may not."""
 
@@ -65,7 +68,9 @@ class MantaLauncher(Launcher):
     def create(self) -> str:
         """Returns the job's id, which the front door knows the session by."""
         try:
-            return self._worker.call(self._job.create).result()
+            creating = self._worker.call(self._job.create)
+            self._wait(creating)
+            return creating.result()
         except self._error as error:
             lines = [f"no job: {error}"]
             if error.status in WHO_ASKS:
@@ -107,8 +112,7 @@ class MantaLauncher(Launcher):
         # Behind what the worker is at: a job that is just being created must not be forgotten.
         closing = self._worker.call(lambda: self._job.close(clean=clean))
         self._worker.stop()
-        done, _ = wait([closing], CLOSE_PATIENCE)
-        if done:
+        if self._wait(closing, CLOSE_PATIENCE):
             lines = closing.result()
         else:
             job = self._job.job_id
@@ -116,6 +120,13 @@ class MantaLauncher(Launcher):
             lines = [f"the Manta does not answer; see what became of {what}"]
         for line in lines:
             self._tell(line)
+
+    def _wait(self, future: Future[T], patience: float | None = None) -> bool:
+        """Whether it is done in time."""
+        if not wait([future], SLOW).done:
+            limit = "" if patience is None else f", for {patience:g} s at the most"
+            self._tell(f"waiting for the Manta to answer{limit}")
+        return bool(wait([future], patience).done)
 
 
 class _Worker:

@@ -5,7 +5,7 @@ import pytest
 from medusa.client.door import Door, archive_url
 from medusa.client.keyfile import KeyFile
 from medusa.client.signer import Account
-from medusa.transports.dial import ConnectRefused
+from medusa.transports.dial import ConnectRefused, Untrusted
 from tests.signing import Key
 
 
@@ -50,6 +50,11 @@ def test_who_is_refused_for_who_he_is_learns_who_he_was(account: Account, status
 def test_who_did_not_say_who_he_is_is_told_how() -> None:
     failure = Door("https://host:1", "4711").refused(ConnectRefused("who are you", 401))
     assert "--account and --key" in str(failure)
+
+
+def test_who_does_not_trust_the_other_is_told_how() -> None:
+    lines = str(Door("https://host:1", "4711").refused(Untrusted("host:1: self-signed"))).splitlines()
+    assert lines[1:] == ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
 
 
 @pytest.mark.parametrize("status", [None, 409, 503])

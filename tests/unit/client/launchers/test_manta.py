@@ -132,6 +132,7 @@ def test_a_manta_that_hangs_does_not_hold_the_user(
     launcher: MantaLauncher, api: FakeApi, monkeypatch: pytest.MonkeyPatch, told: list[str]
 ) -> None:
     monkeypatch.setattr(launchers_manta, "CLOSE_PATIENCE", 0.01)
+    monkeypatch.setattr(launchers_manta, "SLOW", 0.01)
     released, cancel = threading.Event(), api.cancel_job
 
     def slowly(job_id: str) -> None:
@@ -140,8 +141,12 @@ def test_a_manta_that_hangs_does_not_hold_the_user(
 
     monkeypatch.setattr(api, "cancel_job", slowly)
     launcher.create()
+    told.clear()  # creating it may have taken long here
     launcher.cancel()
-    assert told == [f"the Manta does not answer; see what became of job {JOB} by: mjob get {JOB}"]
+    assert told == [
+        "waiting for the Manta to answer, for 0.01 s at the most",
+        f"the Manta does not answer; see what became of job {JOB} by: mjob get {JOB}",
+    ]
     released.set()
     launcher._worker._thread.join(PATIENCE)
 
