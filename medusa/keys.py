@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 from typing import NamedTuple
 
@@ -48,7 +49,12 @@ ALGORITHMS = {
 _SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
 """Not the sk- types: their keys sign a text of their own, though `cryptography` takes them for the plain kind."""
 
-_CURVE_DIGEST = {"secp256r1": "sha256", "secp384r1": "sha384", "secp521r1": "sha512"}
+_CURVES: dict[str, ec.EllipticCurve] = {
+    "ecdsa-sha256": ec.SECP256R1(),
+    "ecdsa-sha384": ec.SECP384R1(),
+    "ecdsa-sha512": ec.SECP521R1(),
+}
+_CURVE_ALGORITHM = {curve.name: algorithm for algorithm, curve in _CURVES.items()}
 
 
 class BadKey(Exception):
@@ -72,8 +78,8 @@ class PublicKey:
             if key.key_size > MAX_RSA_BITS or key.public_numbers().e > MAX_RSA_EXPONENT:
                 raise BadKey("an RSA key of more than %d bits, or with a huge exponent" % MAX_RSA_BITS)
             self.kind, self.algorithm = "rsa", "rsa-sha256"
-        elif isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVE_DIGEST:
-            self.kind, self.algorithm = "ecdsa", "ecdsa-" + _CURVE_DIGEST[key.curve.name]
+        elif isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name in _CURVE_ALGORITHM:
+            self.kind, self.algorithm = "ecdsa", _CURVE_ALGORITHM[key.curve.name]
         elif isinstance(key, ed25519.Ed25519PublicKey):
             self.kind, self.algorithm = "ed25519", "ed25519-sha512"
         else:
@@ -100,11 +106,16 @@ class PublicKey:
         """Whether this is the key that `fingerprint` names, as a keyId or as ssh-keygen spells it."""
         return fingerprint.removeprefix("MD5:").lower() == self.md5 or fingerprint.rstrip("=") == self.sha256
 
-    def verify(self, algorithm: str, signature: bytes, text: bytes) -> bool:
-        """Whether `signature` is this key's over `text`, by an algorithm of ALGORITHMS that is for this kind of key."""
+    def takes(self, algorithm: str) -> bool:
+        """Whether an algorithm of ALGORITHMS is for this kind of key. An elliptic curve has one digest."""
         used = ALGORITHMS.get(algorithm)
-        if used is None or used.kind != self.kind:
+        return used is not None and used.kind == self.kind and (used.kind != "ecdsa" or algorithm == self.algorithm)
+
+    def verify(self, algorithm: str, signature: bytes, text: bytes) -> bool:
+        """Whether `signature` is this key's over `text`, by an algorithm that it takes."""
+        if not self.takes(algorithm):
             return False
+        used = ALGORITHMS[algorithm]
         try:
             if isinstance(self._key, rsa.RSAPublicKey):
                 assert used.digest is not None
@@ -117,3 +128,14 @@ class PublicKey:
         except InvalidSignature:
             return False
         return True
+
+
+@functools.cache
+def decoy(algorithm: str) -> PublicKey:
+    """A key of nobody's that takes an algorithm of ALGORITHMS: to look as long at what no real key could verify."""
+    kind = ALGORITHMS[algorithm].kind
+    if kind == "rsa":
+        return PublicKey(rsa.RSAPublicNumbers(65537, 2**2048 - 1).public_key())
+    if kind == "ed25519":
+        return PublicKey(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
+    return PublicKey(ec.derive_private_key(1, _CURVES[algorithm]).public_key())

@@ -102,7 +102,7 @@ class Reflector:
             return peer.answer()
 
     def get(self, path: str) -> Answer:
-        return self.ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        return self.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     def attach(self, session: str, role: str, behind: bytes = b"") -> Peer:
         """An upgraded connection; `behind` is sent in one segment with the head."""

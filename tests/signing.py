@@ -115,6 +115,6 @@ def attach_path(login: str, session: str, role: str) -> str:
 def allow(accounts: Path, login: str, *keys: Key, user: str = "") -> None:
     """Writes the account's file, or its user's."""
     path = accounts / f"{login}.users" / user if user else accounts / login
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(mode=0o755, exist_ok=True)
     path.write_bytes(b"# keys\n\n" + b"".join(key.line for key in keys))
     path.chmod(0o644)

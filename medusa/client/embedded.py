@@ -30,7 +30,7 @@ def embedded_reflector(ledger: Ledger, signals: Signals, command: Sequence[str] 
     """Runs a reflector and yields its base URL.
 
     Args:
-        command: instead of this installation's reflector; `--port 0 --lifeline FD` is appended.
+        command: instead of this installation's reflector; `--port 0 --no-status --lifeline FD` is appended.
 
     Raises:
         Failure: it did not come up; the text has the end of its log.
@@ -57,7 +57,8 @@ def embedded_reflector(ledger: Ledger, signals: Signals, command: Sequence[str] 
 def _spawn(command: Sequence[str], lifeline: int, directory: Path, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as stderr:
         return subprocess.Popen(
-            [*command, "--port", "0", "--lifeline", str(lifeline)],
+            # The session's id is all that keeps others on this host out of it: nobody is to be told.
+            [*command, "--port", "0", "--no-status", "--lifeline", str(lifeline)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -51,6 +51,8 @@ def publish(archive: bytes, url: str, manta: Callable[[], MantaClient]) -> str:
         Failure: of `manta()`.
     """
     match = _SCHEME.match(url)
+    if match is None and "//" in url[:2] + url.partition("::")[2]:
+        raise PublishError("a URL begins with its scheme, and with no other before that; a path with one slash", True)
     if url.startswith(_MANTA):
         found = _into_manta(archive, url[len(_MANTA) :], manta())
     elif match is None or match[1].lower() in ("file", "local"):
@@ -70,7 +72,7 @@ def shown(url: str) -> str:
     """`url` as it may be shown: printable, without user, password and query."""
     scheme, separator, rest = url.partition("://")
     if not separator:
-        return printable(url)
+        return "//..." if url.startswith("//") else printable(url)
     place, *behind = re.split("[?#]", rest, maxsplit=1)
     if behind and "@" in behind[0]:
         return printable(f"{scheme}://...")  # the ? may be that of a password

@@ -7,6 +7,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import argparse
 import os
 import re
 import signal
@@ -67,9 +68,14 @@ def _parser() -> OptionParser:
     add("--legacy-signatures", action="store_true", help="take signatures of old clients: Date alone, and rsa-sha1")
     lifetime = "how far ahead a pre-signed URL may expire (%(default)g)"
     add("--max-url-lifetime", type=float, default=DEFAULTS.max_url_lifetime, metavar="S", help=lifetime)
-    add("--allow-origin", type=_words, default=(), metavar="URL,...", help="web origins whose pages may attach (none)")
+    add(
+        "--allow-origin", type=_origins, default=(), metavar="URL,...", help="web origins whose pages may attach (none)"
+    )
+    only = "serve no /attach/ and no /status: where a forwarder on this host leads strangers to its loopback"
+    add("--front-door-only", action="store_true", help=only)
+    add("--no-status", action="store_true", help="serve no /status, which lists the sessions")
     hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
-    add("--public-host", type=_words, default=(), metavar="HOST[:PORT],...", help=hosts)
+    add("--public-host", type=_hosts, default=(), metavar="HOST[:PORT],...", help=hosts)
     add(
         "--wait-timeout", type=float, default=DEFAULTS.wait_timeout, metavar="S", help="wait for an agent (%(default)g)"
     )
@@ -88,8 +94,20 @@ def _parser() -> OptionParser:
     return parser
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.lower() for word in re.split(r"[,\s]+", text) if word)
+def _origins(text: str) -> tuple[str, ...]:
+    return _words(text, r"[a-z][a-z0-9+.-]*://[a-z0-9.\-\[\]:]+", "an origin, such as https://jobs.example.com")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return _words(text, r"([a-z0-9_.\-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", "a host, or HOST:PORT")
+
+
+def _words(text: str, form: str, what: str) -> tuple[str, ...]:
+    words = tuple(word for word in re.split(r"[,\s]+", text.lower()) if word)
+    wrong = next((word for word in words if not re.fullmatch(form, word)), None)
+    if wrong is not None:
+        raise argparse.ArgumentTypeError(f"{wrong!r} is not {what}")
+    return words
 
 
 def _config(options: SimpleNamespace) -> ReflectorConfig:
@@ -109,6 +127,8 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         max_url_lifetime=options.max_url_lifetime,
         allow_origin=options.allow_origin,
         public_host=options.public_host,
+        front_door_only=options.front_door_only,
+        no_status=options.no_status,
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         publish=options.publish,

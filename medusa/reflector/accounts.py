@@ -19,6 +19,7 @@ MAX_FILE = 1024 * 1024
 """Bytes; thousands of keys."""
 
 _KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-")
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _Version = tuple[int, ...]
 
 
@@ -35,8 +36,11 @@ class Accounts:
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         try:
             list(self._directory.iterdir())
+            mode = self._directory.stat().st_mode
         except OSError as error:
             raise AccountsError("%s: %s" % (directory, error.strerror or error)) from None
+        if mode & _OTHERS_WRITE:
+            raise AccountsError("%s: others than its owner can write it: chmod go-w" % directory)
 
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
         """The key that `fingerprint` names, if it is one of the account's, or of its user."""
@@ -47,9 +51,11 @@ class Accounts:
         try:
             with open(path, "rb", opener=_without_waiting) as file:
                 found = os.fstat(file.fileno())
-                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
+                folder = os.stat(path.parent).st_mode
+                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, folder)
                 if version != self._files.get(path, (None,))[0]:
-                    keys = _read(path, file.read(MAX_FILE + 1)) if _trusted(path, found) else []
+                    trusted = _trusted(path, found.st_mode, folder)
+                    keys = _read(path, file.read(MAX_FILE + 1)) if trusted else []
                     self._files[path] = (version, keys)
         except OSError as error:
             self._files.pop(path, None)
@@ -64,12 +70,12 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _trusted(path: Path, found: os.stat_result) -> bool:
-    """As sshd's StrictModes: who can write the file is who can sign."""
-    if not stat.S_ISREG(found.st_mode):
+def _trusted(path: Path, mode: int, folder: int) -> bool:
+    """As sshd's StrictModes: who can write the file, or put another in its place, is who can sign."""
+    if not stat.S_ISREG(mode):
         return False
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        log.error("account ignored: others than its owner can write the file", file=str(path))
+    if (mode | folder) & _OTHERS_WRITE:
+        log.error("account ignored: others than its owner can write the file or its directory", file=str(path))
         return False
     return True
 

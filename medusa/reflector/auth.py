@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medusa.keys import ALGORITHMS, PublicKey
+from medusa.keys import ALGORITHMS, PublicKey, decoy
 from medusa.protocol.head import Request
 from medusa.protocol.signature import (
     REQUEST_TARGET,
@@ -27,7 +27,9 @@ from medusa.protocol.signature import (
 )
 from medusa.reflector.accounts import Accounts
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.names import SessionName
 from medusa.reflector.nonces import Nonces
+from medusa.session import Side
 
 DATE_SKEW = 300
 """Seconds that a Date may be off: what Manta's front door allows."""
@@ -97,21 +99,17 @@ class Authenticator:
         self._clock = clock
         self.nonces = Nonces(clock)
 
-    def check(self, request: Request, login: str) -> Grant:
-        """Whether `request`, a GET, comes from `login`. Raises Denied."""
+    def check(self, request: Request, name: SessionName, side: Side) -> Grant:
+        """Whether `request`, a GET for `side` of a session, comes from the login that owns that. Raises Denied."""
         self._check_host(request)
         try:
-            claim = self._claim(request)
+            claim = self._claim(request, side)
         except SignatureError as error:
             raise Denied(401, str(error)) from None
-        if claim.key_id.login != login:
+        if claim.key_id.login != name.login:
             raise unknown("signed by another login: " + claim.key_id.login)
-        key = self._accounts.find(*claim.key_id)
-        if key is None:
-            raise unknown("no such login, or it has no key " + claim.key_id.fingerprint)
-        if not key.verify(claim.algorithm, claim.signature, claim.text):
-            raise unknown("wrong signature for key " + claim.key_id.fingerprint)
-        digest = _digest(request, claim, key)
+        key = self._key(claim)
+        digest = _digest(key, name, side, claim.text)
         if self.nonces.used(digest):
             raise Denied(403, "this signature was used before; sign anew")
         return Grant(claim.key_id, digest, claim.until)
@@ -121,13 +119,24 @@ class Authenticator:
         if self._config.public_host and host not in self._config.public_host:
             raise Denied(403, "the Host header names another host than this one")
 
-    def _claim(self, request: Request) -> _Claim:
+    def _key(self, claim: _Claim) -> PublicKey:
+        """The key that the claim is true of. To find that there is none takes as long."""
+        key = self._accounts.find(*claim.key_id)
+        judge = key if key is not None and key.takes(claim.algorithm) else decoy(claim.algorithm)
+        good = judge.verify(claim.algorithm, claim.signature, claim.text)
+        if key is None:
+            raise unknown("no such login, or it has no key " + claim.key_id.fingerprint)
+        if not good or judge is not key:
+            raise unknown("wrong signature for key " + claim.key_id.fingerprint)
+        return key
+
+    def _claim(self, request: Request, side: Side) -> _Claim:
         authorization = request.headers.get("authorization")
         signed_url = "?" in request.target
         if authorization is not None and signed_url:
             raise SignatureError("an Authorization header and a query are one too many")
         if authorization is not None:
-            claim = self._header_claim(request, authorization)
+            claim = self._header_claim(request, authorization, side)
         elif signed_url:
             claim = self._url_claim(request)
         else:
@@ -137,10 +146,10 @@ class Authenticator:
             raise SignatureError("this signature algorithm is not accepted")
         return claim
 
-    def _header_claim(self, request: Request, authorization: str) -> _Claim:
+    def _header_claim(self, request: Request, authorization: str, side: Side) -> _Claim:
         credentials = parse_authorization(authorization)
         # An old agent has a URL. Who saw a client's Date signed must not join its session by that.
-        old = self._config.legacy_signatures and request.target.endswith("/master")
+        old = self._config.legacy_signatures and side is Side.CLIENT
         needed = ("date",) if old else STRONG
         if not set(needed) <= set(credentials.headers):
             raise SignatureError("the signature must cover " + " ".join(needed))
@@ -184,8 +193,8 @@ class Authenticator:
         return int(expires) + EXPIRES_SKEW
 
 
-def _digest(request: Request, claim: _Claim, key: PublicKey) -> bytes:
-    """Names what was signed, for which path, and by which key. Not the signature: some algorithms have several for one
-    text. Nor the keyId: no header's signature covers it, and a key has two fingerprints, and perhaps several owners."""
-    path = request.target.partition("?")[0]
-    return hashlib.sha256(b"\n".join((key.sha256.encode(), path.encode(), claim.text))).digest()
+def _digest(key: PublicKey, name: SessionName, side: Side, text: bytes) -> bytes:
+    """Names what was signed, for which side of which session, and by which key. Not the signature: some algorithms have
+    several for one text. Nor the keyId: no header's signature covers it, and a key has two fingerprints, and perhaps
+    several owners."""
+    return hashlib.sha256(b"\n".join((key.sha256.encode(), str(name).encode(), side.value.encode(), text))).digest()

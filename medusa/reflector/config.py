@@ -35,6 +35,8 @@ class ReflectorConfig:
         legacy_signatures: take those that cover the Date alone, and rsa-sha1.
         max_url_lifetime: how far ahead a pre-signed URL may expire.
         allow_origin: in lower case, the web origins whose pages may attach.
+        front_door_only: no internal API at all.
+        no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
         publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
@@ -54,6 +56,8 @@ class ReflectorConfig:
     max_url_lifetime: float = 3600.0
     allow_origin: tuple[str, ...] = ()
     public_host: tuple[str, ...] = ()
+    front_door_only: bool = False
+    no_status: bool = False
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
@@ -70,6 +74,8 @@ class ReflectorConfig:
                 "Give --accounts for sessions that are signed for, "
                 "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
+        if self.front_door_only and self.accounts is None:
+            raise ConfigError("front-door-only: there is no front door without --accounts")
         for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
             if getattr(self, given) is not None and getattr(self, missing) is None:
                 names = [name.replace("_", "-") for name in (missing, given)]

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import re
 import time
+import urllib.parse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from re import Pattern
@@ -117,7 +118,7 @@ class Application:
             raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
-        grant = self._authenticator.check(handler.request, login)
+        grant = self._authenticator.check(handler.request, name, SIDES[role])
         nonces = self._authenticator.nonces
         nonces.use(grant.digest, grant.until)
         try:
@@ -155,6 +156,8 @@ class Application:
     def _check_internal(self, handler: Handler) -> None:
         """The internal API asks nobody who he is."""
         assert handler.request is not None
+        if self._config.front_door_only:
+            raise Refused(404, "there is nothing at this path")
         if self._config.trusted_network:
             return
         headers = handler.request.headers
@@ -162,7 +165,13 @@ class Application:
             raise Refused(403, "this is served on loopback only, or with --trusted-network")
 
     def _status(self, handler: Handler) -> Answer:
+        assert handler.request is not None
+        if self._config.no_status:
+            raise Refused(404, "there is nothing at this path")
         self._check_internal(handler)
+        # A web page may have a name of its own lead to this host, and read what this answers.
+        if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
+            raise Refused(403, "ask for this by the host's address, or as localhost")
         sessions = [
             {
                 "id": session.name.session_id,
@@ -196,6 +205,15 @@ def _is_loopback(host: str) -> bool:
     address = ipaddress.ip_address(host)
     mapped = getattr(address, "ipv4_mapped", None)
     return (mapped or address).is_loopback
+
+
+def _is_this_host(host: str) -> bool:
+    """Whether a Host header has an address, or localhost: what no name server can make to be another host."""
+    try:
+        name = urllib.parse.urlsplit("//" + host).hostname or ""
+        return name == "localhost" or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def _line(text: str) -> bytes:

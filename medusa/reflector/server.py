@@ -72,6 +72,8 @@ class Reflector:
         self.registry = Registry(config, directory, Owner(self.url))
         server.application = Application(config, self.registry, authenticator)
         server.start()
+        if authenticator is not None and not config.public_host:
+            log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.renew_forever)
         if self._publisher is not None:
             self._publisher.start()

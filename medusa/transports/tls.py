@@ -177,10 +177,19 @@ class TlsSocket:
         if self._over:
             data: bytes = self.sock.recv(size)
             return data
-        while True:
-            data = self.tls.receive(size, self.sock.recv)
+        taken = 0
+
+        def recv(wanted: int) -> bytes:
+            nonlocal taken
+            ciphertext: bytes = self.sock.recv(wanted)
+            taken += len(ciphertext)
+            return ciphertext
+
+        while taken <= 2 * RECORD:  # a record more than any that holds data
+            data = self.tls.receive(size, recv)
             if data or self.tls.ended:
                 return data
+        raise TlsError("the peer sends TLS records without data in them")
 
     def sendall(self, data: bytes) -> None:
         """As a socket's."""

@@ -14,7 +14,7 @@ from tests.peers import ACCEPT, BINARY, LINKUP, TEXT, frame, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
 from tests.waiting import MS, wait_until
 
-GET_STATUS = b"GET /status HTTP/1.1\r\nHost: x\r\n"
+GET_STATUS = b"GET /status HTTP/1.1\r\nHost: localhost\r\n"
 ODD_IDS = (
     *("", ".", "..", "%2e", "%2e%2e", "..%2f..", "%2F", "a%2F%2Fb", "a%2F..%2Fb"),
     *("%00", "a%00b", "%0a", "a%0Ab", "%20", "%1b[31m", "%", "%zz", "%u0041", "%C3", "%F0%9F%98%80", "%E2%80%AEx"),
@@ -205,7 +205,7 @@ class TestOtherPaths:
         assert reflector.get(path).status == 404
 
     def test_head_has_no_body_and_a_query_is_ignored(self, reflector: Reflector) -> None:
-        answer = reflector.ask(b"HEAD /healthz?x=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = reflector.ask(b"HEAD /healthz?x=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (answer.status, answer.rest) == (200, b"")
         assert int(answer.headers["content-length"]) > 0
 
@@ -241,20 +241,20 @@ BAD_HEADS = {
     "no name": GET_STATUS + b": value\r\n",
     "space before the colon": GET_STATUS + b"X : value\r\n",
     "folded line": GET_STATUS + b"X: a\r\n b\r\n",
-    "space before the first header": b"GET /status HTTP/1.1\r\n Host: x\r\n",
+    "space before the first header": b"GET /status HTTP/1.1\r\n Host: localhost\r\n",
     "two hosts": GET_STATUS + b"Host: y\r\n",
     "no host": b"GET /status HTTP/1.1\r\n",
     "two keys": upgrade("/attach/two-keys/master")[:-2] + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
     "two versions": upgrade("/attach/two-versions/master", version="13")[:-2] + b"Sec-WebSocket-Version: 13\r\n",
     "HTTP/0.9": b"GET /status\r\n",
     "HTTP/2": b"PRI * HTTP/2.0\r\n",
-    "HTTP/1.2": b"GET /status HTTP/1.2\r\nHost: x\r\n",
-    "http/1.1": b"GET /status http/1.1\r\nHost: x\r\n",
-    "two spaces": b"GET  /status HTTP/1.1\r\nHost: x\r\n",
-    "a tab": b"GET\t/status HTTP/1.1\r\nHost: x\r\n",
-    "trailing space": b"GET /status HTTP/1.1 \r\nHost: x\r\n",
-    "absolute form": b"GET http://x/status HTTP/1.1\r\nHost: x\r\n",
-    "CONNECT": b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n",
+    "HTTP/1.2": b"GET /status HTTP/1.2\r\nHost: localhost\r\n",
+    "http/1.1": b"GET /status http/1.1\r\nHost: localhost\r\n",
+    "two spaces": b"GET  /status HTTP/1.1\r\nHost: localhost\r\n",
+    "a tab": b"GET\t/status HTTP/1.1\r\nHost: localhost\r\n",
+    "trailing space": b"GET /status HTTP/1.1 \r\nHost: localhost\r\n",
+    "absolute form": b"GET http://x/status HTTP/1.1\r\nHost: localhost\r\n",
+    "CONNECT": b"CONNECT x:80 HTTP/1.1\r\nHost: localhost\r\n",
     "an empty line first": b"\r\n" + GET_STATUS,
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "a long line": GET_STATUS + b"X: " + b"a" * 8190 + b"\r\n",
@@ -282,7 +282,7 @@ class TestBadHeads:
         [
             GET_STATUS + b"X: y\r\n" * 99,
             GET_STATUS + b"X: " + b"a" * 8189 + b"\r\n",
-            b"GET /status?" + b"a" * (8192 - 21) + b" HTTP/1.1\r\nHost: x\r\n",
+            b"GET /status?" + b"a" * (8192 - 21) + b" HTTP/1.1\r\nHost: localhost\r\n",
             GET_STATUS + b"Content-Length: 0\r\n",
         ],
         ids=["100 headers", "a line of 8 KiB", "a target of 8 KiB", "length 0"],

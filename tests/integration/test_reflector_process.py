@@ -127,6 +127,7 @@ class TestSettings:
         [
             (["--bind-ip", "0.0.0.0"], "--trusted-network"),
             (["--bind-ip", "192.0.2.1", "--trusted-network", "--port", "0"], "cannot assign requested address"),
+            (["--front-door-only"], "no front door without --accounts"),
             (["--directory", "carrier-pigeon://x"], "unknown directory 'carrier-pigeon'"),
             (["--lifeline", "77"], "lifeline: 77 is not an open descriptor"),
         ],
@@ -134,6 +135,19 @@ class TestSettings:
     def test_that_cannot_be_used(self, arguments: list[str], words: str) -> None:
         status, text = refused(*arguments)
         assert status == 1
+        assert words in text
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--allow-origin", "https://a.example,jobs.example"], "'jobs.example' is not an origin"),
+            (["--allow-origin", "https://a.example/path"], "is not an origin"),
+            (["--public-host", "https://a.example"], "'https://a.example' is not a host"),
+        ],
+    )
+    def test_that_cannot_be_read(self, arguments: list[str], words: str) -> None:
+        status, text = refused(*arguments)
+        assert status == 2
         assert words in text
 
     @pytest.mark.parametrize("how", ["--config", "MEDUSA_CONFIG", "CONFIG_FILE"])
@@ -173,7 +187,7 @@ class TestLog:
                 client.send(close_frame(1000, evil))
                 assert agent.closed() == (1000, evil), "the other side gets it as it is"
             for target in ("/\x1b[2J", "/%1b[2J", "/attach/%0a%1b/master", "/\u009b", "/x\ry"):
-                reflector.ask(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode("latin-1"))
+                reflector.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode("latin-1"))
             wait_until(lambda: reflector.raw_log.count("request refused") == 5)
             lines = reflector.raw_log.splitlines()
             assert len(lines) == 2 + 5

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from medusa.keys import ALGORITHMS, BadKey, PublicKey
+from medusa.keys import ALGORITHMS, BadKey, PublicKey, decoy
 from tests.signing import Key
 
 KINDS = ["rsa", "ed25519", "ecdsa256", "ecdsa384", "ecdsa521"]
@@ -80,3 +80,15 @@ def test_one_that_takes_long_to_verify_by_is_none(bits: int, exponent: int) -> N
     line = rsa.RSAPublicNumbers(exponent, 2**bits - 1).public_key().public_bytes(*form)
     with pytest.raises(BadKey, match="huge exponent"):
         PublicKey.from_ssh(line)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_decoy_takes_what_it_stands_for_and_verifies_nothing(keys: dict[str, Key], algorithm: str) -> None:
+    assert decoy(algorithm).takes(algorithm)
+    for key in keys.values():
+        assert not decoy(algorithm).verify(algorithm, key.sign("text"), b"text")
+
+
+def test_a_curve_has_one_digest(keys: dict[str, Key]) -> None:
+    public = PublicKey.from_ssh(keys["ecdsa384"].line)
+    assert not public.verify("ecdsa-sha256", keys["ecdsa384"].sign("text", "ecdsa-sha256"), b"text")

@@ -143,11 +143,19 @@ def test_no_errors_text_tells_a_secret(monkeypatch: pytest.MonkeyPatch, text: st
         ("https://u:ge/heim@h/p", "https://h/p"),
         ("https://u:ge?heim@h/p", "https://..."),
         ("https://h/p?x=geheim@y", "https://..."),
+        ("//u:geheim@h/p?geheim", "//..."),
         ("s3://b/\x1b", r"s3://b/\x1b"),
     ],
 )
 def test_a_url_as_it_is_shown(url: str, seen: str) -> None:
     assert shown(url) == seen
+
+
+@pytest.mark.parametrize("url", ["simplecache::https://u:geheim@h/p", "//u:geheim@h/p?geheim"])
+def test_what_could_be_a_url_is_not_taken_for_a_path(url: str) -> None:
+    error = failure(url)
+    assert error.lasting
+    assert "geheim" not in str(error)
 
 
 def test_into_a_manta(manta: Store) -> None:

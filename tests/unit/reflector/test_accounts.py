@@ -106,3 +106,14 @@ def test_what_is_no_directory_is_told_at_once(tmp_path: Path) -> None:
     for path in (tmp_path / "absent", Path(__file__)):
         with pytest.raises(AccountsError, match=path.name):
             Accounts(str(path))
+
+
+def test_a_directory_that_others_can_write_is_nobodys_either(tmp_path: Path, key: Key) -> None:
+    allow(tmp_path, "alice", key, user="guest")
+    accounts = Accounts(str(tmp_path))
+    assert found(accounts, key, user="guest")
+    (tmp_path / "alice.users").chmod(0o777)
+    assert not found(accounts, key, user="guest")
+    tmp_path.chmod(0o775)
+    with pytest.raises(AccountsError, match="chmod go-w"):
+        Accounts(str(tmp_path))

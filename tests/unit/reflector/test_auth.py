@@ -12,11 +12,14 @@ from medusa.protocol.head import Request, parse_request
 from medusa.reflector.accounts import Accounts
 from medusa.reflector.auth import Authenticator, Denied
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.names import SessionName
 from medusa.reflector.nonces import Nonces
+from medusa.session import Side
 from tests.peers import upgrade
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 
 HOST = "h"
+NAME = SessionName("id", "alice")
 PATH = attach_path("alice", "id", "slave")
 
 
@@ -56,22 +59,22 @@ def by_url(key: Key, expires: float) -> Request:
 def test_expires_has_a_skew_either_way(door: Authenticator, key: Key, clock: Clock, left: int, good: bool) -> None:
     request = by_url(key, clock.now + left)
     if good:
-        assert door.check(request, "alice").until == clock.now + left + 60
+        assert door.check(request, NAME, Side.AGENT).until == clock.now + left + 60
     else:
         with pytest.raises(Denied):
-            door.check(request, "alice")
+            door.check(request, NAME, Side.AGENT)
 
 
 @pytest.mark.parametrize(("off", "good"), [(-301, False), (-300, True), (300, True), (301, False)])
 def test_so_has_the_date(door: Authenticator, key: Key, clock: Clock, off: int, good: bool) -> None:
     request = parsed(signed_request(key, "alice", PATH, HOST))
-    date = door.check(request, "alice").until - 300
+    date = door.check(request, NAME, Side.AGENT).until - 300
     clock.now = date - off
     if good:
-        door.check(request, "alice")
+        door.check(request, NAME, Side.AGENT)
     else:
         with pytest.raises(Denied, match=re.escape(f"{off:+d} s off")) as caught:
-            door.check(request, "alice")
+            door.check(request, NAME, Side.AGENT)
         assert caught.value.http_status == 403
 
 
@@ -79,22 +82,22 @@ def test_what_was_used_is_remembered_as_long_as_it_could_be_used_again(
     door: Authenticator, key: Key, clock: Clock
 ) -> None:
     request = by_url(key, clock.now + 300)
-    grant = door.check(request, "alice")
+    grant = door.check(request, NAME, Side.AGENT)
     door.nonces.use(grant.digest, grant.until)
     for later in (0, 359):
         clock.now += later
         with pytest.raises(Denied, match="used before"):
-            door.check(request, "alice")
+            door.check(request, NAME, Side.AGENT)
     door.nonces.give_back(grant.digest)
-    door.check(request, "alice")
+    door.check(request, NAME, Side.AGENT)
     clock.now += 2
     with pytest.raises(Denied, match="expired"):
-        door.check(request, "alice")
+        door.check(request, NAME, Side.AGENT)
 
 
 def test_who_is_denied_with_401_is_told_how_to_sign(door: Authenticator) -> None:
     with pytest.raises(Denied) as caught:
-        door.check(parsed(upgrade(PATH)), "alice")
+        door.check(parsed(upgrade(PATH)), NAME, Side.AGENT)
     expected = ("WWW-Authenticate", 'Signature realm="medusa",headers="(request-target) host date"')
     assert (caught.value.http_status, caught.value.headers) == (401, [expected])
 

@@ -16,9 +16,9 @@ from medusa.reflector.routes import Application
 from tests.peers import upgrade
 
 
-def ask(config: ReflectorConfig, peer: str, path: str) -> int:
+def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:8381") -> int:
     """The status that a peer of this address gets."""
-    request = parse_request(upgrade(path).removesuffix(b"\r\n\r\n"))
+    request = parse_request(upgrade(path, host=host).removesuffix(b"\r\n\r\n"))
     handler = SimpleNamespace(request=request, client_address=(peer, 4711), peer=peer, socket=object())
     statuses: list[str] = []
 
@@ -52,3 +52,31 @@ def test_the_internal_api_is_for_this_host(peer: str, near: bool, path: str) -> 
 
 def test_what_is_no_secret_is_for_everybody() -> None:
     assert ask(ReflectorConfig(accounts="dir", bind_ip="0.0.0.0"), "192.0.2.1", "/healthz") == 200
+
+
+@pytest.mark.parametrize("path", ["/attach/id/slave", "/status"])
+def test_where_loopback_is_not_this_host_alone_there_is_none(path: str) -> None:
+    assert ask(ReflectorConfig(accounts="dir", front_door_only=True, trusted_network=True), "127.0.0.1", path) == 404
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8381", 200),
+        ("[::1]:8381", 200),
+        ("LOCALHOST", 200),
+        ("192.0.2.1", 200),
+        ("rebound.example:8381", 403),
+        ("127.0.0.1.example", 403),
+        ("x@localhost.evil", 403),
+        ("[", 403),
+        ("", 403),
+    ],
+)
+def test_the_list_of_sessions_is_not_for_a_page_whose_name_leads_here(host: str, status: int) -> None:
+    assert ask(ReflectorConfig(), "127.0.0.1", "/status", host) == status
+    assert ask(ReflectorConfig(trusted_network=True), "127.0.0.1", "/status", host) == 200
+
+
+def test_nor_for_anybody_where_nobody_is_to_be_told() -> None:
+    assert ask(ReflectorConfig(no_status=True), "127.0.0.1", "/status") == 404

@@ -48,7 +48,7 @@ def server(logs: list[EventDict]) -> Iterator[Reflector]:
 def ask(server: Reflector, path: str) -> Answer:
     host, port = server.url.removeprefix("http://").split(":")
     with GreenPeer(gevent.socket.create_connection((host, int(port)))) as peer:
-        peer.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        peer.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         return peer.answer()
 
 

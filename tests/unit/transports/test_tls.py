@@ -179,6 +179,23 @@ class TestSocket:
             with pytest.raises(TlsError, match=text):
                 TlsSocket(near, Tls(client_context(), "localhost")).handshake()
 
+    def test_a_peer_that_sends_records_and_no_data(
+        self, ends: tuple[TlsSocket, TlsSocket], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As one that asks for new keys on and on: recv would not end while there is something to read."""
+        _, server = ends
+        monkeypatch.setattr(server.tls, "receive", lambda size, recv: recv(RECORD)[:0])
+        monkeypatch.setattr(server, "sock", Endless())
+        with pytest.raises(TlsError, match="without data"):
+            server.recv(RECORD)
+
+
+class Endless:
+    """A socket with always something to read."""
+
+    def recv(self, size: int) -> bytes:
+        return bytes(size)
+
 
 class TestStream:
     def test_it_does_not_block(self, streams: tuple[TlsStream, TlsStream]) -> None:
