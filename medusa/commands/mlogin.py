@@ -28,8 +28,8 @@ DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is 
 --launcher manta, sessions meet at the Manta's own. With an account and a key, requests to either are signed."""
 
 EPILOG = """Exit status: that of the remote command, 128+N if signal N ended it; 255 if no session came to be;
-254 if it was cut off and its outcome is unknown. On the command line goes over MEDUSA_... goes over --config
-goes over MANTA_..."""
+254 if it was cut off and its outcome is unknown. The command line goes before the variables
+MEDUSA_..., these before --config, and that before the variables MANTA_..."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,8 +25,8 @@ DESCRIPTION = """Put the agent's archive where jobs find it, and read it back.""
 
 EPILOG = """URL: manta:/poseidon/public/medusa/agent.sh, the path of a file, file:///PATH, https://HOST/PATH (by PUT),
 s3://BUCKET/KEY, gs://BUCKET/KEY, or another that fsspec knows; the last four with medusa-session[https], [s3], [gcs] or
-that store's own package installed. Account, key, url and -i are for manta: alone. On the command line goes over
-MEDUSA_... goes over MANTA_..."""
+that store's own package installed. Account, key, url and -i are for manta: alone. The
+command line goes before the variables MEDUSA_..., and these before MANTA_..."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -22,7 +22,7 @@ DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belon
 `signed_url`. It lets whoever has it into that session, once, until it expires. --url is that of the reflector, or of a
 Manta."""
 
-PRECEDENCE = """On the command line goes over MEDUSA_... goes over MANTA_..."""
+PRECEDENCE = """The command line goes before the variables MEDUSA_..., and these before MANTA_..."""
 
 USAGE_ERROR = 2
 
