@@ -106,7 +106,11 @@ class Reflector:
 
     def attach(self, session: str, role: str, behind: bytes = b"") -> Peer:
         """An upgraded connection; `behind` is sent in one segment with the head."""
-        peer = self.open(upgrade(f"/attach/{session}/{role}") + behind)
+        return self.enter(upgrade(f"/attach/{session}/{role}") + behind)
+
+    def enter(self, request: bytes) -> Peer:
+        """The upgraded connection of a raw request."""
+        peer = self.open(request)
         try:
             answer = peer.head()
             assert answer.status == 101, answer

@@ -17,7 +17,7 @@ from medusa.client.launchers.base import AGENT_OBJECT, Wishes
 from medusa.client.mlogin import Options, run
 from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
-from medusa.commands.options import OptionParser
+from medusa.commands.options import OptionParser, seconds
 from medusa.protocol.signature import LOGIN
 
 MANTA = "manta"
@@ -109,7 +109,7 @@ def _parser() -> OptionParser:
     add(
         "--wait-timeout",
         metavar="SECONDS",
-        type=_seconds,
+        type=seconds,
         help="how long to wait for the job; 0: as long as the reflector does"
         f" (default: {DEFAULT_WAIT:.0f}; launcher manta: as long as the job lives)",
     )
@@ -170,13 +170,6 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    value = float(text) if text.replace(".", "", 1).isdecimal() else -1.0
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return value
 
 
 def _open_standard_fds() -> None:

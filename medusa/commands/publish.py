@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import threading
@@ -15,7 +14,7 @@ from medusa.client.manta import MantaClient, MantaError
 from medusa.client.outcome import Failure
 from medusa.client.publish import PublishError, publish, uses_manta
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
-from medusa.commands.options import OptionParser
+from medusa.commands.options import OptionParser, seconds
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -43,7 +42,7 @@ def _parser() -> OptionParser:
     add_manta_options(parser)
     add = parser.add_argument
     add("--archive", metavar="FILE", help="archive to publish (default: the one carried along)")
-    add("--retry", metavar="SECONDS", type=_seconds, help="try again after so long, until it is done")
+    add("--retry", metavar="SECONDS", type=seconds, help="try again after so long, until it is done")
     add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
     # Not `url`: that is the Manta's.
     add("place", metavar="URL", help="where to; -: the first line of standard input, as a URL may hold secrets")
@@ -82,13 +81,6 @@ def _client(given: MantaOptions) -> MantaClient:
 def _complain(message: str) -> int:
     print(f"medusa publish: {message}", file=sys.stderr, flush=True)
     return 1
-
-
-def _seconds(text: str) -> float:
-    value = float(text) if text.replace(".", "", 1).isdecimal() else -1.0
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return value
 
 
 def _first_line() -> str:

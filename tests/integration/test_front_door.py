@@ -43,21 +43,10 @@ def door(accounts: Path) -> Iterator[Reflector]:
         yield reflector
 
 
-def enter(door: Reflector, request: bytes) -> Peer:
-    peer = door.open(request)
-    try:
-        answer = peer.head()
-        assert answer.status == 101, answer
-    except BaseException:
-        peer.close()
-        raise
-    return peer
-
-
 @contextlib.contextmanager
 def waiting(door: Reflector, key: Key, session: str, login: str = "alice", ago: float = 0) -> Iterator[Peer]:
     """A client whose session waits for its agent."""
-    with enter(door, signed_request(key, login, attach_path(login, session, "master"), HOST, ago)) as client:
+    with door.enter(signed_request(key, login, attach_path(login, session, "master"), HOST, ago)) as client:
         wait_until(lambda: (session, login) in states(door))
         yield client
 
@@ -85,7 +74,7 @@ def linked(client: Peer, agent: Peer) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_key_opens_a_session(door: Reflector, keys: dict[str, Key], kind: str) -> None:
     session, key = new_id(), keys[kind]
-    with waiting(door, key, session) as client, enter(door, agent_request(key, session)) as agent:
+    with waiting(door, key, session) as client, door.enter(agent_request(key, session)) as agent:
         linked(client, agent)
     (entry,) = door.logged("attached", session=session, side="agent")
     assert (entry["login"], entry["user"], entry["key"]) == ("alice", None, key.md5)
@@ -96,9 +85,9 @@ def test_fingerprints_by_sha256(door: Reflector, keys: dict[str, Key]) -> None:
     session, key = new_id(), keys["ed25519"]
     by_name = f"/alice/keys/{key.sha256}"
     request = signed_request(key, "alice", attach_path("alice", session, "master"), HOST, keyId=by_name)
-    with enter(door, request) as client:
+    with door.enter(request) as client:
         wait_until(lambda: (session, "alice") in states(door))
-        with enter(door, agent_request(key, session, keyId=by_name)) as agent:
+        with door.enter(agent_request(key, session, keyId=by_name)) as agent:
             linked(client, agent)
 
 
@@ -107,7 +96,7 @@ def test_an_accounts_user_acts_for_the_account(door: Reflector, keys: dict[str, 
     path = attach_path("alice", session, "master")
     when = date()
     signed = authorization(key, "alice/guest", path, HOST, when)
-    with enter(door, upgrade(path, host=HOST, date=when, authorization=signed)):
+    with door.enter(upgrade(path, host=HOST, date=when, authorization=signed)):
         wait_until(lambda: door.logged("attached", session=session, user="guest"))
 
 
@@ -124,17 +113,17 @@ def test_an_accounts_user_acts_for_the_account(door: Reflector, keys: dict[str, 
 def test_other_ways_for_an_agent_to_sign(door: Reflector, keys: dict[str, Key], request_of: object) -> None:
     session, key = new_id(), keys["rsa"]
     assert callable(request_of)
-    with waiting(door, key, session) as client, enter(door, request_of(key, session)) as agent:
+    with waiting(door, key, session) as client, door.enter(request_of(key, session)) as agent:
         linked(client, agent)
 
 
 def test_one_id_under_two_logins_is_two_sessions(door: Reflector, keys: dict[str, Key]) -> None:
     session, key = new_id(), keys["rsa"]
     with waiting(door, key, session) as alice, waiting(door, key, session, "bob") as bob:
-        with enter(door, agent_request(key, session, "bob")) as agent:
+        with door.enter(agent_request(key, session, "bob")) as agent:
             linked(bob, agent)
             assert states(door)[session, "alice"] == "slave_wait"
-        with enter(door, agent_request(key, session)) as agent:
+        with door.enter(agent_request(key, session)) as agent:
             linked(alice, agent)
 
 
@@ -149,7 +138,7 @@ def test_nor_is_it_the_one_of_the_internal_api(door: Reflector, keys: dict[str, 
 
 def test_a_second_client_or_agent_is_refused_and_disturbs_nobody(door: Reflector, keys: dict[str, Key]) -> None:
     session, key = new_id(), keys["ed25519"]
-    with waiting(door, key, session) as client, enter(door, agent_request(key, session)) as agent:
+    with waiting(door, key, session) as client, door.enter(agent_request(key, session)) as agent:
         again = signed_request(keys["rsa"], "alice", attach_path("alice", session, "master"), HOST)
         assert door.ask(again).status == 409
         assert door.ask(agent_request(keys["rsa"], session)).status == 409
@@ -160,7 +149,7 @@ def test_a_url_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
     session, key = new_id(), keys["ed25519"]
     once = agent_request(key, session)
     assert door.ask(once).status == 404, "before there is a session: it was not used"
-    with waiting(door, key, session) as client, enter(door, once) as agent:
+    with waiting(door, key, session) as client, door.enter(once) as agent:
         linked(client, agent)
         assert door.ask(once).status == 403
     door.ended(session)
@@ -172,7 +161,7 @@ def test_a_url_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
 def test_a_signed_header_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
     session = new_id()
     once = signed_request(keys["ecdsa384"], "alice", attach_path("alice", session, "master"), HOST)
-    with enter(door, once):
+    with door.enter(once):
         pass
     door.ended(session)
     assert door.ask(once).status == 403
@@ -183,7 +172,7 @@ def test_also_under_another_name_of_its_key(door: Reflector, keys: dict[str, Key
     """The header's signature does not cover the keyId."""
     session, key = new_id(), keys["ecdsa256"]
     once = signed_request(key, "alice", attach_path("alice", session, "master"), HOST)
-    with enter(door, once):
+    with door.enter(once):
         pass
     door.ended(session)
     renamed = once.replace(f"/alice/keys/{key.md5}".encode(), other_name.format(key).encode())
@@ -198,7 +187,7 @@ def test_two_spellings_of_one_ecdsa_signature_are_one(door: Reflector, keys: dic
     expires = int(time.time()) + 300
     first, second = (signed_target(key, "alice", path, HOST, expires) for _ in range(2))
     assert first != second
-    with waiting(door, key, session), enter(door, upgrade(first, host=HOST)):
+    with waiting(door, key, session), door.enter(upgrade(first, host=HOST)):
         pass
     door.ended(session)
     with waiting(door, key, session, ago=7):
@@ -212,7 +201,7 @@ def test_keys_are_read_anew_when_their_file_changes(door: Reflector, accounts: P
         return door.ask(signed_request(key, "carol", attach_path("carol", new_id(), "master"), HOST)).status
 
     def enters(key: Key) -> None:
-        with enter(door, signed_request(key, "carol", attach_path("carol", new_id(), "master"), HOST)):
+        with door.enter(signed_request(key, "carol", attach_path("carol", new_id(), "master"), HOST)):
             pass
 
     assert status(first) == 404
@@ -243,10 +232,10 @@ def test_old_clients_sign_the_date_alone(accounts: Path, keys: dict[str, Key]) -
         return upgrade(path, host=HOST, date=when, authorization=signed)
 
     with running("--accounts", str(accounts), "--legacy-signatures") as reflector:
-        with enter(reflector, weak()):
+        with reflector.enter(weak()):
             wait_until(lambda: states(reflector))
         reflector.ended(session)
-        with enter(reflector, weak(algorithm="rsa-sha1").replace(session.encode(), new_id().encode())):
+        with reflector.enter(weak(algorithm="rsa-sha1").replace(session.encode(), new_id().encode())):
             pass
         answer = reflector.ask(weak().replace(b"/master", b"/slave"))
         assert (answer.status, answer.rest) == (401, b"the signature must cover (request-target) host date\n")
@@ -258,7 +247,7 @@ def test_origins_on_the_list_may_attach(accounts: Path, keys: dict[str, Key]) ->
     with running("--accounts", str(accounts), "--allow-origin", "https://jobs.example") as reflector:
         for origin in ("https://jobs.example.evil", "http://jobs.example", "null", ""):
             assert reflector.ask(request[:-2] + f"Origin: {origin}\r\n\r\n".encode()).status == 403
-        with enter(reflector, request[:-2] + b"Origin: https://Jobs.example\r\n\r\n"):
+        with reflector.enter(request[:-2] + b"Origin: https://Jobs.example\r\n\r\n"):
             pass
 
 
@@ -266,7 +255,7 @@ def test_a_reflector_that_knows_its_names_is_no_other(accounts: Path, keys: dict
     path = attach_path("alice", new_id(), "master")
     with running("--accounts", str(accounts), "--public-host", "Medusa.example:8381, other.example") as reflector:
         assert reflector.ask(signed_request(keys["rsa"], "alice", path, "elsewhere.example")).status == 403
-        with enter(reflector, signed_request(keys["rsa"], "alice", path, "MEDUSA.example:8381")):
+        with reflector.enter(signed_request(keys["rsa"], "alice", path, "MEDUSA.example:8381")):
             pass
 
 
