@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -26,6 +28,10 @@ _READ = 64 * 1024
 
 END_OF_FILE = b"\x04"
 """Control-D: a terminal has no other way to say that its input ended."""
+
+AGAIN = (1.0, 60.0)
+"""Seconds between two of them, at first and at the most. One that comes while a shell changes its terminal's modes is
+lost; and input that has ended has ended for the next reader, too."""
 
 SUSPEND_ADVICE = "suspended; a session that is silent for 45 seconds is lost"
 
@@ -53,6 +59,8 @@ class Interactive:
         self._typed = bytearray()
         self._last_typed = b"\n"
         self._input_open = True
+        self._again_at = math.inf
+        self._again_after = AGAIN[0]
         self._resized = False
         self._started = False
         self._end: Exit | None = None
@@ -132,6 +140,8 @@ class Interactive:
         if self._resized and self._link.clear:
             self._resized = False
             self._link.send_control(Resize(*window_size()))
+        if time.monotonic() >= self._again_at and not self._typed:
+            self._end_input()
         while self._typed and self._link.clear:
             piece = bytes(self._typed[:_READ])
             del self._typed[:_READ]
@@ -150,8 +160,14 @@ class Interactive:
         else:
             self._input_open = False
             self._type(self._scanner.finish())
-            # On an unfinished line the first one only sends the line.
-            self._type(END_OF_FILE if self._last_typed == b"\n" else END_OF_FILE * 2)
+            if self._last_typed != b"\n":
+                self._type(END_OF_FILE)  # which only sends the unfinished line
+            self._end_input()
+
+    def _end_input(self) -> None:
+        self._type(END_OF_FILE)
+        self._again_at = time.monotonic() + self._again_after
+        self._again_after = min(2 * self._again_after, AGAIN[1])
 
     def _type(self, data: bytes) -> None:
         self._typed += data
@@ -205,7 +221,10 @@ class Interactive:
             poller.register(self._outlet, select.POLLOUT)
         if self._input_open and len(self._typed) < HIGH_WATER:
             poller.register(self._terminal.fd, select.POLLIN)
-        ready = dict(poller.poll(self._link.patience() * 1000))
+        patience = self._link.patience()
+        if not self._typed:
+            patience = min(patience, max(0.0, self._again_at - time.monotonic()))
+        ready = dict(poller.poll(patience * 1000))
         if self._signals.fileno() in ready:
             self._take_signals()
         if self._terminal.fd in ready:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from medusa.client import interactive
 from medusa.client.advice import Advice
 from medusa.client.interactive import HIGH_WATER, Interactive, Screen
 from medusa.client.ledger import Ledger
@@ -112,6 +113,18 @@ def test_the_end_of_piped_input_is_told_as_a_terminal_tells_it(stage: Stage, typ
     def agent(peer: Peer) -> None:
         peer.hear_typed(heard)
         assert peer.typed == heard
+        goodbye(peer, Exit(status=0))
+
+    stage.run(agent)
+
+
+def test_the_end_of_input_lasts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell that was just about to change its terminal's modes has not seen it."""
+    monkeypatch.setattr(interactive, "AGAIN", (0.01, 0.02))
+    stage.hang_up()
+
+    def agent(peer: Peer) -> None:
+        peer.hear_typed(b"\x04" * 4)
         goodbye(peer, Exit(status=0))
 
     stage.run(agent)
