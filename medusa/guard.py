@@ -89,6 +89,7 @@ def _live(reader: int, keep: FrozenSet[int], cleanup: Callable[[List[str]], None
 
 
 def _settle(keep: FrozenSet[int]) -> None:
+    _rename("medusa-guard")
     signal.set_wakeup_fd(-1)
     for number in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:
         try:
@@ -105,6 +106,15 @@ def _settle(keep: FrozenSet[int]) -> None:
     for fd in _open_fds():
         if fd > 2 and fd not in keep:
             _close(fd)
+
+
+def _rename(name: str) -> None:
+    """Linux: `pkill` by the owner's name is not meant for its helper."""
+    try:
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(name)
+    except OSError:
+        pass
 
 
 def _open_fds() -> Iterable[int]:

@@ -111,3 +111,10 @@ def test_signal_mask_of_the_owner_is_untouched() -> None:
     guard = Guard.start(lambda lines: None)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
     guard.done()
+
+
+def test_it_is_not_killed_by_its_owners_name() -> None:
+    guard = Guard.start(lambda lines: None)
+    name = Path(f"/proc/{guard.pid}/comm")
+    wait_until(lambda: name.read_text() == "medusa-guard\n", "the name")
+    guard.done()
