@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import time
@@ -279,8 +280,9 @@ class TestEnds:
             running("--keepalive", "0.2", constants=constants) as reflector,
             reflector.pair(session) as (client, agent),
         ):
-            while agent.writable():
-                agent.binary(bytes(60_000))
-            agent.fin()
+            with contextlib.suppress(OSError):  # on a slow machine the silent reader is given up before all is full
+                while agent.writable():
+                    agent.binary(bytes(60_000))
+                agent.fin()
             assert reflector.ended(session)["outcome"] == "lost"
             assert client.quiet() is False
