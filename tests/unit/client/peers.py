@@ -117,3 +117,16 @@ class PlayedLauncher(Launcher):
 
     def cancel(self) -> None:
         raise NotImplementedError
+
+
+class Told:
+    """A guard that only listens."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def tell(self, line: str) -> None:
+        self.lines.append(line)
+
+    def done(self) -> None:
+        self.lines.append("done")

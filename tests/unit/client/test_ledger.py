@@ -13,19 +13,8 @@ from medusa.client import ledger as module
 from medusa.client import processes, ttymodes
 from medusa.client.ledger import Ledger, left_open, undo
 from medusa.guard import Guard
+from tests.unit.client.peers import Told
 from tests.waiting import wait_until
-
-
-class Told:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.released = False
-
-    def tell(self, line: str) -> None:
-        self.lines.append(line)
-
-    def done(self) -> None:
-        self.released = True
 
 
 def test_what_was_not_taken_back_is_left_open_in_order() -> None:
@@ -49,9 +38,9 @@ def test_the_guard_is_released_only_when_nothing_is_open() -> None:
     ledger = Ledger(told)
     with ledger.entry("group", "1"):
         ledger.close()
-        assert not told.released
+        assert "done" not in told.lines
     ledger.close()
-    assert told.released
+    assert told.lines[-1] == "done"
 
 
 def test_a_private_directory_is_private_and_goes_with_its_contents() -> None:

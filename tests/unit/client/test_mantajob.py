@@ -11,23 +11,10 @@ from medusa.client.mantajob import RENEWAL, MantaJob
 from medusa.client.outcome import Failure
 from medusa.client.signedrequest import SignedRequest
 from tests.unit.client.mantas import JOB, FakeApi, error, request
-from tests.unit.client.peers import Clock
+from tests.unit.client.peers import Clock, Told
 
 ARCHIVE = "/poseidon/public/medusa/agent.sh"
 DONE = {"state": "done", "stats": {}}
-
-
-class Told:
-    """A guard that only listens."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def tell(self, line: str) -> None:
-        self.lines.append(line)
-
-    def done(self) -> None:
-        raise NotImplementedError
 
 
 class Stage:

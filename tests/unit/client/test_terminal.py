@@ -12,19 +12,7 @@ import pytest
 from medusa.client.ledger import Ledger
 from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal, window_size
-
-
-class Told:
-    """A guard that only listens."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def tell(self, line: str) -> None:
-        self.lines.append(line)
-
-    def done(self) -> None:
-        self.lines.append("done")
+from tests.unit.client.peers import Told
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.local import LocalLauncher
 from medusa.client.ledger import Ledger, left_open
 from medusa.client.outcome import Failure
+from tests.unit.client.peers import Told
 from tests.waiting import wait_until
 
 BASE = "http://127.0.0.1:1"
@@ -23,17 +24,6 @@ REQUEST = JobRequest(
 )
 
 Launch = Callable[[str], LocalLauncher]
-
-
-class Told:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def tell(self, line: str) -> None:
-        self.lines.append(line)
-
-    def done(self) -> None:
-        raise NotImplementedError
 
 
 @pytest.fixture
