@@ -39,7 +39,7 @@ class Accounts:
             mode = self._directory.stat().st_mode
         except OSError as error:
             raise AccountsError("%s: %s" % (directory, error.strerror or error)) from None
-        if mode & _OTHERS_WRITE:
+        if _others_write(self._directory, mode):
             raise AccountsError("%s: others than its owner can write it: chmod go-w" % directory)
 
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
@@ -70,11 +70,16 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def _others_write(path: Path, mode: int) -> bool:
+    """A volume of secrets may say so in its modes, and be mounted read-only."""
+    return bool(mode & _OTHERS_WRITE) and not os.statvfs(path).f_flag & os.ST_RDONLY
+
+
 def _trusted(path: Path, mode: int, folder: int) -> bool:
     """As sshd's StrictModes: who can write the file, or put another in its place, is who can sign."""
     if not stat.S_ISREG(mode):
         return False
-    if (mode | folder) & _OTHERS_WRITE:
+    if _others_write(path, mode | folder):
         log.error("account ignored: others than its owner can write the file or its directory", file=str(path))
         return False
     return True

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -117,3 +119,12 @@ def test_a_directory_that_others_can_write_is_nobodys_either(tmp_path: Path, key
     tmp_path.chmod(0o775)
     with pytest.raises(AccountsError, match="chmod go-w"):
         Accounts(str(tmp_path))
+
+
+def test_but_where_nobody_can_write_modes_do_not_count(
+    tmp_path: Path, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow(tmp_path, "alice", key)
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert found(Accounts(str(tmp_path)), key)
