@@ -161,7 +161,7 @@ class Interactive:
             self._input_open = False
             self._type(self._scanner.finish())
             if self._last_typed != b"\n":
-                self._type(END_OF_FILE)  # which only sends the unfinished line
+                self._type(END_OF_FILE)  # which only sends the unfinished line to a program that reads lines
             self._end_input()
 
     def _end_input(self) -> None:

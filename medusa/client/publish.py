@@ -51,7 +51,7 @@ def publish(archive: bytes, url: str, manta: Callable[[], MantaClient]) -> str:
         Failure: of `manta()`.
     """
     match = _SCHEME.match(url)
-    if match is None and "//" in url[:2] + url.partition("::")[2]:
+    if match is None and (url.startswith("//") or "//" in url.partition("::")[2]):
         raise PublishError("a URL begins with its scheme, and with no other before that; a path with one slash", True)
     if url.startswith(_MANTA):
         found = _into_manta(archive, url[len(_MANTA) :], manta())

@@ -36,10 +36,10 @@ class Accounts:
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         try:
             list(self._directory.iterdir())
-            mode = self._directory.stat().st_mode
+            open_to_others = _open_folder(self._directory)
         except OSError as error:
             raise AccountsError("%s: %s" % (directory, error.strerror or error)) from None
-        if _others_write(self._directory, mode):
+        if open_to_others:
             raise AccountsError("%s: others than its owner can write it: chmod go-w" % directory)
 
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
@@ -51,10 +51,10 @@ class Accounts:
         try:
             with open(path, "rb", opener=_without_waiting) as file:
                 found = os.fstat(file.fileno())
-                folder = os.stat(path.parent).st_mode
-                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, folder)
+                unsafe = any(map(_open_folder, {self._directory, path.parent}))
+                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, unsafe)
                 if version != self._files.get(path, (None,))[0]:
-                    trusted = _trusted(path, found.st_mode, folder)
+                    trusted = _trusted(path, found.st_mode, unsafe)
                     keys = _read(path, file.read(MAX_FILE + 1)) if trusted else []
                     self._files[path] = (version, keys)
         except OSError as error:
@@ -70,16 +70,19 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _others_write(path: Path, mode: int) -> bool:
-    """A volume of secrets may say so in its modes, and be mounted read-only."""
-    return bool(mode & _OTHERS_WRITE) and not os.statvfs(path).f_flag & os.ST_RDONLY
+def _open_folder(path: Path) -> bool:
+    """Whether others can put files there. A volume of secrets says so, is sticky, and is mounted read-only."""
+    mode = path.stat().st_mode
+    if mode & stat.S_ISVTX and os.statvfs(path).f_flag & os.ST_RDONLY:
+        return False
+    return bool(mode & _OTHERS_WRITE)
 
 
-def _trusted(path: Path, mode: int, folder: int) -> bool:
-    """As sshd's StrictModes: who can write the file, or put another in its place, is who can sign."""
+def _trusted(path: Path, mode: int, unsafe: bool) -> bool:
+    """Who can write the file, or put another in its place, is who can sign. Where a link leads to is the owner's care."""
     if not stat.S_ISREG(mode):
         return False
-    if _others_write(path, mode | folder):
+    if unsafe or mode & _OTHERS_WRITE:
         log.error("account ignored: others than its owner can write the file or its directory", file=str(path))
         return False
     return True

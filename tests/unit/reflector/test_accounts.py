@@ -127,3 +127,12 @@ def test_but_where_nobody_can_write_modes_do_not_count(
     tmp_path.chmod(0o1777)
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
     assert found(Accounts(str(tmp_path)), key)
+
+
+def test_nor_is_a_user_safe_where_others_can_replace_its_directory(tmp_path: Path, key: Key) -> None:
+    (tmp_path / "dir").mkdir(mode=0o755)
+    allow(tmp_path / "dir", "alice", key, user="guest")
+    accounts = Accounts(str(tmp_path / "dir"))
+    assert found(accounts, key, user="guest")
+    (tmp_path / "dir").chmod(0o777)
+    assert not found(accounts, key, user="guest")
