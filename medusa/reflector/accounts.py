@@ -79,7 +79,7 @@ def _open_folder(path: Path) -> bool:
 
 
 def _trusted(path: Path, mode: int, unsafe: bool) -> bool:
-    """Who can write the file, or put another in its place, is who can sign. Where a link leads to is the owner's care."""
+    """Who can write the file, or put another in its place, can sign. Where a link leads to is the owner's care."""
     if not stat.S_ISREG(mode):
         return False
     if unsafe or mode & _OTHERS_WRITE:
