@@ -1,5 +1,7 @@
 # One verb, one line; `make help` lists them. What a verb needs is set up on first use: the stamps in .venv say what is done.
 ARCHIVE = medusa/data/agent.sh
+# The relay's fast way in C.
+FAST = medusa/protocol/_fastrelay.c
 # The Python files of this repository that the archive is made of.
 TRAVELS = scripts/agent_unpack.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
 SCRIPTS = scripts/setup scripts/*.sh .ci/run $(ARCHIVE)
@@ -57,10 +59,10 @@ clean: ## everything that can be made again
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-.venv/.session: setup.py scripts/setup
+.venv/.session: setup.py scripts/setup $(FAST)
 	@scripts/setup session && touch $@
 
-.venv/.test: setup.py scripts/setup
+.venv/.test: setup.py scripts/setup $(FAST)
 	@scripts/setup test && touch $@ .venv/.session
 
 $(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest scripts/agent_stub.sh scripts/agent_strip.py $(TRAVELS) | .venv/.session

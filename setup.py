@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 ARCHIVE = "medusa/data/agent.sh"
+FAST = "medusa/protocol/_fastrelay.c"
 
 
 class BuildWithArchive(build_py):
@@ -89,7 +90,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["medusa", "medusa.*"]),
-    package_data={"medusa": ["py.typed", "data/agent.sh"]},
+    package_data={"medusa": ["py.typed", "data/agent.sh"], "medusa.protocol": ["*.pyi"]},
+    # Optional: without a C compiler its work is done in Python.
+    ext_modules=[Extension("medusa.protocol._fastrelay", [FAST], extra_compile_args=["-O3"], optional=True)],
     install_requires=RUN,
     extras_require={**STORES, "test": CHECKS + TEST + STORES["https"] + STORES["s3"]},
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},

@@ -9,7 +9,8 @@ import enum
 
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import Close
-from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+from medusa.transports.base import BrokenTransport, ClosedTransport
+from medusa.transports.relayed import RelayedTransport
 
 
 class Progress(enum.Enum):
@@ -34,7 +35,7 @@ class Pump:
         why: what happened, in words, after LOST or BROKE_RULES.
     """
 
-    def __init__(self, source: Transport, sink: Transport | None = None) -> None:
+    def __init__(self, source: RelayedTransport, sink: RelayedTransport | None = None) -> None:
         self.source = source
         self.sink = sink
         self.messages = 0
@@ -71,7 +72,9 @@ class Pump:
                 self.sink = sink = None
         return self._outcome(relayed.close, relayed.error, sink)
 
-    def _outcome(self, close: Close | None, error: RemoteProtocolError | None, sink: Transport | None) -> Progress:
+    def _outcome(
+        self, close: Close | None, error: RemoteProtocolError | None, sink: RelayedTransport | None
+    ) -> Progress:
         if error is not None:
             self.why = str(error)
             return Progress.BROKE_RULES

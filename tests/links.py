@@ -10,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medusa.protocol.messages import MAX_MESSAGE
+from medusa.protocol.relay import WebSocketRelay
 from medusa.protocol.websocket import Role, WebSocketConnection
 from medusa.transports.base import Transport
-from medusa.transports.memory import memory_pair
+from medusa.transports.memory import memory_pair, memory_streams
+from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import Tls, TlsSocket, over
 from medusa.transports.websocket import adopt
+from tests import frames
 from tests.waiting import PATIENCE
 
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
@@ -85,6 +88,23 @@ def tls_pair(pair: Callable[[], tuple[socket.socket, socket.socket]] = unix_pair
     client.handshake()
     thread.join(PATIENCE)
     return client, server
+
+
+class Bench:
+    """A relay's end of a websocket over memory, and the bare stream of its peer."""
+
+    def __init__(self, capacity: int = 1 << 20, leftover: bytes = b"", scratch: memoryview | None = None) -> None:
+        self.near, self.peer = memory_streams(capacity)
+        self.link = RelayedTransport(self.near, frames.server(), WebSocketRelay(), leftover, scratch)
+
+    def heard(self) -> bytes:
+        data = b""
+        try:
+            while chunk := self.peer.recv(1 << 20):
+                data += chunk
+        except BlockingIOError:
+            pass
+        return data
 
 
 def linked(pair: Callable[[], tuple[Socket, Socket]], max_message: int = MAX_MESSAGE) -> Ends:

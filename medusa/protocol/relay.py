@@ -11,18 +11,33 @@ from __future__ import annotations
 import codecs
 import enum
 from dataclasses import dataclass, field
-from typing import Callable, List, Optional, Union
+from typing import Any, Callable, List, Optional
 
 from medusa.protocol.control import REFLECTOR_PREFIX
 from medusa.protocol.errors import BadText, PolicyViolation, RemoteProtocolError
-from medusa.protocol.masking import NO_MASK, apply_mask, rotate_key
+from medusa.protocol.masking import NO_MASK, Buffer, apply_mask, rotate_key
 from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Close, Kind, Ping
-from medusa.protocol.websocket import CONTINUATION, MASKED, TEXT, Fragments, Header, parse_control, parse_header
+from medusa.protocol.websocket import (
+    CONTINUATION,
+    MASKED,
+    TEXT,
+    Fragments,
+    Header,
+    WebSocketConnection,
+    parse_control,
+    parse_header,
+)
 
 FrameHeader = Callable[[Kind, int], bytes]
 """(kind, payload length) -> the header in the framing of the link that is written to."""
 
-Piece = Union[bytes, memoryview]
+Rewrite = Callable[[Any, int, int, int, int, bytes], Any]
+rewrite: Optional[Rewrite] = None
+"""The fast way in C, where it was built: see _fastrelay.c, `rewrite`."""
+try:
+    from medusa.protocol._fastrelay import rewrite
+except ImportError:
+    pass
 
 _FORGED = REFLECTOR_PREFIX.encode("ascii")
 _WHOLE_TEXT, _WHOLE_BINARY = 0x81, 0x82
@@ -34,10 +49,11 @@ class Relayed:
     """What one piece of input came to.
 
     Attributes:
-        pieces: to be written to the other link, in this order and before anything below is acted on.
+        pieces: to be written to the other link, in this order and before anything below is acted on. They may lie in
+            the buffer that was given: good until it is used again.
         messages: whole messages that ended in `pieces`.
         size: payload bytes in `pieces`.
-        boundary: how many of `pieces` come before the last frame that is let out as it arrives, None without one:
+        boundary: how many bytes of `pieces` come before the last frame that is let out as it arrives, None without one:
             where a control frame may go when `pieces` end inside that frame.
         slow_frames: frames that were not taken by the dozen: each costs some microseconds, however small it is.
         pings: to be answered. The last alone must be (RFC 6455 section 5.5.3), but Autobahn counts them.
@@ -45,7 +61,7 @@ class Relayed:
         error: the peer broke the rules; nothing after it is looked at.
     """
 
-    pieces: List[Piece] = field(default_factory=list)
+    pieces: List[Buffer] = field(default_factory=list)
     messages: int = 0
     size: int = 0
     boundary: Optional[int] = None
@@ -53,6 +69,11 @@ class Relayed:
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None
     error: Optional[RemoteProtocolError] = None
+
+    @property
+    def written(self) -> int:
+        """Bytes in `pieces`."""
+        return sum(map(len, self.pieces))
 
 
 class _Way(enum.Enum):
@@ -70,6 +91,7 @@ class WebSocketRelay:
     """
 
     def __init__(self, max_message: int = MAX_MESSAGE, stream_above: int = STREAM_ABOVE) -> None:
+        self._rewrite = rewrite
         self._limit = max_message
         self._stream_above = max(stream_above, len(_FORGED))  # what leaves at once shows whether it is forged
         self._small = min(self._stream_above, max_message)
@@ -95,15 +117,22 @@ class WebSocketRelay:
         self._skip = data_frame_begun or self._left > 0 or self._fragments.started
         self._fragments.drop()
 
-    def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
-        """Take bytes from the stream. Never raises for what the peer did: see `Relayed.error`."""
+    def feed(self, data: Buffer, frame_header: FrameHeader) -> Relayed:
+        """Take bytes from the stream; in a buffer that can be written to, they may be overwritten.
+
+        Never raises for what the peer did: see `Relayed.error`.
+        """
         result = Relayed()
         if self._held:
             self._held += data
             if len(self._held) < self._need:
                 return result
-            data = bytes(self._held)
-            self._held = bytearray()
+            data, self._held = self._held, bytearray()
+        # What is not to be rewritten in place is bytes from here on.
+        if self._rewrite is None or frame_header is not WebSocketConnection.frame_header:
+            data = bytes(data)
+        elif isinstance(data, bytes):
+            data = bytearray(data)
         try:
             self._parse(data, frame_header, result)
         except RemoteProtocolError as error:
@@ -111,13 +140,16 @@ class WebSocketRelay:
             result.error = error
         return result
 
-    def _parse(self, data: bytes, frame_header: FrameHeader, result: Relayed) -> None:
+    def _parse(self, data: Buffer, frame_header: FrameHeader, result: Relayed) -> None:
         at, end = 0, len(data)
         while at < end and not self._done:
-            if self._left:
+            if not isinstance(data, bytes):
+                at = self._whole_frames(data, at, result)
+            if at < end and self._left:
                 at = self._payload(data, at, frame_header, result)
                 continue
-            at = self._small_frames(data, at, frame_header, result)
+            if isinstance(data, bytes):
+                at = self._small_frames(data, at, frame_header, result)
             if at == end:
                 return
             header = parse_header(data, at, True, self._limit)
@@ -129,6 +161,25 @@ class WebSocketRelay:
             if isinstance(header, Header):
                 result.slow_frames += 1
                 at = self._frame(header, data, at + header.size, frame_header, result)
+
+    def _whole_frames(self, data: Buffer, at: int, result: Relayed) -> int:
+        """The fast way in C: data frames that are not in pieces, for a websocket. The rest is left to Python."""
+        in_python = self._left and (self._way is _Way.COLLECT or self._utf8 is not None)
+        if in_python or self._fragments.started or self._skip:
+            return at
+        assert self._rewrite is not None
+        begun = at
+        at, end, messages, size, self._left, self._key, boundary = self._rewrite(
+            data, at, self._small, self._limit, self._left, self._key
+        )
+        if boundary >= 0:
+            result.boundary = result.written + boundary - begun
+        if end > begun:
+            result.pieces.append(memoryview(data)[begun:end])
+        result.messages += messages
+        result.size += size
+        self._way, self._utf8, self._fin = _Way.FORWARD, None, True
+        return at
 
     def _small_frames(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
         """The fast way: whole data frames up to 64 KiB, one after another. What it does not take is `_frame`'s."""
@@ -176,7 +227,7 @@ class WebSocketRelay:
             return header.size + header.length
         return header.size + (len(_FORGED) if header.opcode == TEXT else 0)
 
-    def _frame(self, header: Header, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
+    def _frame(self, header: Header, data: Buffer, at: int, frame_header: FrameHeader, result: Relayed) -> int:
         """Deal with the frame whose payload begins at `at`; returns where the next unread byte is."""
         if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
             end = at + header.length
@@ -203,13 +254,13 @@ class WebSocketRelay:
         if header.opcode == TEXT:
             self._utf8 = codecs.getincrementaldecoder("utf-8")()
         if not self._skip:
-            result.boundary = len(result.pieces)
+            result.boundary = result.written
             result.pieces.append(frame_header(Kind(header.opcode), header.length))
         return at
 
-    def _payload(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
+    def _payload(self, data: Buffer, at: int, frame_header: FrameHeader, result: Relayed) -> int:
         """Pass on what is here of a frame that is dealt with as it arrives."""
-        piece: Piece = memoryview(data)[at : at + self._left]
+        piece: Buffer = memoryview(data)[at : at + self._left]
         taken = len(piece)
         piece = _unmask(piece, self._key)
         if self._way is _Way.COLLECT:
@@ -234,7 +285,7 @@ class WebSocketRelay:
             result.messages += 1
 
     def _emit(
-        self, kind: Kind, payload: Piece, frame_header: FrameHeader, result: Relayed, decoded: bool = False
+        self, kind: Kind, payload: Buffer, frame_header: FrameHeader, result: Relayed, decoded: bool = False
     ) -> None:
         if kind is Kind.TEXT:
             _check_text(payload, decoded)
@@ -256,7 +307,7 @@ def _in_pieces(header: Header) -> bool:
     return header.opcode == CONTINUATION or not header.fin
 
 
-def _unmask(piece: Piece, key: bytes) -> Piece:
+def _unmask(piece: Buffer, key: bytes) -> Buffer:
     return piece if key == NO_MASK else apply_mask(piece, key)
 
 
@@ -268,19 +319,19 @@ def _is_fit(payload: bytes) -> bool:
     return not payload.startswith(_FORGED)
 
 
-def _check_text(payload: Piece, decoded: bool = False) -> None:
+def _check_text(payload: Buffer, decoded: bool = False) -> None:
     refuse_forged(payload)
     if not decoded:
         _decode(codecs.getincrementaldecoder("utf-8")(), payload, final=True)
 
 
-def refuse_forged(payload: Piece) -> None:
+def refuse_forged(payload: Buffer) -> None:
     """Raises PolicyViolation for a text that begins as those of the reflector alone do."""
     if bytes(payload[: len(_FORGED)]) == _FORGED:
         raise PolicyViolation("text with the reflector's own prefix")
 
 
-def _decode(decoder: Optional[codecs.IncrementalDecoder], piece: Piece, final: bool) -> None:
+def _decode(decoder: Optional[codecs.IncrementalDecoder], piece: Buffer, final: bool) -> None:
     if decoder is None:
         return
     try:

@@ -53,7 +53,7 @@ class Header(NamedTuple):
     size: int
 
 
-def parse_header(data: Union[bytes, bytearray], at: int, masked: bool, limit: int) -> Union[Header, int]:
+def parse_header(data: Buffer, at: int, masked: bool, limit: int) -> Union[Header, int]:
     """The header at `data[at:]`, or how many bytes from `at` are needed before more can be said.
 
     An illegal frame is refused on the first bytes that show it, its key not among them.
@@ -92,7 +92,7 @@ def parse_header(data: Union[bytes, bytearray], at: int, masked: bool, limit: in
     return Header(bool(first & FIN), opcode, key, length, size)
 
 
-def _extended_length(data: Union[bytes, bytearray], at: int, width: int) -> int:
+def _extended_length(data: Buffer, at: int, width: int) -> int:
     (length,) = struct.unpack_from("!H" if width == 2 else "!Q", data, at)
     if length >> 63:
         raise BadFrame("payload length above 63 bits")

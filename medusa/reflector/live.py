@@ -19,7 +19,7 @@ from medusa.reflector.splicer import Leg
 from medusa.reflector.usage import Usage
 from medusa.session import Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
 from medusa.splice import Progress
-from medusa.transports.base import Transport
+from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
     from medusa.reflector.registry import Registry
@@ -54,13 +54,13 @@ class LiveSession:
         self.usage.started(client_address)
         self.greenlet = gevent.spawn(self._run)
 
-    def attach(self, side: Side, transport: Transport, address: str) -> None:
+    def attach(self, side: Side, transport: RelayedTransport, address: str) -> None:
         """`side`'s link is here. Where the session cannot take it any more, the link is closed with the reason."""
         if self.machine.state is not _ATTACH_IN[side]:
             transport.close(1000, _OVER.reason, timeout=0.1)
             return
         keepalive = Keepalive(self._config.keepalive, time.monotonic())
-        leg = Leg(gevent.get_hub().loop, side, transport, keepalive, self._leg_ended)
+        leg = Leg(self._registry.turns, side, transport, keepalive, self._leg_ended)
         leg.address = address
         self._legs[side] = leg
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)

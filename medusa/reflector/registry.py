@@ -10,6 +10,7 @@ from medusa.directory.base import TTL, StaleClaim
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.live import LiveSession
 from medusa.reflector.names import SessionName
+from medusa.reflector.turns import Turns
 from medusa.session import Input, State
 
 log = structlog.get_logger(component="registry")
@@ -34,6 +35,7 @@ class Registry:
         self._sessions: dict[SessionName, LiveSession] = {}
         self._claims: dict[SessionName, Claim] = {}
         self.draining = False
+        self.turns = Turns(gevent.get_hub().loop)
 
     def open(self, name: SessionName, address: str) -> LiveSession:
         """A new session for the client at `address`, whose upgrade is to follow.

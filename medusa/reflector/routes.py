@@ -143,7 +143,8 @@ class Application:
             else:
                 session.agent_expected = False
             raise
-        session.attach(side, websocket.adopt(sock, rest, self._config.max_message), handler.peer)
+        transport = websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
+        session.attach(side, transport, handler.peer)
         return 101, [], b""
 
     def _check_upgrade(self, handler: Handler) -> str:

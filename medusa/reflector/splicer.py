@@ -1,5 +1,6 @@
 """The way of the bytes. Each link has a read and a write watcher on the event loop; their callbacks move what is there
-and never wait, so no greenlet is switched to for data. One read's worth a callback: the loop keeps all pairs moving."""
+and never wait, so no greenlet is switched to for data. One read's worth a callback; a link that fills its reads is not
+watched but takes turns with its like (turns.py): the loop keeps all pairs moving."""
 
 from __future__ import annotations
 
@@ -17,9 +18,11 @@ from gevent import monkey
 
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
+from medusa.reflector.turns import BULK, Turns
 from medusa.session import Side
 from medusa.splice import Progress, Pump
-from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+from medusa.transports.base import READS_AT_ONCE, BrokenTransport, ClosedTransport
+from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="splicer")
 
@@ -28,6 +31,9 @@ _HUNG_UP = getattr(select, "POLLRDHUP", 0)
 
 READ, WRITE = 1, 2
 """libev's event masks."""
+
+_ENDS = (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES)
+_READ_ON = (None, Progress.BROKE_RULES)
 
 Report = Callable[["Leg", Progress], None]
 
@@ -39,26 +45,31 @@ class Leg:
     other. `report` is told once of the peer's Close, loss or breach; after a breach, of its going as well.
     """
 
-    def __init__(self, loop: Any, side: Side, transport: Transport, keepalive: Keepalive, report: Report) -> None:
+    def __init__(
+        self, turns: Turns, side: Side, transport: RelayedTransport, keepalive: Keepalive, report: Report
+    ) -> None:
         self.side = side
         self.transport = transport
         self.keepalive = keepalive
         self.address = ""
         self.pump = Pump(transport)
         self.gone: Progress | None = None
-        self._loop = loop
+        self._turns = turns
         self._report = report
         self._feeds: Leg | None = None  # who gets what this leg reads
         self._fed_by: Leg | None = None
         self._discarding = False
-        self._missed = False  # a read was put off: what is here already makes no socket readable
-        self._readable = loop.io(transport.fileno(), READ)
-        self._writable = loop.io(transport.fileno(), WRITE)
+        self._queued = False  # for a turn
+        self._readable = turns.loop.io(transport.fileno(), READ)
+        self._writable = turns.loop.io(transport.fileno(), WRITE)
 
     def start(self) -> None:
-        """Begin to read, with what came in behind the handshake."""
-        self._readable.start(self._on_readable)
-        self._loop.run_callback(self._on_readable)
+        """Begin to read. What came in behind the handshake is dealt with now, before anything else happens."""
+        self._listen(True)
+        for _ in range(READS_AT_ONCE):
+            if not self.transport.pending or self.paused:
+                break
+            self._on_readable()
 
     def forward(self, sink: Leg) -> None:
         """From now on what is read goes to `sink`; a message that has begun to arrive before is dropped."""
@@ -68,9 +79,10 @@ class Leg:
 
     def detach(self) -> None:
         """Drop what is read from now on."""
-        if self._feeds is not None:
-            self._feeds._fed_by = None
-            self._feeds = self.pump.sink = None
+        sink, self._feeds, self.pump.sink = self._feeds, None, None
+        if sink is not None:
+            sink._fed_by = None
+            sink._settle()
             if self.gone is None:
                 self._listen(True)
         self._settle()
@@ -137,7 +149,7 @@ class Leg:
         self._settle()
 
     def _on_readable(self) -> None:
-        if self.transport.fileno() < 0 or self.gone in (Progress.CLOSED, Progress.LOST):
+        if self.transport.fileno() < 0 or self.gone not in _READ_ON:
             return
         try:
             self._read()
@@ -146,30 +158,52 @@ class Leg:
             self._give_up()
 
     def _read(self) -> None:
-        self.keepalive.heard(time.monotonic())
         if self._discarding:
-            if self.transport.discard():
-                self._end(Progress.LOST)
-            self._read_on()
-            return
-        if self._feeds is not None and self.paused:
-            self._missed = True
-            self._feeds._settle()  # which sees to it that this is not called until there is room
+            self._discard()
             return
         progress = self.pump.step()
-        if progress in (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES):
+        if progress is not Progress.IDLE:
+            self.keepalive.heard(time.monotonic())
+        if progress is Progress.MOVED and self._has_more:
+            self._queue_up()
+        elif progress in _ENDS:
             self._end(progress)
         self._settle()
         if self._feeds is not None:
             self._feeds._settle()
-        self._read_on()
+        elif self.gone in _READ_ON:
+            self._listen(True)
 
-    def _read_on(self) -> None:
-        """What TLS has decrypted makes no socket readable."""
-        if self.transport.pending:
-            self._loop.run_callback(self._on_readable)
+    def _discard(self) -> None:
+        self.keepalive.heard(time.monotonic())
+        if self.transport.discard():
+            self._end(Progress.LOST)
+        elif self.transport.pending:
+            self._queue_up()
+        else:
+            self._listen(True)
+
+    @property
+    def _has_more(self) -> bool:
+        """Whether to take turns: after a large read, and for what makes no socket readable."""
+        return self.transport.last_read >= BULK or self.transport.pending
+
+    def _queue_up(self) -> None:
+        if not self._queued:
+            self._queued = True
+            self._readable.stop()
+            self._turns.add(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._queued = False
+        self._on_readable()
 
     def _on_writable(self) -> None:
+        feeder = self._fed_by
+        if feeder is not None and feeder.gone is None and feeder.transport.last_read >= BULK:
+            self._writable.stop()
+            feeder._queue_up()  # its turn begins with what waits here
+            return
         try:
             with contextlib.suppress(BrokenTransport):
                 self.transport.flush()
@@ -211,13 +245,12 @@ class Leg:
 
     def _listen(self, on: bool) -> None:
         """Whether to read."""
-        if self._readable.active is on:
+        if self._readable.active is on or self._queued:
             return
         self.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
         _switch(self._readable, on, self._on_readable)
-        if on and self._missed:
-            self._missed = False
-            self._loop.run_callback(self._on_readable)
+        if on and self.transport.pending:
+            self._queue_up()
 
     def _stop(self) -> None:
         self._readable.close()

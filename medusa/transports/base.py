@@ -1,9 +1,8 @@
 """The transport: one peer's link. Messages in, messages out, over one stream in one framing.
 
-Three faces of one engine:
+Two faces of one engine; relayed.py adds a third:
 - the *ready* face never blocks (`receive_nowait`, `send_nowait`, `flush`): for a selector or an event loop;
-- the *blocking* face (`receive`, `send`, `close`) waits on the same calls: for threads and greenlets;
-- the *relay* face (`relay_read`, `relay_write`) moves frames from link to link without making messages of them.
+- the *blocking* face (`receive`, `send`, `close`) waits on the same calls: for threads and greenlets.
 
 At most one frame of data waits for the kernel here, and one control frame of each kind: there is no queue to grow.
 """
@@ -15,20 +14,14 @@ import time
 from typing import Any, Dict, Optional, Sequence, Type
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
-from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from medusa.protocol.relay import FrameHeader, Relayed
-    from medusa.transports.interfaces import Codec, Relay, Stream
+    from medusa.transports.interfaces import Codec, Stream
 
 READ_SIZE = 128 * 1024
 """Bytes asked of the stream at once: a few pty reads' worth, or two 64 KiB frames."""
-
-RELAY_START = 4 * 1024
-SLOW_FRAMES = 128
-"""Relay reads begin small, double up to READ_SIZE, and begin anew after one with more slow frames than this: 128 KiB of
-empty pings would take a tenth of a second from all the other sessions on the loop."""
 
 READS_AT_ONCE = 16
 """Reads in one call that makes nothing of them: a flood may not keep an event loop or a deadline waiting."""
@@ -64,7 +57,7 @@ class _OneAtATime:
 
 
 class Transport:
-    """A link over `stream`, framed by `codec` (and by `relay` where it is relayed).
+    """A link over `stream`, framed by `codec`.
 
     Attributes:
         received, sent: bytes so far; a change in `received` is a sign of life.
@@ -74,10 +67,9 @@ class Transport:
         leftover: bytes that came in before the transport was made, such as those behind a handshake.
     """
 
-    def __init__(self, stream: Stream, codec: Codec, relay: Optional[Relay] = None, leftover: bytes = b"") -> None:
+    def __init__(self, stream: Stream, codec: Codec, leftover: bytes = b"") -> None:
         self._stream = stream
         self._codec = codec
-        self._relay = relay
         self._leftover = leftover
         self._out = bytearray()  # framed, not yet taken by the kernel
         self._held: Dict[Type[Any], bytes] = {}  # control frames that may not cut into a frame: the latest of each kind
@@ -86,7 +78,6 @@ class Transport:
         self._peer_close: Optional[Close] = None
         self._ended: Optional[Exception] = None  # nothing more can be read ...
         self._deaf: Optional[BrokenTransport] = None  # ... or written, though what the peer sent before may be read
-        self._relay_size = RELAY_START
         self._reading = _OneAtATime()
         self._sending = threading.Lock()  # held by a blocking sender while it waits
         self._writing = threading.RLock()  # a pong meets a data frame; never held while waiting
@@ -172,72 +163,6 @@ class Transport:
                 if self._mid_frame or not self._held:
                     return True
                 self._out += self._take_held()
-
-    # ------------------------------------------------------------------ relay face
-
-    def relay_read(self, frame_header: FrameHeader) -> Optional[Relayed]:
-        """What has arrived, framed for another link by its `frame_header`; None: nothing is there now.
-
-        Pings, a Close and broken rules are answered here as in `receive_nowait`, and reported.
-
-        Raises:
-            ClosedTransport, BrokenTransport: as `receive_nowait`.
-        """
-        relay = self._relay
-        if relay is None:
-            raise LocalProtocolError("this transport has no relay face")
-        with self._reading:
-            self._raise_if_ended()
-            data = self._recv(self._relay_size)
-            if data is None:
-                return None
-            relayed = relay.feed(data, frame_header)
-            if relayed.slow_frames > SLOW_FRAMES:
-                self._relay_size = RELAY_START
-            elif self._relay_size < READ_SIZE:
-                self._relay_size *= 2
-            if relayed.pings:
-                self._answer_pings(relayed.pings)
-            if relayed.close is not None:
-                self._answer(relayed.close)
-            if relayed.error is not None:
-                self._try_control(Close(relayed.error.close_code, str(relayed.error)))
-            return relayed
-
-    @property
-    def reading_mid_frame(self) -> bool:
-        """Whether `relay_read` has let out part of a frame."""
-        return self._relay is not None and self._relay.mid_frame
-
-    def skip_message(self) -> None:
-        """Drop the message that is arriving, if any, from what `relay_read` gives."""
-        if self._relay is not None:
-            self._relay.skip_message()
-
-    def frame_header(self, kind: Kind, length: int) -> bytes:
-        """The header of a data frame in this link's framing, for whoever reads the other link."""
-        return self._codec.frame_header(kind, length)
-
-    def relay_write(self, pieces: Sequence[Any], mid_frame: bool, boundary: Optional[int] = None) -> bool:
-        """As `send_nowait`, of frames made with this link's `frame_header`.
-
-        Args:
-            mid_frame: the last frame is not whole yet.
-            boundary: a frame begins at this one of `pieces`, as `Relayed.boundary` says.
-        """
-        with self._writing:
-            self._raise_if_unwritable()
-            if self._out:
-                raise LocalProtocolError("data before the last was flushed")
-            if self._held and boundary is not None:
-                # Between large frames that follow one another there is no other moment for a pong.
-                pieces = [*pieces[:boundary], self._take_held(), *pieces[boundary:]]
-            self._mid_frame = mid_frame
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            taken = self._write(data) if data else 0
-            if taken < len(data):
-                self._out += memoryview(data)[taken:]
-            return self.flush()
 
     # ------------------------------------------------------------------ blocking face
 

@@ -21,6 +21,9 @@ class Stream(Protocol):
     def recv(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end."""
 
+    def recv_into(self, buffer: memoryview) -> int:
+        """As `recv`, into `buffer`: how many bytes, 0 at the end."""
+
     def send(self, data: Union[bytes, memoryview]) -> int:
         """How many bytes were taken. After BlockingIOError the same bytes come again, perhaps with more behind them."""
 
@@ -60,5 +63,5 @@ class Relay(Protocol):
     def skip_message(self) -> None:
         """Drop the message that is arriving, if any."""
 
-    def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
-        """Take bytes from the stream; what to write to the other link."""
+    def feed(self, data: Union[bytes, memoryview], frame_header: FrameHeader) -> Relayed:
+        """Take bytes from the stream, which may be overwritten; what to write to the other link."""

@@ -13,7 +13,7 @@ from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProto
 from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, MAX_MESSAGE, Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.protocol.relay import FrameHeader, Relayed, refuse_forged
 from medusa.protocol.websocket import BINARY, CLOSE, PING, PONG, TEXT, parse_control, wire_form
-from medusa.transports.base import Transport
+from medusa.transports.relayed import RelayedTransport
 
 _HEADER = struct.Struct("!BQ")
 
@@ -29,7 +29,7 @@ class MemoryCodec:
 
     mid_frame = False  # whole messages only
 
-    def receive_data(self, data: bytes) -> None:
+    def receive_data(self, data: Union[bytes, memoryview]) -> None:
         """Store bytes from the stream."""
         if not self._done:
             self._buffer += data
@@ -81,7 +81,7 @@ class MemoryCodec:
         """Drop the message that is arriving, if any."""
         self._skip = bool(self._buffer) and not self._buffer[0] & 8
 
-    def feed(self, data: bytes, frame_header: FrameHeader) -> Relayed:
+    def feed(self, data: Union[bytes, memoryview], frame_header: FrameHeader) -> Relayed:
         """The relay face."""
         result = Relayed()
         self.receive_data(data)
@@ -144,6 +144,12 @@ class MemoryStream:
             self._in.changed.notify_all()
             return data
 
+    def recv_into(self, buffer: memoryview) -> int:
+        """As a socket's."""
+        data = self.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def send(self, data: Union[bytes, memoryview]) -> int:
         """As a socket's."""
         with self._out.changed:
@@ -195,10 +201,10 @@ def memory_streams(capacity: int = 1 << 16) -> Tuple[MemoryStream, MemoryStream]
     return MemoryStream(a, b), MemoryStream(b, a)
 
 
-def memory_pair(capacity: int = 1 << 16, max_message: int = MAX_MESSAGE) -> Tuple[Transport, Transport]:
+def memory_pair(capacity: int = 1 << 16, max_message: int = MAX_MESSAGE) -> Tuple[RelayedTransport, RelayedTransport]:
     """Two joined transports."""
-    ends: List[Transport] = []
+    ends: List[RelayedTransport] = []
     for stream in memory_streams(capacity):
         codec = MemoryCodec(max_message)
-        ends.append(Transport(stream, codec, codec))
+        ends.append(RelayedTransport(stream, codec, codec))
     return ends[0], ends[1]

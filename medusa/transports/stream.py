@@ -27,6 +27,10 @@ class SocketStream:
         """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
         return self._sock.recv(size)
 
+    def recv_into(self, buffer: memoryview) -> int:
+        """As `recv`, into `buffer`: how many bytes, 0 at the end."""
+        return self._sock.recv_into(buffer)
+
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Bytes that were taken; BlockingIOError when none could be."""
         return self._sock.send(data)

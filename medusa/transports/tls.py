@@ -240,6 +240,12 @@ class TlsStream(SocketStream):
                 return data
         raise BlockingIOError
 
+    def recv_into(self, buffer: memoryview) -> int:
+        """As `recv`, into `buffer`: how many bytes, 0 at the end."""
+        data = self.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Bytes that were taken; BlockingIOError when none could be.
 

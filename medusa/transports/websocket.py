@@ -6,7 +6,7 @@ import base64
 import os
 import socket
 import time
-from typing import Iterable, Tuple, Union
+from typing import Iterable, Optional, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import build_upgrade, check_accepted
@@ -16,6 +16,10 @@ from medusa.protocol.websocket import Role, WebSocketConnection
 from medusa.transports.base import Transport
 from medusa.transports.dial import RETRYABLE, ConnectRefused, open_socket, parse_url, read_response, remaining
 from medusa.transports.tls import TlsSocket, over
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from medusa.transports.relayed import RelayedTransport
 
 __all__ = ["ConnectRefused", "adopt", "connect", "connect_over"]
 
@@ -71,12 +75,23 @@ def connect_over(
     return Transport(over(sock), codec, leftover=rest)
 
 
-def adopt(sock: Union[socket.socket, TlsSocket], leftover: bytes = b"", max_message: int = MAX_MESSAGE) -> Transport:
-    """The server's end of an upgraded socket; `leftover`: bytes that were read behind the request head."""
-    from medusa.protocol.relay import WebSocketRelay  # does not travel with the agent
+def adopt(
+    sock: Union[socket.socket, TlsSocket],
+    leftover: bytes = b"",
+    max_message: int = MAX_MESSAGE,
+    scratch: Optional[memoryview] = None,
+) -> RelayedTransport:
+    """The server's end of an upgraded socket.
+
+    Args:
+        leftover: bytes that were read behind the request head.
+        scratch: as RelayedTransport's.
+    """
+    from medusa.protocol.relay import WebSocketRelay  # neither travels with the agent
+    from medusa.transports.relayed import RelayedTransport
 
     codec = WebSocketConnection(Role.SERVER, _new_key, max_message)
-    return Transport(over(sock), codec, WebSocketRelay(max_message), leftover)
+    return RelayedTransport(over(sock), codec, WebSocketRelay(max_message), leftover, scratch)
 
 
 def _new_key() -> bytes:

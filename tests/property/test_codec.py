@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medusa.protocol import relay as relay_module
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
 from medusa.protocol.relay import Relayed, WebSocketRelay
 from medusa.protocol.websocket import Role, WebSocketConnection
 from medusa.transports.memory import MemoryCodec
-from tests.frames import BINARY, CONT, TEXT, client, frame, is_data, outcome, read, relay_all, server, written
+from tests.frames import (
+    BINARY,
+    CLOSE,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    client,
+    frame,
+    is_data,
+    outcome,
+    read,
+    relay_all,
+    server,
+    written,
+)
 
 SIZES = st.sampled_from([0, 1, 100, 125, 126, 65535, 65536, 65537, 70000])
 keys = st.binary(min_size=4, max_size=4)
@@ -21,6 +40,13 @@ messages = st.one_of(
     SIZES.map(lambda size: Binary(bytes(size))),
     st.binary(max_size=125).map(Ping),
     st.binary(max_size=125).map(Pong),
+)
+frames = st.builds(
+    frame,
+    st.sampled_from([TEXT, BINARY, BINARY, CONT, PING, PONG, CLOSE, 7]),
+    st.one_of(st.binary(max_size=200), SIZES.map(bytes), st.text(max_size=200).map(str.encode), st.just(b"medusa:")),
+    fin=st.sampled_from([True, True, True, False]),
+    key=st.one_of(keys, keys, st.just(bytes(4)), st.none()),
 )
 closes = st.builds(Close, st.sampled_from([1000, 1001, 3000, 4999]), st.text(max_size=30))
 cuts = st.lists(st.integers(1, 100_000), max_size=20)
@@ -71,6 +97,20 @@ def test_the_relay_face_passes_on_what_the_message_face_reads(
     assert result.pings == [message for message in expected if isinstance(message, Ping)]
     assert (result.close, result.error) == (close, None)
     assert result.messages == sum(map(is_data, expected))
+
+
+@pytest.mark.skipif(relay_module.rewrite is None, reason="needs the C fast way: a compiler, then make .venv/.test")
+@settings(deadline=None)
+@given(data=st.lists(frames, max_size=12).map(b"".join), lengths=cuts, above=st.sampled_from([7, 100, 65536]))
+def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: list[int], above: int) -> None:
+    results, ways = [], (relay_module.rewrite, None)
+    for way in ways:
+        with mock.patch.object(relay_module, "rewrite", way):
+            relay = WebSocketRelay(max_message=70_000, stream_above=above)
+        result = relay_all(relay, *chunks(data, lengths))
+        told = (type(result.error), str(result.error), result.pings, result.close, result.boundary)
+        results.append((written(result), result.messages, result.size, relay.mid_frame, *told))
+    assert results[0] == results[1]
 
 
 @settings(deadline=None)

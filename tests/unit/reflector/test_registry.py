@@ -20,7 +20,7 @@ from medusa.reflector.live import LiveSession
 from medusa.reflector.names import SessionName
 from medusa.reflector.registry import Refused, Registry
 from medusa.session import Input, Session, Side, State
-from medusa.transports.base import Transport
+from medusa.transports.relayed import RelayedTransport
 from medusa.transports.websocket import adopt
 from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
 from tests.waiting import Deadline, wait_until
@@ -45,7 +45,7 @@ class Bench:
         self.registry = Registry(ReflectorConfig(), directory, OWNER)
         self._sockets: list[socket.socket] = []
 
-    def link(self) -> tuple[Peer, Transport]:
+    def link(self) -> tuple[Peer, RelayedTransport]:
         """The two ends of an upgraded connection."""
         with socket.create_server(("127.0.0.1", 0)) as server:
             theirs = socket.create_connection(server.getsockname())

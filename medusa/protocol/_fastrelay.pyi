@@ -1,0 +1,3 @@
+def rewrite(
+    buffer: bytearray | memoryview, at: int, small: int, limit: int, left: int, key: bytes, /
+) -> tuple[int, int, int, int, int, bytes, int]: ...

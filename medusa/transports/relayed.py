@@ -1,0 +1,123 @@
+"""The relay face: frames move from link to link without messages being made of them. Does not travel with the agent."""
+
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
+from medusa.protocol.errors import LocalProtocolError
+from medusa.protocol.messages import Close
+from medusa.protocol.relay import FrameHeader, Relayed
+from medusa.transports.base import READ_SIZE, Transport
+from medusa.transports.interfaces import Codec, Relay, Stream
+
+RELAY_START = 4 * 1024
+SLOW_FRAMES = 128
+"""Relay reads begin small, double up to READ_SIZE, and begin anew after one with more slow frames than this: 128 KiB of
+empty pings would take a tenth of a second from all the other sessions on the loop."""
+
+
+def new_scratch() -> memoryview:
+    """A buffer for the reads of any number of links that are read one after another."""
+    return memoryview(bytearray(READ_SIZE))
+
+
+class RelayedTransport(Transport):
+    """A transport whose frames can be moved to another one.
+
+    Attributes:
+        frame_header: (kind, length) -> the header of a data frame in this link's framing, for whoever reads the other.
+        last_read: bytes that the last `relay_read` got from the stream.
+
+    Args:
+        scratch: what is read into, shared with other links; by default each read has a buffer of its own.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        codec: Codec,
+        relay: Relay,
+        leftover: bytes = b"",
+        scratch: Optional[memoryview] = None,
+    ) -> None:
+        super().__init__(stream, codec, leftover)
+        self._relay = relay
+        self._scratch = scratch
+        self._relay_size = RELAY_START
+        self.frame_header: FrameHeader = codec.frame_header
+        self.last_read = 0
+
+    def relay_read(self, frame_header: FrameHeader) -> Optional[Relayed]:
+        """What has arrived, framed for another link by its `frame_header`; None: nothing is there now.
+
+        Pings, a Close and broken rules are answered here as in `receive_nowait`, and reported. The pieces are good
+        until the scratch buffer is used again.
+
+        Raises:
+            ClosedTransport, BrokenTransport: as `receive_nowait`.
+        """
+        with self._reading:
+            self._raise_if_ended()
+            data = self._read_in_place()
+            if data is None:
+                return None
+            relayed = self._relay.feed(data, frame_header)
+            if relayed.slow_frames > SLOW_FRAMES:
+                self._relay_size = RELAY_START
+            elif self._relay_size < READ_SIZE:
+                self._relay_size *= 2
+            if relayed.pings:
+                self._answer_pings(relayed.pings)
+            if relayed.close is not None:
+                self._answer(relayed.close)
+            if relayed.error is not None:
+                self._try_control(Close(relayed.error.close_code, str(relayed.error)))
+            return relayed
+
+    @property
+    def reading_mid_frame(self) -> bool:
+        """Whether `relay_read` has let out part of a frame."""
+        return self._relay.mid_frame
+
+    def skip_message(self) -> None:
+        """Drop the message that is arriving, if any, from what `relay_read` gives."""
+        self._relay.skip_message()
+
+    def relay_write(self, pieces: Sequence[Any], mid_frame: bool, boundary: Optional[int] = None) -> bool:
+        """As `send_nowait`, of frames made with this link's `frame_header`.
+
+        Args:
+            mid_frame: the last frame is not whole yet.
+            boundary: a frame begins behind this many bytes of `pieces`, as `Relayed.boundary` says.
+        """
+        with self._writing:
+            self._raise_if_unwritable()
+            if self._out:
+                raise LocalProtocolError("data before the last was flushed")
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if self._held and boundary is not None:
+                # Between large frames that follow one another there is no other moment for a pong.
+                data = b"".join((data[:boundary], self._take_held(), data[boundary:]))
+            self._mid_frame = mid_frame
+            taken = self._write(data) if data else 0
+            if taken < len(data):
+                self._out += memoryview(data)[taken:]
+            return self.flush() if self.wants_write else True
+
+    def _read_in_place(self) -> Any:
+        self.last_read = 0
+        if self._leftover:
+            return self._recv()
+        size = self._relay_size
+        buffer = memoryview(bytearray(size)) if self._scratch is None else self._scratch[:size]
+        try:
+            taken = self._stream.recv_into(buffer)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise self._broken(error) from None
+        if not taken:
+            raise self._broken(None)
+        self.received += taken
+        self.last_read = taken
+        return buffer[:taken]

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from medusa.protocol.errors import BadFrame, LocalProtocolError
+from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong
+from medusa.transports.base import READ_SIZE, ClosedTransport
+from medusa.transports.memory import memory_pair
+from medusa.transports.relayed import RELAY_START, new_scratch
+from tests.frames import BINARY, CLOSE, CONT, PING, client, frame, head, headers_of, read
+from tests.links import Bench
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.link.abort()
+
+
+def test_control_frames_wait_for_the_end_of_a_relayed_frame(bench: Bench) -> None:
+    link = bench.link
+    assert link.relay_write([head(BINARY, 10, key=None), b"12345"], mid_frame=True)
+    assert link.send_nowait(Ping(b"1"))
+    assert link.announce("hello")
+    bench.peer.send(frame(PING, b"2") + frame(PING, b"3"))
+    link.receive_nowait()
+    link.receive_nowait()
+    assert not link.wants_write
+    assert link.mid_frame
+    with pytest.raises(LocalProtocolError):
+        link.send_nowait(Binary(b"data"))
+    assert headers_of(bench.heard()) == [(True, BINARY, 10)]
+    assert link.relay_write([b"67890"], mid_frame=False)
+    assert bench.heard() == b"67890" + b"\x8a\x013" + b"\x89\x011" + b"\x81\x05hello"
+
+
+def test_control_frames_pass_where_the_next_large_frame_begins(bench: Bench) -> None:
+    link = bench.link
+    link.relay_write([head(BINARY, 4, key=None), b"ab"], mid_frame=True)
+    link.send_nowait(Ping(b"1"))
+    link.relay_write([b"cd", head(BINARY, 4, key=None), b"ef"], mid_frame=True, boundary=2)
+    assert bench.heard()[2:] == b"abcd" + b"\x89\x011" + b"\x82\x04ef"
+    assert link.mid_frame
+
+
+def test_relaying_asks_for_an_empty_way(bench: Bench) -> None:
+    bench.near.clog()
+    assert not bench.link.relay_write([b"\x82\x01x"], mid_frame=False)
+    with pytest.raises(LocalProtocolError):
+        bench.link.relay_write([b"\x82\x01y"], mid_frame=False)
+    bench.near.clog(False)
+    assert bench.link.flush()
+    assert bench.heard() == b"\x82\x01x"
+
+
+def test_pings_of_one_read_are_answered_each_unless_the_way_is_clogged(bench: Bench) -> None:
+    pings = b"".join(frame(PING, b"%d" % number) for number in range(400))
+    bench.peer.send(pings)
+    relayed = bench.link.relay_read(bench.link.frame_header)
+    assert relayed is not None
+    assert len(relayed.pings) == 400
+    assert read(client(), bench.heard()) == [Pong(b"%d" % number) for number in range(400)]
+    bench.near.clog()
+    for _ in range(10):
+        bench.peer.send(pings)
+        bench.link.relay_read(bench.link.frame_header)
+    bench.near.clog(False)
+    bench.link.flush()
+    pongs = read(client(), bench.heard())
+    assert len(pongs) <= 401
+    assert pongs[-1] == Pong(b"399")
+
+
+def test_a_flood_of_small_frames_is_read_in_small_pieces(bench: Bench) -> None:
+    def read_sizes(data: bytes, reads: int) -> list[int]:
+        sizes = []
+        assert bench.peer.send(data) == len(data)
+        for _ in range(reads):
+            before = bench.link.received
+            bench.link.relay_read(bench.link.frame_header)
+            sizes.append(bench.link.received - before)
+        return sizes
+
+    doubling = [RELAY_START << n for n in range(6)]
+    assert doubling[-1] == READ_SIZE
+    assert read_sizes(frame(BINARY, bytes(sum(doubling) - 14)), 6) == doubling
+    assert read_sizes(frame(PING) * 50_000, 4) == [READ_SIZE, RELAY_START, RELAY_START, RELAY_START]
+
+
+def test_relay_read_answers_a_close_and_a_breach(bench: Bench) -> None:
+    bench.peer.send(frame(BINARY, b"x") + frame(CLOSE, b"\x0f\xa0bye"))
+    relayed = bench.link.relay_read(bench.link.frame_header)
+    assert relayed is not None
+    assert relayed.close == Close(4000, "bye")
+    assert read(client(), bench.heard()) == [Close(1000, "")]
+    with pytest.raises(ClosedTransport) as caught:
+        bench.link.relay_read(bench.link.frame_header)
+    assert caught.value.close == relayed.close
+    bad = Bench()
+    bad.peer.send(frame(CONT))
+    relayed = bad.link.relay_read(bad.link.frame_header)
+    assert relayed is not None
+    assert isinstance(relayed.error, BadFrame)
+    assert [m.code for m in read(client(), bad.heard()) if isinstance(m, Close)] == [1002]
+
+
+def test_skip_message_reaches_the_relay(bench: Bench) -> None:
+    bench.peer.send(frame(BINARY, b"old")[:8])
+    bench.link.relay_read(bench.link.frame_header)
+    bench.link.skip_message()
+    bench.peer.send(frame(BINARY, b"old")[8:] + frame(BINARY, b"new"))
+    relayed = bench.link.relay_read(bench.link.frame_header)
+    assert relayed is not None
+    assert b"".join(relayed.pieces) == b"\x82\x03new"
+
+
+def test_links_may_share_what_they_read_into() -> None:
+    scratch = new_scratch()
+    one, other = Bench(scratch=scratch), Bench(scratch=scratch)
+    for bench, payload in ((one, b"1" * 9000), (other, b"2" * 9000)):
+        bench.peer.send(frame(BINARY, payload))
+    heard = {one: b"", other: b""}
+    for _ in range(2):
+        for bench, other_bench in ((one, other), (other, one)):
+            relayed = bench.link.relay_read(other_bench.link.frame_header)
+            assert relayed is not None
+            heard[bench] += b"".join(relayed.pieces)
+    assert heard == {one: frame(BINARY, b"1" * 9000, key=None), other: frame(BINARY, b"2" * 9000, key=None)}
+
+
+def test_how_much_the_last_read_got(bench: Bench) -> None:
+    for size in (10, 0, 20):
+        bench.peer.send(bytes(size))
+        bench.link.relay_read(bench.link.frame_header)
+        assert bench.link.last_read == size
+
+
+def test_headers_are_those_of_the_framing(bench: Bench) -> None:
+    assert bench.link.frame_header(Kind.TEXT, 5) == b"\x81\x05"
+    assert memory_pair()[0].frame_header(Kind.TEXT, 5) == b"\x01" + bytes(7) + b"\x05"
