@@ -18,7 +18,7 @@ from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
 from medusa.reflector.tls import Certificate
-from medusa.reflector.wsgi import Handler, Server, host_port
+from medusa.reflector.wsgi import Handler, Server, host_port, prepare_listener
 
 log = structlog.get_logger(component="server")
 
@@ -61,6 +61,7 @@ class Reflector:
             server.certificate = Certificate(config.tls_cert, config.tls_key)
         try:
             server.init_socket()
+            prepare_listener(server.socket)
         except OSError as error:
             hint = ""
             if error.errno == errno.EADDRINUSE:

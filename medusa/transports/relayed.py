@@ -29,7 +29,8 @@ class RelayedTransport(Transport):
         last_read: bytes that the last `relay_read` got from the stream.
 
     Args:
-        scratch: what is read into, shared with other links; by default each read has a buffer of its own.
+        scratch: what is read into, shared with other links of one event loop; by default each read has a buffer of its
+            own, and threads may use the link.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class RelayedTransport(Transport):
         leftover: bytes = b"",
         scratch: Optional[memoryview] = None,
     ) -> None:
-        super().__init__(stream, codec, leftover)
+        super().__init__(stream, codec, leftover, threads=scratch is None)
         self._relay = relay
         self._scratch = scratch
         self._relay_size = RELAY_START

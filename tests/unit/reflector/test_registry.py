@@ -239,7 +239,7 @@ class TestOneMoment:
         session._deadlines = dict([(Input.WAIT_PULSE, 0.0), (Input.WAIT_EXPIRED, 0.0)][::order])
         if happened is not None:
             session.tell(happened)
-        session._wake.set()
+        session._wake()
         until(lambda: records(logs))
         assert records(logs) in (["lonely"], ["ended"], ["shut_down"], ["expired"])
         assert not [entry for entry in logs if entry["log_level"] == "error"]
