@@ -91,7 +91,7 @@ class Reflector:
         """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
         self.registry.draining = True
         log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
-        gevent.joinall([session.greenlet for session in self.registry.sessions()], timeout=self._config.drain_timeout)
+        self.registry.wait_until_empty(self._config.drain_timeout)
         self.stop()
 
     def stop(self) -> None:
