@@ -60,6 +60,7 @@ class Leg:
         self._fed_by: Leg | None = None
         self._discarding = False
         self._queued = False  # for a turn
+        self._stopped = False
         self._readable = turns.loop.io(transport.fileno(), READ)
         self._writable = turns.loop.io(transport.fileno(), WRITE)
 
@@ -149,7 +150,7 @@ class Leg:
         self._settle()
 
     def _on_readable(self) -> None:
-        if self.transport.fileno() < 0 or self.gone not in _READ_ON:
+        if self._stopped or self.gone not in _READ_ON:
             return
         try:
             self._read()
@@ -230,14 +231,14 @@ class Leg:
 
     def _settle(self) -> None:
         """Watch for what is waited for, after anything that may have changed it."""
-        if self.transport.fileno() < 0:
-            self._stop()
+        if self._stopped:
             return
         wants_write = self.transport.wants_write
         _switch(self._writable, wants_write, self._on_writable)
-        if not wants_write and self.gone is not None:
-            self.transport.finish()
-        if self.paused and self.transport.deaf and self.gone is None:
+        if self.gone is not None:
+            if not wants_write:
+                self.transport.finish()
+        elif self.transport.deaf and self.paused:
             self.lose("the connection broke while the other side did not read")
         feeder = self._fed_by
         if feeder is not None and feeder.gone is None:
@@ -245,7 +246,7 @@ class Leg:
 
     def _listen(self, on: bool) -> None:
         """Whether to read."""
-        if self._readable.active is on or self._queued:
+        if self._readable.active is on or self._queued or self._stopped:
             return
         self.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
         _switch(self._readable, on, self._on_readable)
@@ -253,6 +254,8 @@ class Leg:
             self._queue_up()
 
     def _stop(self) -> None:
+        """For good: a descriptor may not be closed while it is watched."""
+        self._stopped = True
         self._readable.close()
         self._writable.close()
 

@@ -50,7 +50,7 @@ class Bench:
         with socket.create_server(("127.0.0.1", 0)) as server:
             theirs = socket.create_connection(server.getsockname())
             ours, _ = server.accept()
-        self._sockets += [theirs, ours]
+        self._sockets.append(theirs)
         return GreenPeer(theirs), adopt(ours)
 
     def attach(self, session: LiveSession, side: Side) -> Peer:
