@@ -261,7 +261,7 @@ def test_mlogin_killed_in_a_session_leaves_nothing(place: Place, home: Path) -> 
         opened.process.kill()
         opened.status()
         place.done(opened.screen)
-        assert place.configs() == []
+        wait_until(lambda: place.configs() == [], "the guard to remove the config")
         assert_nothing_left(home)
 
 
