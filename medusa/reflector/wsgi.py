@@ -44,7 +44,13 @@ LINGER = 2.0
 """Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
 
 
-TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+BUFFER = 256 * 1024
+"""Bytes that the kernel may hold for each direction of a link. Left to itself it takes up to 13 MB of a pair whose
+reader has stopped, and is a quarter slower: what is on its way no longer fits into a processor's own cache."""
+
+TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+TCP_OPTIONS += [(socket.SOL_SOCKET, option, BUFFER) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
+TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 """Keepalive is the kernel's own, for a peer that is not read because the other side takes nothing: it could answer no
 ping then."""
 if hasattr(socket, "TCP_KEEPIDLE"):

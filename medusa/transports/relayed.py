@@ -7,18 +7,19 @@ from typing import Any, Optional, Sequence
 from medusa.protocol.errors import LocalProtocolError
 from medusa.protocol.messages import Close
 from medusa.protocol.relay import FrameHeader, Relayed
-from medusa.transports.base import READ_SIZE, Transport
+from medusa.transports.base import Transport
 from medusa.transports.interfaces import Codec, Relay, Stream
 
 RELAY_START = 4 * 1024
+RELAY_MOST = 256 * 1024
 SLOW_FRAMES = 128
-"""Relay reads begin small, double up to READ_SIZE, and begin anew after one with more slow frames than this: 128 KiB of
-empty pings would take a tenth of a second from all the other sessions on the loop."""
+"""Relay reads begin small, double up to RELAY_MOST, and begin anew after one with more slow frames than this: 256 KiB
+of empty pings would take a fifth of a second from all the other sessions on the loop."""
 
 
 def new_scratch() -> memoryview:
     """A buffer for the reads of any number of links that are read one after another."""
-    return memoryview(bytearray(READ_SIZE))
+    return memoryview(bytearray(RELAY_MOST))
 
 
 class RelayedTransport(Transport):
@@ -65,7 +66,7 @@ class RelayedTransport(Transport):
             relayed = self._relay.feed(data, frame_header)
             if relayed.slow_frames > SLOW_FRAMES:
                 self._relay_size = RELAY_START
-            elif self._relay_size < READ_SIZE:
+            elif self._relay_size < RELAY_MOST:
                 self._relay_size *= 2
             if relayed.pings:
                 self._answer_pings(relayed.pings)

@@ -9,7 +9,7 @@ import pytest
 
 from medusa.reflector.splicer import READ
 from medusa.reflector.turns import Turns
-from medusa.transports.base import READ_SIZE
+from medusa.transports.relayed import RELAY_MOST
 from tests.waiting import PATIENCE
 
 
@@ -74,5 +74,5 @@ def test_whatever_else_happens_comes_first(turns: Turns) -> None:
 
 
 def test_one_buffer_for_all(turns: Turns) -> None:
-    assert len(turns.scratch) == READ_SIZE
+    assert len(turns.scratch) == RELAY_MOST
     assert not turns.scratch.readonly
