@@ -33,6 +33,7 @@ COLOURS = {
     "watershed": "#9a9a9a",
     "websockets": "#c4b04a",
     "socat": "#6f9f62",
+    "c-copy": "#a9c79f",
     "ssh": "#8e79b0",
     "ssh-jump": "#b9a9d3",
 }

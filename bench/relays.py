@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.peers import forwarder, haproxy, socat, sshd
+from bench.peers import c_copy, forwarder, haproxy, socat, sshd
 from bench.processes import reserved_ports, serving
 from bench.toolchain import HERE, Unavailable, install_packages, require, require_package
 
@@ -74,10 +74,10 @@ def _node(script: str) -> Callable[[], list[str]]:
     return command
 
 
-def _uvloop(script: str) -> Callable[[], list[str]]:
+def _uvloop(module: str) -> Callable[[], list[str]]:
     def command() -> list[str]:
         require_package("uvloop")
-        return [sys.executable, str(_PEERS / script)]
+        return [sys.executable, "-m", f"bench.peers.{module}"]
 
     return command
 
@@ -88,12 +88,13 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         _MEDUSA,
         RelayKind("ws", _node("ws_relay.js"), "pause above 4 MiB unsent"),
         RelayKind("watershed", _node("watershed_relay.js"), "none"),
-        RelayKind("websockets", _uvloop("websockets_relay.py"), "await send, 32 KiB"),
+        RelayKind("websockets", _uvloop("websockets_relay"), "await send, 32 KiB"),
     ),
     "raw": (
         RelayKind("medusa", _reflector("--raw-port", "0"), "pull pump", raw=True),
         ForwarderKind("haproxy", haproxy.processes, "--slave-listen", "64 KiB buffers"),
         ForwarderKind("socat", socat.processes, "--slave-port", "blocking copy"),
+        ForwarderKind("c-copy", c_copy.processes, "--slave-port", "blocking copy"),
         ForwarderKind("ssh", sshd.processes, "--slave-listen", "channel window, 2 MiB"),
         ForwarderKind("ssh-jump", sshd.processes_with_jump, "--slave-listen", "channel window, 2 MiB"),
     ),

@@ -48,11 +48,10 @@ class Table:
         return "\n".join(_aligned(row, widths) for row in [head, *body])
 
     def markdown(self) -> str:
-        """The same for README, a relay's ratio in brackets behind its median."""
-        head = ["", "unit", *self.relays, "goal"]
+        """The same for README, a relay's ratio in brackets behind its median; goals are for those who work on it."""
+        head = ["", "unit", *self.relays]
         body = [
-            [*_titles(line), *(_bracketed(self._figures(line, name)) for name in self.relays), self._judged(line)]
-            for line in self.lines
+            [*_titles(line), *(_bracketed(self._figures(line, name)) for name in self.relays)] for line in self.lines
         ]
         return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
 

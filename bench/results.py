@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,8 +37,10 @@ class Result:
     def markdown(self) -> str:
         """For README."""
         facts = ", ".join(f"{name} {fact}" for name, fact in self.machine.items() if fact != "absent")
-        notes = "\n".join(f"- {note}" for note in [f"Measured on: {facts}.", *self.notes])
-        return "\n\n".join([*(table.markdown() for table in self.tables), notes]) + "\n"
+        notes = [f"Measured on: {facts}.", "In brackets: the ratio to the relay that has none.", *self.notes]
+        items = "\n".join(textwrap.fill(f"- {note}", 120, subsequent_indent="  ") for note in notes)
+        picture = f"![The same as a picture](bench/results/{LATEST}.png)"
+        return "\n\n".join([*(table.markdown() for table in self.tables), items, picture]) + "\n"
 
 
 def save(result: Result, records: Any, directory: Path, name: str) -> list[Path]:

@@ -45,6 +45,8 @@ class Row:
     full: tuple[str, ...] = _window(3, 1)
     quick: tuple[str, ...] = _window(1, 0.5)
     wire: str = "websocket"
+    around: float = 2.0
+    """Seconds that a full run takes for the relay's start, the pairs' set-up and their end; a guess, for the progress."""
 
     def options(self, quick: bool) -> tuple[str, ...]:
         """The arguments for a full or for a quick run."""
@@ -53,7 +55,9 @@ class Row:
     def seconds(self, quick: bool) -> float:
         """Roughly how long one measurement takes: what it is asked to last, and what comes before and behind it."""
         options = itertools.pairwise(self.options(quick))
-        return 2.0 + sum(float(amount) for flag, amount in options if flag in _LASTING)
+        return (min(self.around, 2.0) if quick else self.around) + sum(
+            float(amount) for flag, amount in options if flag in _LASTING
+        )
 
 
 _LASTING = ("--duration", "--warmup", "--settle", "--stall", "--resume")
@@ -112,6 +116,7 @@ ROWS = (
         (Figure("memory per idle pair", "KiB", ("rss_kib_per_pair",), False, Goal(12, absolute=True)),),
         full=("--pairs", str(idle_pairs(idle_limit())), "--settle", "2"),
         quick=("--pairs", "300", "--settle", "0.5"),
+        around=30.0,
     ),
     Row(
         "stopped-reader",
@@ -119,6 +124,7 @@ ROWS = (
         (Figure("growth, reader stopped", "MiB", ("rss_growth_MiB",), False, Goal(1, absolute=True)),),
         full=("--stall", "20"),
         quick=("--stall", "2"),
+        around=5.0,
     ),
     Row(
         "raw-64k",

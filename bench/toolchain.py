@@ -48,8 +48,13 @@ def require_package(name: str) -> None:
 
 
 def build_load_generator() -> Path:
-    """The compiled load generator, built again when its source is newer."""
-    source, binary = HERE / "loadgen.c", HERE / "build" / "loadgen"
+    """The compiled load generator."""
+    return compiled(HERE / "loadgen.c")
+
+
+def compiled(source: Path) -> Path:
+    """The program made of one C file, built again when its source is newer."""
+    binary = HERE / "build" / source.stem
     if binary.exists() and binary.stat().st_mtime >= source.stat().st_mtime:
         return binary
     binary.parent.mkdir(exist_ok=True)

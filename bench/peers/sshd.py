@@ -1,6 +1,7 @@
 """`ssh -L` through an sshd, directly or by way of a jump host: the same sshd twice, so all is encrypted twice.
 
 The sshd has its own keys and configuration and listens on loopback; no password, agent or file of the user's is used.
+Its processes and the clients' share the one core that a relay has.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A pairing relay on PyPI `websockets` under uvloop, on the same wire as the reflector (docs/protocol.md, part 1).
 
 Settings of a good-faith peer: no compression, the library's C routines, and back-pressure by its public means: a
-message is sent on before the next one is received. Usage: python websockets_relay.py [PORT]
+message is sent on before the next one is received. Usage: python -m bench.peers.websockets_relay [PORT]
 """
 
 from __future__ import annotations

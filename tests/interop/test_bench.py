@@ -72,7 +72,7 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 @pytest.mark.xdist_group("bench-loadgen")
 def test_the_benchmark_works(tmp_path: Path) -> None:
     """One quick run with a relay of each kind; whether the reflector has the raw port yet does not matter."""
-    chosen = ["--only", "medusa,websockets,haproxy,socat,ssh-jump", "--rows", "echo,raw-echo"]
+    chosen = ["--only", "medusa,websockets,haproxy,socat,c-copy,ssh-jump", "--rows", "echo,raw-echo"]
     command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

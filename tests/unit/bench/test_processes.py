@@ -17,7 +17,7 @@ LISTENER = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.a
 
 
 def test_a_line_says_where_it_serves() -> None:
-    command = ["sh", "-c", "echo warming up; echo listening http://127.0.0.1:1; sleep 60"]
+    command = ["sh", "-c", "echo warming up; echo listening http://127.0.0.1:1; exec sleep 60"]
     with serving("it", command, None, port=None) as (pid, line):
         assert line == "listening http://127.0.0.1:1\n"
         assert descendants(pid)[0] == pid
