@@ -46,7 +46,7 @@ class Row:
     quick: tuple[str, ...] = _window(1, 0.5)
     wire: str = "websocket"
     around: float = 2.0
-    """Seconds that a full run takes for the relay's start, the pairs' set-up and their end; a guess, for the progress."""
+    """Seconds of a full run for the relay's start, the pairs' set-up and their end: a guess, for the estimate."""
 
     def options(self, quick: bool) -> tuple[str, ...]:
         """The arguments for a full or for a quick run."""
