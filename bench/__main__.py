@@ -36,7 +36,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=_names(names), default=names, metavar="A,B", help=f"rows: {', '.join(names)}")
     parser.add_argument("--runs", type=int, metavar="N", help=f"runs of each row; medians are shown ({DEFAULT_RUNS})")
     parser.add_argument("--quick", action="store_true", help="shorter windows and, unless --runs is given, one run")
-    parser.add_argument("--keep", action="store_true", help="make this run results/latest.*, which README quotes")
+    parser.add_argument(
+        "--keep", action="store_true", help="make this run, if complete, the results/latest.* that README quotes"
+    )
     parser.add_argument("--readme", action="store_true", help="measure nothing; print the latest as README quotes it")
     parser.add_argument(
         "--results", type=Path, default=results.DIRECTORY, metavar="DIR", help="instead of bench/results"
@@ -107,7 +109,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         _prepare()
         campaign = _measure(options)
-        _show(campaign, options.results, options.keep)
+        _show(campaign, options.results, options.keep and campaign.complete)
     except Unavailable as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

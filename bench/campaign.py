@@ -35,7 +35,12 @@ class Campaign:
         """(wire, relay) -> why it could not take part."""
 
     def measure(self, generator: Path, cores: tuple[int, int]) -> None:
-        """Does all of it, the relays by turns; what cannot be measured is told of and left out."""
+        """Does all of it, the relays by turns; what cannot be measured is told of and left out.
+
+        Raises Unavailable if nothing is asked for.
+        """
+        if not any(self.records.values()):
+            raise Unavailable("none of these relays takes part in any of these rows")
         progress = Progress(sum(row.seconds(self._quick) for _, row, _ in self._plan()))
         try:
             for run, row, name in self._plan():

@@ -70,7 +70,8 @@ def test_what_cannot_start_is_left_out_with_its_reason(
 def test_nothing_measured_is_not_complete(measurements: Measurements) -> None:
     measurements.failures["medusa"] = Unavailable("no")
     assert not run([BULK], ["medusa"]).complete
-    assert not run([BULK], ["socat"]).complete
+    with pytest.raises(Unavailable, match="none of these relays"):
+        run([BULK], ["socat"])
 
 
 def test_a_failure_is_a_gap_in_its_run(measurements: Measurements, capsys: pytest.CaptureFixture[str]) -> None:
