@@ -45,6 +45,8 @@ RUN = [
     # Only for its ssh-agent client.
     "paramiko>=3.4",
     "ptyprocess>=0.7",
+    # Only with `--directory redis:...`.
+    "redis>=5.1",
     "requests>=2.32",
     "structlog>=24.1",
     # Only for its C routine that masks payloads; without it a slower one of ours is used.

@@ -26,15 +26,20 @@ class Claim:
 
 
 class DirectoryError(Exception):
-    """The store cannot be used: nothing is known of any claim."""
+    """The store cannot be used: nothing is known of any claim. The text has no password in it."""
 
 
 class SessionExists(Exception):
-    """The id is claimed; `owner` by whom."""
+    """The id is claimed; `claim` says by whom."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, claim: Claim) -> None:
         super().__init__("the session exists")
-        self.owner = owner
+        self.claim = claim
+
+    @property
+    def owner(self) -> Owner:
+        """Who holds it."""
+        return self.claim.owner
 
 
 class StaleClaim(Exception):
@@ -42,11 +47,19 @@ class StaleClaim(Exception):
 
 
 class Directory(abc.ABC):
-    """Every store passes tests/conformance/check_directory.py. All methods may raise DirectoryError."""
+    """Every store passes tests/conformance/check_directory.py. All methods may raise DirectoryError, and may wait."""
 
     @abc.abstractmethod
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
         """Create if absent, atomically, for `ttl` seconds. Raises SessionExists."""
+
+    @abc.abstractmethod
+    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
+        """A new claim of the same owner in place of `old`, atomically: for who knows that the holder of that is gone.
+
+        Raises:
+            StaleClaim: another holds the id by now, or nobody does.
+        """
 
     @abc.abstractmethod
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
@@ -59,3 +72,18 @@ class Directory(abc.ABC):
     @abc.abstractmethod
     def lookup(self, session_id: str) -> Owner | None:
         """Who holds the id, None when nobody does."""
+
+    @abc.abstractmethod
+    def entries(self, limit: int) -> dict[str, Owner]:
+        """The ids that are held, and by whom; `limit` of them at the most. Not one moment's picture."""
+
+    def spend(self, mark: str, ttl: float) -> bool:
+        """Remember `mark` for `ttl` seconds; whether nobody had before. A store that several processes share knows the
+        marks of all; of others each process remembers its own elsewhere."""
+        return True
+
+    def give_back(self, mark: str) -> None:  # noqa: B027 - what spends nothing has nothing to give back
+        """`mark` was not spent after all."""
+
+    def close(self) -> None:  # noqa: B027 - not every store has connections
+        """Let go of connections; whoever asks again gets new ones."""

@@ -6,6 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
 
 from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, StaleClaim
 
@@ -23,10 +24,15 @@ class MemoryDirectory(Directory):
         with self._lock:
             holder = self._holder(session_id)
             if holder is not None:
-                raise SessionExists(holder.owner)
-            claim = Claim(session_id, owner, secrets.token_hex(16))
-            self._claims[session_id] = (claim, self._clock() + ttl)
-            return claim
+                raise SessionExists(holder)
+            return self._put(session_id, owner, ttl)
+
+    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
+        """See Directory."""
+        with self._lock:
+            if self._holder(old.session_id) != old:
+                raise StaleClaim
+            return self._put(old.session_id, old.owner, ttl)
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
         """See Directory."""
@@ -46,6 +52,17 @@ class MemoryDirectory(Directory):
         with self._lock:
             holder = self._holder(session_id)
             return holder.owner if holder else None
+
+    def entries(self, limit: int) -> dict[str, Owner]:
+        """See Directory."""
+        with self._lock:
+            held = (claim for claim in map(self._holder, list(self._claims)) if claim is not None)
+            return {claim.session_id: claim.owner for claim in islice(held, limit)}
+
+    def _put(self, session_id: str, owner: Owner, ttl: float) -> Claim:
+        claim = Claim(session_id, owner, secrets.token_hex(16))
+        self._claims[session_id] = (claim, self._clock() + ttl)
+        return claim
 
     def _holder(self, session_id: str) -> Claim | None:
         claim, expiry = self._claims.get(session_id, (None, 0.0))

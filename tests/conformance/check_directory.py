@@ -121,6 +121,49 @@ def check_an_old_claim_has_no_power_over_a_new_one(store: Store) -> None:
     store.other.renew(new)
 
 
+def check_an_heir_takes_the_place_of_a_claim(store: Store) -> None:
+    old = store.one.claim("s", HERE, ttl=10)
+    new = store.other.inherit(old, ttl=20)
+    assert (new.session_id, new.owner) == ("s", HERE)
+    assert new.token != old.token
+    store.one.release(old)
+    with pytest.raises(StaleClaim):
+        store.one.renew(old)
+    store.pass_time(15)
+    assert store.one.lookup("s") == HERE
+    store.other.renew(new)
+
+
+def check_nobody_inherits_what_is_not_there(store: Store) -> None:
+    old = store.one.claim("s", HERE)
+    store.one.inherit(old)
+    with pytest.raises(StaleClaim):
+        store.other.inherit(old)
+    gone = store.one.claim("t", HERE, ttl=10)
+    store.pass_time(11)
+    with pytest.raises(StaleClaim):
+        store.one.inherit(gone)
+    assert store.one.lookup("t") is None
+
+
+def check_who_is_refused_learns_of_the_claim_that_holds(store: Store) -> None:
+    claim = store.one.claim("s", HERE)
+    with pytest.raises(SessionExists) as caught:
+        store.other.claim("s", THERE)
+    assert caught.value.claim == claim
+
+
+def check_all_that_is_held_is_listed(store: Store) -> None:
+    store.one.claim("old", HERE, ttl=10)
+    store.pass_time(11)
+    store.one.claim("a*", HERE)
+    store.other.claim("é", THERE)
+    store.one.release(store.one.claim("gone", HERE))
+    assert store.one.entries(10) == store.other.entries(10) == {"a*": HERE, "é": THERE}
+    assert len(store.one.entries(1)) == 1
+    assert store.one.entries(0) == {}
+
+
 def check_a_forged_token_has_no_power(store: Store) -> None:
     claim = store.one.claim("s", HERE)
     forged = Claim("s", HERE, claim.token[:-1] + ("0" if claim.token[-1] != "0" else "1"))

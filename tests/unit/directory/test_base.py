@@ -14,10 +14,11 @@ def test_a_claim_is_told_from_another_by_its_token_alone() -> None:
 
 
 def test_who_holds_the_id_is_told_but_not_in_the_text_that_peers_see() -> None:
-    error = SessionExists(Owner("10.0.0.1:8381"))
+    error = SessionExists(Claim("s", Owner("10.0.0.1:8381"), "token"))
     assert error.owner.address == "10.0.0.1:8381"
     assert "10.0.0.1" not in str(error)
+    assert "token" not in str(error)
 
 
 def test_what_a_store_must_implement() -> None:
-    assert Directory.__abstractmethods__ == {"claim", "renew", "release", "lookup"}
+    assert Directory.__abstractmethods__ == {"claim", "inherit", "renew", "release", "lookup", "entries"}

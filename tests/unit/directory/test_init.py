@@ -11,9 +11,13 @@ def test_a_url_names_the_store() -> None:
     assert open_directory("memory:") is not open_directory("memory:")
 
 
-@pytest.mark.parametrize("url", ["", "memory", "redis://user:secret@host/0", "\x1b[31m:"])
+@pytest.mark.parametrize("url", ["", "memory", "reddis://user:secret@host/0", "\x1b[31m:"])
 def test_an_unknown_store_is_named_without_its_secrets(url: str) -> None:
-    with pytest.raises(DirectoryError, match="memory: only") as caught:
+    with pytest.raises(DirectoryError, match="memory:, redis: and rediss:") as caught:
         open_directory(url)
     assert "secret" not in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+def test_nobody_is_asked_before_there_is_a_question() -> None:
+    assert type(open_directory("redis://127.0.0.1:1")).__name__ == "RedisDirectory"

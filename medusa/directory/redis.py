@@ -1,0 +1,227 @@
+"""The directory that many reflectors share, on Redis.
+
+A claim is a key that expires. Its value, the token and the owner's address, is compared before anything is done to it,
+within Redis, by one of the scripts below.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis import cluster, sentinel
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from medusa.directory.base import TTL, Claim, Directory, DirectoryError, Owner, SessionExists, StaleClaim
+from medusa.directory.redisurl import RedisUrl, parse
+
+PREFIX = "medusa:"
+
+TIMEOUT = 2.0
+"""Seconds that a server has to accept a connection, and as many to answer."""
+
+CONNECTIONS = 16
+"""At once, at the most; who finds none free waits for TIMEOUT."""
+
+LIST_TIMEOUT = 5.0
+"""Seconds that `entries` may look through a store that holds much else."""
+
+_BATCH = 1000
+
+# Without types in some versions of redis-py.
+_ClusterNode: Any = cluster.ClusterNode
+_Sentinel: Any = sentinel.Sentinel
+
+# What was tried again because an answer was lost must find that it is done: so the value may be there already.
+_CLAIM = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return held end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return false
+"""
+_INHERIT = """
+local held = redis.call('GET', KEYS[1])
+if held ~= ARGV[1] and held ~= ARGV[3] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RENEW = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+"""
+
+
+class RedisDirectory(Directory):
+    """`url` as medusa.directory.redisurl has it. Connects when it is first asked.
+
+    Raises:
+        DirectoryError: `url` is not of the form.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = parse(url)
+        self._prefix = self._url.options.get("prefix", PREFIX)
+        self._clients: list[Any] = []  # the first is asked
+        self._connecting = threading.Lock()
+        self._free = threading.BoundedSemaphore(CONNECTIONS)
+
+    def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
+        """See Directory."""
+        claim = Claim(session_id, owner, secrets.token_hex(16))
+        held = self._run(_CLAIM, self._key(session_id), _value(claim), _ms(ttl))
+        if held is not None:
+            raise SessionExists(_claim(session_id, held))
+        return claim
+
+    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
+        """See Directory."""
+        claim = Claim(old.session_id, old.owner, secrets.token_hex(16))
+        if not self._run(_INHERIT, self._key(old.session_id), _value(claim), _ms(ttl), _value(old)):
+            raise StaleClaim
+        return claim
+
+    def renew(self, claim: Claim, ttl: float = TTL) -> None:
+        """See Directory."""
+        if not self._run(_RENEW, self._key(claim.session_id), _value(claim), _ms(ttl)):
+            raise StaleClaim
+
+    def release(self, claim: Claim) -> None:
+        """See Directory."""
+        self._run(_RELEASE, self._key(claim.session_id), _value(claim))
+
+    def lookup(self, session_id: str) -> Owner | None:
+        """See Directory."""
+        with self._asked() as client:
+            value = client.get(self._key(session_id))
+        return None if value is None else _claim(session_id, value).owner
+
+    def entries(self, limit: int) -> dict[str, Owner]:
+        """See Directory. What a large store holds beside claims may keep some from being found in LIST_TIMEOUT."""
+        found: dict[str, Owner] = {}
+        deadline = time.monotonic() + LIST_TIMEOUT
+        prefix = self._key("")
+        with self._asked() as client:
+            keys = client.scan_iter(match=_literal(prefix) + b"*", count=_BATCH)
+            for batch in _batches(keys, lambda: len(found) < limit and time.monotonic() < deadline):
+                get = client.mget_nonatomic if self._url.kind == "cluster" else client.mget
+                for key, value in zip(batch, get(batch), strict=True):
+                    if value is not None and len(found) < limit:
+                        session_id = key[len(prefix) :].decode(errors="replace")
+                        found[session_id] = _claim(session_id, value).owner
+        return found
+
+    def spend(self, mark: str, ttl: float) -> bool:
+        """See Directory."""
+        return self._run(_CLAIM, self._mark(mark), secrets.token_bytes(16), _ms(ttl)) is None
+
+    def give_back(self, mark: str) -> None:
+        """See Directory."""
+        with self._asked() as client:
+            client.delete(self._mark(mark))
+
+    def close(self) -> None:
+        """See Directory."""
+        with self._connecting:
+            clients, self._clients = self._clients, []
+        for client in clients:
+            client.close()
+
+    def _key(self, session_id: str) -> bytes:
+        return (self._prefix + "session:" + session_id).encode()
+
+    def _mark(self, mark: str) -> bytes:
+        return (self._prefix + "used:" + mark).encode()
+
+    def _run(self, script: str, key: bytes, *arguments: bytes | int) -> Any:
+        with self._asked() as client:
+            return client.eval(script, 1, key, *arguments)
+
+    @contextmanager
+    def _asked(self) -> Iterator[Any]:
+        if not self._free.acquire(timeout=TIMEOUT):
+            raise self._error("all of %d connections wait for an answer" % CONNECTIONS)
+        try:
+            with self._connecting:
+                self._clients = self._clients or _connect(self._url)
+                client = self._clients[0]
+            yield client
+        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
+            raise self._error(str(error) or type(error).__name__) from None
+        finally:
+            self._free.release()
+
+    def _error(self, text: str) -> DirectoryError:
+        return DirectoryError("%s: %s" % (self._url.where, text))
+
+
+def _connect(url: RedisUrl) -> list[Any]:
+    """A client, and those that it asks. That of a Cluster connects at once, others when they are used."""
+    options: dict[str, Any] = {
+        "username": url.user,
+        "password": url.password,
+        "socket_timeout": TIMEOUT,
+        "socket_connect_timeout": TIMEOUT,
+        # A connection that broke since it was last used, not a server that is silent.
+        "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,)),
+        "protocol": 2,  # any server's
+    }
+    if url.secure:
+        options["ssl"] = True
+        options |= {name: value for name, value in url.options.items() if name.startswith("ssl_")}
+    if url.kind == "cluster":
+        nodes = [_ClusterNode(*host) for host in url.hosts]
+        return [redis.RedisCluster(startup_nodes=nodes, **options)]
+    options["db"] = url.database
+    if url.kind == "unix":
+        return [redis.Redis(unix_socket_path=url.path, **options)]
+    if url.kind == "sentinel":
+        sentinels = {name: value for name, value in options.items() if name not in ("username", "password", "db")}
+        sentinels["password"] = url.options.get("sentinel_password")
+        guide = _Sentinel(url.hosts, sentinel_kwargs=sentinels)
+        return [guide.master_for(url.service, **options), *guide.sentinels]
+    (host,) = url.hosts
+    return [redis.Redis(*host, **options)]
+
+
+def _batches(keys: Iterator[bytes], go_on: Callable[[], bool]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for key in keys:
+        batch.append(key)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+        if not go_on():
+            break
+    if batch:
+        yield batch
+
+
+def _value(claim: Claim) -> bytes:
+    return ("%s %s" % (claim.token, claim.owner.address)).encode()
+
+
+def _claim(session_id: str, value: bytes) -> Claim:
+    token, space, address = value.decode(errors="replace").partition(" ")
+    if not space:
+        raise DirectoryError("a key of this prefix holds something else than a claim")
+    return Claim(session_id, Owner(address), token)
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(1000 * seconds))
+
+
+def _literal(text: bytes) -> bytes:
+    r"""As a pattern that matches it alone."""
+    return re.sub(rb"([\\*?\[\]^])", rb"\\\1", text)

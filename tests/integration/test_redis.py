@@ -1,0 +1,208 @@
+"""The shared directory and what befalls its server."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import redis
+
+from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleClaim
+from medusa.directory import redis as module
+from medusa.directory.redis import RedisDirectory
+from tests import redisservers
+from tests.links import CERTIFICATE
+from tests.redisservers import RedisServer
+from tests.waiting import wait_until
+
+HERE, THERE = Owner("http://10.0.0.1:8381"), Owner("http://10.0.0.2:8381")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with redisservers.running(redisservers.on_port(tmp_path)) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[RedisDirectory]:
+    directory = RedisDirectory(url)
+    try:
+        yield directory
+    finally:
+        directory.close()
+
+
+def test_a_server_that_starts_again_has_forgotten_and_is_reached_at_the_first_try(server: RedisServer) -> None:
+    with opened(server.url) as directory:
+        claim = directory.claim("id", HERE)
+        server.kill()
+        with pytest.raises(DirectoryError, match=r"redis://127.0.0.1:[0-9]+: .*refused"):
+            directory.lookup("id")
+        server.start()
+        with pytest.raises(StaleClaim):
+            directory.renew(claim)
+        directory.claim("id", HERE)
+
+
+def test_a_connection_that_broke_is_not_noticed(server: RedisServer) -> None:
+    with opened(server.url) as directory:
+        claim = directory.claim("id", HERE)
+        for _ in range(3):
+            assert server.ask("CLIENT", "KILL", "TYPE", "normal") >= 1
+            directory.renew(claim)
+
+
+def test_what_was_done_before_its_answer_was_lost_counts_as_done(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second try of the same claim, heir or end."""
+    monkeypatch.setattr("secrets.token_hex", lambda size: "ab" * size)
+    with opened(server.url) as directory:
+        claim = directory.claim("id", HERE)
+        assert directory.claim("id", HERE) == claim
+        with pytest.raises(SessionExists):
+            directory.claim("id", THERE)
+        assert directory.inherit(Claim("id", HERE, "older")) == claim
+        directory.release(claim)
+        directory.release(claim)
+
+
+def test_a_server_that_is_silent(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    with opened(server.url) as directory:
+        claim = directory.claim("id", HERE)
+        with server.stopped(), pytest.raises(DirectoryError):
+            directory.renew(claim)
+        wait_until(lambda: answers(directory))
+        directory.renew(claim)
+
+
+def answers(directory: RedisDirectory) -> bool:
+    try:
+        directory.lookup("")
+    except DirectoryError:
+        return False
+    return True
+
+
+def test_only_so_many_ask_at_once(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECTIONS", 2)
+    with opened(server.url) as directory:
+        threads = [Thread(target=answers, args=(directory,)) for _ in range(8)]
+        with server.stopped():
+            for thread in threads:
+                thread.start()
+            monkeypatch.setattr(module, "TIMEOUT", 0.1)
+            with pytest.raises(DirectoryError):
+                directory.lookup("id")
+        for thread in threads:
+            thread.join()
+        clients = server.ask("CLIENT", "LIST", "TYPE", "normal").splitlines()
+        assert len(clients) <= 2 + 1, "who asks is one of them"
+
+
+def test_a_server_that_is_full(server: RedisServer) -> None:
+    with opened(server.url) as directory:
+        claim = directory.claim("id", HERE)
+        server.ask("CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(DirectoryError, match="maxmemory"):
+            directory.claim("other", HERE)
+        directory.renew(claim)
+        assert directory.lookup("id") == HERE
+        directory.release(claim)
+        assert directory.lookup("id") is None
+        server.ask("CONFIG", "SET", "maxmemory", 0)
+        directory.claim("other", HERE)
+
+
+def test_a_server_that_is_others_as_well(server: RedisServer) -> None:
+    server.ask("MSET", *[word for number in range(20_000) for word in (f"medusb:{number}", "")])
+    server.ask("SET", "medusa:session", "theirs")
+    server.ask("SET", "medusa:session:theirs", "theirs")
+    server.ask("RPUSH", "medusa:session:list", "theirs")
+    with opened(server.url) as directory:
+        for session_id in ("theirs", "list"):
+            with pytest.raises(DirectoryError):
+                directory.claim(session_id, HERE)
+            with pytest.raises(DirectoryError):
+                directory.lookup(session_id)
+        server.ask("DEL", "medusa:session:theirs", "medusa:session:list")
+        directory.claim("ours", HERE)
+        assert directory.entries(10) == {"ours": HERE}
+        server.ask("SET", b"medusa:session:\xff", "token address")
+        assert len(directory.entries(10)) == 2
+    with opened(server.url + "?prefix=other:") as other:
+        other.claim("ours", THERE)
+        assert other.entries(10) == {"ours": THERE}
+
+
+def test_marks_are_spent_once(server: RedisServer) -> None:
+    with opened(server.url) as directory, opened(server.url) as other:
+        assert directory.spend("mark", 10)
+        assert not other.spend("mark", 10)
+        other.give_back("mark")
+        assert other.spend("mark", 10)
+        server.pass_time(11)
+        assert directory.spend("mark", 10)
+        assert directory.entries(10) == {}
+
+
+@pytest.mark.parametrize("login", ["", ":wrong-secret@", "medusa:wrong-secret@"])
+def test_a_password_that_is_wrong_is_not_shown(tmp_path: Path, login: str) -> None:
+    server = redisservers.on_port(tmp_path, "--requirepass", "right-secret", password="right-secret")
+    with redisservers.running(server):
+        with opened(server.url.replace("//", f"//{login}")) as directory, pytest.raises(DirectoryError) as caught:
+            directory.lookup("id")
+        assert "secret" not in str(caught.value)
+        with opened(server.url.replace("//", "//:right-secret@")) as directory:
+            directory.claim("id", HERE)
+
+
+def test_tls(tmp_path: Path) -> None:
+    port = redisservers.free_port()
+    tls = ["--tls-port", str(port), "--tls-cert-file", str(CERTIFICATE), "--tls-key-file", str(CERTIFICATE)]
+    tls += ["--tls-ca-cert-file", str(CERTIFICATE), "--tls-auth-clients", "no"]
+    with redisservers.running(redisservers.on_socket(tmp_path, *tls)):
+        with opened(f"rediss://localhost:{port}?ssl_ca_certs={CERTIFICATE}") as directory:
+            directory.claim("id", HERE)
+        with opened(f"rediss://localhost:{port}") as directory, pytest.raises(DirectoryError, match=r"(?i)certificate"):
+            directory.lookup("id")
+
+
+def test_a_socket(tmp_path: Path) -> None:
+    with redisservers.running(redisservers.on_socket(tmp_path)) as server, opened(server.url) as directory:
+        directory.claim("id", HERE)
+        assert directory.entries(1) == {"id": HERE}
+
+
+def test_a_master_that_fails_over(tmp_path: Path) -> None:
+    for name in ("master", "replica", "sentinel"):
+        (tmp_path / name).mkdir()
+    master = redisservers.on_port(tmp_path / "master")
+    replica = redisservers.on_port(tmp_path / "replica", "--replicaof", f"127.0.0.1 {master.target['port']}")
+    sentinel = redisservers.sentinel(tmp_path / "sentinel", master)
+    url = sentinel.url.replace("redis:", "redis+sentinel:") + "/main"
+    with contextlib.ExitStack() as stack:
+        for server in (master, replica, sentinel):
+            stack.enter_context(redisservers.running(server))
+        with opened(url) as directory:
+            claim = directory.claim("id", HERE)
+            wait_until(lambda: replica.ask("EXISTS", "medusa:session:id"), "a copy")
+            wait_until(lambda: fails_over(sentinel), "a failover")
+            wait_until(lambda: replica.ask("INFO", "replication")["role"] == "master", "a new master")
+            master.kill()
+            wait_until(lambda: answers(directory), "a directory that has found it")
+            directory.renew(claim)
+            assert directory.lookup("id") == HERE
+
+
+def fails_over(sentinel: RedisServer) -> bool:
+    """False where it has not found the replica yet."""
+    try:
+        return bool(sentinel.ask("SENTINEL", "FAILOVER", "main"))
+    except redis.ResponseError:
+        return False
