@@ -64,6 +64,7 @@ class Input(enum.Enum):
     WAIT_EXPIRED = "no agent came in time"
     CLOSE_EXPIRED = "a side did not answer the Close in time"
     SHUTDOWN = "the reflector stops"
+    CLAIM_LOST = "another reflector holds the id by now"
 
 
 class Action(enum.Enum):
@@ -95,13 +96,15 @@ OUTCOME_MEANINGS = {
     Outcome.REFUSED: "the client's upgrade did not come about",
     Outcome.LOST: "a linked side vanished without a Close",
     Outcome.EXPIRED: "no agent came within the wait timeout",
-    Outcome.ENDED: "the reflector ended it: a side broke the protocol",
+    Outcome.ENDED: "the reflector ended it: a side broke the protocol, or the id is another reflector's by now",
     Outcome.SHUT_DOWN: "the reflector stopped",
 }
 
 AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
 """What the original told the other side."""
+
+CLAIM_LOST_REASON = "this reflector lost the session's id to another"
 
 GOING_AWAY = 1001
 """RFC 6455 section 7.4.1: a server going down."""
@@ -127,6 +130,7 @@ _CLOSE_BOTH = (Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
 _NO_AGENT = Close(1000, "no agent came in time")
 _BROKE_RULES = Close(1000, "the remote side broke the protocol")
 _STOPPING = Close(GOING_AWAY, "the reflector is shutting down")
+_CLAIM_LOST = Close(1000, CLAIM_LOST_REASON)
 
 _S, _I, _O = State, Input, Outcome
 _RELEASE = Step(_S.ENDED, (Action.RELEASE,))
@@ -137,6 +141,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.CLAIMED, _I.CLIENT_ATTACHED): Step(_S.WAITING),
     (_S.CLAIMED, _I.CLIENT_REFUSED): Step(_S.ENDED, (Action.RELEASE,), _O.REFUSED),
     (_S.CLAIMED, _I.SHUTDOWN): Step(_S.ENDED, (Action.RELEASE,), _O.SHUT_DOWN),
+    (_S.CLAIMED, _I.CLAIM_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.ENDED),
     (_S.WAITING, _I.WAIT_PULSE): Step(_S.WAITING, (Action.SEND_WAIT,)),
     (_S.WAITING, _I.AGENT_ATTACHED): Step(_S.LINKED, (Action.LINK_UP,)),
     (_S.WAITING, _I.CLIENT_CLOSED): Step(_S.ENDED, (Action.RELEASE,), _O.LONELY),
@@ -144,6 +149,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.WAITING, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED),
     (_S.WAITING, _I.WAIT_EXPIRED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_AGENT),
     (_S.WAITING, _I.SHUTDOWN): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.SHUT_DOWN, _STOPPING),
+    (_S.WAITING, _I.CLAIM_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.ENDED, _CLAIM_LOST),
     (_S.LINKED, _I.CLIENT_CLOSED): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.COMPLETED),
     (_S.LINKED, _I.AGENT_CLOSED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.COMPLETED),
     (_S.LINKED, _I.CLIENT_LOST): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.LOST, Close(1000, CLIENT_LOST_REASON)),
@@ -151,6 +157,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.LINKED, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_AGENT, _O.ENDED, _BROKE_RULES),
     (_S.LINKED, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_CLIENT, _O.ENDED, _BROKE_RULES),
     (_S.LINKED, _I.SHUTDOWN): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.SHUT_DOWN, _STOPPING),
+    (_S.LINKED, _I.CLAIM_LOST): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.ENDED, _CLAIM_LOST),
     **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_AGENT) for gone in _CLIENT_GONE},
     **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_CLIENT) for gone in _AGENT_GONE},
     **{(_S.CLOSING_CLIENT, gone): _RELEASE for gone in _CLIENT_GONE},
@@ -162,6 +169,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.CLOSING_CLIENT, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT),
     (_S.CLOSING_AGENT, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_AGENT),
     **{(closing, _I.SHUTDOWN): Step(closing) for closing in CLOSING},
+    **{(closing, _I.CLAIM_LOST): Step(closing) for closing in CLOSING},
 }
 """(state, input) -> step."""
 

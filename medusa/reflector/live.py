@@ -15,7 +15,7 @@ from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
 from medusa.reflector.names import SessionName
 from medusa.reflector.splicer import Leg
 from medusa.reflector.usage import Usage
-from medusa.session import Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
+from medusa.session import CLAIM_LOST_REASON, Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
 from medusa.splice import Progress
 from medusa.transports.relayed import RelayedTransport
 
@@ -115,7 +115,9 @@ class LiveSession:
                 self._legs.pop(Side.AGENT).dismiss(_OVER)
                 return
             self.usage.linked()
-        self._hurried |= happened is Input.SHUTDOWN
+        self._hurried |= happened in (Input.SHUTDOWN, Input.CLAIM_LOST)
+        if happened is Input.CLAIM_LOST:
+            self.usage.because(None, CLAIM_LOST_REASON)
         actions = self.machine.process(happened, close)
         for action in actions:
             _CARRY_OUT[action](self)

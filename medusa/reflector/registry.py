@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import gevent
 import gevent.event
-import structlog
 
-from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists
-from medusa.directory.base import TTL, StaleClaim
+from medusa.directory import Directory, DirectoryError, Owner, SessionExists
+from medusa.reflector.claims import Claims
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.live import LiveSession
 from medusa.reflector.names import SessionName
 from medusa.reflector.turns import Turns
 from medusa.session import Input, State
-
-log = structlog.get_logger(component="registry")
 
 
 class Refused(Exception):
@@ -27,14 +24,16 @@ class Refused(Exception):
 
 
 class Registry:
-    """Sessions by name. A name is claimed in `directory` for as long as its session lives."""
+    """Sessions by name. A name is claimed in `directory` for as long as its session lives.
+
+    Attributes:
+        claims: on those names.
+    """
 
     def __init__(self, config: ReflectorConfig, directory: Directory, owner: Owner) -> None:
         self._config = config
-        self._directory = directory
-        self._owner = owner
+        self.claims = Claims(directory, owner, self._lose)
         self._sessions: dict[SessionName, LiveSession] = {}
-        self._claims: dict[SessionName, Claim] = {}
         self._empty = gevent.event.Event()
         self._empty.set()
         self.draining = False
@@ -46,17 +45,19 @@ class Registry:
         Raises:
             Refused: 409 the id is taken, 503 no new sessions now.
         """
-        if self.draining:
-            raise Refused(503, "this reflector is shutting down", retry_after=5)
+        self._refuse_while_draining()
         try:
-            claim = self._directory.claim(str(name), self._owner)
+            self.claims.take(name)
         except SessionExists:
             raise Refused(409, "the session has a client already") from None
-        except DirectoryError as error:
-            log.error("directory unavailable", error=str(error))
-            raise Refused(503, "sessions cannot be registered at the moment", retry_after=5) from None
-        session = LiveSession(name, self._config, self, address)
-        self._claims[name] = claim
+        except DirectoryError:
+            raise directory_away() from None
+        try:
+            self._refuse_while_draining()  # it may have begun while the directory was asked
+            session = LiveSession(name, self._config, self, address)
+        except BaseException:
+            self.claims.drop(name)
+            raise
         self._sessions[name] = session
         self._empty.clear()
         return session
@@ -82,25 +83,22 @@ class Registry:
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()
-        claim = self._claims.pop(session.name)
+        self.claims.drop(session.name)
+
+    def elsewhere(self, name: SessionName) -> Owner | None:
+        """The other reflector that a session lives in, None for this or none.
+
+        Raises:
+            Refused: 503 nobody knows now.
+        """
         try:
-            self._directory.release(claim)
-        except DirectoryError as error:
-            log.error("directory unavailable", error=str(error), session=str(session.name))
+            return self.claims.elsewhere(name)
+        except DirectoryError:
+            raise directory_away() from None
 
     def sessions(self) -> list[LiveSession]:
         """All of them, oldest first."""
         return list(self._sessions.values())
-
-    def renew_forever(self) -> None:
-        """Keep the claims; run this in a greenlet of its own."""
-        while True:
-            gevent.sleep(TTL / 3)
-            for claim in list(self._claims.values()):
-                try:
-                    self._directory.renew(claim)
-                except (DirectoryError, StaleClaim) as error:
-                    log.error("claim not renewed", session=claim.session_id, error=str(error) or type(error).__name__)
 
     def shut_down(self) -> None:
         """End every session; returns when all are over."""
@@ -109,7 +107,22 @@ class Registry:
         for session in live:
             session.tell(Input.SHUTDOWN)
         self.wait_until_empty()
+        self.claims.finish()
 
     def wait_until_empty(self, timeout: float | None = None) -> None:
         """Until no session is left, at the most `timeout` seconds."""
         self._empty.wait(timeout)
+
+    def _refuse_while_draining(self) -> None:
+        if self.draining:
+            raise Refused(503, "this reflector is shutting down", retry_after=5)
+
+    def _lose(self, name: SessionName) -> None:
+        session = self._sessions.get(name)
+        if session is not None:
+            session.tell(Input.CLAIM_LOST)
+
+
+def directory_away() -> Refused:
+    """What is said to who needs the directory."""
+    return Refused(503, "sessions cannot be registered or found at the moment", retry_after=5)

@@ -75,7 +75,7 @@ class Reflector:
         server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
-        gevent.spawn(self.registry.renew_forever)
+        gevent.spawn(self.registry.claims.keep_forever)
         if self._publisher is not None:
             self._publisher.start()
 

@@ -32,9 +32,9 @@ class Usage:
         """The agent came."""
         self._linked = time.monotonic()
 
-    def because(self, side: Side, why: str) -> None:
-        """Why it ends, in words; the first reason stays."""
-        self.reason = self.reason or printable("%s: %s" % (side.value, why))
+    def because(self, side: Side | None, why: str) -> None:
+        """Why it ends, in words, and by whom (None: the reflector); the first reason stays."""
+        self.reason = self.reason or printable("%s: %s" % (side.value if side else "reflector", why))
 
     def ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
         """The session is over: its record. `counts` are messages and payload bytes, each way."""

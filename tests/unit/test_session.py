@@ -100,6 +100,8 @@ LINKED = (Input.CLIENT_ATTACHED, Input.AGENT_ATTACHED)
             Outcome.LOST,
         ),
         ((*LINKED, Input.AGENT_BROKE_RULES, Input.CLOSE_EXPIRED), Outcome.ENDED),
+        ((*LINKED, Input.CLAIM_LOST, Input.CLAIM_LOST, Input.CLIENT_CLOSED, Input.AGENT_CLOSED), Outcome.ENDED),
+        ((Input.CLIENT_ATTACHED, Input.CLAIM_LOST, Input.CLIENT_LOST), Outcome.ENDED),
     ],
 )
 def test_lives(inputs: tuple[Input, ...], outcome: Outcome) -> None:
@@ -114,6 +116,7 @@ def test_lives(inputs: tuple[Input, ...], outcome: Outcome) -> None:
         (Input.CLIENT_LOST, Close(1000, "remote connection reset")),
         (Input.AGENT_LOST, Close(1000, "remote connection error")),
         (Input.SHUTDOWN, Close(1001, "the reflector is shutting down")),
+        (Input.CLAIM_LOST, Close(1000, "this reflector lost the session's id to another")),
         (Input.CLIENT_BROKE_RULES, Close(1000, "the remote side broke the protocol")),
     ],
 )

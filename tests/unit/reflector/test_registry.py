@@ -6,13 +6,13 @@ import socket
 from collections.abc import Callable, Iterator
 
 import gevent
+import gevent.event
 import gevent.socket
 import pytest
 from structlog.testing import capture_logs
 from structlog.types import EventDict
 
-from medusa.directory import Claim, DirectoryError, Owner, StaleClaim
-from medusa.directory.base import TTL
+from medusa.directory import Claim, DirectoryError, Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector import live
 from medusa.reflector.config import ReflectorConfig
@@ -111,6 +111,18 @@ def records(logs: list[EventDict]) -> list[str]:
     return [entry["outcome"] for entry in logs if entry["event"] == "session ended"]
 
 
+class Slow(MemoryDirectory):
+    """Lets others run while it is asked, as one on a network does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = gevent.event.Event()
+
+    def claim(self, session_id: str, owner: Owner, ttl: float = 60) -> Claim:
+        self.go_on.wait(5)
+        return super().claim(session_id, owner, ttl)
+
+
 class TestRefusals:
     def test_an_id_is_taken_from_the_claim_on(self, bench: Bench) -> None:
         session = bench.registry.open(NAME, "a")
@@ -148,6 +160,22 @@ class TestRefusals:
         assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
         assert logs[0]["error"] == "no answer"
 
+    def test_draining_that_begins_while_the_directory_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        directory = Slow()
+        bench = Bench(directory)
+        opening = gevent.spawn(bench.registry.open, NAME, "a")
+        gevent.sleep(0)
+        with pytest.raises(Refused) as caught:
+            bench.registry.open(NAME, "b")
+        assert caught.value.http_status == 409, "whoever came first has the id"
+        bench.registry.draining = True
+        directory.go_on.set()
+        with pytest.raises(Refused) as caught:
+            opening.get()
+        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+        bench.registry.claims.finish()
+        assert directory.lookup(str(NAME)) is None
+
     def test_a_directory_that_fails_at_the_end(self, logs: list[EventDict]) -> None:
         class Failing(MemoryDirectory):
             def release(self, *_: object) -> None:
@@ -155,39 +183,10 @@ class TestRefusals:
 
         bench = Bench(Failing())
         bench.registry.open(NAME, "a").tell(Input.CLIENT_REFUSED)
-        turn()
+        until(lambda: bench.registry.claims.away)
         assert bench.registry.sessions() == []
         assert records(logs) == ["refused"]
         assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["directory unavailable"]
-
-
-class TestClaims:
-    def test_are_renewed_for_as_long_as_the_session_lives(
-        self, monkeypatch: pytest.MonkeyPatch, logs: list[EventDict]
-    ) -> None:
-        renewed: list[str] = []
-
-        class Counting(MemoryDirectory):
-            def renew(self, claim: Claim, ttl: float = TTL) -> None:
-                renewed.append(claim.session_id)
-                if len(renewed) < 3:
-                    raise (DirectoryError("no answer"), StaleClaim())[len(renewed) - 1]
-                super().renew(claim, ttl)
-
-        monkeypatch.setattr("medusa.reflector.registry.TTL", 0.03)
-        bench = Bench(Counting())
-        renewing = gevent.spawn(bench.registry.renew_forever)
-        session = bench.registry.open(NAME, "a")
-        until(lambda: len(renewed) > 3)
-        session.tell(Input.CLIENT_REFUSED)
-        until(lambda: not bench.registry.sessions())
-        count, enough = len(renewed), Deadline(0.05)
-        until(lambda: enough.passed)
-        assert not renewing.dead
-        renewing.kill()
-        assert len(renewed) == count > 3
-        errors = [entry["error"] for entry in logs if entry["log_level"] == "error"]
-        assert errors == ["no answer", "StaleClaim"]
 
 
 class TestOneMoment:
