@@ -61,7 +61,11 @@ def _parser() -> OptionParser:
     add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help=config)
     add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
-    add("--directory", default=DEFAULTS.directory, metavar="URL", help="where sessions are registered (%(default)s)")
+    directory = "where sessions are registered (%(default)s); redis:... for several reflectors"
+    add("--directory", default=DEFAULTS.directory, metavar="URL", help=directory)
+    add("--advertise", metavar="HOST[:PORT]", help="where other reflectors reach this one (where it listens)")
+    known = "what all reflectors that share a directory know, private to its owner (mode 600)"
+    add("--site-secret-file", metavar="FILE", help=known)
     add(
         "--trusted-network",
         action="store_true",
@@ -135,6 +139,8 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         publish=options.publish,
+        advertise=options.advertise,
+        site_secret_file=options.site_secret_file,
     )
 
 

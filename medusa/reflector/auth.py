@@ -70,6 +70,11 @@ def unknown(why: str) -> Denied:
     return Denied(404, UNKNOWN, why)
 
 
+def used_before() -> Denied:
+    """What was signed is good for one use."""
+    return Denied(403, "this signature was used before; sign anew")
+
+
 @dataclass(frozen=True)
 class Grant:
     """A request that proved whose it is. `digest` names what was signed, which is good for one use until `until`."""
@@ -111,7 +116,7 @@ class Authenticator:
         key = self._key(claim)
         digest = _digest(key, name, side, claim.text)
         if self.nonces.used(digest):
-            raise Denied(403, "this signature was used before; sign anew")
+            raise used_before()
         return Grant(claim.key_id, digest, claim.until)
 
     def _check_host(self, request: Request) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
+from medusa.directory import MEMORY
 from medusa.protocol.messages import MAX_MESSAGE
 
 CLOSE_TIMEOUT = 5.0
@@ -21,6 +23,9 @@ FOREVER = 10**9
 """Thirty years, in seconds: what an event loop can still wait for."""
 
 
+_ADVERTISE = re.compile(r"([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\Z")
+
+
 class ConfigError(Exception):
     """A setting that cannot be used; the text names it and says why."""
 
@@ -30,6 +35,9 @@ class ReflectorConfig:
     """Times are in seconds.
 
     Attributes:
+        directory: a URL, which may hold secrets.
+        advertise: HOST or HOST:PORT at which other reflectors reach this one; None for where it listens.
+        site_secret_file: path of what all reflectors that share a directory know; None where none is shared.
         archive: path of the agent's archive; None where none was built.
         accounts: directory of the logins' public keys; None for no front door.
         legacy_signatures: take those that cover the Date alone, and rsa-sha1.
@@ -61,6 +69,19 @@ class ReflectorConfig:
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
+    advertise: str | None = None
+    site_secret_file: str | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other reflectors may use the directory."""
+        return self.directory != MEMORY
+
+    def address(self, port: int) -> str:
+        """What others reach this reflector by, the URL of its root, where it listens on `port`."""
+        match = _ADVERTISE.match(self.advertise or _bracketed(self.bind_ip))
+        assert match is not None
+        return "%s://%s:%s" % ("https" if self.tls_cert else "http", match[1], match[2] or port)
 
     def verify(self) -> None:
         """Raises ConfigError."""
@@ -80,6 +101,7 @@ class ReflectorConfig:
             if getattr(self, given) is not None and getattr(self, missing) is None:
                 names = [name.replace("_", "-") for name in (missing, given)]
                 raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
+        self._verify_site(address.is_unspecified)
         if not 0 <= self.port <= 65535:
             raise ConfigError("port: %d is not between 0 and 65535" % self.port)
         for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
@@ -89,3 +111,23 @@ class ReflectorConfig:
             raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
         if self.max_message < 1:
             raise ConfigError("max-message: must be 1 byte or more")
+
+    def _verify_site(self, everywhere: bool) -> None:
+        """`everywhere`: it listens on all addresses, so that none can be told to others."""
+        if self.advertise is not None and not _ADVERTISE.match(self.advertise):
+            raise ConfigError("advertise: %r is not HOST or HOST:PORT" % self.advertise)
+        if not self.shared:
+            return
+        if self.site_secret_file is None:
+            raise ConfigError(
+                "site-secret-file: missing; reflectors that share a directory carry connections to each other, "
+                "and prove by a common secret who they are. Try: openssl rand -hex 32 > FILE; chmod 600 FILE"
+            )
+        if everywhere and self.advertise is None:
+            raise ConfigError(
+                "advertise: missing; with bind-ip %s others cannot know how to reach this reflector" % self.bind_ip
+            )
+
+
+def _bracketed(ip: str) -> str:
+    return "[%s]" % ip if ":" in ip else ip

@@ -17,13 +17,17 @@ import gevent
 import structlog
 
 from medusa import __version__
+from medusa.directory import DirectoryError
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
 from medusa.protocol.signature import LOGIN
-from medusa.reflector.auth import Authenticator, Denied, unknown
+from medusa.reflector.auth import Authenticator, Denied, Grant, unknown, used_before
 from medusa.reflector.names import SessionName, parse_id
-from medusa.reflector.registry import Refused, Registry
+from medusa.reflector.nonces import Nonces
+from medusa.reflector.registry import Refused, Registry, directory_away
+from medusa.reflector.site import HEADER, Forged, Site
+from medusa.reflector.upstream import PATH, Upstream
 from medusa.session import STATUS_NAMES, Input, Side
 from medusa.transports import websocket
 
@@ -53,19 +57,35 @@ REFUSAL_DELAY = 0.2
 _FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
 """What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
 
+_ATTACH = re.compile(r"/attach/([^/]*)/(master|slave)\Z")
+_SIGNED = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z")
+
 Answer = tuple[int, list[tuple[str, str]], bytes]
+
+TAKEN: Answer = (101, [], b"")
+"""The connection has left HTTP."""
 
 
 class Application:
-    """The reflector's routes as a WSGI application."""
+    """The reflector's routes as a WSGI application. `site`, `upstream`: where other reflectors share the directory."""
 
-    def __init__(self, config: ReflectorConfig, registry: Registry, authenticator: Authenticator | None) -> None:
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        registry: Registry,
+        authenticator: Authenticator | None,
+        site: Site | None = None,
+        upstream: Upstream | None = None,
+    ) -> None:
         self._config = config
         self._authenticator = authenticator
         self._registry = registry
+        self._site = site
+        self._upstream = upstream
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
-            (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach_internal),
-            (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
+            (_ATTACH, self._attach_internal),
+            (_SIGNED, self._attach_signed),
+            (re.compile(PATH + r"\Z"), self._attach_carried),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/agent\.sh\Z"), self._archive),
@@ -104,7 +124,7 @@ class Application:
                 if request.method not in ("GET", "HEAD"):
                     raise HandshakeError(405, "only GET is answered here", (("Allow", "GET, HEAD"),))
                 return function(handler, *match.groups())
-        raise Refused(404, "there is nothing at this path")
+        raise nothing_there()
 
     def _attach_internal(self, handler: Handler, raw_id: str, role: str) -> Answer:
         """As the original's front door asks: it has judged who may."""
@@ -120,12 +140,12 @@ class Application:
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
         grant = self._authenticator.check(handler.request, name, SIDES[role])
-        nonces = self._authenticator.nonces
-        nonces.use(grant.digest, grant.until)
+        self._spend(self._authenticator.nonces, grant)
         try:
             answer = self._attach(handler, key, name, SIDES[role])
         except BaseException as error:
-            nonces.give_back(grant.digest)
+            self._authenticator.nonces.give_back(grant.digest)
+            self._registry.claims.give_back(grant.digest.hex())
             if isinstance(error, Refused) and error.http_status == 404:
                 raise unknown("signed, but there is no such session") from None
             raise
@@ -133,7 +153,49 @@ class Application:
         log.info("attached", client=handler.peer, session=name.session_id, side=SIDES[role].value, **who)
         return answer
 
+    def _spend(self, nonces: Nonces, grant: Grant) -> None:
+        """For one use here, and then for one at all reflectors of the site."""
+        nonces.use(grant.digest, grant.until)
+        try:
+            if self._registry.claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):
+                return
+        except DirectoryError:
+            nonces.give_back(grant.digest)
+            raise directory_away() from None
+        raise used_before()
+
+    def _attach_carried(self, handler: Handler) -> Answer:
+        """As another reflector asks: the peer's own request comes behind it, and was judged there."""
+        assert handler.request is not None
+        proof = handler.request.headers.get(HEADER.lower())
+        if self._site is None or proof is None:
+            raise nothing_there()
+        handler.unwrap()
+        try:
+            login, handler.client_address = self._site.verify(proof, handler.head)
+        except Forged as error:
+            log.warning("carried request refused", client=handler.peer, reason=str(error))
+            raise nothing_there() from None
+        match = (_SIGNED if login else _ATTACH).match(handler.request.target.partition("?")[0])
+        if match is None or match[match.re.groups] != "slave" or (login and match[1] != login):
+            raise nothing_there()
+        name = SessionName(parse_id(match[match.re.groups - 1]), login)
+        try:
+            return self._attach_here(handler, check_upgrade(handler.request), name, Side.AGENT)
+        except Refused as error:
+            if login and error.http_status == 404:
+                raise unknown("carried, but there is no such session") from None
+            raise
+
     def _attach(self, handler: Handler, key: str, name: SessionName, side: Side) -> Answer:
+        """A client's session begins here; an agent goes where it lives."""
+        owner = self._registry.elsewhere(name) if self._upstream is not None and side is Side.AGENT else None
+        if self._upstream is None or owner is None:
+            return self._attach_here(handler, key, name, side)
+        self._upstream.carry(handler, owner, name.login)
+        return TAKEN
+
+    def _attach_here(self, handler: Handler, key: str, name: SessionName, side: Side) -> Answer:
         session = self._registry.open(name, handler.peer) if side is Side.CLIENT else self._registry.join(name)
         try:
             handler.write_101(key)
@@ -146,7 +208,7 @@ class Application:
             raise
         transport = websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
         session.attach(side, transport, handler.peer)
-        return 101, [], b""
+        return TAKEN
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None
@@ -159,7 +221,7 @@ class Application:
         """The internal API asks nobody who he is."""
         assert handler.request is not None
         if self._config.front_door_only:
-            raise Refused(404, "there is nothing at this path")
+            raise nothing_there()
         if self._config.trusted_network:
             return
         headers = handler.request.headers
@@ -169,7 +231,7 @@ class Application:
     def _status(self, handler: Handler) -> Answer:
         assert handler.request is not None
         if self._config.no_status:
-            raise Refused(404, "there is nothing at this path")
+            raise nothing_there()
         self._check_internal(handler)
         # A web page may have a name of its own lead to this host, and read what this answers.
         if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
@@ -217,6 +279,11 @@ def _is_this_host(host: str) -> bool:
         return name == "localhost" or bool(ipaddress.ip_address(name))
     except ValueError:
         return False
+
+
+def nothing_there() -> Refused:
+    """What is said of a path that is not served, to this peer or at all."""
+    return Refused(404, "there is nothing at this path")
 
 
 def _line(text: str) -> bytes:

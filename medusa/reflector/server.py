@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from typing import Any
 
 import gevent
 import gevent.event
 import structlog
 
-from medusa.directory import DirectoryError, Owner, open_directory
+from medusa.directory import Directory, DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
+from medusa.reflector.site import Site, load_secret
 from medusa.reflector.tls import Certificate
-from medusa.reflector.wsgi import Handler, Server, host_port, prepare_listener
+from medusa.reflector.upstream import Upstream
+from medusa.reflector.wsgi import Handler, Server, host_port, prepare
 
 log = structlog.get_logger(component="server")
 
@@ -34,6 +37,9 @@ class Reflector:
         self._server: Server | None = None
         self._stopped = gevent.event.Event()
         self._publisher = Publisher(config.publish) if config.publish else None
+        self._site: Site | None = None
+        self._upstream: Upstream | None = None
+        self._directory: Directory
         self.registry: Registry
 
     @property
@@ -51,9 +57,11 @@ class Reflector:
         """
         config = self._config
         try:
-            directory = open_directory(config.directory)
+            self._directory = open_directory(config.directory)
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
+        if config.shared and config.site_secret_file is not None:
+            self._site = Site(load_secret(config.site_secret_file))
         authenticator = _authenticator(config)
         listener = (config.bind_ip, config.port)
         server = Server(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
@@ -61,7 +69,7 @@ class Reflector:
             server.certificate = Certificate(config.tls_cert, config.tls_key)
         try:
             server.init_socket()
-            prepare_listener(server.socket)
+            prepare(server.socket)
         except OSError as error:
             hint = ""
             if error.errno == errno.EADDRINUSE:
@@ -70,8 +78,10 @@ class Reflector:
             raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
-        self.registry = Registry(config, directory, Owner(self.url))
-        server.application = Application(config, self.registry, authenticator)
+        self.registry = Registry(config, self._directory, Owner(config.address(server.socket.getsockname()[1])))
+        if self._site is not None:
+            self._upstream = Upstream(config, self._site, self.registry.turns)
+        server.application = Application(config, self.registry, authenticator, self._site, self._upstream)
         server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
@@ -88,17 +98,24 @@ class Reflector:
             self._server.certificate.reload()
 
     def drain(self) -> None:
-        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
+        """No new sessions from here on; those that live, here or by way of here, may go on for the drain timeout."""
         self.registry.draining = True
-        log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
+        carried = {} if self._upstream is None else {"carried": len(self._upstream)}
+        log.info("draining", sessions=len(self.registry.sessions()), **carried, timeout_s=self._config.drain_timeout)
+        deadline = time.monotonic() + self._config.drain_timeout
         self.registry.wait_until_empty(self._config.drain_timeout)
+        if self._upstream is not None:
+            self._upstream.wait_until_empty(max(0.0, deadline - time.monotonic()))
         self.stop()
 
     def stop(self) -> None:
         """End all sessions with Close 1001 and stop listening."""
         assert self._server is not None
         self.registry.shut_down()
+        if self._upstream is not None:
+            self._upstream.stop()
         self._server.stop(timeout=1)
+        self._directory.close()
         if self._publisher is not None:
             self._publisher.stop()
         log.info("stopped")

@@ -96,9 +96,7 @@ class Leg:
     @property
     def hung_up(self) -> bool:
         """Whether the peer has ended its stream, be it behind bytes that are not read."""
-        poll = _poll()
-        poll.register(self.transport.fileno(), _HUNG_UP)
-        return bool(poll.poll(0))
+        return hung_up(self.transport.fileno())
 
     @property
     def backlog(self) -> int:
@@ -234,7 +232,7 @@ class Leg:
         if self._stopped:
             return
         wants_write = self.transport.wants_write
-        _switch(self._writable, wants_write, self._on_writable)
+        switch(self._writable, wants_write, self._on_writable)
         if self.gone is not None:
             if not wants_write:
                 self.transport.finish()
@@ -249,7 +247,7 @@ class Leg:
         if self._readable.active is on or self._queued or self._stopped:
             return
         self.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
-        _switch(self._readable, on, self._on_readable)
+        switch(self._readable, on, self._on_readable)
         if on and self.transport.pending:
             self._queue_up()
 
@@ -260,7 +258,15 @@ class Leg:
         self._writable.close()
 
 
-def _switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
+def hung_up(fd: int) -> bool:
+    """Whether the peer has ended its stream, be it behind bytes that are not read."""
+    poll = _poll()
+    poll.register(fd, _HUNG_UP)
+    return bool(poll.poll(0))
+
+
+def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
+    """Start or stop a watcher, where that is not so already."""
     if on is not watcher.active:
         if on:
             watcher.start(callback)

@@ -34,6 +34,8 @@ PLAIN_REQUEST = "GET / HTTP/1.1"
 NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
 """What pywsgi is shown of any request: it would read the head once more, in its own way and within its own bounds."""
 
+HEAD_END = b"\r\n\r\n"
+
 ANSWER_TIMEOUT = 10.0
 """Seconds that a peer may take nothing of its answer."""
 
@@ -58,10 +60,10 @@ if hasattr(socket, "TCP_KEEPIDLE"):
     TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
 
 
-def prepare_listener(listener: Any) -> None:
-    """Set what every accepted socket is to have: it inherits the listening one's options."""
+def prepare(sock: Any) -> None:
+    """Set what the sockets of links are to have; those that are accepted inherit it of the listening one."""
     for level, option, value in TCP_OPTIONS:
-        listener.setsockopt(level, option, value)
+        sock.setsockopt(level, option, value)
 
 
 def host_port(address: tuple[Any, ...]) -> str:
@@ -85,6 +87,8 @@ class Handler(UpgradeHandler):
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
         self.request: Request | None = None
+        self.carrier = b""
+        self.head = b""
         self.rest = b""
 
     def read_requestline(self) -> str:
@@ -128,28 +132,48 @@ class Handler(UpgradeHandler):
         return plain if tls is None else TlsSocket(plain, tls), self.rest
 
     @property
+    def read_so_far(self) -> bytes:
+        """The head and what was read behind it, as they came."""
+        return self.carrier + self.head + HEAD_END + self.rest
+
+    def unwrap(self) -> None:
+        """What was read is the head of another reflector's request. The peer's own, behind it, takes its place.
+
+        Raises:
+            HandshakeError
+        """
+        carrier = self.carrier + self.head + HEAD_END
+        with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(400, "no whole request is carried")):
+            if not self._read_head(self.rest or self.socket.recv(RECORD)):
+                raise HandshakeError(400, "no request is carried")
+        self.carrier = carrier
+
+    @property
     def peer(self) -> str:
         """The peer's address for logs."""
         return host_port(self.client_address)
 
     def _read_request(self) -> bool:
-        reader = HeadReader()
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                data = self._secure(self.socket.recv(RECORD))
-                while (found := reader.feed(data)) is None:
-                    if not data:
-                        if not reader.empty:
-                            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
-                        return False
-                    data = self.socket.recv(RECORD)
-            head, self.rest = found
-            self.request = parse_request(head)
-            if has_body(self.request.headers):
-                raise HandshakeError(400, "no request here has a body")
+                return self._read_head(self._secure(self.socket.recv(RECORD)))
         except HandshakeError as error:
             self._refuse(error)
             return False
+
+    def _read_head(self, data: bytes) -> bool:
+        """Read on from `data` until `request`, `head` and `rest` are there; False: the peer hung up before that."""
+        reader = HeadReader()
+        while (found := reader.feed(data)) is None:
+            if not data:
+                if not reader.empty:
+                    log.info("request refused", client=self.peer, status=400, reason="the head ended early")
+                return False
+            data = self.socket.recv(RECORD)
+        self.head, self.rest = found
+        self.request = parse_request(self.head)
+        if has_body(self.request.headers):
+            raise HandshakeError(400, "no request here has a body")
         return True
 
     def _secure(self, data: bytes) -> bytes:

@@ -59,3 +59,38 @@ def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> No
     ReflectorConfig(tls_cert="a", tls_key="b").verify()
     with pytest.raises(ConfigError, match="^%s: missing" % missing):
         ReflectorConfig(**{given: "a"}).verify()  # type: ignore[arg-type]
+
+
+class TestSite:
+    SHARED = "redis://user:secret@redis.example"
+
+    def test_needs_a_secret(self) -> None:
+        with pytest.raises(ConfigError, match=r"^site-secret-file: missing") as caught:
+            ReflectorConfig(directory=self.SHARED).verify()
+        assert "secret@" not in str(caught.value)
+        ReflectorConfig(directory=self.SHARED, site_secret_file="file").verify()
+
+    @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+    def test_an_address_that_is_everywhere_cannot_be_told(self, address: str) -> None:
+        config = {"bind_ip": address, "accounts": "dir", "directory": self.SHARED, "site_secret_file": "file"}
+        with pytest.raises(ConfigError, match=r"^advertise: missing"):
+            ReflectorConfig(**config).verify()  # type: ignore[arg-type]
+        ReflectorConfig(**config, advertise="a.example").verify()  # type: ignore[arg-type]
+        ReflectorConfig(bind_ip=address, accounts="dir").verify()
+
+    @pytest.mark.parametrize(
+        ("config", "address"),
+        [
+            (ReflectorConfig(), "http://127.0.0.1:5"),
+            (ReflectorConfig(bind_ip="::1"), "http://[::1]:5"),
+            (ReflectorConfig(bind_ip="0.0.0.0", advertise="a.example", tls_cert="c"), "https://a.example:5"),
+            (ReflectorConfig(advertise="[2001:db8::1]:80"), "http://[2001:db8::1]:80"),
+        ],
+    )
+    def test_what_is_told(self, config: ReflectorConfig, address: str) -> None:
+        assert config.address(5) == address
+
+    @pytest.mark.parametrize("bad", ["", "a b", "http://a:5", "a:", "a:123456", "::1", "a:x", "a/b"])
+    def test_what_is_no_address(self, bad: str) -> None:
+        with pytest.raises(ConfigError, match=r"^advertise: .* HOST or HOST:PORT"):
+            ReflectorConfig(advertise=bad).verify()

@@ -1,0 +1,92 @@
+"""Who signs is judged at the door he came to, and is not asked again where his session lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import sites
+from tests.peers import upgrade
+from tests.reflectors import Reflector, new_id
+from tests.signing import Key, allow, attach_path, signed_request, signed_target
+from tests.waiting import wait_until
+
+HOST = "medusa.example"
+
+
+@pytest.fixture(scope="module")
+def key() -> Key:
+    return Key("ed25519")
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[tuple[Reflector, Reflector]]:
+    path = tmp_path_factory.mktemp("site")
+    allow(path / "accounts", "alice", key)
+    allow(path / "accounts", "bob", Key("ed25519"))
+    with sites.site(path) as site:
+        options = ["--accounts", str(path / "accounts"), "--public-host", HOST]
+        with site.reflector(*options) as here, site.reflector(*options) as there:
+            yield here, there
+
+
+def agent_request(key: Key, session: str, login: str = "alice", **changed: str) -> bytes:
+    return upgrade(signed_target(key, login, attach_path(login, session, "slave"), HOST, **changed), host=HOST)
+
+
+def client_request(key: Key, session: str) -> bytes:
+    return signed_request(key, "alice", attach_path("alice", session, "master"), HOST)
+
+
+def test_a_session_through_two_doors(doors: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = doors
+    session = new_id()
+    with here.enter(client_request(key, session)) as client:
+        wait_until(lambda: session in here.states())
+        with there.enter(agent_request(key, session)) as agent:
+            sites.linked(client, agent)
+    assert here.ended(session)["login"] == "alice"
+    (entry,) = there.logged("attached", session=session)
+    assert (entry["login"], entry["side"], entry["key"]) == ("alice", "agent", key.md5)
+
+
+def test_a_signature_is_good_for_one_use_at_all_doors_together(doors: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = doors
+    session = new_id()
+    request, url = client_request(key, session), agent_request(key, session)
+    with here.enter(request) as client:
+        wait_until(lambda: session in here.states())
+        assert there.ask(request).status == 403
+        with there.enter(url) as agent:
+            sites.linked(client, agent)
+            for door in doors:
+                answer = door.ask(url)
+                assert (answer.status, answer.rest) == (403, b"this signature was used before; sign anew\n")
+
+
+def test_a_signature_that_opened_nothing_is_not_used_up(doors: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = doors
+    session = new_id()
+    url = agent_request(key, session)
+    unknown = there.ask(url)
+    assert unknown.status == 404
+    with here.enter(client_request(key, session)) as client:
+        wait_until(lambda: session in here.states())
+        with there.enter(agent_request(key, session, role="another")) as other:
+            sites.linked(client, other)
+            assert there.ask(url).status == 409
+            assert here.ask(url).status == 409
+        client.closed()
+        assert there.ask(url).status == 404
+    assert there.ask(url).rest == unknown.rest, "nothing tells a session that is over from one that never was"
+
+
+def test_nobody_is_carried_into_anothers_session(doors: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = doors
+    session = new_id()
+    with here.enter(client_request(key, session)):
+        wait_until(lambda: session in here.states())
+        for request in (agent_request(Key("ed25519"), session), agent_request(key, session, "bob")):
+            assert there.ask(request).status == 404
+        assert here.states()[session] == "slave_wait"

@@ -1,0 +1,83 @@
+"""Several reflectors that share a directory on a real Redis."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests import redisservers, reflectors
+from tests.peers import LINKUP, TEXT, WAIT, Peer
+from tests.redisservers import RedisServer
+from tests.reflectors import Reflector
+from tests.waiting import wait_until
+
+SECRET = "of the reflectors of a test's site"
+
+QUICK = {
+    "medusa.reflector.claims.TTL": 1.5,
+    "medusa.reflector.claims.RETRY": 0.1,
+    "medusa.directory.redis.TIMEOUT": 0.5,
+    "medusa.reflector.upstream.CONNECT_TIMEOUT": 1.0,
+    "medusa.reflector.upstream.ANSWER_TIMEOUT": 2.0,
+}
+"""For what takes a minute outside of tests."""
+
+
+class Site:
+    """A directory, and what a reflector needs to be of it."""
+
+    def __init__(self, redis: RedisServer, secret_file: Path) -> None:
+        self.redis = redis
+        self.secret_file = secret_file
+
+    def options(self) -> list[str]:
+        return ["--directory", self.redis.url, "--site-secret-file", str(self.secret_file)]
+
+    def reflector(
+        self, *arguments: str, constants: Mapping[str, float] = {}, check: bool = True
+    ) -> contextlib.AbstractContextManager[Reflector]:
+        return reflectors.running(*self.options(), *arguments, constants=constants, check=check)
+
+    def claimed(self, session: str) -> bool:
+        """Whether anybody holds a session of the internal API."""
+        return bool(self.redis.ask("EXISTS", f"medusa:session:{session}"))
+
+
+def kill(reflector: Reflector) -> None:
+    """With -9."""
+    reflector.process.kill()
+    reflector.process.wait()
+
+
+@contextlib.contextmanager
+def site(path: Path) -> Iterator[Site]:
+    secret_file = path / "secret"
+    secret_file.touch(mode=0o600)
+    secret_file.write_text(SECRET)
+    with redisservers.running(redisservers.on_port(path)) as redis:
+        yield Site(redis, secret_file)
+
+
+def waits(owner: Reflector, session: str) -> None:
+    """Waits until a client waits there."""
+    wait_until(lambda: owner.states().get(session) == "slave_wait", "a client that waits")
+
+
+@contextlib.contextmanager
+def pair(client_door: Reflector, agent_door: Reflector, session: str = "") -> Iterator[tuple[Peer, Peer]]:
+    """A client and an agent that are linked, and came in by these doors."""
+    session = session or reflectors.new_id()
+    with client_door.attach(session, "master") as client:
+        waits(client_door, session)
+        with agent_door.attach(session, "slave") as agent:
+            linked(client, agent)
+            yield client, agent
+
+
+def linked(client: Peer, agent: Peer) -> None:
+    """Reads up to the linkup on both sides."""
+    while (message := client.frame()) == (TEXT, WAIT, True):
+        pass
+    assert message == (TEXT, LINKUP, True)
+    agent.expect(TEXT, LINKUP)
