@@ -165,9 +165,18 @@ class Leg:
         progress = self.pump.step()
         if progress is not Progress.IDLE:
             self.keepalive.heard(time.monotonic())
-        if progress is Progress.MOVED and self._has_more:
-            self._queue_up()
-        elif progress in _ENDS:
+        transport = self.transport
+        if (
+            progress is Progress.MOVED
+        ):  # the usual case: nothing waits on the other side, and so nothing is to be settled
+            if transport.last_read >= BULK or transport.pending:
+                self._queue_up()
+            else:
+                self._listen(True)
+            if transport.wants_write:
+                self._settle()
+            return
+        if progress in _ENDS:
             self._end(progress)
         self._settle()
         if self._feeds is not None:
@@ -184,12 +193,8 @@ class Leg:
         else:
             self._listen(True)
 
-    @property
-    def _has_more(self) -> bool:
-        """Whether to take turns: after a large read, and for what makes no socket readable."""
-        return self.transport.last_read >= BULK or self.transport.pending
-
     def _queue_up(self) -> None:
+        """Take turns: after a large read, and for what makes no socket readable."""
         if not self._queued:
             self._queued = True
             self._readable.stop()
@@ -197,7 +202,8 @@ class Leg:
 
     def _take_turn(self) -> None:
         self._queued = False
-        self._on_readable()
+        if not self._stopped:
+            self._on_readable()
 
     def _on_writable(self) -> None:
         feeder = self._fed_by
