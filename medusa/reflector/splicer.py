@@ -165,16 +165,8 @@ class Leg:
         progress = self.pump.step()
         if progress is not Progress.IDLE:
             self.keepalive.heard(time.monotonic())
-        transport = self.transport
-        if (
-            progress is Progress.MOVED
-        ):  # the usual case: nothing waits on the other side, and so nothing is to be settled
-            if transport.last_read >= BULK or transport.pending:
-                self._queue_up()
-            else:
-                self._listen(True)
-            if transport.wants_write:
-                self._settle()
+        if progress is Progress.MOVED:
+            self._go_on()
             return
         if progress in _ENDS:
             self._end(progress)
@@ -183,6 +175,16 @@ class Leg:
             self._feeds._settle()
         elif self.gone in _READ_ON:
             self._listen(True)
+
+    def _go_on(self) -> None:
+        """After the usual step: nothing waits on the other side, so nothing is to be settled there."""
+        transport = self.transport
+        if transport.last_read >= BULK or transport.pending:
+            self._queue_up()
+        else:
+            self._listen(True)
+        if transport.wants_write:
+            self._settle()
 
     def _discard(self) -> None:
         self.keepalive.heard(time.monotonic())
