@@ -24,6 +24,9 @@ _PLAIN = re.compile(rb"ATTACH ([\x21-\x7e]+) (client|agent)(?: ([\x21-\x7e]+))?\
 _HTTP = re.compile(rb"[A-Z]{3,16} \S+ HTTP/[0-9.]+\Z")
 _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
 _OURS = (b"MEDUSA/", b"ATTACH ")
+GREETING_START = 7
+"""Bytes that tell a greeting from other protocols."""
+
 _TLS = 0x16
 """The first byte of every TLS connection (RFC 8446, section 5.1)."""
 
@@ -110,7 +113,7 @@ def parse_token(token: str) -> Framed:
 
 
 def is_greeting(data: bytes) -> bool:
-    """Whether what begins with `data`, be it less than a line, is raw TCP and no HTTP."""
+    """Whether what begins with `data`, of GREETING_START bytes or more, is raw TCP and no HTTP."""
     return data.startswith(_OURS)
 
 

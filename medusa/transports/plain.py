@@ -19,8 +19,7 @@ class PlainTransport(RelayedTransport):
     """Bytes both ways, each direction with an end of its own: a Close that is sent is a FIN behind all that waits, and
     what the peer has not ended may go on."""
 
-    half_closes = True
-    hears_pings = False
+    plain = True
 
     def __init__(self, sock: socket.socket, leftover: bytes = b"", scratch: Optional[memoryview] = None) -> None:
         super().__init__(SocketStream(sock), PlainCodec(), PlainRelay(), leftover, scratch)

@@ -27,15 +27,13 @@ class RelayedTransport(Transport):
     Attributes:
         frame_header: (kind, length) -> the header of a data frame in this link's framing, for whoever reads the other.
         last_read: bytes that the last `relay_read` got from the stream.
-        half_closes: each direction ends by itself, with a FIN.
-        hears_pings: the peer can be asked whether it lives.
+        plain: the peer knows no frames: it has no ear for text and pings, and each direction ends by itself, by a FIN.
 
     Args:
         scratch: what is read into, shared with other links; by default each read has a buffer of its own.
     """
 
-    half_closes = False
-    hears_pings = True
+    plain = False
 
     def __init__(
         self,
