@@ -23,7 +23,8 @@ _FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21-\x7e]*) ([\x21-\x7e]+)\Z")
 _PLAIN = re.compile(rb"ATTACH ([\x21-\x7e]+) (client|agent)(?: ([\x21-\x7e]+))?\Z")
 _HTTP = re.compile(rb"[A-Z]{3,16} \S+ HTTP/[0-9.]+\Z")
 _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
-_OURS = (b"MEDUSA/", b"ATTACH ")
+_PLAIN_WORD = b"ATTACH "
+_OURS = (b"MEDUSA/", _PLAIN_WORD)
 GREETING_START = 7
 """Bytes that tell a greeting from other protocols."""
 
@@ -54,9 +55,13 @@ class Plain(NamedTuple):
 
 
 class LineReader:
-    """Collects bytes until a line is whole. CR LF ends it as well as LF does.
+    """Collects bytes until a line is whole. CR LF ends it as well as LF does, and CR one that is typed: Enter is that
+    on a raw terminal.
 
     `feed` returns (line, rest) then, the line without its end. Before, None.
+
+    Attributes:
+        typed: CR was the end, and an LF may begin the rest.
 
     Raises:
         HandshakeError: 400, the line is too long, or the first byte is that of a TLS connection.
@@ -64,6 +69,7 @@ class LineReader:
 
     def __init__(self) -> None:
         self._data = bytearray()
+        self.typed = False
 
     @property
     def empty(self) -> bool:
@@ -77,6 +83,10 @@ class LineReader:
         if self._data[:1] and self._data[0] == _TLS:
             raise HandshakeError(400, "TLS is not spoken on the raw port; " + FORMS)
         end = self._data.find(b"\n", searched)
+        if self._data.startswith(_PLAIN_WORD):
+            enter = self._data.find(b"\r", 0, None if end < 0 else end)
+            self.typed = enter >= 0
+            end = enter if self.typed else end
         if end > MAX_LINE or (end < 0 and len(self._data) > MAX_LINE):
             raise HandshakeError(400, "first line above %d bytes; %s" % (MAX_LINE, FORMS))
         if end < 0:

@@ -13,6 +13,7 @@ from medusa.protocol.relay import FrameHeader, Relayed, WebSocketRelay, bare, is
 from medusa.protocol.websocket import Header
 
 _TEXT = HEADER.unpack(FramedConnection.frame_header(Kind.TEXT, 0))[0] >> 48
+_LF = 0x0A
 _BINARY = HEADER.unpack(FramedConnection.frame_header(Kind.BINARY, 0))[0] >> 48
 
 
@@ -54,15 +55,26 @@ class FramedRelay(WebSocketRelay):
 
 
 class PlainRelay:
-    """Reads what a peer without frames sends: each read is one binary message."""
+    """Reads what a peer without frames sends: each read is one binary message.
+
+    `after_cr`: an LF at the very beginning belongs to the line before.
+    """
 
     mid_frame = False
+
+    def __init__(self, after_cr: bool = False) -> None:
+        self._after_cr = after_cr
 
     def skip_message(self) -> None:
         """What is read is whole."""
 
     def feed(self, data: Buffer, frame_header: FrameHeader) -> Relayed:
         """What to write to the other link: bytes to one without frames, in the buffer that was given."""
+        if self._after_cr:
+            self._after_cr = False
+            data = data[1:] if data[0] == _LF else data
+            if not data:
+                return Relayed()
         pieces = [data] if frame_header is bare else [frame_header(Kind.BINARY, len(data)), data]
         return Relayed(pieces, messages=1, size=len(data))
 

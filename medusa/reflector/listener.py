@@ -6,7 +6,7 @@ Its steps take a connection and what was read of it so far: `read_greeting`, the
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 import structlog
@@ -75,10 +75,10 @@ class Listener(StreamServer):
         found = read_greeting(sock, data)
         if found is not None:
             sock.settimeout(ANSWER_TIMEOUT)
-            self.enter(parse_greeting(found[0]), sock, found[1], address)
+            self.enter(parse_greeting(found.line), sock, found, address)
 
-    def enter(self, greeting: Framed | Plain, sock: Any, rest: bytes, address: Any) -> None:
-        """Let the peer in, if it may. `rest`: what came behind its greeting.
+    def enter(self, greeting: Framed | Plain, sock: Any, found: FirstLine, address: Any) -> None:
+        """Let the peer in, if it may. `found`: what `greeting` was parsed from.
 
         Raises:
             HandshakeError, Refused, Denied
@@ -88,10 +88,10 @@ class Listener(StreamServer):
         def accept() -> RelayedTransport:
             if isinstance(greeting, Framed):
                 sock.sendall(ACCEPTED)
-                return tcp.adopt(ungreen(sock), rest, self._max_message, self._scratch)
+                return tcp.adopt(ungreen(sock), found.rest, self._max_message, self._scratch)
             if side is Side.CLIENT:
                 sock.sendall(WAITING)
-            return PlainTransport(ungreen(sock), rest, self._scratch)
+            return PlainTransport(ungreen(sock), found.rest, self._scratch, found.typed)
 
         if name.login:
             request = Request("GET", asked.target, "HTTP/1.1", Headers([("host", asked.host)]))
@@ -108,8 +108,16 @@ class Listener(StreamServer):
             pass  # the peer is gone
 
 
-def read_greeting(sock: Any, data: bytes) -> tuple[bytes, bytes] | None:
-    """The first line, without its end, and what came behind it; None where nothing came at all.
+class FirstLine(NamedTuple):
+    """A line without its end, and what came behind it. `typed` as LineReader's."""
+
+    line: bytes
+    rest: bytes
+    typed: bool
+
+
+def read_greeting(sock: Any, data: bytes) -> FirstLine | None:
+    """The first line; None where nothing came at all.
 
     Args:
         data: what was read already.
@@ -122,7 +130,7 @@ def read_greeting(sock: Any, data: bytes) -> tuple[bytes, bytes] | None:
         while data or (data := sock.recv(MAX_LINE)):
             found = reader.feed(data)
             if found is not None:
-                return found
+                return FirstLine(*found, reader.typed)
             data = b""
     if reader.empty:  # who looks whether a port is open says nothing
         return None

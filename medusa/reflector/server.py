@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 from typing import Any
 
@@ -87,6 +88,8 @@ class Reflector:
         _listen(raw, address, "--raw-port")
         self._raw = raw
         raw.start()
+        if not ipaddress.ip_address(address[0]).is_loopback:
+            log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
         """Read the certificate again, for new connections."""

@@ -17,12 +17,24 @@ HUNG_UP = Close(1000, "end of the raw stream")
 
 class PlainTransport(RelayedTransport):
     """Bytes both ways, each direction with an end of its own: a Close that is sent is a FIN behind all that waits, and
-    what the peer has not ended may go on."""
+    what the peer has not ended may go on.
+
+    Args:
+        leftover: bytes that were read behind the greeting.
+        scratch: as RelayedTransport's.
+        after_cr: the greeting ended with CR, and an LF may follow.
+    """
 
     plain = True
 
-    def __init__(self, sock: socket.socket, leftover: bytes = b"", scratch: Optional[memoryview] = None) -> None:
-        super().__init__(SocketStream(sock), PlainCodec(), PlainRelay(), leftover, scratch)
+    def __init__(
+        self,
+        sock: socket.socket,
+        leftover: bytes = b"",
+        scratch: Optional[memoryview] = None,
+        after_cr: bool = False,
+    ) -> None:
+        super().__init__(SocketStream(sock), PlainCodec(), PlainRelay(after_cr), leftover, scratch)
         self._fin_sent = False
 
     def flush(self) -> bool:

@@ -33,9 +33,15 @@ def line_of(*chunks: bytes) -> tuple[bytes, bytes] | None:
 class TestLines:
     @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
     def test_a_line_however_it_is_cut(self, end: bytes) -> None:
-        data = b"ATTACH x client" + end + b"rest\nand more"
+        data = b"MEDUSA/1 / h" + end + b"rest\nand more"
         for step in (1, 3, len(data)):
-            assert line_of(*cut(data, step)) == (b"ATTACH x client", b"rest\nand more")
+            assert line_of(*cut(data, step)) == (b"MEDUSA/1 / h", b"rest\nand more")
+
+    def test_one_that_is_typed_ends_with_cr(self) -> None:
+        for data in (b"ATTACH x client\r", b"ATTACH x client\r\nrest", b"ATTACH x client\rrest\n"):
+            for step in (1, 3, len(data)):
+                assert line_of(*cut(data, step)) == (b"ATTACH x client", data[16:])
+        assert line_of(b"MEDUSA/1\r") is None
 
     def test_one_that_is_not_whole(self) -> None:
         reader = LineReader()

@@ -102,6 +102,15 @@ def test_bytes_become_binary_messages_of_one_read_each() -> None:
     assert not relay.mid_frame
 
 
+@pytest.mark.parametrize(
+    ("reads", "heard"),
+    [([b"\na", b"\nb"], b"a\nb"), ([b"\n", b"\n"], b"\n"), ([b"a\n"], b"a\n"), ([memoryview(b"\n\n")], b"\n")],
+)
+def test_the_lf_behind_a_cr_belongs_to_the_line(reads: list[bytes], heard: bytes) -> None:
+    relay = PlainRelay(after_cr=True)
+    assert b"".join(written(relay.feed(data, bare)) for data in reads) == heard
+
+
 def test_bytes_to_bytes_are_not_copied() -> None:
     buffer = memoryview(bytearray(b"x"))
     (piece,) = PlainRelay().feed(buffer, bare).pieces
