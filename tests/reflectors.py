@@ -52,11 +52,15 @@ sys.exit(reflector.main(sys.argv[2:]))
 
 
 class Reflector:
-    """A reflector process. `log` is all that it has written to its log, parsed. `tls`: what its peers trust."""
+    """A reflector process. `log` is all that it has written to its log, parsed. `tls`: what its peers trust.
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log_file: BinaryIO) -> None:
+    `raw_port`: of raw TCP, 0 without it.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, raw_port: int, log_file: BinaryIO) -> None:
         self.process = process
         self.url = url
+        self.raw_port = raw_port
         self.port = int(url.rpartition(":")[2])
         self.tls = client_context() if url.startswith("https:") else None
         self._log_file = log_file
@@ -212,7 +216,7 @@ def running(
             os.close(stderr)
         try:
             with open(log.name, "rb") as log_file:
-                reflector = Reflector(process, _url(process, log_file), log_file)
+                reflector = Reflector(process, *_listening(process, log_file), log_file)
                 yield reflector
                 if check:
                     reflector.check()
@@ -231,13 +235,14 @@ def _nobody() -> int:
     return theirs
 
 
-def _url(process: subprocess.Popen[bytes], log_file: BinaryIO) -> str:
+def _listening(process: subprocess.Popen[bytes], log_file: BinaryIO) -> tuple[str, int]:
+    """Its URL, and its port of raw TCP, or 0."""
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], PATIENCE)[0], "does not say that it listens"
     line = process.stdout.readline().decode()
-    match = re.fullmatch(r"listening (https?://127\.0\.0\.1:\d+)\n", line)
+    match = re.fullmatch(r"listening (https?://127\.0\.0\.1:\d+)(?: raw tcp://127\.0\.0\.1:(\d+))?\n", line)
     assert match, line + log_file.read().decode()
-    return match[1]
+    return match[1], int(match[2] or 0)
 
 
 def _stop(reflector: Reflector, check: bool) -> None:

@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     gevent.signal_handler(signal.SIGHUP, reflector.reload)
     if options.lifeline is not None:
         gevent.spawn(_watch, options.lifeline)
-    print(f"listening {reflector.url}", flush=True)
+    print(f"listening {reflector.url}" + (f" raw {reflector.raw_url}" if reflector.raw_url else ""), flush=True)
     reflector.wait()
     return 0
 
@@ -61,6 +61,8 @@ def _parser() -> OptionParser:
     add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help=config)
     add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
+    raw = "port of raw TCP, 0 for a free one (none): for tools such as socat, and tcp:// URLs"
+    add("--raw-port", type=int, metavar="PORT", help=raw)
     add("--directory", default=DEFAULTS.directory, metavar="URL", help="where sessions are registered (%(default)s)")
     add(
         "--trusted-network",
@@ -118,6 +120,7 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
     return ReflectorConfig(
         bind_ip=options.bind_ip,
         port=options.port,
+        raw_port=options.raw_port,
         directory=options.directory,
         trusted_network=options.trusted_network,
         wait_timeout=options.wait_timeout,

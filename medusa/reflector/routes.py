@@ -13,19 +13,19 @@ from pathlib import Path
 from re import Pattern
 from typing import TYPE_CHECKING, Any
 
-import gevent
 import structlog
 
 from medusa import __version__
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
-from medusa.protocol.signature import LOGIN
-from medusa.reflector.auth import Authenticator, Denied, unknown
+from medusa.reflector.auth import Denied
+from medusa.reflector.doors import FRONT, INTERNAL, NOTHING_HERE, SIDES, Doors, hold_back, refusal
 from medusa.reflector.names import SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
-from medusa.session import STATUS_NAMES, Input, Side
+from medusa.session import STATUS_NAMES, Side
 from medusa.transports import websocket
+from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
     from medusa.reflector.config import ReflectorConfig
@@ -45,27 +45,19 @@ REASONS = {
     503: "Service Unavailable",
 }
 
-SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
-
-REFUSAL_DELAY = 0.2
-"""Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""
-
-_FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
-"""What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
-
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Application:
     """The reflector's routes as a WSGI application."""
 
-    def __init__(self, config: ReflectorConfig, registry: Registry, authenticator: Authenticator | None) -> None:
+    def __init__(self, config: ReflectorConfig, registry: Registry, doors: Doors) -> None:
         self._config = config
-        self._authenticator = authenticator
         self._registry = registry
+        self._doors = doors
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
-            (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach_internal),
-            (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
+            (INTERNAL, self._attach_internal),
+            (FRONT, self._attach_signed),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/agent\.sh\Z"), self._archive),
@@ -76,17 +68,12 @@ class Application:
         begun = time.monotonic()
         try:
             status, headers, body = self._route(handler)
-        except HandshakeError as error:
-            status, headers, body = error.http_status, list(error.headers), _line(str(error))
-            self._log_refusal(handler, status, str(error))
-        except Refused as refused:
-            status, body = refused.http_status, _line(str(refused))
-            headers = [("Retry-After", str(refused.retry_after))] if refused.retry_after else []
-            self._log_refusal(handler, status, str(refused))
-        except Denied as denied:
-            status, headers, body = denied.http_status, denied.headers, _line(denied.reason)
-            self._log_refusal(handler, status, denied.why)
-            gevent.sleep(max(0.0, begun + REFUSAL_DELAY - time.monotonic()))
+        except (HandshakeError, Refused, Denied) as error:
+            status, words, why, headers, secret = refusal(error)
+            body = _line(words)
+            self._log_refusal(handler, status, why)
+            if secret:
+                hold_back(begun)
         if handler.socket is None:
             return []
         headers = [("Content-Type", "text/plain; charset=utf-8"), *headers] if not _typed(headers) else headers
@@ -104,49 +91,30 @@ class Application:
                 if request.method not in ("GET", "HEAD"):
                     raise HandshakeError(405, "only GET is answered here", (("Allow", "GET, HEAD"),))
                 return function(handler, *match.groups())
-        raise Refused(404, "there is nothing at this path")
+        raise Refused(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Handler, raw_id: str, role: str) -> Answer:
         """As the original's front door asks: it has judged who may."""
         self._check_internal(handler)
         key = self._check_upgrade(handler)
-        return self._attach(handler, key, SessionName(parse_id(raw_id)), SIDES[role])
+        name = SessionName(parse_id(raw_id))
+        self._doors.enter(name, SIDES[role], handler.peer, lambda: self._upgrade(handler, key))
+        return 101, [], b""
 
     def _attach_signed(self, handler: Handler, login: str, raw_id: str, role: str) -> Answer:
         """As users and jobs ask: here it is judged."""
-        assert handler.request is not None
-        if self._authenticator is None:
-            raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
+        request = handler.request
+        assert request is not None
+        self._doors.check_front()
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
-        grant = self._authenticator.check(handler.request, name, SIDES[role])
-        nonces = self._authenticator.nonces
-        nonces.use(grant.digest, grant.until)
-        try:
-            answer = self._attach(handler, key, name, SIDES[role])
-        except BaseException as error:
-            nonces.give_back(grant.digest)
-            if isinstance(error, Refused) and error.http_status == 404:
-                raise unknown("signed, but there is no such session") from None
-            raise
-        who = {"login": login, "user": grant.key_id.user, "key": grant.key_id.fingerprint}
-        log.info("attached", client=handler.peer, session=name.session_id, side=SIDES[role].value, **who)
-        return answer
-
-    def _attach(self, handler: Handler, key: str, name: SessionName, side: Side) -> Answer:
-        session = self._registry.open(name, handler.peer) if side is Side.CLIENT else self._registry.join(name)
-        try:
-            handler.write_101(key)
-            sock, rest = handler.take_socket()
-        except BaseException:
-            if side is Side.CLIENT:
-                session.tell(Input.CLIENT_REFUSED)
-            else:
-                session.agent_expected = False
-            raise
-        transport = websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
-        session.attach(side, transport, handler.peer)
+        self._doors.enter_signed(request, name, SIDES[role], handler.peer, lambda: self._upgrade(handler, key))
         return 101, [], b""
+
+    def _upgrade(self, handler: Handler, key: str) -> RelayedTransport:
+        handler.write_101(key)
+        sock, rest = handler.take_socket()
+        return websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None
@@ -156,20 +124,13 @@ class Application:
         return check_upgrade(handler.request)
 
     def _check_internal(self, handler: Handler) -> None:
-        """The internal API asks nobody who he is."""
         assert handler.request is not None
-        if self._config.front_door_only:
-            raise Refused(404, "there is nothing at this path")
-        if self._config.trusted_network:
-            return
-        headers = handler.request.headers
-        if not _is_loopback(handler.client_address[0]) or any(_FORWARDED.match(name) for name, _ in headers.items):
-            raise Refused(403, "this is served on loopback only, or with --trusted-network")
+        self._doors.check_internal(handler.client_address[0], handler.request.headers.items)
 
     def _status(self, handler: Handler) -> Answer:
         assert handler.request is not None
         if self._config.no_status:
-            raise Refused(404, "there is nothing at this path")
+            raise Refused(404, NOTHING_HERE)
         self._check_internal(handler)
         # A web page may have a name of its own lead to this host, and read what this answers.
         if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
@@ -201,13 +162,6 @@ class Application:
     def _log_refusal(self, handler: Handler, status: int, reason: str) -> None:
         path = handler.request.target.partition("?")[0] if handler.request else ""
         log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_loopback(host: str) -> bool:
-    address = ipaddress.ip_address(host)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def _is_this_host(host: str) -> bool:

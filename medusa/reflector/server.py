@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 from typing import Any
 
@@ -14,6 +15,8 @@ from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.doors import Doors
+from medusa.reflector.listener import Listener
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
@@ -32,6 +35,7 @@ class Reflector:
         config.verify()
         self._config = config
         self._server: Server | None = None
+        self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
         self._publisher = Publisher(config.publish) if config.publish else None
         self.registry: Registry
@@ -42,6 +46,11 @@ class Reflector:
         assert self._server is not None
         scheme = "https://" if self._server.certificate else "http://"
         return scheme + host_port(self._server.socket.getsockname())
+
+    @property
+    def raw_url(self) -> str | None:
+        """Where it listens for raw TCP, if it does."""
+        return None if self._raw is None else "tcp://" + host_port(self._raw.socket.getsockname())
 
     def start(self) -> None:
         """Listen.
@@ -59,25 +68,28 @@ class Reflector:
         server = Server(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
         if config.tls_cert is not None and config.tls_key is not None:
             server.certificate = Certificate(config.tls_cert, config.tls_key)
-        try:
-            server.init_socket()
-            prepare_listener(server.socket)
-        except OSError as error:
-            hint = ""
-            if error.errno == errno.EADDRINUSE:
-                hint = "; something else listens there: give another --port, or 0 for a free one"
-            text = os.strerror(error.errno) if error.errno else str(error)
-            raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
+        _listen(server, listener, "--port")
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
-        server.application = Application(config, self.registry, authenticator)
+        doors = Doors(config, self.registry, authenticator)
+        server.application = Application(config, self.registry, doors)
+        if config.raw_port is not None:
+            self._start_raw((config.bind_ip, config.raw_port), doors)
         server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.renew_forever)
         if self._publisher is not None:
             self._publisher.start()
+
+    def _start_raw(self, address: tuple[str, int], doors: Doors) -> None:
+        raw = Listener(address, doors, self._config.max_message, self.registry.turns.scratch, BACKLOG)
+        _listen(raw, address, "--raw-port")
+        self._raw = raw
+        raw.start()
+        if not ipaddress.ip_address(address[0]).is_loopback:
+            log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
         """Read the certificate again, for new connections."""
@@ -99,6 +111,8 @@ class Reflector:
         assert self._server is not None
         self.registry.shut_down()
         self._server.stop(timeout=1)
+        if self._raw is not None:
+            self._raw.stop(timeout=1)
         if self._publisher is not None:
             self._publisher.stop()
         log.info("stopped")
@@ -107,6 +121,18 @@ class Reflector:
     def wait(self) -> None:
         """Until it has stopped."""
         self._stopped.wait()
+
+
+def _listen(server: Any, address: tuple[str, int], option: str) -> None:
+    try:
+        server.init_socket()
+        prepare_listener(server.socket)
+    except OSError as error:
+        hint = ""
+        if error.errno == errno.EADDRINUSE:
+            hint = "; something else listens there: give another %s, or 0 for a free one" % option
+        text = os.strerror(error.errno) if error.errno else str(error)
+        raise ConfigError("cannot listen on %s:%d: %s%s" % (*address, text.lower(), hint)) from None
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

@@ -17,6 +17,7 @@ from gevent import monkey
 from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.greeting import GREETING_START, is_greeting
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.reflector.config import HEAD_TIMEOUT
@@ -111,7 +112,7 @@ class Handler(UpgradeHandler):
             pass  # the peer is gone
         finally:
             if self.socket is not None:
-                _hang_up(self.socket)
+                hang_up(self.socket)
             self.__dict__.pop("socket", None)
 
     def get_environ(self) -> Any:
@@ -123,7 +124,7 @@ class Handler(UpgradeHandler):
     def take_socket(self) -> tuple[socket.socket | TlsSocket, bytes]:
         """The connection without gevent, and what was read behind the head. pywsgi is done with it."""
         tls = self.socket.tls if isinstance(self.socket, TlsSocket) else None
-        plain = PlainSocket(fileno=self.socket.detach())
+        plain = ungreen(self.socket)
         self.socket = None
         return plain if tls is None else TlsSocket(plain, tls), self.rest
 
@@ -133,17 +134,11 @@ class Handler(UpgradeHandler):
         return host_port(self.client_address)
 
     def _read_request(self) -> bool:
-        reader = HeadReader()
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                data = self._secure(self.socket.recv(RECORD))
-                while (found := reader.feed(data)) is None:
-                    if not data:
-                        if not reader.empty:
-                            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
-                        return False
-                    data = self.socket.recv(RECORD)
-            head, self.rest = found
+                head = self._read_head()
+            if head is None:
+                return False
             self.request = parse_request(head)
             if has_body(self.request.headers):
                 raise HandshakeError(400, "no request here has a body")
@@ -151,6 +146,22 @@ class Handler(UpgradeHandler):
             self._refuse(error)
             return False
         return True
+
+    def _read_head(self) -> bytes | None:
+        reader, start = HeadReader(), b""
+        data = self._secure(self.socket.recv(RECORD))
+        while data:
+            start += data[: GREETING_START - len(start)]
+            if is_greeting(start):
+                raise HandshakeError(400, "HTTP is spoken here, not raw TCP: that has a port of its own, --raw-port")
+            found = reader.feed(data)
+            if found is not None:
+                head, self.rest = found
+                return head
+            data = self.socket.recv(RECORD)
+        if not reader.empty:
+            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
+        return None
 
     def _secure(self, data: bytes) -> bytes:
         """The TLS handshake that begins with `data`, where TLS is spoken. Returns the first bytes of the head."""
@@ -200,7 +211,14 @@ class Handler(UpgradeHandler):
             pass
 
 
-def _hang_up(sock: Any) -> None:
+def ungreen(sock: Any) -> socket.socket:
+    """The connection without gevent, fit for a link; `sock` has it no more."""
+    plain: socket.socket = PlainSocket(fileno=sock.detach())
+    return plain
+
+
+def hang_up(sock: Any) -> None:
+    """End a connection so that the peer sees what it was told, and a FIN."""
     deadline = time.monotonic() + LINGER
     try:
         sock.settimeout(LINGER)

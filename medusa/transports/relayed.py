@@ -29,11 +29,14 @@ class RelayedTransport(Transport):
     Attributes:
         frame_header: (kind, length) -> the header of a data frame in this link's framing, for whoever reads the other.
         last_read: bytes that the last `relay_read` got from the stream.
+        plain: the peer knows no frames: it has no ear for text and pings, and each direction ends by itself, by a FIN.
 
     Args:
         scratch: what is read into, shared with other links of one event loop; by default each read has a buffer of its
             own, and threads may use the link.
     """
+
+    plain = False
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.head import parse_request
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.doors import Doors
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
 from tests.peers import upgrade
@@ -25,7 +26,8 @@ def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:83
     def start_response(status: str, headers: Any) -> None:
         statuses.append(status)
 
-    application = Application(config, Registry(config, MemoryDirectory(), Owner("here")), None)
+    registry = Registry(config, MemoryDirectory(), Owner("here"))
+    application = Application(config, registry, Doors(config, registry, None))
     list(application({"medusa.handler": handler}, start_response))
     return int(statuses[0][:3])
 
