@@ -21,6 +21,7 @@ from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
 from medusa.protocol.signature import LOGIN
 from medusa.reflector.auth import Authenticator, Denied, unknown
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.names import SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
 from medusa.session import STATUS_NAMES, Input, Side
@@ -54,14 +55,24 @@ _FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
+TAKEN: Answer = (101, [], b"")
+"""The connection has left HTTP."""
+
 
 class Application:
-    """The reflector's routes as a WSGI application."""
+    """The reflector's routes as a WSGI application. `colleagues`: where there are several workers."""
 
-    def __init__(self, config: ReflectorConfig, registry: Registry, authenticator: Authenticator | None) -> None:
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        registry: Registry,
+        authenticator: Authenticator | None,
+        colleagues: Colleagues | None = None,
+    ) -> None:
         self._config = config
         self._authenticator = authenticator
         self._registry = registry
+        self._colleagues = colleagues
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach_internal),
             (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
@@ -109,7 +120,10 @@ class Application:
         """As the original's front door asks: it has judged who may."""
         self._check_internal(handler)
         key = self._check_upgrade(handler)
-        return self._attach(handler, key, SessionName(parse_id(raw_id)), SIDES[role])
+        name = SessionName(parse_id(raw_id))
+        if self._lives_elsewhere(handler, name):
+            return TAKEN
+        return self._attach(handler, key, name, SIDES[role])
 
     def _attach_signed(self, handler: Handler, login: str, raw_id: str, role: str) -> Answer:
         """As users and jobs ask: here it is judged."""
@@ -118,6 +132,8 @@ class Application:
             raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
+        if self._lives_elsewhere(handler, name):  # and is judged there, where used signatures are remembered
+            return TAKEN
         grant = self._authenticator.check(handler.request, name, SIDES[role])
         nonces = self._authenticator.nonces
         nonces.use(grant.digest, grant.until)
@@ -144,7 +160,11 @@ class Application:
                 session.agent_expected = False
             raise
         session.attach(side, websocket.adopt(sock, rest, self._config.max_message), handler.peer)
-        return 101, [], b""
+        return TAKEN
+
+    def _lives_elsewhere(self, handler: Handler, name: SessionName) -> bool:
+        """Whether the connection was handed to another worker, which goes on as if it had accepted it."""
+        return self._colleagues is not None and self._colleagues.hand_over(handler, name)
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None
@@ -172,18 +192,10 @@ class Application:
         # A web page may have a name of its own lead to this host, and read what this answers.
         if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
             raise Refused(403, "ask for this by the host's address, or as localhost")
-        sessions = [
-            {
-                "id": session.name.session_id,
-                **({"login": session.name.login} if session.name.login else {}),
-                "state": STATUS_NAMES[session.machine.state],
-                "has_master": session.has(Side.CLIENT),
-                "has_slave": session.has(Side.AGENT),
-                "create_time": int(session.usage.created * 1000),
-            }
-            for session in self._registry.sessions()
-        ]
-        return _json({"health": "ok", "sessions": {"sessions": sessions}})
+        if self._colleagues is None:
+            return _json({"health": "ok", "sessions": {"sessions": entries(self._registry)}})
+        sessions, workers = self._colleagues.status()
+        return _json({"health": "ok", "sessions": {"sessions": sessions}, "workers": workers})
 
     def _healthz(self, _: Handler) -> Answer:
         return _json({"alive": True, "draining": self._registry.draining, "version": __version__})
@@ -199,6 +211,21 @@ class Application:
     def _log_refusal(self, handler: Handler, status: int, reason: str) -> None:
         path = handler.request.target.partition("?")[0] if handler.request else ""
         log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
+
+
+def entries(registry: Registry) -> list[dict[str, Any]]:
+    """The sessions that live here, as /status shows them."""
+    return [
+        {
+            "id": session.name.session_id,
+            **({"login": session.name.login} if session.name.login else {}),
+            "state": STATUS_NAMES[session.machine.state],
+            "has_master": session.has(Side.CLIENT),
+            "has_slave": session.has(Side.AGENT),
+            "create_time": int(session.usage.created * 1000),
+        }
+        for session in registry.sessions()
+    ]
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import socket
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
 import gevent.event
+import gevent.socket
 import structlog
 
 from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
+from medusa.reflector.colleagues import HTTP, Colleagues
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.listening import listen
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application
+from medusa.reflector.routes import Application, entries
 from medusa.reflector.tls import Certificate
 from medusa.reflector.wsgi import Handler, Server, host_port
 
 log = structlog.get_logger(component="server")
 
-BACKLOG = 1024
-
 
 class Reflector:
-    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet."""
+    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet.
 
-    def __init__(self, config: ReflectorConfig) -> None:
+    Args:
+        listeners: sockets that listen already, by name; those that are missing are made.
+        colleagues: the other workers, where this is one of several.
+    """
+
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        listeners: Mapping[str, socket.socket] = {},
+        colleagues: Colleagues | None = None,
+    ) -> None:
         config.verify()
         self._config = config
+        self._listeners = listeners
+        self._colleagues = colleagues
         self._server: Server | None = None
         self._stopped = gevent.event.Event()
         self._publisher = Publisher(config.publish) if config.publish else None
@@ -55,23 +69,24 @@ class Reflector:
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
         authenticator = _authenticator(config)
-        listener = (config.bind_ip, config.port)
-        server = Server(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
+        certificate = None
         if config.tls_cert is not None and config.tls_key is not None:
-            server.certificate = Certificate(config.tls_cert, config.tls_key)
-        try:
-            server.init_socket()
-        except OSError as error:
-            hint = ""
-            if error.errno == errno.EADDRINUSE:
-                hint = "; something else listens there: give another --port, or 0 for a free one"
-            text = os.strerror(error.errno) if error.errno else str(error)
-            raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
+            certificate = Certificate(config.tls_cert, config.tls_key)
+        listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
+        green = gevent.socket.socket(fileno=listener.detach())
+        environ = {"wsgi.multiprocess": self._colleagues is not None}  # who shares a socket accepts one at a time
+        server = Server(green, None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
+        server.certificate = certificate
+        server.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
-        server.application = Application(config, self.registry, authenticator)
+        server.application = Application(config, self.registry, authenticator, self._colleagues)
         server.start()
+        if self._colleagues is not None:
+            self._colleagues.doors[HTTP] = lambda *connection: _go_on(server, *connection)
+            self._colleagues.entries = lambda: entries(self.registry)
+            self._colleagues.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.renew_forever)
@@ -86,11 +101,17 @@ class Reflector:
         else:
             self._server.certificate.reload()
 
-    def drain(self) -> None:
-        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
+    def drain(self, others: Callable[[], object] = lambda: None) -> None:
+        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped.
+
+        Args:
+            others: called when no session lives here any more; returns when those of the other workers have ended too.
+        """
         self.registry.draining = True
         log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
         gevent.joinall([session.greenlet for session in self.registry.sessions()], timeout=self._config.drain_timeout)
+        self.registry.shut_down()
+        others()
         self.stop()
 
     def stop(self) -> None:
@@ -106,6 +127,11 @@ class Reflector:
     def wait(self) -> None:
         """Until it has stopped."""
         self._stopped.wait()
+
+
+def _go_on(server: Server, sock: Any, address: tuple[Any, ...], data: bytes) -> None:
+    """With a connection that another worker accepted."""
+    Handler(sock, address, server, data).handle()
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

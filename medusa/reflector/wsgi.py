@@ -67,10 +67,13 @@ class Handler(UpgradeHandler):
 
     socket: Any  # None when it was taken
 
-    def __init__(self, sock: Any, address: Any, server: Any) -> None:
+    def __init__(self, sock: Any, address: Any, server: Any, given: bytes = b"") -> None:
+        """`given`: what another process has read of the connection; behind TLS, if it is spoken."""
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
         self.request: Request | None = None
+        self.given = given
+        self.head = b""
         self.rest = b""
 
     def handle(self) -> None:
@@ -98,11 +101,17 @@ class Handler(UpgradeHandler):
         """The connection without gevent, and what was read behind the head. pywsgi is done with it."""
         tls = self.socket.tls if isinstance(self.socket, TlsSocket) else None
         plain = PlainSocket(fileno=self.socket.detach())
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for level, option, value in TCP_KEEPALIVE:
-            plain.setsockopt(level, option, value)
+        if plain.family != socket.AF_UNIX:  # that leads to another process, which has the peer's
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for level, option, value in TCP_KEEPALIVE:
+                plain.setsockopt(level, option, value)
         self.socket = None
         return plain if tls is None else TlsSocket(plain, tls), self.rest
+
+    @property
+    def read_so_far(self) -> bytes:
+        """The head and what was read behind it, as they came."""
+        return self.head + b"\r\n\r\n" + self.rest
 
     @property
     def peer(self) -> str:
@@ -113,15 +122,15 @@ class Handler(UpgradeHandler):
         reader = HeadReader()
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                data = self._secure(self.socket.recv(RECORD))
+                data = self.given or self._secure(self.socket.recv(RECORD))
                 while (found := reader.feed(data)) is None:
                     if not data:
                         if not reader.empty:
                             log.info("request refused", client=self.peer, status=400, reason="the head ended early")
                         return False
                     data = self.socket.recv(RECORD)
-            head, self.rest = found
-            self.request = parse_request(head)
+            self.head, self.rest = found
+            self.request = parse_request(self.head)
             if has_body(self.request.headers):
                 raise HandshakeError(400, "no request here has a body")
         except HandshakeError as error:
