@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 
 from medusa.reflector.letters import MAX_LETTER, BadLetter
 
 CAPACITY = 4 * MAX_LETTER
 """Bytes that wait in a mailbox at the most; the kernel may grant less (net.core.wmem_max)."""
 
+_INT = struct.Struct("i")
 _DAMAGED = socket.MSG_TRUNC | socket.MSG_CTRUNC
 
 
@@ -44,7 +46,9 @@ def collect(inbox: socket.socket) -> tuple[bytes, int]:
         BlockingIOError: there is none.
         BadLetter: it came without its descriptor (this process may have none left), or cut short.
     """
-    packet, fds, flags, _ = socket.recv_fds(inbox, MAX_LETTER, 1, socket.MSG_CMSG_CLOEXEC)
+    # Not recv_fds, which drops its flags before Python 3.13: the descriptor would be inherited by processes.
+    packet, ancillary, flags, _ = inbox.recvmsg(MAX_LETTER, socket.CMSG_LEN(_INT.size), socket.MSG_CMSG_CLOEXEC)
+    fds = [fd for _, kind, data in ancillary if kind == socket.SCM_RIGHTS for (fd,) in _INT.iter_unpack(data)]
     if flags & _DAMAGED or len(fds) != 1:
         for fd in fds:
             with contextlib.suppress(OSError):
