@@ -46,7 +46,7 @@ def collect(inbox: socket.socket) -> tuple[bytes, int]:
         BlockingIOError: there is none.
         BadLetter: it came without its descriptor (this process may have none left), or cut short.
     """
-    # Not recv_fds, which drops its flags before Python 3.13: the descriptor would be inherited by processes.
+    # Not recv_fds, which does not pass its flags on in every Python: other processes would inherit the descriptor.
     packet, ancillary, flags, _ = inbox.recvmsg(MAX_LETTER, socket.CMSG_LEN(_INT.size), socket.MSG_CMSG_CLOEXEC)
     fds = [fd for _, kind, data in ancillary if kind == socket.SCM_RIGHTS for (fd,) in _INT.iter_unpack(data)]
     if flags & _DAMAGED or len(fds) != 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,7 +14,7 @@ Limits = list[tuple[int, int]]
 
 
 @pytest.fixture
-def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Limits]:
+def limits(monkeypatch: pytest.MonkeyPatch) -> Limits:
     """The limits (soft, hard) that hold last; a test puts the first in."""
     limits: Limits = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
