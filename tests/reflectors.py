@@ -149,24 +149,30 @@ class Reflector:
     @contextlib.contextmanager
     def memory_grows_less_than(self, limit: int) -> Iterator[None]:
         """At its highest within the block, beside what it is at its beginning."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # see proc(5): the peak is reset
+        for pid in self._pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # see proc(5): the peak is reset
         before = self._peak()
         yield
         assert self._peak() - before < limit
 
     def _peak(self) -> int:
-        (line,) = re.findall(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
-        return 1024 * int(line)
+        statuses = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self._pids())
+        return 1024 * sum(map(int, re.findall(r"VmHWM:\s*(\d+) kB", statuses)))
 
     def rests(self) -> bool:
-        """Whether the process uses next to no processor for a moment."""
+        """Whether it uses next to no processor for a moment."""
         before, moment = self._cpu(), Deadline(200 * MS)
         wait_until(lambda: moment.passed)
         return self._cpu() - before <= 0.02
 
     def _cpu(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        fields = [Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split() for pid in self._pids()]
+        return sum(int(ticks) for process in fields for ticks in process[11:13]) / os.sysconf("SC_CLK_TCK")
+
+    def _pids(self) -> list[int]:
+        """The process, and its workers."""
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     def descriptors(self) -> int:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))

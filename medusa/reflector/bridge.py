@@ -34,12 +34,14 @@ class Bridge:
         inner: the owner's end.
         patience: seconds without a sign of life after which what is left of a link counts as lost. As long as both of
             its ends are there, that is the owner's to judge.
+        lenient: once the owner is gone, any byte that the peer sends is such a sign; else that it takes something is.
     """
 
-    def __init__(self, outer: SocketStream, inner: SocketStream, patience: float) -> None:
+    def __init__(self, outer: SocketStream, inner: SocketStream, patience: float, lenient: bool) -> None:
         self._outer = outer
         self._inner = inner
         self._patience = patience
+        self._lenient = lenient
         self._over = False  # the owner takes nothing any more: what still comes is dropped, and not even decrypted
         self._heard = time.monotonic()
         self.greenlet = gevent.spawn(self._run)
@@ -106,8 +108,8 @@ class Bridge:
             wait_write(stream.fileno())
             return
         source = self._inner if stream is self._outer else self._outer
-        silent = stream is self._inner or time.monotonic() - self._heard > self._patience
-        if silent and _has_hung_up(source):
+        alive = stream is self._outer and self._lenient and time.monotonic() - self._heard <= self._patience
+        if not alive and _has_hung_up(source):
             raise TimeoutError("whoever sent this has hung up, and nobody takes it")
 
 

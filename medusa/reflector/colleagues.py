@@ -22,6 +22,7 @@ from medusa.reflector.mailbox import collect, post
 from medusa.reflector.names import SessionName
 from medusa.reflector.placement import owner_of
 from medusa.reflector.registry import Refused
+from medusa.session import Side
 from medusa.transports.stream import SocketStream
 from medusa.transports.tls import TlsSocket, over
 
@@ -93,8 +94,8 @@ class Colleagues:
         owner = owner_of(name, self._key, len(self._outboxes) + 1)
         return None if owner == self.number else owner
 
-    def hand_over(self, handler: Handler, name: SessionName) -> bool:
-        """Give the connection to the owner of `name`; False: that is here.
+    def hand_over(self, handler: Handler, name: SessionName, side: Side) -> bool:
+        """Give the connection, for `side`, to the owner of `name`; False: that is here.
 
         Raises:
             Refused: 503, there is no room in its mailbox.
@@ -112,7 +113,12 @@ class Colleagues:
                 raise
             finally:
                 far.close()
-            self._build_bridge(over(handler.take_socket()[0]), SocketStream(near))
+            # What the job wrote last waits for as long as its user lives; an agent must get on with it.
+            bridge = Bridge(
+                over(handler.take_socket()[0]), SocketStream(near), self._patience, lenient=side is Side.CLIENT
+            )
+            self._bridges.add(bridge)
+            bridge.greenlet.rawlink(lambda _: self._bridges.discard(bridge))
         else:
             self.send(owner, Letter(HTTP, handler.client_address, handler.read_so_far), sock)
             handler.take_socket()[0].close()
@@ -139,11 +145,6 @@ class Colleagues:
                     return post(outbox, packet, fd)
                 except BlockingIOError:
                     wait_write(outbox.fileno())
-
-    def _build_bridge(self, outer: SocketStream, inner: SocketStream) -> None:
-        bridge = Bridge(outer, inner, self._patience)
-        self._bridges.add(bridge)
-        bridge.greenlet.rawlink(lambda _: self._bridges.discard(bridge))
 
     # ------------------------------------------------------------------ the mailbox
 
@@ -207,8 +208,10 @@ class Colleagues:
                 far.close()
                 with gevent.Timeout(begun + STATUS_TIMEOUT - time.monotonic(), TimeoutError("no answer in time")):
                     told: dict[str, Any] = json.loads(_read_all(answers))
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 return {"worker": number, "error": str(error)}
+            except ValueError:
+                return {"worker": number, "error": "no whole answer"}
             return told
 
     def _answer_status(self, sock: Any, _: object, __: object) -> None:

@@ -121,7 +121,7 @@ class Application:
         self._check_internal(handler)
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id))
-        if self._lives_elsewhere(handler, name):
+        if self._lives_elsewhere(handler, name, SIDES[role]):
             return TAKEN
         return self._attach(handler, key, name, SIDES[role])
 
@@ -132,7 +132,9 @@ class Application:
             raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
-        if self._lives_elsewhere(handler, name):  # and is judged there, where used signatures are remembered
+        if self._lives_elsewhere(
+            handler, name, SIDES[role]
+        ):  # and is judged there, where used signatures are remembered
             return TAKEN
         grant = self._authenticator.check(handler.request, name, SIDES[role])
         nonces = self._authenticator.nonces
@@ -162,9 +164,9 @@ class Application:
         session.attach(side, websocket.adopt(sock, rest, self._config.max_message), handler.peer)
         return TAKEN
 
-    def _lives_elsewhere(self, handler: Handler, name: SessionName) -> bool:
+    def _lives_elsewhere(self, handler: Handler, name: SessionName, side: Side) -> bool:
         """Whether the connection was handed to another worker, which goes on as if it had accepted it."""
-        return self._colleagues is not None and self._colleagues.hand_over(handler, name)
+        return self._colleagues is not None and self._colleagues.hand_over(handler, name, side)
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None
