@@ -39,6 +39,8 @@ FLOOD = 200 * MS
 PROMPT = 2000 * MS
 """For four messages through a busy reflector on a machine that is busy as well."""
 
+DEFAULTS = ("--port", "0", "--log-format", "json", "--drain-timeout", "0.1")
+
 OF_THE_MACHINE = "few descriptors"
 """Logged or not, by the limits that the tests happen to run under."""
 
@@ -205,12 +207,17 @@ def running(
     check: bool = True,
     pass_fds: Sequence[int] = (),
     log_to_nobody: bool = False,
+    limits: tuple[int, int] | None = None,
 ) -> Iterator[Reflector]:
-    """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked."""
+    """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked.
+
+    Args:
+        limits: of its descriptors, the soft and the hard one.
+    """
     with tempfile.NamedTemporaryFile() as log:
         stderr = _nobody() if log_to_nobody else log.fileno()
         process = subprocess.Popen(
-            command(["--port", "0", "--log-format", "json", "--drain-timeout", "0.1", *arguments], constants),
+            [*_limited(limits), *command([*DEFAULTS, *arguments], constants)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -231,6 +238,13 @@ def running(
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+def _limited(limits: tuple[int, int] | None) -> list[str]:
+    """A command that runs another with these limits."""
+    if limits is None:
+        return []
+    return ["sh", "-c", f'ulimit -Sn {limits[0]} && ulimit -Hn {limits[1]} && exec "$@"', "sh"]
 
 
 def _nobody() -> int:

@@ -160,6 +160,8 @@ class Colleagues:
                     log.error("connection not taken over", error=str(error))
                     gevent.sleep(0.01)  # where the system refuses it does so again and again
                     break
+                except Exception:  # a bug: one connection is lost, and not the mailbox
+                    log.exception("internal error")
             else:
                 gevent.sleep(0)
 

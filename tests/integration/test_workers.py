@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.integration import test_reflector_http as http
 from tests.integration import test_reflector_session as sessions
 from tests.peers import BINARY, LINKUP, TEXT, WAIT, Peer, frame, upgrade
-from tests.reflectors import Reflector, Witness, new_id, running
+from tests.reflectors import OF_THE_MACHINE, Reflector, Witness, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 from tests.waiting import wait_until
 from tests.workers import ask, handed_over, homes, pids, stopped
@@ -202,6 +203,12 @@ class TestFrontDoor:
         with door.enter(signed_request(key, "alice", path, HOST)) as client:
             wait_until(lambda: session in door.states())
             yield client
+
+
+def test_each_worker_tells_of_a_low_limit_of_descriptors() -> None:
+    with running(*WORKERS, limits=(256, 600)) as reflector:
+        entries = [json.loads(line) for line in reflector.raw_log.splitlines() if OF_THE_MACHINE in line]
+    assert sorted((entry["worker"], entry["pairs"]) for entry in entries) == [(1, 268), (2, 268), (3, 268)]
 
 
 def test_the_archive_is_published_by_one(tmp_path: Path) -> None:
