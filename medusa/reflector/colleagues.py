@@ -41,6 +41,9 @@ STATUS_TIMEOUT = 1.0
 
 MAX_STATUS = 64 * 1024 * 1024
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 1.0
+"""Seconds until a mailbox is looked into again when this process has no descriptor left."""
+
 AT_ONCE = 16
 """Letters taken from the mailbox before others are let run."""
 
@@ -103,26 +106,31 @@ class Colleagues:
         owner = self.owner(name)
         if owner is None:
             return False
-        sock: Any = handler.socket
-        if isinstance(sock, TlsSocket):
-            near, far = _socketpair()
-            try:
-                self.send(owner, Letter(HTTP, handler.client_address, handler.read_so_far), far)
-            except BaseException:
-                near.close()
-                raise
-            finally:
-                far.close()
-            # What the job wrote last waits for as long as its user lives; an agent must get on with it.
-            bridge = Bridge(
-                over(handler.take_socket()[0]), SocketStream(near), self._patience, lenient=side is Side.CLIENT
-            )
-            self._bridges.add(bridge)
-            bridge.greenlet.rawlink(lambda _: self._bridges.discard(bridge))
+        letter = Letter(HTTP, handler.client_address, handler.read_so_far)
+        if isinstance(handler.socket, TlsSocket):
+            self._bridge(owner, letter, handler, side)
         else:
-            self.send(owner, Letter(HTTP, handler.client_address, handler.read_so_far), sock)
+            self.send(owner, letter, handler.socket)
             handler.take_socket()[0].close()
         return True
+
+    def _bridge(self, owner: int, letter: Letter, handler: Handler, side: Side) -> None:
+        try:
+            near, far = _socketpair()
+        except OSError as error:
+            raise _refused(owner, error) from None
+        try:
+            self.send(owner, letter, far)
+        except BaseException:
+            near.close()
+            raise
+        finally:
+            far.close()
+        # What the job wrote last waits for as long as its user lives; an agent must get on with it.
+        outer, lenient = over(handler.take_socket()[0]), side is Side.CLIENT
+        bridge = Bridge(outer, SocketStream(near), self._patience, lenient)
+        self._bridges.add(bridge)
+        bridge.greenlet.rawlink(lambda _: self._bridges.discard(bridge))
 
     def send(self, worker: int, letter: Letter, sock: Any) -> None:
         """Give `worker` a duplicate of `sock`, waiting for room in its mailbox.
@@ -133,8 +141,7 @@ class Colleagues:
         try:
             self._post(worker, letter, sock.fileno(), POST_TIMEOUT)
         except (OSError, BadLetter) as error:
-            log.error("connection not handed over", to=worker, error=str(error))
-            raise Refused(503, "the part of this reflector that it is for does not answer", retry_after=5) from None
+            raise _refused(worker, error) from None
         self._handed_over += 1
 
     def _post(self, worker: int, letter: Letter, fd: int, timeout: float) -> None:
@@ -149,28 +156,31 @@ class Colleagues:
     # ------------------------------------------------------------------ the mailbox
 
     def _read_forever(self) -> None:
+        pause = FIRST_PAUSE
         while True:
             wait_read(self._inbox.fileno())
-            for _ in range(AT_ONCE):
-                try:
+            try:
+                for _ in range(AT_ONCE):
                     self._open(*collect(self._inbox))
-                except BlockingIOError:
-                    break
-                except (BadLetter, OSError) as error:
-                    log.error("connection not taken over", error=str(error))
-                    gevent.sleep(0.01)  # where the system refuses it does so again and again
-                    break
-                except Exception:  # a bug: one connection is lost, and not the mailbox
-                    log.exception("internal error")
-            else:
+                    pause = FIRST_PAUSE
                 gevent.sleep(0)
+            except BlockingIOError:
+                pass
+            except BadLetter as error:
+                log.error("connection not taken over", error=str(error))
+            except OSError as error:  # there is no room for it now
+                log.error("the system refuses", error=os.strerror(error.errno or 0))
+                gevent.sleep(pause)
+                pause = min(LONGEST_PAUSE, pause * 2)
+            except Exception:  # a bug: one connection is lost, and not the mailbox
+                log.exception("internal error")
 
     def _open(self, packet: bytes, fd: int) -> None:
         try:
             sock = gevent.socket.socket(fileno=fd)
-        except OSError:
+        except OSError as error:
             os.close(fd)
-            raise
+            raise BadLetter("not a socket: %s" % error) from None
         try:
             letter = unpack(packet)
             door = self._answer_status if letter.about == STATUS else self.doors.get(letter.about)
@@ -223,6 +233,11 @@ class Colleagues:
                 sock.sendall(json.dumps(self._own_status()).encode())
             except OSError:
                 pass  # who asked waits no longer
+
+
+def _refused(worker: int, error: Exception) -> Refused:
+    log.error("connection not handed over", to=worker, error=str(error))
+    return Refused(503, "the part of this reflector that it is for does not answer", retry_after=5)
 
 
 def _read_all(sock: Any) -> bytes:

@@ -44,8 +44,10 @@ def collect(inbox: socket.socket) -> tuple[bytes, int]:
 
     Raises:
         BlockingIOError: there is none.
-        BadLetter: it came without its descriptor (this process may have none left), or cut short.
+        BadLetter: it came without its descriptor, or cut short.
+        OSError: this process has no descriptor left; the letter stays where it is.
     """
+    os.close(os.dup(inbox.fileno()))  # where this fails the kernel would drop the letter's
     # Not recv_fds, which does not pass its flags on in every Python: other processes would inherit the descriptor.
     packet, ancillary, flags, _ = inbox.recvmsg(MAX_LETTER, socket.CMSG_LEN(_INT.size), socket.MSG_CMSG_CLOEXEC)
     fds = [fd for _, kind, data in ancillary if kind == socket.SCM_RIGHTS for (fd,) in _INT.iter_unpack(data)]
@@ -53,5 +55,5 @@ def collect(inbox: socket.socket) -> tuple[bytes, int]:
         for fd in fds:
             with contextlib.suppress(OSError):
                 os.close(fd)
-        raise BadLetter("cut short" if flags & socket.MSG_TRUNC else "the descriptor is missing: none left here?")
+        raise BadLetter("cut short" if flags & socket.MSG_TRUNC else "not one descriptor")
     return packet, fds[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -169,6 +170,33 @@ def test_what_is_not_understood_is_closed_and_told_of(
     wait_until(lambda: logs, nap=gevent.sleep)
     assert [entry["event"] for entry in logs] == ["connection not taken over"]
     assert peer.recv(10) == b""
+
+
+def test_with_no_descriptor_left_connections_wait(
+    office: Office,
+    connection: tuple[socket.socket, socket.socket],
+    logs: list[EventDict],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refusals = iter([OSError(errno.EMFILE, "x")] * 3)
+
+    def scarce(inbox: socket.socket) -> tuple[bytes, int]:
+        for refusal in refusals:
+            raise refusal
+        return collect(inbox)
+
+    def door(sock: Any, _: object, data: bytes) -> None:
+        sock.close()
+        came.append(data)
+
+    came: list[bytes] = []
+    office.worker.doors[HTTP] = door
+    monkeypatch.setattr(module, "collect", scarce)
+    office.start()
+    post(office.first[1], pack(Letter(HTTP, ADDRESS, b"at last")), connection[1].fileno())
+    wait_until(lambda: came, nap=gevent.sleep)
+    assert came == [b"at last"]
+    assert [entry["error"] for entry in logs] == ["Too many open files"] * 3
 
 
 def test_what_is_no_socket(office: Office, logs: list[EventDict]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -66,6 +67,23 @@ def test_is_full_at_some_time_and_then_not(box: Box, pipe: tuple[int, int]) -> N
         os.close(collect(inbox)[1])
     post(outbox, b"again", pipe[1])
     os.close(collect(inbox)[1])
+
+
+def test_with_no_descriptor_left_a_letter_stays(
+    box: Box, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    inbox, outbox = box
+    post(outbox, b"later", pipe[1])
+    with monkeypatch.context() as scarce:
+        scarce.setattr(os, "dup", refuse)
+        with pytest.raises(OSError, match="Too many"):
+            collect(inbox)
+    packet, fd = collect(inbox)
+    assert packet == b"later"
+    os.close(fd)
 
 
 def test_what_comes_without_a_descriptor(box: Box) -> None:
