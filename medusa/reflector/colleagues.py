@@ -16,12 +16,12 @@ import structlog
 from gevent import monkey
 from gevent.socket import wait_read, wait_write
 
+from medusa.protocol.errors import HandshakeError
 from medusa.reflector.bridge import Bridge
 from medusa.reflector.letters import STATUS, BadLetter, Letter, pack, unpack
 from medusa.reflector.mailbox import collect, post
-from medusa.reflector.names import SessionName
+from medusa.reflector.names import SessionName, named_by
 from medusa.reflector.placement import owner_of
-from medusa.reflector.registry import Refused
 from medusa.session import Side
 from medusa.transports.stream import SocketStream
 from medusa.transports.tls import TlsSocket, over
@@ -97,18 +97,20 @@ class Colleagues:
         owner = owner_of(name, self._key, len(self._outboxes) + 1)
         return None if owner == self.number else owner
 
-    def hand_over(self, handler: Handler, name: SessionName, side: Side) -> bool:
-        """Give the connection, for `side`, to the owner of `name`; False: that is here.
+    def hand_over(self, handler: Handler) -> bool:
+        """Give the connection, whose head was read, to the owner of the session that it is for; False: that is here.
 
         Raises:
-            Refused: 503, there is no room in its mailbox.
+            HandshakeError: 503, there is no room in its mailbox.
         """
-        owner = self.owner(name)
-        if owner is None:
+        assert handler.request is not None
+        named = named_by(handler.request.target.partition("?")[0])
+        owner = self.owner(named[0]) if named else None
+        if named is None or owner is None:
             return False
         letter = Letter(HTTP, handler.client_address, handler.read_so_far)
         if isinstance(handler.socket, TlsSocket):
-            self._bridge(owner, letter, handler, side)
+            self._bridge(owner, letter, handler, named[1])
         else:
             self.send(owner, letter, handler.socket)
             handler.take_socket()[0].close()
@@ -136,7 +138,7 @@ class Colleagues:
         """Give `worker` a duplicate of `sock`, waiting for room in its mailbox.
 
         Raises:
-            Refused: 503, there was none.
+            HandshakeError: 503, there was none.
         """
         try:
             self._post(worker, letter, sock.fileno(), POST_TIMEOUT)
@@ -235,9 +237,9 @@ class Colleagues:
                 pass  # who asked waits no longer
 
 
-def _refused(worker: int, error: Exception) -> Refused:
+def _refused(worker: int, error: Exception) -> HandshakeError:
     log.error("connection not handed over", to=worker, error=str(error))
-    return Refused(503, "the part of this reflector that it is for does not answer", retry_after=5)
+    return HandshakeError(503, "the part of this reflector that it is for does not answer", (("Retry-After", "5"),))
 
 
 def _read_all(sock: Any) -> bytes:

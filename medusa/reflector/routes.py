@@ -19,10 +19,9 @@ from medusa import __version__
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
-from medusa.protocol.signature import LOGIN
 from medusa.reflector.auth import Authenticator, Denied, unknown
 from medusa.reflector.colleagues import Colleagues
-from medusa.reflector.names import SessionName, parse_id
+from medusa.reflector.names import ATTACH, SIDES, SIGNED_ATTACH, SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
 from medusa.session import STATUS_NAMES, Input, Side
 from medusa.transports import websocket
@@ -45,8 +44,6 @@ REASONS = {
     503: "Service Unavailable",
 }
 
-SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
-
 REFUSAL_DELAY = 0.2
 """Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""
 
@@ -54,9 +51,6 @@ _FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|
 """What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
-
-TAKEN: Answer = (101, [], b"")
-"""The connection has left HTTP."""
 
 
 class Application:
@@ -74,8 +68,8 @@ class Application:
         self._registry = registry
         self._colleagues = colleagues
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
-            (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach_internal),
-            (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
+            (ATTACH, self._attach_internal),
+            (SIGNED_ATTACH, self._attach_signed),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/agent\.sh\Z"), self._archive),
@@ -120,10 +114,7 @@ class Application:
         """As the original's front door asks: it has judged who may."""
         self._check_internal(handler)
         key = self._check_upgrade(handler)
-        name = SessionName(parse_id(raw_id))
-        if self._lives_elsewhere(handler, name, SIDES[role]):
-            return TAKEN
-        return self._attach(handler, key, name, SIDES[role])
+        return self._attach(handler, key, SessionName(parse_id(raw_id)), SIDES[role])
 
     def _attach_signed(self, handler: Handler, login: str, raw_id: str, role: str) -> Answer:
         """As users and jobs ask: here it is judged."""
@@ -132,10 +123,6 @@ class Application:
             raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
-        if self._lives_elsewhere(
-            handler, name, SIDES[role]
-        ):  # and is judged there, where used signatures are remembered
-            return TAKEN
         grant = self._authenticator.check(handler.request, name, SIDES[role])
         nonces = self._authenticator.nonces
         nonces.use(grant.digest, grant.until)
@@ -162,11 +149,7 @@ class Application:
                 session.agent_expected = False
             raise
         session.attach(side, websocket.adopt(sock, rest, self._config.max_message), handler.peer)
-        return TAKEN
-
-    def _lives_elsewhere(self, handler: Handler, name: SessionName, side: Side) -> bool:
-        """Whether the connection was handed to another worker, which goes on as if it had accepted it."""
-        return self._colleagues is not None and self._colleagues.hand_over(handler, name, side)
+        return 101, [], b""
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None

@@ -82,11 +82,12 @@ class Reflector:
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
         server.application = Application(config, self.registry, authenticator, self._colleagues)
-        server.start()
         if self._colleagues is not None:
+            server.colleagues = self._colleagues
             self._colleagues.doors[HTTP] = lambda *connection: _go_on(server, *connection)
             self._colleagues.entries = lambda: entries(self.registry)
             self._colleagues.start()
+        server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.renew_forever)

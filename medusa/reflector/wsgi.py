@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import socket
 import time
+from http import HTTPStatus
 from typing import Any
 
 import gevent
@@ -19,6 +20,7 @@ from gevent.pywsgi import WSGIServer
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import HEAD_TIMEOUT
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
@@ -57,9 +59,15 @@ def host_port(address: tuple[Any, ...]) -> str:
 
 
 class Server(WSGIServer):
-    """pywsgi's. `certificate`: None where HTTP is spoken in plain."""
+    """pywsgi's.
+
+    Attributes:
+        certificate: None where HTTP is spoken in plain.
+        colleagues: the other workers, where there are any.
+    """
 
     certificate: Certificate | None = None
+    colleagues: Colleagues | None = None
 
 
 class Handler(UpgradeHandler):
@@ -79,7 +87,7 @@ class Handler(UpgradeHandler):
     def handle(self) -> None:
         """Called by the server, in a greenlet of the connection's own."""
         try:
-            if self._read_request():
+            if self._read_request() and not self._lives_elsewhere():
                 self.socket.settimeout(ANSWER_TIMEOUT)
                 self.handle_one_request()
         except TlsError as error:
@@ -139,6 +147,16 @@ class Handler(UpgradeHandler):
         self.rfile = io.BytesIO(PLAIN_HEAD)
         return True
 
+    def _lives_elsewhere(self) -> bool:
+        """Whether the connection was handed to another worker, which judges it and all else; or could not be."""
+        if self.server.colleagues is None or self.given:
+            return False
+        try:
+            return bool(self.server.colleagues.hand_over(self))
+        except HandshakeError as error:
+            self._refuse(error)
+            return True
+
     def _secure(self, data: bytes) -> bytes:
         """The TLS handshake that begins with `data`, where TLS is spoken. Returns the first bytes of the head."""
         certificate = self.server.certificate
@@ -160,9 +178,10 @@ class Handler(UpgradeHandler):
     def _refuse(self, error: HandshakeError) -> None:
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
         body = (str(error) + "\n").encode()
-        reason = "Request Timeout" if error.http_status == 408 else "Bad Request"
-        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        self.socket.sendall((head % (error.http_status, reason, len(body))).encode() + body)
+        more = "".join("%s: %s\r\n" % header for header in error.headers)
+        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
+        reason = HTTPStatus(error.http_status).phrase
+        self.socket.sendall((head % (error.http_status, reason, len(body), more)).encode() + body)
 
     def log_request(self) -> None:
         """Not pywsgi's own line, which carries raw bytes of the request."""

@@ -15,15 +15,15 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.types import EventDict
 
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.head import parse_request
 from medusa.reflector import colleagues as module
 from medusa.reflector.colleagues import HTTP, Colleagues
 from medusa.reflector.letters import STATUS, Letter, pack
 from medusa.reflector.mailbox import collect, mailbox, post
 from medusa.reflector.names import SessionName
 from medusa.reflector.placement import KEY_SIZE, owner_of
-from medusa.reflector.registry import Refused
 from medusa.reflector.wsgi import Handler
-from medusa.session import Side
 from tests.links import unix_pair
 from tests.waiting import MS, wait_until
 
@@ -77,10 +77,16 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield peer, accepted
 
 
-def handler(accepted: socket.socket) -> Handler:
+def handler(accepted: socket.socket, path: str) -> Handler:
     taken = lambda: (accepted, b"")  # noqa: E731
+    request = parse_request(f"GET {path} HTTP/1.0".encode())
     fields = {"socket": accepted, "client_address": ADDRESS, "read_so_far": b"GET / ...", "take_socket": taken}
-    return cast("Handler", SimpleNamespace(**fields))
+    return cast("Handler", SimpleNamespace(request=request, **fields))
+
+
+def path_of(office: Office, owner: int | None, form: str = "/attach/%s/slave") -> str:
+    """A path whose session lives in that worker."""
+    return form % next(name.session_id for name in NAMES if office.worker.owner(name) == owner)
 
 
 def test_each_name_has_one_owner(office: Office) -> None:
@@ -89,15 +95,14 @@ def test_each_name_has_one_owner(office: Office) -> None:
     assert owners == [None if owner_of(name, KEY, 2) == 1 else 2 for name in NAMES]
 
 
-def test_what_lives_here_stays(office: Office, connection: tuple[socket.socket, socket.socket]) -> None:
-    name = next(name for name in NAMES if office.worker.owner(name) is None)
-    assert office.worker.hand_over(handler(connection[1]), name, Side.AGENT) is False
+def test_what_lives_here_or_nowhere_stays(office: Office, connection: tuple[socket.socket, socket.socket]) -> None:
+    for path in (path_of(office, None), "/status", "/attach/%20/slave", path_of(office, 2, "/attach/%s/other")):
+        assert office.worker.hand_over(handler(connection[1], path)) is False
 
 
 def test_what_lives_elsewhere_goes(office: Office, connection: tuple[socket.socket, socket.socket]) -> None:
     peer, accepted = connection
-    name = next(name for name in NAMES if office.worker.owner(name) == 2)
-    assert office.worker.hand_over(handler(accepted), name, Side.AGENT) is True
+    assert office.worker.hand_over(handler(accepted, path_of(office, 2) + "?with=a&query")) is True
     assert accepted.fileno() == -1
     packet, fd = collect(office.second[0])
     assert packet == pack(Letter(HTTP, ADDRESS, b"GET / ..."))
@@ -118,10 +123,9 @@ def test_a_full_mailbox_holds_up_nobody_and_then_refuses(
 ) -> None:
     fill(office.second[1])
     others = gevent.spawn(lambda: "had a turn")
-    name = next(name for name in NAMES if office.worker.owner(name) == 2)
-    with pytest.raises(Refused) as refused:
-        office.worker.hand_over(handler(connection[1]), name, Side.AGENT)
-    assert (refused.value.http_status, refused.value.retry_after) == (503, 5)
+    with pytest.raises(HandshakeError) as refused:
+        office.worker.hand_over(handler(connection[1], path_of(office, 2)))
+    assert (refused.value.http_status, refused.value.headers) == (503, (("Retry-After", "5"),))
     assert connection[1].fileno() >= 0, "whoever refuses has to answer"
     assert [entry["event"] for entry in logs] == ["connection not handed over"]
     assert others.value == "had a turn"

@@ -136,11 +136,11 @@ def test_what_keeps_dying_is_started_later_and_later(
         wait_until(lambda: len(ended(logs)) == 4)
         reason.unlink()
         wait_until(lambda: len([entry for entry in logs if entry["event"] == "worker serves"]) == 3)
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
+        signals(signal.SIGTERM, signal.SIGINT)()
 
     status, announced = supervise(program(dies), spoil)
-    assert (status, announced) == (128 + signal.SIGINT, ["here"])
+    assert status in (128 + signal.SIGTERM, 128 + signal.SIGINT), "whichever came last"
+    assert announced == ["here"]
     assert [entry["next_start_s"] for entry in ended(logs)[:4]] == [0, 0.1, 0.2, 0.4]
     assert [entry["status"] for entry in ended(logs)[:2]] == [7, 1]
 
@@ -171,21 +171,12 @@ def test_a_signal_before_all_serve_stops_at_once(program: Program, number: signa
 
 
 def test_one_publishes_and_each_has_what_is_its_own(program: Program, tmp_path: Path) -> None:
-    write = (
-        SERVE + f"open({str(tmp_path)!r} + '/task%d' % task['number'], 'w').write(json.dumps(task))\nsys.stdin.read()"
-    )
-
-    def read() -> None:
-        wait_until(lambda: len(list(tmp_path.glob("task*"))) == 3)
-        signals(signal.SIGTERM, signal.SIGTERM)()
-
-    module_name = program(write)
+    write = f"open({str(tmp_path)!r} + '/task%d' % task['number'], 'w').write(json.dumps(task))\n"
+    module_name = program(OBEY.replace("for line", write + "for line"))
     listeners = {"http": socket.create_server(("127.0.0.1", 0)), "raw": socket.create_server(("127.0.0.1", 0))}
     config = ReflectorConfig(publish="s3://bucket/key")
-    thread = threading.Thread(target=read)
-    run = Supervisor(config, 3, listeners, ("json", "info"), lambda _: thread.start(), program=module_name).run
-    assert run() == 128 + signal.SIGTERM
-    thread.join()
+    stop = signals(signal.SIGTERM)
+    assert Supervisor(config, 3, listeners, ("json", "info"), lambda _: stop(), program=module_name).run() == 0
     tasks = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("task*"))]
     assert [task["config"]["publish"] for task in tasks] == ["s3://bucket/key", None, None]
     assert len({task["key"] for task in tasks}) == 1
