@@ -111,8 +111,8 @@ class Supervisor:
         if not self._announced and all(self._url(number) for number in self._tasks):
             self._announced = True
             self._announce(self._url(1))
-        drained = sum(worker.drained for worker in self._workers.values())
-        if not self._leaving and drained == len(self._tasks):
+        drained = not self._due and all(worker.drained for worker in self._workers.values())
+        if self._draining and not self._leaving and drained:
             self._dismiss()
 
     def _url(self, number: int) -> str:
@@ -128,7 +128,7 @@ class Supervisor:
             worker = Worker(task, fds, self._program)
         except OSError as error:
             text = os.strerror(error.errno) if error.errno else str(error)
-            self._put_off(number, 0.0, {"reason": text})
+            self._put_off(number, None, {"reason": text})
             return
         self._workers[number] = worker
         self._selector.register(worker, selectors.EVENT_READ, lambda: self._on_report(worker))
@@ -145,13 +145,21 @@ class Supervisor:
         if worker.complaint:
             end["reason"] = worker.complaint
         if not self._leaving:
-            self._put_off(worker.number, time.monotonic() - worker.started, end)
+            self._put_off(worker.number, worker, end)
 
-    def _put_off(self, number: int, lived: float, end: Mapping[str, int | str]) -> None:
-        """A worker is not there: start the next one, now or later. At the beginning that would help nobody."""
+    def _put_off(self, number: int, worker: Worker | None, end: Mapping[str, int | str]) -> None:
+        """A worker is not there: start the next one, now or later. At the beginning that would help nobody.
+
+        Args:
+            worker: None where there was none.
+        """
         if not self._announced:
             how = end.get("reason") or ", ".join(f"{what} {value}" for what, value in end.items())
             raise ConfigError(str(end.get("reason") or f"worker {number} ended while it started: {how}"))
+        lived = time.monotonic() - worker.started if worker else 0.0
+        if self._draining and not (worker and worker.url):
+            log.error("worker ended", worker=number, **end, lived_s=round(lived, 3))
+            return  # and nothing is waited for
         wait = self._backoffs[number].after(lived)
         self._due[number] = time.monotonic() + wait
         log.error("worker ended", worker=number, **end, lived_s=round(lived, 3), next_start_s=wait)

@@ -149,6 +149,13 @@ def ended(logs: list[EventDict]) -> list[EventDict]:
     return [entry for entry in logs if entry["event"] == "worker ended"]
 
 
+def test_a_drain_does_not_wait_for_what_cannot_be_replaced(program: Program, logs: list[EventDict]) -> None:
+    fails = SERVE.replace("print(", "if task['draining']: sys.exit('no')\nprint(")
+    fails += "if task['number'] == 1: sys.stdin.readline(); sys.exit(7)\n" + OBEY.removeprefix(SERVE)
+    assert supervise(program(fails), signals(signal.SIGTERM)) == (0, ["here"])
+    assert [(entry["status"], "next_start_s" in entry) for entry in ended(logs)] == [(7, True), (1, False)]
+
+
 def test_the_system_has_no_room_for_a_worker(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
