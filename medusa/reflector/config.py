@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from medusa.directory import MEMORY
+from medusa.protocol.framing import MAX_LENGTH
 from medusa.protocol.messages import MAX_MESSAGE
 
 CLOSE_TIMEOUT = 5.0
@@ -42,6 +43,7 @@ class ReflectorConfig:
         accounts: directory of the logins' public keys; None for no front door.
         legacy_signatures: take those that cover the Date alone, and rsa-sha1.
         max_url_lifetime: how far ahead a pre-signed URL may expire.
+        raw_port: of raw TCP, 0 for a free one; None for no such port.
         allow_origin: in lower case, the web origins whose pages may attach.
         front_door_only: no internal API at all.
         no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
@@ -69,6 +71,7 @@ class ReflectorConfig:
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
+    raw_port: int | None = None
     advertise: str | None = None
     site_secret_file: str | None = None
 
@@ -102,15 +105,16 @@ class ReflectorConfig:
                 names = [name.replace("_", "-") for name in (missing, given)]
                 raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
         self._verify_site(address.is_unspecified)
-        if not 0 <= self.port <= 65535:
-            raise ConfigError("port: %d is not between 0 and 65535" % self.port)
+        for name, port in (("port", self.port), ("raw-port", self.raw_port or 0)):
+            if not 0 <= port <= 65535:
+                raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
         for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
             if not 0 < getattr(self, name) <= FOREVER:
                 raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
         if not 0 <= self.drain_timeout <= FOREVER:
             raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
-        if self.max_message < 1:
-            raise ConfigError("max-message: must be 1 byte or more")
+        if not 1 <= self.max_message <= MAX_LENGTH:
+            raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
 
     def _verify_site(self, everywhere: bool) -> None:
         """`everywhere`: it listens on all addresses, so that none can be told to others."""

@@ -7,10 +7,22 @@ import urllib.parse
 from typing import NamedTuple
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.signature import LOGIN
+from medusa.session import Side
 
 _ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
 MAX_ID = 255
 """A job's id is a UUID in practice; there is room for a site's own scheme."""
+
+
+ATTACH = re.compile(r"/attach/([^/]*)/(master|slave)\Z")
+SIGNED_ATTACH = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z")
+"""The paths that name a session: id and role, or login, id and role."""
+
+CARRIED = "/~carried"
+"""Before such a path where another reflector asks. No login begins so."""
+
+SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
 
 
 class SessionName(NamedTuple):
@@ -40,3 +52,23 @@ def parse_id(raw: str) -> str:
     if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
         raise HandshakeError(400, "bad session id")
     return session_id.lower()
+
+
+def named_by(path: str) -> tuple[SessionName, Side] | None:
+    """What `path` is to attach to, and as what; None where it names no session, or none that could be."""
+    path = path.removeprefix(CARRIED)
+    found = ATTACH.match(path) or SIGNED_ATTACH.match(path)
+    if found is None:
+        return None
+    *login, raw_id, role = found.groups()
+    try:
+        return SessionName(parse_id(raw_id), *login), SIDES[role]
+    except HandshakeError:
+        return None
+
+
+def path_of(name: SessionName, side: Side) -> str:
+    """The path that is to attach to it: what `named_by` understands."""
+    role = next(role for role, of in SIDES.items() if of is side)
+    login = "/%s/medusa" % name.login if name.login else ""
+    return "%s/attach/%s/%s" % (login, urllib.parse.quote(name.session_id, safe=""), role)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import json
 import re
@@ -13,25 +12,25 @@ from pathlib import Path
 from re import Pattern
 from typing import TYPE_CHECKING, Any
 
-import gevent
 import structlog
 
 from medusa import __version__
-from medusa.directory import DirectoryError
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
-from medusa.protocol.signature import LOGIN
-from medusa.reflector.auth import Authenticator, Denied, Grant, unknown, used_before
-from medusa.reflector.names import SessionName, parse_id
-from medusa.reflector.nonces import Nonces
-from medusa.reflector.registry import Refused, Registry, directory_away
-from medusa.reflector.site import HEADER, Forged, Site
-from medusa.reflector.upstream import PATH, Upstream
-from medusa.session import STATUS_NAMES, Input, Side
+from medusa.reflector.auth import Denied
+from medusa.reflector.colleagues import Colleagues
+from medusa.reflector.doors import NOTHING_HERE, Doors, hold_back, refusal
+from medusa.reflector.listening import HTTP
+from medusa.reflector.names import ATTACH, CARRIED, SIDES, SIGNED_ATTACH, SessionName, parse_id
+from medusa.reflector.registry import Refused, Registry
+from medusa.reflector.upstream import Traveller
+from medusa.session import STATUS_NAMES, Side
 from medusa.transports import websocket
+from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
+    from medusa.reflector.carried import Carried
     from medusa.reflector.config import ReflectorConfig
     from medusa.reflector.wsgi import Handler
 
@@ -49,43 +48,38 @@ REASONS = {
     503: "Service Unavailable",
 }
 
-SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
-
-REFUSAL_DELAY = 0.2
-"""Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""
-
-_FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
-"""What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
-
-_ATTACH = re.compile(r"/attach/([^/]*)/(master|slave)\Z")
-_SIGNED = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z")
-
 Answer = tuple[int, list[tuple[str, str]], bytes]
+
 
 TAKEN: Answer = (101, [], b"")
 """The connection has left HTTP."""
 
 
 class Application:
-    """The reflector's routes as a WSGI application. `site`, `upstream`: where other reflectors share the directory."""
+    """The reflector's routes as a WSGI application.
+
+    Args:
+        colleagues: where there are several workers.
+        carried: for what other reflectors bring, where there are any.
+    """
 
     def __init__(
         self,
         config: ReflectorConfig,
         registry: Registry,
-        authenticator: Authenticator | None,
-        site: Site | None = None,
-        upstream: Upstream | None = None,
+        doors: Doors,
+        colleagues: Colleagues | None = None,
+        carried: Carried | None = None,
     ) -> None:
         self._config = config
-        self._authenticator = authenticator
         self._registry = registry
-        self._site = site
-        self._upstream = upstream
+        self._doors = doors
+        self._colleagues = colleagues
+        self._carried = carried
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
-            (_ATTACH, self._attach_internal),
-            (_SIGNED, self._attach_signed),
-            (re.compile(PATH + r"\Z"), self._attach_carried),
+            (ATTACH, self._attach_internal),
+            (SIGNED_ATTACH, self._attach_signed),
+            (re.compile(re.escape(CARRIED) + "/"), self._attach_carried),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/agent\.sh\Z"), self._archive),
@@ -96,17 +90,12 @@ class Application:
         begun = time.monotonic()
         try:
             status, headers, body = self._route(handler)
-        except HandshakeError as error:
-            status, headers, body = error.http_status, list(error.headers), _line(str(error))
-            self._log_refusal(handler, status, str(error))
-        except Refused as refused:
-            status, body = refused.http_status, _line(str(refused))
-            headers = [("Retry-After", str(refused.retry_after))] if refused.retry_after else []
-            self._log_refusal(handler, status, str(refused))
-        except Denied as denied:
-            status, headers, body = denied.http_status, denied.headers, _line(denied.reason)
-            self._log_refusal(handler, status, denied.why)
-            gevent.sleep(max(0.0, begun + REFUSAL_DELAY - time.monotonic()))
+        except (HandshakeError, Refused, Denied) as error:
+            status, words, why, headers, secret = refusal(error)
+            body = _line(words)
+            self._log_refusal(handler, status, why)
+            if secret:
+                hold_back(begun)
         if handler.socket is None:
             return []
         headers = [("Content-Type", "text/plain; charset=utf-8"), *headers] if not _typed(headers) else headers
@@ -124,91 +113,44 @@ class Application:
                 if request.method not in ("GET", "HEAD"):
                     raise HandshakeError(405, "only GET is answered here", (("Allow", "GET, HEAD"),))
                 return function(handler, *match.groups())
-        raise nothing_there()
+        raise Refused(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Handler, raw_id: str, role: str) -> Answer:
         """As the original's front door asks: it has judged who may."""
         self._check_internal(handler)
         key = self._check_upgrade(handler)
-        return self._attach(handler, key, SessionName(parse_id(raw_id)), SIDES[role])
+        name = SessionName(parse_id(raw_id))
+        self._doors.enter(name, SIDES[role], handler.peer, lambda: self._upgrade(handler, key), _traveller(handler))
+        return TAKEN
 
     def _attach_signed(self, handler: Handler, login: str, raw_id: str, role: str) -> Answer:
         """As users and jobs ask: here it is judged."""
-        assert handler.request is not None
-        if self._authenticator is None:
-            raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
+        request = handler.request
+        assert request is not None
+        self._doors.check_front()
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
-        grant = self._authenticator.check(handler.request, name, SIDES[role])
-        self._spend(self._authenticator.nonces, grant)
-        try:
-            answer = self._attach(handler, key, name, SIDES[role])
-        except BaseException as error:
-            self._authenticator.nonces.give_back(grant.digest)
-            self._registry.claims.give_back(grant.digest.hex())
-            if isinstance(error, Refused) and error.http_status == 404:
-                raise unknown("signed, but there is no such session") from None
-            raise
-        who = {"login": login, "user": grant.key_id.user, "key": grant.key_id.fingerprint}
-        log.info("attached", client=handler.peer, session=name.session_id, side=SIDES[role].value, **who)
-        return answer
-
-    def _spend(self, nonces: Nonces, grant: Grant) -> None:
-        """For one use here, and then for one at all reflectors of the site."""
-        nonces.use(grant.digest, grant.until)
-        try:
-            if self._registry.claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):
-                return
-        except DirectoryError:
-            nonces.give_back(grant.digest)
-            raise directory_away() from None
-        raise used_before()
+        self._doors.enter_signed(
+            request, name, SIDES[role], handler.peer, lambda: self._upgrade(handler, key), _traveller(handler)
+        )
+        return TAKEN
 
     def _attach_carried(self, handler: Handler) -> Answer:
-        """As another reflector asks: the peer's own request comes behind it, and was judged there."""
-        assert handler.request is not None
-        proof = handler.request.headers.get(HEADER.lower())
-        if self._site is None or proof is None:
-            raise nothing_there()
-        handler.unwrap()
-        try:
-            login, handler.client_address = self._site.verify(proof, handler.head)
-        except Forged as error:
-            log.warning("carried request refused", client=handler.peer, reason=str(error))
-            raise nothing_there() from None
-        match = (_SIGNED if login else _ATTACH).match(handler.request.target.partition("?")[0])
-        if match is None or match[match.re.groups] != "slave" or (login and match[1] != login):
-            raise nothing_there()
-        name = SessionName(parse_id(match[match.re.groups - 1]), login)
-        try:
-            return self._attach_here(handler, check_upgrade(handler.request), name, Side.AGENT)
-        except Refused as error:
-            if login and error.http_status == 404:
-                raise unknown("carried, but there is no such session") from None
-            raise
+        """As another reflector asks, for a peer that it has judged."""
+        if self._carried is None:
+            raise Refused(404, NOTHING_HERE)
 
-    def _attach(self, handler: Handler, key: str, name: SessionName, side: Side) -> Answer:
-        """A client's session begins here; an agent goes where it lives."""
-        owner = self._registry.elsewhere(name) if self._upstream is not None and side is Side.AGENT else None
-        if self._upstream is None or owner is None:
-            return self._attach_here(handler, key, name, side)
-        self._upstream.carry(handler, owner, name.login)
+        def upgrade() -> RelayedTransport:
+            assert handler.request is not None
+            return self._upgrade(handler, check_upgrade(handler.request))
+
+        self._carried.enter(handler, upgrade)
         return TAKEN
 
-    def _attach_here(self, handler: Handler, key: str, name: SessionName, side: Side) -> Answer:
-        session = self._registry.open(name, handler.peer) if side is Side.CLIENT else self._registry.join(name)
-        try:
-            handler.write_101(key)
-            sock, rest = handler.take_socket()
-        except BaseException:
-            if side is Side.CLIENT:
-                session.tell(Input.CLIENT_REFUSED)
-            else:
-                session.agent_expected = False
-            raise
-        transport = websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
-        session.attach(side, transport, handler.peer)
-        return TAKEN
+    def _upgrade(self, handler: Handler, key: str) -> RelayedTransport:
+        handler.write_101(key)
+        sock, rest = handler.take_socket()
+        return websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None
@@ -218,36 +160,21 @@ class Application:
         return check_upgrade(handler.request)
 
     def _check_internal(self, handler: Handler) -> None:
-        """The internal API asks nobody who he is."""
         assert handler.request is not None
-        if self._config.front_door_only:
-            raise nothing_there()
-        if self._config.trusted_network:
-            return
-        headers = handler.request.headers
-        if not _is_loopback(handler.client_address[0]) or any(_FORWARDED.match(name) for name, _ in headers.items):
-            raise Refused(403, "this is served on loopback only, or with --trusted-network")
+        self._doors.check_internal(handler.client_address[0], handler.request.headers.items)
 
     def _status(self, handler: Handler) -> Answer:
         assert handler.request is not None
         if self._config.no_status:
-            raise nothing_there()
+            raise Refused(404, NOTHING_HERE)
         self._check_internal(handler)
         # A web page may have a name of its own lead to this host, and read what this answers.
         if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
             raise Refused(403, "ask for this by the host's address, or as localhost")
-        sessions = [
-            {
-                "id": session.name.session_id,
-                **({"login": session.name.login} if session.name.login else {}),
-                "state": STATUS_NAMES[session.machine.state],
-                "has_master": session.has(Side.CLIENT),
-                "has_slave": session.has(Side.AGENT),
-                "create_time": int(session.usage.created * 1000),
-            }
-            for session in self._registry.sessions()
-        ]
-        return _json({"health": "ok", "sessions": {"sessions": sessions}})
+        if self._colleagues is None:
+            return _json({"health": "ok", "sessions": {"sessions": entries(self._registry)}})
+        sessions, workers = self._colleagues.status()
+        return _json({"health": "ok", "sessions": {"sessions": sessions}, "workers": workers})
 
     def _healthz(self, _: Handler) -> Answer:
         return _json({"alive": True, "draining": self._registry.draining, "version": __version__})
@@ -265,11 +192,23 @@ class Application:
         log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
 
 
-@functools.lru_cache(maxsize=1024)
-def _is_loopback(host: str) -> bool:
-    address = ipaddress.ip_address(host)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+def _traveller(handler: Handler) -> Traveller:
+    return Traveller(HTTP, handler.head, handler.read_so_far, handler.client_address, lambda: handler.take_socket()[0])
+
+
+def entries(registry: Registry) -> list[dict[str, Any]]:
+    """The sessions that live here, as /status shows them."""
+    return [
+        {
+            "id": session.name.session_id,
+            **({"login": session.name.login} if session.name.login else {}),
+            "state": STATUS_NAMES[session.machine.state],
+            "has_master": session.has(Side.CLIENT),
+            "has_slave": session.has(Side.AGENT),
+            "create_time": int(session.usage.created * 1000),
+        }
+        for session in registry.sessions()
+    ]
 
 
 def _is_this_host(host: str) -> bool:
@@ -279,11 +218,6 @@ def _is_this_host(host: str) -> bool:
         return name == "localhost" or bool(ipaddress.ip_address(name))
     except ValueError:
         return False
-
-
-def nothing_there() -> Refused:
-    """What is said of a path that is not served, to this peer or at all."""
-    return Refused(404, "there is nothing at this path")
 
 
 def _line(text: str) -> bytes:

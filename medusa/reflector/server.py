@@ -2,42 +2,60 @@
 
 from __future__ import annotations
 
-import errno
+import ipaddress
 import os
+import socket
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
 import gevent.event
+import gevent.socket
 import structlog
 
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
+from medusa.reflector.carried import Carried
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.doors import Doors
+from medusa.reflector.listener import Listener
+from medusa.reflector.listening import HTTP, RAW, listen
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application
+from medusa.reflector.routes import Application, entries
 from medusa.reflector.site import Site, load_secret
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upstream import Upstream
-from medusa.reflector.wsgi import Handler, Server, host_port, prepare
+from medusa.reflector.wsgi import Handler, Server, host_port
 
 log = structlog.get_logger(component="server")
 
-BACKLOG = 1024
-
 
 class Reflector:
-    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet."""
+    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet.
 
-    def __init__(self, config: ReflectorConfig) -> None:
+    Args:
+        listeners: sockets that listen already, by name; those that are missing are made.
+        colleagues: the other workers, where this is one of several.
+    """
+
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        listeners: Mapping[str, socket.socket] = {},
+        colleagues: Colleagues | None = None,
+    ) -> None:
         config.verify()
         self._config = config
+        self._listeners = listeners
+        self._colleagues = colleagues
         self._server: Server | None = None
+        self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
         self._publisher = Publisher(config.publish) if config.publish else None
-        self._site: Site | None = None
         self._upstream: Upstream | None = None
         self._directory: Directory
         self.registry: Registry
@@ -48,6 +66,11 @@ class Reflector:
         assert self._server is not None
         scheme = "https://" if self._server.certificate else "http://"
         return scheme + host_port(self._server.socket.getsockname())
+
+    @property
+    def urls(self) -> str:
+        """Where it listens, as it is announced: for HTTP, and for raw TCP if it does."""
+        return self.url + (" raw tcp://" + host_port(self._raw.socket.getsockname()) if self._raw is not None else "")
 
     def start(self) -> None:
         """Listen.
@@ -60,34 +83,54 @@ class Reflector:
             self._directory = open_directory(config.directory)
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
-        if config.shared and config.site_secret_file is not None:
-            self._site = Site(load_secret(config.site_secret_file))
+        site = None if config.site_secret_file is None else Site(load_secret(config.site_secret_file))
         authenticator = _authenticator(config)
-        listener = (config.bind_ip, config.port)
-        server = Server(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
+        certificate = None
         if config.tls_cert is not None and config.tls_key is not None:
-            server.certificate = Certificate(config.tls_cert, config.tls_key)
-        try:
-            server.init_socket()
-            prepare(server.socket)
-        except OSError as error:
-            hint = ""
-            if error.errno == errno.EADDRINUSE:
-                hint = "; something else listens there: give another --port, or 0 for a free one"
-            text = os.strerror(error.errno) if error.errno else str(error)
-            raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
+            certificate = Certificate(config.tls_cert, config.tls_key)
+        listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
+        environ = {"wsgi.multiprocess": self._colleagues is not None}  # who shares a socket accepts one at a time
+        server = Server(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
+        server.certificate = certificate
+        server.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
-        self.registry = Registry(config, self._directory, Owner(config.address(server.socket.getsockname()[1])))
-        if self._site is not None:
-            self._upstream = Upstream(config, self._site, self.registry.turns)
-        server.application = Application(config, self.registry, authenticator, self._site, self._upstream)
+        owner = Owner(config.address(server.socket.getsockname()[1]))
+        self.registry = Registry(config, self._directory, owner)
+        carried = None
+        if site is not None and config.shared:
+            self._upstream = Upstream(config, site, self.registry.turns)
+            doors = Doors(config, self.registry, authenticator, self._upstream)
+            carried = Carried(site, doors, config.max_message, self.registry.turns.scratch)
+        else:
+            doors = Doors(config, self.registry, authenticator)
+        server.application = Application(config, self.registry, doors, self._colleagues, carried)
+        server.colleagues = self._colleagues
+        if config.raw_port is not None:
+            self._prepare_raw(config, doors)
+        if self._colleagues is not None:
+            self._colleagues.doors[HTTP] = lambda *connection: _go_on(server, *connection)
+            self._colleagues.entries = lambda: entries(self.registry)
+            self._colleagues.start()
+        if self._raw is not None:
+            self._raw.start()
         server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.claims.keep_forever)
         if self._publisher is not None:
             self._publisher.start()
+
+    def _prepare_raw(self, config: ReflectorConfig, doors: Doors) -> None:
+        assert config.raw_port is not None
+        listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
+        raw = Listener(_green(listener), doors, config.max_message, self.registry.turns.scratch, self._colleagues)
+        raw.init_socket()
+        self._raw = raw
+        if self._colleagues is not None:
+            self._colleagues.doors[RAW] = raw.greeted
+        if not ipaddress.ip_address(config.bind_ip).is_loopback:
+            log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
         """Read the certificate again, for new connections."""
@@ -97,15 +140,21 @@ class Reflector:
         else:
             self._server.certificate.reload()
 
-    def drain(self) -> None:
-        """No new sessions from here on; those that live, here or by way of here, may go on for the drain timeout."""
+    def drain(self, others: Callable[[], object] = lambda: None) -> None:
+        """No new sessions from here on; those that live here, or by way of here, may go on for the drain timeout.
+
+        Args:
+            others: called when no session lives here any more; returns when those of the other workers have ended too.
+        """
         self.registry.draining = True
+        deadline = time.monotonic() + self._config.drain_timeout
         carried = {} if self._upstream is None else {"carried": len(self._upstream)}
         log.info("draining", sessions=len(self.registry.sessions()), **carried, timeout_s=self._config.drain_timeout)
-        deadline = time.monotonic() + self._config.drain_timeout
         self.registry.wait_until_empty(self._config.drain_timeout)
         if self._upstream is not None:
             self._upstream.wait_until_empty(max(0.0, deadline - time.monotonic()))
+        self.registry.shut_down()
+        others()
         self.stop()
 
     def stop(self) -> None:
@@ -115,15 +164,26 @@ class Reflector:
         if self._upstream is not None:
             self._upstream.stop()
         self._server.stop(timeout=1)
-        self._directory.close()
+        if self._raw is not None:
+            self._raw.stop(timeout=1)
         if self._publisher is not None:
             self._publisher.stop()
+        self._directory.close()
         log.info("stopped")
         self._stopped.set()
 
     def wait(self) -> None:
         """Until it has stopped."""
         self._stopped.wait()
+
+
+def _green(listener: socket.socket) -> Any:
+    return gevent.socket.socket(fileno=listener.detach())
+
+
+def _go_on(server: Server, sock: Any, address: tuple[Any, ...], data: bytes) -> None:
+    """With a connection that another worker accepted."""
+    Handler(sock, address, server, data).handle()
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

@@ -23,20 +23,19 @@ SKEW = 60
 
 MIN_SECRET = 16
 
-_FORM = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) (\S+) ([0-9A-Fa-f:.%]+) ([0-9]{1,5}) ([0-9a-f]{64})\Z")
-_NOBODY = "-"
-"""In place of a login."""
+_FORM = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) (http|raw) ([0-9A-Fa-f:.%]+) ([0-9]{1,5}) ([0-9a-f]{64})\Z")
 
 
 class Forged(Exception):
     """A request that no reflector of this site made, or not now; the text is for the log."""
 
 
-class Passenger(NamedTuple):
-    """Who is carried: the login that another reflector let in ("" by the internal API), and the true peer."""
+class Note(NamedTuple):
+    """What one reflector tells another of a peer: what that speaks, and where it is."""
 
-    login: str
-    peer: tuple[str, int]
+    kind: str
+    host: str
+    port: int
 
 
 class Site:
@@ -47,32 +46,36 @@ class Site:
         self._clock = clock
         self._nonces = Nonces(clock)
 
-    def sign(self, head: bytes, passenger: Passenger) -> str:
-        """The header's value for the request whose head is `head`. It is good for one use, now."""
-        host, port = passenger.peer
-        nonce = secrets.token_hex(16)
-        fields = "1 %d %s %s %s %d" % (self._clock(), nonce, passenger.login or _NOBODY, host, port)
-        return "%s %s" % (fields, self._proof(fields, head))
+    def sign(self, target: str, head: bytes, note: Note) -> str:
+        """The header's value for a request for `target`, behind which comes a peer's own of which `head` is the
+        beginning. It is good for one use, now."""
+        fields = "1 %d %s %s %s %d" % (self._clock(), secrets.token_hex(16), *note)
+        return "%s %s" % (fields, self._proof(fields, target, head))
 
-    def verify(self, value: str, head: bytes) -> Passenger:
-        """Raises Forged."""
+    def read(self, value: str) -> Note:
+        """What a header tells, be it true or not. Raises Forged."""
         match = _FORM.match(value)
         if match is None:
             raise Forged("not of the form")
-        fields, _, proof = value.rpartition(" ")
-        if not hmac.compare_digest(proof, self._proof(fields, head)):
-            raise Forged("made without this site's secret")
-        when, nonce, login, host, port = int(match[1]), match[2].encode(), *match.group(3, 4, 5)
-        if abs(when - self._clock()) > SKEW:
-            raise Forged("%+d s off: set the clocks" % (when - self._clock()))
-        if self._nonces.used(nonce):
-            raise Forged("used before")
-        self._nonces.use(nonce, when + SKEW)
-        return Passenger("" if login == _NOBODY else login, (host, int(port)))
+        return Note(match[3], match[4], int(match[5]))
 
-    def _proof(self, fields: str, head: bytes) -> str:
-        text = b"medusa carried %s %s" % (fields.encode(), hashlib.sha256(head).hexdigest().encode())
-        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
+    def check(self, value: str, target: str, head: bytes) -> None:
+        """Whether it is true. Raises Forged."""
+        self.read(value)
+        fields, _, proof = value.rpartition(" ")
+        if not hmac.compare_digest(proof, self._proof(fields, target, head)):
+            raise Forged("made without this site's secret")
+        _, when, nonce, *_ = fields.split(" ")
+        off = int(when) - self._clock()
+        if abs(off) > SKEW:
+            raise Forged("%+d s off: set the clocks" % off)
+        if self._nonces.used(nonce.encode()):
+            raise Forged("used before")
+        self._nonces.use(nonce.encode(), int(when) + SKEW)
+
+    def _proof(self, fields: str, target: str, head: bytes) -> str:
+        parts = (b"medusa carried", fields.encode(), target.encode(), hashlib.sha256(head).hexdigest().encode())
+        return hmac.new(self._secret, b"\n".join(parts), hashlib.sha256).hexdigest()
 
 
 def load_secret(path: str) -> bytes:

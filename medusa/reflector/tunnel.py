@@ -26,7 +26,8 @@ class Tunnel:
     Args:
         outer: the peer's.
         inner: to the reflector that the session lives in; `answer` was read of it.
-        patience: seconds after which a tunnel that does not move is looked at: ended where one end is gone.
+        patience: seconds after which a tunnel that does not move is looked at: ended where one end is gone. None where
+            one end may go on without the other: then the kernel alone finds out who is gone.
         ended: called once.
     """
 
@@ -35,7 +36,7 @@ class Tunnel:
         turns: Turns,
         streams: tuple[SocketStream, SocketStream],
         answer: bytes,
-        patience: float,
+        patience: float | None,
         ended: Callable[[Tunnel], None],
     ) -> None:
         outer, inner = streams
@@ -46,8 +47,9 @@ class Tunnel:
         self._ended = ended
         self._out, self._in = _Way(self, inner, outer), _Way(self, outer, inner)
         self._out.back, self._in.back = self._in, self._out
-        self._timer = turns.loop.timer(patience, repeat=patience)
-        self._timer.start(self._look)
+        self._timer = None if patience is None else turns.loop.timer(patience, repeat=patience)
+        if self._timer is not None:
+            self._timer.start(self._look)
         self._out.start(answer)
         self._in.start(b"")
 
@@ -61,7 +63,8 @@ class Tunnel:
         if self.over:
             return
         self.over = True
-        self._timer.close()
+        if self._timer is not None:
+            self._timer.close()
         for way in (self._out, self._in):
             way.stop()
         for stream in self._streams:

@@ -7,10 +7,12 @@ carried is answered where it is, so none goes round in circles.
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 import urllib.parse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import gevent.event
 import structlog
@@ -18,19 +20,17 @@ from gevent import socket
 
 from medusa.directory import Owner
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.listening import HTTP, RAW, prepare
+from medusa.reflector.names import CARRIED, SessionName, path_of
 from medusa.reflector.registry import Refused
-from medusa.reflector.site import HEADER, Passenger, Site
+from medusa.reflector.site import HEADER, Note, Site
 from medusa.reflector.tunnel import Tunnel
 from medusa.reflector.turns import Turns
-from medusa.reflector.wsgi import PlainSocket, prepare
+from medusa.reflector.wsgi import host_port, ungreen
+from medusa.session import Side
 from medusa.transports.tls import Tls, TlsSocket, over
 
-if TYPE_CHECKING:
-    from medusa.reflector.wsgi import Handler
-
 log = structlog.get_logger(component="upstream")
-
-PATH = "/carried"
 
 CONNECT_TIMEOUT = 3.0
 """Seconds for a connection to another reflector, with its TLS."""
@@ -38,7 +38,29 @@ CONNECT_TIMEOUT = 3.0
 ANSWER_TIMEOUT = 10.0
 """Seconds that the owner has to answer: it may have to be asked for a directory that is slow."""
 
-_STATUS = len("HTTP/1.1 101")
+_ANSWERS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
+_ACCEPTED = {HTTP: 101, RAW: 0}
+_ENOUGH = len(b"HTTP/1.1 101")
+
+
+class Traveller(NamedTuple):
+    """A connection that may be carried.
+
+    Attributes:
+        kind: HTTP or RAW: what it speaks.
+        head: of its request, or its greeting.
+        whole: all that was read of it, as it came.
+        address: of the peer.
+        take: gives the connection, which is then nobody else's.
+        halves: each direction has an end of its own.
+    """
+
+    kind: str
+    head: bytes
+    whole: bytes
+    address: tuple[Any, ...]
+    take: Callable[[], Any]
+    halves: bool = False
 
 
 class Upstream:
@@ -56,25 +78,24 @@ class Upstream:
     def __len__(self) -> int:
         return len(self._tunnels)
 
-    def carry(self, handler: Handler, owner: Owner, login: str) -> None:
-        """Give the connection to `owner`, which answers it; `login` was let in here.
+    def carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> None:
+        """Give the connection to `owner`, as an agent for `name`, for which it was let in here; the owner answers it.
 
         Raises:
             Refused: 503 the owner cannot be reached, and nothing was answered; or with the status of its refusal, which
                 it has told the peer itself.
         """
-        passenger = Passenger(login, handler.client_address[:2])
+        client = host_port(traveller.address)
         try:
-            sock, answer = self._ask(handler, owner, passenger)
+            sock, answer, status = self._ask(traveller, owner, name)
         except OSError as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            log.warning("reflector not reached", to=owner.address, client=handler.peer, error=reason)
+            log.warning("reflector not reached", to=owner.address, client=client, error=reason)
             raise Refused(503, "the reflector that the session lives in does not answer", retry_after=5) from None
-        status = int(answer[_STATUS - 3 : _STATUS])
-        self._join(handler, sock, answer)
-        if status != 101:
+        self._join(traveller, sock, answer)
+        if status != _ACCEPTED[traveller.kind]:
             raise Refused(status, "refused by " + owner.address)
-        log.info("carried", to=owner.address, client=handler.peer)
+        log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
 
     def wait_until_empty(self, timeout: float) -> None:
         """Until nothing is carried any more, at the most `timeout` seconds."""
@@ -85,27 +106,26 @@ class Upstream:
         for tunnel in list(self._tunnels):
             tunnel.end()
 
-    def _ask(self, handler: Handler, owner: Owner, passenger: Passenger) -> tuple[Any, bytes]:
-        """(the connection to the owner, the beginning of its answer)."""
-        proof = self._site.sign(handler.head, passenger)
+    def _ask(self, traveller: Traveller, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
+        """(the connection to the owner, the beginning of its answer, its status)."""
+        target = CARRIED + path_of(name, Side.AGENT)
+        proof = self._site.sign(target, traveller.head, Note(traveller.kind, *traveller.address[:2]))
         host = urllib.parse.urlsplit(owner.address).netloc
-        head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (PATH, host, HEADER, proof)
+        head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, HEADER, proof)
         sock = self._connect(owner.address)
         try:
             sock.settimeout(ANSWER_TIMEOUT)
-            sock.sendall(head.encode("latin-1") + handler.read_so_far)
+            sock.sendall(head.encode("latin-1") + traveller.whole)
             answer = b""
-            while len(answer) < _STATUS:
-                data = sock.recv(4096)
+            while (match := _ANSWERS[traveller.kind].match(answer)) is None:
+                data = sock.recv(4096) if len(answer) < _ENOUGH else b""
                 if not data:
-                    raise OSError("it hung up")
+                    raise OSError("not the answer of a reflector of this site")
                 answer += data
-            if not answer.startswith(b"HTTP/1.1 ") or not answer[_STATUS - 3 : _STATUS].isdigit():
-                raise OSError("it does not speak HTTP")
         except BaseException:
             sock.close()
             raise
-        return sock, answer
+        return sock, answer, int(match[1] or 0)
 
     def _connect(self, address: str) -> Any:
         parts = urllib.parse.urlsplit(address)
@@ -122,12 +142,13 @@ class Upstream:
             raise
         return secure
 
-    def _join(self, handler: Handler, sock: Any, answer: bytes) -> None:
+    def _join(self, traveller: Traveller, sock: Any, answer: bytes) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
-        plain = PlainSocket(fileno=sock.detach())
-        outer, _ = handler.take_socket()  # what was read of it has been sent
-        streams = over(outer), over(plain if tls is None else TlsSocket(plain, tls))
-        tunnel = Tunnel(self._turns, streams, answer, self._patience, self._forget)
+        plain = ungreen(sock)
+        outer = over(traveller.take())  # what was read of it has been sent
+        inner = over(plain if tls is None else TlsSocket(plain, tls))
+        patience = None if traveller.halves else self._patience
+        tunnel = Tunnel(self._turns, (outer, inner), answer, patience, self._forget)
         if not tunnel.over:
             self._tunnels.add(tunnel)
             self._empty.clear()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import socket
 import time
+from http import HTTPStatus
 from typing import Any
 
 import gevent
@@ -17,8 +18,10 @@ from gevent import monkey
 from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.greeting import GREETING_START, is_greeting
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import HEAD_TIMEOUT
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
@@ -34,8 +37,6 @@ PLAIN_REQUEST = "GET / HTTP/1.1"
 NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
 """What pywsgi is shown of any request: it would read the head once more, in its own way and within its own bounds."""
 
-HEAD_END = b"\r\n\r\n"
-
 ANSWER_TIMEOUT = 10.0
 """Seconds that a peer may take nothing of its answer."""
 
@@ -46,26 +47,6 @@ LINGER = 2.0
 """Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
 
 
-BUFFER = 256 * 1024
-"""Bytes that the kernel may hold for each direction of a link. Left to itself it takes up to 13 MB of a pair whose
-reader has stopped, and is a quarter slower: what is on its way no longer fits into a processor's own cache."""
-
-TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-TCP_OPTIONS += [(socket.SOL_SOCKET, option, BUFFER) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
-TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-"""Keepalive is the kernel's own, for a peer that is not read because the other side takes nothing: it could answer no
-ping then."""
-if hasattr(socket, "TCP_KEEPIDLE"):
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, option, 15) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
-
-
-def prepare(sock: Any) -> None:
-    """Set what the sockets of links are to have; those that are accepted inherit it of the listening one."""
-    for level, option, value in TCP_OPTIONS:
-        sock.setsockopt(level, option, value)
-
-
 def host_port(address: tuple[Any, ...]) -> str:
     """host:port of a socket's address, an IPv6 host in brackets."""
     host, port = address[:2]
@@ -73,9 +54,15 @@ def host_port(address: tuple[Any, ...]) -> str:
 
 
 class Server(WSGIServer):
-    """pywsgi's. `certificate`: None where HTTP is spoken in plain."""
+    """pywsgi's.
+
+    Attributes:
+        certificate: None where HTTP is spoken in plain.
+        colleagues: the other workers, where there are any.
+    """
 
     certificate: Certificate | None = None
+    colleagues: Colleagues | None = None
 
 
 class Handler(UpgradeHandler):
@@ -83,11 +70,12 @@ class Handler(UpgradeHandler):
 
     socket: Any  # None when it was taken
 
-    def __init__(self, sock: Any, address: Any, server: Any) -> None:
+    def __init__(self, sock: Any, address: Any, server: Any, given: bytes = b"") -> None:
+        """`given`: what another process has read of the connection; behind TLS, if it is spoken."""
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
         self.request: Request | None = None
-        self.carrier = b""
+        self.given = given
         self.head = b""
         self.rest = b""
 
@@ -106,7 +94,7 @@ class Handler(UpgradeHandler):
     def handle(self) -> None:
         """Called by the server, in a greenlet of the connection's own."""
         try:
-            if self._read_request():
+            if self._read_request() and not self._lives_elsewhere():
                 self.socket.settimeout(ANSWER_TIMEOUT)
                 self.handle_one_request()
         except TlsError as error:
@@ -115,7 +103,7 @@ class Handler(UpgradeHandler):
             pass  # the peer is gone
         finally:
             if self.socket is not None:
-                _hang_up(self.socket)
+                hang_up(self.socket)
             self.__dict__.pop("socket", None)
 
     def get_environ(self) -> Any:
@@ -127,26 +115,21 @@ class Handler(UpgradeHandler):
     def take_socket(self) -> tuple[socket.socket | TlsSocket, bytes]:
         """The connection without gevent, and what was read behind the head. pywsgi is done with it."""
         tls = self.socket.tls if isinstance(self.socket, TlsSocket) else None
-        plain = PlainSocket(fileno=self.socket.detach())
+        plain = ungreen(self.socket)
         self.socket = None
         return plain if tls is None else TlsSocket(plain, tls), self.rest
 
     @property
     def read_so_far(self) -> bytes:
         """The head and what was read behind it, as they came."""
-        return self.carrier + self.head + HEAD_END + self.rest
+        return self.head + b"\r\n\r\n" + self.rest
 
-    def unwrap(self) -> None:
-        """What was read is the head of another reflector's request. The peer's own, behind it, takes its place.
-
-        Raises:
-            HandshakeError
-        """
-        carrier = self.carrier + self.head + HEAD_END
-        with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(400, "no whole request is carried")):
+    def read_next(self) -> None:
+        """Read the head that stands behind this one, in its place. Raises HandshakeError."""
+        with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(400, "no whole request head in %g s" % HEAD_TIMEOUT)):
             if not self._read_head(self.rest or self.socket.recv(RECORD)):
-                raise HandshakeError(400, "no request is carried")
-        self.carrier = carrier
+                raise HandshakeError(400, "no request")
+        self._parse_head()
 
     @property
     def peer(self) -> str:
@@ -156,25 +139,44 @@ class Handler(UpgradeHandler):
     def _read_request(self) -> bool:
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                return self._read_head(self._secure(self.socket.recv(RECORD)))
+                if not self._read_head(self.given or self._secure(self.socket.recv(RECORD))):
+                    return False
+            self._parse_head()
         except HandshakeError as error:
             self._refuse(error)
             return False
+        return True
 
-    def _read_head(self, data: bytes) -> bool:
-        """Read on from `data` until `request`, `head` and `rest` are there; False: the peer hung up before that."""
-        reader = HeadReader()
-        while (found := reader.feed(data)) is None:
-            if not data:
-                if not reader.empty:
-                    log.info("request refused", client=self.peer, status=400, reason="the head ended early")
-                return False
-            data = self.socket.recv(RECORD)
-        self.head, self.rest = found
+    def _parse_head(self) -> None:
         self.request = parse_request(self.head)
         if has_body(self.request.headers):
             raise HandshakeError(400, "no request here has a body")
-        return True
+
+    def _read_head(self, data: bytes) -> bool:
+        """`data`: what was read already. False: the stream ended before a head was whole."""
+        reader, start = HeadReader(), b""
+        while data:
+            start += data[: GREETING_START - len(start)]
+            if is_greeting(start):
+                raise HandshakeError(400, "HTTP is spoken here, not raw TCP: that has a port of its own, --raw-port")
+            found = reader.feed(data)
+            if found is not None:
+                self.head, self.rest = found
+                return True
+            data = self.socket.recv(RECORD)
+        if not reader.empty:
+            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
+        return False
+
+    def _lives_elsewhere(self) -> bool:
+        """Whether the connection was handed to another worker, which judges it and all else; or could not be."""
+        if self.server.colleagues is None or self.given:
+            return False
+        try:
+            return bool(self.server.colleagues.hand_over(self))
+        except HandshakeError as error:
+            self._refuse(error)
+            return True
 
     def _secure(self, data: bytes) -> bytes:
         """The TLS handshake that begins with `data`, where TLS is spoken. Returns the first bytes of the head."""
@@ -197,9 +199,10 @@ class Handler(UpgradeHandler):
     def _refuse(self, error: HandshakeError) -> None:
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
         body = (str(error) + "\n").encode()
-        reason = "Request Timeout" if error.http_status == 408 else "Bad Request"
-        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        self.socket.sendall((head % (error.http_status, reason, len(body))).encode() + body)
+        more = "".join("%s: %s\r\n" % header for header in error.headers)
+        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
+        reason = HTTPStatus(error.http_status).phrase
+        self.socket.sendall((head % (error.http_status, reason, len(body), more)).encode() + body)
 
     def log_request(self) -> None:
         """Not pywsgi's own line, which carries raw bytes of the request."""
@@ -224,7 +227,14 @@ class Handler(UpgradeHandler):
             pass
 
 
-def _hang_up(sock: Any) -> None:
+def ungreen(sock: Any) -> socket.socket:
+    """The connection without gevent, fit for a link; `sock` has it no more."""
+    plain: socket.socket = PlainSocket(fileno=sock.detach())
+    return plain
+
+
+def hang_up(sock: Any) -> None:
+    """End a connection so that the peer sees what it was told, and a FIN."""
     deadline = time.monotonic() + LINGER
     try:
         sock.settimeout(LINGER)

@@ -11,6 +11,7 @@ from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.head import parse_request
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.doors import Doors
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
 from tests.peers import upgrade
@@ -20,12 +21,14 @@ def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:83
     """The status that a peer of this address gets."""
     request = parse_request(upgrade(path, host=host).removesuffix(b"\r\n\r\n"))
     handler = SimpleNamespace(request=request, client_address=(peer, 4711), peer=peer, socket=object())
+    handler.head = handler.read_so_far = b""
     statuses: list[str] = []
 
     def start_response(status: str, headers: Any) -> None:
         statuses.append(status)
 
-    application = Application(config, Registry(config, MemoryDirectory(), Owner("here")), None)
+    registry = Registry(config, MemoryDirectory(), Owner("here"))
+    application = Application(config, registry, Doors(config, registry, None))
     list(application({"medusa.handler": handler}, start_response))
     return int(statuses[0][:3])
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from medusa.reflector.config import ConfigError
-from medusa.reflector.site import Forged, Passenger, Site, load_secret
+from medusa.reflector.site import Forged, Note, Site, load_secret
 
 SECRET = b"a secret of a site"
 HEAD = b"GET /attach/x/slave HTTP/1.1\r\nHost: h"
-ALICE = Passenger("alice", ("2001:db8::1", 5))
+TARGET = "/~carried/attach/x/slave"
+NOTE = Note("http", "2001:db8::1", 5)
 
 
 class Clock:
@@ -24,43 +25,46 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.mark.parametrize("passenger", [ALICE, Passenger("", ("127.0.0.1", 65535))])
-def test_who_is_carried(clock: Clock, passenger: Passenger) -> None:
-    value = Site(SECRET, clock).sign(HEAD, passenger)
-    assert Site(SECRET, clock).verify(value, HEAD) == passenger
+@pytest.mark.parametrize("note", [NOTE, Note("raw", "127.0.0.1", 65535)])
+def test_who_is_carried(clock: Clock, note: Note) -> None:
+    value = Site(SECRET, clock).sign(TARGET, HEAD, note)
+    site = Site(SECRET, clock)
+    assert site.read(value) == note
+    site.check(value, TARGET, HEAD)
 
 
 def test_every_field_is_covered(clock: Clock) -> None:
-    value = Site(SECRET, clock).sign(HEAD, ALICE)
+    value = Site(SECRET, clock).sign(TARGET, HEAD, NOTE)
     for at, character in enumerate(value):
         if character != " ":
             changed = value[:at] + ("1" if character != "1" else "2") + value[at + 1 :]
             with pytest.raises(Forged):
-                Site(SECRET, clock).verify(changed, HEAD)
-    with pytest.raises(Forged):
-        Site(SECRET, clock).verify(value, HEAD + b"x")
+                Site(SECRET, clock).check(changed, TARGET, HEAD)
+    for target, head in ((TARGET, HEAD + b"x"), (TARGET + "x", HEAD), (TARGET, TARGET.encode())):
+        with pytest.raises(Forged):
+            Site(SECRET, clock).check(value, target, head)
     with pytest.raises(Forged, match="without this site's secret"):
-        Site(SECRET + b"x", clock).verify(value, HEAD)
+        Site(SECRET + b"x", clock).check(value, TARGET, HEAD)
 
 
 @pytest.mark.parametrize("value", ["", "1", "1 2 3 4 5 6", "\u0661 x", "1  a"])
 def test_what_is_not_of_the_form(value: str) -> None:
     with pytest.raises(Forged, match="not of the form"):
-        Site(SECRET).verify(value, HEAD)
+        Site(SECRET).check(value, TARGET, HEAD)
 
 
 def test_is_good_once_for_as_long_as_it_is_good(clock: Clock) -> None:
     site = Site(SECRET, clock)
-    value = site.sign(HEAD, ALICE)
+    value = site.sign(TARGET, HEAD, NOTE)
     for later in (0.0, 59.0, 60.0, 61.0, 3600.0):
         clock.now = Clock.now + later
         if not later:
-            site.verify(value, HEAD)
+            site.check(value, TARGET, HEAD)
         with pytest.raises(Forged):
-            site.verify(value, HEAD)
+            site.check(value, TARGET, HEAD)
     clock.now = Clock.now - 61
     with pytest.raises(Forged, match="set the clocks"):
-        Site(SECRET, clock).verify(value, HEAD)
+        Site(SECRET, clock).check(value, TARGET, HEAD)
 
 
 def test_a_secret_in_a_private_file(tmp_path: Path) -> None:
