@@ -181,7 +181,7 @@ class Colleagues:
         try:
             sock = gevent.socket.socket(fileno=fd)
         except OSError as error:
-            os.close(fd)
+            socket.close(fd)
             raise BadLetter("not a socket: %s" % error) from None
         try:
             letter = unpack(packet)
