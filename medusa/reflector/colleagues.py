@@ -22,6 +22,7 @@ from medusa.reflector.letters import STATUS, BadLetter, Letter, pack, unpack
 from medusa.reflector.mailbox import collect, post
 from medusa.reflector.names import SessionName, named_by
 from medusa.reflector.placement import owner_of
+from medusa.reflector.unwatch import unwatch
 from medusa.session import Side
 from medusa.transports.stream import SocketStream
 from medusa.transports.tls import TlsSocket, over
@@ -135,7 +136,7 @@ class Colleagues:
         bridge.greenlet.rawlink(lambda _: self._bridges.discard(bridge))
 
     def send(self, worker: int, letter: Letter, sock: Any) -> None:
-        """Give `worker` a duplicate of `sock`, waiting for room in its mailbox.
+        """Give `worker` a duplicate of `sock`, waiting for room in its mailbox. The caller closes `sock` at once then.
 
         Raises:
             HandshakeError: 503, there was none.
@@ -144,6 +145,7 @@ class Colleagues:
             self._post(worker, letter, sock.fileno(), POST_TIMEOUT)
         except (OSError, BadLetter) as error:
             raise _refused(worker, error) from None
+        unwatch(sock.fileno())
         self._handed_over += 1
 
     def _post(self, worker: int, letter: Letter, fd: int, timeout: float) -> None:
