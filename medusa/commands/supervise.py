@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from medusa.commands import logs
+from medusa.reflector import descriptors
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.listening import listen
 from medusa.reflector.supervisor import Supervisor
@@ -14,6 +15,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
     """Until a signal ends it; returns the exit status. Raises ConfigError."""
     logs.configure(*log_settings)
     config.verify()
+    descriptors.raise_limit()
     listeners = {"http": listen(config.bind_ip, config.port)}
     return Supervisor(config, options.workers, listeners, log_settings, _announce, options.lifeline).run()
 

@@ -19,8 +19,8 @@ def unwatch(fd: int) -> None:
     loop: Any = gevent.get_hub().loop
     if loop.backend != "epoll":
         return
-    with monkey.get_original("select", "epoll").fromfd(os.dup(loop.fileno())) as epoll:
-        try:
+    try:
+        with monkey.get_original("select", "epoll").fromfd(os.dup(loop.fileno())) as epoll:
             epoll.unregister(fd)
-        except FileNotFoundError:
-            pass  # nobody ever had to wait for it
+    except OSError:
+        pass  # nobody ever had to wait for it; or no descriptor is left, and libev has its way

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
 import gevent
 import gevent.socket
+import pytest
 
 from medusa.reflector.unwatch import unwatch
 from tests.links import unix_pair
@@ -31,6 +33,16 @@ def test_a_duplicate_elsewhere_is_not_watched_here() -> None:
 def test_one_that_nobody_waited_for() -> None:
     near, far = unix_pair()
     with near, far:
+        unwatch(far.fileno())
+
+
+def test_with_no_descriptor_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    near, far = unix_pair()
+    with near, far, monkeypatch.context() as scarce:
+        scarce.setattr(os, "dup", refuse)
         unwatch(far.fileno())
 
 
