@@ -193,6 +193,8 @@ class Leg:
             self._listen(True)
         if transport.wants_write:
             self._settle()
+        if self._feeds is not None and self.pump.sink is None:  # writing there failed
+            self._feeds._settle()
 
     def _discard(self) -> None:
         self.keepalive.heard(time.monotonic())

@@ -120,7 +120,7 @@ def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tup
     try:
         return parse_response(head), rest
     except HandshakeError as error:
-        raise ConnectRefused(str(error), 502) from None
+        raise ConnectRefused(str(error)) from None
 
 
 def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Callable[[bytes], Optional[T]]) -> T:

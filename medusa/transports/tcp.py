@@ -45,7 +45,8 @@ def connect(url: str, *, timeout: float = CONNECT_TIMEOUT, max_message: int = MA
         check_answer(line)
     except HandshakeError as error:
         sock.close()
-        raise ConnectRefused(str(error), error.http_status, error.http_status in RETRYABLE) from None
+        status = error.http_status if error.http_status != 502 else None  # ours: no reflector answered so
+        raise ConnectRefused(str(error), status, error.http_status in RETRYABLE) from None
     except OSError as error:
         sock.close()
         raise ConnectRefused("the connection failed: %s" % (error.strerror or error)) from None
