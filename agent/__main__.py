@@ -19,7 +19,8 @@ from medusa import __version__
 from medusa.guard import Guard
 from medusa.transports.base import Transport
 
-RETRY_FOR = 60.0
+RETRY_FOR = 90.0
+"""Seconds: the ids of a reflector that was killed are free for others after 60."""
 
 EXIT_BAD_CONFIG = 2
 EXIT_NOT_CONNECTED = 3

@@ -1,4 +1,4 @@
-"""The user's side attaches: once before the job runs, and again where the job's turn takes longer than a link lives."""
+"""The user's side attaches: once before the job runs, and again where a link does not live until that has its turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ PAUSE = 1.0
 """Seconds between two tries: a signature is good for one use, and its date counts seconds."""
 
 PATIENCE = 120.0
-"""Seconds for which a reflector may be away while a job waits for its turn."""
+"""Seconds for which a reflector may be away while a job waits for its turn. Where several share a directory, the ids of
+one that was killed are free for the others after 60."""
 
 TAKEN = 409
 """The reflector has not yet let go of the link before."""
@@ -30,7 +31,7 @@ class Attacher:
         self._door = door
         self._signals = signals
         self._insecure_tls = insecure_tls
-        self._embedded = embedded
+        self.embedded = embedded
 
     def attach(self) -> Transport:
         """Raises Failure, with what can be done about it."""
@@ -53,7 +54,7 @@ class Attacher:
     def _dial(self) -> Transport:
         with self._signals.interruptible(), self._signals.stoppable():
             url, headers = self._door.client()
-            if not self._embedded:
+            if not self.embedded:
                 return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
             # No proxy leads to our own loopback.
             target = parse_url(url)

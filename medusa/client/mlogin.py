@@ -188,7 +188,8 @@ class Login:
             screen.terminal,
             time.monotonic,
             None if timeout is None else time.monotonic() + timeout,
-            attacher.attach_again if launcher.queues else None,
+            None if attacher.embedded else attacher.attach_again,
+            launcher.queues,
         ).run()
 
     def _converse(self, link: Link, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:

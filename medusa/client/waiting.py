@@ -17,6 +17,12 @@ from medusa.protocol.control import Linkup, parse
 from medusa.protocol.messages import Close, Text
 from medusa.transports.base import Transport
 
+GOING_AWAY = 1001
+"""RFC 6455 section 7.4.1: a server going down."""
+
+AGAIN = 5
+"""Times that a link is replaced where the job does not queue: what breaks each one is not a reflector that was lost."""
+
 LOOK = 1.0
 """Seconds between two looks at the job where nothing spins."""
 
@@ -26,8 +32,9 @@ class Wait:
     """One wait; `clock` in seconds, monotonic; `deadline` by that clock, or None.
 
     Attributes:
-        attach_again: makes a new link for a job that outlasts a link: a reflector's patience is shorter than some
-            queues. None where the link's end is the end. Raises Failure.
+        attach_again: makes a new link in place of one that ended. None where that end is the end. Raises Failure.
+        queues: the job may outlast a reflector's patience: also a link that was closed in words is followed by another.
+            Otherwise only one that broke is, or one whose reflector stopped.
     """
 
     link: Link
@@ -38,7 +45,8 @@ class Wait:
     clock: Callable[[], float]
     deadline: float | None = None
     attach_again: Callable[[], Transport] | None = None
-    _told: bool = False
+    queues: bool = True
+    _again_count: int = 0
 
     def run(self) -> None:
         """Returns at linkup.
@@ -71,6 +79,8 @@ class Wait:
             self.link.flush()
             while (message := self.link.receive()) is not None:
                 if isinstance(message, Close):
+                    if not self.queues and message.code != GOING_AWAY:
+                        raise Failure(farewell(message))
                     self._again(farewell(message))
                     return False
                 if isinstance(message, Text) and isinstance(parse(message.text), Linkup):
@@ -86,9 +96,12 @@ class Wait:
         state = self.launcher.poll()
         if not state.alive:
             raise self._job_ended(state)
-        if not self._told:
-            self.advice.say(f"{why}; attaching again until the job has its turn")
-            self._told = True
+        self._again_count += 1
+        if self._again_count > AGAIN and not self.queues:
+            raise Failure(why)
+        if self._again_count == 1:
+            until = " until the job has its turn" if self.queues else " with the same id"
+            self.advice.say(f"{why}; attaching again{until}")
         self.link.close("attaching again")  # the id is free only then
         self.link.renew(self.attach_again())
 

@@ -13,10 +13,16 @@ __all__ = [
     "Owner",
     "SessionExists",
     "StaleClaim",
+    "is_shared",
     "open_directory",
 ]
 
 MEMORY = "memory:"
+
+
+def is_shared(url: str) -> bool:
+    """Whether several processes may use the directory that `url` names."""
+    return url.partition(":")[0].partition("+")[0] in ("redis", "rediss")
 
 
 def open_directory(url: str) -> Directory:
@@ -27,9 +33,8 @@ def open_directory(url: str) -> Directory:
     """
     if url == MEMORY:
         return MemoryDirectory()
-    scheme = url.partition(":")[0]
-    if scheme.partition("+")[0] in ("redis", "rediss"):
+    if is_shared(url):
         from medusa.directory.redis import RedisDirectory  # slow to load
 
         return RedisDirectory(url)
-    raise DirectoryError("unknown directory %r: memory:, redis: and rediss: are known" % scheme)
+    raise DirectoryError("unknown directory %r: memory:, redis: and rediss: are known" % url.partition(":")[0])

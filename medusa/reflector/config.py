@@ -6,7 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from medusa.directory import MEMORY
+from medusa.directory import is_shared
 from medusa.protocol.framing import MAX_LENGTH
 from medusa.protocol.messages import MAX_MESSAGE
 
@@ -78,7 +78,7 @@ class ReflectorConfig:
     @property
     def shared(self) -> bool:
         """Whether other reflectors may use the directory."""
-        return self.directory != MEMORY
+        return is_shared(self.directory)
 
     def address(self, port: int) -> str:
         """What others reach this reflector by, the URL of its root, where it listens on `port`."""

@@ -14,7 +14,7 @@ from medusa.client.link import Link
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal
-from medusa.client.waiting import Wait
+from medusa.client.waiting import AGAIN, Wait
 from medusa.protocol.control import Linkup, build
 from medusa.protocol.control import Wait as Pulse
 from medusa.protocol.messages import Binary, Close, Message, Text
@@ -121,13 +121,13 @@ class Again:
     """What a wait attaches to again: links that the test plays, one for each message told at its beginning."""
 
     def __init__(self, *messages: Message) -> None:
-        self._messages = list(messages)
+        self.messages = list(messages)
         self.fars: list[Transport] = []
 
     def __call__(self) -> Transport:
         near, far = link_ends()
         self.fars.append(far)
-        far.send(self._messages.pop(0))
+        far.send(self.messages.pop(0))
         return near
 
 
@@ -174,3 +174,34 @@ def test_a_job_that_ended_is_not_waited_for_again(stage: Stage, again: Again) ->
     with pytest.raises(Failure, match="played job was cancelled before its agent appeared"):
         stage.wait.run()
     assert again.fars == []
+
+
+class TestWithoutAQueue:
+    @pytest.mark.parametrize("lost", [False, True])
+    def test_a_reflector_that_is_lost_or_stops_is_followed_by_another(
+        self, stage: Stage, again: Again, lost: bool
+    ) -> None:
+        again.messages = [Close(1001, "the reflector is shutting down"), Text(build(Linkup()))]
+        stage.wait.attach_again, stage.wait.queues = again, False
+        if lost:
+            stage.far.abort()
+        else:
+            stage.far.send(Close(1001, "the reflector is shutting down"))
+        stage.wait.run()
+        assert len(again.fars) == 2
+        assert stage.said().count("; attaching again with the same id\n") == 1
+
+    def test_what_was_closed_in_words_has_ended(self, stage: Stage, again: Again) -> None:
+        stage.wait.attach_again, stage.wait.queues = again, False
+        stage.far.send(Close(1000, "no agent came in time"))
+        with pytest.raises(Failure, match="no agent came in time"):
+            stage.wait.run()
+        assert again.fars == []
+
+    def test_not_for_ever(self, stage: Stage, again: Again) -> None:
+        again.messages = [Close(1001, "")] * 100
+        stage.wait.attach_again, stage.wait.queues = again, False
+        stage.far.abort()
+        with pytest.raises(Failure):
+            stage.wait.run()
+        assert len(again.fars) == AGAIN

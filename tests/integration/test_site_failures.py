@@ -1,0 +1,170 @@
+"""What befalls several reflectors and their directory: who is hurt, who is told, and what heals by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import sites
+from tests.peers import CLOSE, TEXT, Peer, close_frame, upgrade
+from tests.reflectors import Reflector, new_id
+from tests.sites import QUICK, Site
+from tests.waiting import wait_until
+
+LOST = "this reflector lost the session's id to another"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with sites.site(tmp_path) as site:
+        yield site
+
+
+def talk(client: Peer, agent: Peer) -> None:
+    """Both ways."""
+    client.text("to the agent")
+    agent.expect(TEXT, b"to the agent")
+    agent.text("to the client")
+    client.expect(TEXT, b"to the client")
+
+
+def status(door: Reflector, session: str, role: str = "master") -> int:
+    """What who attaches is answered; whoever is let in hangs up at once."""
+    with door.open(upgrade(f"/attach/{session}/{role}")) as peer:
+        answer = peer.head()
+        assert (answer.status == 503) is ("retry-after" in answer.headers)
+        return answer.status
+
+
+def opens(door: Reflector) -> bool:
+    """Whether new sessions may begin."""
+    return status(door, new_id()) == 101
+
+
+class TestDirectory:
+    """Live sessions go on without it, and new ones begin when it is back."""
+
+    @contextlib.contextmanager
+    def away(self, site: Site, how: str) -> Iterator[None]:
+        if how == "silent":
+            with site.redis.stopped():
+                yield
+        elif how == "full":
+            site.redis.ask("CONFIG", "SET", "maxmemory", 1)
+            yield
+            site.redis.ask("CONFIG", "SET", "maxmemory", 0)
+        else:
+            site.redis.kill()
+            yield
+            site.redis.start()
+
+    @pytest.mark.parametrize("how", ["killed", "silent", "full"])
+    def test_is_away_for_a_while(self, site: Site, how: str) -> None:
+        with (
+            site.reflector(constants=QUICK, check=False) as here,
+            site.reflector(constants=QUICK, check=False) as there,
+        ):
+            session = new_id()
+            with sites.pair(here, there, session) as (client, agent):
+                with self.away(site, how):
+                    for _ in range(3):
+                        assert status(here, new_id()) == 503
+                    assert status(there, new_id(), "slave") == (404 if how == "full" else 503)
+                    talk(client, agent)
+                wait_until(lambda: opens(here) and opens(there), "new sessions")
+                wait_until(lambda: site.claimed(session), "the claim")
+                talk(client, agent)
+                assert status(there, session) == 409
+                client.send(close_frame())
+                agent.closed()
+            assert here.ended(session)["outcome"] == "completed"
+            wait_until(lambda: here.logged("directory is back"))
+            assert len(here.logged("directory unavailable")) == len(here.logged("directory is back")) == 1
+            assert "Traceback" not in here.raw_log + there.raw_log
+
+    def test_is_not_there_at_the_start(self, site: Site) -> None:
+        site.redis.kill()
+        with site.reflector(constants=QUICK, check=False) as here:
+            wait_until(lambda: here.logged("directory unavailable"))
+            assert status(here, new_id()) == 503
+            site.redis.start()
+            wait_until(lambda: opens(here), "new sessions")
+
+
+class TestOwner:
+    @pytest.mark.parametrize("linked", [True, False], ids=["linked", "waiting"])
+    def test_stands_still_until_another_has_its_id(self, site: Site, linked: bool) -> None:
+        with site.reflector(constants=QUICK) as here, site.reflector(constants=QUICK) as there:
+            session = new_id()
+            with contextlib.ExitStack() as stack:
+                if linked:
+                    ends = list(stack.enter_context(sites.pair(here, here, session)))
+                else:
+                    ends = [stack.enter_context(here.attach(session, "master"))]
+                    sites.waits(here, session)
+                here.signal(signal.SIGSTOP)
+                try:
+                    wait_until(lambda: status(there, session, "slave") == 404, "the end of the claim")
+                    new = stack.enter_context(sites.pair(there, there, session))
+                finally:
+                    here.signal(signal.SIGCONT)
+                for end in ends:
+                    while (message := end.frame()).opcode != CLOSE:
+                        pass
+                    assert message.close == (1000, LOST)
+                    end.send(close_frame())
+                    end.until_fin()
+                record = here.ended(session)
+                assert (record["outcome"], record["reason"]) == ("ended", "reflector: " + LOST)
+                talk(*new)
+                assert site.claimed(session), "the end of the old session has freed nothing"
+
+    def test_stands_still_and_nobody_minds(self, site: Site) -> None:
+        with site.reflector(constants=QUICK) as here:
+            session = new_id()
+            with sites.pair(here, here, session) as (client, agent):
+                here.signal(signal.SIGSTOP)
+                try:
+                    wait_until(lambda: not site.claimed(session), "the end of the claim")
+                finally:
+                    here.signal(signal.SIGCONT)
+                wait_until(lambda: site.claimed(session), "the claim")
+                talk(client, agent)
+            assert here.logged("claim restored", session=session)
+
+    def test_is_killed(self, site: Site) -> None:
+        with site.reflector(constants=QUICK, check=False) as here, site.reflector(constants=QUICK) as there:
+            session = new_id()
+            with sites.pair(here, there, session) as (client, agent):
+                sites.kill(here)
+                client.until_fin()
+                agent.until_fin()
+            assert status(there, session, "slave") == 503
+            assert status(there, session) == 409
+            wait_until(lambda: status(there, session) == 101, "an id that is free")
+
+    def test_is_started_again(self, site: Site) -> None:
+        """At the same address: its ids are free at once."""
+        session = new_id()
+        with site.reflector(check=False) as here, site.reflector() as there:
+            with sites.pair(here, there, session):
+                sites.kill(here)
+            with site.reflector("--port", str(here.port)) as again:
+                assert status(there, session) == 409
+                with sites.pair(again, there, session) as (client, agent):
+                    talk(client, agent)
+
+    def test_does_not_answer(self, site: Site) -> None:
+        with site.reflector() as here, site.reflector(constants=QUICK) as there:
+            session = new_id()
+            with here.attach(session, "master"):
+                sites.waits(here, session)
+                here.signal(signal.SIGSTOP)
+                try:
+                    assert status(there, session, "slave") == 503
+                finally:
+                    here.signal(signal.SIGCONT)
