@@ -22,6 +22,7 @@ from medusa.reflector.listening import RAW
 from medusa.reflector.names import SessionName, named_by
 from medusa.reflector.registry import Refused
 from medusa.reflector.site import HEADER, Forged, Note, Site
+from medusa.reflector.splicer import hung_up
 from medusa.reflector.wsgi import hang_up, host_port
 from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
@@ -63,8 +64,15 @@ class Carried:
         except Forged as error:
             log.warning("carried request refused", client=handler.peer, reason=str(error))
             raise Refused(404, NOTHING_HERE) from None
-        handler.client_address = (note.host, note.port)
+        self._board(handler, note)
         self._doors.enter_carried(named[0], handler.peer, upgrade)
+
+    def _board(self, handler: Handler, note: Note) -> None:
+        """The peer takes the place of who carried it, if that has waited for so long: this process may have stood still,
+        and who has given up must not take an agent's place."""
+        if hung_up(handler.socket.fileno()):
+            raise HandshakeError(400, "whoever carried this has given up")
+        handler.client_address = (note.host, note.port)
 
     def _enter_raw(self, handler: Handler, name: SessionName, note: Note, proof: str) -> None:
         assert handler.request is not None
@@ -74,7 +82,7 @@ class Carried:
             raise HandshakeError(400, "no greeting")
         self._site.check(proof, handler.request.target, found.line)
         greeting = parse_greeting(found.line)
-        handler.client_address = (note.host, note.port)
+        self._board(handler, note)
 
         def accept() -> RelayedTransport:
             tell(greeting, Side.AGENT, handler.socket)

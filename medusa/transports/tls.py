@@ -151,7 +151,8 @@ class TlsSocket:
         self.sock = sock
         self.tls = tls
         self._over = False
-        self.settimeout, self.detach, self.close = sock.settimeout, sock.detach, sock.close
+        self.settimeout, self.fileno = sock.settimeout, sock.fileno
+        self.detach, self.close = sock.detach, sock.close
 
     def handshake(self, data: bytes = b"", deadline: Optional[float] = None) -> None:
         """With `data` that has come already; `deadline` is of time.monotonic().
