@@ -2,7 +2,8 @@
 
 What it keeps to:
 - a message leaves as ONE frame of its kind (npm `watershed` closes on FIN=0), so fragments are put together first;
-- a whole frame above 64 KiB leaves as it arrives, header at once, so memory does not grow with the message;
+- a whole binary frame leaves as it arrives, header at once, so memory does not grow with the message; a text is first
+  looked at as a whole, but for one above 64 KiB;
 - nothing of an illegal frame leaves, and nothing of a text message that claims to come from the reflector.
 """
 
@@ -234,14 +235,14 @@ class WebSocketRelay:
         self._fragments.check(header)
         if _in_pieces(header):
             return header.size
-        if header.length <= self._stream_above:
-            return header.size + header.length
-        return header.size + (len(_FORGED) if header.opcode == TEXT else 0)
+        if header.opcode != TEXT:
+            return header.size
+        return header.size + (header.length if header.length <= self._stream_above else len(_FORGED))
 
     def _frame(self, header: Header, data: Buffer, at: int, frame_header: FrameHeader, result: Relayed) -> int:
         """Deal with the frame whose payload begins at `at`; returns where the next unread byte is."""
-        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
-            end = at + header.length
+        end = at + header.length
+        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above or end > len(data)):
             payload = _unmask(memoryview(data)[at:end], header.key)
             if header.opcode & 0x08:
                 self._control(header.opcode, bytes(payload), result)

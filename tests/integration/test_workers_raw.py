@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration import test_raw_sessions as raw
+from tests.peers import BINARY
 from tests.rawpeers import pair
 from tests.reflectors import Reflector, running
 from tests.workers import handed_over
@@ -25,7 +26,7 @@ def test_wherever_the_ends_are_accepted(reflector: Reflector, client_kind: str, 
         with pair(reflector, client_kind, agent_kind) as (client, agent):
             raw.ready(client, agent)
             for source, sink in ((client, agent), (agent, client)):
-                source.send(raw.wrapped(source, raw.BINARY, b"to the other end"))
+                source.send(raw.wrapped(source, BINARY, b"to the other end"))
                 assert raw.bytes_of(sink, 16) == b"to the other end"
         pairs += 1
         assert pairs < 100, "no connection is handed over"
