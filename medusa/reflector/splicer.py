@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from gevent import monkey
 
+from medusa.protocol.control import Error, Exit, parse
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
 from medusa.reflector.turns import BULK, Turns
@@ -31,6 +32,8 @@ _HUNG_UP = getattr(select, "POLLRDHUP", 0)
 
 READ, WRITE = 1, 2
 """libev's event masks."""
+
+_DONE = Close(1000, "done")
 
 _ENDS = (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES)
 _READ_ON = (None, Progress.BROKE_RULES)
@@ -178,11 +181,19 @@ class Leg:
             self._queue_up()
         elif progress in _ENDS:
             self._end(progress)
+        if self.pump.unheard and self.side is Side.AGENT and self.gone is None:
+            self._answer_for_client()
         self._settle()
         if self._feeds is not None:
             self._feeds._settle()
         elif self.gone in _READ_ON:
             self._listen(True)
+
+    def _answer_for_client(self) -> None:
+        """A client does so itself, but a plain one does not hear that the agent is done."""
+        for text in self.pump.unheard:
+            if isinstance(parse(text.decode()), (Error, Exit)):
+                self.close(_DONE)
 
     def _discard(self) -> None:
         self.keepalive.heard(time.monotonic())
