@@ -54,7 +54,7 @@ coverage: .venv/.test $(ARCHIVE) ## which lines the tests reach
 archive: $(ARCHIVE) ## the agent as one self-executing file
 
 clean: ## everything that can be made again
-	rm -rf .venv build dist *.egg-info $(ARCHIVE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf .venv build dist *.egg-info $(ARCHIVE) bench/build bench/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10

@@ -54,6 +54,9 @@ RUN = [
 # What `medusa publish` needs for stores of one kind, through fsspec.
 STORES = {"https": ["aiohttp>=3.9"], "s3": ["s3fs>=2024.6"], "gcs": ["gcsfs>=2024.6"]}
 
+# What `make bench` runs beside the reflector, and draws with; the tests try it.
+BENCH = ["matplotlib>=3.8", "uvloop>=0.19"]
+
 # Linters are held to one minor version: a new rule must not turn an unchanged tree red.
 CHECKS = [
     "import-linter>=2.15,<2.17",
@@ -94,7 +97,11 @@ setup(
     # Optional: without a C compiler its work is done in Python.
     ext_modules=[Extension("medusa.protocol._fastrelay", [FAST], extra_compile_args=["-O3"], optional=True)],
     install_requires=RUN,
-    extras_require={**STORES, "test": CHECKS + TEST + STORES["https"] + STORES["s3"]},
+    extras_require={
+        **STORES,
+        "bench": BENCH,
+        "test": CHECKS + TEST + BENCH + STORES["https"] + STORES["s3"],
+    },
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
     cmdclass={"build_py": BuildWithArchive},
     classifiers=[

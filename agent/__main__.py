@@ -63,9 +63,12 @@ def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value < 1e9:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError("%r is not a number of seconds" % text)
     return value
 
 

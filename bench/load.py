@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from bench.processes import descendants
 
 _TICK: int = os.sysconf("SC_CLK_TCK")
 
 
 class Bystanders:
-    """Watches from its making to `share`."""
+    """Watches from its making to `share`. `pids` are the relay's; their children are its, too."""
 
-    def __init__(self, relay_pid: int, cores: tuple[int, int]) -> None:
-        self._pid = relay_pid
+    def __init__(self, pids: Sequence[int], cores: tuple[int, int]) -> None:
+        self._pids = pids
         self._cores = cores
         self._begun = time.monotonic()
         self._others = self._seconds()
@@ -28,7 +32,8 @@ class Bystanders:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         own = resource.getrusage(resource.RUSAGE_SELF)
         mine = sum(usage.ru_utime + usage.ru_stime for usage in (children, own))
-        return _busy(self._cores) - _process(self._pid) - mine
+        relay = sum(_process(pid) for first in self._pids for pid in descendants(first))
+        return _busy(self._cores) - relay - mine
 
 
 def _busy(cores: tuple[int, int]) -> float:
@@ -40,5 +45,8 @@ def _busy(cores: tuple[int, int]) -> float:
 
 
 def _process(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
+    """Seconds of a process and of its children that ended; 0 for one that is gone, as socat is behind its pair."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(field) for field in fields[11:15]) / _TICK
+    return 0.0

@@ -1,86 +1,144 @@
-"""The relays under test: how each is started, pinned to one core, and ended."""
+"""The relays under test, by wire: how each is started, pinned to one core, and ended."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-import select
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from bench.toolchain import HERE, Unavailable, require
+from bench.peers import c_copy, forwarder, haproxy, socat, sshd
+from bench.processes import reserved_ports, serving
+from bench.toolchain import HERE, Unavailable, install_packages, require, require_package
 
-START_LIMIT = 20.0
-STOP_LIMIT = 5.0
-_LISTENING = re.compile(rb"listening http://127\.0\.0\.1:(\d+)")
-
-
-@dataclass(frozen=True)
-class RelayKind:
-    """One contestant. `command` yields its command line; it prints `listening http://127.0.0.1:PORT` when it serves."""
-
-    name: str
-    command: Callable[[], list[str]]
-    backpressure: str
-
-
-KINDS = {
-    kind.name: kind
-    for kind in (
-        RelayKind("medusa", lambda: [sys.executable, "-m", "medusa", "reflector", "--port", "0"], "pull pump"),
-        RelayKind("ws", lambda: [require("node"), str(HERE / "peers" / "ws_relay.js")], "pause above 4 MiB unsent"),
-        RelayKind("watershed", lambda: [require("node"), str(HERE / "peers" / "watershed_relay.js")], "none"),
-    )
-}
+_PEERS = HERE / "peers"
+_ADDRESS = re.compile(r"(http|raw tcp)://127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True)
 class Relay:
-    """A relay process that serves on loopback."""
+    """A relay process that serves on loopback, and what the load generator has to be told of it."""
 
     port: int
     pid: int
+    flags: tuple[str, ...] = ()
+    helpers: tuple[int, ...] = ()
+    """Process ids of what does part of its work without being its child."""
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """All the processes that are to be charged to it; their children are, too."""
+        return (self.pid, *self.helpers)
+
+
+@dataclass(frozen=True)
+class RelayKind:
+    """One contestant. `command` yields its command line; it prints `listening http://127.0.0.1:PORT` when it serves.
+
+    With `raw`, that line goes on with ` raw tcp://127.0.0.1:PORT`, and that port is the one to be measured.
+    """
+
+    name: str
+    command: Callable[[], list[str]]
+    backpressure: str
+    raw: bool = False
+
+
+@dataclass(frozen=True)
+class ForwarderKind:
+    """A contestant that copies bytes between two ports and knows of no sessions; see bench/peers/forwarder.py."""
+
+    name: str
+    processes: Callable[[Path, forwarder.Ports], list[forwarder.Process]]
+    slave_flag: str
+    """How the load generator meets its far end: it dials in, or listens for its call."""
+    backpressure: str
+
+
+Kind = RelayKind | ForwarderKind
+
+
+def _reflector(*options: str) -> Callable[[], list[str]]:
+    return lambda: [sys.executable, "-m", "medusa", "reflector", "--port", "0", *options]
+
+
+def _node(script: str) -> Callable[[], list[str]]:
+    def command() -> list[str]:
+        node = require("node")
+        install_packages()
+        return [node, str(_PEERS / script)]
+
+    return command
+
+
+def _uvloop(module: str) -> Callable[[], list[str]]:
+    def command() -> list[str]:
+        require_package("uvloop")
+        return [sys.executable, "-m", f"bench.peers.{module}"]
+
+    return command
+
+
+_MEDUSA = RelayKind("medusa", _reflector(), "pull pump")
+_CONTESTANTS: dict[str, tuple[Kind, ...]] = {
+    "websocket": (
+        _MEDUSA,
+        RelayKind("ws", _node("ws_relay.js"), "pause above 4 MiB unsent"),
+        RelayKind("watershed", _node("watershed_relay.js"), "none"),
+        RelayKind("websockets", _uvloop("websockets_relay"), "await send, 32 KiB"),
+    ),
+    "raw": (
+        RelayKind("medusa", _reflector("--raw-port", "0"), "pull pump", raw=True),
+        ForwarderKind("haproxy", haproxy.processes, "--slave-listen", "64 KiB buffers"),
+        ForwarderKind("socat", socat.processes, "--slave-port", "blocking copy"),
+        ForwarderKind("c-copy", c_copy.processes, "--slave-port", "blocking copy"),
+        ForwarderKind("ssh", sshd.processes, "--slave-listen", "channel window, 2 MiB"),
+        ForwarderKind("ssh-jump", sshd.processes_with_jump, "--slave-listen", "channel window, 2 MiB"),
+    ),
+    "workers": (_MEDUSA, RelayKind("two-workers", _reflector("--workers", "2"), "pull pump")),
+}
+WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}
+"""wire -> name -> contestant. `workers` is no wire of its own: there the reflector is beside itself."""
+
+KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].items() if isinstance(kind, RelayKind)}
+"""The relays of websockets, which speak the reflector's wire."""
+
+YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa"}
+"""wire -> whom the others are compared with."""
+
+SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers"}
+"""wire -> whose goals the rows have."""
+
+NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))
 
 
 @contextlib.contextmanager
-def running(kind: RelayKind, core: int | None = None) -> Iterator[Relay]:
+def running(kind: Kind, core: int | None = None) -> Iterator[Relay]:
     """A fresh process of `kind`, on `core` alone if given; ended on leaving. Raises Unavailable if none starts."""
-    pin = [] if core is None else [require("taskset"), "-c", str(core)]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [*pin, *kind.command()], cwd=HERE.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
-        )
-        try:
-            port = _await_port(process)
-            if port is None:
-                log.seek(0)
-                raise Unavailable(f"{kind.name} did not start:\n{log.read()[-2000:].decode(errors='replace').strip()}")
-            yield Relay(port, process.pid)
-        finally:
-            _stop(process)
+    with _relay(kind, core) if isinstance(kind, RelayKind) else _forwarder(kind, core) as relay:
+        yield relay
 
 
-def _await_port(process: subprocess.Popen[bytes]) -> int | None:
-    assert process.stdout is not None
-    deadline = time.monotonic() + START_LIMIT
-    while (left := deadline - time.monotonic()) > 0 and select.select([process.stdout], [], [], left)[0]:
-        line = process.stdout.readline()
-        found = _LISTENING.search(line)
-        if found or not line:
-            return int(found[1]) if found else None
-    return None
+@contextlib.contextmanager
+def _relay(kind: RelayKind, core: int | None) -> Iterator[Relay]:
+    with serving(kind.name, kind.command(), core, port=None) as (pid, line):
+        ports = {scheme: int(port) for scheme, port in _ADDRESS.findall(line)}
+        scheme = "raw tcp" if kind.raw else "http"
+        if scheme not in ports:
+            raise Unavailable(f"{kind.name} does not say where it serves {scheme}: {line.strip()}")
+        yield Relay(ports[scheme], pid, ("--raw", "--raw-greeting") if kind.raw else ())
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+@contextlib.contextmanager
+def _forwarder(kind: ForwarderKind, core: int | None) -> Iterator[Relay]:
+    with contextlib.ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        ports = forwarder.Ports(*stack.enter_context(reserved_ports(3)))
+        pids = []
+        for process in kind.processes(scratch, ports):
+            pid, _ = stack.enter_context(serving(kind.name, process.command, core, process.port))
+            pids.append(pid)
+        yield Relay(ports.entry, pids[-1], ("--raw", kind.slave_flag, str(ports.exit)), tuple(pids[:-1]))

@@ -1,95 +1,137 @@
-"""Medians, ratios, the text table and the machine's description."""
+"""Medians, ratios and goals, as a text table and as one in Markdown."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
+import dataclasses
 import statistics
-import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
-from bench.rows import Figure
-from bench.toolchain import installed_versions
-
-YARDSTICK = "ws"
-_PYTHON_PACKAGES = ("gevent", "greenlet", "gevent-websocket", "websockets")
+from bench.rows import Figure, Goal
 
 
 @dataclass(frozen=True)
 class Line:
-    """One figure, with every relay's samples, one a run; an empty list where it could not be measured."""
+    """One figure, with every relay's samples, one a run; None where it could not be measured."""
 
     figure: Figure
-    samples: dict[str, list[float]]
+    samples: dict[str, list[float | None]]
 
     def median(self, relay: str) -> float | None:
         """The median of a relay's samples, or None."""
-        return statistics.median(self.samples[relay]) if self.samples.get(relay) else None
+        return _median(self.samples.get(relay, []))
 
-    def ratio(self, relay: str) -> float | None:
-        """The median divided by the yardstick's."""
-        ours, theirs = self.median(relay), self.median(YARDSTICK)
-        return None if ours is None or not theirs else ours / theirs
+    def ratio(self, relay: str, yardstick: str) -> float | None:
+        """The median of the ratios to the yardstick, each within one run: what drifts between runs cancels out."""
+        pairs = zip(self.samples.get(relay, []), self.samples.get(yardstick, []), strict=False)
+        return _median([None if ours is None or not theirs else ours / theirs for ours, theirs in pairs])
 
 
-def table(lines: list[Line], relays: list[str]) -> str:
-    """The text table: medians, then each relay's ratio to the yardstick; `v` marks figures where lower is better."""
-    rated = [name for name in relays if name != YARDSTICK and YARDSTICK in relays]
-    head = ["", "unit", *relays, *(f"{name}/{YARDSTICK}" for name in rated)]
-    body = [
-        [
-            line.figure.title + ("" if line.figure.higher_is_better else " v"),
-            line.figure.unit,
-            *(_number(line.median(name)) for name in relays),
-            *(_number(line.ratio(name)) for name in rated),
+@dataclass(frozen=True)
+class Table:
+    """The lines that were measured with the same relays; the goals are those of `subject`."""
+
+    yardstick: str
+    subject: str
+    relays: list[str]
+    lines: list[Line]
+
+    def text(self) -> str:
+        """Aligned columns: a relay's median, then its ratio to the yardstick."""
+        head = ["", "unit", *(cell for name in self.relays for cell in self._heads(name)), "goal"]
+        body = [
+            [*_titles(line), *(cell for name in self.relays for cell in self._figures(line, name)), self._judged(line)]
+            for line in self.lines
         ]
-        for line in lines
-    ]
-    widths = [max(len(row[column]) for row in [head, *body]) for column in range(len(head))]
-    return "\n".join(_aligned(row, widths) for row in [head, *body])
+        widths = [max(len(row[column]) for row in [head, *body]) for column in range(len(head))]
+        return "\n".join(_aligned(row, widths) for row in [head, *body])
+
+    def markdown(self) -> str:
+        """The same for README, a relay's ratio in brackets behind its median; goals are for those who work on it."""
+        head = ["", "unit", *self.relays]
+        body = [
+            [*_titles(line), *(_bracketed(self._figures(line, name)) for name in self.relays)] for line in self.lines
+        ]
+        return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
+
+    def met(self, line: Line) -> bool | None:
+        """Whether the subject reached the line's goal; None where there is none or nothing was measured."""
+        goal = line.figure.goal
+        if goal is None:
+            return None
+        reached = line.median(self.subject) if goal.absolute else line.ratio(self.subject, self.yardstick)
+        if reached is None:
+            return None
+        return reached >= goal.bound if line.figure.higher_is_better else reached <= goal.bound
+
+    def goal(self, line: Line) -> float | None:
+        """The goal as a figure of its own, in the line's unit; None where there is none, or no yardstick for it."""
+        goal = line.figure.goal
+        if goal is None:
+            return None
+        if goal.absolute:
+            return goal.bound
+        theirs = line.median(self.yardstick)
+        return None if theirs is None else theirs * goal.bound
+
+    def _heads(self, name: str) -> list[str]:
+        return [name, f"/{self.yardstick}"] if self._rated(name) else [name]
+
+    def _figures(self, line: Line, name: str) -> list[str]:
+        median = number(line.median(name))
+        return [median, number(line.ratio(name, self.yardstick))] if self._rated(name) else [median]
+
+    def _rated(self, name: str) -> bool:
+        return name != self.yardstick and self.yardstick in self.relays
+
+    def _judged(self, line: Line) -> str:
+        goal = line.figure.goal
+        if goal is None:
+            return ""
+        sign = ">=" if line.figure.higher_is_better else "<="
+        scale = line.figure.unit if goal.absolute else f"x {self.yardstick}"
+        outcome = {True: "met", False: "missed", None: "-"}[self.met(line)]
+        return f"{sign} {goal.bound:.2g} {scale}".strip() + f": {outcome}"
+
+
+def number(value: float | None) -> str:
+    """Three digits that count; two behind the point below 10, three below 0.1."""
+    if value is None:
+        return "-"
+    digits = next((digits for bound, digits in ((100, 0), (10, 1), (0.1, 2)) if abs(value) >= bound), 3)
+    return f"{value:,.{digits}f}" if value else "0"
+
+
+def _titles(line: Line) -> list[str]:
+    return [line.figure.title + ("" if line.figure.higher_is_better else " v"), line.figure.unit]
+
+
+def _bracketed(cells: list[str]) -> str:
+    median, *ratio = cells
+    return f"{median} ({ratio[0]})" if ratio and ratio != ["-"] else median
+
+
+def from_json(record: dict[str, Any]) -> Table:
+    """What `dataclasses.asdict` made of a table, and json of that."""
+    lines = [Line(_figure(line["figure"]), line["samples"]) for line in record["lines"]]
+    return Table(record["yardstick"], record["subject"], record["relays"], lines)
+
+
+def _figure(record: dict[str, Any]) -> Figure:
+    goal = record["goal"]
+    figure = Figure(**{**record, "path": tuple(record["path"]), "over": tuple(record["over"])})
+    return dataclasses.replace(figure, goal=None if goal is None else Goal(**goal))
+
+
+def _median(samples: Sequence[float | None]) -> float | None:
+    known = [sample for sample in samples if sample is not None]
+    return statistics.median(known) if known else None
 
 
 def _aligned(row: list[str], widths: list[int]) -> str:
-    left = [cell.ljust(width) for cell, width in zip(row[:2], widths, strict=False)]
-    return "  ".join(left + [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]).rstrip()
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def machine() -> dict[str, str]:
-    """What the figures were measured on: processor, cores, kernel, interpreters and package versions."""
-    facts = {
-        "processor": _processor(),
-        "cores": str(os.cpu_count()),
-        "kernel": f"{platform.system()} {platform.release()}",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "node": _output(["node", "--version"]).lstrip("v"),
-    }
-    facts.update((name, _python_package(name)) for name in _PYTHON_PACKAGES)
-    facts.update((f"npm {name}", version) for name, version in installed_versions().items())
-    return facts
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _python_package(name: str) -> str:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return "absent"
-
-
-def _output(command: list[str]) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "absent"
+    cells = [
+        cell.ljust(width) if column < 2 or column == len(row) - 1 else cell.rjust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

@@ -1,35 +1,38 @@
-"""The rows of the table: what the load generator is asked, and which of its figures are taken."""
+"""The rows of the tables: what the load generator is asked, and which of its figures are taken."""
 
 from __future__ import annotations
 
-import json
-import subprocess
+import itertools
+import resource
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from bench.load import Bystanders
-from bench.relays import Relay, RelayKind, running
-from bench.toolchain import require
-
-NOISE_LIMIT = 5.0
-"""Per cent of the two cores' time that others may have had before a measurement is repeated."""
-
-ATTEMPTS = 3
+IDLE_PAIRS = 9900
+_SPARE_DESCRIPTORS = 200
 
 
-class MeasurementFailed(Exception):
-    """The load generator found lost or wrong bytes, or could not set its pairs up."""
+@dataclass(frozen=True)
+class Goal:
+    """What the reflector is to reach: a ratio to the yardstick, or with `absolute` a figure."""
+
+    bound: float
+    absolute: bool = False
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. `path` leads to the value in the load generator's JSON."""
+    """One line of a table. `path` leads to the value in the load generator's JSON; `over` to what it is divided by."""
 
     title: str
     unit: str
     path: tuple[str, ...]
     higher_is_better: bool = True
+    goal: Goal | None = None
+    over: tuple[str, ...] = ()
+
+
+def _window(seconds: float, warmup: float) -> tuple[str, ...]:
+    return ("--duration", f"{seconds:g}", "--warmup", f"{warmup:g}")
 
 
 @dataclass(frozen=True)
@@ -38,97 +41,114 @@ class Row:
 
     name: str
     arguments: tuple[str, ...]
-    full: tuple[str, ...]
-    quick: tuple[str, ...]
     figures: tuple[Figure, ...]
+    full: tuple[str, ...] = _window(3, 1)
+    quick: tuple[str, ...] = _window(1, 0.5)
+    wire: str = "websocket"
+    around: float = 2.0
+    """Seconds of a full run for the relay's start, the pairs' set-up and their end: a guess, for the estimate."""
+
+    def options(self, quick: bool) -> tuple[str, ...]:
+        """The arguments for a full or for a quick run."""
+        return self.arguments + (self.quick if quick else self.full)
+
+    def seconds(self, quick: bool) -> float:
+        """Roughly how long one measurement takes: what it is asked to last, and what comes before and behind it."""
+        options = itertools.pairwise(self.options(quick))
+        return (min(self.around, 2.0) if quick else self.around) + sum(
+            float(amount) for flag, amount in options if flag in _LASTING
+        )
 
 
-def _bulk(name: str, title: str, size: str, pairs: int) -> Row:
-    return Row(
-        name,
-        ("throughput", "--size", size, "--pairs", str(pairs)),
-        ("--duration", "3", "--warmup", "1"),
-        ("--duration", "1", "--warmup", "0.5"),
-        (Figure(f"bulk {title}, {pairs} pair{'s' * (pairs > 1)}", "MB/s", ("MBps",)),),
-    )
+_LASTING = ("--duration", "--warmup", "--settle", "--stall", "--resume")
 
+
+def idle_pairs(limit: int) -> int:
+    """How many pairs a relay may hold with `limit` open files: two each, and some for itself."""
+    return max(1, min(IDLE_PAIRS, (limit - _SPARE_DESCRIPTORS) // 2))
+
+
+def _bulk(size: str, title: str, pairs: int, goal: float, *more: Figure) -> Row:
+    speed = Figure(f"bulk {title}, {pairs} pair{'s' * (pairs > 1)}", "MB/s", ("MBps",), goal=Goal(goal))
+    return Row(f"bulk-{size}", ("throughput", "--size", size, "--pairs", str(pairs)), (speed, *more))
+
+
+def _delay(title: str, percentile: str, goal: Goal | None = None) -> Figure:
+    return Figure(f"{title}, {percentile}", "us", ("rtt_us", percentile), False, goal)
+
+
+def idle_limit() -> int:
+    """How many files a relay and the load generator may have open each."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+_FAIRNESS = Figure(
+    "fairness: slowest of these 4 to fastest",
+    "",
+    ("pair_min_MBps",),
+    goal=Goal(0.8, absolute=True),
+    over=("pair_max_MBps",),
+)
+
+_FLOOD = "key echo beside 16 pairs flat out"
 
 ROWS = (
-    _bulk("bulk-16", "16 B", "16", 1),
-    _bulk("bulk-1k", "1 KiB", "1k", 1),
-    _bulk("bulk-4k", "4 KiB", "4k", 4),
-    _bulk("bulk-64k", "64 KiB", "64k", 4),
-    _bulk("bulk-1m", "1 MiB", "1m", 1),
+    _bulk("16", "16 B", 1, 20),
+    _bulk("1k", "1 KiB", 1, 6),
+    _bulk("4k", "4 KiB", 4, 3),
+    _bulk("64k", "64 KiB", 4, 1.2, _FAIRNESS),
+    _bulk("1m", "1 MiB", 1, 1),
+    Row("echo", ("echo",), (_delay("key echo", "p50", Goal(1)), _delay("key echo", "p99"))),
     Row(
-        "echo",
-        ("echo",),
-        ("--duration", "3", "--warmup", "1"),
-        ("--duration", "1", "--warmup", "0.5"),
+        "echo-flood",
+        ("echo", "--bulk", "16"),
         (
-            Figure("echo round trip p50", "us", ("rtt_us", "p50"), False),
-            Figure("echo round trip p99", "us", ("rtt_us", "p99"), False),
+            _delay(_FLOOD, "p50", Goal(1 / 100)),
+            _delay(_FLOOD, "p99", Goal(1 / 30)),
+            Figure("bulk beside the key echo, 16 pairs", "MB/s", ("bulk_MBps",), goal=Goal(1)),
         ),
+        full=_window(8, 1),
     ),
-    Row(
-        "connect",
-        ("connect",),
-        ("--duration", "3", "--warmup", "1"),
-        ("--duration", "1", "--warmup", "0.5"),
-        (Figure("pairs set up and closed", "1/s", ("pairs_per_s",)),),
-    ),
+    Row("connect", ("connect",), (Figure("pairs set up and closed", "1/s", ("pairs_per_s",), goal=Goal(1)),)),
     Row(
         "idle",
-        ("idle", "--check", "20"),
-        ("--pairs", "1000", "--settle", "2"),
-        ("--pairs", "300", "--settle", "0.5"),
-        (Figure("memory per idle pair", "KiB", ("rss_kib_per_pair",), False),),
+        ("idle", "--check", "20", "--setup-limit", "120", "--limit", "300"),
+        (Figure("memory per idle pair", "KiB", ("rss_kib_per_pair",), False, Goal(12, absolute=True)),),
+        full=("--pairs", str(idle_pairs(idle_limit())), "--settle", "2"),
+        quick=("--pairs", "300", "--settle", "0.5"),
+        around=30.0,
     ),
     Row(
         "stopped-reader",
         ("slowreader", "--max-bytes", "256m", "--resume", "0.5"),
-        ("--stall", "4"),
-        ("--stall", "2"),
-        (Figure("growth, reader stopped", "MiB", ("rss_growth_MiB",), False),),
+        (Figure("growth, reader stopped", "MiB", ("rss_growth_MiB",), False, Goal(1, absolute=True)),),
+        full=("--stall", "20"),
+        quick=("--stall", "2"),
+        around=5.0,
+    ),
+    Row(
+        "raw-64k",
+        ("throughput", "--size", "64k"),
+        (Figure("raw bulk 64 KiB, 1 pair", "MB/s", ("MBps",), goal=Goal(1)),),
+        wire="raw",
+    ),
+    Row("raw-echo", ("echo",), (_delay("raw key echo", "p50"), _delay("raw key echo", "p99")), wire="raw"),
+    Row(
+        "workers",
+        ("throughput", "--size", "64k", "--pairs", "8"),
+        (Figure("bulk 64 KiB, 8 pairs, a CPU second", "MB", ("MB_per_cpu_s",), goal=Goal(0.95)),),
+        wire="workers",
     ),
 )
 
 
-def measure(row: Row, kind: RelayKind, generator: Path, cores: tuple[int, int], quick: bool) -> dict[str, Any]:
-    """The load generator's JSON record, from the quietest of up to ATTEMPTS runs; raises MeasurementFailed.
-
-    Each has a relay process of its own: none inherits the heap of another.
-    """
-    best: dict[str, Any] = {}
-    for _ in range(ATTEMPTS):
-        with running(kind, cores[0]) as relay:
-            bystanders = Bystanders(relay.pid, cores)
-            record = _run_once(row, relay, generator, cores[1], quick)
-            record["others_pct"] = round(bystanders.share(), 1)
-        if not best or noise(record) < noise(best):
-            best = record
-        if noise(best) <= NOISE_LIMIT:
-            break
-    return best
-
-
-def noise(record: dict[str, Any]) -> float:
-    """Per cent of the two cores' time that others had during the measurement."""
-    return float(record["others_pct"])
-
-
 def value(figure: Figure, record: dict[str, Any]) -> float:
     """The figure's value in a record of the load generator."""
+    return _found(figure.path, record) / (_found(figure.over, record) or 1.0 if figure.over else 1.0)
+
+
+def _found(path: tuple[str, ...], record: dict[str, Any]) -> float:
     found: Any = record
-    for key in figure.path:
+    for key in path:
         found = found[key]
     return float(found)
-
-
-def _run_once(row: Row, relay: Relay, generator: Path, core: int, quick: bool) -> dict[str, Any]:
-    target = ["--port", str(relay.port), "--pid", str(relay.pid), "-q"]
-    command = [require("taskset"), "-c", str(core), str(generator), *row.arguments, *target]
-    done = subprocess.run([*command, *(row.quick if quick else row.full)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise MeasurementFailed(f"{row.name}: {done.stderr.strip() or done.stdout.strip() or done.returncode}")
-    record: dict[str, Any] = json.loads(done.stdout)
-    return record

@@ -1,8 +1,13 @@
-"""What a benchmark needs that Python does not bring: a C compiler, node, npm packages. Set up on first use."""
+"""What a benchmark needs that Python does not bring: a C compiler, node, npm packages, servers.
+
+The load generator and npm's packages are set up on first use; Debian's packages are what scripts/setup installs.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,20 +20,41 @@ class Unavailable(Exception):
     """A tool is missing or its set-up failed; the message tells the user what to do."""
 
 
-_PACKAGES = {"cc": "gcc", "node": "nodejs", "npm": "npm", "taskset": "util-linux"}
+_PACKAGES = {
+    "cc": "gcc",
+    "node": "nodejs",
+    "setpriv": "util-linux",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
+    "taskset": "util-linux",
+}
+_ALSO_IN = ["/usr/sbin", "/sbin"]
+"""Where Debian keeps servers; not on everybody's PATH."""
 
 
 def require(tool: str) -> str:
     """The path of `tool`; raises Unavailable naming the Debian package that has it."""
-    path = shutil.which(tool)
+    path = shutil.which(tool, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_ALSO_IN]))
     if path is None:
         raise Unavailable(f"{tool} is not installed; on Debian: apt-get install {_PACKAGES.get(tool, tool)}")
     return path
 
 
+def require_package(name: str) -> None:
+    """Raises Unavailable if the interpreter has no such package."""
+    if importlib.util.find_spec(name) is None:
+        raise Unavailable(f"the Python package {name} is not installed; pip install '.[bench]'")
+
+
 def build_load_generator() -> Path:
-    """The compiled load generator, built again when its source is newer."""
-    source, binary = HERE / "loadgen.c", HERE / "build" / "loadgen"
+    """The compiled load generator."""
+    return compiled(HERE / "loadgen.c")
+
+
+def compiled(source: Path) -> Path:
+    """The program made of one C file, built again when its source is newer."""
+    binary = HERE / "build" / source.stem
     if binary.exists() and binary.stat().st_mtime >= source.stat().st_mtime:
         return binary
     binary.parent.mkdir(exist_ok=True)

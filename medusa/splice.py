@@ -6,6 +6,7 @@ Never waits; who schedules the steps is the caller's matter (the reflector's spl
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import Close
@@ -43,13 +44,13 @@ class Pump:
         self.messages = 0
         self.size = 0
         self.left_out = 0
-        self.unheard: list[bytes] = []
+        self.unheard: Sequence[bytes] = ()
         self.close: Close | None = None
         self.why = ""
 
     def step(self) -> Progress:
         """Copy at most one read's worth."""
-        sink, self.unheard = self.sink, []
+        sink, self.unheard = self.sink, ()
         try:
             if sink is not None and sink.wants_write and not sink.flush():
                 return Progress.BLOCKED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -17,11 +18,17 @@ LEAK_GRACE = 1000 * MS
 # Of the developer's shell or of the make that runs the tests: they would configure the programs under test.
 FOREIGN = ("MEDUSA_", "MAKE", "MFLAGS", "CONFIG_FILE", "MANTA_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
+# Ignored in what nohup and a shell's `&` start, and so in every program under test, which leaves them so.
+DEAFENED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+
 
 def pytest_configure() -> None:
     for name in list(os.environ):
         if name.upper().startswith(FOREIGN):
             del os.environ[name]
+    for number in DEAFENED:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # as deaf as before, but what is executed starts with the default
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Iterable, Iterator
 
 SPINNER = "|/-\\"
 CLEAR_LINE = "\r\x1b[K"
 CUT = "..."
+
+TURN = 0.1
+"""Seconds between two turns of the spinner."""
+
+AT_ONCE = 1.0
+"""Seconds in which what takes no longer is not worth a word."""
 
 
 class Advice:
@@ -66,6 +74,27 @@ class Advice:
         if self._animated and self._turns:
             self._write(CLEAR_LINE)
         self._turns = 0
+
+    @contextlib.contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """progress() by itself, around a call that blocks."""
+        done = threading.Event()
+
+        def tell() -> None:
+            begun = time.monotonic()
+            pause: float | None = AT_ONCE
+            while not done.wait(pause):
+                self.progress(text, time.monotonic() - begun)
+                pause = TURN if self._animated else None
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            done.set()
+            teller.join()
+            self.progress_done()
 
     def _cut(self, text: str, besides: int) -> str:
         """What of it stands on one line with `besides` other characters: a line that wraps cannot be taken back."""

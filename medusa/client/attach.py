@@ -51,7 +51,7 @@ class Attacher:
                     raise self._door.refused(error) from error
 
     def _dial(self) -> Transport:
-        with self._signals.interruptible():
+        with self._signals.interruptible(), self._signals.stoppable():
             url, headers = self._door.client()
             if not self._embedded:
                 return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from medusa.client.signer import Account
 
 _WHO_ASKS = (401, 403, 404)
+_REFUSALS = 400
+"""A lower status is that of a server for something else."""
 
 CLIENT_LIFETIME = 60.0
 """Seconds that a URL which mlogin signs for itself is good for."""
@@ -58,8 +60,10 @@ class Door:
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
         if error.status in _WHO_ASKS:
             lines += self._who_asked()
-        if isinstance(error, Untrusted):
+        elif isinstance(error, Untrusted):
             lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
+        elif error.status is None or error.status < _REFUSALS:
+            lines += ["  check the address, and that a reflector runs there and can be reached from here"]
         return Failure("\n".join(lines))
 
     def _who_asked(self) -> list[str]:

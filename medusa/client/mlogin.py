@@ -114,12 +114,15 @@ class Login:
             launcher = stack.enter_context(self._launcher(ledger, account))
             base = self._options.reflector or launcher.front_door
             embedded = base is None
-            base = base or stack.enter_context(embedded_reflector(ledger, signals))
+            if base is None:
+                with self._advice.waiting("starting a reflector"):
+                    base = stack.enter_context(embedded_reflector(ledger, signals))
             with signals.interruptible():
                 door = Door(base, launcher.create(), account)
             attacher = Attacher(door, signals, self._options.insecure_tls, embedded=embedded)
             # The client attaches before the job runs: an agent without a client is refused.
-            link = Link(attacher.attach(), time.monotonic)
+            with self._advice.waiting(f"connecting to {printable(base)}"):
+                link = Link(attacher.attach(), time.monotonic)
             stack.callback(link.abort)
             terminal = stack.enter_context(Terminal(0, ledger))
             outlet = Outlet(1)

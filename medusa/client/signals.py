@@ -90,6 +90,12 @@ class Signals:
         finally:
             signal.signal(signum, before)
 
+    @contextlib.contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Around a call that blocks, while the terminal is as it was found: SIGTSTP stops at once."""
+        with self.default(signal.SIGTSTP) if self.job_control else contextlib.nullcontext():
+            yield
+
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self._raising and signum in FATAL:
             raise Interrupted(signum)

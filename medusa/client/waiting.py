@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from medusa.client.advice import Advice
+from medusa.client.advice import TURN, Advice
 from medusa.client.launchers.base import JobState, Launcher
 from medusa.client.link import Link, LinkLost, farewell
 from medusa.client.outcome import Failure
@@ -16,9 +16,6 @@ from medusa.client.terminal import Terminal
 from medusa.protocol.control import Linkup, parse
 from medusa.protocol.messages import Close, Text
 from medusa.transports.base import Transport
-
-TURN = 0.1
-"""Seconds between two turns of the spinner."""
 
 LOOK = 1.0
 """Seconds between two looks at the job where nothing spins."""
@@ -61,7 +58,7 @@ class Wait:
                     raise self._job_ended(state)
                 now = self.clock()
                 if self.deadline is not None and now >= self.deadline:
-                    raise Failure(f"no agent after {now - begun:.0f} s ({self.launcher.describe()}: {state.words})")
+                    raise self._too_late(state, now - begun)
                 self.advice.progress(f"waiting for {self.launcher.describe()}: {state.words}", now - begun)
                 self._pause(now)
                 self._signals()
@@ -110,5 +107,11 @@ class Wait:
                 self.link.resumed()
 
     def _job_ended(self, state: JobState) -> Failure:
-        tail = [f"  {line}" for line in self.launcher.log_tail()]
-        return Failure("\n".join([f"{self.launcher.describe()} {state.words} before its agent appeared", *tail]))
+        return self._failure(f"{self.launcher.describe()} {state.words} before its agent appeared")
+
+    def _too_late(self, state: JobState, elapsed: float) -> Failure:
+        job = f"{self.launcher.describe()}: {state.words}"
+        return self._failure(f"no agent after {elapsed:.0f} s ({job}); --wait-timeout says how long to wait")
+
+    def _failure(self, what: str) -> Failure:
+        return Failure("\n".join([what, *(f"  {line}" for line in self.launcher.log_tail())]))

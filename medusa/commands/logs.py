@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import select
@@ -30,7 +31,7 @@ def configure(log_format: str, level: str, fd: int = 2, poll: Callable[[], Any] 
     """
     shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
     if log_format == "json":
-        tail: list[Any] = [_Bunyan(), structlog.processors.JSONRenderer()]
+        tail: list[Any] = [_Bunyan(), structlog.processors.JSONRenderer(serializer=_serialize)]
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
     else:
         tail = [_printable, structlog.dev.ConsoleRenderer(colors=os.isatty(fd))]
@@ -42,6 +43,14 @@ def configure(log_format: str, level: str, fd: int = 2, poll: Callable[[], Any] 
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
+
+
+_ENCODER = json.JSONEncoder(default=repr)
+
+
+def _serialize(event: Any, **_: Any) -> str:
+    """As json.dumps, which makes an encoder of its own for each line."""
+    return _ENCODER.encode(event)
 
 
 class _Lines:

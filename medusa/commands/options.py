@@ -26,6 +26,7 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
             description=description,
             auto_env_var_prefix="MEDUSA_",
             config_file_parser_class=_ConfigFile,
+            config_file_open_func=self._open,
             add_config_file_help=False,
             allow_abbrev=False,
             **more,
@@ -38,8 +39,26 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         self._leave(self._error_status, f"{self.prog}: {message}\ntry '{self.prog} --help'\n")
 
     def complain(self, message: str) -> NoReturn:
-        """Complain of what the options cannot be blamed for, and exit."""
-        self._leave(1, f"{self.prog}: {message}\n")
+        """Complain of what the parser could not see, and exit.
+
+        A message `KEY: REASON` about an option's value also says which file or variable that is from.
+        """
+        self._leave(1, f"{self.prog}: {self._origin(message.partition(': ')[0])}{message}\n")
+
+    def _origin(self, key: str) -> str:
+        """Where the value of option `key` was found: "FILE: ", "VARIABLE: ", or nothing for the command line."""
+        for source, settings in self.get_source_to_settings_dict().items():
+            for name, (action, _) in settings.items():
+                if action is not None and "--" + key in action.option_strings:
+                    place = {"environment_variables": name}.get(source, source.partition("|")[2])
+                    return f"{printable(place)}: " if place else ""
+        return ""
+
+    def _open(self, file: str) -> TextIO:
+        try:
+            return open(file, encoding="utf-8")
+        except OSError as error:
+            self.error(f"{printable(file)}: {error.strerror}")
 
     def _leave(self, status: int, message: str) -> NoReturn:
         sys.stderr.write(message)

@@ -24,6 +24,9 @@ from medusa.commands.options import OptionParser
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.server import Reflector
 
+# For gevent's own debugging: the stack of each spawn, which costs more than the spawn.
+gevent.config.track_greenlet_tree = False
+
 DEFAULTS = ReflectorConfig()
 
 

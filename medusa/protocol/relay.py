@@ -139,7 +139,7 @@ class WebSocketRelay:
             if len(self._held) < self._need:
                 return result
             data, self._held = self._held, bytearray()
-        # What is not to be rewritten in place is bytes from here on.
+        # What is not to be rewritten in place is of type bytes from here on.
         if self._rewrite is None or frame_header is not WebSocketConnection.frame_header:
             data = bytes(data)
         elif isinstance(data, bytes):

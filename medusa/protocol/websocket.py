@@ -154,7 +154,7 @@ class Fragments:
         self._data = bytearray()
         self._size = 0
         self._kept = True
-        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._utf8: Optional[codecs.IncrementalDecoder] = None  # of a text; most links never have one in pieces
 
     @property
     def started(self) -> bool:
@@ -171,11 +171,11 @@ class Fragments:
     def begin(self, kind: Kind) -> None:
         """The first piece of a message of `kind` is coming."""
         self._kind = kind
+        self._utf8 = codecs.getincrementaldecoder("utf-8")() if kind is Kind.TEXT else None
 
     def add(self, piece: Buffer) -> None:
         """Take payload bytes of the message."""
-        if self._kind is Kind.TEXT:
-            self._decode(piece, final=False)
+        self._decode(piece, final=False)
         self._size += len(piece)
         if self._kept:
             self._data += piece
@@ -189,16 +189,16 @@ class Fragments:
         """The whole message, or nothing of one that was dropped; the next may start."""
         kind = self._kind
         assert kind is not None
-        if kind is Kind.TEXT:
-            self._decode(b"", final=True)
+        self._decode(b"", final=True)
         data = bytes(self._data)
         self._kind = None
         self._data = bytearray()
         self._size, self._kept = 0, True
-        self._utf8.reset()
         return kind, data
 
     def _decode(self, piece: Buffer, final: bool) -> None:
+        if self._utf8 is None:
+            return
         try:
             self._utf8.decode(piece, final)
         except UnicodeDecodeError:

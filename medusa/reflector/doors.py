@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import time
@@ -138,6 +139,7 @@ def _log_attached(name: SessionName, side: Side, address: str, grant: Grant) -> 
     log.info("attached", client=address, session=name.session_id, side=side.value, **who)
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool:
     address = ipaddress.ip_address(host)
     mapped = getattr(address, "ipv4_mapped", None)

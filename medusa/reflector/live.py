@@ -1,13 +1,11 @@
-"""One session that lives here: the greenlet that owns it, its deadlines, and the machine's actions carried out."""
+"""One session that lives here: its inputs and deadlines one after another, and the machine's actions carried out."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import gevent
-import gevent.event
 import structlog
 
 from medusa.protocol.control import Linkup, Start, Wait, build
@@ -35,8 +33,9 @@ _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: b
 class LiveSession:
     """Made when its id is claimed; ends by itself.
 
-    What happens comes in through `tell` (from any greenlet or event callback); the session's own greenlet takes one
-    input after another, so that no two are ever half done.
+    What happens comes in through `tell` (from any greenlet or event callback) and is dealt with on the event loop, one
+    input after another, so that no two are ever half done. Nothing here waits, so a session needs no greenlet: the
+    stacks of one would take as much memory as all the rest of an idle pair.
     """
 
     def __init__(self, name: SessionName, config: ReflectorConfig, registry: Registry, client_address: str) -> None:
@@ -49,11 +48,12 @@ class LiveSession:
         self._config = config
         self._registry = registry
         self._legs: dict[Side, Leg] = {}
-        self._inbox: deque[tuple[Input, Close | None]] = deque()
-        self._wake = gevent.event.Event()
+        self._inbox: list[tuple[Input, Close | None]] = []  # an empty deque takes ten times as much
+        self._called = False  # `_work` will be
         self._deadlines: dict[Input, float] = {}
+        self._timer: Any = None
+        self._timer_at = math.inf
         self.usage.started(client_address)
-        self.greenlet = gevent.spawn(self._run)
 
     def attach(self, side: Side, transport: RelayedTransport, address: str) -> None:
         """`side`'s link is here. Where the session cannot take it any more, the link is closed with the reason."""
@@ -69,28 +69,41 @@ class LiveSession:
     def tell(self, happened: Input, close: Close | None = None) -> None:
         """Something happened."""
         self._inbox.append((happened, close))
-        self._wake.set()
+        if not self._called:
+            self._called = True
+            self._registry.turns.loop.run_callback(self._work)
 
     def has(self, side: Side) -> bool:
         """Whether `side` has attached."""
         return side in self._legs
 
-    # ------------------------------------------------------------------ the session's greenlet
+    # ------------------------------------------------------------------ on the event loop
 
-    def _run(self) -> None:
+    def _work(self) -> None:
+        self._called = False
         try:
-            self._live()
+            while self._inbox and not self._over:
+                self._take(*self._inbox.pop(0))
+            if not self._over:
+                self._check_deadlines(time.monotonic())
+            self._set_timer(math.inf if self._over else self._next_deadline())
         except Exception:  # a bug: the id and the links are let go of all the same
             log.exception("session failed", session=str(self.name))
+            self.machine.state = State.ENDED
+            self._set_timer(math.inf)
             self._release()
 
-    def _live(self) -> None:
-        while not self._over:
-            self._wake.wait(max(0.0, self._next_deadline() - time.monotonic()))
-            self._wake.clear()
-            while self._inbox and not self._over:
-                self._take(*self._inbox.popleft())
-            self._check_deadlines(time.monotonic())
+    def _set_timer(self, when: float) -> None:
+        """Call `_work` at `when`, or before: a deadline that moves away is looked at when it would have struck."""
+        if self._timer is not None and self._timer_at <= when < math.inf and self._timer.active:
+            return
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+        if when < math.inf:
+            self._timer_at = when
+            self._timer = self._registry.turns.loop.timer(max(0.0, when - time.monotonic()))
+            self._timer.start(self._work)
 
     @property
     def _over(self) -> bool:
@@ -121,7 +134,7 @@ class LiveSession:
     def _next_deadline(self) -> float:
         times = list(self._deadlines.values())
         times += [leg.keepalive.deadline() for leg in self._judged()]
-        return min(times, default=time.monotonic() + 3600.0)
+        return min(times, default=math.inf)
 
     def _check_deadlines(self, now: float) -> None:
         for happened, when in list(self._deadlines.items()):

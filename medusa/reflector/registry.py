@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gevent
+import gevent.event
 import structlog
 
 from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists
@@ -34,6 +35,8 @@ class Registry:
         self._owner = owner
         self._sessions: dict[SessionName, LiveSession] = {}
         self._claims: dict[SessionName, Claim] = {}
+        self._empty = gevent.event.Event()
+        self._empty.set()
         self.draining = False
         self.turns = Turns(gevent.get_hub().loop)
 
@@ -55,6 +58,7 @@ class Registry:
         session = LiveSession(name, self._config, self, address)
         self._claims[name] = claim
         self._sessions[name] = session
+        self._empty.clear()
         return session
 
     def join(self, name: SessionName) -> LiveSession:
@@ -76,6 +80,8 @@ class Registry:
         if self._sessions.get(session.name) is not session:
             return
         del self._sessions[session.name]
+        if not self._sessions:
+            self._empty.set()
         claim = self._claims.pop(session.name)
         try:
             self._directory.release(claim)
@@ -102,4 +108,8 @@ class Registry:
         live = self.sessions()
         for session in live:
             session.tell(Input.SHUTDOWN)
-        gevent.joinall([session.greenlet for session in live])
+        self.wait_until_empty()
+
+    def wait_until_empty(self, timeout: float | None = None) -> None:
+        """Until no session is left, at the most `timeout` seconds."""
+        self._empty.wait(timeout)

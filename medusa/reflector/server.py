@@ -21,7 +21,7 @@ from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
 from medusa.reflector.tls import Certificate
-from medusa.reflector.wsgi import Handler, Server, host_port
+from medusa.reflector.wsgi import Handler, Server, host_port, prepare_listener
 
 log = structlog.get_logger(component="server")
 
@@ -103,7 +103,7 @@ class Reflector:
         """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
         self.registry.draining = True
         log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
-        gevent.joinall([session.greenlet for session in self.registry.sessions()], timeout=self._config.drain_timeout)
+        self.registry.wait_until_empty(self._config.drain_timeout)
         self.stop()
 
     def stop(self) -> None:
@@ -126,6 +126,7 @@ class Reflector:
 def _listen(server: Any, address: tuple[str, int], option: str) -> None:
     try:
         server.init_socket()
+        prepare_listener(server.socket)
     except OSError as error:
         hint = ""
         if error.errno == errno.EADDRINUSE:

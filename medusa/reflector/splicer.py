@@ -66,6 +66,7 @@ class Leg:
         self._told = False  # that it is gone, which waits where a FIN is passed on
         self._first = False  # to end, of two that end one after the other
         self._queued = False  # for a turn
+        self._stopped = False
         self._readable = turns.loop.io(transport.fileno(), READ)
         self._writable = turns.loop.io(transport.fileno(), WRITE)
 
@@ -162,7 +163,7 @@ class Leg:
         self._settle()
 
     def _on_readable(self) -> None:
-        if self.transport.fileno() < 0 or self.gone not in _READ_ON:
+        if self._stopped or self.gone not in _READ_ON:
             return
         try:
             self._read()
@@ -177,12 +178,13 @@ class Leg:
         progress = self.pump.step()
         if progress is not Progress.IDLE:
             self.keepalive.heard(time.monotonic())
-        if progress is Progress.MOVED and self._has_more:
-            self._queue_up()
-        elif progress in _ENDS:
-            self._end(progress)
-        if self.pump.unheard and self.side is Side.AGENT and self.gone is None:
+        if self.pump.unheard and self.side is Side.AGENT:
             self._answer_for_client()
+        if progress is Progress.MOVED:
+            self._go_on()
+            return
+        if progress in _ENDS:
+            self._end(progress)
         self._settle()
         if self._feeds is not None:
             self._feeds._settle()
@@ -195,6 +197,18 @@ class Leg:
             if isinstance(parse(text.decode()), (Error, Exit)):
                 self.close(_DONE)
 
+    def _go_on(self) -> None:
+        """After the usual step: nothing waits on the other side, so nothing is to be settled there."""
+        transport = self.transport
+        if transport.last_read >= BULK or transport.pending:
+            self._queue_up()
+        else:
+            self._listen(True)
+        if transport.wants_write:
+            self._settle()
+        if self._feeds is not None and self.pump.sink is None:
+            self._feeds._settle()  # writing there has failed
+
     def _discard(self) -> None:
         self.keepalive.heard(time.monotonic())
         if self.transport.discard():
@@ -204,12 +218,8 @@ class Leg:
         else:
             self._listen(True)
 
-    @property
-    def _has_more(self) -> bool:
-        """Whether to take turns: after a large read, and for what makes no socket readable."""
-        return self.transport.last_read >= BULK or self.transport.pending
-
     def _queue_up(self) -> None:
+        """Take turns: after a large read, and for what makes no socket readable."""
         if not self._queued:
             self._queued = True
             self._readable.stop()
@@ -217,7 +227,8 @@ class Leg:
 
     def _take_turn(self) -> None:
         self._queued = False
-        self._on_readable()
+        if not self._stopped:
+            self._on_readable()
 
     def _on_writable(self) -> None:
         feeder = self._fed_by
@@ -263,10 +274,13 @@ class Leg:
         self._first = self._feeds.gone is None
         self._feeds.close(self.pump.close)
 
-    def _tell_of_both(self) -> None:
-        """Two that passed on their FINs are over when both have come, and all that was sent is written."""
+    def _tell_in_time(self) -> None:
+        """Two that passed on their FINs are over when both have come, and all that was sent is written; or when one
+        cannot be written to any more."""
         other = self._feeds
-        if other is None or self._told or other._told or self.gone is None or other.gone is None:
+        if self.transport.deaf:
+            self._tell()
+        if other is None or self._told or other._told or other.gone is None:
             return
         if not self.transport.wants_write and not other.transport.wants_write:
             for leg in (self, other) if self._first else (other, self):
@@ -274,18 +288,16 @@ class Leg:
 
     def _settle(self) -> None:
         """Watch for what is waited for, after anything that may have changed it."""
-        if self.transport.fileno() < 0:
-            self._stop()
+        if self._stopped:
             return
         wants_write = self.transport.wants_write
         _switch(self._writable, wants_write, self._on_writable)
-        if self.gone is not None and not self._told:
-            if self.transport.deaf:
-                self._tell()
-            self._tell_of_both()
-        if not wants_write and self._told:
-            self.transport.finish()
-        if self.paused and self.transport.deaf and self.gone is None:
+        if self.gone is not None:
+            if not self._told:
+                self._tell_in_time()
+            if self._told and not wants_write:
+                self.transport.finish()
+        elif self.transport.deaf and self.paused:
             self.lose("the connection broke while the other side did not read")
         feeder = self._fed_by
         if feeder is not None and feeder.gone is None:
@@ -293,7 +305,7 @@ class Leg:
 
     def _listen(self, on: bool) -> None:
         """Whether to read."""
-        if self._readable.active is on or self._queued:
+        if self._readable.active is on or self._queued or self._stopped:
             return
         self.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
         _switch(self._readable, on, self._on_readable)
@@ -301,6 +313,8 @@ class Leg:
             self._queue_up()
 
     def _stop(self) -> None:
+        """For good: a descriptor may not be closed while it is watched."""
+        self._stopped = True
         self._readable.close()
         self._writable.close()
 

@@ -45,15 +45,34 @@ class BrokenTransport(Exception):
 class _OneAtATime:
     """Turns two readers of one link into an error instead of a torn message."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    busy = False
 
     def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
+        if self.busy:
             raise LocalProtocolError("another reader is already waiting on this transport")
+        self.busy = True
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        self.busy = False
+
+
+class _NoLock:
+    """For a link that an event loop owns: each call is over before the next begins."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def acquire(self, timeout: float = -1) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+_NO_LOCK = _NoLock()
 
 
 class Transport:
@@ -65,9 +84,10 @@ class Transport:
 
     Args:
         leftover: bytes that came in before the transport was made, such as those behind a handshake.
+        threads: whether several may use it at once.
     """
 
-    def __init__(self, stream: Stream, codec: Codec, leftover: bytes = b"") -> None:
+    def __init__(self, stream: Stream, codec: Codec, leftover: bytes = b"", threads: bool = True) -> None:
         self._stream = stream
         self._codec = codec
         self._leftover = leftover
@@ -79,8 +99,9 @@ class Transport:
         self._ended: Optional[Exception] = None  # nothing more can be read ...
         self._deaf: Optional[BrokenTransport] = None  # ... or written, though what the peer sent before may be read
         self._reading = _OneAtATime()
-        self._sending = threading.Lock()  # held by a blocking sender while it waits
-        self._writing = threading.RLock()  # a pong meets a data frame; never held while waiting
+        # Held by a blocking sender while it waits; and where a pong meets a data frame, never while waiting.
+        self._sending: Any = threading.Lock() if threads else _NO_LOCK
+        self._writing: Any = threading.RLock() if threads else _NO_LOCK
         self.received = len(leftover)
         self.sent = 0
 

@@ -36,7 +36,7 @@ class ConnectRefused(Exception):
     """No link. The text says why; it never holds the URL's query.
 
     Attributes:
-        status: HTTP status of the refusal, None when it did not come to one.
+        status: HTTP status of the refusal, None when the peer sent none that can be believed.
         retryable: whether trying again later may help.
     """
 
@@ -120,7 +120,7 @@ def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tup
     try:
         return parse_response(head), rest
     except HandshakeError as error:
-        raise ConnectRefused(str(error), 502) from None
+        raise ConnectRefused(str(error)) from None
 
 
 def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Callable[[bytes], Optional[T]]) -> T:
@@ -143,7 +143,7 @@ def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Ca
         except OSError as error:
             raise ConnectRefused("no answer: %s" % (error.strerror or error)) from None
         except HandshakeError as error:
-            raise ConnectRefused(str(error), 502) from None
+            raise ConnectRefused(str(error)) from None
         if not data:
             raise ConnectRefused("the connection was closed without an answer")
 

@@ -12,6 +12,7 @@ class SocketStream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._over = False  # FIN was sent
         sock.setblocking(False)
 
     def fileno(self) -> int:
@@ -45,7 +46,9 @@ class SocketStream:
 
     def shutdown(self) -> None:
         """FIN: nothing more will be sent."""
-        self._shutdown(socket.SHUT_WR)
+        if not self._over:
+            self._over = True
+            self._shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Let go. Unread input is taken first: the kernel would answer it with a reset, which proxies do not pass on.

@@ -69,7 +69,8 @@ def connect_over(
     except HandshakeError as error:
         reason = _explanation(sock, response, rest, deadline) or str(error)
         sock.close()
-        raise ConnectRefused(reason, error.http_status, error.http_status in RETRYABLE) from None
+        status = response.status if response.status != 101 else None
+        raise ConnectRefused(reason, status, error.http_status in RETRYABLE) from None
     except OSError as error:
         sock.close()
         raise ConnectRefused("the connection failed: %s" % (error.strerror or error)) from None

@@ -106,7 +106,7 @@ class Aside:
 def waiting_reader(transport: Transport) -> Aside:
     """A thread inside `receive`."""
     reader = Aside(transport.receive)
-    wait_until(transport._reading._lock.locked)
+    wait_until(lambda: transport._reading.busy)
     return reader
 
 

@@ -48,14 +48,14 @@ class Pane:
     def screen(self) -> list[str]:
         return [line.rstrip() for line in self.tmux("capture-pane", "-p").splitlines()]
 
-    def until(self, text: str) -> str:
+    def until(self, text: str, seconds: float = PATIENCE) -> str:
         """Waits for a line that begins with `text`."""
 
         def found() -> str:
             return next((line for line in self.screen() if line.startswith(text)), "")
 
         try:
-            return wait_until(found, text)
+            return wait_until(found, text, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}; on the screen:\n" + "\n".join(self.screen())) from None
 
@@ -164,7 +164,7 @@ def test_100_mb_into_a_pipe_beside_the_terminal(pane: Pane, tmp_path: Path) -> N
         rest -= len(piece)
     produce = f"stty -opost; while cat {source}; do :; done | head -c {BULK}"
     pane.type(f"mlogin -q -c {shlex.quote(produce)} | sha256sum > {digest}; echo status ${{PIPESTATUS[*]}}")
-    pane.until("status 0 0")
+    pane.until("status 0 0", 6 * PATIENCE)
     assert digest.read_text().split()[0] == heard.hexdigest()
 
 

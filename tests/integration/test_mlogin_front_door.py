@@ -154,7 +154,7 @@ def test_a_job_that_the_user_starts_by_a_signed_line(door: Reflector, environ: d
 def test_who_is_not_believed_learns_what_to_check(
     door: Reflector, keys: dict[str, Key], environ: dict[str, str]
 ) -> None:
-    run = mlogin(environ, "--reflector", url(door), "-a", "jill", "-k", keys["stranger"].md5)
+    run = mlogin(environ, "-q", "--reflector", url(door), "-a", "jill", "-k", keys["stranger"].md5)
     assert run.returncode == 255
     first, who, check = run.stderr.splitlines()
     assert first.startswith(f"mlogin: cannot attach to {url(door)} (HTTP status 404): there is no such session, or")

@@ -255,13 +255,13 @@ def test_an_address_where_nobody_answers(place: Place, home: Path) -> None:
 
 
 def test_mlogin_killed_in_a_session_leaves_nothing(place: Place, home: Path) -> None:
-    with place.terminal(home, "-c", "sleep 1000; true") as opened:
+    with place.terminal(home, "-c", "sleep 7201; true") as opened:
         opened.until("waiting for Manta job")
-        _wait_for_command("sleep 1000 ")
+        _wait_for_command("sleep 7201 ")
         opened.process.kill()
         opened.status()
         place.done(opened.screen)
-        assert place.configs() == []
+        wait_until(lambda: place.configs() == [], "the guard to remove the config")
         assert_nothing_left(home)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,20 @@ def test_control_z_while_waiting(shell: Terminal, home: Path, tmp_path: Path) ->
     (work / "go").touch()
     shell.until("ended with status 1 before its agent appeared")
     shell.until(LOCAL)
+
+
+def test_control_z_while_connecting(shell: Terminal, home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        shell.type(f"$MLOGIN --reflector http://127.0.0.1:{deaf.getsockname()[1]}\r")
+        shell.until("connecting to http")
+        shell.type(b"\x1a")
+        shell.until(LOCAL)
+        assert state_of(find(home, "medusa.commands.mlogin")) == "T"
+        shell.type("fg\r")
+        shell.until("connecting to http")
+        shell.type(b"\x03")
+        shell.until("ended by SIGINT")
+        shell.until(LOCAL)
 
 
 def test_killed_while_stopped(shell: Terminal, home: Path) -> None:

@@ -1,23 +1,50 @@
-"""The benchmark's relays speak the reflector's wire, and its table says what was measured. No timing is looked at."""
+"""The benchmark works, its relays speak the reflector's wire, and none outlives it. No timing is looked at."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from bench import report, rows
+from bench import results
+from bench.processes import descendants, runs
 from bench.relays import KINDS, RelayKind, running
 from bench.toolchain import Unavailable, install_packages, require
 from tests.interop.pairs import pair
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
+
+ROOT = Path(__file__).parents[2]
+
 
 needs_node = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm")
 
 
+SERVERS = ("haproxy", "socat", "ssh", "sshd", "taskset")
+
+
+def missing(tools: Sequence[str]) -> list[str]:
+    def is_missing(tool: str) -> bool:
+        try:
+            require(tool)
+        except Unavailable:
+            return True
+        return False
+
+    return list(filter(is_missing, tools))
+
+
+needs_servers = pytest.mark.skipif(bool(missing(SERVERS)), reason=f"needs {', '.join(SERVERS)}")
+
+
 @needs_node
 @pytest.mark.xdist_group("bench-packages")
-@pytest.mark.parametrize("name", ["ws", "watershed"])
+@pytest.mark.parametrize("name", ["ws", "watershed", "websockets"])
 def test_a_peer_relay_pairs_forwards_and_closes(name: str) -> None:
     install_packages()
     with running(KINDS[name]) as relay, pair(relay) as ends:
@@ -30,9 +57,9 @@ def test_a_peer_relay_pairs_forwards_and_closes(name: str) -> None:
 
 
 def test_a_missing_tool_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(Unavailable, match="apt-get install gcc"):
-        require("cc")
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(Unavailable, match="apt-get install openssh-server"):
+        require("sshd")
 
 
 def test_a_relay_that_does_not_start_says_why() -> None:
@@ -41,15 +68,42 @@ def test_a_relay_that_does_not_start_says_why() -> None:
         pass
 
 
-def test_the_table_shows_medians_and_ratios() -> None:
-    speed = rows.Figure("bulk", "MB/s", ("MBps",))
-    delay = rows.Figure("echo", "us", ("rtt_us", "p50"), higher_is_better=False)
-    assert rows.value(delay, {"rtt_us": {"p50": 12.5}}) == 12.5
-    lines = [
-        report.Line(speed, {"medusa": [200.0, 900.0, 300.0], "ws": [150.0, 150.0, 100.0]}),
-        report.Line(delay, {"medusa": [], "ws": [50.0]}),
-    ]
-    head, first, second = report.table(lines, ["medusa", "ws"]).splitlines()
-    assert head.split() == ["unit", "medusa", "ws", "medusa/ws"]
-    assert first.split() == ["bulk", "MB/s", "300", "150", "2.00"]
-    assert second.split() == ["echo", "v", "us", "-", "50.0", "-"]
+@needs_servers
+@pytest.mark.xdist_group("bench-loadgen")
+def test_the_benchmark_works(tmp_path: Path) -> None:
+    """One quick run with a relay of each kind; whether the reflector has the raw port yet does not matter."""
+    chosen = ["--only", "medusa,websockets,haproxy,socat,c-copy,ssh-jump", "--rows", "echo,raw-echo"]
+    command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    kept = results.load(tmp_path)
+    assert kept.text() in done.stdout
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".json", ".png", ".png", ".txt", ".txt"]
+    medians = {name: line.median(name) for table in kept.tables for line in table.lines for name in table.relays}
+    assert [name for name, median in medians.items() if median is None] in ([], ["medusa"])
+    quoted = subprocess.run([*command, "--readme"], cwd=ROOT, capture_output=True, text=True)
+    assert quoted.stdout == kept.markdown()
+
+
+@needs_servers
+@pytest.mark.xdist_group("bench-loadgen")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_way_out_leaves_a_relay_behind(tmp_path: Path, number: int) -> None:
+    command = [sys.executable, "-m", "bench", "--only", "ssh-jump", "--rows", "raw-echo", "--results", str(tmp_path)]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as bench:
+        wait_until(lambda: "loadgen" in map(name_of, descendants(bench.pid)))
+        brood = descendants(bench.pid)[1:]
+        bench.send_signal(number)
+        bench.wait(PATIENCE)
+    wait_until(lambda: not any(map(runs, brood)))
+
+
+def name_of(pid: int) -> str:
+    """The name of a process; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""

@@ -127,11 +127,11 @@ def test_a_job_that_fails(store: Manta, jill: User, name: str) -> None:
 
 @zones
 def test_a_cancelled_job_leaves_nothing(store: Manta, jill: User) -> None:
-    job = jill.run_job(init="exit 0", exec="setsid sleep 1001 & sleep 1002")
-    wait_until(lambda: b"sleep\x001001" in running_commands(), "the job's processes")
+    job = jill.run_job(init="exit 0", exec="setsid sleep 7101 & sleep 7102")
+    wait_until(lambda: b"sleep\x007101" in running_commands(), "the job's processes")
     assert jill.ask("POST", f"/jill/jobs/{job}/live/cancel").status == 202
     assert job_of(store, job).cancelled
-    wait_until(lambda: b"sleep\x00100" not in running_commands(), "the end of the job's processes")
+    wait_until(lambda: b"sleep\x00710" not in running_commands(), "the end of the job's processes")
     assert store.zone_processes() == []
 
 
@@ -147,10 +147,10 @@ def running_commands() -> bytes:
 def test_a_killed_manta_takes_its_zones_along(key: Key) -> None:
     with contextlib.suppress(AssertionError), manta() as store:
         store.add_key("jill", key.line)
-        User(store.url, key).run_job(exec="sleep 1003")
-        wait_until(lambda: b"sleep\x001003" in running_commands(), "the job's processes")
+        User(store.url, key).run_job(exec="sleep 7303")
+        wait_until(lambda: b"sleep\x007303" in running_commands(), "the job's processes")
         store.process.send_signal(signal.SIGKILL)
-        wait_until(lambda: b"sleep\x001003" not in running_commands(), "the end of the job's processes")
+        wait_until(lambda: b"sleep\x007303" not in running_commands(), "the end of the job's processes")
 
 
 @zones

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from medusa.client.advice import Advice
+from medusa.client import advice as advice_module
+from medusa.client.advice import CLEAR_LINE, Advice
+from tests.waiting import wait_until
 
 Said = Callable[[], str]
 
@@ -104,6 +106,21 @@ def test_a_spinner_keeps_to_one_line(tty: tuple[int, Callable[[str], str]]) -> N
         advice = Advice(fd)
         advice.progress("waiting in a queue", 5)
         assert said_until(" 0:05") == f"\r\x1b[K/ {line} 0:05"
+
+
+def test_a_call_that_blocks(
+    tty: tuple[int, Callable[[str], str]], pipe: tuple[int, Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Advice(pipe[0]).waiting("quick"):
+        pass
+    assert pipe[1]() == ""
+    monkeypatch.setattr(advice_module, "AT_ONCE", 0.0)
+    with Advice(pipe[0]).waiting("slow"):
+        assert wait_until(pipe[1]) == "mlogin: slow\n"
+    with Advice(tty[0]).waiting("slow"):
+        tty[1](" slow 0:00")
+        tty[1](" slow 0:00")
+    assert tty[1](CLEAR_LINE).endswith(CLEAR_LINE)
 
 
 def test_what_is_said_does_not_run_into_what_was_shown(tty: tuple[int, Callable[[str], str]]) -> None:

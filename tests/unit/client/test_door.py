@@ -73,6 +73,12 @@ def test_who_does_not_trust_the_other_is_told_how() -> None:
     assert lines[1:] == ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
 
 
-@pytest.mark.parametrize("status", [None, 409, 503])
-def test_other_refusals_stand_for_themselves(account: Account, status: int | None) -> None:
+@pytest.mark.parametrize("status", [None, 200, 302])
+def test_who_finds_no_reflector_is_told_what_to_check(account: Account, status: int | None) -> None:
+    lines = str(Door("https://host:1", "4711", account).refused(ConnectRefused("OK", status))).splitlines()
+    assert lines[1:] == ["  check the address, and that a reflector runs there and can be reached from here"]
+
+
+@pytest.mark.parametrize("status", [409, 503])
+def test_other_refusals_stand_for_themselves(account: Account, status: int) -> None:
     assert len(str(Door("https://host:1", "4711", account).refused(ConnectRefused("busy", status))).splitlines()) == 1

@@ -44,12 +44,15 @@ def test_a_signal_ignored_at_the_start_stays_ignored() -> None:
 def test_a_caller_without_job_control_is_known() -> None:
     before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
-        with Signals() as signals:
+        with Signals() as signals, signals.stoppable():
             assert not signals.job_control
+            assert signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTSTP, before)
     with Signals() as signals:
         assert signals.job_control
+        with signals.stoppable():
+            assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
 
 
 def test_fatal_ones_raise_where_asked() -> None:

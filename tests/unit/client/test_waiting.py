@@ -103,7 +103,10 @@ def test_a_lost_link_is_an_error(stage: Stage) -> None:
 
 def test_the_deadline_is_an_error_with_the_jobs_state(stage: Stage) -> None:
     stage.wait.deadline = stage.clock.now
-    with pytest.raises(Failure, match=r"no agent after 0 s \(played job: queued\)"):
+    stage.launcher.tail = ["not connected"]
+    with pytest.raises(
+        Failure, match=r"no agent after 0 s \(played job: queued\); --wait-timeout .*\n  not connected$"
+    ):
         stage.wait.run()
 
 

@@ -106,8 +106,8 @@ def test_a_broken_config_file(
 
 
 def test_a_config_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for file in (tmp_path, tmp_path / "none"):
-        assert str(file) in complaint(capsys, ["--config", str(file)])
+    for file, why in ((tmp_path, "Is a directory"), (tmp_path / "none", "No such file or directory")):
+        assert complaint(capsys, ["--config", str(file)]).startswith(f"prog: {file}: {why}\n")
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--port", "x"], ["--level", "loud"], ["--por", "1"], ["stray"]])
@@ -116,8 +116,23 @@ def test_a_wrong_command_line(capsys: pytest.CaptureFixture[str], arguments: lis
     complaint(capsys, arguments, status=255, error_status=255)
 
 
-def test_a_complaint_is_not_about_the_options(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        parser().complain("no luck")
-    assert caught.value.code == 1
-    assert capsys.readouterr().err == "prog: no luck\n"
+def test_what_the_parser_could_not_see(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(message: str, *arguments: str) -> str:
+        made = parser()
+        made.parse_args(list(arguments))
+        with pytest.raises(SystemExit) as caught:
+            made.complain(message)
+        assert caught.value.code == 1
+        return capsys.readouterr().err
+
+    file = tmp_path / "config"
+    file.write_text("bind_ip = nowhere")
+    assert said("no luck") == "prog: no luck\n"
+    assert said("no luck: none", "--config", str(file)) == "prog: no luck: none\n"
+    assert said("bind-ip: no such place") == "prog: bind-ip: no such place\n"
+    assert said("bind-ip: no such place", "--bind-ip", "x") == "prog: bind-ip: no such place\n"
+    assert said("bind-ip: no such place", "--config", str(file)) == f"prog: {file}: bind-ip: no such place\n"
+    monkeypatch.setenv("MEDUSA_BIND_IP", "x")
+    assert said("bind-ip: no such place", "--config", str(file)) == "prog: MEDUSA_BIND_IP: bind-ip: no such place\n"

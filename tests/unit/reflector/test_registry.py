@@ -50,7 +50,7 @@ class Bench:
         with socket.create_server(("127.0.0.1", 0)) as server:
             theirs = socket.create_connection(server.getsockname())
             ours, _ = server.accept()
-        self._sockets += [theirs, ours]
+        self._sockets.append(theirs)
         return GreenPeer(theirs), adopt(ours)
 
     def attach(self, session: LiveSession, side: Side) -> Peer:
@@ -79,7 +79,7 @@ class Bench:
             sock.close()
         for session in self.registry.sessions():
             session.tell(Input.SHUTDOWN)
-        gevent.joinall([session.greenlet for session in self.registry.sessions()], timeout=5, raise_error=True)
+        self.registry.wait_until_empty(5)
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -239,7 +239,7 @@ class TestOneMoment:
         session._deadlines = dict([(Input.WAIT_PULSE, 0.0), (Input.WAIT_EXPIRED, 0.0)][::order])
         if happened is not None:
             session.tell(happened)
-        session._wake.set()
+        session._work()
         until(lambda: records(logs))
         assert records(logs) in (["lonely"], ["ended"], ["shut_down"], ["expired"])
         assert not [entry for entry in logs if entry["log_level"] == "error"]

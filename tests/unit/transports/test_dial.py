@@ -194,7 +194,7 @@ def test_a_proxys_password_goes_to_the_proxy(proxies: pytest.MonkeyPatch) -> Non
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", 407, False),
         (b"HTTP/1.1 503 x\r\n\r\n", 503, True),
         (b"HTTP/1.1 200 OK\r\n\r\nearly bytes", 200, False),
-        (b"220 smtp ready\r\n\r\n", 502, True),
+        (b"220 smtp ready\r\n\r\n", None, True),
         (b"", None, True),
     ],
 )
@@ -249,17 +249,15 @@ def test_a_response_in_single_bytes_and_what_follows_it() -> None:
         assert (response.status, response.headers.get("a"), rest) == (101, "b", b"rest")
 
 
-@pytest.mark.parametrize(
-    ("sent", "status"), [(b"HTTP/1.1 101 x\r\n", None), (b"", None), (b"x" * 20_000, 502), (b"x\r\n\r\n", 502)]
-)
-def test_what_is_no_response(sent: bytes, status: int | None) -> None:
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 101 x\r\n", b"", b"x" * 20_000, b"x\r\n\r\n"])
+def test_what_is_no_response_has_no_status(sent: bytes) -> None:
     near, far = unix_pair()
     with near, far:
         far.sendall(sent)
         far.shutdown(socket.SHUT_WR)
         with pytest.raises(ConnectRefused) as caught:
             read_response(near, deadline())
-        assert caught.value.status == status
+        assert caught.value.status is None
 
 
 def test_deadlines_that_have_passed_do_not_mean_for_ever() -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from medusa.protocol.errors import BadFrame, LocalProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong
-from medusa.transports.base import READ_SIZE, ClosedTransport
+from medusa.transports.base import ClosedTransport
 from medusa.transports.memory import memory_pair
-from medusa.transports.relayed import RELAY_START, new_scratch
+from medusa.transports.relayed import RELAY_MOST, RELAY_START, new_scratch
 from tests.frames import BINARY, CLOSE, CONT, PING, client, frame, head, headers_of, read
 from tests.links import Bench
 
@@ -84,10 +84,10 @@ def test_a_flood_of_small_frames_is_read_in_small_pieces(bench: Bench) -> None:
             sizes.append(bench.link.received - before)
         return sizes
 
-    doubling = [RELAY_START << n for n in range(6)]
-    assert doubling[-1] == READ_SIZE
-    assert read_sizes(frame(BINARY, bytes(sum(doubling) - 14)), 6) == doubling
-    assert read_sizes(frame(PING) * 50_000, 4) == [READ_SIZE, RELAY_START, RELAY_START, RELAY_START]
+    doubling = [RELAY_START << n for n in range(7)]
+    assert doubling[-1] == RELAY_MOST
+    assert read_sizes(frame(BINARY, bytes(sum(doubling) - 14)), 7) == doubling
+    assert read_sizes(frame(PING) * 60_000, 4) == [RELAY_MOST, RELAY_START, RELAY_START, RELAY_START]
 
 
 def test_relay_read_answers_a_close_and_a_breach(bench: Bench) -> None:

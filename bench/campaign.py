@@ -1,0 +1,134 @@
+"""All the measurements of one run of the benchmark, interleaved, and what became of each."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.measure import NOISE_LIMIT, MeasurementFailed, measure, noise
+from bench.progress import Progress
+from bench.relays import SUBJECTS, WIRES, YARDSTICKS
+from bench.report import Line, Table
+from bench.rows import IDLE_PAIRS, Row, idle_limit, value
+from bench.toolchain import Unavailable
+
+REASON_LIMIT = 200
+
+Record = dict[str, Any] | None
+"""What the load generator found; None where the measurement failed."""
+
+
+class Campaign:
+    """`only` names the relays that may take part, `runs` says how often each row is measured with each of them."""
+
+    def __init__(self, chosen: Sequence[Row], only: Sequence[str], runs: int, quick: bool) -> None:
+        self._rows = chosen
+        self._only = only
+        self._runs = runs
+        self._quick = quick
+        self.records: dict[str, dict[str, list[Record]]] = {
+            row.name: {name: [] for name in self._relays(row.wire)} for row in chosen
+        }
+        self._left_out: dict[tuple[str, str], str] = {}
+        """(wire, relay) -> why it could not take part."""
+
+    def measure(self, generator: Path, cores: tuple[int, int]) -> None:
+        """Does all of it, the relays by turns; what cannot be measured is told of and left out.
+
+        Raises Unavailable if nothing is asked for.
+        """
+        if not any(self.records.values()):
+            raise Unavailable("none of these relays takes part in any of these rows")
+        progress = Progress(sum(row.seconds(self._quick) for _, row, _ in self._plan()))
+        try:
+            for run, row, name in self._plan():
+                out = (row.wire, name) in self._left_out
+                if not out:
+                    progress.begin(f"run {run + 1}/{self._runs}  {row.name}  {name} ")
+                    self._take(row, name, generator, cores, progress)
+                progress.end(row.seconds(self._quick), skipped=out)
+        finally:
+            progress.clear()
+
+    @property
+    def complete(self) -> bool:
+        """Whether something was measured, and everything that was not left out."""
+        taken = [
+            samples
+            for row in self._rows
+            for name, samples in self.records[row.name].items()
+            if (row.wire, name) not in self._left_out
+        ]
+        return bool(taken) and all(len(samples) == self._runs and None not in samples for samples in taken)
+
+    def tables(self) -> list[Table]:
+        """One for each wire that has rows and relays."""
+        found = []
+        for wire in WIRES:
+            names = self._relays(wire)
+            lines = [line for row in self._rows if row.wire == wire for line in self._lines(row)]
+            if names and lines:
+                found.append(Table(YARDSTICKS[wire], SUBJECTS[wire], names, lines))
+        return found
+
+    def notes(self) -> list[str]:
+        """What a reader must know of the figures."""
+        return [
+            f"Medians of {self._runs}; ratios are taken within a run; MB = 1e6 payload bytes; v: less is better.",
+            "Backpressure: " + "; ".join(self._backpressure()) + ".",
+            *self._notes_on_memory(),
+            *(f"Left out ({wire}): {reason}" for (wire, _), reason in self._left_out.items()),
+            *self._notes_on_noise(),
+        ]
+
+    def _relays(self, wire: str) -> list[str]:
+        return [name for name in WIRES[wire] if name in self._only]
+
+    def _plan(self) -> Iterator[tuple[int, Row, str]]:
+        for run in range(self._runs):
+            for row in self._rows:
+                names = self._relays(row.wire)
+                # Nobody is always first: what drifts on the machine must not favour one relay.
+                turn = run % len(names) if names else 0
+                yield from ((run, row, name) for name in names[turn:] + names[:turn])
+
+    def _take(self, row: Row, name: str, generator: Path, cores: tuple[int, int], progress: Progress) -> None:
+        try:
+            self.records[row.name][name].append(measure(row, WIRES[row.wire][name], generator, cores, self._quick))
+            return
+        except MeasurementFailed as error:
+            self.records[row.name][name].append(None)
+            problem = f"{name} failed: {error}"
+        except Unavailable as error:
+            self._left_out[row.wire, name] = " ".join(str(error).split())[:REASON_LIMIT]
+            problem = f"{name} is left out of the {row.wire} rows: {error}"
+        progress.clear()
+        print(problem, file=sys.stderr)
+
+    def _lines(self, row: Row) -> Iterator[Line]:
+        for figure in row.figures:
+            yield Line(
+                figure,
+                {
+                    name: [None if record is None else value(figure, record) for record in taken]
+                    for name, taken in self.records[row.name].items()
+                },
+            )
+
+    def _backpressure(self) -> Iterator[str]:
+        seen = {name: kind for row in self._rows for name, kind in WIRES[row.wire].items() if name in self._only}
+        return (f"{name}: {kind.backpressure}" for name, kind in seen.items())
+
+    def _notes_on_memory(self) -> Iterator[str]:
+        pairs = {record["pairs"] for taken in self.records.get("idle", {}).values() for record in taken if record}
+        if pairs:
+            few = "" if self._quick or max(pairs) >= IDLE_PAIRS else f"; {idle_limit()} open files allow no more"
+            yield f"Memory is that of {max(pairs)} idle pairs{few}."
+
+    def _notes_on_noise(self) -> Iterator[str]:
+        taken = [record for row in self.records.values() for samples in row.values() for record in samples if record]
+        worst = max(map(noise, taken), default=0.0)
+        if worst > NOISE_LIMIT:
+            yield f"Others had up to {worst:.0f} % of the two cores' time: run again on a quiet machine."

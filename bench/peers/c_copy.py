@@ -1,0 +1,13 @@
+"""The least that a relay can do, written in C (c_copy.c): what the raw rows could be at the best."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.peers.forwarder import Ports, Process
+from bench.toolchain import compiled
+
+
+def processes(scratch: Path, ports: Ports) -> list[Process]:
+    """One process, for one pair."""
+    return [Process([str(compiled(Path(__file__).with_suffix(".c"))), str(ports.entry), str(ports.exit)], ports.entry)]

@@ -1,0 +1,84 @@
+"""`ssh -L` through an sshd, directly or by way of a jump host: the same sshd twice, so all is encrypted twice.
+
+The sshd has its own keys and configuration and listens on loopback; no password, agent or file of the user's is used.
+Its processes and the clients' share the one core that a relay has.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import subprocess
+from pathlib import Path
+
+from bench.peers.forwarder import Ports, Process
+from bench.toolchain import Unavailable, require
+
+PRIVILEGE_SEPARATION = Path("/run/sshd")
+"""Where an sshd of root's locks its children up; made by the service, which need not run here."""
+
+SERVER = """\
+ListenAddress 127.0.0.1:{port}
+HostKey {scratch}/host
+AuthorizedKeysFile {scratch}/user.pub
+AuthenticationMethods publickey
+PermitRootLogin prohibit-password
+StrictModes no
+UsePAM no
+UseDNS no
+PidFile none
+AllowTcpForwarding local
+"""
+
+CLIENT = """\
+Host target jump
+    HostName 127.0.0.1
+    Port {port}
+    User {user}
+    HostKeyAlias bench
+    IdentityFile {scratch}/user
+    IdentitiesOnly yes
+    IdentityAgent none
+    UserKnownHostsFile {scratch}/known_hosts
+    GlobalKnownHostsFile /dev/null
+    StrictHostKeyChecking yes
+    BatchMode yes
+    ExitOnForwardFailure yes
+"""
+
+
+def processes(scratch: Path, ports: Ports) -> list[Process]:
+    """The sshd, and the ssh that listens at `entry`."""
+    return [_server(scratch, ports), _client(scratch, ports, [])]
+
+
+def processes_with_jump(scratch: Path, ports: Ports) -> list[Process]:
+    """The same with `ssh -J`."""
+    return [_server(scratch, ports), _client(scratch, ports, ["-J", "jump"])]
+
+
+def _server(scratch: Path, ports: Ports) -> Process:
+    sshd = require("sshd")
+    for name in ("host", "user"):
+        command = [require("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", "bench", "-f", str(scratch / name)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    (scratch / "known_hosts").write_text("bench " + (scratch / "host.pub").read_text())
+    (scratch / "sshd_config").write_text(SERVER.format(port=ports.inner, scratch=scratch))
+    _make_room()
+    return Process([sshd, "-D", "-e", "-f", str(scratch / "sshd_config")], ports.inner)
+
+
+def _client(scratch: Path, ports: Ports, options: list[str]) -> Process:
+    config = scratch / "ssh_config"
+    config.write_text(CLIENT.format(port=ports.inner, user=getpass.getuser(), scratch=scratch))
+    forward = f"127.0.0.1:{ports.entry}:127.0.0.1:{ports.exit}"
+    return Process([require("ssh"), "-F", str(config), "-N", "-L", forward, *options, "target"], ports.entry)
+
+
+def _make_room() -> None:
+    if os.geteuid() != 0:
+        return
+    try:
+        PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"an sshd of root's needs {PRIVILEGE_SEPARATION}: {error}") from error

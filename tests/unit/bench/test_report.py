@@ -1,0 +1,98 @@
+"""Medians, ratios and goals; what is saved comes back the same; a picture of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import results, rows
+from bench.report import Line, Table, number
+from bench.results import Result
+from bench.rows import Figure, Goal
+from bench.toolchain import Unavailable
+
+SPEED = Figure("bulk", "MB/s", ("MBps",), goal=Goal(2))
+DELAY = Figure("echo", "us", ("rtt_us", "p50"), higher_is_better=False, goal=Goal(0.5))
+GROWTH = Figure("growth", "MiB", ("rss",), higher_is_better=False, goal=Goal(1, absolute=True))
+FREE = Figure("free", "s", ("s",))
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def table() -> Table:
+    lines = [
+        Line(SPEED, {"medusa": [200.0, 900.0, None], "ws": [100.0, 300.0, 500.0]}),
+        Line(DELAY, {"medusa": [40.0], "ws": [50.0]}),
+        Line(GROWTH, {"medusa": [0.0], "ws": [2095.0]}),
+        Line(FREE, {"medusa": [], "ws": [1.5]}),
+    ]
+    return Table("ws", "medusa", ["medusa", "ws"], lines)
+
+
+def test_a_ratio_is_taken_within_a_run() -> None:
+    line = table().lines[0]
+    assert line.median("medusa") == 550
+    assert line.ratio("medusa", "ws") == 2.5
+    assert line.ratio("medusa", "nobody") is None
+
+
+def test_text() -> None:
+    head, *body = table().text().splitlines()
+    assert head.split() == ["unit", "medusa", "/ws", "ws", "goal"]
+    assert [line.split() for line in body] == [
+        ["bulk", "MB/s", "550", "2.50", "300", ">=", "2", "x", "ws:", "met"],
+        ["echo", "v", "us", "40.0", "0.80", "50.0", "<=", "0.5", "x", "ws:", "missed"],
+        ["growth", "v", "MiB", "0", "0", "2,095", "<=", "1", "MiB:", "met"],
+        ["free", "s", "-", "-", "1.50"],
+    ]
+
+
+def test_markdown() -> None:
+    lines = table().markdown().splitlines()
+    assert lines[:3] == [
+        "|  | unit | medusa | ws |",
+        "| --- | --- | --- | --- |",
+        "| bulk | MB/s | 550 (2.50) | 300 |",
+    ]
+    assert lines[-1] == "| free | s | - | 1.50 |"
+
+
+def test_without_the_yardstick_there_are_no_ratios() -> None:
+    alone = Table("ws", "medusa", ["medusa"], table().lines)
+    assert alone.text().split()[:3] == ["unit", "medusa", "goal"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (0.0, "0"), (0.0123, "0.012"), (0.5, "0.50"), (42.04, "42.0"), (12345.6, "12,346")]
+)
+def test_numbers_show_the_digits_that_count(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_a_figure_may_be_a_quotient() -> None:
+    fairness = Figure("fairness", "", ("least",), over=("most",))
+    assert rows.value(fairness, {"least": 3, "most": 4}) == 0.75
+    assert rows.value(fairness, {"least": 0, "most": 0}) == 0
+    assert rows.value(DELAY, {"rtt_us": {"p50": 12.5}}) == 12.5
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    gaps = Table("ws", "medusa", ["ws"], [Line(FREE, {"ws": [None]})])
+    result = Result({"cores": "2"}, ["quick"], [table(), gaps])
+    paths = results.save(result, {"bulk": {}}, tmp_path, results.LATEST)
+    assert [path.name for path in paths] == ["latest.txt", "latest.json"]
+    assert paths[0].read_text() == result.text()
+    assert results.draw(tmp_path, results.LATEST).read_bytes().startswith(PNG)
+    assert results.load(tmp_path) == result
+
+
+def test_nothing_to_quote_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="--keep"):
+        results.load(tmp_path)
+
+
+def test_readme_quotes_the_latest_run() -> None:
+    kept = (results.DIRECTORY / "latest.json").exists()
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    assert not kept or results.load(results.DIRECTORY).markdown() in readme
