@@ -14,7 +14,6 @@ import structlog
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.head import Request
-from medusa.protocol.signature import LOGIN
 from medusa.reflector.auth import Authenticator, Denied, Grant, unknown
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.names import SessionName
@@ -23,12 +22,6 @@ from medusa.session import Input, Side
 from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="doors")
-
-INTERNAL = re.compile(r"/attach/([^/]*)/(master|slave)\Z")
-FRONT = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z")
-"""The paths of the two doors."""
-
-SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
 
 REFUSAL_DELAY = 0.2
 """Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""

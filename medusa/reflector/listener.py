@@ -29,9 +29,12 @@ from medusa.protocol.greeting import (
 from medusa.protocol.head import Headers, Request
 from medusa.protocol.printable import printable
 from medusa.reflector.auth import Denied
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import HEAD_TIMEOUT
-from medusa.reflector.doors import FRONT, INTERNAL, NOTHING_HERE, SIDES, Doors, hold_back, refusal
-from medusa.reflector.names import SessionName, parse_id
+from medusa.reflector.doors import NOTHING_HERE, Doors, hold_back, refusal
+from medusa.reflector.letters import Letter
+from medusa.reflector.listening import RAW
+from medusa.reflector.names import ATTACH, SIDES, SIGNED_ATTACH, SessionName, parse_id
 from medusa.reflector.registry import Refused
 from medusa.reflector.wsgi import ANSWER_TIMEOUT, hang_up, host_port, ungreen
 from medusa.session import Side
@@ -45,13 +48,24 @@ _HTTP_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnec
 
 
 class Listener(StreamServer):
-    """The raw port. `scratch`: as RelayedTransport's."""
+    """The raw port.
 
-    def __init__(self, address: tuple[str, int], doors: Doors, max_message: int, scratch: memoryview, backlog: int):
-        super().__init__(address, self.greeted, backlog=backlog)
+    Args:
+        listener: gevent's socket.
+        scratch: as RelayedTransport's.
+        colleagues: the other workers, where there are any.
+    """
+
+    def __init__(
+        self, listener: Any, doors: Doors, max_message: int, scratch: memoryview, colleagues: Colleagues | None = None
+    ) -> None:
+        super().__init__(listener, self.greeted)
         self._doors = doors
         self._max_message = max_message
         self._scratch = scratch
+        self._colleagues = colleagues
+        if colleagues is not None:
+            self.max_accept = 1  # who shares a socket accepts one at a time
 
     def greeted(self, sock: Any, address: Any, data: bytes = b"") -> None:
         """Called in a greenlet of the connection's own. `data`: what was read of it elsewhere."""
@@ -75,7 +89,18 @@ class Listener(StreamServer):
         found = read_greeting(sock, data)
         if found is not None:
             sock.settimeout(ANSWER_TIMEOUT)
-            self.enter(parse_greeting(found.line), sock, found, address)
+            greeting = parse_greeting(found.line)
+            if data or not self._lives_elsewhere(greeting, sock, found, address):
+                self.enter(greeting, sock, found, address)
+
+    def _lives_elsewhere(self, greeting: Framed | Plain, sock: Any, found: FirstLine, address: Any) -> bool:
+        """Whether the connection was handed to another worker. Raises HandshakeError: it could not be."""
+        owner = self._colleagues.owner(_asked(greeting)[1]) if self._colleagues is not None else None
+        if self._colleagues is None or owner is None:
+            return False
+        self._colleagues.send(owner, Letter(RAW, address, found.whole), sock)
+        sock.close()
+        return True
 
     def enter(self, greeting: Framed | Plain, sock: Any, found: FirstLine, address: Any) -> None:
         """Let the peer in, if it may. `found`: what `greeting` was parsed from.
@@ -109,11 +134,12 @@ class Listener(StreamServer):
 
 
 class FirstLine(NamedTuple):
-    """A line without its end, and what came behind it. `typed` as LineReader's."""
+    """A line without its end, and what came behind it; `whole`: all of it as it came. `typed` as LineReader's."""
 
     line: bytes
     rest: bytes
     typed: bool
+    whole: bytes
 
 
 def read_greeting(sock: Any, data: bytes) -> FirstLine | None:
@@ -125,12 +151,13 @@ def read_greeting(sock: Any, data: bytes) -> FirstLine | None:
     Raises:
         HandshakeError: 408, it did not come in time; 400, it is too long, or has no end.
     """
-    reader = LineReader()
+    reader, whole = LineReader(), b""
     with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no greeting in %g s; %s" % (HEAD_TIMEOUT, FORMS))):
         while data or (data := sock.recv(MAX_LINE)):
+            whole += data
             found = reader.feed(data)
             if found is not None:
-                return FirstLine(*found, reader.typed)
+                return FirstLine(*found, reader.typed, whole)
             data = b""
     if reader.empty:  # who looks whether a port is open says nothing
         return None
@@ -153,7 +180,7 @@ def _asked(greeting: Framed | Plain) -> tuple[Framed, SessionName, Side]:
 
 def _named(asked: Framed) -> tuple[SessionName, Side]:
     path = asked.target.partition("?")[0]
-    internal, front = INTERNAL.match(path), FRONT.match(path)
+    internal, front = ATTACH.match(path), SIGNED_ATTACH.match(path)
     if internal:
         return SessionName(parse_id(internal[1])), SIDES[internal[2]]
     if front:

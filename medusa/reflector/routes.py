@@ -19,8 +19,9 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
 from medusa.reflector.auth import Denied
-from medusa.reflector.doors import FRONT, INTERNAL, NOTHING_HERE, SIDES, Doors, hold_back, refusal
-from medusa.reflector.names import SessionName, parse_id
+from medusa.reflector.colleagues import Colleagues
+from medusa.reflector.doors import NOTHING_HERE, Doors, hold_back, refusal
+from medusa.reflector.names import ATTACH, SIDES, SIGNED_ATTACH, SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
 from medusa.session import STATUS_NAMES, Side
 from medusa.transports import websocket
@@ -48,15 +49,18 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Application:
-    """The reflector's routes as a WSGI application."""
+    """The reflector's routes as a WSGI application. `colleagues`: where there are several workers."""
 
-    def __init__(self, config: ReflectorConfig, registry: Registry, doors: Doors) -> None:
+    def __init__(
+        self, config: ReflectorConfig, registry: Registry, doors: Doors, colleagues: Colleagues | None = None
+    ) -> None:
         self._config = config
         self._registry = registry
         self._doors = doors
+        self._colleagues = colleagues
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
-            (INTERNAL, self._attach_internal),
-            (FRONT, self._attach_signed),
+            (ATTACH, self._attach_internal),
+            (SIGNED_ATTACH, self._attach_signed),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/agent\.sh\Z"), self._archive),
@@ -134,18 +138,10 @@ class Application:
         # A web page may have a name of its own lead to this host, and read what this answers.
         if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
             raise Refused(403, "ask for this by the host's address, or as localhost")
-        sessions = [
-            {
-                "id": session.name.session_id,
-                **({"login": session.name.login} if session.name.login else {}),
-                "state": STATUS_NAMES[session.machine.state],
-                "has_master": session.has(Side.CLIENT),
-                "has_slave": session.has(Side.AGENT),
-                "create_time": int(session.usage.created * 1000),
-            }
-            for session in self._registry.sessions()
-        ]
-        return _json({"health": "ok", "sessions": {"sessions": sessions}})
+        if self._colleagues is None:
+            return _json({"health": "ok", "sessions": {"sessions": entries(self._registry)}})
+        sessions, workers = self._colleagues.status()
+        return _json({"health": "ok", "sessions": {"sessions": sessions}, "workers": workers})
 
     def _healthz(self, _: Handler) -> Answer:
         return _json({"alive": True, "draining": self._registry.draining, "version": __version__})
@@ -161,6 +157,21 @@ class Application:
     def _log_refusal(self, handler: Handler, status: int, reason: str) -> None:
         path = handler.request.target.partition("?")[0] if handler.request else ""
         log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
+
+
+def entries(registry: Registry) -> list[dict[str, Any]]:
+    """The sessions that live here, as /status shows them."""
+    return [
+        {
+            "id": session.name.session_id,
+            **({"login": session.name.login} if session.name.login else {}),
+            "state": STATUS_NAMES[session.machine.state],
+            "has_master": session.has(Side.CLIENT),
+            "has_slave": session.has(Side.AGENT),
+            "create_time": int(session.usage.created * 1000),
+        }
+        for session in registry.sessions()
+    ]
 
 
 def _is_this_host(host: str) -> bool:

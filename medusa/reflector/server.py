@@ -2,38 +2,52 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import os
+import socket
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
 import gevent.event
+import gevent.socket
 import structlog
 
 from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.doors import Doors
 from medusa.reflector.listener import Listener
+from medusa.reflector.listening import HTTP, RAW, listen
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application
+from medusa.reflector.routes import Application, entries
 from medusa.reflector.tls import Certificate
-from medusa.reflector.wsgi import Handler, Server, host_port, prepare_listener
+from medusa.reflector.wsgi import Handler, Server, host_port
 
 log = structlog.get_logger(component="server")
 
-BACKLOG = 1024
-
 
 class Reflector:
-    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet."""
+    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet.
 
-    def __init__(self, config: ReflectorConfig) -> None:
+    Args:
+        listeners: sockets that listen already, by name; those that are missing are made.
+        colleagues: the other workers, where this is one of several.
+    """
+
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        listeners: Mapping[str, socket.socket] = {},
+        colleagues: Colleagues | None = None,
+    ) -> None:
         config.verify()
         self._config = config
+        self._listeners = listeners
+        self._colleagues = colleagues
         self._server: Server | None = None
         self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
@@ -48,9 +62,9 @@ class Reflector:
         return scheme + host_port(self._server.socket.getsockname())
 
     @property
-    def raw_url(self) -> str | None:
-        """Where it listens for raw TCP, if it does."""
-        return None if self._raw is None else "tcp://" + host_port(self._raw.socket.getsockname())
+    def urls(self) -> str:
+        """Where it listens, as it is announced: for HTTP, and for raw TCP if it does."""
+        return self.url + (" raw tcp://" + host_port(self._raw.socket.getsockname()) if self._raw is not None else "")
 
     def start(self) -> None:
         """Listen.
@@ -64,18 +78,28 @@ class Reflector:
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
         authenticator = _authenticator(config)
-        listener = (config.bind_ip, config.port)
-        server = Server(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
+        certificate = None
         if config.tls_cert is not None and config.tls_key is not None:
-            server.certificate = Certificate(config.tls_cert, config.tls_key)
-        _listen(server, listener, "--port")
+            certificate = Certificate(config.tls_cert, config.tls_key)
+        listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
+        environ = {"wsgi.multiprocess": self._colleagues is not None}  # who shares a socket accepts one at a time
+        server = Server(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
+        server.certificate = certificate
+        server.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
         doors = Doors(config, self.registry, authenticator)
-        server.application = Application(config, self.registry, doors)
+        server.application = Application(config, self.registry, doors, self._colleagues)
+        server.colleagues = self._colleagues
         if config.raw_port is not None:
-            self._start_raw((config.bind_ip, config.raw_port), doors)
+            self._prepare_raw(config, doors)
+        if self._colleagues is not None:
+            self._colleagues.doors[HTTP] = lambda *connection: _go_on(server, *connection)
+            self._colleagues.entries = lambda: entries(self.registry)
+            self._colleagues.start()
+        if self._raw is not None:
+            self._raw.start()
         server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
@@ -83,12 +107,15 @@ class Reflector:
         if self._publisher is not None:
             self._publisher.start()
 
-    def _start_raw(self, address: tuple[str, int], doors: Doors) -> None:
-        raw = Listener(address, doors, self._config.max_message, self.registry.turns.scratch, BACKLOG)
-        _listen(raw, address, "--raw-port")
+    def _prepare_raw(self, config: ReflectorConfig, doors: Doors) -> None:
+        assert config.raw_port is not None
+        listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
+        raw = Listener(_green(listener), doors, config.max_message, self.registry.turns.scratch, self._colleagues)
+        raw.init_socket()
         self._raw = raw
-        raw.start()
-        if not ipaddress.ip_address(address[0]).is_loopback:
+        if self._colleagues is not None:
+            self._colleagues.doors[RAW] = raw.greeted
+        if not ipaddress.ip_address(config.bind_ip).is_loopback:
             log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
@@ -99,11 +126,17 @@ class Reflector:
         else:
             self._server.certificate.reload()
 
-    def drain(self) -> None:
-        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
+    def drain(self, others: Callable[[], object] = lambda: None) -> None:
+        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped.
+
+        Args:
+            others: called when no session lives here any more; returns when those of the other workers have ended too.
+        """
         self.registry.draining = True
         log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
         self.registry.wait_until_empty(self._config.drain_timeout)
+        self.registry.shut_down()
+        others()
         self.stop()
 
     def stop(self) -> None:
@@ -123,16 +156,13 @@ class Reflector:
         self._stopped.wait()
 
 
-def _listen(server: Any, address: tuple[str, int], option: str) -> None:
-    try:
-        server.init_socket()
-        prepare_listener(server.socket)
-    except OSError as error:
-        hint = ""
-        if error.errno == errno.EADDRINUSE:
-            hint = "; something else listens there: give another %s, or 0 for a free one" % option
-        text = os.strerror(error.errno) if error.errno else str(error)
-        raise ConfigError("cannot listen on %s:%d: %s%s" % (*address, text.lower(), hint)) from None
+def _green(listener: socket.socket) -> Any:
+    return gevent.socket.socket(fileno=listener.detach())
+
+
+def _go_on(server: Server, sock: Any, address: tuple[Any, ...], data: bytes) -> None:
+    """With a connection that another worker accepted."""
+    Handler(sock, address, server, data).handle()
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

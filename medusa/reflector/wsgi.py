@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import socket
 import time
+from http import HTTPStatus
 from typing import Any
 
 import gevent
@@ -20,6 +21,7 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.greeting import GREETING_START, is_greeting
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import HEAD_TIMEOUT
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
@@ -45,26 +47,6 @@ LINGER = 2.0
 """Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
 
 
-BUFFER = 256 * 1024
-"""Bytes that the kernel may hold for each direction of a link. Left to itself it takes up to 13 MB of a pair whose
-reader has stopped, and is a quarter slower: what is on its way no longer fits into a processor's own cache."""
-
-TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-TCP_OPTIONS += [(socket.SOL_SOCKET, option, BUFFER) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
-TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-"""Keepalive is the kernel's own, for a peer that is not read because the other side takes nothing: it could answer no
-ping then."""
-if hasattr(socket, "TCP_KEEPIDLE"):
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, option, 15) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
-
-
-def prepare_listener(listener: Any) -> None:
-    """Set what every accepted socket is to have: it inherits the listening one's options."""
-    for level, option, value in TCP_OPTIONS:
-        listener.setsockopt(level, option, value)
-
-
 def host_port(address: tuple[Any, ...]) -> str:
     """host:port of a socket's address, an IPv6 host in brackets."""
     host, port = address[:2]
@@ -72,9 +54,15 @@ def host_port(address: tuple[Any, ...]) -> str:
 
 
 class Server(WSGIServer):
-    """pywsgi's. `certificate`: None where HTTP is spoken in plain."""
+    """pywsgi's.
+
+    Attributes:
+        certificate: None where HTTP is spoken in plain.
+        colleagues: the other workers, where there are any.
+    """
 
     certificate: Certificate | None = None
+    colleagues: Colleagues | None = None
 
 
 class Handler(UpgradeHandler):
@@ -82,10 +70,13 @@ class Handler(UpgradeHandler):
 
     socket: Any  # None when it was taken
 
-    def __init__(self, sock: Any, address: Any, server: Any) -> None:
+    def __init__(self, sock: Any, address: Any, server: Any, given: bytes = b"") -> None:
+        """`given`: what another process has read of the connection; behind TLS, if it is spoken."""
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
         self.request: Request | None = None
+        self.given = given
+        self.head = b""
         self.rest = b""
 
     def read_requestline(self) -> str:
@@ -103,7 +94,7 @@ class Handler(UpgradeHandler):
     def handle(self) -> None:
         """Called by the server, in a greenlet of the connection's own."""
         try:
-            if self._read_request():
+            if self._read_request() and not self._lives_elsewhere():
                 self.socket.settimeout(ANSWER_TIMEOUT)
                 self.handle_one_request()
         except TlsError as error:
@@ -129,6 +120,11 @@ class Handler(UpgradeHandler):
         return plain if tls is None else TlsSocket(plain, tls), self.rest
 
     @property
+    def read_so_far(self) -> bytes:
+        """The head and what was read behind it, as they came."""
+        return self.head + b"\r\n\r\n" + self.rest
+
+    @property
     def peer(self) -> str:
         """The peer's address for logs."""
         return host_port(self.client_address)
@@ -136,10 +132,9 @@ class Handler(UpgradeHandler):
     def _read_request(self) -> bool:
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                head = self._read_head()
-            if head is None:
-                return False
-            self.request = parse_request(head)
+                if not self._read_head():
+                    return False
+            self.request = parse_request(self.head)
             if has_body(self.request.headers):
                 raise HandshakeError(400, "no request here has a body")
         except HandshakeError as error:
@@ -147,21 +142,31 @@ class Handler(UpgradeHandler):
             return False
         return True
 
-    def _read_head(self) -> bytes | None:
+    def _read_head(self) -> bool:
         reader, start = HeadReader(), b""
-        data = self._secure(self.socket.recv(RECORD))
+        data = self.given or self._secure(self.socket.recv(RECORD))
         while data:
             start += data[: GREETING_START - len(start)]
             if is_greeting(start):
                 raise HandshakeError(400, "HTTP is spoken here, not raw TCP: that has a port of its own, --raw-port")
             found = reader.feed(data)
             if found is not None:
-                head, self.rest = found
-                return head
+                self.head, self.rest = found
+                return True
             data = self.socket.recv(RECORD)
         if not reader.empty:
             log.info("request refused", client=self.peer, status=400, reason="the head ended early")
-        return None
+        return False
+
+    def _lives_elsewhere(self) -> bool:
+        """Whether the connection was handed to another worker, which judges it and all else; or could not be."""
+        if self.server.colleagues is None or self.given:
+            return False
+        try:
+            return bool(self.server.colleagues.hand_over(self))
+        except HandshakeError as error:
+            self._refuse(error)
+            return True
 
     def _secure(self, data: bytes) -> bytes:
         """The TLS handshake that begins with `data`, where TLS is spoken. Returns the first bytes of the head."""
@@ -184,9 +189,10 @@ class Handler(UpgradeHandler):
     def _refuse(self, error: HandshakeError) -> None:
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
         body = (str(error) + "\n").encode()
-        reason = "Request Timeout" if error.http_status == 408 else "Bad Request"
-        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        self.socket.sendall((head % (error.http_status, reason, len(body))).encode() + body)
+        more = "".join("%s: %s\r\n" % header for header in error.headers)
+        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
+        reason = HTTPStatus(error.http_status).phrase
+        self.socket.sendall((head % (error.http_status, reason, len(body), more)).encode() + body)
 
     def log_request(self) -> None:
         """Not pywsgi's own line, which carries raw bytes of the request."""
