@@ -1,0 +1,73 @@
+"""The raw port of several processes: a session does not care which of them accepted its ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.test_raw_greetings import (
+    test_a_line_that_comes_byte_by_byte,
+    test_an_id_is_taken_once,
+    test_frames_right_behind_the_greeting,
+    test_http_is_answered_in_its_own_words,
+    test_one_line_then_a_fin_and_a_line_in_the_log,
+)
+from tests.integration.test_raw_sessions import (
+    TestPlainToPlain,
+    test_a_polite_end,
+    test_a_reset_is_a_loss,
+    test_bytes_pass_both_ways,
+    test_messages_keep_their_kind_and_their_boundaries,
+    test_what_a_client_says_before_it_is_linked_is_dropped,
+)
+from tests.rawpeers import connect, linked, pair, plain
+from tests.reflectors import Reflector, new_id, running
+from tests.workers import handed_over, homes
+
+__all__ = [
+    "TestPlainToPlain",
+    "test_a_line_that_comes_byte_by_byte",
+    "test_a_polite_end",
+    "test_a_reset_is_a_loss",
+    "test_an_id_is_taken_once",
+    "test_bytes_pass_both_ways",
+    "test_frames_right_behind_the_greeting",
+    "test_http_is_answered_in_its_own_words",
+    "test_messages_keep_their_kind_and_their_boundaries",
+    "test_one_line_then_a_fin_and_a_line_in_the_log",
+    "test_what_a_client_says_before_it_is_linked_is_dropped",
+]
+
+CROWD = 24
+
+
+@pytest.fixture(scope="module")
+def shared_reflector() -> Iterator[Reflector]:
+    with running("--workers", "3", "--raw-port", "0") as reflector:
+        yield reflector
+
+
+def test_connections_are_handed_over_with_all_that_was_read_of_them(reflector: Reflector) -> None:
+    before = handed_over(reflector)
+    for kinds in (("plain", "plain"), ("websocket", "plain"), ("framed", "websocket")):
+        for _ in range(CROWD // 3):
+            with pair(reflector, *kinds) as (_, _):
+                pass
+    assert handed_over(reflector) > before
+
+
+def test_a_typed_greeting_whose_lf_comes_after_the_hand_over(reflector: Reflector) -> None:
+    workers = set()
+    for _ in range(CROWD):
+        session = new_id()
+        with plain(reflector, session, "client") as client:
+            assert client.line() == b"OK waiting"
+            workers.add(homes(reflector)[session])
+            with connect(reflector, f"ATTACH {session} agent\r".encode()) as agent:
+                linked(agent)
+                linked(client)
+                agent.send(b"\n")
+                agent.send(b"said")
+                client.hears(b"said")
+    assert len(workers) > 1
