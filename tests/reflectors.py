@@ -181,7 +181,7 @@ class Reflector:
         return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
 
     def check(self) -> None:
         """Nothing lives on, and the log tells of nothing that should not be."""

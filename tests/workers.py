@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,3 +78,15 @@ def stopped(pid: int) -> Iterator[None]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def watched(pid: int) -> list[int]:
+    """The descriptors in the process's epoll set, by the numbers that they had when they were put in."""
+    return [int(number) for file in Path(f"/proc/{pid}/fdinfo").iterdir() for number in _targets(file)]
+
+
+def _targets(file: Path) -> list[str]:
+    try:
+        return re.findall(r"^tfd:\s+(\d+)", file.read_text(), re.MULTILINE)
+    except FileNotFoundError:
+        return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from medusa.commands import logs
+from medusa.reflector import descriptors
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.listening import HTTP, RAW, listen
 from medusa.reflector.supervisor import Supervisor
@@ -14,6 +15,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
     """Until a signal ends it; returns the exit status. Raises ConfigError."""
     logs.configure(*log_settings)
     config.verify()
+    descriptors.raise_limit()
     listeners = {HTTP: listen(config.bind_ip, config.port)}
     if config.raw_port is not None:
         listeners[RAW] = listen(config.bind_ip, config.raw_port, "--raw-port")

@@ -105,7 +105,9 @@ def _first_line() -> bytes:
 
 def _inherited(fd: int) -> PlainSocket:
     os.set_inheritable(fd, False)
-    return PlainSocket(fileno=fd)
+    sock = PlainSocket(fileno=fd)
+    sock.setblocking(False)
+    return sock
 
 
 def _report(line: str) -> None:

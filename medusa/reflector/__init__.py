@@ -22,5 +22,6 @@ placement    which worker a session belongs to
 letters      what a worker writes to another beside a descriptor
 mailbox      how that gets there
 colleagues   the other workers, as one of them sees them
+unwatch      what the event loop forgets of a connection that was given away
 bridge       TLS for a session that lives in another worker
 """

@@ -23,6 +23,7 @@ from medusa.reflector.listening import HTTP
 from medusa.reflector.mailbox import collect, post
 from medusa.reflector.names import SessionName, named_by
 from medusa.reflector.placement import owner_of
+from medusa.reflector.unwatch import unwatch
 from medusa.session import Side
 from medusa.transports.stream import SocketStream
 from medusa.transports.tls import TlsSocket, over
@@ -134,7 +135,7 @@ class Colleagues:
         bridge.greenlet.rawlink(lambda _: self._bridges.discard(bridge))
 
     def send(self, worker: int, letter: Letter, sock: Any) -> None:
-        """Give `worker` a duplicate of `sock`, waiting for room in its mailbox.
+        """Give `worker` a duplicate of `sock`, waiting for room in its mailbox. The caller closes `sock` at once then.
 
         Raises:
             HandshakeError: 503, there was none.
@@ -143,6 +144,7 @@ class Colleagues:
             self._post(worker, letter, sock.fileno(), POST_TIMEOUT)
         except (OSError, BadLetter) as error:
             raise _refused(worker, error) from None
+        unwatch(sock.fileno())
         self._handed_over += 1
 
     def _post(self, worker: int, letter: Letter, fd: int, timeout: float) -> None:
@@ -180,7 +182,7 @@ class Colleagues:
         try:
             sock = gevent.socket.socket(fileno=fd)
         except OSError as error:
-            os.close(fd)
+            socket.close(fd)
             raise BadLetter("not a socket: %s" % error) from None
         try:
             letter = unpack(packet)

@@ -7,7 +7,6 @@ that number takes it out.
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 
@@ -47,13 +46,13 @@ def collect(inbox: socket.socket) -> tuple[bytes, int]:
         BadLetter: it came without its descriptor, or cut short.
         OSError: this process has no descriptor left; the letter stays where it is.
     """
-    os.close(os.dup(inbox.fileno()))  # where this fails the kernel would drop the letter's
+    socket.close(socket.dup(inbox.fileno()))  # where this fails the kernel would drop the letter's
     # Not recv_fds, which does not pass its flags on in every Python: other processes would inherit the descriptor.
     packet, ancillary, flags, _ = inbox.recvmsg(MAX_LETTER, socket.CMSG_LEN(_INT.size), socket.MSG_CMSG_CLOEXEC)
     fds = [fd for _, kind, data in ancillary if kind == socket.SCM_RIGHTS for (fd,) in _INT.iter_unpack(data)]
     if flags & _DAMAGED or len(fds) != 1:
         for fd in fds:
             with contextlib.suppress(OSError):
-                os.close(fd)
+                socket.close(fd)  # gevent's os.close takes until the next turn of its loop
         raise BadLetter("cut short" if flags & socket.MSG_TRUNC else "not one descriptor")
     return packet, fds[0]

@@ -41,6 +41,9 @@ class Supervisor:
         announce: told, once, where all of them serve.
         lifeline: stop at once when this descriptor reaches its end.
         program: the workers' module.
+
+    Raises:
+        ConfigError: the system has not what so many need.
     """
 
     def __init__(
@@ -57,7 +60,10 @@ class Supervisor:
         self._announce = announce
         self._lifeline = lifeline
         self._program = program
-        self._mailboxes = {number: mailbox() for number in range(1, workers + 1)}
+        try:
+            self._mailboxes = {number: mailbox() for number in range(1, workers + 1)}
+        except OSError as error:
+            raise ConfigError("workers: no mailboxes for %d: %s" % (workers, error.strerror or error)) from None
         key, directory = secrets.token_hex(KEY_SIZE), os.getcwd()
         fds = {name: sock.fileno() for name, sock in listeners.items()}
         self._tasks = {

@@ -12,11 +12,12 @@ import pytest
 
 from tests.integration import test_reflector_http as http
 from tests.integration import test_reflector_session as sessions
+from tests.integration.test_reflector_life import unread
 from tests.peers import BINARY, LINKUP, TEXT, WAIT, Peer, frame, upgrade
 from tests.reflectors import OF_THE_MACHINE, Reflector, Witness, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 from tests.waiting import wait_until
-from tests.workers import ask, handed_over, homes, pids, stopped
+from tests.workers import ask, handed_over, homes, pids, stopped, watched
 
 HOST = "medusa.example:8381"
 WORKERS = ("--workers", "3")
@@ -104,6 +105,23 @@ def test_a_head_in_pieces(reflector: Reflector) -> None:
             for at in range(10, len(request), 40):
                 client.send(request[at : at + 40])
             assert client.head().status == 101
+
+
+def test_what_was_handed_over_wakes_nobody_any_more(reflector: Reflector) -> None:
+    """The kernel watches a connection until its last descriptor is closed, and that is the owner's now."""
+    before = handed_over(reflector)
+    with contextlib.ExitStack() as stack:
+        while handed_over(reflector) < before + 6:
+            request = upgrade(f"/attach/{new_id()}/master")
+            client = stack.enter_context(reflector.open(request[:10]))
+            assert unread(client) == 0, "the rest is waited for"
+            client.send(request[10:])
+            assert client.head().status == 101
+            client.text("is dropped")
+        for pid in pids(reflector).values():
+            numbers = watched(pid)
+            assert len(numbers) == len(set(numbers))
+            assert {str(number) for number in numbers} <= set(os.listdir(f"/proc/{pid}/fd"))
 
 
 def test_the_peers_address_is_the_true_one(reflector: Reflector) -> None:

@@ -1,4 +1,4 @@
-"""The raw port of several processes: a session does not care which of them accepted its ends."""
+"""Raw TCP with several processes on its port: the greeting says whose session it is, and the connection goes there."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from tests.integration.test_raw_greetings import (
     test_one_line_then_a_fin_and_a_line_in_the_log,
 )
 from tests.integration.test_raw_sessions import (
+    MIXES,
     TestPlainToPlain,
+    bytes_of,
+    ready,
     test_a_polite_end,
     test_a_reset_is_a_loss,
-    test_bytes_pass_both_ways,
     test_messages_keep_their_kind_and_their_boundaries,
     test_what_a_client_says_before_it_is_linked_is_dropped,
+    wrapped,
 )
+from tests.peers import BINARY
 from tests.rawpeers import connect, linked, pair, plain
 from tests.reflectors import Reflector, new_id, running
 from tests.workers import handed_over, homes
@@ -31,7 +35,6 @@ __all__ = [
     "test_a_polite_end",
     "test_a_reset_is_a_loss",
     "test_an_id_is_taken_once",
-    "test_bytes_pass_both_ways",
     "test_frames_right_behind_the_greeting",
     "test_http_is_answered_in_its_own_words",
     "test_messages_keep_their_kind_and_their_boundaries",
@@ -48,13 +51,17 @@ def shared_reflector() -> Iterator[Reflector]:
         yield reflector
 
 
-def test_connections_are_handed_over_with_all_that_was_read_of_them(reflector: Reflector) -> None:
-    before = handed_over(reflector)
-    for kinds in (("plain", "plain"), ("websocket", "plain"), ("framed", "websocket")):
-        for _ in range(CROWD // 3):
-            with pair(reflector, *kinds) as (_, _):
-                pass
-    assert handed_over(reflector) > before
+@pytest.mark.parametrize(("client_kind", "agent_kind"), MIXES)
+def test_wherever_the_ends_are_accepted(reflector: Reflector, client_kind: str, agent_kind: str) -> None:
+    before, pairs = handed_over(reflector), 0
+    while handed_over(reflector) < before + 3:
+        with pair(reflector, client_kind, agent_kind) as (client, agent):
+            ready(client, agent)
+            for source, sink in ((client, agent), (agent, client)):
+                source.send(wrapped(source, BINARY, b"to the other end"))
+                assert bytes_of(sink, 16) == b"to the other end"
+        pairs += 1
+        assert pairs < 100, "no connection is handed over"
 
 
 def test_a_typed_greeting_whose_lf_comes_after_the_hand_over(reflector: Reflector) -> None:

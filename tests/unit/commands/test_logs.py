@@ -38,6 +38,13 @@ def test_json_has_bunyans_fields(capfd: pytest.CaptureFixture[str]) -> None:
     }
 
 
+def test_fields_of_every_line(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info", context={"worker": 3})
+    structlog.get_logger().info("x")
+    structlog.get_logger().info("y", worker=1)
+    assert [json.loads(line)["worker"] for line in capfd.readouterr().err.splitlines()] == [3, 1]
+
+
 @pytest.mark.parametrize("level", LOG_LEVELS)
 def test_less_than_the_level_is_left_out(level: str, capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure("json", level)

@@ -78,7 +78,7 @@ def test_with_no_descriptor_left_a_letter_stays(
     inbox, outbox = box
     post(outbox, b"later", pipe[1])
     with monkeypatch.context() as scarce:
-        scarce.setattr(os, "dup", refuse)
+        scarce.setattr(socket, "dup", refuse)
         with pytest.raises(OSError, match="Too many"):
             collect(inbox)
     packet, fd = collect(inbox)

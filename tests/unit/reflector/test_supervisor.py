@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -163,6 +164,15 @@ def test_the_system_has_no_room_for_a_worker(program: Program, monkeypatch: pyte
     monkeypatch.setattr("subprocess.Popen", refuse)
     with pytest.raises(ConfigError, match="Resource temporarily unavailable"):
         supervise(program(OBEY))
+
+
+def test_the_system_has_no_room_for_mailboxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(module, "mailbox", refuse)
+    with pytest.raises(ConfigError, match="workers: no mailboxes for 2: Too many open files"):
+        Supervisor(ReflectorConfig(), 2, {}, ("json", "info"), lambda _: None)
 
 
 def test_workers_that_do_not_go_are_killed(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
