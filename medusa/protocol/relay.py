@@ -62,7 +62,7 @@ class Relayed:
         size: payload bytes in `pieces`.
         boundary: how many bytes of `pieces` come before the last frame that is let out as it arrives, None without one:
             where a control frame may go when `pieces` end inside that frame.
-        left_out: text messages that the other link has no place for.
+        left_out: text messages that the other link has no place for; of one above 64 KiB nothing is kept.
         slow_frames: frames that were not taken by the dozen: each costs some microseconds, however small it is.
         pings: to be answered. The last alone must be (RFC 6455 section 5.5.3), but Autobahn counts them.
         close: the peer's Close.
@@ -73,7 +73,7 @@ class Relayed:
     messages: int = 0
     size: int = 0
     boundary: Optional[int] = None
-    left_out: int = 0
+    left_out: List[bytes] = field(default_factory=list)
     slow_frames: int = 0
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None
@@ -264,7 +264,8 @@ class WebSocketRelay:
         self._way = _Way.FORWARD
         self._utf8 = None
         if header.opcode == TEXT and frame_header is bare:
-            result.left_out += not self._skip
+            if not self._skip:
+                result.left_out.append(b"")
             self._skip = True
         elif header.opcode == TEXT:
             self._utf8 = codecs.getincrementaldecoder("utf-8")()
@@ -305,7 +306,7 @@ class WebSocketRelay:
         if kind is Kind.TEXT:
             _check_text(payload, decoded)
             if frame_header is bare:
-                result.left_out += 1
+                result.left_out.append(bytes(payload))
                 return
         result.pieces.append(frame_header(kind, len(payload)))
         result.pieces.append(payload)
