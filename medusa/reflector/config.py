@@ -67,6 +67,22 @@ class ReflectorConfig:
 
     def verify(self) -> None:
         """Raises ConfigError."""
+        self._verify_address()
+        if self.front_door_only and self.accounts is None:
+            raise ConfigError("front-door-only: there is no front door without --accounts")
+        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+            if getattr(self, given) is not None and getattr(self, missing) is None:
+                names = [name.replace("_", "-") for name in (missing, given)]
+                raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
+        for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
+            if not 0 < getattr(self, name) <= FOREVER:
+                raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
+        if not 0 <= self.drain_timeout <= FOREVER:
+            raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
+        if not 1 <= self.max_message <= MAX_LENGTH:
+            raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
+
+    def _verify_address(self) -> None:
         try:
             address = ipaddress.ip_address(self.bind_ip)
         except ValueError:
@@ -77,19 +93,11 @@ class ReflectorConfig:
                 "Give --accounts for sessions that are signed for, "
                 "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
-        if self.front_door_only and self.accounts is None:
-            raise ConfigError("front-door-only: there is no front door without --accounts")
-        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
-            if getattr(self, given) is not None and getattr(self, missing) is None:
-                names = [name.replace("_", "-") for name in (missing, given)]
-                raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
+        if not address.is_loopback and not self.trusted_network and self.raw_port is not None:
+            raise ConfigError(
+                "raw-port: %s is not a loopback address, and raw TCP is not encrypted. "
+                "Give --trusted-network if nobody on the way to it listens." % self.bind_ip
+            )
         for name, port in (("port", self.port), ("raw-port", self.raw_port or 0)):
             if not 0 <= port <= 65535:
                 raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
-        for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
-            if not 0 < getattr(self, name) <= FOREVER:
-                raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
-        if not 0 <= self.drain_timeout <= FOREVER:
-            raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
-        if not 1 <= self.max_message <= MAX_LENGTH:
-            raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
