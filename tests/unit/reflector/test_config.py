@@ -58,7 +58,7 @@ def test_bounds(name: str, good: list[float | None], bad: list[float]) -> None:
 def test_raw_tcp_stays_on_loopback_unless_the_network_is_trusted() -> None:
     ReflectorConfig(raw_port=0, accounts="a").verify()
     ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a", trusted_network=True).verify()
-    with pytest.raises(ConfigError, match="^raw-port: "):
+    with pytest.raises(ConfigError, match=r"^raw-port: "):
         ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a").verify()
 
 
