@@ -200,7 +200,7 @@ class Leg:
     def _go_on(self) -> None:
         """After the usual step: nothing waits on the other side, so nothing is to be settled there."""
         transport = self.transport
-        if transport.last_read >= BULK or transport.pending:
+        if transport.last_read >= BULK or transport.costly or transport.pending:
             self._queue_up()
         else:
             self._listen(True)
@@ -219,7 +219,7 @@ class Leg:
             self._listen(True)
 
     def _queue_up(self) -> None:
-        """Take turns: after a large read, and for what makes no socket readable."""
+        """Take turns: after a large read or a costly one, and for what makes no socket readable."""
         if not self._queued:
             self._queued = True
             self._readable.stop()
