@@ -256,6 +256,7 @@ class Leg:
         self.gone = progress
         if progress is Progress.BROKE_RULES:
             self._discarding = True
+            self._listen(True)  # in a turn it is not watched
         else:
             self._readable.stop()
         if progress is Progress.CLOSED and self.passes_fin:
