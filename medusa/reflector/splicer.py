@@ -67,6 +67,7 @@ class Leg:
         self._first = False  # to end, of two that end one after the other
         self._queued = False  # for a turn
         self._stopped = False
+        self._sent = 0  # bytes, when `takes_on` was asked last
         self._readable = turns.loop.io(transport.fileno(), READ)
         self._writable = turns.loop.io(transport.fileno(), WRITE)
 
@@ -112,6 +113,14 @@ class Leg:
         poll = _poll()
         poll.register(self.transport.fileno(), _HUNG_UP)
         return bool(poll.poll(0))
+
+    def takes_on(self) -> bool:
+        """Whether the peer cannot be asked, since no ping gets past what is being sent, but has taken all that there
+        was for it, or some of it since the last call."""
+        before, self._sent = self._sent, self.transport.sent
+        if self.transport.wants_write:
+            return self._sent > before
+        return self.transport.mid_frame
 
     @property
     def backlog(self) -> int:
