@@ -67,7 +67,7 @@ class Leg:
         self._first = False  # to end, of two that end one after the other
         self._queued = False  # for a turn
         self._stopped = False
-        self._sent = 0  # bytes, when `takes_on` was asked last
+        self._taken = 0  # bytes, when `takes_on` was asked last
         self._readable = turns.loop.io(transport.fileno(), READ)
         self._writable = turns.loop.io(transport.fileno(), WRITE)
 
@@ -117,10 +117,9 @@ class Leg:
     def takes_on(self) -> bool:
         """Whether the peer cannot be asked, since no ping gets past what is being sent, but has taken all that there
         was for it, or some of it since the last call."""
-        before, self._sent = self._sent, self.transport.sent
-        if self.transport.wants_write:
-            return self._sent > before
-        return self.transport.mid_frame
+        backlog = self.backlog
+        before, self._taken = self._taken, self.transport.sent - backlog
+        return self._taken > before if backlog else self.transport.mid_frame
 
     @property
     def backlog(self) -> int:

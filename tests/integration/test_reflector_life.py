@@ -160,6 +160,19 @@ class TestKeepalive:
                 sender.join()
 
 
+    def test_who_reads_slowly_and_says_nothing_gets_all(self, reflector: Reflector) -> None:
+        session = new_id()
+        with reflector.pair(session) as (client, agent):
+            sent, _ = clog(agent)
+            agent.close()
+            got = hashlib.sha256()
+            while (message := client.frame()).opcode != CLOSE:
+                got.update(message.payload if message.opcode == BINARY else b"")
+                let_pass(25 * MS)
+            assert got.digest() == sent
+        assert reflector.ended(session)["reason"].startswith("agent: ")
+
+
 class TestWaitTimeout:
     @pytest.mark.parametrize("pulse", [0.125, 0.5, 60], ids=["due with a pulse", "due with the first pulse", "alone"])
     def test_no_agent_came(self, pulse: float) -> None:
@@ -326,6 +339,11 @@ def unread(source: Peer) -> int:
 
 def port_pair(line: list[bytes]) -> list[bytes]:
     return [line[1].split(b":")[1], line[2].split(b":")[1]]
+
+
+def let_pass(seconds: float) -> None:
+    moment = Deadline(seconds)
+    wait_until(lambda: moment.passed)
 
 
 def clog(source: Peer, alive: Peer | None = None) -> tuple[bytes, int]:
