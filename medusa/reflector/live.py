@@ -167,6 +167,10 @@ class LiveSession:
         return self._backlogs.get(Side.CLIENT, 0) > 0 or 0 < agent < before.get(Side.AGENT, agent + 1)
 
     def _judge(self, leg: Leg, now: float) -> None:
+        if now < leg.keepalive.deadline():
+            return
+        if leg.takes_on():
+            leg.keepalive.heard(now)
         # What an agent wrote before it hung up is for the client to read in its own time. A plain peer cannot be asked.
         if (leg.paused or leg.transport.plain) and (leg.side is Side.AGENT or leg.passes_fin or not leg.hung_up):
             leg.keepalive.heard(now)

@@ -67,6 +67,7 @@ class Leg:
         self._first = False  # to end, of two that end one after the other
         self._queued = False  # for a turn
         self._stopped = False
+        self._taken = 0  # bytes, when `takes_on` was asked last
         self._readable = turns.loop.io(transport.fileno(), READ)
         self._writable = turns.loop.io(transport.fileno(), WRITE)
 
@@ -112,6 +113,13 @@ class Leg:
         poll = _poll()
         poll.register(self.transport.fileno(), _HUNG_UP)
         return bool(poll.poll(0))
+
+    def takes_on(self) -> bool:
+        """Whether the peer cannot be asked, since no ping gets past what is being sent, but has taken all that there
+        was for it, or some of it since the last call."""
+        backlog = self.backlog
+        before, self._taken = self._taken, self.transport.sent - backlog
+        return self._taken > before if backlog else self.transport.mid_frame
 
     @property
     def backlog(self) -> int:
@@ -200,7 +208,7 @@ class Leg:
     def _go_on(self) -> None:
         """After the usual step: nothing waits on the other side, so nothing is to be settled there."""
         transport = self.transport
-        if transport.last_read >= BULK or transport.pending:
+        if transport.last_read >= BULK or transport.costly or transport.pending:
             self._queue_up()
         else:
             self._listen(True)
@@ -219,7 +227,7 @@ class Leg:
             self._listen(True)
 
     def _queue_up(self) -> None:
-        """Take turns: after a large read, and for what makes no socket readable."""
+        """Take turns: after a large read or a costly one, and for what makes no socket readable."""
         if not self._queued:
             self._queued = True
             self._readable.stop()
@@ -256,6 +264,7 @@ class Leg:
         self.gone = progress
         if progress is Progress.BROKE_RULES:
             self._discarding = True
+            self._listen(True)  # in a turn it is not watched
         else:
             self._readable.stop()
         if progress is Progress.CLOSED and self.passes_fin:
