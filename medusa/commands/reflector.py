@@ -21,6 +21,7 @@ import gevent.os
 
 from medusa.commands import logs
 from medusa.commands.options import OptionParser
+from medusa.protocol.signature import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.server import Reflector
 
@@ -77,6 +78,8 @@ def _parser() -> OptionParser:
     only = "serve no /attach/ and no /status: where a forwarder on this host leads strangers to its loopback"
     add("--front-door-only", action="store_true", help=only)
     add("--no-status", action="store_true", help="serve no /status, which lists the sessions")
+    admins = "accounts that may list and end all sessions, and read /metrics, from anywhere (none)"
+    add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
     hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
     add("--public-host", type=_hosts, default=(), metavar="HOST[:PORT],...", help=hosts)
     add(
@@ -105,8 +108,12 @@ def _hosts(text: str) -> tuple[str, ...]:
     return _words(text, r"([a-z0-9_.\-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", "a host, or HOST:PORT")
 
 
-def _words(text: str, form: str, what: str) -> tuple[str, ...]:
-    words = tuple(word for word in re.split(r"[,\s]+", text.lower()) if word)
+def _logins(text: str) -> tuple[str, ...]:
+    return _words(text, LOGIN, "a login", lower=False)
+
+
+def _words(text: str, form: str, what: str, *, lower: bool = True) -> tuple[str, ...]:
+    words = tuple(word for word in re.split(r"[,\s]+", text.lower() if lower else text) if word)
     wrong = next((word for word in words if not re.fullmatch(form, word)), None)
     if wrong is not None:
         raise argparse.ArgumentTypeError(f"{wrong!r} is not {what}")
@@ -132,6 +139,7 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         public_host=options.public_host,
         front_door_only=options.front_door_only,
         no_status=options.no_status,
+        admins=options.admins,
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         publish=options.publish,

@@ -37,6 +37,7 @@ class ReflectorConfig:
         allow_origin: in lower case, the web origins whose pages may attach.
         front_door_only: no internal API at all.
         no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
+        admins: accounts that may see and end every session, and read the metrics.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
         publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
@@ -58,6 +59,7 @@ class ReflectorConfig:
     public_host: tuple[str, ...] = ()
     front_door_only: bool = False
     no_status: bool = False
+    admins: tuple[str, ...] = ()
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
@@ -76,6 +78,8 @@ class ReflectorConfig:
             )
         if self.front_door_only and self.accounts is None:
             raise ConfigError("front-door-only: there is no front door without --accounts")
+        if self.admins and self.accounts is None:
+            raise ConfigError("admins: these are accounts: give --accounts as well")
         for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
             if getattr(self, given) is not None and getattr(self, missing) is None:
                 names = [name.replace("_", "-") for name in (missing, given)]

@@ -42,6 +42,7 @@ class LiveSession:
         self.machine = Session()
         self.usage = Usage(name)
         self.agent_expected = False
+        self.agent_came = 0.0  # its request, by time.monotonic()
         self._hurried = False
         self._backlogs: dict[Side, int] = {}
         self._config = config
@@ -75,6 +76,25 @@ class LiveSession:
     def has(self, side: Side) -> bool:
         """Whether `side` has attached."""
         return side in self._legs
+
+    @property
+    def links(self) -> int:
+        """How many connections it holds."""
+        return sum(leg.gone is None for leg in self._legs.values())
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of the sides that have attached."""
+        return {side.value: leg.address for side, leg in self._legs.items()}
+
+    def counts(self) -> dict[str, int]:
+        """Messages and payload bytes that each side has sent the other."""
+        counts: dict[str, int] = {}
+        for side in Side:
+            pump = self._legs[side].pump if side in self._legs else None
+            counts["%s_messages" % side.value] = pump.messages if pump else 0
+            counts["%s_bytes" % side.value] = pump.size if pump else 0
+        return counts
 
     # ------------------------------------------------------------------ on the event loop
 
@@ -186,6 +206,7 @@ class LiveSession:
         agent.announce(_LINKUP_TEXT)
         client.forward(agent)
         agent.forward(client)
+        self._registry.metrics.linked(self.usage.waited, time.monotonic() - self.agent_came)
         agent.start()
 
     def _close_client(self) -> None:
@@ -208,13 +229,9 @@ class LiveSession:
         self._registry.forget(self)
         for leg in self._legs.values():
             leg.dismiss(_OVER)
-        addresses = {side.value: leg.address for side, leg in self._legs.items()}
-        counts: dict[str, int] = {}
-        for side in Side:
-            pump = self._legs[side].pump if side in self._legs else None
-            counts["%s_messages" % side.value] = pump.messages if pump else 0
-            counts["%s_bytes" % side.value] = pump.size if pump else 0
-        self.usage.ended(self.machine.outcome or Outcome.ENDED, addresses, counts)
+        outcome, counts = self.machine.outcome or Outcome.ENDED, self.counts()
+        self._registry.metrics.ended(outcome, counts)
+        self.usage.ended(outcome, self.addresses, counts)
 
     def _leg_ended(self, leg: Leg, progress: Progress) -> None:
         if progress is Progress.CLOSED:

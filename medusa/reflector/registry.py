@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import gevent
 import gevent.event
 import structlog
@@ -10,11 +12,17 @@ from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExi
 from medusa.directory.base import TTL, StaleClaim
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.live import LiveSession
+from medusa.reflector.measured import MeasuredDirectory
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.names import SessionName
 from medusa.reflector.turns import Turns
 from medusa.session import Input, State
 
 log = structlog.get_logger(component="registry")
+
+
+_NOBODYS = "."
+"""No session's name: a segment begins otherwise."""
 
 
 class Refused(Exception):
@@ -29,9 +37,13 @@ class Refused(Exception):
 class Registry:
     """Sessions by name. A name is claimed in `directory` for as long as its session lives."""
 
-    def __init__(self, config: ReflectorConfig, directory: Directory, owner: Owner) -> None:
+    def __init__(
+        self, config: ReflectorConfig, directory: Directory, owner: Owner, metrics: Metrics | None = None
+    ) -> None:
         self._config = config
-        self._directory = directory
+        self.metrics = metrics or Metrics()
+        self.metrics.watch(self.sessions)
+        self._directory = MeasuredDirectory(directory, self.metrics)
         self._owner = owner
         self._sessions: dict[SessionName, LiveSession] = {}
         self._claims: dict[SessionName, Claim] = {}
@@ -73,6 +85,7 @@ class Registry:
         if session.agent_expected or session.machine.state is not State.WAITING:
             raise Refused(409, "the session has an agent already, or is closing")
         session.agent_expected = True
+        session.agent_came = time.monotonic()
         return session
 
     def forget(self, session: LiveSession) -> None:
@@ -91,6 +104,16 @@ class Registry:
     def sessions(self) -> list[LiveSession]:
         """All of them, oldest first."""
         return list(self._sessions.values())
+
+    def unready(self) -> str:
+        """Why no new session may come here; "" where one may."""
+        if self.draining:
+            return "this reflector is shutting down"
+        try:
+            self._directory.lookup(_NOBODYS)
+        except DirectoryError as error:
+            return "the directory is away: %s" % error
+        return ""
 
     def renew_forever(self) -> None:
         """Keep the claims; run this in a greenlet of its own."""

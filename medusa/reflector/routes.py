@@ -22,6 +22,7 @@ from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
 from medusa.protocol.signature import LOGIN
 from medusa.reflector.auth import Authenticator, Denied, unknown
+from medusa.reflector.metrics import CONTENT_TYPE
 from medusa.reflector.names import SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
 from medusa.session import STATUS_NAMES, Input, Side
@@ -68,6 +69,8 @@ class Application:
             (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
+            (re.compile(r"/readyz\Z"), self._readyz),
+            (re.compile(r"/metrics\Z"), self._metrics),
             (re.compile(r"/agent\.sh\Z"), self._archive),
         ]
 
@@ -167,13 +170,9 @@ class Application:
             raise Refused(403, "this is served on loopback only, or with --trusted-network")
 
     def _status(self, handler: Handler) -> Answer:
-        assert handler.request is not None
         if self._config.no_status:
             raise Refused(404, "there is nothing at this path")
-        self._check_internal(handler)
-        # A web page may have a name of its own lead to this host, and read what this answers.
-        if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
-            raise Refused(403, "ask for this by the host's address, or as localhost")
+        self._check_observer(handler)
         sessions = [
             {
                 "id": session.name.session_id,
@@ -190,6 +189,27 @@ class Application:
     def _healthz(self, _: Handler) -> Answer:
         return _json({"alive": True, "draining": self._registry.draining, "version": __version__})
 
+    def _readyz(self, _: Handler) -> Answer:
+        unready = self._registry.unready()
+        if unready:
+            raise Refused(503, unready, retry_after=5)
+        return 200, [], b"ready\n"
+
+    def _metrics(self, handler: Handler) -> Answer:
+        self._check_observer(handler)
+        return 200, [("Content-Type", CONTENT_TYPE)], self._registry.metrics.exposition()
+
+    def _check_observer(self, handler: Handler) -> None:
+        """Who may look on: this host, or an admin who signs."""
+        assert handler.request is not None
+        if self._authenticator is not None and handler.request.headers.get("authorization") is not None:
+            self._authenticator.check_admin(handler.request)
+            return
+        self._check_internal(handler)
+        # A web page may have a name of its own lead to this host, and read what this answers.
+        if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
+            raise Refused(403, "ask for this by the host's address, or as localhost")
+
     def _archive(self, _: Handler) -> Answer:
         try:
             data = Path(self._config.archive or "").read_bytes()
@@ -199,6 +219,7 @@ class Application:
         return 200, [("Content-Type", "application/x-sh"), ("Cache-Control", "no-cache")], data
 
     def _log_refusal(self, handler: Handler, status: int, reason: str) -> None:
+        self._registry.metrics.refused(status)
         path = handler.request.target.partition("?")[0] if handler.request else ""
         log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
 

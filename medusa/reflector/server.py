@@ -72,7 +72,9 @@ class Reflector:
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
         server.application = Application(config, self.registry, authenticator)
+        server.metrics = self.registry.metrics
         server.start()
+        gevent.spawn(self.registry.metrics.measure_lag_forever)
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.renew_forever)

@@ -20,6 +20,7 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.reflector.config import HEAD_TIMEOUT
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
@@ -74,6 +75,7 @@ class Server(WSGIServer):
     """pywsgi's. `certificate`: None where HTTP is spoken in plain."""
 
     certificate: Certificate | None = None
+    metrics: Metrics
 
 
 class Handler(UpgradeHandler):
@@ -101,6 +103,8 @@ class Handler(UpgradeHandler):
 
     def handle(self) -> None:
         """Called by the server, in a greenlet of the connection's own."""
+        self.server.metrics.accepted()
+        self.server.metrics.handlers += 1
         try:
             if self._read_request():
                 self.socket.settimeout(ANSWER_TIMEOUT)
@@ -113,6 +117,7 @@ class Handler(UpgradeHandler):
             if self.socket is not None:
                 _hang_up(self.socket)
             self.__dict__.pop("socket", None)
+            self.server.metrics.handlers -= 1
 
     def get_environ(self) -> Any:
         """WSGI's, and the strict head's."""
@@ -172,6 +177,7 @@ class Handler(UpgradeHandler):
 
     def _refuse(self, error: HandshakeError) -> None:
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
+        self.server.metrics.refused(error.http_status)
         body = (str(error) + "\n").encode()
         reason = "Request Timeout" if error.http_status == 408 else "Bad Request"
         head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
