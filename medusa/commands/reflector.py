@@ -20,6 +20,7 @@ import gevent
 import gevent.os
 
 from medusa.commands import logs
+from medusa.commands.limit_options import add_limit_options, limit_settings
 from medusa.commands.options import OptionParser
 from medusa.protocol.signature import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig
@@ -90,6 +91,7 @@ def _parser() -> OptionParser:
     )
     add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help="after SIGTERM (%(default)g)")
     add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
+    add_limit_options(parser)
     add("--tls-cert", metavar="FILE", help="certificate chain (PEM): https instead of http; read again on SIGHUP")
     add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
     publish = "put the agent's archive there at start, as `medusa publish` does; tried until it is done"
@@ -143,6 +145,7 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         publish=options.publish,
+        **limit_settings(options),
     )
 
 

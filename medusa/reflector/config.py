@@ -38,6 +38,10 @@ class ReflectorConfig:
         front_door_only: no internal API at all.
         no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
         admins: accounts that may see and end every session, and read the metrics.
+        max_...: 0 for no limit. Addresses of loopback and of trusted proxies are not counted.
+        trusted_proxy: addresses and networks whose X-Forwarded-For is believed.
+        proxy_protocol: connections from trusted proxies begin with a PROXY header.
+        write_stall: how long a peer may take nothing of what is written to it; 0 for as long as it likes.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
         publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
@@ -60,12 +64,34 @@ class ReflectorConfig:
     front_door_only: bool = False
     no_status: bool = False
     admins: tuple[str, ...] = ()
+    max_sessions: int = 10000
+    max_waiting_per_login: int = 200
+    max_waiting_per_address: int = 500
+    max_connects_per_minute: int = 1200
+    trusted_proxy: tuple[str, ...] = ()
+    proxy_protocol: bool = False
+    write_stall: float = 0.0
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
 
     def verify(self) -> None:
         """Raises ConfigError."""
+        self._verify_address()
+        self._verify_company()
+        for name in _ABOVE_0:
+            if not 0 < getattr(self, name) <= FOREVER:
+                raise ConfigError("%s: must be above 0 and at most %d seconds" % (_option(name), FOREVER))
+        for name in _FROM_0:
+            if not 0 <= getattr(self, name) <= FOREVER:
+                raise ConfigError("%s: must be between 0 and %d seconds" % (_option(name), FOREVER))
+        for name in _COUNTS:
+            if getattr(self, name) < 0:
+                raise ConfigError("%s: must be 0, for no limit, or more" % _option(name))
+        if self.max_message < 1:
+            raise ConfigError("max-message: must be 1 byte or more")
+
+    def _verify_address(self) -> None:
         try:
             address = ipaddress.ip_address(self.bind_ip)
         except ValueError:
@@ -76,20 +102,26 @@ class ReflectorConfig:
                 "Give --accounts for sessions that are signed for, "
                 "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
+        if not 0 <= self.port <= 65535:
+            raise ConfigError("port: %d is not between 0 and 65535" % self.port)
+
+    def _verify_company(self) -> None:
+        """What does nothing, or harm, without another setting."""
         if self.front_door_only and self.accounts is None:
             raise ConfigError("front-door-only: there is no front door without --accounts")
         if self.admins and self.accounts is None:
             raise ConfigError("admins: these are accounts: give --accounts as well")
+        if self.proxy_protocol and not self.trusted_proxy:
+            raise ConfigError("proxy-protocol: from nobody; give --trusted-proxy as well")
         for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
             if getattr(self, given) is not None and getattr(self, missing) is None:
-                names = [name.replace("_", "-") for name in (missing, given)]
-                raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
-        if not 0 <= self.port <= 65535:
-            raise ConfigError("port: %d is not between 0 and 65535" % self.port)
-        for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
-            if not 0 < getattr(self, name) <= FOREVER:
-                raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
-        if not 0 <= self.drain_timeout <= FOREVER:
-            raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
-        if self.max_message < 1:
-            raise ConfigError("max-message: must be 1 byte or more")
+                raise ConfigError("%s: missing; --%s does nothing without it" % (_option(missing), _option(given)))
+
+
+_ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
+_FROM_0 = ("drain_timeout", "write_stall")
+_COUNTS = ("max_sessions", "max_waiting_per_login", "max_waiting_per_address", "max_connects_per_minute")
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")

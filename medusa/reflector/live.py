@@ -14,6 +14,7 @@ from medusa.protocol.messages import Close
 from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
 from medusa.reflector.names import SessionName
 from medusa.reflector.splicer import Leg
+from medusa.reflector.stalls import Stalls
 from medusa.reflector.usage import Usage
 from medusa.session import Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
 from medusa.splice import Progress
@@ -42,6 +43,7 @@ class LiveSession:
         self.machine = Session()
         self.usage = Usage(name)
         self.agent_expected = False
+        self.waits_as: tuple[tuple[str, str], ...] = ()  # what it is counted under while it waits
         self.agent_came = 0.0  # its request, by time.monotonic()
         self._hurried = False
         self._backlogs: dict[Side, int] = {}
@@ -53,6 +55,7 @@ class LiveSession:
         self._deadlines: dict[Input, float] = {}
         self._timer: Any = None
         self._timer_at = math.inf
+        self._stalls = Stalls(config.write_stall, time.monotonic()) if config.write_stall else None
         self.usage.started(client_address)
 
     def attach(self, side: Side, transport: RelayedTransport, address: str) -> None:
@@ -149,10 +152,13 @@ class LiveSession:
             self._legs[Side.CLIENT].start()
         elif state is State.LINKED:
             self._deadlines = {}
+            self._registry.waits_no_more(self)
 
     def _next_deadline(self) -> float:
         times = list(self._deadlines.values())
         times += [leg.keepalive.deadline() for leg in self._judged()]
+        if self._stalls is not None:
+            times.append(self._stalls.next_look)
         return min(times, default=math.inf)
 
     def _check_deadlines(self, now: float) -> None:
@@ -167,6 +173,9 @@ class LiveSession:
                     self._take(happened, None)
         for leg in self._judged():
             self._judge(leg, now)
+        if self._stalls is not None and now >= self._stalls.next_look:
+            for leg in self._stalls.look(self._legs.values(), now):
+                leg.lose("took nothing of what was sent to it for %g s" % self._stalls.limit)
 
     def _judged(self) -> list[Leg]:
         """The links whose silence means something. Who has got a Close has a deadline of its own."""

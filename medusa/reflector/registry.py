@@ -11,6 +11,7 @@ import structlog
 from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists
 from medusa.directory.base import TTL, StaleClaim
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.limits import Exceeded, Limits
 from medusa.reflector.live import LiveSession
 from medusa.reflector.measured import MeasuredDirectory
 from medusa.reflector.metrics import Metrics
@@ -34,6 +35,10 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
+class Limited(Refused):
+    """Refused by a limit, which a flood may meet any number of times."""
+
+
 class Registry:
     """Sessions by name. A name is claimed in `directory` for as long as its session lives."""
 
@@ -50,28 +55,58 @@ class Registry:
         self._empty = gevent.event.Event()
         self._empty.set()
         self.draining = False
+        self.limits = Limits(config)
         self.turns = Turns(gevent.get_hub().loop)
 
-    def open(self, name: SessionName, address: str) -> LiveSession:
+    def open(self, name: SessionName, address: str, source: str | None = None) -> LiveSession:
         """A new session for the client at `address`, whose upgrade is to follow.
 
+        Args:
+            source: under what its address is counted, None for not at all.
+
         Raises:
-            Refused: 409 the id is taken, 503 no new sessions now.
+            Refused: 409 the id is taken, 429 too many wait, 503 no new sessions now.
         """
         if self.draining:
             raise Refused(503, "this reflector is shutting down", retry_after=5)
+        if 0 < self._config.max_sessions <= len(self._sessions):
+            raise Limited(503, "this reflector has as many sessions as it may (--max-sessions)", retry_after=5)
         try:
-            claim = self._directory.claim(str(name), self._owner)
+            waits_as = self.limits.wait(address=source, login=name.login)
+        except Exceeded as error:
+            raise Limited(429, str(error), error.retry_after) from None
+        try:
+            claim = self._claim(name)
+        except BaseException:
+            self.limits.waits_no_more(waits_as)
+            raise
+        session = LiveSession(name, self._config, self, address)
+        session.waits_as = waits_as
+        self._claims[name] = claim
+        self._sessions[name] = session
+        self._empty.clear()
+        return session
+
+    def _claim(self, name: SessionName) -> Claim:
+        try:
+            return self._directory.claim(str(name), self._owner)
         except SessionExists:
             raise Refused(409, "the session has a client already") from None
         except DirectoryError as error:
             log.error("directory unavailable", error=str(error))
             raise Refused(503, "sessions cannot be registered at the moment", retry_after=5) from None
-        session = LiveSession(name, self._config, self, address)
-        self._claims[name] = claim
-        self._sessions[name] = session
-        self._empty.clear()
-        return session
+
+    def connect(self, *, source: str | None = None, login: str | None = None) -> None:
+        """Somebody wants to attach: an address, or, once that is proven, a login. Raises Limited, 429."""
+        try:
+            self.limits.connect(address=source, login=login)
+        except Exceeded as error:
+            raise Limited(429, str(error), error.retry_after) from None
+
+    def waits_no_more(self, session: LiveSession) -> None:
+        """Its agent came, or it is over. Idempotent."""
+        keys, session.waits_as = session.waits_as, ()
+        self.limits.waits_no_more(keys)
 
     def join(self, name: SessionName) -> LiveSession:
         """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
@@ -92,6 +127,7 @@ class Registry:
         """The session is over: its id is free. Idempotent."""
         if self._sessions.get(session.name) is not session:
             return
+        self.waits_no_more(session)
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import json
 import re
@@ -21,15 +20,18 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
 from medusa.protocol.signature import LOGIN
+from medusa.reflector.addresses import is_loopback
 from medusa.reflector.auth import Authenticator, Denied, unknown
+from medusa.reflector.limits import Muffler
 from medusa.reflector.metrics import CONTENT_TYPE
 from medusa.reflector.names import SessionName, parse_id
-from medusa.reflector.registry import Refused, Registry
+from medusa.reflector.registry import Limited, Refused, Registry
 from medusa.session import STATUS_NAMES, Input, Side
 from medusa.transports import websocket
 
 if TYPE_CHECKING:
     from medusa.reflector.config import ReflectorConfig
+    from medusa.reflector.live import LiveSession
     from medusa.reflector.wsgi import Handler
 
 log = structlog.get_logger(component="http")
@@ -43,6 +45,7 @@ REASONS = {
     405: "Method Not Allowed",
     409: "Conflict",
     426: "Upgrade Required",
+    429: "Too Many Requests",
     503: "Service Unavailable",
 }
 
@@ -54,6 +57,9 @@ REFUSAL_DELAY = 0.2
 _FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
 """What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
 
+LINES = 60
+"""Lines a minute in the log for what the limits refuse."""
+
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
@@ -64,6 +70,7 @@ class Application:
         self._config = config
         self._authenticator = authenticator
         self._registry = registry
+        self._muffler = Muffler(LINES)
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach_internal),
             (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
@@ -85,7 +92,7 @@ class Application:
         except Refused as refused:
             status, body = refused.http_status, _line(str(refused))
             headers = [("Retry-After", str(refused.retry_after))] if refused.retry_after else []
-            self._log_refusal(handler, status, str(refused))
+            self._log_refusal(handler, status, str(refused), muffled=isinstance(refused, Limited))
         except Denied as denied:
             status, headers, body = denied.http_status, denied.headers, _line(denied.reason)
             self._log_refusal(handler, status, denied.why)
@@ -112,6 +119,7 @@ class Application:
     def _attach_internal(self, handler: Handler, raw_id: str, role: str) -> Answer:
         """As the original's front door asks: it has judged who may."""
         self._check_internal(handler)
+        self._registry.connect(source=handler.source)
         key = self._check_upgrade(handler)
         return self._attach(handler, key, SessionName(parse_id(raw_id)), SIDES[role])
 
@@ -120,9 +128,11 @@ class Application:
         assert handler.request is not None
         if self._authenticator is None:
             raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
+        self._registry.connect(source=handler.source)
         key = self._check_upgrade(handler)
         name = SessionName(parse_id(raw_id), login)
         grant = self._authenticator.check(handler.request, name, SIDES[role])
+        self._registry.connect(login=login)
         nonces = self._authenticator.nonces
         nonces.use(grant.digest, grant.until)
         try:
@@ -137,7 +147,7 @@ class Application:
         return answer
 
     def _attach(self, handler: Handler, key: str, name: SessionName, side: Side) -> Answer:
-        session = self._registry.open(name, handler.peer) if side is Side.CLIENT else self._registry.join(name)
+        session = self._find(handler, name, side)
         try:
             handler.write_101(key)
             sock, rest = handler.take_socket()
@@ -150,6 +160,11 @@ class Application:
         transport = websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
         session.attach(side, transport, handler.peer)
         return 101, [], b""
+
+    def _find(self, handler: Handler, name: SessionName, side: Side) -> LiveSession:
+        if side is Side.CLIENT:
+            return self._registry.open(name, handler.peer, handler.source)
+        return self._registry.join(name)
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None
@@ -165,8 +180,8 @@ class Application:
             raise Refused(404, "there is nothing at this path")
         if self._config.trusted_network:
             return
-        headers = handler.request.headers
-        if not _is_loopback(handler.client_address[0]) or any(_FORWARDED.match(name) for name, _ in headers.items):
+        passed_on = handler.proxied or any(_FORWARDED.match(name) for name, _ in handler.request.headers.items)
+        if passed_on or not is_loopback(handler.client_address[0]):
             raise Refused(403, "this is served on loopback only, or with --trusted-network")
 
     def _status(self, handler: Handler) -> Answer:
@@ -218,17 +233,14 @@ class Application:
             raise Refused(404, reason) from None
         return 200, [("Content-Type", "application/x-sh"), ("Cache-Control", "no-cache")], data
 
-    def _log_refusal(self, handler: Handler, status: int, reason: str) -> None:
+    def _log_refusal(self, handler: Handler, status: int, reason: str, *, muffled: bool = False) -> None:
         self._registry.metrics.refused(status)
+        more = self._muffler.fields() if muffled else {}
+        if more is None:
+            return
         path = handler.request.target.partition("?")[0] if handler.request else ""
-        log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_loopback(host: str) -> bool:
-    address = ipaddress.ip_address(host)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
+        refusal = {"status": status, "reason": printable(reason), "path": printable(path)}
+        log.info("request refused", client=handler.peer, **refusal, **more)
 
 
 def _is_this_host(host: str) -> bool:

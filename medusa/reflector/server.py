@@ -72,6 +72,7 @@ class Reflector:
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
         server.application = Application(config, self.registry, authenticator)
+        server.config = config
         server.metrics = self.registry.metrics
         server.start()
         gevent.spawn(self.registry.metrics.measure_lag_forever)

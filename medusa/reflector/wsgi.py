@@ -14,12 +14,15 @@ from typing import Any
 import gevent
 import structlog
 from gevent import monkey
-from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
+from gevent.pywsgi import headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
-from medusa.reflector.config import HEAD_TIMEOUT
+from medusa.protocol.proxyheader import parse_proxy_header
+from medusa.reflector import addresses
+from medusa.reflector.accepting import PausingServer
+from medusa.reflector.config import HEAD_TIMEOUT, ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
@@ -71,10 +74,11 @@ def host_port(address: tuple[Any, ...]) -> str:
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
 
 
-class Server(WSGIServer):
+class Server(PausingServer):
     """pywsgi's. `certificate`: None where HTTP is spoken in plain."""
 
     certificate: Certificate | None = None
+    config: ReflectorConfig
     metrics: Metrics
 
 
@@ -82,12 +86,14 @@ class Handler(UpgradeHandler):
     """Runs the application with one more key in the environ: `medusa.handler`, which is this."""
 
     socket: Any  # None when it was taken
+    client_address: tuple[Any, ...]
 
     def __init__(self, sock: Any, address: Any, server: Any) -> None:
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
         self.request: Request | None = None
         self.rest = b""
+        self.proxied = False  # by its PROXY header, of a connection that somebody else has made
 
     def read_requestline(self) -> str:
         """For pywsgi."""
@@ -134,14 +140,45 @@ class Handler(UpgradeHandler):
 
     @property
     def peer(self) -> str:
-        """The peer's address for logs."""
-        return host_port(self.client_address)
+        """The client's address for logs; without a port where a proxy's header tells of it."""
+        host = self._client
+        return host_port(self.client_address) if host == self.client_address[0] else host
+
+    @property
+    def source(self) -> str | None:
+        """Under what connections of this client are counted; None for this host and trusted proxies: they speak for
+        everybody."""
+        host = self._client
+        trusted = addresses.is_loopback(host) or addresses.within(host, self.server.config.trusted_proxy)
+        return None if trusted else addresses.site(host)
+
+    @property
+    def _client(self) -> str:
+        host: str = self.client_address[0]
+        if self.request is None:
+            return host
+        return addresses.client_of(host, self.request.headers, self.server.config.trusted_proxy)
+
+    def _take_proxy_header(self, data: bytes) -> bytes:
+        """What comes behind the PROXY header, where one must be: from whom it may not come, it is not looked for."""
+        config = self.server.config
+        if not data or not config.proxy_protocol or not addresses.within(self.client_address[0], config.trusted_proxy):
+            return data
+        while (header := parse_proxy_header(data)) is None:
+            more = self.socket.recv(RECORD)
+            if not more:
+                raise HandshakeError(400, "the PROXY header ended early")
+            data += more
+        self.proxied = not header.local
+        if header.source is not None:
+            self.client_address = header.source
+        return header.rest or bytes(self.socket.recv(RECORD))
 
     def _read_request(self) -> bool:
         reader = HeadReader()
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                data = self._secure(self.socket.recv(RECORD))
+                data = self._secure(self._take_proxy_header(self.socket.recv(RECORD)))
                 while (found := reader.feed(data)) is None:
                     if not data:
                         if not reader.empty:

@@ -19,7 +19,9 @@ from tests.peers import upgrade
 def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:8381") -> int:
     """The status that a peer of this address gets."""
     request = parse_request(upgrade(path, host=host).removesuffix(b"\r\n\r\n"))
-    handler = SimpleNamespace(request=request, client_address=(peer, 4711), peer=peer, socket=object())
+    handler = SimpleNamespace(
+        request=request, client_address=(peer, 4711), peer=peer, socket=object(), proxied=False, source=None
+    )
     statuses: list[str] = []
 
     def start_response(status: str, headers: Any) -> None:
