@@ -31,6 +31,7 @@ class Pump:
 
     Attributes:
         messages, size: copied so far, in messages and payload bytes.
+        terminal: payload bytes of `size` that are not text: what the user typed, or sees.
         close: the source's Close, after CLOSED.
         why: what happened, in words, after LOST or BROKE_RULES.
     """
@@ -40,6 +41,7 @@ class Pump:
         self.sink = sink
         self.messages = 0
         self.size = 0
+        self.terminal = 0
         self.close: Close | None = None
         self.why = ""
 
@@ -66,6 +68,7 @@ class Pump:
         if sink is not None and relayed.pieces:
             self.messages += relayed.messages
             self.size += relayed.size
+            self.terminal += relayed.size - relayed.text
             try:
                 sink.relay_write(relayed.pieces, self.source.reading_mid_frame, relayed.boundary)
             except (BrokenTransport, ClosedTransport):

@@ -79,6 +79,7 @@ def relay_all(relay: WebSocketRelay, *chunks: bytes) -> Relayed:
         whole.pieces += result.pieces
         whole.messages += result.messages
         whole.size += result.size
+        whole.text += result.text
         whole.pings += result.pings
         whole.close, whole.error = result.close, result.error
         if result.close or result.error:

@@ -21,6 +21,8 @@ COUNTS = {
 }
 
 TIMES = {
+    "idle_timeout": "end a session through which no terminal byte has passed for so long",
+    "max_duration": "end a session that has lasted so long since its agent came",
     "write_stall": "a peer that takes nothing of what is sent to it for so long is lost",
 }
 

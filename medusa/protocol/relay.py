@@ -53,6 +53,7 @@ class Relayed:
             the buffer that was given: good until it is used again.
         messages: whole messages that ended in `pieces`.
         size: payload bytes in `pieces`.
+        text: those of them that are of text messages, which no terminal gets.
         boundary: how many bytes of `pieces` come before the last frame that is let out as it arrives, None without one:
             where a control frame may go when `pieces` end inside that frame.
         slow_frames: frames that were not taken by the dozen: each costs some microseconds, however small it is.
@@ -64,6 +65,7 @@ class Relayed:
     pieces: List[Buffer] = field(default_factory=list)
     messages: int = 0
     size: int = 0
+    text: int = 0
     boundary: Optional[int] = None
     slow_frames: int = 0
     pings: List[Ping] = field(default_factory=list)
@@ -169,7 +171,7 @@ class WebSocketRelay:
             return at
         assert self._rewrite is not None
         begun = at
-        at, end, messages, size, self._left, self._key, boundary = self._rewrite(
+        at, end, messages, size, self._left, self._key, boundary, text = self._rewrite(
             data, at, self._small, self._limit, self._left, self._key
         )
         if boundary >= 0:
@@ -178,6 +180,7 @@ class WebSocketRelay:
             result.pieces.append(memoryview(data)[begun:end])
         result.messages += messages
         result.size += size
+        result.text += text
         self._way, self._utf8, self._fin = _Way.FORWARD, None, True
         return at
 
@@ -208,6 +211,7 @@ class WebSocketRelay:
                     break  # `_frame` says why
                 append(frame_header(_TEXT, length))
                 append(payload)
+                result.text += length
             else:
                 break
             size += length
@@ -269,6 +273,8 @@ class WebSocketRelay:
             _decode(self._utf8, piece, final=taken == self._left)
             result.pieces.append(piece)
             result.size += taken
+            if self._utf8 is not None:
+                result.text += taken
         self._left -= taken
         self._key = rotate_key(self._key, taken)
         if not self._left and self._fin:
@@ -289,6 +295,7 @@ class WebSocketRelay:
     ) -> None:
         if kind is Kind.TEXT:
             _check_text(payload, decoded)
+            result.text += len(payload)
         result.pieces.append(frame_header(kind, len(payload)))
         result.pieces.append(payload)
         result.messages += 1

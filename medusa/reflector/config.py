@@ -41,6 +41,7 @@ class ReflectorConfig:
         max_...: 0 for no limit. Addresses of loopback and of trusted proxies are not counted.
         trusted_proxy: addresses and networks whose X-Forwarded-For is believed.
         proxy_protocol: connections from trusted proxies begin with a PROXY header.
+        idle_timeout, max_duration: of a linked session; 0 for none.
         write_stall: how long a peer may take nothing of what is written to it; 0 for as long as it likes.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
@@ -71,6 +72,8 @@ class ReflectorConfig:
     trusted_proxy: tuple[str, ...] = ()
     proxy_protocol: bool = False
     write_stall: float = 0.0
+    idle_timeout: float = 0.0
+    max_duration: float = 0.0
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
@@ -119,7 +122,7 @@ class ReflectorConfig:
 
 
 _ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
-_FROM_0 = ("drain_timeout", "write_stall")
+_FROM_0 = ("drain_timeout", "write_stall", "idle_timeout", "max_duration")
 _COUNTS = ("max_sessions", "max_waiting_per_login", "max_waiting_per_address", "max_connects_per_minute")
 
 

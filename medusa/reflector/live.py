@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from medusa.protocol.control import Linkup, Wait, build
+from medusa.protocol.control import Linkup, Notice, Wait, build
 from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.messages import Close
 from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
 from medusa.reflector.names import SessionName
+from medusa.reflector.patience import Patience
 from medusa.reflector.splicer import Leg
 from medusa.reflector.stalls import Stalls
 from medusa.reflector.usage import Usage
@@ -55,6 +56,7 @@ class LiveSession:
         self._deadlines: dict[Input, float] = {}
         self._timer: Any = None
         self._timer_at = math.inf
+        self._patience: Patience | None = None
         self._stalls = Stalls(config.write_stall, time.monotonic()) if config.write_stall else None
         self.usage.started(client_address)
 
@@ -89,6 +91,11 @@ class LiveSession:
     def addresses(self) -> dict[str, str]:
         """Of the sides that have attached."""
         return {side.value: leg.address for side, leg in self._legs.items()}
+
+    @property
+    def active(self) -> float:
+        """When the last terminal byte passed, by time.monotonic(); before any, when the last side came."""
+        return max((leg.active for leg in self._legs.values()), default=time.monotonic())
 
     def counts(self) -> dict[str, int]:
         """Messages and payload bytes that each side has sent the other."""
@@ -138,8 +145,10 @@ class LiveSession:
                 self._legs.pop(Side.AGENT).dismiss(_OVER)
                 return
             self.usage.linked()
-        self._hurried |= happened is Input.SHUTDOWN
+        self._hurried |= happened in _HURRYING
         actions = self.machine.process(happened, close)
+        if happened in _HURRYING:
+            self.usage.ended_by(self.machine.close.reason)
         for action in actions:
             _CARRY_OUT[action](self)
         if self.machine.state is not before:
@@ -153,10 +162,14 @@ class LiveSession:
         elif state is State.LINKED:
             self._deadlines = {}
             self._registry.waits_no_more(self)
+            if self._config.idle_timeout or self._config.max_duration:
+                self._patience = Patience(self._config, now)
 
     def _next_deadline(self) -> float:
         times = list(self._deadlines.values())
         times += [leg.keepalive.deadline() for leg in self._judged()]
+        if self._patience is not None and self.machine.state is State.LINKED:
+            times.append(self._patience.deadline(self.active))
         if self._stalls is not None:
             times.append(self._stalls.next_look)
         return min(times, default=math.inf)
@@ -171,6 +184,11 @@ class LiveSession:
                     self._finish()
                 else:
                     self._take(happened, None)
+        while self._patience is not None and self.machine.state is State.LINKED:
+            due = self._patience.due(now, self.active)
+            if due is None:
+                break
+            self._take(due, None)
         for leg in self._judged():
             self._judge(leg, now)
         if self._stalls is not None and now >= self._stalls.next_look:
@@ -208,6 +226,22 @@ class LiveSession:
 
     def _send_wait(self) -> None:
         self._legs[Side.CLIENT].announce(_WAIT_TEXT)
+
+    def _send_idle_notice(self) -> None:
+        assert self._patience is not None
+        _, left = self._patience.left(time.monotonic(), self.active)
+        words = "nothing has passed for %.0f s; unless something does, the session ends in %.0f s"
+        self._send_notice(words % (self._config.idle_timeout - left, left))
+
+    def _send_duration_notice(self) -> None:
+        assert self._patience is not None
+        left, _ = self._patience.left(time.monotonic(), self.active)
+        self._send_notice(
+            "the session ends in %.0f s: it may not last longer than %.0f s" % (left, self._config.max_duration)
+        )
+
+    def _send_notice(self, words: str) -> None:
+        self._legs[Side.CLIENT].announce(build(Notice(words)))
 
     def _link_up(self) -> None:
         client, agent = self._legs[Side.CLIENT], self._legs[Side.AGENT]
@@ -251,12 +285,17 @@ class LiveSession:
         self.tell(_INPUTS[progress](leg.side), leg.pump.close)
 
 
+_HURRYING = (Input.IDLE_EXPIRED, Input.DURATION_EXPIRED, Input.KILLED, Input.SHUTDOWN)
+"""Behind these nobody is waited for who does not even take his Close."""
+
 _TALKING = (State.WAITING, State.LINKED)
 _ATTACH_IN = {Side.CLIENT: State.CLAIMED, Side.AGENT: State.WAITING}
 _OVER = Close(1000, "the session is over")
 
 _CARRY_OUT = {
     Action.SEND_WAIT: LiveSession._send_wait,
+    Action.SEND_IDLE_NOTICE: LiveSession._send_idle_notice,
+    Action.SEND_DURATION_NOTICE: LiveSession._send_duration_notice,
     Action.LINK_UP: LiveSession._link_up,
     Action.CLOSE_CLIENT: LiveSession._close_client,
     Action.CLOSE_AGENT: LiveSession._close_agent,

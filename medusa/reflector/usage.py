@@ -41,6 +41,10 @@ class Usage:
         """Why it ends, in words; the first reason stays."""
         self.reason = self.reason or printable("%s: %s" % (side.value, why))
 
+    def ended_by(self, why: str) -> None:
+        """The reflector ends it, and tells the sides why; as with `because`."""
+        self.reason = self.reason or why
+
     def ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
         """The session is over: its record. `counts` are messages and payload bytes, each way."""
         now = time.monotonic()
