@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
 import time
-import urllib.parse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from re import Pattern
@@ -21,9 +18,11 @@ from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
 from medusa.protocol.signature import LOGIN
 from medusa.reflector.addresses import is_loopback
+from medusa.reflector.administration import Administration
+from medusa.reflector.answers import Answer, json_answer
 from medusa.reflector.auth import Authenticator, Denied, unknown
 from medusa.reflector.limits import Muffler
-from medusa.reflector.metrics import CONTENT_TYPE
+from medusa.reflector.listing import Listing
 from medusa.reflector.names import SessionName, parse_id
 from medusa.reflector.registry import Limited, Refused, Registry
 from medusa.session import STATUS_NAMES, Input, Side
@@ -57,27 +56,38 @@ REFUSAL_DELAY = 0.2
 _FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
 """What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
 
+_READING = ("GET", "HEAD")
+
 LINES = 60
 """Lines a minute in the log for what the limits refuse."""
-
-Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Application:
     """The reflector's routes as a WSGI application."""
 
-    def __init__(self, config: ReflectorConfig, registry: Registry, authenticator: Authenticator | None) -> None:
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        registry: Registry,
+        authenticator: Authenticator | None,
+        listing: Listing | None = None,
+    ) -> None:
         self._config = config
         self._authenticator = authenticator
         self._registry = registry
         self._muffler = Muffler(LINES)
+        self.administration = Administration(
+            config, listing or Listing(registry, ""), registry.metrics, authenticator, self._check_internal
+        )
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (re.compile(r"/attach/([^/]*)/(master|slave)\Z"), self._attach_internal),
             (re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"), self._attach_signed),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
             (re.compile(r"/readyz\Z"), self._readyz),
-            (re.compile(r"/metrics\Z"), self._metrics),
+            (re.compile(r"/metrics\Z"), self.administration.metrics),
+            (re.compile(r"/sessions\Z"), self.administration.sessions),
+            (re.compile(rf"/sessions/(?:({LOGIN})/)?([^/]*)\Z"), self.administration.session),
             (re.compile(r"/agent\.sh\Z"), self._archive),
         ]
 
@@ -111,8 +121,9 @@ class Application:
         for pattern, function in self._routes:
             match = pattern.match(path)
             if match is not None:
-                if request.method not in ("GET", "HEAD"):
-                    raise HandshakeError(405, "only GET is answered here", (("Allow", "GET, HEAD"),))
+                allowed = ("DELETE", *_READING) if function == self.administration.session else _READING
+                if request.method not in allowed:
+                    raise HandshakeError(405, "only %s is answered here" % allowed[0], (("Allow", ", ".join(allowed)),))
                 return function(handler, *match.groups())
         raise Refused(404, "there is nothing at this path")
 
@@ -185,9 +196,7 @@ class Application:
             raise Refused(403, "this is served on loopback only, or with --trusted-network")
 
     def _status(self, handler: Handler) -> Answer:
-        if self._config.no_status:
-            raise Refused(404, "there is nothing at this path")
-        self._check_observer(handler)
+        self.administration.check_listed(handler)
         sessions = [
             {
                 "id": session.name.session_id,
@@ -199,31 +208,16 @@ class Application:
             }
             for session in self._registry.sessions()
         ]
-        return _json({"health": "ok", "sessions": {"sessions": sessions}})
+        return json_answer({"health": "ok", "sessions": {"sessions": sessions}})
 
     def _healthz(self, _: Handler) -> Answer:
-        return _json({"alive": True, "draining": self._registry.draining, "version": __version__})
+        return json_answer({"alive": True, "draining": self._registry.draining, "version": __version__})
 
     def _readyz(self, _: Handler) -> Answer:
         unready = self._registry.unready()
         if unready:
             raise Refused(503, unready, retry_after=5)
         return 200, [], b"ready\n"
-
-    def _metrics(self, handler: Handler) -> Answer:
-        self._check_observer(handler)
-        return 200, [("Content-Type", CONTENT_TYPE)], self._registry.metrics.exposition()
-
-    def _check_observer(self, handler: Handler) -> None:
-        """Who may look on: this host, or an admin who signs."""
-        assert handler.request is not None
-        if self._authenticator is not None and handler.request.headers.get("authorization") is not None:
-            self._authenticator.check_admin(handler.request)
-            return
-        self._check_internal(handler)
-        # A web page may have a name of its own lead to this host, and read what this answers.
-        if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
-            raise Refused(403, "ask for this by the host's address, or as localhost")
 
     def _archive(self, _: Handler) -> Answer:
         try:
@@ -243,22 +237,9 @@ class Application:
         log.info("request refused", client=handler.peer, **refusal, **more)
 
 
-def _is_this_host(host: str) -> bool:
-    """Whether a Host header has an address, or localhost: what no name server can make to be another host."""
-    try:
-        name = urllib.parse.urlsplit("//" + host).hostname or ""
-        return name == "localhost" or bool(ipaddress.ip_address(name))
-    except ValueError:
-        return False
-
-
 def _line(text: str) -> bytes:
     return (text + "\n").encode("utf-8")
 
 
 def _typed(headers: list[tuple[str, str]]) -> bool:
     return any(name == "Content-Type" for name, _ in headers)
-
-
-def _json(value: object) -> Answer:
-    return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"

@@ -14,6 +14,7 @@ from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.listing import Listing
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
 from medusa.reflector.routes import Application
@@ -71,7 +72,8 @@ class Reflector:
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
-        server.application = Application(config, self.registry, authenticator)
+        listing = Listing(self.registry, self.url)
+        server.application = Application(config, self.registry, authenticator, listing)
         server.config = config
         server.metrics = self.registry.metrics
         server.start()

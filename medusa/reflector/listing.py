@@ -1,0 +1,83 @@
+"""Sessions as an administrator sees and ends them: those that live here, and those of whoever shares the directory."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from medusa.reflector.live import LiveSession
+from medusa.reflector.names import SessionName
+from medusa.reflector.registry import Registry
+from medusa.session import Input
+
+Entry = dict[str, Any]
+"""id, login (None: nobody's), state, owner, created (seconds since 1970), age_s, idle_s, client and agent (addresses,
+missing before they came), client_bytes, agent_bytes, client_messages, agent_messages (sent by each). Of a session whose
+owner did not answer: id, login, owner and error."""
+
+
+class Others(Protocol):
+    """The other reflectors."""
+
+    def entries(self) -> list[Entry]:
+        """What lives in them."""
+
+    def kill(self, name: SessionName) -> bool:
+        """End a session there; False: nobody has it."""
+
+
+class Alone:
+    """Of a reflector that shares its directory with nobody."""
+
+    def entries(self) -> list[Entry]:
+        """None."""
+        return []
+
+    def kill(self, name: SessionName) -> bool:
+        """Nobody has it."""
+        return False
+
+
+class Listing:
+    """Of all that this reflector knows of. `owner`: this one's address."""
+
+    def __init__(self, registry: Registry, owner: str, others: Others | None = None) -> None:
+        self._registry = registry
+        self._owner = owner
+        self._others = others or Alone()
+
+    def entries(self) -> list[Entry]:
+        """Everywhere; oldest first."""
+        return sorted([*self.local(), *self._others.entries()], key=lambda entry: entry.get("created", 0.0))
+
+    def local(self) -> list[Entry]:
+        """Here."""
+        return [describe(session, self._owner) for session in self._registry.sessions()]
+
+    def find(self, name: SessionName) -> Entry | None:
+        """One of them."""
+        return next((e for e in self.entries() if (e["id"], e["login"] or "") == name), None)
+
+    def kill(self, name: SessionName) -> bool:
+        """End a session, wherever it lives; returns once it has been told. False: there is none."""
+        for session in self._registry.sessions():
+            if session.name == name:
+                session.tell(Input.KILLED)
+                return True
+        return self._others.kill(name)
+
+
+def describe(session: LiveSession, owner: str) -> Entry:
+    """A session that lives here."""
+    now = time.time()
+    return {
+        "id": session.name.session_id,
+        "login": session.name.login or None,
+        "state": session.machine.state.name.lower(),
+        "owner": owner,
+        "created": round(session.usage.created, 3),
+        "age_s": round(max(0.0, now - session.usage.created), 3),
+        "idle_s": round(max(0.0, time.monotonic() - session.active), 3),
+        **session.addresses,
+        **session.counts(),
+    }
