@@ -21,6 +21,7 @@ import gevent.os
 
 from medusa.commands import logs
 from medusa.commands.limit_options import add_limit_options, limit_settings
+from medusa.commands.notify import READY, STOPPING, notify
 from medusa.commands.options import OptionParser
 from medusa.protocol.signature import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig
@@ -51,6 +52,7 @@ def main(argv: Sequence[str]) -> int:
     if options.lifeline is not None:
         gevent.spawn(_watch, options.lifeline)
     print(f"listening {reflector.url}", flush=True)
+    notify(READY)
     reflector.wait()
     return 0
 
@@ -156,6 +158,7 @@ def _stop_on_signals(reflector: Reflector) -> None:
     def on_signal(number: int) -> None:
         seen.append(number)
         if len(seen) == 1:
+            notify(STOPPING)
             gevent.spawn(reflector.drain)
         else:
             os._exit(128 + number)

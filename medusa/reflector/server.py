@@ -14,6 +14,7 @@ from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.auth import Authenticator
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.draining import wait_for_sessions
 from medusa.reflector.listing import Listing
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
@@ -95,8 +96,7 @@ class Reflector:
     def drain(self) -> None:
         """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
         self.registry.draining = True
-        log.info("draining", sessions=len(self.registry.sessions()), timeout_s=self._config.drain_timeout)
-        self.registry.wait_until_empty(self._config.drain_timeout)
+        wait_for_sessions(self.registry, self._config.drain_timeout)
         self.stop()
 
     def stop(self) -> None:
