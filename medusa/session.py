@@ -45,6 +45,12 @@ STATUS_NAMES = {
 }
 """What the original's /status calls them."""
 
+
+def stage(state: State) -> str:
+    """claimed, waiting, linked, closing or ended: as this project's own lists have it."""
+    return state.name.partition("_")[0].lower()
+
+
 CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
 
 

@@ -22,6 +22,8 @@ def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
 
 def within(host: str, networks: tuple[str, ...]) -> bool:
     """Whether an address is in one of `networks`."""
+    if not networks:
+        return False
     address = parse_address(host)
     return any(address in network for network in parse_networks(networks))
 

@@ -16,6 +16,7 @@ from medusa.reflector.listing import Listing
 from medusa.reflector.metrics import CONTENT_TYPE, Metrics
 from medusa.reflector.names import SessionName, parse_id
 from medusa.reflector.registry import Refused
+from medusa.reflector.summing import summed
 
 if TYPE_CHECKING:
     from medusa.reflector.wsgi import Handler
@@ -24,7 +25,13 @@ log = structlog.get_logger(component="admin")
 
 
 class Administration:
-    """Its routes. `check_internal` raises Refused for who is not of this host, or of a network that is trusted."""
+    """Its routes. `check_internal` raises Refused for who is not of this host, or of a network that is trusted.
+
+    Attributes:
+        workers_metrics: gives the expositions of the other workers; None where there are none.
+    """
+
+    workers_metrics: Callable[[], list[str]] | None = None
 
     def __init__(
         self,
@@ -43,7 +50,10 @@ class Administration:
     def metrics(self, handler: Handler) -> Answer:
         """For Prometheus."""
         self.check(handler)
-        return 200, [("Content-Type", CONTENT_TYPE)], self._metrics.exposition()
+        body = self._metrics.exposition()
+        if self.workers_metrics is not None:
+            body = summed([body.decode(), *self.workers_metrics()])
+        return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, handler: Handler) -> Answer:
         """All of them."""

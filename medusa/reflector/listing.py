@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from medusa.reflector.live import LiveSession
 from medusa.reflector.names import SessionName
 from medusa.reflector.registry import Registry
-from medusa.session import Input
+from medusa.session import Input, stage
 
 Entry = dict[str, Any]
 """id, login (None: nobody's), state, owner, created (seconds since 1970), age_s, idle_s, client and agent (addresses,
@@ -73,7 +73,7 @@ def describe(session: LiveSession, owner: str) -> Entry:
     return {
         "id": session.name.session_id,
         "login": session.name.login or None,
-        "state": session.machine.state.name.lower(),
+        "state": stage(session.machine.state),
         "owner": owner,
         "created": round(session.usage.created, 3),
         "age_s": round(max(0.0, now - session.usage.created), 3),

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from medusa.session import Outcome, State
+from medusa.session import Outcome, State, stage
 
 if TYPE_CHECKING:
     from medusa.reflector.live import LiveSession
@@ -100,15 +100,15 @@ class Metrics:
 
     def living(self) -> Iterator[Metric]:
         """What is counted anew each time: the sessions there are, and what has passed through those and all before."""
-        states: Tally[State] = Tally({state: 0 for state in State if state is not State.ENDED})
+        states = Tally({stage(state): 0 for state in State if state is not State.ENDED})
         totals, links = Tally(self._past), 0
         for session in self._sessions():
-            states[session.machine.state] += 1
+            states[stage(session.machine.state)] += 1
             totals.update(session.counts())
             links += session.links
         there = GaugeMetricFamily("medusa_sessions", "Sessions that live here, by state", labels=["state"])
         for state, count in states.items():
-            there.add_metric([state.name.lower()], count)
+            there.add_metric([state], count)
         yield there
         for unit in ("bytes", "messages"):
             family = CounterMetricFamily(
