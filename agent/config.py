@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 ASSETS = "/assets"
 ASSET_PATTERN = "*/stor/medusa-config-*.json"
-SCHEMES = ("http", "https", "ws", "wss")
+SCHEMES = ("http", "https", "ws", "wss", "tcp")
 MAX_BYTES = 64 * 1024
 """A signed URL has a few hundred bytes; a file far above is not ours."""
 DELETE_TIMEOUT = 5.0

@@ -15,14 +15,20 @@ from dataclasses import dataclass
 from medusa.protocol.messages import Close
 
 
-class Side(enum.Enum):
+class _Named(enum.Enum):
+    """Members are compared by identity, and hashed by it: Enum's own hash is Python code."""
+
+    __hash__ = object.__hash__
+
+
+class Side(_Named):
     """The two ends of a session."""
 
     CLIENT = "client"
     AGENT = "agent"
 
 
-class State(enum.Enum):
+class State(_Named):
     """Where a session is."""
 
     CLAIMED = "the id is taken, the client's upgrade is under way"
@@ -54,7 +60,7 @@ def stage(state: State) -> str:
 CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
 
 
-class Input(enum.Enum):
+class Input(_Named):
     """What can happen to a session."""
 
     CLIENT_ATTACHED = "the client's upgrade is done"
@@ -77,7 +83,7 @@ class Input(enum.Enum):
     SHUTDOWN = "the reflector stops"
 
 
-class Action(enum.Enum):
+class Action(_Named):
     """What the reflector is to do."""
 
     SEND_WAIT = "tell the client to wait"

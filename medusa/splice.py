@@ -32,6 +32,7 @@ class Pump:
     Attributes:
         messages, size: copied so far, in messages and payload bytes.
         terminal: payload bytes of `size` that are not text: what the user typed, or sees.
+        left_out: text messages that the sink has no place for.
         close: the source's Close, after CLOSED.
         why: what happened, in words, after LOST or BROKE_RULES.
     """
@@ -42,6 +43,7 @@ class Pump:
         self.messages = 0
         self.size = 0
         self.terminal = 0
+        self.left_out = 0
         self.close: Close | None = None
         self.why = ""
 
@@ -65,6 +67,8 @@ class Pump:
             return Progress.IDLE
         if sink is None:
             self.source.skip_message()  # so that nothing of it is held
+        else:
+            self.left_out += relayed.left_out
         if sink is not None and relayed.pieces:
             self.messages += relayed.messages
             self.size += relayed.size

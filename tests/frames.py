@@ -1,4 +1,4 @@
-"""Websocket frames made by hand, legal and not, and both faces of the codec driven over them."""
+"""Frames made by hand, legal and not, and both faces of their codecs driven over them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.masking import apply_mask_pure
 from medusa.protocol.messages import MAX_MESSAGE, Close, Message, Ping, Pong
-from medusa.protocol.relay import Relayed, WebSocketRelay
-from medusa.protocol.websocket import Role, WebSocketConnection, parse_header
+from medusa.protocol.relay import FrameHeader, Relayed, WebSocketRelay
+from medusa.protocol.websocket import MessageFace, Role, WebSocketConnection, parse_header
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = b"\x12\x34\x56\x78"
@@ -31,6 +31,12 @@ def head(
     return bytes((first, bit | {0: length, 2: 126, 8: 127}[width])) + extended + (key or b"")
 
 
+def raw_frame(kind: int, payload: bytes = b"", *, version: int = 1, flags: int = 0, length: int | None = None) -> bytes:
+    """A frame of raw TCP; `length` where the header is not to say the payload's."""
+    size = len(payload) if length is None else length
+    return bytes((version << 4 | kind, flags)) + size.to_bytes(6, "big") + payload
+
+
 def cut(data: bytes, step: int) -> Iterator[bytes]:
     """`data` in pieces of `step` bytes."""
     return (data[at : at + step] for at in range(0, len(data), step))
@@ -46,7 +52,7 @@ def client(max_message: int = MAX_MESSAGE) -> WebSocketConnection:
     return WebSocketConnection(Role.CLIENT, lambda: KEY, max_message)
 
 
-def read(connection: WebSocketConnection, *chunks: bytes) -> list[Message]:
+def read(connection: MessageFace, *chunks: bytes) -> list[Message]:
     """The messages that complete with `chunks`. Raises RemoteProtocolError."""
     messages = []
     for chunk in chunks:
@@ -56,9 +62,12 @@ def read(connection: WebSocketConnection, *chunks: bytes) -> list[Message]:
     return messages
 
 
-def outcome(*chunks: bytes, max_message: int = MAX_MESSAGE) -> tuple[list[Message], type[RemoteProtocolError] | None]:
-    """What the message face makes of what a client sends up to a Close: the messages, and the error that ended them."""
-    connection, messages = server(max_message), list[Message]()
+def outcome(
+    *chunks: bytes, max_message: int = MAX_MESSAGE, connection: MessageFace | None = None
+) -> tuple[list[Message], type[RemoteProtocolError] | None]:
+    """What the message face (by default of a websocket's server) makes of what a client sends up to a Close: the
+    messages, and the error that ended them."""
+    connection, messages = connection or server(max_message), list[Message]()
     try:
         for chunk in chunks:
             connection.receive_data(chunk)
@@ -71,15 +80,18 @@ def outcome(*chunks: bytes, max_message: int = MAX_MESSAGE) -> tuple[list[Messag
     return messages, None
 
 
-def relay_all(relay: WebSocketRelay, *chunks: bytes) -> Relayed:
+def relay_all(
+    relay: WebSocketRelay, *chunks: bytes, frame_header: FrameHeader = WebSocketConnection.frame_header
+) -> Relayed:
     """What `relay` makes of `chunks`, put together; it stops at a Close or an error as its users do."""
     whole = Relayed()
     for chunk in chunks:
-        result = relay.feed(chunk, WebSocketConnection.frame_header)
+        result = relay.feed(chunk, frame_header)
         whole.pieces += result.pieces
         whole.messages += result.messages
         whole.size += result.size
         whole.text += result.text
+        whole.left_out += result.left_out
         whole.pings += result.pings
         whole.close, whole.error = result.close, result.error
         if result.close or result.error:

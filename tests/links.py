@@ -9,12 +9,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from medusa.protocol.framing import FramedConnection
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.relay import WebSocketRelay
 from medusa.protocol.websocket import Role, WebSocketConnection
+from medusa.transports import tcp
 from medusa.transports.base import Transport
 from medusa.transports.memory import memory_pair, memory_streams
 from medusa.transports.relayed import RelayedTransport
+from medusa.transports.stream import SocketStream
 from medusa.transports.tls import Tls, TlsSocket, over
 from medusa.transports.websocket import adopt
 from tests import frames
@@ -136,5 +139,18 @@ def tls_server(max_message: int = MAX_MESSAGE) -> Ends:
     return server, client
 
 
-KINDS = (memory, websocket_client, websocket_server, tls_client, tls_server)
+def framed_client(max_message: int = MAX_MESSAGE) -> Ends:
+    near, far = unix_pair()
+    return Transport(SocketStream(near), FramedConnection(max_message)), tcp.adopt(far, max_message=max_message)
+
+
+def framed_server(max_message: int = MAX_MESSAGE) -> Ends:
+    near, far = tcp_pair()
+    return tcp.adopt(far, max_message=max_message), Transport(SocketStream(near), FramedConnection(max_message))
+
+
+KINDS = (memory, websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)
 """Each makes two joined ends; the first is the one of that kind."""
+
+RELAYED = (memory, websocket_client, tls_client, framed_client)
+"""Those of them whose second end is one that a reflector relays from and to."""

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tests.waiting import MS, PATIENCE, Deadline
 
@@ -78,6 +78,9 @@ def upgrade(path: str, *, version: str | None = None, **changed: str | None) -> 
     return "\r\n".join([*lines, "", ""]).encode()
 
 
+P = TypeVar("P", bound="Peer")
+
+
 class Peer:
     """A raw connection. Every read has a deadline; closed with `close` or by `with`."""
 
@@ -85,7 +88,7 @@ class Peer:
         self.sock = sock
         self.received = b""
 
-    def __enter__(self) -> Peer:
+    def __enter__(self: P) -> P:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:

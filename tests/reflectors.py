@@ -39,10 +39,15 @@ FLOOD = 200 * MS
 PROMPT = 2000 * MS
 """For four messages through a busy reflector on a machine that is busy as well."""
 
+DEFAULTS = ("--port", "0", "--log-format", "json", "--drain-timeout", "0.1")
+
+OF_THE_MACHINE = "few descriptors"
+"""Logged or not, by the limits that the tests happen to run under."""
+
 # Runs the command with some of the modules' constants set, for waits that are too long for a test.
 _LAUNCH = """
 import importlib, json, sys
-from medusa.commands import reflector
+from medusa.commands import serve, reflector
 for name, value in json.loads(sys.argv[1]).items():
     module, _, constant = name.rpartition(".")
     assert hasattr(importlib.import_module(module), constant), name
@@ -52,11 +57,15 @@ sys.exit(reflector.main(sys.argv[2:]))
 
 
 class Reflector:
-    """A reflector process. `log` is all that it has written to its log, parsed. `tls`: what its peers trust."""
+    """A reflector process. `log` is all that it has written to its log, parsed. `tls`: what its peers trust.
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log_file: BinaryIO) -> None:
+    `raw_port`: of raw TCP, 0 without it.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], url: str, raw_port: int, log_file: BinaryIO) -> None:
         self.process = process
         self.url = url
+        self.raw_port = raw_port
         self.port = int(url.rpartition(":")[2])
         self.tls = client_context() if url.startswith("https:") else None
         self._log_file = log_file
@@ -66,7 +75,7 @@ class Reflector:
     @property
     def log(self) -> list[dict[str, Any]]:
         *whole, self._half_line = (self._half_line + self._log_file.read()).split(b"\n")
-        self._log += [json.loads(line) for line in whole]
+        self._log += [entry for entry in map(json.loads, whole) if entry["msg"] != OF_THE_MACHINE]
         return self._log
 
     @property
@@ -146,27 +155,33 @@ class Reflector:
     @contextlib.contextmanager
     def memory_grows_less_than(self, limit: int) -> Iterator[None]:
         """At its highest within the block, beside what it is at its beginning."""
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")  # see proc(5): the peak is reset
+        for pid in self._pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")  # see proc(5): the peak is reset
         before = self._peak()
         yield
         assert self._peak() - before < limit
 
     def _peak(self) -> int:
-        (line,) = re.findall(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{self.process.pid}/status").read_text())
-        return 1024 * int(line)
+        statuses = "".join(Path(f"/proc/{pid}/status").read_text() for pid in self._pids())
+        return 1024 * sum(map(int, re.findall(r"VmHWM:\s*(\d+) kB", statuses)))
 
     def rests(self) -> bool:
-        """Whether the process uses next to no processor for a moment."""
+        """Whether it uses next to no processor for a moment."""
         before, moment = self._cpu(), Deadline(200 * MS)
         wait_until(lambda: moment.passed)
         return self._cpu() - before <= 0.02
 
     def _cpu(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        fields = [Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split() for pid in self._pids()]
+        return sum(int(ticks) for process in fields for ticks in process[11:13]) / os.sysconf("SC_CLK_TCK")
+
+    def _pids(self) -> list[int]:
+        """The process, and its workers."""
+        pid = self.process.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._pids())
 
     def check(self) -> None:
         """Nothing lives on, and the log tells of nothing that should not be."""
@@ -196,12 +211,17 @@ def running(
     check: bool = True,
     pass_fds: Sequence[int] = (),
     log_to_nobody: bool = False,
+    limits: tuple[int, int] | None = None,
 ) -> Iterator[Reflector]:
-    """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked."""
+    """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked.
+
+    Args:
+        limits: of its descriptors, the soft and the hard one.
+    """
     with tempfile.NamedTemporaryFile() as log:
         stderr = _nobody() if log_to_nobody else log.fileno()
         process = subprocess.Popen(
-            command(["--port", "0", "--log-format", "json", "--drain-timeout", "0.1", *arguments], constants),
+            [*_limited(limits), *command([*DEFAULTS, *arguments], constants)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -212,7 +232,7 @@ def running(
             os.close(stderr)
         try:
             with open(log.name, "rb") as log_file:
-                reflector = Reflector(process, _url(process, log_file), log_file)
+                reflector = Reflector(process, *_listening(process, log_file), log_file)
                 yield reflector
                 if check:
                     reflector.check()
@@ -224,6 +244,13 @@ def running(
             process.stdout.close()
 
 
+def _limited(limits: tuple[int, int] | None) -> list[str]:
+    """A command that runs another with these limits."""
+    if limits is None:
+        return []
+    return ["sh", "-c", f'ulimit -Sn {limits[0]} && ulimit -Hn {limits[1]} && exec "$@"', "sh"]
+
+
 def _nobody() -> int:
     """A pipe's end that nobody reads from; the caller's."""
     ours, theirs = os.pipe()
@@ -231,13 +258,14 @@ def _nobody() -> int:
     return theirs
 
 
-def _url(process: subprocess.Popen[bytes], log_file: BinaryIO) -> str:
+def _listening(process: subprocess.Popen[bytes], log_file: BinaryIO) -> tuple[str, int]:
+    """Its URL, and its port of raw TCP, or 0."""
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], PATIENCE)[0], "does not say that it listens"
     line = process.stdout.readline().decode()
-    match = re.fullmatch(r"listening (https?://127\.0\.0\.1:\d+)\n", line)
+    match = re.fullmatch(r"listening (https?://127\.0\.0\.1:\d+)(?: raw tcp://127\.0\.0\.1:(\d+))?\n", line)
     assert match, line + log_file.read().decode()
-    return match[1]
+    return match[1], int(match[2] or 0)
 
 
 def _stop(reflector: Reflector, check: bool) -> None:

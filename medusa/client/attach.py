@@ -9,10 +9,9 @@ import time
 from medusa.client.door import Door
 from medusa.client.signals import Signals
 from medusa.transports.base import Transport
-from medusa.transports.dial import ConnectRefused, parse_url
-from medusa.transports.websocket import connect, connect_over
-
-CONNECT_TIMEOUT = 30.0
+from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
+from medusa.transports.schemes import connect
+from medusa.transports.websocket import connect_over
 
 PAUSE = 1.0
 """Seconds between two tries: a signature is good for one use, and its date counts seconds."""

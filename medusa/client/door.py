@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
-from medusa.transports.dial import ConnectRefused, Untrusted, parse_url
+from medusa.transports.dial import ConnectRefused, Untrusted, is_raw, parse_url
 
 if TYPE_CHECKING:
     from medusa.client.signer import Account
@@ -17,13 +17,17 @@ _WHO_ASKS = (401, 403, 404)
 _REFUSALS = 400
 """A lower status is that of a server for something else."""
 
+CLIENT_LIFETIME = 60.0
+"""Seconds that a URL which mlogin signs for itself is good for."""
+
 
 @dataclass(frozen=True)
 class Door:
     """The way to one session.
 
     Attributes:
-        base: http, https, ws or wss URL. A path in it belongs to a proxy that takes it off again: it is not signed.
+        base: http, https, ws, wss or tcp URL. A path in it belongs to a proxy that takes it off again, and is not
+            signed.
         account: whose front door; None for the internal API, which asks nobody.
     """
 
@@ -34,6 +38,8 @@ class Door:
     def client(self) -> tuple[str, list[tuple[str, str]]]:
         """URL and header fields of the user's side, signed now."""
         path = self.path("master")
+        if self.account and is_raw(self.base):  # which has no header fields
+            return self.account.presign(self.base, path, CLIENT_LIFETIME), []
         headers = self.account.authorization("GET", path, parse_url(self.base).netloc) if self.account else []
         return self.base.rstrip("/") + path, headers
 
@@ -49,7 +55,8 @@ class Door:
 
     def refused(self, error: ConnectRefused) -> Failure:
         """Why the user's side is not let in, and what can be done about it."""
-        status = f" (HTTP status {error.status})" if error.status else ""
+        protocol = "" if is_raw(self.base) else "HTTP "
+        status = f" ({protocol}status {error.status})" if error.status else ""
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
         if error.status in _WHO_ASKS:
             lines += self._who_asked()
@@ -65,7 +72,10 @@ class Door:
         return self.account.to_check(parse_url(self.base).netloc)
 
 
-def archive_url(base: str) -> str:
-    """Where the reflector serves the agent's archive: plain HTTP, also beside a URL for websockets."""
+def archive_url(base: str) -> str | None:
+    """Where the reflector serves the agent's archive: plain HTTP, also beside a URL for websockets. None where only
+    raw TCP is known of it."""
+    if is_raw(base):
+        return None
     scheme, _, rest = base.rstrip("/").partition("://")
     return f"{scheme.lower().replace('ws', 'http')}://{rest}/agent.sh"

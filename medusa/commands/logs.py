@@ -7,29 +7,37 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 from medusa.protocol.printable import printable
 
-FORMATS = ("json", "console")
-LEVELS = ("debug", "info", "warning", "error")
-
 BUNYAN_LEVELS = {"debug": 20, "info": 30, "warning": 40, "error": 50, "critical": 60, "exception": 50}
 """Bunyan's numbers, so that its tools (and those of Manta's operators) read these lines."""
 
 
-def configure(log_format: str, level: str, fd: int = 2, poll: Callable[[], Any] = select.poll) -> None:
+def configure(
+    log_format: str,
+    level: str,
+    fd: int = 2,
+    poll: Callable[[], Any] = select.poll,
+    context: Mapping[str, Any] = {},
+) -> None:
     """Set the process's structlog up.
 
     Args:
-        log_format, level: of FORMATS and LEVELS.
+        log_format, level: of LOG_FORMATS and LOG_LEVELS in medusa.commands.options.
         fd: where the lines go.
         poll: select.poll, as it was before anything was monkey-patched: a log line may not switch greenlets.
+        context: fields of every line.
     """
-    shared: list[Any] = [structlog.processors.add_log_level, structlog.processors.format_exc_info]
+
+    def add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {**context, **event}
+
+    shared: list[Any] = [add_context, structlog.processors.add_log_level, structlog.processors.format_exc_info]
     if log_format == "json":
         tail: list[Any] = [_Bunyan(), structlog.processors.JSONRenderer(serializer=_serialize)]
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))

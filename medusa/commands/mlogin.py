@@ -19,6 +19,7 @@ from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser, seconds
 from medusa.protocol.signature import LOGIN
+from medusa.transports.dial import SECURE
 
 MANTA = "manta"
 DEFAULT_WAIT = 600.0
@@ -152,7 +153,8 @@ def _escape(text: str) -> tuple[bytes | None]:
 def _url(text: str) -> str:
     try:
         parts = urllib.parse.urlsplit(text)
-        good = parts.scheme in ("http", "https", "ws", "wss") and parts.hostname and (parts.port or True)
+        port = parts.port or (parts.scheme in ("http", "https", "ws", "wss"))
+        good = parts.scheme in SECURE and parts.hostname and port
     except ValueError:
         good = False
     if "@" in text:  # not repeated: what stands before it may be a secret, and any @ may be that of a password with a /
@@ -162,7 +164,9 @@ def _url(text: str) -> str:
     if "?" in text:  # a signature, perhaps
         raise argparse.ArgumentTypeError("the URL of a reflector has no query: neither ? nor what follows it")
     if not good or parts.fragment:
-        raise argparse.ArgumentTypeError(f"{text!r} is not the http, https, ws or wss URL of a reflector")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not the http, https, ws or wss URL of a reflector, nor tcp://HOST:PORT"
+        )
     return text
 
 

@@ -14,6 +14,9 @@ import configargparse
 
 from medusa.protocol.printable import printable
 
+LOG_FORMATS = ("json", "console")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
 NOT_IN_A_FILE = ("config", "help", "version")
 
 

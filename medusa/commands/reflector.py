@@ -1,36 +1,26 @@
-"""`medusa reflector`: options, logging and signals around medusa.reflector."""
+"""`medusa reflector`: its options; then one process, or a supervisor and several.
 
-# ruff: noqa: E402
+Nothing that gevent replaces may be imported here: medusa.commands.serve has to come first.
+"""
+
 from __future__ import annotations
-
-from gevent import monkey
-
-monkey.patch_all()
 
 import argparse
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
-from importlib import resources
+from importlib import import_module, resources
 from types import SimpleNamespace
 
-import gevent
-import gevent.os
-
-from medusa.commands import logs
 from medusa.commands.limit_options import add_limit_options, limit_settings
-from medusa.commands.notify import READY, STOPPING, notify
-from medusa.commands.options import OptionParser
+from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
 from medusa.protocol.signature import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig
-from medusa.reflector.server import Reflector
-
-# For gevent's own debugging: the stack of each spawn, which costs more than the spawn.
-gevent.config.track_greenlet_tree = False
 
 DEFAULTS = ReflectorConfig()
+
+MAX_WORKERS = 256
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,21 +30,12 @@ def main(argv: Sequence[str]) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     log_format = options.log_format or ("console" if sys.stderr.isatty() else "json")
-    logs.configure(log_format, options.log_level, poll=monkey.get_original("select", "poll"))
+    launcher = import_module("medusa.commands." + ("serve" if options.workers == 1 else "supervise"))
     try:
         _check(options.lifeline)
-        reflector = Reflector(_config(options))
-        reflector.start()
+        return int(launcher.run(_config(options), options, (log_format, options.log_level)))
     except ConfigError as error:
         parser.complain(str(error))
-    _stop_on_signals(reflector)
-    gevent.signal_handler(signal.SIGHUP, reflector.reload)
-    if options.lifeline is not None:
-        gevent.spawn(_watch, options.lifeline)
-    print(f"listening {reflector.url}", flush=True)
-    notify(READY)
-    reflector.wait()
-    return 0
 
 
 def _parser() -> OptionParser:
@@ -65,6 +46,8 @@ def _parser() -> OptionParser:
     add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help=config)
     add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
+    raw = "port of raw TCP, 0 for a free one (none): for tools such as socat, and tcp:// URLs"
+    add("--raw-port", type=int, metavar="PORT", help=raw)
     add("--directory", default=DEFAULTS.directory, metavar="URL", help="where sessions are registered (%(default)s)")
     add(
         "--trusted-network",
@@ -98,10 +81,24 @@ def _parser() -> OptionParser:
     add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
     publish = "put the agent's archive there at start, as `medusa publish` does; tried until it is done"
     add("--publish", metavar="URL", help=publish)
-    add("--log-format", choices=logs.FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
-    add("--log-level", choices=logs.LEVELS, default="info", help="%(default)s")
+    workers = "processes that share the port, 0 or auto: one for each processor (%(default)s)"
+    add("--workers", type=_workers, default=1, metavar="N", help=workers)
+    add("--log-format", choices=LOG_FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
+    add("--log-level", choices=LOG_LEVELS, default="info", help="%(default)s")
     add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
     return parser
+
+
+def _workers(text: str) -> int:
+    count = 0 if text == "auto" else int(text) if text.isdecimal() else -1
+    if not 0 <= count <= MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_WORKERS}, 0 or auto")
+    return count or min(MAX_WORKERS, usable_processors())
+
+
+def usable_processors() -> int:
+    """Those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -129,6 +126,7 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
     return ReflectorConfig(
         bind_ip=options.bind_ip,
         port=options.port,
+        raw_port=options.raw_port,
         directory=options.directory,
         trusted_network=options.trusted_network,
         wait_timeout=options.wait_timeout,
@@ -151,33 +149,9 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
     )
 
 
-def _stop_on_signals(reflector: Reflector) -> None:
-    """The first SIGTERM or SIGINT drains, a second one stops hard."""
-    seen: list[int] = []
-
-    def on_signal(number: int) -> None:
-        seen.append(number)
-        if len(seen) == 1:
-            notify(STOPPING)
-            gevent.spawn(reflector.drain)
-        else:
-            os._exit(128 + number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, on_signal, number)
-
-
 def _check(lifeline: int | None) -> None:
     try:
         if lifeline is not None:
             os.fstat(lifeline)
     except (OSError, OverflowError):
         raise ConfigError(f"lifeline: {lifeline} is not an open descriptor") from None
-
-
-def _watch(lifeline: int) -> None:
-    """Whoever started this reflector holds the other end: when it is gone, nobody needs it."""
-    gevent.os.make_nonblocking(lifeline)
-    while gevent.os.nb_read(lifeline, 512):
-        pass
-    os._exit(0)

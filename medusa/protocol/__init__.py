@@ -6,6 +6,9 @@ control    the text messages between client, reflector and agent, one table
 masking    XOR of a payload with its masking key
 websocket  RFC 6455 frames: the header rules, the message face (client, agent)
 relay      the relay face (reflector): bytes of one link in, bytes of another out
+framing    frames of raw TCP: the header rules, the message face
+raw        the relay faces of raw TCP, with frames and without
+greeting   the first lines of raw TCP
 head       HTTP heads, read strictly
 handshake  the websocket upgrade, both ends
 keepalive  when to ping a silent peer and when to give it up

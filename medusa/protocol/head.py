@@ -42,10 +42,11 @@ class Headers:
 
     def __init__(self, items: List[Tuple[str, str]]) -> None:
         self.items = items
+        self._first = dict(reversed(items))
 
     def get(self, name: str) -> Optional[str]:
         """The first value of `name` (lower case)."""
-        return next((value for key, value in self.items if key == name), None)
+        return self._first.get(name)
 
     def tokens(self, name: str) -> List[str]:
         """The comma-separated tokens of all fields called `name`, in lower case."""

@@ -10,8 +10,9 @@ _SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctu
 def printable(text: str, limit: int = 256) -> str:
     """`text` cut at `limit`; every control, format (bidi too), surrogate and unassigned character is an escape."""
     cut = text[:limit]
-    shown = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)
-    return shown + ("..." if len(text) > limit else "")
+    if not (cut.isascii() and cut.isprintable()):  # as nearly everything is
+        cut = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)
+    return cut + ("..." if len(text) > limit else "")
 
 
 def _escape(character: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import codecs
 import enum
 from dataclasses import dataclass, field
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Union
 
 from medusa.protocol.control import REFLECTOR_PREFIX
 from medusa.protocol.errors import BadText, PolicyViolation, RemoteProtocolError
@@ -30,6 +30,12 @@ from medusa.protocol.websocket import (
 
 FrameHeader = Callable[[Kind, int], bytes]
 """(kind, payload length) -> the header in the framing of the link that is written to."""
+
+
+def bare(kind: Kind, length: int) -> bytes:
+    """The header on a link without frames. By this function a relay knows that text has no place there."""
+    return b""
+
 
 Rewrite = Callable[[Any, int, int, int, int, bytes], Any]
 rewrite: Optional[Rewrite] = None
@@ -56,6 +62,7 @@ class Relayed:
         text: those of them that are of text messages, which no terminal gets.
         boundary: how many bytes of `pieces` come before the last frame that is let out as it arrives, None without one:
             where a control frame may go when `pieces` end inside that frame.
+        left_out: text messages that the other link has no place for.
         slow_frames: frames that were not taken by the dozen: each costs some microseconds, however small it is.
         pings: to be answered. The last alone must be (RFC 6455 section 5.5.3), but Autobahn counts them.
         close: the peer's Close.
@@ -67,6 +74,7 @@ class Relayed:
     size: int = 0
     text: int = 0
     boundary: Optional[int] = None
+    left_out: int = 0
     slow_frames: int = 0
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None
@@ -108,6 +116,9 @@ class WebSocketRelay:
         self._skip = False
         self._done = False
 
+    def _parse_header(self, data: Buffer, at: int) -> Union[Header, int]:
+        return parse_header(data, at, True, self._limit)
+
     @property
     def mid_frame(self) -> bool:
         """Whether part of a frame was let out and the rest is to come."""
@@ -130,7 +141,7 @@ class WebSocketRelay:
             if len(self._held) < self._need:
                 return result
             data, self._held = self._held, bytearray()
-        # What is not to be rewritten in place is bytes from here on.
+        # What is not to be rewritten in place is of type bytes from here on.
         if self._rewrite is None or frame_header is not WebSocketConnection.frame_header:
             data = bytes(data)
         elif isinstance(data, bytes):
@@ -154,7 +165,7 @@ class WebSocketRelay:
                 at = self._small_frames(data, at, frame_header, result)
             if at == end:
                 return
-            header = parse_header(data, at, True, self._limit)
+            header = self._parse_header(data, at)
             need = self._needed(header) if isinstance(header, Header) else header
             if end - at < need:
                 self._held = bytearray(data[at:])
@@ -205,9 +216,9 @@ class WebSocketRelay:
             if first == _WHOLE_BINARY:
                 append(frame_header(_BINARY, length))
                 append(mask(data[start:stop], data[start - 4 : start]))
-            elif first == _WHOLE_TEXT:
+            elif first == _WHOLE_TEXT and frame_header is not bare:
                 payload = mask(data[start:stop], data[start - 4 : start])
-                if not _is_fit(payload):
+                if not is_fit(payload):
                     break  # `_frame` says why
                 append(frame_header(_TEXT, length))
                 append(payload)
@@ -255,7 +266,10 @@ class WebSocketRelay:
             return at
         self._way = _Way.FORWARD
         self._utf8 = None
-        if header.opcode == TEXT:
+        if header.opcode == TEXT and frame_header is bare:
+            result.left_out += not self._skip
+            self._skip = True
+        elif header.opcode == TEXT:
             self._utf8 = codecs.getincrementaldecoder("utf-8")()
         if not self._skip:
             result.boundary = result.written
@@ -295,6 +309,9 @@ class WebSocketRelay:
     ) -> None:
         if kind is Kind.TEXT:
             _check_text(payload, decoded)
+            if frame_header is bare:
+                result.left_out += 1
+                return
             result.text += len(payload)
         result.pieces.append(frame_header(kind, len(payload)))
         result.pieces.append(payload)
@@ -318,7 +335,8 @@ def _unmask(piece: Buffer, key: bytes) -> Buffer:
     return piece if key == NO_MASK else apply_mask(piece, key)
 
 
-def _is_fit(payload: bytes) -> bool:
+def is_fit(payload: bytes) -> bool:
+    """Whether a whole text may be let out."""
     try:
         payload.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""RFC 6455 frames: the header rules that both faces share, and the message face. No I/O.
+"""RFC 6455 frames: the header rules that both faces share, and the message face, also of other framings. No I/O.
 
 The message face hands over whole messages; client and agent use it. The relay face (medusa/protocol/relay.py) turns
 the bytes of one link into the bytes of another; the reflector uses it.
@@ -205,26 +205,26 @@ class Fragments:
             raise BadText("text message is not UTF-8") from None
 
 
-class WebSocketConnection:
-    """The message face of one link.
+class MessageFace:
+    """Whole messages out of the bytes of one link; each framing has a subclass, with its headers.
 
     Call `receive_data` with what the stream gave, then `next_message` until it returns None. `frame` gives the bytes to
     write for a message. Answering pings and closes is the transport's duty, as is remembering that either was sent.
 
     Args:
-        role: of this end.
-        new_key: gives 4 unpredictable bytes for each frame that a client sends (section 5.3).
         max_message: limit of one message in bytes; above it MessageTooBig.
     """
 
-    def __init__(self, role: Role, new_key: Callable[[], bytes], max_message: int = MAX_MESSAGE) -> None:
-        self._role = role
-        self._new_key = new_key
+    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._limit = max_message
         self._buffer = bytearray()
         self._header: Optional[Header] = None
         self._fragments = Fragments(max_message)
         self._failed = False
+
+    def _parse_header(self) -> Union[Header, int]:
+        """That of the frame which begins the buffer, or how many bytes are needed. Raises BadFrame, MessageTooBig."""
+        raise NotImplementedError
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes from the stream; then call `next_message`."""
@@ -249,27 +249,10 @@ class WebSocketConnection:
             self._buffer.clear()
             raise
 
-    def frame(self, message: Message) -> bytes:
-        """The bytes of one whole frame.
-
-        Raises:
-            LocalProtocolError: a control payload above 125 bytes, a close code that may not be sent, a lone surrogate.
-        """
-        opcode, payload = wire_form(message)
-        if self._role is Role.SERVER:
-            return build_header(opcode, len(payload)) + payload
-        key = self._new_key()
-        return build_header(opcode, len(payload), key) + apply_mask(payload, key)
-
-    @staticmethod
-    def frame_header(kind: Kind, length: int) -> bytes:
-        """The header of a whole unmasked data frame: the framing a relay writes on a server's link."""
-        return _SHORT[kind][length] if length < 126 else build_header(kind, length)
-
     def _next_frame(self) -> Optional[Message]:
         header = self._header
         if header is None:
-            found = parse_header(self._buffer, 0, self._role is Role.SERVER, self._limit)
+            found = self._parse_header()
             if isinstance(found, int):
                 return None
             if not found.opcode & 0x08:
@@ -302,6 +285,40 @@ class WebSocketConnection:
             return Text(payload.decode("utf-8"))
         except UnicodeDecodeError:
             raise BadText("text message is not UTF-8") from None
+
+
+class WebSocketConnection(MessageFace):
+    """The message face of one websocket.
+
+    Args:
+        role: of this end.
+        new_key: gives 4 unpredictable bytes for each frame that a client sends (section 5.3).
+    """
+
+    def __init__(self, role: Role, new_key: Callable[[], bytes], max_message: int = MAX_MESSAGE) -> None:
+        super().__init__(max_message)
+        self._role = role
+        self._new_key = new_key
+
+    def frame(self, message: Message) -> bytes:
+        """The bytes of one whole frame.
+
+        Raises:
+            LocalProtocolError: a control payload above 125 bytes, a close code that may not be sent, a lone surrogate.
+        """
+        opcode, payload = wire_form(message)
+        if self._role is Role.SERVER:
+            return build_header(opcode, len(payload)) + payload
+        key = self._new_key()
+        return build_header(opcode, len(payload), key) + apply_mask(payload, key)
+
+    @staticmethod
+    def frame_header(kind: Kind, length: int) -> bytes:
+        """The header of a whole unmasked data frame: the framing a relay writes on a server's link."""
+        return _SHORT[kind][length] if length < 126 else build_header(kind, length)
+
+    def _parse_header(self) -> Union[Header, int]:
+        return parse_header(self._buffer, 0, self._role is Role.SERVER, self._limit)
 
 
 _PIECE = Pong()

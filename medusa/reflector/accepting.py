@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import structlog
-from gevent.pywsgi import WSGIServer
+from gevent.server import StreamServer
 
 log = structlog.get_logger(component="http")
 
@@ -23,8 +23,8 @@ CALM = 2.0
 """Seconds without scarcity after which it is over: at the edge of it accepting stops and goes on all the time."""
 
 
-class PausingServer(WSGIServer):
-    """pywsgi's, which would log every try."""
+class PausingServer(StreamServer):
+    """gevent's, which would log every try. May stand before another class that is made of that."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._paused = False

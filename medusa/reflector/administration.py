@@ -25,13 +25,12 @@ log = structlog.get_logger(component="admin")
 
 
 class Administration:
-    """Its routes. `check_internal` raises Refused for who is not of this host, or of a network that is trusted.
+    """Its routes.
 
-    Attributes:
+    Args:
+        check_internal: raises Refused for who is not of this host, or of a network that is trusted.
         workers_metrics: gives the expositions of the other workers; None where there are none.
     """
-
-    workers_metrics: Callable[[], list[str]] | None = None
 
     def __init__(
         self,
@@ -40,7 +39,9 @@ class Administration:
         metrics: Metrics,
         authenticator: Authenticator | None,
         check_internal: Callable[[Handler], None],
+        workers_metrics: Callable[[], list[str]] | None = None,
     ) -> None:
+        self._workers_metrics = workers_metrics
         self._config = config
         self._listing = listing
         self._metrics = metrics
@@ -51,8 +52,8 @@ class Administration:
         """For Prometheus."""
         self.check(handler)
         body = self._metrics.exposition()
-        if self.workers_metrics is not None:
-            body = summed([body.decode(), *self.workers_metrics()])
+        if self._workers_metrics is not None:
+            body = summed([body.decode(), *self._workers_metrics()])
         return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, handler: Handler) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from medusa.protocol.framing import MAX_LENGTH
 from medusa.protocol.messages import MAX_MESSAGE
 
 CLOSE_TIMEOUT = 5.0
@@ -34,6 +35,7 @@ class ReflectorConfig:
         accounts: directory of the logins' public keys; None for no front door.
         legacy_signatures: take those that cover the Date alone, and rsa-sha1.
         max_url_lifetime: how far ahead a pre-signed URL may expire.
+        raw_port: of raw TCP, 0 for a free one; None for no such port.
         allow_origin: in lower case, the web origins whose pages may attach.
         front_door_only: no internal API at all.
         no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
@@ -77,6 +79,7 @@ class ReflectorConfig:
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
+    raw_port: int | None = None
 
     def verify(self) -> None:
         """Raises ConfigError."""
@@ -91,8 +94,8 @@ class ReflectorConfig:
         for name in _COUNTS:
             if getattr(self, name) < 0:
                 raise ConfigError("%s: must be 0, for no limit, or more" % _option(name))
-        if self.max_message < 1:
-            raise ConfigError("max-message: must be 1 byte or more")
+        if not 1 <= self.max_message <= MAX_LENGTH:
+            raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
 
     def _verify_address(self) -> None:
         try:
@@ -105,8 +108,9 @@ class ReflectorConfig:
                 "Give --accounts for sessions that are signed for, "
                 "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
-        if not 0 <= self.port <= 65535:
-            raise ConfigError("port: %d is not between 0 and 65535" % self.port)
+        for name, port in (("port", self.port), ("raw-port", self.raw_port or 0)):
+            if not 0 <= port <= 65535:
+                raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
 
     def _verify_company(self) -> None:
         """What does nothing, or harm, without another setting."""

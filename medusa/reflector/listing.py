@@ -17,7 +17,7 @@ owner did not answer: id, login, owner and error."""
 
 
 class Others(Protocol):
-    """The other reflectors."""
+    """The other workers of this reflector, or other reflectors."""
 
     def entries(self) -> list[Entry]:
         """What lives in them."""
@@ -26,8 +26,8 @@ class Others(Protocol):
         """End a session there; False: nobody has it."""
 
 
-class Alone:
-    """Of a reflector that shares its directory with nobody."""
+class Nobody:
+    """There are no others."""
 
     def entries(self) -> list[Entry]:
         """None."""
@@ -39,19 +39,32 @@ class Alone:
 
 
 class Listing:
-    """Of all that this reflector knows of. `owner`: this one's address."""
+    """Of all that this reflector knows of.
 
-    def __init__(self, registry: Registry, owner: str, others: Others | None = None) -> None:
+    Args:
+        owner: this reflector's address.
+        workers: the other workers of this reflector.
+        others: the other reflectors that share the directory.
+    """
+
+    def __init__(
+        self, registry: Registry, owner: str, workers: Others | None = None, others: Others | None = None
+    ) -> None:
         self._registry = registry
         self._owner = owner
-        self._others = others or Alone()
+        self._workers = workers or Nobody()
+        self._others = others or Nobody()
 
     def entries(self) -> list[Entry]:
         """Everywhere; oldest first."""
-        return sorted([*self.local(), *self._others.entries()], key=lambda entry: entry.get("created", 0.0))
+        return sorted([*self.here(), *self._others.entries()], key=lambda entry: entry.get("created", 0.0))
+
+    def here(self) -> list[Entry]:
+        """In this reflector: what another one is to be told."""
+        return [*self.local(), *self._workers.entries()]
 
     def local(self) -> list[Entry]:
-        """Here."""
+        """In this process."""
         return [describe(session, self._owner) for session in self._registry.sessions()]
 
     def find(self, name: SessionName) -> Entry | None:
@@ -60,11 +73,19 @@ class Listing:
 
     def kill(self, name: SessionName) -> bool:
         """End a session, wherever it lives; returns once it has been told. False: there is none."""
+        return self.kill_here(name) or self._others.kill(name)
+
+    def kill_here(self, name: SessionName) -> bool:
+        """As `kill`, in this reflector."""
+        return self.kill_local(name) or self._workers.kill(name)
+
+    def kill_local(self, name: SessionName) -> bool:
+        """As `kill`, in this process."""
         for session in self._registry.sessions():
             if session.name == name:
                 session.tell(Input.KILLED)
                 return True
-        return self._others.kill(name)
+        return False
 
 
 def describe(session: LiveSession, owner: str) -> Entry:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from medusa.protocol.control import Linkup, Notice, Wait, build
+from medusa.protocol.control import Linkup, Notice, Start, Wait, build
 from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.messages import Close
 from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
@@ -28,6 +28,7 @@ log = structlog.get_logger(component="session")
 
 _WAIT_TEXT = build(Wait())
 _LINKUP_TEXT = build(Linkup())
+_START_TEXT = build(Start())
 _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
 
 
@@ -104,6 +105,8 @@ class LiveSession:
             pump = self._legs[side].pump if side in self._legs else None
             counts["%s_messages" % side.value] = pump.messages if pump else 0
             counts["%s_bytes" % side.value] = pump.size if pump else 0
+            if pump and pump.left_out:
+                counts["%s_left_out" % side.value] = pump.left_out
         return counts
 
     # ------------------------------------------------------------------ on the event loop
@@ -213,8 +216,8 @@ class LiveSession:
         return self._backlogs.get(Side.CLIENT, 0) > 0 or 0 < agent < before.get(Side.AGENT, agent + 1)
 
     def _judge(self, leg: Leg, now: float) -> None:
-        # What an agent wrote before it hung up is for the client to read in its own time.
-        if leg.paused and (leg.side is Side.AGENT or not leg.hung_up):
+        # What an agent wrote before it hung up is for the client to read in its own time. A plain peer cannot be asked.
+        if (leg.paused or leg.transport.plain) and (leg.side is Side.AGENT or leg.passes_fin or not leg.hung_up):
             leg.keepalive.heard(now)
         verdict = leg.keepalive.check(now)
         if verdict is Verdict.PING:
@@ -247,6 +250,8 @@ class LiveSession:
         client, agent = self._legs[Side.CLIENT], self._legs[Side.AGENT]
         client.announce(_LINKUP_TEXT)
         agent.announce(_LINKUP_TEXT)
+        if client.transport.plain and not agent.transport.plain:
+            agent.announce(_START_TEXT)  # which the client has no words for
         client.forward(agent)
         agent.forward(client)
         self._registry.metrics.linked(self.usage.waited, time.monotonic() - self.agent_came)

@@ -7,10 +7,19 @@ import urllib.parse
 from typing import NamedTuple
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.signature import LOGIN
+from medusa.session import Side
 
 _ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
 MAX_ID = 255
 """A job's id is a UUID in practice; there is room for a site's own scheme."""
+
+
+ATTACH = re.compile(r"/attach/([^/]*)/(master|slave)\Z")
+SIGNED_ATTACH = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z")
+"""The paths that name a session: id and role, or login, id and role."""
+
+SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
 
 
 class SessionName(NamedTuple):
@@ -40,3 +49,15 @@ def parse_id(raw: str) -> str:
     if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
         raise HandshakeError(400, "bad session id")
     return session_id.lower()
+
+
+def named_by(path: str) -> tuple[SessionName, Side] | None:
+    """What `path` is to attach to, and as what; None where it names no session, or none that could be."""
+    found = ATTACH.match(path) or SIGNED_ATTACH.match(path)
+    if found is None:
+        return None
+    *login, raw_id, role = found.groups()
+    try:
+        return SessionName(parse_id(raw_id), *login), SIDES[role]
+    except HandshakeError:
+        return None

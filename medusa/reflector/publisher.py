@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import IO
 
 import gevent
@@ -12,6 +11,7 @@ import structlog
 from gevent import subprocess
 
 from medusa.protocol.printable import printable
+from medusa.reflector.children import module, surroundings
 
 log = structlog.get_logger(component="publisher")
 
@@ -37,13 +37,11 @@ class Publisher:
         """Returns at once; the log tells the rest."""
         try:
             self._process = process = subprocess.Popen(
-                [sys.executable, "-m", "medusa", "publish", "--retry", f"{RETRY:g}", "--lifeline", "0", "-"],
+                module("medusa", "publish", "--retry", f"{RETRY:g}", "--lifeline", "0", "-"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                cwd="/",  # -m puts the current directory first on the module path: not one that others may write to
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)},
-                start_new_session=True,  # no terminal to ask for a passphrase at, or to get a Control-C from
+                **surroundings(),
             )
         except OSError as error:
             log.error("archive not published", reason=os.strerror(error.errno) if error.errno else str(error))

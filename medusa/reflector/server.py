@@ -2,38 +2,59 @@
 
 from __future__ import annotations
 
-import errno
+import ipaddress
 import os
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import gevent
 import gevent.event
+import gevent.socket
 import structlog
 
 from medusa.directory import DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
+from medusa.reflector.administration import Administration
 from medusa.reflector.auth import Authenticator
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.doors import Doors
 from medusa.reflector.draining import wait_for_sessions
+from medusa.reflector.listener import Listener
+from medusa.reflector.listening import HTTP, PROXIED, RAW, listen
 from medusa.reflector.listing import Listing
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application
+from medusa.reflector.routes import Application, check_internal, entries
 from medusa.reflector.tls import Certificate
-from medusa.reflector.wsgi import Handler, Server, host_port, prepare_listener
+from medusa.reflector.workforce import Workforce
+from medusa.reflector.wsgi import Handler, Server, host_port
 
 log = structlog.get_logger(component="server")
 
-BACKLOG = 1024
-
 
 class Reflector:
-    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet."""
+    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet.
 
-    def __init__(self, config: ReflectorConfig) -> None:
+    Args:
+        listeners: sockets that listen already, by name; those that are missing are made.
+        colleagues: the other workers, where this is one of several.
+    """
+
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        listeners: Mapping[str, socket.socket] = {},
+        colleagues: Colleagues | None = None,
+    ) -> None:
         config.verify()
         self._config = config
+        self._listeners = listeners
+        self._colleagues = colleagues
         self._server: Server | None = None
+        self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
         self._publisher = Publisher(config.publish) if config.publish else None
         self.registry: Registry
@@ -44,6 +65,11 @@ class Reflector:
         assert self._server is not None
         scheme = "https://" if self._server.certificate else "http://"
         return scheme + host_port(self._server.socket.getsockname())
+
+    @property
+    def urls(self) -> str:
+        """Where it listens, as it is announced: for HTTP, and for raw TCP if it does."""
+        return self.url + (" raw tcp://" + host_port(self._raw.socket.getsockname()) if self._raw is not None else "")
 
     def start(self) -> None:
         """Listen.
@@ -57,33 +83,59 @@ class Reflector:
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
         authenticator = _authenticator(config)
-        listener = (config.bind_ip, config.port)
-        server = Server(listener, None, handler_class=Handler, backlog=BACKLOG, log=None, error_log=_Quiet())
+        certificate = None
         if config.tls_cert is not None and config.tls_key is not None:
-            server.certificate = Certificate(config.tls_cert, config.tls_key)
-        try:
-            server.init_socket()
-            prepare_listener(server.socket)
-        except OSError as error:
-            hint = ""
-            if error.errno == errno.EADDRINUSE:
-                hint = "; something else listens there: give another --port, or 0 for a free one"
-            text = os.strerror(error.errno) if error.errno else str(error)
-            raise ConfigError("cannot listen on %s:%d: %s%s" % (*listener, text.lower(), hint)) from None
+            certificate = Certificate(config.tls_cert, config.tls_key)
+        listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
+        environ = {"wsgi.multiprocess": self._colleagues is not None}  # who shares a socket accepts one at a time
+        server = Server(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
+        server.certificate = certificate
+        server.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         self.registry = Registry(config, directory, Owner(self.url))
-        listing = Listing(self.registry, self.url)
-        server.application = Application(config, self.registry, authenticator, listing)
-        server.config = config
-        server.metrics = self.registry.metrics
+        doors = Doors(config, self.registry, authenticator)
+        administration = self._administration(authenticator, doors)
+        server.application = Application(config, self.registry, doors, administration, self._colleagues)
+        server.colleagues = self._colleagues
+        server.config, server.metrics = config, self.registry.metrics
+        if config.raw_port is not None:
+            self._prepare_raw(config, doors)
+        if self._colleagues is not None:
+            self._colleagues.doors[HTTP] = partial(_go_on, server)
+            self._colleagues.doors[HTTP + PROXIED] = partial(_go_on, server, proxied=True)
+            self._colleagues.entries = lambda: entries(self.registry)
+            self._colleagues.start()
+        if self._raw is not None:
+            self._raw.start()
         server.start()
-        gevent.spawn(self.registry.metrics.measure_lag_forever)
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.renew_forever)
+        gevent.spawn(self.registry.metrics.measure_lag_forever)
         if self._publisher is not None:
             self._publisher.start()
+
+    def _administration(self, authenticator: Authenticator | None, doors: Doors) -> Administration:
+        workforce = Workforce(self._colleagues) if self._colleagues is not None else None
+        listing, metrics = Listing(self.registry, self.url, workforce), self.registry.metrics
+        if workforce is not None:
+            workforce.answer_for(listing, metrics)
+        more = workforce.metrics if workforce is not None else None
+        return Administration(self._config, listing, metrics, authenticator, partial(check_internal, doors), more)
+
+    def _prepare_raw(self, config: ReflectorConfig, doors: Doors) -> None:
+        assert config.raw_port is not None
+        listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
+        scratch, metrics = self.registry.turns.scratch, self.registry.metrics
+        raw = Listener(_green(listener), doors, config, metrics, scratch, self._colleagues)
+        raw.init_socket()
+        self._raw = raw
+        if self._colleagues is not None:
+            self._colleagues.doors[RAW] = raw.greeted
+            self._colleagues.doors[RAW + PROXIED] = partial(raw.greeted, proxied=True)
+        if not ipaddress.ip_address(config.bind_ip).is_loopback:
+            log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
         """Read the certificate again, for new connections."""
@@ -93,10 +145,16 @@ class Reflector:
         else:
             self._server.certificate.reload()
 
-    def drain(self) -> None:
-        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped."""
+    def drain(self, others: Callable[[], object] = lambda: None) -> None:
+        """No new sessions from here on; those that live may go on for the drain timeout, then all is stopped.
+
+        Args:
+            others: called when no session lives here any more; returns when those of the other workers have ended too.
+        """
         self.registry.draining = True
         wait_for_sessions(self.registry, self._config.drain_timeout)
+        self.registry.shut_down()
+        others()
         self.stop()
 
     def stop(self) -> None:
@@ -104,6 +162,8 @@ class Reflector:
         assert self._server is not None
         self.registry.shut_down()
         self._server.stop(timeout=1)
+        if self._raw is not None:
+            self._raw.stop(timeout=1)
         if self._publisher is not None:
             self._publisher.stop()
         log.info("stopped")
@@ -112,6 +172,15 @@ class Reflector:
     def wait(self) -> None:
         """Until it has stopped."""
         self._stopped.wait()
+
+
+def _green(listener: socket.socket) -> Any:
+    return gevent.socket.socket(fileno=listener.detach())
+
+
+def _go_on(server: Server, sock: Any, address: tuple[Any, ...], data: bytes, *, proxied: bool = False) -> None:
+    """With a connection that another worker accepted."""
+    Handler(sock, address, server, data, proxied=proxied).handle()
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

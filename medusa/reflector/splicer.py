@@ -42,7 +42,8 @@ class Leg:
     """One side's link on the loop.
 
     It starts out dropping what it reads (a client that waits, a side whose session is over); `forward` joins it to the
-    other. `report` is told once of the peer's Close, loss or breach; after a breach, of its going as well.
+    other. `report` is told once of the peer's Close, loss or breach; after a breach, of its going as well. Between two
+    plain peers a FIN is passed on, and nothing is told of it until the other direction has ended too.
     """
 
     def __init__(
@@ -60,6 +61,8 @@ class Leg:
         self._feeds: Leg | None = None  # who gets what this leg reads
         self._fed_by: Leg | None = None
         self._discarding = False
+        self._told = False  # that it is gone, which waits where a FIN is passed on
+        self._first = False  # to end, of two that end one after the other
         self._queued = False  # for a turn
         self._stopped = False
         self._readable = turns.loop.io(transport.fileno(), READ)
@@ -87,12 +90,19 @@ class Leg:
             sink._settle()
             if self.gone is None:
                 self._listen(True)
+        if self.gone is not None and not self._told:
+            self._tell()
         self._settle()
 
     @property
     def paused(self) -> bool:
         """Whether this leg is not read because the other cannot take more."""
         return self._feeds is not None and self._feeds.transport.wants_write
+
+    @property
+    def passes_fin(self) -> bool:
+        """Whether the end of what this leg reads is no end of what it writes."""
+        return self.transport.plain and self._feeds is not None and self._feeds.transport.plain
 
     @property
     def hung_up(self) -> bool:
@@ -170,15 +180,28 @@ class Leg:
             self.keepalive.heard(now)
             if self.pump.terminal != terminal:
                 self.active = now
-        if progress is Progress.MOVED and self._has_more:
-            self._queue_up()
-        elif progress in _ENDS:
+        if progress is Progress.MOVED:
+            self._go_on()
+            return
+        if progress in _ENDS:
             self._end(progress)
         self._settle()
         if self._feeds is not None:
             self._feeds._settle()
         elif self.gone in _READ_ON:
             self._listen(True)
+
+    def _go_on(self) -> None:
+        """After the usual step: nothing waits on the other side, so nothing is to be settled there."""
+        transport = self.transport
+        if transport.last_read >= BULK or transport.pending:
+            self._queue_up()
+        else:
+            self._listen(True)
+        if transport.wants_write:
+            self._settle()
+        if self._feeds is not None and self.pump.sink is None:  # writing there failed
+            self._feeds._settle()
 
     def _discard(self) -> None:
         self.keepalive.heard(time.monotonic())
@@ -189,12 +212,8 @@ class Leg:
         else:
             self._listen(True)
 
-    @property
-    def _has_more(self) -> bool:
-        """Whether to take turns: after a large read, and for what makes no socket readable."""
-        return self.transport.last_read >= BULK or self.transport.pending
-
     def _queue_up(self) -> None:
+        """Take turns: after a large read, and for what makes no socket readable."""
         if not self._queued:
             self._queued = True
             self._readable.stop()
@@ -202,7 +221,8 @@ class Leg:
 
     def _take_turn(self) -> None:
         self._queued = False
-        self._on_readable()
+        if not self._stopped:
+            self._on_readable()
 
     def _on_writable(self) -> None:
         feeder = self._fed_by
@@ -220,7 +240,7 @@ class Leg:
 
     def _give_up(self) -> None:
         """For a bug: this link ends, and no other."""
-        if self.gone is None:
+        if not self._told:
             self.lose("internal error")
         else:
             self._stop()
@@ -232,7 +252,30 @@ class Leg:
             self._discarding = True
         else:
             self._readable.stop()
-        self._report(self, progress)
+        if progress is Progress.CLOSED and self.passes_fin:
+            self._pass_fin()
+        else:
+            self._tell()
+
+    def _tell(self) -> None:
+        assert self.gone is not None
+        self._told = True
+        self._report(self, self.gone)
+
+    def _pass_fin(self) -> None:
+        assert self._feeds is not None
+        assert self.pump.close is not None
+        self._first = self._feeds.gone is None
+        self._feeds.close(self.pump.close)
+
+    def _tell_of_both(self) -> None:
+        """Two that passed on their FINs are over when both have come, and all that was sent is written."""
+        other = self._feeds
+        if other is None or self._told or other._told or self.gone is None or other.gone is None:
+            return
+        if not self.transport.wants_write and not other.transport.wants_write:
+            for leg in (self, other) if self._first else (other, self):
+                leg._tell()
 
     def _settle(self) -> None:
         """Watch for what is waited for, after anything that may have changed it."""
@@ -241,7 +284,11 @@ class Leg:
         wants_write = self.transport.wants_write
         _switch(self._writable, wants_write, self._on_writable)
         if self.gone is not None:
-            if not wants_write:
+            if not self._told:
+                if self.transport.deaf:
+                    self._tell()
+                self._tell_of_both()
+            if not wants_write and self._told:
                 self.transport.finish()
         elif self.transport.deaf and self.paused:
             self.lose("the connection broke while the other side did not read")

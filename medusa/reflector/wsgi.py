@@ -9,21 +9,24 @@ from __future__ import annotations
 import io
 import socket
 import time
+from http import HTTPStatus
 from typing import Any
 
 import gevent
 import structlog
 from gevent import monkey
-from gevent.pywsgi import headers_factory  # type: ignore[attr-defined]
+from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.greeting import GREETING_START, is_greeting
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
-from medusa.protocol.proxyheader import parse_proxy_header
 from medusa.reflector import addresses
 from medusa.reflector.accepting import PausingServer
+from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import HEAD_TIMEOUT, ReflectorConfig
 from medusa.reflector.metrics import Metrics
+from medusa.reflector.proxied import begin, source_of
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
@@ -48,36 +51,22 @@ LINGER = 2.0
 """Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
 
 
-BUFFER = 256 * 1024
-"""Bytes that the kernel may hold for each direction of a link. Left to itself it takes up to 13 MB of a pair whose
-reader has stopped, and is a quarter slower: what is on its way no longer fits into a processor's own cache."""
-
-TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-TCP_OPTIONS += [(socket.SOL_SOCKET, option, BUFFER) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
-TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-"""Keepalive is the kernel's own, for a peer that is not read because the other side takes nothing: it could answer no
-ping then."""
-if hasattr(socket, "TCP_KEEPIDLE"):
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, option, 15) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
-
-
-def prepare_listener(listener: Any) -> None:
-    """Set what every accepted socket is to have: it inherits the listening one's options."""
-    for level, option, value in TCP_OPTIONS:
-        listener.setsockopt(level, option, value)
-
-
 def host_port(address: tuple[Any, ...]) -> str:
     """host:port of a socket's address, an IPv6 host in brackets."""
     host, port = address[:2]
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
 
 
-class Server(PausingServer):
-    """pywsgi's. `certificate`: None where HTTP is spoken in plain."""
+class Server(PausingServer, WSGIServer):
+    """pywsgi's.
+
+    Attributes:
+        certificate: None where HTTP is spoken in plain.
+        colleagues: the other workers, where there are any.
+    """
 
     certificate: Certificate | None = None
+    colleagues: Colleagues | None = None
     config: ReflectorConfig
     metrics: Metrics
 
@@ -88,12 +77,16 @@ class Handler(UpgradeHandler):
     socket: Any  # None when it was taken
     client_address: tuple[Any, ...]
 
-    def __init__(self, sock: Any, address: Any, server: Any) -> None:
+    def __init__(self, sock: Any, address: Any, server: Any, given: bytes = b"", *, proxied: bool = False) -> None:
+        """`given`: what another process has read of the connection; behind TLS, if it is spoken. `proxied`: as Begun's,
+        and `address` with it."""
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
         self.request: Request | None = None
+        self.given = given
+        self.proxied = proxied
+        self.head = b""
         self.rest = b""
-        self.proxied = False  # by its PROXY header, of a connection that somebody else has made
 
     def read_requestline(self) -> str:
         """For pywsgi."""
@@ -109,10 +102,12 @@ class Handler(UpgradeHandler):
 
     def handle(self) -> None:
         """Called by the server, in a greenlet of the connection's own."""
-        self.server.metrics.accepted()
-        self.server.metrics.handlers += 1
+        metrics = self.server.metrics
+        if not self.given:
+            metrics.accepted()
+        metrics.handlers += 1
         try:
-            if self._read_request():
+            if self._read_request() and not self._lives_elsewhere():
                 self.socket.settimeout(ANSWER_TIMEOUT)
                 self.handle_one_request()
         except TlsError as error:
@@ -121,9 +116,9 @@ class Handler(UpgradeHandler):
             pass  # the peer is gone
         finally:
             if self.socket is not None:
-                _hang_up(self.socket)
+                hang_up(self.socket)
             self.__dict__.pop("socket", None)
-            self.server.metrics.handlers -= 1
+            metrics.handlers -= 1
 
     def get_environ(self) -> Any:
         """WSGI's, and the strict head's."""
@@ -134,23 +129,25 @@ class Handler(UpgradeHandler):
     def take_socket(self) -> tuple[socket.socket | TlsSocket, bytes]:
         """The connection without gevent, and what was read behind the head. pywsgi is done with it."""
         tls = self.socket.tls if isinstance(self.socket, TlsSocket) else None
-        plain = PlainSocket(fileno=self.socket.detach())
+        plain = ungreen(self.socket)
         self.socket = None
         return plain if tls is None else TlsSocket(plain, tls), self.rest
 
     @property
+    def read_so_far(self) -> bytes:
+        """The head and what was read behind it, as they came."""
+        return self.head + b"\r\n\r\n" + self.rest
+
+    @property
     def peer(self) -> str:
-        """The client's address for logs; without a port where a proxy's header tells of it."""
+        """The client's address for logs; without a port where a proxy's header field tells of it."""
         host = self._client
         return host_port(self.client_address) if host == self.client_address[0] else host
 
     @property
     def source(self) -> str | None:
-        """Under what connections of this client are counted; None for this host and trusted proxies: they speak for
-        everybody."""
-        host = self._client
-        trusted = addresses.is_loopback(host) or addresses.within(host, self.server.config.trusted_proxy)
-        return None if trusted else addresses.site(host)
+        """Under what the client's connections are counted, if they are."""
+        return source_of(self._client, self.server.config)
 
     @property
     def _client(self) -> str:
@@ -159,40 +156,49 @@ class Handler(UpgradeHandler):
             return host
         return addresses.client_of(host, self.request.headers, self.server.config.trusted_proxy)
 
-    def _take_proxy_header(self, data: bytes) -> bytes:
-        """What comes behind the PROXY header, where one must be: from whom it may not come, it is not looked for."""
-        config = self.server.config
-        if not data or not config.proxy_protocol or not addresses.within(self.client_address[0], config.trusted_proxy):
-            return data
-        while (header := parse_proxy_header(data)) is None:
-            more = self.socket.recv(RECORD)
-            if not more:
-                raise HandshakeError(400, "the PROXY header ended early")
-            data += more
-        self.proxied = not header.local
-        if header.source is not None:
-            self.client_address = header.source
-        return header.rest or bytes(self.socket.recv(RECORD))
+    def _begin(self) -> bytes:
+        """The first bytes of what the client sent, behind what a proxy did."""
+        self.client_address, self.proxied, data = begin(self.socket, self.client_address, self.server.config)
+        return data
 
     def _read_request(self) -> bool:
-        reader = HeadReader()
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                data = self._secure(self._take_proxy_header(self.socket.recv(RECORD)))
-                while (found := reader.feed(data)) is None:
-                    if not data:
-                        if not reader.empty:
-                            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
-                        return False
-                    data = self.socket.recv(RECORD)
-            head, self.rest = found
-            self.request = parse_request(head)
+                if not self._read_head():
+                    return False
+            self.request = parse_request(self.head)
             if has_body(self.request.headers):
                 raise HandshakeError(400, "no request here has a body")
         except HandshakeError as error:
             self._refuse(error)
             return False
         return True
+
+    def _read_head(self) -> bool:
+        reader, start = HeadReader(), b""
+        data = self.given or self._secure(self._begin())
+        while data:
+            start += data[: GREETING_START - len(start)]
+            if is_greeting(start):
+                raise HandshakeError(400, "HTTP is spoken here, not raw TCP: that has a port of its own, --raw-port")
+            found = reader.feed(data)
+            if found is not None:
+                self.head, self.rest = found
+                return True
+            data = self.socket.recv(RECORD)
+        if not reader.empty:
+            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
+        return False
+
+    def _lives_elsewhere(self) -> bool:
+        """Whether the connection was handed to another worker, which judges it and all else; or could not be."""
+        if self.server.colleagues is None or self.given:
+            return False
+        try:
+            return bool(self.server.colleagues.hand_over(self))
+        except HandshakeError as error:
+            self._refuse(error)
+            return True
 
     def _secure(self, data: bytes) -> bytes:
         """The TLS handshake that begins with `data`, where TLS is spoken. Returns the first bytes of the head."""
@@ -216,9 +222,10 @@ class Handler(UpgradeHandler):
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
         self.server.metrics.refused(error.http_status)
         body = (str(error) + "\n").encode()
-        reason = "Request Timeout" if error.http_status == 408 else "Bad Request"
-        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-        self.socket.sendall((head % (error.http_status, reason, len(body))).encode() + body)
+        more = "".join("%s: %s\r\n" % header for header in error.headers)
+        head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
+        reason = HTTPStatus(error.http_status).phrase
+        self.socket.sendall((head % (error.http_status, reason, len(body), more)).encode() + body)
 
     def log_request(self) -> None:
         """Not pywsgi's own line, which carries raw bytes of the request."""
@@ -243,7 +250,14 @@ class Handler(UpgradeHandler):
             pass
 
 
-def _hang_up(sock: Any) -> None:
+def ungreen(sock: Any) -> socket.socket:
+    """The connection without gevent, fit for a link; `sock` has it no more."""
+    plain: socket.socket = PlainSocket(fileno=sock.detach())
+    return plain
+
+
+def hang_up(sock: Any) -> None:
+    """End a connection so that the peer sees what it was told, and a FIN."""
     deadline = time.monotonic() + LINGER
     try:
         sock.settimeout(LINGER)

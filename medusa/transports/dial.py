@@ -9,19 +9,24 @@ import ssl
 import time
 import urllib.parse
 import urllib.request
-from typing import NamedTuple, Optional, Tuple, Union
+from typing import Callable, NamedTuple, Optional, Tuple, TypeVar, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.head import HeadReader, Response, parse_response
 from medusa.transports.tls import Tls, TlsSocket
 
-SECURE = {"https": True, "wss": True, "http": False, "ws": False}
+SECURE = {"https": True, "wss": True, "http": False, "ws": False, "tcp": False}
+RAW = "tcp"
+"""The scheme of who speaks no HTTP first."""
 RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
 """Statuses that a later try may change; 404: the session may be about to be made."""
 
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
+
+CONNECT_TIMEOUT = 30.0
+"""Seconds for all of it: address, TCP, proxy, TLS, upgrade or greeting."""
 
 SIGNAL_LATENCY = 0.5
 """Seconds after which a wait is begun anew: a signal just before it would otherwise be seen at its end."""
@@ -55,8 +60,16 @@ class Target(NamedTuple):
     target: str
 
 
+T = TypeVar("T")
+
+
+def is_raw(url: str) -> bool:
+    """Whether `url` is one of raw TCP."""
+    return url.partition("://")[0].lower() == RAW
+
+
 def parse_url(url: str) -> Target:
-    """The target of a ws, wss, http or https URL.
+    """The target of a ws, wss, http, https or tcp URL.
 
     Raises:
         ConnectRefused: not such a URL.
@@ -69,7 +82,9 @@ def parse_url(url: str) -> Target:
     netloc = parts.netloc.rpartition("@")[2]
     target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
     if parts.scheme not in SECURE or not host or not _VISIBLE.match(netloc + target):
-        raise ConnectRefused("the URL is not one of ws, wss, http or https", retryable=False)
+        raise ConnectRefused("the URL is not one of ws, wss, http, https or tcp", retryable=False)
+    if parts.scheme == RAW and not port:
+        raise ConnectRefused("a tcp:// URL needs a port", retryable=False)
     secure = SECURE[parts.scheme]
     return Target(secure, host, port or (443 if secure else 80), netloc, target)
 
@@ -101,14 +116,26 @@ def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tup
     Raises:
         ConnectRefused: it did not come in time, or is none.
     """
-    reader = HeadReader()
+    head, rest = read_answer(sock, deadline, HeadReader().feed)
+    try:
+        return parse_response(head), rest
+    except HandshakeError as error:
+        raise ConnectRefused(str(error)) from None
+
+
+def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Callable[[bytes], Optional[T]]) -> T:
+    """What `feed` makes of the bytes that come, once that is more than None.
+
+    Raises:
+        ConnectRefused: it did not come in time, or `feed` raised HandshakeError.
+    """
     while True:
         sock.settimeout(min(SIGNAL_LATENCY, remaining(deadline)))
         try:
             data = sock.recv(4096)
-            found = reader.feed(data) if data else None
-            if found:
-                return parse_response(found[0]), found[1]
+            found = feed(data) if data else None
+            if found is not None:
+                return found
         except socket.timeout as error:
             if time.monotonic() < deadline:
                 continue

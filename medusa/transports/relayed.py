@@ -1,4 +1,5 @@
-"""The relay face: frames move from link to link without messages being made of them. Does not travel with the agent."""
+"""The relay face: frames move from link to link without messages being made of them. It is for one thread, that of an
+event loop. Does not travel with the agent."""
 
 from __future__ import annotations
 
@@ -28,11 +29,14 @@ class RelayedTransport(Transport):
     Attributes:
         frame_header: (kind, length) -> the header of a data frame in this link's framing, for whoever reads the other.
         last_read: bytes that the last `relay_read` got from the stream.
+        plain: the peer knows no frames: it has no ear for text and pings, and each direction ends by itself, by a FIN.
 
     Args:
         scratch: what is read into, shared with other links of one event loop; by default each read has a buffer of its
             own, and threads may use the link.
     """
+
+    plain = False
 
     def __init__(
         self,
@@ -58,23 +62,23 @@ class RelayedTransport(Transport):
         Raises:
             ClosedTransport, BrokenTransport: as `receive_nowait`.
         """
-        with self._reading:
+        if self._ended is not None or self._peer_close is not None:
             self._raise_if_ended()
-            data = self._read_in_place()
-            if data is None:
-                return None
-            relayed = self._relay.feed(data, frame_header)
-            if relayed.slow_frames > SLOW_FRAMES:
-                self._relay_size = RELAY_START
-            elif self._relay_size < RELAY_MOST:
-                self._relay_size *= 2
-            if relayed.pings:
-                self._answer_pings(relayed.pings)
-            if relayed.close is not None:
-                self._answer(relayed.close)
-            if relayed.error is not None:
-                self._try_control(Close(relayed.error.close_code, str(relayed.error)))
-            return relayed
+        data = self._read_in_place()
+        if data is None:
+            return None
+        relayed = self._relay.feed(data, frame_header)
+        if relayed.slow_frames > SLOW_FRAMES:
+            self._relay_size = RELAY_START
+        elif self._relay_size < RELAY_MOST:
+            self._relay_size *= 2
+        if relayed.pings:
+            self._answer_pings(relayed.pings)
+        if relayed.close is not None:
+            self._answer(relayed.close)
+        if relayed.error is not None:
+            self._try_control(Close(relayed.error.close_code, str(relayed.error)))
+        return relayed
 
     @property
     def reading_mid_frame(self) -> bool:
@@ -92,19 +96,18 @@ class RelayedTransport(Transport):
             mid_frame: the last frame is not whole yet.
             boundary: a frame begins behind this many bytes of `pieces`, as `Relayed.boundary` says.
         """
-        with self._writing:
-            self._raise_if_unwritable()
-            if self._out:
-                raise LocalProtocolError("data before the last was flushed")
-            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            if self._held and boundary is not None:
-                # Between large frames that follow one another there is no other moment for a pong.
-                data = b"".join((data[:boundary], self._take_held(), data[boundary:]))
-            self._mid_frame = mid_frame
-            taken = self._write(data) if data else 0
-            if taken < len(data):
-                self._out += memoryview(data)[taken:]
-            return self.flush() if self.wants_write else True
+        self._raise_if_unwritable()
+        if self._out:
+            raise LocalProtocolError("data before the last was flushed")
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._held and boundary is not None:
+            # Between large frames that follow one another there is no other moment for a pong.
+            data = b"".join((data[:boundary], self._take_held(), data[boundary:]))
+        self._mid_frame = mid_frame
+        taken = self._write(data) if data else 0
+        if taken < len(data):
+            self._out += memoryview(data)[taken:]
+        return self.flush() if self._out or self._held else True
 
     def _read_in_place(self) -> Any:
         self.last_read = 0

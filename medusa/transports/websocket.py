@@ -14,7 +14,15 @@ from medusa.protocol.head import Response
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.websocket import Role, WebSocketConnection
 from medusa.transports.base import Transport
-from medusa.transports.dial import RETRYABLE, ConnectRefused, open_socket, parse_url, read_response, remaining
+from medusa.transports.dial import (
+    CONNECT_TIMEOUT,
+    RETRYABLE,
+    ConnectRefused,
+    open_socket,
+    parse_url,
+    read_response,
+    remaining,
+)
 from medusa.transports.tls import TlsSocket, over
 
 TYPE_CHECKING = False
@@ -22,9 +30,6 @@ if TYPE_CHECKING:
     from medusa.transports.relayed import RelayedTransport
 
 __all__ = ["ConnectRefused", "adopt", "connect", "connect_over"]
-
-CONNECT_TIMEOUT = 30.0
-"""Seconds for all of it: address, TCP, proxy, TLS, upgrade."""
 
 
 def connect(

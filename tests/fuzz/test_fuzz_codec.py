@@ -14,11 +14,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from medusa.protocol.errors import BadFrame, BadText, HandshakeError, MessageTooBig, PolicyViolation
+from medusa.protocol.framing import FramedConnection
+from medusa.protocol.greeting import LineReader, parse_greeting
 from medusa.protocol.handshake import check_accepted, check_upgrade
 from medusa.protocol.head import HeadReader, has_body, parse_request, parse_response
 from medusa.protocol.messages import Close, Ping
+from medusa.protocol.raw import FramedRelay
 from medusa.protocol.relay import WebSocketRelay
-from tests.frames import KEY, client, cut, frame, head, is_data, outcome, read, relay_all, written
+from medusa.protocol.websocket import WebSocketConnection
+from tests.frames import KEY, client, cut, frame, head, is_data, outcome, raw_frame, read, relay_all, written
+
+WS = WebSocketConnection.frame_header
 
 LIMIT, STREAMED = 3000, 300
 """Bytes: small, so that short input reaches past them."""
@@ -54,6 +60,27 @@ headers = st.builds(
     st.sampled_from([0, 2, 8]),
 )
 streams = st.lists(st.one_of(frames, frames, frames, headers, st.binary(max_size=12)), max_size=8).map(b"".join)
+
+
+raw_frames = st.builds(
+    lambda kind, payload, version, flags, length: raw_frame(
+        kind, payload, version=version, flags=flags, length=None if length > 70_000 else length
+    ),
+    opcodes,
+    payloads,
+    st.sampled_from([1] * 12 + [0, 2]),
+    st.sampled_from([0] * 12 + [1, 0x80]),
+    st.integers(0, 1 << 20),
+)
+raw_streams = st.lists(st.one_of(raw_frames, raw_frames, st.binary(max_size=12)), max_size=8).map(b"".join)
+greetings = st.lists(
+    st.sampled_from(
+        [b"MEDUSA/1", b"ATTACH", b" ", b" ", b"/attach/x/slave", b"client", b"agent", b"\r", b"\n", b"\x16"]
+    )
+    | st.binary(max_size=9)
+    | st.just(bytes(8180)),
+    max_size=8,
+).map(b"".join)
 
 
 short_and_long = pytest.mark.parametrize(
@@ -112,6 +139,39 @@ def check_relay(data: bytes, seed: int) -> None:
     assert whole.close == next((message for message in messages if isinstance(message, Close)), None)
 
 
+def check_raw_frames(data: bytes, seed: int) -> None:
+    messages, error = outcome(data, connection=FramedConnection(LIMIT))
+    assert error in DOCUMENTED
+    wanted = [message for message in messages if is_data(message)]
+    for chunks in ([data], list(cut(data, 1)), anywhere(data, seed)):
+        assert outcome(*chunks, connection=FramedConnection(LIMIT)) == (messages, error)
+        for reader, frame_header in ((client(), WS), (FramedConnection(), FramedConnection.frame_header)):
+            result = relay_all(FramedRelay(LIMIT, STREAMED), *chunks, frame_header=frame_header)
+            if isinstance(result.error, PolicyViolation):
+                continue
+            assert type(result.error) is (error or type(None)) or (error is None and type(result.error) is BadText)
+            assert read(reader, written(result)) == wanted
+            assert result.pings == [message for message in messages if isinstance(message, Ping)]
+
+
+def check_greetings(data: bytes, seed: int) -> None:
+    answers = {str(refused_line(chunks)) for chunks in ([data], cut(data, 1), anywhere(data, seed))}
+    assert len(answers) == 1
+
+
+def refused_line(chunks: Iterable[bytes]) -> object:
+    """What is made of a first line: a greeting, the words of its refusal, or nothing yet."""
+    reader = LineReader()
+    try:
+        for chunk in chunks:
+            found = reader.feed(chunk)
+            if found:
+                return parse_greeting(found[0])
+    except HandshakeError as error:
+        return error.http_status, str(error)
+    return None
+
+
 def check_heads(data: bytes, seed: int) -> None:
     whole = found_head(HeadReader(), [data])
     assert found_head(HeadReader(), cut(data, 1)) == found_head(HeadReader(), anywhere(data, seed)) == whole
@@ -166,6 +226,16 @@ def test_frames_to_messages(how: settings) -> None:
 @short_and_long
 def test_frames_through_the_relay(how: settings) -> None:
     run(streams, check_relay, how)
+
+
+@short_and_long
+def test_raw_frames(how: settings) -> None:
+    run(raw_streams, check_raw_frames, how)
+
+
+@short_and_long
+def test_greetings(how: settings) -> None:
+    run(greetings, check_greetings, how)
 
 
 @short_and_long

@@ -238,7 +238,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     allow(accounts, "alice", alice, small)
     allow(accounts, "bob", bob)
     (accounts.parent / "keys").write_bytes(alice.line)
-    arguments, prompt = ("--accounts", str(accounts)), {"medusa.reflector.routes.REFUSAL_DELAY": 0.0}
+    arguments, prompt = ("--accounts", str(accounts)), {"medusa.reflector.doors.REFUSAL_DELAY": 0.0}
     with running(*arguments, constants=prompt) as door, contextlib.ExitStack() as stack:
         ids = [new_id() for _ in range(3)]
         for session, login, key in zip(ids, ("alice", "alice", "bob"), (alice, alice, bob), strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+import socket
 import time
 from collections.abc import Callable
 from threading import Thread
@@ -257,6 +258,7 @@ class TestEnds:
             running(constants={"medusa.reflector.live.CLOSE_TIMEOUT": 0.1}) as reflector,
             reflector.pair(session) as (client, agent),
         ):
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # it is not to hold all that is sent
             piece = pattern(60_000)
             while agent.writable():
                 agent.binary(piece)

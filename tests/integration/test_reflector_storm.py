@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.links import CERTIFICATE
 from tests.peers import BINARY, PING, TEXT, Peer, close_frame, frame, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
 from tests.waiting import wait_until
@@ -35,9 +36,13 @@ ENDS: list[Callable[[Peer], None]] = [
 ]
 
 
-@pytest.fixture
-def reflector() -> Iterator[Reflector]:
-    with running("--keepalive", "0.3", "--wait-timeout", "0.5", constants=QUICK) as reflector:
+OPTIONS = ("--keepalive", "0.3", "--wait-timeout", "0.5")
+TLS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
+
+
+@pytest.fixture(params=[(), ("--workers", "3"), ("--workers", "2", *TLS)], ids=["one", "workers", "tls"])
+def reflector(request: pytest.FixtureRequest) -> Iterator[Reflector]:
+    with running(*OPTIONS, *request.param, constants={} if request.param else QUICK) as reflector:
         yield reflector
 
 

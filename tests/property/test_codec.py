@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medusa.protocol import relay as relay_module
+from medusa.protocol.framing import FramedConnection
+from medusa.protocol.greeting import LineReader
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
-from medusa.protocol.relay import Relayed, WebSocketRelay
+from medusa.protocol.raw import FramedRelay
+from medusa.protocol.relay import Relayed, WebSocketRelay, bare
 from medusa.protocol.websocket import Role, WebSocketConnection
 from medusa.transports.memory import MemoryCodec
 from tests.frames import (
@@ -111,6 +114,46 @@ def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: lis
         told = (type(result.error), str(result.error), result.pings, result.close, result.boundary)
         results.append((written(result), result.messages, result.size, relay.mid_frame, *told))
     assert results[0] == results[1]
+
+
+@settings(deadline=None)
+@given(sent=st.lists(messages, max_size=8), close=closes, lengths=cuts)
+def test_the_frames_of_raw_tcp_keep_to_the_same(sent: list[Message], close: Close, lengths: list[int]) -> None:
+    whole = [*sent, close]
+    data = b"".join(FramedConnection().frame(message) for message in whole)
+    assert read(FramedConnection(), *chunks(data, lengths)) == whole
+    wanted = [message for message in sent if is_data(message)]
+    for end, frame_header in (
+        (client(), WebSocketConnection.frame_header),
+        (FramedConnection(), FramedConnection.frame_header),
+    ):
+        heard = relay_all(FramedRelay(), *chunks(data + b"ignored", lengths), frame_header=frame_header)
+        assert read(end, written(heard)) == wanted
+        assert (heard.messages, heard.close, heard.error) == (len(wanted), close, None)
+        assert heard.pings == [message for message in sent if isinstance(message, Ping)]
+
+
+@settings(deadline=None)
+@given(sent=st.lists(messages, max_size=8), lengths=cuts, key=keys)
+def test_a_link_without_frames_gets_the_bytes_and_no_text(sent: list[Message], lengths: list[int], key: bytes) -> None:
+    for source, relay in (
+        (WebSocketConnection(Role.CLIENT, lambda: key), WebSocketRelay()),
+        (FramedConnection(), FramedRelay()),
+    ):
+        data = b"".join(source.frame(message) for message in sent)
+        heard = relay_all(relay, *chunks(data, lengths), frame_header=bare)
+        assert written(heard) == b"".join(message.data for message in sent if isinstance(message, Binary))
+        assert (heard.left_out, heard.error) == (sum(isinstance(message, Text) for message in sent), None)
+
+
+@settings(deadline=None)
+@given(line=st.binary(max_size=60).filter(lambda line: b"\n" not in line and line[:1] != b"\x16"), lengths=cuts)
+def test_a_first_line_is_one_however_it_is_cut(line: bytes, lengths: list[int]) -> None:
+    reader, rest = LineReader(), chunks(line + b"\nbehind", [length % 9 for length in lengths])
+    found = None
+    while found is None:
+        found = reader.feed(rest.pop(0))
+    assert (found[0], found[1] + b"".join(rest)) == (line.removesuffix(b"\r"), b"behind")
 
 
 @settings(deadline=None)

@@ -76,14 +76,14 @@ class JobRequest:
 
     Attributes:
         session_url: where the agent dials in: a new URL, which is good for at least so many seconds from now.
-        archive_url: where the reflector serves the agent's archive.
+        archive_url: where the reflector serves the agent's archive; None where that is not known.
         insecure_tls: do not verify the reflector's certificate.
         environ: further variables for the job.
         patience: seconds that the user waits for the agent; None for as long as the reflector does.
     """
 
     session_url: Callable[[float], str]
-    archive_url: str
+    archive_url: str | None
     insecure_tls: bool = False
     environ: dict[str, str] = field(default_factory=dict)
     patience: float | None = None

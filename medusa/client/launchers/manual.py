@@ -22,24 +22,26 @@ class ManualLauncher(Launcher):
         settings.refuse_mantas(self.name)
         if settings.archive is not None:
             raise Failure("--archive means nothing to the launcher `manual`: the job fetches the reflector's")
-        self._line = ""
+        self._lines: list[str] = []
 
     def describe(self) -> str:
         return "a job of yours"
 
     def submit(self, request: JobRequest) -> None:
         config = json.dumps(request.config(min(request.patience or LONGEST_URL, LONGEST_URL)))
-        curl = "curl -fsSk" if request.insecure_tls else "curl -fsS"
+        script = '"$d/agent.sh"' if request.archive_url else "agent.sh"
         # mktemp -d makes it private: the URL lets whoever reads it into the session.
-        self._line = (
+        line = (
             "(d=$(mktemp -d) && trap 'rm -rf \"$d\"' EXIT && "
-            f'{curl} {shlex.quote(request.archive_url)} -o "$d/agent.sh" && '
+            f"{_fetch(request)}"
             f'printf %s {shlex.quote(config)} > "$d/config.json" && '
-            'sh "$d/agent.sh" --config "$d/config.json")'
+            f'sh {script} --config "$d/config.json")'
         )
+        bring = [] if request.archive_url else ["Bring agent.sh into the job; `medusa archive -o agent.sh` writes it."]
+        self._lines = [*bring, "In the job, run this line:", "", line, ""]
 
     def instructions(self) -> list[str]:
-        return ["In the job, run this line:", "", self._line, ""]
+        return self._lines
 
     def poll(self) -> JobState:
         return JobState(alive=True, words="start it by the line above")
@@ -52,3 +54,11 @@ class ManualLauncher(Launcher):
 
     def cancel(self) -> None:
         """It is not there, or the agent's own link ends it."""
+
+
+def _fetch(request: JobRequest) -> str:
+    """How the job gets the archive; nothing where no place is known to get it from."""
+    if request.archive_url is None:
+        return ""
+    curl = "curl -fsSk" if request.insecure_tls else "curl -fsS"
+    return f'{curl} {shlex.quote(request.archive_url)} -o "$d/agent.sh" && '

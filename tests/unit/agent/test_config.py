@@ -55,7 +55,7 @@ def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
         ([], "not a JSON object"),
         ({}, "signed_url: missing"),
         ({"signed_url": 5}, "signed_url: not a string"),
-        ({"signed_url": ""}, "signed_url: scheme is none of http, https, ws, wss"),
+        ({"signed_url": ""}, "signed_url: scheme is none of http, https, ws, wss, tcp"),
         ({"signed_url": "ftp://top-secret/"}, "signed_url: scheme is none of"),
         ({"signed_url": "http:///top-secret"}, "signed_url: names no host"),
         ({"signed_url": "http://a:top-secret/"}, "signed_url: not a URL"),

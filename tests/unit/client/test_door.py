@@ -33,6 +33,22 @@ def test_the_front_door(account: Account) -> None:
     assert "&expires=1060&" in agent
 
 
+def test_raw_tcp_has_no_header_fields_and_so_both_sides_have_signed_urls(account: Account) -> None:
+    door = Door("tcp://host:1", "4711", account)
+    url, headers = door.client()
+    assert url.startswith("tcp://host:1/jill/medusa/attach/4711/master?algorithm=")
+    assert "&expires=1060&" in url
+    assert headers == []
+    assert door.agent(60).startswith("tcp://host:1/jill/medusa/attach/4711/slave?algorithm=")
+    assert Door("tcp://host:1", "4711").client() == ("tcp://host:1/attach/4711/master", [])
+
+
+def test_raw_tcp_says_nothing_of_an_archive_or_of_http() -> None:
+    assert archive_url("TCP://host:1") is None
+    failure = Door("tcp://host:1", "4711").refused(ConnectRefused("busy", 503))
+    assert str(failure) == "cannot attach to tcp://host:1 (status 503): busy"
+
+
 @pytest.mark.parametrize("base", ["https://h:1/p", "WSS://h:1/p", "wss://h:1/p", "wss://h:1/p/"])
 def test_the_archive_comes_by_http(base: str) -> None:
     assert archive_url(base) == "https://h:1/p/agent.sh"

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from medusa.commands import logs
+from medusa.commands.options import LOG_FORMATS, LOG_LEVELS
 
 EVIL = "\x1b[2J\u009b31m\u202e\r\nforged=1\u2028\x00\x7f"
 
@@ -37,16 +38,23 @@ def test_json_has_bunyans_fields(capfd: pytest.CaptureFixture[str]) -> None:
     }
 
 
-@pytest.mark.parametrize("level", logs.LEVELS)
+def test_fields_of_every_line(capfd: pytest.CaptureFixture[str]) -> None:
+    logs.configure("json", "info", context={"worker": 3})
+    structlog.get_logger().info("x")
+    structlog.get_logger().info("y", worker=1)
+    assert [json.loads(line)["worker"] for line in capfd.readouterr().err.splitlines()] == [3, 1]
+
+
+@pytest.mark.parametrize("level", LOG_LEVELS)
 def test_less_than_the_level_is_left_out(level: str, capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure("json", level)
-    for name in logs.LEVELS:
+    for name in LOG_LEVELS:
         getattr(structlog.get_logger(), name)("x")
     levels = [json.loads(line)["level"] for line in capfd.readouterr().err.splitlines()]
-    assert levels == [logs.BUNYAN_LEVELS[name] for name in logs.LEVELS[logs.LEVELS.index(level) :]]
+    assert levels == [logs.BUNYAN_LEVELS[name] for name in LOG_LEVELS[LOG_LEVELS.index(level) :]]
 
 
-@pytest.mark.parametrize("log_format", logs.FORMATS)
+@pytest.mark.parametrize("log_format", LOG_FORMATS)
 def test_one_line_an_event_whatever_is_in_it(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure(log_format, "info")
     structlog.get_logger().info("request", path=EVIL, count=3, nothing=None)
@@ -58,7 +66,7 @@ def test_one_line_an_event_whatever_is_in_it(log_format: str, capfd: pytest.Capt
     assert "forged=1" in err
 
 
-@pytest.mark.parametrize("log_format", logs.FORMATS)
+@pytest.mark.parametrize("log_format", LOG_FORMATS)
 def test_an_exception_comes_with_its_traceback(log_format: str, capfd: pytest.CaptureFixture[str]) -> None:
     logs.configure(log_format, "info")
     try:
@@ -72,12 +80,12 @@ def test_an_exception_comes_with_its_traceback(log_format: str, capfd: pytest.Ca
         assert json.loads(err)["level"] == 50
 
 
-@pytest.mark.parametrize("log_format", logs.FORMATS)
+@pytest.mark.parametrize("log_format", LOG_FORMATS)
 def test_a_log_that_nobody_takes_is_no_error(log_format: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     logs.configure(log_format, "info", writer)
-    for name in logs.LEVELS:
+    for name in LOG_LEVELS:
         getattr(structlog.get_logger(), name)("lost")
     os.close(writer)
 

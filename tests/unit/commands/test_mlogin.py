@@ -77,7 +77,8 @@ def test_the_originals_environment_is_no_wish_to_sign(monkeypatch: pytest.Monkey
     monkeypatch.setenv("MANTA_TLS_INSECURE", "1")
     assert mlogin.parse([]) == Options(wait_timeout=600)
     if len(kept) < len(VARIABLES):
-        assert mlogin.parse(["--reflector", "https://r"]) == Options(wait_timeout=600, reflector="https://r")
+        for url in ("https://r", "tcp://r:1"):
+            assert mlogin.parse(["--reflector", url]) == Options(wait_timeout=600, reflector=url)
 
 
 @pytest.mark.parametrize("kept", [(), ("MANTA_KEY_ID",), tuple(VARIABLES)])
@@ -141,6 +142,7 @@ def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypa
         (["--launcher", "nosuch"], "nosuch"),
         (["--reflector", "ftp://x"], "'ftp://x' is not the http"),
         (["--reflector", "http://"], "'http://' is not the http"),
+        (["--reflector", "tcp://h"], "nor tcp://HOST:PORT"),
         (["--reflector", "http://["], "'http://[' is not the http"),
         (["--reflector", "http://h:port"], "'http://h:port' is not the http"),
         (["--reflector", "http://h/?secret"], "no query"),

@@ -33,7 +33,7 @@ def registry() -> Registry:
 
 def test_one_list() -> None:
     registry_, others = registry(), Others()
-    listing = Listing(registry_, HERE, others)
+    listing = Listing(registry_, HERE, others=others)
     session = registry_.open(SessionName("here"), "127.0.0.1:2")
     assert [(e["id"], e["owner"]) for e in listing.entries()] == [("there", "http://127.0.0.1:2"), ("here", HERE)]
     assert [e["id"] for e in listing.local()] == ["here"]
@@ -48,13 +48,22 @@ def test_one_list() -> None:
 
 def test_the_end_of_each() -> None:
     registry_, others = registry(), Others()
-    listing = Listing(registry_, HERE, others)
+    listing = Listing(registry_, HERE, others=others)
     session = registry_.open(SessionName("here"), "127.0.0.1:2")
     assert listing.kill(session.name)
     assert others.killed == []
     assert listing.kill(SessionName("there", "alice"))
     assert not listing.kill(SessionName("there"))
     session.tell(Input.CLIENT_REFUSED)
+
+
+def test_workers_are_part_of_a_reflector_and_others_are_not() -> None:
+    registry_ = registry()
+    assert [e["id"] for e in Listing(registry_, HERE, workers=Others()).here()] == ["there"]
+    assert Listing(registry_, HERE, others=Others()).here() == []
+    name = SessionName("there", "alice")
+    assert Listing(registry_, HERE, workers=Others()).kill_here(name)
+    assert not Listing(registry_, HERE, others=Others()).kill_here(name)
 
 
 def test_alone() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medusa.protocol.errors import HandshakeError
-from medusa.reflector.names import MAX_ID, parse_id
+from medusa.reflector.names import MAX_ID, SessionName, named_by, parse_id
+from medusa.session import Side
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,21 @@ def accepted(raw: str) -> str | None:
         return parse_id(raw)
     except HandshakeError:
         return None
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/attach/ID/master", (SessionName("id"), Side.CLIENT)),
+        ("/attach/a%2fB/slave", (SessionName("a/b"), Side.AGENT)),
+        ("/alice/medusa/attach/ID/slave", (SessionName("id", "alice"), Side.AGENT)),
+        ("/attach/ID/other", None),
+        ("/attach/a/b/slave", None),
+        ("/attach/-/slave", None),
+        ("/alice/medusa/attach/%2e/slave", None),
+        ("/x/attach/ID/slave", None),
+        ("/status", None),
+    ],
+)
+def test_what_a_path_names(path: str, meant: object) -> None:
+    assert named_by(path) == meant

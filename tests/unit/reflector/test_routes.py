@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.head import parse_request
+from medusa.reflector.administration import Administration
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.doors import Doors
+from medusa.reflector.listing import Listing
 from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application
+from medusa.reflector.routes import Application, check_internal
 from tests.peers import upgrade
 
 
@@ -27,7 +31,11 @@ def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:83
     def start_response(status: str, headers: Any) -> None:
         statuses.append(status)
 
-    application = Application(config, Registry(config, MemoryDirectory(), Owner("here")), None)
+    registry = Registry(config, MemoryDirectory(), Owner("here"))
+    doors = Doors(config, registry, None)
+    listing = Listing(registry, "here")
+    administration = Administration(config, listing, registry.metrics, None, partial(check_internal, doors))
+    application = Application(config, registry, doors, administration)
     list(application({"medusa.handler": handler}, start_response))
     return int(statuses[0][:3])
 

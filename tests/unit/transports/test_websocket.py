@@ -10,7 +10,8 @@ import pytest
 
 from medusa.protocol.messages import Binary, Text
 from medusa.transports.base import BrokenTransport
-from medusa.transports.websocket import CONNECT_TIMEOUT, ConnectRefused, adopt, connect, connect_over
+from medusa.transports.dial import CONNECT_TIMEOUT
+from medusa.transports.websocket import ConnectRefused, adopt, connect, connect_over
 from tests.frames import BINARY, CLOSE, TEXT, frame
 from tests.links import CERTIFICATE, server_context, unix_pair
 from tests.servers import ScriptedServer, read_request, switching, until_the_end

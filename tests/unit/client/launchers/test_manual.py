@@ -37,6 +37,17 @@ def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Le
     assert sorted(path.name for path in tmp_path.iterdir()) == [archive.name]
 
 
+def test_where_no_archive_is_served_it_is_to_be_brought_along(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "agent.sh").write_text('cat "$2"')
+    launcher = ManualLauncher(Settings(), ledger)
+    launcher.submit(JobRequest(lambda _: HOSTILE, None))
+    assert "`medusa archive -o agent.sh` writes it" in launcher.instructions()[0]
+    (line,) = [line for line in launcher.instructions() if line.startswith("(d=")]
+    run = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert json.loads(run.stdout) == {"signed_url": HOSTILE, "insecure_tls": False}
+
+
 @pytest.mark.parametrize("settings", [Settings(object="/x"), Settings(archive="/x"), Settings(wishes=Wishes(disk=8))])
 def test_what_means_nothing_is_refused(ledger: Ledger, settings: Settings) -> None:
     with pytest.raises(Failure, match="manual"):

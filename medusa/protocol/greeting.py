@@ -1,0 +1,154 @@
+"""The first lines of raw TCP: what who dials says, and what the reflector answers. No I/O.
+
+framed: `MEDUSA/1 <target> <host>`, answered `OK`; plain: `ATTACH <id> client|agent [<token>]`, answered `OK waiting` (a
+client) and then `OK linked`. Either may be answered `ERR <code> <words>`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Optional, Tuple, Union
+
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.printable import printable
+
+MAX_LINE = 8 * 1024
+"""Bytes, without the line's end: as of an HTTP head."""
+
+ACCEPTED = b"OK\n"
+WAITING = b"OK waiting\n"
+LINKED = b"OK linked\n"
+
+_FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21-\x7e]*) ([\x21-\x7e]+)\Z")
+_PLAIN = re.compile(rb"ATTACH ([\x21-\x7e]+) (client|agent)(?: ([\x21-\x7e]+))?\Z")
+_HTTP = re.compile(rb"[A-Z]{3,16} \S+ HTTP/[0-9.]+\Z")
+_REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
+_PLAIN_WORD = b"ATTACH "
+_OURS = (b"MEDUSA/", _PLAIN_WORD)
+GREETING_START = 7
+"""Bytes that tell a greeting from other protocols."""
+
+_TLS = 0x16
+"""The first byte of every TLS connection (RFC 8446, section 5.1)."""
+
+VERSION = b"1"
+FORMS = "say MEDUSA/1 TARGET HOST, or ATTACH ID client|agent, as the first line"
+
+
+class SpokeHttp(HandshakeError):
+    """An HTTP request, which is to be refused as one."""
+
+
+class Framed(NamedTuple):
+    """Frames are to follow. `target` and `host` are those of the HTTP request that this stands for."""
+
+    target: str
+    host: str
+
+
+class Plain(NamedTuple):
+    """Bare bytes are to follow. `session` is the id as it was given, `role` the route's name of the side."""
+
+    session: str
+    role: str
+    token: str
+
+
+class LineReader:
+    """Collects bytes until a line is whole. CR LF ends it as well as LF does, and CR one that is typed: Enter is that
+    on a raw terminal.
+
+    `feed` returns (line, rest) then, the line without its end. Before, None.
+
+    Attributes:
+        typed: CR was the end, and an LF may begin the rest.
+
+    Raises:
+        HandshakeError: 400, the line is too long, or the first byte is that of a TLS connection.
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self.typed = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all has come."""
+        return not self._data
+
+    def feed(self, data: bytes) -> Optional[Tuple[bytes, bytes]]:
+        """Take bytes from the stream."""
+        searched = len(self._data)
+        self._data += data
+        if self._data[:1] and self._data[0] == _TLS:
+            raise HandshakeError(400, "TLS is not spoken on the raw port; " + FORMS)
+        end = self._data.find(b"\n", searched)
+        if self._data.startswith(_PLAIN_WORD):
+            enter = self._data.find(b"\r", 0, None if end < 0 else end)
+            self.typed = enter >= 0
+            end = enter if self.typed else end
+        if end > MAX_LINE or (end < 0 and len(self._data) > MAX_LINE):
+            raise HandshakeError(400, "first line above %d bytes; %s" % (MAX_LINE, FORMS))
+        if end < 0:
+            return None
+        line = bytes(self._data[:end])
+        return line[:-1] if line.endswith(b"\r") else line, bytes(self._data[end + 1 :])
+
+
+def parse_greeting(line: bytes) -> Union[Framed, Plain]:
+    """Raises HandshakeError: 400, the line is none."""
+    framed, plain = _FRAMED.match(line), _PLAIN.match(line)
+    if framed and framed.group(1) != VERSION:
+        raise HandshakeError(400, "version 1 is spoken here")
+    if framed:
+        return Framed(framed.group(2).decode("ascii"), framed.group(3).decode("ascii"))
+    if plain:
+        role = "master" if plain.group(2) == b"client" else "slave"
+        return Plain(plain.group(1).decode("ascii"), role, (plain.group(3) or b"").decode("ascii"))
+    if _HTTP.match(line):
+        raise SpokeHttp(400, "this is the raw port, and HTTP is not spoken here; " + FORMS)
+    raise HandshakeError(400, "not a greeting; " + FORMS)
+
+
+def parse_token(token: str) -> Framed:
+    """The request that a pre-signed URL stands for; its scheme may be left out.
+
+    Raises:
+        HandshakeError: 400, it is none.
+    """
+    host, slash, rest = token.rpartition("://")[2].partition("/")
+    if not host or not slash:
+        raise HandshakeError(400, "the token is not a pre-signed URL")
+    return Framed(slash + rest, host)
+
+
+def is_greeting(data: bytes) -> bool:
+    """Whether what begins with `data`, of GREETING_START bytes or more, is raw TCP and no HTTP."""
+    return data.startswith(_OURS)
+
+
+def build_framed(target: str, host: str) -> bytes:
+    """The greeting of who has a URL, as its path and query and its host stand in it."""
+    return ("MEDUSA/1 %s %s\n" % (target, host)).encode("ascii")
+
+
+def build_refusal(code: int, words: str) -> bytes:
+    """The line for a refusal, with an HTTP status, or for the end of a session, with a close code."""
+    return ("ERR %d %s\n" % (code, printable(words) or "no reason given")).encode("utf-8")
+
+
+def check_answer(line: bytes) -> None:
+    """Whether a framed greeting was accepted.
+
+    Raises:
+        HandshakeError: the reflector's own status where it refused, 502 where this is no answer.
+    """
+    if line == ACCEPTED.strip():
+        return
+    text = printable(line.decode("utf-8", "replace"))
+    refused = _REFUSED.match(text)
+    if refused:
+        raise HandshakeError(int(refused.group(1)), refused.group(2))
+    if text.startswith("HTTP/"):
+        raise HandshakeError(502, "HTTP is spoken there: a tcp:// URL needs the reflector's --raw-port")
+    raise HandshakeError(502, "no reflector's raw port: it answered %s" % (text or "an empty line"))

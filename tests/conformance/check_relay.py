@@ -1,0 +1,154 @@
+"""What must hold of two links that are joined, of whatever kinds they are: `client` and `agent` are the peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from medusa.protocol.messages import MAX_REASON, Binary, Close, Message, Ping, Pong, Text
+from medusa.splice import Progress, Pump
+from medusa.transports.base import Transport
+from medusa.transports.relayed import RelayedTransport
+from tests.conformance.driving import FILLING, clog, write_raw
+from tests.waiting import PATIENCE, Deadline, wait_until
+
+HELD = 512 * 1024
+"""Bytes that wait in a relay at the most: one read's worth, and what it became in the other framing."""
+
+ONE_BY_ONE: list[Message] = [Text("é" * 100), Binary(bytes(300)), Binary(b""), Text("")]
+
+
+class Joined:
+    """Two peers, their links' other ends, and the way between them, which goes on with every `turn`."""
+
+    def __init__(self, client: tuple[Transport, RelayedTransport], agent: tuple[Transport, RelayedTransport]) -> None:
+        self.client, self._near = client
+        self.agent, self._far = agent
+        self.there, self.back = Pump(self._near, self._far), Pump(self._far, self._near)
+
+    def turn(self) -> tuple[Progress, Progress]:
+        return self.there.step(), self.back.step()
+
+    def carry(self, source: Transport, sink: Transport, messages: Sequence[Message]) -> list[Message]:
+        """Sends all; what arrived, as many as were sent."""
+        waiting, heard, deadline = list(messages), list[Message](), Deadline()
+        while len(heard) < len(messages):
+            assert not deadline.passed, f"{len(heard)} of {len(messages)} have arrived"
+            if source.flush() and waiting:
+                source.send_nowait(waiting.pop(0))
+            self.turn()
+            while (message := sink.receive_nowait()) is not None:
+                heard.append(message)
+        return heard
+
+    def until(self, progress: Progress) -> None:
+        """The way from the client to the agent comes to this."""
+        wait_until(lambda: self.there.step() is progress, str(progress))
+
+    def abort(self) -> None:
+        for link in (self.client, self.agent, self._near, self._far):
+            link.abort()
+
+
+Make = Callable[[], Joined]
+
+
+def check_messages_of_every_size_both_ways(make: Make) -> None:
+    joined = make()
+    sizes = [0, 1, 125, 126, 127, 65535, 65536, 65537, 0, 1 << 20]
+    messages = [Binary(bytes(size)) for size in sizes] + [Text("x" * size) for size in sizes]
+    assert joined.carry(joined.client, joined.agent, messages) == messages
+    assert joined.carry(joined.agent, joined.client, messages) == messages
+    for pump in (joined.there, joined.back):
+        assert (pump.messages, pump.size, pump.left_out) == (20, 2 * sum(sizes), 0)
+
+
+def check_order_is_kept(make: Make) -> None:
+    joined = make()
+    messages = [(Text(str(at)), Binary(b"%d" % at))[at % 2] for at in range(2000)]
+    assert joined.carry(joined.client, joined.agent, messages) == messages
+
+
+def check_any_cut_of_the_bytes_gives_the_same_messages(make: Make) -> None:
+    joined, heard, deadline = make(), list[Message](), Deadline()
+    for byte in b"".join(joined.client._codec.frame(message) for message in ONE_BY_ONE):
+        write_raw(joined.client, bytes((byte,)))
+        joined.turn()
+    while len(heard) < len(ONE_BY_ONE):
+        assert not deadline.passed
+        joined.turn()
+        heard += filter(None, [joined.agent.receive_nowait()])
+    assert heard == ONE_BY_ONE
+
+
+def check_pings_are_answered_and_not_passed_on(make: Make) -> None:
+    joined = make()
+    joined.client.send_nowait(Ping(b"now"))
+    joined.client.send_nowait(Pong(b"unasked"))
+    assert joined.carry(joined.client, joined.agent, [Binary(b"x")]) == [Binary(b"x")]
+    assert joined.client.receive(PATIENCE) == Pong(b"now")
+
+
+def check_a_close_ends_it_behind_all_that_was_sent(make: Make) -> None:
+    joined = make()
+    messages = [FILLING] * 20
+    assert joined.carry(joined.client, joined.agent, list(messages)) == messages
+    close = Close(4000, "é" * (MAX_REASON // 2))
+    joined.client.send_nowait(close)
+    joined.until(Progress.CLOSED)
+    assert joined.there.close == close
+    assert joined.client.receive(PATIENCE) == Close(1000, "")
+
+
+def check_who_breaks_the_rules_is_told_and_the_other_sees_nothing_of_it(make: Make) -> None:
+    for data, code in ((b"\x7f" * 20, 1002), (None, 1008)):
+        joined = make()
+        write_raw(joined.client, data or joined.client._codec.frame(Text("medusa:x")))
+        joined.until(Progress.BROKE_RULES)
+        close = joined.client.receive(PATIENCE)
+        assert isinstance(close, Close)
+        assert close.code == code
+        assert joined.agent.receive_nowait() is None
+        joined.abort()
+
+
+def check_a_reader_that_stops_stops_the_writer_and_nobody_else(make: Make) -> None:
+    joined = make()
+    sent = 0
+    while more := clog(joined.client):
+        sent += more
+        wait_until(lambda: joined.there.step() is not Progress.MOVED)
+    assert joined.there.step() is Progress.BLOCKED
+    assert len(joined._far._out) < HELD
+    messages: list[Message] = [Text("x"), FILLING] * 50
+    assert joined.carry(joined.agent, joined.client, messages) == messages
+    heard, deadline = 0, Deadline()
+    while heard < sent:
+        assert not deadline.passed
+        joined.client.flush()
+        joined.turn()
+        while joined.agent.receive_nowait() is not None:
+            heard += 1
+
+
+def check_a_source_lost_inside_a_message(make: Make) -> None:
+    joined = make()
+    frame = joined.client._codec.frame(Binary(bytes(200_000)))
+    write_raw(joined.client, frame[:1000])
+    joined.client.abort()
+    joined.until(Progress.LOST)
+    # What was let out is a frame's beginning, or nothing: that the reflector may end it, or abort it, accordingly.
+    assert joined._far.mid_frame is joined._near.reading_mid_frame
+    assert joined.agent.receive_nowait() is None
+
+
+def check_a_message_that_is_arriving_is_dropped_whole(make: Make) -> None:
+    joined = make()
+    frame = joined.client._codec.frame(Binary(bytes(300)))
+    write_raw(joined.client, frame[:100])
+    wait_until(lambda: joined.there.step() is Progress.MOVED)
+    joined._near.skip_message()
+    write_raw(joined.client, frame[100:])
+    assert joined.carry(joined.client, joined.agent, [Text("next")]) == [Text("next")]
+
+
+CHECKS = [check for name, check in sorted(globals().items()) if name.startswith("check_")]

@@ -1,0 +1,311 @@
+"""Sessions over the raw port: every pair of kinds, how each ends, and that a FIN between plain peers is passed on."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+
+from medusa.protocol.control import Start, build
+from tests.frames import raw_frame
+from tests.peers import BINARY, CLOSE, PING, PONG, TEXT, Peer, close_frame, frame
+from tests.rawpeers import FramedPeer, PlainPeer, framed, linked, pair, plain
+from tests.reflectors import Reflector, new_id, running
+from tests.waiting import PATIENCE, Deadline, wait_until
+
+KINDS = ("websocket", "framed", "plain")
+MIXES = list(itertools.product(KINDS, KINDS))
+FRAMES = [mix for mix in MIXES if "plain" not in mix]
+MEGABYTE = bytes(range(256)) * 4096
+HUNG_UP = (1000, "end of the raw stream")
+START = build(Start()).encode()
+
+
+@pytest.fixture(scope="module")
+def shared_reflector() -> Iterator[Reflector]:
+    with running("--raw-port", "0") as reflector:
+        yield reflector
+
+
+def is_plain(peer: Peer) -> bool:
+    return isinstance(peer, PlainPeer) and not isinstance(peer, FramedPeer)
+
+
+def wrapped(peer: Peer, opcode: int, payload: bytes = b"") -> bytes:
+    """A message as `peer` writes it."""
+    if is_plain(peer):
+        return payload if opcode == BINARY else b""
+    return raw_frame(opcode, payload) if isinstance(peer, FramedPeer) else frame(opcode, payload)
+
+
+def bytes_of(peer: Peer, size: int) -> bytes:
+    """The next bytes that it hears, all of binary messages."""
+    if is_plain(peer):
+        return peer.take(size, Deadline())
+    data = b""
+    while len(data) < size:
+        opcode, payload, _ = peer.frame()
+        assert opcode == BINARY
+        data += payload
+    return data
+
+
+def ready(client: Peer, agent: Peer) -> None:
+    """A plain client's agent is told to start, on the client's behalf."""
+    if is_plain(client) and not is_plain(agent):
+        agent.expect(TEXT, START)
+
+
+@pytest.mark.parametrize(("client_kind", "agent_kind"), MIXES)
+def test_bytes_pass_both_ways(reflector: Reflector, client_kind: str, agent_kind: str) -> None:
+    with pair(reflector, client_kind, agent_kind) as (client, agent):
+        ready(client, agent)
+        for source, sink in ((client, agent), (agent, client)):
+            for data in (b"\xff\0", b"medusa:", MEGABYTE):
+                sender = Thread(target=source.send, args=(wrapped(source, BINARY, data),))
+                sender.start()
+                assert bytes_of(sink, len(data)) == data
+                sender.join()
+
+
+@pytest.mark.parametrize(("client_kind", "agent_kind"), FRAMES)
+def test_messages_keep_their_kind_and_their_boundaries(reflector: Reflector, client_kind: str, agent_kind: str) -> None:
+    with pair(reflector, client_kind, agent_kind) as (client, agent):
+        for source, sink in ((client, agent), (agent, client)):
+            for opcode, payload in ((TEXT, b"\xc3\xa9"), (BINARY, b""), (TEXT, b""), (BINARY, bytes(70_000))):
+                source.send(wrapped(source, opcode, payload))
+                sink.expect(opcode, payload)
+            source.send(wrapped(source, PING, b"now"))
+            source.expect(PONG, b"now")
+            assert sink.quiet()
+
+
+@pytest.mark.parametrize(("client_kind", "agent_kind"), [mix for mix in MIXES if mix.count("plain") == 1])
+def test_text_to_a_plain_peer_is_left_out_and_counted(reflector: Reflector, client_kind: str, agent_kind: str) -> None:
+    session = new_id()
+    with pair(reflector, client_kind, agent_kind, session) as (client, agent):
+        ready(client, agent)
+        source, sink = (agent, client) if is_plain(client) else (client, agent)
+        text = wrapped(source, TEXT, b"mlogin:x")
+        source.send(text + wrapped(source, BINARY, b"a") + wrapped(source, TEXT, bytes(70_000)) + text)
+        source.send(wrapped(source, BINARY, b"b"))
+        assert bytes_of(sink, 2) == b"ab"
+    record = reflector.ended(session)
+    side = "agent" if is_plain(client) else "client"
+    assert (record[f"{side}_left_out"], record[f"{side}_messages"], record[f"{side}_bytes"]) == (3, 2, 2)
+    assert len([name for name in record if name.endswith("_left_out")]) == 1
+
+
+@pytest.mark.parametrize(("client_kind", "agent_kind"), [mix for mix in MIXES if mix != ("plain", "plain")])
+@pytest.mark.parametrize("first", ["client", "agent"])
+def test_a_polite_end(reflector: Reflector, client_kind: str, agent_kind: str, first: str) -> None:
+    session = new_id()
+    with pair(reflector, client_kind, agent_kind, session) as (client, agent):
+        ready(client, agent)
+        source, sink = (client, agent) if first == "client" else (agent, client)
+        source.send(wrapped(source, BINARY, b"last words"))
+        if is_plain(source):
+            source.fin()
+        elif isinstance(source, FramedPeer):
+            source.send(raw_frame(CLOSE, b"\x03\xe8done"))
+        else:
+            source.send(close_frame(1000, "done"))
+        assert bytes_of(sink, 10) == b"last words"
+        if is_plain(sink):
+            assert sink.until_fin() == b""
+            sink.close()
+        else:
+            assert sink.closed() == (HUNG_UP if is_plain(source) else (1000, "done"))
+        if not is_plain(source):
+            assert source.frame().close == (1000, "")
+        assert source.until_fin() == b""
+    record = reflector.ended(session)
+    reason = HUNG_UP[1] if is_plain(source) else "done"
+    assert (record["outcome"], record["reason"]) == ("completed", f"{first}: closed ({reason})")
+
+
+@pytest.mark.parametrize(("client_kind", "agent_kind"), MIXES)
+def test_a_reset_is_a_loss(reflector: Reflector, client_kind: str, agent_kind: str) -> None:
+    session = new_id()
+    with pair(reflector, client_kind, agent_kind, session) as (client, agent):
+        ready(client, agent)
+        client.reset()
+        if is_plain(agent):
+            assert agent.until_fin() == b""
+        else:
+            assert agent.closed() == (1000, "remote connection reset")
+    assert reflector.ended(session)["outcome"] == "lost"
+
+
+@pytest.mark.parametrize("client_kind", ["websocket", "framed"])
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (raw_frame(BINARY, b"x", flags=1), 1002),
+        (raw_frame(3), 1002),
+        (raw_frame(TEXT, b"\xff"), 1007),
+        (raw_frame(TEXT, b'medusa:{"type":"linkup"}'), 1008),
+        (raw_frame(BINARY, length=1 << 40), 1009),
+    ],
+)
+def test_who_breaks_the_rules_of_frames(reflector: Reflector, client_kind: str, data: bytes, code: int) -> None:
+    session = new_id()
+    with pair(reflector, client_kind, "framed", session) as (client, agent):
+        agent.send(raw_frame(BINARY, b"before") + data)
+        client.expect(BINARY, b"before")
+        assert agent.closed()[0] == code
+        assert client.closed() == (1000, "the remote side broke the protocol")
+    assert reflector.ended(session)["outcome"] == "ended"
+
+
+class TestPlainToPlain:
+    """What no other pair has: each direction ends by itself."""
+
+    def test_what_one_side_has_ended_the_other_may_still_answer(self, reflector: Reflector) -> None:
+        session = new_id()
+        with pair(reflector, "plain", "plain", session) as (client, agent):
+            client.send(b"question")
+            client.fin()
+            assert agent.until_fin() == b"question"
+            agent.received = b""
+            assert reflector.states()[session] == "forwarding"
+            agent.send(MEGABYTE)
+            agent.fin()
+            assert client.until_fin() == MEGABYTE
+        record = reflector.ended(session)
+        assert (record["outcome"], record["reason"]) == ("completed", f"client: closed ({HUNG_UP[1]})")
+        assert (record["client_bytes"], record["agent_bytes"]) == (8, len(MEGABYTE))
+
+    def test_a_fin_waits_behind_what_a_slow_reader_has_not_taken(self, reflector: Reflector) -> None:
+        session, size = new_id(), 24 << 20
+        with pair(reflector, "plain", "plain", session) as (client, agent):
+            client.fin()
+            assert agent.until_fin() == b""
+
+            def send() -> None:
+                for _ in range(size >> 20):
+                    agent.send(MEGABYTE)
+                agent.fin()
+
+            sender = Thread(target=send)
+            sender.start()
+            wait_until(lambda: not agent.writable())
+            assert reflector.states()[session] == "forwarding"
+            assert client.until_fin() == MEGABYTE * (size >> 20)
+            sender.join()
+        assert reflector.ended(session)["outcome"] == "completed"
+
+    def test_an_agent_that_has_said_all_before_it_was_linked(self, reflector: Reflector) -> None:
+        session = new_id()
+        with plain(reflector, session, "client") as client:
+            assert client.line() == b"OK waiting"
+            with plain(reflector, session, "agent", b"all of it") as agent:
+                agent.fin()
+                assert client.until_fin() == b"OK linked\nall of it"
+                client.send(b"thanks")
+                client.fin()
+                assert agent.until_fin() == b"OK linked\nthanks"
+        assert reflector.ended(session)["outcome"] == "completed"
+
+    def test_who_does_not_read_what_still_comes_is_found_out(self, reflector: Reflector) -> None:
+        session = new_id()
+        with pair(reflector, "plain", "plain", session) as (client, agent):
+            client.fin()
+            assert agent.until_fin() == b""
+            client.close()
+
+            def gone() -> bool:
+                try:
+                    agent.send(b"x")
+                except OSError:
+                    return True
+                return session not in reflector.states()
+
+            wait_until(gone)
+        assert reflector.ended(session)["reason"].startswith("client: closed")
+
+    @pytest.mark.parametrize("half", [False, True])
+    def test_a_reflector_that_stops(self, half: bool) -> None:
+        with running("--raw-port", "0") as reflector:
+            session = new_id()
+            with pair(reflector, "plain", "plain", session) as (client, agent):
+                if half:
+                    client.fin()
+                    assert agent.until_fin() == b""
+                reflector.signal(signal.SIGTERM)
+                assert client.until_fin() == b""
+                assert agent.until_fin() == b""
+                agent.close()
+                client.close()
+                assert reflector.process.wait(PATIENCE) == 0
+            assert reflector.ended(session)["outcome"] == "shut_down"
+
+    def test_a_flood_to_who_does_not_read_stays_where_it_is(self, reflector: Reflector) -> None:
+        with pair(reflector, "plain", "plain") as (client, agent), reflector.memory_grows_less_than(1 << 20):
+            client.sock.settimeout(0.5)
+            with contextlib.suppress(TimeoutError):
+                for _ in range(1000):
+                    client.sock.sendall(MEGABYTE)
+            assert not client.writable()
+            agent.send(b"the other direction goes on")
+            client.hears(b"the other direction goes on")  # type: ignore[attr-defined]
+            client.reset()
+
+
+def test_what_a_client_says_before_it_is_linked_is_dropped(reflector: Reflector) -> None:
+    session = new_id()
+    with plain(reflector, session, "client", b"too early") as client:
+        assert client.line() == b"OK waiting"
+        wait_until(lambda: reflector.states().get(session) == "slave_wait")
+        with framed(reflector, session, "agent") as agent:
+            linked(agent)
+            linked(client)
+            agent.expect(TEXT, START)
+            client.send(b"in time")
+            agent.expect(BINARY, b"in time")
+
+
+def test_a_client_that_hangs_up_while_it_waits_frees_its_id(reflector: Reflector) -> None:
+    session = new_id()
+    with plain(reflector, session, "client") as client:
+        assert client.line() == b"OK waiting"
+        client.fin()
+        assert client.until_fin() == b""
+    assert reflector.ended(session)["outcome"] == "lonely"
+    with plain(reflector, session, "client") as client:
+        assert client.line() == b"OK waiting"
+
+
+def test_who_waited_in_vain_is_told() -> None:
+    with (
+        running("--raw-port", "0", "--wait-timeout", "0.2") as reflector,
+        plain(reflector, "x", "client") as client,
+    ):
+        assert client.line() == b"OK waiting"
+        assert client.refused() == b"ERR 1000 no agent came in time"
+        client.close()
+        assert reflector.ended("x")["outcome"] == "expired"
+
+
+def test_only_who_can_answer_is_pinged() -> None:
+    with running("--raw-port", "0", "--keepalive", "0.2") as reflector:
+        session = new_id()
+        with pair(reflector, "plain", "framed", session) as (client, agent):
+            ready(client, agent)
+            for _ in range(6):  # three in a row unanswered would be the end of it
+                assert agent.frame().opcode == PING
+                agent.send(raw_frame(PONG))
+            client.send(b"still here")
+            while (message := agent.frame()).opcode == PING:
+                agent.send(raw_frame(PONG))
+            assert message == (BINARY, b"still here", True)
+        session = new_id()
+        with pair(reflector, "framed", "plain", session) as (client, agent):
+            assert agent.until_fin() == b""  # as the client, which answers nothing, is lost
+            agent.close()
+            record = reflector.ended(session)
+        assert (record["outcome"], record["reason"]) == ("lost", "client: silent for 0.6 s")

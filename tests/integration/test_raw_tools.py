@@ -1,0 +1,284 @@
+"""The raw port with programs that know nothing of it: socat, nc, a shell script; and with mlogin and the agent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agents import Agent, from_source, job_environ, launched, write_config
+from tests.peers import Peer
+from tests.rawpeers import linked, plain
+from tests.reflectors import Reflector, new_id, running
+from tests.terminals import MLOGIN, environment, find, terminal
+from tests.waiting import PATIENCE, Deadline, wait_until
+
+PROMPT = r"# \x1b\[0m"
+
+pytestmark = pytest.mark.skipif(not (shutil.which("socat") and shutil.which("nc")), reason="needs socat and nc")
+
+
+@pytest.fixture(scope="module")
+def shared_reflector() -> Iterator[Reflector]:
+    with running("--raw-port", "0") as reflector:
+        yield reflector
+
+
+@contextlib.contextmanager
+def sh(script: str, reflector: Reflector, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A bash that runs `script`, which finds the port in $PORT; `more` are further variables. Killed in the end."""
+    environ = {"PATH": os.environ["PATH"], "PORT": str(reflector.raw_port), **more}
+    process = subprocess.Popen(
+        ["bash", "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environ,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def output(process: subprocess.Popen[bytes]) -> str:
+    return process.communicate(timeout=PATIENCE)[0].decode()
+
+
+def waits(reflector: Reflector, session: str) -> None:
+    wait_until(lambda: reflector.states().get(session) == "slave_wait", "a client")
+
+
+@contextlib.contextmanager
+def agent(reflector: Reflector, session: str, directory: Path, scheme: str = "tcp", **environ: str) -> Iterator[Agent]:
+    port = reflector.raw_port if scheme == "tcp" else reflector.port
+    config = write_config(directory, f"{scheme}://127.0.0.1:{port}/attach/{session}/slave")
+    with launched(
+        from_source("--config", str(config), "--grace", "0.3"), job_environ(MANTA_USER="poe", **environ)
+    ) as running:
+        yield running
+
+
+def until(peer: Peer, pattern: bytes) -> bytes:
+    """What comes up to what the regular expression matches."""
+    deadline = Deadline()
+    while not (found := re.search(pattern, peer.received)):
+        peer._more(deadline)
+    heard, peer.received = peer.received[: found.end()], peer.received[found.end() :]
+    return heard
+
+
+class TestShells:
+    """A plain client and the real agent: a shell with the defaults."""
+
+    @pytest.mark.parametrize("scheme", ["tcp", "http"])
+    def test_a_plain_client_has_a_shell_of_the_agents(self, reflector: Reflector, tmp_path: Path, scheme: str) -> None:
+        session = new_id()
+        with plain(reflector, session, "client") as client:
+            assert client.line() == b"OK waiting"
+            with agent(reflector, session, tmp_path, scheme) as job:
+                assert client.line() == b"OK linked"
+                until(client, PROMPT.encode())
+                client.send(b"stty size; echo $((6*7))\n")
+                assert b"25 80" in until(client, rb"\n42\r\n")
+                client.send(b"exit 7\n")
+                client.until_fin()
+                status, log = job.finish()
+        assert status == 0
+        assert "ended: status 7" in log
+        record = reflector.ended(session)
+        assert (record["outcome"], record["agent_left_out"]) == ("completed", 2)  # started, and exit
+
+    def test_socat_on_a_terminal(self, reflector: Reflector, tmp_path: Path, home: Path) -> None:
+        session = new_id()
+        command = ["socat", "-,raw,echo=0", f"TCP:127.0.0.1:{reflector.raw_port}"]
+        with terminal(command, environment(home)) as opened:
+            wait_until(lambda: opened.modes() != opened.modes_at_start, "a raw terminal")
+            opened.type(f"ATTACH {session} client\r")
+            opened.until("OK waiting\n")
+            with agent(reflector, session, tmp_path, TMPDIR=str(home)) as job:
+                opened.until(PROMPT)
+                opened.type("echo $((6*7))\r")
+                opened.until("[\r\n]42\r\n")
+                opened.type("sleep 1000\r")
+                find(home, "^sleep 1000")
+                opened.type(b"\x03")
+                opened.until(PROMPT)
+                opened.type("exit\r")
+                assert opened.status() == 0
+                assert opened.modes() == opened.modes_at_start
+                assert job.finish()[0] == 0
+
+    def test_a_greeting_by_the_shell_and_the_terminal_by_socat(
+        self, reflector: Reflector, tmp_path: Path, home: Path
+    ) -> None:
+        session = new_id()
+        script = (
+            f"exec 3<>/dev/tcp/127.0.0.1/{reflector.raw_port} && echo 'ATTACH {session} client' >&3 && "
+            "socat -,raw,echo=0 FD:3"
+        )
+        with terminal(["bash", "-c", script], environment(home)) as opened:
+            opened.until("OK waiting\n")
+            with agent(reflector, session, tmp_path) as job:
+                opened.until(PROMPT)
+                opened.type("exit\r")
+                assert opened.status() == 0
+                assert job.finish()[0] == 0
+
+
+class TestTools:
+    def test_nc_at_both_ends(self, reflector: Reflector) -> None:
+        said = "OK waiting\nOK linked\n" + "".join(f"{number}\n" for number in range(1, 100001))
+        with sh("{ echo ATTACH x client; } | nc 127.0.0.1 $PORT", reflector) as client:
+            waits(reflector, "x")
+            with sh("{ echo ATTACH x agent; seq 100000; } | nc -N 127.0.0.1 $PORT", reflector) as job:
+                assert client.stdout is not None
+                assert client.stdout.read(len(said)).decode() == said
+                os.killpg(client.pid, signal.SIGTERM)
+                assert output(job) == "OK linked\n"
+
+    def test_a_shell_script_at_both_ends(self, reflector: Reflector) -> None:
+        session = new_id()
+        ask = (
+            'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID client" >&3; read -r line <&3; echo "$line"; '
+            'read -r line <&3; echo "$line"; echo 6 7 >&3; read -r line <&3; echo "the answer: $line"'
+        )
+        answer = (
+            'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID agent" >&3; read -r line <&3; echo "$line"; '
+            "read -r a b <&3; echo $((a * b)) >&3"
+        )
+        with sh(ask, reflector, ID=session) as client:
+            waits(reflector, session)
+            with sh(answer, reflector, ID=session) as job:
+                assert output(client) == "OK waiting\nOK linked\nthe answer: 42\n"
+                assert output(job) == "OK linked\n"
+        assert reflector.ended(session)["outcome"] == "completed"
+
+    def test_socat_at_both_ends_and_half_close(self, reflector: Reflector) -> None:
+        session = new_id()
+        ask = (
+            'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID client" >&3; read -r _ <&3; read -r _ <&3; '
+            "seq 1000 | socat -t 10 - FD:3,shut-down"
+        )
+        sort = (
+            'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID agent" >&3; read -r _ <&3; '
+            "socat -t 10 FD:3,shut-down EXEC:'sort -rn'"  # which says nothing before the end of what it reads
+        )
+        with sh(ask, reflector, ID=session) as client:
+            waits(reflector, session)
+            with sh(sort, reflector, ID=session) as job:
+                assert output(client) == "".join(f"{number}\n" for number in range(1000, 0, -1))
+                assert output(job) == ""
+        record = reflector.ended(session)
+        assert (record["outcome"], record["client_bytes"], record["agent_bytes"]) == ("completed", 3893, 3893)
+
+    def test_a_refusal_in_a_script(self, reflector: Reflector) -> None:
+        with sh("echo ATTACH nobody agent | nc 127.0.0.1 $PORT", reflector) as process:
+            assert output(process) == "ERR 404 there is no such session\n"
+
+
+class TestMlogin:
+    @pytest.fixture
+    def urls(self, reflector: Reflector) -> dict[str, str]:
+        return {"tcp": f"tcp://127.0.0.1:{reflector.raw_port}", "http": reflector.url}
+
+    def mlogin(self, home: Path, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*MLOGIN, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(home),
+            text=True,
+            start_new_session=True,
+        )
+
+    def test_a_local_job_by_raw_tcp(self, urls: dict[str, str], home: Path) -> None:
+        with self.mlogin(home, "--reflector", urls["tcp"], "-c", "seq 100000; exit 7") as process:
+            out, errors = process.communicate(timeout=3 * PATIENCE)
+        assert process.returncode == 7, errors
+        assert out.replace("\r\n", "\n") == "".join(f"{number}\n" for number in range(1, 100001))
+
+    @pytest.mark.parametrize("scheme", ["tcp", "http"])
+    def test_the_line_to_paste_and_an_agent_over_the_other(
+        self, reflector: Reflector, urls: dict[str, str], home: Path, tmp_path: Path, scheme: str
+    ) -> None:
+        arguments = ["--launcher", "manual", "--reflector", urls[scheme], "-c", "exit 9"]
+        with self.mlogin(home, *arguments) as process:
+            session = self.session(process)
+            waits(reflector, session)
+            with agent(reflector, session, tmp_path, {"tcp": "http", "http": "tcp"}[scheme]) as job:
+                _, errors = process.communicate(timeout=PATIENCE)
+                assert process.returncode == 9, errors
+                assert job.finish()[0] == 0
+
+    def test_a_shell_of_socats_and_what_is_told_at_its_end(
+        self, reflector: Reflector, urls: dict[str, str], home: Path
+    ) -> None:
+        script = (
+            'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID agent" >&3; read -r _ <&3; '
+            "exec socat FD:3 EXEC:'bash --norc -i',pty,stderr,setsid,ctty"
+        )
+        arguments = ["--launcher", "manual", "--reflector", urls["tcp"]]
+        with terminal([*MLOGIN, *arguments], environment(home)) as opened:
+            found = opened.until(r"/attach/([0-9a-f-]{36})/slave")
+            session = found[1].decode()
+            waits(reflector, session)
+            with sh(script, reflector, ID=session) as job:
+                opened.until("[$#] ")
+                opened.type("echo $((6*7))\r")
+                opened.until("\r\n42\r\n")
+                opened.type("exit 7\r")
+                assert opened.status() == 254
+                assert "exited with status 7" in output(job)
+        words = b"the reflector closed the session (end of the raw stream); outcome unknown"
+        assert words in opened.screen.replace(b"\r\n", b" ")
+
+    @staticmethod
+    def session(process: subprocess.Popen[str]) -> str:
+        """The id in the line to paste."""
+        assert process.stderr is not None
+        while not (found := re.search(r"/attach/([0-9a-f-]{36})/slave", process.stderr.readline())):
+            pass
+        return found[1]
+
+
+def test_the_line_to_paste_works_where_the_archive_is(reflector: Reflector, home: Path, tmp_path: Path) -> None:
+    arguments = ["--launcher", "manual", "--reflector", f"tcp://127.0.0.1:{reflector.raw_port}", "-c", "exit 5"]
+    subprocess.run([*MLOGIN[:1], "-m", "medusa", "archive", "-o", "agent.sh"], cwd=tmp_path, check=True)
+    with TestMlogin().mlogin(home, *arguments) as process:
+        assert process.stderr is not None
+        while not (line := process.stderr.readline()).startswith("(d="):
+            pass
+        assert json.loads(re.findall(r"\{.*?\}", line)[0])["signed_url"].startswith("tcp://")
+        run = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment(home), capture_output=True)
+        assert run.returncode == 0, run.stderr
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 5
+
+
+def test_what_a_plain_agent_hears_of_mlogin(reflector: Reflector) -> None:
+    """Of its control messages nothing; of what is typed everything."""
+    session = new_id()
+    with reflector.attach(session, "master") as client:
+        waits(reflector, session)
+        with plain(reflector, session, "agent") as job:
+            linked(client)
+            linked(job)
+            client.text('mlogin:{"type":"start"}')
+            client.binary(b"ls\r")
+            client.text("ping")
+            client.binary(b"exit\r")
+            job.hears(b"ls\rexit\r")
+    assert reflector.ended(session)["client_left_out"] == 2

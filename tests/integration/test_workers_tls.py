@@ -1,0 +1,134 @@
+"""Several processes that speak TLS: what was decrypted by one reaches the other as it was sent."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+
+from tests.integration import test_reflector_http as http
+from tests.integration import test_reflector_life as life
+from tests.integration import test_reflector_session as sessions
+from tests.integration.test_reflector_process import GOING
+from tests.integration.test_reflector_tls import MIB, OPTIONS
+from tests.integration.test_workers import arrives_early
+from tests.peers import BINARY, Peer, frame
+from tests.reflectors import Reflector, Witness, new_id, running
+from tests.waiting import PATIENCE, wait_until
+from tests.workers import handed_over, homes, pids
+
+WORKERS = ("--workers", "2", *OPTIONS)
+PIECE = 50_000
+
+
+@pytest.fixture(scope="module")
+def shared_reflector() -> Iterator[Reflector]:
+    with running(*WORKERS) as reflector:
+        yield reflector
+
+
+class TestUpgrade(http.TestUpgrade):
+    """Over TLS, with workers."""
+
+
+class TestForwarding(sessions.TestForwarding):
+    """Over TLS, with workers."""
+
+
+class TestEnds(sessions.TestEnds):
+    """Over TLS, with workers."""
+
+
+@contextlib.contextmanager
+def bridged_pair(reflector: Reflector, ends: int = 2) -> Iterator[tuple[Peer, Peer, str]]:
+    """A pair of which that many ends were accepted by another worker than it lives in, and its id."""
+    while True:
+        before, session = handed_over(reflector), new_id()
+        with reflector.pair(session) as (client, agent):
+            if handed_over(reflector) - before == ends:
+                yield client, agent, session
+                return
+
+
+@pytest.mark.parametrize("ends", [1, 2])
+def test_bulk_both_ways_at_once(reflector: Reflector, ends: int) -> None:
+    with bridged_pair(reflector, ends) as (client, agent, _):
+        pieces = [os.urandom(PIECE) for _ in range(100)]
+        wanted = hashlib.sha256(b"".join(pieces)).digest()
+        readers = [Digest(peer, len(pieces)) for peer in (client, agent)]
+        writers = [
+            Thread(target=peer.send, args=(b"".join(frame(BINARY, p) for p in pieces),)) for peer in (client, agent)
+        ]
+        for thread in [*readers, *writers]:
+            thread.start()
+        for thread in [*readers, *writers]:
+            thread.join()
+        assert [reader.digest for reader in readers] == [wanted, wanted]
+
+
+class Digest(Thread):
+    """Reads that many messages."""
+
+    def __init__(self, peer: Peer, messages: int) -> None:
+        super().__init__()
+        self.digest = b""
+        self._peer = peer
+        self._messages = messages
+
+    def run(self) -> None:
+        read = hashlib.sha256()
+        for _ in range(self._messages):
+            read.update(self._peer.frame().payload)
+        self.digest = read.digest()
+
+
+def test_bytes_behind_the_head(reflector: Reflector) -> None:
+    before = handed_over(reflector)
+    while handed_over(reflector) < before + 6:
+        arrives_early(reflector, new_id(), [os.urandom(size) for size in (1, 0, 300, PIECE)])
+
+
+def test_a_reader_that_stops() -> None:
+    with running(*WORKERS) as reflector, bridged_pair(reflector) as (client, agent, _):
+        Witness(client, agent).check()
+        with reflector.memory_grows_less_than(3 * MIB):
+            life.stop_reading(reflector, client, agent)
+        Witness(client, agent).check()
+
+
+def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read() -> None:
+    """As in test_reflector_life: nobody's shell may run on because the owner did not see it go."""
+    with (
+        running(*WORKERS, "--keepalive", "0.3", check=False) as reflector,
+        bridged_pair(reflector) as (client, agent, session),
+        agent.breathing(),
+    ):
+        while life.unread(client) == 0:
+            client.send(frame(BINARY, bytes(PIECE)))
+        client.fin()
+        wait_until(lambda: reflector.states()[session] == "closing")
+
+
+def test_a_worker_that_is_killed_takes_along_what_it_decrypts() -> None:
+    with running(*WORKERS, check=False) as reflector, bridged_pair(reflector) as (client, agent, session):
+        home = homes(reflector)[session]
+        os.kill(pids(reflector)[3 - home], signal.SIGKILL)
+        for peer in (client, agent):
+            with contextlib.suppress(OSError):
+                assert peer.until_fin() == b""
+        assert reflector.ended(session)["outcome"] == "lost"
+        wait_until(lambda: len(pids(reflector)) == 2)
+        with reflector.pair() as pair:
+            Witness(*pair).check()
+
+
+def test_the_drain_timeout() -> None:
+    with running(*WORKERS, "--drain-timeout", "0.2") as reflector, bridged_pair(reflector) as (client, agent, _):
+        reflector.signal(signal.SIGTERM)
+        assert (client.closed(), agent.closed()) == (GOING, GOING)
+        assert reflector.process.wait(PATIENCE) == 0

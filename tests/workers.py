@@ -1,0 +1,92 @@
+"""A reflector of several processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.peers import Peer
+from tests.reflectors import Reflector, new_id
+from tests.waiting import wait_until
+
+Pair = tuple[Peer, Peer]
+
+
+def ask(reflector: Reflector) -> list[dict[str, Any]]:
+    """What /status tells of each worker."""
+    told: list[dict[str, Any]] = reflector.get("/status").json()["workers"]
+    return told
+
+
+def pids(reflector: Reflector) -> dict[int, int]:
+    """Of the workers, by number; waits until all answer."""
+
+    def all_pids() -> dict[int, int] | None:
+        told = ask(reflector)
+        return (
+            None if any("error" in worker for worker in told) else {worker["worker"]: worker["pid"] for worker in told}
+        )
+
+    found = wait_until(all_pids, "all workers")
+    assert found is not None
+    return found
+
+
+def handed_over(reflector: Reflector) -> int:
+    """Connections so far that were accepted by another worker than the owner of their session."""
+    pids(reflector)
+    return sum(worker["taken_over"] for worker in ask(reflector))
+
+
+def homes(reflector: Reflector) -> dict[str, int]:
+    """The worker that each session lives in."""
+    return {entry["id"]: entry["worker"] for entry in reflector.sessions()}
+
+
+@contextlib.contextmanager
+def pairs_everywhere(reflector: Reflector, each: int = 1) -> Iterator[dict[int, list[Pair]]]:
+    """Linked pairs by the worker that they live in: at least `each` in each one."""
+    with contextlib.ExitStack() as stack:
+        found: dict[int, list[Pair]] = {number: [] for number in pids(reflector)}
+        while min(map(len, found.values())) < each:
+            session = new_id()
+            pair = stack.enter_context(reflector.pair(session))
+            found[homes(reflector)[session]].append(pair)
+        yield found
+
+
+def gone(pid: int) -> bool:
+    """Also when nobody has waited for it: that is the business of whoever inherits it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@contextlib.contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """The process stands still; continued, where it still is."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T"))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def watched(pid: int) -> list[int]:
+    """The descriptors in the process's epoll set, by the numbers that they had when they were put in."""
+    return [int(number) for file in Path(f"/proc/{pid}/fdinfo").iterdir() for number in _targets(file)]
+
+
+def _targets(file: Path) -> list[str]:
+    try:
+        return re.findall(r"^tfd:\s+(\d+)", file.read_text(), re.MULTILINE)
+    except FileNotFoundError:
+        return []
