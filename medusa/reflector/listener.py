@@ -80,8 +80,8 @@ class Listener(PausingServer):
             self.max_accept = 1  # who shares a socket accepts one at a time
 
     def greeted(self, sock: Any, address: Any, data: bytes = b"", *, proxied: bool = False) -> None:
-        """Called in a greenlet of the connection's own. `data`: what was read of it elsewhere; `proxied` as Begun's, and
-        `address` with it."""
+        """Called in a greenlet of the connection's own. `data`: what was read of it elsewhere; `proxied` and then
+        `address` as Begun's."""
         begun = time.monotonic()
         if not data:
             self._metrics.accepted()

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from gevent import monkey
 
+from medusa.protocol.control import Error, Exit, parse
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
 from medusa.reflector.turns import BULK, Turns
@@ -31,6 +32,8 @@ _HUNG_UP = getattr(select, "POLLRDHUP", 0)
 
 READ, WRITE = 1, 2
 """libev's event masks."""
+
+_DONE = Close(1000, "done")
 
 _ENDS = (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES)
 _READ_ON = (None, Progress.BROKE_RULES)
@@ -180,6 +183,8 @@ class Leg:
             self.keepalive.heard(now)
             if self.pump.terminal != terminal:
                 self.active = now
+        if self.pump.unheard and self.side is Side.AGENT:
+            self._answer_for_client()
         if progress is Progress.MOVED:
             self._go_on()
             return
@@ -191,6 +196,12 @@ class Leg:
         elif self.gone in _READ_ON:
             self._listen(True)
 
+    def _answer_for_client(self) -> None:
+        """A client does so itself, but a plain one does not hear that the agent is done."""
+        for text in self.pump.unheard:
+            if isinstance(parse(text.decode()), (Error, Exit)):
+                self.close(_DONE)
+
     def _go_on(self) -> None:
         """After the usual step: nothing waits on the other side, so nothing is to be settled there."""
         transport = self.transport
@@ -200,8 +211,8 @@ class Leg:
             self._listen(True)
         if transport.wants_write:
             self._settle()
-        if self._feeds is not None and self.pump.sink is None:  # writing there failed
-            self._feeds._settle()
+        if self._feeds is not None and self.pump.sink is None:
+            self._feeds._settle()  # writing there has failed
 
     def _discard(self) -> None:
         self.keepalive.heard(time.monotonic())
@@ -268,10 +279,13 @@ class Leg:
         self._first = self._feeds.gone is None
         self._feeds.close(self.pump.close)
 
-    def _tell_of_both(self) -> None:
-        """Two that passed on their FINs are over when both have come, and all that was sent is written."""
+    def _tell_in_time(self) -> None:
+        """Two that passed on their FINs are over when both have come, and all that was sent is written; or when one
+        cannot be written to any more."""
         other = self._feeds
-        if other is None or self._told or other._told or self.gone is None or other.gone is None:
+        if self.transport.deaf:
+            self._tell()
+        if other is None or self._told or other._told or other.gone is None:
             return
         if not self.transport.wants_write and not other.transport.wants_write:
             for leg in (self, other) if self._first else (other, self):
@@ -285,10 +299,8 @@ class Leg:
         _switch(self._writable, wants_write, self._on_writable)
         if self.gone is not None:
             if not self._told:
-                if self.transport.deaf:
-                    self._tell()
-                self._tell_of_both()
-            if not wants_write and self._told:
+                self._tell_in_time()
+            if self._told and not wants_write:
                 self.transport.finish()
         elif self.transport.deaf and self.paused:
             self.lose("the connection broke while the other side did not read")

@@ -40,6 +40,7 @@ def test_what_is_not_an_address(bad: str) -> None:
     ("name", "good", "bad"),
     [
         ("port", [0, 1, 65535], [-1, 65536]),
+        ("raw_port", [None, 0, 1, 65535], [-1, 65536]),
         ("wait_timeout", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
         ("keepalive", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
         ("drain_timeout", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
@@ -50,10 +51,10 @@ def test_what_is_not_an_address(bad: str) -> None:
         ("max_waiting_per_login", [0, 1], [-1]),
         ("max_waiting_per_address", [0, 1], [-1]),
         ("max_connects_per_minute", [0, 1], [-1]),
-        ("max_message", [1, 1 << 30], [0, -1]),
+        ("max_message", [1, 1 << 30, (1 << 48) - 1], [0, -1, 1 << 48]),
     ],
 )
-def test_bounds(name: str, good: list[float], bad: list[float]) -> None:
+def test_bounds(name: str, good: list[float | None], bad: list[float]) -> None:
     for value in good:
         ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
     for value in bad:
