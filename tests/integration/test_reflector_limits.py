@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, PING, PONG, Answer, Peer, frame, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request
@@ -133,6 +134,19 @@ class TestProxyProtocol:
         with entered(reflector, b"PROXY TCP4", PROXY) as peer:
             peer.fin()
             assert peer.answer().status == 400
+
+    def test_ahead_of_tls(self) -> None:
+        options = ["--trusted-proxy", PROXY, "--proxy-protocol", "--trusted-network"]
+        options += ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)]
+        with running(*options) as reflector:
+            session = new_id()
+            address = ("127.0.0.1", reflector.port)
+            sock = socket.create_connection(address, timeout=PATIENCE, source_address=(PROXY, 0))
+            sock.sendall(proxied("203.0.113.9", b""))
+            with Peer(client_context().wrap_socket(sock, server_hostname="localhost")) as peer:
+                peer.send(upgrade(f"/attach/{session}/master"))
+                assert peer.head().status == 101
+            assert reflector.ended(session)["client"] == "203.0.113.9:40000"
 
     def test_from_nobody_else(self, reflector: Reflector) -> None:
         assert asked(reflector, proxied("203.0.113.9", upgrade("/attach/x/slave"))).status == 400
