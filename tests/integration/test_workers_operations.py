@@ -1,4 +1,4 @@
-"""Several processes, and who runs them: one list of sessions, one set of numbers, one judgement of whose connection it is."""
+"""Several processes, and who runs them: one list of sessions, one set of numbers, one judgement of who it is."""
 
 from __future__ import annotations
 
