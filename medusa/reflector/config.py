@@ -108,6 +108,11 @@ class ReflectorConfig:
                 "Give --accounts for sessions that are signed for, "
                 "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
+        if not address.is_loopback and not self.trusted_network and self.raw_port is not None:
+            raise ConfigError(
+                "raw-port: %s is not a loopback address, and raw TCP is not encrypted. "
+                "Give --trusted-network if nobody on the way to it listens." % self.bind_ip
+            )
         for name, port in (("port", self.port), ("raw-port", self.raw_port or 0)):
             if not 0 <= port <= 65535:
                 raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))

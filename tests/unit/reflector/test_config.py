@@ -62,6 +62,13 @@ def test_bounds(name: str, good: list[float | None], bad: list[float]) -> None:
             ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
 
 
+def test_raw_tcp_stays_on_loopback_unless_the_network_is_trusted() -> None:
+    ReflectorConfig(raw_port=0, accounts="a").verify()
+    ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a", trusted_network=True).verify()
+    with pytest.raises(ConfigError, match=r"^raw-port: "):
+        ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a").verify()
+
+
 @pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
 def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> None:
     ReflectorConfig(tls_cert="a", tls_key="b").verify()
