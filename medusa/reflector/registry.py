@@ -13,7 +13,7 @@ from medusa.directory.base import TTL, StaleClaim
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.limits import Exceeded, Limits
 from medusa.reflector.live import LiveSession
-from medusa.reflector.measured import MeasuredDirectory
+from medusa.reflector.measured import measured
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.names import SessionName
 from medusa.reflector.turns import Turns
@@ -48,7 +48,7 @@ class Registry:
         self._config = config
         self.metrics = metrics or Metrics()
         self.metrics.watch(self.sessions)
-        self._directory = MeasuredDirectory(directory, self.metrics)
+        self._directory = measured(directory, self.metrics)
         self._owner = owner
         self._sessions: dict[SessionName, LiveSession] = {}
         self._claims: dict[SessionName, Claim] = {}

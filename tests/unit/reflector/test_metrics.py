@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleClaim
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector import metrics as metrics_module
-from medusa.reflector.measured import MeasuredDirectory
+from medusa.reflector.measured import measured
 from medusa.reflector.metrics import Metrics
 from medusa.session import Outcome, State
 
@@ -93,7 +93,7 @@ class Failing(MemoryDirectory):
 
 def test_a_directory_is_timed_and_its_failures_counted() -> None:
     metrics = Metrics()
-    owner, directory = Owner("here"), MeasuredDirectory(Failing(), metrics)
+    owner, directory = Owner("here"), measured(Failing(), metrics)
     claim = directory.claim("id", owner)
     with pytest.raises(SessionExists):
         directory.claim("id", owner)
@@ -114,6 +114,6 @@ def test_a_directory_is_timed_and_its_failures_counted() -> None:
 
 
 def test_what_the_directory_behind_it_knows_is_told() -> None:
-    directory = MeasuredDirectory(MemoryDirectory(), Metrics())
+    directory = measured(MemoryDirectory(), Metrics())
     directory.claim("id", Owner("here"))
     assert directory.lookup("id") == Owner("here")
