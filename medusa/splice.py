@@ -32,6 +32,7 @@ class Pump:
 
     Attributes:
         messages, size: copied so far, in messages and payload bytes.
+        terminal: payload bytes of `size` that are not text: what the user typed, or sees.
         left_out: text messages so far that the sink has no place for.
         unheard: those of the last step.
         close: the source's Close, after CLOSED.
@@ -43,6 +44,7 @@ class Pump:
         self.sink = sink
         self.messages = 0
         self.size = 0
+        self.terminal = 0
         self.left_out = 0
         self.unheard: Sequence[bytes] = ()
         self.close: Close | None = None
@@ -74,6 +76,7 @@ class Pump:
         if sink is not None and relayed.pieces:
             self.messages += relayed.messages
             self.size += relayed.size
+            self.terminal += relayed.size - relayed.text
             try:
                 sink.relay_write(relayed.pieces, self.source.reading_mid_frame, relayed.boundary)
             except (BrokenTransport, ClosedTransport):

@@ -15,6 +15,7 @@ from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal
 from medusa.protocol.control import Linkup, parse
 from medusa.protocol.messages import Close, Text
+from medusa.session import KILLED_REASON
 from medusa.transports.base import Transport
 
 LOOK = 1.0
@@ -71,6 +72,8 @@ class Wait:
             self.link.flush()
             while (message := self.link.receive()) is not None:
                 if isinstance(message, Close):
+                    if message.reason == KILLED_REASON:
+                        raise Failure(farewell(message))
                     self._again(farewell(message))
                     return False
                 if isinstance(message, Text) and isinstance(parse(message.text), Linkup):

@@ -60,6 +60,7 @@ class Relayed:
             the buffer that was given: good until it is used again.
         messages: whole messages that ended in `pieces`.
         size: payload bytes in `pieces`.
+        text: those of them that are of text messages, which no terminal gets.
         boundary: how many bytes of `pieces` come before the last frame that is let out as it arrives, None without one:
             where a control frame may go when `pieces` end inside that frame.
         left_out: text messages that the other link has no place for; of one above 64 KiB nothing is kept.
@@ -72,6 +73,7 @@ class Relayed:
     pieces: List[Buffer] = field(default_factory=list)
     messages: int = 0
     size: int = 0
+    text: int = 0
     boundary: Optional[int] = None
     left_out: List[bytes] = field(default_factory=list)
     slow_frames: int = 0
@@ -181,7 +183,7 @@ class WebSocketRelay:
             return at
         assert self._rewrite is not None
         begun = at
-        at, end, messages, size, self._left, self._key, boundary = self._rewrite(
+        at, end, messages, size, self._left, self._key, boundary, text = self._rewrite(
             data, at, self._small, self._limit, self._left, self._key
         )
         if boundary >= 0:
@@ -190,6 +192,7 @@ class WebSocketRelay:
             result.pieces.append(memoryview(data)[begun:end])
         result.messages += messages
         result.size += size
+        result.text += text
         self._way, self._utf8, self._fin = _Way.FORWARD, None, True
         return at
 
@@ -220,6 +223,7 @@ class WebSocketRelay:
                     break  # `_frame` says why
                 append(frame_header(_TEXT, length))
                 append(payload)
+                result.text += length
             else:
                 break
             size += length
@@ -285,6 +289,8 @@ class WebSocketRelay:
             _decode(self._utf8, piece, final=taken == self._left)
             result.pieces.append(piece)
             result.size += taken
+            if self._utf8 is not None:
+                result.text += taken
         self._left -= taken
         self._key = rotate_key(self._key, taken)
         if not self._left and self._fin:
@@ -308,6 +314,7 @@ class WebSocketRelay:
             if frame_header is bare:
                 result.left_out.append(bytes(payload))
                 return
+            result.text += len(payload)
         result.pieces.append(frame_header(kind, len(payload)))
         result.pieces.append(payload)
         result.messages += 1

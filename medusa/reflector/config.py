@@ -39,6 +39,12 @@ class ReflectorConfig:
         allow_origin: in lower case, the web origins whose pages may attach.
         front_door_only: no internal API at all.
         no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
+        admins: accounts that may see and end every session, and read the metrics.
+        max_...: 0 for no limit. Addresses of loopback and of trusted proxies are not counted.
+        trusted_proxy: addresses and networks whose X-Forwarded-For is believed.
+        proxy_protocol: connections from trusted proxies begin with a PROXY header.
+        idle_timeout, max_duration: of a linked session; 0 for none.
+        write_stall: how long a peer may take nothing of what is written to it; 0 for as long as it likes.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
         publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
@@ -60,6 +66,16 @@ class ReflectorConfig:
     public_host: tuple[str, ...] = ()
     front_door_only: bool = False
     no_status: bool = False
+    admins: tuple[str, ...] = ()
+    max_sessions: int = 10000
+    max_waiting_per_login: int = 200
+    max_waiting_per_address: int = 500
+    max_connects_per_minute: int = 1200
+    trusted_proxy: tuple[str, ...] = ()
+    proxy_protocol: bool = False
+    write_stall: float = 0.0
+    idle_timeout: float = 0.0
+    max_duration: float = 0.0
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
@@ -68,17 +84,16 @@ class ReflectorConfig:
     def verify(self) -> None:
         """Raises ConfigError."""
         self._verify_address()
-        if self.front_door_only and self.accounts is None:
-            raise ConfigError("front-door-only: there is no front door without --accounts")
-        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
-            if getattr(self, given) is not None and getattr(self, missing) is None:
-                names = [name.replace("_", "-") for name in (missing, given)]
-                raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
-        for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
+        self._verify_company()
+        for name in _ABOVE_0:
             if not 0 < getattr(self, name) <= FOREVER:
-                raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
-        if not 0 <= self.drain_timeout <= FOREVER:
-            raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
+                raise ConfigError("%s: must be above 0 and at most %d seconds" % (_option(name), FOREVER))
+        for name in _FROM_0:
+            if not 0 <= getattr(self, name) <= FOREVER:
+                raise ConfigError("%s: must be between 0 and %d seconds" % (_option(name), FOREVER))
+        for name in _COUNTS:
+            if getattr(self, name) < 0:
+                raise ConfigError("%s: must be 0, for no limit, or more" % _option(name))
         if not 1 <= self.max_message <= MAX_LENGTH:
             raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
 
@@ -101,3 +116,24 @@ class ReflectorConfig:
         for name, port in (("port", self.port), ("raw-port", self.raw_port or 0)):
             if not 0 <= port <= 65535:
                 raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
+
+    def _verify_company(self) -> None:
+        """What does nothing, or harm, without another setting."""
+        if self.front_door_only and self.accounts is None:
+            raise ConfigError("front-door-only: there is no front door without --accounts")
+        if self.admins and self.accounts is None:
+            raise ConfigError("admins: these are accounts: give --accounts as well")
+        if self.proxy_protocol and not self.trusted_proxy:
+            raise ConfigError("proxy-protocol: from nobody; give --trusted-proxy as well")
+        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+            if getattr(self, given) is not None and getattr(self, missing) is None:
+                raise ConfigError("%s: missing; --%s does nothing without it" % (_option(missing), _option(given)))
+
+
+_ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
+_FROM_0 = ("drain_timeout", "write_stall", "idle_timeout", "max_duration")
+_COUNTS = ("max_sessions", "max_waiting_per_login", "max_waiting_per_address", "max_connects_per_minute")
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import gevent
 import gevent.event
 import structlog
@@ -9,12 +11,19 @@ import structlog
 from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists
 from medusa.directory.base import TTL, StaleClaim
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.limits import Exceeded, Limits
 from medusa.reflector.live import LiveSession
+from medusa.reflector.measured import measured
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.names import SessionName
 from medusa.reflector.turns import Turns
 from medusa.session import Input, State
 
 log = structlog.get_logger(component="registry")
+
+
+_NOBODYS = "."
+"""No session's name: a segment begins otherwise."""
 
 
 class Refused(Exception):
@@ -26,40 +35,78 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
+class Limited(Refused):
+    """Refused by a limit, which a flood may meet any number of times."""
+
+
 class Registry:
     """Sessions by name. A name is claimed in `directory` for as long as its session lives."""
 
-    def __init__(self, config: ReflectorConfig, directory: Directory, owner: Owner) -> None:
+    def __init__(
+        self, config: ReflectorConfig, directory: Directory, owner: Owner, metrics: Metrics | None = None
+    ) -> None:
         self._config = config
-        self._directory = directory
+        self.metrics = metrics or Metrics()
+        self.metrics.watch(self.sessions)
+        self._directory = measured(directory, self.metrics)
         self._owner = owner
         self._sessions: dict[SessionName, LiveSession] = {}
         self._claims: dict[SessionName, Claim] = {}
         self._empty = gevent.event.Event()
         self._empty.set()
         self.draining = False
+        self.limits = Limits(config)
         self.turns = Turns(gevent.get_hub().loop)
 
-    def open(self, name: SessionName, address: str) -> LiveSession:
+    def open(self, name: SessionName, address: str, source: str | None = None) -> LiveSession:
         """A new session for the client at `address`, whose upgrade is to follow.
 
+        Args:
+            source: under what its address is counted, None for not at all.
+
         Raises:
-            Refused: 409 the id is taken, 503 no new sessions now.
+            Refused: 409 the id is taken, 429 too many wait, 503 no new sessions now.
         """
         if self.draining:
             raise Refused(503, "this reflector is shutting down", retry_after=5)
+        if 0 < self._config.max_sessions <= len(self._sessions):
+            raise Limited(503, "this reflector has as many sessions as it may (--max-sessions)", retry_after=5)
         try:
-            claim = self._directory.claim(str(name), self._owner)
+            waits_as = self.limits.wait(address=source, login=name.login)
+        except Exceeded as error:
+            raise Limited(429, str(error), error.retry_after) from None
+        try:
+            claim = self._claim(name)
+        except BaseException:
+            self.limits.waits_no_more(waits_as)
+            raise
+        session = LiveSession(name, self._config, self, address)
+        session.waits_as = waits_as
+        self._claims[name] = claim
+        self._sessions[name] = session
+        self._empty.clear()
+        return session
+
+    def _claim(self, name: SessionName) -> Claim:
+        try:
+            return self._directory.claim(str(name), self._owner)
         except SessionExists:
             raise Refused(409, "the session has a client already") from None
         except DirectoryError as error:
             log.error("directory unavailable", error=str(error))
             raise Refused(503, "sessions cannot be registered at the moment", retry_after=5) from None
-        session = LiveSession(name, self._config, self, address)
-        self._claims[name] = claim
-        self._sessions[name] = session
-        self._empty.clear()
-        return session
+
+    def connect(self, *, source: str | None = None, login: str | None = None) -> None:
+        """Somebody wants to attach: an address, or, once that is proven, a login. Raises Limited, 429."""
+        try:
+            self.limits.connect(address=source, login=login)
+        except Exceeded as error:
+            raise Limited(429, str(error), error.retry_after) from None
+
+    def waits_no_more(self, session: LiveSession) -> None:
+        """Its agent came, or it is over. Idempotent."""
+        keys, session.waits_as = session.waits_as, ()
+        self.limits.waits_no_more(keys)
 
     def join(self, name: SessionName) -> LiveSession:
         """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
@@ -73,12 +120,14 @@ class Registry:
         if session.agent_expected or session.machine.state is not State.WAITING:
             raise Refused(409, "the session has an agent already, or is closing")
         session.agent_expected = True
+        session.agent_came = time.monotonic()
         return session
 
     def forget(self, session: LiveSession) -> None:
         """The session is over: its id is free. Idempotent."""
         if self._sessions.get(session.name) is not session:
             return
+        self.waits_no_more(session)
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()
@@ -91,6 +140,16 @@ class Registry:
     def sessions(self) -> list[LiveSession]:
         """All of them, oldest first."""
         return list(self._sessions.values())
+
+    def unready(self) -> str:
+        """Why no new session may come here; "" where one may."""
+        if self.draining:
+            return "this reflector is shutting down"
+        try:
+            self._directory.lookup(_NOBODYS)
+        except DirectoryError as error:
+            return "the directory is away: %s" % error
+        return ""
 
     def renew_forever(self) -> None:
         """Keep the claims; run this in a greenlet of its own."""

@@ -58,6 +58,7 @@ class Leg:
         self.address = ""
         self.pump = Pump(transport)
         self.gone: Progress | None = None
+        self.active = time.monotonic()  # the last terminal byte; at first, its coming
         self._turns = turns
         self._report = report
         self._feeds: Leg | None = None  # who gets what this leg reads
@@ -183,9 +184,13 @@ class Leg:
         if self._discarding:
             self._discard()
             return
+        terminal = self.pump.terminal
         progress = self.pump.step()
         if progress is not Progress.IDLE:
-            self.keepalive.heard(time.monotonic())
+            now = time.monotonic()
+            self.keepalive.heard(now)
+            if self.pump.terminal != terminal:
+                self.active = now
         if self.pump.unheard and self.side is Side.AGENT:
             self._answer_for_client()
         if progress is Progress.MOVED:

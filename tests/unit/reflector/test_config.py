@@ -44,6 +44,13 @@ def test_what_is_not_an_address(bad: str) -> None:
         ("wait_timeout", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
         ("keepalive", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
         ("drain_timeout", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("write_stall", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("idle_timeout", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("max_duration", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("max_sessions", [0, 1], [-1]),
+        ("max_waiting_per_login", [0, 1], [-1]),
+        ("max_waiting_per_address", [0, 1], [-1]),
+        ("max_connects_per_minute", [0, 1], [-1]),
         ("max_message", [1, 1 << 30, (1 << 48) - 1], [0, -1, 1 << 48]),
     ],
 )
@@ -67,3 +74,10 @@ def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> No
     ReflectorConfig(tls_cert="a", tls_key="b").verify()
     with pytest.raises(ConfigError, match="^%s: missing" % missing):
         ReflectorConfig(**{given: "a"}).verify()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lonely", [{"admins": ("alice",)}, {"proxy_protocol": True}, {"front_door_only": True}])
+def test_what_does_nothing_alone(lonely: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="^" + next(iter(lonely)).replace("_", "-") + ": "):
+        ReflectorConfig(**lonely).verify()  # type: ignore[arg-type]
+    ReflectorConfig(accounts="dir", trusted_proxy=("10.0.0.0/8",), **lonely).verify()  # type: ignore[arg-type]

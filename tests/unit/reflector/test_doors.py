@@ -13,8 +13,8 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.auth import Authenticator, Denied
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.doors import REFUSAL_DELAY, Doors, hold_back, refusal
-from medusa.reflector.registry import Refused, Registry
+from medusa.reflector.doors import REFUSAL_DELAY, Doors, Refusal, hold_back, refusal
+from medusa.reflector.registry import Limited, Refused, Registry
 
 NEAR, FAR = "127.0.0.1", "192.0.2.1"
 
@@ -48,8 +48,9 @@ def test_who_may_come_unsigned(config: ReflectorConfig, near: int, far: int) -> 
 def test_what_is_told_and_what_is_logged() -> None:
     assert refusal(Denied(404, "told", "logged"))[:3] == (404, "told", "logged")
     assert refusal(Denied(404, "told", "logged")).secret
-    assert refusal(Refused(503, "busy", retry_after=5)) == (503, "busy", "busy", [("Retry-After", "5")], False)
-    assert refusal(HandshakeError(426, "no", (("a", "b"),))) == (426, "no", "no", [("a", "b")], False)
+    assert refusal(Refused(503, "busy", retry_after=5)) == Refusal(503, "busy", "busy", [("Retry-After", "5")])
+    assert refusal(HandshakeError(426, "no", (("a", "b"),))) == Refusal(426, "no", "no", [("a", "b")])
+    assert refusal(Limited(429, "too many", retry_after=1)).limited
 
 
 def test_a_refusal_is_held_back_for_what_is_left_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
