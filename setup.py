@@ -44,6 +44,7 @@ RUN = [
     "gevent-websocket>=0.10.1",
     # Only for its ssh-agent client.
     "paramiko>=3.4",
+    "prometheus-client>=0.20",
     "ptyprocess>=0.7",
     # Only with `--directory redis:...`.
     "redis>=5.1",

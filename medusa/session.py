@@ -51,6 +51,12 @@ STATUS_NAMES = {
 }
 """What the original's /status calls them."""
 
+
+def stage(state: State) -> str:
+    """claimed, waiting, linked, closing or ended: as this project's own lists have it."""
+    return state.name.partition("_")[0].lower()
+
+
 CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
 
 
@@ -69,14 +75,21 @@ class Input(_Named):
     WAIT_PULSE = "time to tell the client that there is no agent yet"
     WAIT_EXPIRED = "no agent came in time"
     CLOSE_EXPIRED = "a side did not answer the Close in time"
-    SHUTDOWN = "the reflector stops"
+    IDLE_NOTICE = "time to tell the client that the session will end, if nothing passes"
+    DURATION_NOTICE = "time to tell the client that the session will end"
+    IDLE_EXPIRED = "no terminal byte has passed for the idle timeout"
+    DURATION_EXPIRED = "the session has lasted as long as one may"
+    KILLED = "an administrator wants it to end"
     CLAIM_LOST = "another reflector holds the id by now"
+    SHUTDOWN = "the reflector stops"
 
 
 class Action(_Named):
     """What the reflector is to do."""
 
     SEND_WAIT = "tell the client to wait"
+    SEND_IDLE_NOTICE = "tell the client when the idle session will end"
+    SEND_DURATION_NOTICE = "tell the client when the session will end"
     LINK_UP = "tell the client, then the agent, that they are linked; forward from now on"
     CLOSE_CLIENT = "send the client a Close, once what it has to get is written"
     CLOSE_AGENT = "send the agent a Close, once what it has to get is written"
@@ -93,6 +106,9 @@ class Outcome(enum.Enum):
     LOST = "lost"
     EXPIRED = "expired"
     ENDED = "ended"
+    IDLE = "idle"
+    TOO_LONG = "too_long"
+    KILLED = "killed"
     SHUT_DOWN = "shut_down"
 
 
@@ -103,6 +119,9 @@ OUTCOME_MEANINGS = {
     Outcome.LOST: "a linked side vanished without a Close",
     Outcome.EXPIRED: "no agent came within the wait timeout",
     Outcome.ENDED: "the reflector ended it: a side broke the protocol, or the id is another reflector's by now",
+    Outcome.IDLE: "no terminal byte passed for the idle timeout",
+    Outcome.TOO_LONG: "it reached the maximum duration",
+    Outcome.KILLED: "an administrator ended it",
     Outcome.SHUT_DOWN: "the reflector stopped",
 }
 
@@ -110,7 +129,8 @@ AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
 """What the original told the other side."""
 
-CLAIM_LOST_REASON = "this reflector lost the session's id to another"
+KILLED_REASON = "an administrator ended the session"
+"""What both sides are told; a client does not attach again after it."""
 
 GOING_AWAY = 1001
 """RFC 6455 section 7.4.1: a server going down."""
@@ -135,8 +155,11 @@ _CLOSE_CLIENT = (Action.CLOSE_CLIENT, Action.FINISH)
 _CLOSE_BOTH = (Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
 _NO_AGENT = Close(1000, "no agent came in time")
 _BROKE_RULES = Close(1000, "the remote side broke the protocol")
+_IDLE = Close(1000, "the session was idle for too long")
+_TOO_LONG = Close(1000, "the session has reached its maximum duration")
+_KILLED = Close(1000, KILLED_REASON)
+_CLAIM_LOST = Close(1000, "this reflector lost the session's id to another")
 _STOPPING = Close(GOING_AWAY, "the reflector is shutting down")
-_CLAIM_LOST = Close(1000, CLAIM_LOST_REASON)
 
 _S, _I, _O = State, Input, Outcome
 _RELEASE = Step(_S.ENDED, (Action.RELEASE,))
@@ -147,6 +170,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.CLAIMED, _I.CLIENT_ATTACHED): Step(_S.WAITING),
     (_S.CLAIMED, _I.CLIENT_REFUSED): Step(_S.ENDED, (Action.RELEASE,), _O.REFUSED),
     (_S.CLAIMED, _I.SHUTDOWN): Step(_S.ENDED, (Action.RELEASE,), _O.SHUT_DOWN),
+    (_S.CLAIMED, _I.KILLED): Step(_S.ENDED, (Action.RELEASE,), _O.KILLED),
     (_S.CLAIMED, _I.CLAIM_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.ENDED),
     (_S.WAITING, _I.WAIT_PULSE): Step(_S.WAITING, (Action.SEND_WAIT,)),
     (_S.WAITING, _I.AGENT_ATTACHED): Step(_S.LINKED, (Action.LINK_UP,)),
@@ -154,16 +178,22 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.WAITING, _I.CLIENT_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.LONELY),
     (_S.WAITING, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED),
     (_S.WAITING, _I.WAIT_EXPIRED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_AGENT),
-    (_S.WAITING, _I.SHUTDOWN): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.SHUT_DOWN, _STOPPING),
+    (_S.WAITING, _I.KILLED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.KILLED, _KILLED),
     (_S.WAITING, _I.CLAIM_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.ENDED, _CLAIM_LOST),
+    (_S.WAITING, _I.SHUTDOWN): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.SHUT_DOWN, _STOPPING),
     (_S.LINKED, _I.CLIENT_CLOSED): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.COMPLETED),
     (_S.LINKED, _I.AGENT_CLOSED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.COMPLETED),
     (_S.LINKED, _I.CLIENT_LOST): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.LOST, Close(1000, CLIENT_LOST_REASON)),
     (_S.LINKED, _I.AGENT_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.LOST, Close(1000, AGENT_LOST_REASON)),
     (_S.LINKED, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_AGENT, _O.ENDED, _BROKE_RULES),
     (_S.LINKED, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_CLIENT, _O.ENDED, _BROKE_RULES),
-    (_S.LINKED, _I.SHUTDOWN): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.SHUT_DOWN, _STOPPING),
+    (_S.LINKED, _I.IDLE_NOTICE): Step(_S.LINKED, (Action.SEND_IDLE_NOTICE,)),
+    (_S.LINKED, _I.DURATION_NOTICE): Step(_S.LINKED, (Action.SEND_DURATION_NOTICE,)),
+    (_S.LINKED, _I.IDLE_EXPIRED): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.IDLE, _IDLE),
+    (_S.LINKED, _I.DURATION_EXPIRED): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.TOO_LONG, _TOO_LONG),
+    (_S.LINKED, _I.KILLED): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.KILLED, _KILLED),
     (_S.LINKED, _I.CLAIM_LOST): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.ENDED, _CLAIM_LOST),
+    (_S.LINKED, _I.SHUTDOWN): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.SHUT_DOWN, _STOPPING),
     **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_AGENT) for gone in _CLIENT_GONE},
     **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_CLIENT) for gone in _AGENT_GONE},
     **{(_S.CLOSING_CLIENT, gone): _RELEASE for gone in _CLIENT_GONE},
@@ -174,8 +204,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.CLOSING_BOTH, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
     (_S.CLOSING_CLIENT, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT),
     (_S.CLOSING_AGENT, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_AGENT),
-    **{(closing, _I.SHUTDOWN): Step(closing) for closing in CLOSING},
-    **{(closing, _I.CLAIM_LOST): Step(closing) for closing in CLOSING},
+    **{(closing, late): Step(closing) for late in (_I.SHUTDOWN, _I.KILLED, _I.CLAIM_LOST) for closing in CLOSING},
 }
 """(state, input) -> step."""
 

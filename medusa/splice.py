@@ -6,6 +6,7 @@ Never waits; who schedules the steps is the caller's matter (the reflector's spl
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import Close
@@ -31,7 +32,9 @@ class Pump:
 
     Attributes:
         messages, size: copied so far, in messages and payload bytes.
-        left_out: text messages that the sink has no place for.
+        terminal: payload bytes of `size` that are not text: what the user typed, or sees.
+        left_out: text messages so far that the sink has no place for.
+        unheard: those of the last step.
         close: the source's Close, after CLOSED.
         why: what happened, in words, after LOST or BROKE_RULES.
     """
@@ -41,13 +44,15 @@ class Pump:
         self.sink = sink
         self.messages = 0
         self.size = 0
+        self.terminal = 0
         self.left_out = 0
+        self.unheard: Sequence[bytes] = ()
         self.close: Close | None = None
         self.why = ""
 
     def step(self) -> Progress:
         """Copy at most one read's worth."""
-        sink = self.sink
+        sink, self.unheard = self.sink, ()
         try:
             if sink is not None and sink.wants_write and not sink.flush():
                 return Progress.BLOCKED
@@ -66,10 +71,12 @@ class Pump:
         if sink is None:
             self.source.skip_message()  # so that nothing of it is held
         else:
-            self.left_out += relayed.left_out
+            self.unheard = relayed.left_out
+            self.left_out += len(relayed.left_out)
         if sink is not None and relayed.pieces:
             self.messages += relayed.messages
             self.size += relayed.size
+            self.terminal += relayed.size - relayed.text
             try:
                 sink.relay_write(relayed.pieces, self.source.reading_mid_frame, relayed.boundary)
             except (BrokenTransport, ClosedTransport):

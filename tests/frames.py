@@ -90,6 +90,7 @@ def relay_all(
         whole.pieces += result.pieces
         whole.messages += result.messages
         whole.size += result.size
+        whole.text += result.text
         whole.left_out += result.left_out
         whole.pings += result.pings
         whole.close, whole.error = result.close, result.error

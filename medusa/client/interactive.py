@@ -17,7 +17,7 @@ from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
 from medusa.client.outlet import Outlet
 from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal, window_size
-from medusa.protocol.control import Error, Exit, Resize, Start, Started, parse
+from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started, parse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.printable import printable
 
@@ -125,6 +125,8 @@ class Interactive:
                 self._end = control
             elif isinstance(control, Started):
                 self._started = True
+            elif isinstance(control, Notice):
+                self._advice.error(printable(control.text, 1024))
             elif isinstance(control, Error):
                 self._agent_failed(control)
 

@@ -15,10 +15,8 @@ from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal
 from medusa.protocol.control import Linkup, parse
 from medusa.protocol.messages import Close, Text
+from medusa.session import GOING_AWAY, KILLED_REASON
 from medusa.transports.base import Transport
-
-GOING_AWAY = 1001
-"""RFC 6455 section 7.4.1: a server going down."""
 
 AGAIN = 5
 """Times that a link is replaced where the job does not queue: what breaks each one is not a reflector that was lost."""
@@ -79,7 +77,8 @@ class Wait:
             self.link.flush()
             while (message := self.link.receive()) is not None:
                 if isinstance(message, Close):
-                    if not self.queues and message.code != GOING_AWAY:
+                    final = message.reason == KILLED_REASON or not (self.queues or message.code == GOING_AWAY)
+                    if final:
                         raise Failure(farewell(message))
                     self._again(farewell(message))
                     return False

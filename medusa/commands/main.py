@@ -14,6 +14,7 @@ from medusa import __version__
 
 COMMANDS = {
     "reflector": "run a reflector: the server that joins a user's terminal to an agent",
+    "sessions": "list, show and end the sessions of a reflector",
     "archive": "write the agent archive that this installation carries",
     "publish": "put the agent's archive where jobs find it",
     "sign-url": "print a signed URL for the agent of a session",

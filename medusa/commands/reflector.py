@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from importlib import import_module, resources
 from types import SimpleNamespace
 
+from medusa.commands.limit_options import add_limit_options, limit_settings
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
+from medusa.protocol.signature import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig
 
 DEFAULTS = ReflectorConfig()
@@ -66,6 +68,8 @@ def _parser() -> OptionParser:
     only = "serve no /attach/ and no /status: where a forwarder on this host leads strangers to its loopback"
     add("--front-door-only", action="store_true", help=only)
     add("--no-status", action="store_true", help="serve no /status, which lists the sessions")
+    admins = "accounts that may list and end all sessions, and read /metrics, from anywhere (none)"
+    add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
     hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
     add("--public-host", type=_hosts, default=(), metavar="HOST[:PORT],...", help=hosts)
     add(
@@ -76,6 +80,7 @@ def _parser() -> OptionParser:
     )
     add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help="after SIGTERM (%(default)g)")
     add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
+    add_limit_options(parser)
     add("--tls-cert", metavar="FILE", help="certificate chain (PEM): https instead of http; read again on SIGHUP")
     add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
     publish = "put the agent's archive there at start, as `medusa publish` does; tried until it is done"
@@ -108,8 +113,12 @@ def _hosts(text: str) -> tuple[str, ...]:
     return _words(text, r"([a-z0-9_.\-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", "a host, or HOST:PORT")
 
 
-def _words(text: str, form: str, what: str) -> tuple[str, ...]:
-    words = tuple(word for word in re.split(r"[,\s]+", text.lower()) if word)
+def _logins(text: str) -> tuple[str, ...]:
+    return _words(text, LOGIN, "a login", lower=False)
+
+
+def _words(text: str, form: str, what: str, *, lower: bool = True) -> tuple[str, ...]:
+    words = tuple(word for word in re.split(r"[,\s]+", text.lower() if lower else text) if word)
     wrong = next((word for word in words if not re.fullmatch(form, word)), None)
     if wrong is not None:
         raise argparse.ArgumentTypeError(f"{wrong!r} is not {what}")
@@ -136,11 +145,13 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         public_host=options.public_host,
         front_door_only=options.front_door_only,
         no_status=options.no_status,
+        admins=options.admins,
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         publish=options.publish,
         advertise=options.advertise,
         site_secret_file=options.site_secret_file,
+        **limit_settings(options),
     )
 
 

@@ -15,6 +15,7 @@ import gevent
 import gevent.os
 
 from medusa.commands import logs
+from medusa.commands.notify import READY, STOPPING, notify
 from medusa.reflector import descriptors
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.server import Reflector
@@ -34,6 +35,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
     if options.lifeline is not None:
         gevent.spawn(_watch, options.lifeline)
     print(f"listening {reflector.urls}", flush=True)
+    notify(READY)
     reflector.wait()
     return 0
 
@@ -50,6 +52,7 @@ def _stop_on_signals(reflector: Reflector) -> None:
     def on_signal(number: int) -> None:
         seen.append(number)
         if len(seen) == 1:
+            notify(STOPPING)
             gevent.spawn(reflector.drain)
         else:
             os._exit(128 + number)

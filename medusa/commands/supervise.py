@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from medusa.commands import logs
+from medusa.commands.notify import READY, notify
 from medusa.reflector import descriptors
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.listening import HTTP, RAW, listen
@@ -24,3 +25,4 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
 
 def _announce(urls: str) -> None:
     print(f"listening {urls}", flush=True)
+    notify(READY)

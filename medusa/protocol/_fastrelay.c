@@ -120,7 +120,7 @@ is_fit(const u8 *text, Py_ssize_t size)
 }
 
 typedef struct {
-    Py_ssize_t at, out, messages, size, left, boundary;
+    Py_ssize_t at, out, messages, size, left, boundary, text;
     u8 key[4];
 } progress;
 
@@ -148,11 +148,9 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
     while (p->at < end) {
         header h = read_header(data + p->at, end - p->at);
         u8 first = data[p->at], *payload = data + p->at + h.size;
-        int streamed = h.length > small;
+        int streamed = h.length > small || h.length > end - p->at - h.size;
 
         if (h.size == 0 || h.length > limit || (streamed && first == WHOLE_TEXT))
-            return;
-        if (!streamed && h.length > end - p->at - h.size)
             return;
         if (first == WHOLE_TEXT) {
             move_unmasked(payload, payload, h.length, h.key);
@@ -161,6 +159,7 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
                 return;
             }
             memcpy(h.key, none, 4);
+            p->text += h.length;
         }
         if (streamed)
             p->boundary = p->out;
@@ -175,13 +174,14 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
 PyDoc_STRVAR(rewrite_doc,
 "rewrite(buffer, at, small, limit, left, key)\n--\n\n"
 "Rewrite in place, from buffer[at] on, data frames of a client as those of a server.\n\n"
-"Takes whole data frames of up to `small` bytes, and larger binary ones, up to `limit`, as far as they are here. Stops at\n"
-"the first of any other frame.\n\n"
+"Takes binary frames of up to `limit` bytes as far as they are here, and whole texts of up to `small`. Stops at the first\n"
+"of any other frame.\n\n"
 "Args:\n"
 "    left, key: payload bytes to come of a streamed frame, and their key (4 bytes).\n\n"
 "Returns:\n"
 "    (where the first byte that was not taken is, where what was written from `at` on ends, whole messages that ended,\n"
-"    payload bytes, left, key, where the last streamed frame's header was written or -1).");
+"    payload bytes, left, key, where the header of the last frame that was larger, or not all here, was written or -1,\n"
+"    payload bytes of text).");
 
 static PyObject *
 rewrite(PyObject *Py_UNUSED(module), PyObject *args)
@@ -198,11 +198,12 @@ rewrite(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "rewrite: argument out of range");
         return NULL;
     }
-    p = (progress){ at, at, 0, 0, left, -1, { 0 } };
+    p = (progress){ at, at, 0, 0, left, -1, 0, { 0 } };
     memcpy(p.key, key, 4);
     rewrite_frames(buffer.buf, buffer.len, small, limit, &p);
     PyBuffer_Release(&buffer);
-    return Py_BuildValue("(nnnnny#n)", p.at, p.out, p.messages, p.size, p.left, (char *)p.key, (Py_ssize_t)4, p.boundary);
+    return Py_BuildValue("(nnnnny#nn)", p.at, p.out, p.messages, p.size, p.left, (char *)p.key, (Py_ssize_t)4, p.boundary,
+        p.text);
 }
 
 static PyMethodDef methods[] = {

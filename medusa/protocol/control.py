@@ -29,6 +29,13 @@ class Linkup:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Reflector to client: words for the user."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Start:
     """Client to agent: run this. Empty strings and None mean the agent's defaults."""
 
@@ -70,11 +77,12 @@ class Exit:
     signal: Optional[str] = None
 
 
-Control = Union[Wait, Linkup, Start, Resize, Started, Error, Exit]
+Control = Union[Wait, Linkup, Notice, Start, Resize, Started, Error, Exit]
 
 MESSAGES: Dict[Tuple[str, str], Type[Any]] = {
     (REFLECTOR_PREFIX, "wait"): Wait,
     (REFLECTOR_PREFIX, "linkup"): Linkup,
+    (REFLECTOR_PREFIX, "notice"): Notice,
     (PEER_PREFIX, "start"): Start,
     (PEER_PREFIX, "resize"): Resize,
     (PEER_PREFIX, "started"): Started,
@@ -148,6 +156,7 @@ def _texts(value: Any) -> Tuple[str, ...]:
 
 
 _CHECKS = {
+    "text": _text,
     "cwd": _text,
     "term": _text,
     "columns": _window,

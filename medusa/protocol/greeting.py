@@ -18,6 +18,7 @@ MAX_LINE = 8 * 1024
 ACCEPTED = b"OK\n"
 WAITING = b"OK waiting\n"
 LINKED = b"OK linked\n"
+REFUSED = b"ERR "
 
 _FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21-\x7e]*) ([\x21-\x7e]+)\Z")
 _PLAIN = re.compile(rb"ATTACH ([\x21-\x7e]+) (client|agent)(?: ([\x21-\x7e]+))?\Z")
@@ -141,7 +142,8 @@ def check_answer(line: bytes) -> None:
     """Whether a framed greeting was accepted.
 
     Raises:
-        HandshakeError: the reflector's own status where it refused, 502 where this is no answer.
+        HandshakeError: the reflector's own status where it refused; 400 where HTTP is spoken, 502 where this is no
+            answer.
     """
     if line == ACCEPTED.strip():
         return
@@ -150,5 +152,5 @@ def check_answer(line: bytes) -> None:
     if refused:
         raise HandshakeError(int(refused.group(1)), refused.group(2))
     if text.startswith("HTTP/"):
-        raise HandshakeError(502, "HTTP is spoken there: a tcp:// URL needs the reflector's --raw-port")
+        raise HandshakeError(400, "HTTP is spoken there: a tcp:// URL needs the reflector's --raw-port")
     raise HandshakeError(502, "no reflector's raw port: it answered %s" % (text or "an empty line"))

@@ -32,7 +32,7 @@ class FramedRelay(WebSocketRelay):
             return at
         same = frame_header is FramedConnection.frame_header
         begun, last = at, len(data) - HEADER.size
-        messages = size = 0
+        messages = size = text = 0
         pieces: list[Buffer] = []
         while at <= last:
             (word,) = HEADER.unpack_from(data, at)
@@ -46,11 +46,13 @@ class FramedRelay(WebSocketRelay):
             if not same:
                 pieces += [frame_header(Kind.TEXT if kind == _TEXT else Kind.BINARY, length), data[start:stop]]
             messages, size, at = messages + 1, size + length, stop
+            text += length if kind == _TEXT else 0
         if same and at > begun:
             pieces.append(memoryview(data)[begun:at])
         result.pieces += pieces
         result.messages += messages
         result.size += size
+        result.text += text
         return at
 
 

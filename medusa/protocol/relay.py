@@ -2,7 +2,8 @@
 
 What it keeps to:
 - a message leaves as ONE frame of its kind (npm `watershed` closes on FIN=0), so fragments are put together first;
-- a whole frame above 64 KiB leaves as it arrives, header at once, so memory does not grow with the message;
+- a whole binary frame leaves as it arrives, header at once, so memory does not grow with the message; a text is first
+  looked at as a whole, but for one above 64 KiB;
 - nothing of an illegal frame leaves, and nothing of a text message that claims to come from the reflector.
 """
 
@@ -59,9 +60,10 @@ class Relayed:
             the buffer that was given: good until it is used again.
         messages: whole messages that ended in `pieces`.
         size: payload bytes in `pieces`.
+        text: those of them that are of text messages, which no terminal gets.
         boundary: how many bytes of `pieces` come before the last frame that is let out as it arrives, None without one:
             where a control frame may go when `pieces` end inside that frame.
-        left_out: text messages that the other link has no place for.
+        left_out: text messages that the other link has no place for; of one above 64 KiB nothing is kept.
         slow_frames: frames that were not taken by the dozen: each costs some microseconds, however small it is.
         pings: to be answered. The last alone must be (RFC 6455 section 5.5.3), but Autobahn counts them.
         close: the peer's Close.
@@ -71,8 +73,9 @@ class Relayed:
     pieces: List[Buffer] = field(default_factory=list)
     messages: int = 0
     size: int = 0
+    text: int = 0
     boundary: Optional[int] = None
-    left_out: int = 0
+    left_out: List[bytes] = field(default_factory=list)
     slow_frames: int = 0
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None
@@ -180,7 +183,7 @@ class WebSocketRelay:
             return at
         assert self._rewrite is not None
         begun = at
-        at, end, messages, size, self._left, self._key, boundary = self._rewrite(
+        at, end, messages, size, self._left, self._key, boundary, text = self._rewrite(
             data, at, self._small, self._limit, self._left, self._key
         )
         if boundary >= 0:
@@ -189,6 +192,7 @@ class WebSocketRelay:
             result.pieces.append(memoryview(data)[begun:end])
         result.messages += messages
         result.size += size
+        result.text += text
         self._way, self._utf8, self._fin = _Way.FORWARD, None, True
         return at
 
@@ -219,6 +223,7 @@ class WebSocketRelay:
                     break  # `_frame` says why
                 append(frame_header(_TEXT, length))
                 append(payload)
+                result.text += length
             else:
                 break
             size += length
@@ -234,14 +239,14 @@ class WebSocketRelay:
         self._fragments.check(header)
         if _in_pieces(header):
             return header.size
-        if header.length <= self._stream_above:
-            return header.size + header.length
-        return header.size + (len(_FORGED) if header.opcode == TEXT else 0)
+        if header.opcode != TEXT:
+            return header.size
+        return header.size + (header.length if header.length <= self._stream_above else len(_FORGED))
 
     def _frame(self, header: Header, data: Buffer, at: int, frame_header: FrameHeader, result: Relayed) -> int:
         """Deal with the frame whose payload begins at `at`; returns where the next unread byte is."""
-        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
-            end = at + header.length
+        end = at + header.length
+        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above or end > len(data)):
             payload = _unmask(memoryview(data)[at:end], header.key)
             if header.opcode & 0x08:
                 self._control(header.opcode, bytes(payload), result)
@@ -263,7 +268,8 @@ class WebSocketRelay:
         self._way = _Way.FORWARD
         self._utf8 = None
         if header.opcode == TEXT and frame_header is bare:
-            result.left_out += not self._skip
+            if not self._skip:
+                result.left_out.append(b"")
             self._skip = True
         elif header.opcode == TEXT:
             self._utf8 = codecs.getincrementaldecoder("utf-8")()
@@ -283,6 +289,8 @@ class WebSocketRelay:
             _decode(self._utf8, piece, final=taken == self._left)
             result.pieces.append(piece)
             result.size += taken
+            if self._utf8 is not None:
+                result.text += taken
         self._left -= taken
         self._key = rotate_key(self._key, taken)
         if not self._left and self._fin:
@@ -304,8 +312,9 @@ class WebSocketRelay:
         if kind is Kind.TEXT:
             _check_text(payload, decoded)
             if frame_header is bare:
-                result.left_out += 1
+                result.left_out.append(bytes(payload))
                 return
+            result.text += len(payload)
         result.pieces.append(frame_header(kind, len(payload)))
         result.pieces.append(payload)
         result.messages += 1

@@ -119,6 +119,26 @@ class Authenticator:
             raise used_before()
         return Grant(claim.key_id, digest, claim.until)
 
+    def check_admin(self, request: Request) -> Grant:
+        """Whether an account of --admins signed `request` in a header, for what no session's owner may. Raises Denied.
+
+        A user of such an account is not meant.
+        """
+        self._check_host(request)
+        if "?" in request.target:
+            raise Denied(401, "this takes an Authorization header, and no query")
+        try:
+            claim = self._claim(request, Side.AGENT)
+        except SignatureError as error:
+            raise Denied(401, str(error)) from None
+        key = self._key(claim)
+        if claim.key_id.login not in self._config.admins or claim.key_id.user is not None:
+            raise Denied(403, "this is for the accounts that --admins names")
+        digest = hashlib.sha256(b"admin\n" + key.sha256.encode() + b"\n" + claim.text).digest()
+        if self.nonces.used(digest):
+            raise Denied(403, "this signature was used before; sign anew")
+        return Grant(claim.key_id, digest, claim.until)
+
     def _check_host(self, request: Request) -> None:
         host = (request.headers.get("host") or "").lower()
         if self._config.public_host and host not in self._config.public_host:

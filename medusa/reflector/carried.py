@@ -26,6 +26,7 @@ from medusa.reflector.splicer import hung_up
 from medusa.reflector.wsgi import hang_up, host_port
 from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
+from medusa.transports.tls import RECORD
 
 if TYPE_CHECKING:
     from medusa.reflector.wsgi import Handler
@@ -68,8 +69,8 @@ class Carried:
         self._doors.enter_carried(named[0], handler.peer, upgrade)
 
     def _board(self, handler: Handler, note: Note) -> None:
-        """The peer takes the place of who carried it, if that has waited for so long: this process may have stood still,
-        and who has given up must not take an agent's place."""
+        """The peer takes the place of who carried it, if that has waited for so long: this process may have stood
+        still, and who has given up must not take an agent's place."""
         if hung_up(handler.socket.fileno()):
             raise HandshakeError(400, "whoever carried this has given up")
         handler.client_address = (note.host, note.port)
@@ -77,7 +78,7 @@ class Carried:
     def _enter_raw(self, handler: Handler, name: SessionName, note: Note, proof: str) -> None:
         assert handler.request is not None
         begun = time.monotonic()
-        found = read_greeting(handler.socket, handler.rest)
+        found = read_greeting(handler.socket, handler.rest, lambda: handler.socket.recv(RECORD))
         if found is None:
             raise HandshakeError(400, "no greeting")
         self._site.check(proof, handler.request.target, found.line)

@@ -19,7 +19,7 @@ from gevent.socket import wait_read, wait_write
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.bridge import Bridge
 from medusa.reflector.letters import STATUS, BadLetter, Letter, pack, unpack
-from medusa.reflector.listening import HTTP
+from medusa.reflector.listening import HTTP, PROXIED
 from medusa.reflector.mailbox import collect, post
 from medusa.reflector.names import SessionName, named_by
 from medusa.reflector.placement import owner_of
@@ -61,6 +61,8 @@ class Colleagues:
         number: of this worker.
         doors: for each listener's name, who goes on with a connection that came by it at another worker.
         entries: gives the sessions that live here, as /status shows them.
+        answers: for each other question, who answers it: gets what was asked behind the question, and gives what JSON
+            can tell.
 
     Args:
         key: of medusa.reflector.placement.
@@ -75,6 +77,7 @@ class Colleagues:
     ) -> None:
         self.number = number
         self.doors: dict[str, Door] = {}
+        self.answers: dict[str, Callable[[Any], object]] = {}
         self._key = key
         self._inbox = inbox
         self._outboxes = outboxes
@@ -108,7 +111,8 @@ class Colleagues:
         owner = self.owner(named[0]) if named else None
         if named is None or owner is None:
             return False
-        letter = Letter(HTTP, handler.client_address, handler.read_so_far)
+        about = HTTP + PROXIED if handler.proxied else HTTP
+        letter = Letter(about, handler.client_address, handler.read_so_far)
         if isinstance(handler.socket, TlsSocket):
             self._bridge(owner, letter, handler, named[1])
         else:
@@ -199,11 +203,22 @@ class Colleagues:
 
     def status(self) -> tuple[Entries, Entries]:
         """(the sessions of all workers, a line on each worker)."""
-        questions = [gevent.spawn(self._ask, number) for number in self._outboxes]
-        told: Entries = [self._own_status(), *[question.get() for question in questions]]
+        told: Entries = [self._own_status(), *self._ask_all()]
         told.sort(key=lambda status: status["worker"])
         sessions = [entry for status in told for entry in status.pop("sessions", [])]
         return sorted(sessions, key=lambda entry: entry["create_time"]), told
+
+    def ask_all(self, question: str) -> list[Any]:
+        """The answers of those that gave one."""
+        return [told["answer"] for told in self._ask_all(question) if "answer" in told]
+
+    def ask(self, worker: int, question: str, about: object) -> Any:
+        """The answer of one worker; None: it gave none."""
+        return self._ask(worker, question, about).get("answer")
+
+    def _ask_all(self, question: str = "") -> Entries:
+        questions = [gevent.spawn(self._ask, number, question) for number in self._outboxes]
+        return [question.get() for question in questions]
 
     def _own_status(self) -> dict[str, Any]:
         return {
@@ -214,12 +229,13 @@ class Colleagues:
             "sessions": [{**entry, "worker": self.number} for entry in self.entries()],
         }
 
-    def _ask(self, number: int) -> dict[str, Any]:
+    def _ask(self, number: int, question: str = "", about: object = None) -> dict[str, Any]:
         near, far = _socketpair()
         with gevent.socket.socket(fileno=near.detach()) as answers, far:
             begun = time.monotonic()
             try:
-                self._post(number, Letter(STATUS), far.fileno(), STATUS_TIMEOUT)
+                data = json.dumps([question, about]).encode() if question else b""
+                self._post(number, Letter(STATUS, data=data), far.fileno(), STATUS_TIMEOUT)
                 far.close()
                 with gevent.Timeout(begun + STATUS_TIMEOUT - time.monotonic(), TimeoutError("no answer in time")):
                     told: dict[str, Any] = json.loads(_read_all(answers))
@@ -229,13 +245,18 @@ class Colleagues:
                 return {"worker": number, "error": "no whole answer"}
             return told
 
-    def _answer_status(self, sock: Any, _: object, __: object) -> None:
+    def _answer_status(self, sock: Any, _: object, data: bytes) -> None:
         with sock:
             try:
                 sock.settimeout(STATUS_TIMEOUT)
-                sock.sendall(json.dumps(self._own_status()).encode())
+                sock.sendall(json.dumps(self._answer(data) if data else self._own_status()).encode())
             except OSError:
                 pass  # who asked waits no longer
+
+    def _answer(self, data: bytes) -> dict[str, Any]:
+        question, about = json.loads(data)
+        answer = self.answers.get(question)
+        return {"worker": self.number, **({"answer": answer(about)} if answer else {})}
 
 
 def _refused(worker: int, error: Exception) -> HandshakeError:

@@ -47,6 +47,12 @@ class ReflectorConfig:
         allow_origin: in lower case, the web origins whose pages may attach.
         front_door_only: no internal API at all.
         no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
+        admins: accounts that may see and end every session, and read the metrics.
+        max_...: 0 for no limit. Addresses of loopback and of trusted proxies are not counted.
+        trusted_proxy: addresses and networks whose X-Forwarded-For is believed.
+        proxy_protocol: connections from trusted proxies begin with a PROXY header.
+        idle_timeout, max_duration: of a linked session; 0 for none.
+        write_stall: how long a peer may take nothing of what is written to it; 0 for as long as it likes.
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
         publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
@@ -68,6 +74,16 @@ class ReflectorConfig:
     public_host: tuple[str, ...] = ()
     front_door_only: bool = False
     no_status: bool = False
+    admins: tuple[str, ...] = ()
+    max_sessions: int = 10000
+    max_waiting_per_login: int = 200
+    max_waiting_per_address: int = 500
+    max_connects_per_minute: int = 1200
+    trusted_proxy: tuple[str, ...] = ()
+    proxy_protocol: bool = False
+    write_stall: float = 0.0
+    idle_timeout: float = 0.0
+    max_duration: float = 0.0
     tls_cert: str | None = None
     tls_key: str | None = None
     publish: str | None = None
@@ -88,6 +104,22 @@ class ReflectorConfig:
 
     def verify(self) -> None:
         """Raises ConfigError."""
+        self._verify_address()
+        self._verify_company()
+        self._verify_site()
+        for name in _ABOVE_0:
+            if not 0 < getattr(self, name) <= FOREVER:
+                raise ConfigError("%s: must be above 0 and at most %d seconds" % (_option(name), FOREVER))
+        for name in _FROM_0:
+            if not 0 <= getattr(self, name) <= FOREVER:
+                raise ConfigError("%s: must be between 0 and %d seconds" % (_option(name), FOREVER))
+        for name in _COUNTS:
+            if getattr(self, name) < 0:
+                raise ConfigError("%s: must be 0, for no limit, or more" % _option(name))
+        if not 1 <= self.max_message <= MAX_LENGTH:
+            raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
+
+    def _verify_address(self) -> None:
         try:
             address = ipaddress.ip_address(self.bind_ip)
         except ValueError:
@@ -98,26 +130,16 @@ class ReflectorConfig:
                 "Give --accounts for sessions that are signed for, "
                 "or --trusted-network if everyone who can reach it may use it." % self.bind_ip
             )
-        if self.front_door_only and self.accounts is None:
-            raise ConfigError("front-door-only: there is no front door without --accounts")
-        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
-            if getattr(self, given) is not None and getattr(self, missing) is None:
-                names = [name.replace("_", "-") for name in (missing, given)]
-                raise ConfigError("%s: missing; --%s does nothing without it" % (names[0], names[1]))
-        self._verify_site(address.is_unspecified)
+        if not address.is_loopback and not self.trusted_network and self.raw_port is not None:
+            raise ConfigError(
+                "raw-port: %s is not a loopback address, and raw TCP is not encrypted. "
+                "Give --trusted-network if nobody on the way to it listens." % self.bind_ip
+            )
         for name, port in (("port", self.port), ("raw-port", self.raw_port or 0)):
             if not 0 <= port <= 65535:
                 raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
-        for name in ("wait_timeout", "keepalive", "max_url_lifetime"):
-            if not 0 < getattr(self, name) <= FOREVER:
-                raise ConfigError("%s: must be above 0 and at most %d seconds" % (name.replace("_", "-"), FOREVER))
-        if not 0 <= self.drain_timeout <= FOREVER:
-            raise ConfigError("drain-timeout: must be between 0 and %d seconds" % FOREVER)
-        if not 1 <= self.max_message <= MAX_LENGTH:
-            raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
 
-    def _verify_site(self, everywhere: bool) -> None:
-        """`everywhere`: it listens on all addresses, so that none can be told to others."""
+    def _verify_site(self) -> None:
         if self.advertise is not None and not _ADVERTISE.match(self.advertise):
             raise ConfigError("advertise: %r is not HOST or HOST:PORT" % self.advertise)
         if not self.shared:
@@ -127,11 +149,32 @@ class ReflectorConfig:
                 "site-secret-file: missing; reflectors that share a directory carry connections to each other, "
                 "and prove by a common secret who they are. Try: openssl rand -hex 32 > FILE; chmod 600 FILE"
             )
-        if everywhere and self.advertise is None:
+        if self.advertise is None and ipaddress.ip_address(self.bind_ip).is_unspecified:
             raise ConfigError(
                 "advertise: missing; with bind-ip %s others cannot know how to reach this reflector" % self.bind_ip
             )
 
+    def _verify_company(self) -> None:
+        """What does nothing, or harm, without another setting."""
+        if self.front_door_only and self.accounts is None:
+            raise ConfigError("front-door-only: there is no front door without --accounts")
+        if self.admins and self.accounts is None:
+            raise ConfigError("admins: these are accounts: give --accounts as well")
+        if self.proxy_protocol and not self.trusted_proxy:
+            raise ConfigError("proxy-protocol: from nobody; give --trusted-proxy as well")
+        for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+            if getattr(self, given) is not None and getattr(self, missing) is None:
+                raise ConfigError("%s: missing; --%s does nothing without it" % (_option(missing), _option(given)))
+
+
+_ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
+_FROM_0 = ("drain_timeout", "write_stall", "idle_timeout", "max_duration")
+_COUNTS = ("max_sessions", "max_waiting_per_login", "max_waiting_per_address", "max_connects_per_minute")
+
 
 def _bracketed(ip: str) -> str:
     return "[%s]" % ip if ":" in ip else ip
+
+
+def _option(name: str) -> str:
+    return name.replace("_", "-")

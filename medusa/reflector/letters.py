@@ -29,7 +29,7 @@ class Letter(NamedTuple):
 
 
 STATUS = "status"
-"""The descriptor is where to write what lives here."""
+"""The descriptor is where to write what lives here, or the answer to what `data` asks."""
 
 
 def pack(letter: Letter) -> bytes:

@@ -6,11 +6,12 @@ Its steps take a connection and what was read of it so far: `read_greeting`, the
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gevent
 import structlog
-from gevent.server import StreamServer
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.greeting import (
@@ -28,13 +29,16 @@ from medusa.protocol.greeting import (
 )
 from medusa.protocol.head import Headers, Request
 from medusa.protocol.printable import printable
+from medusa.reflector.accepting import PausingServer
 from medusa.reflector.auth import Denied
 from medusa.reflector.colleagues import Colleagues
-from medusa.reflector.config import HEAD_TIMEOUT
-from medusa.reflector.doors import NOTHING_HERE, Doors, hold_back, refusal
+from medusa.reflector.config import HEAD_TIMEOUT, ReflectorConfig
+from medusa.reflector.doors import NOTHING_HERE, Client, Doors, hold_back, refusal
 from medusa.reflector.letters import Letter
-from medusa.reflector.listening import RAW
+from medusa.reflector.listening import PROXIED, RAW
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.names import ATTACH, SIDES, SIGNED_ATTACH, SessionName, parse_id
+from medusa.reflector.proxied import begin, source_of
 from medusa.reflector.registry import Refused
 from medusa.reflector.upstream import Traveller
 from medusa.reflector.wsgi import ANSWER_TIMEOUT, hang_up, host_port, ungreen
@@ -48,81 +52,105 @@ log = structlog.get_logger(component="raw")
 _HTTP_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n%s\n"
 
 
-class Listener(StreamServer):
+class Listener(PausingServer):
     """The raw port.
 
     Args:
         listener: gevent's socket.
+        metrics: of the reflector.
         scratch: as RelayedTransport's.
         colleagues: the other workers, where there are any.
     """
 
     def __init__(
-        self, listener: Any, doors: Doors, max_message: int, scratch: memoryview, colleagues: Colleagues | None = None
+        self,
+        listener: Any,
+        doors: Doors,
+        config: ReflectorConfig,
+        metrics: Metrics,
+        scratch: memoryview,
+        colleagues: Colleagues | None = None,
     ) -> None:
         super().__init__(listener, self.greeted)
         self._doors = doors
-        self._max_message = max_message
+        self._config = config
+        self._metrics = metrics
         self._scratch = scratch
         self._colleagues = colleagues
         if colleagues is not None:
             self.max_accept = 1  # who shares a socket accepts one at a time
 
-    def greeted(self, sock: Any, address: Any, data: bytes = b"") -> None:
-        """Called in a greenlet of the connection's own. `data`: what was read of it elsewhere."""
+    def greeted(self, sock: Any, address: Any, data: bytes = b"", *, proxied: bool = False) -> None:
+        """Called in a greenlet of the connection's own. `data`: what was read of it elsewhere; `proxied` and then
+        `address` as Begun's."""
         begun = time.monotonic()
+        if not data:
+            self._metrics.accepted()
+        self._metrics.handlers += 1
+        connection = _Connection(sock, address, proxied)
         try:
-            self._answer(sock, address, data)
+            self._answer(connection, data)
         except (HandshakeError, Refused, Denied) as error:
             refused = refusal(error)
-            reason = printable(refused.why)
-            log.info("greeting refused", client=host_port(address), status=refused.status, reason=reason)
+            more = self._doors.note(refused)
+            if more is not None:
+                line = {"status": refused.status, "reason": printable(refused.why), **more}
+                log.info("greeting refused", client=host_port(connection.address), **line)
             if refused.secret:
                 hold_back(begun)
             self._refuse(sock, error, build_refusal(refused.status, refused.words))
         except OSError:
             pass  # the peer is gone
         finally:
+            self._metrics.handlers -= 1
             if sock.fileno() >= 0:
                 hang_up(sock)
 
-    def _answer(self, sock: Any, address: Any, data: bytes) -> None:
-        found = read_greeting(sock, data)
+    def _answer(self, connection: _Connection, data: bytes) -> None:
+        found = read_greeting(connection.sock, data, lambda: self._begin(connection))
         if found is not None:
-            sock.settimeout(ANSWER_TIMEOUT)
+            connection.sock.settimeout(ANSWER_TIMEOUT)
             greeting = parse_greeting(found.line)
-            if data or not self._lives_elsewhere(greeting, sock, found, address):
-                self.enter(greeting, sock, found, address)
+            if data or not self._lives_elsewhere(greeting, connection, found):
+                self.enter(greeting, connection, found)
 
-    def _lives_elsewhere(self, greeting: Framed | Plain, sock: Any, found: FirstLine, address: Any) -> bool:
+    def _begin(self, connection: _Connection) -> bytes:
+        connection.address, connection.proxied, data = begin(connection.sock, connection.address, self._config)
+        return data
+
+    def _lives_elsewhere(self, greeting: Framed | Plain, connection: _Connection, found: FirstLine) -> bool:
         """Whether the connection was handed to another worker. Raises HandshakeError: it could not be."""
         owner = self._colleagues.owner(_asked(greeting)[1]) if self._colleagues is not None else None
         if self._colleagues is None or owner is None:
             return False
-        self._colleagues.send(owner, Letter(RAW, address, found.whole), sock)
-        sock.close()
+        about = RAW + PROXIED if connection.proxied else RAW
+        self._colleagues.send(owner, Letter(about, connection.address, found.whole), connection.sock)
+        connection.sock.close()
         return True
 
-    def enter(self, greeting: Framed | Plain, sock: Any, found: FirstLine, address: Any) -> None:
+    def enter(self, greeting: Framed | Plain, connection: _Connection, found: FirstLine) -> None:
         """Let the peer in, if it may. `found`: what `greeting` was parsed from.
 
         Raises:
             HandshakeError, Refused, Denied
         """
         asked, name, side = _asked(greeting)
+        sock, host = connection.sock, connection.address[0]
+        client = Client(host_port(connection.address), source_of(host, self._config))
 
         def accept() -> RelayedTransport:
             tell(greeting, side, sock)
-            return adopt(greeting, ungreen(sock), found, self._max_message, self._scratch)
+            return adopt(greeting, ungreen(sock), found, self._config.max_message, self._scratch)
 
         halves = isinstance(greeting, Plain)
-        traveller = Traveller(RAW, found.line, found.whole, address, lambda: ungreen(sock), halves)
+        traveller = Traveller(RAW, found.line, found.whole, connection.address, lambda: ungreen(sock), halves)
+        self._doors.count(client.source)
         if name.login:
             request = Request("GET", asked.target, "HTTP/1.1", Headers([("host", asked.host)]))
-            self._doors.enter_signed(request, name, side, host_port(address), accept, traveller)
+            self._doors.enter_signed(request, name, side, client, accept, traveller)
         else:
-            self._doors.check_unsigned(address[0])
-            self._doors.enter(name, side, host_port(address), accept, traveller)
+            self._doors.check_unsigned(host, proxied=connection.proxied)
+            self._doors.enter(name, side, client, accept, traveller)
 
     def _refuse(self, sock: Any, error: Exception, line: bytes) -> None:
         try:
@@ -149,6 +177,15 @@ def adopt(
     return PlainTransport(sock, found.rest, scratch, found.typed)
 
 
+@dataclass
+class _Connection:
+    """`proxied` as Begun's, and `address` with it."""
+
+    sock: Any
+    address: tuple[Any, ...]
+    proxied: bool
+
+
 class FirstLine(NamedTuple):
     """A line without its end, and what came behind it; `whole`: all of it as it came. `typed` as LineReader's."""
 
@@ -158,17 +195,18 @@ class FirstLine(NamedTuple):
     whole: bytes
 
 
-def read_greeting(sock: Any, data: bytes) -> FirstLine | None:
+def read_greeting(sock: Any, data: bytes, begin: Callable[[], bytes]) -> FirstLine | None:
     """The first line; None where nothing came at all.
 
     Args:
-        data: what was read already.
+        data: what was read already; where that is nothing `begin` reads the first of it.
 
     Raises:
         HandshakeError: 408, it did not come in time; 400, it is too long, or has no end.
     """
     reader, whole = LineReader(), b""
     with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no greeting in %g s; %s" % (HEAD_TIMEOUT, FORMS))):
+        data = data or begin()
         while data or (data := sock.recv(MAX_LINE)):
             whole += data
             found = reader.feed(data)

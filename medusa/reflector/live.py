@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from medusa.protocol.control import Linkup, Start, Wait, build
+from medusa.protocol.control import Linkup, Notice, Start, Wait, build
 from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.messages import Close
 from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
 from medusa.reflector.names import SessionName
+from medusa.reflector.patience import Patience
 from medusa.reflector.splicer import Leg
+from medusa.reflector.stalls import Stalls
 from medusa.reflector.usage import Usage
-from medusa.session import CLAIM_LOST_REASON, Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
+from medusa.session import Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
 from medusa.splice import Progress
 from medusa.transports.relayed import RelayedTransport
 
@@ -43,6 +45,8 @@ class LiveSession:
         self.machine = Session()
         self.usage = Usage(name)
         self.agent_expected = False
+        self.waits_as: tuple[tuple[str, str], ...] = ()  # what it is counted under while it waits
+        self.agent_came = 0.0  # its request, by time.monotonic()
         self._hurried = False
         self._backlogs: dict[Side, int] = {}
         self._config = config
@@ -53,6 +57,8 @@ class LiveSession:
         self._deadlines: dict[Input, float] = {}
         self._timer: Any = None
         self._timer_at = math.inf
+        self._patience: Patience | None = None
+        self._stalls = Stalls(config.write_stall, time.monotonic()) if config.write_stall else None
         self.usage.started(client_address)
 
     def attach(self, side: Side, transport: RelayedTransport, address: str) -> None:
@@ -76,6 +82,32 @@ class LiveSession:
     def has(self, side: Side) -> bool:
         """Whether `side` has attached."""
         return side in self._legs
+
+    @property
+    def links(self) -> int:
+        """How many connections it holds."""
+        return sum(leg.gone is None for leg in self._legs.values())
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of the sides that have attached."""
+        return {side.value: leg.address for side, leg in self._legs.items()}
+
+    @property
+    def active(self) -> float:
+        """When the last terminal byte passed, by time.monotonic(); before any, when the last side came."""
+        return max((leg.active for leg in self._legs.values()), default=time.monotonic())
+
+    def counts(self) -> dict[str, int]:
+        """Messages and payload bytes that each side has sent the other."""
+        counts: dict[str, int] = {}
+        for side in Side:
+            pump = self._legs[side].pump if side in self._legs else None
+            counts["%s_messages" % side.value] = pump.messages if pump else 0
+            counts["%s_bytes" % side.value] = pump.size if pump else 0
+            if pump and pump.left_out:
+                counts["%s_left_out" % side.value] = pump.left_out
+        return counts
 
     # ------------------------------------------------------------------ on the event loop
 
@@ -116,10 +148,10 @@ class LiveSession:
                 self._legs.pop(Side.AGENT).dismiss(_OVER)
                 return
             self.usage.linked()
-        self._hurried |= happened in (Input.SHUTDOWN, Input.CLAIM_LOST)
-        if happened is Input.CLAIM_LOST:
-            self.usage.because(None, CLAIM_LOST_REASON)
+        self._hurried |= happened in _HURRYING
         actions = self.machine.process(happened, close)
+        if happened in _HURRYING:
+            self.usage.ended_by(self.machine.close.reason)
         for action in actions:
             _CARRY_OUT[action](self)
         if self.machine.state is not before:
@@ -132,10 +164,17 @@ class LiveSession:
             self._legs[Side.CLIENT].start()
         elif state is State.LINKED:
             self._deadlines = {}
+            self._registry.waits_no_more(self)
+            if self._config.idle_timeout or self._config.max_duration:
+                self._patience = Patience(self._config, now)
 
     def _next_deadline(self) -> float:
         times = list(self._deadlines.values())
         times += [leg.keepalive.deadline() for leg in self._judged()]
+        if self._patience is not None and self.machine.state is State.LINKED:
+            times.append(self._patience.deadline(self.active))
+        if self._stalls is not None:
+            times.append(self._stalls.next_look)
         return min(times, default=math.inf)
 
     def _check_deadlines(self, now: float) -> None:
@@ -148,8 +187,16 @@ class LiveSession:
                     self._finish()
                 else:
                     self._take(happened, None)
+        while self._patience is not None and self.machine.state is State.LINKED:
+            due = self._patience.due(now, self.active)
+            if due is None:
+                break
+            self._take(due, None)
         for leg in self._judged():
             self._judge(leg, now)
+        if self._stalls is not None and now >= self._stalls.next_look:
+            for leg in self._stalls.look(self._legs.values(), now):
+                leg.lose("took nothing of what was sent to it for %g s" % self._stalls.limit)
 
     def _judged(self) -> list[Leg]:
         """The links whose silence means something. Who has got a Close has a deadline of its own."""
@@ -169,6 +216,10 @@ class LiveSession:
         return self._backlogs.get(Side.CLIENT, 0) > 0 or 0 < agent < before.get(Side.AGENT, agent + 1)
 
     def _judge(self, leg: Leg, now: float) -> None:
+        if now < leg.keepalive.deadline():
+            return
+        if leg.takes_on():
+            leg.keepalive.heard(now)
         # What an agent wrote before it hung up is for the client to read in its own time. A plain peer cannot be asked.
         if (leg.paused or leg.transport.plain) and (leg.side is Side.AGENT or leg.passes_fin or not leg.hung_up):
             leg.keepalive.heard(now)
@@ -183,6 +234,22 @@ class LiveSession:
     def _send_wait(self) -> None:
         self._legs[Side.CLIENT].announce(_WAIT_TEXT)
 
+    def _send_idle_notice(self) -> None:
+        assert self._patience is not None
+        _, left = self._patience.left(time.monotonic(), self.active)
+        words = "nothing has passed for %.0f s; unless something does, the session ends in %.0f s"
+        self._send_notice(words % (self._config.idle_timeout - left, left))
+
+    def _send_duration_notice(self) -> None:
+        assert self._patience is not None
+        left, _ = self._patience.left(time.monotonic(), self.active)
+        self._send_notice(
+            "the session ends in %.0f s: it may not last longer than %.0f s" % (left, self._config.max_duration)
+        )
+
+    def _send_notice(self, words: str) -> None:
+        self._legs[Side.CLIENT].announce(build(Notice(words)))
+
     def _link_up(self) -> None:
         client, agent = self._legs[Side.CLIENT], self._legs[Side.AGENT]
         client.announce(_LINKUP_TEXT)
@@ -191,6 +258,7 @@ class LiveSession:
             agent.announce(_START_TEXT)  # which the client has no words for
         client.forward(agent)
         agent.forward(client)
+        self._registry.metrics.linked(self.usage.waited, time.monotonic() - self.agent_came)
         agent.start()
 
     def _close_client(self) -> None:
@@ -213,15 +281,9 @@ class LiveSession:
         self._registry.forget(self)
         for leg in self._legs.values():
             leg.dismiss(_OVER)
-        addresses = {side.value: leg.address for side, leg in self._legs.items()}
-        counts: dict[str, int] = {}
-        for side in Side:
-            pump = self._legs[side].pump if side in self._legs else None
-            counts["%s_messages" % side.value] = pump.messages if pump else 0
-            counts["%s_bytes" % side.value] = pump.size if pump else 0
-            if pump and pump.left_out:
-                counts["%s_left_out" % side.value] = pump.left_out
-        self.usage.ended(self.machine.outcome or Outcome.ENDED, addresses, counts)
+        outcome, counts = self.machine.outcome or Outcome.ENDED, self.counts()
+        self._registry.metrics.ended(outcome, counts)
+        self.usage.ended(outcome, self.addresses, counts)
 
     def _leg_ended(self, leg: Leg, progress: Progress) -> None:
         if progress is Progress.CLOSED:
@@ -232,12 +294,17 @@ class LiveSession:
         self.tell(_INPUTS[progress](leg.side), leg.pump.close)
 
 
+_HURRYING = (Input.IDLE_EXPIRED, Input.DURATION_EXPIRED, Input.KILLED, Input.CLAIM_LOST, Input.SHUTDOWN)
+"""Behind these nobody is waited for who does not even take his Close."""
+
 _TALKING = (State.WAITING, State.LINKED)
 _ATTACH_IN = {Side.CLIENT: State.CLAIMED, Side.AGENT: State.WAITING}
 _OVER = Close(1000, "the session is over")
 
 _CARRY_OUT = {
     Action.SEND_WAIT: LiveSession._send_wait,
+    Action.SEND_IDLE_NOTICE: LiveSession._send_idle_notice,
+    Action.SEND_DURATION_NOTICE: LiveSession._send_duration_notice,
     Action.LINK_UP: LiveSession._link_up,
     Action.CLOSE_CLIENT: LiveSession._close_client,
     Action.CLOSE_AGENT: LiveSession._close_agent,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
 import time
-import urllib.parse
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from re import Pattern
@@ -18,9 +15,12 @@ from medusa import __version__
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
+from medusa.protocol.signature import LOGIN
+from medusa.reflector.administration import Administration
+from medusa.reflector.answers import Answer, json_answer
 from medusa.reflector.auth import Denied
 from medusa.reflector.colleagues import Colleagues
-from medusa.reflector.doors import NOTHING_HERE, Doors, hold_back, refusal
+from medusa.reflector.doors import NOTHING_HERE, Client, Doors, Refusal, hold_back, refusal
 from medusa.reflector.listening import HTTP
 from medusa.reflector.names import ATTACH, CARRIED, SIDES, SIGNED_ATTACH, SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
@@ -45,11 +45,12 @@ REASONS = {
     405: "Method Not Allowed",
     409: "Conflict",
     426: "Upgrade Required",
+    429: "Too Many Requests",
     503: "Service Unavailable",
 }
 
-Answer = tuple[int, list[tuple[str, str]], bytes]
 
+_READING = ("GET", "HEAD")
 
 TAKEN: Answer = (101, [], b"")
 """The connection has left HTTP."""
@@ -68,6 +69,7 @@ class Application:
         config: ReflectorConfig,
         registry: Registry,
         doors: Doors,
+        administration: Administration,
         colleagues: Colleagues | None = None,
         carried: Carried | None = None,
     ) -> None:
@@ -76,12 +78,18 @@ class Application:
         self._doors = doors
         self._colleagues = colleagues
         self._carried = carried
+        self._one_session = administration.session
+        self._administration = administration
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (ATTACH, self._attach_internal),
             (SIGNED_ATTACH, self._attach_signed),
             (re.compile(re.escape(CARRIED) + "/"), self._attach_carried),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
+            (re.compile(r"/readyz\Z"), self._readyz),
+            (re.compile(r"/metrics\Z"), administration.metrics),
+            (re.compile(r"/sessions\Z"), administration.sessions),
+            (re.compile(rf"/sessions/(?:({LOGIN})/)?([^/]*)\Z"), administration.session),
             (re.compile(r"/agent\.sh\Z"), self._archive),
         ]
 
@@ -91,10 +99,10 @@ class Application:
         try:
             status, headers, body = self._route(handler)
         except (HandshakeError, Refused, Denied) as error:
-            status, words, why, headers, secret = refusal(error)
-            body = _line(words)
-            self._log_refusal(handler, status, why)
-            if secret:
+            refused = refusal(error)
+            status, headers, body = refused.status, refused.headers, _line(refused.words)
+            self._log_refusal(handler, refused)
+            if refused.secret:
                 hold_back(begun)
         if handler.socket is None:
             return []
@@ -110,17 +118,19 @@ class Application:
         for pattern, function in self._routes:
             match = pattern.match(path)
             if match is not None:
-                if request.method not in ("GET", "HEAD"):
-                    raise HandshakeError(405, "only GET is answered here", (("Allow", "GET, HEAD"),))
+                allowed = ("DELETE", *_READING) if function == self._one_session else _READING
+                if request.method not in allowed:
+                    raise HandshakeError(405, "only %s is answered here" % allowed[0], (("Allow", ", ".join(allowed)),))
                 return function(handler, *match.groups())
         raise Refused(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Handler, raw_id: str, role: str) -> Answer:
         """As the original's front door asks: it has judged who may."""
-        self._check_internal(handler)
+        check_internal(self._doors, handler)
+        self._doors.count(handler.source)
         key = self._check_upgrade(handler)
-        name = SessionName(parse_id(raw_id))
-        self._doors.enter(name, SIDES[role], handler.peer, lambda: self._upgrade(handler, key), _traveller(handler))
+        name, client = SessionName(parse_id(raw_id)), Client(handler.peer, handler.source)
+        self._doors.enter(name, SIDES[role], client, lambda: self._upgrade(handler, key), _traveller(handler))
         return TAKEN
 
     def _attach_signed(self, handler: Handler, login: str, raw_id: str, role: str) -> Answer:
@@ -128,11 +138,11 @@ class Application:
         request = handler.request
         assert request is not None
         self._doors.check_front()
+        self._doors.count(handler.source)
         key = self._check_upgrade(handler)
-        name = SessionName(parse_id(raw_id), login)
-        self._doors.enter_signed(
-            request, name, SIDES[role], handler.peer, lambda: self._upgrade(handler, key), _traveller(handler)
-        )
+        name, client = SessionName(parse_id(raw_id), login), Client(handler.peer, handler.source)
+        traveller = _traveller(handler)
+        self._doors.enter_signed(request, name, SIDES[role], client, lambda: self._upgrade(handler, key), traveller)
         return TAKEN
 
     def _attach_carried(self, handler: Handler) -> Answer:
@@ -159,25 +169,21 @@ class Application:
             raise Denied(403, "web pages of this origin may not attach", "origin not on --allow-origin")
         return check_upgrade(handler.request)
 
-    def _check_internal(self, handler: Handler) -> None:
-        assert handler.request is not None
-        self._doors.check_internal(handler.client_address[0], handler.request.headers.items)
-
     def _status(self, handler: Handler) -> Answer:
-        assert handler.request is not None
-        if self._config.no_status:
-            raise Refused(404, NOTHING_HERE)
-        self._check_internal(handler)
-        # A web page may have a name of its own lead to this host, and read what this answers.
-        if not self._config.trusted_network and not _is_this_host(handler.request.headers.get("host") or ""):
-            raise Refused(403, "ask for this by the host's address, or as localhost")
+        self._administration.check_listed(handler)
         if self._colleagues is None:
-            return _json({"health": "ok", "sessions": {"sessions": entries(self._registry)}})
+            return json_answer({"health": "ok", "sessions": {"sessions": entries(self._registry)}})
         sessions, workers = self._colleagues.status()
-        return _json({"health": "ok", "sessions": {"sessions": sessions}, "workers": workers})
+        return json_answer({"health": "ok", "sessions": {"sessions": sessions}, "workers": workers})
 
     def _healthz(self, _: Handler) -> Answer:
-        return _json({"alive": True, "draining": self._registry.draining, "version": __version__})
+        return json_answer({"alive": True, "draining": self._registry.draining, "version": __version__})
+
+    def _readyz(self, _: Handler) -> Answer:
+        unready = self._registry.unready()
+        if unready:
+            raise Refused(503, unready, retry_after=5)
+        return 200, [], b"ready\n"
 
     def _archive(self, _: Handler) -> Answer:
         try:
@@ -187,13 +193,23 @@ class Application:
             raise Refused(404, reason) from None
         return 200, [("Content-Type", "application/x-sh"), ("Cache-Control", "no-cache")], data
 
-    def _log_refusal(self, handler: Handler, status: int, reason: str) -> None:
-        path = handler.request.target.partition("?")[0] if handler.request else ""
-        log.info("request refused", client=handler.peer, status=status, reason=printable(reason), path=printable(path))
+    def _log_refusal(self, handler: Handler, refused: Refusal) -> None:
+        more = self._doors.note(refused)
+        if more is not None:
+            path = handler.request.target.partition("?")[0] if handler.request else ""
+            line = {"status": refused.status, "reason": printable(refused.why), "path": printable(path), **more}
+            log.info("request refused", client=handler.peer, **line)
+
+
+def check_internal(doors: Doors, handler: Handler) -> None:
+    """Doors.check_internal, for a request."""
+    assert handler.request is not None
+    items = handler.request.headers.items
+    doors.check_internal(handler.client_address[0], items, proxied=handler.proxied)
 
 
 def _traveller(handler: Handler) -> Traveller:
-    return Traveller(HTTP, handler.head, handler.read_so_far, handler.client_address, lambda: handler.take_socket()[0])
+    return Traveller(HTTP, handler.head, handler.read_so_far, handler.origin, lambda: handler.take_socket()[0])
 
 
 def entries(registry: Registry) -> list[dict[str, Any]]:
@@ -211,22 +227,9 @@ def entries(registry: Registry) -> list[dict[str, Any]]:
     ]
 
 
-def _is_this_host(host: str) -> bool:
-    """Whether a Host header has an address, or localhost: what no name server can make to be another host."""
-    try:
-        name = urllib.parse.urlsplit("//" + host).hostname or ""
-        return name == "localhost" or bool(ipaddress.ip_address(name))
-    except ValueError:
-        return False
-
-
 def _line(text: str) -> bytes:
     return (text + "\n").encode("utf-8")
 
 
 def _typed(headers: list[tuple[str, str]]) -> bool:
     return any(name == "Content-Type" for name, _ in headers)
-
-
-def _json(value: object) -> Answer:
-    return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"

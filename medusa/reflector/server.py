@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import gevent
@@ -16,19 +17,23 @@ import structlog
 
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
+from medusa.reflector.administration import Administration
 from medusa.reflector.auth import Authenticator
 from medusa.reflector.carried import Carried
 from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.doors import Doors
+from medusa.reflector.draining import wait_for_sessions
 from medusa.reflector.listener import Listener
-from medusa.reflector.listening import HTTP, RAW, listen
+from medusa.reflector.listening import HTTP, PROXIED, RAW, listen
+from medusa.reflector.listing import Listing
 from medusa.reflector.publisher import Publisher
 from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application, entries
+from medusa.reflector.routes import Application, check_internal, entries
 from medusa.reflector.site import Site, load_secret
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upstream import Upstream
+from medusa.reflector.workforce import Workforce
 from medusa.reflector.wsgi import Handler, Server, host_port
 
 log = structlog.get_logger(component="server")
@@ -83,7 +88,7 @@ class Reflector:
             self._directory = open_directory(config.directory)
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
-        site = None if config.site_secret_file is None else Site(load_secret(config.site_secret_file))
+        site = Site(load_secret(config.site_secret_file)) if config.shared and config.site_secret_file else None
         authenticator = _authenticator(config)
         certificate = None
         if config.tls_cert is not None and config.tls_key is not None:
@@ -97,19 +102,19 @@ class Reflector:
         self._server = server
         owner = Owner(config.address(server.socket.getsockname()[1]))
         self.registry = Registry(config, self._directory, owner)
-        carried = None
-        if site is not None and config.shared:
-            self._upstream = Upstream(config, site, self.registry.turns)
-            doors = Doors(config, self.registry, authenticator, self._upstream)
-            carried = Carried(site, doors, config.max_message, self.registry.turns.scratch)
-        else:
-            doors = Doors(config, self.registry, authenticator)
-        server.application = Application(config, self.registry, doors, self._colleagues, carried)
+        scratch = self.registry.turns.scratch
+        self._upstream = Upstream(config, site, self.registry.turns) if site is not None else None
+        doors = Doors(config, self.registry, authenticator, self._upstream)
+        carried = Carried(site, doors, config.max_message, scratch) if site is not None else None
+        administration = self._administration(authenticator, doors)
+        server.application = Application(config, self.registry, doors, administration, self._colleagues, carried)
         server.colleagues = self._colleagues
+        server.config, server.metrics = config, self.registry.metrics
         if config.raw_port is not None:
             self._prepare_raw(config, doors)
         if self._colleagues is not None:
-            self._colleagues.doors[HTTP] = lambda *connection: _go_on(server, *connection)
+            self._colleagues.doors[HTTP] = partial(_go_on, server)
+            self._colleagues.doors[HTTP + PROXIED] = partial(_go_on, server, proxied=True)
             self._colleagues.entries = lambda: entries(self.registry)
             self._colleagues.start()
         if self._raw is not None:
@@ -118,17 +123,28 @@ class Reflector:
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.claims.keep_forever)
+        gevent.spawn(self.registry.metrics.measure_lag_forever)
         if self._publisher is not None:
             self._publisher.start()
+
+    def _administration(self, authenticator: Authenticator | None, doors: Doors) -> Administration:
+        workforce = Workforce(self._colleagues) if self._colleagues is not None else None
+        listing, metrics = Listing(self.registry, self.url, workforce), self.registry.metrics
+        if workforce is not None:
+            workforce.answer_for(listing, metrics)
+        more = workforce.metrics if workforce is not None else None
+        return Administration(self._config, listing, metrics, authenticator, partial(check_internal, doors), more)
 
     def _prepare_raw(self, config: ReflectorConfig, doors: Doors) -> None:
         assert config.raw_port is not None
         listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
-        raw = Listener(_green(listener), doors, config.max_message, self.registry.turns.scratch, self._colleagues)
+        scratch, metrics = self.registry.turns.scratch, self.registry.metrics
+        raw = Listener(_green(listener), doors, config, metrics, scratch, self._colleagues)
         raw.init_socket()
         self._raw = raw
         if self._colleagues is not None:
             self._colleagues.doors[RAW] = raw.greeted
+            self._colleagues.doors[RAW + PROXIED] = partial(raw.greeted, proxied=True)
         if not ipaddress.ip_address(config.bind_ip).is_loopback:
             log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
@@ -148,9 +164,7 @@ class Reflector:
         """
         self.registry.draining = True
         deadline = time.monotonic() + self._config.drain_timeout
-        carried = {} if self._upstream is None else {"carried": len(self._upstream)}
-        log.info("draining", sessions=len(self.registry.sessions()), **carried, timeout_s=self._config.drain_timeout)
-        self.registry.wait_until_empty(self._config.drain_timeout)
+        wait_for_sessions(self.registry, self._config.drain_timeout)
         if self._upstream is not None:
             self._upstream.wait_until_empty(max(0.0, deadline - time.monotonic()))
         self.registry.shut_down()
@@ -181,9 +195,9 @@ def _green(listener: socket.socket) -> Any:
     return gevent.socket.socket(fileno=listener.detach())
 
 
-def _go_on(server: Server, sock: Any, address: tuple[Any, ...], data: bytes) -> None:
+def _go_on(server: Server, sock: Any, address: tuple[Any, ...], data: bytes, *, proxied: bool = False) -> None:
     """With a connection that another worker accepted."""
-    Handler(sock, address, server, data).handle()
+    Handler(sock, address, server, data, proxied=proxied).handle()
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 from gevent import monkey
 
+from medusa.protocol.control import Error, Exit, parse
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
 from medusa.reflector.turns import BULK, Turns
@@ -31,6 +32,8 @@ _HUNG_UP = getattr(select, "POLLRDHUP", 0)
 
 READ, WRITE = 1, 2
 """libev's event masks."""
+
+_DONE = Close(1000, "done")
 
 _ENDS = (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES)
 _READ_ON = (None, Progress.BROKE_RULES)
@@ -55,6 +58,7 @@ class Leg:
         self.address = ""
         self.pump = Pump(transport)
         self.gone: Progress | None = None
+        self.active = time.monotonic()  # the last terminal byte; at first, its coming
         self._turns = turns
         self._report = report
         self._feeds: Leg | None = None  # who gets what this leg reads
@@ -64,6 +68,7 @@ class Leg:
         self._first = False  # to end, of two that end one after the other
         self._queued = False  # for a turn
         self._stopped = False
+        self._taken = 0  # bytes, when `takes_on` was asked last
         self._readable = turns.loop.io(transport.fileno(), READ)
         self._writable = turns.loop.io(transport.fileno(), WRITE)
 
@@ -107,6 +112,13 @@ class Leg:
     def hung_up(self) -> bool:
         """Whether the peer has ended its stream, be it behind bytes that are not read."""
         return hung_up(self.transport.fileno())
+
+    def takes_on(self) -> bool:
+        """Whether the peer cannot be asked, since no ping gets past what is being sent, but has taken all that there
+        was for it, or some of it since the last call."""
+        backlog = self.backlog
+        before, self._taken = self._taken, self.transport.sent - backlog
+        return self._taken > before if backlog else self.transport.mid_frame
 
     @property
     def backlog(self) -> int:
@@ -170,9 +182,15 @@ class Leg:
         if self._discarding:
             self._discard()
             return
+        terminal = self.pump.terminal
         progress = self.pump.step()
         if progress is not Progress.IDLE:
-            self.keepalive.heard(time.monotonic())
+            now = time.monotonic()
+            self.keepalive.heard(now)
+            if self.pump.terminal != terminal:
+                self.active = now
+        if self.pump.unheard and self.side is Side.AGENT:
+            self._answer_for_client()
         if progress is Progress.MOVED:
             self._go_on()
             return
@@ -184,17 +202,23 @@ class Leg:
         elif self.gone in _READ_ON:
             self._listen(True)
 
+    def _answer_for_client(self) -> None:
+        """A client does so itself, but a plain one does not hear that the agent is done."""
+        for text in self.pump.unheard:
+            if isinstance(parse(text.decode()), (Error, Exit)):
+                self.close(_DONE)
+
     def _go_on(self) -> None:
         """After the usual step: nothing waits on the other side, so nothing is to be settled there."""
         transport = self.transport
-        if transport.last_read >= BULK or transport.pending:
+        if transport.last_read >= BULK or transport.costly or transport.pending:
             self._queue_up()
         else:
             self._listen(True)
         if transport.wants_write:
             self._settle()
-        if self._feeds is not None and self.pump.sink is None:  # writing there failed
-            self._feeds._settle()
+        if self._feeds is not None and self.pump.sink is None:
+            self._feeds._settle()  # writing there has failed
 
     def _discard(self) -> None:
         self.keepalive.heard(time.monotonic())
@@ -206,7 +230,7 @@ class Leg:
             self._listen(True)
 
     def _queue_up(self) -> None:
-        """Take turns: after a large read, and for what makes no socket readable."""
+        """Take turns: after a large read or a costly one, and for what makes no socket readable."""
         if not self._queued:
             self._queued = True
             self._readable.stop()
@@ -243,6 +267,7 @@ class Leg:
         self.gone = progress
         if progress is Progress.BROKE_RULES:
             self._discarding = True
+            self._listen(True)  # in a turn it is not watched
         else:
             self._readable.stop()
         if progress is Progress.CLOSED and self.passes_fin:
@@ -261,10 +286,13 @@ class Leg:
         self._first = self._feeds.gone is None
         self._feeds.close(self.pump.close)
 
-    def _tell_of_both(self) -> None:
-        """Two that passed on their FINs are over when both have come, and all that was sent is written."""
+    def _tell_in_time(self) -> None:
+        """Two that passed on their FINs are over when both have come, and all that was sent is written; or when one
+        cannot be written to any more."""
         other = self._feeds
-        if other is None or self._told or other._told or self.gone is None or other.gone is None:
+        if self.transport.deaf:
+            self._tell()
+        if other is None or self._told or other._told or other.gone is None:
             return
         if not self.transport.wants_write and not other.transport.wants_write:
             for leg in (self, other) if self._first else (other, self):
@@ -278,10 +306,8 @@ class Leg:
         switch(self._writable, wants_write, self._on_writable)
         if self.gone is not None:
             if not self._told:
-                if self.transport.deaf:
-                    self._tell()
-                self._tell_of_both()
-            if not wants_write and self._told:
+                self._tell_in_time()
+            if self._told and not wants_write:
                 self.transport.finish()
         elif self.transport.deaf and self.paused:
             self.lose("the connection broke while the other side did not read")

@@ -99,6 +99,8 @@ class Upstream:
 
     def wait_until_empty(self, timeout: float) -> None:
         """Until nothing is carried any more, at the most `timeout` seconds."""
+        if self._tunnels:
+            log.info("draining", carried=len(self._tunnels), timeout_s=round(timeout, 1))
         self._empty.wait(timeout)
 
     def stop(self) -> None:

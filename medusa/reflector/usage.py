@@ -32,9 +32,18 @@ class Usage:
         """The agent came."""
         self._linked = time.monotonic()
 
-    def because(self, side: Side | None, why: str) -> None:
-        """Why it ends, in words, and by whom (None: the reflector); the first reason stays."""
-        self.reason = self.reason or printable("%s: %s" % (side.value if side else "reflector", why))
+    @property
+    def waited(self) -> float:
+        """Seconds, so far or until the agent came."""
+        return (self._linked or time.monotonic()) - self._begun
+
+    def because(self, side: Side, why: str) -> None:
+        """Why it ends, in words; the first reason stays."""
+        self.reason = self.reason or printable("%s: %s" % (side.value, why))
+
+    def ended_by(self, why: str) -> None:
+        """The reflector ends it, and tells the sides why; as with `because`."""
+        self.reason = self.reason or why
 
     def ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
         """The session is over: its record. `counts` are messages and payload bytes, each way."""
@@ -43,7 +52,7 @@ class Usage:
             **self._name,
             "outcome": outcome.value,
             "reason": self.reason,
-            "waited_s": round((self._linked or now) - self._begun, 3),
+            "waited_s": round(self.waited, 3),
             "linked_s": round(now - self._linked, 3) if self._linked else 0.0,
         }
         log.info("session ended", **record, **addresses, **counts)

@@ -21,8 +21,12 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.greeting import GREETING_START, is_greeting
 from medusa.protocol.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
+from medusa.reflector import addresses
+from medusa.reflector.accepting import PausingServer
 from medusa.reflector.colleagues import Colleagues
-from medusa.reflector.config import HEAD_TIMEOUT
+from medusa.reflector.config import HEAD_TIMEOUT, ReflectorConfig
+from medusa.reflector.metrics import Metrics
+from medusa.reflector.proxied import begin, source_of
 from medusa.reflector.tls import Certificate
 from medusa.reflector.upgrade import QUIET, UpgradeHandler
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
@@ -53,7 +57,7 @@ def host_port(address: tuple[Any, ...]) -> str:
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
 
 
-class Server(WSGIServer):
+class Server(PausingServer, WSGIServer):
     """pywsgi's.
 
     Attributes:
@@ -63,19 +67,24 @@ class Server(WSGIServer):
 
     certificate: Certificate | None = None
     colleagues: Colleagues | None = None
+    config: ReflectorConfig
+    metrics: Metrics
 
 
 class Handler(UpgradeHandler):
     """Runs the application with one more key in the environ: `medusa.handler`, which is this."""
 
     socket: Any  # None when it was taken
+    client_address: tuple[Any, ...]
 
-    def __init__(self, sock: Any, address: Any, server: Any, given: bytes = b"") -> None:
-        """`given`: what another process has read of the connection; behind TLS, if it is spoken."""
+    def __init__(self, sock: Any, address: Any, server: Any, given: bytes = b"", *, proxied: bool = False) -> None:
+        """`given`: what another process has read of the connection; behind TLS, if it is spoken. `proxied`: as Begun's,
+        and `address` with it."""
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET
         self.request: Request | None = None
         self.given = given
+        self.proxied = proxied
         self.head = b""
         self.rest = b""
 
@@ -93,6 +102,10 @@ class Handler(UpgradeHandler):
 
     def handle(self) -> None:
         """Called by the server, in a greenlet of the connection's own."""
+        metrics = self.server.metrics
+        if not self.given:
+            metrics.accepted()
+        metrics.handlers += 1
         try:
             if self._read_request() and not self._lives_elsewhere():
                 self.socket.settimeout(ANSWER_TIMEOUT)
@@ -105,6 +118,7 @@ class Handler(UpgradeHandler):
             if self.socket is not None:
                 hang_up(self.socket)
             self.__dict__.pop("socket", None)
+            metrics.handlers -= 1
 
     def get_environ(self) -> Any:
         """WSGI's, and the strict head's."""
@@ -124,6 +138,11 @@ class Handler(UpgradeHandler):
         """The head and what was read behind it, as they came."""
         return self.head + b"\r\n\r\n" + self.rest
 
+    @property
+    def origin(self) -> tuple[str, int]:
+        """Whose connection it is: the client's address, with the port of whoever is at the other end."""
+        return self._client, self.client_address[1]
+
     def read_next(self) -> None:
         """Read the head that stands behind this one, in its place. Raises HandshakeError."""
         with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(400, "no whole request head in %g s" % HEAD_TIMEOUT)):
@@ -133,13 +152,31 @@ class Handler(UpgradeHandler):
 
     @property
     def peer(self) -> str:
-        """The peer's address for logs."""
-        return host_port(self.client_address)
+        """The client's address for logs; without a port where a proxy's header field tells of it."""
+        host = self._client
+        return host_port(self.client_address) if host == self.client_address[0] else host
+
+    @property
+    def source(self) -> str | None:
+        """Under what the client's connections are counted, if they are."""
+        return source_of(self._client, self.server.config)
+
+    @property
+    def _client(self) -> str:
+        host: str = self.client_address[0]
+        if self.request is None:
+            return host
+        return addresses.client_of(host, self.request.headers, self.server.config.trusted_proxy)
+
+    def _begin(self) -> bytes:
+        """The first bytes of what the client sent, behind what a proxy did."""
+        self.client_address, self.proxied, data = begin(self.socket, self.client_address, self.server.config)
+        return data
 
     def _read_request(self) -> bool:
         try:
             with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
-                if not self._read_head(self.given or self._secure(self.socket.recv(RECORD))):
+                if not self._read_head(self.given or self._secure(self._begin())):
                     return False
             self._parse_head()
         except HandshakeError as error:
@@ -198,6 +235,7 @@ class Handler(UpgradeHandler):
 
     def _refuse(self, error: HandshakeError) -> None:
         log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
+        self.server.metrics.refused(error.http_status)
         body = (str(error) + "\n").encode()
         more = "".join("%s: %s\r\n" % header for header in error.headers)
         head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"

@@ -29,6 +29,7 @@ class RelayedTransport(Transport):
     Attributes:
         frame_header: (kind, length) -> the header of a data frame in this link's framing, for whoever reads the other.
         last_read: bytes that the last `relay_read` got from the stream.
+        costly: it held more than SLOW_FRAMES slow frames: few bytes, but much work.
         plain: the peer knows no frames: it has no ear for text and pings, and each direction ends by itself, by a FIN.
 
     Args:
@@ -52,6 +53,7 @@ class RelayedTransport(Transport):
         self._relay_size = RELAY_START
         self.frame_header: FrameHeader = codec.frame_header
         self.last_read = 0
+        self.costly = False
 
     def relay_read(self, frame_header: FrameHeader) -> Optional[Relayed]:
         """What has arrived, framed for another link by its `frame_header`; None: nothing is there now.
@@ -68,7 +70,8 @@ class RelayedTransport(Transport):
         if data is None:
             return None
         relayed = self._relay.feed(data, frame_header)
-        if relayed.slow_frames > SLOW_FRAMES:
+        self.costly = relayed.slow_frames > SLOW_FRAMES
+        if self.costly:
             self._relay_size = RELAY_START
         elif self._relay_size < RELAY_MOST:
             self._relay_size *= 2

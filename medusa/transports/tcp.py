@@ -8,7 +8,7 @@ from typing import Optional, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.framing import FramedConnection
-from medusa.protocol.greeting import LineReader, build_framed, check_answer
+from medusa.protocol.greeting import REFUSED, LineReader, build_framed, check_answer
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.transports.base import Transport
 from medusa.transports.dial import (
@@ -45,7 +45,7 @@ def connect(url: str, *, timeout: float = CONNECT_TIMEOUT, max_message: int = MA
         check_answer(line)
     except HandshakeError as error:
         sock.close()
-        status = error.http_status if error.http_status != 502 else None  # ours: no reflector answered so
+        status = error.http_status if line.startswith(REFUSED) else None
         raise ConnectRefused(str(error), status, error.http_status in RETRYABLE) from None
     except OSError as error:
         sock.close()

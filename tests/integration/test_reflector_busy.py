@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from threading import Thread
+import select
+from threading import Event, Thread
 
 import pytest
 
 from tests.peers import BINARY, PING, PONG, TEXT, Peer, frame
 from tests.reflectors import Reflector, Witness
-from tests.waiting import Deadline
+from tests.waiting import MS, Deadline
 
 PAIRS = 4
 SHARE = 8 << 20
@@ -64,6 +65,37 @@ def test_who_types_beside_busy_pairs(reflector: Reflector, size: int) -> None:
             keystrokes += 1
         assert [flood.done() for flood in floods] == [True] * PAIRS
         assert keystrokes
+
+
+def test_beside_floods_of_pings(reflector: Reflector) -> None:
+    """Their reads are small, but something of them is always there."""
+    with contextlib.ExitStack() as stack:
+        client, agent = stack.enter_context(reflector.pair())
+        pingers = [stack.enter_context(reflector.pair())[0] for _ in range(2)]
+        over = Event()
+        threads = [Thread(target=_ping_until, args=(over, pinger)) for pinger in pingers]
+        threads += [Thread(target=_swallow_until, args=(over, pinger)) for pinger in pingers]
+        for thread in threads:
+            thread.start()
+        try:
+            assert Flood(agent, client, [65536] * 32).done()
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+
+def _ping_until(over: Event, peer: Peer) -> None:
+    peer.sock.settimeout(50 * MS)
+    while not over.is_set():
+        with contextlib.suppress(TimeoutError):
+            peer.sock.send(frame(PING) * 10_000)
+
+
+def _swallow_until(over: Event, peer: Peer) -> None:
+    while not over.is_set():
+        if select.select([peer.sock], [], [], 50 * MS)[0]:
+            peer.sock.recv(1 << 18)
 
 
 def test_both_directions_of_one_pair(reflector: Reflector) -> None:

@@ -97,6 +97,23 @@ class TestBadFrames:
             assert received[:2] == b"\x81\x7f"
         assert reflector.ended(session)["outcome"] == "ended"
 
+    def test_behind_more_than_one_read_and_its_sender_is_heard_to_go(self) -> None:
+        session, floods = new_id(), frame(BINARY, bytes(LARGE)) * 20
+        with (
+            running(constants={"medusa.reflector.live.CLOSE_TIMEOUT": 3600}) as reflector,
+            reflector.pair(session) as (client, agent),
+        ):
+            sender = Thread(target=client.send, args=(floods + frame(3),))
+            sender.start()
+            while (message := agent.frame()).opcode == BINARY:
+                pass
+            sender.join()
+            assert message.close == (1000, "the remote side broke the protocol")
+            agent.send(close_frame())
+            assert client.closed()[0] == 1002
+            client.close()
+            assert reflector.ended(session)["outcome"] == "ended"
+
     def test_who_broke_the_rules_and_does_not_go_is_let_go_of(self, witness: Witness) -> None:
         with running(constants={"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}) as reflector:
             session = new_id()

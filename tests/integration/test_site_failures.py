@@ -119,7 +119,7 @@ class TestOwner:
                     end.send(close_frame())
                     end.until_fin()
                 record = here.ended(session)
-                assert (record["outcome"], record["reason"]) == ("ended", "reflector: " + LOST)
+                assert (record["outcome"], record["reason"]) == ("ended", LOST)
                 talk(*new)
                 assert site.claimed(session), "the end of the old session has freed nothing"
 

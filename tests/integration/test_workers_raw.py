@@ -6,26 +6,75 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration import test_raw_sessions as raw
-from tests.rawpeers import pair
-from tests.reflectors import Reflector, running
-from tests.workers import handed_over
+from tests.integration.test_raw_greetings import (
+    test_a_line_that_comes_byte_by_byte,
+    test_an_id_is_taken_once,
+    test_frames_right_behind_the_greeting,
+    test_http_is_answered_in_its_own_words,
+    test_one_line_then_a_fin_and_a_line_in_the_log,
+)
+from tests.integration.test_raw_sessions import (
+    MIXES,
+    TestPlainToPlain,
+    bytes_of,
+    ready,
+    test_a_polite_end,
+    test_a_reset_is_a_loss,
+    test_messages_keep_their_kind_and_their_boundaries,
+    test_what_a_client_says_before_it_is_linked_is_dropped,
+    wrapped,
+)
+from tests.peers import BINARY
+from tests.rawpeers import connect, linked, pair, plain
+from tests.reflectors import Reflector, new_id, running
+from tests.workers import handed_over, homes
+
+__all__ = [
+    "TestPlainToPlain",
+    "test_a_line_that_comes_byte_by_byte",
+    "test_a_polite_end",
+    "test_a_reset_is_a_loss",
+    "test_an_id_is_taken_once",
+    "test_frames_right_behind_the_greeting",
+    "test_http_is_answered_in_its_own_words",
+    "test_messages_keep_their_kind_and_their_boundaries",
+    "test_one_line_then_a_fin_and_a_line_in_the_log",
+    "test_what_a_client_says_before_it_is_linked_is_dropped",
+]
+
+CROWD = 24
 
 
 @pytest.fixture(scope="module")
 def shared_reflector() -> Iterator[Reflector]:
-    with running("--raw-port", "0", "--workers", "3") as reflector:
+    with running("--workers", "3", "--raw-port", "0") as reflector:
         yield reflector
 
 
-@pytest.mark.parametrize(("client_kind", "agent_kind"), raw.MIXES)
+@pytest.mark.parametrize(("client_kind", "agent_kind"), MIXES)
 def test_wherever_the_ends_are_accepted(reflector: Reflector, client_kind: str, agent_kind: str) -> None:
     before, pairs = handed_over(reflector), 0
     while handed_over(reflector) < before + 3:
         with pair(reflector, client_kind, agent_kind) as (client, agent):
-            raw.ready(client, agent)
+            ready(client, agent)
             for source, sink in ((client, agent), (agent, client)):
-                source.send(raw.wrapped(source, raw.BINARY, b"to the other end"))
-                assert raw.bytes_of(sink, 16) == b"to the other end"
+                source.send(wrapped(source, BINARY, b"to the other end"))
+                assert bytes_of(sink, 16) == b"to the other end"
         pairs += 1
         assert pairs < 100, "no connection is handed over"
+
+
+def test_a_typed_greeting_whose_lf_comes_after_the_hand_over(reflector: Reflector) -> None:
+    workers = set()
+    for _ in range(CROWD):
+        session = new_id()
+        with plain(reflector, session, "client") as client:
+            assert client.line() == b"OK waiting"
+            workers.add(homes(reflector)[session])
+            with connect(reflector, f"ATTACH {session} agent\r".encode()) as agent:
+                linked(agent)
+                linked(client)
+                agent.send(b"\n")
+                agent.send(b"said")
+                client.hears(b"said")
+    assert len(workers) > 1

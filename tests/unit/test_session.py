@@ -102,6 +102,11 @@ LINKED = (Input.CLIENT_ATTACHED, Input.AGENT_ATTACHED)
         ((*LINKED, Input.AGENT_BROKE_RULES, Input.CLOSE_EXPIRED), Outcome.ENDED),
         ((*LINKED, Input.CLAIM_LOST, Input.CLAIM_LOST, Input.CLIENT_CLOSED, Input.AGENT_CLOSED), Outcome.ENDED),
         ((Input.CLIENT_ATTACHED, Input.CLAIM_LOST, Input.CLIENT_LOST), Outcome.ENDED),
+        ((*LINKED, Input.IDLE_NOTICE, Input.IDLE_EXPIRED, Input.CLOSE_EXPIRED), Outcome.IDLE),
+        ((*LINKED, Input.DURATION_NOTICE, Input.DURATION_EXPIRED, Input.KILLED, Input.CLOSE_EXPIRED), Outcome.TOO_LONG),
+        ((Input.KILLED,), Outcome.KILLED),
+        ((Input.CLIENT_ATTACHED, Input.KILLED, Input.CLIENT_CLOSED), Outcome.KILLED),
+        ((*LINKED, Input.KILLED, Input.KILLED, Input.CLIENT_LOST, Input.AGENT_CLOSED), Outcome.KILLED),
     ],
 )
 def test_lives(inputs: tuple[Input, ...], outcome: Outcome) -> None:
@@ -118,6 +123,9 @@ def test_lives(inputs: tuple[Input, ...], outcome: Outcome) -> None:
         (Input.SHUTDOWN, Close(1001, "the reflector is shutting down")),
         (Input.CLAIM_LOST, Close(1000, "this reflector lost the session's id to another")),
         (Input.CLIENT_BROKE_RULES, Close(1000, "the remote side broke the protocol")),
+        (Input.IDLE_EXPIRED, Close(1000, "the session was idle for too long")),
+        (Input.DURATION_EXPIRED, Close(1000, "the session has reached its maximum duration")),
+        (Input.KILLED, Close(1000, "an administrator ended the session")),
     ],
 )
 def test_what_the_other_side_is_told(last: Input, close: Close) -> None:

@@ -16,7 +16,7 @@ from medusa.client.outcome import Failure, OutcomeUnknown
 from medusa.client.outlet import Outlet
 from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal
-from medusa.protocol.control import Error, Exit, Resize, Start, Started
+from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
 from medusa.protocol.messages import Binary, Close, Text
 from tests.unit.client.peers import Peer, link_ends
 from tests.waiting import MS
@@ -318,3 +318,12 @@ def test_a_disconnect_is_heard_although_the_agent_reads_nothing(stage: Stage) ->
 
     with pytest.raises(OutcomeUnknown, match="disconnected"):
         stage.run(agent)
+
+
+def test_what_the_reflector_has_to_say_is_said(stage: Stage) -> None:
+    def agent(peer: Peer) -> None:
+        peer.say(Notice("the session ends in 60 s\x1b[2J"))
+        goodbye(peer, Exit(0))
+
+    stage.run(agent)
+    assert stage.said() == "mlogin: the session ends in 60 s\\x1b[2J\n"

@@ -154,6 +154,14 @@ def test_a_job_in_a_queue_outlasts_its_links(stage: Stage, again: Again, lost: b
     assert len([line for line in lines if line.endswith("; attaching again until the job has its turn")]) == 1
 
 
+def test_an_administrators_word_is_the_last(stage: Stage, again: Again) -> None:
+    stage.wait.attach_again = again
+    stage.far.send(Close(1000, "an administrator ended the session"))
+    with pytest.raises(Failure, match="an administrator ended the session"):
+        stage.wait.run()
+    assert again.fars == []
+
+
 def test_who_attaches_again_first_ends_the_link_before(stage: Stage, again: Again) -> None:
     """The id is free only then."""
     stage.far.send(Close(1000, "no agent came in time"))

@@ -5,11 +5,25 @@ import json
 import pytest
 
 from medusa.protocol import control
-from medusa.protocol.control import MESSAGES, Control, Error, Exit, Linkup, Resize, Start, Started, Wait, build, parse
+from medusa.protocol.control import (
+    MESSAGES,
+    Control,
+    Error,
+    Exit,
+    Linkup,
+    Notice,
+    Resize,
+    Start,
+    Started,
+    Wait,
+    build,
+    parse,
+)
 
 EVERY = [
     Wait(),
     Linkup(),
+    Notice("the session ends in 60 s"),
     Start("/tmp", "xterm", 80, 25, "/bin/sh", ("-c", "echo é")),
     Start(),
     Resize(0, 65535),

@@ -156,4 +156,4 @@ class TestAnswers:
         with pytest.raises(HandshakeError) as caught:
             check_answer(line)
         assert words in str(caught.value)
-        assert caught.value.http_status == 502
+        assert caught.value.http_status == (400 if b"HTTP" in line else 502)

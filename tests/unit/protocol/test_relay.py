@@ -52,6 +52,15 @@ def test_fragments_leave_as_one_frame(kind: Kind) -> None:
         assert (result.messages, result.pings) == (2, [Ping(b"1")])
 
 
+@pytest.mark.parametrize("size", [0, 5, 65535, BIG])
+def test_what_no_terminal_gets_is_counted(size: int) -> None:
+    pieces = [frame(TEXT, b"t" * size), frame(BINARY, b"b" * size), frame(TEXT, b"t", fin=False), frame(CONT, b"uvw")]
+    data = b"".join(pieces)
+    for step in (len(data), 4096, 7):
+        result = relay_all(WebSocketRelay(), *cut(data, step))
+        assert (result.size, result.text) == (2 * size + 4, size + 4)
+
+
 def test_control_frames_are_events_and_do_not_leave() -> None:
     data = frame(PING, b"1") + frame(BINARY, b"x") + frame(PING, b"2") + frame(PONG) + frame(CLOSE, b"\x03\xe8bye")
     result = feed(WebSocketRelay(), data + frame(BINARY, b"after the close"))

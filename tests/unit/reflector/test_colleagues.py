@@ -82,7 +82,7 @@ def handler(accepted: socket.socket, path: str) -> Handler:
     taken = lambda: (accepted, b"")  # noqa: E731
     request = parse_request(f"GET {path} HTTP/1.0".encode())
     fields = {"socket": accepted, "client_address": ADDRESS, "read_so_far": b"GET / ...", "take_socket": taken}
-    return cast("Handler", SimpleNamespace(request=request, **fields))
+    return cast("Handler", SimpleNamespace(request=request, proxied=False, **fields))
 
 
 def path_of(office: Office, owner: int | None, form: str = "/attach/%s/slave") -> str:

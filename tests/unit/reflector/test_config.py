@@ -40,13 +40,21 @@ def test_what_is_not_an_address(bad: str) -> None:
     ("name", "good", "bad"),
     [
         ("port", [0, 1, 65535], [-1, 65536]),
+        ("raw_port", [None, 0, 1, 65535], [-1, 65536]),
         ("wait_timeout", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
         ("keepalive", [0.001, 1, 1e9], [0, -1, math.nan, math.inf, 1e10]),
         ("drain_timeout", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
-        ("max_message", [1, 1 << 30], [0, -1]),
+        ("write_stall", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("idle_timeout", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("max_duration", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
+        ("max_sessions", [0, 1], [-1]),
+        ("max_waiting_per_login", [0, 1], [-1]),
+        ("max_waiting_per_address", [0, 1], [-1]),
+        ("max_connects_per_minute", [0, 1], [-1]),
+        ("max_message", [1, 1 << 30, (1 << 48) - 1], [0, -1, 1 << 48]),
     ],
 )
-def test_bounds(name: str, good: list[float], bad: list[float]) -> None:
+def test_bounds(name: str, good: list[float | None], bad: list[float]) -> None:
     for value in good:
         ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
     for value in bad:
@@ -54,11 +62,25 @@ def test_bounds(name: str, good: list[float], bad: list[float]) -> None:
             ReflectorConfig(**{name: value}).verify()  # type: ignore[arg-type]
 
 
+def test_raw_tcp_stays_on_loopback_unless_the_network_is_trusted() -> None:
+    ReflectorConfig(raw_port=0, accounts="a").verify()
+    ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a", trusted_network=True).verify()
+    with pytest.raises(ConfigError, match=r"^raw-port: "):
+        ReflectorConfig(bind_ip="0.0.0.0", raw_port=0, accounts="a").verify()
+
+
 @pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
 def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> None:
     ReflectorConfig(tls_cert="a", tls_key="b").verify()
     with pytest.raises(ConfigError, match="^%s: missing" % missing):
         ReflectorConfig(**{given: "a"}).verify()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lonely", [{"admins": ("alice",)}, {"proxy_protocol": True}, {"front_door_only": True}])
+def test_what_does_nothing_alone(lonely: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="^" + next(iter(lonely)).replace("_", "-") + ": "):
+        ReflectorConfig(**lonely).verify()  # type: ignore[arg-type]
+    ReflectorConfig(accounts="dir", trusted_proxy=("10.0.0.0/8",), **lonely).verify()  # type: ignore[arg-type]
 
 
 class TestSite:

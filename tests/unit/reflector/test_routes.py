@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,25 +11,32 @@ import pytest
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.head import parse_request
+from medusa.reflector.administration import Administration
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.doors import Doors
+from medusa.reflector.listing import Listing
 from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application
+from medusa.reflector.routes import Application, check_internal
 from tests.peers import upgrade
 
 
 def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:8381") -> int:
     """The status that a peer of this address gets."""
     request = parse_request(upgrade(path, host=host).removesuffix(b"\r\n\r\n"))
-    handler = SimpleNamespace(request=request, client_address=(peer, 4711), peer=peer, socket=object())
-    handler.head = handler.read_so_far = b""
+    handler = SimpleNamespace(
+        request=request, client_address=(peer, 4711), peer=peer, socket=object(), proxied=False, source=None
+    )
+    handler.head, handler.read_so_far, handler.origin = b"", b"", (peer, 4711)
     statuses: list[str] = []
 
     def start_response(status: str, headers: Any) -> None:
         statuses.append(status)
 
     registry = Registry(config, MemoryDirectory(), Owner("here"))
-    application = Application(config, registry, Doors(config, registry, None))
+    doors = Doors(config, registry, None)
+    listing = Listing(registry, "here")
+    administration = Administration(config, listing, registry.metrics, None, partial(check_internal, doors))
+    application = Application(config, registry, doors, administration)
     list(application({"medusa.handler": handler}, start_response))
     return int(statuses[0][:3])
 

@@ -10,7 +10,7 @@ import pytest
 from medusa.reflector.splicer import READ
 from medusa.reflector.turns import Turns
 from medusa.transports.relayed import RELAY_MOST
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -18,6 +18,7 @@ def turns() -> Iterator[Turns]:
     turns = Turns(gevent.get_hub().loop)
     yield turns
     turns._idle.close()
+    turns._clock.close()
 
 
 def test_each_is_called_once_in_its_order(turns: Turns) -> None:
@@ -71,6 +72,27 @@ def test_whatever_else_happens_comes_first(turns: Turns) -> None:
         readable.close()
         near.close()
         far.close()
+
+
+def test_nobody_is_left_out_because_something_else_is_always_pending(turns: Turns) -> None:
+    near, far = socket.socketpair()
+    readable = turns.loop.io(near.fileno(), READ)
+    done = gevent.event.Event()
+    try:
+        far.send(b"never read")
+        readable.start(lambda: None)
+        turns.add(lambda: turns.add(done.set))
+        assert done.wait(PATIENCE)
+    finally:
+        readable.close()
+        near.close()
+        far.close()
+
+
+def test_the_clock_stands_still_when_nobody_waits(turns: Turns) -> None:
+    turns.add(lambda: None)
+    assert turns._clock.active
+    wait_until(lambda: not turns._clock.active, nap=gevent.sleep)
 
 
 def test_one_buffer_for_all(turns: Turns) -> None:

@@ -87,7 +87,9 @@ def test_a_flood_of_small_frames_is_read_in_small_pieces(bench: Bench) -> None:
     doubling = [RELAY_START << n for n in range(7)]
     assert doubling[-1] == RELAY_MOST
     assert read_sizes(frame(BINARY, bytes(sum(doubling) - 14)), 7) == doubling
+    assert not bench.link.costly
     assert read_sizes(frame(PING) * 60_000, 4) == [RELAY_MOST, RELAY_START, RELAY_START, RELAY_START]
+    assert bench.link.costly
 
 
 def test_relay_read_answers_a_close_and_a_breach(bench: Bench) -> None:

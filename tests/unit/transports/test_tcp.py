@@ -66,7 +66,7 @@ def test_frames_right_behind_the_answer_are_kept(cuts: int) -> None:
     [
         (b"ERR 404 there is no such session\n", 404, True, "there is no such session"),
         (b"ERR 409 taken\r\n", 409, False, "taken"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", None, True, "HTTP is spoken there: a tcp:// URL needs"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", None, False, "HTTP is spoken there: a tcp:// URL needs"),
         (b"SSH-2.0-server\r\n", None, True, "no reflector's raw port: it answered SSH-2.0-server"),
         (bytes(9000), None, True, "first line above"),
     ],

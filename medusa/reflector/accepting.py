@@ -1,0 +1,83 @@
+"""Accepting, which stands still for as long as the system has no descriptor, or no memory, for another connection."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+import structlog
+from gevent.server import StreamServer
+
+log = structlog.get_logger(component="http")
+
+SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+PAUSE = 0.25
+"""Seconds to the next try. Who comes meanwhile waits in the kernel's queue."""
+
+HEADROOM = 2
+"""Descriptors that must be free before accepting goes on."""
+
+CALM = 2.0
+"""Seconds without scarcity after which it is over: at the edge of it accepting stops and goes on all the time."""
+
+
+class PausingServer(StreamServer):
+    """gevent's, which would log every try. May stand before another class that is made of that."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        self._paused = False
+        self._calm: Any = None  # the timer at whose end scarcity is over; None: there is none
+        super().__init__(*args, **settings)
+
+    def do_read(self) -> Any:
+        """For gevent: (socket, address) of a connection, or None where there is none."""
+        try:
+            if self._paused and not _room(self.socket.fileno()):
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            connection = super().do_read()
+        except OSError as error:
+            if error.errno not in SCARCE:
+                raise
+            self._pause(error)
+            return None
+        self._paused = False
+        return connection
+
+    def close(self) -> None:
+        """For gevent."""
+        self._forget()
+        super().close()
+
+    def _pause(self, error: OSError) -> None:
+        if self._calm is None:
+            log.warning("accepting paused", error=os.strerror(error.errno or 0))
+        self._forget()
+        self._calm = self.loop.timer(CALM)
+        self._calm.start(self._resumed)
+        self._paused = True
+        self.stop_accepting()
+        self._timer: Any = self.loop.timer(PAUSE)
+        self._timer.start(self._start_accepting_if_started)  # type: ignore[attr-defined, call-arg]
+
+    def _resumed(self) -> None:
+        self._forget()
+        log.warning("accepting again")
+
+    def _forget(self) -> None:
+        if self._calm is not None:
+            self._calm.close()
+            self._calm = None
+
+
+def _room(fd: int) -> bool:
+    spare: list[int] = []
+    try:
+        spare += [os.dup(fd) for _ in range(HEADROOM)]
+    except OSError:
+        return False
+    finally:
+        for one in spare:
+            os.close(one)
+    return True

@@ -1,0 +1,13 @@
+"""What a route gives back."""
+
+from __future__ import annotations
+
+import json
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+"""(HTTP status, header fields, body)."""
+
+
+def json_answer(value: object) -> Answer:
+    """200, with one line of JSON."""
+    return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"

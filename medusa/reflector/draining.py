@@ -1,0 +1,27 @@
+"""Waiting for the last sessions, with a word now and then."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from medusa.reflector.registry import Registry
+
+log = structlog.get_logger(component="server")
+
+INTERVAL = 5.0
+"""Seconds between two lines in the log."""
+
+
+def wait_for_sessions(registry: Registry, timeout: float) -> None:
+    """Until none is left, at the most `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    log.info("draining", sessions=len(registry.sessions()), timeout_s=timeout)
+    while True:
+        left = deadline - time.monotonic()
+        registry.wait_until_empty(max(0.0, min(INTERVAL, left)))
+        sessions, left = len(registry.sessions()), deadline - time.monotonic()
+        if not sessions or left <= 0:
+            return
+        log.info("still draining", sessions=sessions, left_s=round(left, 1))

@@ -1,0 +1,134 @@
+"""What a monitoring system reads of this process: numbers alone, never an id or a login."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import gevent
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from medusa.session import Outcome, State, stage
+
+if TYPE_CHECKING:
+    from medusa.reflector.live import LiveSession
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+LAG_INTERVAL = 1.0
+"""Seconds between two looks at how late the event loop is."""
+
+_FAST = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+_LINK_UP = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+_WAIT = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
+
+
+class Metrics:
+    """One reflector's numbers, in a registry of their own: several reflectors may live in one process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.handlers = 0
+        outcomes = Counter(
+            "medusa_sessions_ended", "Sessions that ended, by outcome", ["outcome"], registry=self._registry
+        )
+        self._ended = {outcome: outcomes.labels(outcome.value) for outcome in Outcome}
+        self._refusals = Counter(
+            "medusa_refusals", "Requests refused, by HTTP status", ["status"], registry=self._registry
+        )
+        self._accepted = Counter("medusa_connections_accepted", "Connections accepted", registry=self._registry)
+        self._wait = self._histogram("medusa_wait_seconds", "From a client's coming to its agent's", _WAIT)
+        linkup = "From the agent's request to the linkup being sent"
+        self._link_up = self._histogram("medusa_link_up_seconds", linkup, _LINK_UP)
+        self._lag = self._histogram("medusa_event_loop_lag_seconds", "How late a timer of the event loop is", _FAST)
+        self._directory = Histogram(
+            "medusa_directory_seconds",
+            "What the directory takes to answer",
+            ["operation"],
+            buckets=_FAST,
+            registry=self._registry,
+        )
+        self._directory_errors = Counter(
+            "medusa_directory_errors", "Times the directory failed", ["operation"], registry=self._registry
+        )
+        self._past: Tally[str] = Tally()
+        self._sessions: Callable[[], list[LiveSession]] = list
+        self._registry.register(_Living(self))
+
+    def watch(self, sessions: Callable[[], list[LiveSession]]) -> None:
+        """The sessions that are counted when somebody asks."""
+        self._sessions = sessions
+
+    def measure_lag_forever(self) -> None:
+        """Run this in a greenlet of its own."""
+        while True:
+            due = time.monotonic() + LAG_INTERVAL
+            gevent.sleep(LAG_INTERVAL)
+            self._lag.observe(max(0.0, time.monotonic() - due))
+
+    def accepted(self) -> None:
+        """A connection came in."""
+        self._accepted.inc()
+
+    def refused(self, status: int) -> None:
+        """A request was."""
+        self._refusals.labels(str(status)).inc()
+
+    def linked(self, waited: float, took: float) -> None:
+        """A session's agent came; both in seconds."""
+        self._wait.observe(waited)
+        self._link_up.observe(took)
+
+    def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
+        """A session did. `counts`: see LiveSession.counts."""
+        self._ended[outcome].inc()
+        self._past.update(counts)
+
+    def asked_directory(self, operation: str, seconds: float, *, failed: bool) -> None:
+        """It answered, or failed, after `seconds`."""
+        self._directory.labels(operation).observe(seconds)
+        if failed:
+            self._directory_errors.labels(operation).inc()
+
+    def exposition(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def living(self) -> Iterator[Metric]:
+        """What is counted anew each time: the sessions there are, and what has passed through those and all before."""
+        states = Tally({stage(state): 0 for state in State if state is not State.ENDED})
+        totals, links = Tally(self._past), 0
+        for session in self._sessions():
+            states[stage(session.machine.state)] += 1
+            totals.update(session.counts())
+            links += session.links
+        there = GaugeMetricFamily("medusa_sessions", "Sessions that live here, by state", labels=["state"])
+        for state, count in states.items():
+            there.add_metric([state], count)
+        yield there
+        for unit in ("bytes", "messages"):
+            family = CounterMetricFamily(
+                "medusa_relayed_" + unit, "%s relayed, by sender" % unit.title(), labels=["sender"]
+            )
+            for sender in ("client", "agent"):
+                family.add_metric([sender], totals["%s_%s" % (sender, unit)])
+            yield family
+        open_ = GaugeMetricFamily("medusa_connections", "Connections that are open, by use", labels=["use"])
+        open_.add_metric(["request"], self.handlers)
+        open_.add_metric(["link"], links)
+        yield open_
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, what, buckets=buckets, registry=self._registry)
+
+
+class _Living(Collector):
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics.living()

@@ -1,0 +1,121 @@
+"""The samples under deploy/, tried: a session through each proxy, with the true address in its record; the unit."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.links import client_context
+from tests.peers import BINARY, LINKUP, TEXT, WAIT, Answer, Peer, frame, upgrade
+from tests.proxies import PROXY, haproxy, nginx, rendered, verified
+from tests.reflectors import Reflector, new_id, running
+from tests.signing import Key, allow, attach_path, signed_request, signed_target
+from tests.waiting import PATIENCE, wait_until
+
+HOST = "medusa.example.com"
+USER, JOB = "127.0.0.5", "127.0.0.6"
+MIB = 1 << 20
+
+
+@contextlib.contextmanager
+def entered(port: int, request: bytes, source: str) -> Iterator[Peer]:
+    """A connection through TLS, from one of this host's addresses, on which `request` was sent."""
+    plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE, source_address=(source, 0))
+    with client_context().wrap_socket(plain, server_hostname="localhost") as sock, Peer(sock) as peer:
+        peer.send(request)
+        yield peer
+
+
+def asked(port: int, path: str) -> Answer:
+    with entered(port, f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode(), USER) as peer:
+        return peer.answer()
+
+
+@pytest.fixture(scope="module")
+def key() -> Key:
+    return Key("ed25519")
+
+
+@pytest.fixture(params=["haproxy", "nginx"])
+def way(request: pytest.FixtureRequest, tmp_path: Path, key: Key) -> Iterator[tuple[Reflector, int]]:
+    """A reflector, and the port of a proxy in front of it."""
+    accounts = tmp_path / "accounts"
+    accounts.mkdir()
+    allow(accounts, "alice", key)
+    options = ["--accounts", str(accounts), "--trusted-proxy", PROXY, "--public-host", HOST, "--drain-timeout", "60"]
+    proxies: dict[str, Callable[[Path, int], contextlib.AbstractContextManager[int]]]
+    proxies = {"haproxy": haproxy, "nginx": nginx}
+    if request.param == "haproxy":
+        options.append("--proxy-protocol")
+    with running(*options) as reflector, proxies[request.param](tmp_path, reflector.port) as port:
+        wait_until(lambda: asked(port, "/agent.sh").status == 200, "the proxy")
+        yield reflector, port
+
+
+def agent_request(key: Key, session: str, forged: str = "") -> bytes:
+    target = signed_target(key, "alice", attach_path("alice", session, "slave"), HOST)
+    return upgrade(target, host=HOST, **({"x_forwarded_for": forged} if forged else {}))
+
+
+def test_a_session_through_a_proxy(way: tuple[Reflector, int], key: Key) -> None:
+    reflector, port = way
+    session = new_id()
+    master = signed_request(key, "alice", attach_path("alice", session, "master"), HOST)
+    with entered(port, master, USER) as client:
+        assert client.head().status == 101
+        with entered(port, agent_request(key, session, forged="192.0.2.1"), JOB) as agent:
+            assert agent.head().status == 101
+            while (message := client.frame()) == (TEXT, WAIT, True):
+                pass
+            assert message == (TEXT, LINKUP, True)
+            agent.expect(TEXT, LINKUP)
+            for sender, receiver in ((client, agent), (agent, client)):
+                assert sender.through(frame(BINARY, bytes(MIB)), receiver) == (BINARY, bytes(MIB), True)
+    record = reflector.ended(session)
+    assert record["login"] == "alice"
+    assert [record[side].partition(":")[0] for side in ("client", "agent")] == [USER, JOB]
+
+
+def test_what_is_not_for_the_world(way: tuple[Reflector, int]) -> None:
+    reflector, port = way
+    for path in ("/status", "/metrics", "/sessions", "/attach/x/master", "/alice/medusa/../../status", "/"):
+        assert asked(port, path).status in (400, 404)
+    assert reflector.get("/metrics").status == 200, "on the reflector's own host it is"
+
+
+def test_who_drains_gets_nobody_new(way: tuple[Reflector, int], key: Key) -> None:
+    reflector, port = way
+    session = new_id()
+    with entered(port, signed_request(key, "alice", attach_path("alice", session, "master"), HOST), USER) as client:
+        assert client.head().status == 101
+        reflector.signal(signal.SIGTERM)
+        wait_until(lambda: reflector.get("/readyz").status == 503)
+        late = signed_request(key, "alice", attach_path("alice", new_id(), "master"), HOST)
+
+        def refused() -> bool:
+            with entered(port, late, USER) as other:
+                return other.head().status in (502, 503)
+
+        wait_until(refused)
+        assert client.frame() == (TEXT, WAIT, True), "who is in stays in"
+    assert reflector.process.wait(PATIENCE) == 0
+
+
+def test_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "medusa-reflector.service"
+    program = Path(sys.executable).with_name("medusa")
+    unit.write_text(rendered("medusa-reflector.service", {"/opt/medusa/bin/medusa": str(program)}))
+    assert verified(unit) == ""
+
+
+def test_the_units_times_fit() -> None:
+    text = rendered("medusa-reflector.service", {})
+    drain = int(text.partition("--drain-timeout ")[2].split()[0])
+    stop = int(text.partition("TimeoutStopSec=")[2].split()[0])
+    assert stop >= drain + 10

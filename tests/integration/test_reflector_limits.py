@@ -1,0 +1,192 @@
+"""What is refused when too much comes, and whose address is counted."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.links import CERTIFICATE, client_context
+from tests.peers import BINARY, PING, PONG, Answer, Peer, frame, upgrade
+from tests.reflectors import Reflector, Witness, new_id, running
+from tests.signing import Key, allow, attach_path, signed_request
+from tests.waiting import PATIENCE, wait_until
+
+HOST = "medusa.example"
+PROXY = "127.0.0.2"
+
+
+def asked(reflector: Reflector, request: bytes, source: str = "127.0.0.1") -> Answer:
+    with entered(reflector, request, source) as peer:
+        return peer.answer()
+
+
+@contextlib.contextmanager
+def entered(reflector: Reflector, request: bytes, source: str = "127.0.0.1") -> Iterator[Peer]:
+    """A connection from another of this host's addresses, on which `request` was sent."""
+    sock = socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE, source_address=(source, 0))
+    with Peer(sock) as peer:
+        peer.send(request)
+        yield peer
+
+
+def by_proxy(session: str, role: str, client: str) -> bytes:
+    return upgrade(f"/attach/{session}/{role}", x_forwarded_for=client)
+
+
+class TestCaps:
+    def test_of_all_sessions(self) -> None:
+        with running("--max-sessions", "1") as reflector, reflector.pair() as (client, agent):
+            answer = asked(reflector, upgrade(f"/attach/{new_id()}/master"))
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+            assert b"--max-sessions" in answer.rest
+            assert reflector.refusal(0)["status"] == 503
+            Witness(client, agent).check()
+
+    def test_of_a_login_that_waits(self, tmp_path: Path) -> None:
+        key = Key("ed25519")
+        allow(tmp_path, "alice", key)
+        allow(tmp_path, "bob", key)
+        with running("--accounts", str(tmp_path), "--max-waiting-per-login", "1") as reflector:
+
+            def master(login: str) -> bytes:
+                return signed_request(key, login, attach_path(login, new_id(), "master"), HOST)
+
+            with reflector.enter(master("alice")):
+                answer = reflector.ask(master("alice"))
+                assert (answer.status, answer.headers["retry-after"]) == (429, "10")
+                with reflector.enter(master("bob")):
+                    pass
+            wait_until(lambda: not reflector.states())
+            with reflector.enter(master("alice")):
+                pass
+
+    def test_of_an_address_that_waits(self) -> None:
+        options = ["--trusted-network", "--trusted-proxy", PROXY, "--max-waiting-per-address", "1"]
+        with running(*options) as reflector:
+            session, here, there = new_id(), "203.0.113.9", "198.51.100.1"
+            with entered(reflector, by_proxy(session, "master", here), PROXY) as client:
+                assert client.head().status == 101
+                assert asked(reflector, by_proxy(new_id(), "master", here), PROXY).status == 429
+                with entered(reflector, by_proxy(new_id(), "master", there), PROXY) as other:
+                    assert other.head().status == 101
+                wait_until(lambda: reflector.states() == {session: "slave_wait"})
+                with entered(reflector, by_proxy(session, "slave", there), PROXY) as agent:
+                    assert agent.head().status == 101
+                    wait_until(lambda: reflector.states() == {session: "forwarding"})
+                    with entered(reflector, by_proxy(new_id(), "master", here), PROXY) as next_one:
+                        assert next_one.head().status == 101, "who is linked waits no more"
+            record = reflector.ended(session)
+            assert (record["client"], record["agent"]) == (here, there)
+
+    def test_of_connects(self, tmp_path: Path) -> None:
+        options = ["--trusted-network", "--trusted-proxy", PROXY, "--max-connects-per-minute", "2"]
+        with running(*options, constants={"medusa.reflector.doors.LINES": 1}) as reflector:
+            found = [asked(reflector, by_proxy("x", "slave", "203.0.113.9"), PROXY) for _ in range(5)]
+            assert [answer.status for answer in found] == [404, 404, 429, 429, 429]
+            assert 0 < int(found[-1].headers["retry-after"]) <= 30
+            assert asked(reflector, by_proxy("x", "slave", "198.51.100.1"), PROXY).status == 404
+            assert [reflector.get("/attach/x/slave").status for _ in range(4)] == [400] * 4, "this host is not counted"
+            assert len(reflector.logged("request refused", status=429)) == 1, "a flood leaves few lines"
+
+    def test_a_login_is_counted_once_it_is_proven(self, tmp_path: Path) -> None:
+        key, stranger = Key("ed25519"), Key("ed25519")
+        allow(tmp_path, "alice", key)
+        with running("--accounts", str(tmp_path), "--max-connects-per-minute", "1") as reflector:
+            path = attach_path("alice", new_id(), "master")
+            for _ in range(3):
+                assert reflector.ask(signed_request(stranger, "alice", path, HOST)).status == 404
+            with reflector.enter(signed_request(key, "alice", path, HOST)):
+                again = attach_path("alice", new_id(), "master")
+                assert reflector.ask(signed_request(key, "alice", again, HOST)).status == 429
+
+
+def proxied(client: str, request: bytes) -> bytes:
+    return f"PROXY TCP4 {client} 192.0.2.1 40000 443\r\n".encode() + request
+
+
+@pytest.fixture(scope="module")
+def reflector() -> Iterator[Reflector]:
+    with running("--trusted-proxy", PROXY, "--proxy-protocol", "--trusted-network") as reflector:
+        yield reflector
+
+
+class TestProxyProtocol:
+    def test_the_usage_record_has_the_clients_address(self, reflector: Reflector) -> None:
+        session = new_id()
+        with entered(reflector, proxied("203.0.113.9", upgrade(f"/attach/{session}/master")), PROXY) as peer:
+            assert peer.head().status == 101
+        assert reflector.ended(session)["client"] == "203.0.113.9:40000"
+
+    def test_in_pieces(self, reflector: Reflector) -> None:
+        with entered(reflector, b"", PROXY) as peer:
+            request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+            for byte in proxied("203.0.113.9", b""):
+                peer.send(bytes([byte]))
+            peer.send(request)
+            assert peer.answer().status == 200
+
+    def test_who_must_begin_with_it_may_not_leave_it_out(self, reflector: Reflector) -> None:
+        assert asked(reflector, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", PROXY).status == 400
+        with entered(reflector, b"PROXY TCP4", PROXY) as peer:
+            peer.fin()
+            assert peer.answer().status == 400
+
+    def test_ahead_of_tls(self) -> None:
+        options = ["--trusted-proxy", PROXY, "--proxy-protocol", "--trusted-network"]
+        options += ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)]
+        with running(*options) as reflector:
+            session = new_id()
+            address = ("127.0.0.1", reflector.port)
+            sock = socket.create_connection(address, timeout=PATIENCE, source_address=(PROXY, 0))
+            sock.sendall(proxied("203.0.113.9", b""))
+            with Peer(client_context().wrap_socket(sock, server_hostname="localhost")) as peer:
+                peer.send(upgrade(f"/attach/{session}/master"))
+                assert peer.head().status == 101
+            assert reflector.ended(session)["client"] == "203.0.113.9:40000"
+
+    def test_from_nobody_else(self, reflector: Reflector) -> None:
+        assert asked(reflector, proxied("203.0.113.9", upgrade("/attach/x/slave"))).status == 400
+        assert reflector.get("/healthz").status == 200
+
+    def test_who_comes_through_a_proxy_is_not_this_host(self) -> None:
+        with running("--trusted-proxy", PROXY, "--proxy-protocol") as reflector:
+            request = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            for header in (b"PROXY UNKNOWN\r\n", b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n"):
+                assert asked(reflector, header + request, PROXY).status == 403
+            local = bytes.fromhex("0d0a0d0a000d0a515549540a20000000")
+            assert asked(reflector, local + request, PROXY).status == 200
+
+    def test_under_the_heads_deadline(self) -> None:
+        options = ["--trusted-proxy", PROXY, "--proxy-protocol"]
+        with running(*options, constants={"medusa.reflector.wsgi.HEAD_TIMEOUT": 0.2}) as reflector:
+            assert asked(reflector, b"PROXY TCP4 ", PROXY).status == 408
+
+
+class TestWriteStall:
+    def test_who_takes_nothing_is_lost(self) -> None:
+        session = new_id()
+        with running("--write-stall", "0.5") as reflector, reflector.pair(session) as (client, agent):
+            with client.breathing():
+                data = frame(BINARY, bytes(1 << 16))
+                while agent.writable():
+                    agent.send(data)
+                assert agent.closed() == (1000, "remote connection reset")
+            record = reflector.ended(session)
+            assert (record["outcome"], record["reason"]) == (
+                "lost",
+                "client: took nothing of what was sent to it for 0.5 s",
+            )
+
+    def test_by_default_a_pager_may_stand_still(self) -> None:
+        with running("--keepalive", "0.1") as reflector, reflector.pair() as (client, agent):
+            data = frame(BINARY, bytes(1 << 16))
+            with client.breathing():
+                while agent.writable():
+                    agent.send(data)
+            assert list(reflector.states().values()) == ["forwarding"]
+            assert client.frame().opcode in (BINARY, PING)
+            client.send(frame(PONG))

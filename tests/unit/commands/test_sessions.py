@@ -1,0 +1,62 @@
+"""What people read; what is asked of a reflector is in tests/integration/test_sessions_command.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from medusa.commands import sessions
+
+ENTRY = {
+    "id": "4711",
+    "login": "alice",
+    "state": "linked",
+    "owner": "http://127.0.0.1:8381",
+    "age_s": 3725.0,
+    "idle_s": 4.2,
+    "client": "203.0.113.9:40000",
+    "agent": "198.51.100.1:40001",
+    "client_bytes": 12,
+    "agent_bytes": 1536,
+}
+
+
+def test_the_table() -> None:
+    rows = [line.split() for line in sessions.table([ENTRY, {"id": "x", "login": None, "owner": "o"}]).splitlines()]
+    assert rows[0] == ["ID", "LOGIN", "STATE", "AGE", "IDLE", "TYPED", "SHOWN", "CLIENT", "AGENT", "OWNER"]
+    assert rows[1][:7] == ["4711", "alice", "linked", "1h02m", "4s", "12B", "1.5K"]
+    assert rows[2] == ["x", "-", "unknown", "-", "-", "-", "-", "-", "-", "o"]
+
+
+def test_a_reflector_cannot_write_to_the_terminal() -> None:
+    assert "\x1b" not in sessions.table([{**ENTRY, "client": "\x1b[2J"}])
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0s"), (59.9, "59s"), (60, "1m00s"), (3599, "59m59s"), (3600, "1h00m"), (90000, "1d01h"), (None, "-")],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert sessions.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0B"), (1023, "1023B"), (1024, "1.0K"), (10240, "10K"), (5 << 20, "5.0M"), (1 << 50, "1024T"), ("x", "-")],
+)
+def test_sizes(count: object, text: str) -> None:
+    assert sessions.size(count) == text
+
+
+@pytest.mark.parametrize("arguments", [["list", "id"], ["show"], ["kill"], ["end", "id"], []])
+def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        sessions.main(arguments)
+    assert caught.value.code == 2
+    assert "medusa sessions" in capsys.readouterr().err
+
+
+def test_no_reflector_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert sessions.main(["list", "--reflector", "http://127.0.0.1:1"]) == 1
+    assert "http://127.0.0.1:1: " in capsys.readouterr().err
+    assert sessions.main(["list", "--reflector", "nonsense"]) == 1
+    assert "--reflector" in capsys.readouterr().err

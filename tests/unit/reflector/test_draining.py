@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import gevent
+import pytest
+from structlog.testing import capture_logs
+
+from medusa.directory import Owner
+from medusa.directory.memory import MemoryDirectory
+from medusa.reflector import draining
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.names import SessionName
+from medusa.reflector.registry import Registry
+from medusa.session import Input
+
+
+def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "INTERVAL", 0.01)
+    registry = Registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
+    sessions = [registry.open(SessionName(name), "a") for name in ("one", "two")]
+    with capture_logs() as logs:
+        waiter = gevent.spawn(draining.wait_for_sessions, registry, 60)
+        for left in (2, 1):
+            while not [e for e in logs if e["event"] == "still draining" and e["sessions"] == left]:
+                gevent.sleep(0.005)
+            sessions.pop().tell(Input.CLIENT_REFUSED)
+        waiter.get()
+    progress = [entry for entry in logs if entry["event"] == "still draining"]
+    assert all(0 < entry["left_s"] <= 60 for entry in progress)
+
+
+def test_it_does_not_wait_for_ever() -> None:
+    registry = Registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
+    session = registry.open(SessionName("one"), "a")
+    with capture_logs() as logs:
+        draining.wait_for_sessions(registry, 0.01)
+    assert [entry["event"] for entry in logs] == ["draining"]
+    session.tell(Input.CLIENT_REFUSED)
