@@ -53,7 +53,7 @@ def haproxy(scratch: Path, port: int) -> Iterator[int]:
         config = scratch / "haproxy.cfg"
         config.write_text(rendered("haproxy.cfg", changes))
         command = [program, "-db", "-f", str(config)]
-        with _running(command, scratch, [entry.fileno()], {}):
+        with running(command, scratch, [entry.fileno()], {}):
             yield entry.getsockname()[1]
 
 
@@ -81,7 +81,7 @@ def nginx(scratch: Path, port: int) -> Iterator[int]:
         ]
         (scratch / "nginx.conf").write_text("\n".join([*top, *http, ""]))
         command = [program, "-p", str(scratch), "-c", str(scratch / "nginx.conf"), "-e", "stderr"]
-        with _running(command, scratch, [entry.fileno()], {"NGINX": f"{entry.fileno()};"}):
+        with running(command, scratch, [entry.fileno()], {"NGINX": f"{entry.fileno()};"}):
             yield own
 
 
@@ -89,7 +89,8 @@ _NGINX_USES = ("proxy", "fastcgi", "uwsgi", "scgi")
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[str], scratch: Path, fds: Sequence[int], more: Mapping[str, str]) -> Iterator[None]:
+def running(command: Sequence[str], scratch: Path, fds: Sequence[int], more: Mapping[str, str]) -> Iterator[None]:
+    """A proxy that takes over the sockets `fds`; `more`: of its environment."""
     with open(scratch / "proxy.log", "wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds, env={**os.environ, **more}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tests import redisservers, reflectors
 from tests.peers import LINKUP, TEXT, WAIT, Peer
 from tests.redisservers import RedisServer
 from tests.reflectors import Reflector
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 SECRET = "of the reflectors of a test's site"
 
@@ -42,6 +43,13 @@ class Site:
     def claimed(self, session: str) -> bool:
         """Whether anybody holds a session of the internal API."""
         return bool(self.redis.ask("EXISTS", f"medusa:session:{session}"))
+
+
+def dial(port: int) -> socket.socket:
+    """A connection to a port of this host."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
 
 
 def kill(reflector: Reflector) -> None:
