@@ -66,6 +66,12 @@ class Claims:
         """Free `name`, in a greenlet of its own: this does not wait."""
         self._release(self._claims.pop(name))
 
+    def undo(self, name: SessionName) -> None:
+        """Free `name`, of which nothing came. Waits: whoever is told so may try elsewhere at once."""
+        claim = self._claims.pop(name)
+        if claim is not None:
+            self._quietly(self._directory.release, claim)
+
     def elsewhere(self, name: SessionName) -> Owner | None:
         """The other reflector that holds `name`; None where there is none, or it is this. Waits.
 

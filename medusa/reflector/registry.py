@@ -94,7 +94,7 @@ class Registry:
         try:
             self._refuse_while_draining()  # it may have begun while the directory was asked
         except Refused:
-            self.claims.drop(name)
+            self.claims.undo(name)
             raise
 
     def _refuse_while_draining(self) -> None:

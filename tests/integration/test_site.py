@@ -121,7 +121,13 @@ def test_sessions_while_reflectors_are_replaced(site: Site, tmp_path: Path, bala
 
 def start(stack: contextlib.ExitStack, site: Site, port: int) -> Reflector:
     options = ["--port", str(port), "--drain-timeout", str(PATIENCE)]
-    return stack.enter_context(site.reflector(*options, check=False))
+    reflector = stack.enter_context(site.reflector(*options, check=False))
+    stack.callback(assert_no_errors, reflector)
+    return reflector
+
+
+def assert_no_errors(reflector: Reflector) -> None:
+    assert [entry for entry in reflector.log if entry["level"] > 40] == []
 
 
 def test_a_reflector_and_redis_are_killed_in_the_middle(site: Site, tmp_path: Path) -> None:
