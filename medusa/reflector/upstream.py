@@ -72,6 +72,7 @@ class Upstream:
         self._patience = 3 * config.keepalive
         self._context = _context(config.tls_cert)
         self._tunnels: set[Tunnel] = set()
+        self._asking = 0
         self._empty = gevent.event.Event()
         self._empty.set()
 
@@ -85,6 +86,15 @@ class Upstream:
             Refused: 503 the owner cannot be reached, and nothing was answered; or with the status of its refusal, which
                 it has told the peer itself.
         """
+        self._asking += 1
+        self._empty.clear()
+        try:
+            self._carry(traveller, owner, name)
+        finally:
+            self._asking -= 1
+            self._look_whether_empty()
+
+    def _carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> None:
         client = host_port(traveller.address)
         try:
             sock, answer, status = self._ask(traveller, owner, name)
@@ -153,11 +163,13 @@ class Upstream:
         tunnel = Tunnel(self._turns, (outer, inner), answer, patience, self._forget)
         if not tunnel.over:
             self._tunnels.add(tunnel)
-            self._empty.clear()
 
     def _forget(self, tunnel: Tunnel) -> None:
         self._tunnels.discard(tunnel)
-        if not self._tunnels:
+        self._look_whether_empty()
+
+    def _look_whether_empty(self) -> None:
+        if not self._tunnels and not self._asking:
             self._empty.set()
 
 
