@@ -292,3 +292,16 @@ def raw(door: Reflector, greeting: str) -> bytes:
     with socket.create_connection(("127.0.0.1", door.raw_port), timeout=PATIENCE) as sock:
         sock.sendall(greeting.encode())
         return b"".join(iter(lambda: sock.recv(1000), b""))
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_owner_of_several_workers(site: Site, tls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session lives in one of them, and what is carried may come to any."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    options = ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE), "--advertise", "localhost"] * tls
+    with site.reflector("--workers", "2", *options) as here, site.reflector("--workers", "2") as there:
+        for _ in range(6):
+            with sites.pair(here, there) as (client, agent):
+                client.text("to the agent")
+                agent.expect(TEXT, b"to the agent")
+        assert len(there.logged("carried")) == 6
