@@ -1,7 +1,7 @@
 /*
  * The relay face's fast way in C: whole or streamed data frames of a websocket client, rewritten in place as a server's.
- * What it does not take is left to medusa/protocol/relay.py, which says why; both give the same bytes (tests/unit/protocol/
- * test_fastrelay.py). Optional: without it relay.py does all of it.
+ * What it does not take is left to medusa/protocol/relay.py, which says why; both give the same bytes (tests/property/
+ * test_codec.py). Optional: without it relay.py does all of it.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>

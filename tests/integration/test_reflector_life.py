@@ -159,7 +159,6 @@ class TestKeepalive:
             finally:
                 sender.join()
 
-
     def test_who_reads_slowly_and_says_nothing_gets_all(self, reflector: Reflector) -> None:
         session = new_id()
         with reflector.pair(session) as (client, agent):
