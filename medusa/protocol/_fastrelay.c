@@ -1,7 +1,7 @@
 /*
  * The relay face's fast way in C: whole or streamed data frames of a websocket client, rewritten in place as a server's.
- * What it does not take is left to medusa/protocol/relay.py, which says why; both give the same bytes (tests/unit/protocol/
- * test_fastrelay.py). Optional: without it relay.py does all of it.
+ * What it does not take is left to medusa/protocol/relay.py, which says why; both give the same bytes (tests/property/
+ * test_codec.py). Optional: without it relay.py does all of it.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -148,9 +148,11 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
     while (p->at < end) {
         header h = read_header(data + p->at, end - p->at);
         u8 first = data[p->at], *payload = data + p->at + h.size;
-        int streamed = h.length > small || h.length > end - p->at - h.size;
+        int streamed = h.length > small;
 
         if (h.size == 0 || h.length > limit || (streamed && first == WHOLE_TEXT))
+            return;
+        if (!streamed && h.length > end - p->at - h.size)
             return;
         if (first == WHOLE_TEXT) {
             move_unmasked(payload, payload, h.length, h.key);
@@ -174,13 +176,13 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
 PyDoc_STRVAR(rewrite_doc,
 "rewrite(buffer, at, small, limit, left, key)\n--\n\n"
 "Rewrite in place, from buffer[at] on, data frames of a client as those of a server.\n\n"
-"Takes binary frames of up to `limit` bytes as far as they are here, and whole texts of up to `small`. Stops at the first\n"
-"of any other frame.\n\n"
+"Takes whole data frames of up to `small` bytes, and larger binary ones, up to `limit`, as far as they are here. Stops at\n"
+"the first of any other frame.\n\n"
 "Args:\n"
 "    left, key: payload bytes to come of a streamed frame, and their key (4 bytes).\n\n"
 "Returns:\n"
 "    (where the first byte that was not taken is, where what was written from `at` on ends, whole messages that ended,\n"
-"    payload bytes, left, key, where the header of the last frame that was larger, or not all here, was written or -1,\n"
+"    payload bytes, left, key, where the last larger frame's header was written or -1,\n"
 "    payload bytes of text).");
 
 static PyObject *

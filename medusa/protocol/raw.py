@@ -63,9 +63,14 @@ class PlainRelay:
     """
 
     mid_frame = False
+    held = 0
 
     def __init__(self, after_cr: bool = False) -> None:
         self._after_cr = after_cr
+
+    def put_back(self, buffer: memoryview, end: int) -> int:
+        """There is nothing that would be cheaper."""
+        return 0
 
     def skip_message(self) -> None:
         """What is read is whole."""

@@ -2,8 +2,7 @@
 
 What it keeps to:
 - a message leaves as ONE frame of its kind (npm `watershed` closes on FIN=0), so fragments are put together first;
-- a whole binary frame leaves as it arrives, header at once, so memory does not grow with the message; a text is first
-  looked at as a whole, but for one above 64 KiB;
+- a whole frame above 64 KiB leaves as it arrives, header at once, so memory does not grow with the message;
 - nothing of an illegal frame leaves, and nothing of a text message that claims to come from the reflector.
 """
 
@@ -131,6 +130,25 @@ class WebSocketRelay:
         self._skip = data_frame_begun or self._left > 0 or self._fragments.started
         self._fragments.drop()
 
+    @property
+    def held(self) -> int:
+        """Bytes of an unfinished frame that are kept here."""
+        return len(self._held)
+
+    def put_back(self, buffer: memoryview, end: int) -> int:
+        """Before `feed`, for who has read behind room for the bytes that are held, up to buffer[end]: they are put
+        there, where the frame has come far enough. To feed from them on is cheaper than to copy what was read to them.
+
+        Returns:
+            where in `buffer` to feed from.
+        """
+        held = len(self._held)
+        if not held or end < self._need:
+            return held
+        buffer[:held] = self._held
+        self._held = bytearray()
+        return 0
+
     def feed(self, data: Buffer, frame_header: FrameHeader) -> Relayed:
         """Take bytes from the stream; in a buffer that can be written to, they may be overwritten.
 
@@ -239,14 +257,14 @@ class WebSocketRelay:
         self._fragments.check(header)
         if _in_pieces(header):
             return header.size
-        if header.opcode != TEXT:
-            return header.size
-        return header.size + (header.length if header.length <= self._stream_above else len(_FORGED))
+        if header.length <= self._stream_above:
+            return header.size + header.length
+        return header.size + (len(_FORGED) if header.opcode == TEXT else 0)
 
     def _frame(self, header: Header, data: Buffer, at: int, frame_header: FrameHeader, result: Relayed) -> int:
         """Deal with the frame whose payload begins at `at`; returns where the next unread byte is."""
-        end = at + header.length
-        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above or end > len(data)):
+        if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
+            end = at + header.length
             payload = _unmask(memoryview(data)[at:end], header.key)
             if header.opcode & 0x08:
                 self._control(header.opcode, bytes(payload), result)

@@ -13,7 +13,7 @@ BULK = 16 * 1024
 """Bytes in one read from which on a link counts as busy: more than a person, or a screen that is drawn, comes to."""
 
 
-OVERDUE = 0.001
+OVERDUE = 0.004
 """Seconds after which a turn is served though other things are pending. Links whose reads are small never take turns: a
 flood of pings, or enough pairs that type, would leave no moment without something pending."""
 

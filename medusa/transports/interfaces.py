@@ -60,6 +60,13 @@ class Relay(Protocol):
     def mid_frame(self) -> bool:
         """Whether part of a frame was let out and the rest is to come."""
 
+    @property
+    def held(self) -> int:
+        """Bytes of an unfinished frame that are kept in it."""
+
+    def put_back(self, buffer: memoryview, end: int) -> int:
+        """Where to feed from: at the bytes that are held, put before what was read behind room for them, or at that."""
+
     def skip_message(self) -> None:
         """Drop the message that is arriving, if any."""
 

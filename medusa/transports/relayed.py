@@ -6,10 +6,13 @@ from __future__ import annotations
 from typing import Any, Optional, Sequence
 
 from medusa.protocol.errors import LocalProtocolError
-from medusa.protocol.messages import Close
+from medusa.protocol.messages import STREAM_ABOVE, Close
 from medusa.protocol.relay import FrameHeader, Relayed
 from medusa.transports.base import Transport
 from medusa.transports.interfaces import Codec, Relay, Stream
+
+MOST_HELD = STREAM_ABOVE + 16
+"""Bytes of an unfinished frame that a relay keeps: one that is not let out as it arrives, and its header."""
 
 RELAY_START = 4 * 1024
 RELAY_MOST = 256 * 1024
@@ -20,7 +23,7 @@ of empty pings would take a fifth of a second from all the other sessions on the
 
 def new_scratch() -> memoryview:
     """A buffer for the reads of any number of links that are read one after another."""
-    return memoryview(bytearray(RELAY_MOST))
+    return memoryview(bytearray(MOST_HELD + RELAY_MOST))
 
 
 class RelayedTransport(Transport):
@@ -116,10 +119,11 @@ class RelayedTransport(Transport):
         self.last_read = 0
         if self._leftover:
             return self._recv()
-        size = self._relay_size
+        relay, held = self._relay, self._relay.held
+        size = held + self._relay_size
         buffer = memoryview(bytearray(size)) if self._scratch is None else self._scratch[:size]
         try:
-            taken = self._stream.recv_into(buffer)
+            taken = self._stream.recv_into(buffer[held:])
         except BlockingIOError:
             return None
         except OSError as error:
@@ -128,4 +132,4 @@ class RelayedTransport(Transport):
             raise self._broken(None)
         self.received += taken
         self.last_read = taken
-        return buffer[:taken]
+        return buffer[relay.put_back(buffer, held + taken) : held + taken]

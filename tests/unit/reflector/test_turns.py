@@ -96,5 +96,5 @@ def test_the_clock_stands_still_when_nobody_waits(turns: Turns) -> None:
 
 
 def test_one_buffer_for_all(turns: Turns) -> None:
-    assert len(turns.scratch) == RELAY_MOST
+    assert len(turns.scratch) >= RELAY_MOST
     assert not turns.scratch.readonly

@@ -133,6 +133,20 @@ def test_links_may_share_what_they_read_into() -> None:
     assert heard == {one: frame(BINARY, b"1" * 9000, key=None), other: frame(BINARY, b"2" * 9000, key=None)}
 
 
+@pytest.mark.parametrize("size", [10, 4000, 60_000])
+@pytest.mark.parametrize("step", [1000, 4096, 5000, 70_000])
+def test_what_is_held_of_a_frame_goes_before_what_is_read_next(size: int, step: int) -> None:
+    bench = Bench(scratch=new_scratch())
+    payloads = [bytes([number]) * size for number in range(20)]
+    data, heard = b"".join(frame(BINARY, payload) for payload in payloads), b""
+    for at in range(0, len(data), step):
+        bench.peer.send(data[at : at + step])
+        while (relayed := bench.link.relay_read(bench.link.frame_header)) is not None:
+            heard += b"".join(relayed.pieces)
+            assert not bench.link.reading_mid_frame
+    assert heard == b"".join(frame(BINARY, payload, key=None) for payload in payloads)
+
+
 def test_how_much_the_last_read_got(bench: Bench) -> None:
     for size in (10, 0, 20):
         bench.peer.send(bytes(size))
