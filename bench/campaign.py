@@ -79,6 +79,7 @@ class Campaign:
             f"Medians of {self._runs}; ratios are taken within a run; MB = 1e6 payload bytes; v: less is better.",
             "Backpressure: " + "; ".join(self._backpressure()) + ".",
             *self._notes_on_memory(),
+            *self._notes_on_doors(),
             *(f"Left out ({wire}): {reason}" for (wire, _), reason in self._left_out.items()),
             *self._notes_on_noise(),
         ]
@@ -126,6 +127,13 @@ class Campaign:
         if pairs:
             few = "" if self._quick or max(pairs) >= IDLE_PAIRS else f"; {idle_limit()} open files allow no more"
             yield f"Memory is that of {max(pairs)} idle pairs{few}."
+
+    def _notes_on_doors(self) -> Iterator[str]:
+        if any(row.wire == "site" for row in self._rows) and set(self._relays("site")) - {YARDSTICKS["site"]}:
+            yield (
+                "one-door: a reflector whose directory is on a Redis; two-doors: two of them, clients at one and "
+                "agents at the other. All of it, Redis too, shares the relay's core."
+            )
 
     def _notes_on_noise(self) -> Iterator[str]:
         taken = [record for row in self.records.values() for samples in row.values() for record in samples if record]

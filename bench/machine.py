@@ -11,12 +11,13 @@ from pathlib import Path
 
 from bench.toolchain import Unavailable, installed_versions, require
 
-_PYTHON_PACKAGES = ("gevent", "greenlet", "gevent-websocket", "websockets", "uvloop")
+_PYTHON_PACKAGES = ("gevent", "greenlet", "gevent-websocket", "websockets", "uvloop", "redis")
 _PROGRAMS = {
     "node": ["--version"],
     "haproxy": ["-v"],
     "socat": ["-V"],
     "ssh": ["-V"],
+    "redis-server": ["--version"],
 }
 _VERSION = re.compile(r"\d+\.\d[\w.]*")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.load import Bystanders
 from bench.processes import pinned
@@ -17,9 +21,12 @@ NOISE_LIMIT = 5.0
 
 ATTEMPTS = 3
 
+ANSWER_LIMIT = 10.0
+"""Seconds for a reflector's metrics."""
+
 
 class MeasurementFailed(Exception):
-    """The load generator found lost or wrong bytes, or could not set its pairs up."""
+    """The load generator found lost or wrong bytes, or could not set its pairs up; or the relay does not tell."""
 
 
 def measure(row: Row, kind: Kind, generator: Path, cores: tuple[int, int], quick: bool) -> dict[str, Any]:
@@ -52,4 +59,22 @@ def _run_once(row: Row, relay: Relay, generator: Path, core: int, quick: bool) -
     if done.returncode != 0:
         raise MeasurementFailed(f"{row.name}: {done.stderr.strip() or done.stdout.strip() or done.returncode}")
     record: dict[str, Any] = json.loads(done.stdout)
-    return record
+    return record | ({"claim_us": round(mean_claim(_exposition(relay.port)), 1)} if row.claims else {})
+
+
+def mean_claim(exposition: str) -> float:
+    """Microseconds that the directory took for a claim, by a reflector's metrics. Raises MeasurementFailed."""
+    samples = (sample for family in text_string_to_metric_families(exposition) for sample in family.samples)
+    totals = {sample.name: sample.value for sample in samples if sample.labels.get("operation") == "claim"}
+    if not totals.get("medusa_directory_seconds_count"):
+        raise MeasurementFailed("the reflector's metrics know of no claim")
+    return 1e6 * totals["medusa_directory_seconds_sum"] / totals["medusa_directory_seconds_count"]
+
+
+def _exposition(port: int) -> str:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_LIMIT)) as connection:
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            raise MeasurementFailed(f"no answer of /metrics: {error}") from error

@@ -28,6 +28,8 @@ _PATCH = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
 COLOURS = {
     "medusa": "#1b6ca8",
     "two-workers": "#7fb2d9",
+    "one-door": "#4d9a9a",
+    "two-doors": "#7fb2d9",
     "ws": "#d98032",
     "haproxy": "#d98032",
     "watershed": "#9a9a9a",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import site
 from bench.peers import c_copy, forwarder, haproxy, socat, sshd
 from bench.processes import reserved_ports, serving
 from bench.toolchain import HERE, Unavailable, install_packages, require, require_package
@@ -58,7 +59,16 @@ class ForwarderKind:
     backpressure: str
 
 
-Kind = RelayKind | ForwarderKind
+@dataclass(frozen=True)
+class SiteKind:
+    """A contestant of reflectors that share a directory: clients enter by the first of them, agents by the last."""
+
+    name: str
+    doors: int
+    backpressure: str
+
+
+Kind = RelayKind | ForwarderKind | SiteKind
 
 
 def _reflector(*options: str) -> Callable[[], list[str]]:
@@ -99,17 +109,18 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
         ForwarderKind("ssh-jump", sshd.processes_with_jump, "--slave-listen", "channel window, 2 MiB"),
     ),
     "workers": (_MEDUSA, RelayKind("two-workers", _reflector("--workers", "2"), "pull pump")),
+    "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
 }
 WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}
-"""wire -> name -> contestant. `workers` is no wire of its own: there the reflector is beside itself."""
+"""wire -> name -> contestant. `workers` and `site` are no wires of their own: there the reflector is beside itself."""
 
 KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].items() if isinstance(kind, RelayKind)}
 """The relays of websockets, which speak the reflector's wire."""
 
-YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa"}
+YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa", "site": "medusa"}
 """wire -> whom the others are compared with."""
 
-SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers"}
+SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers", "site": "two-doors"}
 """wire -> whose goals the rows have."""
 
 NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))
@@ -118,8 +129,18 @@ NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))
 @contextlib.contextmanager
 def running(kind: Kind, core: int | None = None) -> Iterator[Relay]:
     """A fresh process of `kind`, on `core` alone if given; ended on leaving. Raises Unavailable if none starts."""
-    with _relay(kind, core) if isinstance(kind, RelayKind) else _forwarder(kind, core) as relay:
+    with _started(kind, core) as relay:
         yield relay
+
+
+def _started(kind: Kind, core: int | None) -> contextlib.AbstractContextManager[Relay]:
+    match kind:
+        case RelayKind():
+            return _relay(kind, core)
+        case ForwarderKind():
+            return _forwarder(kind, core)
+        case SiteKind():
+            return _site(kind, core)
 
 
 @contextlib.contextmanager
@@ -142,3 +163,13 @@ def _forwarder(kind: ForwarderKind, core: int | None) -> Iterator[Relay]:
             pid, _ = stack.enter_context(serving(kind.name, process.command, core, process.port))
             pids.append(pid)
         yield Relay(ports.entry, pids[-1], ("--raw", kind.slave_flag, str(ports.exit)), tuple(pids[:-1]))
+
+
+@contextlib.contextmanager
+def _site(kind: SiteKind, core: int | None) -> Iterator[Relay]:
+    with contextlib.ExitStack() as stack:
+        redis, options = stack.enter_context(site.shared(core))
+        door = RelayKind(kind.name, _reflector(*options), kind.backpressure)
+        doors = [stack.enter_context(_relay(door, core)) for _ in range(kind.doors)]
+        helpers = (redis, *(relay.pid for relay in doors[1:]))
+        yield Relay(doors[0].port, doors[0].pid, ("--slave-port", str(doors[-1].port)), helpers)

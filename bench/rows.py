@@ -47,6 +47,8 @@ class Row:
     wire: str = "websocket"
     around: float = 2.0
     """Seconds of a full run for the relay's start, the pairs' set-up and their end: a guess, for the estimate."""
+    claims: bool = False
+    """Whether the reflector is asked behind it what a claim took: `claim_us` in the record."""
 
     def options(self, quick: bool) -> tuple[str, ...]:
         """The arguments for a full or for a quick run."""
@@ -138,6 +140,31 @@ ROWS = (
         ("throughput", "--size", "64k", "--pairs", "8"),
         (Figure("bulk 64 KiB, 8 pairs, a CPU second", "MB", ("MB_per_cpu_s",), goal=Goal(0.95)),),
         wire="workers",
+    ),
+    Row(
+        "site-echo", ("echo",), (_delay("any door: key echo", "p50"), _delay("any door: key echo", "p99")), wire="site"
+    ),
+    Row(
+        "site-64k",
+        ("throughput", "--size", "64k", "--pairs", "4"),
+        (
+            Figure("any door: bulk 64 KiB, 4 pairs", "MB/s", ("MBps",)),
+            Figure("any door: the same, a CPU second", "MB", ("MB_per_cpu_s",)),
+        ),
+        wire="site",
+    ),
+    Row(
+        "site-connect",
+        ("connect",),
+        (Figure("any door: pairs set up and closed", "1/s", ("pairs_per_s",)),),
+        wire="site",
+    ),
+    Row(
+        "claim",
+        ("connect", "--conc", "1"),
+        (Figure("a claim, one pair at a time, mean", "us", ("claim_us",), False),),
+        wire="site",
+        claims=True,
     ),
 )
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 needs_node = pytest.mark.skipif(not (shutil.which("node") and shutil.which("npm")), reason="needs node and npm")
 
 
-SERVERS = ("haproxy", "socat", "ssh", "sshd", "taskset")
+SERVERS = ("haproxy", "redis-server", "socat", "ssh", "sshd", "taskset")
 
 
 def missing(tools: Sequence[str]) -> list[str]:
@@ -72,7 +72,7 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 @pytest.mark.xdist_group("bench-loadgen")
 def test_the_benchmark_works(tmp_path: Path) -> None:
     """One quick run with a relay of each kind; whether the reflector has the raw port yet does not matter."""
-    chosen = ["--only", "medusa,websockets,haproxy,socat,c-copy,ssh-jump", "--rows", "echo,raw-echo"]
+    chosen = ["--only", "medusa,websockets,haproxy,socat,c-copy,ssh-jump,two-doors", "--rows", "echo,raw-echo,claim"]
     command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -87,9 +87,10 @@ def test_the_benchmark_works(tmp_path: Path) -> None:
 
 @needs_servers
 @pytest.mark.xdist_group("bench-loadgen")
+@pytest.mark.parametrize(("only", "row"), [("ssh-jump", "raw-echo"), ("two-doors", "site-echo")])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_no_way_out_leaves_a_relay_behind(tmp_path: Path, number: int) -> None:
-    command = [sys.executable, "-m", "bench", "--only", "ssh-jump", "--rows", "raw-echo", "--results", str(tmp_path)]
+def test_no_way_out_leaves_a_relay_behind(tmp_path: Path, number: int, only: str, row: str) -> None:
+    command = [sys.executable, "-m", "bench", "--only", only, "--rows", row, "--results", str(tmp_path)]
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

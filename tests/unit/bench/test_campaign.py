@@ -16,7 +16,9 @@ from bench.relays import WIRES, Kind
 from bench.rows import IDLE_PAIRS, ROWS, Row, idle_pairs
 from bench.toolchain import Unavailable
 
-BULK, ECHO, RAW = (next(row for row in ROWS if row.name == name) for name in ("bulk-16", "echo", "raw-64k"))
+BULK, ECHO, RAW, DOORS = (
+    next(row for row in ROWS if row.name == name) for name in ("bulk-16", "echo", "raw-64k", "site-echo")
+)
 
 
 class Measurements:
@@ -80,6 +82,15 @@ def test_a_failure_is_a_gap_in_its_run(measurements: Measurements, capsys: pytes
     assert not campaign.complete
     assert campaign.tables()[0].lines[0].samples == {"medusa": [10.0, 10.0], "ws": [None, None]}
     assert "ws failed: bulk-16: 3 bytes did not arrive" in capsys.readouterr().err
+
+
+def test_what_the_doors_are_is_told_where_they_take_part(measurements: Measurements) -> None:
+    def told(rows: list[Row], only: list[str]) -> bool:
+        return any(note.startswith("one-door: ") for note in run(rows, only).notes())
+
+    assert told([DOORS], ["medusa", "two-doors"])
+    assert not told([DOORS], ["medusa"])
+    assert not told([ECHO], ["medusa", "two-doors"])
 
 
 def test_noise_is_told_of(measurements: Measurements) -> None:
