@@ -22,7 +22,16 @@ Entry = dict[str, Any]
 
 
 class Administrator:
-    """Of the reflector at `base`. `account`: who signs; None where nobody is asked, as on the reflector's own host."""
+    """Of the reflector at `base`.
+
+    Attributes:
+        missing: why the last list has nothing of other reflectors; "": it has.
+
+    Args:
+        account: who signs; None where nobody is asked, as on the reflector's own host.
+    """
+
+    missing = ""
 
     def __init__(self, base: str, account: Account | None = None, *, insecure_tls: bool = False) -> None:
         self._base = base.rstrip("/")
@@ -34,11 +43,12 @@ class Administrator:
         self._insecure = insecure_tls
 
     def sessions(self) -> list[Entry]:
-        """All of them. Raises Failure."""
+        """All of them; see `missing`. Raises Failure."""
         answer = self._ask("GET", "/sessions")
         found = answer.get("sessions")
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
             raise Failure(f"{self._name}: this is no list of sessions")
+        self.missing = printable(str(answer.get("missing", "")), 300)
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
@@ -46,7 +56,8 @@ class Administrator:
         wanted = session.strip().lower()
         found = [e for e in self.sessions() if e.get("id") == wanted and login in (None, e.get("login") or "")]
         if not found:
-            raise Failure(f"there is no session {printable(session)}")
+            where = f" here; other reflectors' are missing: {self.missing}" if self.missing else ""
+            raise Failure(f"there is no session {printable(session)}{where}")
         if len(found) > 1:
             owners = ", ".join(printable(str(entry.get("login") or "nobody")) for entry in found)
             raise Failure(f"several sessions have this id, of {owners}: say whose by --login")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REFLECTOR = "http://127.0.0.1:8381"
 
-DESCRIPTION = """List the sessions of a reflector, show one of them, or end it: both of its ends are told that an
+DESCRIPTION = """List the sessions of a site, show one of them, or end it: both of its ends are told that an
 administrator did. On the reflector's own host nothing more is needed; from elsewhere the requests are signed, with a
 key of one of the accounts that the reflector's --admins names."""
 
@@ -66,6 +66,8 @@ def _list(administrator: Administrator, given: SimpleNamespace) -> None:
     if given.login is not None:
         sessions = [entry for entry in sessions if entry.get("login") == given.login]
     print(json.dumps(sessions, indent=2) if given.json else table(sessions))
+    for line in gaps(sessions, administrator.missing):
+        print(f"medusa sessions: {line}", file=sys.stderr)
 
 
 def _show(administrator: Administrator, given: SimpleNamespace) -> None:
@@ -105,6 +107,13 @@ def table(sessions: Sequence[Entry]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
+    """What is not known of the site, and why: a line for each owner that did not answer, or one for all."""
+    silent = {_value(e.get("owner")): _value(e["error"]) for e in sessions if e.get("error") is not None}
+    lines = [f"{owner} does not answer: {error}" for owner, error in silent.items()]
+    return [f"other reflectors' sessions are missing: {missing}", *lines] if missing else lines
 
 
 def duration(seconds: object) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from medusa.reflector.answers import Answer, json_answer
-from medusa.reflector.auth import Authenticator, Denied
+from medusa.reflector.auth import Authenticator, Denied, Grant
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.listing import Listing
 from medusa.reflector.metrics import CONTENT_TYPE, Metrics
@@ -29,6 +29,7 @@ class Administration:
 
     Args:
         check_internal: raises Refused for who is not of this host, or of a network that is trusted.
+        spend: Doors.spend.
         workers_metrics: gives the expositions of the other workers; None where there are none.
     """
 
@@ -39,6 +40,7 @@ class Administration:
         metrics: Metrics,
         authenticator: Authenticator | None,
         check_internal: Callable[[Handler], None],
+        spend: Callable[[Authenticator, Grant], None],
         workers_metrics: Callable[[], list[str]] | None = None,
     ) -> None:
         self._workers_metrics = workers_metrics
@@ -47,6 +49,7 @@ class Administration:
         self._metrics = metrics
         self._authenticator = authenticator
         self._check_internal = check_internal
+        self._spend = spend
 
     def metrics(self, handler: Handler) -> Answer:
         """For Prometheus."""
@@ -57,9 +60,12 @@ class Administration:
         return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, handler: Handler) -> Answer:
-        """All of them."""
+        """All of them; where those of other reflectors cannot be found out, those here, and why."""
         self.check_listed(handler)
-        return json_answer({"sessions": self._listing.entries()})
+        try:
+            return json_answer({"sessions": self._listing.entries()})
+        except Refused as error:
+            return json_answer({"sessions": self._listing.here(), "missing": str(error)})
 
     def session(self, handler: Handler, login: str | None, raw_id: str) -> Answer:
         """One: to look at, or to DELETE."""
@@ -92,7 +98,7 @@ class Administration:
         if self._authenticator is not None and headers.get("authorization") is not None:
             grant = self._authenticator.check_admin(handler.request)
             if handler.request.method not in ("GET", "HEAD"):
-                self._authenticator.nonces.use(grant.digest, grant.until)
+                self._spend(self._authenticator, grant)
             return grant.key_id.login
         self._check_internal(handler)
         # A web page may have a name of its own lead to this host, and read what this answers.

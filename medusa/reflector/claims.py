@@ -81,6 +81,14 @@ class Claims:
         owner = None if name in self._claims else self._ask(self._directory.lookup, str(name))
         return None if owner == self._owner else owner
 
+    def of_others(self, limit: int) -> dict[str, Owner]:
+        """What other reflectors hold, as `entries` of Directory. Waits.
+
+        Raises:
+            DirectoryError
+        """
+        return {name: by for name, by in self._directory.entries(limit).items() if by != self._owner}
+
     def spend(self, mark: str, ttl: float) -> bool:
         """As of Directory. Waits."""
         return bool(self._ask(self._directory.spend, mark, ttl))

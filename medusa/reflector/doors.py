@@ -142,7 +142,7 @@ class Doors:
         authenticator = self.check_front()
         grant = authenticator.check(request, name, side)
         self._registry.connect(login=name.login)
-        self._spend(authenticator, grant)
+        self.spend(authenticator, grant)
         try:
             self.enter(name, side, client, accept, traveller)
         except BaseException as error:
@@ -195,8 +195,8 @@ class Doors:
             raise
         session.attach(side, transport, client.address)
 
-    def _spend(self, authenticator: Authenticator, grant: Grant) -> None:
-        """The signature: here, and then at all reflectors that share the directory."""
+    def spend(self, authenticator: Authenticator, grant: Grant) -> None:
+        """The signature: here, and then at all reflectors that share the directory. Raises Denied, Refused."""
         authenticator.nonces.use(grant.digest, grant.until)
         try:
             if self._registry.claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):

@@ -20,10 +20,10 @@ class Others(Protocol):
     """The other workers of this reflector, or other reflectors."""
 
     def entries(self) -> list[Entry]:
-        """What lives in them."""
+        """What lives in them. Raises Refused: that cannot be found out."""
 
     def kill(self, name: SessionName) -> bool:
-        """End a session there; False: nobody has it."""
+        """End a session there; False: nobody has it. Raises Refused: that cannot be found out, or done."""
 
 
 class Nobody:
@@ -42,7 +42,7 @@ class Listing:
     """Of all that this reflector knows of.
 
     Args:
-        owner: this reflector's address.
+        owner: the address at which others reach this reflector.
         workers: the other workers of this reflector.
         others: the other reflectors that share the directory.
     """
@@ -56,23 +56,26 @@ class Listing:
         self._others = others or Nobody()
 
     def entries(self) -> list[Entry]:
-        """Everywhere; oldest first."""
-        return sorted([*self.here(), *self._others.entries()], key=lambda entry: entry.get("created", 0.0))
+        """Everywhere; oldest first. Raises what Others does."""
+        return _oldest_first([*self.here(), *self._others.entries()])
 
     def here(self) -> list[Entry]:
-        """In this reflector: what another one is to be told."""
-        return [*self.local(), *self._workers.entries()]
+        """In this reflector, oldest first: what another one is to be told."""
+        return _oldest_first([*self.local(), *self._workers.entries()])
 
     def local(self) -> list[Entry]:
         """In this process."""
         return [describe(session, self._owner) for session in self._registry.sessions()]
 
     def find(self, name: SessionName) -> Entry | None:
-        """One of them."""
-        return next((e for e in self.entries() if (e["id"], e["login"] or "") == name), None)
+        """One of them. Others are asked where it is not here; raises what they do."""
+        return _named(name, self.here()) or _named(name, self._others.entries())
 
     def kill(self, name: SessionName) -> bool:
-        """End a session, wherever it lives; returns once it has been told. False: there is none."""
+        """End a session, wherever it lives; returns once it has been told. False: there is none.
+
+        Raises what Others does.
+        """
         return self.kill_here(name) or self._others.kill(name)
 
     def kill_here(self, name: SessionName) -> bool:
@@ -86,6 +89,14 @@ class Listing:
                 session.tell(Input.KILLED)
                 return True
         return False
+
+
+def _oldest_first(entries: list[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: entry.get("created", 0.0))
+
+
+def _named(name: SessionName, entries: list[Entry]) -> Entry | None:
+    return next((e for e in entries if (e["id"], e["login"] or "") == name), None)
 
 
 def describe(session: LiveSession, owner: str) -> Entry:

@@ -22,6 +22,9 @@ SIGNED_ATTACH = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z"
 CARRIED = "/~carried"
 """Before such a path where another reflector asks. No login begins so."""
 
+SESSIONS = CARRIED + "/sessions"
+"""Where another reflector asks for what lives here; behind it, as for administrators, one of these."""
+
 SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
 
 
@@ -34,6 +37,12 @@ class SessionName(NamedTuple):
     def __str__(self) -> str:
         """Unambiguous, as no id begins with a tilde and no login holds a slash."""
         return f"~{self.login}/{self.session_id}" if self.login else self.session_id
+
+    @classmethod
+    def read(cls, text: str) -> SessionName:
+        """From its string."""
+        login, slash, session_id = text[1:].partition("/")
+        return cls(session_id, login) if slash and text.startswith("~") else cls(text)
 
 
 def parse_id(raw: str) -> str:

@@ -149,6 +149,13 @@ class Registry:
         except DirectoryError:
             raise directory_away() from None
 
+    def of_others(self, limit: int) -> dict[SessionName, Owner]:
+        """The sessions of other reflectors, `limit` of them at the most. Raises Refused, 503."""
+        try:
+            return {SessionName.read(name): owner for name, owner in self.claims.of_others(limit).items()}
+        except DirectoryError:
+            raise directory_away() from None
+
     def sessions(self) -> list[LiveSession]:
         """All of them, oldest first."""
         return list(self._sessions.values())

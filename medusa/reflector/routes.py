@@ -22,7 +22,7 @@ from medusa.reflector.auth import Denied
 from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.doors import NOTHING_HERE, Client, Doors, Refusal, hold_back, refusal
 from medusa.reflector.listening import HTTP
-from medusa.reflector.names import ATTACH, CARRIED, SIDES, SIGNED_ATTACH, SessionName, parse_id
+from medusa.reflector.names import ATTACH, CARRIED, SESSIONS, SIDES, SIGNED_ATTACH, SessionName, parse_id
 from medusa.reflector.registry import Refused, Registry
 from medusa.reflector.upstream import Traveller
 from medusa.session import STATUS_NAMES, Side
@@ -30,6 +30,7 @@ from medusa.transports import websocket
 from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
+    from medusa.reflector.asked import Asked
     from medusa.reflector.carried import Carried
     from medusa.reflector.config import ReflectorConfig
     from medusa.reflector.wsgi import Handler
@@ -61,7 +62,7 @@ class Application:
 
     Args:
         colleagues: where there are several workers.
-        carried: for what other reflectors bring, where there are any.
+        carried: for what other reflectors bring, where there are any; asked: for what they ask.
     """
 
     def __init__(
@@ -72,13 +73,14 @@ class Application:
         administration: Administration,
         colleagues: Colleagues | None = None,
         carried: Carried | None = None,
+        asked: Asked | None = None,
     ) -> None:
         self._config = config
         self._registry = registry
         self._doors = doors
         self._colleagues = colleagues
         self._carried = carried
-        self._one_session = administration.session
+        self._to_delete = [administration.session, asked.session if asked else None]
         self._administration = administration
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (ATTACH, self._attach_internal),
@@ -92,6 +94,9 @@ class Application:
             (re.compile(rf"/sessions/(?:({LOGIN})/)?([^/]*)\Z"), administration.session),
             (re.compile(r"/agent\.sh\Z"), self._archive),
         ]
+        if asked is not None:  # before what is carried
+            one = re.compile(rf"{re.escape(SESSIONS)}/(?:({LOGIN})/)?([^/]*)\Z")
+            self._routes[:0] = [(re.compile(re.escape(SESSIONS) + r"\Z"), asked.sessions), (one, asked.session)]
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         handler: Handler = environ["medusa.handler"]
@@ -118,7 +123,7 @@ class Application:
         for pattern, function in self._routes:
             match = pattern.match(path)
             if match is not None:
-                allowed = ("DELETE", *_READING) if function == self._one_session else _READING
+                allowed = ("DELETE", *_READING) if function in self._to_delete else _READING
                 if request.method not in allowed:
                     raise HandshakeError(405, "only %s is answered here" % allowed[0], (("Allow", ", ".join(allowed)),))
                 return function(handler, *match.groups())

@@ -18,12 +18,14 @@ import structlog
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
 from medusa.reflector.accounts import Accounts, AccountsError
 from medusa.reflector.administration import Administration
+from medusa.reflector.asked import Asked
 from medusa.reflector.auth import Authenticator
 from medusa.reflector.carried import Carried
 from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.doors import Doors
 from medusa.reflector.draining import wait_for_sessions
+from medusa.reflector.elsewhere import Elsewhere
 from medusa.reflector.listener import Listener
 from medusa.reflector.listening import HTTP, PROXIED, RAW, listen
 from medusa.reflector.listing import Listing
@@ -57,6 +59,7 @@ class Reflector:
         self._config = config
         self._listeners = listeners
         self._colleagues = colleagues
+        self._workforce = Workforce(colleagues) if colleagues is not None else None
         self._server: Server | None = None
         self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
@@ -106,8 +109,10 @@ class Reflector:
         self._upstream = Upstream(config, site, self.registry.turns) if site is not None else None
         doors = Doors(config, self.registry, authenticator, self._upstream)
         carried = Carried(site, doors, config.max_message, scratch) if site is not None else None
-        administration = self._administration(authenticator, doors)
-        server.application = Application(config, self.registry, doors, administration, self._colleagues, carried)
+        listing = Listing(self.registry, owner.address, self._workforce, self._others(site))
+        asked = Asked(site, self.registry.claims, listing, owner) if site is not None else None
+        administration = self._administration(listing, authenticator, doors)
+        server.application = Application(config, self.registry, doors, administration, self._colleagues, carried, asked)
         server.colleagues = self._colleagues
         server.config, server.metrics = config, self.registry.metrics
         if config.raw_port is not None:
@@ -127,13 +132,18 @@ class Reflector:
         if self._publisher is not None:
             self._publisher.start()
 
-    def _administration(self, authenticator: Authenticator | None, doors: Doors) -> Administration:
-        workforce = Workforce(self._colleagues) if self._colleagues is not None else None
-        listing, metrics = Listing(self.registry, self.url, workforce), self.registry.metrics
+    def _others(self, site: Site | None) -> Elsewhere | None:
+        if site is None or self._upstream is None:
+            return None
+        return Elsewhere(site, self.registry, self._upstream.connect)
+
+    def _administration(self, listing: Listing, authenticator: Authenticator | None, doors: Doors) -> Administration:
+        workforce, metrics = self._workforce, self.registry.metrics
         if workforce is not None:
             workforce.answer_for(listing, metrics)
         more = workforce.metrics if workforce is not None else None
-        return Administration(self._config, listing, metrics, authenticator, partial(check_internal, doors), more)
+        internal = partial(check_internal, doors)
+        return Administration(self._config, listing, metrics, authenticator, internal, doors.spend, more)
 
     def _prepare_raw(self, config: ReflectorConfig, doors: Doors) -> None:
         assert config.raw_port is not None

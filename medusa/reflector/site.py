@@ -17,6 +17,8 @@ from medusa.reflector.nonces import Nonces
 from medusa.reflector.tls import OTHERS
 
 HEADER = "Medusa-Carried"
+ASKS = "Medusa-Asks"
+"""Header fields: of a request for a peer, and of a question of a reflector's own."""
 
 SKEW = 60
 """Seconds that the clocks of two reflectors may differ."""
@@ -24,6 +26,7 @@ SKEW = 60
 MIN_SECRET = 16
 
 _FORM = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) (http|raw) ([0-9A-Fa-f:.%]+) ([0-9]{1,5}) ([0-9a-f]{64})\Z")
+_QUESTION_FORM = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{64})\Z")
 
 
 class Forged(Exception):
@@ -50,7 +53,7 @@ class Site:
         """The header's value for a request for `target`, behind which comes a peer's own of which `head` is the
         beginning. It is good for one use, now."""
         fields = "1 %d %s %s %s %d" % (self._clock(), secrets.token_hex(16), *note)
-        return "%s %s" % (fields, self._proof(fields, target, head))
+        return "%s %s" % (fields, self._proof(b"medusa carried", fields, target, head))
 
     def read(self, value: str) -> Note:
         """What a header tells, be it true or not. Raises Forged."""
@@ -62,8 +65,24 @@ class Site:
     def check(self, value: str, target: str, head: bytes) -> None:
         """Whether it is true. Raises Forged."""
         self.read(value)
+        self._check(value, b"medusa carried", target, head)
+
+    def sign_question(self, method: str, target: str, owner: str) -> str:
+        """The header's value for a question that goes to the reflector at the address `owner`, and to no other."""
+        fields = "1 %d %s" % (self._clock(), secrets.token_hex(16))
+        return "%s %s" % (fields, self._proof(b"medusa asks", fields, method + " " + target, owner.encode()))
+
+    def check_question(self, value: str, method: str, target: str, owner: str) -> str:
+        """Whether a header is true. Returns what names it, for as long as it is good. Raises Forged."""
+        match = _QUESTION_FORM.match(value)
+        if match is None:
+            raise Forged("not of the form")
+        self._check(value, b"medusa asks", method + " " + target, owner.encode())
+        return match[2]
+
+    def _check(self, value: str, purpose: bytes, target: str, head: bytes) -> None:
         fields, _, proof = value.rpartition(" ")
-        if not hmac.compare_digest(proof, self._proof(fields, target, head)):
+        if not hmac.compare_digest(proof, self._proof(purpose, fields, target, head)):
             raise Forged("made without this site's secret")
         _, when, nonce, *_ = fields.split(" ")
         off = int(when) - self._clock()
@@ -73,8 +92,8 @@ class Site:
             raise Forged("used before")
         self._nonces.use(nonce.encode(), int(when) + SKEW)
 
-    def _proof(self, fields: str, target: str, head: bytes) -> str:
-        parts = (b"medusa carried", fields.encode(), target.encode(), hashlib.sha256(head).hexdigest().encode())
+    def _proof(self, purpose: bytes, fields: str, target: str, head: bytes) -> str:
+        parts = (purpose, fields.encode(), target.encode(), hashlib.sha256(head).hexdigest().encode())
         return hmac.new(self._secret, b"\n".join(parts), hashlib.sha256).hexdigest()
 
 

@@ -124,7 +124,7 @@ class Upstream:
         proof = self._site.sign(target, traveller.head, Note(traveller.kind, *traveller.address[:2]))
         host = urllib.parse.urlsplit(owner.address).netloc
         head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, HEADER, proof)
-        sock = self._connect(owner.address)
+        sock = self.connect(owner.address)
         try:
             sock.settimeout(ANSWER_TIMEOUT)
             sock.sendall(head.encode("latin-1") + traveller.whole)
@@ -139,7 +139,13 @@ class Upstream:
             raise
         return sock, answer, int(match[1] or 0)
 
-    def _connect(self, address: str) -> Any:
+    def connect(self, address: str) -> Any:
+        """A connection to the reflector at `address`, within CONNECT_TIMEOUT, behind TLS where it speaks that.
+
+        Raises:
+            OSError
+            ValueError: that is no address.
+        """
         parts = urllib.parse.urlsplit(address)
         deadline = time.monotonic() + CONNECT_TIMEOUT
         sock = socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_TIMEOUT)

@@ -305,3 +305,22 @@ def test_an_owner_of_several_workers(site: Site, tls: bool, monkeypatch: pytest.
                 client.text("to the agent")
                 agent.expect(TEXT, b"to the agent")
         assert len(there.logged("carried")) == 6
+
+
+@pytest.mark.parametrize("trusting", [False, True])
+def test_whose_connection_is_carried(site: Site, trusting: bool) -> None:
+    """He who sent it, not his proxy nor the door, is in the record; and he is counted at the door alone."""
+    behind = ["--trusted-proxy", "127.0.0.1", "--trusted-network"]
+    door, owner = [*behind, "--max-connects-per-minute", "2"], ["--max-connects-per-minute", "1", *behind * trusting]
+    with site.reflector(*owner) as here, site.reflector(*door) as there:
+        for left in (True, True, False):
+            session = new_id()
+            request = upgrade(f"/attach/{session}/slave", x_forwarded_for="203.0.113.9")
+            with here.attach(session, "master") as client:
+                sites.waits(here, session)
+                if not left:
+                    assert there.ask(request).status == 429
+                    continue
+                with there.enter(request) as agent:
+                    sites.linked(client, agent)
+            assert here.ended(session)["agent"].startswith("203.0.113.9:")

@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
-from tests.peers import BINARY, CLOSE, TEXT, Peer, close_frame, frame
-from tests.reflectors import ROOT, Reflector, new_id, running
+from tests.administrators import KILLED, farewell, run, said
+from tests.peers import BINARY, frame
+from tests.reflectors import new_id, running
 from tests.signing import Key, allow, attach_path, authorization, date, signed_request
 from tests.terminals import MLOGIN, environment, terminal
-from tests.waiting import PATIENCE, wait_until
-
-KILLED = (1000, "an administrator ended the session")
-
-
-def run(reflector: Reflector, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "medusa", "sessions", *arguments, "--reflector", reflector.url]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
-
-
-def said(reflector: Reflector, *arguments: str) -> str:
-    done = run(reflector, *arguments)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def farewell(peer: Peer) -> tuple[int, str]:
-    """Its Close, behind pulses; answered."""
-    while (message := peer.frame()).opcode != CLOSE:
-        assert message.opcode == TEXT
-    peer.send(close_frame())
-    peer.until_fin()
-    return message.close
+from tests.waiting import wait_until
 
 
 class TestOnItsOwnHost:

@@ -27,6 +27,16 @@ def test_the_table() -> None:
     assert rows[2] == ["x", "-", "unknown", "-", "-", "-", "-", "-", "-", "o"]
 
 
+def test_what_is_not_known_of_the_site() -> None:
+    silent = [{"id": name, "login": None, "owner": "o\x1b", "error": "no answer"} for name in "xy"]
+    (line,) = sessions.gaps([ENTRY, *silent], "")
+    assert line.startswith("o")
+    assert line.endswith(" does not answer: no answer")
+    assert "\x1b" not in line
+    assert sessions.gaps([ENTRY], "") == []
+    assert sessions.gaps([ENTRY], "why") == ["other reflectors' sessions are missing: why"]
+
+
 def test_a_reflector_cannot_write_to_the_terminal() -> None:
     assert "\x1b" not in sessions.table([{**ENTRY, "client": "\x1b[2J"}])
 

@@ -31,6 +31,11 @@ def test_good_ids(raw: str, meant: str) -> None:
     assert parse_id(raw) == meant
 
 
+@pytest.mark.parametrize("name", [SessionName("1"), SessionName("a/b"), SessionName("a/b", "alice")])
+def test_a_name_is_read_from_its_string(name: SessionName) -> None:
+    assert SessionName.read(str(name)) == name
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -89,3 +89,33 @@ def test_a_secret_that_is_too_short(tmp_path: Path, content: bytes) -> None:
 def test_no_secret(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_secret(str(tmp_path / "none"))
+
+
+class TestQuestions:
+    """Of a reflector's own."""
+
+    OWNER = "http://127.0.0.1:1"
+
+    def test_one(self, clock: Clock) -> None:
+        value = Site(SECRET, clock).sign_question("GET", TARGET, self.OWNER)
+        site = Site(SECRET, clock)
+        assert site.check_question(value, "GET", TARGET, self.OWNER) in value
+        with pytest.raises(Forged, match="used before"):
+            site.check_question(value, "GET", TARGET, self.OWNER)
+
+    def test_all_of_it_is_covered(self, clock: Clock) -> None:
+        value = Site(SECRET, clock).sign_question("GET", TARGET, self.OWNER)
+        for at, character in enumerate(value):
+            changed = value[:at] + ("1" if character != "1" else "2") + value[at + 1 :]
+            with pytest.raises(Forged):
+                Site(SECRET, clock).check_question(changed, "GET", TARGET, self.OWNER)
+        for asked in (("DELETE", TARGET, self.OWNER), ("GET", TARGET + "x", self.OWNER), ("GET", TARGET, "http://x:1")):
+            with pytest.raises(Forged, match="without this site's secret"):
+                Site(SECRET, clock).check_question(value, *asked)
+
+    def test_a_question_carries_nobody(self, clock: Clock) -> None:
+        site = Site(SECRET, clock)
+        with pytest.raises(Forged, match="not of the form"):
+            site.check(site.sign_question("GET", TARGET, self.OWNER), TARGET, self.OWNER.encode())
+        with pytest.raises(Forged, match="not of the form"):
+            site.check_question(site.sign(TARGET, HEAD, NOTE), "GET", TARGET, self.OWNER)

@@ -1,0 +1,214 @@
+"""`medusa sessions` and its routes, at a reflector that the session does not live in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from medusa.reflector import site as proofs
+from tests import sites
+from tests.administrators import KILLED, farewell, run, said
+from tests.links import CERTIFICATE
+from tests.peers import TEXT, close_frame
+from tests.reflectors import Reflector, new_id, running
+from tests.signing import Key, allow, attach_path, authorization, date, signed_request
+from tests.sites import Site
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with sites.site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[Site]:
+    """For what leaves something behind."""
+    with sites.site(tmp_path) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def doors(site: Site) -> Iterator[tuple[Reflector, Reflector]]:
+    with site.reflector("--advertise", "localhost") as here, site.reflector() as there:
+        yield here, there
+
+
+def listed(reflector: Reflector) -> dict[str, dict[str, object]]:
+    return {entry["id"]: entry for entry in reflector.get("/sessions").json()["sessions"]}
+
+
+def delete(session: str) -> bytes:
+    return f"DELETE /sessions/{session} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def test_the_whole_site_at_each_of_its_doors(doors: tuple[Reflector, Reflector]) -> None:
+    here, there = doors
+    session, other = new_id(), new_id()
+    with sites.pair(here, there, session) as (client, agent), there.attach(other, "master"):
+        sites.waits(there, other)
+        agent.text("12345")
+        client.expect(TEXT, b"12345")
+        both = [json.loads(said(door, "list", "--json")) for door in doors]
+        for entries in both:
+            owners = {entry["id"]: entry["owner"] for entry in entries}
+            assert owners == {session: f"http://localhost:{here.port}", other: there.url}
+            assert [entry["id"] for entry in entries] == [session, other], "oldest first"
+        for door in doors:
+            shown = json.loads(said(door, "show", session, "--json"))
+            assert (shown["state"], shown["agent_bytes"], shown["login"]) == ("linked", 5, None)
+            assert shown["client"].startswith("127.0.0.1:")
+            assert 0 <= shown["idle_s"] <= shown["age_s"]
+            assert door.get(f"/sessions/{session}").json()["owner"] == f"http://localhost:{here.port}"
+            assert door.get("/sessions/nobody").status == 404
+        client.send(close_frame())
+        agent.closed()
+
+
+def test_kill(doors: tuple[Reflector, Reflector]) -> None:
+    here, there = doors
+    session = new_id()
+    with sites.pair(here, there, session) as (client, agent):
+        assert said(there, "kill", session) == f"killed {session}\n"
+        assert farewell(client) == farewell(agent) == KILLED
+        assert here.ended(session)["outcome"] == "killed"
+        assert len(there.logged("session killed", session=session)) == 1
+        assert len(here.logged("session killed", session=session)) == 1
+    wait_until(lambda: there.ask(delete(session)).status == 404, "a name that is free")
+
+
+def test_an_owner_of_several_workers_and_tls(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    options = ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE), "--advertise", "localhost"]
+    with site.reflector("--workers", "2", *options) as here, site.reflector("--workers", "2") as there:
+        clients = {session: here.attach(session, "master") for session in [new_id() for _ in range(6)]}
+        try:
+            wait_until(lambda: listed(there).keys() == clients.keys(), "all sessions at the other door")
+            assert {entry["owner"] for entry in listed(there).values()} == {f"https://localhost:{here.port}"}
+            for session, client in clients.items():
+                assert there.ask(delete(session)).status == 200
+                assert farewell(client) == KILLED
+        finally:
+            for client in clients.values():
+                client.close()
+
+
+def test_an_owner_that_is_killed(own_site: Site) -> None:
+    session, site = new_id(), own_site
+    with site.reflector(check=False) as here, site.reflector() as there, here.attach(session, "master"):
+        wait_until(lambda: session in listed(there))
+        sites.kill(here)
+        (entry,) = json.loads(run(there, "list", "--json").stdout)
+        assert entry == {"id": session, "login": None, "owner": here.url, "error": entry["error"]}
+        assert "refused" in entry["error"].lower()
+        done = run(there, "list")
+        assert (done.returncode, session in done.stdout) == (0, True)
+        assert f"{here.url} does not answer" in done.stderr
+        assert there.get(f"/sessions/{session}").json() == entry
+        assert there.ask(delete(session)).status == 503
+        assert there.logged("reflector not reached", to=here.url)
+
+
+def test_without_the_directory(own_site: Site) -> None:
+    session = new_id()
+    with own_site.reflector(check=False) as here, here.attach(session, "master") as client:
+        sites.waits(here, session)
+        own_site.redis.kill()
+        done = run(here, "list", "--json")
+        assert [entry["id"] for entry in json.loads(done.stdout)] == [session]
+        assert "other reflectors' sessions are missing: " in done.stderr
+        assert "are missing" in run(here, "show", "nobody").stderr
+        assert here.ask(delete("nobody")).status == 503
+        assert run(here, "kill", session).returncode == 0, "what lives here needs no directory"
+        assert farewell(client) == KILLED
+
+
+def ask(
+    owner: Reflector,
+    method: str = "GET",
+    path: str = "",
+    secret: str = sites.SECRET,
+    when: float = 0,
+    to: str = "",
+    signed: str = "",
+) -> bytes:
+    """What a reflector of the site that has `secret` asks, `when` seconds from now."""
+    target = "/~carried/sessions" + path
+    proof = proofs.Site(secret.encode(), lambda: time.time() + when)
+    value = proof.sign_question(signed or method, target, to or f"http://localhost:{owner.port}")
+    return f"{method} {target} HTTP/1.1\r\nHost: x\r\nMedusa-Asks: {value}\r\n\r\n".encode()
+
+
+class TestProof:
+    """What a stranger sends to a reflector as if he were one."""
+
+    def test_is_good_once_and_is_told_of_this_reflector_alone(self, doors: tuple[Reflector, Reflector]) -> None:
+        here, there = doors
+        with there.attach(other := new_id(), "master"):
+            sites.waits(there, other)
+            question = ask(here)
+            assert here.ask(question).json() == {"sessions": []}
+            assert here.ask(question).status == 404
+            assert here.logged("question refused", reason="used before")
+            assert here.ask(ask(here, "DELETE", f"/{other}")).json() == {"killed": False}
+            assert there.states()[other] == "slave_wait"
+
+    @pytest.mark.parametrize(
+        ("forge", "why"),
+        [
+            (lambda here, path: ask(here, "DELETE", path, secret="another secret of no site"), "without this site's"),
+            (lambda here, path: ask(here, "DELETE", "/other").replace(b"/other", path.encode()), "without this site's"),
+            (lambda here, path: ask(here, "DELETE", path, to="http://127.0.0.1:1"), "without this site's"),
+            (lambda here, path: ask(here, "DELETE", path, signed="GET"), "without this site's"),
+            (lambda here, path: ask(here, "DELETE", path, when=300), "s off"),
+            (lambda here, path: ask(here, "DELETE", path, when=-300), "s off"),
+            (lambda here, path: ask(here, "DELETE", path).replace(b"Asks", b"Other"), "not of the form"),
+            (lambda here, path: ask(here, "DELETE", path).replace(b"Asks: 1", b"Asks: 2"), "not of the form"),
+            (lambda here, path: ask(here, "GET", path), "not asked by DELETE"),
+            (lambda here, path: ask(here, secret="another secret of no site"), "without this site's"),
+            (lambda here, path: b"GET /~carried/sessions HTTP/1.1\r\nHost: x\r\n\r\n", "not of the form"),
+        ],
+    )
+    def test_forged(
+        self, doors: tuple[Reflector, Reflector], forge: Callable[[Reflector, str], bytes], why: str
+    ) -> None:
+        here, _ = doors
+        session = new_id()
+        before = len(here.logged("question refused"))
+        with here.attach(session, "master"):
+            sites.waits(here, session)
+            answer = here.ask(forge(here, "/" + session))
+            assert (answer.status, answer.rest) == (404, b"there is nothing at this path\n")
+            assert here.states()[session] == "slave_wait"
+        (entry,) = here.logged("question refused")[before:]
+        assert why in entry["reason"]
+
+    def test_a_reflector_without_a_site(self) -> None:
+        with running() as alone:
+            assert alone.ask(ask(alone)).status == 404
+
+
+def test_an_admin_signs_once_for_all_doors(site: Site, tmp_path: Path) -> None:
+    boss, alice = Key("ed25519"), Key("ed25519")
+    allow(tmp_path, "boss", boss)
+    allow(tmp_path, "alice", alice)
+    options = ["--accounts", str(tmp_path), "--admins", "boss", "--front-door-only"]
+    session, when = new_id(), date()
+    target = f"/sessions/alice/{session}"
+    signature = authorization(boss, "boss", target, "h", when, method="delete")
+    kill = f"DELETE {target} HTTP/1.1\r\nHost: h\r\nDate: {when}\r\nAuthorization: {signature}\r\n\r\n".encode()
+    request = signed_request(alice, "alice", attach_path("alice", session, "master"), "medusa.example")
+    with site.reflector(*options, check=False) as here, site.reflector(*options, check=False) as there:
+        with here.enter(request) as client:
+            wait_until(lambda: site.redis.ask("EXISTS", f"medusa:session:~alice/{session}"))
+            assert there.ask(kill).status == 200
+            assert farewell(client) == KILLED
+            (entry,) = there.logged("session killed", session=session)
+            assert (entry["by"], entry["login"]) == ("boss", "alice")
+        assert [door.ask(kill).status for door in (here, there)] == [403, 403]
+        assert there.get("/sessions").status == 404
