@@ -73,7 +73,7 @@ os.rename(sys.argv[1] + ".part", sys.argv[1])
 """
 
 
-@pytest.mark.parametrize("background", ["", TRICKLE, "(trap '' HUP; exec yes x) &"])
+@pytest.mark.parametrize("background", ["", TRICKLE, "(trap '' HUP; exec yes x 2>&-) &"])
 def test_drain_waits_for_a_link_that_stands_still(
     client: Client, agent: Agent, tmp_path: Path, background: str
 ) -> None:
