@@ -17,6 +17,7 @@ from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
 from medusa.client.outlet import Outlet
 from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal, window_size
+from medusa.client.walltime import Walltime
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started, parse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.printable import printable
@@ -49,13 +50,21 @@ class Screen:
 class Interactive:
     """One session over a link on which linkup was received."""
 
-    def __init__(self, link: Link, screen: Screen, character: bytes | None, info: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self,
+        link: Link,
+        screen: Screen,
+        character: bytes | None,
+        info: Callable[[], Iterable[str]],
+        walltime: Walltime,
+    ) -> None:
         self._link = link
         self._terminal, self._outlet = screen.terminal, screen.outlet
         self._advice, self._signals = screen.advice, screen.signals
         self._scanner = escape.EscapeScanner(character)
         self._character = character
         self._info = info
+        self._walltime = walltime
         self._typed = bytearray()
         self._last_typed = b"\n"
         self._input_open = True
@@ -98,6 +107,9 @@ class Interactive:
         if self._end is not None:
             return
         self._link.tend()
+        warning = self._walltime.warning(time.monotonic())
+        if warning is not None:
+            self._advice.error(warning)
         self._send()
         self._write()
         self._wait()
@@ -223,7 +235,7 @@ class Interactive:
             poller.register(self._outlet, select.POLLOUT)
         if self._input_open and len(self._typed) < HIGH_WATER:
             poller.register(self._terminal.fd, select.POLLIN)
-        patience = self._link.patience()
+        patience = min(self._link.patience(), self._walltime.patience(time.monotonic()))
         if not self._typed:
             patience = min(patience, max(0.0, self._again_at - time.monotonic()))
         ready = dict(poller.poll(patience * 1000))

@@ -1,8 +1,9 @@
 """What must be undone if mlogin is killed by a signal that cannot be caught: kept by the guard process.
 
 Each entry is told to the guard as it is made and taken back as it is undone in the ordinary way. When mlogin dies
-without a word, the guard undoes what is left: the terminal's modes first, then process groups, then directories, then
-what stands elsewhere, by requests that were signed in advance: it holds no key.
+without a word, the guard undoes what is left: the terminal's modes first, then process groups, then what stands
+elsewhere, by commands and by requests that were signed in advance: it holds no key. Directories go last: commands may
+need what is in them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +27,10 @@ REQUEST_TIMEOUT = 20.0
 """Seconds without an answer to a request."""
 
 Entry = tuple[str, str]
-"""Kind (`tty`, `group`, `directory`, `request`) and value."""
+"""Kind (`tty`, `group`, `command`, `request`, `directory`) and value. A command is a JSON list of words."""
+
+COMMAND_TIMEOUT = 60.0
+"""Seconds that a command may take."""
 
 
 class Teller(Protocol):
@@ -53,9 +58,13 @@ class Ledger:
             self.remove(kind, value)
 
     @contextlib.contextmanager
-    def private_directory(self) -> Iterator[Path]:
-        """A directory that only this user can enter, removed with everything in it at the end."""
-        path = os.path.realpath(tempfile.mkdtemp(prefix="medusa-"))
+    def private_directory(self, parent: Path | None = None) -> Iterator[Path]:
+        """A directory that only this user can enter, removed with everything in it at the end.
+
+        Args:
+            parent: where; None for where temporary directories are.
+        """
+        path = os.path.realpath(tempfile.mkdtemp(prefix="medusa-", dir=parent))
         with self.entry("directory", path):
             try:
                 yield Path(path)
@@ -107,9 +116,13 @@ def undo(lines: list[str]) -> None:
         if kind == "group":
             processes.stop_group(int(value), GRACE)
     for kind, value in entries:
-        if kind == "directory":
-            processes.remove_tree(value)
+        if kind == "command":
+            with contextlib.suppress(Exception):
+                subprocess.run(json.loads(value), timeout=COMMAND_TIMEOUT, check=False)
     for kind, value in entries:
         if kind == "request":
             with contextlib.suppress(Exception):
                 SignedRequest.parse(value).send(REQUEST_TIMEOUT)
+    for kind, value in entries:
+        if kind == "directory":
+            processes.remove_tree(value)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from medusa.client import launchers, walltime
 from medusa.client import ledger as ledgers
 from medusa.client.advice import Advice
 from medusa.client.attach import Attacher
@@ -17,7 +18,6 @@ from medusa.client.door import Door, archive_url
 from medusa.client.embedded import embedded_reflector
 from medusa.client.escape import DEFAULT_CHARACTER
 from medusa.client.interactive import Interactive, Screen
-from medusa.client.launchers import LAUNCHERS
 from medusa.client.launchers.base import JobRequest, Launcher, Settings, Wishes
 from medusa.client.ledger import Ledger
 from medusa.client.link import Link
@@ -29,6 +29,7 @@ from medusa.client.waiting import Wait
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
+from medusa.transports.dial import parse_url
 
 if TYPE_CHECKING:
     from medusa.client.signer import Account
@@ -52,7 +53,7 @@ class Options:
             jobs queue, for as long as the job does.
         account, user, key: who signs, as medusa.client.signer takes them; no account: nothing is signed.
         url: of the Manta.
-        wishes: for a Manta job.
+        object, arguments, job, session, wishes: as medusa.client.launchers.base.Settings has them.
     """
 
     command: str | None = None
@@ -65,6 +66,9 @@ class Options:
     wait_timeout: float | None = None
     archive: str | None = None
     object: str | None = None
+    arguments: tuple[str, ...] = ()
+    job: str | None = None
+    session: str | None = None
     account: str | None = None
     user: str | None = None
     key: str | None = None
@@ -136,12 +140,14 @@ class Login:
     def _session(self, link: Link, launcher: Launcher, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:
         end = None
         try:
-            end = self._converse(link, screen, info)
+            end = self._converse(link, launcher, screen, info)
             self._tell_end(end)
         finally:
             # The job ends by the link's end, which must come first.
             link.abort()
             launcher.finish(JOB_PATIENCE, clean=end is not None)
+            if end is None:
+                self._tell_job(launcher)
         return end
 
     def _account(self, signals: Signals) -> Account | None:
@@ -158,13 +164,16 @@ class Login:
         settings = Settings(
             options.archive,
             options.object,
+            options.arguments,
+            options.job,
+            options.session,
             options.wishes,
             options.url,
             account,
             options.insecure_tls,
             self._advice.error,
         )
-        return LAUNCHERS[options.launcher](settings, ledger)
+        return launchers.find(options.launcher)(settings, ledger)
 
     def _submit(self, launcher: Launcher, door: Door, *, embedded: bool) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
@@ -174,6 +183,7 @@ class Login:
             self._options.insecure_tls,
             {} if embedded else proxies,
             self._options.wait_timeout,
+            parse_url(door.base).port if embedded else None,
         )
         launcher.submit(request)
         self._advice.answer(launcher.instructions())
@@ -188,15 +198,16 @@ class Login:
             screen.terminal,
             time.monotonic,
             None if timeout is None else time.monotonic() + timeout,
-            None if attacher.embedded else attacher.attach_again,
+            attacher.attach_again if launcher.queues or not attacher.embedded else None,
             launcher.queues,
         ).run()
 
-    def _converse(self, link: Link, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:
+    def _converse(self, link: Link, launcher: Launcher, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:
         terminal = screen.terminal
         # Piped bytes are data, unless the user says otherwise.
         escaping = terminal.is_tty or self._options.escape_given
-        session = Interactive(link, screen, self._options.escape if escaping else None, info)
+        character = self._options.escape if escaping else None
+        session = Interactive(link, screen, character, info, walltime.Walltime(launcher.poll))
         self.started = True
         with terminal:
             terminal.make_raw()
@@ -221,10 +232,20 @@ class Login:
             yield f"reflector  {printable(door.base)}" + (" (embedded)" if embedded else "")
             if door.account is not None:
                 yield f"as         {door.account}"
-            yield f"job        {launcher.describe()}: {launcher.poll().words}"
+            state = launcher.poll()
+            yield f"job        {launcher.describe()}: {state.words}"
+            left = walltime.seconds_left(state, time.monotonic())
+            if left is not None:
+                yield f"ends in    {walltime.words(left)}"
             yield f"for        {time.monotonic() - begun:.0f} s; {link.sent} bytes sent, {link.received} received"
 
         return lines
+
+    def _tell_job(self, launcher: Launcher) -> None:
+        """What became of the job of a session that was cut off: often the reason."""
+        state = launcher.poll()
+        if self.started and not state.alive:
+            self._advice.say(f"{launcher.describe()} {state.words}")
 
     def _tell_end(self, end: Exit) -> None:
         if end.signal is not None:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from medusa import __version__
+from medusa.client import launchers
 from medusa.client.escape import DEFAULT_CHARACTER, parse_character
-from medusa.client.launchers import LAUNCHERS
 from medusa.client.launchers.base import AGENT_OBJECT, Wishes
 from medusa.client.mlogin import Options, run
 from medusa.client.outcome import OWN_ERROR, Failure
@@ -21,7 +21,7 @@ from medusa.commands.options import OptionParser, seconds
 from medusa.protocol.signature import LOGIN
 from medusa.transports.dial import SECURE
 
-MANTA = "manta"
+MANTA, LOCAL, HELD = "manta", "local", "held"
 DEFAULT_WAIT = 600.0
 """Seconds; also how long a reflector keeps a lonely client."""
 
@@ -42,10 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line, its environment and its config file. Raises SystemExit(255) for a wrong one."""
     parser = _parser()
-    given = parser.parse_args(list(argv))
+    own, passed_on = _split(argv)
+    given = parser.parse_args(own)
     escape = DEFAULT_CHARACTER if given.escape is None else given.escape[0]
     try:
+        given.launcher = _launcher(given)
         manta = _manta(given)
+        queues = launchers.find(given.launcher).queues
     except Failure as failure:
         parser.error(str(failure))
     return Options(
@@ -56,9 +59,12 @@ def parse(argv: Sequence[str]) -> Options:
         launcher=given.launcher,
         reflector=given.reflector,
         insecure_tls=manta.insecure_tls,
-        wait_timeout=_wait_timeout(given),
+        wait_timeout=_wait_timeout(given, queues=queues),
         archive=given.archive,
         object=given.object,
+        arguments=(*given.launcher_arg, *passed_on),
+        job=given.job,
+        session=given.session,
         account=manta.account,
         user=manta.subuser,
         key=manta.key,
@@ -92,9 +98,24 @@ def _manta(given: SimpleNamespace) -> MantaOptions:
     return manta
 
 
-def _wait_timeout(given: SimpleNamespace) -> float | None:
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """mlogin's own words, and those behind the first `--`."""
+    words = list(argv)
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
+
+
+def _launcher(given: SimpleNamespace) -> str:
+    if given.session is None:
+        return given.launcher or LOCAL
+    if given.launcher not in (None, HELD):
+        raise Failure("--session ID waits for an agent that is started elsewhere; --launcher starts one: not both")
+    return HELD
+
+
+def _wait_timeout(given: SimpleNamespace, *, queues: bool) -> float | None:
     if given.wait_timeout is None:
-        return None if LAUNCHERS[given.launcher].queues else DEFAULT_WAIT
+        return None if queues else DEFAULT_WAIT
     return float(given.wait_timeout) or None
 
 
@@ -105,14 +126,23 @@ def _parser() -> OptionParser:
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
     add("-e", "--escape", metavar="CHAR", type=_escape, help="escape character, ^X or none (default: ~)")
     add("-q", "--quiet", action="store_true", help="errors only")
-    add("--launcher", choices=sorted(LAUNCHERS), default="local", help="who runs the job (%(default)s)")
+    add("--launcher", metavar="NAME", help=f"who runs the job: {', '.join(launchers.names())} (default: {LOCAL})")
+    add(
+        "--launcher-arg",
+        metavar="ARG",
+        action="append",
+        default=[],
+        help="for the job system, as it stands; may be repeated. So are all words behind --",
+    )
+    add("--job", metavar="ID", help="get into a job that runs already, where the launcher can do that")
+    add("--session", metavar="ID", help="start nothing: meet the agent of that session, which is started elsewhere")
     add("--reflector", metavar="URL", type=_url, help="the reflector to meet at")
     add(
         "--wait-timeout",
         metavar="SECONDS",
         type=seconds,
         help="how long to wait for the job; 0: as long as the reflector does"
-        f" (default: {DEFAULT_WAIT:.0f}; launcher manta: as long as the job lives)",
+        f" (default: {DEFAULT_WAIT:.0f}; where jobs queue, as long as the job lives)",
     )
     add("--archive", metavar="FILE", help="agent archive (default: the one carried along)")
     add("--version", action="version", version=f"mlogin {__version__}")

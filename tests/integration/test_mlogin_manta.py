@@ -40,7 +40,7 @@ sys.exit(mlogin.main())
 """
 
 
-EAGER = {"medusa.client.launchers.manta.PERIOD": 0.1}
+EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
 SHORT = {"medusa.client.mantajob.URL_LIFETIME": 6, "medusa.client.mantajob.RENEWAL": 0.5, **EAGER}
 
 

@@ -1,13 +1,52 @@
-"""Launchers: one file per job system; the table of them is here."""
+"""Launchers: one file per job system, loaded when asked for. The table of ours, and the way to those of others."""
 
 from __future__ import annotations
 
-from medusa.client.launchers.base import Launcher
-from medusa.client.launchers.local import LocalLauncher
-from medusa.client.launchers.manta import MantaLauncher
-from medusa.client.launchers.manual import ManualLauncher
+import importlib
+from importlib.metadata import EntryPoint, entry_points
 
-LAUNCHERS: dict[str, type[Launcher]] = {
-    launcher.name: launcher for launcher in (LocalLauncher, MantaLauncher, ManualLauncher)
+from medusa.client.launchers.base import Launcher
+from medusa.client.outcome import Failure
+from medusa.protocol.printable import printable
+
+GROUP = "medusa.launchers"
+"""Entry points of other packages: a name for --launcher = `package.module:Class`, a Launcher."""
+
+OURS = {
+    "local": "medusa.client.launchers.local:LocalLauncher",
+    "manta": "medusa.client.launchers.manta:MantaLauncher",
+    "manual": "medusa.client.launchers.manual:ManualLauncher",
 }
-"""The name that --launcher takes -> the class."""
+"""The name that --launcher takes -> the class, as an entry point says it."""
+
+
+def names() -> list[str]:
+    """All that can be asked for, sorted."""
+    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))})
+
+
+def find(name: str) -> type[Launcher]:
+    """The launcher of that name; ours, where another package has one of the same name.
+
+    Raises:
+        Failure: there is none, or it cannot be loaded.
+    """
+    if name in OURS:
+        module, _, attribute = OURS[name].partition(":")
+        ours: type[Launcher] = getattr(importlib.import_module(module), attribute)
+        return ours
+    for found in entry_points(group=GROUP, name=name):
+        return _load(found)
+    raise Failure(f"there is no launcher `{printable(name)}`; there are {', '.join(map(printable, names()))}")
+
+
+def _load(found: EntryPoint) -> type[Launcher]:
+    package = found.dist.name if found.dist else "an unknown package"
+    words = printable(f"the launcher `{found.name}` ({found.value} of {package})")
+    try:
+        launcher = found.load()
+    except Exception as error:
+        raise Failure(f"{words} does not load: {printable(repr(error))}") from error
+    if not (isinstance(launcher, type) and issubclass(launcher, Launcher)):
+        raise Failure(f"{words} is no subclass of {Launcher.__module__}.{Launcher.__qualname__}")
+    return launcher

@@ -46,7 +46,10 @@ class Settings:
 
     Attributes:
         archive: path of the agent archive; None for the one this installation carries.
-        object: what the job is to work on; None for a job without input.
+        object: what, or where, the job is to work on; None for a job without input.
+        arguments: for the job system's own program, as they stand.
+        job: a job that runs already, to get into.
+        session: id of a session whose agent is started elsewhere.
         wishes: for a Manta job.
         url: of the Manta.
         account: who signs requests.
@@ -55,19 +58,31 @@ class Settings:
 
     archive: str | None = None
     object: str | None = None
+    arguments: tuple[str, ...] = ()
+    job: str | None = None
+    session: str | None = None
     wishes: Wishes = field(default_factory=Wishes)
     url: str | None = None
     account: Account | None = None
     insecure_tls: bool = False
     tell: Callable[[str], None] = lambda text: None
 
-    def refuse_mantas(self, launcher: str) -> None:
-        """Raises Failure if something was asked for that only a Manta has."""
-        if self.object is not None:
-            raise Failure(f"an OBJECT means nothing to the launcher `{launcher}`")
-        if self.wishes != Wishes():
-            options = "--disk, --memory, --init, --image, --asset and --agent-object"
-            raise Failure(f"{options} mean nothing to the launcher `{launcher}`")
+    def refuse_others(self, launcher: str, *taken: str) -> None:
+        """Raises Failure if something was asked for that is not among the attributes that this launcher heeds."""
+        for name, options in _OPTIONS.items():
+            if name not in taken and getattr(self, name) not in (None, (), Wishes()):
+                raise Failure(f"{options} nothing to the launcher `{launcher}`")
+
+
+_OPTIONS = {
+    "archive": "--archive means",
+    "object": "an OBJECT means",
+    "arguments": "--launcher-arg and arguments after -- mean",
+    "job": "--job means",
+    "session": "--session means",
+    "wishes": "--disk, --memory, --init, --image, --asset and --agent-object mean",
+}
+"""Attributes that not every launcher heeds -> the options that set them."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,7 @@ class JobRequest:
         insecure_tls: do not verify the reflector's certificate.
         environ: further variables for the job.
         patience: seconds that the user waits for the agent; None for as long as the reflector does.
+        embedded: port of mlogin's own reflector, which listens on this machine's loopback only; None for any other.
     """
 
     session_url: Callable[[float], str]
@@ -87,6 +103,7 @@ class JobRequest:
     insecure_tls: bool = False
     environ: dict[str, str] = field(default_factory=dict)
     patience: float | None = None
+    embedded: int | None = None
 
     def config(self, lifetime: float = URL_LIFETIME) -> dict[str, object]:
         """The agent's config file."""
@@ -100,10 +117,12 @@ class JobState:
     Attributes:
         alive: an agent may still appear.
         words: for people, printable: `queued`, `running`, `ended with status 127`.
+        ends_at: when the job system ends it, on time.monotonic's clock; None for never, or not known.
     """
 
     alive: bool
     words: str
+    ends_at: float | None = None
 
 
 class Launcher(abc.ABC):

@@ -24,7 +24,7 @@ class LocalLauncher(Launcher):
     name = "local"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        settings.refuse_mantas(self.name)
+        settings.refuse_others(self.name, "archive")
         self._archive = find_archive(settings.archive).resolve()
         self._ledger = ledger
         self._stack = contextlib.ExitStack()

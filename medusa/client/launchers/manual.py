@@ -19,7 +19,7 @@ class ManualLauncher(Launcher):
     name = "manual"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        settings.refuse_mantas(self.name)
+        settings.refuse_others(self.name, "archive")
         if settings.archive is not None:
             raise Failure("--archive means nothing to the launcher `manual`: the job fetches the reflector's")
         self._lines: list[str] = []

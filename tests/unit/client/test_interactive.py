@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from medusa.client import interactive
+from medusa.client import interactive, walltime
 from medusa.client.advice import Advice
 from medusa.client.interactive import HIGH_WATER, Interactive, Screen
+from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.link import Link
 from medusa.client.outcome import Failure, OutcomeUnknown
 from medusa.client.outlet import Outlet
 from medusa.client.signals import Signals
 from medusa.client.terminal import Terminal
+from medusa.client.walltime import Walltime
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
 from medusa.protocol.messages import Binary, Close, Text
 from tests.unit.client.peers import Peer, link_ends
@@ -34,6 +36,7 @@ class Stage:
         self.screen, self.stdout = os.pipe()
         self.stderr, self.advice = os.pipe()
         self.outlet = Outlet(self.stdout)
+        self.job = JobState(alive=True, words="runs")
 
     def close(self) -> None:
         self.outlet.close()
@@ -66,7 +69,8 @@ class Stage:
 
         with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, Peer(self.far, agent):
             screen = Screen(terminal, self.outlet, Advice(self.advice), signals)
-            return Interactive(self.link, screen, b"~", lambda: ["session 4711"]).run(START)
+            walltime = Walltime(lambda: self.job)
+            return Interactive(self.link, screen, b"~", lambda: ["session 4711"], walltime).run(START)
 
 
 @pytest.fixture
@@ -318,6 +322,17 @@ def test_a_disconnect_is_heard_although_the_agent_reads_nothing(stage: Stage) ->
 
     with pytest.raises(OutcomeUnknown, match="disconnected"):
         stage.run(agent)
+
+
+def test_the_end_of_the_jobs_time_is_told_before_it_comes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walltime, "LOOK", 1 * MS)
+
+    def agent(peer: Peer) -> None:
+        stage.job = JobState(alive=True, words="runs", ends_at=time.monotonic() + 59)
+        assert "the job's time is over in 5" in stage.said()
+        goodbye(peer, Exit(status=0))
+
+    assert stage.run(agent) == Exit(status=0)
 
 
 def test_what_the_reflector_has_to_say_is_said(stage: Stage) -> None:

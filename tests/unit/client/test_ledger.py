@@ -55,6 +55,20 @@ def test_a_private_directory_is_private_and_goes_with_its_contents() -> None:
     assert left_open(told.lines) == []
 
 
+def test_undo_runs_commands_before_it_removes_what_they_need(tmp_path: Path) -> None:
+    told = Told()
+    ledger = Ledger(told)
+    directory, other = tmp_path / "private", tmp_path / "other"
+    directory.mkdir()
+    (directory / "job").write_text("4711")
+    ledger.add("directory", str(directory))
+    ledger.add("command", json.dumps(["/no/such/program"]))
+    ledger.add("command", json.dumps(["cp", str(directory / "job"), str(other)]))
+    undo(told.lines)
+    assert other.read_text() == "4711"
+    assert not directory.exists()
+
+
 def test_undo_restores_ends_and_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "GRACE", 0.1)
     master, slave = os.openpty()

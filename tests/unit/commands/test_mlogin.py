@@ -33,6 +33,25 @@ def test_every_option() -> None:
     )
 
 
+def test_what_is_for_the_job_system_stays_as_it_is() -> None:
+    line = "--launcher manual --launcher-arg=-p --launcher-arg gpu --job 7 -- --time 5 -c x -- y"
+    assert mlogin.parse(line.split()) == Options(
+        launcher="manual", wait_timeout=600, arguments=("-p", "gpu", "--time", "5", "-c", "x", "--", "y"), job="7"
+    )
+
+
+def test_an_unknown_launcher_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="255"):
+        mlogin.parse(["--launcher", "x\x1b"])
+    assert "there is no launcher `x\\x1b`; there are local, man" in capsys.readouterr().err
+
+
+def test_a_session_is_met_and_nothing_launched(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="255"):
+        mlogin.parse(["--session", "7", "--launcher", "local"])
+    assert "not both" in capsys.readouterr().err
+
+
 KEY = ":".join(["aa"] * 16)
 SIGNED = {"account": "jill", "user": "joe", "key": KEY, "url": "https://manta"}
 VARIABLES = {"MANTA_USER": "jill", "MANTA_SUBUSER": "joe", "MANTA_KEY_ID": KEY, "MANTA_URL": "https://manta"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.launchers import LAUNCHERS
+from medusa.client import launchers
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.local import LocalLauncher
 from medusa.client.ledger import Ledger, left_open
@@ -55,7 +55,7 @@ def ended(launcher: LocalLauncher) -> str:
 
 
 def test_is_registered() -> None:
-    assert LAUNCHERS["local"] is LocalLauncher
+    assert launchers.find("local") is LocalLauncher
 
 
 def test_the_agent_gets_its_configuration_in_a_private_file(launch: Launch) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from medusa.client import manta
 from medusa.client.keyfile import KeyFile
-from medusa.client.launchers import manta as launchers_manta
+from medusa.client.launchers import polled
 from medusa.client.launchers.base import JobState, Settings
 from medusa.client.launchers.manta import MantaLauncher
 from medusa.client.ledger import Ledger
@@ -35,7 +35,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Account:
 def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     api = FakeApi()
     monkeypatch.setattr(manta, "MantaClient", lambda *arguments: api)
-    monkeypatch.setattr(launchers_manta, "PERIOD", 0.01)
+    monkeypatch.setattr(polled, "PERIOD", 0.01)
     return api
 
 
@@ -131,8 +131,8 @@ def test_a_job_that_is_being_created_when_the_user_gives_up_is_cancelled(
 def test_a_manta_that_hangs_does_not_hold_the_user(
     launcher: MantaLauncher, api: FakeApi, monkeypatch: pytest.MonkeyPatch, told: list[str]
 ) -> None:
-    monkeypatch.setattr(launchers_manta, "CLOSE_PATIENCE", 0.01)
-    monkeypatch.setattr(launchers_manta, "SLOW", 0.01)
+    monkeypatch.setattr(polled, "CLOSE_PATIENCE", 0.01)
+    monkeypatch.setattr(polled, "SLOW", 0.01)
     released, cancel = threading.Event(), api.cancel_job
 
     def slowly(job_id: str) -> None:
