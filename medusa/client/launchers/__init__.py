@@ -16,6 +16,7 @@ OURS = {
     "local": "medusa.client.launchers.local:LocalLauncher",
     "manta": "medusa.client.launchers.manta:MantaLauncher",
     "manual": "medusa.client.launchers.manual:ManualLauncher",
+    "slurm": "medusa.client.launchers.slurm:SlurmLauncher",
 }
 """The name that --launcher takes -> the class, as an entry point says it."""
 

@@ -109,6 +109,11 @@ class JobRequest:
         """The agent's config file."""
         return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls}
 
+    def variables(self, lifetime: float = URL_LIFETIME) -> dict[str, str]:
+        """The same as variables of the agent's environment, and those that the job is to have besides."""
+        insecure = {"MEDUSA_INSECURE_TLS": "true"} if self.insecure_tls else {}
+        return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **self.environ}
+
 
 @dataclass(frozen=True)
 class JobState:

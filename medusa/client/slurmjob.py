@@ -1,0 +1,356 @@
+"""A job of a Slurm, step by step, by Slurm's own commands. Each step may block."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from medusa.client import processes, slurm
+from medusa.client.launchers.base import URL_LIFETIME, JobRequest, JobState
+from medusa.client.launchers.script import with_settings
+from medusa.client.ledger import GRACE, Ledger
+from medusa.client.outcome import Failure
+from medusa.protocol.printable import printable
+
+RENEWAL = URL_LIFETIME / 2
+"""Seconds between two configs of a waiting job: whenever its turn comes, the agent has as long to start."""
+
+COMMAND_TIMEOUT = 30.0
+"""Seconds that a command may take: a controller that is away is asked again and again by it."""
+
+SETTLE = 5.0
+"""Seconds that a job gets to end by itself behind its session."""
+
+LOOK = 0.2
+"""Seconds between two looks at it then."""
+
+LARGEST_SCRIPT = 1 << 20
+"""Bytes. Slurm takes four times as many by default, and keeps them in the controller."""
+
+DEFAULTS = ("--job-name=medusa", "--output=/dev/null")
+"""Options of sbatch that go before the user's, which win."""
+
+# sbatch's answer appears whole or not at all: whoever cleans up behind a mlogin that was killed waits for it.
+_SUBMIT = 'sbatch "$@" >"$0.new"; status=$?; mv "$0.new" "$0"; exit $status'
+_CANCEL = """i=0
+while [ ! -e "$1" ] && [ $i -lt 100 ]; do sleep 0.2; i=$((i + 1)); done
+IFS=';' read -r id cluster <"$1" && [ -n "$id" ] && scancel ${cluster:+"--clusters=$cluster"} "$id\""""
+
+# Before the agent, in the job: the config that is kept fresh, and a place for the log, where its node can see them.
+_IN_FRONT = (
+    'if [ -r "$MEDUSA_PLACE/config.json" ]; then',
+    "  MEDUSA_CONFIG=$MEDUSA_PLACE/config.json; export MEDUSA_CONFIG; unset MEDUSA_SIGNED_URL MEDUSA_INSECURE_TLS",
+    "fi",
+    'if [ -w "$MEDUSA_PLACE" ]; then exec 2>>"$MEDUSA_PLACE/job.log"; fi',
+)
+
+
+class SlurmJob:
+    """What a batch job and a step in a running job have in common. Attributes as medusa.client.launchers.polled.Job.
+
+    Attributes:
+        job_id: None until it is known.
+        joined: its agent has come.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, ledger: Ledger, archive: Path, arguments: Sequence[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ledger = ledger
+        self._archive = archive
+        self._arguments = arguments
+        self._clock = clock
+        self._stack = contextlib.ExitStack()
+        self._cluster: list[str] = []
+        self._directory: Path | None = None
+        self._request: JobRequest | None = None
+        self._renew_at = 0.0
+        self.job_id: str | None = None
+        self.joined = False
+        self.state = JobState(alive=True, words="not submitted")
+        self.remarks: list[str] = []
+
+    def fail(self, why: str) -> None:
+        """No agent will come."""
+        self.remarks = why.splitlines()
+        self.state = JobState(alive=False, words="failed")
+
+    def look(self, *, waiting: bool) -> None:
+        """Asks how it fares; while `waiting` for its agent, also keeps its config fresh."""
+        try:
+            found = self._ask()
+        except _Silent as error:
+            self.state = JobState(alive=True, words=f"{self.state.words.partition('; ')[0]}; {error}")
+        else:
+            self._heed(found)
+        if waiting and self._clock() >= self._renew_at:
+            self._write_config()
+
+    def _ask(self) -> slurm.Answer | None:
+        """Raises _Silent."""
+        words = ["squeue", *self._cluster, "--noheader", "--states=all", "--format", slurm.FORMAT]
+        done = _run([*words, "--jobs", self.job_id or ""])
+        if done.returncode and "Invalid job id" not in done.stderr:
+            raise _Silent(done.stderr)
+        return slurm.answer(done.stdout)
+
+    def _heed(self, found: slurm.Answer | None) -> None:
+        if found is None:
+            self.state = JobState(alive=False, words="is not known to Slurm any more")
+        else:
+            running = found.state == slurm.RUNNING and found.left is not None
+            ends_at = self._clock() + (found.left or 0) if running else None
+            self.state = JobState(found.alive, found.words(), ends_at)
+            if found.state == slurm.RUNNING and not self.joined:
+                self._check_place(found.host)
+        if not self.state.alive:
+            self.remarks = self._logged()
+
+    def _check_place(self, host: str) -> None:
+        """A reflector on this machine's loopback is of use to jobs on this machine alone."""
+        if self._request is None or self._request.embedded is None or not host or self._is_here(host):
+            return
+        self.state = JobState(alive=False, words=f"was started on {host}")
+        self.remarks = [
+            f"which cannot reach mlogin's own reflector: that listens on this machine ({socket.gethostname()}) alone.",
+            f"Run a reflector that {host} can reach, and name it by --reflector URL",
+        ]
+
+    def _is_here(self, host: str) -> bool:
+        here = socket.gethostname().partition(".")[0]
+        if host.partition(".")[0] == here:
+            return True
+        try:
+            shown = _run(["scontrol", *self._cluster, "--oneliner", "show", "node", host]).stdout
+        except _Silent:
+            return True  # its agent will tell
+        return any(word.partition(".")[0] == f"NodeHostName={here}" for word in shown.split())
+
+    def _prepare(self, request: JobRequest) -> Path:
+        """The private directory that the job is to find, with the agent's config in it."""
+        self._request = request
+        self._directory = self._stack.enter_context(self._ledger.private_directory(_shared()))
+        self._write_config()
+        return self._directory
+
+    def _write_config(self) -> None:
+        """Whole or not at all: the job may be reading it."""
+        assert self._request is not None
+        assert self._directory is not None
+        try:
+            config = json.dumps(self._request.config(URL_LIFETIME))
+        except Failure as failure:  # the ssh-agent does not sign any more
+            self.state = JobState(self.state.alive, f"{self.state.words.partition('; ')[0]}; {failure}")
+            return
+        new = self._directory / "config.new"
+        new.touch(0o600)
+        new.write_text(config)
+        new.replace(self._config)
+        self._renew_at = self._clock() + RENEWAL
+
+    @property
+    def _config(self) -> Path:
+        assert self._directory is not None
+        return self._directory / "config.json"
+
+    @property
+    def _log(self) -> Path:
+        assert self._directory is not None
+        return self._directory / "job.log"
+
+    def _logged(self) -> list[str]:
+        return [] if self._directory is None else processes.tail(self._log)
+
+
+class BatchJob(SlurmJob):
+    """A job of our own: `sbatch` of the archive."""
+
+    def start(self, request: JobRequest) -> None:
+        """Submits it; what goes wrong is in `state`."""
+        try:
+            directory = self._prepare(request)
+            script = directory / "script"
+            script.touch(0o600)
+            script.write_bytes(self._script(request, directory))
+        except OSError as error:
+            self.fail(f"cannot prepare the job: {error}")
+            return
+        answer = directory / "id"
+        undo = json.dumps(["sh", "-c", _CANCEL, "sh", str(answer)])
+        self._ledger.add("command", undo)
+        with script.open("rb") as stdin:
+            command = ["sh", "-c", _SUBMIT, str(answer), "--parsable", *DEFAULTS, *self._arguments]
+            # A session of its own: a Control-C while Slurm makes up its mind must not hide the answer.
+            done = subprocess.run(
+                command,
+                stdin=stdin,
+                stderr=subprocess.PIPE,
+                env=slurm.environment(os.environ),
+                start_new_session=True,
+                check=False,
+            )
+        self._submitted(answer, done.stderr.decode("utf-8", "replace"))
+        self._ledger.remove("command", undo)
+
+    def close(self, *, clean: bool) -> list[str]:
+        """See medusa.client.launchers.polled.Job."""
+        with self._stack:
+            if self.joined:
+                self._settle()
+            left = self._cancel() if self.job_id is not None and self.state.alive else []
+        for entry in self._undo():
+            self._ledger.remove("command", entry)
+        return left
+
+    def _submitted(self, answer: Path, said: str) -> None:
+        try:
+            self.job_id, self._cluster = slurm.submitted(answer.read_text())
+        except (OSError, ValueError):
+            self.state = JobState(alive=False, words="was refused")
+            self.remarks = slurm.complaint(said)
+            return
+        for entry in self._undo():
+            self._ledger.add("command", entry)
+        self.state = JobState(alive=True, words="submitted")
+        self.look(waiting=True)
+
+    def _undo(self) -> Iterator[str]:
+        if self.job_id is not None:
+            yield json.dumps(["scancel", *self._cluster, self.job_id])
+
+    def _script(self, request: JobRequest, directory: Path) -> bytes:
+        """The job's: it prefers the config that is kept fresh, if its node shares this file system."""
+        settings = {**request.variables(), "MEDUSA_PLACE": str(directory)}
+        data = self._archive.read_bytes()
+        if len(data) > LARGEST_SCRIPT or b"\0" in data:
+            (directory / "agent.sh").write_bytes(data)
+            return with_settings(Path(os.devnull), settings, [*_IN_FRONT, 'exec sh "$MEDUSA_PLACE/agent.sh"'])
+        return with_settings(self._archive, settings, _IN_FRONT)
+
+    def _settle(self) -> None:
+        """Looks until it has ended, by itself or by whoever ended it: that is known only then."""
+        deadline = self._clock() + SETTLE
+        while self.job_id is not None and self.state.alive and self._clock() < deadline:
+            self.look(waiting=False)
+            if self.state.alive:
+                time.sleep(LOOK)
+
+    def _cancel(self) -> list[str]:
+        assert self.job_id is not None
+        command = ["scancel", *self._cluster, self.job_id]
+        try:
+            done = _run(command)
+        except _Silent as error:
+            why = str(error)
+        else:
+            if done.returncode == 0 or "Invalid job id" in done.stderr or "already complet" in done.stderr:
+                return []
+            why = "; ".join(slurm.complaint(done.stderr))
+        return [f"job {self.job_id} is not cancelled ({why}); cancel it by: {' '.join(command)}"]
+
+
+class StepJob(SlurmJob):
+    """A step in a job that runs already: `srun --overlap`, which ends with it. That job is not ours to end."""
+
+    def __init__(self, ledger: Ledger, archive: Path, arguments: Sequence[str], job_id: str) -> None:
+        super().__init__(ledger, archive, arguments)
+        self.job_id = job_id
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, request: JobRequest) -> None:
+        """Starts the step, if the job runs; what goes wrong is in `state`."""
+        self._request = request
+        try:
+            found = self._ask()
+        except _Silent as error:
+            self.fail(str(error))
+            return
+        if found is None or found.state != slurm.RUNNING:
+            words = "is not known to Slurm" if found is None else found.words()
+            self.state = JobState(alive=False, words=words)
+            self.remarks = ["only a job that runs can be got into"]
+            return
+        self._heed(found)
+        if self.state.alive:
+            try:
+                self._spawn(self._prepare(request))
+            except OSError as error:
+                self.fail(f"cannot start srun: {error}")
+
+    def look(self, *, waiting: bool) -> None:
+        """As ever; the end of srun is the end."""
+        super().look(waiting=waiting)
+        status = None if self._process is None else self._process.poll()
+        if status is not None and self.state.alive:
+            self.state = JobState(alive=False, words=f"has no such step any more: srun {processes.ended(status)}")
+            self.remarks = self._logged()
+
+    def close(self, *, clean: bool) -> list[str]:
+        """See medusa.client.launchers.polled.Job."""
+        process, self._process = self._process, None
+        with self._stack:
+            if process is not None:
+                if self.joined:
+                    processes.wait_quietly(process, SETTLE)
+                processes.stop_group(process.pid, GRACE, process.poll)
+                self._ledger.remove("group", str(process.pid))
+        return []
+
+    def _spawn(self, directory: Path) -> None:
+        assert self.job_id is not None
+        assert self._request is not None
+        script = directory / "script"
+        script.touch(0o600)
+        script.write_bytes(with_settings(self._archive, self._request.variables()))
+        step = ["srun", f"--jobid={self.job_id}", "--overlap", "--nodes=1", "--ntasks=1", *self._arguments, "sh", "-s"]
+        with script.open("rb") as stdin, self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                step, stdin=stdin, stdout=log, stderr=log, env=slurm.environment(os.environ), start_new_session=True
+            )
+        self._ledger.add("group", str(self._process.pid))
+
+
+class _Silent(Exception):
+    """Slurm does not answer; the text says what its command said."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__("; ".join(slurm.complaint(said)[-1:]) or "Slurm does not answer")
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Raises _Silent: it takes too long, or is not there."""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=slurm.environment(os.environ),
+            timeout=COMMAND_TIMEOUT,
+            check=False,
+            start_new_session=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise _Silent("") from None
+    except OSError as error:
+        raise _Silent(f"{command[0]}: {error.strerror}") from None
+
+
+def _shared() -> Path:
+    """Where a directory is likely to be seen by the nodes as well: below the user's home. Raises OSError."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    if not os.path.isabs(state):
+        raise OSError(f"no home directory: {printable(state)}; set XDG_STATE_HOME to a directory that the nodes share")
+    path = Path(state) / "medusa"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
