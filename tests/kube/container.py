@@ -46,9 +46,11 @@ class Container:
         return 128 - code if code is not None and code < 0 else code
 
     def end(self, grace: float) -> None:
-        """SIGTERM to the first process now, SIGKILL to all of them when the grace is over."""
+        """SIGTERM to the first process now, SIGKILL to all of them when the grace, if any, is over."""
         if self._kill_at is None:
             self._kill_at = time.monotonic() + grace
+            if not grace:
+                return
             for pid in Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGTERM)

@@ -76,6 +76,7 @@ class Place:
 def job_name(said: str | bytes) -> str:
     """The one job that mlogin spoke of."""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    name: str
     (name,) = set(re.findall("Kubernetes job (medusa-[0-9a-f]{8})", text))
     return name
 

@@ -25,6 +25,12 @@ RENEWAL = 300.0
 LOG_LINES = 10
 """The last ones of a pod that failed, which are told."""
 
+LAST_WORDS = 3.0
+"""Seconds that a pod may take to say how it ended, when its session was cut off: a node tells of it a second later."""
+
+PAUSE = 0.3
+"""Seconds between two looks then."""
+
 CLOSE_PATIENCE = 15.0
 """Seconds that a cluster which does not answer is asked to delete for."""
 
@@ -58,10 +64,12 @@ class KubeJob:
         name: of the Job and the Secret; the ConfigMaps' begin with it. Nobody can know it before.
         state: as last heard of; may be read by any thread.
         remarks: why no agent came, once it cannot come any more; printable lines.
+        met: there was a session in it.
 
     Args:
         ledger: gets the command that removes it all if this process is killed.
         clock: seconds, monotonic.
+        nap: waits for so many seconds.
     """
 
     def __init__(
@@ -72,8 +80,10 @@ class KubeJob:
         archive: bytes,
         name: str,
         clock: Callable[[], float] = time.monotonic,
+        nap: Callable[[float], object] = time.sleep,
     ) -> None:
         self.name = name
+        self.met = False
         self.state = JobState(alive=True, words="being created")
         self.remarks: list[str] = []
         self._api = api
@@ -81,7 +91,7 @@ class KubeJob:
         self._wanted = wanted
         self._pieces = objects.parts(archive)
         self._archive = None if self._pieces else archive
-        self._clock = clock
+        self._clock, self._nap = clock, nap
         self._request: JobRequest | None = None
         self._steps: list[Callable[[], None]] = []
         self._answered = False
@@ -126,8 +136,8 @@ class KubeJob:
         """
         if self._request is None:
             return []
-        if not clean and self.state.alive and not self._steps:
-            self.look(waiting=False)  # whoever ended the session may have ended the job
+        if self.met and not clean:
+            self._hear_last_words()
         left = removal.remove(self._api, self._things(), CLOSE_PATIENCE)
         if left:  # the guard goes on trying
             why = "; ".join(dict.fromkeys(map(str, left.values())))
@@ -135,6 +145,17 @@ class KubeJob:
             return [f"not removed: {what} ({why}); remove it by: {removal.kubectl(self._api.access, self.name)}"]
         self._ledger.remove("command", self._undo())
         return []
+
+    def _hear_last_words(self) -> None:
+        """Whoever cut the session off may have ended the pod, which says so now or soon."""
+        deadline = self._clock() + LAST_WORDS
+        try:
+            self._read(waiting=False)
+            while self.state.alive and self._clock() < deadline:
+                self._nap(PAUSE)
+                self._read(waiting=False)
+        except KubeError:
+            pass  # it is about to be deleted, and whoever is away then is told of
 
     def _things(self) -> list[removal.Thing]:
         parts = objects.part_names(self.name, len(self._pieces))

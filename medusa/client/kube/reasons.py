@@ -78,14 +78,13 @@ def _of_podless(job: Object, events: list[Object]) -> Reading:
 def _of_pod(pod: Object, events: list[Object]) -> Reading:
     status = pod.get("status", _STATELESS)
     phase = status.get("phase", "Pending")
-    over = phase in ("Succeeded", "Failed")
     alive, words = True, ""
     remarks: tuple[str, ...] = ()
-    if over:
+    if _text(pod, "metadata", "deletionTimestamp") and not status.get("reason"):
+        alive, words = False, "is being deleted" + _disruption(status)
+    elif phase in ("Succeeded", "Failed"):
         alive = False
         words, remarks = _end(status)
-    elif _text(pod, "metadata", "deletionTimestamp"):
-        alive, words = False, "is being deleted" + _disruption(status)
     elif phase == "Running":
         words = f"running on {printable(pod.get('spec', {}).get('nodeName', 'a node'))}"
     elif phase == "Pending":

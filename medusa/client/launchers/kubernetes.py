@@ -42,6 +42,10 @@ class KubernetesLauncher(PolledLauncher):
             raise Failure("a pod cannot reach a reflector of mlogin's own, on this machine; name one by --reflector")
         super().submit(request)
 
+    def joined(self) -> None:
+        super().joined()
+        self.job.met = True
+
     def lost(self) -> str:
         return f"remove what may be left by: {removal.kubectl(self._access, self.job.name)}"
 
