@@ -58,7 +58,7 @@ RUN = [
 STORES = {"https": ["aiohttp>=3.9"], "s3": ["s3fs>=2024.6"], "gcs": ["gcsfs>=2024.6"]}
 
 # What `mlogin --launcher kubernetes` speaks to a cluster with.
-CLUSTERS = {"kubernetes": ["kubernetes>=29"]}
+CLUSTERS = {"kubernetes": ["kubernetes>=31"]}
 
 # What `make bench` runs beside the reflector, and draws with; the tests try it.
 BENCH = ["matplotlib>=3.8", "uvloop>=0.19"]

@@ -7,6 +7,7 @@ load, and are loaded here only.
 from __future__ import annotations
 
 import email.utils
+import importlib
 import json
 import os
 import re
@@ -64,16 +65,23 @@ class Access:
         return shlex.join(["kubectl", *config, *context, "-n", self.namespace])
 
 
+def require_client() -> None:
+    """Raises Failure where the client, which is an extra, is not installed."""
+    try:
+        importlib.import_module("kubernetes")
+    except ImportError:
+        raise Failure(NOT_INSTALLED) from None
+
+
 def find_access(kubeconfig: str | None, context: str | None, namespace: str | None) -> Access:
     """As kubectl: the file that is named, KUBECONFIG, ~/.kube/config, what a pod is given.
 
     Raises:
-        Failure: nothing of them is there, the context is not in it, or the client is not installed.
+        Failure: nothing of them is there, or the context is not in it.
     """
-    try:
-        from kubernetes import config
-    except ImportError:
-        raise Failure(NOT_INSTALLED) from None
+    import yaml
+    from kubernetes import config
+
     named = kubeconfig or os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
     paths = [os.path.abspath(os.path.expanduser(path)) for path in named.split(os.pathsep) if path]
     if kubeconfig is None and not any(map(os.path.exists, paths)) and (IN_POD / "token").exists():
@@ -82,6 +90,8 @@ def find_access(kubeconfig: str | None, context: str | None, namespace: str | No
     files = os.pathsep.join(paths)
     try:
         contexts, current = config.list_kube_config_contexts(files)
+    except yaml.YAMLError:  # its text may quote the file
+        raise Failure(f"the launcher `kubernetes`: {printable(files)} is not YAML") from None
     except (config.ConfigException, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise Failure(f"the launcher `kubernetes`: {_config_words(error)} ({printable(files)})") from None
     wanted = next((one for one in contexts if one["name"] == context), None) if context else current
@@ -134,6 +144,14 @@ class Kube:
         data = self._ask("read", "pod", "_log", *arguments, container=container, tail_lines=lines, limit_bytes=65536)
         return [printable(line) for line in data.decode("utf-8", "replace").splitlines()[-lines:]]
 
+    def close(self) -> None:
+        """Closes its connections; the next call opens others, as the kubeconfig says then."""
+        for api in self._apis.values():
+            pools = api.api_client.rest_client.pool_manager.pools
+            for key in pools.keys():  # noqa: SIM118 - no dict: it has no other way
+                pools[key].close()
+        self._apis.clear()
+
     def _list(self, kind: str, **options: str) -> list[Object]:
         found: list[Object] = self._object("list", kind, self.access.namespace, **options).get("items") or []
         return found
@@ -154,7 +172,7 @@ class Kube:
         except KubeError as error:
             if error.status != UNAUTHORIZED:
                 raise
-        self._apis.clear()  # a token has expired: the kubeconfig, or its helper program, may have a new one
+        self.close()  # a token has expired: the kubeconfig, or its helper program, may have a new one
         return self._once(verb, kind, suffix, *arguments, **options)
 
     def _once(self, verb: str, kind: str, suffix: str, *arguments: Any, **options: Any) -> bytes:

@@ -7,7 +7,7 @@ import secrets
 
 from medusa.client.archive import find_archive
 from medusa.client.kube import removal
-from medusa.client.kube.api import Kube, find_access
+from medusa.client.kube.api import Kube, find_access, require_client
 from medusa.client.kube.job import KubeJob
 from medusa.client.kube.wanted import parse
 from medusa.client.launchers.base import JobRequest, Settings
@@ -26,6 +26,7 @@ class KubernetesLauncher(PolledLauncher):
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         super().__init__(settings.tell)
         settings.refuse_others(self.name, "archive", "arguments")
+        require_client()
         wanted = parse(settings.arguments)
         archive = find_archive(settings.archive).read_bytes()
         self._access = find_access(wanted.kubeconfig, wanted.context, wanted.namespace)
