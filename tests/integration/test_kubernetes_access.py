@@ -147,7 +147,7 @@ def test_kubectl_sees_it_and_removes_it_as_mlogin_says(here: Place, home: Path, 
         command = opened.until(r"remove it by: kubectl --kubeconfig \S+ -n research ([^\r]+)\r\n")[1].decode()
         assert opened.status() == 255
     here.kube.knobs.forbidden.clear()
-    kubectl("-n", "research", *command.split(), "--wait=false")
+    kubectl("-n", "research", *command.split())
     wait_until(lambda: not here.kube.names(), "an empty cluster")
 
 

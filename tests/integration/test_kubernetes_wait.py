@@ -228,6 +228,7 @@ def test_a_cluster_that_is_not_there(here: Place, home: Path) -> None:
     assert run.returncode == 255
     assert "failed before its agent appeared\nmlogin:   http://127.0.0.1:" in run.stderr
     assert " does not answer: " in run.stderr
+    assert "not removed" not in run.stderr
     here.kube.knobs.away = None
 
 
@@ -240,3 +241,4 @@ def test_a_token_that_nobody_knows(here: Place, home: Path) -> None:
     assert run.returncode == 255
     assert "mlogin:   create secrets: Unauthorized (401)\n" in run.stderr
     assert "stolen" not in run.stderr
+    assert "not removed" not in run.stderr

@@ -37,7 +37,7 @@ class Users:
         """Args: certificate: common name of one that was verified. Raises Refusal: nobody that is known."""
         scheme, _, token = (authorization or "").partition(" ")
         for user in self._users.values():
-            if user.name == certificate or (scheme == "Bearer" and token and user.token == token):
+            if user.name == certificate or (scheme.lower() == "bearer" and token and user.token == token):
                 return user
         raise Refusal(401, "Unauthorized")
 

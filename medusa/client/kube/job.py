@@ -95,6 +95,7 @@ class KubeJob:
         self._request: JobRequest | None = None
         self._steps: list[Callable[[], None]] = []
         self._answered = False
+        self._made: list[removal.Thing] = []
         self._renew_at = 0.0
         self._words = "being created"
 
@@ -138,8 +139,10 @@ class KubeJob:
             return []
         if self.met and not clean:
             self._hear_last_words()
-        left = removal.remove(self._api, self._things(), CLOSE_PATIENCE)
-        if left:  # the guard goes on trying
+        left = removal.remove(self._api, self._made[::-1], CLOSE_PATIENCE if self._answered else 0.0)
+        if left and not self._answered:
+            return []  # most likely nothing arrived there; should it have, the guard goes on trying
+        if left:  # here too
             why = "; ".join(dict.fromkeys(map(str, left.values())))
             what = ", ".join(f"{kind} {name}" for kind, name in left)
             return [f"not removed: {what} ({why}); remove it by: {removal.kubectl(self._api.access, self.name)}"]
@@ -182,11 +185,17 @@ class KubeJob:
             self._api.patch(kind, name, owned)
 
     def _create(self, kind: str, body: Object) -> None:
+        thing = (kind, body["metadata"]["name"])
+        if thing not in self._made:
+            self._made.append(thing)
         try:
             self._api.create(kind, body)
         except KubeError as error:
-            if error.status != CONFLICT:  # ours: made by a request whose answer was lost
-                raise
+            if error.status == CONFLICT:
+                return  # ours: made by a request whose answer was lost
+            if not error.passing:
+                self._made.remove(thing)
+            raise
 
     def _config(self) -> dict[str, object]:
         assert self._request is not None

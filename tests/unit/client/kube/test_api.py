@@ -6,14 +6,17 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from kubernetes.config import incluster_config
 
 from medusa.client.kube import api
 from medusa.client.kube.api import Access, Kube, find_access
 from medusa.client.kube.errors import KubeError
 from medusa.client.outcome import Failure
 from tests.kube.access import EVERYTHING
+from tests.kube.certificates import SERVER
 from tests.kube.stand_in import NAMESPACE, Cluster, cluster
 from tests.servers import ScriptedServer
 
@@ -166,4 +169,37 @@ def test_keys_of_the_kubeconfig_lie_in_the_private_directory(tmp_path: Path) -> 
         assert client.pods("a=b") == []
         assert len(list(private.iterdir())) == 3
         assert client.access.namespace == NAMESPACE
+        client.close()
+
+
+def test_a_helper_program_gives_the_token(tmp_path: Path) -> None:
+    """As those of cloud vendors do."""
+    with cluster() as made:
+        credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
+        token = made.add_user("jane", EVERYTHING)
+        (tmp_path / "answer").write_text(json.dumps({**credential, "status": {"token": token}}))
+        path = made.write_kubeconfig(tmp_path / "config")
+        whole = json.loads(path.read_text())
+        helper = {"apiVersion": credential["apiVersion"], "command": "cat", "args": [str(tmp_path / "answer")]}
+        whole["users"][0]["user"] = {"exec": {**helper, "interactiveMode": "Never"}}
+        path.write_text(json.dumps(whole))
+        client = Kube(find_access(str(path), None, None), tmp_path)
+        assert client.pods("a=b") == []
+        (tmp_path / "answer").unlink()
+        client.close()
+        with pytest.raises(KubeError):
+            client.pods("a=b")
+
+
+def test_what_a_pod_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with cluster(tls=True) as made:
+        (tmp_path / "token").write_text(made.add_user("pod", EVERYTHING))
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(urlsplit(made.url).port))
+        loader = incluster_config.InClusterConfigLoader
+        defaults = {"token_filename": str(tmp_path / "token"), "cert_filename": str(SERVER)}
+        monkeypatch.setattr(incluster_config, "InClusterConfigLoader", lambda **given: loader(**{**given, **defaults}))
+        client = Kube(Access(None, None, NAMESPACE), tmp_path)
+        assert client.pods("a=b") == []
+        assert made.users_asking() == {"pod"}
         client.close()

@@ -225,6 +225,20 @@ def test_a_job_that_is_gone(at: Setting) -> None:
     assert (at.job.state.alive, at.job.state.words) == (False, "was deleted")
 
 
+def test_what_was_refused_is_not_there_to_be_removed(at: Setting) -> None:
+    at.api.errors["create job"] = KubeError("forbidden", 403)
+    at.start()
+    assert at.job.close(clean=False) == []
+    assert [what for what in at.api.asked if what.startswith("delete")] == ["delete secret"]
+
+
+def test_a_cluster_that_never_answered_is_asked_once_and_left_to_the_guard(at: Setting) -> None:
+    at.api.errors.update({"create secret": AWAY, "delete secret": AWAY})
+    at.start()
+    assert at.job.close(clean=False) == []
+    assert (at.now, [sign for sign, _, _ in at.guard.lines]) == (0, ["+"])
+
+
 def test_nothing_is_removed_that_was_never_asked_for(at: Setting) -> None:
     assert at.job.close(clean=False) == []
     assert at.api.asked == []
