@@ -253,11 +253,14 @@ class TestEnds:
 
     def test_a_slow_reader_gets_what_was_sent_before_the_close(self) -> None:
         """However much longer than the time to answer a Close it takes."""
+        with running(constants={"medusa.reflector.live.CLOSE_TIMEOUT": 0.1}) as reflector:
+            # When the last bytes before the Close fit into the kernel's buffers, nothing keeps the session.
+            assert any(self._reads_slowly(reflector) for _ in range(20))
+
+    def _reads_slowly(self, reflector: Reflector) -> bool:
+        """Whether the session still lived well after the time to answer a Close."""
         session, sent, got = new_id(), hashlib.sha256(), hashlib.sha256()
-        with (
-            running(constants={"medusa.reflector.live.CLOSE_TIMEOUT": 0.1}) as reflector,
-            reflector.pair(session) as (client, agent),
-        ):
+        with reflector.pair(session) as (client, agent):
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # it is not to hold all that is sent
             piece = pattern(60_000)
             while agent.writable():
@@ -265,16 +268,17 @@ class TestEnds:
                 sent.update(piece)
             ending = Thread(target=agent.send, args=(close_frame(1000, "all sent"),))
             ending.start()
-            while reflector.states()[session] == "forwarding":
+            while reflector.states().get(session) == "forwarding":
                 got.update(client.frame().payload)
             ending.join()
             waited = Deadline(500 * MS)
             wait_until(lambda: waited.passed)
-            assert reflector.states()[session] == "closing"
+            lived = reflector.states().get(session) == "closing"
             while (message := client.frame()).opcode == BINARY:
                 got.update(message.payload)
             assert message.close == (1000, "all sent")
             assert got.digest() == sent.digest()
+            return lived
 
     def test_a_reader_that_is_gone_is_not_waited_for(self) -> None:
         session, constants = new_id(), {"medusa.reflector.live.CLOSE_TIMEOUT": 0.1}
