@@ -10,24 +10,12 @@ from pathlib import Path
 import pytest
 
 from medusa.client.archive import find_archive
-from tests.kube.place import LOGIN, Place, job_name, place
+from tests.kube.place import LOGIN, Place, documented_yaml, job_name, place
 from tests.kube.stand_in import OWNER, containers
 from tests.terminals import assert_nothing_left, processes_of
 from tests.waiting import wait_until
 
 pytestmark = containers
-
-RESTRICTED = {
-    "securityContext": {"runAsNonRoot": True, "runAsUser": 65534, "seccompProfile": {"type": "RuntimeDefault"}},
-    "containers": [
-        {
-            "name": "medusa",
-            "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True},
-            "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
-        }
-    ],
-    "volumes": [{"name": "tmp", "emptyDir": {}}],
-}
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +92,11 @@ def test_what_can_be_wished_for(here: Place, home: Path, tmp_path: Path) -> None
 
 
 def test_a_namespace_that_asks_for_restricted_pods(here: Place, home: Path, tmp_path: Path) -> None:
-    """No root, and nothing to write on but what is mounted."""
-    (tmp_path / "pod.json").write_text(json.dumps(RESTRICTED))
-    run = here.run(home, "--overrides", str(tmp_path / "pod.json"), options=("-c", "id -u; ls -l /run/medusa/given"))
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("65534")
+    """No root, and nothing to write on but what is mounted: by the overrides that docs/launchers.md shows."""
+    (block,) = [block for block in documented_yaml() if "runAsNonRoot" in block]
+    (tmp_path / "pod.yaml").write_text(block)
+    run = here.run(home, "--overrides", str(tmp_path / "pod.yaml"), options=("-c", "id -u; : >/tmp/x; : >/x || exit 7"))
+    assert (run.returncode, run.stdout.splitlines()[0]) == (7, "65534"), run.stderr
 
 
 def test_an_archive_that_one_object_has_no_room_for(here: Place, home: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import yaml
 
 from medusa.client.archive import find_archive
 from tests.kube.knobs import Knobs
-from tests.kube.place import Place, job_name, place
+from tests.kube.place import Place, documented_yaml, job_name, place
 from tests.kube.stand_in import containers
 from tests.terminals import ROOT, environment, mlogin
 from tests.waiting import PATIENCE, wait_until
@@ -29,8 +29,7 @@ needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="needs ku
 
 def documented_rules() -> list[dict[str, Any]]:
     """The Role that docs/launchers.md asks for."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "launchers.md").read_text(), re.DOTALL)
-    (role,) = [found for block in blocks if (found := yaml.safe_load(block)).get("kind") == "Role"]
+    (role,) = [found for block in documented_yaml() if (found := yaml.safe_load(block)).get("kind") == "Role"]
     rules: list[dict[str, Any]] = role["rules"]
     return rules
 

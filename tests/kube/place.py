@@ -81,6 +81,11 @@ def job_name(said: str | bytes) -> str:
     return name
 
 
+def documented_yaml() -> list[str]:
+    """What docs/launchers.md shows for a cluster to read."""
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "launchers.md").read_text(), re.DOTALL)
+
+
 @contextlib.contextmanager
 def place(directory: Path, *reflector_options: str, tls: bool = False) -> Iterator[Place]:
     """Args: directory: for keys and the kubeconfig."""
