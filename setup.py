@@ -57,6 +57,9 @@ RUN = [
 # What `medusa publish` needs for stores of one kind, through fsspec.
 STORES = {"https": ["aiohttp>=3.9"], "s3": ["s3fs>=2024.6"], "gcs": ["gcsfs>=2024.6"]}
 
+# What `mlogin --launcher kubernetes` speaks to a cluster with.
+CLUSTERS = {"kubernetes": ["kubernetes>=31"]}
+
 # What `make bench` runs beside the reflector, and draws with; the tests try it.
 BENCH = ["matplotlib>=3.8", "uvloop>=0.19"]
 
@@ -77,6 +80,9 @@ TEST = [
     "flask-cors>=4",
     "hypothesis>=6.100",
     "kosoku",
+    # Later ones want a python-dateutil that what moto and s3fs stand on does not take.
+    "kubernetes<37",
+    "kubernetes-validate>=1.30",
     "moto[s3]>=5",
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3",
@@ -102,8 +108,9 @@ setup(
     install_requires=RUN,
     extras_require={
         **STORES,
+        **CLUSTERS,
         "bench": BENCH,
-        "test": CHECKS + TEST + BENCH + STORES["https"] + STORES["s3"],
+        "test": CHECKS + TEST + BENCH + CLUSTERS["kubernetes"] + STORES["https"] + STORES["s3"],
     },
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
     cmdclass={"build_py": BuildWithArchive},

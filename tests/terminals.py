@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import select
@@ -22,10 +23,27 @@ from tests.waiting import PATIENCE, wait_until
 ROOT = Path(__file__).resolve().parents[1]
 MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
 
+# mlogin with some of the modules' constants set, for waits that are too long for a test.
+_LAUNCH = """
+import importlib, json, sys
+from medusa.commands import mlogin
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module, _, constant = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), constant), name
+    setattr(importlib.import_module(module), constant, value)
+sys.exit(mlogin.main())
+"""
+
 # Makes standard input the controlling terminal of a new session, then becomes the program.
 _ON_A_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 )
+
+
+def mlogin(*arguments: str, constants: Mapping[str, float] = {}) -> list[str]:
+    """A command line. `constants`: dotted name -> value."""
+    start = [sys.executable, "-c", _LAUNCH, json.dumps(constants)] if constants else MLOGIN
+    return [*start, *arguments]
 
 
 class Terminal:

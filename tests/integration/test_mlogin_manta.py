@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -21,24 +19,12 @@ from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import running
 from tests.signing import Key, allow
 from tests.sshagents import needs_ssh_agent, ssh_agent
-from tests.terminals import MLOGIN, ROOT, Terminal, assert_nothing_left, environment, processes_of, terminal
+from tests.terminals import ROOT, Terminal, assert_nothing_left, environment, mlogin, processes_of, terminal
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = zones
 
 LOGIN = "jill"
-
-# mlogin with some of the modules' constants set, for waits that are too long for a test.
-_LAUNCH = """
-import importlib, json, sys
-from medusa.commands import mlogin
-for name, value in json.loads(sys.argv.pop(1)).items():
-    module, _, constant = name.rpartition(".")
-    assert hasattr(importlib.import_module(module), constant), name
-    setattr(importlib.import_module(module), constant, value)
-sys.exit(mlogin.main())
-"""
-
 
 EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
 SHORT = {"medusa.client.mantajob.URL_LIFETIME": 6, "medusa.client.mantajob.RENEWAL": 0.5, **EAGER}
@@ -108,8 +94,7 @@ class Place:
 
 
 def command(*arguments: str, constants: Mapping[str, float] = {}) -> Sequence[str]:
-    start = [sys.executable, "-c", _LAUNCH, json.dumps(constants)] if constants else MLOGIN
-    return [*start, "--launcher", "manta", *arguments]
+    return mlogin("--launcher", "manta", *arguments, constants=constants)
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from tests import zones
 from tests.manta.jobs import Job
 from tests.manta.objects import Objects
 from tests.manta.settings import Settings
@@ -134,27 +134,13 @@ async def _end_of(process: asyncio.subprocess.Process) -> int:
 
 def _environment(job: Job) -> dict[str, str]:
     """What a job's every task has; no TERM, USER, SHELL or locale."""
-    path = "/usr/sbin:/usr/bin:/sbin:/bin"
-    path += "" if _python().is_relative_to("/usr") else f":{_python()}/bin"
-    environ = {"HOME": "/root", "PATH": path, "MANTA_USER": job.login, "MANTA_JOB_ID": job.id}
+    environ = {"HOME": "/root", "PATH": zones.search_path(), "MANTA_USER": job.login, "MANTA_JOB_ID": job.id}
     return {**environ, "MANTA_NO_AUTH": "true"}
-
-
-def _python() -> Path:
-    """Where the tests' own Python is installed, for a machine without another one."""
-    return Path(sys.base_prefix).resolve()
 
 
 def _bubblewrap(zone: Path) -> list[str]:
     argv = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "zone", "--die-with-parent"]
-    for name in ("usr", "etc", "bin", "sbin", "lib", "lib32", "lib64"):
-        link = Path("/", name)
-        if link.is_symlink():
-            argv += ["--symlink", os.readlink(link), str(link)]
-        elif link.exists():
-            argv += ["--ro-bind", str(link), str(link)]
-    if not _python().is_relative_to("/usr"):
-        argv += ["--ro-bind", str(_python()), str(_python())]
+    argv += zones.programs()
     argv += ["--bind", str(zone / "assets"), "/assets", "--ro-bind", str(zone / "manta"), "/manta"]
     argv += ["--bind", str(zone / "marlin"), "/var/marlin", "--tmpfs", "/tmp", "--dir", "/root", "--dir", "/var/tmp"]
     argv += ["--proc", "/proc", "--dev", "/dev", "--ro-bind", str(_trusted(zone)), "/etc/ssl/certs"]

@@ -13,6 +13,7 @@ GROUP = "medusa.launchers"
 """Entry points of other packages: a name for --launcher = `package.module:Class`, a Launcher."""
 
 OURS = {
+    "kubernetes": "medusa.client.launchers.kubernetes:KubernetesLauncher",
     "local": "medusa.client.launchers.local:LocalLauncher",
     "manta": "medusa.client.launchers.manta:MantaLauncher",
     "manual": "medusa.client.launchers.manual:ManualLauncher",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from medusa import __version__
+from medusa.client import launchers
 from medusa.client.launchers.base import Wishes
 from medusa.client.mlogin import Options
 from medusa.commands import mlogin
@@ -43,7 +44,7 @@ def test_what_is_for_the_job_system_stays_as_it_is() -> None:
 def test_an_unknown_launcher_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="255"):
         mlogin.parse(["--launcher", "x\x1b"])
-    assert "there is no launcher `x\\x1b`; there are local, man" in capsys.readouterr().err
+    assert f"there is no launcher `x\\x1b`; there are {', '.join(launchers.names())}" in capsys.readouterr().err
 
 
 def test_a_session_is_met_and_nothing_launched(capsys: pytest.CaptureFixture[str]) -> None:

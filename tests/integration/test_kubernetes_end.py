@@ -1,0 +1,111 @@
+"""`mlogin --launcher kubernetes`: every way out of a session, and what is left of it in the cluster: nothing."""
+
+from __future__ import annotations
+
+import functools
+import random
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kube.knobs import Knobs
+from tests.kube.place import Place, place
+from tests.kube.stand_in import Cluster, containers
+from tests.terminals import Terminal, assert_nothing_left
+from tests.waiting import MS, Deadline, wait_until
+
+pytestmark = containers
+
+SESSION = ("-c", "trap 'exit 9' TERM; echo here; while :; do sleep 0.1; done")
+STUBBORN = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
+INTERRUPTIONS = 20
+LOOKS = {"medusa.client.walltime.LOOK": 0.1}
+WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("kube")) as found:
+        yield found
+
+
+@pytest.fixture
+def here(shared: Place) -> Iterator[Place]:
+    """Fails a test that leaves something in the cluster."""
+    vars(shared.kube.knobs).update(vars(Knobs()))
+    yield shared
+    shared.assert_clean()
+
+
+def in_session(opened: Terminal) -> None:
+    opened.until("here\r\n")
+
+
+def evict(kube: Cluster) -> None:
+    kube.evict(kube.pod())
+
+
+def run_out(kube: Cluster) -> None:
+    kube.run_out_of_memory(kube.pod())
+
+
+def delete_pod(kube: Cluster) -> None:
+    kube.delete("pods", kube.pod()["metadata"]["name"])
+
+
+def delete_job(kube: Cluster) -> None:
+    kube.delete("jobs", kube.objects("jobs")[0]["metadata"]["name"])
+
+
+@pytest.mark.parametrize("session", [SESSION, STUBBORN], ids=["obedient", "stubborn"])
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (evict, "ended: Evicted: The node was low on resource: memory"),
+        (run_out, "ended: OOMKilled"),
+        (delete_pod, "(is being deleted|failed, its pod is gone|was deleted)"),
+        (delete_job, "(is being deleted|was deleted)"),
+    ],
+)
+def test_the_pod_is_ended_from_outside(
+    here: Place, home: Path, end: Callable[[Cluster], None], why: str, session: tuple[str, ...]
+) -> None:
+    with here.terminal(home, options=session) as opened:
+        in_session(opened)
+        end(here.kube)
+        opened.until(f"mlogin: Kubernetes job medusa-[0-9a-f]{{8}} {why}")
+        opened.until("outcome unknown")
+        assert opened.status() == 254
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_mlogin_is_ended_in_a_session(here: Place, home: Path, signum: signal.Signals) -> None:
+    with here.terminal(home, options=STUBBORN) as opened:
+        in_session(opened)
+        opened.process.send_signal(signum)
+        assert opened.status() == (-9 if signum == signal.SIGKILL else 254)
+        here.assert_clean()
+        assert_nothing_left(home)
+
+
+def test_the_time_is_over(here: Place, home: Path) -> None:
+    """Announced before, and told after."""
+    with here.terminal(home, "--time", "3", options=SESSION, constants=LOOKS) as opened:
+        opened.until("mlogin: the job's time is over in [0-3] s; what runs then is ended")
+        opened.until("mlogin: Kubernetes job medusa-[0-9a-f]{8} ended: DeadlineExceeded: ")
+        assert opened.status() == 254
+
+
+def test_nothing_is_left_after_interruptions_at_random(here: Place, home: Path) -> None:
+    """Each at another moment between the first request and the session's end, in another way."""
+    chance = random.Random(5)
+    for _ in range(INTERRUPTIONS):
+        moment, way = Deadline(chance.uniform(0, 1500) * MS), chance.choice(WAYS)
+        with here.terminal(home, options=SESSION) as opened:
+            wait_until(functools.partial(getattr, moment, "passed"))
+            opened.process.send_signal(way)
+            opened.status()
+        here.assert_clean()
+        assert_nothing_left(home)

@@ -1,0 +1,244 @@
+"""`mlogin --launcher kubernetes` while it waits for its pod: why that waits, who leaves, and a cluster that is away."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kube.knobs import Knobs
+from tests.kube.place import Place, job_name, place
+from tests.kube.stand_in import containers
+from tests.terminals import Terminal
+from tests.waiting import wait_until
+
+pytestmark = containers
+
+NO_NODE = "0/3 nodes are available: 3 Insufficient cpu."
+UP = ("-c", "echo here at last; exit 7")
+SHORT = {
+    "medusa.client.kube.job.URL_LIFETIME": 6,
+    "medusa.client.kube.job.RENEWAL": 0.5,
+}
+QUICK = {
+    "medusa.client.kube.api.TIMEOUT": 1,
+    "medusa.client.kube.job.CLOSE_PATIENCE": 1,
+    "medusa.client.kube.removal.PAUSE": 0.1,
+}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("kube"), "--wait-timeout", "3") as found:
+        yield found
+
+
+@pytest.fixture
+def here(shared: Place) -> Iterator[Place]:
+    """With all knobs as they were, before and after; fails a test that leaves something in the cluster."""
+    vars(shared.kube.knobs).update(vars(Knobs()))
+    yield shared
+    vars(shared.kube.knobs).update(vars(Knobs()))
+    shared.assert_clean()
+
+
+def up(opened: Terminal) -> None:
+    opened.until("here at last")
+    assert opened.status() == 7
+
+
+def test_no_node_for_it_and_then_one(here: Place, home: Path) -> None:
+    here.kube.knobs.unschedulable = f"{NO_NODE} preemption: 0/3 nodes are available: 3 No preemption victims found."
+    with here.terminal(home, options=UP) as opened:
+        opened.until(f"job medusa-[0-9a-f]{{8}}: Pending: Unschedulable: {re.escape(NO_NODE)} ")
+        here.kube.knobs.unschedulable = None
+        up(opened)
+
+
+def test_it_waits_for_longer_than_all_patience(here: Place, home: Path) -> None:
+    """Longer than its first URL lives, and longer than the reflector keeps a lonely client, more than once."""
+    here.kube.knobs.unschedulable = NO_NODE
+    before = len(here.kube.asked("patch", "secrets"))
+    with here.terminal(home, options=UP, constants=SHORT) as opened:
+        opened.until("no agent came in time.*; attaching again until the job has its turn")
+        wait_until(lambda: len(here.kube.asked("patch", "secrets")) > before + 13, "6.5 s of renewals")
+        here.kube.knobs.unschedulable = None
+        up(opened)
+
+
+def test_an_image_that_is_not_there_and_then_is(here: Place, home: Path) -> None:
+    with here.terminal(home, options=UP, image="debian:13") as opened:
+        opened.until('(ErrImagePull|ImagePullBackOff): .*"debian:13".*not found')
+        opened.until('ImagePullBackOff: Back-off pulling image "debian:13": ')
+        here.kube.knobs.images["debian:13"] = "full"
+        up(opened)
+
+
+def test_an_image_that_takes_long(here: Place, home: Path) -> None:
+    here.kube.knobs.pulling = True
+    with here.terminal(home, options=UP) as opened:
+        opened.until('ContainerCreating: Pulling: Pulling image "debian:12"')
+        here.kube.knobs.pulling = False
+        up(opened)
+
+
+def test_something_to_be_mounted_that_is_not_there(here: Place, home: Path, tmp_path: Path) -> None:
+    """A volume of the user's own."""
+    volume = {"name": "mine", "projected": {"sources": [{"configMap": {"name": "missing"}}]}}
+    (tmp_path / "pod.json").write_text(json.dumps({"volumes": [volume]}))
+    with here.terminal(home, "--overrides", str(tmp_path / "pod.json")) as opened:
+        opened.until('ContainerCreating: FailedMount: MountVolume.SetUp failed .*configmaps "missing" not found')
+        opened.type(b"\x03")
+        assert opened.status() == 255
+
+
+def test_a_quota_that_is_used_up_and_then_is_not(here: Place, home: Path) -> None:
+    here.kube.knobs.quota = 'pods "medusa-x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=4'
+    with here.terminal(home, options=UP) as opened:
+        opened.until("no pod: Error creating: .* exceeded quota: compute")
+        here.kube.knobs.quota = None
+        up(opened)
+
+
+@pytest.mark.parametrize(
+    ("image", "overrides", "why"),
+    [
+        ("Debian:12", {}, 'InvalidImageName: Failed to apply default image tag "Debian:12": invalid reference format'),
+        (
+            "debian:13",
+            {"containers": [{"name": "medusa", "imagePullPolicy": "Never"}]},
+            'ErrImageNeverPull: Container image "debian:13" is not present with pull policy of Never',
+        ),
+        ("registry.test/nothing:1", {}, r"ended: StartError: .*\"sh\": executable file not found in \$PATH"),
+    ],
+)
+def test_what_no_waiting_will_mend(
+    here: Place, home: Path, tmp_path: Path, image: str, overrides: dict[str, object], why: str
+) -> None:
+    (tmp_path / "pod.json").write_text(json.dumps(overrides))
+    run = here.run(home, "--overrides", str(tmp_path / "pod.json"), image=image)
+    assert run.returncode == 255
+    assert re.search(f"^mlogin: Kubernetes job medusa-.* {why}.* before its agent appeared$", run.stderr, re.MULTILINE)
+
+
+def test_an_admission_that_takes_no_such_pod(here: Place, home: Path) -> None:
+    here.kube.knobs.quota = 'pods "medusa-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot'
+    run = here.run(home)
+    assert run.returncode == 255
+    assert "no pod: Error creating: pods" in run.stderr
+    assert 'violates PodSecurity "restricted:latest": runAsNonRoot before its agent appeared' in run.stderr
+
+
+def test_an_image_without_python(here: Place, home: Path) -> None:
+    run = here.run(home, image="busybox:1")
+    assert run.returncode == 255
+    assert "ended with status 127 before its agent appeared\n" in run.stderr
+    assert "mlogin:   or the archive that brings its own Python: --archive agent-standalone.sh\n" in run.stderr
+    assert "mlogin:   medusa agent: no Python 3.8 or later" in run.stderr
+
+
+@pytest.mark.parametrize("how", ["deleted", "evicted", "job deleted"])
+def test_somebody_else_ends_it_in_the_queue(here: Place, home: Path, how: str) -> None:
+    here.kube.knobs.pulling = True
+    with here.terminal(home) as opened:
+        opened.until("ContainerCreating")
+        if how == "deleted":
+            here.kube.delete("pods", here.kube.pod()["metadata"]["name"])
+            why = "(failed, its pod is gone|is being deleted)"
+        elif how == "evicted":
+            here.kube.evict(here.kube.pod())
+            why = "ended: Evicted: The node was low on resource: memory.*"
+        else:
+            here.kube.delete("jobs", job_name(opened.screen))
+            why = "(was deleted|is being deleted)"
+        opened.until(f"mlogin: Kubernetes job medusa-[0-9a-f]{{8}} {why} before its agent appeared")
+        assert opened.status() == 255
+
+
+@pytest.mark.parametrize("way", ["^C", signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_who_leaves_the_queue_leaves_nothing(here: Place, home: Path, way: object) -> None:
+    """Also by SIGKILL: the guard reads the kubeconfig anew, and deletes."""
+    here.kube.knobs.unschedulable = NO_NODE
+    with here.terminal(home) as opened:
+        opened.until("Unschedulable")
+        if way == "^C":
+            opened.type(b"\x03")
+        else:
+            assert isinstance(way, signal.Signals)
+            opened.process.send_signal(way)
+        assert opened.status() == (-9 if way == signal.SIGKILL else 255)
+        assert opened.modes() == opened.modes_at_start
+    here.assert_clean()
+
+
+@pytest.mark.parametrize("seconds", ["0.01", "1"])
+def test_whose_patience_ends_leaves_nothing(here: Place, home: Path, seconds: str) -> None:
+    """Also in the middle of the job's set-up."""
+    here.kube.knobs.unschedulable = NO_NODE
+    run = here.run(home, options=("--wait-timeout", seconds))
+    assert run.returncode == 255
+    assert "mlogin: no agent after " in run.stderr
+    here.assert_clean()
+
+
+@pytest.mark.parametrize("how", ["reset", "unavailable", "silent"])
+def test_a_cluster_that_is_away_for_a_while(here: Place, home: Path, how: str) -> None:
+    here.kube.knobs.unschedulable = NO_NODE
+    with here.terminal(home, options=UP, constants=QUICK) as opened:
+        opened.until("Unschedulable")
+        here.kube.knobs.away = how
+        opened.until("Unschedulable: .*; (http://127.0.0.1:[0-9]* does not answer: |get jobs.batch: .*503)")
+        here.kube.knobs.away = here.kube.knobs.unschedulable = None
+        up(opened)
+
+
+def test_a_cluster_whose_answers_are_lost(here: Place, home: Path) -> None:
+    """What was created by a request without an answer is not created again, nor forgotten."""
+    here.kube.knobs.lost += [("create", "jobs"), ("delete", "jobs"), ("delete", "secrets")]
+    with here.terminal(home, options=UP, constants=QUICK) as opened:
+        up(opened)
+    assert here.kube.knobs.lost == []
+    assert "not removed" not in opened.screen.decode()
+
+
+def test_a_cluster_that_is_away_at_the_end(here: Place, home: Path) -> None:
+    """The user is told what to do; the guard goes on trying."""
+    here.kube.knobs.unschedulable = NO_NODE
+    with here.terminal(home, constants=QUICK) as opened:
+        opened.until("Unschedulable")
+        here.kube.knobs.away = "reset"
+        opened.type(b"\x03")
+        opened.until("not removed: job medusa-.*, secret medusa-.* \\(http://127.0.0.1:[0-9]+ does not answer: ")
+        name = job_name(opened.screen)
+        kubectl = f"kubectl --kubeconfig {here.kubeconfig} -n research delete job,secret,configmap"
+        opened.until(re.escape(f"remove it by: {kubectl} -l app.kubernetes.io/instance={name}\r\n"))
+        assert opened.status() == 255
+        assert f"jobs/{name}" in here.kube.names()
+        here.kube.knobs.away = None
+        here.assert_clean()
+
+
+def test_a_cluster_that_is_not_there(here: Place, home: Path) -> None:
+    here.kube.knobs.away = "reset"
+    run = here.run(home)
+    assert run.returncode == 255
+    assert "failed before its agent appeared\nmlogin:   http://127.0.0.1:" in run.stderr
+    assert " does not answer: " in run.stderr
+    assert "not removed" not in run.stderr
+    here.kube.knobs.away = None
+
+
+def test_a_token_that_nobody_knows(here: Place, home: Path) -> None:
+    here.kube.write_kubeconfig(here.kubeconfig, token="stolen")
+    try:
+        run = here.run(home)
+    finally:
+        here.kube.write_kubeconfig(here.kubeconfig)
+    assert run.returncode == 255
+    assert "mlogin:   create secrets: Unauthorized (401)\n" in run.stderr
+    assert "stolen" not in run.stderr
+    assert "not removed" not in run.stderr

@@ -1,0 +1,196 @@
+"""The one node: mounts what a pod asks for, pulls its image, runs its container, ends it and tells of all that."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.kube import rules
+from tests.kube.container import Container
+from tests.kube.events import Events
+from tests.kube.knobs import Knobs
+from tests.kube.objects import Object, Store, now
+from tests.kube.refusal import Refusal
+
+NODE = "node-1"
+_IMAGE = re.compile(r"[a-z0-9]+([._/-][a-z0-9]+)*(:[\w.-]+)?")
+_NO_SHELL = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    'unable to start container process: error during container init: exec: "sh": executable file not found in $PATH'
+)
+
+
+class Node:
+    """Steps are taken under the store's lock, by one thread."""
+
+    def __init__(self, store: Store, events: Events, knobs: Knobs, root: Path) -> None:
+        self._store, self._events, self._knobs, self._root = store, events, knobs, root
+        self._running: dict[str, Container] = {}
+        self._logs: dict[str, bytes] = {}
+        self._ending: dict[str, Object] = {}
+
+    def step(self) -> None:
+        for pod in self._store.find("pods"):
+            if pod["spec"].get("nodeName") == NODE:
+                self._tend(pod)
+        living = {pod["metadata"]["uid"] for pod in self._store.find("pods")}
+        for uid in self._running.keys() - living:  # deleted with no grace
+            self._running.pop(uid).kill()
+
+    def stop(self) -> None:
+        for container in self._running.values():
+            container.kill()
+        self._running.clear()
+
+    def containers(self) -> list[str]:
+        """The pods whose containers run."""
+        return sorted(self._running)
+
+    def log(self, uid: str) -> bytes | None:
+        """All that a pod has written; None if it never ran."""
+        container = self._running.get(uid)
+        return container.log() if container is not None else self._logs.get(uid)
+
+    def end(self, pod: Object, status: Object, *, grace: float | None = None) -> None:
+        """Ends a pod as nodes do it of their own accord; `status` is what is to stand in the pod's then."""
+        with self._store.changed:
+            uid = pod["metadata"]["uid"]
+            self._ending[uid] = status
+            if uid in self._running:
+                self._running[uid].end(_grace(pod) if grace is None else grace)
+
+    def _tend(self, pod: Object) -> None:
+        uid, status = pod["metadata"]["uid"], pod["status"]
+        if status["phase"] in ("Succeeded", "Failed"):
+            if "deletionTimestamp" in pod["metadata"]:
+                self._forget(pod)
+        elif uid in self._running:
+            self._watch(pod, self._running[uid])
+        elif "deletionTimestamp" in pod["metadata"]:
+            self._forget(pod)
+        elif uid in self._ending:
+            self._set(pod, phase="Failed", **self._ending.pop(uid))
+        else:
+            self._begin(pod)
+
+    def _watch(self, pod: Object, container: Container) -> None:
+        uid, limit = pod["metadata"]["uid"], pod["spec"].get("activeDeadlineSeconds")
+        if "deletionTimestamp" in pod["metadata"]:
+            container.end(pod["metadata"]["deletionGracePeriodSeconds"])
+        elif limit is not None and uid not in self._ending and _age(pod["status"]["startTime"]) >= limit:
+            message = "Pod was active on the node longer than the specified deadline"
+            self.end(pod, {"reason": "DeadlineExceeded", "message": message})
+        code = container.status()
+        if code is None:
+            return
+        self._logs[uid] = self._running.pop(uid).log()
+        container.kill()
+        ended = {"exitCode": code, "reason": "Error" if code else "Completed", "startedAt": container.begun}
+        more = self._ending.pop(uid, {})
+        ended = {**ended, "finishedAt": now(), **more.pop("terminated", {})}
+        failed = bool(code) or "reason" in more
+        self._set(pod, phase="Failed" if failed else "Succeeded", state={"terminated": ended}, **more)
+
+    def _forget(self, pod: Object) -> None:
+        self._ending.pop(pod["metadata"]["uid"], None)
+        self._store.remove("pods", pod)
+
+    def _begin(self, pod: Object) -> None:
+        """One attempt to get it to run; what it waits for is in its status."""
+        container = pod["spec"]["containers"][0]
+        if "startTime" not in pod["status"]:
+            self._set(pod, startTime=now(), state={"waiting": {"reason": "ContainerCreating"}})
+        directory = self._root / pod["metadata"]["uid"]
+        try:
+            mounts = self._mounts(pod, container, directory)
+        except Refusal as refusal:
+            message = f'MountVolume.SetUp failed for volume "medusa" : {refusal}'
+            self._events.note(pod, "FailedMount", message, "Warning")
+            return
+        image = self._pull(pod, container)
+        if image == "empty":
+            ended = {"exitCode": 128, "reason": "StartError", "message": _NO_SHELL, "finishedAt": now()}
+            self._set(pod, phase="Failed", state={"terminated": {**ended, "startedAt": now()}})
+            self._logs[pod["metadata"]["uid"]] = b""
+        elif image:
+            running = Container(pod, container, image, mounts, directory)
+            self._running[pod["metadata"]["uid"]] = running
+            self._set(pod, phase="Running", state={"running": {"startedAt": running.begun}})
+            self._events.note(pod, "Started", f"Started container {container['name']}")
+
+    def _pull(self, pod: Object, container: Object) -> str | None:
+        """What kind of image it is, once it is there."""
+        name = container["image"]
+        if not _IMAGE.fullmatch(name):
+            message = f'Failed to apply default image tag "{name}": invalid reference format'
+            self._wait(pod, "InvalidImageName", message)
+            return None
+        if name not in self._knobs.images:
+            if container.get("imagePullPolicy") == "Never":
+                self._wait(
+                    pod, "ErrImageNeverPull", f'Container image "{name}" is not present with pull policy of Never'
+                )
+                return None
+            said = f'failed to pull and unpack image "{name}": failed to resolve reference "{name}": {name}: not found'
+            if "ErrImagePull" in str(pod["status"]):
+                self._wait(pod, "ImagePullBackOff", f'Back-off pulling image "{name}": ErrImagePull: {said}')
+            else:
+                self._events.note(pod, "Failed", f'Failed to pull image "{name}": {said}', "Warning")
+                self._wait(pod, "ErrImagePull", said)
+            return None
+        if self._knobs.pulling:
+            self._events.note(pod, "Pulling", f'Pulling image "{name}"')
+            return None
+        return self._knobs.images[name]
+
+    def _wait(self, pod: Object, reason: str, message: str) -> None:
+        self._set(pod, state={"waiting": {"reason": reason, "message": message}})
+
+    def _mounts(self, pod: Object, container: Object, directory: Path) -> list[tuple[Path, str, bool]]:
+        """Source, place and whether it is read-only. Raises Refusal where something is not there."""
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
+        sources = {}
+        for volume in pod["spec"].get("volumes", ()):
+            sources[volume["name"]] = path = directory / volume["name"]
+            path.mkdir()
+            path.chmod(0o777)
+            if "projected" in volume:
+                self._project(pod["metadata"]["namespace"], volume["projected"], path)
+        wanted = container.get("volumeMounts", ())
+        return [(sources[one["name"]], one["mountPath"], one.get("readOnly", False)) for one in wanted]
+
+    def _project(self, namespace: str, volume: Object, path: Path) -> None:
+        for source in volume["sources"]:
+            ((plural, wanted),) = ((f"{kind.lower()}s", wanted) for kind, wanted in source.items())
+            found = self._store.get(plural, namespace, wanted["name"])
+            files = {**found.get("data", {}), **found.get("binaryData", {})}
+            names = {item["key"]: item["path"] for item in wanted.get("items", ())} or {key: key for key in files}
+            for key, name in names.items():
+                (path / name).write_bytes(base64.b64decode(files[key]))
+                (path / name).chmod(volume.get("defaultMode", 0o644))
+        path.chmod(0o755)
+
+    def _set(self, pod: Object, *, state: dict[str, Any] | None = None, **status: Any) -> None:
+        """Args: state: of the container; the others are the pod status's own."""
+        if state is not None:
+            container = pod["spec"]["containers"][0]
+            one = {"name": container["name"], "image": container["image"], "imageID": "", "restartCount": 0}
+            status["containerStatuses"] = [{**one, "ready": "running" in state, "state": state}]
+        if any(pod["status"].get(key) != value for key, value in status.items()):
+            pod["status"].update(status)
+            rules.check("Pod", "v1", pod)
+            self._store.touch("pods", pod)
+
+
+def _age(text: str) -> float:
+    return time.time() - datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _grace(pod: Object) -> float:
+    return float(pod["spec"].get("terminationGracePeriodSeconds", 30))

@@ -1,0 +1,102 @@
+"""A cluster, a reflector with accounts, and a user of both."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from tests.kube.stand_in import Cluster, cluster
+from tests.reflectors import Reflector, running
+from tests.signing import Key, allow
+from tests.terminals import ROOT, Terminal, environment, mlogin, terminal
+from tests.waiting import PATIENCE, wait_until
+
+LOGIN = "jill"
+EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
+"""Constants of mlogin: it looks again at once."""
+
+
+class Place:
+    """Attributes:
+    kubeconfig: of the user whose mlogin it is.
+    """
+
+    def __init__(self, kube: Cluster, reflector: Reflector, directory: Path) -> None:
+        self.kube, self.reflector = kube, reflector
+        self.kubeconfig = kube.write_kubeconfig(directory / "kubeconfig")
+        self._key = directory / "key"
+
+    def arguments(self, *arguments: str, image: str = "debian:12", options: tuple[str, ...] = ()) -> list[str]:
+        """Args: arguments: of the launcher; `options`: of mlogin itself."""
+        who = ["--reflector", self.reflector.url, "-a", LOGIN, "-k", str(self._key)]
+        cluster = ["--kubeconfig", str(self.kubeconfig), "--image", image]
+        return ["--launcher", "kubernetes", *who, *options, "--", *cluster, *arguments]
+
+    def run(
+        self, home: Path, *arguments: str, options: tuple[str, ...] = (), **more: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Args: arguments: of the launcher; `options`: of mlogin; `more`: the image."""
+        return self.run_words(home, self.arguments(*arguments, options=options, **more))
+
+    def run_words(self, home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+        """Args: words: all of mlogin's."""
+        return subprocess.run(
+            mlogin(*words, constants=EAGER),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=environment(home),
+            cwd=ROOT,
+            timeout=3 * PATIENCE,
+        )
+
+    @contextlib.contextmanager
+    def terminal(
+        self,
+        home: Path,
+        *arguments: str,
+        options: tuple[str, ...] = (),
+        constants: Mapping[str, float] = {},
+        image: str = "debian:12",
+    ) -> Iterator[Terminal]:
+        """As run(), on a terminal that is wide enough for every reason."""
+        words = mlogin(*self.arguments(*arguments, options=options, image=image), constants={**EAGER, **constants})
+        with terminal(words, environment(home), columns=400) as opened:
+            yield opened
+
+    def assert_clean(self) -> None:
+        """Of the last session nothing is left in the cluster."""
+        wait_until(lambda: not self.kube.names(), f"an empty cluster, not {self.kube.names()}")
+        wait_until(lambda: not self.kube.running(), "the end of all containers")
+
+
+def job_name(said: str | bytes) -> str:
+    """The one job that mlogin spoke of."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    name: str
+    (name,) = set(re.findall("Kubernetes job (medusa-[0-9a-f]{8})", text))
+    return name
+
+
+def documented_yaml() -> list[str]:
+    """What docs/launchers.md shows for a cluster to read."""
+    return re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "launchers.md").read_text(), re.DOTALL)
+
+
+@contextlib.contextmanager
+def place(directory: Path, *reflector_options: str, tls: bool = False) -> Iterator[Place]:
+    """Args: directory: for keys and the kubeconfig."""
+    (directory / "accounts").mkdir()
+    key = Key("ed25519")
+    (directory / "key").write_bytes(key.pem())
+    (directory / "key").chmod(0o600)
+    allow(directory / "accounts", LOGIN, key)
+    with (
+        running("--accounts", str(directory / "accounts"), *reflector_options) as reflector,
+        cluster(tls=tls) as kube,
+    ):
+        yield Place(kube, reflector, directory)
+        assert "signature" not in reflector.raw_log

@@ -1,0 +1,312 @@
+"""The API over HTTP(S): a thread for each connection, one answer after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import re
+import socket
+import ssl
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from tests.kube.access import Users, authorize
+from tests.kube.knobs import Knobs
+from tests.kube.node import Node
+from tests.kube.objects import RESOURCES, Object, Resource, Store
+from tests.kube.refusal import Refusal
+
+MAX_BODY = 3 << 20
+"""Bytes of a request; a real API's limit."""
+
+_PATH = re.compile(
+    r"/(?:api/v1|apis/(?P<group>[a-z.]+)/v1)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[a-z]+)"
+    r"(?:/(?P<name>[^/]+)(?:/(?P<sub>[a-z]+))?)?/?"
+)
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_PATCHES = ("application/strategic-merge-patch+json", "application/merge-patch+json")
+
+
+class Asked(NamedTuple):
+    """One request, for the tests to look at."""
+
+    verb: str
+    resource: str
+    name: str
+    user: str
+    status: int
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, store: Store, node: Node, knobs: Knobs, users: Users, tls: ssl.SSLContext | None) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.store, self.node, self.knobs, self.users, self.tls = store, node, knobs, users, tls
+        self.asked: list[Asked] = []
+        self.failures: list[str] = []
+        self.stopping = threading.Event()
+        self._connections: set[socket.socket] = set()
+        self._handlers: set[threading.Thread] = set()
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="api")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for handler in list(self._handlers):
+            handler.join()
+
+    @contextlib.contextmanager
+    def connected(self, connection: socket.socket) -> Iterator[None]:
+        self._connections.add(connection)
+        self._handlers.add(threading.current_thread())
+        try:
+            yield
+        finally:
+            self._connections.discard(connection)
+            self._handlers.discard(threading.current_thread())
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            self.failures.append(traceback.format_exc())
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def setup(self) -> None:
+        self._plain = self.request
+        if self.server.tls is not None:
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def handle(self) -> None:
+        with self.server.connected(self.request), contextlib.suppress(OSError):
+            super().handle()
+
+    def finish(self) -> None:
+        with contextlib.suppress(OSError):
+            super().finish()
+        if self.request is not self._plain:
+            self.request.close()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """The tests look at `asked`."""
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class's names
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        away = self.server.knobs.away
+        while self.server.knobs.away == "silent" and not self.server.stopping.wait(0.02):
+            pass
+        if away in ("silent", "reset"):
+            self.close_connection = True
+            return
+        if away == "unavailable":
+            self._answer(503, b"no server is available to handle this request", "text/plain")
+            return
+        self._asked = ("", "")
+        try:
+            status, found = self._route(body)
+        except Refusal as refusal:
+            status, found = refusal.status, refusal.body()
+        if self._asked in self.server.knobs.lost:
+            self.server.knobs.lost.remove(self._asked)
+            self.close_connection = True
+        elif callable(found):
+            found()
+        elif isinstance(found, bytes):
+            self._answer(status, found, "text/plain")
+        else:
+            self._answer(status, json.dumps(found).encode(), "application/json")
+
+    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _route(self, body: bytes) -> tuple[int, Any]:
+        url = urlsplit(self.path)
+        certificate = self.request.getpeercert() if isinstance(self.request, ssl.SSLSocket) else None
+        user = self.server.users.identify(self.headers.get("Authorization"), _common_name(certificate))
+        if url.path in _DISCOVERY:
+            return 200, _DISCOVERY[url.path]
+        match = _PATH.fullmatch(url.path)
+        resource = RESOURCES.get(match["plural"]) if match else None
+        if match is None or resource is None or resource.group != (match["group"] or ""):
+            raise Refusal(404, "the server could not find the requested resource")
+        query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+        verb = _verb(self.command, match["name"], query)
+        self._asked = (verb, resource.plural)
+        asked = (verb, resource.plural + (f"/{match['sub']}" if match["sub"] else ""), match["name"] or "", user.name)
+        try:
+            authorize(user, verb, resource, match["sub"] or "", match["namespace"], match["name"] or "")
+            if (verb, resource.full_name) in self.server.knobs.forbidden:
+                raise Refusal(403, f'{resource.full_name} is forbidden: User "{user.name}" cannot {verb} it')
+            status, found = self._do(verb, resource, match, query, body)
+        except Refusal as refusal:
+            self.server.asked.append(Asked(*asked, refusal.status))
+            raise
+        self.server.asked.append(Asked(*asked, status))
+        return status, found
+
+    def _do(
+        self, verb: str, resource: Resource, match: re.Match[str], query: dict[str, str], body: bytes
+    ) -> tuple[int, Any]:
+        store, plural = self.server.store, resource.plural
+        namespace, name, sub = match["namespace"], match["name"], match["sub"]
+        if sub is not None:
+            if (plural, sub, verb) != ("pods", "log", "get"):
+                raise Refusal(404, "the server could not find the requested resource")
+            return 200, self._log(namespace, name, query)
+        with store.changed:
+            if verb == "get":
+                return 200, copy.deepcopy(store.get(plural, namespace, name))
+            if verb == "list":
+                return 200, _list(
+                    resource, [one for one in store.find(plural, namespace) if _selected(one, query)], store
+                )
+            if verb == "watch":
+                return 200, self._watching(plural, namespace, query)
+            if verb == "create":
+                return 201, copy.deepcopy(store.create(plural, namespace, _parsed(body)))
+            if verb == "delete":
+                options = _parsed(body) if body else {}
+                how = query.get("propagationPolicy") or options.get("propagationPolicy") or "Background"
+                return 200, copy.deepcopy(store.delete(plural, namespace, name, how))
+            return 200, copy.deepcopy(store.change(plural, namespace, name, self._change(verb, _parsed(body))))
+
+    def _change(self, verb: str, sent: Object) -> Callable[[Object], Object]:
+        if verb == "update":
+            return lambda old: sent
+        content_type = self.headers.get_content_type()
+        if content_type not in _PATCHES:
+            raise Refusal(400, f"the body of the request was in an unsupported format: {content_type}")
+        return lambda old: _merged(old, sent)
+
+    def _log(self, namespace: str, name: str, query: dict[str, str]) -> bytes:
+        with self.server.store.changed:
+            pod = self.server.store.get("pods", namespace, name)
+            data = self.server.node.log(pod["metadata"]["uid"])
+        if data is None:
+            raise Refusal(400, f'container "{query.get("container")}" in pod "{name}" is waiting to start')
+        lines = data.splitlines(keepends=True)
+        return b"".join(lines[-int(query.get("tailLines", len(lines) or 1)) :])
+
+    def _watching(self, plural: str, namespace: str, query: dict[str, str]) -> Callable[[], None]:
+        since = int(query.get("resourceVersion") or self.server.store.version)
+
+        def watch() -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for change in self.server.store.changes(plural, namespace, since, self.server.stopping.is_set):
+                if _selected(change.object, query):
+                    line = json.dumps({"type": change.kind, "object": change.object}).encode() + b"\n"
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+
+        return watch
+
+
+def _verb(method: str, name: str | None, query: dict[str, str]) -> str:
+    if method != "GET":
+        verb = _VERBS[method]
+        if (verb == "create") == (name is not None):
+            raise Refusal(405, "the server does not allow this method on the requested resource")
+        return verb
+    if name is not None:
+        return "get"
+    return "watch" if query.get("watch") in ("1", "true") else "list"
+
+
+def _parsed(body: bytes) -> Any:
+    if len(body) > MAX_BODY:
+        raise Refusal(400, "limit is 3145728: Request entity too large")
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise Refusal(400, "the object provided is unrecognized: not JSON") from None
+
+
+def _merged(old: Any, sent: Any) -> Any:
+    """RFC 7386. The strategic one differs in lists that hold something already."""
+    if not isinstance(sent, dict):
+        return sent
+    old = old if isinstance(old, dict) else {}
+    kept = {key: _merged(old.get(key), value) for key, value in sent.items() if value is not None}
+    return {**{key: value for key, value in old.items() if key not in sent}, **kept}
+
+
+def _selected(thing: Object, query: dict[str, str]) -> bool:
+    labels = thing["metadata"].get("labels", {})
+    for term in filter(None, query.get("labelSelector", "").split(",")):
+        key, equals, value = term.partition("=")
+        if not equals or "!" in key:
+            raise Refusal(400, f'unable to parse requirement: "{term}"')
+        if labels.get(key) != value.lstrip("="):
+            return False
+    for term in filter(None, query.get("fieldSelector", "").split(",")):
+        path, _, value = term.partition("=")
+        found: Any = thing
+        for name in path.split("."):
+            found = found.get(name, {})
+        if found != value:
+            return False
+    return True
+
+
+def _list(resource: Resource, items: list[Object], store: Store) -> Object:
+    kind = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version}
+    return {**kind, "metadata": {"resourceVersion": str(store.version)}, "items": copy.deepcopy(items)}
+
+
+def _common_name(certificate: Any) -> str | None:
+    subject = (certificate or {}).get("subject", ())
+    return next((value for part in subject for key, value in part if key == "commonName"), None)
+
+
+def _resource_list(group: str, group_version: str) -> Object:
+    verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
+    found = [
+        {"name": one.plural, "singularName": one.kind.lower(), "namespaced": True, "kind": one.kind, "verbs": verbs}
+        for one in RESOURCES.values()
+        if one.group == group
+    ]
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": found}
+
+
+_BATCH = {"groupVersion": "batch/v1", "version": "v1"}
+_DISCOVERY = {
+    "/version": {"major": "1", "minor": "32", "gitVersion": "v1.32.0", "platform": "linux/amd64"},
+    "/api": {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []},
+    "/apis": {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [{"name": "batch", "versions": [_BATCH], "preferredVersion": _BATCH}],
+    },
+    "/api/v1": _resource_list("", "v1"),
+    "/apis/batch/v1": _resource_list("batch", "batch/v1"),
+}
