@@ -27,9 +27,10 @@ NO_NODE = "0/3 nodes are available: 3 Insufficient cpu."
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="needs kubectl (kubernetes-client)")
 
 
-def documented_rules() -> list[dict[str, Any]]:
-    """The Role that docs/launchers.md asks for."""
-    (role,) = [found for block in documented_yaml() if (found := yaml.safe_load(block)).get("kind") == "Role"]
+def documented_rules(name: str) -> list[dict[str, Any]]:
+    """Those of a Role that docs/launchers.md asks for."""
+    roles = [found for block in documented_yaml() if (found := yaml.safe_load(block)).get("kind") == "Role"]
+    (role,) = [role for role in roles if role["metadata"]["name"] == name]
     rules: list[dict[str, Any]] = role["rules"]
     return rules
 
@@ -37,7 +38,8 @@ def documented_rules() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with place(tmp_path_factory.mktemp("kube"), tls=True) as found:  # kubectl sends no token without TLS
-        found.kube.add_user("minnie", documented_rules())
+        found.kube.add_user("minnie", documented_rules("medusa"))
+        found.kube.add_user("daisy", documented_rules("medusa-beside"))
         yield found
 
 
@@ -54,6 +56,14 @@ def here(shared: Place) -> Iterator[Place]:
 def test_the_documented_role_is_enough(here: Place, home: Path) -> None:
     run = here.run(home, options=("-c", "exit 7"))
     assert (run.returncode, "forbidden" in run.stderr) == (7, False), run.stderr
+
+
+def test_another_role_is_enough_for_a_container_beside_a_pod(here: Place, home: Path) -> None:
+    here.kube.start_pod("theirs-1")
+    here.kube.write_kubeconfig(here.kubeconfig, "daisy")
+    run = here.run(home, options=("--job", "theirs-1", "-c", "exit 7"))
+    assert (run.returncode, "forbidden" in run.stderr) == (7, False), run.stderr
+    here.kube.delete("pods", "theirs-1")
 
 
 def test_it_is_enough_for_what_goes_wrong_and_for_a_large_archive(here: Place, home: Path, tmp_path: Path) -> None:

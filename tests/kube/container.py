@@ -22,7 +22,12 @@ class Container:
     """
 
     def __init__(
-        self, pod: dict[str, Any], container: dict[str, Any], image: str, mounts: list[Mount], directory: Path
+        self,
+        pod: dict[str, Any],
+        container: dict[str, Any],
+        image: str,
+        mounts: list[Mount],
+        directory: Path,
     ) -> None:
         self.begun = now()
         self._log = directory / "log"
@@ -34,8 +39,9 @@ class Container:
         argv = _bubblewrap(pod["metadata"]["name"], image, mounts, security)
         argv += [*_as_user(security), *container["command"], *container.get("args", ())]
         with self._log.open("wb") as log:
+            stdin = subprocess.PIPE if container.get("stdin") else subprocess.DEVNULL
             self._process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ, start_new_session=True
+                argv, stdin=stdin, stdout=log, stderr=log, env=environ, start_new_session=True
             )
 
     def status(self) -> int | None:
@@ -59,6 +65,18 @@ class Container:
         """At once; what bubblewrap started dies with it."""
         self._process.kill()
         self._process.wait()
+        self.end_input()
+
+    def write(self, data: bytes) -> None:
+        """To its standard input, which it must have asked for."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(data)
+        self._process.stdin.flush()
+
+    def end_input(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
 
     def log(self) -> bytes:
         return self._log.read_bytes()

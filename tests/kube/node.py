@@ -31,6 +31,7 @@ class Node:
     def __init__(self, store: Store, events: Events, knobs: Knobs, root: Path) -> None:
         self._store, self._events, self._knobs, self._root = store, events, knobs, root
         self._running: dict[str, Container] = {}
+        self._beside: dict[tuple[str, str], Container] = {}
         self._logs: dict[str, bytes] = {}
         self._ending: dict[str, Object] = {}
 
@@ -39,21 +40,31 @@ class Node:
             if pod["spec"].get("nodeName") == NODE:
                 self._tend(pod)
         living = {pod["metadata"]["uid"] for pod in self._store.find("pods")}
+        for uid, name in list(self._beside):
+            if uid not in self._running:
+                self._beside.pop((uid, name)).kill()
         for uid in self._running.keys() - living:  # deleted with no grace
             self._running.pop(uid).kill()
 
     def stop(self) -> None:
         for container in self._running.values():
             container.kill()
+        for container in self._beside.values():
+            container.kill()
         self._running.clear()
+        self._beside.clear()
 
     def containers(self) -> list[str]:
         """The pods whose containers run."""
         return sorted(self._running)
 
-    def log(self, uid: str) -> bytes | None:
-        """All that a pod has written; None if it never ran."""
-        container = self._running.get(uid)
+    def beside(self, uid: str, name: str) -> Container | None:
+        """A container that was added to a pod."""
+        return self._beside.get((uid, name))
+
+    def log(self, uid: str, name: str = "") -> bytes | None:
+        """All that a pod has written, or a container that was added to it; None if it never ran."""
+        container = self._beside.get((uid, name)) or self._running.get(uid)
         return container.log() if container is not None else self._logs.get(uid)
 
     def end(self, pod: Object, status: Object, *, grace: float | None = None) -> None:
@@ -71,6 +82,7 @@ class Node:
                 self._forget(pod)
         elif uid in self._running:
             self._watch(pod, self._running[uid])
+            self._tend_beside(pod)
         elif "deletionTimestamp" in pod["metadata"]:
             self._forget(pod)
         elif uid in self._ending:
@@ -148,6 +160,20 @@ class Node:
             return None
         return self._knobs.images[name]
 
+    def _tend_beside(self, pod: Object) -> None:
+        """Runs what was added to a pod. It has processes of its own here: the target's are not to be seen."""
+        uid, statuses = pod["metadata"]["uid"], []
+        for added in pod["spec"].get("ephemeralContainers", ()):
+            one = {"name": added["name"], "image": added["image"], "imageID": "", "restartCount": 0, "ready": False}
+            container, image = self._beside.get((uid, added["name"])), self._knobs.images.get(added["image"])
+            if container is None and image is not None:
+                directory = self._root / uid / added["name"]
+                directory.mkdir()
+                container = self._beside[uid, added["name"]] = Container(pod, added, image, [], directory)
+            statuses.append({**one, "state": _state(container)})
+        if statuses:
+            self._set(pod, ephemeralContainerStatuses=statuses)
+
     def _wait(self, pod: Object, reason: str, message: str) -> None:
         self._set(pod, state={"waiting": {"reason": reason, "message": message}})
 
@@ -186,6 +212,16 @@ class Node:
             pod["status"].update(status)
             rules.check("Pod", "v1", pod)
             self._store.touch("pods", pod)
+
+
+def _state(container: Container | None) -> dict[str, Any]:
+    if container is None:
+        return {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+    code = container.status()
+    if code is None:
+        return {"running": {"startedAt": container.begun}}
+    ended = {"exitCode": code, "reason": "Error" if code else "Completed"}
+    return {"terminated": {**ended, "startedAt": container.begun, "finishedAt": container.begun}}
 
 
 def _age(text: str) -> float:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from tests.kube.access import Users, authorize
+from tests.kube.attaching import attach
 from tests.kube.knobs import Knobs
 from tests.kube.node import Node
 from tests.kube.objects import RESOURCES, Object, Resource, Store
@@ -177,10 +178,12 @@ class Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, Any]:
         store, plural = self.server.store, resource.plural
         namespace, name, sub = match["namespace"], match["name"], match["sub"]
-        if sub is not None:
-            if (plural, sub, verb) != ("pods", "log", "get"):
-                raise Refusal(404, "the server could not find the requested resource")
+        if (plural, sub, verb) == ("pods", "log", "get"):
             return 200, self._log(namespace, name, query)
+        if (plural, sub, verb) == ("pods", "attach", "get"):
+            return 101, self._attaching(namespace, name, query)
+        if sub is not None and (plural, sub, verb) != ("pods", "ephemeralcontainers", "patch"):
+            raise Refusal(404, "the server could not find the requested resource")
         with store.changed:
             if verb == "get":
                 return 200, copy.deepcopy(store.get(plural, namespace, name))
@@ -196,11 +199,14 @@ class Handler(BaseHTTPRequestHandler):
                 options = _parsed(body) if body else {}
                 how = query.get("propagationPolicy") or options.get("propagationPolicy") or "Background"
                 return 200, copy.deepcopy(store.delete(plural, namespace, name, how))
-            return 200, copy.deepcopy(store.change(plural, namespace, name, self._change(verb, _parsed(body))))
+            change = self._change(verb, _parsed(body), sub)
+            return 200, copy.deepcopy(store.change(plural, namespace, name, change))
 
-    def _change(self, verb: str, sent: Object) -> Callable[[Object], Object]:
+    def _change(self, verb: str, sent: Object, sub: str | None) -> Callable[[Object], Object]:
         if verb == "update":
             return lambda old: sent
+        if sub is not None:  # a list whose things are told by their names
+            return lambda old: _with_containers(old, sent["spec"]["ephemeralContainers"])
         content_type = self.headers.get_content_type()
         if content_type not in _PATCHES:
             raise Refusal(400, f"the body of the request was in an unsupported format: {content_type}")
@@ -209,11 +215,21 @@ class Handler(BaseHTTPRequestHandler):
     def _log(self, namespace: str, name: str, query: dict[str, str]) -> bytes:
         with self.server.store.changed:
             pod = self.server.store.get("pods", namespace, name)
-            data = self.server.node.log(pod["metadata"]["uid"])
+            data = self.server.node.log(pod["metadata"]["uid"], query.get("container", ""))
         if data is None:
             raise Refusal(400, f'container "{query.get("container")}" in pod "{name}" is waiting to start')
         lines = data.splitlines(keepends=True)
         return b"".join(lines[-int(query.get("tailLines", len(lines) or 1)) :])
+
+    def _attaching(self, namespace: str, name: str, query: dict[str, str]) -> Callable[[], None]:
+        with self.server.store.changed:
+            pod = self.server.store.get("pods", namespace, name)
+            container = self.server.node.beside(pod["metadata"]["uid"], query.get("container", ""))
+        if container is None:
+            raise Refusal(400, f"container {query.get('container')} not found in pod {name}")
+        self.close_connection = True
+        headers = [(key.encode(), value.encode()) for key, value in self.headers.items()]
+        return lambda: attach(self.request, self.path, headers, container, self.server.stopping)
 
     def _watching(self, plural: str, namespace: str, query: dict[str, str]) -> Callable[[], None]:
         since = int(query.get("resourceVersion") or self.server.store.version)
@@ -249,6 +265,11 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         raise Refusal(400, "the object provided is unrecognized: not JSON") from None
+
+
+def _with_containers(pod: Object, added: list[Object]) -> Object:
+    there = pod["spec"].get("ephemeralContainers", [])
+    return {**pod, "spec": {**pod["spec"], "ephemeralContainers": [*there, *added]}}
 
 
 def _merged(old: Any, sent: Any) -> Any:

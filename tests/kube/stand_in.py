@@ -16,9 +16,10 @@ and takes is held to the schemas that Kubernetes publishes (rules.py).
 
 What it does not do: see no network of its own (a container has this machine's), no cgroups (nothing is ever out of
 memory by itself), no container runtime (an image is this machine's programs, or busybox alone, in namespaces made by
-bubblewrap), no second container, no init containers, no admission, priorities, autoscaling, taints or several nodes; a
-mounted Secret is read when its container starts and not renewed while it waits; server-side apply, dry runs, tables and
-protobuf are not there; nothing is defaulted. Words of errors and events are written after those of Kubernetes 1.32.
+bubblewrap), one container in a pod beside those that are added to it, which do not see its processes; no init
+containers, no admission, priorities, autoscaling, taints or several nodes; a mounted Secret is read when its container
+starts and not renewed while it waits; server-side apply, dry runs, tables and protobuf are not there; nothing is
+defaulted. Words of errors and events are written after those of Kubernetes 1.32.
 """
 
 from __future__ import annotations
@@ -138,6 +139,15 @@ class Cluster:
 
     def users_asking(self) -> set[str]:
         return {one.user for one in self._server.asked}
+
+    def start_pod(self, name: str) -> Object:
+        """A pod of some other user's, which waits to be ended; waits until it runs."""
+        container = {"name": "main", "image": "debian:12", "command": ["sleep", "infinity"]}
+        spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+        made = self._store.create("pods", NAMESPACE, {**pod, "status": {"phase": "Pending"}})
+        wait_until(lambda: made["metadata"]["uid"] in self.running(), f"pod {name}")
+        return made
 
     def delete(self, plural: str, name: str) -> None:
         """As some other user would."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medusa.client.kube import attaching
 from medusa.client.kube.errors import UNAUTHORIZED, KubeError
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
@@ -143,6 +144,15 @@ class Kube:
         arguments = (pod, self.access.namespace)
         data = self._ask("read", "pod", "_log", *arguments, container=container, tail_lines=lines, limit_bytes=65536)
         return [printable(line) for line in data.decode("utf-8", "replace").splitlines()[-lines:]]
+
+    def add_container(self, pod: str, container: Object) -> None:
+        """Beside those of a pod that runs; for as long as that is there."""
+        body = {"spec": {"ephemeralContainers": [container]}}
+        self._ask("patch", "pod", "_ephemeralcontainers", pod, self.access.namespace, body)
+
+    def feed(self, pod: str, container: str, data: bytes, until: str) -> None:
+        """Writes to the standard input of a container, until it has written `until`; then that ends."""
+        attaching.feed(self._api("CoreV1Api"), (self.access.namespace, pod), container, data, until)
 
     def close(self) -> None:
         """Closes its connections; the next call opens others, as the kubeconfig says then."""

@@ -65,6 +65,24 @@ def read(job: Object | None, pods: list[Object], events: list[Object]) -> Readin
     return _of_podless(job, [event for event in events if _about(event, job)])
 
 
+def read_beside(pod: Object, name: str) -> Reading:
+    """How a container fares that stands beside those of a pod."""
+    status = pod.get("status", _STATELESS)
+    found = [one for one in status.get("ephemeralContainerStatuses", ()) if one.get("name") == name]
+    state = found[0].get("state", _STATELESS) if found else _STATELESS
+    if state.get("terminated"):
+        words, remarks = _exit({**found[0], "name": CONTAINER}, state["terminated"])
+        return Reading(alive=False, words=words, remarks=remarks, started=state["terminated"].get("startedAt"))
+    if _text(pod, "metadata", "deletionTimestamp"):
+        return Reading(alive=False, words="ends with its pod" + _disruption(status))
+    if status.get("phase") != "Running":
+        return Reading(alive=False, words=f"ended with its pod: {_because(status) or status.get('phase')}")
+    if state.get("running"):
+        return Reading(alive=True, words="running", started=state["running"].get("startedAt"))
+    waiting = state.get("waiting", _STATELESS)
+    return Reading(alive=waiting.get("reason") not in HOPELESS, words=_because(waiting) or "waits for its node")
+
+
 def _of_podless(job: Object, events: list[Object]) -> Reading:
     event = _latest(events, "FailedCreate")
     if event is not None:

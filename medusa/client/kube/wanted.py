@@ -47,6 +47,13 @@ class Wanted:
     seconds: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
 
+    def refuse_what_is_for_pods(self) -> None:
+        """Raises Failure for anything that a container beside a pod that runs cannot have."""
+        taken = {name: getattr(self, name) for name in ("image", "namespace", "context", "kubeconfig", "environ")}
+        if Wanted(**taken) != self:
+            options = "--image, --namespace, --context, --kubeconfig and --env"
+            raise Failure(f"the launcher `kubernetes`: with --job, only {options} mean something")
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:

@@ -4,39 +4,51 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import shlex
 
 from medusa.client.archive import find_archive
 from medusa.client.kube import removal
 from medusa.client.kube.api import Kube, find_access, require_client
+from medusa.client.kube.beside import BesideJob
 from medusa.client.kube.job import KubeJob
 from medusa.client.kube.wanted import parse
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.polled import PolledLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
+from medusa.protocol.printable import printable
 
 
 class KubernetesLauncher(PolledLauncher):
-    """A Job with one pod, which runs the agent in an image of the user's."""
+    """A Job with one pod, which runs the agent in an image of the user's; or a container beside a pod that runs."""
 
     name = "kubernetes"
     system = "the cluster"
-    job: KubeJob
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         super().__init__(settings.tell)
-        settings.refuse_others(self.name, "archive", "arguments")
+        settings.refuse_others(self.name, "archive", "arguments", "job")
         require_client()
         wanted = parse(settings.arguments)
+        if settings.job is not None:
+            wanted.refuse_what_is_for_pods()
         archive = find_archive(settings.archive).read_bytes()
         self._access = find_access(wanted.kubeconfig, wanted.context, wanted.namespace)
         self._stack = contextlib.ExitStack()
         directory = self._stack.enter_context(ledger.private_directory())
-        name = f"medusa-{secrets.token_hex(4)}"
-        self.job = KubeJob(Kube(self._access, directory), ledger, wanted, archive, name)
+        name, api = f"medusa-{secrets.token_hex(4)}", Kube(self._access, directory)
+        self._words = f"Kubernetes job {name}"
+        self._left = f"remove what may be left by: {removal.kubectl(self._access, name)}"
+        if settings.job is None:
+            self.job: KubeJob | BesideJob = KubeJob(api, ledger, wanted, archive, name)
+        else:
+            pod, _, container = settings.job.partition("/")
+            self.job = BesideJob(api, wanted, pod, container or None, archive, name)
+            self._words = f"container {name} beside pod {printable(pod)}"
+            self._left = f"see what became of it by: {self._access.kubectl()} describe pod {shlex.quote(pod)}"
 
     def describe(self) -> str:
-        return f"Kubernetes job {self.job.name}"
+        return self._words
 
     def submit(self, request: JobRequest) -> None:
         if request.embedded is not None:
@@ -45,10 +57,11 @@ class KubernetesLauncher(PolledLauncher):
 
     def joined(self) -> None:
         super().joined()
-        self.job.met = True
+        if isinstance(self.job, KubeJob):
+            self.job.met = True
 
     def lost(self) -> str:
-        return f"remove what may be left by: {removal.kubectl(self._access, self.job.name)}"
+        return self._left
 
     def cancel(self) -> None:
         with self._stack:

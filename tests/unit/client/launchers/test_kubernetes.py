@@ -22,7 +22,7 @@ def test_it_is_found_by_its_name() -> None:
     ("settings", "why"),
     [
         (Settings(object="x", arguments=("--image", "i")), "an OBJECT means nothing to the launcher `kubernetes`"),
-        (Settings(job="x", arguments=("--image", "i")), "--job means nothing to the launcher `kubernetes`"),
+        (Settings(job="x", arguments=("--image", "i", "--time", "1h")), "with --job, only --image, --namespace"),
         (Settings(), "the launcher `kubernetes`: the following arguments are required: --image"),
         (Settings(arguments=("--image", "i"), archive="/nowhere"), "no agent archive at /nowhere"),
         (Settings(arguments=("--image", "i", "--kubeconfig", "/nowhere")), "the launcher `kubernetes`: .*nowhere"),

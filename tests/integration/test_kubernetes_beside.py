@@ -1,0 +1,136 @@
+"""`mlogin --launcher kubernetes --job POD`: a session in a container that is added to a pod of the stand-in."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medusa.client.archive import find_archive
+from tests.kube.knobs import Knobs
+from tests.kube.place import Place, place
+from tests.kube.stand_in import containers
+from tests.terminals import assert_nothing_left, processes_of
+from tests.waiting import wait_until
+
+pytestmark = containers
+
+POD = "theirs-1"
+HERE = ("--job", POD, "-c", "echo here; read x; exit $x")
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "tls"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with place(tmp_path_factory.mktemp("kube"), tls=request.param) as found:
+        yield found
+
+
+@pytest.fixture
+def here(shared: Place) -> Iterator[Place]:
+    """With a pod that runs, and goes on running whatever becomes of the session."""
+    vars(shared.kube.knobs).update(vars(Knobs()))
+    shared.kube.start_pod(POD)
+    yield shared
+    vars(shared.kube.knobs).update(vars(Knobs()))
+    if f"pods/{POD}" in shared.kube.names():
+        assert shared.kube.pod()["status"]["phase"] == "Running"
+        shared.kube.delete("pods", POD)
+    shared.assert_clean()
+
+
+def added_state(here: Place) -> dict[str, object]:
+    state: dict[str, object] = here.kube.pod()["status"]["ephemeralContainerStatuses"][0]["state"]
+    return state
+
+
+def test_a_session_of_which_the_pod_tells_nothing(here: Place, home: Path) -> None:
+    with here.terminal(home, "--env", "COLOUR=red", options=HERE) as opened:
+        opened.until(f"waiting for container medusa-[0-9a-f]{{8}} beside pod {POD}: ")
+        opened.until("here\r\n")
+        (added,) = here.kube.pod()["spec"]["ephemeralContainers"]
+        assert added["targetContainerName"] == "main"
+        assert added["env"] == [{"name": "COLOUR", "value": "red"}]
+        seen = json.dumps([here.kube.pod(), here.kube.objects("events")]) + "".join(processes_of(home).values())
+        assert "signature" not in seen
+        assert here.reflector.url.partition("//")[2] + "/" not in json.dumps(here.kube.pod())
+        opened.type("7\r")
+        assert opened.status() == 7
+    wait_until(lambda: "terminated" in added_state(here), "the end of the container")
+
+
+@pytest.mark.parametrize("way", [b"\r~.", signal.SIGTERM, signal.SIGKILL])
+def test_it_ends_with_its_session(here: Place, home: Path, way: bytes | signal.Signals) -> None:
+    with here.terminal(home, options=HERE) as opened:
+        opened.until("here\r\n")
+        if isinstance(way, bytes):
+            opened.type(way)
+        else:
+            opened.process.send_signal(way)
+        assert opened.status() == (-9 if way == signal.SIGKILL else 254)
+        wait_until(lambda: "terminated" in added_state(here), "the end of the container")
+    assert_nothing_left(home)
+
+
+def test_its_pod_is_deleted(here: Place, home: Path) -> None:
+    with here.terminal(home, options=HERE) as opened:
+        opened.until("here\r\n")
+        here.kube.delete("pods", POD)
+        assert opened.status() == 254
+
+
+def test_an_archive_that_holds_any_bytes(here: Place, home: Path, tmp_path: Path) -> None:
+    """As one may that brings its own Python."""
+    (tmp_path / "any.sh").write_bytes(find_archive().read_bytes() + b"# \0\xff\n")
+    run = here.run(home, options=("--job", f"{POD}/main", "--archive", str(tmp_path / "any.sh")))
+    assert run.returncode == 255
+    assert "agent.sh: damaged" in run.stderr  # as it would be found anywhere
+
+
+def test_an_image_without_python(here: Place, home: Path) -> None:
+    run = here.run(home, options=("--job", POD), image="busybox:1")
+    assert run.returncode == 255
+    assert "ended with status 127 before its agent appeared\n" in run.stderr
+    assert "mlogin:   medusa agent: no Python 3.8 or later" in run.stderr
+
+
+def test_an_image_that_is_not_there_and_then_is(here: Place, home: Path) -> None:
+    with here.terminal(home, options=HERE, image="debian:13") as opened:
+        opened.until(f"beside pod {POD}: ErrImagePull: not found")
+        here.kube.knobs.images["debian:13"] = "full"
+        opened.until("here\r\n")
+        opened.type("7\r")
+        assert opened.status() == 7
+
+
+def test_who_leaves_before_is_told_what_stays(here: Place, home: Path) -> None:
+    with here.terminal(home, options=HERE, image="debian:13") as opened:
+        opened.until("ErrImagePull")
+        opened.type(b"\x03")
+        opened.until(f"container medusa-[0-9a-f]{{8}} of pod {POD} ends by itself, in 10 minutes")
+        assert opened.status() == 255
+
+
+@pytest.mark.parametrize(
+    ("job", "arguments", "why"),
+    [
+        ("none", [], 'get pods: pods "none" not found (404)'),
+        (f"{POD}/none", [], f"pod {POD} has no container none, but main"),
+        (POD, ["--cpu", "1"], "the launcher `kubernetes`: with --job, only --image, --namespace, --context, "),
+    ],
+)
+def test_what_cannot_be(here: Place, home: Path, job: str, arguments: list[str], why: str) -> None:
+    run = here.run(home, *arguments, options=("--job", job))
+    assert run.returncode == 255
+    assert why in run.stderr
+
+
+@pytest.mark.parametrize(("verb", "what"), [("patch", "patch pods/ephemeralcontainers"), ("get", "get pods: ")])
+def test_what_may_not_be_done_is_named(here: Place, home: Path, verb: str, what: str) -> None:
+    here.kube.knobs.forbidden.add((verb, "pods"))
+    run = here.run(home, options=("--job", POD))
+    assert run.returncode == 255
+    assert f"mlogin:   {what}" in run.stderr
+    assert "(403)" in run.stderr
