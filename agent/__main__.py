@@ -22,6 +22,9 @@ from medusa.transports.base import Transport
 RETRY_FOR = 90.0
 """Seconds: the ids of a reflector that was killed are free for others after 60."""
 
+HIDDEN_URL = "MEDUSA_ARGUMENT_URL"
+"""Where the archive's stub puts a URL out of the sight of process lists."""
+
 EXIT_BAD_CONFIG = 2
 EXIT_NOT_CONNECTED = 3
 
@@ -55,12 +58,22 @@ def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
 def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="agent.sh", description="Gives a job a terminal.", epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--config", metavar="FILE", help="default: MEDUSA_CONFIG, else the job's medusa-config asset")
+    text = "where to dial; MEDUSA_SIGNED_URL, which process lists do not show, is the better place"
+    parser.add_argument("url", metavar="URL", nargs="*", help=text)
+    text = "default: MEDUSA_SIGNED_URL, MEDUSA_CONFIG (a file), the job's medusa-config asset"
+    parser.add_argument("--config", metavar="FILE", help=text)
+    text = "trust any certificate; also MEDUSA_INSECURE_TLS=true"
+    parser.add_argument("--insecure-tls", action="store_true", help=text)
     parser.add_argument("--retry-for", metavar="S", type=_seconds, default=RETRY_FOR, help="default: %(default)s")
     text = "between SIGHUP and SIGKILL for what outlives the session; default: %(default)s"
     parser.add_argument("--grace", metavar="S", type=_seconds, default=family.GRACE, help=text)
     parser.add_argument("--version", action="version", version="medusa agent " + __version__)
-    return parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
+    hidden = os.environ.pop(HIDDEN_URL, None)
+    options.url += [] if hidden is None else [hidden]
+    if len(options.url) > 1:
+        parser.error("more than one URL")  # and not which: they are secrets
+    return options
 
 
 def _seconds(text: str) -> float:
@@ -100,9 +113,9 @@ def _run(options: argparse.Namespace, assets: str, wakeup: Wakeup, guard: Guard)
 
 
 def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Transport:
-    path = config.find(options.config, environ, assets)
-    found = config.load(path)
-    _delete(config.asset_object(path, assets), environ)
+    argument = options.url[0] if options.url else None
+    found = config.obtain(argument, options.config, options.insecure_tls, environ, assets)
+    _delete(config.asset_object(found.path, assets) if found.path else None, environ)
     log("connecting to %s" % where(found.signed_url))
     link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, _jitter)
     log("connected")

@@ -1,4 +1,4 @@
-"""The session's configuration: where it lies, what it must hold, and its removal from the object store."""
+"""The session's configuration: where it comes from, what it must hold, and its removal from the object store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import glob
 import http.client
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional
 from urllib.parse import quote, urlsplit
 
@@ -16,10 +16,11 @@ SCHEMES = ("http", "https", "ws", "wss", "tcp")
 MAX_BYTES = 64 * 1024
 """A signed URL has a few hundred bytes; a file far above is not ours."""
 DELETE_TIMEOUT = 5.0
+SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class ConfigError(Exception):
-    """No configuration, or a bad one. The text names file, key and reason, and holds no value."""
+    """No configuration, or a bad one. The text names its source, key and reason, and holds no value."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,30 @@ class Config:
     Attributes:
         signed_url: where to dial. Its query is a credential, hence no part of repr().
         insecure_tls: do not verify the server's certificate.
+        path: the file that said so, if it was a file.
     """
 
     signed_url: str = field(repr=False)
     insecure_tls: bool = False
+    path: Optional[str] = None
+
+
+def obtain(
+    argument: Optional[str], option: Optional[str], insecure: bool, environ: Mapping[str, str], assets: str = ASSETS
+) -> Config:
+    """The configuration: a URL as argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, the job's newest asset.
+
+    Args:
+        insecure: what `--insecure-tls` says; as MEDUSA_INSECURE_TLS it counts whatever a file says.
+    """
+    insecure = _switch("MEDUSA_INSECURE_TLS", environ) or insecure
+    if argument is not None:
+        return Config(checked_url("the URL argument", argument), insecure)
+    variable = environ.get("MEDUSA_SIGNED_URL")
+    if variable and not option:
+        return Config(checked_url("MEDUSA_SIGNED_URL", variable), insecure)
+    found = load(find(option, environ, assets))
+    return replace(found, insecure_tls=found.insecure_tls or insecure)
 
 
 def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS) -> str:
@@ -42,7 +63,8 @@ def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS
         return given
     found = glob.glob(os.path.join(glob.escape(assets), ASSET_PATTERN))
     if not found:
-        raise ConfigError("no configuration: --config, MEDUSA_CONFIG, or %s" % os.path.join(assets, ASSET_PATTERN))
+        where = os.path.join(assets, ASSET_PATTERN)
+        raise ConfigError("no configuration: a URL, --config, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, or %s" % where)
     return max(found, key=lambda path: (os.lstat(path).st_mtime, path))
 
 
@@ -63,25 +85,31 @@ def load(path: str) -> Config:
         raise ConfigError("%s: not JSON in UTF-8%s" % (path, where)) from None
     if not isinstance(record, dict):
         raise ConfigError("%s: not a JSON object" % path)
-    return Config(_url(path, record.get("signed_url")), _flag(path, record.get("insecure_tls", False)))
+    url = checked_url(path + ": signed_url", record.get("signed_url"))
+    return Config(url, _flag(path, record.get("insecure_tls", False)), path)
 
 
-def _url(path: str, value: Any) -> str:
+def checked_url(source: str, value: Any) -> str:
+    """`value`, if the agent can dial it.
+
+    Raises:
+        ConfigError: it cannot; the text begins with `source`.
+    """
     if value is None:
-        raise ConfigError("%s: signed_url: missing" % path)
+        raise ConfigError("%s: missing" % source)
     if not isinstance(value, str):
-        raise ConfigError("%s: signed_url: not a string" % path)
+        raise ConfigError("%s: not a string" % source)
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018  (raises where it is none)
     except ValueError:
-        raise ConfigError("%s: signed_url: not a URL" % path) from None
+        raise ConfigError("%s: not a URL" % source) from None
     if parts.scheme not in SCHEMES:
-        raise ConfigError("%s: signed_url: scheme is none of %s" % (path, ", ".join(SCHEMES)))
+        raise ConfigError("%s: scheme is none of %s" % (source, ", ".join(SCHEMES)))
     if not parts.hostname:
-        raise ConfigError("%s: signed_url: names no host" % path)
+        raise ConfigError("%s: names no host" % source)
     if any(not "!" <= character <= "~" for character in value):
-        raise ConfigError("%s: signed_url: holds a space, control or non-ASCII character" % path)
+        raise ConfigError("%s: holds a space, control or non-ASCII character" % source)
     return value
 
 
@@ -89,6 +117,13 @@ def _flag(path: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ConfigError("%s: insecure_tls: neither true nor false" % path)
     return value
+
+
+def _switch(name: str, environ: Mapping[str, str]) -> bool:
+    value = environ.get(name, "").lower()
+    if value not in SWITCH:
+        raise ConfigError("%s: none of %s" % (name, ", ".join(filter(None, SWITCH))))
+    return SWITCH[value]
 
 
 def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:

@@ -14,6 +14,15 @@ medusa_agent() {
     echo 'medusa agent @VERSION@'
     return 0
   fi
+  # A URL is a secret that process lists would show: it goes on as a variable.
+  unset MEDUSA_ARGUMENT_URL
+  for word do
+    shift
+    case ${MEDUSA_ARGUMENT_URL:+again }$word in
+      http://* | https://* | ws://* | wss://* | tcp://*) export MEDUSA_ARGUMENT_URL="$word" ;;
+      *) set -- "$@" "$word" ;;
+    esac
+  done
   probe='import sys; v = sys.version_info; print("%d.%d.%d" % v[:3]); sys.stdout.flush()
 import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl, termios, zlib; sys.exit(v < (3, 8))'
   found=

@@ -18,7 +18,15 @@ import pytest
 
 from medusa import __version__
 from medusa.protocol.control import Exit, Start
-from tests.agents import Reflector, job_environ, launched, session_members, wait_until_session_is_gone, write_config
+from tests.agents import (
+    SECRET,
+    Reflector,
+    job_environ,
+    launched,
+    session_members,
+    wait_until_session_is_gone,
+    write_config,
+)
 from tests.waiting import MS, PATIENCE, wait_until
 
 
@@ -93,6 +101,44 @@ def test_version_needs_no_python(archive: Path) -> None:
 def test_stdin_is_handed_on(archive: Path, temporary: Path) -> None:
     done = run(["sh", archive, "--config", "/dev/stdin"], environ_in(temporary), input='{"signed_url": 1}')
     assert "/dev/stdin: signed_url: not a string" in done.stderr
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_url_argument_is_hidden_from_process_lists(
+    name: str, archive: Path, temporary: Path, reflector: Reflector
+) -> None:
+    with launched([*name.split(), archive, "--grace", "1", reflector.url], environ_in(temporary)) as agent:
+        client = reflector.accept()
+        client.run("env; cat /proc/[0-9]*/cmdline")
+        client.outcome()
+        assert b"--grace" in client.output
+        assert b":%d/" % reflector.port not in client.output
+        client.link.close()
+        status, log = agent.finish()
+    assert (status, SECRET in log) == (0, False)
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_other_arguments_pass_the_hiding_whole(name: str, archive: Path, temporary: Path) -> None:
+    done = run([*name.split(), archive, "http://x/", "--grace", " a  $b\n"], environ_in(temporary))
+    assert done.returncode == 2
+    assert r"' a  $b\n' is not a number" in done.stderr
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_url_is_an_argument_of_a_pipe(name: str, archive: Path, temporary: Path, reflector: Reflector) -> None:
+    command: list[str | Path] = ["sh", "-c", f'{name} -s -- "$0" --insecure-tls <"$1"', reflector.url, archive]
+    with launched(command, environ_in(temporary)) as agent:
+        reflector.accept().link.close()
+        status, log = agent.finish()
+    assert (status, SECRET in log) == (0, False)
+
+
+def test_second_url_is_refused(archive: Path, temporary: Path) -> None:
+    done = run(["sh", archive, "http://top-secret", "http://top-secret"], environ_in(temporary))
+    assert done.returncode == 2
+    assert "more than one URL" in done.stderr
+    assert "top-secret" not in done.stderr
 
 
 # ------------------------------------------------------------------ which Python

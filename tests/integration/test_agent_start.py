@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from medusa.transports.tls import TlsError
-from tests.agents import SECRET, Reflector, from_source, job_environ, launched, write_config
+from tests.agents import SECRET, Reflector, end, from_source, job_environ, launched, write_config
 from tests.waiting import PATIENCE
 
 
@@ -32,6 +32,35 @@ def test_bad_usage(options: list[str]) -> None:
         status, log = agent.finish()
     assert status == 2
     assert log.startswith("usage: agent.sh")
+
+
+@pytest.mark.parametrize("options", [[], ["--grace", "1"]])
+def test_url_is_an_argument(dialled: Reflector, options: list[str]) -> None:
+    with launched(from_source(*options, dialled.url), job_environ(MEDUSA_SIGNED_URL="x")) as agent:
+        dialled.accept().link.close()
+        code, log = agent.finish()
+    assert code == 0
+    assert SECRET not in log
+
+
+def test_url_is_a_variable_that_the_shell_does_not_see(dialled: Reflector) -> None:
+    environ = job_environ(MEDUSA_SIGNED_URL=dialled.url, MEDUSA_INSECURE_TLS="1")
+    with launched(from_source(), environ) as agent:
+        client = dialled.accept()
+        client.run("env")
+        client.outcome()
+        assert b"PATH=" in client.output
+        assert b"MEDUSA" not in client.output
+        assert SECRET.encode() not in client.output
+        assert SECRET not in end(client, agent)
+
+
+def test_two_urls_are_refused_unseen() -> None:
+    with launched(from_source("http://top-secret", "http://top-secret"), job_environ()) as agent:
+        status, log = agent.finish()
+    assert status == 2
+    assert "more than one URL" in log
+    assert "top-secret" not in log
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "502 Bad Gateway", "503 Service Unavailable"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, ConfigError, asset_object, delete_object, find, load
+from agent.config import Config, ConfigError, asset_object, delete_object, find, load, obtain
 
 URL = "https://eu.example:8443/poe/medusa/attach/1/slave?signature=abc%2B%3D"
 
@@ -34,17 +34,63 @@ def test_newest_asset_wins(tmp_path: Path) -> None:
     assert find(None, {}, str(tmp_path)) == new
 
 
-def test_no_configuration_names_the_three_places(tmp_path: Path) -> None:
+def test_no_configuration_names_all_places(tmp_path: Path) -> None:
     write(tmp_path / "poe/stor/other.json", {})
-    with pytest.raises(ConfigError, match=r"--config, MEDUSA_CONFIG, or .*/\*/stor/medusa-config-\*\.json"):
+    with pytest.raises(
+        ConfigError, match=r"a URL, --config, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, or .*/\*/stor/medusa-config-\*\.json"
+    ):
         find(None, {"MEDUSA_CONFIG": ""}, str(tmp_path))
 
 
 def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
     path = write(tmp_path / "c", {"signed_url": URL, "insecure_tls": True, "later": 1})
-    assert load(path) == Config(URL, insecure_tls=True)
+    assert load(path) == Config(URL, True, path)
     path = write(tmp_path / "c", {"signed_url": URL})
-    assert load(path) == Config(URL, insecure_tls=False)
+    assert load(path) == Config(URL, False, path)
+
+
+def test_argument_goes_before_file_before_variable_before_named_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "c", {"signed_url": URL + "file"})
+    environ = {"MEDUSA_SIGNED_URL": URL + "variable", "MEDUSA_CONFIG": path}
+    assert obtain(URL, path, False, environ) == Config(URL)
+    assert obtain(None, path, False, environ) == Config(URL + "file", path=path)
+    assert obtain(None, None, False, environ) == Config(URL + "variable")
+    environ["MEDUSA_SIGNED_URL"] = ""
+    assert obtain(None, None, False, environ) == Config(URL + "file", path=path)
+    asset = write(tmp_path / "poe/stor/medusa-config-1.json", {"signed_url": URL})
+    assert obtain(None, None, False, {}, str(tmp_path)) == Config(URL, path=asset)
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "insecure"),
+    [(False, "", False), (True, "", True), (False, "1", True), (False, "True", True), (True, "0", True)],
+)
+def test_certificate_need_not_be_verified_if_anybody_says_so(
+    tmp_path: Path, option: bool, variable: str, insecure: bool
+) -> None:
+    path = write(tmp_path / "c", {"signed_url": URL})
+    environ = {"MEDUSA_SIGNED_URL": URL, "MEDUSA_INSECURE_TLS": variable}
+    assert obtain(URL, None, option, environ).insecure_tls is insecure
+    assert obtain(None, path, option, environ).insecure_tls is insecure
+    assert obtain(None, None, option, environ).insecure_tls is insecure
+    path = write(tmp_path / "c", {"signed_url": URL, "insecure_tls": True})
+    assert obtain(None, path, option, environ).insecure_tls
+
+
+@pytest.mark.parametrize(
+    ("argument", "environ", "text"),
+    [
+        ("", {}, "the URL argument: scheme is none of http, https, ws, wss, tcp"),
+        ("http://a/top-secret\n", {}, "the URL argument: holds a space, control or non-ASCII character"),
+        (None, {"MEDUSA_SIGNED_URL": "top-secret"}, "MEDUSA_SIGNED_URL: scheme is none of http, https, ws, wss, tcp"),
+        (URL, {"MEDUSA_INSECURE_TLS": "top-secret"}, "MEDUSA_INSECURE_TLS: none of 0, false, 1, true"),
+    ],
+)
+def test_bad_value_is_named_by_its_source(argument: str | None, environ: dict[str, str], text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        obtain(argument, None, False, environ)
+    assert str(caught.value) == text
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
