@@ -12,7 +12,11 @@ from medusa.protocol.printable import printable
 GROUP = "medusa.launchers"
 """Entry points of other packages: a name for --launcher = `package.module:Class`, a Launcher."""
 
+HELD = "held"
+"""What --session means; not to be asked for by --launcher."""
+
 OURS = {
+    HELD: "medusa.client.launchers.held:HeldLauncher",
     "local": "medusa.client.launchers.local:LocalLauncher",
     "manta": "medusa.client.launchers.manta:MantaLauncher",
     "manual": "medusa.client.launchers.manual:ManualLauncher",
@@ -22,7 +26,7 @@ OURS = {
 
 def names() -> list[str]:
     """All that can be asked for, sorted."""
-    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))})
+    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))} - {HELD})
 
 
 def find(name: str) -> type[Launcher]:
