@@ -186,7 +186,6 @@ class Login:
             parse_url(door.base).port if embedded else None,
         )
         launcher.submit(request)
-        self._advice.answer(launcher.instructions())
 
     def _wait(self, link: Link, launcher: Launcher, screen: Screen, attacher: Attacher) -> None:
         timeout = self._options.wait_timeout
