@@ -121,7 +121,7 @@ class Login:
             if base is None:
                 with self._advice.waiting("starting a reflector"):
                     base = stack.enter_context(embedded_reflector(ledger, signals))
-            with signals.interruptible():
+            with signals.interruptible(), signals.stoppable():
                 door = Door(base, launcher.create(), account)
             attacher = Attacher(door, signals, self._options.insecure_tls, embedded=embedded)
             # The client attaches before the job runs: an agent without a client is refused.

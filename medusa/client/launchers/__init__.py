@@ -20,6 +20,7 @@ OURS = {
     "local": "medusa.client.launchers.local:LocalLauncher",
     "manta": "medusa.client.launchers.manta:MantaLauncher",
     "manual": "medusa.client.launchers.manual:ManualLauncher",
+    "ssh": "medusa.client.launchers.ssh:SshLauncher",
 }
 """The name that --launcher takes -> the class, as an entry point says it."""
 
