@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -146,6 +147,23 @@ def test_a_host_without_python(tmp_path: Path, home: Path) -> None:
     assert run.returncode == 255
     assert "a job on node ended with status 127 before its agent appeared" in run.stderr
     assert "medusa agent: no Python 3.8 or later" in run.stderr
+
+
+@pytest.mark.parametrize("shell", ["tcsh", "fish", "zsh"])
+def test_the_login_shell_is_none_of_ours(tmp_path: Path, home: Path, shell: str) -> None:
+    if not shutil.which(shell):
+        pytest.skip(f"needs {shell}")
+    script = tmp_path / "login"
+    script.write_text(f'#!/bin/sh\necho a word of the day\nexec {shell} -c "$SSH_ORIGINAL_COMMAND"\n')
+    script.chmod(0o755)
+    with sshd(tmp_path, home, f"ForceCommand {script}") as host:
+        run = mlogin(home, command(host, "-c", "exit 9"))
+        assert run.returncode == 9, run.stderr
+        with terminal(command(host), environment(home)) as opened:
+            opened.until(PROMPT)
+            opened.type("~.")
+            assert opened.status() == 254
+            assert_nothing_left(home)
 
 
 def test_the_connection_is_cut(host: Sshd, home: Path) -> None:

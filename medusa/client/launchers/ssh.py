@@ -44,6 +44,7 @@ class SshLauncher(Launcher):
         self._directory = Path()
         self._master: Master | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._state = JobState(alive=True, words="not started")
 
     def describe(self) -> str:
         return f"a job on {printable(self._host)}"
@@ -71,10 +72,11 @@ class SshLauncher(Launcher):
             raise Failure(f"cannot start a job by ssh: {error}") from error
 
     def poll(self) -> JobState:
-        if self._process is None:
-            return JobState(alive=True, words="not started")
-        status = self._process.poll()
-        return JobState(alive=status is None, words="running" if status is None else processes.ended(status))
+        if self._process is not None:
+            status = self._process.poll()
+            words = "running" if status is None else processes.ended(status)
+            self._state = JobState(alive=status is None, words=words)
+        return self._state
 
     def log_tail(self) -> list[str]:
         return [*processes.tail(self._log), *(self._master.words if self._master else [])]
@@ -85,6 +87,7 @@ class SshLauncher(Launcher):
         self.cancel()
 
     def cancel(self) -> None:
+        self.poll()  # how it ended by itself, if it did
         master, self._master = self._master, None
         process, self._process = self._process, None
         with self._stack:
