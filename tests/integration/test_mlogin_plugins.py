@@ -95,13 +95,12 @@ def test_a_name_that_nobody_has(environ: dict[str, str]) -> None:
     ("module", "error"),
     [
         (
-            ":Broken",
             "raise RuntimeError('no such\\x1b cluster')",
             r"does not load: RuntimeError\('no such\\x1b cluster'\)",
         ),
-        (":Broken", "import no_such_module", r"does not load: ModuleNotFoundError"),
-        (":Broken", "", r"does not load: AttributeError"),
-        (":Broken", "Broken = 7", r"is no subclass of medusa.client.launchers.base.Launcher"),
+        ("import no_such_module", r"does not load: ModuleNotFoundError"),
+        ("", r"does not load: AttributeError"),
+        ("Broken = 7", r"is no subclass of medusa.client.launchers.base.Launcher"),
     ],
 )
 def test_a_broken_package_is_named_and_disturbs_no_other(
