@@ -63,18 +63,24 @@ class Sshd:
     def forget_host(self) -> None:
         (self.directory / "known_hosts").write_text("")
 
+    def configure(self, *lines: str) -> None:
+        """Adds to the user's configuration for `node`."""
+        with self.config.open("a") as file:
+            file.writelines(f"    {line}\n" for line in lines)
+
     def connections(self) -> list[int]:
         """The processes that serve connections."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return list(map(int, children.split()))
 
     def cut(self) -> None:
-        """All connections, without a word."""
+        """All connections, without a word; what runs by them is left to itself."""
         for pid in self.connections():
-            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                os.kill(int(child), signal.SIGKILL)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            for process in [*map(int, children), pid]:
+                with contextlib.suppress(OSError):
+                    if "sshd" in Path(f"/proc/{process}/comm").read_text():
+                        os.kill(process, signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -107,6 +107,32 @@ def test_an_unknown_host_is_asked_for_on_the_terminal(host: Sshd, home: Path) ->
         assert "[127.0.0.1]" in (host.directory / "known_hosts").read_text()
 
 
+def test_a_passphrase_is_asked_for_on_the_terminal(host: Sshd, home: Path) -> None:
+    change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(host.directory / "user")]
+    subprocess.run(change, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    with terminal(command(host, "-c", "exit 9"), environment(home)) as opened:
+        opened.until("Enter passphrase for key .*: ")
+        opened.type("open sesame\r")
+        assert opened.status() == 9
+        assert b"sesame" not in opened.screen
+
+
+def test_what_else_the_users_configuration_wants_does_not_disturb(host: Sshd, home: Path) -> None:
+    host.configure("ControlMaster auto", f"ControlPath {home}/mine", "ControlPersist 10m", "RequestTTY force")
+    host.configure("RemoteCommand touch /nowhere", "LocalForward 1 127.0.0.1:1", "RemoteForward 1 127.0.0.1:1")
+    host.configure("ExitOnForwardFailure yes")
+    run = mlogin(home, command(host, "-c", "exit 9"))
+    assert run.returncode == 9, run.stderr
+
+
+def test_a_deep_temporary_directory(host: Sshd, home: Path) -> None:
+    deep = home / ("x" * 100)
+    deep.mkdir()
+    run = mlogin(deep, command(host, "-c", "exit 9"))
+    deep.rmdir()
+    assert run.returncode == 9, run.stderr
+
+
 @pytest.mark.parametrize("typed", ["no\r", "\x03"])
 def test_an_unknown_host_that_is_refused(host: Sshd, home: Path, typed: str) -> None:
     host.forget_host()
