@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medusa.client import processes
-from medusa.client.ledger import Ledger
+from medusa.client.ledger import GRACE, Ledger
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
@@ -39,7 +39,7 @@ _KEPT = 10
 # The guard's work, should mlogin be killed: the ssh that still asks, the agent on the host, the connection.
 _UNDO = r"""
 pids=$1 out=$2 host=$3; shift 3
-read -r asking <"$pids" && kill "$asking"
+read -r asking <"$pids" && kill "$asking" && kill -CONT "$asking"
 if [ -e "$out" ]; then
   for turn in 1 2 3; do
     pid=$(sed -n 's/^medusa-agent \([0-9]*\)$/\1/p' "$out")
@@ -139,12 +139,17 @@ class Master:
             return
         self._spawned.wait()
         if self._process is not None:
-            if self._process.poll() is None:
-                self._process.terminate()  # and it restores the terminal
-            self._process.wait()
+            self._stop_asking(self._process)
             self._ask("-O", "exit", "--", self.host)
             self._thread.join(PATIENCE)
         self._ledger.remove("command", self._undo)
+
+    def _stop_asking(self, process: subprocess.Popen[bytes]) -> None:
+        for signum in (signal.SIGTERM, signal.SIGCONT):  # at the first it restores the terminal; it may be suspended
+            process.send_signal(signum)
+        if not processes.wait_quietly(process, GRACE):
+            process.kill()
+            process.wait()
 
     def _ask(self, *words: str) -> subprocess.CompletedProcess[bytes] | None:
         """One call of ssh through the connection; None if it takes too long."""

@@ -222,6 +222,17 @@ def test_kill_9_while_ssh_asks(host: Sshd, home: Path) -> None:
         wait_until(lambda: opened.modes() == opened.modes_at_start, "the terminal's modes")
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+def test_an_ssh_that_is_stopped_while_it_asks_is_ended_too(host: Sshd, home: Path, signum: signal.Signals) -> None:
+    host.forget_host()
+    with terminal(command(host), environment(home)) as opened:
+        opened.until(r"\(yes/no/\[fingerprint\]\)\? ")
+        os.kill(find(home, "^ssh .* -M "), signal.SIGSTOP)
+        opened.process.send_signal(signum)
+        assert opened.status() in (255, -signal.SIGKILL)
+        assert_nothing_left(home)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_a_signal_at_any_moment_leaves_nobody(tmp_path: Path, home: Path, signum: signal.Signals) -> None:
     chance = random.Random(SEED + signum)
