@@ -6,7 +6,7 @@ import select
 import socket
 import time
 
-from medusa.client.door import Door
+from medusa.client.door import TAKEN, Door
 from medusa.client.signals import Signals
 from medusa.transports.base import Transport
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
@@ -19,9 +19,6 @@ PAUSE = 1.0
 PATIENCE = 120.0
 """Seconds for which a reflector may be away while a job waits for its turn. Where several share a directory, the ids of
 one that was killed are free for the others after 60."""
-
-TAKEN = 409
-"""The reflector has not yet let go of the link before."""
 
 
 class Attacher:

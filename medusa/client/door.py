@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from medusa.client.signer import Account
 
 _WHO_ASKS = (401, 403, 404)
+TAKEN = 409
+"""The session has a client, perhaps one whose link the reflector has not let go of yet."""
+
 _REFUSALS = 400
 """A lower status is that of a server for something else."""
 
@@ -60,6 +63,8 @@ class Door:
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
         if error.status in _WHO_ASKS:
             lines += self._who_asked()
+        elif error.status == TAKEN:
+            lines += ["  another mlogin is in that session or waits there: end it, or use another session"]
         elif isinstance(error, Untrusted):
             lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
         elif error.status is None or error.status < _REFUSALS:

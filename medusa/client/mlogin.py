@@ -121,7 +121,7 @@ class Login:
             if base is None:
                 with self._advice.waiting("starting a reflector"):
                     base = stack.enter_context(embedded_reflector(ledger, signals))
-            with signals.interruptible():
+            with signals.interruptible(), signals.stoppable():
                 door = Door(base, launcher.create(), account)
             attacher = Attacher(door, signals, self._options.insecure_tls, embedded=embedded)
             # The client attaches before the job runs: an agent without a client is refused.
@@ -186,7 +186,6 @@ class Login:
             parse_url(door.base).port if embedded else None,
         )
         launcher.submit(request)
-        self._advice.answer(launcher.instructions())
 
     def _wait(self, link: Link, launcher: Launcher, screen: Screen, attacher: Attacher) -> None:
         timeout = self._options.wait_timeout

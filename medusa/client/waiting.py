@@ -65,6 +65,8 @@ class Wait:
                 now = self.clock()
                 if self.deadline is not None and now >= self.deadline:
                     raise self._too_late(state, now - begun)
+                if instructions := self.launcher.instructions():
+                    self.advice.answer(instructions)
                 self.advice.progress(f"waiting for {self.launcher.describe()}: {state.words}", now - begun)
                 self._pause(now)
                 self._signals()

@@ -21,7 +21,7 @@ from medusa.commands.options import OptionParser, seconds
 from medusa.protocol.signature import LOGIN
 from medusa.transports.dial import SECURE
 
-MANTA, LOCAL, HELD = "manta", "local", "held"
+MANTA, LOCAL = "manta", "local"
 DEFAULT_WAIT = 600.0
 """Seconds; also how long a reflector keeps a lonely client."""
 
@@ -108,9 +108,11 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 def _launcher(given: SimpleNamespace) -> str:
     if given.session is None:
         return given.launcher or LOCAL
-    if given.launcher not in (None, HELD):
+    if given.launcher not in (None, launchers.HELD):
         raise Failure("--session ID waits for an agent that is started elsewhere; --launcher starts one: not both")
-    return HELD
+    if given.reflector is None:
+        raise Failure("--session ID needs --reflector URL: the one that the session's agent dials")
+    return launchers.HELD
 
 
 def _wait_timeout(given: SimpleNamespace, *, queues: bool) -> float | None:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from medusa.protocol.sessionid import parse_id
 from medusa.reflector.answers import Answer, json_answer
 from medusa.reflector.auth import Authenticator, Denied, Grant
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.listing import Listing
 from medusa.reflector.metrics import CONTENT_TYPE, Metrics
-from medusa.reflector.names import SessionName, parse_id
+from medusa.reflector.names import SessionName
 from medusa.reflector.registry import Refused
 from medusa.reflector.summing import summed
 

@@ -9,11 +9,12 @@ import structlog
 
 from medusa.directory import DirectoryError, Owner
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.sessionid import parse_id
 from medusa.reflector.answers import Answer, json_answer
 from medusa.reflector.claims import Claims
 from medusa.reflector.doors import NOTHING_HERE
 from medusa.reflector.listing import Listing
-from medusa.reflector.names import SessionName, parse_id
+from medusa.reflector.names import SessionName
 from medusa.reflector.registry import Refused, directory_away
 from medusa.reflector.site import ASKS, SKEW, Forged, Site
 from medusa.reflector.splicer import hung_up

@@ -29,6 +29,7 @@ from medusa.protocol.greeting import (
 )
 from medusa.protocol.head import Headers, Request
 from medusa.protocol.printable import printable
+from medusa.protocol.sessionid import parse_id
 from medusa.reflector.accepting import PausingServer
 from medusa.reflector.auth import Denied
 from medusa.reflector.colleagues import Colleagues
@@ -37,7 +38,7 @@ from medusa.reflector.doors import NOTHING_HERE, Client, Doors, hold_back, refus
 from medusa.reflector.letters import Letter
 from medusa.reflector.listening import PROXIED, RAW
 from medusa.reflector.metrics import Metrics
-from medusa.reflector.names import ATTACH, SIDES, SIGNED_ATTACH, SessionName, parse_id
+from medusa.reflector.names import ATTACH, SIDES, SIGNED_ATTACH, SessionName
 from medusa.reflector.proxied import begin, source_of
 from medusa.reflector.registry import Refused
 from medusa.reflector.upstream import Traveller

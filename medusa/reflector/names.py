@@ -7,13 +7,9 @@ import urllib.parse
 from typing import NamedTuple
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.sessionid import parse_id
 from medusa.protocol.signature import LOGIN
 from medusa.session import Side
-
-_ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
-MAX_ID = 255
-"""A job's id is a UUID in practice; there is room for a site's own scheme."""
-
 
 ATTACH = re.compile(r"/attach/([^/]*)/(master|slave)\Z")
 SIGNED_ATTACH = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z")
@@ -43,24 +39,6 @@ class SessionName(NamedTuple):
         """From its string."""
         login, slash, session_id = text[1:].partition("/")
         return cls(session_id, login) if slash and text.startswith("~") else cls(text)
-
-
-def parse_id(raw: str) -> str:
-    """A session's id from its path segment: percent-decoded, trimmed, lower-cased, as the original does.
-
-    Raises:
-        HandshakeError: 400, it is not of the form that ids have.
-    """
-    if re.search(r"%(?![0-9A-Fa-f]{2})", raw):
-        raise HandshakeError(400, "bad session id")
-    try:
-        session_id = urllib.parse.unquote(raw, errors="strict").strip()
-    except UnicodeDecodeError:
-        session_id = ""
-    # Some characters beyond ASCII have lower case within it.
-    if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
-        raise HandshakeError(400, "bad session id")
-    return session_id.lower()
 
 
 def named_by(path: str) -> tuple[SessionName, Side] | None:

@@ -15,6 +15,7 @@ from medusa import __version__
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.handshake import check_upgrade
 from medusa.protocol.printable import printable
+from medusa.protocol.sessionid import parse_id
 from medusa.protocol.signature import LOGIN
 from medusa.reflector.administration import Administration
 from medusa.reflector.answers import Answer, json_answer
@@ -22,7 +23,7 @@ from medusa.reflector.auth import Denied
 from medusa.reflector.colleagues import Colleagues
 from medusa.reflector.doors import NOTHING_HERE, Client, Doors, Refusal, hold_back, refusal
 from medusa.reflector.listening import HTTP
-from medusa.reflector.names import ATTACH, CARRIED, SESSIONS, SIDES, SIGNED_ATTACH, SessionName, parse_id
+from medusa.reflector.names import ATTACH, CARRIED, SESSIONS, SIDES, SIGNED_ATTACH, SessionName
 from medusa.reflector.registry import Refused, Registry
 from medusa.reflector.upstream import Traveller
 from medusa.session import STATUS_NAMES, Side

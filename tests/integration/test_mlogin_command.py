@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment, find
 from tests.waiting import PATIENCE
 
 BULK = 100_000_000
+
+PYTHON = "python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())'"
+FETCHES = ["curl -fsS", "wget -qO-", PYTHON]
+"""What docs/launchers.md says to fetch the archive by."""
 
 
 @pytest.fixture
@@ -39,17 +44,25 @@ def stub(tmp_path: Path, script: str) -> str:
     return str(archive)
 
 
-def test_a_job_that_the_user_starts(home: Path, url: str) -> None:
+@pytest.mark.parametrize("fetch", FETCHES)
+def test_a_job_that_the_user_starts(home: Path, url: str, fetch: str) -> None:
+    if not shutil.which(fetch.split()[0]):
+        pytest.skip(f"needs {fetch.split()[0]}")
     arguments = [*MLOGIN, "--reflector", url, "--launcher", "manual", "-c", "echo from $PWD; exit 7"]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(arguments, env=environment(home), cwd=ROOT, **streams) as process:  # type: ignore[call-overload]
         assert process.stderr is not None
-        line = next(line for line in process.stderr if line.startswith(b"(d=$(mktemp -d)"))
+        line = next(line for line in process.stderr if line.startswith(b"curl ")).decode().replace("curl -fsS", fetch)
         job = subprocess.run(["sh", "-c", line], env=environment(home), cwd=home, capture_output=True, timeout=PATIENCE)
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (7, f"from {home}\r\n".encode())
     assert b"session complete" in err
     assert job.returncode == 0
+
+
+def test_what_fetches_the_archive_is_documented() -> None:
+    text = (ROOT / "docs/launchers.md").read_text()
+    assert all(fetch + " https://" in text for fetch in FETCHES)
 
 
 def test_a_command_its_output_and_its_status(home: Path) -> None:

@@ -12,19 +12,24 @@ from medusa.protocol.printable import printable
 GROUP = "medusa.launchers"
 """Entry points of other packages: a name for --launcher = `package.module:Class`, a Launcher."""
 
+HELD = "held"
+"""What --session means; not to be asked for by --launcher."""
+
 OURS = {
+    HELD: "medusa.client.launchers.held:HeldLauncher",
     "kubernetes": "medusa.client.launchers.kubernetes:KubernetesLauncher",
     "local": "medusa.client.launchers.local:LocalLauncher",
     "manta": "medusa.client.launchers.manta:MantaLauncher",
     "manual": "medusa.client.launchers.manual:ManualLauncher",
     "slurm": "medusa.client.launchers.slurm:SlurmLauncher",
+    "ssh": "medusa.client.launchers.ssh:SshLauncher",
 }
 """The name that --launcher takes -> the class, as an entry point says it."""
 
 
 def names() -> list[str]:
     """All that can be asked for, sorted."""
-    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))})
+    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))} - {HELD})
 
 
 def find(name: str) -> type[Launcher]:

@@ -161,7 +161,7 @@ class Launcher(abc.ABC):
         """Lets the agent start, now that the client has attached. Raises Failure, or lets poll() tell."""
 
     def instructions(self) -> list[str]:
-        """After submit(): what the user has to do now, as lines."""
+        """After submit(), until the agent is there: lines that the user has not seen yet, of what to do now."""
         return []
 
     @abc.abstractmethod

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shlex
+import time
+from collections.abc import Callable
 
 from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
 from medusa.client.ledger import Ledger
@@ -12,36 +13,46 @@ from medusa.client.outcome import Failure
 LONGEST_URL = 3600.0
 """Seconds; a reflector that was not told otherwise takes no signed URL that is good for longer."""
 
+MARGIN = 60.0
+"""Seconds before a URL expires at which the user gets another: who has just copied a line still pastes it."""
+
 
 class ManualLauncher(Launcher):
-    """Says what to paste, then waits. The job is the user's own, and so is its end."""
+    """Says what to paste, then waits; says it again with a new URL when that one expires. The job is the user's own,
+    and so is its end."""
 
     name = "manual"
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
         settings.refuse_others(self.name, "archive")
         if settings.archive is not None:
             raise Failure("--archive means nothing to the launcher `manual`: the job fetches the reflector's")
-        self._lines: list[str] = []
+        self._clock = clock
+        self._request: JobRequest | None = None
+        self._url = ""
+        self._due = 0.0
 
     def describe(self) -> str:
         return "a job of yours"
 
     def submit(self, request: JobRequest) -> None:
-        config = json.dumps(request.config(min(request.patience or LONGEST_URL, LONGEST_URL)))
-        script = '"$d/agent.sh"' if request.archive_url else "agent.sh"
-        # mktemp -d makes it private: the URL lets whoever reads it into the session.
-        line = (
-            "(d=$(mktemp -d) && trap 'rm -rf \"$d\"' EXIT && "
-            f"{_fetch(request)}"
-            f'printf %s {shlex.quote(config)} > "$d/config.json" && '
-            f'sh {script} --config "$d/config.json")'
-        )
-        bring = [] if request.archive_url else ["Bring agent.sh into the job; `medusa archive -o agent.sh` writes it."]
-        self._lines = [*bring, "In the job, run this line:", "", line, ""]
+        self._request = request
 
     def instructions(self) -> list[str]:
-        return self._lines
+        request, now = self._request, self._clock()
+        if request is None or now < self._due:
+            return []
+        lifetime = min(request.patience or LONGEST_URL, LONGEST_URL)
+        before, self._url = self._url, request.session_url(lifetime)
+        self._due = now + max(lifetime - MARGIN, lifetime / 2)
+        if request.patience is not None and lifetime >= request.patience:
+            self._due = now + lifetime  # nobody waits for longer
+        if self._url == before:  # one that is not signed does not expire
+            return []
+        if before:
+            return ["That line is about to expire. From now on, run this one:", "", _line(request, self._url), ""]
+        bring = [] if request.archive_url else ["Bring agent.sh into the job; `medusa archive -o agent.sh` writes it."]
+        return [*bring, "In the job, run this line:", "", _line(request, self._url), ""]
 
     def poll(self) -> JobState:
         return JobState(alive=True, words="start it by the line above")
@@ -56,9 +67,15 @@ class ManualLauncher(Launcher):
         """It is not there, or the agent's own link ends it."""
 
 
-def _fetch(request: JobRequest) -> str:
-    """How the job gets the archive; nothing where no place is known to get it from."""
+def _line(request: JobRequest, url: str) -> str:
+    """The URL lets whoever reads it into the session: a variable, as process lists show arguments."""
+    variables = f"{'MEDUSA_INSECURE_TLS=1 ' * request.insecure_tls}MEDUSA_SIGNED_URL={_quoted(url)}"
     if request.archive_url is None:
-        return ""
+        return f"{variables} sh agent.sh"
     curl = "curl -fsSk" if request.insecure_tls else "curl -fsS"
-    return f'{curl} {shlex.quote(request.archive_url)} -o "$d/agent.sh" && '
+    return f"{curl} {shlex.quote(request.archive_url)} | {variables} sh"
+
+
+def _quoted(url: str) -> str:
+    """In quotes whatever it holds: people change what they paste."""
+    return "'" + url.replace("'", "'\"'\"'") + "'"

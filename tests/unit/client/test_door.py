@@ -79,6 +79,10 @@ def test_who_finds_no_reflector_is_told_what_to_check(account: Account, status: 
     assert lines[1:] == ["  check the address, and that a reflector runs there and can be reached from here"]
 
 
-@pytest.mark.parametrize("status", [409, 503])
-def test_other_refusals_stand_for_themselves(account: Account, status: int) -> None:
-    assert len(str(Door("https://host:1", "4711", account).refused(ConnectRefused("busy", status))).splitlines()) == 1
+def test_who_comes_second_is_told_of_the_first(account: Account) -> None:
+    lines = str(Door("https://host:1", "4711", account).refused(ConnectRefused("taken", 409))).splitlines()
+    assert lines[1:] == ["  another mlogin is in that session or waits there: end it, or use another session"]
+
+
+def test_other_refusals_stand_for_themselves(account: Account) -> None:
+    assert len(str(Door("https://host:1", "4711", account).refused(ConnectRefused("busy", 503))).splitlines()) == 1

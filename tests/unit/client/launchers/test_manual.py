@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-import shlex
 import subprocess
 from pathlib import Path
 
@@ -20,32 +18,37 @@ def ledger() -> Ledger:
     return Ledger(None)  # it starts nothing that would have to be noted
 
 
-def test_the_line_runs_the_archive_with_its_config_and_leaves_nothing(ledger: Ledger, tmp_path: Path) -> None:
+def lines_of(request: JobRequest) -> list[str]:
+    launcher = ManualLauncher(Settings(), Ledger(None))
+    assert launcher.instructions() == []
+    launcher.submit(request)
+    lines = launcher.instructions()
+    assert launcher.instructions() == []
+    return lines
+
+
+@pytest.mark.parametrize(("insecure", "shown"), [(True, "1"), (False, "")])
+def test_the_line_runs_the_archive_with_the_url_in_a_variable(tmp_path: Path, insecure: bool, shown: str) -> None:
     archive = tmp_path / "the archive.sh"
-    archive.write_text('echo "$*"; cat "$2"; stat -c " %a" "${0%/*}"; exit 3')
-    launcher = ManualLauncher(Settings(), ledger)
-    launcher.submit(JobRequest(lambda _: HOSTILE, archive.as_uri(), insecure_tls=True))
-    (line,) = [line for line in launcher.instructions() if line.startswith("(d=")]
-    environ = {"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)}
-    run = subprocess.run(["sh", "-c", line], env=environ, capture_output=True, text=True)
+    archive.write_text('echo "$#$MEDUSA_INSECURE_TLS"; echo "$MEDUSA_SIGNED_URL"; exit 3')
+    line = lines_of(JobRequest(lambda _: HOSTILE, archive.as_uri(), insecure_tls=insecure))[2]
+    assert (" -fsSk " in line) == insecure
+    run = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (3, "")
-    arguments, config = run.stdout.splitlines()
-    assert shlex.split(arguments)[0] == "--config"
-    record, mode = config.rsplit(" ", 1)
-    assert json.loads(record) == {"signed_url": HOSTILE, "insecure_tls": True}
-    assert mode == "700"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [archive.name]
+    assert run.stdout == f"0{shown}\n{HOSTILE}\n"
 
 
-def test_where_no_archive_is_served_it_is_to_be_brought_along(ledger: Ledger, tmp_path: Path) -> None:
-    (tmp_path / "agent.sh").write_text('cat "$2"')
-    launcher = ManualLauncher(Settings(), ledger)
-    launcher.submit(JobRequest(lambda _: HOSTILE, None))
-    assert "`medusa archive -o agent.sh` writes it" in launcher.instructions()[0]
-    (line,) = [line for line in launcher.instructions() if line.startswith("(d=")]
-    run = subprocess.run(["sh", "-c", line], cwd=tmp_path, capture_output=True, text=True)
-    assert (run.returncode, run.stderr) == (0, "")
-    assert json.loads(run.stdout) == {"signed_url": HOSTILE, "insecure_tls": False}
+def test_the_line_is_short() -> None:
+    line = lines_of(JobRequest(lambda _: "https://h/attach/1/slave", "https://h/agent.sh"))[2]
+    assert line == "curl -fsS https://h/agent.sh | MEDUSA_SIGNED_URL='https://h/attach/1/slave' sh"
+
+
+def test_where_no_archive_is_served_it_is_to_be_brought_along(tmp_path: Path) -> None:
+    (tmp_path / "agent.sh").write_text('echo "$MEDUSA_SIGNED_URL"')
+    lines = lines_of(JobRequest(lambda _: HOSTILE, None))
+    assert "`medusa archive -o agent.sh` writes it" in lines[0]
+    run = subprocess.run(["sh", "-c", lines[3]], cwd=tmp_path, capture_output=True, text=True)
+    assert (run.returncode, run.stderr, run.stdout) == (0, "", HOSTILE + "\n")
 
 
 @pytest.mark.parametrize("settings", [Settings(object="/x"), Settings(archive="/x"), Settings(wishes=Wishes(disk=8))])
@@ -55,7 +58,22 @@ def test_what_means_nothing_is_refused(ledger: Ledger, settings: Settings) -> No
 
 
 @pytest.mark.parametrize(("patience", "lifetime"), [(None, 3600), (600.0, 600), (100_000.0, 3600)])
-def test_the_url_is_good_for_as_long_as_the_user_waits(ledger: Ledger, patience: float | None, lifetime: float) -> None:
-    launcher = ManualLauncher(Settings(), ledger)
-    launcher.submit(JobRequest(lambda seconds: f"https://h?{seconds:g}", "https://h/a", patience=patience))
-    assert f"https://h?{lifetime:g}" in "".join(launcher.instructions())
+def test_the_url_is_good_for_as_long_as_the_user_waits(patience: float | None, lifetime: float) -> None:
+    lines = lines_of(JobRequest(lambda seconds: f"https://h?{seconds:g}", "https://h/a", patience=patience))
+    assert f"https://h?{lifetime:g}" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("patience", "signed", "said"), [(None, True, 3), (7200.0, True, 3), (None, False, 1), (3600.0, True, 1)]
+)
+def test_another_line_before_its_url_expires(ledger: Ledger, patience: float | None, signed: bool, said: int) -> None:
+    now = 1000.0
+    launcher = ManualLauncher(Settings(), ledger, lambda: now)
+    launcher.submit(JobRequest(lambda _: f"https://h?{now * signed:g}", "https://h/a", patience=patience))
+    seen = []
+    while now < 1000 + 7199 and (patience is None or now < 1000 + patience):
+        seen += [(now, lines) for lines in [launcher.instructions()] if lines]
+        now += 1
+    assert [when for when, _ in seen] == [1000.0, 4540.0, 8080.0][:said]
+    assert all(f"?{when * signed:g}'" in lines[2] for when, lines in seen)
+    assert all("about to expire" in lines[0] for _, lines in seen[1:])

@@ -1,0 +1,114 @@
+"""mlogin --session: into a session whose agent somebody else starts, at a front door and at an internal one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from medusa.client.archive import find_archive
+from tests.agents import Agent, job_environ, launched
+from tests.reflectors import Reflector, new_id, running
+from tests.signing import Key, allow
+from tests.terminals import MLOGIN, ROOT, environment, terminal
+from tests.waiting import PATIENCE, wait_until
+
+PROMPT = r"#\x1b\[0m "
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key file, and beside it the accounts that it may speak for."""
+    key, directory = Key("ed25519"), tmp_path_factory.mktemp("jill")
+    (directory / "accounts").mkdir()
+    allow(directory / "accounts", "jill", key)
+    (directory / "key").write_bytes(key.pem())
+    return directory / "key"
+
+
+@pytest.fixture(scope="module")
+def door(key: Path) -> Iterator[Reflector]:
+    with running("--accounts", str(key.parent / "accounts")) as reflector:
+        yield reflector
+
+
+def mlogin(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MLOGIN, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment(home),
+        cwd=ROOT,
+        timeout=3 * PATIENCE,
+    )
+
+
+def agent(home: Path, url: str) -> AbstractContextManager[Agent]:
+    """The archive, with the URL where process lists do not show it."""
+    return launched(["sh", find_archive()], job_environ(MEDUSA_SIGNED_URL=url, TMPDIR=str(home)))
+
+
+def test_an_agent_that_was_there_before(door: Reflector, home: Path) -> None:
+    session = new_id()
+    with agent(home, f"{door.url}/attach/{session}/slave") as job:
+        job.logged("not connected")
+        run = mlogin(home, "--session", session.upper(), "--reflector", door.url, "-c", "exit 7")
+        assert run.returncode == 7, run.stderr
+        assert "waiting for an agent that is started elsewhere: not here yet" in run.stderr
+        assert job.finish()[0] == 0
+    assert door.ended(session)["outcome"] == "completed"
+
+
+def test_an_agent_that_comes_later_by_a_url_signed_beforehand(door: Reflector, key: Path, home: Path) -> None:
+    session, who = new_id(), ["-a", "jill", "-k", str(key)]
+    sign = [sys.executable, "-m", "medusa", "sign-url", *who, "-u", door.url, session]
+    url = subprocess.run(sign, env=environment(home), cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    arguments = ["--session", session, "--reflector", door.url, *who]
+    with terminal([*MLOGIN, *arguments], environment(home)) as opened:
+        opened.until("waiting for an agent that is started elsewhere: not here yet")
+        wait_until(lambda: door.states().get(session) == "slave_wait")
+        with agent(home, url.strip()) as job:
+            opened.until(PROMPT)
+            opened.type("~i")
+            opened.until(f"session    {session}\r\n")
+            opened.until("job        an agent that is started elsewhere: running")
+            opened.type("\rexit 3\r")
+            assert opened.status() == 3
+            assert job.finish()[0] == 0
+
+
+def test_somebody_else_is_there(door: Reflector, home: Path) -> None:
+    session = new_id()
+    with door.attach(session, "master"):
+        run = mlogin(home, "--session", session, "--reflector", door.url)
+    assert run.returncode == 255
+    assert "(HTTP status 409): the session has a client already\n" in run.stderr
+    assert "another mlogin is in that session" in run.stderr
+
+
+def test_nobody_comes(door: Reflector, home: Path) -> None:
+    session = new_id()
+    run = mlogin(home, "-q", "--session", session, "--reflector", door.url, "--wait-timeout", "0.1")
+    assert run.returncode == 255
+    first, hint = run.stderr.splitlines()
+    assert first.startswith("mlogin: no agent after 0 s (an agent that is started elsewhere: not here yet)")
+    assert "does it dial this reflector" in hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--session", "4711"], "--session ID needs --reflector URL: the one that the session's agent dials"),
+        (["--session", "a b", "--reflector", "http://127.0.0.1:1"], "`a b` is no session's id"),
+        (["--session", "4711", "--reflector", "http://127.0.0.1:1", "x"], "an OBJECT means nothing"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(home: Path, arguments: list[str], words: str) -> None:
+    run = mlogin(home, *arguments)
+    assert run.returncode == 255
+    assert words in run.stderr

@@ -1,0 +1,123 @@
+"""Launchers of other packages: the one in the documentation as it stands there, and such as are no good."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment, find, terminal
+from tests.waiting import PATIENCE
+
+DOCUMENT = ROOT / "docs/launchers.md"
+PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the documented package is installed."""
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
+    text = DOCUMENT.read_text()
+    for name, kind in (("pyproject.toml", "toml"), ("medusa_nice.py", "python")):
+        (block,) = re.findall(rf"`{re.escape(name)}`:\n\n```{kind}\n(.*?)```", text, re.DOTALL)
+        (source / name).write_text(block)
+    done = subprocess.run([*PIP, "--target", str(target), str(source)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.fixture
+def environ(home: Path, installed: Path, tmp_path: Path) -> dict[str, str]:
+    """With the documented package, and those that add() makes."""
+    return {**environment(home), "PYTHONPATH": f"{installed}:{tmp_path}:{ROOT}"}
+
+
+def add(directory: Path, name: str, attribute: str, module: str) -> None:
+    """Another package, as pip would leave it."""
+    package = f"medusa_{name}"
+    (directory / f"{package}.py").write_text(module)
+    info = directory / f"{package}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: medusa-{name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[medusa.launchers]\n{name} = {package}:{attribute}\n")
+
+
+def mlogin(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*MLOGIN, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environ,
+        cwd=ROOT,
+        timeout=3 * PATIENCE,
+    )
+
+
+def test_the_documented_launcher_runs_a_session(environ: dict[str, str]) -> None:
+    with terminal([*MLOGIN, "--launcher", "nice", "--", "-n", "5"], environ) as opened:
+        opened.until(r"#\x1b\[0m ")
+        opened.type("nice\r")
+        opened.until(rf"\r{min(os.nice(0) + 5, 19)}\r\n")
+        opened.type("~i")
+        opened.until("job        a nice job: running")
+        opened.type("\rexit 7\r")
+        assert opened.status() == 7
+
+
+def test_the_documented_launcher_leaves_nothing(environ: dict[str, str], home: Path) -> None:
+    with terminal([*MLOGIN, "--launcher", "nice", "-c", "sleep 1000"], environ) as opened:
+        find(home, "^sleep 1000")
+        opened.process.kill()
+        opened.status()
+        assert_nothing_left(home)
+
+
+def test_its_failure_is_told(environ: dict[str, str]) -> None:
+    run = mlogin(environ, "--launcher", "nice", "--", "--no-such-option")
+    assert run.returncode == 255
+    assert "a nice job ended with status 125 before its agent appeared" in run.stderr
+    assert "--no-such-option" in run.stderr
+
+
+def test_a_name_that_nobody_has(environ: dict[str, str]) -> None:
+    run = mlogin(environ, "--launcher", "nicer")
+    assert run.returncode == 255
+    assert re.search(r"there is no launcher `nicer`; there are .*\blocal, .*\bmanual, nice\b", run.stderr)
+    assert "nice" in mlogin(environ, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "error"),
+    [
+        (
+            "raise RuntimeError('no such\\x1b cluster')",
+            r"does not load: RuntimeError\('no such\\x1b cluster'\)",
+        ),
+        ("import no_such_module", r"does not load: ModuleNotFoundError"),
+        ("", r"does not load: AttributeError"),
+        ("Broken = 7", r"is no subclass of medusa.client.launchers.base.Launcher"),
+    ],
+)
+def test_a_broken_package_is_named_and_disturbs_no_other(
+    environ: dict[str, str], tmp_path: Path, module: str, error: str
+) -> None:
+    add(tmp_path, "broken", "Broken", module)
+    run = mlogin(environ, "--launcher", "broken")
+    assert run.returncode == 255
+    assert re.search(r"the launcher `broken` \(medusa_broken:Broken of medusa-broken\) " + error, run.stderr), (
+        run.stderr
+    )
+    assert "Traceback" not in run.stderr
+    assert mlogin(environ, "-q", "--launcher", "nice", "-c", "exit 7").returncode == 7
+
+
+def test_a_name_of_ours_stays_ours(environ: dict[str, str], tmp_path: Path) -> None:
+    add(tmp_path, "local", "Local", "raise SystemExit(3)")
+    run = mlogin(environ, "--launcher", "local", "-c", "exit 7")
+    assert run.returncode == 7
+    assert "local job" in run.stderr
