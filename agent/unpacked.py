@@ -11,6 +11,7 @@ import re
 import sys
 
 DAMAGED = 126
+_BEGINNING = b"#!/bin/sh\n# Medusa agent "
 _MARKS = (b"\nmedusa_agent() {", b"\n# self=")
 """Either says that a file is an archive of ours: a single broken byte leaves one of them whole."""
 
@@ -45,7 +46,7 @@ def _root() -> str:
 
 
 def is_damaged(path: str) -> bool:
-    """Whether the file, if it is an archive, differs from what its own digest says.
+    """Whether the file, if it is or ends with an archive, differs from what its own digest says.
 
     The stub has looked already, but the byte that broke may be in its looking.
     """
@@ -56,11 +57,13 @@ def is_damaged(path: str) -> bool:
         return False  # read from a pipe by a shell: there is no file to look at
     if not any(mark in data for mark in _MARKS):
         return False
-    found = re.search(rb"\n# self=([0-9a-f]{64})\n", data)
-    if found is None:
+    digests = list(re.finditer(rb"\n# self=([0-9a-f]{64})\n", data))
+    # What a launcher has put before the archive is its own.
+    start = data.rfind(_BEGINNING, 0, digests[-1].start()) if digests else -1
+    if start < 0:
         return True
-    masked = data[: found.start(1)] + b"0" * 64 + data[found.end(1) :]
-    return hashlib.sha256(masked).hexdigest().encode("ascii") != found.group(1)
+    masked = data[start : digests[-1].start(1)] + b"0" * 64 + data[digests[-1].end(1) :]
+    return hashlib.sha256(masked).hexdigest().encode("ascii") != digests[-1].group(1)
 
 
 def remove(directory: str) -> None:

@@ -26,19 +26,23 @@ def fail(status: int, text: str) -> NoReturn:
 
 
 def check_file(path: str) -> None:
-    """Every byte of the archive counts, not only the payload. Where sh reads a pipe there is no file to check."""
+    """Every byte of the archive counts, not only the payload. Where sh reads a pipe there is no file to check.
+
+    What a launcher may have put before the archive is its own.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read()
     except OSError:
         return
-    found = re.search(rb"\n# self=([0-9a-f]{64})\n", data)
-    if found is None:
-        if b"\nmedusa_agent() {" in data or b"\n# self=" in data:
-            fail(DAMAGED, "%s: damaged" % path)
+    if b"\nmedusa_agent() {" not in data and b"\n# self=" not in data:
         return
-    masked = data[: found.start(1)] + b"0" * 64 + data[found.end(1) :]
-    if hashlib.sha256(masked).hexdigest().encode() != found.group(1):
+    marks = list(re.finditer(rb"\n# self=([0-9a-f]{64})\n", data))
+    start = data.rfind(b"#!/bin/sh\n# Medusa agent ", 0, marks[-1].start() if marks else 0)
+    if start < 0:
+        fail(DAMAGED, "%s: damaged" % path)
+    masked = data[start : marks[-1].start(1)] + b"0" * 64 + data[marks[-1].end(1) :]
+    if hashlib.sha256(masked).hexdigest().encode() != marks[-1].group(1):
         fail(DAMAGED, "%s: damaged" % path)
 
 

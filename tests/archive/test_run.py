@@ -235,15 +235,29 @@ def damaged(data: bytes, seed: int) -> Iterator[tuple[str, bytes]]:
         yield f"cut at {at}", data[:at]
 
 
-def test_damaged_archive_runs_nothing(archive: Path, tmp_path: Path, temporary: Path) -> None:
+BEARER = b"#!/bin/sh\n#SBATCH --time=10\nMEDUSA_GREETING='a b'; export MEDUSA_GREETING\n"
+"""What a launcher writes before the archive."""
+
+
+@pytest.mark.parametrize("before", [b"", BEARER], ids=["alone", "borne"])
+def test_damaged_archive_runs_nothing(archive: Path, tmp_path: Path, temporary: Path, before: bytes) -> None:
     path = tmp_path / "agent.sh"
     environ = environ_in(temporary)
     for what, data in damaged(archive.read_bytes(), seed=2):
-        path.write_bytes(data)
+        path.write_bytes(before + data)
         done = run(["dash", path, "--config", "/no/such/file"], environ, cwd=tmp_path, errors="replace")
         assert "/no/such/file" not in done.stderr, what
         assert done.returncode != 0 or what.startswith("cut"), what
         assert list(temporary.iterdir()) == [], what
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_archive_may_follow_lines_of_its_bearer(name: str, archive: Path, tmp_path: Path, temporary: Path) -> None:
+    path = tmp_path / "batch script"
+    path.write_bytes(b"#!/bin/sh\nMEDUSA_CONFIG='/no/such/file'; export MEDUSA_CONFIG\n" + archive.read_bytes())
+    done = run([*name.split(), path], environ_in(temporary))
+    assert done.returncode == 2
+    assert done.stderr.startswith("medusa agent: /no/such/file: ")
 
 
 def test_payload_of_a_piped_archive_is_checked_too(archive: Path, tmp_path: Path, temporary: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from agent import unpacked
 
-TEXT = "#!/bin/sh\n# an archive\n# self={}\nmedusa_agent() {{\n}}\nmedusa_agent\n"
+TEXT = "#!/bin/sh\n# Medusa agent 1.2\n# self={}\nmedusa_agent() {{\n}}\nmedusa_agent\n"
 
 
 def archive(path: Path) -> bytes:
@@ -29,6 +29,17 @@ def test_any_broken_byte_shows(tmp_path: Path) -> None:
     data = archive(path)
     for at in range(len(data)):
         path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert unpacked.is_damaged(str(path)), at
+
+
+def test_what_stands_before_the_archive_is_not_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    data = archive(path)
+    before = b"#!/bin/sh\n# self=" + b"1" * 64 + b"\nMEDUSA_CONFIG='x'; export MEDUSA_CONFIG\n"
+    path.write_bytes(before + data)
+    assert not unpacked.is_damaged(str(path))
+    for at in range(len(data)):
+        path.write_bytes(before + data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
         assert unpacked.is_damaged(str(path)), at
 
 
