@@ -11,5 +11,5 @@ family     every process of the child's session, and their end
 runner     one session: link and terminal joined
 wakeup     signals as readable bytes
 log        one line an event, on stderr
-unpacked   the archive's entry: check, import, remove the directory
+archived   the archive's entry: check the file, import from memory
 """

@@ -1,4 +1,4 @@
-"""The agent's command line. Its archive starts it through agent/unpacked.py."""
+"""The agent's command line. Its archive starts it through agent/archived.py."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXIT_NOT_CONNECTED = 3
 
 EPILOG = """\
 exit status: 0 a session took place, however its command ended; 2 bad usage or configuration; 3 no connection to the
-reflector; 128+n stopped by signal n. The archive itself: 125 cannot unpack, 126 damaged, 127 no suitable Python.
+reflector; 128+n stopped by signal n. The archive itself: 125 --extract failed, 126 damaged, 127 no suitable Python.
 """
 
 
@@ -43,7 +43,7 @@ def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
     guard = Guard.start(lambda lines: family.end_told(lines, options.grace))
     adopt_orphans()
     wakeup = Wakeup()
-    # The archive blocks these until its directory is gone.
+    # The archive blocks these while it imports: from here on they are told of in words.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     try:
         return _run(options, assets, wakeup, guard)
