@@ -64,9 +64,13 @@ class Answer:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """For Slurm's commands: words in English, times as seconds since 1970, and nothing that is meant for mlogin."""
-    own = {name: value for name, value in environ.items() if not name.startswith("MEDUSA_")}
-    return {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+    """For a command that hands it on to the job: nothing that is meant for mlogin."""
+    return {name: value for name, value in environ.items() if not name.startswith("MEDUSA_")}
+
+
+def asking(environ: Mapping[str, str]) -> dict[str, str]:
+    """For a command whose answer is read: words in English, times as seconds since 1970."""
+    return {**environment(environ), "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 
 
 def submitted(text: str) -> tuple[str, list[str]]:

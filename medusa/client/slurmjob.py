@@ -335,7 +335,7 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             text=True,
             errors="replace",
-            env=slurm.environment(os.environ),
+            env=slurm.asking(os.environ),
             timeout=COMMAND_TIMEOUT,
             check=False,
             start_new_session=True,

@@ -1,0 +1,251 @@
+"""`mlogin --launcher slurm` on a real Slurm of one node: its queue, its jobs, and what is left after every way out."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from medusa.client.archive import find_archive
+from tests.slurms import CPUS, Slurm, slurm
+from tests.terminals import ROOT, Terminal, assert_nothing_left, environment, mlogin, other_reflector, terminal
+from tests.waiting import MS, PATIENCE, Deadline, wait_until
+
+pytestmark = [
+    pytest.mark.xdist_group("slurm"),
+    pytest.mark.skipif(
+        not shutil.which("slurmctld", path="/usr/sbin:/usr/bin"), reason="needs slurmctld, slurmd, munged"
+    ),
+]
+
+PROMPT = r"[#$]\x1b\[0m "
+EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    with slurm(tmp_path_factory.mktemp("slurm")) as running:
+        yield running
+
+
+class Place:
+    """A user's home, and mlogin there."""
+
+    def __init__(self, cluster: Slurm, tmp_path: Path) -> None:
+        self.cluster = cluster
+        self.home, self.state = tmp_path / "tmp", tmp_path / "state"
+        self.home.mkdir()
+
+    def environ(self) -> dict[str, str]:
+        return {**environment(self.home), **self.cluster.environ, "XDG_STATE_HOME": str(self.state)}
+
+    def command(self, *arguments: str, constants: Mapping[str, float] = EAGER) -> list[str]:
+        return mlogin("--launcher", "slurm", *arguments, constants=constants)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=self.environ(),
+            cwd=ROOT,
+            timeout=3 * PATIENCE,
+        )
+
+    @contextlib.contextmanager
+    def terminal(self, *arguments: str, constants: Mapping[str, float] = EAGER) -> Iterator[Terminal]:
+        with terminal(self.command(*arguments, constants=constants), self.environ(), columns=150) as opened:
+            yield opened
+
+    def assert_nothing_left(self, but: str = "") -> None:
+        wait_until(lambda: not self.cluster.jobs().keys() - {but}, "the end of all jobs", 3 * PATIENCE)
+        assert_nothing_left(self.home)
+        wait_until(lambda: not list(self.state.glob("medusa/*")), "the private directory to go")
+
+
+@pytest.fixture
+def place(cluster: Slurm, tmp_path: Path) -> Iterator[Place]:
+    place = Place(cluster, tmp_path)
+    yield place
+    place.assert_nothing_left()
+
+
+def job(opened: Terminal) -> str:
+    return opened.until(r"Slurm job (\d+)").group(1).decode()
+
+
+def test_a_command_in_a_job_with_the_users_options(place: Place) -> None:
+    ask = "squeue -h -j $SLURM_JOB_ID -o '%j %l %C'; env | grep -c '^MEDUSA\\|^LC_ALL=C$\\|TIME_FORMAT'; pwd; exit 3"
+    done = place.run("-c", ask, "--launcher-arg=--time=7", "--", "-J", "mine", "-n", "2")
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.split() == ["mine", "7:00", "2", "0", str(ROOT)]
+    assert not list(ROOT.glob("slurm-*.out"))
+
+
+def test_a_terminal_in_a_job_that_had_to_queue(place: Place) -> None:
+    with place.cluster.full() as full, place.terminal() as opened:
+        opened.until(r"PENDING \(Resources\), starts about (\w{3} \d\d \w{3} )?\d\d:\d\d")
+        place.cluster.ask("scancel", full)
+        opened.until(PROMPT)
+        opened.type("stty size; echo job $SLURM_JOB_ID\n")
+        opened.until(r"24 150\r\n")
+        mine = opened.until(r"job (\d+)\r\n").group(1).decode()
+        opened.type("\n~i")
+        opened.until(rf"job +Slurm job {mine}: RUNNING on node1")
+        opened.until(r"ends in +(59 min|1 h)")
+        opened.type("\nexit 4\n")
+        assert opened.status() == 4
+    wait_until(lambda: place.cluster.show(mine)["JobState"] == "COMPLETED", "a job that ended by itself")
+
+
+@pytest.mark.parametrize(("typed", "status"), [(b"\x03", 255), (b"", 255)], ids=["^C", "SIGTERM"])
+def test_a_job_is_cancelled_in_the_queue(place: Place, typed: bytes, status: int) -> None:
+    with place.cluster.full() as full, place.terminal() as opened:
+        mine = job(opened)
+        opened.until("PENDING")
+        opened.type(typed) if typed else opened.process.terminate()
+        assert opened.status() == status
+        assert opened.modes() == opened.modes_at_start
+        place.assert_nothing_left(full)
+        assert place.cluster.show(mine)["JobState"] == "CANCELLED"
+
+
+def test_the_user_leaves(place: Place) -> None:
+    with place.terminal() as opened:
+        opened.until(PROMPT)
+        opened.type("\n~.")
+        assert opened.status() == 254
+
+
+def test_a_job_that_somebody_cancels(place: Place, tmp_path: Path) -> None:
+    with place.terminal() as opened:
+        opened.until(PROMPT)
+        (mine,) = place.cluster.jobs()
+        kept = wait_until(lambda: list(place.state.glob("medusa/*/job.log")), "the job's log")[0]
+        log = tmp_path / "kept.log"
+        log.hardlink_to(kept)
+        place.cluster.ask("scancel", mine)
+        opened.until(f"Slurm job {mine} was cancelled")
+        opened.until("the agent was stopped by SIGTERM; outcome unknown")
+        assert opened.status() == 254
+    assert "stopped by SIGTERM" in log.read_text()
+
+
+def test_the_time_limit_is_told_before_it_strikes(place: Place) -> None:
+    with place.terminal("--", "--time=30") as opened:
+        opened.until(PROMPT)
+        (mine,) = place.cluster.jobs()
+        place.cluster.ask("scontrol", "update", f"JobId={mine}", "TimeLimit=5")
+        opened.until(r"the job's time is over in 4 min \d+ s; what runs then is ended")
+        place.cluster.ask("scontrol", "update", f"JobId={mine}", "TimeLimit=1")
+        opened.until(r"the job's time is over in 5\d s; what runs then is ended")
+        opened.type("exit\n")
+        assert opened.status() == 0
+
+
+def test_a_controller_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "slurm").mkdir()
+    impatient = {**EAGER, "medusa.client.slurmjob.COMMAND_TIMEOUT": 1}
+    with slurm(tmp_path / "slurm") as own:
+        place = Place(own, tmp_path)
+        with own.full() as full, place.terminal(constants=impatient) as opened:
+            opened.until("PENDING")
+            own.stop_controller()
+            opened.until("Slurm does not answer|[Uu]nable to contact slurm controller")
+            own.start_controller()
+            own.ask("scancel", full)
+            opened.until(PROMPT)
+            opened.type("exit\n")
+            assert opened.status() == 0
+        place.assert_nothing_left()
+
+
+def test_what_slurm_refuses_is_said_in_its_words(place: Place) -> None:
+    done = place.run("--", "--partition=none")
+    assert done.returncode == 255
+    assert "mlogin: Slurm job was refused before its agent appeared\n" in done.stderr
+    assert "invalid partition specified: none" in done.stderr
+
+
+def test_an_agent_that_cannot_start_is_heard(place: Place, tmp_path: Path) -> None:
+    archive = tmp_path / "agent.sh"
+    archive.write_text("#!/bin/sh\necho 'medusa agent: no Python' >&2\nexit 127\n")
+    done = place.run("--archive", str(archive))
+    assert done.returncode == 255
+    assert "failed before its agent appeared" in done.stderr
+    assert "medusa agent: no Python" in done.stderr
+
+
+def test_an_archive_that_slurm_would_not_take_goes_by_the_shared_directory(place: Place, tmp_path: Path) -> None:
+    archive = tmp_path / "agent.sh"
+    archive.write_bytes(f"#!/bin/sh\nexec sh '{find_archive()}' \"$@\"\n".encode() + bytes(2 << 20))
+    done = place.run("--archive", str(archive), "-c", "exit 6")
+    assert done.returncode == 6, done.stderr
+
+
+def test_a_reflector_elsewhere(place: Place) -> None:
+    with other_reflector() as url:
+        done = place.run("--reflector", url, "-c", "echo here")
+        assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
+
+
+class TestRunningJob:
+    def test_into_it_although_its_node_is_full(self, place: Place) -> None:
+        with place.cluster.full() as full:
+            with place.terminal("--job", full) as opened:
+                opened.until(PROMPT)
+                opened.type("echo job $SLURM_JOB_ID; exit 5\n")
+                opened.until(rf"job {full}\r\n")
+                assert opened.status() == 5
+            assert place.cluster.jobs() == {full: "RUNNING"}
+            place.assert_nothing_left(full)
+
+    def test_one_that_does_not_run(self, place: Place) -> None:
+        with place.cluster.full():
+            waiting = place.cluster.submit("sleep 1000", f"--ntasks={CPUS}")
+            done = place.run("--job", waiting)
+            place.cluster.ask("scancel", waiting)
+        assert done.returncode == 255
+        assert "PENDING" in done.stderr
+        assert "only a job that runs can be got into" in done.stderr
+
+    def test_one_that_is_not_there(self, place: Place) -> None:
+        done = place.run("--job", "987654")
+        assert done.returncode == 255
+        assert "Slurm job 987654 is not known to Slurm" in done.stderr
+
+    def test_one_that_is_no_id(self, place: Place) -> None:
+        done = place.run("--job", "--x")
+        assert done.returncode == 255
+
+    def test_kill_9_leaves_no_step(self, place: Place) -> None:
+        with place.cluster.full() as full:
+            with place.terminal("--job", full) as opened:
+                opened.until(PROMPT)
+                opened.process.kill()
+                opened.status()
+            place.assert_nothing_left(full)
+            assert place.cluster.jobs() == {full: "RUNNING"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_job_is_left_after_ten_random_interruptions(place: Place, seed: int) -> None:
+    chance = random.Random(seed)
+    ways = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
+    with contextlib.ExitStack() as stack:
+        for _ in range(5):
+            pair = [stack.enter_context(place.terminal()) for _ in range(2)]
+            for opened in pair:
+                moment = Deadline(chance.uniform(50, 2500) * MS)
+                while not moment.passed and opened.process.poll() is None:
+                    opened._read(min(0.02, moment.left))
+                opened.process.send_signal(chance.choice(ways))
+            for opened in pair:
+                wait_until(lambda opened=opened: opened.process.poll() is not None, "mlogin's end", 3 * PATIENCE)  # type: ignore[misc]
