@@ -11,5 +11,11 @@ family     every process of the child's session, and their end
 runner     one session: link and terminal joined
 wakeup     signals as readable bytes
 log        one line an event, on stderr
+wrap       a step of the job's own, and a session if it fails
+step       run the command: signals, status
+passage    its output, passed on
+tail       the last of its output
+meeting    where a failed step and its user meet
+hold       waiting for the user
 archived   the archive's entry: check the file, import from memory
 """

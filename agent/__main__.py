@@ -8,10 +8,11 @@ import signal
 import sys
 from typing import List, Mapping, Optional
 
-from agent import config, family
+from agent import config, family, wrap
 from agent.command import to_text
-from agent.dial import Unreachable, connector, dial, where
+from agent.dial import Unreachable, connector, dial, jitter, where
 from agent.log import log
+from agent.meeting import seconds
 from agent.ptychild import adopt_orphans, no_core_dumps
 from agent.runner import Session
 from agent.wakeup import ENDING, Stopped, Wakeup
@@ -37,7 +38,10 @@ reflector; 128+n stopped by signal n. The archive itself: 125 --extract failed, 
 def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
     """Run one session; the process's exit status. `assets` is where a job finds its assets."""
     _fill_standard_fds()
-    options = _parse(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["wrap"]:
+        return wrap.main(words[1:], assets)
+    options = _parse(words)
     no_core_dumps()
     # The guard first of all: a process forked later would hold the configuration's secrets.
     guard = Guard.start(lambda lines: family.end_told(lines, options.grace))
@@ -64,9 +68,9 @@ def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", help=text)
     text = "trust any certificate; also MEDUSA_INSECURE_TLS=true"
     parser.add_argument("--insecure-tls", action="store_true", help=text)
-    parser.add_argument("--retry-for", metavar="S", type=_seconds, default=RETRY_FOR, help="default: %(default)s")
+    parser.add_argument("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help="default: %(default)s")
     text = "between SIGHUP and SIGKILL for what outlives the session; default: %(default)s"
-    parser.add_argument("--grace", metavar="S", type=_seconds, default=family.GRACE, help=text)
+    parser.add_argument("--grace", metavar="S", type=seconds, default=family.GRACE, help=text)
     parser.add_argument("--version", action="version", version="medusa agent " + __version__)
     options = parser.parse_intermixed_args(argv)
     hidden = os.environ.pop(HIDDEN_URL, None)
@@ -74,16 +78,6 @@ def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
     if len(options.url) > 1:
         parser.error("more than one URL")  # and not which: they are secrets
     return options
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError("%r is not a number of seconds" % text)
-    return value
 
 
 def _fill_standard_fds() -> None:
@@ -115,24 +109,11 @@ def _run(options: argparse.Namespace, assets: str, wakeup: Wakeup, guard: Guard)
 def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Transport:
     argument = options.url[0] if options.url else None
     found = config.obtain(argument, options.config, options.insecure_tls, environ, assets)
-    _delete(config.asset_object(found.path, assets) if found.path else None, environ)
+    config.delete_asset(found.path, environ, log, assets)
     log("connecting to %s" % where(found.signed_url))
-    link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, _jitter)
+    link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, jitter)
     log("connected")
     return link
-
-
-def _delete(name: Optional[str], environ: Mapping[str, str]) -> None:
-    if name is None:
-        return
-    try:
-        config.delete_object(environ.get("MANTA_URL"), name)
-    except config.ConfigError as error:
-        log("%s not deleted: %s" % (name, error))
-
-
-def _jitter() -> float:
-    return int.from_bytes(os.urandom(2), "big") / 65536
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import http.client
 import json
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 from urllib.parse import quote, urlsplit
 
 ASSETS = "/assets"
@@ -46,7 +46,7 @@ def obtain(
     Args:
         insecure: what `--insecure-tls` says; as MEDUSA_INSECURE_TLS it counts whatever a file says.
     """
-    insecure = _switch("MEDUSA_INSECURE_TLS", environ) or insecure
+    insecure = switch("MEDUSA_INSECURE_TLS", environ) or insecure
     if argument is not None:
         return Config(checked_url("the URL argument", argument), insecure)
     variable = environ.get("MEDUSA_SIGNED_URL")
@@ -119,7 +119,8 @@ def _flag(path: str, value: Any) -> bool:
     return value
 
 
-def _switch(name: str, environ: Mapping[str, str]) -> bool:
+def switch(name: str, environ: Mapping[str, str]) -> bool:
+    """A variable that is a flag. Raises ConfigError."""
     value = environ.get(name, "").lower()
     if value not in SWITCH:
         raise ConfigError("%s: none of %s" % (name, ", ".join(filter(None, SWITCH))))
@@ -154,3 +155,14 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
         raise ConfigError(str(error) or type(error).__name__) from None
     if not 200 <= status < 300 and status != 404:
         raise ConfigError("the store answered %d" % status)
+
+
+def delete_asset(path: Optional[str], environ: Mapping[str, str], log: Callable[[str], None], assets: str) -> None:
+    """Delete the object that a configuration is a copy of, if it is one. That it cannot be done is only logged."""
+    name = asset_object(path, assets) if path else None
+    if name is None:
+        return
+    try:
+        delete_object(environ.get("MANTA_URL"), name)
+    except ConfigError as error:
+        log("%s not deleted: %s" % (name, error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Callable
 from urllib.parse import urlsplit
@@ -62,6 +63,11 @@ def describe(refused: ConnectRefused) -> str:
     return "%s (status %d)" % (refused, refused.status) if refused.status else str(refused)
 
 
-def connector(url: str, insecure_tls: bool) -> Callable[[], Transport]:
+def connector(url: str, insecure_tls: bool, timeout: float = CONNECT_TIMEOUT) -> Callable[[], Transport]:
     """One attempt, as a function without arguments."""
-    return lambda: connect(url, insecure_tls=insecure_tls, timeout=CONNECT_TIMEOUT)
+    return lambda: connect(url, insecure_tls=insecure_tls, timeout=timeout)
+
+
+def jitter() -> float:
+    """A random number in [0, 1)."""
+    return int.from_bytes(os.urandom(2), "big") / 65536

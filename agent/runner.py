@@ -70,6 +70,7 @@ class Session:
     Args:
         environ: the agent's own environment, as text by `command.to_text`.
         grace: seconds between SIGHUP and SIGKILL for what is left of the child's session.
+        preface: what the client is shown before anything of the child's.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Session:
         log: Callable[[str], None],
         grace: float = family.GRACE,
         clock: Callable[[], float] = time.monotonic,
+        preface: bytes = b"",
     ) -> None:
         self._link, self._wakeup, self._guard = link, wakeup, guard
         self._environ, self._log, self._grace, self._clock = environ, log, grace, clock
@@ -91,7 +93,8 @@ class Session:
         self._input = bytearray()
         self._paused = False  # the link is not read, because the terminal does not take its input
         self._unread = True  # the link may hold messages that no poll would report
-        self._say: List[Text] = []  # at most started and exit or error; data must wait for the last to be flushed
+        self._preface = preface
+        self._say: List[Message] = []  # what data must wait for: started and the preface; exit or error
         self._reopen_at = self._quiet_since = 0.0
         self._leave_at: Optional[float] = None
         self._drained = 0  # bytes
@@ -221,6 +224,8 @@ class Session:
         self._log("started %s, pid %d" % (launch.argv[0], child.pid))
         self._child, self._early, self._phase = child, launch.size, Phase.RUNNING
         self._say.append(Text(control.build(Started(child.pid))))
+        if self._preface:
+            self._say.append(Binary(self._preface))
         self._write_link()
 
     # ------------------------------------------------------------------ terminal

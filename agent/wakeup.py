@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from types import FrameType
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, List, Optional
 
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """What asks the agent to stop."""
@@ -20,22 +20,27 @@ class Stopped(BaseException):
 
 
 class Wakeup:
-    """Owns the process's handlers of ENDING and SIGCHLD and a pipe that turns readable with each of them.
+    """Owns the process's handlers of some signals and SIGCHLD, and a pipe that turns readable with each of them.
+
+    Args:
+        ending: signals that ask to stop.
+        others: signals that shall do nothing more than turn the pipe readable.
 
     Attributes:
         stopped: the ending signal that came first, or None.
         raising: while true an ending signal raises Stopped, for the phases that block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ending: Iterable[int] = ENDING, others: Iterable[int] = ()) -> None:
         self.stopped: Optional[int] = None
         self.raising = False
+        self._deaf_to = {signal.SIGCHLD, *others}
         self._reader, self._writer = os.pipe()
         for fd in (self._reader, self._writer):
             os.set_blocking(fd, False)
         self._fd_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._before: Dict[int, object] = {
-            number: signal.signal(number, self._handle) for number in (*ENDING, signal.SIGCHLD)
+            number: signal.signal(number, self._handle) for number in (*ending, *self._deaf_to)
         }
 
     def fileno(self) -> int:
@@ -63,7 +68,7 @@ class Wakeup:
         os.close(self._writer)
 
     def _handle(self, number: int, frame: Optional[FrameType]) -> None:
-        if number == signal.SIGCHLD:
+        if number in self._deaf_to:
             return
         if self.stopped is None:
             self.stopped = number

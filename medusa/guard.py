@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Callable, FrozenSet, Iterable, List, Optional
+from typing import AbstractSet, Callable, FrozenSet, Iterable, List, Optional
 
 _FAREWELL = b"done"
 _DEAF_TO = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE)
@@ -103,6 +103,11 @@ def _settle(keep: FrozenSet[int]) -> None:
     for fd in range(3):
         if fd not in keep:
             os.dup2(null, fd)
+    close_others(keep)
+
+
+def close_others(keep: AbstractSet[int]) -> None:
+    """In a forked child: close all descriptors above 2 but these."""
     for fd in _open_fds():
         if fd > 2 and fd not in keep:
             _close(fd)

@@ -14,9 +14,9 @@ medusa_agent() {
     echo 'medusa agent @VERSION@'
     return 0
   fi
-  # A URL is a secret that process lists would show: it goes on as a variable.
+  # A URL is a secret that process lists would show: it goes on as a variable. Behind `wrap` stand words of others.
   unset MEDUSA_ARGUMENT_URL
-  for word do
+  [ "${1-}" = wrap ] || for word do
     shift
     case ${MEDUSA_ARGUMENT_URL:+again }$word in
       http://* | https://* | ws://* | wss://* | tcp://*) export MEDUSA_ARGUMENT_URL="$word" ;;
@@ -31,7 +31,13 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     if [ -z "$python" ] || [ "${MEDUSA_PYTHON:-$python}" != "$python" ]; then
       echo "medusa agent: no Python 3.8 or later with its standard library${MEDUSA_PYTHON:+ (MEDUSA_PYTHON)};" \
         "found ${found:-none at all}" >&2
-      return 127
+      # A step is run all the same, and by itself.
+      [ "${1-}" = wrap ] || return 127
+      while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
+      [ $# -gt 1 ] || return 127
+      shift
+      unset MEDUSA_SELF MEDUSA_SIGNED_URL MEDUSA_URL_COMMAND MEDUSA_CONFIG
+      exec "$@"
     fi
     program=$(command -v "$python" 2>/dev/null) || continue
     # Without $(...), for which ksh93 wants a temporary file.
@@ -43,7 +49,7 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
   done
   # By the environment, where a here-document would want a temporary file. No quote may follow that of the text: should a
   # broken byte end it early, then the function has no end, and nothing runs.
-  export MEDUSA_SELF MEDUSA_BOOT
+  export MEDUSA_SELF MEDUSA_BOOT MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
   MEDUSA_BOOT='@BOOT@'
   exec "$program" -I -S -B -c "import os; exec(os.environ.pop(\"MEDUSA_BOOT\"))" "$self" "$@"
 }
