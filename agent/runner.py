@@ -67,10 +67,12 @@ class _Over(Exception):
 class Session:
     """One session over `link`, which this owns from here on.
 
+    Attributes:
+        preface: what the client is shown before anything of the child's.
+
     Args:
         environ: the agent's own environment, as text by `command.to_text`.
         grace: seconds between SIGHUP and SIGKILL for what is left of the child's session.
-        preface: what the client is shown before anything of the child's.
     """
 
     def __init__(
@@ -82,7 +84,6 @@ class Session:
         log: Callable[[str], None],
         grace: float = family.GRACE,
         clock: Callable[[], float] = time.monotonic,
-        preface: bytes = b"",
     ) -> None:
         self._link, self._wakeup, self._guard = link, wakeup, guard
         self._environ, self._log, self._grace, self._clock = environ, log, grace, clock
@@ -93,7 +94,7 @@ class Session:
         self._input = bytearray()
         self._paused = False  # the link is not read, because the terminal does not take its input
         self._unread = True  # the link may hold messages that no poll would report
-        self._preface = preface
+        self.preface = b""
         self._say: List[Message] = []  # what data must wait for: started and the preface; exit or error
         self._reopen_at = self._quiet_since = 0.0
         self._leave_at: Optional[float] = None
@@ -224,8 +225,8 @@ class Session:
         self._log("started %s, pid %d" % (launch.argv[0], child.pid))
         self._child, self._early, self._phase = child, launch.size, Phase.RUNNING
         self._say.append(Text(control.build(Started(child.pid))))
-        if self._preface:
-            self._say.append(Binary(self._preface))
+        if self.preface:
+            self._say.append(Binary(self.preface))
         self._write_link()
 
     # ------------------------------------------------------------------ terminal

@@ -133,8 +133,9 @@ class Wrap:
         adopt_orphans()
         environ = {to_text(name): to_text(value) for name, value in _environment(os.environb).items()}
         title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), TITLE), outcome.status)
-        preface = shown(self._tail.bytes(), title)
-        Session(link, self._wakeup, self._guard, environ, log, preface=preface).run()
+        session = Session(link, self._wakeup, self._guard, environ, log)
+        session.preface = shown(self._tail.bytes(), title)
+        session.run()
 
     def _hold(self, meeting: Meeting, outcome: Outcome) -> Transport:
         place = _Place(meeting, self._environ)

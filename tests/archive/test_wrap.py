@@ -1,0 +1,302 @@
+"""`agent.sh wrap`: a job's own step by the archive, as if nothing stood around it, and a terminal if it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medusa.protocol.control import Error, Exit, Started
+from tests.agents import PROMPT, QUIET_SHELL, SECRET, Agent, Reflector, job_environ, launched
+from tests.reflectors import running
+from tests.signing import Key, allow
+from tests.terminals import MLOGIN, ROOT, environment
+from tests.waiting import PATIENCE, wait_until
+
+NOWHERE = "http://127.0.0.1:1/attach/x/slave"
+
+
+@pytest.fixture
+def reflector() -> Iterator[Reflector]:
+    reflector = Reflector()
+    yield reflector
+    reflector.close()
+
+
+def wrap(
+    archive: Path, *words: str | Path, environ: dict[str, str] | None = None, **more: object
+) -> contextlib.AbstractContextManager[Agent]:
+    command = ["sh", archive, "wrap", *words]
+    return launched(command, job_environ(MEDUSA_PYTHON=sys.executable, **(environ or {})), **more)  # type: ignore[arg-type]
+
+
+def run(archive: Path, *words: str, url: str = NOWHERE, **more: object) -> subprocess.CompletedProcess[bytes]:
+    environ = job_environ(MEDUSA_PYTHON=sys.executable, MEDUSA_SIGNED_URL=url, MEDUSA_HOLD="0")
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        ["sh", str(archive), "wrap", *words], env=environ, capture_output=True, timeout=PATIENCE, **more
+    )
+
+
+# ------------------------------------------------------------------ as if nothing stood around it
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "words"),
+    [
+        ("exit 0", 0, ""),
+        ("exit 7", 7, "step failed with status 7; no session: not asked for"),
+        ("kill -TERM $$", 143, "step was killed by SIGTERM (status 143); no session: not asked for"),
+        ("kill -KILL $$", 137, "step was killed by SIGKILL (status 137); no session: not asked for"),
+    ],
+)
+def test_the_status_is_the_steps(archive: Path, script: str, status: int, words: str) -> None:
+    done = run(archive, "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout) == (status, b"")
+    assert done.stderr.decode() == (f"medusa agent: {words}\n" if words else "")
+
+
+def test_a_step_that_cannot_be_started(archive: Path, tmp_path: Path) -> None:
+    assert run(archive, "--", "/no/such/program").returncode == 127
+    plain = tmp_path / "plain"
+    plain.write_text("x")
+    done = run(archive, "--", str(plain))
+    assert (done.returncode, done.stderr.count(b"\n")) == (126, 1)
+
+
+def test_output_passes_through_each_to_its_own_stream(archive: Path) -> None:
+    script = "import os; d = os.urandom(10 << 20); os.write(2, __import__('hashlib').sha256(d).hexdigest().encode())\n"
+    script += "f = open(1, 'wb', 0)\nwhile d: d = d[f.write(d):]"
+    done = run(archive, "--", sys.executable, "-c", script)
+    assert hashlib.sha256(done.stdout).hexdigest().encode() == done.stderr
+    assert len(done.stdout) == 10 << 20
+
+
+def test_stdin_is_the_steps(archive: Path) -> None:
+    assert run(archive, "--", "cat", input=b"\0words\n").stdout == b"\0words\n"
+
+
+def test_the_environment_and_the_directory_are_the_steps(archive: Path, tmp_path: Path) -> None:
+    environ = {"PATH": os.environ["PATH"], "HOME": "/x", "ODD": "a\nb \xff"}
+    plain = subprocess.run(["env", "-0"], env=environ, capture_output=True)
+    environ.update({"MEDUSA_SIGNED_URL": NOWHERE, "MEDUSA_PYTHON": sys.executable})
+    command = ["sh", str(archive), "wrap", "--hold", "0", "--", "env", "-0"]
+    wrapped = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, timeout=PATIENCE)
+    given = {word for word in wrapped.stdout.split(b"\0") if not word.startswith((b"PWD=", b"_=", b"OLDPWD="))}
+    assert given == set(plain.stdout.split(b"\0"))
+
+
+def test_a_url_among_the_steps_words_stays_there(archive: Path) -> None:
+    assert run(archive, "--", "echo", "https://a.b/c").stdout == b"https://a.b/c\n"
+
+
+def test_a_child_in_the_background_holds_nothing_up(archive: Path, tmp_path: Path) -> None:
+    later, go = tmp_path / "later", tmp_path / "go"
+    os.mkfifo(go)
+    script = f"echo first; (read x <{shlex.quote(str(go))}; echo second) & exit 3"
+    with later.open("wb") as out:
+        command = ["sh", str(archive), "wrap", "--hold", "0", "--", "sh", "-c", script]
+        environ = job_environ(MEDUSA_SIGNED_URL=NOWHERE)
+        done = subprocess.run(command, env=environ, stdout=out, stderr=subprocess.DEVNULL, timeout=PATIENCE)
+    assert done.returncode == 3
+    go.write_text("\n")
+    wait_until(lambda: later.read_bytes() == b"first\nsecond\n", "what the child wrote later")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_are_passed_on(archive: Path, number: signal.Signals) -> None:
+    script = f"trap 'echo got; exit 9' {number.value}; echo ready; while :; do read x <&- || sleep 0.01; done"
+    with wrap(archive, "--hold", "0", "--", "sh", "-c", script, environ={"MEDUSA_SIGNED_URL": NOWHERE}) as agent:
+        assert agent.process.stdout is not None
+        assert agent.process.stdout.readline() == b"ready\n"
+        agent.process.send_signal(number)
+        out, _ = agent.process.communicate(timeout=PATIENCE)
+    assert (agent.process.returncode, out) == (9, b"got\n")
+
+
+def test_a_slow_reader_slows_the_step(archive: Path, tmp_path: Path) -> None:
+    """Nothing grows in between: what the step could write is what pipes hold."""
+    count = tmp_path / "count"
+    script = f"i=0; while :; do printf '%01000d' 0; i=$((i+1)); echo $i >'{count}'; done"
+    with wrap(archive, "--", "sh", "-c", script, environ={"MEDUSA_SIGNED_URL": NOWHERE}) as agent:
+        seen: list[str] = []
+
+        def still() -> bool:
+            seen.append(count.read_text() if count.exists() else "")
+            return len(seen) > 50 and len(set(seen[-50:])) == 1 and seen[-1] != ""
+
+        wait_until(still, "a step that waits")
+        assert int(seen[-1]) < 400  # thousand bytes; two pipes and one read
+        agent.process.send_signal(signal.SIGTERM)
+        agent.process.communicate(timeout=PATIENCE)
+
+
+# ------------------------------------------------------------------ what can be wrong
+
+
+def test_no_place_to_meet_is_told_before_and_the_step_runs(archive: Path) -> None:
+    with wrap(archive, "--", "sh", "-c", "exec sh -c 'echo out; exit 4'") as agent:
+        status, log = agent.finish()
+    assert status == 4
+    first, last = log.splitlines()
+    assert first.endswith("should the step fail, there will be no session")
+    assert last.startswith("medusa agent: step failed with status 4; no session: no configuration")
+
+
+@pytest.mark.parametrize(
+    "words", [["--hold", "x"], ["--nonsense"], ["--hold", "9", "--reflector", "ftp://h"], ["--session", "a/b"]]
+)
+def test_wrong_options_do_not_keep_a_step_from_running(archive: Path, words: str) -> None:
+    done = run(archive, *words.split(), "--", "sh", "-c", "exit 6")
+    assert done.returncode == 6
+    assert b"should the step fail, there will be no session\n" in done.stderr
+
+
+def test_without_a_step_there_is_nothing_to_run(archive: Path) -> None:
+    done = run(archive, "--hold", "3")
+    assert done.returncode == 2
+    assert b"usage: wrap" in done.stderr
+
+
+def test_without_python_the_step_runs_alone(archive: Path) -> None:
+    environ = {"PATH": "/nowhere", "MEDUSA_SIGNED_URL": NOWHERE}
+    step = ["/bin/sh", "-c", "echo ${MEDUSA_SIGNED_URL-unset}; exit 5"]
+    command = ["/bin/sh", str(archive), "wrap", "--hold", "9", "--", *step]
+    done = subprocess.run(command, env=environ, capture_output=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout) == (5, b"unset\n")
+    assert b"no Python 3.8 or later" in done.stderr
+
+
+def test_a_reflector_that_refuses_for_good(archive: Path, reflector: Reflector) -> None:
+    with wrap(archive, "--", "false", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+        reflector.refuse("403 Forbidden")
+        status, log = agent.finish()
+    assert status == 1
+    assert "no session: " in log
+    assert SECRET not in log
+
+
+def test_the_hold_ends(archive: Path, reflector: Reflector) -> None:
+    with wrap(archive, "--hold", "0.2", "--", "false", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+        reflector.refuse("404 Not Found")
+        reflector.refuse("404 Not Found")
+        status, log = agent.finish()
+    assert status == 1
+    assert "step failed with status 1; no session: nobody came in 0 s" in log
+
+
+def test_sigterm_ends_the_hold(archive: Path, reflector: Reflector) -> None:
+    with wrap(archive, "--", "sh", "-c", "exit 3", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+        agent.logged("holding for 600 s")
+        agent.process.terminate()
+        status, log = agent.finish()
+    assert status == 3
+    assert "stopped by SIGTERM" in log
+
+
+# ------------------------------------------------------------------ the session
+
+
+def test_a_session_where_the_step_failed(archive: Path, reflector: Reflector, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    script = f"env -0 >'{seen}'; pwd; printf 'odd \\377\\n'; printf end; exit 7"
+    environ = {"MEDUSA_SIGNED_URL": reflector.url, "MINE": "1"}
+    with wrap(archive, "--", "sh", "-c", script, environ=environ, cwd=tmp_path) as agent:
+        client = reflector.accept()
+        client.tell(QUIET_SHELL)
+        assert isinstance(client.control(), Started)
+        title, *shown = client.until(b"\r\n---\r\n").split(b"\r\n")
+        assert title.startswith(b"--- last output of: sh -c ")
+        assert title.endswith(b" (status 7)")
+        assert shown[:4] == [str(tmp_path).encode(), b"odd \xff", b"end", b"---"]
+        client.type("PS1='ready''> '; stty -echo\n")
+        client.until(PROMPT)
+        assert client.ask("pwd") == str(tmp_path).encode() + b"\r\n"
+        mine = tmp_path / "mine"
+        client.ask(f"env -0 >'{mine}'")
+        client.type("exit 0\n")
+        assert client.outcome() == Exit(status=0)
+        client.link.close()
+        status, log = agent.finish()
+    assert status == 7
+    changed = (b"TERM=", b"PS1=", b"LC_CTYPE=", b"SHLVL=", b"_=", b"PWD=", b"OLDPWD=")
+    step, session = (
+        {word for word in path.read_bytes().split(b"\0") if not word.startswith(changed)} for path in (seen, mine)
+    )
+    assert step == session
+    assert SECRET not in log
+
+
+def test_sigterm_ends_the_session_and_the_status_stays(archive: Path, reflector: Reflector) -> None:
+    with wrap(archive, "--", "sh", "-c", "exit 3", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+        client = reflector.accept()
+        client.start()
+        agent.process.terminate()
+        assert client.control() == Error("the agent was stopped by SIGTERM")
+        client.link.close()
+        assert agent.finish()[0] == 3
+
+
+def test_an_open_door_and_a_user(archive: Path, tmp_path: Path) -> None:
+    """What the step says is what its user runs."""
+    with running() as door, wrap(archive, "--reflector", door.url, "--", "sh", "-c", "echo broken; exit 2") as agent:
+        log = agent.logged("to look into it: mlogin .*\n")
+        done = _invited(log, tmp_path, "-c", "exit 0")
+        assert done.returncode == 0, done.stderr
+        assert "broken" in done.stdout
+        assert agent.finish()[0] == 2
+
+
+def test_a_front_door_and_a_url_that_is_signed_when_it_is_needed(archive: Path, tmp_path: Path) -> None:
+    key, accounts = Key("ed25519"), tmp_path / "accounts"
+    accounts.mkdir()
+    allow(accounts, "jill", key)
+    (tmp_path / "key").write_bytes(key.pem())
+    sign = f"{shlex.quote(sys.executable)} -m medusa sign-url -a jill -k {tmp_path}/key"
+    environ = {"PYTHONPATH": str(ROOT), "MEDUSA_HOLD": "60"}
+    with running("--accounts", str(accounts)) as door:
+        environ["MEDUSA_URL_COMMAND"] = f"{sign} -u {door.url} $MEDUSA_SESSION"
+        with wrap(archive, "--", "false", environ=environ) as agent:
+            log = agent.logged("to look into it: mlogin .*\n")
+            assert " -a jill\n" in log
+            assert "signature" not in log
+            done = _invited(log, tmp_path, "-k", str(tmp_path / "key"), "-c", "exit 0")
+            assert done.returncode == 0, done.stderr
+            assert agent.finish()[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("exit 4", "the URL command ended with status 4"),
+        ("echo no", "the URL command's output: "),
+        ("no-such-program-here", "the URL command ended with status 127"),
+    ],
+)
+def test_a_url_command_that_fails(archive: Path, command: str, reason: str) -> None:
+    with wrap(archive, "--url-command", command, "--", "sh", "-c", "exit 8") as agent:
+        status, log = agent.finish()
+    assert status == 8
+    assert f"step failed with status 8; no session: {reason}" in log
+
+
+def _invited(log: str, home: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    found = re.search("to look into it: mlogin (.*)\n", log)
+    assert found is not None
+    return subprocess.run(
+        [*MLOGIN, *shlex.split(found.group(1)), *more],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment(home),
+        cwd=ROOT,
+        timeout=3 * PATIENCE,
+    )
