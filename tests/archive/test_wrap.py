@@ -151,9 +151,7 @@ def test_no_place_to_meet_is_told_before_and_the_step_runs(archive: Path) -> Non
     assert last.startswith("medusa agent: step failed with status 4; no session: no configuration")
 
 
-@pytest.mark.parametrize(
-    "words", [["--hold", "x"], ["--nonsense"], ["--hold", "9", "--reflector", "ftp://h"], ["--session", "a/b"]]
-)
+@pytest.mark.parametrize("words", ["--hold x", "--nonsense", "--hold 9 --reflector ftp://h", "--session a/b"])
 def test_wrong_options_do_not_keep_a_step_from_running(archive: Path, words: str) -> None:
     done = run(archive, *words.split(), "--", "sh", "-c", "exit 6")
     assert done.returncode == 6
