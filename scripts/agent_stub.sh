@@ -25,9 +25,11 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
       return 127
     fi
     program=$(command -v "$python" 2>/dev/null) || continue
-    if version=$("$program" -I -S -c "$probe" 2>/dev/null </dev/null); then
+    # No substitution unless it is needed: ksh93 wants a temporary file for one.
+    if "$program" -I -S -c "$probe" >/dev/null 2>&1 </dev/null; then
       break
     fi
+    version=$("$program" -I -S -c "$probe" 2>/dev/null </dev/null)
     found="${found:+$found, }$program (${version:-does not run})"
   done
   # By the environment, where a here-document would want a temporary file. No quote may follow that of the text: should a
