@@ -84,6 +84,8 @@ TEST = [
     "kubernetes<37",
     "kubernetes-validate>=1.30",
     "moto[s3]>=5",
+    # Reads the recipes of docs/ci.md.
+    "pyyaml>=6",
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",

@@ -19,14 +19,13 @@ from agent import config
 from agent.command import to_bytes
 from agent.config import Config, ConfigError, checked_url
 from agent.dial import where
-from medusa.protocol.signature import LOGIN
 
 HOLD = 600.0
 URL_PATIENCE = 30.0
 """Seconds for the command that prints a URL."""
 SESSION = r"[a-z0-9_][a-z0-9_.:@+-]{0,254}"
 
-_PLACE = re.compile(r"(?P<prefix>.*?)(?:/(?P<login>%s)/medusa)?/attach/(?P<session>[^/]+)/slave" % LOGIN)
+_PLACE = re.compile(r"(?P<prefix>.*?)(?:/(?P<login>[^/]+)/medusa)?/attach/(?P<session>[^/]+)/slave")
 _SHOWN_AS = {"ws": "http", "wss": "https"}
 
 

@@ -31,12 +31,13 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     if [ -z "$python" ] || [ "${MEDUSA_PYTHON:-$python}" != "$python" ]; then
       echo "medusa agent: no Python 3.8 or later with its standard library${MEDUSA_PYTHON:+ (MEDUSA_PYTHON)};" \
         "found ${found:-none at all}" >&2
-      # A step is run all the same, and by itself.
+      # A step is run all the same, by itself, with nothing that was meant for us.
       [ "${1-}" = wrap ] || return 127
       while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
       [ $# -gt 1 ] || return 127
       shift
-      unset MEDUSA_SELF MEDUSA_SIGNED_URL MEDUSA_URL_COMMAND MEDUSA_CONFIG
+      unset MEDUSA_SELF MEDUSA_PYTHON MEDUSA_SIGNED_URL MEDUSA_CONFIG MEDUSA_URL_COMMAND MEDUSA_REFLECTOR \
+        MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS
       exec "$@"
     fi
     program=$(command -v "$python" 2>/dev/null) || continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,12 +61,17 @@ def test_nothing_secret_is_in_the_pod_or_in_a_command_line(here: Place, home: Pa
 
 
 def test_a_terminal_that_the_user_leaves(here: Place, home: Path) -> None:
-    with here.terminal(home, "--time", "1h", options=("-c", "echo here; read x")) as opened:
+    with here.terminal(home, "--time", "1h", options=("-c", "echo here; cat")) as opened:
         opened.until("here\r\n")
-        opened.type("\r~i")
-        opened.until(f"as         account {LOGIN}, key ")
-        opened.until("job        Kubernetes job medusa-[0-9a-f]{8}: running on node-1")
-        opened.until("ends in    (59|60) min|ends in    1 h")
+
+        def information() -> str:
+            opened.type("\r~i")
+            return opened.until("session    (.|\n)*bytes sent").group().decode()
+
+        shown = wait_until(lambda: [told for told in [information()] if "ends in" in told], "news of the pod")[0]
+        assert f"as         account {LOGIN}, key " in shown
+        assert re.search("job        Kubernetes job medusa-[0-9a-f]{8}: running on node-1\r\n", shown)
+        assert re.search("ends in    (59 min|1 h)", shown)
         opened.type("\r~.")
         assert opened.status() == 254
         assert opened.modes() == opened.modes_at_start

@@ -86,7 +86,7 @@ def test_an_archive_that_holds_any_bytes(here: Place, home: Path, tmp_path: Path
     (tmp_path / "any.sh").write_bytes(find_archive().read_bytes() + b"# \0\xff\n")
     run = here.run(home, options=("--job", f"{POD}/main", "--archive", str(tmp_path / "any.sh")))
     assert run.returncode == 255
-    assert "agent.sh: damaged" in run.stderr  # as it would be found anywhere
+    assert "agent.sh': damaged" in run.stderr  # as it would be found anywhere
 
 
 def test_an_image_without_python(here: Place, home: Path) -> None:
