@@ -60,6 +60,9 @@ STORES = {"https": ["aiohttp>=3.9"], "s3": ["s3fs>=2024.6"], "gcs": ["gcsfs>=202
 # What `make bench` runs beside the reflector, and draws with; the tests try it.
 BENCH = ["matplotlib>=3.8", "uvloop>=0.19"]
 
+# What `mkshar.sh --standalone` freezes a Python with.
+STANDALONE = ["pyinstaller>=6.10"]
+
 # Linters are held to one minor version: a new rule must not turn an unchanged tree red.
 CHECKS = [
     "import-linter>=2.15,<2.17",
@@ -103,7 +106,8 @@ setup(
     extras_require={
         **STORES,
         "bench": BENCH,
-        "test": CHECKS + TEST + BENCH + STORES["https"] + STORES["s3"],
+        "standalone": STANDALONE,
+        "test": CHECKS + TEST + BENCH + STANDALONE + STORES["https"] + STORES["s3"],
     },
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
     cmdclass={"build_py": BuildWithArchive},
