@@ -4,7 +4,7 @@ STANDALONE = build/agent-standalone.sh
 # The relay's fast way in C.
 FAST = medusa/protocol/_fastrelay.c
 # The Python files of this repository that the archive is made of.
-TRAVELS = scripts/agent_unpack.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
+TRAVELS = scripts/agent_boot.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
 SCRIPTS = scripts/setup scripts/*.sh .ci/run $(ARCHIVE)
 PYTEST  = .venv/bin/python -m pytest
 # Two workers: as many as the smallest machine has cores. PYTEST_ARGS="-x -k name" narrows a run.

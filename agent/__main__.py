@@ -1,4 +1,4 @@
-"""The agent's command line. Its archive starts it through agent/unpacked.py."""
+"""The agent's command line. Its archive starts it through agent/archived.py."""
 
 from __future__ import annotations
 

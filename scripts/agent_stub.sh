@@ -1,6 +1,6 @@
 #!/bin/sh
 # Medusa agent @VERSION@, https://www.mozilla.org/MPL/2.0/ (ptyprocess, inside, is under the ISC licence).
-# Unpacks into a private directory, gone again before the session begins. Try --help, --list, --extract DIR, --version.
+# Runs from memory: nothing is unpacked into a file. Try --help, --list, --extract DIR, --version.
 # SHA-256 of this file with zeros for the digits of the next line:
 # self=@SELF@
 # shellcheck disable=SC2016,SC2317
@@ -30,11 +30,11 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     fi
     found="${found:+$found, }$program (${version:-does not run})"
   done
-  (: 9<&0) 2>/dev/null || exec </dev/null
-  export MEDUSA_SELF
-  exec "$program" -I -S -B -c '@BOOTSTRAP@' "$self" "$@" 9<&0 <<'MEDUSA_PAYLOAD'
-@PAYLOAD@
-MEDUSA_PAYLOAD
+  # By the environment, where a here-document would want a temporary file. No quote may follow that of the text: should a
+  # broken byte end it early, then the function has no end, and nothing runs.
+  export MEDUSA_SELF MEDUSA_ARCHIVE
+  MEDUSA_ARCHIVE='@BOOT@'
+  exec "$program" -I -S -B -c "import os; exec(os.environ.pop(\"MEDUSA_ARCHIVE\"))" "$self" "$@"
 }
 false # the status, should damage make the next line a comment; its name twice: one bad byte cannot mislead two checks
 medusa_agent "$0" and "$0" "$@"

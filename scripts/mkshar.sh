@@ -51,7 +51,6 @@ while read -r path; do
   cp "$source" "$work/stage/$path"
 done <"$scripts/agent.manifest"
 find "$work/stage" -name '*.py' -exec "$python" -I -B "$scripts/agent_strip.py" {} +
-printf '%s\n' 'import sys' 'from agent.unpacked import run' 'sys.exit(run())' >"$work/stage/__main__.py"
 [ -z "$standalone" ] || sh "$scripts/mkstandalone.sh" freeze "$work" "$python"
 
 (cd "$work/stage" && find . -type f | sed 's,^\./,,' | sort) >"$work/names"
@@ -61,11 +60,11 @@ gzip -9n "$work/payload.tar"
 digest=$(sha256sum "$work/payload.tar.gz" | cut -c -64)
 base64 -w 76 "$work/payload.tar.gz" >"$work/payload"
 
-sed "s/@PAYLOAD@/$digest/" "$scripts/agent_unpack.py" >"$work/bootstrap"
-if grep -q "'" "$work/bootstrap"; then
-  echo "mkshar.sh: agent_unpack.py holds a single quote" >&2
+if grep -q "'" "$scripts/agent_boot.py"; then
+  echo "mkshar.sh: agent_boot.py holds a single quote" >&2
   exit 1
 fi
+sed -e "s/@DIGEST@/$digest/" -e "/^@PAYLOAD@\$/{r $work/payload" -e 'd;}' "$scripts/agent_boot.py" >"$work/boot"
 stub=$scripts/agent_stub.sh
 : >"$work/binary"
 if [ -n "$standalone" ]; then
@@ -74,11 +73,10 @@ if [ -n "$standalone" ]; then
 fi
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/medusa/__init__.py")
 zeros=$(printf '%064d' 0)
-awk -v bootstrap="$work/bootstrap" -v payload="$work/payload" -v version="$version" -v zeros="$zeros" '
-  function insert(file, first, line, n) { n = 0; while ((getline line < file) > 0) printf "%s%s", n++ ? "\n" : "", line }
+awk -v boot="$work/boot" -v version="$version" -v zeros="$zeros" '
+  function insert(file, line) { while ((getline line < file) > 0) print line }
   { gsub(/@VERSION@/, version); gsub(/@SELF@/, zeros) }
-  $0 == "@PAYLOAD@" { insert(payload); print ""; next }
-  (at = index($0, "@BOOTSTRAP@")) { printf "%s", substr($0, 1, at - 1); insert(bootstrap); print substr($0, at + 11); next }
+  (at = index($0, "@BOOT@")) { print substr($0, 1, at - 1); insert(boot); print substr($0, at + 6); next }
   { print }' "$stub" >"$work/text"
 self=$(cat "$work/text" "$work/binary" | sha256sum | cut -c -64)
 sed "s/^# self=$zeros\$/# self=$self/" "$work/text" >"$work/final"

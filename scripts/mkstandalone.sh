@@ -1,7 +1,7 @@
 #!/bin/sh
 # Steps of `mkshar.sh --standalone`: mkstandalone.sh freeze|pack WORK PYTHON.
 # freeze: out of WORK/stage, WORK/python/agent, a Python that runs it, and the licences added to the stage.
-# pack: out of that, WORK/payload and WORK/bootstrap, WORK/stub and what goes behind it, WORK/binary.
+# pack: out of that and WORK/boot, WORK/stub and what goes behind it, WORK/binary.
 set -eu
 scripts=$(cd "$(dirname "$0")" && pwd)
 work=$2
@@ -26,7 +26,7 @@ freeze() {
 }
 
 pack() {
-  cp "$work/payload" "$work/bootstrap" "$frozen"
+  cp "$work/boot" "$frozen"
   "$python" -I "$scripts/standalone_parts.py" pack "$frozen" "$work"
   gzip -9n "$work/all"
   # Lines for a shell that reads on, or ahead: 64 KiB, more than any does.

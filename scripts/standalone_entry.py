@@ -34,7 +34,7 @@ def main() -> None:
     directory, remover = sys.argv[1], int(sys.argv[2])
     try:
         load(os.path.join(directory, "modules"))
-        with open(os.path.join(directory, "bootstrap"), encoding="ascii") as file:
+        with open(os.path.join(directory, "boot"), encoding="ascii") as file:
             text = file.read()
     finally:
         remove(directory, remover)
@@ -60,8 +60,8 @@ def remove(directory: str, remover: int) -> None:
         os.rmdir(directory)
     except OSError:
         pass
+    os.close(LIFELINE)
     if remover:
-        os.close(LIFELINE)
         os.waitpid(remover, 0)
 
 

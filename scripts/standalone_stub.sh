@@ -4,15 +4,18 @@
 # SHA-256 of this file with zeros for the digits of the next line:
 # self=@SELF@
 # shellcheck disable=SC2094,SC2317
-# Every variable begins with medusa_: a session's environment must not be changed.
+# Every variable begins with medusa_: a session's environment must not be changed. A function whose first line is broken
+# would run as it is read; therefore the second.
 
 medusa_fail() {
+  [ "$medusa_whole" ] || exit 126
   echo "medusa agent: $2" >&2
   exit "$1"
 }
 
 # What can be told without trying: whether this machine is one that the Python was built for.
 medusa_check_machine() {
+  [ "$medusa_whole" ] || exit 126
   case $(uname -m) in
     '@MACHINE@') ;;
     *) medusa_fail 127 "its Python is for @MACHINE@; this machine is $(uname -m)" ;;
@@ -31,6 +34,7 @@ medusa_check_machine() {
 
 # A new directory in $1 as $medusa_dir, from which programs may run; else what hinders as $medusa_reason.
 medusa_make_directory() {
+  [ "$medusa_whole" ] || exit 126
   case $1 in /*) medusa_base=$1 ;; *) medusa_base=$(pwd)/$1 ;; esac
   medusa_dir=
   # Who makes it is deaf, so that nobody forgets what was made.
@@ -39,6 +43,7 @@ medusa_make_directory() {
     return 1
   }
   medusa_dir=$medusa_found
+  medusa_watch
   if ! (printf '#!/bin/sh\nexit 0\n' >"$medusa_dir/try") 2>/dev/null; then
     medusa_reason='no room'
   elif ! { chmod 700 "$medusa_dir/try" && "$medusa_dir/try"; } 2>/dev/null; then
@@ -46,16 +51,26 @@ medusa_make_directory() {
   else
     return 0
   fi
+  medusa_give_up
+  return 1
+}
+
+medusa_give_up() {
+  [ "$medusa_whole" ] || exit 126
   rm -rf "$medusa_dir"
   medusa_dir=
-  return 1
+  exec 9>&-
 }
 
 # Should this process end, in whatever way, before the agent has removed the directory, another one does it: it reads
 # from a pipe whose other end, descriptor 9, is here. Without mkfifo only the traps do it.
 medusa_watch() {
+  [ "$medusa_whole" ] || exit 126
   medusa_remover=0
-  mkfifo "$medusa_dir/lifeline" 2>/dev/null || return 0
+  mkfifo "$medusa_dir/lifeline" 2>/dev/null || {
+    exec 9>/dev/null
+    return
+  }
   # Opened so, nobody waits for anybody.
   exec 8<>"$medusa_dir/lifeline" 7<"$medusa_dir/lifeline" 9>"$medusa_dir/lifeline" 8>&-
   (
@@ -69,13 +84,15 @@ medusa_watch() {
 }
 
 medusa_payload() {
+  [ "$medusa_whole" ] || exit 126
   tail -c '@SIZE@' "$medusa_source"
 }
 
 # A shell that reads a pipe has read ahead, no further than the lines `exit 126` go. The rest is taken from there.
 medusa_find_payload() {
+  [ "$medusa_whole" ] || exit 126
   medusa_source=$medusa_file
-  if ! [ -f "$medusa_source" ] || ! grep -q 'payload=@DIGEST@' "$medusa_source" 2>/dev/null; then
+  if [ ! -f "$medusa_source" ] || ! grep -q 'payload=@DIGEST@' "$medusa_source" 2>/dev/null; then
     [ ! -f "$medusa_source" ] || ! grep -q '^medusa_agent() {' "$medusa_source" || medusa_fail 126 "$medusa_file: damaged"
     medusa_source=$medusa_dir/source
     cat >"$medusa_source" 2>/dev/null || medusa_fail 125 "cannot unpack: $medusa_base: no room"
@@ -88,6 +105,7 @@ medusa_find_payload() {
 }
 
 medusa_unpack() {
+  [ "$medusa_whole" ] || exit 126
   medusa_payload | gzip -dc >"$medusa_dir/all" 2>/dev/null || {
     medusa_payload | gzip -t 2>/dev/null || medusa_fail 126 'the payload is damaged'
     return 1
@@ -96,15 +114,18 @@ medusa_unpack() {
 }
 
 medusa_member() {
+  [ "$medusa_whole" ] || exit 126
   dd if="$medusa_dir/all" of="$medusa_dir/$1" bs=4096 skip="$2" count="$3" 2>/dev/null
 }
 
 medusa_members() {
+  [ "$medusa_whole" ] || exit 126
 @MEMBERS@
 }
 
 # What the agent takes back before anything of the user's runs.
 medusa_set_variables() {
+  [ "$medusa_whole" ] || exit 126
   MEDUSA_SELF=$medusa_file
   unset MEDUSA_LIBRARY_PATH
   [ -z "${LD_LIBRARY_PATH+set}" ] || MEDUSA_LIBRARY_PATH=$LD_LIBRARY_PATH
@@ -115,6 +136,7 @@ medusa_set_variables() {
 
 medusa_agent() {
   [ "$2" = and ] || exit 126
+  medusa_whole=yes
   medusa_self=$1
   medusa_file=$3
   shift 3
@@ -134,7 +156,6 @@ medusa_agent() {
   for medusa_place in ${TMPDIR:+"$TMPDIR"} /tmp /var/tmp /dev/shm ${HOME:+"$HOME"} .; do
     if medusa_make_directory "$medusa_place"; then
       medusa_find_payload
-      medusa_watch
       (: 6<&0) 2>/dev/null || exec </dev/null
       if medusa_unpack; then
         umask "$medusa_umask"
@@ -145,8 +166,7 @@ medusa_agent() {
       medusa_reason='no room'
       # A pipe is read once.
       [ "$medusa_source" = "$medusa_file" ] || break
-      rm -rf "$medusa_dir"
-      medusa_dir=
+      medusa_give_up
     fi
     medusa_said="${medusa_said:+$medusa_said; }$medusa_place: $medusa_reason"
   done

@@ -36,7 +36,7 @@ def temporary(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def standalone() -> Path:
-    """The archive with a Python of its own, as `make standalone` has made it: nothing to be done if it is up to date."""
+    """The archive with a Python of its own, as `make standalone` makes it where it is not up to date."""
     path = ROOT / "build" / "agent-standalone.sh"
     path.parent.mkdir(exist_ok=True)
     with (path.parent / "lock").open("w") as lock:

@@ -41,7 +41,7 @@ def tracked_sources(*suffixes: str) -> list[Path]:
 
 def travelling() -> list[Path]:
     """The Python files of this repository that the agent's archive is made of."""
-    names = ["scripts/agent_unpack.py", *(ROOT / "scripts" / "agent.manifest").read_text().splitlines()]
+    names = ["scripts/agent_boot.py", *(ROOT / "scripts" / "agent.manifest").read_text().splitlines()]
     return [ROOT / name for name in names if not name.startswith("ptyprocess/")]
 
 

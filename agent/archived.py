@@ -1,0 +1,128 @@
+"""The archive's entry, run from memory: nothing that travels is ever a file, unless `--extract` is asked for.
+
+It checks the file that it came in, makes the travelling modules importable and becomes the agent. As it is the first of
+them to run, it imports none of the others above.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import signal
+import sys
+import traceback
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import List, Mapping, Optional
+
+BAD_USAGE, NO_ROOM, DAMAGED = 2, 125, 126
+
+_BEGINNING = b"#!/bin/sh\n# Medusa agent "
+_MARKS = (b"\nmedusa_agent() {", b"\n# self=")
+"""Either says that a file is an archive of ours: a single broken byte leaves one of them whole."""
+
+
+def main(files: Mapping[str, bytes], words: List[str]) -> int:
+    """Do what the archive's command line asks for; the exit status.
+
+    Args:
+        files: all that travels, by path.
+        words: the file of the archive, then the user's. The file is told by MEDUSA_SELF as well: a broken byte in the
+            shell's part can mislead one of the two.
+    """
+    told = os.environ.pop("MEDUSA_SELF", None)
+    if told is None or words[:1] != [told] or is_damaged(told):
+        sys.stderr.write("medusa agent: %s: damaged\n" % ascii(told))
+        return DAMAGED
+    if words[1:2] == ["--list"]:
+        print("\n".join(files))
+        return 0
+    if words[1:2] == ["--extract"]:
+        return _extract(files, words[2:])
+    return _run(files, words)
+
+
+def _run(files: Mapping[str, bytes], words: List[str]) -> int:
+    # Until the agent's handlers stand, a signal would end it with a traceback or without a word.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+    sys.argv = words
+    sys.excepthook = traceback.print_exception  # the built-in one looks for source lines in files only
+    sys.meta_path.insert(0, Importer(files))
+    from agent.__main__ import main as agent
+
+    return agent()
+
+
+class Importer:
+    """Finds and loads modules among `files`, which in tracebacks seem to lie in a directory `agent.sh`."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:
+        """As the import system asks it."""
+        file = self._file(name)
+        if file is None:
+            return None
+        package = file.endswith("/__init__.py")
+        spec = ModuleSpec(name, self, origin="agent.sh/" + file, is_package=package)  # type: ignore[arg-type]
+        spec.has_location = True
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """None: a module as usual."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill the module."""
+        code = compile(self.get_source(module.__name__), str(module.__file__), "exec", dont_inherit=True)
+        exec(code, module.__dict__)  # noqa: S102
+
+    def get_source(self, name: str) -> str:
+        """The text, for tracebacks too."""
+        file = self._file(name)
+        if file is None:
+            raise ImportError(name)
+        return self._files[file].decode("utf-8")
+
+    def _file(self, name: str) -> Optional[str]:
+        base = name.replace(".", "/")
+        return next((file for file in (base + "/__init__.py", base + ".py") if file in self._files), None)
+
+
+def is_damaged(path: str) -> bool:
+    """Whether the file, if it is or ends with an archive, differs from what the archive's own digest says."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (OSError, ValueError):
+        return False  # read from a pipe by a shell: there is no file to look at
+    if not any(mark in data for mark in _MARKS):
+        return False
+    digests = list(re.finditer(rb"\n# self=([0-9a-f]{64})\n", data))
+    # What a launcher has put before the archive is its own.
+    start = data.rfind(_BEGINNING, 0, digests[-1].start()) if digests else -1
+    if start < 0:
+        return True
+    masked = data[start : digests[-1].start(1)] + b"0" * 64 + data[digests[-1].end(1) :]
+    return hashlib.sha256(masked).hexdigest().encode("ascii") != digests[-1].group(1)
+
+
+def _extract(files: Mapping[str, bytes], words: List[str]) -> int:
+    if len(words) != 1:
+        sys.stderr.write("medusa agent: usage: --extract DIR\n")
+        return BAD_USAGE
+    paths = {os.path.join(words[0], name): data for name, data in files.items()}
+    taken = [path for path in paths if os.path.lexists(path)]
+    try:
+        if taken:
+            raise FileExistsError(errno.EEXIST, "exists already", taken[0])
+        for path, data in paths.items():
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "xb") as file:
+                file.write(data)
+    except OSError as error:
+        sys.stderr.write("medusa agent: cannot unpack: %s: %s\n" % (error.filename or words[0], error.strerror))
+        return NO_ROOM
+    return 0
