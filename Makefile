@@ -1,5 +1,6 @@
 # One verb, one line; `make help` lists them. What a verb needs is set up on first use: the stamps in .venv say what is done.
 ARCHIVE = medusa/data/agent.sh
+STANDALONE = build/agent-standalone.sh
 # The relay's fast way in C.
 FAST = medusa/protocol/_fastrelay.c
 # The Python files of this repository that the archive is made of.
@@ -9,14 +10,14 @@ PYTEST  = .venv/bin/python -m pytest
 # Two workers: as many as the smallest machine has cores. PYTEST_ARGS="-x -k name" narrows a run.
 WORKERS = -n 2 --dist loadgroup
 
-.PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive clean help
+.PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive standalone clean help
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
 session: .venv/.session $(ARCHIVE) ## a terminal in a local job; ARGS="-c 'uname -a'" goes to mlogin as it stands
 	@exec .venv/bin/mlogin $(value ARGS)
 
-test: lint types imports $(ARCHIVE) ## everything: checks, then all tests from unit to end to end
+test: lint types imports $(ARCHIVE) $(STANDALONE) ## everything: checks, then all tests from unit to end to end
 	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)
 
 lint: .venv/.test $(ARCHIVE) ## style, shell scripts, and that what travels still runs on Python 3.8
@@ -48,22 +49,30 @@ fuzz: .venv/.test $(ARCHIVE) ## the long search for input that breaks a parser
 bench: .venv/.test $(ARCHIVE) ## the table of README's figures
 	.venv/bin/python -m bench $(value ARGS)
 
-coverage: .venv/.test $(ARCHIVE) ## which lines the tests reach
+coverage: .venv/.test $(ARCHIVE) $(STANDALONE) ## which lines the tests reach
 	.venv/bin/coverage run -m pytest $(PYTEST_ARGS) && .venv/bin/coverage combine && .venv/bin/coverage report
 
 archive: $(ARCHIVE) ## the agent as one self-executing file
+
+standalone: $(STANDALONE) ## the same with a Python in it, for machines like this one
 
 clean: ## everything that can be made again
 	rm -rf .venv build dist *.egg-info $(ARCHIVE) bench/build bench/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 .venv/.session: setup.py scripts/setup $(FAST)
 	@scripts/setup session && touch $@
 
 .venv/.test: setup.py scripts/setup $(FAST)
-	@scripts/setup test && touch $@ .venv/.session
+	@scripts/setup test && touch $@ .venv/.session .venv/.standalone
+
+.venv/.standalone: setup.py scripts/setup $(FAST)
+	@scripts/setup standalone && touch $@ .venv/.session
 
 $(ARCHIVE): scripts/mkshar.sh scripts/agent.manifest scripts/agent_stub.sh scripts/agent_strip.py $(TRAVELS) | .venv/.session
 	@mkdir -p $(@D) && PYTHON=.venv/bin/python sh scripts/mkshar.sh $@ >&2
+
+$(STANDALONE): $(ARCHIVE) scripts/mkstandalone.sh $(wildcard scripts/standalone*) | .venv/.standalone
+	@mkdir -p $(@D) && PYTHON=.venv/bin/python sh scripts/mkshar.sh --standalone $@ >&2

@@ -63,6 +63,9 @@ CLUSTERS = {"kubernetes": ["kubernetes>=31"]}
 # What `make bench` runs beside the reflector, and draws with; the tests try it.
 BENCH = ["matplotlib>=3.8", "uvloop>=0.19"]
 
+# What `mkshar.sh --standalone` freezes a Python with.
+STANDALONE = ["pyinstaller>=6.10"]
+
 # Linters are held to one minor version: a new rule must not turn an unchanged tree red.
 CHECKS = [
     "import-linter>=2.15,<2.17",
@@ -112,7 +115,8 @@ setup(
         **STORES,
         **CLUSTERS,
         "bench": BENCH,
-        "test": CHECKS + TEST + BENCH + CLUSTERS["kubernetes"] + STORES["https"] + STORES["s3"],
+        "standalone": STANDALONE,
+        "test": CHECKS + TEST + BENCH + STANDALONE + CLUSTERS["kubernetes"] + STORES["https"] + STORES["s3"],
     },
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
     cmdclass={"build_py": BuildWithArchive},

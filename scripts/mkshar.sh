@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the agent's self-extracting archive: mkshar.sh OUTPUT
+# Builds the agent's self-extracting archive: mkshar.sh [--standalone] OUTPUT
+# --standalone: one that carries its own Python, by PyInstaller, for machines of this one's kind.
 # What travels is listed in agent.manifest; ptyprocess is the one that $PYTHON (default: python3) has installed.
 # The same sources give the same bytes, whatever the umask, time, zone, locale or directory.
 set -eu
@@ -8,7 +9,12 @@ LC_ALL=C
 export LC_ALL
 umask 022
 
-[ $# -eq 1 ] || { echo "usage: mkshar.sh OUTPUT" >&2; exit 2; }
+standalone=
+if [ "${1-}" = --standalone ]; then
+  standalone=yes
+  shift
+fi
+[ $# -eq 1 ] || { echo "usage: mkshar.sh [--standalone] OUTPUT" >&2; exit 2; }
 case $1 in /*) output=$1 ;; *) output=$PWD/$1 ;; esac
 python=$(command -v "${PYTHON:-python3}") || { echo "mkshar.sh: no ${PYTHON:-python3}" >&2; exit 1; }
 case $python in /*) ;; *) python=$PWD/$python ;; esac
@@ -45,6 +51,7 @@ while read -r path; do
   cp "$source" "$work/stage/$path"
 done <"$scripts/agent.manifest"
 find "$work/stage" -name '*.py' -exec "$python" -I -B "$scripts/agent_strip.py" {} +
+[ -z "$standalone" ] || sh "$scripts/mkstandalone.sh" freeze "$work" "$python"
 
 (cd "$work/stage" && find . -type f | sed 's,^\./,,' | sort) >"$work/names"
 tar -C "$work/stage" --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 \
@@ -57,22 +64,27 @@ if grep -q "'" "$scripts/agent_boot.py"; then
   echo "mkshar.sh: agent_boot.py holds a single quote" >&2
   exit 1
 fi
+sed -e "s/@DIGEST@/$digest/" -e "/^@PAYLOAD@\$/{r $work/payload" -e 'd;}' "$scripts/agent_boot.py" >"$work/boot"
+stub=$scripts/agent_stub.sh
+: >"$work/binary"
+if [ -n "$standalone" ]; then
+  sh "$scripts/mkstandalone.sh" pack "$work" "$python"
+  stub=$work/stub
+fi
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$root/medusa/__init__.py")
 zeros=$(printf '%064d' 0)
-awk -v boot="$scripts/agent_boot.py" -v payload="$work/payload" -v version="$version" -v zeros="$zeros" -v digest="$digest" '
-  function insert(file, line) {
-    while ((getline line < file) > 0) if (line == "@PAYLOAD@") insert(payload); else { sub(/@DIGEST@/, digest, line); print line }
-  }
+awk -v boot="$work/boot" -v version="$version" -v zeros="$zeros" '
+  function insert(file, line) { while ((getline line < file) > 0) print line }
   { gsub(/@VERSION@/, version); gsub(/@SELF@/, zeros) }
   (at = index($0, "@BOOT@")) { print substr($0, 1, at - 1); insert(boot); print substr($0, at + 6); next }
-  { print }' "$scripts/agent_stub.sh" >"$work/archive"
-self=$(sha256sum "$work/archive" | cut -c -64)
-sed "s/^# self=$zeros\$/# self=$self/" "$work/archive" >"$work/final"
+  { print }' "$stub" >"$work/text"
+self=$(cat "$work/text" "$work/binary" | sha256sum | cut -c -64)
+sed "s/^# self=$zeros\$/# self=$self/" "$work/text" >"$work/final"
 sh -n "$work/final"
 
 # Renamed into place: whoever reads the old file meanwhile keeps it.
 beside=$(mktemp "$output.XXXXXX")
-cat "$work/final" >"$beside"
+cat "$work/final" "$work/binary" >"$beside"
 chmod 755 "$beside"
 mv "$beside" "$output"
 echo "$output: $(wc -c <"$output" | tr -d ' ') bytes, payload sha256 $digest"

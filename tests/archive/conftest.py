@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -30,4 +31,15 @@ def temporary(tmp_path: Path) -> Path:
     """A TMPDIR with a space, to be found empty after each run."""
     path = tmp_path / "the tmp"
     path.mkdir()
+    return path
+
+
+@pytest.fixture(scope="session")
+def standalone() -> Path:
+    """The archive with a Python of its own, as `make standalone` makes it where it is not up to date."""
+    path = ROOT / "build" / "agent-standalone.sh"
+    path.parent.mkdir(exist_ok=True)
+    with (path.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "standalone"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return path

@@ -1,0 +1,73 @@
+"""Steps of mkstandalone.sh: `licences PYTHON STAGE` and `pack PYTHON WORK`, PYTHON being a directory of files."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+BLOCK = 4096
+"""The stub cuts the files out with dd, in blocks of so many bytes. Newlines behind their ends disturb no reader."""
+
+
+def licences(python: Path, stage: Path) -> None:
+    """Lays the texts beside what travels, as they must accompany it."""
+    target = stage / "licences"
+    target.mkdir()
+    version = "python%d.%d" % sys.version_info[:2]
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    _lay("Python", [stdlib / "LICENSE.txt", Path("/usr/share/doc", version, "copyright")], target)
+    for library in sorted(path.name for path in python.glob("lib*.so*") if not path.name.startswith("libpython")):
+        _lay(library, [Path("/usr/share/doc", package, "copyright") for package in _packages(library)], target)
+
+
+def _packages(library: str) -> list[str]:
+    """The Debian packages that have it."""
+    try:
+        done = subprocess.run(["dpkg-query", "-S", f"*/{library}"], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return []
+    return [line.partition(":")[0] for line in done.stdout.splitlines()]
+
+
+def _lay(name: str, places: list[Path], target: Path) -> None:
+    found = [path for path in places if path.is_file()]
+    if found:
+        (target / name).write_bytes(found[0].read_bytes())
+    else:
+        sys.stderr.write(f"mkshar.sh: no licence text of {name} found; see to it that one goes with the archive\n")
+
+
+def pack(python: Path, work: Path) -> None:
+    """Writes WORK/all, the files one after another; WORK/members, the stub's lines for them; WORK/facts, for sed."""
+    at = 0
+    members = []
+    with (work / "all").open("wb") as out:
+        for path in sorted(python.iterdir()):
+            data = path.read_bytes()
+            blocks = -(-len(data) // BLOCK)
+            out.write(data.ljust(blocks * BLOCK, b"\n"))
+            members.append(f"  medusa_member '{path.name}' {at} {blocks}")
+            at += blocks
+    (work / "members").write_text(" &&\n".join(members) + "\n")
+    (work / "facts").write_text("".join(f"s|@{name}@|{value}|g\n" for name, value in _facts(python).items()))
+
+
+def _facts(python: Path) -> dict[str, str]:
+    """What the machine must be, by what the files themselves say."""
+    needed = [
+        int(found)
+        for path in python.iterdir()
+        for found in re.findall(rb"\0GLIBC_2\.(\d+)(?=[\0.])", path.read_bytes())
+    ]
+    loader = re.search(rb"\0(/lib[\w/.-]*/ld-[\w.-]+)\0", (python / "agent").read_bytes())
+    if loader is None or not needed:
+        raise SystemExit("mkshar.sh: a program that needs no glibc: is this Linux?")
+    machine = sysconfig.get_platform().partition("-")[2]
+    return {"MACHINE": machine, "LOADER": loader[1].decode(), "GLIBC": f"2.{max(needed)}"}
+
+
+if __name__ == "__main__":
+    {"licences": licences, "pack": pack}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,176 @@
+#!/bin/sh
+# Medusa agent @VERSION@ with its own Python, https://www.mozilla.org/MPL/2.0/ (licences of the rest: --extract DIR).
+# Unpacks into a private directory, gone again before the session begins. Try --help, --list, --extract DIR, --version.
+# SHA-256 of this file with zeros for the digits of the next line:
+# self=@SELF@
+# shellcheck disable=SC2094,SC2317
+# Every variable begins with medusa_: a session's environment must not be changed. A function whose first line is broken
+# would run as it is read; therefore the second.
+
+medusa_fail() {
+  [ "$medusa_whole" ] || exit 126
+  echo "medusa agent: $2" >&2
+  exit "$1"
+}
+
+# What can be told without trying: whether this machine is one that the Python was built for.
+medusa_check_machine() {
+  [ "$medusa_whole" ] || exit 126
+  case $(uname -m) in
+    '@MACHINE@') ;;
+    *) medusa_fail 127 "its Python is for @MACHINE@; this machine is $(uname -m)" ;;
+  esac
+  [ -e '@LOADER@' ] || medusa_fail 127 "its Python needs glibc @GLIBC@ or later; there is no @LOADER@"
+  # A loader older than 2.33 cannot say its version.
+  medusa_found=$('@LOADER@' --version 2>/dev/null) || medusa_found='version 2.32'
+  medusa_found=${medusa_found#*version }
+  medusa_found=${medusa_found#2.}
+  medusa_found=${medusa_found%%[!0-9]*}
+  medusa_wanted='@GLIBC@'
+  if [ "${medusa_found:-0}" -lt "${medusa_wanted#2.}" ]; then
+    medusa_fail 127 "its Python needs glibc @GLIBC@ or later; this is 2.${medusa_found:-?} or older"
+  fi
+}
+
+# A new directory in $1 as $medusa_dir, from which programs may run; else what hinders as $medusa_reason.
+medusa_make_directory() {
+  [ "$medusa_whole" ] || exit 126
+  case $1 in /*) medusa_base=$1 ;; *) medusa_base=$(pwd)/$1 ;; esac
+  medusa_dir=
+  # Who makes it is deaf, so that nobody forgets what was made.
+  medusa_found=$(trap '' HUP INT TERM; mktemp -d "$medusa_base/medusa-XXXXXX" 2>&1) || {
+    medusa_reason=${medusa_found##*: }
+    return 1
+  }
+  medusa_dir=$medusa_found
+  medusa_watch
+  if ! (printf '#!/bin/sh\nexit 0\n' >"$medusa_dir/try") 2>/dev/null; then
+    medusa_reason='no room'
+  elif ! { chmod 700 "$medusa_dir/try" && "$medusa_dir/try"; } 2>/dev/null; then
+    medusa_reason='no program may run there'
+  else
+    return 0
+  fi
+  medusa_give_up
+  return 1
+}
+
+medusa_give_up() {
+  [ "$medusa_whole" ] || exit 126
+  rm -rf "$medusa_dir"
+  medusa_dir=
+  exec 9>&-
+}
+
+# Should this process end, in whatever way, before the agent has removed the directory, another one does it: it reads
+# from a pipe whose other end, descriptor 9, is here. Without mkfifo only the traps do it.
+medusa_watch() {
+  [ "$medusa_whole" ] || exit 126
+  medusa_remover=0
+  mkfifo "$medusa_dir/lifeline" 2>/dev/null || {
+    exec 9>/dev/null
+    return
+  }
+  # Opened so, nobody waits for anybody.
+  exec 8<>"$medusa_dir/lifeline" 7<"$medusa_dir/lifeline" 9>"$medusa_dir/lifeline" 8>&-
+  (
+    trap '' HUP INT TERM
+    exec 9>&-
+    read -r medusa_found
+    rm -rf "$medusa_dir"
+  ) <&7 >/dev/null 2>&1 &
+  medusa_remover=$!
+  exec 7<&-
+}
+
+medusa_payload() {
+  [ "$medusa_whole" ] || exit 126
+  tail -c '@SIZE@' "$medusa_source"
+}
+
+# A shell that reads a pipe has read ahead, no further than the lines `exit 126` go. The rest is taken from there.
+medusa_find_payload() {
+  [ "$medusa_whole" ] || exit 126
+  medusa_source=$medusa_file
+  if [ ! -f "$medusa_source" ] || ! grep -q 'payload=@DIGEST@' "$medusa_source" 2>/dev/null; then
+    [ ! -f "$medusa_source" ] || ! grep -q '^medusa_agent() {' "$medusa_source" || medusa_fail 126 "$medusa_file: damaged"
+    medusa_source=$medusa_dir/source
+    cat >"$medusa_source" 2>/dev/null || medusa_fail 125 "cannot unpack: $medusa_base: no room"
+    exec </dev/null
+  fi
+  if command -v sha256sum >/dev/null; then
+    medusa_found=$(medusa_payload | sha256sum)
+    [ "payload=${medusa_found%% *}" = 'payload=@DIGEST@' ] || medusa_fail 126 'the payload is damaged'
+  fi
+}
+
+medusa_unpack() {
+  [ "$medusa_whole" ] || exit 126
+  medusa_payload | gzip -dc >"$medusa_dir/all" 2>/dev/null || {
+    medusa_payload | gzip -t 2>/dev/null || medusa_fail 126 'the payload is damaged'
+    return 1
+  }
+  medusa_members && chmod 700 "$medusa_dir/agent" && rm -f "$medusa_dir/all" "$medusa_dir/try" "$medusa_dir/source"
+}
+
+medusa_member() {
+  [ "$medusa_whole" ] || exit 126
+  dd if="$medusa_dir/all" of="$medusa_dir/$1" bs=4096 skip="$2" count="$3" 2>/dev/null
+}
+
+medusa_members() {
+  [ "$medusa_whole" ] || exit 126
+@MEMBERS@
+}
+
+# What the agent takes back before anything of the user's runs.
+medusa_set_variables() {
+  [ "$medusa_whole" ] || exit 126
+  MEDUSA_SELF=$medusa_file
+  unset MEDUSA_LIBRARY_PATH
+  [ -z "${LD_LIBRARY_PATH+set}" ] || MEDUSA_LIBRARY_PATH=$LD_LIBRARY_PATH
+  [ -z "${LD_LIBRARY_PATH+set}" ] || export MEDUSA_LIBRARY_PATH
+  LD_LIBRARY_PATH=$medusa_dir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export MEDUSA_SELF LD_LIBRARY_PATH
+}
+
+medusa_agent() {
+  [ "$2" = and ] || exit 126
+  medusa_whole=yes
+  medusa_self=$1
+  medusa_file=$3
+  shift 3
+  if [ "${1-}" = --version ]; then
+    echo 'medusa agent @VERSION@'
+    exit 0
+  fi
+  medusa_check_machine
+  medusa_umask=$(umask)
+  umask 077
+  medusa_dir=
+  trap 'rm -rf ${medusa_dir:+"$medusa_dir"}' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  medusa_said=
+  for medusa_place in ${TMPDIR:+"$TMPDIR"} /tmp /var/tmp /dev/shm ${HOME:+"$HOME"} .; do
+    if medusa_make_directory "$medusa_place"; then
+      medusa_find_payload
+      (: 6<&0) 2>/dev/null || exec </dev/null
+      if medusa_unpack; then
+        umask "$medusa_umask"
+        medusa_set_variables
+        # Named here, as some shells would close it.
+        exec "$medusa_dir/agent" "$medusa_dir" "$medusa_remover" "$medusa_self" "$@" 9>&9
+      fi
+      medusa_reason='no room'
+      # A pipe is read once.
+      [ "$medusa_source" = "$medusa_file" ] || break
+      medusa_give_up
+    fi
+    medusa_said="${medusa_said:+$medusa_said; }$medusa_place: $medusa_reason"
+  done
+  medusa_fail 125 "cannot unpack: ${medusa_said:-$medusa_place: $medusa_reason}"
+}
+false # the status, should damage make the next line a comment; its name twice: one bad byte cannot mislead two checks
+medusa_agent "$0" and "$0" "$@"; exit 126

@@ -1,0 +1,249 @@
+"""The archive that carries its own Python: the same to whoever runs it, on a machine that has none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medusa import __version__
+from medusa.protocol.control import Exit, Start
+from tests.agents import ROOT, Reflector, job_environ, launched, wait_until_session_is_gone, write_config
+from tests.archive.test_run import NO_CONFIG, SHELLS, hold_session, reflector, run
+from tests.waiting import MS, wait_until
+
+__all__ = ["reflector"]
+
+MAX_SIZE = 15 << 20
+
+
+def environ_in(temporary: Path, **more: str) -> dict[str, str]:
+    """With no Python to be found by the name of one."""
+    return job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON="/no/such/python", **more)
+
+
+# ------------------------------------------------------------------ what is made
+
+
+def test_it_is_small_enough(standalone: Path) -> None:
+    assert standalone.stat().st_size < MAX_SIZE
+    assert standalone.read_bytes().startswith(b"#!/bin/sh\n# Medusa agent ")
+
+
+def test_another_build_elsewhere_gives_the_same_bytes(standalone: Path, tmp_path: Path) -> None:
+    """The same Python and the same libraries being at hand."""
+    copy = tmp_path / "another place"
+    for part in ("agent", "medusa", "scripts"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "data"))
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+    environ = {**os.environ, "PYTHON": sys.executable, "TZ": "Asia/Tokyo", "HOME": str(tmp_path), "PYTHONHASHSEED": "7"}
+    script = f"umask 077; cd '{copy}/scripts' && sh ./mkshar.sh --standalone ../out.sh"
+    before = set(tmp_path.iterdir())
+    subprocess.run(["sh", "-c", script], env=environ, check=True, capture_output=True)
+    assert (copy / "out.sh").read_bytes() == standalone.read_bytes()
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_what_travels_is_what_the_ordinary_one_holds(standalone: Path, archive: Path, temporary: Path) -> None:
+    ours = run(["sh", standalone, "--list"], environ_in(temporary)).stdout.splitlines()
+    theirs = run(["sh", archive, "--list"], job_environ(MEDUSA_PYTHON=sys.executable)).stdout.splitlines()
+    assert [name for name in ours if not name.startswith("licences/")] == theirs
+    assert {"licences/Python", "licences/libcrypto.so.3"} <= set(ours)
+
+
+def test_extracted_files_are_those_of_the_ordinary_one(standalone: Path, archive: Path, tmp_path: Path) -> None:
+    assert run(["sh", standalone, "--extract", tmp_path / "a"], job_environ()).returncode == 0
+    subprocess.run(["sh", archive, "--extract", tmp_path / "b"], check=True)
+    for path in (tmp_path / "b").rglob("*.py"):
+        assert (tmp_path / "a" / path.relative_to(tmp_path / "b")).read_bytes() == path.read_bytes()
+    assert "PYTHON SOFTWARE FOUNDATION" in (tmp_path / "a" / "licences" / "Python").read_text()
+
+
+@pytest.mark.parametrize("environ", [{"PYTHON": "/no/such/python"}, {"PYTHON": "/usr/bin/false"}])
+def test_build_that_fails_leaves_nothing(tmp_path: Path, environ: dict[str, str]) -> None:
+    command = ["sh", str(ROOT / "scripts" / "mkshar.sh"), "--standalone", str(tmp_path / "agent.sh")]
+    done = run([*command], {**os.environ, "TMPDIR": str(tmp_path), **environ})
+    assert done.returncode != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------ shells
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_it(name: str, standalone: Path, temporary: Path) -> None:
+    command: list[str | Path] = [*name.split(), standalone]
+    assert run([*command, "--version"], environ_in(temporary)).stdout == f"medusa agent {__version__}\n"
+    done = run(command, environ_in(temporary))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(NO_CONFIG)
+    done = run([*command, "--retry-for", "a b", "$(touch x)"], environ_in(temporary), cwd=temporary)
+    assert done.returncode == 2
+    assert "'a b'" in done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_it_from_a_pipe(name: str, standalone: Path, temporary: Path) -> None:
+    command = f"cat '{standalone}' | {name} -s -- --config /no/such/file"
+    done = run(["sh", "-c", command], environ_in(temporary))
+    assert done.returncode == 2, done.stderr
+    assert "/no/such/file: No such file or directory" in done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_behind_lines_of_its_bearer(name: str, standalone: Path, tmp_path: Path, temporary: Path) -> None:
+    script = tmp_path / "batch script"
+    script.write_bytes(b"#!/bin/sh\nMEDUSA_CONFIG='/a b'; export MEDUSA_CONFIG\n" + standalone.read_bytes())
+    done = run([*name.split(), script], environ_in(temporary))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "/a b: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_session_by_every_shell(
+    standalone: Path, tmp_path: Path, temporary: Path, reflector: Reflector, name: str
+) -> None:
+    config = write_config(tmp_path, reflector.url)
+    command: list[str | Path] = ["sh", "-c", f"umask 027; exec {name} '{standalone}' --config '{config}'"]
+    hold_session(reflector, command, environ_in(temporary))
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_closed_descriptors_are_no_obstacle(name: str, standalone: Path, temporary: Path) -> None:
+    done = run(["sh", "-c", f"{name} '{standalone}' <&- >&-"], environ_in(temporary))
+    assert done.returncode == 2
+    assert done.stderr.startswith(NO_CONFIG)
+
+
+def test_stdin_is_handed_on(standalone: Path, temporary: Path) -> None:
+    done = run(["sh", standalone, "--config", "/dev/stdin"], environ_in(temporary), input='{"signed_url": 1}')
+    assert "/dev/stdin: signed_url: not a string" in done.stderr
+
+
+@pytest.mark.parametrize("libraries", [{}, {"LD_LIBRARY_PATH": ""}, {"LD_LIBRARY_PATH": "/a b:/c"}])
+def test_a_session_has_the_environment_of_the_job(
+    standalone: Path, tmp_path: Path, temporary: Path, reflector: Reflector, libraries: dict[str, str]
+) -> None:
+    environ = environ_in(temporary, medusa="mine", name="mine", **libraries)
+    config = write_config(tmp_path, reflector.url)
+    with launched(["sh", standalone, "--config", config], environ) as agent:
+        client = reflector.accept()
+        shell = client.start(Start(command="/usr/bin/env", arguments=("-0",))).pid
+        assert client.outcome() == Exit(status=0)
+        client.link.close()
+        agent.finish()
+        wait_until_session_is_gone(shell)
+    found = dict(line.split("=", 1) for line in client.output.decode().strip("\0").split("\0"))
+    expected = {name: value for name, value in environ.items() if not name.startswith("MEDUSA_")}
+    assert {name: found.get(name) for name in expected} == expected
+    assert not [
+        name for name in found if name.startswith(("_PYI", "MEDUSA", "LD_", "medusa_")) and name not in expected
+    ]
+
+
+# ------------------------------------------------------------------ the directory
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signal_at_any_time_leaves_nothing(
+    standalone: Path, tmp_path: Path, temporary: Path, number: signal.Signals
+) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:1/")
+    random_ms = random.Random(number)
+    for _ in range(12):
+        command: list[str | Path] = ["dash", standalone, "--config", config]
+        with launched(command, environ_in(temporary), start_new_session=True) as agent:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                agent.process.wait(random_ms.uniform(0, 500) * MS)
+            os.killpg(agent.pid, number)
+            status, _ = agent.finish()
+        assert status in (-number, 128 + number, *([1] if number == signal.SIGINT else []))
+        wait_until(lambda: list(temporary.iterdir()) == [])
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_kill_9_leaves_nothing(name: str, standalone: Path, tmp_path: Path, temporary: Path) -> None:
+    """While it unpacks, and to the process alone: another one removes what is there."""
+    tools, gate, reached = tmp_path / "tools", tmp_path / "gate", tmp_path / "reached"
+    os.mkfifo(gate)
+    tools.mkdir()
+    gzip = f"#!/bin/sh\n: >'{reached}'\nread x <'{gate}'\nexec {shutil.which('gzip')} \"$@\"\n"
+    (tools / "gzip").write_text(gzip)
+    (tools / "gzip").chmod(0o755)
+    environ = environ_in(temporary, PATH=f"{tools}:{os.environ['PATH']}")
+    with subprocess.Popen([*name.split(), standalone], env=environ) as process:
+        wait_until(reached.exists)
+        assert len(list(temporary.iterdir())) == 1
+        process.kill()
+        process.wait()
+        gate.write_text("")
+    wait_until(lambda: list(temporary.iterdir()) == [])
+
+
+def test_without_mkfifo(standalone: Path, tmp_path: Path, temporary: Path) -> None:
+    (tmp_path / "mkfifo").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "mkfifo").chmod(0o755)
+    done = run(["sh", standalone], environ_in(temporary, PATH=f"{tmp_path}:{os.environ['PATH']}"))
+    assert done.stderr.startswith(NO_CONFIG)
+    assert list(temporary.iterdir()) == []
+
+
+def test_directory_is_gone_before_the_agent_dials(standalone: Path, tmp_path: Path, temporary: Path) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:1/")
+    with launched(["sh", standalone, "--config", config], environ_in(temporary)) as agent:
+        agent.logged("connecting")
+        assert list(temporary.iterdir()) == []
+
+
+def test_every_module_is_loaded_by_then(standalone: Path, tmp_path: Path, temporary: Path) -> None:
+    """What a session may need later: name look-up, TLS, a refusal, the end of the interpreter."""
+    config = write_config(tmp_path, "https://xn--nothing-here-.invalid/", insecure_tls=True)
+    done = run(["sh", standalone, "--config", config, "--retry-for", "0"], environ_in(temporary))
+    assert done.returncode == 3
+    assert re.search("not connected: .*invalid", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+# ------------------------------------------------------------------ damage
+
+
+def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporary: Path) -> None:
+    whole = standalone.read_bytes()
+    text = whole.index(b"exit 126\nexit 126\n")
+    chance = random.Random(1)
+    path, leftovers = tmp_path / "agent.sh", list(temporary.iterdir())
+    places = [chance.randrange(text) for _ in range(40)] + [chance.randrange(text, len(whole)) for _ in range(10)]
+    for at in [*places, *range(text - 30, text, 3), len(whole) - 1]:
+        data = bytearray(whole)
+        data[at] ^= 1 << chance.randrange(7)
+        path.write_bytes(data)
+        done = run(["dash", path, "--config", "/no/such/file"], environ_in(temporary), cwd=tmp_path, errors="replace")
+        assert "/no/such/file" not in done.stderr, at
+        assert done.returncode != 0, at
+        # A program that is broken may fail to clean up; one that is whole does.
+        assert at < text or list(temporary.iterdir()) == leftovers, at
+        leftovers = list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("left", [1000, 40_000, 100_000, 3_000_000, -1])
+def test_archive_that_was_cut_off_runs_nothing(standalone: Path, tmp_path: Path, temporary: Path, left: int) -> None:
+    path = tmp_path / "agent.sh"
+    path.write_bytes(standalone.read_bytes()[:left])
+    done = run(["dash", path, "--config", "/no/such/file"], environ_in(temporary))
+    assert "/no/such/file" not in done.stderr
+    assert done.returncode != 0 or left == 1000
+    with path.open() as file:
+        done = run(["dash"], environ_in(temporary), stdin=file)
+    assert done.returncode != 0 or left == 1000
+    assert list(temporary.iterdir()) == []
