@@ -131,7 +131,7 @@ medusa_set_variables() {
   [ -z "${LD_LIBRARY_PATH+set}" ] || MEDUSA_LIBRARY_PATH=$LD_LIBRARY_PATH
   [ -z "${LD_LIBRARY_PATH+set}" ] || export MEDUSA_LIBRARY_PATH
   LD_LIBRARY_PATH=$medusa_dir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-  export MEDUSA_SELF LD_LIBRARY_PATH
+  export MEDUSA_SELF LD_LIBRARY_PATH MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
 }
 
 medusa_agent() {
@@ -144,6 +144,15 @@ medusa_agent() {
     echo 'medusa agent @VERSION@'
     exit 0
   fi
+  # A URL is a secret that process lists would show: it goes on as a variable. Behind `wrap` stand words of others.
+  unset MEDUSA_ARGUMENT_URL
+  [ "${1-}" = wrap ] || for medusa_word do
+    shift
+    case ${MEDUSA_ARGUMENT_URL:+again }$medusa_word in
+      http://* | https://* | ws://* | wss://* | tcp://*) export MEDUSA_ARGUMENT_URL="$medusa_word" ;;
+      *) set -- "$@" "$medusa_word" ;;
+    esac
+  done
   medusa_check_machine
   medusa_umask=$(umask)
   umask 077
