@@ -36,13 +36,12 @@ medusa_check_machine() {
 medusa_make_directory() {
   [ "$medusa_whole" ] || exit 126
   case $1 in /*) medusa_base=$1 ;; *) medusa_base=$(pwd)/$1 ;; esac
-  medusa_dir=
-  # Who makes it is deaf, so that nobody forgets what was made.
-  medusa_found=$(trap '' HUP INT TERM; mktemp -d "$medusa_base/medusa-XXXXXX" 2>&1) || {
-    medusa_reason=${medusa_found##*: }
+  # Who makes it is deaf, and its name is known at once: a trap that comes next removes it.
+  medusa_dir=$(trap '' HUP INT TERM; mktemp -d "$medusa_base/medusa-XXXXXX" 2>&1) || {
+    medusa_reason=${medusa_dir##*: }
+    medusa_dir=
     return 1
   }
-  medusa_dir=$medusa_found
   medusa_watch
   if ! (printf '#!/bin/sh\nexit 0\n' >"$medusa_dir/try") 2>/dev/null; then
     medusa_reason='no room'
