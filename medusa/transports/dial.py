@@ -20,6 +20,8 @@ RAW = "tcp"
 """The scheme of who speaks no HTTP first."""
 RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
 """Statuses that a later try may change; 404: the session may be about to be made."""
+WHO_ASKS = 407
+"""Proxy Authentication Required."""
 
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
@@ -100,7 +102,7 @@ def open_socket(target: Target, insecure_tls: bool, deadline: float) -> Union[so
     sock = _connect(proxy[0] if proxy else target.host, proxy[1] if proxy else target.port, deadline)
     try:
         if proxy:
-            _tunnel(sock, where, proxy[2], deadline)
+            _tunnel(sock, where, proxy, deadline)
         return _secure(sock, target.host, insecure_tls, deadline) if target.secure else sock
     except OSError as error:
         sock.close()
@@ -200,7 +202,8 @@ def _proxy(target: Target) -> Optional[Tuple[str, int, str]]:
     return host, port, "Basic " + base64.b64encode(login.encode("utf-8")).decode("ascii")
 
 
-def _tunnel(sock: socket.socket, where: str, authorization: str, deadline: float) -> None:
+def _tunnel(sock: socket.socket, where: str, proxy: Tuple[str, int, str], deadline: float) -> None:
+    host, port, authorization = proxy
     head = "CONNECT %s HTTP/1.1\r\nHost: %s\r\n" % (where, where)
     if authorization:
         head += "Proxy-Authorization: %s\r\n" % authorization
@@ -208,5 +211,7 @@ def _tunnel(sock: socket.socket, where: str, authorization: str, deadline: float
     sock.sendall((head + "\r\n").encode("latin-1"))
     response, rest = read_response(sock, deadline)
     if response.status != 200 or rest:
-        reason = "the proxy refused: %d %s" % (response.status, response.reason)
+        reason = "the proxy %s:%d refused: %d %s" % (host, port, response.status, response.reason)
+        if response.status == WHO_ASKS:
+            reason += "; HTTP_PROXY and HTTPS_PROXY may hold its login, as in http://USER:PASSWORD@HOST:PORT"
         raise ConnectRefused(reason, response.status, response.status in RETRYABLE)

@@ -1,0 +1,110 @@
+"""The agent behind an HTTP proxy: a real one, that asks for a login or does not, and that may be the only way out."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medusa.client.archive import find_archive
+from medusa.protocol.control import Exit
+from tests.agents import SECRET, Reflector, job_environ, launched
+from tests.redisservers import free_port
+from tests.waiting import PATIENCE, wait_until
+
+LOGIN = "jill:p%2dss_word"
+"""As it stands in a URL; the password is `p-ss_word`."""
+
+pytestmark = pytest.mark.skipif(not shutil.which("tinyproxy"), reason="needs tinyproxy")
+
+
+@contextlib.contextmanager
+def tinyproxy(place: Path, *lines: str) -> Iterator[int]:
+    port = free_port()
+    config = place / "tinyproxy.conf"
+    config.write_text("\n".join([f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "MaxClients 20", *lines, ""]))
+    with subprocess.Popen(["tinyproxy", "-d", "-c", str(config)], stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: _listens(port), "tinyproxy")
+            yield port
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE):
+        return True
+    return False
+
+
+@pytest.fixture
+def reflector() -> Iterator[Reflector]:
+    reflector = Reflector()
+    yield reflector
+    reflector.close()
+
+
+def hold_session(reflector: Reflector, command: list[str | Path], environ: dict[str, str]) -> str:
+    """A whole session; the agent's log."""
+    with launched(command, job_environ(MEDUSA_SIGNED_URL=reflector.url, **environ)) as agent:
+        client = reflector.accept()
+        client.run("echo $((6 * 7)); exit 5")
+        assert client.outcome() == Exit(status=5)
+        assert client.output == b"42\r\n"
+        client.link.close()
+        status, log = agent.finish()
+    assert status == 0, log
+    assert SECRET not in log
+    return log
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY"])
+def test_a_proxy_without_a_login(reflector: Reflector, tmp_path: Path, name: str) -> None:
+    with tinyproxy(tmp_path) as port:
+        hold_session(reflector, ["sh", find_archive()], {name: f"http://127.0.0.1:{port}"})
+    assert b"\r\nProxy-" not in reflector.heads[0]
+
+
+def test_a_proxy_with_a_login(reflector: Reflector, tmp_path: Path) -> None:
+    with tinyproxy(tmp_path, "BasicAuth jill p-ss_word") as port:
+        log = hold_session(reflector, ["sh", find_archive()], {"http_proxy": f"http://{LOGIN}@127.0.0.1:{port}"})
+    assert "jill" not in log
+
+
+@pytest.mark.parametrize("login", ["", "jill:wr0ng@"])
+def test_a_login_that_the_proxy_does_not_take(reflector: Reflector, tmp_path: Path, login: str) -> None:
+    with tinyproxy(tmp_path, "BasicAuth jill p-ss_word") as port:
+        environ = job_environ(MEDUSA_SIGNED_URL=reflector.url, http_proxy=f"http://{login}127.0.0.1:{port}")
+        with launched(["sh", find_archive()], environ) as agent:
+            status, log = agent.finish()
+    assert status == 3
+    assert f"not connected: the proxy 127.0.0.1:{port} refused: 40" in log
+    assert "wr0ng" not in log
+
+
+def test_a_host_that_needs_no_proxy(reflector: Reflector) -> None:
+    hold_session(reflector, ["sh", find_archive()], {"http_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1"})
+
+
+def test_a_proxy_that_is_the_only_way_out(reflector: Reflector, tmp_path: Path) -> None:
+    """In a network of its own, in which a port leads to the proxy by a socket file."""
+    inside = ["bwrap", "--unshare-net", "--unshare-pid", "--die-with-parent", "--bind", "/", "/", "--dev", "/dev"]
+    inside += ["--proc", "/proc"]
+    if subprocess.run([*inside, "true"], capture_output=True, timeout=PATIENCE).returncode:
+        pytest.skip("needs bwrap, and namespaces")
+    way = tmp_path / "way"
+    entry = f"socat TCP-LISTEN:3128,bind=127.0.0.1,fork UNIX-CONNECT:'{way}' & exec sh '{find_archive()}' --retry-for 9"
+    with tinyproxy(tmp_path) as port:
+        exit_ = ["socat", f"UNIX-LISTEN:{way},fork", f"TCP:127.0.0.1:{port}"]
+        with subprocess.Popen(exit_) as bridge:
+            try:
+                wait_until(way.exists, "the bridge")
+                command: list[str | Path] = [*inside, "sh", "-c", entry]
+                hold_session(reflector, command, {"http_proxy": "http://127.0.0.1:3128"})
+            finally:
+                bridge.terminate()
