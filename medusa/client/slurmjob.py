@@ -74,6 +74,7 @@ class SlurmJob:
         self._directory: Path | None = None
         self._request: JobRequest | None = None
         self._renew_at = 0.0
+        self._over = False  # by what Slurm says; `state` may have given it up for other reasons
         self.job_id: str | None = None
         self.joined = False
         self.state = JobState(alive=True, words="not submitted")
@@ -104,6 +105,7 @@ class SlurmJob:
         return slurm.answer(done.stdout)
 
     def _heed(self, found: slurm.Answer | None) -> None:
+        self._over = found is None or not found.alive
         if found is None:
             self.state = JobState(alive=False, words="is not known to Slurm any more")
         else:
@@ -112,7 +114,7 @@ class SlurmJob:
             self.state = JobState(found.alive, found.words(), ends_at)
             if found.state == slurm.RUNNING and not self.joined:
                 self._check_place(found.host)
-        if not self.state.alive:
+        if self._over:
             self.remarks = self._logged()
 
     def _check_place(self, host: str) -> None:
@@ -206,7 +208,7 @@ class BatchJob(SlurmJob):
         with self._stack:
             if self.joined:
                 self._settle()
-            left = self._cancel() if self.job_id is not None and self.state.alive else []
+            left = self._cancel() if self.job_id is not None and not self._over else []
         for entry in self._undo():
             self._ledger.remove("command", entry)
         return left
@@ -239,9 +241,9 @@ class BatchJob(SlurmJob):
     def _settle(self) -> None:
         """Looks until it has ended, by itself or by whoever ended it: that is known only then."""
         deadline = self._clock() + SETTLE
-        while self.job_id is not None and self.state.alive and self._clock() < deadline:
+        while self.job_id is not None and not self._over and self._clock() < deadline:
             self.look(waiting=False)
-            if self.state.alive:
+            if not self._over:
                 time.sleep(LOOK)
 
     def _cancel(self) -> list[str]:

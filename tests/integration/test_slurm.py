@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -188,6 +190,28 @@ def test_an_archive_that_slurm_would_not_take_goes_by_the_shared_directory(place
     archive.write_bytes(f"#!/bin/sh\nexec sh '{find_archive()}' \"$@\"\n".encode() + bytes(2 << 20))
     done = place.run("--archive", str(archive), "-c", "exit 6")
     assert done.returncode == 6, done.stderr
+
+
+def test_a_job_that_cannot_reach_the_reflector_of_mlogin_is_cancelled(place: Place, tmp_path: Path) -> None:
+    """As on a cluster, whose nodes are not where mlogin runs: here, where it takes this machine for another."""
+    archive = tmp_path / "agent.sh"
+    archive.write_text("#!/bin/sh\nsleep 1000\n")
+    elsewhere = "import socket; socket.gethostname = lambda: 'login1'\n"
+    elsewhere += "from medusa.commands import mlogin; mlogin.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", elsewhere, "--launcher", "slurm", "--archive", str(archive)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=place.environ(),
+        cwd=ROOT,
+        timeout=3 * PATIENCE,
+    )
+    assert "was started on node1 before its agent appeared" in done.stderr, done.stderr
+    assert "name it by --reflector URL" in done.stderr
+    mine = re.search(r"Slurm job (\d+)", done.stderr)
+    assert mine is not None
+    wait_until(lambda: place.cluster.show(mine[1])["JobState"] == "CANCELLED", "the end of the job")
 
 
 def test_a_reflector_elsewhere(place: Place) -> None:
