@@ -46,6 +46,20 @@ def mlogin(*arguments: str, constants: Mapping[str, float] = {}) -> list[str]:
     return [*start, *arguments]
 
 
+def run_alone(argv: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """The whole run of a program that has no terminal, and nothing to read."""
+    return subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environ,
+        cwd=ROOT,
+        timeout=3 * PATIENCE,
+        start_new_session=True,
+    )
+
+
 class Terminal:
     """A pseudo-terminal and the program in its foreground."""
 

@@ -17,7 +17,7 @@ import yaml
 from tests.agents import launched
 from tests.reflectors import running
 from tests.signing import Key, allow
-from tests.terminals import MLOGIN, ROOT, environment
+from tests.terminals import MLOGIN, ROOT, environment, run_alone
 from tests.waiting import PATIENCE
 
 RECIPES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/ci.md").read_text(), re.DOTALL)
@@ -59,10 +59,7 @@ class Runner:
             invitation = re.search("mlogin (.*)\n", log)
             assert invitation is not None
             words = [*shlex.split(invitation.group(1)), "-k", str(self.place / "alice"), "-c", "pwd"]
-            home = environment(self.place / "temp")
-            done = subprocess.run(
-                [*MLOGIN, *words], env=home, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL
-            )
+            done = run_alone([*MLOGIN, *words], environment(self.place / "temp"))
             assert done.returncode == 0, done.stderr
             assert "it broke" in done.stdout
             assert str(self.work) in done.stdout

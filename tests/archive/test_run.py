@@ -58,17 +58,21 @@ def reflector() -> Iterator[Reflector]:
     reflector.close()
 
 
-@pytest.mark.parametrize("name", SHELLS)
-def test_every_shell_runs_it(name: str, archive: Path, temporary: Path) -> None:
-    command: list[str | Path] = [*name.split(), archive]
-    assert run([*command, "--version"], environ_in(temporary)).stdout == f"medusa agent {__version__}\n"
-    done = run(command, environ_in(temporary))
+def check_answers(command: list[str | Path], environ: dict[str, str], temporary: Path) -> None:
+    """An archive's version and its complaints, with its words as they were given; nothing left in TMPDIR."""
+    assert run([*command, "--version"], environ).stdout == f"medusa agent {__version__}\n"
+    done = run(command, environ)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(NO_CONFIG)
-    done = run([*command, "--retry-for", "a b", "$(touch x)"], environ_in(temporary), cwd=temporary)
+    done = run([*command, "--retry-for", "a b", "$(touch x)"], environ, cwd=temporary)
     assert done.returncode == 2
     assert "'a b'" in done.stderr
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_it(name: str, archive: Path, temporary: Path) -> None:
+    check_answers([*name.split(), archive], environ_in(temporary), temporary)
 
 
 @pytest.mark.parametrize("name", SHELLS)

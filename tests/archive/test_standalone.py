@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from medusa import __version__
 from medusa.protocol.control import Exit, Start
 from tests.agents import ROOT, Reflector, job_environ, launched, wait_until_session_is_gone, write_config
-from tests.archive.test_run import NO_CONFIG, SHELLS, hold_session, reflector, run
+from tests.archive.test_run import NO_CONFIG, SHELLS, check_answers, hold_session, reflector, run
 from tests.waiting import MS, wait_until
 
 __all__ = ["reflector"]
@@ -81,15 +80,7 @@ def test_build_that_fails_leaves_nothing(tmp_path: Path, environ: dict[str, str]
 
 @pytest.mark.parametrize("name", SHELLS)
 def test_every_shell_runs_it(name: str, standalone: Path, temporary: Path) -> None:
-    command: list[str | Path] = [*name.split(), standalone]
-    assert run([*command, "--version"], environ_in(temporary)).stdout == f"medusa agent {__version__}\n"
-    done = run(command, environ_in(temporary))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(NO_CONFIG)
-    done = run([*command, "--retry-for", "a b", "$(touch x)"], environ_in(temporary), cwd=temporary)
-    assert done.returncode == 2
-    assert "'a b'" in done.stderr
-    assert list(temporary.iterdir()) == []
+    check_answers([*name.split(), standalone], environ_in(temporary), temporary)
 
 
 @pytest.mark.parametrize("name", SHELLS)

@@ -19,7 +19,7 @@ from medusa.protocol.control import Error, Exit, Started
 from tests.agents import PROMPT, QUIET_SHELL, SECRET, Agent, Reflector, job_environ, launched
 from tests.reflectors import running
 from tests.signing import Key, allow
-from tests.terminals import MLOGIN, ROOT, environment
+from tests.terminals import MLOGIN, ROOT, environment, run_alone
 from tests.waiting import PATIENCE, wait_until
 
 NOWHERE = "http://127.0.0.1:1/attach/x/slave"
@@ -289,12 +289,4 @@ def test_a_url_command_that_fails(archive: Path, command: str, reason: str) -> N
 def _invited(log: str, home: Path, *more: str) -> subprocess.CompletedProcess[str]:
     found = re.search("to look into it: mlogin (.*)\n", log)
     assert found is not None
-    return subprocess.run(
-        [*MLOGIN, *shlex.split(found.group(1)), *more],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environment(home),
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
-    )
+    return run_alone([*MLOGIN, *shlex.split(found.group(1)), *more], environment(home))

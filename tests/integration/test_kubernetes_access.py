@@ -18,7 +18,7 @@ from medusa.client.archive import find_archive
 from tests.kube.knobs import Knobs
 from tests.kube.place import Place, documented_yaml, job_name, place
 from tests.kube.stand_in import containers
-from tests.terminals import ROOT, environment, mlogin
+from tests.terminals import ROOT, environment, mlogin, run_alone
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = containers
@@ -113,15 +113,7 @@ def test_kubeconfigs_are_found_and_merged_as_kubectl_does(here: Place, home: Pat
     words = [word for word in words if word not in ("--kubeconfig", str(here.kubeconfig), "-c", "exit 7")]
     words[0:0] = ["-c", "exit 7"]
     paths = os.pathsep.join([str(tmp_path / "a"), os.path.relpath(tmp_path / "b", ROOT)])
-    run = subprocess.run(
-        mlogin(*words),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env={**environment(home), "KUBECONFIG": paths},
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
-    )
+    run = run_alone(mlogin(*words), {**environment(home), "KUBECONFIG": paths})
     assert run.returncode == 7, run.stderr
 
 

@@ -14,7 +14,7 @@ from tests.peers import TEXT, WAIT, Peer, upgrade
 from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request
 from tests.sshagents import needs_ssh_agent, ssh_agent
-from tests.terminals import MLOGIN, ROOT, environment, find, processes_of, terminal
+from tests.terminals import MLOGIN, ROOT, environment, find, processes_of, run_alone, terminal
 from tests.waiting import PATIENCE, wait_until
 
 PASSPHRASE = "open sesame"
@@ -61,16 +61,7 @@ def url(door: Reflector) -> str:
 
 
 def mlogin(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*MLOGIN, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environ,
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
-        start_new_session=True,
-    )
+    return run_alone([*MLOGIN, *arguments], environ)
 
 
 def test_a_key_by_its_fingerprint_and_nothing_of_it_is_seen(

@@ -14,8 +14,8 @@ from medusa.client.archive import find_archive
 from tests.agents import Agent, job_environ, launched
 from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow
-from tests.terminals import MLOGIN, ROOT, environment, terminal
-from tests.waiting import PATIENCE, wait_until
+from tests.terminals import MLOGIN, ROOT, environment, run_alone, terminal
+from tests.waiting import wait_until
 
 PROMPT = r"#\x1b\[0m "
 
@@ -37,15 +37,7 @@ def door(key: Path) -> Iterator[Reflector]:
 
 
 def mlogin(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*MLOGIN, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environment(home),
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
-    )
+    return run_alone([*MLOGIN, *arguments], environment(home))
 
 
 def agent(home: Path, url: str) -> AbstractContextManager[Agent]:

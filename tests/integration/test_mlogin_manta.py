@@ -19,7 +19,7 @@ from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import running
 from tests.signing import Key, allow
 from tests.sshagents import needs_ssh_agent, ssh_agent
-from tests.terminals import ROOT, Terminal, assert_nothing_left, environment, mlogin, processes_of, terminal
+from tests.terminals import Terminal, assert_nothing_left, environment, mlogin, processes_of, run_alone, terminal
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = zones
@@ -62,15 +62,7 @@ class Place:
         return {name: value for name, value in environ.items() if name != "SSH_AUTH_SOCK" or name in more}
 
     def run(self, home: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments, constants=EAGER),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=self.environ(home, **environ),
-            cwd=ROOT,
-            timeout=3 * PATIENCE,
-        )
+        return run_alone(command(*arguments, constants=EAGER), self.environ(home, **environ))
 
     @contextlib.contextmanager
     def terminal(self, home: Path, *arguments: str, constants: Mapping[str, float] = {}) -> Iterator[Terminal]:

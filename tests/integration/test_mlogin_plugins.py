@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment, find, terminal
-from tests.waiting import PATIENCE
+from tests.terminals import MLOGIN, ROOT, assert_nothing_left, environment, find, run_alone, terminal
 
 DOCUMENT = ROOT / "docs/launchers.md"
 PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
@@ -47,15 +46,7 @@ def add(directory: Path, name: str, attribute: str, module: str) -> None:
 
 
 def mlogin(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*MLOGIN, *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environ,
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
-    )
+    return run_alone([*MLOGIN, *arguments], environ)
 
 
 def test_the_documented_launcher_runs_a_session(environ: dict[str, str]) -> None:

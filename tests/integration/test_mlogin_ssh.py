@@ -17,15 +17,15 @@ import pytest
 from tests.sshds import Sshd, needs_sshd, sshd
 from tests.terminals import (
     MLOGIN,
-    ROOT,
     assert_nothing_left,
     environment,
     find,
     other_reflector,
     processes_of,
+    run_alone,
     terminal,
 )
-from tests.waiting import MS, PATIENCE, Deadline, wait_until
+from tests.waiting import MS, Deadline, wait_until
 
 pytestmark = needs_sshd
 PROMPT = r"#\x1b\[0m "
@@ -51,16 +51,7 @@ def command(host: Sshd, *arguments: str, options: tuple[str, ...] = ()) -> list[
 
 
 def mlogin(home: Path, argv: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=environment(home),
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
-        start_new_session=True,
-    )
+    return run_alone(argv, environment(home))
 
 
 def test_a_session_and_where_it_is(host: Sshd, home: Path) -> None:

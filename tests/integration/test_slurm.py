@@ -16,7 +16,16 @@ import pytest
 
 from medusa.client.archive import find_archive
 from tests.slurms import CPUS, Slurm, slurm
-from tests.terminals import ROOT, Terminal, assert_nothing_left, environment, mlogin, other_reflector, terminal
+from tests.terminals import (
+    ROOT,
+    Terminal,
+    assert_nothing_left,
+    environment,
+    mlogin,
+    other_reflector,
+    run_alone,
+    terminal,
+)
 from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
 pytestmark = [
@@ -51,15 +60,7 @@ class Place:
         return mlogin("--launcher", "slurm", *arguments, constants=constants)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=self.environ(),
-            cwd=ROOT,
-            timeout=3 * PATIENCE,
-        )
+        return run_alone(self.command(*arguments), self.environ())
 
     @contextlib.contextmanager
     def terminal(self, *arguments: str, constants: Mapping[str, float] = EAGER) -> Iterator[Terminal]:
@@ -198,14 +199,8 @@ def test_a_job_that_cannot_reach_the_reflector_of_mlogin_is_cancelled(place: Pla
     archive.write_text("#!/bin/sh\nsleep 1000\n")
     elsewhere = "import socket; socket.gethostname = lambda: 'login1'\n"
     elsewhere += "from medusa.commands import mlogin; mlogin.main()"
-    done = subprocess.run(
-        [sys.executable, "-c", elsewhere, "--launcher", "slurm", "--archive", str(archive)],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env=place.environ(),
-        cwd=ROOT,
-        timeout=3 * PATIENCE,
+    done = run_alone(
+        [sys.executable, "-c", elsewhere, "--launcher", "slurm", "--archive", str(archive)], place.environ()
     )
     assert "was started on node1 before its agent appeared" in done.stderr, done.stderr
     assert "name it by --reflector URL" in done.stderr

@@ -11,8 +11,8 @@ from pathlib import Path
 from tests.kube.stand_in import Cluster, cluster
 from tests.reflectors import Reflector, running
 from tests.signing import Key, allow
-from tests.terminals import ROOT, Terminal, environment, mlogin, terminal
-from tests.waiting import PATIENCE, wait_until
+from tests.terminals import ROOT, Terminal, environment, mlogin, run_alone, terminal
+from tests.waiting import wait_until
 
 LOGIN = "jill"
 EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
@@ -43,15 +43,7 @@ class Place:
 
     def run_words(self, home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
         """Args: words: all of mlogin's."""
-        return subprocess.run(
-            mlogin(*words, constants=EAGER),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=environment(home),
-            cwd=ROOT,
-            timeout=3 * PATIENCE,
-        )
+        return run_alone(mlogin(*words, constants=EAGER), environment(home))
 
     @contextlib.contextmanager
     def terminal(
