@@ -4,10 +4,11 @@
 # SHA-256 of this file with zeros for the digits of the next line:
 # self=@SELF@
 # shellcheck disable=SC2016,SC2317
+# Every variable begins with medusa_: one of the job's, which has another's name perhaps, must not be changed.
 # A function called on the last line: of a file that was cut off nothing runs.
 medusa_agent() {
   [ "$2" = and ] || return 126
-  self=$1
+  medusa_self=$1
   MEDUSA_SELF=$3
   shift 3
   if [ "${1-}" = --version ]; then
@@ -16,21 +17,21 @@ medusa_agent() {
   fi
   # A URL is a secret that process lists would show: it goes on as a variable. Behind `wrap` stand words of others.
   unset MEDUSA_ARGUMENT_URL
-  [ "${1-}" = wrap ] || for word do
+  [ "${1-}" = wrap ] || for medusa_word do
     shift
-    case ${MEDUSA_ARGUMENT_URL:+again }$word in
-      http://* | https://* | ws://* | wss://* | tcp://*) export MEDUSA_ARGUMENT_URL="$word" ;;
-      *) set -- "$@" "$word" ;;
+    case ${MEDUSA_ARGUMENT_URL:+again }$medusa_word in
+      http://* | https://* | ws://* | wss://* | tcp://*) export MEDUSA_ARGUMENT_URL="$medusa_word" ;;
+      *) set -- "$@" "$medusa_word" ;;
     esac
   done
-  probe='import sys; v = sys.version_info; print("%d.%d.%d" % v[:3]); sys.stdout.flush()
+  medusa_probe='import sys; v = sys.version_info; print("%d.%d.%d" % v[:3]); sys.stdout.flush()
 import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl, termios, zlib; sys.exit(v < (3, 8))'
-  found=
-  for python in ${MEDUSA_PYTHON:+"$MEDUSA_PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
+  medusa_found=
+  for medusa_python in ${MEDUSA_PYTHON:+"$MEDUSA_PYTHON"} python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
     python3.9 python3.8 pypy3 /usr/libexec/platform-python ''; do
-    if [ -z "$python" ] || [ "${MEDUSA_PYTHON:-$python}" != "$python" ]; then
+    if [ -z "$medusa_python" ] || [ "${MEDUSA_PYTHON:-$medusa_python}" != "$medusa_python" ]; then
       echo "medusa agent: no Python 3.8 or later with its standard library${MEDUSA_PYTHON:+ (MEDUSA_PYTHON)};" \
-        "found ${found:-none at all}" >&2
+        "found ${medusa_found:-none at all}" >&2
       # A step is run all the same, by itself, with nothing that was meant for us.
       [ "${1-}" = wrap ] || return 127
       while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
@@ -40,19 +41,27 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
         MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS
       exec "$@"
     fi
-    program=$(command -v "$python" 2>/dev/null) || continue
+    medusa_program=$(command -v "$medusa_python" 2>/dev/null) || continue
     # Without $(...), for which ksh93 wants a temporary file.
-    if "$program" -I -S -c "$probe" >/dev/null 2>&1 </dev/null; then
+    if "$medusa_program" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null; then
+      # In place of a shim, such as pyenv's, what it leads to, if that runs as it is: a shim changes the job's environment.
+      read -r medusa_line <"$medusa_program"
+      case ${MEDUSA_PYTHON:+chosen }$medusa_line in
+        '#!'*)
+          medusa_found=$("$medusa_program" -I -S -c 'import sys; print(sys.executable)' 2>/dev/null </dev/null)
+          "$medusa_found" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null && medusa_program=$medusa_found
+          ;;
+      esac
       break
     fi
-    version=$("$program" -I -S -c "$probe" 2>/dev/null </dev/null)
-    found="${found:+$found, }$program (${version:-does not run})"
+    medusa_version=$("$medusa_program" -I -S -c "$medusa_probe" 2>/dev/null </dev/null)
+    medusa_found="${medusa_found:+$medusa_found, }$medusa_program (${medusa_version:-does not run})"
   done
   # By the environment, where a here-document would want a temporary file. No quote may follow that of the text: should a
   # broken byte end it early, then the function has no end, and nothing runs.
   export MEDUSA_SELF MEDUSA_BOOT MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
   MEDUSA_BOOT='@BOOT@'
-  exec "$program" -I -S -B -c "import os; exec(os.environ.pop(\"MEDUSA_BOOT\"))" "$self" "$@"
+  exec "$medusa_program" -I -S -B -c "import os; exec(os.environ.pop(\"MEDUSA_BOOT\"))" "$medusa_self" "$@"
 }
 false # the status, should damage make the next line a comment; its name twice: one bad byte cannot mislead two checks
 medusa_agent "$0" and "$0" "$@"

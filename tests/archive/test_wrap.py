@@ -85,9 +85,14 @@ def test_stdin_is_the_steps(archive: Path) -> None:
 
 
 def test_the_environment_and_the_directory_are_the_steps(archive: Path, tmp_path: Path) -> None:
-    environ = {"PATH": os.environ["PATH"], "HOME": "/x", "ODD": "a\nb \xff"}
+    own = dict.fromkeys(("self", "found", "program", "python", "version", "probe", "word", "line"), "the job's")
+    environ = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "HOME": "/x", "ODD": "a\nb \xff", **own}
     plain = subprocess.run(["env", "-0"], env=environ, capture_output=True)
-    environ.update({"MEDUSA_SIGNED_URL": NOWHERE, "MEDUSA_PYTHON": sys.executable})
+    shim = tmp_path / "bin" / "python3"
+    shim.parent.mkdir()
+    shim.write_text(f"#!/bin/sh\nSHIM=1 PATH=/changed exec '{sys.executable}' \"$@\"\n")
+    shim.chmod(0o755)
+    environ["MEDUSA_SIGNED_URL"] = NOWHERE
     command = ["sh", str(archive), "wrap", "--hold", "0", "--", "env", "-0"]
     wrapped = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, timeout=PATIENCE)
     given = {word for word in wrapped.stdout.split(b"\0") if not word.startswith((b"PWD=", b"_=", b"OLDPWD="))}
