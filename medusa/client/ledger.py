@@ -29,7 +29,7 @@ REQUEST_TIMEOUT = 20.0
 Entry = tuple[str, str]
 """Kind (`tty`, `group`, `command`, `request`, `directory`) and value. A command is a JSON list of words."""
 
-COMMAND_TIMEOUT = 60.0
+COMMAND_TIMEOUT = 300.0
 """Seconds that a command may take."""
 
 
@@ -118,7 +118,7 @@ def undo(lines: list[str]) -> None:
     for kind, value in entries:
         if kind == "command":
             with contextlib.suppress(Exception):
-                subprocess.run(json.loads(value), timeout=COMMAND_TIMEOUT, check=False)
+                subprocess.run(json.loads(value), stdin=subprocess.DEVNULL, timeout=COMMAND_TIMEOUT, check=False)
     for kind, value in entries:
         if kind == "request":
             with contextlib.suppress(Exception):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from medusa.protocol.printable import printable
 
-FORMAT = "%T|%S|%L|%B|%u|%r"
-"""squeue's, of one job: state, start, time left, batch host, user, reason."""
+FORMAT = "%T|%S|%L|%B|%r"
+"""squeue's, of one job: state, start, time left, batch host, reason."""
 
 _ENDED = {
     "BOOT_FAIL": "was given a node that did not boot",
@@ -46,7 +46,6 @@ class Answer:
     start: float | None
     left: float | None
     host: str
-    user: str
     reason: str
 
     @property
@@ -69,30 +68,35 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def asking(environ: Mapping[str, str]) -> dict[str, str]:
-    """For a command whose answer is read: words in English, times as seconds since 1970."""
-    return {**environment(environ), "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+    """For a command whose answer is read: in English, times as seconds since 1970, without the user's filters."""
+    own = environment(environ)
+    own = {name: value for name, value in own.items() if not name.startswith(("SQUEUE_", "SCANCEL_"))}
+    return {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 
 
 def submitted(text: str) -> tuple[str, list[str]]:
     """What `sbatch --parsable` printed: the job's id, and the option by which other commands find its cluster.
 
-    Raises ValueError: it is no id.
+    Sites wrap sbatch in programs that print more.
+
+    Raises ValueError: there is no id.
     """
-    job, _, cluster = text.strip().partition(";")
-    if not job.isascii() or not job.isdecimal():
-        raise ValueError(f"no job's id: {text!r}")
-    return job, [f"--clusters={cluster}"] if cluster else []
+    for line in reversed(text.splitlines()):
+        job, _, cluster = line.strip().partition(";")
+        if job.isascii() and job.isdecimal():
+            return job, [f"--clusters={cluster}"] if cluster else []
+    raise ValueError(f"no job's id: {text!r}")
 
 
 def answer(text: str) -> Answer | None:
     """What `squeue --noheader --format FORMAT` printed of a job; None if it knows none."""
     for line in text.splitlines():  # with --clusters, a line that names the cluster goes before
-        fields = [printable(field.strip()) for field in line.split("|", 5)]
-        if len(fields) == 6:
-            state, start, left, host, user, reason = fields
+        fields = [printable(field.strip()) for field in line.split("|", 4)]
+        if len(fields) == 5:
+            state, start, left, host, reason = fields
             known = {name: "" if value in _UNKNOWN else value for name, value in (("host", host), ("reason", reason))}
             at = float(start) if start.isascii() and start.isdecimal() else None
-            return Answer(state, at, duration(left), user=user, **known)
+            return Answer(state, at, duration(left), **known)
     return None
 
 

@@ -36,11 +36,13 @@ LARGEST_SCRIPT = 1 << 20
 DEFAULTS = ("--job-name=medusa", "--output=/dev/null")
 """Options of sbatch that go before the user's, which win."""
 
-# sbatch's answer appears whole or not at all: whoever cleans up behind a mlogin that was killed waits for it.
+# sbatch's answer appears whole or not at all: whoever cleans up behind a mlogin that was killed waits for it, for as
+# long as sbatch tries to reach its controller. Without `.new` sbatch has not been started.
 _SUBMIT = 'sbatch "$@" >"$0.new"; status=$?; mv "$0.new" "$0"; exit $status'
 _CANCEL = """i=0
-while [ ! -e "$1" ] && [ $i -lt 100 ]; do sleep 0.2; i=$((i + 1)); done
-IFS=';' read -r id cluster <"$1" && [ -n "$id" ] && scancel ${cluster:+"--clusters=$cluster"} "$id\""""
+while [ ! -e "$1" ] && [ $i -lt 1200 ] && { [ -e "$1.new" ] || [ $i -lt 10 ]; }; do sleep 0.2; i=$((i + 1)); done
+while IFS=';' read -r job of; do case $job in '' | *[!0-9]*) ;; *) id=$job cluster=$of ;; esac; done <"$1"
+[ -z "$id" ] || scancel ${cluster:+"--clusters=$cluster"} "$id\""""
 
 # Before the agent, in the job: the config that is kept fresh, and a place for the log, where its node can see them.
 _IN_FRONT = (
@@ -90,11 +92,17 @@ class SlurmJob:
         try:
             found = self._ask()
         except _Silent as error:
-            self.state = JobState(alive=True, words=f"{self.state.words.partition('; ')[0]}; {error}")
+            self._remark(str(error))
         else:
             self._heed(found)
         if waiting and self._clock() >= self._renew_at:
-            self._write_config()
+            try:
+                self._write_config()
+            except (OSError, Failure) as error:  # no room; the ssh-agent does not sign any more
+                self._remark(f"its URL is not renewed: {printable(str(error))}")
+
+    def _remark(self, text: str) -> None:
+        self.state = JobState(self.state.alive, f"{self.state.words.partition('; ')[0]}; {text}", self.state.ends_at)
 
     def _ask(self) -> slurm.Answer | None:
         """Raises _Silent."""
@@ -105,7 +113,8 @@ class SlurmJob:
         return slurm.answer(done.stdout)
 
     def _heed(self, found: slurm.Answer | None) -> None:
-        self._over = found is None or not found.alive
+        # A job that is not shown is cancelled all the same: it may only not be shown.
+        self._over = found is not None and not found.alive
         if found is None:
             self.state = JobState(alive=False, words="is not known to Slurm any more")
         else:
@@ -148,16 +157,26 @@ class SlurmJob:
         """Whole or not at all: the job may be reading it."""
         assert self._request is not None
         assert self._directory is not None
-        try:
-            config = json.dumps(self._request.config(URL_LIFETIME))
-        except Failure as failure:  # the ssh-agent does not sign any more
-            self.state = JobState(self.state.alive, f"{self.state.words.partition('; ')[0]}; {failure}")
-            return
         new = self._directory / "config.new"
         new.touch(0o600)
-        new.write_text(config)
+        new.write_text(json.dumps(self._request.config(URL_LIFETIME)))
         new.replace(self._config)
         self._renew_at = self._clock() + RENEWAL
+
+    def _script(self, directory: Path) -> Path:
+        """A file, a shell script that becomes the agent. It prefers the config that is kept fresh."""
+        assert self._request is not None
+        settings = {**self._request.variables(), "MEDUSA_PLACE": str(directory)}
+        archive, lines = self._archive, list(_IN_FRONT)
+        data = archive.read_bytes()
+        if len(data) > LARGEST_SCRIPT or b"\0" in data:
+            (directory / "agent.sh").write_bytes(data)
+            archive = Path(os.devnull)
+            lines.append('exec sh "$MEDUSA_PLACE/agent.sh"')
+        script = directory / "script"
+        script.touch(0o600)
+        script.write_bytes(with_settings(archive, settings, lines))
+        return script
 
     @property
     def _config(self) -> Path:
@@ -180,10 +199,8 @@ class BatchJob(SlurmJob):
         """Submits it; what goes wrong is in `state`."""
         try:
             directory = self._prepare(request)
-            script = directory / "script"
-            script.touch(0o600)
-            script.write_bytes(self._script(request, directory))
-        except OSError as error:
+            script = self._script(directory)
+        except (OSError, Failure) as error:
             self.fail(f"cannot prepare the job: {error}")
             return
         answer = directory / "id"
@@ -209,8 +226,9 @@ class BatchJob(SlurmJob):
             if self.joined:
                 self._settle()
             left = self._cancel() if self.job_id is not None and not self._over else []
-        for entry in self._undo():
-            self._ledger.remove("command", entry)
+        if not left:  # else the guard tries once more
+            for entry in self._undo():
+                self._ledger.remove("command", entry)
         return left
 
     def _submitted(self, answer: Path, said: str) -> None:
@@ -228,15 +246,6 @@ class BatchJob(SlurmJob):
     def _undo(self) -> Iterator[str]:
         if self.job_id is not None:
             yield json.dumps(["scancel", *self._cluster, self.job_id])
-
-    def _script(self, request: JobRequest, directory: Path) -> bytes:
-        """The job's: it prefers the config that is kept fresh, if its node shares this file system."""
-        settings = {**request.variables(), "MEDUSA_PLACE": str(directory)}
-        data = self._archive.read_bytes()
-        if len(data) > LARGEST_SCRIPT or b"\0" in data:
-            (directory / "agent.sh").write_bytes(data)
-            return with_settings(Path(os.devnull), settings, [*_IN_FRONT, 'exec sh "$MEDUSA_PLACE/agent.sh"'])
-        return with_settings(self._archive, settings, _IN_FRONT)
 
     def _settle(self) -> None:
         """Looks until it has ended, by itself or by whoever ended it: that is known only then."""
@@ -285,7 +294,7 @@ class StepJob(SlurmJob):
         if self.state.alive:
             try:
                 self._spawn(self._prepare(request))
-            except OSError as error:
+            except (OSError, Failure) as error:
                 self.fail(f"cannot start srun: {error}")
 
     def look(self, *, waiting: bool) -> None:
@@ -308,13 +317,8 @@ class StepJob(SlurmJob):
         return []
 
     def _spawn(self, directory: Path) -> None:
-        assert self.job_id is not None
-        assert self._request is not None
-        script = directory / "script"
-        script.touch(0o600)
-        script.write_bytes(with_settings(self._archive, self._request.variables()))
         step = ["srun", f"--jobid={self.job_id}", "--overlap", "--nodes=1", "--ntasks=1", *self._arguments, "sh", "-s"]
-        with script.open("rb") as stdin, self._log.open("wb") as log:
+        with self._script(directory).open("rb") as stdin, self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 step, stdin=stdin, stdout=log, stderr=log, env=slurm.environment(os.environ), start_new_session=True
             )

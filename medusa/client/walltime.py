@@ -10,6 +10,9 @@ from medusa.client.launchers.base import JobState
 WARNINGS = (300.0, 60.0)
 """Seconds before the job's end at which the user is told."""
 
+SLACK = 30.0
+"""Seconds by which a job's end must move for the same warning to be told again: job systems round."""
+
 LOOK = 5.0
 """Seconds between two looks at what the launcher knows: a job's time can be changed while it runs."""
 
@@ -26,9 +29,13 @@ class Walltime:
         left = seconds_left(self._poll(), now)
         if left is None:
             return None
+        if left > self._told + SLACK:
+            self._told = math.inf
         level = min((warning for warning in WARNINGS if left <= warning), default=math.inf)
-        told, self._told = self._told, level
-        return f"the job's time is over in {words(left)}; what runs then is ended" if level < told else None
+        if level >= self._told:
+            return None
+        self._told = level
+        return f"the job's time is over in {words(left)}; what runs then is ended"
 
     def patience(self, now: float) -> float:
         """Seconds until warning() wants to be called again."""

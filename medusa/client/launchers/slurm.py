@@ -28,6 +28,8 @@ class SlurmLauncher(PolledLauncher):
             raise Failure(
                 f"no {needed} on PATH: the launcher `slurm` works where jobs can be submitted, as on a login node"
             )
+        if {"-W", "--wait"} & set(settings.arguments):
+            raise Failure("sbatch --wait does not end before its job does: leave it out")
         archive = find_archive(settings.archive).resolve()
         if settings.job is None:
             self.job = BatchJob(ledger, archive, settings.arguments)

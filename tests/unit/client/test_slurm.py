@@ -21,14 +21,14 @@ def test_what_is_no_limit(text: str) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("PENDING|N/A|1:00:00|n/a|jill|Priority", "PENDING (Priority)"),
-        ("PENDING|86400|1:00:00|n/a|jill|Resources", "PENDING (Resources), starts about "),
-        ("PENDING|N/A|1:00:00||jill|None", "PENDING"),
-        ("RUNNING|0|1:00:00|node3|jill|None", "RUNNING on node3"),
-        ("COMPLETING|0|0:00|node3|jill|None", "COMPLETING on node3"),
-        ("CANCELLED|0|0:00|node3|jill|None", "was cancelled"),
-        ("TIMEOUT|0|INVALID|node3|jill|TimeLimit", "was ended by its time limit"),
-        ("PENDING|N/A|1:00:00|n/a|jill|a \x1b[2J|b", "PENDING (a \\x1b[2J|b)"),
+        ("PENDING|N/A|1:00:00|n/a|Priority", "PENDING (Priority)"),
+        ("PENDING|86400|1:00:00|n/a|Resources", "PENDING (Resources), starts about "),
+        ("PENDING|N/A|1:00:00||None", "PENDING"),
+        ("RUNNING|0|1:00:00|node3|None", "RUNNING on node3"),
+        ("COMPLETING|0|0:00|node3|None", "COMPLETING on node3"),
+        ("CANCELLED|0|0:00|node3|None", "was cancelled"),
+        ("TIMEOUT|0|INVALID|node3|TimeLimit", "was ended by its time limit"),
+        ("PENDING|N/A|1:00:00|n/a|a \x1b[2J|b", "PENDING (a \\x1b[2J|b)"),
     ],
 )
 def test_words(line: str, words: str) -> None:
@@ -44,13 +44,14 @@ def test_no_answer() -> None:
 
 
 def test_what_runs_is_alive_and_what_is_not_known_may_be() -> None:
-    alive = {state: Answer(state, None, None, "", "", "").alive for state in ("RUNNING", "COMPLETED", "NEW_STATE")}
+    alive = {state: Answer(state, None, None, "", "").alive for state in ("RUNNING", "COMPLETED", "NEW_STATE")}
     assert alive == {"RUNNING": True, "COMPLETED": False, "NEW_STATE": True}
 
 
 def test_the_id_and_the_cluster_of_a_new_job() -> None:
     assert submitted("17\n") == ("17", [])
     assert submitted("17;far\n") == ("17", ["--clusters=far"])
+    assert submitted("Welcome\n17\n-- checks: OK\n") == ("17", [])
     for text in ("", "sbatch: error", ";far", "-1"):
         with pytest.raises(ValueError, match="no job's id"):
             submitted(text)
@@ -70,4 +71,5 @@ def test_complaints_are_short_and_printable() -> None:
 def test_nothing_that_is_meant_for_mlogin_goes_on_to_a_job() -> None:
     environ = {"MEDUSA_KEY": "x", "A": "b"}
     assert environment(environ) == {"A": "b"}
+    environ.update({"SQUEUE_PARTITION": "gpu", "SCANCEL_STATE": "PENDING"})
     assert asking(environ) == {"A": "b", "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}

@@ -57,6 +57,16 @@ def test_more_time_is_warned_of_again() -> None:
     assert walltime.warning(700)
 
 
+def test_an_end_that_is_rounded_now_up_and_now_down_is_told_once() -> None:
+    job = Job()
+    walltime = Walltime(job.poll)
+    told = []
+    for now in range(100):
+        job.ends_at = 350 + now % 2
+        told += [now] if walltime.warning(now) else []
+    assert told == [50]
+
+
 def test_the_next_look_comes_with_the_next_warning() -> None:
     job = Job()
     walltime = Walltime(job.poll)
