@@ -11,18 +11,18 @@ MAX_LINE = 1024
 STDERR = 2
 
 
-def log(event: str) -> None:
-    """Write `event`. A stderr that is closed, full or read by nobody loses the line, not the session."""
+def log(event: str, patience: float = 0.0) -> None:
+    """Write `event`. A stderr that is closed, or takes nothing for `patience` s, loses the line, not the session."""
     line = "medusa agent: %s\n" % printable(event, MAX_LINE)
     try:
-        if _writable(STDERR):
+        if _writable(STDERR, patience):
             os.write(STDERR, line.encode("utf-8", "backslashreplace"))
     except OSError:
         pass
 
 
-def _writable(fd: int) -> bool:
+def _writable(fd: int, patience: float) -> bool:
     # A writable pipe takes PIPE_BUF bytes at once; the loop must not stand still for a log line.
     poller = select.poll()
     poller.register(fd, select.POLLOUT)
-    return any(event & select.POLLOUT for _, event in poller.poll(0))
+    return any(event & select.POLLOUT for _, event in poller.poll(1000 * patience))

@@ -6,6 +6,7 @@ promises room for. One who reads slowly slows the step.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import select
@@ -95,8 +96,10 @@ class Stream:
             self._pending = self._pending[os.write(self.sink, self._pending[:SLICE]) :]
         except BlockingIOError:
             pass  # somebody else has made it non-blocking, and taken the room
-        except OSError:
-            self.close()  # its reader is gone: the step is to notice, as it would without us
+        except OSError as error:
+            self._pending = b""  # a full disk, perhaps: lost, as it would be without us
+            if error.errno in (errno.EPIPE, errno.ECONNRESET):
+                self.close()  # its reader is gone: the step is to notice
 
 
 def wanted(streams: List[Stream]) -> Dict[int, int]:
@@ -118,10 +121,10 @@ def hand_over(streams: List[Stream]) -> None:
 
 def _carry_on(streams: List[Stream]) -> None:
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+    # It ends with the last writer, and must not end before: some of them ignore what ends others.
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
         try:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN)
         except OSError:
             continue  # the C library keeps some for itself
     kept = {fd for stream in streams for fd in (stream.source, stream.sink)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 import signal
 import subprocess
+import time
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from agent.passage import Stream, hand_over, wanted
@@ -19,6 +21,8 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signa
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
+UNREAD = 2.0
+"""Seconds for the output of a step whose end was asked for: a reader that has stopped reading is no reason to stay."""
 TERMINAL_TICK = 0.1
 """Seconds between two looks at the signals of a terminal."""
 _BY_KERNEL = 0x80
@@ -55,6 +59,7 @@ class Step:
         self._pid = 0
         self._ended: Optional[int] = None  # as waitpid has it
         self._stopped = self._hurried = False
+        self._give_up_at = math.inf
 
     def run(self) -> Outcome:
         """Until it has ended and all that it wrote has gone on."""
@@ -111,7 +116,7 @@ class Step:
         poller = Poller()
         while not self._over():
             poller.watch({self._wakeup.fileno(): READ, **wanted(self._streams)})
-            events = poller.wait(TERMINAL_TICK if masked else None)
+            events = poller.wait(TERMINAL_TICK if masked or self._stopped else None)
             for number in self._wakeup.drain():
                 self._pass_on(number)
             self._look_at_terminal(masked)
@@ -122,14 +127,18 @@ class Step:
     def _over(self) -> bool:
         if self._ended is None:
             return False
-        return self._hurried or all(stream.passed for stream in self._streams)
+        unread = self._stopped and time.monotonic() >= self._give_up_at
+        return self._hurried or unread or all(stream.passed for stream in self._streams)
 
     def _pass_on(self, number: int) -> None:
         if number not in PASSED_ON:
             return
         self._stopped = self._stopped or number in STOPPING
         if self._ended is None:
-            os.kill(self._pid, number)
+            try:
+                os.kill(self._pid, number)
+            except OSError:
+                pass  # it has become another user's
         elif number in STOPPING:
             self._hurried = True  # who reads our output may never read on
 
@@ -153,6 +162,7 @@ class Step:
             if pid == self._pid:
                 self._ended = status
                 self._guard.tell(_FORGETS + str(pid))
+                self._give_up_at = time.monotonic() + UNREAD
                 for stream in self._streams:
                     stream.ended()
 

@@ -73,4 +73,5 @@ class Wakeup:
         if self.stopped is None:
             self.stopped = number
         if self.raising:
+            self.raising = False  # once: the next one would come out of what heeds this one
             raise Stopped(number)

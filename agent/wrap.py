@@ -40,6 +40,10 @@ STALE = 60.0
 _FORBIDDEN = (401, 403)
 
 EXIT_USAGE = 2
+INTERRUPTED = 128 + signal.SIGINT
+
+PATIENCE = 5.0
+"""Seconds for a line that the user must see: the step may just have filled what reads our log."""
 
 
 def main(argv: List[str], assets: str = config.ASSETS) -> int:
@@ -51,6 +55,8 @@ def main(argv: List[str], assets: str = config.ASSETS) -> int:
         planned = plan(words, environ, assets)
     except ConfigError as error:
         planned = error
+    except OSError as error:
+        planned = ConfigError(str(error))
     if not command:
         log(
             str(planned) if isinstance(planned, ConfigError) else "wrap: no command; usage: wrap [OPTION...] -- COMMAND"
@@ -58,15 +64,34 @@ def main(argv: List[str], assets: str = config.ASSETS) -> int:
         return EXIT_USAGE
     if isinstance(planned, ConfigError):
         log("%s; should the step fail, there will be no session" % planned)
-    guard = Guard.start(_clean_up)
+    try:
+        guard = Guard.start(_clean_up)
+    except OSError as error:
+        return _alone(command, error)
     heeded = [number for number in PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
     wakeup = Wakeup([n for n in heeded if n in STOPPING], [n for n in heeded if n not in STOPPING])
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     try:
-        return Wrap(command, planned, environ, wakeup, guard, assets).run()
+        status = Wrap(command, planned, environ, wakeup, guard, assets).run()
     finally:
         guard.done()
         wakeup.close()
+    if status == INTERRUPTED:
+        # A shell goes on behind a status, and not behind a Control-C.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    return status
+
+
+def _alone(command: List[str], error: OSError) -> int:
+    """Become the step: there is no room for a process beside it."""
+    log("%s; the step runs by itself" % error.strerror)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    try:
+        os.execvpe(command[0], command, _environment(os.environb))
+    except OSError as failed:
+        log("%s: %s" % (command[0], failed.strerror))
+        return step.NOT_FOUND if isinstance(failed, FileNotFoundError) else step.NOT_EXECUTABLE
 
 
 def _split(argv: List[str]) -> Tuple[List[str], List[str]]:
@@ -111,7 +136,7 @@ class Wrap:
             self._wakeup.check()
             self._meet(outcome)
         except (ConfigError, Unreachable) as error:
-            log("step %s; no session: %s" % (outcome.words, error))
+            log("step %s; no session: %s" % (outcome.words, error), PATIENCE)
         except Stopped as stopped:
             log("step %s; stopped by %s" % (outcome.words, signal.Signals(stopped.number).name))
         except Exception as error:  # noqa: BLE001  (whatever it is, the step's status is what counts)
@@ -141,7 +166,7 @@ class Wrap:
         place = _Place(meeting, self._environ)
         config.delete_asset(place.found.path, self._environ, log, self._assets)
         text = "step %s; holding for %.0f s; to look into it: %s"
-        log(text % (outcome.words, meeting.hold, invitation(place.found.signed_url)))
+        log(text % (outcome.words, meeting.hold, invitation(place.found.signed_url)), PATIENCE)
         return hold(place.attempt, meeting.hold, log, jitter)
 
 

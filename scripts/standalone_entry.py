@@ -62,7 +62,10 @@ def remove(directory: str, remover: int) -> None:
         pass
     os.close(LIFELINE)
     if remover:
-        os.waitpid(remover, 0)
+        try:
+            os.waitpid(remover, 0)
+        except ChildProcessError:
+            pass  # where SIGCHLD is ignored nobody needs to wait
 
 
 def restore(environ: os._Environ[str]) -> None:

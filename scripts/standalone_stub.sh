@@ -10,7 +10,28 @@
 medusa_fail() {
   [ "$medusa_whole" ] || exit 126
   echo "medusa agent: $2" >&2
+  if [ "$medusa_step" ] && [ "$1" != 126 ]; then
+    # A step is run all the same, by itself, with nothing that was meant for us.
+    [ -z "$medusa_dir" ] || medusa_give_up
+    trap - EXIT HUP INT TERM
+    umask "$medusa_umask"
+    unset MEDUSA_SELF MEDUSA_PYTHON MEDUSA_SIGNED_URL MEDUSA_CONFIG MEDUSA_URL_COMMAND MEDUSA_REFLECTOR \
+      MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS
+    eval "exec $medusa_step"
+  fi
   exit "$1"
+}
+
+# What stands behind `--`, quoted, as $medusa_step.
+medusa_keep_step() {
+  [ "$medusa_whole" ] || exit 126
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
+  [ $# -gt 1 ] || return 0
+  shift
+  for medusa_word do
+    medusa_found=$(printf '%sx' "$medusa_word" | sed "s/'/'\\\\''/g")
+    medusa_step="$medusa_step '${medusa_found%x}'"
+  done
 }
 
 # What can be told without trying: whether this machine is one that the Python was built for.
@@ -152,10 +173,12 @@ medusa_agent() {
       *) set -- "$@" "$medusa_word" ;;
     esac
   done
-  medusa_check_machine
+  medusa_step=
+  [ "${1-}" != wrap ] || medusa_keep_step "$@"
   medusa_umask=$(umask)
-  umask 077
   medusa_dir=
+  medusa_check_machine
+  umask 077
   trap 'rm -rf ${medusa_dir:+"$medusa_dir"}' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT

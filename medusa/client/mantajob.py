@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from medusa.client.launchers.base import URL_LIFETIME, JobRequest, JobState, Wishes
+from medusa.client.launchers.polled import Job
 from medusa.client.ledger import Ledger
 from medusa.client.manta import MantaError, ObjectInfo, normal_path
 from medusa.client.outcome import Failure
@@ -56,13 +57,11 @@ class Api(Protocol):
     def prepared_cancel(self, job_id: str) -> SignedRequest: ...
 
 
-class MantaJob:
+class MantaJob(Job):
     """create, start, then look again and again; close in any case. For one thread at a time.
 
     Attributes:
         job_id: None until it is created.
-        state: as last heard of; may be read by any thread.
-        remarks: why no agent came, once it cannot come any more; printable lines.
 
     Args:
         ledger: gets the requests that undo it all if this process is killed.
@@ -80,6 +79,7 @@ class MantaJob:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Raises MantaError: a path that is none."""
+        super().__init__("not created")
         self._api = api
         self._ledger = ledger
         self._wishes = wishes
@@ -93,8 +93,6 @@ class MantaJob:
         self._insured: dict[str, str] = {}
         self._ended = False
         self.job_id: str | None = None
-        self.state = JobState(alive=True, words="not created")
-        self.remarks: list[str] = []
 
     def create(self) -> str:
         """Checks the object and creates the job, which waits for its input. Raises Failure or MantaError."""
@@ -119,11 +117,6 @@ class MantaJob:
             self.fail(str(error))
         else:
             self.state = JobState(alive=True, words="queued")
-
-    def fail(self, why: str) -> None:
-        """No agent will come."""
-        self.remarks = why.splitlines()
-        self.state = JobState(alive=False, words="failed")
 
     def look(self, *, waiting: bool) -> None:
         """Asks how the job fares; while `waiting` for its agent, also keeps its config fresh."""

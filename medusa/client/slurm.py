@@ -11,6 +11,9 @@ from medusa.protocol.printable import printable
 FORMAT = "%T|%S|%L|%B|%r"
 """squeue's, of one job: state, start, time left, batch host, reason."""
 
+FILTERS = ("SQUEUE_", "SCANCEL_")
+"""How variables begin that choose for squeue and scancel, or make scancel ask."""
+
 _ENDED = {
     "BOOT_FAIL": "was given a node that did not boot",
     "CANCELLED": "was cancelled",
@@ -63,26 +66,26 @@ class Answer:
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """For a command that hands it on to the job: nothing that is meant for mlogin."""
-    return {name: value for name, value in environ.items() if not name.startswith("MEDUSA_")}
+    """For a command that hands it on to the job: nothing that is meant for mlogin, nor what would make sbatch wait."""
+    return {n: value for n, value in environ.items() if not n.startswith("MEDUSA_") and n != "SBATCH_WAIT"}
 
 
 def asking(environ: Mapping[str, str]) -> dict[str, str]:
     """For a command whose answer is read: in English, times as seconds since 1970, without the user's filters."""
     own = environment(environ)
-    own = {name: value for name, value in own.items() if not name.startswith(("SQUEUE_", "SCANCEL_"))}
+    own = {name: value for name, value in own.items() if not name.startswith(FILTERS)}
     return {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 
 
 def submitted(text: str) -> tuple[str, list[str]]:
     """What `sbatch --parsable` printed: the job's id, and the option by which other commands find its cluster.
 
-    Sites wrap sbatch in programs that print more.
+    Sites wrap sbatch in programs that print more, or speak as it does without --parsable.
 
     Raises ValueError: there is no id.
     """
     for line in reversed(text.splitlines()):
-        job, _, cluster = line.strip().partition(";")
+        job, _, cluster = line.strip().removeprefix("Submitted batch job ").partition(";")
         if job.isascii() and job.isdecimal():
             return job, [f"--clusters={cluster}"] if cluster else []
     raise ValueError(f"no job's id: {text!r}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from medusa.client import processes, slurm
 from medusa.client.launchers.base import URL_LIFETIME, JobRequest, JobState
+from medusa.client.launchers.polled import Job
 from medusa.client.launchers.script import with_settings
 from medusa.client.ledger import GRACE, Ledger
 from medusa.client.outcome import Failure
@@ -39,10 +40,16 @@ DEFAULTS = ("--job-name=medusa", "--output=/dev/null")
 # sbatch's answer appears whole or not at all: whoever cleans up behind a mlogin that was killed waits for it, for as
 # long as sbatch tries to reach its controller. Without `.new` sbatch has not been started.
 _SUBMIT = 'sbatch "$@" >"$0.new"; status=$?; mv "$0.new" "$0"; exit $status'
-_CANCEL = """i=0
+_CANCEL = """i=0 id= cluster=
 while [ ! -e "$1" ] && [ $i -lt 1200 ] && { [ -e "$1.new" ] || [ $i -lt 10 ]; }; do sleep 0.2; i=$((i + 1)); done
-while IFS=';' read -r job of; do case $job in '' | *[!0-9]*) ;; *) id=$job cluster=$of ;; esac; done <"$1"
+while IFS=';' read -r job of; do
+  job=${job#Submitted batch job }
+  case $job in '' | *[!0-9]*) ;; *) id=$job cluster=$of ;; esac
+done <"$1"
 [ -z "$id" ] || scancel ${cluster:+"--clusters=$cluster"} "$id\""""
+
+# For the guard's commands, whose environment is mlogin's: no variable chooses for scancel.
+_PLAINLY = "unset $(env | sed -n 's/^\\(SCANCEL_[A-Z_]*\\)=.*/\\1/p')\n"
 
 # Before the agent, in the job: the config that is kept fresh, and a place for the log, where its node can see them.
 _IN_FRONT = (
@@ -53,12 +60,11 @@ _IN_FRONT = (
 )
 
 
-class SlurmJob:
-    """What a batch job and a step in a running job have in common. Attributes as medusa.client.launchers.polled.Job.
+class SlurmJob(Job):
+    """What a batch job and a step in a running job have in common.
 
     Attributes:
         job_id: None until it is known.
-        joined: its agent has come.
 
     Args:
         clock: seconds, monotonic.
@@ -67,6 +73,7 @@ class SlurmJob:
     def __init__(
         self, ledger: Ledger, archive: Path, arguments: Sequence[str], clock: Callable[[], float] = time.monotonic
     ) -> None:
+        super().__init__("not submitted")
         self._ledger = ledger
         self._archive = archive
         self._arguments = arguments
@@ -78,14 +85,6 @@ class SlurmJob:
         self._renew_at = 0.0
         self._over = False  # by what Slurm says; `state` may have given it up for other reasons
         self.job_id: str | None = None
-        self.joined = False
-        self.state = JobState(alive=True, words="not submitted")
-        self.remarks: list[str] = []
-
-    def fail(self, why: str) -> None:
-        """No agent will come."""
-        self.remarks = why.splitlines()
-        self.state = JobState(alive=False, words="failed")
 
     def look(self, *, waiting: bool) -> None:
         """Asks how it fares; while `waiting` for its agent, also keeps its config fresh."""
@@ -117,6 +116,7 @@ class SlurmJob:
         self._over = found is not None and not found.alive
         if found is None:
             self.state = JobState(alive=False, words="is not known to Slurm any more")
+            self.remarks = self._logged()
         else:
             running = found.state == slurm.RUNNING and found.left is not None
             ends_at = self._clock() + (found.left or 0) if running else None
@@ -157,19 +157,23 @@ class SlurmJob:
         """Whole or not at all: the job may be reading it."""
         assert self._request is not None
         assert self._directory is not None
+        self._renew_at = self._clock() + RENEWAL  # also of one that fails: a signature may be a question to the user
         new = self._directory / "config.new"
         new.touch(0o600)
         new.write_text(json.dumps(self._request.config(URL_LIFETIME)))
         new.replace(self._config)
-        self._renew_at = self._clock() + RENEWAL
 
-    def _script(self, directory: Path) -> Path:
-        """A file, a shell script that becomes the agent. It prefers the config that is kept fresh."""
+    def _script(self, directory: Path, *, spooled: bool) -> Path:
+        """A file, a shell script that becomes the agent. It prefers the config that is kept fresh.
+
+        Args:
+            spooled: Slurm keeps it, and wants it small, and text.
+        """
         assert self._request is not None
         settings = {**self._request.variables(), "MEDUSA_PLACE": str(directory)}
         archive, lines = self._archive, list(_IN_FRONT)
         data = archive.read_bytes()
-        if len(data) > LARGEST_SCRIPT or b"\0" in data:
+        if spooled and (len(data) > LARGEST_SCRIPT or b"\0" in data):
             (directory / "agent.sh").write_bytes(data)
             archive = Path(os.devnull)
             lines.append('exec sh "$MEDUSA_PLACE/agent.sh"')
@@ -199,12 +203,12 @@ class BatchJob(SlurmJob):
         """Submits it; what goes wrong is in `state`."""
         try:
             directory = self._prepare(request)
-            script = self._script(directory)
+            script = self._script(directory, spooled=True)
         except (OSError, Failure) as error:
             self.fail(f"cannot prepare the job: {error}")
             return
         answer = directory / "id"
-        undo = json.dumps(["sh", "-c", _CANCEL, "sh", str(answer)])
+        undo = json.dumps(["sh", "-c", _PLAINLY + _CANCEL, "sh", str(answer)])
         self._ledger.add("command", undo)
         with script.open("rb") as stdin:
             command = ["sh", "-c", _SUBMIT, str(answer), "--parsable", *DEFAULTS, *self._arguments]
@@ -212,6 +216,7 @@ class BatchJob(SlurmJob):
             done = subprocess.run(
                 command,
                 stdin=stdin,
+                stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 env=slurm.environment(os.environ),
                 start_new_session=True,
@@ -234,9 +239,9 @@ class BatchJob(SlurmJob):
     def _submitted(self, answer: Path, said: str) -> None:
         try:
             self.job_id, self._cluster = slurm.submitted(answer.read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             self.state = JobState(alive=False, words="was refused")
-            self.remarks = slurm.complaint(said)
+            self.remarks = slurm.complaint(said) or [f"sbatch said nothing of it: {printable(str(error))}"]
             return
         for entry in self._undo():
             self._ledger.add("command", entry)
@@ -245,14 +250,14 @@ class BatchJob(SlurmJob):
 
     def _undo(self) -> Iterator[str]:
         if self.job_id is not None:
-            yield json.dumps(["scancel", *self._cluster, self.job_id])
+            yield json.dumps(["sh", "-c", _PLAINLY + 'exec scancel "$@"', "sh", *self._cluster, self.job_id])
 
     def _settle(self) -> None:
         """Looks until it has ended, by itself or by whoever ended it: that is known only then."""
         deadline = self._clock() + SETTLE
-        while self.job_id is not None and not self._over and self._clock() < deadline:
+        while self.job_id is not None and self.state.alive and self._clock() < deadline:
             self.look(waiting=False)
-            if not self._over:
+            if self.state.alive:
                 time.sleep(LOOK)
 
     def _cancel(self) -> list[str]:
@@ -318,7 +323,7 @@ class StepJob(SlurmJob):
 
     def _spawn(self, directory: Path) -> None:
         step = ["srun", f"--jobid={self.job_id}", "--overlap", "--nodes=1", "--ntasks=1", *self._arguments, "sh", "-s"]
-        with self._script(directory).open("rb") as stdin, self._log.open("wb") as log:
+        with self._script(directory, spooled=False).open("rb") as stdin, self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 step, stdin=stdin, stdout=log, stderr=log, env=slurm.environment(os.environ), start_new_session=True
             )

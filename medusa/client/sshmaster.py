@@ -24,6 +24,9 @@ from medusa.protocol.printable import printable
 PATIENCE = 20.0
 """Seconds that the host may take to answer what goes through an open connection."""
 
+LAST_PATIENCE = 5.0
+"""The same for what is done in the end, while the user waits."""
+
 LAST_WORDS = 3.0
 """Seconds until what ssh said is on the screen."""
 
@@ -39,7 +42,11 @@ _KEPT = 10
 # The guard's work, should mlogin be killed: the ssh that still asks, the agent on the host, the connection.
 _UNDO = r"""
 pids=$1 out=$2 host=$3; shift 3
-read -r asking <"$pids" && kill "$asking" && kill -CONT "$asking"
+if read -r asking <"$pids" && kill "$asking" && kill -CONT "$asking"; then
+  # It restores a terminal first, which may stop it again.
+  for turn in 1 2 3; do kill -0 "$asking" || break; sleep 1; done
+  kill -KILL "$asking"
+fi
 if [ -e "$out" ]; then
   for turn in 1 2 3; do
     pid=$(sed -n 's/^medusa-agent \([0-9]*\)$/\1/p' "$out")
@@ -61,12 +68,14 @@ class Master:
     Attributes:
         output: what becomes of the agent's standard output, whose first line is `medusa-agent PID`; in `directory`.
         words: ssh's last lines, printable.
+        silent: the host did not answer.
     """
 
     def __init__(self, host: str, options: Sequence[str], directory: Path, ledger: Ledger) -> None:
         self.host = host
         self.output = directory / "out"
         self.words: list[str] = []
+        self.silent = False
         self._asking = directory / "asking"
         self._argv = ["ssh", "-o", "ControlPersist=no", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"]
         # Behind the user's: of two sockets the last one counts.
@@ -129,8 +138,11 @@ class Master:
             )
 
     def run(self, command: str) -> bool:
-        """Whether a command succeeded on the host."""
-        done = self._ask("--", self.host, command)
+        """Whether a command succeeded on the host. One that did not answer is not asked again."""
+        if self.silent:
+            return False
+        done = self._ask("--", self.host, command, patience=LAST_PATIENCE)
+        self.silent = done is None
         return done is not None and done.returncode == 0
 
     def close(self) -> None:
@@ -151,14 +163,14 @@ class Master:
             process.kill()
             process.wait()
 
-    def _ask(self, *words: str) -> subprocess.CompletedProcess[bytes] | None:
+    def _ask(self, *words: str, patience: float = PATIENCE) -> subprocess.CompletedProcess[bytes] | None:
         """One call of ssh through the connection; None if it takes too long."""
         try:
             return subprocess.run(
                 [*self._through, *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=PATIENCE,
+                timeout=patience,
                 check=False,
                 start_new_session=True,
             )

@@ -206,6 +206,32 @@ def test_every_module_is_loaded_by_then(standalone: Path, tmp_path: Path, tempor
     assert "Traceback" not in done.stderr
 
 
+# ------------------------------------------------------------------ a step
+
+
+def test_a_step(standalone: Path, temporary: Path) -> None:
+    step = ["sh", "-c", "env | grep -c 'LD_LIBRARY\\|_PYI\\|MEDUSA'; exit 4"]
+    done = run(
+        ["sh", standalone, "wrap", "--hold", "0", "--reflector", "http://127.0.0.1:1", "--", *step],
+        environ_in(temporary),
+    )
+    assert (done.returncode, done.stdout) == (4, "0\n")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_a_step_runs_alone_where_its_python_does_not(
+    name: str, standalone: Path, tmp_path: Path, temporary: Path
+) -> None:
+    path = tmp_path / "agent.sh"
+    machine = os.uname().machine.encode()
+    path.write_bytes(standalone.read_bytes().replace(b"'%s')" % machine, b"'another')", 1))
+    words = ["it's", "a  b", "two\nlines\n", "", "$x"]
+    step = [sys.executable, "-c", "import sys; print(sys.argv[1:]); sys.exit(5)", *words]
+    done = run([*name.split(), path, "wrap", "--", *step], environ_in(temporary, MEDUSA_SIGNED_URL="https://h/"))
+    assert (done.returncode, done.stdout) == (5, f"{words}\n")
+    assert "its Python is for" in done.stderr
+
+
 # ------------------------------------------------------------------ damage
 
 
@@ -217,6 +243,7 @@ def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporar
     # Where a broken one leaves things, nobody else is to find them.
     apart: list[str | Path] = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]
     apart += ["--tmpfs", "/dev/shm", "--bind", tmp_path, tmp_path, "--die-with-parent"]
+    apart += ["timeout", "5"]  # one that waits for ever runs nothing either
     environ = environ_in(temporary, HOME=str(temporary))
     places = [chance.randrange(text) for _ in range(40)] + [chance.randrange(text, len(whole)) for _ in range(10)]
     for at in [*places, *range(text - 30, text, 3), len(whole) - 1]:

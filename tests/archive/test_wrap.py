@@ -144,6 +144,40 @@ def test_a_slow_reader_slows_the_step(archive: Path, tmp_path: Path) -> None:
         agent.process.communicate(timeout=PATIENCE)
 
 
+def test_a_control_c_ends_it_as_it_would_have_ended_the_step(archive: Path) -> None:
+    """A script goes on behind a status, and not behind SIGINT."""
+    assert run(archive, "--", "sh", "-c", "kill -INT $$").returncode == -signal.SIGINT
+
+
+def test_a_full_disk_is_no_signal(archive: Path) -> None:
+    command = ["sh", str(archive), "wrap", "--hold", "0", "--", "sh", "-c", "echo a; sleep 0.1; echo b; exit 0"]
+    environ = job_environ(MEDUSA_SIGNED_URL=NOWHERE)
+    with open("/dev/full", "wb") as full:
+        assert subprocess.run(command, env=environ, stdout=full, timeout=PATIENCE).returncode == 0
+
+
+def test_what_a_child_still_writes_outlives_a_hangup(archive: Path, tmp_path: Path) -> None:
+    out, go = tmp_path / "out", tmp_path / "go"
+    os.mkfifo(go)
+    script = f"trap '' HUP; (read x <{shlex.quote(str(go))}; echo second) & echo first; exit 0"
+    command = ["sh", str(archive), "wrap", "--hold", "0", "--", "sh", "-c", script]
+    with out.open("wb") as file:
+        environ = job_environ(MEDUSA_SIGNED_URL=NOWHERE)
+        process = subprocess.Popen(command, env=environ, stdout=file, start_new_session=True)
+        assert process.wait(PATIENCE) == 0
+    os.killpg(process.pid, signal.SIGHUP)
+    go.write_text("\n")
+    wait_until(lambda: out.read_bytes() == b"first\nsecond\n", "what the child wrote later")
+
+
+def test_output_that_nobody_reads_does_not_outlive_the_end_that_was_asked_for(archive: Path) -> None:
+    with wrap(archive, "--", "yes", environ={"MEDUSA_SIGNED_URL": NOWHERE}) as agent:
+        assert agent.process.stdout is not None
+        assert agent.process.stdout.read(1) == b"y"
+        agent.process.terminate()
+        assert agent.process.wait(PATIENCE) == 128 + signal.SIGTERM
+
+
 # ------------------------------------------------------------------ what can be wrong
 
 
@@ -194,6 +228,24 @@ def test_the_hold_ends(archive: Path, reflector: Reflector) -> None:
         status, log = agent.finish()
     assert status == 1
     assert "step failed with status 1; no session: nobody came in 0 s" in log
+
+
+def test_two_signals_end_the_hold_once(archive: Path, reflector: Reflector) -> None:
+    with wrap(archive, "--", "sh", "-c", "exit 3", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+        agent.logged("holding for 600 s")
+        agent.process.send_signal(signal.SIGSTOP)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCONT):
+            agent.process.send_signal(number)
+        status, log = agent.finish()
+    assert (status, "Traceback" in log) == (3, False)
+
+
+def test_who_reads_the_log_late_is_told_where_to_look(archive: Path, reflector: Reflector) -> None:
+    script = "i=0; while [ $i -lt 3000 ]; do echo 'a line of a step that says a lot' >&2; i=$((i+1)); done; exit 3"
+    with wrap(archive, "--", "sh", "-c", script, environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+        agent.logged("to look into it: ")
+        agent.process.terminate()
+        assert agent.finish()[0] == 3
 
 
 def test_sigterm_ends_the_hold(archive: Path, reflector: Reflector) -> None:

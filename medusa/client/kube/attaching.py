@@ -8,7 +8,7 @@ from typing import Any
 from medusa.client.kube.errors import KubeError
 from medusa.protocol.printable import printable
 
-PATIENCE = 60.0
+PATIENCE = 15.0
 """Seconds that a container may take to read what it is given."""
 
 CHUNK = 16384

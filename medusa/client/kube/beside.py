@@ -17,6 +17,7 @@ from medusa.client.kube import reasons
 from medusa.client.kube.errors import NOT_FOUND, KubeError
 from medusa.client.kube.wanted import Wanted
 from medusa.client.launchers.base import JobRequest, JobState
+from medusa.client.launchers.polled import Job
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
@@ -29,7 +30,14 @@ TIMEOUT = 600
 DELIVERED = "medusa: delivered"
 """What the container says when it has all of its script."""
 
-_WAITING = f"(sleep {TIMEOUT}; kill -9 $$) >/dev/null 2>&1 & export MEDUSA_WATCH=$!; exec sh -s"
+# The first process of a container cannot be killed from within: the agent's shell is its child, and gets its signals.
+_WAITING = f"""exec 3<&0
+sh -c '(sleep {TIMEOUT}; kill -9 $$) >/dev/null 2>&1 3<&- & export MEDUSA_WATCH=$!; exec sh -s' <&3 3<&- & agent=$!
+exec 3<&- </dev/null
+for signal in HUP INT TERM; do trap "kill -$signal $agent" "$signal"; done
+while wait "$agent"; status=$?; kill -0 "$agent" 2>/dev/null; do :; done
+exit "$status"
+"""
 
 Object = dict[str, Any]
 
@@ -63,13 +71,12 @@ def script(config: dict[str, object], archive: bytes, mark: str) -> bytes:
     )
 
 
-class BesideJob:
+class BesideJob(Job):
     """start, then look again and again; close in any case. For one thread at a time.
 
     Attributes:
         name: of the container.
         pod: that it stands in.
-        state, remarks: as medusa.client.launchers.polled.Job has them.
 
     Args:
         target: the container whose processes it is to see; None for the pod's first one.
@@ -85,9 +92,8 @@ class BesideJob:
         name: str,
         nap: Callable[[float], object] = time.sleep,
     ) -> None:
+        super().__init__("being created")
         self.name, self.pod = name, pod
-        self.state = JobState(alive=True, words="being created")
-        self.remarks: list[str] = []
         self._api, self._nap = api, nap
         self._wanted, self._target, self._archive = wanted, target, archive
         self._request: JobRequest | None = None
@@ -114,11 +120,6 @@ class BesideJob:
             self.state = JobState(reading.alive, reading.words)
         except (KubeError, Failure) as error:
             self.state = JobState(True, f"{self.state.words.partition(';')[0]}; {error}")
-
-    def fail(self, why: str) -> None:
-        """No agent will come."""
-        self.remarks = why.splitlines()
-        self.state = JobState(alive=False, words="failed")
 
     def close(self, *, clean: bool) -> list[str]:
         """It ends with its session. Without one nobody can end it at once."""

@@ -13,6 +13,7 @@ from medusa.client.kube.api import Access
 from medusa.client.kube.errors import CONFLICT, NOT_FOUND, KubeError
 from medusa.client.kube.wanted import Wanted
 from medusa.client.launchers.base import JobRequest, JobState
+from medusa.client.launchers.polled import Job
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
@@ -57,14 +58,11 @@ class Api(removal.Deleter, Protocol):
     def log(self, pod: str, container: str, lines: int) -> list[str]: ...
 
 
-class KubeJob:
+class KubeJob(Job):
     """start, then look again and again; close in any case. For one thread at a time.
 
     Attributes:
         name: of the Job and the Secret; the ConfigMaps' begin with it. Nobody can know it before.
-        state: as last heard of; may be read by any thread.
-        remarks: why no agent came, once it cannot come any more; printable lines.
-        met: there was a session in it.
 
     Args:
         ledger: gets the command that removes it all if this process is killed.
@@ -82,10 +80,8 @@ class KubeJob:
         clock: Callable[[], float] = time.monotonic,
         nap: Callable[[float], object] = time.sleep,
     ) -> None:
+        super().__init__("being created")
         self.name = name
-        self.met = False
-        self.state = JobState(alive=True, words="being created")
-        self.remarks: list[str] = []
         self._api = api
         self._ledger = ledger
         self._wanted = wanted
@@ -124,11 +120,6 @@ class KubeJob:
             else:
                 self.state = JobState(True, f"{self._words}; {error}", self.state.ends_at)
 
-    def fail(self, why: str) -> None:
-        """No agent will come."""
-        self.remarks = why.splitlines()
-        self.state = JobState(alive=False, words="failed")
-
     def close(self, *, clean: bool) -> list[str]:
         """Deletes it, and what belongs to it.
 
@@ -137,7 +128,7 @@ class KubeJob:
         """
         if self._request is None:
             return []
-        if self.met and not clean:
+        if self.joined and not clean:
             self._hear_last_words()
         left = removal.remove(self._api, self._made[::-1], CLOSE_PATIENCE if self._answered else 0.0)
         if left and not self._answered:

@@ -23,6 +23,9 @@ from medusa.client.kube.objects import INSTANCE
 PATIENCE = 50.0
 """Seconds that the guard tries for."""
 
+LATE = 3.0
+"""Seconds after which what mlogin had asked for in its last moment is there."""
+
 PAUSE = 1.0
 """Seconds between two tries."""
 
@@ -81,7 +84,10 @@ def main(argv: Sequence[str]) -> int:
     access = Access(**json.loads(argv[0]))
     things = [(kind, name) for kind, _, name in (word.partition("/") for word in argv[1:])]
     with tempfile.TemporaryDirectory(prefix="medusa-") as directory:
-        return 1 if remove(Kube(access, Path(directory)), things, PATIENCE) else 0
+        api = Kube(access, Path(directory))
+        remove(api, things, PATIENCE)
+        time.sleep(LATE)
+        return 1 if remove(api, things, PATIENCE) else 0
 
 
 if __name__ == "__main__":

@@ -55,11 +55,6 @@ class KubernetesLauncher(PolledLauncher):
             raise Failure("a pod cannot reach a reflector of mlogin's own, on this machine; name one by --reflector")
         super().submit(request)
 
-    def joined(self) -> None:
-        super().joined()
-        if isinstance(self.job, KubeJob):
-            self.job.met = True
-
     def lost(self) -> str:
         return self._left
 

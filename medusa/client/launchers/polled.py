@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, TypeVar
 
 from medusa.client.launchers.base import JobRequest, JobState, Launcher
 from medusa.protocol.printable import printable
@@ -25,26 +25,34 @@ SLOW = 5.0
 T = TypeVar("T")
 
 
-class Job(Protocol):
+class Job(abc.ABC):
     """One job, step by step: start, then look again and again; close in any case. Each step may block.
 
     Attributes:
         state: as last heard of; read by another thread.
         remarks: why no agent came, once it cannot come any more; printable lines.
+        joined: its agent came; set by another thread.
     """
 
-    state: JobState
-    remarks: list[str]
+    def __init__(self, words: str) -> None:
+        self.state = JobState(alive=True, words=words)
+        self.remarks: list[str] = []
+        self.joined = False
 
+    @abc.abstractmethod
     def start(self, request: JobRequest) -> None:
         """Hands the job over to the system; what goes wrong is in `state`."""
 
+    @abc.abstractmethod
     def look(self, *, waiting: bool) -> None:
         """Asks how it fares; while `waiting` for its agent, also keeps fresh what that will need."""
 
     def fail(self, why: str) -> None:
         """No agent will come."""
+        self.remarks = why.splitlines()
+        self.state = JobState(alive=False, words="failed")
 
+    @abc.abstractmethod
     def close(self, *, clean: bool) -> list[str]:
         """Ends the job unless it ended or will, after a `clean` session, and removes what it left.
 
@@ -67,8 +75,6 @@ class PolledLauncher(Launcher):
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._worker = _Worker()
-        self._waiting = threading.Event()
-        self._waiting.set()
         self._ending = threading.Event()
         self._closed = False
 
@@ -86,7 +92,7 @@ class PolledLauncher(Launcher):
         return self.job.remarks
 
     def joined(self) -> None:
-        self._waiting.clear()
+        self.job.joined = True
 
     def finish(self, patience: float, *, clean: bool) -> None:
         """A clean session's job ends by itself, in its own time: to cancel it then would mark it as cancelled."""
@@ -105,7 +111,7 @@ class PolledLauncher(Launcher):
         try:
             self.job.start(request)
             while self.job.state.alive and not self._ending.wait(PERIOD):
-                self.job.look(waiting=self._waiting.is_set())
+                self.job.look(waiting=not self.job.joined)
         except Exception as error:  # noqa: BLE001 - nobody else would hear of it
             self.job.fail(f"internal error: {printable(repr(error))}")
 

@@ -28,7 +28,7 @@ class SlurmLauncher(PolledLauncher):
             raise Failure(
                 f"no {needed} on PATH: the launcher `slurm` works where jobs can be submitted, as on a login node"
             )
-        if {"-W", "--wait"} & set(settings.arguments):
+        if settings.job is None and {"-W", "--wait"} & set(settings.arguments):
             raise Failure("sbatch --wait does not end before its job does: leave it out")
         archive = find_archive(settings.archive).resolve()
         if settings.job is None:
@@ -36,14 +36,12 @@ class SlurmLauncher(PolledLauncher):
         elif settings.job.isascii() and settings.job.isdecimal():
             self.job = StepJob(ledger, archive, settings.arguments, settings.job)
         else:
-            raise Failure(f"--job {printable(settings.job)}: not a number, as ids of Slurm's jobs are")
+            raise Failure(
+                f"--job {printable(settings.job)}: not a number; squeue --Format=JobID shows that of each job"
+            )
 
     def describe(self) -> str:
         return f"Slurm job {self.job.job_id}" if self.job.job_id else "Slurm job"
-
-    def joined(self) -> None:
-        super().joined()
-        self.job.joined = True
 
     def lost(self) -> str:
         job = self.job.job_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
 import shutil
 import subprocess
@@ -40,6 +41,7 @@ class SshLauncher(Launcher):
         self._host = settings.object
         self._options = settings.arguments
         self._ledger = ledger
+        self._tell = settings.tell
         self._stack = contextlib.ExitStack()
         self._directory = Path()
         self._master: Master | None = None
@@ -64,7 +66,7 @@ class SshLauncher(Launcher):
             port = self._master.forward(request.embedded)
             url = urllib.parse.urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
             lines.append(_DIRECT)
-        settings = {"MEDUSA_SIGNED_URL": url, **({"MEDUSA_INSECURE_TLS": "1"} if request.insecure_tls else {})}
+        settings = dataclasses.replace(request, session_url=lambda _: url, environ={}).variables()
         try:
             script = with_settings(self._archive, settings, lines)
             self._process = self._master.spawn(script, self._log)
@@ -95,6 +97,8 @@ class SshLauncher(Launcher):
                 return
             if process is not None:
                 _end(master, process)
+            if master.silent:
+                self._tell(f"{printable(master.host)} does not answer; the agent there ends when its link is lost")
             master.close()
 
     @property

@@ -51,6 +51,7 @@ def test_what_runs_is_alive_and_what_is_not_known_may_be() -> None:
 def test_the_id_and_the_cluster_of_a_new_job() -> None:
     assert submitted("17\n") == ("17", [])
     assert submitted("17;far\n") == ("17", ["--clusters=far"])
+    assert submitted("Submitted batch job 17\n") == ("17", [])
     assert submitted("Welcome\n17\n-- checks: OK\n") == ("17", [])
     for text in ("", "sbatch: error", ";far", "-1"):
         with pytest.raises(ValueError, match="no job's id"):

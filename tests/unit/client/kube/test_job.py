@@ -265,7 +265,7 @@ def test_what_is_left_is_told_and_left_to_the_guard(at: Setting) -> None:
 def test_a_pod_has_some_seconds_to_say_who_ended_it(at: Setting) -> None:
     at.api.pod = pod("Running")
     at.start()
-    at.job.met = True
+    at.job.joined = True
     at.job.close(clean=False)
     assert at.now >= LAST_WORDS
     assert at.api.asked.index("delete job") > len(at.api.asked) - 3
@@ -273,7 +273,7 @@ def test_a_pod_has_some_seconds_to_say_who_ended_it(at: Setting) -> None:
 
 def test_a_cluster_that_is_away_is_not_asked_for_last_words(at: Setting) -> None:
     at.start()
-    at.job.met = True
+    at.job.joined = True
     at.api.errors["list pod"] = AWAY
     at.job.close(clean=False)
     assert at.now == 0
