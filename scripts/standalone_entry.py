@@ -16,6 +16,7 @@ import importlib  # noqa: E402
 import os  # noqa: E402
 import ssl  # noqa: E402
 import sys  # noqa: E402
+import time  # noqa: E402
 
 LIFELINE = 9
 """The descriptor whose end tells the other process that the directory may go."""
@@ -62,10 +63,18 @@ def remove(directory: str, remover: int) -> None:
         pass
     os.close(LIFELINE)
     if remover:
+        bury(remover)
+
+
+def bury(remover: int) -> None:
+    """A damaged stub may have left it what keeps it alive: no reason to wait for ever."""
+    for _ in range(100):
         try:
-            os.waitpid(remover, 0)
+            if os.waitpid(remover, os.WNOHANG)[0]:
+                return
         except ChildProcessError:
-            pass  # where SIGCHLD is ignored nobody needs to wait
+            return  # where SIGCHLD is ignored nobody needs to
+        time.sleep(0.01)
 
 
 def restore(environ: os._Environ[str]) -> None:

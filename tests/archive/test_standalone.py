@@ -243,7 +243,7 @@ def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporar
     # Where a broken one leaves things, nobody else is to find them.
     apart: list[str | Path] = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]
     apart += ["--tmpfs", "/dev/shm", "--bind", tmp_path, tmp_path, "--unshare-pid", "--proc", "/proc"]
-    apart += ["timeout", "5"]  # one that waits for ever, or leaves somebody who does, runs nothing either
+    apart += ["timeout", "-k", "1", "5"]  # one that waits for ever, or leaves somebody who does, runs nothing either
     environ = environ_in(temporary, HOME=str(temporary))
     places = [chance.randrange(text) for _ in range(40)] + [chance.randrange(text, len(whole)) for _ in range(10)]
     for at in [*places, *range(text - 30, text, 3), len(whole) - 1]:
