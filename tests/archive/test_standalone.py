@@ -17,7 +17,7 @@ import pytest
 from medusa.protocol.control import Exit, Start
 from tests.agents import ROOT, Reflector, job_environ, launched, wait_until_session_is_gone, write_config
 from tests.archive.test_run import NO_CONFIG, SHELLS, check_answers, hold_session, reflector, run
-from tests.waiting import MS, wait_until
+from tests.waiting import MS, PATIENCE, wait_until
 
 __all__ = ["reflector"]
 
@@ -235,6 +235,20 @@ def test_a_step_runs_alone_where_its_python_does_not(
 # ------------------------------------------------------------------ damage
 
 
+def run_broken(command: list[str | Path], environ: dict[str, str], place: Path) -> tuple[int, bytes]:
+    """Status and words of what may never end, or leave somebody behind who does not; that is ended here."""
+    with (place / "said").open("wb+") as said:
+        words = [str(word) for word in command]
+        process = subprocess.Popen(words, env=environ, cwd=place, stdout=said, stderr=said, start_new_session=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        said.seek(0)
+        return process.returncode, said.read()
+
+
 def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporary: Path) -> None:
     whole = standalone.read_bytes()
     text = whole.index(b"exit 126\nexit 126\n")
@@ -242,17 +256,26 @@ def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporar
     path, leftovers = tmp_path / "agent.sh", set(temporary.iterdir())
     # Where a broken one leaves things, nobody else is to find them.
     apart: list[str | Path] = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"]
-    apart += ["--tmpfs", "/dev/shm", "--bind", tmp_path, tmp_path, "--unshare-pid", "--proc", "/proc"]
-    apart += ["timeout", "-k", "1", "5"]  # one that waits for ever, or leaves somebody who does, runs nothing either
+    apart += [
+        "--tmpfs",
+        "/dev/shm",
+        "--bind",
+        tmp_path,
+        tmp_path,
+        "--unshare-pid",
+        "--proc",
+        "/proc",
+        "--die-with-parent",
+    ]
     environ = environ_in(temporary, HOME=str(temporary))
     places = [chance.randrange(text) for _ in range(40)] + [chance.randrange(text, len(whole)) for _ in range(10)]
     for at in [*places, *range(text - 30, text, 3), len(whole) - 1]:
         data = bytearray(whole)
         data[at] ^= 1 << chance.randrange(7)
         path.write_bytes(data)
-        done = run([*apart, "dash", path, "--config", "/no/such/file"], environ, cwd=tmp_path, errors="replace")
-        assert "/no/such/file" not in done.stderr, at
-        assert done.returncode != 0, at
+        status, said = run_broken([*apart, "dash", path, "--config", "/no/such/file"], environ, tmp_path)
+        assert b"/no/such/file" not in said, at
+        assert status != 0, at
         # A program that is broken may fail to clean up; one that is whole does.
         if at >= text:
             wait_until(lambda: set(temporary.iterdir()) <= leftovers)
