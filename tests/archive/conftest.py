@@ -4,11 +4,12 @@ import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.agents import ROOT
+from tests.agents import ROOT, Reflector
 
 
 def build(target: Path, **environ: str) -> bytes:
@@ -43,3 +44,10 @@ def standalone() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run(["make", "standalone"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return path
+
+
+@pytest.fixture
+def reflector() -> Iterator[Reflector]:
+    reflector = Reflector()
+    yield reflector
+    reflector.close()

@@ -51,13 +51,6 @@ def run(command: list[str | Path], environ: dict[str, str], **more: object) -> s
     )
 
 
-@pytest.fixture
-def reflector() -> Iterator[Reflector]:
-    reflector = Reflector()
-    yield reflector
-    reflector.close()
-
-
 def check_answers(command: list[str | Path], environ: dict[str, str], temporary: Path) -> None:
     """An archive's version and its complaints, with its words as they were given; nothing left in TMPDIR."""
     assert run([*command, "--version"], environ).stdout == f"medusa agent {__version__}\n"

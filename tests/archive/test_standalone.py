@@ -16,10 +16,8 @@ import pytest
 
 from medusa.protocol.control import Exit, Start
 from tests.agents import ROOT, Reflector, job_environ, launched, wait_until_session_is_gone, write_config
-from tests.archive.test_run import NO_CONFIG, SHELLS, check_answers, hold_session, reflector, run
+from tests.archive.test_run import NO_CONFIG, SHELLS, check_answers, hold_session, run
 from tests.waiting import MS, PATIENCE, wait_until
-
-__all__ = ["reflector"]
 
 MAX_SIZE = 15 << 20
 

@@ -10,7 +10,6 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,13 +22,6 @@ from tests.terminals import MLOGIN, ROOT, environment, run_alone
 from tests.waiting import PATIENCE, wait_until
 
 NOWHERE = "http://127.0.0.1:1/attach/x/slave"
-
-
-@pytest.fixture
-def reflector() -> Iterator[Reflector]:
-    reflector = Reflector()
-    yield reflector
-    reflector.close()
 
 
 def wrap(
