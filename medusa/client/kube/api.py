@@ -6,14 +6,17 @@ load, and are loaded here only.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import importlib
 import json
 import os
 import re
 import shlex
+import sys
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +107,9 @@ def find_access(kubeconfig: str | None, context: str | None, namespace: str | No
 class Kube:
     """One namespace of a cluster. For one thread at a time; every call may block, and raises KubeError.
 
+    Attributes:
+        alone: the terminal is a session's: no program that makes tokens may ask on it, or speak.
+
     Args:
         directory: private; the client writes keys of the kubeconfig there.
     """
@@ -114,6 +120,7 @@ class Kube:
         self._apis: dict[str, Any] = {}
         self._skew = 0.0
         self.server = "the cluster"
+        self.alone = False
 
     def now(self) -> float:
         """Seconds since 1970 by the cluster's clock, as well as it is known: the times of objects are by that."""
@@ -213,13 +220,14 @@ class Kube:
         if self.access.kubeconfig is None:
             config.load_incluster_config(**options)
         else:
-            config.load_kube_config(
-                self.access.kubeconfig,
-                self.access.context,
-                persist_config=False,
-                temp_file_path=str(self._directory),
-                **options,
-            )
+            with _nobody_there() if self.alone else contextlib.nullcontext():
+                config.load_kube_config(
+                    self.access.kubeconfig,
+                    self.access.context,
+                    persist_config=False,
+                    temp_file_path=str(self._directory),
+                    **options,
+                )
         configuration.retries = False
         self.server = printable(configuration.host)
         api = client.ApiClient(configuration)
@@ -242,6 +250,17 @@ class Kube:
     def _note_time(self, date: str | None) -> None:
         if date is not None:
             self._skew = email.utils.parsedate_to_datetime(date).timestamp() - time.time()
+
+
+@contextlib.contextmanager
+def _nobody_there() -> Iterator[None]:
+    """What the client gives to a helper program as its terminal."""
+    with open(os.devnull, "r+") as null, contextlib.redirect_stderr(null):
+        before, sys.stdin = sys.stdin, null
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 def _refusal(error: Any, what: str, server: str) -> KubeError:

@@ -36,7 +36,8 @@ class KubernetesLauncher(PolledLauncher):
         self._access = find_access(wanted.kubeconfig, wanted.context, wanted.namespace)
         self._stack = contextlib.ExitStack()
         directory = self._stack.enter_context(ledger.private_directory())
-        name, api = f"medusa-{secrets.token_hex(4)}", Kube(self._access, directory)
+        self._api = api = Kube(self._access, directory)
+        name = f"medusa-{secrets.token_hex(4)}"
         self._words = f"Kubernetes job {name}"
         self._left = f"remove what may be left by: {removal.kubectl(self._access, name)}"
         if settings.job is None:
@@ -49,6 +50,10 @@ class KubernetesLauncher(PolledLauncher):
 
     def describe(self) -> str:
         return self._words
+
+    def joined(self) -> None:
+        super().joined()
+        self._api.alone = True
 
     def submit(self, request: JobRequest) -> None:
         if request.embedded is not None:

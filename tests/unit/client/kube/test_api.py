@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from kubernetes.config import incluster_config
+from kubernetes.config import ConfigException, incluster_config
 
 from medusa.client.kube import api
 from medusa.client.kube.api import Access, Kube, find_access
@@ -203,3 +205,22 @@ def test_what_a_pod_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert client.pods("a=b") == []
         assert made.users_asking() == {"pod"}
         client.close()
+
+
+def test_a_helper_program_does_not_ask_on_a_sessions_terminal(
+    kube: tuple[Cluster, Kube], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, client = kube
+    given = []
+
+    def load(*_: object, **__: object) -> None:
+        given.append((sys.stdin.name, sys.stderr.name))
+        raise ConfigException("no token")
+
+    monkeypatch.setattr("kubernetes.config.load_kube_config", load)
+    before = (sys.stdin, sys.stderr)
+    client.alone = True
+    with pytest.raises(KubeError):
+        client.get("pod", POD)
+    assert set(given) == {(os.devnull, os.devnull)}
+    assert (sys.stdin, sys.stderr) == before
