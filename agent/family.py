@@ -44,9 +44,10 @@ def processes(proc: str = PROC) -> Optional[List[Stat]]:
 def _stat(directory: str) -> Optional[Stat]:
     try:
         with open(os.path.join(directory, "stat"), "rb") as file:
-            # pid (name) state ppid pgrp session ...; the name may hold anything, also parentheses
+            # pid (name) state ppid pgrp session ... threads; the name may hold anything, also parentheses
             fields = file.read().rpartition(b")")[2].split()
-        dead = fields[0] in (b"Z", b"X")
+        # One whose first thread has ended looks like a zombie while other threads still run.
+        dead = fields[0] in (b"Z", b"X") and int(fields[17]) < 2
         return None if dead else Stat(int(os.path.basename(directory)), int(fields[1]), int(fields[3]))
     except FileNotFoundError:
         return _stat_of_illumos(directory)

@@ -89,7 +89,7 @@ class Slurm:
         wait_until(lambda: self._run("scontrol", "ping").returncode == 0, "slurmctld")
 
     def stop_controller(self) -> None:
-        daemon = self._daemons.pop("slurmctld")
+        daemon = self._daemons["slurmctld"]
         daemon.terminate()
         daemon.wait(PATIENCE)
 

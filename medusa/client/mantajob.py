@@ -217,9 +217,7 @@ class MantaJob(Job):
 
     def _done(self, status: dict[str, Any]) -> None:
         self._ended = True
-        self.remarks = self._reasons(status)
-        words = "was cancelled" if status.get("cancelled") else "ended"
-        self.state = JobState(alive=False, words=words)
+        self.over("was cancelled" if status.get("cancelled") else "ended", self._reasons(status))
 
     def _reasons(self, status: dict[str, Any]) -> list[str]:
         stats = status.get("stats")

@@ -48,17 +48,19 @@ def group_exists(group: int) -> bool:
     except PermissionError:
         return True
     # Orphans are reaped by who adopts them, in a container perhaps late or never.
-    states = [state for state, its_group in _states() if its_group == group]
-    return not states or any(state not in "ZX" for state in states)
+    alive = [alive for its_group, alive in _groups() if its_group == group]
+    return not alive or any(alive)
 
 
-def _states() -> Iterator[tuple[str, int]]:
-    """State and process group of every process."""
+def _groups() -> Iterator[tuple[int, bool]]:
+    """The process group of every process, and whether that is alive."""
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):
-            # pid (name) state ppid pgrp ...; the name may hold anything, also parentheses
-            state, _, group = (path / "stat").read_text("latin-1").rpartition(")")[2].split()[:3]
-            yield state, int(group)
+            # pid (name) state ppid pgrp ... threads; the name may hold anything, also parentheses
+            fields = (path / "stat").read_text("latin-1").rpartition(")")[2].split()
+            state, group, threads = fields[0], int(fields[2]), int(fields[17])
+            # One whose first thread has ended looks like a zombie while other threads still run.
+            yield group, state not in "ZX" or threads > 1
 
 
 def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: None) -> None:

@@ -115,26 +115,26 @@ class SlurmJob(Job):
         # A job that is not shown is cancelled all the same: it may only not be shown.
         self._over = found is not None and not found.alive
         if found is None:
-            self.state = JobState(alive=False, words="is not known to Slurm any more")
-            self.remarks = self._logged()
-        else:
-            running = found.state == slurm.RUNNING and found.left is not None
-            ends_at = self._clock() + (found.left or 0) if running else None
-            self.state = JobState(found.alive, found.words(), ends_at)
-            if found.state == slurm.RUNNING and not self.joined:
-                self._check_place(found.host)
-        if self._over:
-            self.remarks = self._logged()
+            self.over("is not known to Slurm any more", self._logged())
+        elif not found.alive:
+            self.over(found.words(), self._logged())
+        elif found.state != slurm.RUNNING:
+            self.state = JobState(alive=True, words=found.words())
+        elif self.joined or self._reaches_us(found.host):
+            ends_at = None if found.left is None else self._clock() + found.left
+            self.state = JobState(alive=True, words=found.words(), ends_at=ends_at)
 
-    def _check_place(self, host: str) -> None:
-        """A reflector on this machine's loopback is of use to jobs on this machine alone."""
+    def _reaches_us(self, host: str) -> bool:
+        """A reflector on this machine's loopback is of use to jobs on this machine alone; to others, it is over."""
         if self._request is None or self._request.embedded is None or not host or self._is_here(host):
-            return
-        self.state = JobState(alive=False, words=f"was started on {host}")
-        self.remarks = [
-            f"which cannot reach mlogin's own reflector: that listens on this machine ({socket.gethostname()}) alone.",
+            return True
+        this = socket.gethostname()
+        remarks = [
+            f"which cannot reach mlogin's own reflector: that listens on this machine ({this}) alone.",
             f"Run a reflector that {host} can reach, and name it by --reflector URL",
         ]
+        self.over(f"was started on {host}", remarks)
+        return False
 
     def _is_here(self, host: str) -> bool:
         here = socket.gethostname().partition(".")[0]
@@ -240,8 +240,8 @@ class BatchJob(SlurmJob):
         try:
             self.job_id, self._cluster = slurm.submitted(answer.read_text())
         except (OSError, ValueError) as error:
-            self.state = JobState(alive=False, words="was refused")
-            self.remarks = slurm.complaint(said) or [f"sbatch said nothing of it: {printable(str(error))}"]
+            said_nothing = f"sbatch said nothing of it: {printable(str(error))}"
+            self.over("was refused", slurm.complaint(said) or [said_nothing])
             return
         for entry in self._undo():
             self._ledger.add("command", entry)
@@ -292,8 +292,7 @@ class StepJob(SlurmJob):
             return
         if found is None or found.state != slurm.RUNNING:
             words = "is not known to Slurm" if found is None else found.words()
-            self.state = JobState(alive=False, words=words)
-            self.remarks = ["only a job that runs can be got into"]
+            self.over(words, ["only a job that runs can be got into"])
             return
         self._heed(found)
         if self.state.alive:
@@ -307,8 +306,7 @@ class StepJob(SlurmJob):
         super().look(waiting=waiting)
         status = None if self._process is None else self._process.poll()
         if status is not None and self.state.alive:
-            self.state = JobState(alive=False, words=f"has no such step any more: srun {processes.ended(status)}")
-            self.remarks = self._logged()
+            self.over(f"has no such step any more: srun {processes.ended(status)}", self._logged())
 
     def close(self, *, clean: bool) -> list[str]:
         """See medusa.client.launchers.polled.Job."""

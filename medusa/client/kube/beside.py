@@ -115,9 +115,10 @@ class BesideJob(Job):
             reading = reasons.read_beside(self._get(), self.name)
             if reading.alive and reading.started and waiting and not self._delivered:
                 self._deliver()
-            if not reading.alive:
-                self.remarks = [*reading.remarks, *self._log(reading)]
-            self.state = JobState(reading.alive, reading.words)
+            if reading.alive:
+                self.state = JobState(alive=True, words=reading.words)
+            else:
+                self.over(reading.words, [*reading.remarks, *self._log(reading)])
         except (KubeError, Failure) as error:
             self.state = JobState(True, f"{self.state.words.partition(';')[0]}; {error}")
 

@@ -200,9 +200,10 @@ class KubeJob(Job):
         job, pods = self._job(), self._api.pods(f"{objects.INSTANCE}={self.name}")
         reading = reasons.read(job, pods, self._events(job, pods) if waiting else [])
         self._words = reading.words
-        if not reading.alive:
-            self.remarks = [*reading.remarks, *self._log(reading)]
-        self.state = JobState(reading.alive, reading.words, self._ends_at(reading))
+        if reading.alive:
+            self.state = JobState(alive=True, words=reading.words, ends_at=self._ends_at(reading))
+        else:
+            self.over(reading.words, [*reading.remarks, *self._log(reading)])
 
     def _job(self) -> Object | None:
         try:

@@ -6,7 +6,7 @@ import abc
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from typing import ClassVar, TypeVar
 
@@ -47,10 +47,14 @@ class Job(abc.ABC):
     def look(self, *, waiting: bool) -> None:
         """Asks how it fares; while `waiting` for its agent, also keeps fresh what that will need."""
 
+    def over(self, words: str, remarks: Iterable[str] = ()) -> None:
+        """No agent will come, or none is there any more. Whoever sees that in `state` finds the remarks."""
+        self.remarks = list(remarks)
+        self.state = JobState(alive=False, words=words)
+
     def fail(self, why: str) -> None:
-        """No agent will come."""
-        self.remarks = why.splitlines()
-        self.state = JobState(alive=False, words="failed")
+        """It is over for a reason of our own."""
+        self.over("failed", why.splitlines())
 
     @abc.abstractmethod
     def close(self, *, clean: bool) -> list[str]:

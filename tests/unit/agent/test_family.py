@@ -12,6 +12,7 @@ import pytest
 
 from agent import family
 from agent.family import Family
+from tests.threaded import without_first_thread
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -40,6 +41,13 @@ def test_zombies_do_not_count() -> None:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert Family(process.pid).members() == set()
     process.wait()
+
+
+def test_a_process_without_its_first_thread_is_no_zombie() -> None:
+    with without_first_thread() as process:
+        assert Family(process.pid).members() == {process.pid}
+        family.end(Family(process.pid), grace=PATIENCE)
+        assert process.wait(PATIENCE) == -signal.SIGHUP
 
 
 def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
@@ -77,11 +85,12 @@ def test_without_proc_groups_are_signalled(leader: subprocess.Popen[bytes], tmp_
 
 
 def test_names_of_processes_cannot_confuse(tmp_path: Path) -> None:
+    rest = "0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0"
     for pid, name in ((os.getpid(), "me"), (41, "a) S 1 1 7 ("), (42, "b\n) Z")):
         (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) S 1 1 9 0 -1")
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) S 1 1 9 {rest}")
     (tmp_path / "43").mkdir()
-    (tmp_path / "43" / "stat").write_text("43 (z) Z 1 1 9 0 -1")
+    (tmp_path / "43" / "stat").write_text(f"43 (z) Z 1 1 9 {rest}")
     (tmp_path / "44").mkdir()
     (tmp_path / "self").mkdir()
     assert Family(9, proc=str(tmp_path)).members() == {41, 42, os.getpid()}

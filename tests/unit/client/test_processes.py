@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from medusa.client import processes
+from tests.threaded import without_first_thread
+from tests.waiting import PATIENCE
 
 
 def spawn(script: str) -> subprocess.Popen[bytes]:
@@ -41,6 +43,13 @@ def test_a_group_of_zombies_alone_is_gone() -> None:
     os.killpg(child.pid, 0)
     assert not processes.group_exists(child.pid)
     child.wait()
+
+
+def test_a_process_without_its_first_thread_is_no_zombie() -> None:
+    with without_first_thread() as process:
+        assert processes.group_exists(process.pid)
+        processes.stop_group(process.pid, PATIENCE, process.poll)
+        assert process.returncode == -signal.SIGTERM
 
 
 def test_a_stopped_group_is_ended_too() -> None:
