@@ -59,6 +59,19 @@ class RedisServer:
         finally:
             self.process.send_signal(signal.SIGCONT)
 
+    @contextlib.contextmanager
+    def writes_held(self) -> Iterator[None]:
+        """Whoever writes waits."""
+        self.ask("CLIENT", "PAUSE", 60_000, "WRITE")
+        try:
+            yield
+        finally:
+            self.ask("CLIENT", "UNPAUSE")
+
+    def held(self) -> int:
+        """How many wait so."""
+        return int(self.ask("INFO", "clients")["blocked_clients"])
+
     def ask(self, *command: Any) -> Any:
         """What it answers to a command."""
         with redis.Redis(**self.target, socket_timeout=20) as client:

@@ -190,7 +190,8 @@ class Reflector:
         started = [entry["session"] for entry in self.logged("session started")]
         wait_until(lambda: len(self.logged("session ended")) >= len(started), "a record for each session")
         assert sorted(entry["session"] for entry in self.logged("session ended")) == sorted(started)
-        assert not [entry for entry in self.log if entry["level"] > 40], "errors in the log"
+        errors = [entry for entry in self.log if entry["level"] > 40]
+        assert not errors, errors
 
 
 def new_id() -> str:

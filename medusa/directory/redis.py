@@ -131,11 +131,21 @@ class RedisDirectory(Directory):
             client.delete(self._mark(mark))
 
     def close(self) -> None:
-        """See Directory."""
-        with self._connecting:
-            clients, self._clients = self._clients, []
-        for client in clients:
-            client.close()
+        """See Directory. Waits for answers that are awaited, as long as those may take."""
+        deadline = time.monotonic() + 2 * TIMEOUT
+        held = 0
+        try:
+            while held < CONNECTIONS and self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                held += 1
+            with self._connecting:
+                clients, self._clients = self._clients, []
+            # redis-py fails in odd ways where a connection is closed that somebody reads from.
+            if held == CONNECTIONS:
+                for client in clients:
+                    client.close()
+        finally:
+            for _ in range(held):
+                self._free.release()
 
     def _key(self, session_id: str) -> bytes:
         return (self._prefix + "session:" + session_id).encode()

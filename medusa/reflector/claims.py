@@ -42,6 +42,8 @@ class Claims:
         self._claims: dict[SessionName, Claim | None] = {}  # None: it is being asked for
         self._releasing = gevent.pool.Group()
         self._trouble = gevent.event.Event()
+        self._asking = 0
+        self._answered = gevent.event.Event()  # since `finish` looked last
 
     @property
     def away(self) -> bool:
@@ -107,8 +109,14 @@ class Claims:
                 gevent.sleep(RETRY)
 
     def finish(self) -> None:
-        """Wait until all that was dropped is free, for RELEASE_TIMEOUT at the most."""
-        self._releasing.join(timeout=RELEASE_TIMEOUT)
+        """Wait until all that was dropped is free and all who ask have answers; for RELEASE_TIMEOUT at the most."""
+        gevent.with_timeout(RELEASE_TIMEOUT, self._finish, timeout_value=None)
+
+    def _finish(self) -> None:
+        self._releasing.join()
+        while self._asking:
+            self._answered.clear()
+            self._answered.wait()
 
     def _take(self, name: str) -> Claim:
         for tries_left in reversed(range(_TRIES)):
@@ -193,11 +201,15 @@ class Claims:
             self._release(claim)
 
     def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
+        self._asking += 1
         try:
             return function(*arguments)
         except DirectoryError as error:
             self._went_away(error)
             raise
+        finally:
+            self._asking -= 1
+            self._answered.set()
 
     def _went_away(self, error: DirectoryError) -> None:
         if not self.away:

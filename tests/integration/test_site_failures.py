@@ -13,7 +13,7 @@ from tests import sites
 from tests.peers import CLOSE, TEXT, Peer, close_frame, upgrade
 from tests.reflectors import Reflector, new_id
 from tests.sites import QUICK, Site
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 LOST = "this reflector lost the session's id to another"
 
@@ -146,6 +146,20 @@ class TestOwner:
             assert status(there, session, "slave") == 503
             assert status(there, session) == 409
             wait_until(lambda: status(there, session) == 101, "an id that is free")
+
+    def test_stops_while_the_directory_is_asked(self, site: Site) -> None:
+        before, session = new_id(), new_id()
+        with site.reflector() as here:
+            assert status(here, before) == 101
+            wait_until(lambda: not site.claimed(before), "the end of what is written now")
+            with site.redis.writes_held(), here.open(upgrade(f"/attach/{session}/master")) as peer:
+                wait_until(site.redis.held, "the claim")
+                here.signal(signal.SIGTERM)
+                wait_until(lambda: here.logged("draining"), "the end of new sessions")
+                site.redis.ask("CLIENT", "UNPAUSE")
+                assert peer.head().status == 503
+            assert here.process.wait(PATIENCE) == 0
+            assert not site.claimed(session)
 
     def test_is_started_again(self, site: Site) -> None:
         """At the same address: its ids are free at once."""
