@@ -31,11 +31,11 @@ print(guard.pid, flush=True)
 """
 
 
-def owner(tmp_path: Path, then: str) -> tuple[subprocess.Popen[str], int, Path]:
+def owner(tmp_path: Path, then: str) -> tuple[subprocess.Popen[bytes], int, Path]:
     """An owner that did what `then` says after two lines; its guard's pid, and the file its cleanup writes."""
     report = tmp_path / "report"
     command = [sys.executable, "-I", "-S", "-c", OWNER + then, str(ROOT), str(report)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)  # communicate() would not see a buffer's
     assert process.stdout is not None
     return process, int(process.stdout.readline()), report
 
@@ -65,7 +65,7 @@ def test_cleanup_runs_when_the_owner_ends_without_farewell(tmp_path: Path) -> No
 def test_farewell_means_no_cleanup_and_no_zombie(tmp_path: Path) -> None:
     process, pid, report = owner(tmp_path, "guard.done(); guard.done(); print(os.path.exists('/proc/%d' % guard.pid))")
     out, _ = process.communicate(timeout=PATIENCE)
-    assert out == "False\n"
+    assert out == b"False\n"
     assert not Path(f"/proc/{pid}").exists()
     assert not report.exists()
 
