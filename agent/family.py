@@ -6,6 +6,7 @@ nohup ignores SIGHUP, so asking is not enough.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import struct
@@ -136,7 +137,7 @@ class Ending:
 
     def __init__(self, members: Family, now: float, grace: float = GRACE) -> None:
         self._family = members
-        self._kill_at = now + grace
+        self._kill_at, self._give_up_at = now + grace, math.inf
         self.done = not self._send(signal.SIGHUP)
         if not self.done:
             members.send(signal.SIGCONT)  # a stopped process would get its SIGHUP never
@@ -149,7 +150,8 @@ class Ending:
             self.done = not self._send(0)
         else:
             # Again and again: a process may fork while its family is being listed.
-            self.done = not self._send(signal.SIGKILL) or now >= self._kill_at + KILL_PATIENCE
+            self._give_up_at = min(self._give_up_at, now + KILL_PATIENCE)
+            self.done = not self._send(signal.SIGKILL) or now >= self._give_up_at
         return self.done
 
     def _send(self, number: int) -> bool:

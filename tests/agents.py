@@ -69,14 +69,18 @@ class Client:
     def control(self, deadline: Deadline | None = None) -> Control:
         """The next control message; output before it is kept."""
         deadline = deadline or Deadline()
-        while True:
-            message = self.link.receive(deadline.left)
-            if isinstance(message, Binary):
-                self.output += message.data
-            if isinstance(message, Text):
-                found = control.parse(message.text)
-                assert found is not None, message
-                return found
+        output = [self.output]
+        try:
+            while True:
+                message = self.link.receive(deadline.left)
+                if isinstance(message, Binary):
+                    output.append(message.data)
+                if isinstance(message, Text):
+                    found = control.parse(message.text)
+                    assert found is not None, message
+                    return found
+        finally:
+            self.output = b"".join(output)
 
     def until(self, pattern: bytes, deadline: Deadline | None = None) -> bytes:
         """The output up to and with `pattern`, taken off what is kept."""

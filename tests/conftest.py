@@ -8,12 +8,13 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.terminals import assert_nothing_left
-from tests.waiting import MS, wait_until
+from tests.waiting import PATIENCE, wait_until
 
-LEAK_GRACE = 1000 * MS
-"""A helper thread may need a moment to reap its child or close its end."""
+LEAK_GRACE = PATIENCE
+"""A helper thread may need a moment to reap its child or close its end; only who fails waits that long."""
 
 # Of the developer's shell or of the make that runs the tests: they would configure the programs under test.
 FOREIGN = ("MEDUSA_", "MAKE", "MFLAGS", "CONFIG_FILE", "MANTA_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -23,6 +24,9 @@ DEAFENED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
 
 
 def pytest_configure() -> None:
+    # No example is judged by the time it takes: the machine may stand still in any.
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     for name in list(os.environ):
         if name.upper().startswith(FOREIGN):
             del os.environ[name]

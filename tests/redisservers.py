@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +12,8 @@ from typing import Any
 
 import redis
 
+from tests.ports import HOST, free_port
 from tests.waiting import wait_until
-
-HOST = "127.0.0.1"
 
 
 class RedisServer:
@@ -137,14 +135,6 @@ def running(server: RedisServer) -> Iterator[RedisServer]:
         yield server
     finally:
         server.kill()
-
-
-def free_port() -> int:
-    """One that nobody has at this moment: redis-server takes no 0."""
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 _RACE = """

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medusa.client import processes
-from tests.redisservers import free_port
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
 CPUS = 2

@@ -20,6 +20,10 @@ from tests.waiting import PATIENCE, wait_until
 needs_ssh_agent = pytest.mark.skipif(not shutil.which("ssh-agent"), reason="needs ssh-agent (openssh-client)")
 
 
+NO_AGENT = 2
+"""The status by which ssh-add says that it cannot reach one."""
+
+
 class SshAgent:
     """`environ`: what its users need."""
 
@@ -32,9 +36,15 @@ class SshAgent:
     def forget_all(self) -> None:
         self._ssh_add("-D")
 
+    def answers(self) -> bool:
+        return self._run("-l").returncode != NO_AGENT
+
     def _ssh_add(self, *arguments: str, data: bytes = b"") -> None:
+        self._run(*arguments, data=data).check_returncode()
+
+    def _run(self, *arguments: str, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         environ = {**os.environ, **self.environ}
-        subprocess.run(["ssh-add", *arguments], input=data, env=environ, check=True, capture_output=True)
+        return subprocess.run(["ssh-add", *arguments], input=data, env=environ, capture_output=True)
 
 
 @contextlib.contextmanager
@@ -44,8 +54,9 @@ def ssh_agent() -> Iterator[SshAgent]:
         path = Path(directory) / "socket"
         process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
         try:
-            wait_until(path.exists, "ssh-agent's socket")
-            yield SshAgent(path)
+            agent = SshAgent(path)
+            wait_until(agent.answers, "an answer of ssh-agent")
+            yield agent
         finally:
             process.terminate()
             process.wait(PATIENCE)

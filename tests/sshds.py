@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
 SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
@@ -95,7 +96,7 @@ def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iter
     for name in ("host", "user"):
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(directory / name)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-    port = _free_port()
+    port = free_port()
     filled = {"port": port, "directory": directory, "user": getpass.getuser()}
     filled |= {"home": home, "more": more, "environ": environ}
     (directory / "sshd_config").write_text(SERVER.format_map(filled))
@@ -115,13 +116,6 @@ def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iter
     finally:
         process.kill()
         process.wait(PATIENCE)
-
-
-def _free_port() -> int:
-    """sshd does not say which one it took."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _listens(port: int) -> bool:

@@ -45,9 +45,10 @@ def wait_until(
     For what gives no event to wait for, such as a process or a file of somebody else. Raises AssertionError, naming
     `what`, when it did not become true within `seconds`. `nap` lets others run between two looks.
     """
-    deadline = Deadline(seconds)
+    deadline, late = Deadline(seconds), False
     while not (value := condition()):
-        if deadline.passed:
+        if late:
             raise AssertionError(f"still waiting for {what or condition} after {seconds:g} s")
         nap(POLL)
+        late = deadline.passed  # judged by a look that begins after it: this process may have stood still
     return value

@@ -38,10 +38,11 @@ class SocketStream:
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Until the socket is ready for any of what is asked, or `timeout` seconds are over."""
-        if self._sock.fileno() < 0:
-            return
         poll = select.poll()
-        poll.register(self._sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+        try:
+            poll.register(self._sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
+        except ValueError:  # closed, by another thread
+            return
         poll.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
 
     def shutdown(self) -> None:

@@ -275,8 +275,8 @@ def hold_session(reflector: Reflector, command: list[str | Path], environ: dict[
         assert client.ask("stty size") == b"9 99\r\n"
         assert client.ask("umask") == b"0027\r\n"
         assert client.ask("env | grep -c MEDUSA") == b"0\r\n"
-        children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
-        assert len(children) == 2  # guard and shell
+        children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children")
+        wait_until(lambda: len(children.read_text().split()) == 2, "guard and shell alone")
         client.type("exit 5\n")
         assert client.outcome() == Exit(status=5)
         client.link.close()

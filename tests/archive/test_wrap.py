@@ -214,12 +214,12 @@ def test_a_reflector_that_refuses_for_good(archive: Path, reflector: Reflector) 
 
 
 def test_the_hold_ends(archive: Path, reflector: Reflector) -> None:
-    with wrap(archive, "--hold", "0.2", "--", "false", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
+    with wrap(archive, "--hold", "3", "--", "false", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
         reflector.refuse("404 Not Found")
         reflector.refuse("404 Not Found")
         status, log = agent.finish()
     assert status == 1
-    assert "step failed with status 1; no session: nobody came in 0 s" in log
+    assert "step failed with status 1; no session: nobody came in 3 s" in log
 
 
 def test_two_signals_end_the_hold_once(archive: Path, reflector: Reflector) -> None:

@@ -31,10 +31,8 @@ LIMIT, STREAMED = 3000, 300
 
 DOCUMENTED = {None, BadFrame, BadText, MessageTooBig}
 
-short = settings(max_examples=400, deadline=None)
-long = settings(
-    max_examples=20_000, deadline=None, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck)
-)
+short = settings(max_examples=400)
+long = settings(max_examples=20_000, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck))
 
 payloads = st.one_of(
     st.binary(max_size=40),

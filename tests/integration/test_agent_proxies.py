@@ -14,7 +14,7 @@ import pytest
 from medusa.client.archive import find_archive
 from medusa.protocol.control import Exit
 from tests.agents import SECRET, Reflector, job_environ, launched
-from tests.redisservers import free_port
+from tests.ports import free_port
 from tests.waiting import PATIENCE, wait_until
 
 LOGIN = "jill:p%2dss_word"

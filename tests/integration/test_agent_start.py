@@ -93,7 +93,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     config = write_config(tmp_path, f"ws://127.0.0.1:{port}/x?{SECRET}")
-    with launched(from_source("--config", str(config), "--retry-for", "1"), job_environ()) as agent:
+    with launched(from_source("--config", str(config), "--retry-for", "3"), job_environ()) as agent:
         code, log = agent.finish()
     assert code == 3
     assert "next try in" in log

@@ -15,6 +15,7 @@ from medusa.directory import redis as module
 from medusa.directory.redis import RedisDirectory
 from tests import redisservers
 from tests.links import CERTIFICATE
+from tests.ports import free_port
 from tests.redisservers import RedisServer
 from tests.waiting import wait_until
 
@@ -163,7 +164,7 @@ def test_a_password_that_is_wrong_is_not_shown(tmp_path: Path, login: str) -> No
 
 
 def test_tls(tmp_path: Path) -> None:
-    port = redisservers.free_port()
+    port = free_port()
     tls = ["--tls-port", str(port), "--tls-cert-file", str(CERTIFICATE), "--tls-key-file", str(CERTIFICATE)]
     tls += ["--tls-ca-cert-file", str(CERTIFICATE), "--tls-auth-clients", "no"]
     with redisservers.running(redisservers.on_socket(tmp_path, *tls)):

@@ -16,7 +16,7 @@ import pytest
 
 from tests import balancers, sites
 from tests.peers import BINARY, TEXT, Peer, close_frame, upgrade
-from tests.redisservers import free_port
+from tests.ports import free_port
 from tests.reflectors import Reflector, new_id
 from tests.sites import Site
 from tests.waiting import PATIENCE, wait_until

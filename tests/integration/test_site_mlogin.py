@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tests import balancers, sites
-from tests.redisservers import free_port
+from tests.ports import free_port
 from tests.terminals import MLOGIN, environment, terminal
 from tests.waiting import wait_until
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from websockets.sync.client import ClientConnection, connect
@@ -12,6 +12,7 @@ from websockets.sync.client import ClientConnection, connect
 from bench.relays import Relay
 from tests.waiting import PATIENCE
 
+WAIT = 'medusa:{"type":"wait"}'
 LINKUP = 'medusa:{"type":"linkup"}'
 
 
@@ -36,11 +37,18 @@ def attached(relay: Relay, session: str, route: str) -> Iterator[ClientConnectio
         yield connection
 
 
+def linkup(receive: Callable[[], object]) -> None:
+    """Reads up to the linkup; a client that waited is told so before."""
+    while (message := receive()) == WAIT:
+        pass
+    assert message == LINKUP
+
+
 @contextlib.contextmanager
 def pair(relay: Relay) -> Iterator[Pair]:
     """A linked pair."""
     session = new_session()
     with attached(relay, session, "master") as client, attached(relay, session, "slave") as agent:
-        assert client.recv(timeout=PATIENCE) == LINKUP
-        assert agent.recv(timeout=PATIENCE) == LINKUP
+        linkup(lambda: client.recv(timeout=PATIENCE))
+        linkup(lambda: agent.recv(timeout=PATIENCE))
         yield Pair(client, agent)

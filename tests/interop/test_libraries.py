@@ -7,7 +7,7 @@ import os
 import struct
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
@@ -131,7 +131,6 @@ closes = st.builds(Close, st.one_of(st.none(), codes), st.text(max_size=200))
 
 @both_oracles
 @both_roles
-@settings(deadline=None)
 @given(sent=st.lists(messages, max_size=12), close=closes)
 def test_no_illegal_frame_leaves_us(library: type[Oracle], role: Role, sent: list[Message], close: Close) -> None:
     connection, peer = ours(role), library(OTHER[role])
@@ -158,7 +157,6 @@ def sendable(message: Message) -> bool:
 
 @both_oracles
 @both_roles
-@settings(deadline=None)
 @given(first=st.integers(0, 255), masked=st.booleans(), payload=st.binary(max_size=160))
 def test_a_whole_frame_is_refused_by_both_or_by_neither(
     library: type[Oracle], role: Role, first: int, masked: bool, payload: bytes

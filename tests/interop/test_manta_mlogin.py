@@ -237,9 +237,9 @@ def test_a_job_without_its_archive_tells_why(home: Home) -> None:
 
 
 def test_a_silent_session_outlives_muskies_patience(home: Home) -> None:
-    with quick_to_lose_patience(home, keepalive=0.5) as place, place.mlogin(NEW) as login:
+    with quick_to_lose_patience(home, keepalive=1.5) as place, place.mlogin(NEW) as login:
         login.prompted()
-        login.ask("sleep 5; echo still th''ere", "still there")
+        login.ask("sleep 8; echo still th''ere", "still there")
 
 
 def test_without_keepalive_it_does_not(home: Home) -> None:
@@ -253,4 +253,4 @@ def test_without_keepalive_it_does_not(home: Home) -> None:
 
 def quick_to_lose_patience(home: Home, keepalive: float) -> AbstractContextManager[Place]:
     constants = {"medusa.reflector.live.WAIT_PULSE": 0.2}
-    return muskie_place(home, "--keepalive", str(keepalive), constants=constants, idle_limit=3)
+    return muskie_place(home, "--keepalive", str(keepalive), constants=constants, idle_limit=5)

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from bench.relays import Relay
-from tests.interop.pairs import LINKUP, attached, new_session
+from tests.interop.pairs import WAIT, attached, linkup, new_session
 from tests.waiting import PATIENCE
 
 SCRIPT = Path(__file__).with_name("watershed_peer.js")
@@ -96,8 +96,8 @@ def watershed_pair(relay: Relay, copy: str) -> Iterator[tuple[Peer, Peer]]:
         client.next("ready")
         with watershed(relay, session, "slave", copy) as agent:
             agent.next("ready")
-            assert client.next("text")["text"] == LINKUP
-            assert agent.next("text")["text"] == LINKUP
+            linkup(lambda: client.next("text")["text"])
+            linkup(lambda: agent.next("text")["text"])
             yield client, agent
 
 
@@ -130,8 +130,8 @@ def test_the_original_sends_a_key_of_zeros_and_three_writes_a_frame(reflector: R
             peer = stack.enter_context(watershed(reflector, session, route, "manta"))
             headers = peer.next("ready")["headers"]
         assert headers[headers.index("Connection") + 1] == "Upgrade"
-        assert peer.next("text")["text"] == LINKUP
-        assert other.recv(timeout=PATIENCE) == LINKUP
+        linkup(lambda: peer.next("text")["text"])
+        linkup(lambda: other.recv(timeout=PATIENCE))
         writes = peer.order(binary=encoded(payload))
         assert [write["size"] for write in writes] == [4, 4, 300]
         assert writes[1]["start"] == ZERO_KEY
@@ -167,7 +167,7 @@ def test_a_killed_side_is_a_close_at_the_other(reflector: Relay, copy: str, rout
 def test_wait_pulses_come_before_linkup(reflector: Relay) -> None:
     with watershed(reflector, new_session(), "master", "manta") as client:
         client.next("ready")
-        assert client.next("text")["text"] == 'medusa:{"type":"wait"}'
+        assert client.next("text")["text"] == WAIT
 
 
 def test_an_agent_without_a_client_is_refused(reflector: Relay) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from medusa.protocol import relay as relay_module
@@ -73,7 +73,6 @@ def pieces(message: Message, key: bytes, lengths: list[int]) -> bytes:
     return b"".join(frame(kind, part, fin=at == len(parts) - 1, key=key) for at, (kind, part) in enumerate(frames))
 
 
-@settings(deadline=None)
 @given(sent=st.lists(messages, max_size=8), lengths=cuts, key=keys)
 def test_what_one_end_frames_the_other_reads(sent: list[Message], lengths: list[int], key: bytes) -> None:
     dialling = WebSocketConnection(Role.CLIENT, lambda: key)
@@ -82,7 +81,6 @@ def test_what_one_end_frames_the_other_reads(sent: list[Message], lengths: list[
         assert read(sink, *chunks(data, lengths)) == sent
 
 
-@settings(deadline=None)
 @given(sent=st.lists(st.tuples(messages, cuts), max_size=6), close=closes, lengths=cuts, key=keys)
 def test_the_relay_face_passes_on_what_the_message_face_reads(
     sent: list[tuple[Message, list[int]]], close: Close, lengths: list[int], key: bytes
@@ -103,7 +101,6 @@ def test_the_relay_face_passes_on_what_the_message_face_reads(
 
 
 @pytest.mark.skipif(relay_module.rewrite is None, reason="needs the C fast way: a compiler, then make .venv/.test")
-@settings(deadline=None)
 @given(data=st.lists(frames, max_size=12).map(b"".join), lengths=cuts, above=st.sampled_from([7, 100, 65536]))
 def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: list[int], above: int) -> None:
     results, ways = [], (relay_module.rewrite, None)
@@ -116,7 +113,6 @@ def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: lis
     assert results[0] == results[1]
 
 
-@settings(deadline=None)
 @given(sent=st.lists(messages, max_size=8), close=closes, lengths=cuts)
 def test_the_frames_of_raw_tcp_keep_to_the_same(sent: list[Message], close: Close, lengths: list[int]) -> None:
     whole = [*sent, close]
@@ -133,7 +129,6 @@ def test_the_frames_of_raw_tcp_keep_to_the_same(sent: list[Message], close: Clos
         assert heard.pings == [message for message in sent if isinstance(message, Ping)]
 
 
-@settings(deadline=None)
 @given(sent=st.lists(messages, max_size=8), lengths=cuts, key=keys)
 def test_a_link_without_frames_gets_the_bytes_and_no_text(sent: list[Message], lengths: list[int], key: bytes) -> None:
     for source, relay in (
@@ -147,7 +142,6 @@ def test_a_link_without_frames_gets_the_bytes_and_no_text(sent: list[Message], l
         assert (heard.left_out, heard.error) == ([text if len(text) <= 65536 else b"" for text in texts], None)
 
 
-@settings(deadline=None)
 @given(line=st.binary(max_size=60).filter(lambda line: b"\n" not in line and line[:1] != b"\x16"), lengths=cuts)
 def test_a_first_line_is_one_however_it_is_cut(line: bytes, lengths: list[int]) -> None:
     reader, rest = LineReader(), chunks(line + b"\nbehind", [length % 9 for length in lengths])
@@ -157,7 +151,6 @@ def test_a_first_line_is_one_however_it_is_cut(line: bytes, lengths: list[int]) 
     assert (found[0], found[1] + b"".join(rest)) == (line.removesuffix(b"\r"), b"behind")
 
 
-@settings(deadline=None)
 @given(sent=st.lists(messages, max_size=8), lengths=cuts)
 def test_the_framing_in_memory_keeps_to_the_same(sent: list[Message], lengths: list[int]) -> None:
     codec, relay, heard = MemoryCodec(), MemoryCodec(), Relayed()

@@ -15,7 +15,7 @@ def nothing(_: int) -> bytes:
     raise BlockingIOError
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     writes=st.lists(SIZES, min_size=1, max_size=12),
     cuts=st.lists(st.integers(1, 20_000), min_size=1, max_size=8),

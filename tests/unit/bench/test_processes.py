@@ -48,7 +48,7 @@ def test_children_that_outlive_their_parent_are_ended(monkeypatch: pytest.Monkey
     with serving("it", ["sh", "-c", script], None, port=None) as (pid, _):
         wait_until(lambda: len(descendants(pid)) > 1)
         brood = descendants(pid)
-    assert not any(map(runs, brood))
+    wait_until(lambda: not any(map(runs, brood)), "their end")
 
 
 def test_it_is_pinned() -> None:

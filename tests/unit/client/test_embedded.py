@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -93,10 +92,3 @@ def test_one_that_ignores_its_lifeline_is_killed(monkeypatch: pytest.MonkeyPatch
     with Signals() as signals, embedded_reflector(Ledger(), signals, stub(script)):
         pass
     assert time.monotonic() - begun >= 50 * MS
-
-
-def test_the_terminals_signals_do_not_reach_it() -> None:
-    """Control-C goes to the terminal's foreground process group."""
-    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(LISTENS + LIVES)):
-        os.killpg(os.getpgrp(), signal.SIGWINCH)
-        assert signal.SIGWINCH in signals.take()
