@@ -41,7 +41,13 @@ class Keepalive:
             self._sent = now
 
     def check(self, now: float) -> Verdict:
-        """What is due. After PING the next is due an interval later."""
+        """What is due. After PING the next is due an interval later.
+
+        Called later than `deadline` by an interval or more, the judge stood still, and may have read nothing of what
+        has come: the peer has one more interval.
+        """
+        if now >= self.deadline() + self.interval:
+            self._heard = now - (PATIENCE - 1) * self.interval
         if now - self._heard >= PATIENCE * self.interval:
             return Verdict.LOST
         if now < self.deadline():

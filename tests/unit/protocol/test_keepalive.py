@@ -12,8 +12,14 @@ def test_a_silent_peer_is_pinged_twice_then_lost() -> None:
     verdicts = {now: keepalive.check(now) for now in (100, 114.9, 115, 116, 129.9, 130, 144.9)}
     assert verdicts == {100: OK, 114.9: OK, 115: PING, 116: OK, 129.9: OK, 130: PING, 144.9: OK}
     assert keepalive.check(145) is LOST
-    assert keepalive.check(1e9) is LOST
     assert PATIENCE == 3
+
+
+def test_who_stood_still_asks_before_it_judges() -> None:
+    keepalive = Keepalive(15, 0)
+    assert keepalive.check(15) is PING
+    verdicts = {now: keepalive.check(now) for now in (1000, 1014, 1015)}
+    assert verdicts == {1000: PING, 1014: OK, 1015: LOST}
 
 
 def test_any_byte_counts() -> None:
