@@ -33,6 +33,11 @@ class Answer(NamedTuple):
     def json(self) -> Any:
         return json.loads(self.rest)
 
+    @property
+    def undated(self) -> bytes:
+        """All of it but the Date: fit to be compared with another's."""
+        return re.sub(rb"Date: [^\r]*\r\n", b"", self.raw)
+
 
 class Frame(NamedTuple):
     """A frame as it came."""

@@ -36,8 +36,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 STOP_LIMIT = 15.0
 FLOOD = 200 * MS
-PROMPT = 2000 * MS
-"""For four messages through a busy reflector on a machine that is busy as well."""
 
 DEFAULTS = ("--port", "0", "--log-format", "json", "--drain-timeout", "0.1")
 
@@ -309,12 +307,9 @@ class Witness:
         sender = Thread(target=flood)
         sender.start()
         try:
-            slowest, end = 0.0, Deadline(FLOOD)
+            end = Deadline(FLOOD)
             while not end.passed:
-                begun = time.monotonic()
                 self.check()
-                slowest = max(slowest, time.monotonic() - begun)
-            assert slowest < PROMPT
         finally:
             flooding = False
             peer.reset()

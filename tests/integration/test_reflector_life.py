@@ -16,7 +16,7 @@ import pytest
 
 from tests.peers import BINARY, CLOSE, LINKUP, PING, PONG, TEXT, Peer, frame
 from tests.reflectors import ROOT, Reflector, Witness, new_id, running
-from tests.waiting import MS, Deadline, wait_until
+from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
 INTERVAL = 0.25
 MIB = 1 << 20
@@ -186,12 +186,11 @@ class TestWaitTimeout:
                 assert client.until_fin() == b""
             record = reflector.ended(session)
             assert (record["outcome"], record["linked_s"]) == ("expired", 0)
-            assert 0.5 <= record["waited_s"] < 1.5
+            assert 0.5 <= record["waited_s"] < PATIENCE
 
     def test_an_agent_in_time_ends_the_wait(self) -> None:
-        with running("--wait-timeout", "0.3") as reflector, reflector.pair() as (client, agent):
-            waited = Deadline(0.5)
-            wait_until(lambda: waited.passed)
+        with running("--wait-timeout", "3") as reflector, reflector.pair() as (client, agent):
+            let_pass(3.2)
             Witness(client, agent).check()
 
 
@@ -247,7 +246,7 @@ class TestBackpressure:
             begun = time.monotonic()
             way(client)
             assert agent.closed() == (1000, "remote connection reset")
-            assert time.monotonic() - begun < 2, "the agent's answer was waited for and read"
+            assert time.monotonic() - begun < 4, "the agent's answer was waited for and read"
         assert reflector.ended(session)["outcome"] == "lost"
 
     def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read(self) -> None:
@@ -291,7 +290,7 @@ class TestBackpressure:
             while (message := agent.frame()).opcode != CLOSE:
                 pass
             assert message.close == (1000, "remote connection reset")
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 4, "less than the time to answer a Close"
 
     def test_a_client_that_is_clogged_before_linkup(self) -> None:
         """The reflector does not spin, and linkup and all else come in the end."""

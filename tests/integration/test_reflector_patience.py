@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -34,7 +35,7 @@ def notice(peer: Peer) -> str:
 
 def test_an_idle_session() -> None:
     session = new_id()
-    with running("--idle-timeout", "1") as reflector, reflector.pair(session) as (client, agent):
+    with running("--idle-timeout", "4") as reflector, reflector.pair(session) as (client, agent):
         words = r"nothing has passed for [0-9]+ s; unless something does, the session ends in [0-9]+ s"
         assert re.fullmatch(words, notice(client))
         for peer in (client, agent):
@@ -44,7 +45,7 @@ def test_an_idle_session() -> None:
             peer.until_fin()
         record = reflector.ended(session)
         assert (record["outcome"], record["reason"]) == ("idle", "the session was idle for too long")
-        assert record["linked_s"] > 0.9
+        assert record["linked_s"] > 3.9
 
 
 def test_only_terminal_bytes_are_activity() -> None:
@@ -60,8 +61,8 @@ def test_only_terminal_bytes_are_activity() -> None:
 
 
 def test_each_byte_is() -> None:
-    session, enough = new_id(), Deadline(1500 * MS)
-    with running("--idle-timeout", "1") as reflector, reflector.pair(session) as (client, agent):
+    session, enough = new_id(), Deadline(4500 * MS)
+    with running("--idle-timeout", "4") as reflector, reflector.pair(session) as (client, agent):
         while not enough.passed:
             agent.send(frame(BINARY, b"."))
             client.expect(BINARY, b".")
@@ -71,8 +72,8 @@ def test_each_byte_is() -> None:
 
 def test_a_session_that_lasts() -> None:
     session = new_id()
-    with running("--max-duration", "1") as reflector, reflector.pair(session) as (client, agent):
-        assert notice(client).endswith("it may not last longer than 1 s")
+    with running("--max-duration", "4") as reflector, reflector.pair(session) as (client, agent):
+        assert notice(client).endswith("it may not last longer than 4 s")
         assert next_word(client).close == (1000, "the session has reached its maximum duration")
         client.send(close_frame())
         assert next_word(agent).close == (1000, "the session has reached its maximum duration")
@@ -98,8 +99,9 @@ def test_a_client_that_reads_nothing_does_not_hold_it_up() -> None:
     with running("--max-duration", "1.5", constants=constants) as reflector, reflector.pair(session) as pair:
         client, agent = pair
         with client.breathing():
-            while agent.writable():
-                agent.send(frame(BINARY, bytes(1 << 16)))
+            with contextlib.suppress(OSError):  # on a slow machine the end comes before all is full
+                while agent.writable():
+                    agent.send(frame(BINARY, bytes(1 << 16)))
             assert reflector.ended(session)["outcome"] == "too_long"
 
 
