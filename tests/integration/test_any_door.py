@@ -91,13 +91,13 @@ class TestCarried:
                 sender.join()
 
     def test_the_owners_keepalive_reaches_the_agent(self, site: Site) -> None:
-        with site.reflector("--keepalive", "0.2") as here, site.reflector() as there:
+        with site.reflector("--keepalive", "1") as here, site.reflector() as there:
             session = new_id()
             with sites.pair(here, there, session) as (client, agent), client.breathing():
                 assert agent.frame().opcode == 9
                 agent.until_fin()
                 assert client.closed() == (1000, "remote connection error")
-            assert here.ended(session)["reason"] == "agent: silent for 0.6 s"
+            assert here.ended(session)["reason"] == "agent: silent for 3 s"
 
 
 def send(peer: Peer, data: bytes) -> None:

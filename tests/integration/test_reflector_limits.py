@@ -182,7 +182,7 @@ class TestWriteStall:
             )
 
     def test_by_default_a_pager_may_stand_still(self) -> None:
-        with running("--keepalive", "0.1") as reflector, reflector.pair() as (client, agent):
+        with running("--keepalive", "1") as reflector, reflector.pair() as (client, agent):
             data = frame(BINARY, bytes(1 << 16))
             with client.breathing():
                 while agent.writable():

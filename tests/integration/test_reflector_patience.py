@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.peers import BINARY, LINKUP, PING, PONG, TEXT, WAIT, Frame, Peer, close_frame, frame
+from tests.peers import BINARY, LINKUP, PONG, TEXT, WAIT, Peer, close_frame, frame
 from tests.reflectors import new_id, running
 from tests.terminals import MLOGIN, environment, terminal
 from tests.waiting import MS, Deadline
@@ -15,15 +15,8 @@ from tests.waiting import MS, Deadline
 NOTICE = b"medusa:"
 
 
-def next_word(peer: Peer) -> Frame:
-    """What comes next but for pings."""
-    while (message := peer.frame()).opcode == PING:
-        peer.send(frame(PONG))
-    return message
-
-
 def notice(peer: Peer) -> str:
-    message = next_word(peer)
+    message = peer.word()
     assert message.opcode == TEXT
     assert message.payload.startswith(NOTICE)
     body = json.loads(message.payload[len(NOTICE) :])
@@ -39,7 +32,7 @@ def test_an_idle_session() -> None:
         words = r"nothing has passed for [0-9]+ s; unless something does, the session ends in [0-9]+ s"
         assert re.fullmatch(words, notice(client))
         for peer in (client, agent):
-            message = next_word(peer)
+            message = peer.word()
             assert message.close == (1000, "the session was idle for too long")
             peer.send(close_frame())
             peer.until_fin()
@@ -50,7 +43,7 @@ def test_an_idle_session() -> None:
 
 def test_only_terminal_bytes_are_activity() -> None:
     session = new_id()
-    with running("--idle-timeout", "0.8", "--keepalive", "0.1") as reflector, reflector.pair(session) as pair:
+    with running("--idle-timeout", "3", "--keepalive", "1") as reflector, reflector.pair(session) as pair:
         client, agent = pair
         with agent.breathing():
             while (message := client.frame()).opcode != 8:
@@ -74,9 +67,9 @@ def test_a_session_that_lasts() -> None:
     session = new_id()
     with running("--max-duration", "4") as reflector, reflector.pair(session) as (client, agent):
         assert notice(client).endswith("it may not last longer than 4 s")
-        assert next_word(client).close == (1000, "the session has reached its maximum duration")
+        assert client.word().close == (1000, "the session has reached its maximum duration")
         client.send(close_frame())
-        assert next_word(agent).close == (1000, "the session has reached its maximum duration")
+        assert agent.word().close == (1000, "the session has reached its maximum duration")
         agent.send(close_frame())
         assert reflector.ended(session)["outcome"] == "too_long"
 
