@@ -25,7 +25,7 @@ def said(reflector: Reflector, *arguments: str) -> str:
 
 def farewell(peer: Peer) -> tuple[int, str]:
     """Its Close, behind pulses; answered."""
-    while (message := peer.frame()).opcode != CLOSE:
+    while (message := peer.word()).opcode != CLOSE:
         assert message.opcode == TEXT
     peer.send(close_frame())
     peer.until_fin()

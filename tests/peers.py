@@ -33,6 +33,11 @@ class Answer(NamedTuple):
     def json(self) -> Any:
         return json.loads(self.rest)
 
+    @property
+    def undated(self) -> bytes:
+        """All of it but the Date: fit to be compared with another's."""
+        return re.sub(rb"Date: [^\r]*\r\n", b"", self.raw)
+
 
 class Frame(NamedTuple):
     """A frame as it came."""
@@ -168,6 +173,23 @@ class Peer:
             length = int.from_bytes(self.take(2 if length == 126 else 8, deadline), "big")
         return Frame(first & 0x0F, self.take(length, deadline), bool(first & 0x80))
 
+    def word(self) -> Frame:
+        """The next frame but for pings, which are answered."""
+        while (message := self.frame()).opcode == PING:
+            with contextlib.suppress(OSError):
+                self.control(PONG, message.payload)
+        return message
+
+    def control(self, opcode: int, payload: bytes = b"") -> None:
+        """Sends a control frame of this kind of peer."""
+        self.send(frame(opcode, payload))
+
+    def linked(self) -> None:
+        """Reads up to the linkup, which comes behind pulses."""
+        while (message := self.word()) == (TEXT, WAIT, True):
+            pass
+        assert message == (TEXT, LINKUP, True)
+
     def expect(self, opcode: int, payload: bytes) -> None:
         """The next frame is whole and this one."""
         assert self.frame() == Frame(opcode, payload)
@@ -180,10 +202,10 @@ class Peer:
         return self.received
 
     def closed(self) -> tuple[int, str]:
-        """The Close that comes next, and a FIN and nothing else behind it once it is answered."""
-        close = self.frame().close
+        """The Close that comes next but for pings, and a FIN and nothing else behind it once it is answered."""
+        close = self.word().close
         with contextlib.suppress(OSError):
-            self.send(close_frame(close[0]))
+            self.control(CLOSE, close[0].to_bytes(2, "big"))
         assert self.until_fin() == b""
         return close
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 
 from tests.frames import raw_frame
-from tests.peers import CLOSE, LINKUP, TEXT, WAIT, Frame, Peer
+from tests.peers import Frame, Peer
 from tests.reflectors import Reflector, new_id
 from tests.waiting import PATIENCE, Deadline, wait_until
 
@@ -44,12 +44,8 @@ class FramedPeer(PlainPeer):
         assert head[1] == 0
         return Frame(head[0] & 0x0F, self.take(int.from_bytes(head[2:], "big"), deadline))
 
-    def closed(self) -> tuple[int, str]:
-        close = self.frame().close
-        with contextlib.suppress(OSError):
-            self.send(raw_frame(CLOSE, close[0].to_bytes(2, "big")))
-        assert self.until_fin() == b""
-        return close
+    def control(self, opcode: int, payload: bytes = b"") -> None:
+        self.send(raw_frame(opcode, payload))
 
 
 def connect(reflector: Reflector, data: bytes = b"", port: int | None = None) -> PlainPeer:
@@ -101,8 +97,6 @@ def pair(reflector: Reflector, client_kind: str, agent_kind: str, session: str =
 def linked(peer: Peer, *before: bytes) -> None:
     """The peer hears that it is linked, after what tells it that it waits."""
     if isinstance(peer, FramedPeer) or not isinstance(peer, PlainPeer):
-        while (message := peer.frame()) == (TEXT, WAIT, True):
-            pass
-        assert message == (TEXT, LINKUP, True)
+        peer.linked()
     else:
         assert [peer.line() for _ in range(len(before) + 1)] == [*before, b"OK linked"]

@@ -19,28 +19,18 @@ Pair = tuple[Peer, Peer]
 
 def ask(reflector: Reflector) -> list[dict[str, Any]]:
     """What /status tells of each worker."""
-    told: list[dict[str, Any]] = reflector.get("/status").json()["workers"]
+    told: list[dict[str, Any]] = reflector.status(whole=False)["workers"]
     return told
 
 
 def pids(reflector: Reflector) -> dict[int, int]:
     """Of the workers, by number; waits until all answer."""
-
-    def all_pids() -> dict[int, int] | None:
-        told = ask(reflector)
-        return (
-            None if any("error" in worker for worker in told) else {worker["worker"]: worker["pid"] for worker in told}
-        )
-
-    found = wait_until(all_pids, "all workers")
-    assert found is not None
-    return found
+    return {worker["worker"]: worker["pid"] for worker in reflector.status()["workers"]}
 
 
 def handed_over(reflector: Reflector) -> int:
     """Connections so far that were accepted by another worker than the owner of their session."""
-    pids(reflector)
-    return sum(worker["taken_over"] for worker in ask(reflector))
+    return sum(worker["taken_over"] for worker in reflector.status()["workers"])
 
 
 def homes(reflector: Reflector) -> dict[str, int]:

@@ -298,12 +298,12 @@ class TestBadHeads:
         with (
             running(constants={"medusa.reflector.wsgi.HEAD_TIMEOUT": 0.3}) as reflector,
             reflector.pair() as (client, agent),
-            reflector.open(GET_STATUS) as peer,
         ):
             begun = time.monotonic()
-            while peer.quiet(50 * MS):
-                peer.send(b"X: y\r\n")
-            answer = peer.answer()
+            with reflector.open(GET_STATUS) as peer:
+                while peer.quiet(50 * MS):
+                    peer.send(b"X: y\r\n")
+                answer = peer.answer()
             assert (answer.status, answer.headers["connection"]) == (408, "close")
             assert 0.25 < time.monotonic() - begun < 5
             assert reflector.refusal(0)["status"] == 408

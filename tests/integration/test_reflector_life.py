@@ -16,9 +16,11 @@ import pytest
 
 from tests.peers import BINARY, CLOSE, LINKUP, PING, PONG, TEXT, Peer, frame
 from tests.reflectors import ROOT, Reflector, Witness, new_id, running
-from tests.waiting import MS, Deadline, wait_until
+from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
-INTERVAL = 0.25
+INTERVAL = 1.0
+ENOUGH = 3.5 * INTERVAL
+"""For longer than this nobody is borne who is silent."""
 MIB = 1 << 20
 
 ANSWERING = """
@@ -43,15 +45,15 @@ class TestKeepalive:
     @pytest.mark.parametrize("side", [0, 1], ids=["client", "agent"])
     def test_a_silent_peer_is_pinged_and_lost_after_three_intervals(self, reflector: Reflector, side: int) -> None:
         session = new_id()
+        begun = time.monotonic()
         with reflector.pair(session) as peers:
             silent, other = peers[side], peers[1 - side]
-            begun = time.monotonic()
             for number in (1, 2):
                 assert silent.frame() == (PING, b"medusa", True)
                 assert number * INTERVAL - 0.05 < time.monotonic() - begun
                 other.send(frame(PONG, other.frame().payload))
             assert silent.until_fin() == b""
-            assert 3 * INTERVAL - 0.05 < time.monotonic() - begun < 3 * INTERVAL + 1
+            assert 3 * INTERVAL - 0.05 < time.monotonic() - begun < PATIENCE
             reason = "remote connection " + ("reset", "error")[side]
             while (message := other.frame()).opcode == PING:
                 other.send(frame(PONG))
@@ -63,15 +65,14 @@ class TestKeepalive:
     def test_a_silent_client_that_waits(self, reflector: Reflector) -> None:
         session = new_id()
         with reflector.attach(session, "master") as client:
-            assert [client.frame().opcode for _ in range(2)] == [PING, PING]
-            client.until_fin()
+            assert client.until_fin().count(frame(PING, b"medusa", key=None)) == 2
         assert reflector.ended(session)["outcome"] == "lonely"
 
     @pytest.mark.parametrize(
         "life", [None, b"\x82\xfe\xff\xff" + bytes(1000)], ids=["pongs", "single bytes of a frame"]
     )
     def test_any_byte_is_a_sign_of_life(self, reflector: Reflector, life: bytes | None) -> None:
-        session, enough = new_id(), Deadline(5 * INTERVAL)
+        session, enough = new_id(), Deadline(ENOUGH)
         with reflector.pair(session) as peers:
             at = 0
             while not enough.passed:
@@ -111,7 +112,7 @@ class TestKeepalive:
         session = new_id()
         with reflector.pair(session) as (client, agent):
             sent, left = clog(agent, client)
-            enough = Deadline(5 * INTERVAL)
+            enough = Deadline(ENOUGH)
             while not enough.passed:  # the agent is silent all that time
                 client.send(frame(PONG))
                 client.quiet(50 * MS)
@@ -129,12 +130,12 @@ class TestKeepalive:
             while (message := agent.frame()).opcode == PING:
                 agent.send(frame(PONG))
             assert message.close == (1000, "remote connection reset")
-            assert time.monotonic() - begun < 3 * INTERVAL + 1
+            assert time.monotonic() - begun < PATIENCE
         assert reflector.ended(session)["reason"] == f"client: silent for {3 * INTERVAL:g} s"
 
     def test_who_cannot_be_asked_inside_a_frame_is_not_judged(self, reflector: Reflector) -> None:
         """Nor does a ping get there: the frame would be torn."""
-        session, enough = new_id(), Deadline(5 * INTERVAL)
+        session, enough = new_id(), Deadline(ENOUGH)
         with reflector.pair(session) as (client, agent):
             agent.send(frame(BINARY, bytes(MIB))[:1000])
             while not enough.passed:  # the client is silent all that time
@@ -143,7 +144,7 @@ class TestKeepalive:
                 assert reflector.states() == {session: "forwarding"}
 
     def test_a_slow_reader_in_the_middle_of_a_frame_is_alive(self, reflector: Reflector) -> None:
-        session, enough = new_id(), Deadline(5 * INTERVAL)
+        session, enough = new_id(), Deadline(ENOUGH)
         size = 16 * MIB
         with reflector.pair(session) as (client, agent):
             sender = Thread(target=agent.send, args=(frame(BINARY, bytes(size)),))
@@ -166,7 +167,7 @@ class TestKeepalive:
             got = hashlib.sha256()
             while (message := client.frame()).opcode != CLOSE:
                 got.update(message.payload if message.opcode == BINARY else b"")
-                let_pass(25 * MS)
+                let_pass(60 * MS)  # in all, for longer than who is silent is borne
             assert got.digest() == sent
         assert reflector.ended(session)["reason"].startswith("agent: ")
 
@@ -186,12 +187,11 @@ class TestWaitTimeout:
                 assert client.until_fin() == b""
             record = reflector.ended(session)
             assert (record["outcome"], record["linked_s"]) == ("expired", 0)
-            assert 0.5 <= record["waited_s"] < 1.5
+            assert 0.5 <= record["waited_s"] < PATIENCE
 
     def test_an_agent_in_time_ends_the_wait(self) -> None:
-        with running("--wait-timeout", "0.3") as reflector, reflector.pair() as (client, agent):
-            waited = Deadline(0.5)
-            wait_until(lambda: waited.passed)
+        with running("--wait-timeout", "3") as reflector, reflector.pair() as (client, agent):
+            let_pass(3.2)
             Witness(client, agent).check()
 
 
@@ -247,7 +247,7 @@ class TestBackpressure:
             begun = time.monotonic()
             way(client)
             assert agent.closed() == (1000, "remote connection reset")
-            assert time.monotonic() - begun < 2, "the agent's answer was waited for and read"
+            assert time.monotonic() - begun < 4, "the agent's answer was waited for and read"
         assert reflector.ended(session)["outcome"] == "lost"
 
     def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read(self) -> None:
@@ -267,7 +267,7 @@ class TestBackpressure:
 
     def test_an_agent_that_hangs_up_behind_what_a_client_does_not_read_yet(self) -> None:
         """However long the user's pager stands still, what the job wrote last is there."""
-        session, enough = new_id(), Deadline(6 * INTERVAL)
+        session, enough = new_id(), Deadline(ENOUGH)
         constants = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}
         options = ("--keepalive", str(INTERVAL))
         with running(*options, constants=constants) as reflector, reflector.pair(session) as (client, agent):
@@ -291,7 +291,7 @@ class TestBackpressure:
             while (message := agent.frame()).opcode != CLOSE:
                 pass
             assert message.close == (1000, "remote connection reset")
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 4, "less than the time to answer a Close"
 
     def test_a_client_that_is_clogged_before_linkup(self) -> None:
         """The reflector does not spin, and linkup and all else come in the end."""

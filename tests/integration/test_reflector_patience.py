@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
 
-from tests.peers import BINARY, LINKUP, PING, PONG, TEXT, WAIT, Frame, Peer, close_frame, frame
+from tests.peers import BINARY, LINKUP, PONG, TEXT, WAIT, Peer, close_frame, frame
 from tests.reflectors import new_id, running
 from tests.terminals import MLOGIN, environment, terminal
 from tests.waiting import MS, Deadline
@@ -14,15 +15,8 @@ from tests.waiting import MS, Deadline
 NOTICE = b"medusa:"
 
 
-def next_word(peer: Peer) -> Frame:
-    """What comes next but for pings."""
-    while (message := peer.frame()).opcode == PING:
-        peer.send(frame(PONG))
-    return message
-
-
 def notice(peer: Peer) -> str:
-    message = next_word(peer)
+    message = peer.word()
     assert message.opcode == TEXT
     assert message.payload.startswith(NOTICE)
     body = json.loads(message.payload[len(NOTICE) :])
@@ -34,22 +28,22 @@ def notice(peer: Peer) -> str:
 
 def test_an_idle_session() -> None:
     session = new_id()
-    with running("--idle-timeout", "1") as reflector, reflector.pair(session) as (client, agent):
+    with running("--idle-timeout", "4") as reflector, reflector.pair(session) as (client, agent):
         words = r"nothing has passed for [0-9]+ s; unless something does, the session ends in [0-9]+ s"
         assert re.fullmatch(words, notice(client))
         for peer in (client, agent):
-            message = next_word(peer)
+            message = peer.word()
             assert message.close == (1000, "the session was idle for too long")
             peer.send(close_frame())
             peer.until_fin()
         record = reflector.ended(session)
         assert (record["outcome"], record["reason"]) == ("idle", "the session was idle for too long")
-        assert record["linked_s"] > 0.9
+        assert record["linked_s"] > 3.9
 
 
 def test_only_terminal_bytes_are_activity() -> None:
     session = new_id()
-    with running("--idle-timeout", "0.8", "--keepalive", "0.1") as reflector, reflector.pair(session) as pair:
+    with running("--idle-timeout", "3", "--keepalive", "1") as reflector, reflector.pair(session) as pair:
         client, agent = pair
         with agent.breathing():
             while (message := client.frame()).opcode != 8:
@@ -60,8 +54,8 @@ def test_only_terminal_bytes_are_activity() -> None:
 
 
 def test_each_byte_is() -> None:
-    session, enough = new_id(), Deadline(1500 * MS)
-    with running("--idle-timeout", "1") as reflector, reflector.pair(session) as (client, agent):
+    session, enough = new_id(), Deadline(4500 * MS)
+    with running("--idle-timeout", "4") as reflector, reflector.pair(session) as (client, agent):
         while not enough.passed:
             agent.send(frame(BINARY, b"."))
             client.expect(BINARY, b".")
@@ -71,11 +65,11 @@ def test_each_byte_is() -> None:
 
 def test_a_session_that_lasts() -> None:
     session = new_id()
-    with running("--max-duration", "1") as reflector, reflector.pair(session) as (client, agent):
-        assert notice(client).endswith("it may not last longer than 1 s")
-        assert next_word(client).close == (1000, "the session has reached its maximum duration")
+    with running("--max-duration", "4") as reflector, reflector.pair(session) as (client, agent):
+        assert notice(client).endswith("it may not last longer than 4 s")
+        assert client.word().close == (1000, "the session has reached its maximum duration")
         client.send(close_frame())
-        assert next_word(agent).close == (1000, "the session has reached its maximum duration")
+        assert agent.word().close == (1000, "the session has reached its maximum duration")
         agent.send(close_frame())
         assert reflector.ended(session)["outcome"] == "too_long"
 
@@ -98,8 +92,9 @@ def test_a_client_that_reads_nothing_does_not_hold_it_up() -> None:
     with running("--max-duration", "1.5", constants=constants) as reflector, reflector.pair(session) as pair:
         client, agent = pair
         with client.breathing():
-            while agent.writable():
-                agent.send(frame(BINARY, bytes(1 << 16)))
+            with contextlib.suppress(OSError):  # on a slow machine the end comes before all is full
+                while agent.writable():
+                    agent.send(frame(BINARY, bytes(1 << 16)))
             assert reflector.ended(session)["outcome"] == "too_long"
 
 

@@ -14,23 +14,23 @@ import pytest
 
 from tests.peers import BINARY, CLOSE, CONTINUATION, LINKUP, PING, PONG, TEXT, WAIT, Frame, Peer, close_frame, frame
 from tests.reflectors import Reflector, Witness, new_id, running
-from tests.waiting import MS, Deadline, wait_until
+from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
 MIB = 1 << 20
-SLACK = 0.25
-"""Seconds by which a pulse may be late on a busy machine."""
 
 
 class TestWaiting:
     def test_a_pulse_every_two_seconds_until_linkup(self, reflector: Reflector) -> None:
         session = new_id()
+        begun = time.monotonic()
         with reflector.attach(session, "master") as client:
-            begun = time.monotonic()
             for number in (1, 2):
                 client.expect(TEXT, WAIT)
-                assert 0 <= time.monotonic() - begun - 2 * number + 0.01 < SLACK
+                assert 2 * number <= time.monotonic() - begun < PATIENCE
             with reflector.attach(session, "slave") as agent:
-                client.expect(TEXT, LINKUP)
+                while (message := client.frame()) == (TEXT, WAIT, True):
+                    pass
+                assert message == (TEXT, LINKUP, True)
                 agent.expect(TEXT, LINKUP)
                 assert client.quiet(2.2)
 
@@ -283,7 +283,7 @@ class TestEnds:
     def test_a_reader_that_is_gone_is_not_waited_for(self) -> None:
         session, constants = new_id(), {"medusa.reflector.live.CLOSE_TIMEOUT": 0.1}
         with (
-            running("--keepalive", "0.2", constants=constants) as reflector,
+            running("--keepalive", "1", constants=constants) as reflector,
             reflector.pair(session) as (client, agent),
         ):
             with contextlib.suppress(OSError):  # on a slow machine the silent reader is given up before all is full

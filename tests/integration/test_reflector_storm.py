@@ -36,7 +36,7 @@ ENDS: list[Callable[[Peer], None]] = [
 ]
 
 
-OPTIONS = ("--keepalive", "0.3", "--wait-timeout", "0.5")
+OPTIONS = ("--keepalive", "1", "--wait-timeout", "0.5")
 TLS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
 
 

@@ -16,6 +16,8 @@ from tests.sites import QUICK, Site
 from tests.waiting import PATIENCE, wait_until
 
 LOST = "this reflector lost the session's id to another"
+PATIENT = {"medusa.directory.redis.TIMEOUT": 20.0}
+"""With a Redis that is held up, or after having stood still."""
 
 
 @pytest.fixture
@@ -64,9 +66,10 @@ class TestDirectory:
 
     @pytest.mark.parametrize("how", ["killed", "silent", "full"])
     def test_is_away_for_a_while(self, site: Site, how: str) -> None:
+        constants = {**QUICK, "medusa.directory.redis.TIMEOUT": 1.0} if how == "silent" else QUICK
         with (
-            site.reflector(constants=QUICK, check=False) as here,
-            site.reflector(constants=QUICK, check=False) as there,
+            site.reflector(constants=constants, check=False) as here,
+            site.reflector(constants=constants, check=False) as there,
         ):
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
@@ -137,7 +140,8 @@ class TestOwner:
             assert here.logged("claim restored", session=session)
 
     def test_is_killed(self, site: Site) -> None:
-        with site.reflector(constants=QUICK, check=False) as here, site.reflector(constants=QUICK) as there:
+        lasting = {**QUICK, "medusa.reflector.claims.TTL": 5.0}
+        with site.reflector(constants=lasting, check=False) as here, site.reflector(constants=QUICK) as there:
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
                 sites.kill(here)
@@ -149,7 +153,7 @@ class TestOwner:
 
     def test_stops_while_the_directory_is_asked(self, site: Site) -> None:
         before, session = new_id(), new_id()
-        with site.reflector() as here:
+        with site.reflector(constants=PATIENT) as here:
             assert status(here, before) == 101
             wait_until(lambda: not site.claimed(before), "the end of what is written now")
             with site.redis.writes_held(), here.open(upgrade(f"/attach/{session}/master")) as peer:
@@ -173,7 +177,7 @@ class TestOwner:
                     talk(client, agent)
 
     def test_does_not_answer(self, site: Site) -> None:
-        with site.reflector() as here, site.reflector(constants=QUICK) as there:
+        with site.reflector(constants=PATIENT) as here, site.reflector(constants=QUICK) as there:
             session = new_id()
             with here.attach(session, "master"):
                 sites.waits(here, session)

@@ -105,14 +105,14 @@ def test_a_reader_that_stops() -> None:
 def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read() -> None:
     """As in test_reflector_life: nobody's shell may run on because the owner did not see it go."""
     with (
-        running(*WORKERS, "--keepalive", "0.3", check=False) as reflector,
+        running(*WORKERS, "--keepalive", "1", check=False) as reflector,
         bridged_pair(reflector) as (client, agent, session),
         agent.breathing(),
     ):
         while life.unread(client) == 0:
             client.send(frame(BINARY, bytes(PIECE)))
         client.fin()
-        wait_until(lambda: reflector.states()[session] == "closing")
+        wait_until(lambda: reflector.states().get(session) == "closing")
 
 
 def test_a_worker_that_is_killed_takes_along_what_it_decrypts() -> None:

@@ -215,7 +215,8 @@ def test_what_is_no_socket(office: Office, logs: list[EventDict]) -> None:
 
 
 class TestStatus:
-    def test_of_a_colleague_that_answers(self, office: Office) -> None:
+    def test_of_a_colleague_that_answers(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "STATUS_TIMEOUT", 10.0)
         asked = gevent.spawn(office.worker.status)
         packet, fd = self.question(office)
         assert packet == pack(Letter(STATUS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable, Iterator
 
@@ -23,7 +24,7 @@ from medusa.session import Input, Session, Side, State
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.websocket import adopt
 from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
-from tests.waiting import Deadline, wait_until
+from tests.waiting import PATIENCE, Deadline, wait_until
 
 NAME = SessionName("id")
 
@@ -216,7 +217,9 @@ class TestOneMoment:
         bench.registry.join(NAME)
         client.fin()
         if first == "loss":
-            session._legs[Side.CLIENT]._on_readable()
+            leg = session._legs[Side.CLIENT]
+            assert select.select([leg.transport.fileno()], [], [], PATIENCE)[0]
+            leg._on_readable()
         agent = bench.attach(session, Side.AGENT)
         if first == "attach":
             agent.expect(TEXT, LINKUP)
