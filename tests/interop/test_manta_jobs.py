@@ -147,13 +147,15 @@ def running_commands() -> set[str]:
 
 @zones
 def test_a_killed_manta_takes_its_zones_along(key: Key) -> None:
+    long, ran = a_sleep(), False
     with contextlib.suppress(AssertionError), manta() as store:
         store.add_key("jill", key.line)
-        long = a_sleep()
         User(store.url, key).run_job(exec=long)
-        wait_until(lambda: long in running_commands(), "the job's processes")
+        ran = wait_until(lambda: long in running_commands(), "the job's processes")
         store.process.send_signal(signal.SIGKILL)
-        wait_until(lambda: long not in running_commands(), "the end of the job's processes")
+    # Out here no failure is suppressed.
+    assert ran
+    wait_until(lambda: long not in running_commands(), "the end of the job's processes")
 
 
 @zones
