@@ -49,7 +49,7 @@ SchedulerParameters=bf_interval=1,batch_sched_delay=0,sched_min_interval=0,bf_re
 PriorityType=priority/basic
 MpiDefault=none
 SwitchType=switch/none
-KillWait=2
+KillWait=10
 MinJobAge=600
 ReturnToService=2
 PrologFlags=Alloc

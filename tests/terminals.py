@@ -39,6 +39,8 @@ _ON_A_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 )
 
+_LAST = b"\x1b[the last words~"
+
 
 def mlogin(*arguments: str, constants: Mapping[str, float] = {}) -> list[str]:
     """A command line. `constants`: dotted name -> value."""
@@ -113,6 +115,11 @@ class Terminal:
             assert time.monotonic() < deadline, f"does not end: {self.screen!r}"
         while self._read(0.02):
             pass
+        # What the program wrote may still be on its way, in a thread of the kernel's; this comes behind it.
+        os.write(self.slave, _LAST)
+        while _LAST not in self.screen:
+            assert self._read(PATIENCE), f"the terminal stands still: {self.screen!r}"
+        self.screen = self.screen.replace(_LAST, b"")
         return self.process.returncode
 
     def _read(self, seconds: float) -> bool:

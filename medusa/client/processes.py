@@ -15,16 +15,27 @@ from medusa.client.outcome import signal_name
 from medusa.protocol.printable import printable
 
 _PAUSE = 0.02
-"""Seconds between two looks at a process group: nothing tells a process that is not the parent."""
+"""Seconds between two looks at a process group, as nothing tells a process that is not the parent; or two tries."""
 
 KILL_PATIENCE = 3.0
 """Seconds until SIGKILL has taken effect; in an uninterruptible call it does not."""
 
 _TAIL_BYTES = 4096
 
+_TRIES = 5
+"""Of removing a tree: somebody may make a file in a directory that is being emptied."""
+
 
 def remove_tree(path: str) -> None:
     """Removes a directory and what is in it, also what its owner made read-only; never follows a symlink out of it."""
+    for _ in range(_TRIES):
+        _try_to_remove_tree(path)
+        if not os.path.lexists(path):
+            return
+        time.sleep(_PAUSE)
+
+
+def _try_to_remove_tree(path: str) -> None:
     _open_up(path)
     # Top-down: a directory is opened up before it is looked into.
     for directory, names, _ in os.walk(path):

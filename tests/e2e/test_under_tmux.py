@@ -177,7 +177,7 @@ def test_suspended_and_back(pane: Pane, home: Path) -> None:
     pane.type("fg")
     pane.type("echo $((6*7)); exit 5")
     pane.until("42")
-    pane.until("local>")
+    pane.until("mlogin: session complete")
     pane.type("echo status $?")
     pane.until("status 5")
     assert pane.modes() == before

@@ -21,6 +21,7 @@ pytestmark = containers
 SESSION = ("-c", "trap 'exit 9' TERM; echo here; while :; do sleep 0.1; done")
 STUBBORN = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
 INTERRUPTIONS = 20
+PATIENT = {"medusa.client.kube.job.LAST_WORDS": 8}
 LOOKS = {"medusa.client.walltime.LOOK": 0.1}
 WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
@@ -72,7 +73,7 @@ def delete_job(kube: Cluster) -> None:
 def test_the_pod_is_ended_from_outside(
     here: Place, home: Path, end: Callable[[Cluster], None], why: str, session: tuple[str, ...]
 ) -> None:
-    with here.terminal(home, options=session) as opened:
+    with here.terminal(home, options=session, constants=PATIENT) as opened:
         in_session(opened)
         end(here.kube)
         opened.until(f"mlogin: Kubernetes job medusa-[0-9a-f]{{8}} {why}")
@@ -92,8 +93,8 @@ def test_mlogin_is_ended_in_a_session(here: Place, home: Path, signum: signal.Si
 
 def test_the_time_is_over(here: Place, home: Path) -> None:
     """Announced before, and told after."""
-    with here.terminal(home, "--time", "3", options=SESSION, constants=LOOKS) as opened:
-        opened.until("mlogin: the job's time is over in [0-3] s; what runs then is ended")
+    with here.terminal(home, "--time", "6", options=SESSION, constants={**LOOKS, **PATIENT}) as opened:
+        opened.until("mlogin: the job's time is over in [0-6] s; what runs then is ended")
         opened.until("mlogin: Kubernetes job medusa-[0-9a-f]{8} ended: DeadlineExceeded: ")
         assert opened.status() == 254
 

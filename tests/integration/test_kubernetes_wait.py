@@ -14,18 +14,18 @@ from tests.kube.knobs import Knobs
 from tests.kube.place import Place, job_name, place
 from tests.kube.stand_in import containers
 from tests.terminals import Terminal
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = containers
 
 NO_NODE = "0/3 nodes are available: 3 Insufficient cpu."
 UP = ("-c", "echo here at last; exit 7")
 SHORT = {
-    "medusa.client.kube.job.URL_LIFETIME": 6,
+    "medusa.client.kube.job.URL_LIFETIME": 10,
     "medusa.client.kube.job.RENEWAL": 0.5,
 }
 QUICK = {
-    "medusa.client.kube.api.TIMEOUT": 1,
+    "medusa.client.kube.api.TIMEOUT": 3,
     "medusa.client.kube.job.CLOSE_PATIENCE": 1,
     "medusa.client.kube.removal.PAUSE": 0.1,
 }
@@ -65,7 +65,8 @@ def test_it_waits_for_longer_than_all_patience(here: Place, home: Path) -> None:
     before = len(here.kube.asked("patch", "secrets"))
     with here.terminal(home, options=UP, constants=SHORT) as opened:
         opened.until("no agent came in time.*; attaching again until the job has its turn")
-        wait_until(lambda: len(here.kube.asked("patch", "secrets")) > before + 13, "6.5 s of renewals")
+        renewals = before + 21
+        wait_until(lambda: len(here.kube.asked("patch", "secrets")) > renewals, "10.5 s of renewals", 3 * PATIENCE)
         here.kube.knobs.unschedulable = None
         up(opened)
 
@@ -199,7 +200,7 @@ def test_a_cluster_that_is_away_for_a_while(here: Place, home: Path, how: str) -
 def test_a_cluster_whose_answers_are_lost(here: Place, home: Path) -> None:
     """What was created by a request without an answer is not created again, nor forgotten."""
     here.kube.knobs.lost += [("create", "jobs"), ("delete", "jobs"), ("delete", "secrets")]
-    with here.terminal(home, options=UP, constants=QUICK) as opened:
+    with here.terminal(home, options=UP, constants={"medusa.client.kube.removal.PAUSE": 0.1}) as opened:
         up(opened)
     assert here.kube.knobs.lost == []
     assert "not removed" not in opened.screen.decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,7 +52,6 @@ def test_an_agent_that_was_there_before(door: Reflector, home: Path) -> None:
         job.logged("not connected")
         run = mlogin(home, "--session", session.upper(), "--reflector", door.url, "-c", "exit 7")
         assert run.returncode == 7, run.stderr
-        assert "waiting for an agent that is started elsewhere: not here yet" in run.stderr
         assert job.finish()[0] == 0
     assert door.ended(session)["outcome"] == "completed"
 
@@ -88,7 +88,7 @@ def test_nobody_comes(door: Reflector, home: Path) -> None:
     run = mlogin(home, "-q", "--session", session, "--reflector", door.url, "--wait-timeout", "0.1")
     assert run.returncode == 255
     first, hint = run.stderr.splitlines()
-    assert first.startswith("mlogin: no agent after 0 s (an agent that is started elsewhere: not here yet)")
+    assert re.match(r"mlogin: no agent after \d s \(an agent that is started elsewhere: not here yet\)", first)
     assert "does it dial this reflector" in hint
 
 

@@ -21,13 +21,14 @@ from tests.signing import Key, allow
 from tests.sshagents import needs_ssh_agent, ssh_agent
 from tests.terminals import Terminal, assert_nothing_left, environment, mlogin, processes_of, run_alone, terminal
 from tests.waiting import PATIENCE, wait_until
+from tests.zones import a_sleep
 
 pytestmark = zones
 
 LOGIN = "jill"
 
 EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
-SHORT = {"medusa.client.mantajob.URL_LIFETIME": 6, "medusa.client.mantajob.RENEWAL": 0.5, **EAGER}
+SHORT = {"medusa.client.mantajob.URL_LIFETIME": 10, "medusa.client.mantajob.RENEWAL": 0.5, **EAGER}
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +161,11 @@ def test_a_session_on_an_object_with_all_that_can_be_wished_for(place: Place, ho
 
 
 def test_a_session_on_a_terminal_that_the_user_leaves(place: Place, home: Path) -> None:
-    with place.terminal(home, "-c", "sleep 2000; true") as opened:
+    # What does not hear SIGHUP gets some seconds of grace: the job does not end by itself before it is cancelled.
+    long = a_sleep()
+    with place.terminal(home, "-c", f"trap '' HUP; {long}; true") as opened:
         opened.until("waiting for Manta job")
-        _wait_for_command("sleep 2000 ")
+        _wait_for_command(f"{long} ")
         assert not [line for line in processes_of(home).values() if "signature" in line or "keyId" in line]
         opened.type("\r~i")
         opened.until(f"as         account {LOGIN}, key ")
@@ -232,9 +235,10 @@ def test_an_address_where_nobody_answers(place: Place, home: Path) -> None:
 
 
 def test_mlogin_killed_in_a_session_leaves_nothing(place: Place, home: Path) -> None:
-    with place.terminal(home, "-c", "sleep 7201; true") as opened:
+    long = a_sleep()
+    with place.terminal(home, "-c", f"{long}; true") as opened:
         opened.until("waiting for Manta job")
-        _wait_for_command("sleep 7201 ")
+        _wait_for_command(f"{long} ")
         opened.process.kill()
         opened.status()
         place.done(opened.screen)
@@ -261,7 +265,7 @@ def test_a_job_that_queues_for_longer_than_all_patience(user: Path, keys: dict[s
         opened.until("no agent came in time.*; attaching again until the job has its turn")
         opened.until("Manta job [0-9a-f-]{36}: queued")
         master = f"/{LOGIN}/medusa/attach/"
-        wait_until(lambda: len(place.store.requests("PUT", "medusa-config")) > 13, "6.5 s of renewals", 2 * PATIENCE)
+        wait_until(lambda: len(place.store.requests("PUT", "medusa-config")) > 21, "10.5 s of renewals", 3 * PATIENCE)
         assert len(place.store.requests("GET", master)) >= 2
         place.store.release()
         opened.until("at last\r\n")

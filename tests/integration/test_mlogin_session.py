@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from medusa.client.archive import find_archive
 from tests.terminals import MLOGIN, Terminal, assert_nothing_left, environment, find, terminal
 
 PROMPT = r"#\x1b\[0m "
@@ -32,12 +33,16 @@ def test_a_typed_command_its_status_and_a_word_of_goodbye(shell: Terminal) -> No
     assert shell.screen.endswith(b"mlogin: session complete\r\n")
 
 
-def test_the_waiting_was_shown_and_wiped(shell: Terminal) -> None:
-    assert b"waiting for local job " in shell.screen
-    assert b" 0:00" in shell.screen
-    assert b"\r\x1b[K" in shell.screen
-    shell.type("exit\r")
-    assert shell.status() == 0
+def test_the_waiting_is_shown_and_wiped(home: Path, tmp_path: Path) -> None:
+    late, go = tmp_path / "late.sh", tmp_path / "go"
+    late.write_text(f"until [ -e '{go}' ]; do sleep 0.05; done; exec sh '{find_archive()}' \"$@\"")
+    with terminal([*MLOGIN, "--archive", str(late)], environment(home)) as opened:
+        opened.until(r"waiting for local job \d+: running 0:0\d")
+        go.touch()
+        opened.until(r"\r\x1b\[K(?![|/\\-] w)[^\r]{3}")
+        opened.until(PROMPT)
+        opened.type("exit\r")
+        assert opened.status() == 0
 
 
 def test_size_and_type_of_the_terminal(shell: Terminal) -> None:

@@ -36,7 +36,7 @@ pytestmark = [
 ]
 
 PROMPT = r"[#$]\x1b\[0m "
-EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
+EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1, "medusa.client.slurmjob.SETTLE": 8}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def place(cluster: Slurm, tmp_path: Path) -> Iterator[Place]:
 
 
 def job(opened: Terminal) -> str:
-    return opened.until(r"Slurm job (\d+)").group(1).decode()
+    return opened.until(r"Slurm job (\d+):").group(1).decode()
 
 
 def test_a_command_in_a_job_with_the_users_options(place: Place) -> None:
@@ -148,7 +148,7 @@ def test_the_time_limit_is_told_before_it_strikes(place: Place) -> None:
         place.cluster.ask("scontrol", "update", f"JobId={mine}", "TimeLimit=5")
         opened.until(r"the job's time is over in (5 min|4 min \d+ s); what runs then is ended")
         place.cluster.ask("scontrol", "update", f"JobId={mine}", "TimeLimit=1")
-        opened.until(r"the job's time is over in (1 min|5\d s); what runs then is ended")
+        opened.until(r"the job's time is over in (1 min|[2-5]\d s); what runs then is ended")
         opened.type("exit\n")
         assert opened.status() == 0
 

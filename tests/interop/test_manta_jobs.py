@@ -15,6 +15,7 @@ from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import new_id
 from tests.signing import Key
 from tests.waiting import wait_until
+from tests.zones import a_sleep
 
 
 def job_of(store: Manta, job_id: str) -> Job:
@@ -127,30 +128,34 @@ def test_a_job_that_fails(store: Manta, jill: User, name: str) -> None:
 
 @zones
 def test_a_cancelled_job_leaves_nothing(store: Manta, jill: User) -> None:
-    job = jill.run_job(init="exit 0", exec="setsid sleep 7101 & sleep 7102")
-    wait_until(lambda: b"sleep\x007101" in running_commands(), "the job's processes")
+    apart, inside = a_sleep(), a_sleep()
+    job = jill.run_job(init="exit 0", exec=f"setsid {apart} & {inside}")
+    wait_until(lambda: {apart, inside} <= running_commands(), "the job's processes")
     assert jill.ask("POST", f"/jill/jobs/{job}/live/cancel").status == 202
     assert job_of(store, job).cancelled
-    wait_until(lambda: b"sleep\x00710" not in running_commands(), "the end of the job's processes")
+    wait_until(lambda: not {apart, inside} & running_commands(), "the end of the job's processes")
     assert store.zone_processes() == []
 
 
-def running_commands() -> bytes:
-    found = b""
+def running_commands() -> set[str]:
+    found = set()
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            found += path.read_bytes() + b"\n"
+            found.add(path.read_text("utf-8", "replace").rstrip("\0").replace("\0", " "))
     return found
 
 
 @zones
 def test_a_killed_manta_takes_its_zones_along(key: Key) -> None:
+    long, ran = a_sleep(), False
     with contextlib.suppress(AssertionError), manta() as store:
         store.add_key("jill", key.line)
-        User(store.url, key).run_job(exec="sleep 7303")
-        wait_until(lambda: b"sleep\x007303" in running_commands(), "the job's processes")
+        User(store.url, key).run_job(exec=long)
+        ran = wait_until(lambda: long in running_commands(), "the job's processes")
         store.process.send_signal(signal.SIGKILL)
-        wait_until(lambda: b"sleep\x007303" not in running_commands(), "the end of the job's processes")
+    # Out here no failure is suppressed.
+    assert ran
+    wait_until(lambda: long not in running_commands(), "the end of the job's processes")
 
 
 @zones

@@ -12,7 +12,7 @@ from tests.kube.stand_in import Cluster, cluster
 from tests.reflectors import Reflector, running
 from tests.signing import Key, allow
 from tests.terminals import ROOT, Terminal, environment, mlogin, run_alone, terminal
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 LOGIN = "jill"
 EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
@@ -61,7 +61,7 @@ class Place:
 
     def assert_clean(self) -> None:
         """Of the last session nothing is left in the cluster."""
-        wait_until(lambda: not self.kube.names(), f"an empty cluster, not {self.kube.names()}")
+        wait_until(lambda: not self.kube.names(), f"an empty cluster, not {self.kube.names()}", 2 * PATIENCE)
         wait_until(lambda: not self.kube.running(), "the end of all containers")
 
 

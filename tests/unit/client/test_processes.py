@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +107,19 @@ def test_a_tree_goes_whatever_its_modes_and_a_symlinks_target_stays(ordinary_use
         assert spared.stat().st_mode & 0o777 == 0o500
         processes.remove_tree(str(doomed))
         spared.chmod(0o700)
+
+
+def test_a_tree_goes_although_somebody_still_writes_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    doomed, rmdir = tmp_path / "doomed", os.rmdir
+    doomed.mkdir()
+    late = iter([doomed / "late"])
+
+    def rmdir_after_a_write(*arguments: Any, **options: Any) -> None:
+        for file in late:
+            file.touch()
+        rmdir(*arguments, **options)
+
+    monkeypatch.setattr(os, "rmdir", rmdir_after_a_write)
+    processes.remove_tree(str(doomed))
+    assert next(late, None) is None
+    assert not doomed.exists()
