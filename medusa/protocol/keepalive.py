@@ -47,7 +47,7 @@ class Keepalive:
         has come: the peer has one more interval.
         """
         if now >= self.deadline() + self.interval:
-            self._heard = now - (PATIENCE - 1) * self.interval
+            self._heard = max(self._heard, now - (PATIENCE - 1) * self.interval)
         if now - self._heard >= PATIENCE * self.interval:
             return Verdict.LOST
         if now < self.deadline():

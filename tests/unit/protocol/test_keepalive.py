@@ -22,6 +22,14 @@ def test_who_stood_still_asks_before_it_judges() -> None:
     assert verdicts == {1000: PING, 1014: OK, 1015: LOST}
 
 
+def test_who_sent_nothing_for_long_does_not_forget_whom_it_has_heard() -> None:
+    keepalive = Keepalive(15, 0, idle_sender=True)
+    keepalive.heard(99)
+    assert keepalive.check(100) is PING
+    verdicts = {now: keepalive.check(now) for now in (115, 130, 143.9, 144)}
+    assert verdicts == {115: PING, 130: PING, 143.9: OK, 144: LOST}
+
+
 def test_any_byte_counts() -> None:
     keepalive = Keepalive(15, 0)
     for now in range(10, 1000, 10):
