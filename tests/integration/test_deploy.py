@@ -71,9 +71,7 @@ def test_a_session_through_a_proxy(way: tuple[Reflector, int], key: Key) -> None
         assert client.head().status == 101
         with entered(port, agent_request(key, session, forged="192.0.2.1"), JOB) as agent:
             assert agent.head().status == 101
-            while (message := client.frame()) == (TEXT, WAIT, True):
-                pass
-            assert message == (TEXT, LINKUP, True)
+            client.linked()
             agent.expect(TEXT, LINKUP)
             for sender, receiver in ((client, agent), (agent, client)):
                 assert sender.through(frame(BINARY, bytes(MIB)), receiver) == (BINARY, bytes(MIB), True)

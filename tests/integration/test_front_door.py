@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import BINARY, LINKUP, TEXT, WAIT, Peer, frame, upgrade
+from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
 from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, authorization, date, signed_request, signed_target
 from tests.waiting import wait_until
@@ -61,9 +61,7 @@ def agent_request(key: Key, session: str, login: str = "alice", **changed: str) 
 
 def linked(client: Peer, agent: Peer) -> None:
     """Both hear of the other, and bytes pass."""
-    while (message := client.frame()) == (TEXT, WAIT, True):
-        pass
-    assert message == (TEXT, LINKUP, True)
+    client.linked()
     agent.expect(TEXT, LINKUP)
     client.send(frame(BINARY, b"to the agent"))
     agent.expect(BINARY, b"to the agent")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.peers import TEXT, WAIT, Peer, upgrade
+from tests.peers import upgrade
 from tests.reflectors import Reflector, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request
 from tests.sshagents import needs_ssh_agent, ssh_agent
@@ -178,10 +178,4 @@ def test_a_url_signed_by_hand(door: Reflector, keys: dict[str, Key], environ: di
         ).stdout.strip()
         with door.open(upgrade(signed.removeprefix(url(door)), host=host)) as agent:
             assert agent.head().status == 101
-            _linked(client)
-
-
-def _linked(client: Peer) -> None:
-    while (message := client.frame()) == (TEXT, WAIT, True):
-        pass
-    assert b"linkup" in message[1]
+            client.linked()

@@ -57,7 +57,7 @@ class TestUpgrade:
             reflector.attach(session, "slave", early + half[:7]) as agent,
         ):
             agent.send(half[7:])
-            client.expect(TEXT, LINKUP)
+            client.linked()
             client.text("now")
             client.expect(TEXT, b"early")
             client.expect(BINARY, b"e" * 9000)
@@ -151,7 +151,7 @@ class TestAttach:
         with reflector.attach(sent, "master") as client:
             assert list(reflector.states()) == [meant]
             with reflector.attach(quote(meant.upper(), safe=""), "slave"):
-                client.expect(TEXT, LINKUP)
+                client.linked()
 
     @pytest.mark.parametrize(
         "sent",

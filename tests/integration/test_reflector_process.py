@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import BINARY, LINKUP, TEXT, WAIT, close_frame, frame, upgrade
+from tests.peers import BINARY, LINKUP, TEXT, close_frame, frame, upgrade
 from tests.reflectors import OF_THE_MACHINE, ROOT, Reflector, Witness, command, new_id, running
 from tests.waiting import PATIENCE, wait_until
 
@@ -42,9 +42,7 @@ class TestStopping:
                 assert answer.headers["connection"] == "close"
                 Witness(client, agent).check()
                 with reflector.attach(waiting, "slave") as late_agent:
-                    while (message := late.frame()).payload == WAIT:
-                        pass
-                    assert message.payload == LINKUP
+                    late.linked()
                     late_agent.expect(TEXT, LINKUP)
                     Witness(late, late_agent).check()
                     assert reflector.process.poll() is None

@@ -28,9 +28,7 @@ class TestWaiting:
                 client.expect(TEXT, WAIT)
                 assert 2 * number <= time.monotonic() - begun < PATIENCE
             with reflector.attach(session, "slave") as agent:
-                while (message := client.frame()) == (TEXT, WAIT, True):
-                    pass
-                assert message == (TEXT, LINKUP, True)
+                client.linked()
                 agent.expect(TEXT, LINKUP)
                 assert client.quiet(2.2)
 
@@ -42,7 +40,7 @@ class TestWaiting:
                 reflector.attach(session, "master", frame(TEXT, b"before: dropped")) as client,
                 reflector.attach(session, "slave", frame(BINARY, b"eager")),
             ):
-                client.expect(TEXT, LINKUP)
+                client.linked()
                 client.expect(BINARY, b"eager")
 
     def test_a_message_cut_by_linkup_is_dropped_whole(self, reflector: Reflector) -> None:
@@ -53,7 +51,7 @@ class TestWaiting:
             reflector.attach(session, "slave") as agent,
         ):
             client.expect(PONG, b"first")
-            client.expect(TEXT, LINKUP)
+            client.linked()
             client.send(large[100_000:] + frame(TEXT, b"next"))
             agent.expect(TEXT, LINKUP)
             agent.expect(TEXT, b"next")

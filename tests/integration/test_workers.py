@@ -14,7 +14,7 @@ import pytest
 from tests.integration import test_reflector_http as http
 from tests.integration import test_reflector_session as sessions
 from tests.integration.test_reflector_life import unread
-from tests.peers import BINARY, LINKUP, TEXT, WAIT, Peer, frame, upgrade
+from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
 from tests.reflectors import OF_THE_MACHINE, Reflector, Witness, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 from tests.waiting import wait_until
@@ -90,9 +90,7 @@ def arrives_early(reflector: Reflector, session: str, early: list[bytes]) -> Non
         wait_until(lambda: session in homes(reflector))
         behind = b"".join(frame(BINARY, data, key=b"\1\2\3\4") for data in early)
         with reflector.attach(session, "slave", behind) as agent:
-            while (message := client.frame()) == (TEXT, WAIT, True):
-                pass
-            assert message == (TEXT, LINKUP, True)
+            client.linked()
             agent.expect(TEXT, LINKUP)
             for data in early:
                 client.expect(BINARY, data)
@@ -200,8 +198,7 @@ class TestFrontDoor:
             path = attach_path("alice", session, "slave")
             request = upgrade(signed_target(key, "alice", path, HOST), host=HOST)
             with self.waiting(door, key, session) as client, door.enter(request) as agent:
-                while client.frame() == (TEXT, WAIT, True):
-                    pass
+                client.linked()
                 agent.expect(TEXT, LINKUP)
                 Witness(client, agent).check()
 

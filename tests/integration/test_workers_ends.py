@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.test_reflector_process import GOING, refused
 from tests.links import CERTIFICATE
-from tests.peers import LINKUP, TEXT, WAIT, upgrade
+from tests.peers import LINKUP, TEXT, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
 from tests.waiting import PATIENCE, wait_until
 from tests.workers import ask, gone, homes, pairs_everywhere, pids, stopped
@@ -105,8 +105,7 @@ class TestStopping:
                     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
                 Witness(*pair).check()
                 with reflector.attach(waiting, "slave") as agent:
-                    while late.frame() == (TEXT, WAIT, True):
-                        pass
+                    late.linked()
                     agent.expect(TEXT, LINKUP)
                     Witness(late, agent).check()
                     assert reflector.process.poll() is None
