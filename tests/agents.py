@@ -69,7 +69,7 @@ class Client:
     def control(self, deadline: Deadline | None = None) -> Control:
         """The next control message; output before it is kept."""
         deadline = deadline or Deadline()
-        output = [self.output]
+        output = [self.output]  # joined at the end: += would copy megabytes for each message
         try:
             while True:
                 message = self.link.receive(deadline.left)

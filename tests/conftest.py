@@ -11,10 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.terminals import assert_nothing_left
-from tests.waiting import PATIENCE, wait_until
-
-LEAK_GRACE = PATIENCE
-"""A helper thread may need a moment to reap its child or close its end; only who fails waits that long."""
+from tests.waiting import wait_until
 
 # Of the developer's shell or of the make that runs the tests: they would configure the programs under test.
 FOREIGN = ("MEDUSA_", "MAKE", "MFLAGS", "CONFIG_FILE", "MANTA_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -45,7 +42,7 @@ def nothing_left_behind() -> Iterator[None]:
 
     yield
     try:
-        wait_until(lambda: not left(), seconds=LEAK_GRACE)
+        wait_until(lambda: not left())  # a helper thread may need a moment to reap its child or close its end
     except AssertionError:
         pytest.fail("left behind: " + ", ".join(f"{key} ({text})" for key, text in left().items()), pytrace=False)
 

@@ -138,13 +138,14 @@ class Reflector:
 
     def status(self, whole: bool = True) -> dict[str, Any]:
         """What /status tells; where it is to be whole, asks until all workers have answered in time."""
+        status: dict[str, Any] = {}
 
-        def told() -> dict[str, Any]:
-            status: dict[str, Any] = self.get("/status").json()
-            silent = any("error" in worker for worker in status.get("workers", ()))
-            return {} if whole and silent else status
+        def told() -> bool:
+            status.update(self.get("/status").json())
+            return not whole or not any("error" in worker for worker in status.get("workers", ()))
 
-        return wait_until(told, "all workers")
+        wait_until(told, "all workers")
+        return status
 
     def sessions(self, whole: bool = True) -> list[dict[str, Any]]:
         """As /status shows them."""

@@ -15,17 +15,17 @@ from tests.waiting import PATIENCE, wait_until
 
 SECRET = "of the reflectors of a test's site"
 
+PATIENT = {"medusa.directory.redis.TIMEOUT": 20.0}
+"""A reflector or a Redis that has stood still does not take the other for one that is away."""
+
 QUICK = {
+    **PATIENT,
     "medusa.reflector.claims.TTL": 1.5,
     "medusa.reflector.claims.RETRY": 0.1,
-    "medusa.directory.redis.TIMEOUT": 20.0,
     "medusa.reflector.upstream.CONNECT_TIMEOUT": 1.0,
     "medusa.reflector.upstream.ANSWER_TIMEOUT": 2.0,
 }
-"""For what takes a minute outside of tests.
-
-But Redis has long to answer: a reflector or a Redis that has stood still must not take it for one that is away.
-"""
+"""For what takes a minute outside of tests."""
 
 
 class Site:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import random
+import secrets
 import sys
 from pathlib import Path
-
-_random = random.SystemRandom()
 
 SYSTEM = ("usr", "etc", "bin", "sbin", "lib", "lib32", "lib64")
 
 
 def a_sleep() -> str:
     """A command that lasts for long, and that no other run of the tests on this machine has."""
-    return f"sleep {_random.randrange(10**6, 10**7)}"
+    return f"sleep {secrets.choice(range(10**6, 10**7))}"
 
 
 def python() -> Path:

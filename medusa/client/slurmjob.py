@@ -112,6 +112,7 @@ class SlurmJob(Job):
         return slurm.answer(done.stdout)
 
     def _heed(self, found: slurm.Answer | None) -> None:
+        now = self._clock()
         # A job that is not shown is cancelled all the same: it may only not be shown.
         self._over = found is not None and not found.alive
         if found is None:
@@ -120,21 +121,21 @@ class SlurmJob(Job):
             self.over(found.words(), self._logged())
         elif found.state != slurm.RUNNING:
             self.state = JobState(alive=True, words=found.words())
-        elif self.joined or self._reaches_us(found.host):
-            ends_at = None if found.left is None else self._clock() + found.left
+        elif not self.joined and self._is_out_of_reach(found.host):
+            this = socket.gethostname()
+            remarks = [
+                f"which cannot reach mlogin's own reflector: that listens on this machine ({this}) alone.",
+                f"Run a reflector that {found.host} can reach, and name it by --reflector URL",
+            ]
+            self.over(f"was started on {found.host}", remarks)
+        else:
+            ends_at = None if found.left is None else now + found.left
             self.state = JobState(alive=True, words=found.words(), ends_at=ends_at)
 
-    def _reaches_us(self, host: str) -> bool:
-        """A reflector on this machine's loopback is of use to jobs on this machine alone; to others, it is over."""
-        if self._request is None or self._request.embedded is None or not host or self._is_here(host):
-            return True
-        this = socket.gethostname()
-        remarks = [
-            f"which cannot reach mlogin's own reflector: that listens on this machine ({this}) alone.",
-            f"Run a reflector that {host} can reach, and name it by --reflector URL",
-        ]
-        self.over(f"was started on {host}", remarks)
-        return False
+    def _is_out_of_reach(self, host: str) -> bool:
+        """A reflector on this machine's loopback is of use to jobs on this machine alone."""
+        embedded = self._request is not None and self._request.embedded is not None
+        return embedded and host != "" and not self._is_here(host)
 
     def _is_here(self, host: str) -> bool:
         here = socket.gethostname().partition(".")[0]

@@ -86,4 +86,4 @@ class Directory(abc.ABC):
         """`mark` was not spent after all."""
 
     def close(self) -> None:  # noqa: B027 - not every store has connections
-        """Let go of connections. Whoever has asked is answered, and whoever asks again gets new ones."""
+        """Let go of connections; whoever asks again gets new ones. Gives those who have asked some seconds before."""

@@ -131,7 +131,7 @@ class RedisDirectory(Directory):
             client.delete(self._mark(mark))
 
     def close(self) -> None:
-        """See Directory. Waits for answers that are awaited, as long as those may take."""
+        """See Directory. One at a time."""
         deadline = time.monotonic() + 2 * TIMEOUT
         held = 0
         try:

@@ -109,14 +109,17 @@ class Claims:
                 gevent.sleep(RETRY)
 
     def finish(self) -> None:
-        """Wait until all that was dropped is free and all who ask have answers; for RELEASE_TIMEOUT at the most."""
+        """Wait until all that was dropped is free, and what was asked for a peer answered; for RELEASE_TIMEOUT at the
+        most."""
         gevent.with_timeout(RELEASE_TIMEOUT, self._finish, timeout_value=None)
 
     def _finish(self) -> None:
-        self._releasing.join()
-        while self._asking:
-            self._answered.clear()
-            self._answered.wait()
+        # Who is answered may have something to give back, and who gives back asks.
+        while self._asking or self._releasing:
+            self._releasing.join()
+            if self._asking:
+                self._answered.clear()
+                self._answered.wait()
 
     def _take(self, name: str) -> Claim:
         for tries_left in reversed(range(_TRIES)):

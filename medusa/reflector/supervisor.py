@@ -26,7 +26,7 @@ from medusa.reflector.worker import PROGRAM, Worker
 
 log = structlog.get_logger(component="supervisor")
 
-STOP_LIMIT = 10.0
+STOP_LIMIT = 15.0
 """Seconds that drained workers have to go."""
 
 ORDERS = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.SIGHUP: RELOAD}

@@ -56,7 +56,7 @@ def test_background_child_that_trickles_for_ever_is_cut_off(client: Client, agen
     client.until(b"x\r\n")
     client.type("\n")
     assert client.control() == Exit(status=3)
-    assert client.output.count(b"x\r\n") < 100
+    assert client.output.count(b"x\r\n") < 50
     wait_until_session_is_gone(shell)
     end(client, agent)
 

@@ -16,6 +16,7 @@ import pytest
 
 from medusa.transports.tls import TlsError
 from tests.agents import SECRET, Reflector, end, from_source, job_environ, launched, write_config
+from tests.ports import free_port
 from tests.waiting import PATIENCE
 
 
@@ -90,8 +91,7 @@ def test_refusal_for_good_is_final(dialled: Reflector, tmp_path: Path) -> None:
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = write_config(tmp_path, f"ws://127.0.0.1:{port}/x?{SECRET}")
     with launched(from_source("--config", str(config), "--retry-for", "3"), job_environ()) as agent:
         code, log = agent.finish()

@@ -39,6 +39,7 @@ def test_the_waiting_is_shown_and_wiped(home: Path, tmp_path: Path) -> None:
     with terminal([*MLOGIN, "--archive", str(late)], environment(home)) as opened:
         opened.until(r"waiting for local job \d+: running 0:0\d")
         go.touch()
+        # Wiped, and not to be drawn again: no spinner's "| w" behind it.
         opened.until(r"\r\x1b\[K(?![|/\\-] w)[^\r]{3}")
         opened.until(PROMPT)
         opened.type("exit\r")

@@ -37,7 +37,7 @@ class Flood:
 
     def _read(self) -> None:
         for _ in self._sizes:
-            while (message := self._sink.frame()).opcode in (PING, PONG):
+            while (message := self._sink.frame()).opcode in (PING, PONG):  # not answered: another thread sends there
                 pass
             assert message.opcode == BINARY
             self._heard.update(message.payload)

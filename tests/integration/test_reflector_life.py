@@ -55,9 +55,7 @@ class TestKeepalive:
             assert silent.until_fin() == b""
             assert 3 * INTERVAL - 0.05 < time.monotonic() - begun < PATIENCE
             reason = "remote connection " + ("reset", "error")[side]
-            while (message := other.frame()).opcode == PING:
-                other.send(frame(PONG))
-            assert message.close == (1000, reason)
+            assert other.word().close == (1000, reason)
         record = reflector.ended(session)
         assert record["outcome"] == "lost"
         assert record["reason"] == f"{('client', 'agent')[side]}: silent for {3 * INTERVAL:g} s"
@@ -65,7 +63,8 @@ class TestKeepalive:
     def test_a_silent_client_that_waits(self, reflector: Reflector) -> None:
         session = new_id()
         with reflector.attach(session, "master") as client:
-            assert client.until_fin().count(frame(PING, b"medusa", key=None)) == 2
+            # A third where the reflector stood still.
+            assert client.until_fin().count(frame(PING, b"medusa", key=None)) in (2, 3)
         assert reflector.ended(session)["outcome"] == "lonely"
 
     @pytest.mark.parametrize(
@@ -99,9 +98,7 @@ class TestKeepalive:
                 client.send(frame(PONG))
                 assert process.stdout.readline() == b"answered\n"
                 process.send_signal(signal.SIGSTOP)
-                while (message := client.frame()).opcode == PING:
-                    client.send(frame(PONG))
-                assert message.close == (1000, "remote connection error")
+                assert client.word().close == (1000, "remote connection error")
             finally:
                 process.kill()
                 process.wait()
@@ -127,9 +124,7 @@ class TestKeepalive:
 
             clog(agent, client)
             begun = time.monotonic()
-            while (message := agent.frame()).opcode == PING:
-                agent.send(frame(PONG))
-            assert message.close == (1000, "remote connection reset")
+            assert agent.word().close == (1000, "remote connection reset")
             assert time.monotonic() - begun < PATIENCE
         assert reflector.ended(session)["reason"] == f"client: silent for {3 * INTERVAL:g} s"
 
@@ -164,11 +159,12 @@ class TestKeepalive:
         with reflector.pair(session) as (client, agent):
             sent, _ = clog(agent)
             agent.close()
-            got = hashlib.sha256()
+            got, enough = hashlib.sha256(), Deadline(ENOUGH)
             while (message := client.frame()).opcode != CLOSE:
                 got.update(message.payload if message.opcode == BINARY else b"")
-                let_pass(60 * MS)  # in all, for longer than who is silent is borne
+                let_pass(60 * MS)
             assert got.digest() == sent
+            assert enough.passed
         assert reflector.ended(session)["reason"].startswith("agent: ")
 
 

@@ -185,7 +185,7 @@ class TestWriteStall:
         with running("--keepalive", "1") as reflector, reflector.pair() as (client, agent):
             data = frame(BINARY, bytes(1 << 16))
             with client.breathing():
-                while agent.writable():
+                while agent.writable(3.5):  # for longer than who is silent is borne
                     agent.send(data)
             assert list(reflector.states().values()) == ["forwarding"]
             assert client.frame().opcode in (BINARY, PING)

@@ -24,7 +24,7 @@ class TestWaiting:
         session = new_id()
         begun = time.monotonic()
         with reflector.attach(session, "master") as client:
-            for number in (1, 2):
+            for number in (1, 2, 3, 4):
                 client.expect(TEXT, WAIT)
                 assert 2 * number <= time.monotonic() - begun < PATIENCE
             with reflector.attach(session, "slave") as agent:

@@ -12,12 +12,10 @@ import pytest
 from tests import sites
 from tests.peers import CLOSE, TEXT, Peer, close_frame, upgrade
 from tests.reflectors import Reflector, new_id
-from tests.sites import QUICK, Site
+from tests.sites import PATIENT, QUICK, Site
 from tests.waiting import PATIENCE, wait_until
 
 LOST = "this reflector lost the session's id to another"
-PATIENT = {"medusa.directory.redis.TIMEOUT": 20.0}
-"""With a Redis that is held up, or after having stood still."""
 
 
 @pytest.fixture

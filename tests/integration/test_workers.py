@@ -113,7 +113,7 @@ def test_what_was_handed_over_wakes_nobody_any_more(reflector: Reflector) -> Non
         while handed_over(reflector) < before + 6:
             request = upgrade(f"/attach/{new_id()}/master")
             client = stack.enter_context(reflector.open(request[:10]))
-            is_read(client)
+            wait_until_read(client)
             client.send(request[10:])
             assert client.head().status == 101
             client.text("is dropped")
@@ -121,8 +121,8 @@ def test_what_was_handed_over_wakes_nobody_any_more(reflector: Reflector) -> Non
             wait_until(partial(watches_what_it_has, pid), "a worker that watches nothing but its own")
 
 
-def is_read(client: Peer) -> None:
-    """Waits until all that was sent is."""
+def wait_until_read(client: Peer) -> None:
+    """All that was sent."""
     wait_until(lambda: unread(client) == 0, "a worker that waits for the rest")
 
 

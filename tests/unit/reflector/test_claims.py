@@ -191,3 +191,25 @@ def test_a_directory_that_is_not_there_at_the_start(
     until(lambda: not claims.away)
     keeping.kill()
     assert events(logs) == ["directory unavailable", "directory is back"]
+
+
+def test_the_end_waits_for_what_an_answer_brings_about(
+    store: Store, claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who asks at the end gives back what he got."""
+    given_back: list[str] = []
+
+    def give_back(mark: str) -> None:
+        gevent.sleep(0)
+        given_back.append(mark)
+
+    def ask() -> None:
+        assert claims.spend("mark", 60)
+        claims.give_back("mark")
+
+    monkeypatch.setattr(store, "give_back", give_back)
+    asking = gevent.spawn(ask)
+    gevent.sleep(0)
+    assert not asking.ready()
+    claims.finish()
+    assert given_back == ["mark"]

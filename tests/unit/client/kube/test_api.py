@@ -20,6 +20,7 @@ from medusa.client.outcome import Failure
 from tests.kube.access import EVERYTHING
 from tests.kube.certificates import SERVER
 from tests.kube.stand_in import NAMESPACE, Cluster, cluster
+from tests.ports import free_port
 from tests.servers import ScriptedServer
 
 POD = "medusa-1"
@@ -130,8 +131,7 @@ def test_a_cluster_that_is_away(kube: tuple[Cluster, Kube], how: str) -> None:
 
 
 def test_nobody_listens(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     client = Kube(find_access(str(config(tmp_path / "config", url)), None, None), tmp_path)
     with pytest.raises(KubeError) as caught:
         client.pods("a=b")
