@@ -2,7 +2,7 @@
 ARCHIVE = medusa/data/agent.sh
 STANDALONE = build/agent-standalone.sh
 # The relay's fast way in C.
-FAST = medusa/protocol/_fastrelay.c
+FAST = medusa/protocol/websocket/_fastrelay.c
 # The Python files of this repository that the archive is made of.
 TRAVELS = scripts/agent_boot.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
 SCRIPTS = scripts/setup scripts/*.sh .ci/run $(ARCHIVE)

@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
 ARCHIVE = "medusa/data/agent.sh"
-FAST = "medusa/protocol/_fastrelay.c"
+FAST = "medusa/protocol/websocket/_fastrelay.c"
 
 
 class BuildWithArchive(build_py):
@@ -107,9 +107,9 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["medusa", "medusa.*"]),
-    package_data={"medusa": ["py.typed", "data/agent.sh"], "medusa.protocol": ["*.pyi"]},
+    package_data={"medusa": ["py.typed", "data/agent.sh"], "medusa.protocol.websocket": ["*.pyi"]},
     # Optional: without a C compiler its work is done in Python.
-    ext_modules=[Extension("medusa.protocol._fastrelay", [FAST], extra_compile_args=["-O3"], optional=True)],
+    ext_modules=[Extension("medusa.protocol.websocket._fastrelay", [FAST], extra_compile_args=["-O3"], optional=True)],
     install_requires=RUN,
     extras_require={
         **STORES,

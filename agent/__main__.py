@@ -8,14 +8,16 @@ import signal
 import sys
 from typing import List, Mapping, Optional
 
-from agent import config, family, wrap
-from agent.command import to_text
+from agent import config
 from agent.dial import Unreachable, connector, dial, jitter, where
 from agent.log import log
-from agent.meeting import seconds
-from agent.ptychild import adopt_orphans, no_core_dumps
-from agent.runner import Session
-from agent.wakeup import ENDING, Stopped, Wakeup
+from agent.session import process_tree
+from agent.session.child import adopt_orphans, no_core_dumps
+from agent.session.command import to_text
+from agent.session.loop import Session
+from agent.signals import ENDING, Stopped, Wakeup
+from agent.wrap.main import main as wrap_main
+from agent.wrap.options import seconds
 from medusa import __version__
 from medusa.guard import Guard
 from medusa.transports.base import Transport
@@ -40,11 +42,11 @@ def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
     _fill_standard_fds()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["wrap"]:
-        return wrap.main(words[1:], assets)
+        return wrap_main(words[1:], assets)
     options = _parse(words)
     no_core_dumps()
     # The guard first of all: a process forked later would hold the configuration's secrets.
-    guard = Guard.start(lambda lines: family.end_told(lines, options.grace))
+    guard = Guard.start(lambda lines: process_tree.end_told(lines, options.grace))
     adopt_orphans()
     wakeup = Wakeup()
     # The archive blocks these while it imports: from here on they are told of in words.
@@ -70,7 +72,7 @@ def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--insecure-tls", action="store_true", help=text)
     parser.add_argument("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help="default: %(default)s")
     text = "between SIGHUP and SIGKILL for what outlives the session; default: %(default)s"
-    parser.add_argument("--grace", metavar="S", type=seconds, default=family.GRACE, help=text)
+    parser.add_argument("--grace", metavar="S", type=seconds, default=process_tree.GRACE, help=text)
     parser.add_argument("--version", action="version", version="medusa agent " + __version__)
     options = parser.parse_intermixed_args(argv)
     hidden = os.environ.pop(HIDDEN_URL, None)

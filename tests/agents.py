@@ -17,8 +17,8 @@ from pathlib import Path
 
 from medusa.protocol import control
 from medusa.protocol.control import Control, Exit, Linkup, Resize, Start, Started
-from medusa.protocol.handshake import accept_value
 from medusa.protocol.messages import Binary, Text
+from medusa.protocol.websocket.handshake import accept_value
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
 from medusa.transports.tls import Tls, TlsSocket
 from medusa.transports.websocket import adopt
@@ -228,12 +228,12 @@ def launched(
 def from_source(*options: str, assets: Path | None = None, constants: Mapping[str, float] | None = None) -> list[str]:
     """The agent's command line, run from the source tree as it is run from the archive.
 
-    `constants` are names in agent.runner that shall have another value. TESTS_AGENT_PYTHON runs these tests with
+    `constants` are names in agent.session.loop that shall have another value. TESTS_AGENT_PYTHON runs these tests with
     another Python than their own.
     """
     arguments = f"assets={str(assets)!r}" if assets else ""
     start = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(_ptyprocess())!r}]\nfrom agent.__main__ import main\n"
-    start += f"import agent.runner\nvars(agent.runner).update({dict(constants or {})!r})\n"
+    start += f"import agent.session.loop\nvars(agent.session.loop).update({dict(constants or {})!r})\n"
     start += f"sys.exit(main({arguments}))"
     return [os.environ.get("TESTS_AGENT_PYTHON", sys.executable), "-I", "-S", "-B", "-c", start, *options]
 

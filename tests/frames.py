@@ -6,10 +6,10 @@ import struct
 from collections.abc import Iterator
 
 from medusa.protocol.errors import RemoteProtocolError
-from medusa.protocol.masking import apply_mask_pure
 from medusa.protocol.messages import MAX_MESSAGE, Close, Message, Ping, Pong
-from medusa.protocol.relay import FrameHeader, Relayed, WebSocketRelay
-from medusa.protocol.websocket import MessageFace, Role, WebSocketConnection, parse_header
+from medusa.protocol.websocket.codec import MessageFace, Role, WebSocketConnection, parse_header
+from medusa.protocol.websocket.masking import apply_mask_pure
+from medusa.protocol.websocket.relay import FrameHeader, Relayed, WebSocketRelay
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = b"\x12\x34\x56\x78"

@@ -9,15 +9,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from medusa.protocol.framing import FramedConnection
 from medusa.protocol.messages import MAX_MESSAGE
-from medusa.protocol.relay import WebSocketRelay
-from medusa.protocol.websocket import Role, WebSocketConnection
-from medusa.transports import tcp
+from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.relay import WebSocketRelay
+from medusa.transports import framed
 from medusa.transports.base import Transport
 from medusa.transports.memory import memory_pair, memory_streams
 from medusa.transports.relayed import RelayedTransport
-from medusa.transports.stream import SocketStream
+from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import Tls, TlsSocket, over
 from medusa.transports.websocket import adopt
 from tests import frames
@@ -141,12 +141,12 @@ def tls_server(max_message: int = MAX_MESSAGE) -> Ends:
 
 def framed_client(max_message: int = MAX_MESSAGE) -> Ends:
     near, far = unix_pair()
-    return Transport(SocketStream(near), FramedConnection(max_message)), tcp.adopt(far, max_message=max_message)
+    return Transport(SocketStream(near), FramedConnection(max_message)), framed.adopt(far, max_message=max_message)
 
 
 def framed_server(max_message: int = MAX_MESSAGE) -> Ends:
     near, far = tcp_pair()
-    return tcp.adopt(far, max_message=max_message), Transport(SocketStream(near), FramedConnection(max_message))
+    return framed.adopt(far, max_message=max_message), Transport(SocketStream(near), FramedConnection(max_message))
 
 
 KINDS = (memory, websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)

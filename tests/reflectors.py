@@ -44,12 +44,13 @@ OF_THE_MACHINE = "few descriptors"
 # Runs the command with some of the modules' constants set, for waits that are too long for a test.
 _LAUNCH = """
 import importlib, json, sys
-from medusa.commands import serve, reflector
+from medusa.commands.reflector import serve
+from medusa.commands.reflector import command
 for name, value in json.loads(sys.argv[1]).items():
     module, _, constant = name.rpartition(".")
     assert hasattr(importlib.import_module(module), constant), name
     setattr(importlib.import_module(module), constant, value)
-sys.exit(reflector.main(sys.argv[2:]))
+sys.exit(command.main(sys.argv[2:]))
 """
 
 

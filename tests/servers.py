@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from medusa.protocol.handshake import accept_value
-from medusa.protocol.head import HeadReader, Request, parse_request
+from medusa.protocol.http.head import HeadReader, Request, parse_request
+from medusa.protocol.websocket.handshake import accept_value
 from tests.waiting import PATIENCE
 
 Script = Callable[[socket.socket], None]

@@ -20,10 +20,10 @@ PATIENT = {"medusa.directory.redis.TIMEOUT": 20.0}
 
 QUICK = {
     **PATIENT,
-    "medusa.reflector.claims.TTL": 1.5,
-    "medusa.reflector.claims.RETRY": 0.1,
-    "medusa.reflector.upstream.CONNECT_TIMEOUT": 1.0,
-    "medusa.reflector.upstream.ANSWER_TIMEOUT": 2.0,
+    "medusa.reflector.sessions.claims.TTL": 1.5,
+    "medusa.reflector.sessions.claims.RETRY": 0.1,
+    "medusa.reflector.cluster.forward_out.CONNECT_TIMEOUT": 1.0,
+    "medusa.reflector.cluster.forward_out.ANSWER_TIMEOUT": 2.0,
 }
 """For what takes a minute outside of tests."""
 

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from medusa.client import processes, ttymodes
-from medusa.client.signedrequest import SignedRequest
+from medusa.client import processes
+from medusa.client.cleanup import tty_modes
+from medusa.client.cleanup.signed_request import SignedRequest
 
 GRACE = 3.0
 """Seconds a process group gets between SIGTERM and SIGKILL."""
@@ -111,7 +112,7 @@ def undo(lines: list[str]) -> None:
     for kind, value in entries:
         if kind == "tty":
             with contextlib.suppress(Exception):
-                ttymodes.restore_if_unchanged(value)
+                tty_modes.restore_if_unchanged(value)
     for kind, value in entries:
         if kind == "group":
             processes.stop_group(int(value), GRACE)

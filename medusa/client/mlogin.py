@@ -10,29 +10,30 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from medusa.client import launchers, walltime
+from medusa.client import launchers
 from medusa.client import ledger as ledgers
-from medusa.client.advice import Advice
-from medusa.client.attach import Attacher
-from medusa.client.door import Door, archive_url
-from medusa.client.embedded import embedded_reflector
-from medusa.client.escape import DEFAULT_CHARACTER
-from medusa.client.interactive import Interactive, Screen
+from medusa.client.embedded_reflector import embedded_reflector
 from medusa.client.launchers.base import JobRequest, Launcher, Settings, Wishes
 from medusa.client.ledger import Ledger
-from medusa.client.link import Link
 from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, Interrupted, status_of
-from medusa.client.outlet import Outlet
-from medusa.client.signals import Signals
-from medusa.client.terminal import Terminal, window_size
-from medusa.client.waiting import Wait
+from medusa.client.session import walltime
+from medusa.client.session.escape import DEFAULT_CHARACTER
+from medusa.client.session.link import Link
+from medusa.client.session.reconnect import Attacher
+from medusa.client.session.session_url import Door, archive_url
+from medusa.client.session.terminal_session import Interactive, Screen
+from medusa.client.session.wait_for_agent import Wait
+from medusa.client.terminal.messages import Advice
+from medusa.client.terminal.signals import Signals
+from medusa.client.terminal.stdout import Outlet
+from medusa.client.terminal.tty import Terminal, window_size
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 
 if TYPE_CHECKING:
-    from medusa.client.signer import Account
+    from medusa.client.keys.account import Account
 
 JOB_PATIENCE = 5.0
 """Seconds a job gets to end by itself when its session has ended."""
@@ -51,7 +52,7 @@ class Options:
         reflector: base URL, None for an embedded one.
         wait_timeout: seconds to wait for the agent; None for as long as the reflector does, or, where the launcher's
             jobs queue, for as long as the job does.
-        account, user, key: who signs, as medusa.client.signer takes them; no account: nothing is signed.
+        account, user, key: who signs, as medusa.client.keys.account takes them; no account: nothing is signed.
         url: of the Manta.
         object, arguments, job, session, wishes: as medusa.client.launchers.base.Settings has them.
     """
@@ -154,7 +155,7 @@ class Login:
         options = self._options
         if options.account is None:
             return None
-        from medusa.client.signer import Account, find_signer  # slow to load
+        from medusa.client.keys.account import Account, find_signer  # slow to load
 
         with signals.interruptible():  # it may ask for a passphrase
             return Account(options.account, options.user, find_signer(options.key))

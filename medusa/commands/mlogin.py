@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 from medusa import __version__
 from medusa.client import launchers
-from medusa.client.escape import DEFAULT_CHARACTER, parse_character
 from medusa.client.launchers.base import AGENT_OBJECT, Wishes
 from medusa.client.mlogin import Options, run
 from medusa.client.outcome import OWN_ERROR, Failure
+from medusa.client.session.escape import DEFAULT_CHARACTER, parse_character
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser, seconds
-from medusa.protocol.signature import LOGIN
+from medusa.protocol.http.signature import LOGIN
 from medusa.transports.dial import SECURE
 
 MANTA, LOCAL = "manta", "local"

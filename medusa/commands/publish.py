@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from medusa.client.archive import find_archive
-from medusa.client.manta import MantaClient, MantaError
+from medusa.client.launchers.manta.api import MantaClient, MantaError
+from medusa.client.operator.publish import PublishError, publish, uses_manta
 from medusa.client.outcome import Failure
-from medusa.client.publish import PublishError, publish, uses_manta
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser, seconds
 
@@ -72,7 +72,7 @@ def _run(options: SimpleNamespace) -> int:
 
 
 def _client(given: MantaOptions) -> MantaClient:
-    from medusa.client.signer import Account, find_signer  # takes time to load
+    from medusa.client.keys.account import Account, find_signer  # takes time to load
 
     account = Account(given.account or "", given.subuser, find_signer(given.key))
     return MantaClient(given.url or "", account, given.insecure_tls)

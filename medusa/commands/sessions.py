@@ -13,7 +13,7 @@ from medusa.commands.options import OptionParser
 from medusa.protocol.printable import printable
 
 if TYPE_CHECKING:
-    from medusa.client.administrator import Administrator
+    from medusa.client.operator.session_admin import Administrator
 
 REFLECTOR = "http://127.0.0.1:8381"
 
@@ -54,8 +54,8 @@ def _parser() -> OptionParser:
 
 
 def _administrator(given: SimpleNamespace) -> Administrator:
-    from medusa.client.administrator import Administrator  # slow to load
-    from medusa.client.signer import Account, find_signer
+    from medusa.client.keys.account import Account, find_signer
+    from medusa.client.operator.session_admin import Administrator  # slow to load
 
     account = Account(given.account, None, find_signer(given.key)) if given.account else None
     return Administrator(given.reflector, account, insecure_tls=given.insecure_tls)

@@ -7,12 +7,12 @@ import re
 import sys
 from collections.abc import Sequence
 
-from medusa.client.door import Door
 from medusa.client.outcome import Failure
+from medusa.client.session.session_url import Door
 from medusa.commands.manta_options import MantaOptions, add_signing_options, manta_options
 from medusa.commands.options import OptionParser
+from medusa.protocol.http.signature import LOGIN
 from medusa.protocol.printable import printable
-from medusa.protocol.signature import LOGIN
 from medusa.transports.dial import ConnectRefused, parse_url
 
 LIFETIME = 300.0
@@ -51,7 +51,7 @@ def signed(manta: MantaOptions, session: str, lifetime: float) -> str:
     assert manta.account is not None
     assert manta.url is not None
     _check(manta.account, manta.subuser, manta.url)
-    from medusa.client.signer import Account, find_signer
+    from medusa.client.keys.account import Account, find_signer
 
     account = Account(manta.account, manta.subuser, find_signer(manta.key))
     if session.startswith("/"):

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from medusa.directory.base import TTL, Claim, Directory, DirectoryError, Owner, SessionExists, StaleClaim
-from medusa.directory.redisurl import RedisUrl, parse
+from medusa.directory.redis_url import RedisUrl, parse
 
 PREFIX = "medusa:"
 
@@ -63,7 +63,7 @@ return redis.call('DEL', KEYS[1])
 
 
 class RedisDirectory(Directory):
-    """`url` as medusa.directory.redisurl has it. Connects when it is first asked.
+    """`url` as medusa.directory.redis_url has it. Connects when it is first asked.
 
     Raises:
         DirectoryError: `url` is not of the form.

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from medusa.directory import is_shared
-from medusa.protocol.framing import MAX_LENGTH
 from medusa.protocol.messages import MAX_MESSAGE
+from medusa.protocol.raw.codec import MAX_LENGTH
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a side has to answer a Close, or to go, before it is let go of."""

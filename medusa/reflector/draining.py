@@ -6,7 +6,7 @@ import time
 
 import structlog
 
-from medusa.reflector.registry import Registry
+from medusa.reflector.sessions.registry import Registry
 
 log = structlog.get_logger(component="server")
 

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from medusa.session import Outcome, State, stage
 
 if TYPE_CHECKING:
-    from medusa.reflector.live import LiveSession
+    from medusa.reflector.sessions.driver import LiveSession
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -16,27 +16,27 @@ import gevent.socket
 import structlog
 
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
-from medusa.reflector.accounts import Accounts, AccountsError
-from medusa.reflector.administration import Administration
-from medusa.reflector.asked import Asked
-from medusa.reflector.auth import Authenticator
-from medusa.reflector.carried import Carried
-from medusa.reflector.colleagues import Colleagues
+from medusa.reflector.admin.handlers import Administration
+from medusa.reflector.admin.publisher import Publisher
+from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.auth.accounts import Accounts, AccountsError
+from medusa.reflector.auth.authenticator import Authenticator
+from medusa.reflector.cluster.forward_in import Carried
+from medusa.reflector.cluster.forward_out import Upstream
+from medusa.reflector.cluster.peer_auth import Site, load_secret
+from medusa.reflector.cluster.query_client import Elsewhere
+from medusa.reflector.cluster.query_server import Asked
 from medusa.reflector.config import ConfigError, ReflectorConfig
-from medusa.reflector.doors import Doors
 from medusa.reflector.draining import wait_for_sessions
-from medusa.reflector.elsewhere import Elsewhere
-from medusa.reflector.listener import Listener
-from medusa.reflector.listening import HTTP, PROXIED, RAW, listen
-from medusa.reflector.listing import Listing
-from medusa.reflector.publisher import Publisher
-from medusa.reflector.registry import Registry
-from medusa.reflector.routes import Application, check_internal, entries
-from medusa.reflector.site import Site, load_secret
-from medusa.reflector.tls import Certificate
-from medusa.reflector.upstream import Upstream
-from medusa.reflector.workforce import Workforce
-from medusa.reflector.wsgi import Handler, Server, host_port
+from medusa.reflector.fronts.admission import Doors
+from medusa.reflector.fronts.http_front import Handler, Server, host_port
+from medusa.reflector.fronts.raw_front import Listener
+from medusa.reflector.fronts.routes import Application, check_internal, entries
+from medusa.reflector.net.certificate import Certificate
+from medusa.reflector.net.listen import HTTP, PROXIED, RAW, listen
+from medusa.reflector.sessions.registry import Registry
+from medusa.reflector.workers.handoff import Colleagues
+from medusa.reflector.workers.rpc import Workforce
 
 log = structlog.get_logger(component="server")
 

@@ -12,7 +12,7 @@ import urllib.request
 from typing import Callable, NamedTuple, Optional, Tuple, TypeVar, Union
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.head import HeadReader, Response, parse_response
+from medusa.protocol.http.head import HeadReader, Response, parse_response
 from medusa.transports.tls import Tls, TlsSocket
 
 SECURE = {"https": True, "wss": True, "http": False, "ws": False, "tcp": False}

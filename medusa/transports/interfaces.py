@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional, Protocol, Union
 
 from medusa.protocol.messages import Kind, Message
-from medusa.protocol.relay import FrameHeader, Relayed
+from medusa.protocol.websocket.relay import FrameHeader, Relayed
 
 
 class Stream(Protocol):

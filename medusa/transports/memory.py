@@ -11,8 +11,8 @@ from typing import List, Optional, Tuple, Union
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, MAX_MESSAGE, Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.relay import FrameHeader, Relayed, refuse_forged
-from medusa.protocol.websocket import BINARY, CLOSE, PING, PONG, TEXT, parse_control, wire_form
+from medusa.protocol.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, parse_control, wire_form
+from medusa.protocol.websocket.relay import FrameHeader, Relayed, refuse_forged
 from medusa.transports.relayed import RelayedTransport
 
 _HEADER = struct.Struct("!BQ")

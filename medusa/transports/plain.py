@@ -6,7 +6,7 @@ import socket
 from typing import Any, Optional, Sequence, Union
 
 from medusa.protocol.messages import Close
-from medusa.protocol.raw import PlainCodec, PlainRelay
+from medusa.protocol.raw.relay import PlainCodec, PlainRelay
 from medusa.transports.base import ClosedTransport
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import TlsSocket, over

@@ -7,7 +7,7 @@ from typing import Any, Optional, Sequence
 
 from medusa.protocol.errors import LocalProtocolError
 from medusa.protocol.messages import STREAM_ABOVE, Close
-from medusa.protocol.relay import FrameHeader, Relayed
+from medusa.protocol.websocket.relay import FrameHeader, Relayed
 from medusa.transports.base import Transport
 from medusa.transports.interfaces import Codec, Relay, Stream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Iterable, Tuple
 
-from medusa.transports import tcp, websocket
+from medusa.transports import framed, websocket
 from medusa.transports.base import Transport
 from medusa.transports.dial import CONNECT_TIMEOUT, is_raw
 
@@ -22,5 +22,5 @@ def connect(
         ConnectRefused: with the status where there was one, and whether to try again.
     """
     if is_raw(url):
-        return tcp.connect(url, timeout=timeout)
+        return framed.connect(url, timeout=timeout)
     return websocket.connect(url, insecure_tls=insecure_tls, timeout=timeout, headers=headers)

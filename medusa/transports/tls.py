@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any, Callable, List, Optional, Union
 
-from medusa.transports.stream import SocketStream
+from medusa.transports.socket_stream import SocketStream
 
 RECORD = 16 * 1024
 """Bytes of plaintext in one record at the most (RFC 8446, section 5.1). OpenSSL is given and asked for no more at once,

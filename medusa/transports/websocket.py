@@ -9,10 +9,10 @@ import time
 from typing import Iterable, Optional, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.handshake import build_upgrade, check_accepted
-from medusa.protocol.head import Response
+from medusa.protocol.http.head import Response
 from medusa.protocol.messages import MAX_MESSAGE
-from medusa.protocol.websocket import Role, WebSocketConnection
+from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.handshake import build_upgrade, check_accepted
 from medusa.transports.base import Transport
 from medusa.transports.dial import (
     CONNECT_TIMEOUT,
@@ -93,7 +93,7 @@ def adopt(
         leftover: bytes that were read behind the request head.
         scratch: as RelayedTransport's.
     """
-    from medusa.protocol.relay import WebSocketRelay  # neither travels with the agent
+    from medusa.protocol.websocket.relay import WebSocketRelay  # neither travels with the agent
     from medusa.transports.relayed import RelayedTransport
 
     codec = WebSocketConnection(Role.SERVER, _new_key, max_message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medusa.protocol.messages import MAX_REASON, Binary, Close, Message, Ping, Pong, Text
-from medusa.splice import Progress, Pump
+from medusa.reflector.relay.pump import Progress, Pump
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
 from tests.conformance.driving import FILLING, clog, write_raw

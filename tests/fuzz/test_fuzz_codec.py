@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from medusa.protocol.errors import BadFrame, BadText, HandshakeError, MessageTooBig, PolicyViolation
-from medusa.protocol.framing import FramedConnection
-from medusa.protocol.greeting import LineReader, parse_greeting
-from medusa.protocol.handshake import check_accepted, check_upgrade
-from medusa.protocol.head import HeadReader, has_body, parse_request, parse_response
+from medusa.protocol.http.head import HeadReader, has_body, parse_request, parse_response
 from medusa.protocol.messages import Close, Ping
-from medusa.protocol.raw import FramedRelay
-from medusa.protocol.relay import WebSocketRelay
-from medusa.protocol.websocket import WebSocketConnection
+from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.greeting import LineReader, parse_greeting
+from medusa.protocol.raw.relay import FramedRelay
+from medusa.protocol.websocket.codec import WebSocketConnection
+from medusa.protocol.websocket.handshake import check_accepted, check_upgrade
+from medusa.protocol.websocket.relay import WebSocketRelay
 from tests.frames import KEY, client, cut, frame, head, is_data, outcome, raw_frame, read, relay_all, written
 
 WS = WebSocketConnection.frame_header

@@ -47,7 +47,7 @@ def dialled() -> Iterator[agents.Reflector]:
 
 @pytest.fixture
 def agent_constants() -> Mapping[str, float]:
-    """What a module wants to have another value in agent.runner."""
+    """What a module wants to have another value in agent.session.loop."""
     return {}
 
 

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from medusa.reflector import site as sites_proof
+from medusa.reflector.cluster import peer_auth as sites_proof
 from tests import sites
 from tests.links import CERTIFICATE
 from tests.peers import BINARY, CLOSE, LINKUP, TEXT, Peer, close_frame, frame, upgrade

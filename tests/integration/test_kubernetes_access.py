@@ -122,7 +122,10 @@ def test_kubectl_sees_it_and_removes_it_as_mlogin_says(here: Place, home: Path, 
     """A client that nobody here wrote, on what this one made."""
     here.kube.knobs.unschedulable = NO_NODE
     here.kube.write_kubeconfig(tmp_path / "admin")
-    quiet = {"medusa.client.kube.job.CLOSE_PATIENCE": 0, "medusa.client.kube.removal.PATIENCE": 0}
+    quiet = {
+        "medusa.client.launchers.kubernetes.job.CLOSE_PATIENCE": 0,
+        "medusa.client.launchers.kubernetes.cleanup.PATIENCE": 0,
+    }
 
     def kubectl(*words: str) -> str:
         environ = {**environment(home), "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "admin")}

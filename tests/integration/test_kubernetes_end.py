@@ -21,8 +21,8 @@ pytestmark = containers
 SESSION = ("-c", "trap 'exit 9' TERM; echo here; while :; do sleep 0.1; done")
 STUBBORN = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
 INTERRUPTIONS = 20
-PATIENT = {"medusa.client.kube.job.LAST_WORDS": 8}
-LOOKS = {"medusa.client.walltime.LOOK": 0.1}
+PATIENT = {"medusa.client.launchers.kubernetes.job.LAST_WORDS": 8}
+LOOKS = {"medusa.client.session.walltime.LOOK": 0.1}
 WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 

@@ -21,13 +21,13 @@ pytestmark = containers
 NO_NODE = "0/3 nodes are available: 3 Insufficient cpu."
 UP = ("-c", "echo here at last; exit 7")
 SHORT = {
-    "medusa.client.kube.job.URL_LIFETIME": 10,
-    "medusa.client.kube.job.RENEWAL": 0.5,
+    "medusa.client.launchers.kubernetes.job.URL_LIFETIME": 10,
+    "medusa.client.launchers.kubernetes.job.RENEWAL": 0.5,
 }
 QUICK = {
-    "medusa.client.kube.api.TIMEOUT": 3,
-    "medusa.client.kube.job.CLOSE_PATIENCE": 1,
-    "medusa.client.kube.removal.PAUSE": 0.1,
+    "medusa.client.launchers.kubernetes.api.TIMEOUT": 3,
+    "medusa.client.launchers.kubernetes.job.CLOSE_PATIENCE": 1,
+    "medusa.client.launchers.kubernetes.cleanup.PAUSE": 0.1,
 }
 
 
@@ -200,7 +200,7 @@ def test_a_cluster_that_is_away_for_a_while(here: Place, home: Path, how: str) -
 def test_a_cluster_whose_answers_are_lost(here: Place, home: Path) -> None:
     """What was created by a request without an answer is not created again, nor forgotten."""
     here.kube.knobs.lost += [("create", "jobs"), ("delete", "jobs"), ("delete", "secrets")]
-    with here.terminal(home, options=UP, constants={"medusa.client.kube.removal.PAUSE": 0.1}) as opened:
+    with here.terminal(home, options=UP, constants={"medusa.client.launchers.kubernetes.cleanup.PAUSE": 0.1}) as opened:
         up(opened)
     assert here.kube.knobs.lost == []
     assert "not removed" not in opened.screen.decode()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from medusa.client.archive import find_archive
-from medusa.client.keyfile import KeyFile
-from medusa.client.manta import MantaClient
-from medusa.client.signer import Account
+from medusa.client.keys.account import Account
+from medusa.client.keys.keyfile import KeyFile
+from medusa.client.launchers.manta.api import MantaClient
 from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import running
 from tests.signing import Key, allow
@@ -28,7 +28,11 @@ pytestmark = zones
 LOGIN = "jill"
 
 EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
-SHORT = {"medusa.client.mantajob.URL_LIFETIME": 10, "medusa.client.mantajob.RENEWAL": 0.5, **EAGER}
+SHORT = {
+    "medusa.client.launchers.manta.job.URL_LIFETIME": 10,
+    "medusa.client.launchers.manta.job.RENEWAL": 0.5,
+    **EAGER,
+}
 
 
 @pytest.fixture(scope="module")

@@ -296,7 +296,7 @@ class TestBadHeads:
 
     def test_a_head_that_never_ends(self) -> None:
         with (
-            running(constants={"medusa.reflector.wsgi.HEAD_TIMEOUT": 0.3}) as reflector,
+            running(constants={"medusa.reflector.fronts.http_front.HEAD_TIMEOUT": 0.3}) as reflector,
             reflector.pair() as (client, agent),
         ):
             begun = time.monotonic()
@@ -310,7 +310,7 @@ class TestBadHeads:
             Witness(client, agent).check()
 
     def test_the_deadline_for_a_head_is_ten_seconds(self) -> None:
-        from medusa.protocol import head
+        from medusa.protocol.http import head
         from medusa.reflector import config
 
         assert config.HEAD_TIMEOUT == 10

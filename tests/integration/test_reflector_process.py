@@ -18,7 +18,7 @@ from tests.peers import BINARY, LINKUP, TEXT, close_frame, frame, upgrade
 from tests.reflectors import OF_THE_MACHINE, ROOT, Reflector, Witness, command, new_id, running
 from tests.waiting import PATIENCE, wait_until
 
-CLOSE_SOON = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}
+CLOSE_SOON = {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}
 GOING = (1001, "the reflector is shutting down")
 HARMLESS = (*("L", "M", "N", "P", "S"), "Zs")
 

@@ -18,7 +18,7 @@ from tests.signing import Key
 from tests.stores import Reply, Store, store
 from tests.waiting import wait_until
 
-FAST = {"medusa.reflector.publisher.RETRY": 0.1}
+FAST = {"medusa.reflector.admin.publisher.RETRY": 0.1}
 
 
 @pytest.fixture

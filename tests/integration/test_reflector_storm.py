@@ -19,10 +19,10 @@ SESSIONS = 200
 
 # Pulses, pings and timeouts all the time, so that they meet everything else.
 QUICK = {
-    "medusa.reflector.live.WAIT_PULSE": 0.003,
-    "medusa.reflector.live.CLOSE_TIMEOUT": 0.2,
-    "medusa.reflector.wsgi.HEAD_TIMEOUT": 0.5,
-    "medusa.reflector.wsgi.LINGER": 0.2,
+    "medusa.reflector.sessions.driver.WAIT_PULSE": 0.003,
+    "medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.2,
+    "medusa.reflector.fronts.http_front.HEAD_TIMEOUT": 0.5,
+    "medusa.reflector.fronts.http_front.LINGER": 0.2,
 }
 
 ENDS: list[Callable[[Peer], None]] = [

@@ -55,7 +55,7 @@ class TestOnItsOwnHost:
 
     def test_kill_who_reads_nothing(self) -> None:
         session = new_id()
-        constants = {"medusa.reflector.live.CLOSE_TIMEOUT": 0.3}
+        constants = {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}
         with running(constants=constants) as reflector, reflector.pair(session) as pair, pair[0].breathing():
             while pair[1].writable():
                 pair[1].send(frame(BINARY, bytes(1 << 16)))

@@ -138,7 +138,7 @@ class TestOwner:
             assert here.logged("claim restored", session=session)
 
     def test_is_killed(self, site: Site) -> None:
-        lasting = {**QUICK, "medusa.reflector.claims.TTL": 5.0}
+        lasting = {**QUICK, "medusa.reflector.sessions.claims.TTL": 5.0}
         with site.reflector(constants=lasting, check=False) as here, site.reflector(constants=QUICK) as there:
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.reflector import site as proofs
+from medusa.reflector.cluster import peer_auth as proofs
 from tests import sites
 from tests.administrators import KILLED, farewell, run, said
 from tests.links import CERTIFICATE

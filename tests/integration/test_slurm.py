@@ -36,7 +36,7 @@ pytestmark = [
 ]
 
 PROMPT = r"[#$]\x1b\[0m "
-EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1, "medusa.client.slurmjob.SETTLE": 8}
+EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1, "medusa.client.launchers.slurm.job.SETTLE": 8}
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +155,7 @@ def test_the_time_limit_is_told_before_it_strikes(place: Place) -> None:
 
 def test_a_controller_that_is_away_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "slurm").mkdir()
-    impatient = {**EAGER, "medusa.client.slurmjob.COMMAND_TIMEOUT": 1}
+    impatient = {**EAGER, "medusa.client.launchers.slurm.job.COMMAND_TIMEOUT": 1}
     with slurm(tmp_path / "slurm") as own:
         place = Place(own, tmp_path)
         with own.full() as full, place.terminal(constants=impatient) as opened:

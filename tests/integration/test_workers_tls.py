@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from medusa.protocol.messages import Kind
-from medusa.protocol.websocket import WebSocketConnection
+from medusa.protocol.websocket.codec import WebSocketConnection
 from tests.integration import test_reflector_http as http
 from tests.integration import test_reflector_life as life
 from tests.integration import test_reflector_session as sessions

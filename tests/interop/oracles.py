@@ -11,7 +11,7 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.websocket import Role
+from medusa.protocol.websocket.codec import Role
 
 
 class Refused(Exception):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
 from medusa.protocol.messages import MAX_REASON, Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.relay import WebSocketRelay
-from medusa.protocol.websocket import Role, WebSocketConnection, legal_close_code
+from medusa.protocol.websocket.codec import Role, WebSocketConnection, legal_close_code
+from medusa.protocol.websocket.relay import WebSocketRelay
 from tests.interop.oracles import ORACLES, Oracle, Refused, Websockets
 
 EDGES = (0, 1, 125, 126, 127, 65535, 65536, 70000)

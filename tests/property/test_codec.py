@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medusa.protocol import relay as relay_module
-from medusa.protocol.framing import FramedConnection
-from medusa.protocol.greeting import LineReader
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
-from medusa.protocol.raw import FramedRelay
-from medusa.protocol.relay import Relayed, WebSocketRelay, bare
-from medusa.protocol.websocket import Role, WebSocketConnection
+from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.greeting import LineReader
+from medusa.protocol.raw.relay import FramedRelay
+from medusa.protocol.websocket import relay as relay_module
+from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.relay import Relayed, WebSocketRelay, bare
 from medusa.transports.memory import MemoryCodec
 from tests.frames import (
     BINARY,

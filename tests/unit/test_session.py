@@ -7,7 +7,7 @@ import pytest
 
 from medusa import session as machine
 from medusa.protocol.messages import Close
-from medusa.protocol.websocket import legal_close_code
+from medusa.protocol.websocket.codec import legal_close_code
 from medusa.session import (
     CLOSING,
     OUTCOME_MEANINGS,

@@ -16,13 +16,13 @@ HELD = "held"
 """What --session means; not to be asked for by --launcher."""
 
 OURS = {
-    HELD: "medusa.client.launchers.held:HeldLauncher",
-    "kubernetes": "medusa.client.launchers.kubernetes:KubernetesLauncher",
+    HELD: "medusa.client.launchers.existing:HeldLauncher",
+    "kubernetes": "medusa.client.launchers.kubernetes.launcher:KubernetesLauncher",
     "local": "medusa.client.launchers.local:LocalLauncher",
-    "manta": "medusa.client.launchers.manta:MantaLauncher",
+    "manta": "medusa.client.launchers.manta.launcher:MantaLauncher",
     "manual": "medusa.client.launchers.manual:ManualLauncher",
-    "slurm": "medusa.client.launchers.slurm:SlurmLauncher",
-    "ssh": "medusa.client.launchers.ssh:SshLauncher",
+    "slurm": "medusa.client.launchers.slurm.launcher:SlurmLauncher",
+    "ssh": "medusa.client.launchers.ssh.launcher:SshLauncher",
 }
 """The name that --launcher takes -> the class, as an entry point says it."""
 

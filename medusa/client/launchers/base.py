@@ -12,7 +12,7 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
 if TYPE_CHECKING:
-    from medusa.client.signer import Account
+    from medusa.client.keys.account import Account
 
 URL_LIFETIME = 300.0
 """Seconds that an agent's signed URL is good for; the original's."""

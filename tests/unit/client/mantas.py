@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.launchers.base import JobRequest
-from medusa.client.manta import MantaError, ObjectInfo
-from medusa.client.signedrequest import SignedRequest
+from medusa.client.launchers.manta.api import MantaError, ObjectInfo
 
 JOB = "1b1e0fd6-3b0e-4c3b-9b6b-0a2b8f3a6f11"
 

@@ -11,9 +11,9 @@ from types import TracebackType
 from medusa.client.launchers.base import JobRequest, JobState, Launcher
 from medusa.protocol.control import Control, build, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
-from medusa.protocol.websocket import Role, WebSocketConnection
+from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.transports.base import ClosedTransport, Transport
-from medusa.transports.stream import SocketStream
+from medusa.transports.socket_stream import SocketStream
 from medusa.transports.websocket import adopt
 from tests.waiting import PATIENCE
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from medusa.client import ledger as module
-from medusa.client import processes, ttymodes
+from medusa.client import processes
+from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger, left_open, undo
 from medusa.guard import Guard
 from tests.unit.client.peers import Told
@@ -73,11 +74,11 @@ def test_undo_restores_ends_and_removes(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "GRACE", 0.1)
     master, slave = os.openpty()
     before = termios.tcgetattr(slave)
-    ttymodes.apply(slave, ttymodes.raw(before))
+    tty_modes.apply(slave, tty_modes.raw(before))
     doomed = tmp_path / "doomed"
     doomed.mkdir()
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    entries = [("directory", str(doomed)), ("group", str(child.pid)), ("tty", ttymodes.record(slave, before))]
+    entries = [("directory", str(doomed)), ("group", str(child.pid)), ("tty", tty_modes.record(slave, before))]
     undo([json.dumps(["+", kind, value]) for kind, value in entries])
     assert child.wait() == -signal.SIGTERM
     assert termios.tcgetattr(slave) == before
@@ -110,8 +111,8 @@ def test_the_guard_undoes_it_when_the_owner_is_killed(tmp_path: Path) -> None:
 def _own_and_die(tty: int, doomed: Path) -> None:
     ledger = Ledger(Guard.start(undo, keep_fds=[tty]))
     before = termios.tcgetattr(tty)
-    ttymodes.apply(tty, ttymodes.raw(before))
-    ledger.add("tty", ttymodes.record(tty, before))
+    tty_modes.apply(tty, tty_modes.raw(before))
+    ledger.add("tty", tty_modes.record(tty, before))
     ledger.add("directory", str(doomed))
     job = subprocess.Popen(["sleep", "60"], start_new_session=True)
     (doomed.parent / "group").write_text(str(job.pid))

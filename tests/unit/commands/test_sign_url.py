@@ -8,7 +8,7 @@ import pytest
 
 from medusa.commands import sign_url
 from medusa.keys import PublicKey
-from medusa.protocol.signature import parse_presigned, presigned_text
+from medusa.protocol.http.signature import parse_presigned, presigned_text
 from tests.signing import Key
 
 KEY = Key("ed25519")

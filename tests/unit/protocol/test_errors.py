@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from medusa.protocol import errors
-from medusa.protocol.websocket import legal_close_code
+from medusa.protocol.websocket.codec import legal_close_code
 
 REMOTE = [
     (errors.RemoteProtocolError, 1002),

@@ -8,8 +8,8 @@ from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector import draining
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.names import SessionName
-from medusa.reflector.registry import Registry
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input
 
 

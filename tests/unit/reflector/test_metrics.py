@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleClaim
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector import metrics as metrics_module
-from medusa.reflector.measured import measured
 from medusa.reflector.metrics import Metrics
+from medusa.reflector.sessions.timed_directory import measured
 from medusa.session import Outcome, State
 
 

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError, ReflectorConfig
-from medusa.reflector.names import SessionName
 from medusa.reflector.server import Reflector
+from medusa.reflector.session_name import SessionName
 from tests.conftest import descriptors
 from tests.peers import Answer, Peer
 from tests.waiting import Deadline, wait_until

@@ -9,8 +9,8 @@ import pytest
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.relay import Relayed
-from medusa.protocol.websocket import WebSocketConnection
+from medusa.protocol.websocket.codec import WebSocketConnection
+from medusa.protocol.websocket.relay import Relayed
 from medusa.transports.memory import MemoryCodec, memory_streams
 from tests.waiting import PATIENCE
 

@@ -9,8 +9,8 @@ import pytest
 
 from medusa.protocol.control import Linkup, Wait, build
 from medusa.protocol.messages import Binary, Close, Ping, Text
-from medusa.protocol.relay import bare
-from medusa.splice import Progress, Pump
+from medusa.protocol.websocket.relay import bare
+from medusa.reflector.relay.pump import Progress, Pump
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from medusa.transports.plain import HUNG_UP, PlainTransport
 from tests.links import unix_pair

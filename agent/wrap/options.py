@@ -1,0 +1,189 @@
+"""Where a failed step and its user meet: the options of `agent.sh wrap`, and what comes of them when it has failed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import select
+import shlex
+import signal
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Dict, List, Mapping, NoReturn, Optional
+from urllib.parse import unquote, urlsplit
+
+from agent import config
+from agent.config import Config, ConfigError, checked_url
+from agent.dial import where
+from agent.session.command import to_bytes
+
+HOLD = 600.0
+URL_PATIENCE = 30.0
+"""Seconds for the command that prints a URL."""
+SESSION = r"[a-z0-9_][a-z0-9_.:@+-]{0,254}"
+
+_PLACE = re.compile(r"(?P<prefix>.*?)(?:/(?P<login>[^/]+)/medusa)?/attach/(?P<session>[^/]+)/slave")
+_SHOWN_AS = {"ws": "http", "wss": "https"}
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Either `config` says where to dial, or `command` prints it.
+
+    Attributes:
+        session: the id of the session that `command` is asked for.
+        hold: seconds to wait for a client; 0 for no session at all.
+    """
+
+    hold: float
+    session: str
+    config: Optional[Config] = field(default=None, repr=False)
+    command: Optional[str] = None
+    insecure_tls: bool = False
+
+    def url(self, environ: Mapping[str, str]) -> Config:
+        """Where to dial, found out now.
+
+        Raises:
+            ConfigError: the command failed.
+        """
+        if self.config is not None:
+            return self.config
+        more = {"MEDUSA_SESSION": self.session, "MEDUSA_HOLD": "%d" % -(-self.hold // 1)}
+        url = printed(self.command or "", {**environ, **more})
+        return Config(checked_url("the URL command's output", url), self.insecure_tls)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A complaint is no reason to leave: the step is to run in any case."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def seconds(text: str) -> float:
+    """An option's type: a number of seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError("%r is not a number of seconds" % text)
+    return value
+
+
+def plan(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Meeting:
+    """What the options, and the variables that stand for them, say.
+
+    Raises:
+        ConfigError: there is no place to meet, or a bad one.
+    """
+    given = _parser().parse_args(words)
+    hold = _hold(environ) if given.hold is None else given.hold
+    session = given.session or environ.get("MEDUSA_SESSION") or str(uuid.uuid4())
+    if not re.fullmatch(SESSION, session):
+        raise ConfigError("--session: not an id of lower case letters, digits and . _ - : @ +")
+    command, base = given.url_command, given.reflector
+    if not (command or base or given.config):
+        command = environ.get("MEDUSA_URL_COMMAND")
+        told = environ.get("MEDUSA_SIGNED_URL") or environ.get("MEDUSA_CONFIG")
+        base = None if told else environ.get("MEDUSA_REFLECTOR")
+    insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
+    if hold == 0 or command:
+        return Meeting(hold, session, None, command, insecure)
+    if base:
+        return Meeting(hold, session, Config(_open_door(base, session), insecure))
+    return Meeting(hold, session, config.obtain(None, given.config, insecure, environ, assets))
+
+
+def _parser() -> argparse.ArgumentParser:
+    usage = "agent.sh wrap [OPTION...] -- COMMAND [ARGUMENT...]"
+    text = "Runs COMMAND; if it fails, keeps a terminal in its place for who wants to look into it."
+    parser = _Parser(prog="agent.sh wrap", usage=usage, description=text, allow_abbrev=False)
+    parser.epilog = "Each option is also a variable, as MEDUSA_HOLD. Exit status: that of COMMAND."
+    add = parser.add_argument
+    add("--hold", metavar="S", type=seconds, help="how long to wait for somebody; 0: no session; default: %d" % HOLD)
+    add("--session", metavar="ID", help="default: one that nobody can guess")
+    add("--reflector", metavar="URL", help="a reflector without accounts, in a network that is trusted")
+    text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"
+    add("--url-command", metavar="COMMAND", help=text)
+    add("--config", metavar="FILE", help="as without wrap; so are MEDUSA_SIGNED_URL, MEDUSA_CONFIG and assets")
+    add("--insecure-tls", action="store_true", help="trust any certificate")
+    return parser
+
+
+def _hold(environ: Mapping[str, str]) -> float:
+    try:
+        return seconds(environ.get("MEDUSA_HOLD") or str(HOLD))
+    except argparse.ArgumentTypeError as error:
+        raise ConfigError("MEDUSA_HOLD: %s" % error) from None
+
+
+def _open_door(base: str, session: str) -> str:
+    url = checked_url("--reflector", base).rstrip("/")
+    if "?" in url or "#" in url or "@" in url:
+        raise ConfigError("--reflector: no user name, query or fragment may stand in it")
+    return "%s/attach/%s/slave" % (url, session)
+
+
+def invitation(url: str) -> str:
+    """What the user runs to meet the agent that dials `url`. Holds nothing secret."""
+    parts = urlsplit(url)
+    place = _PLACE.fullmatch(parts.path)
+    if place is None:
+        return "a client at %s" % where(url)
+    scheme = _SHOWN_AS.get(parts.scheme, parts.scheme)
+    base = "%s://%s%s" % (scheme, parts.netloc.rpartition("@")[2], place.group("prefix"))
+    words = ["mlogin", "--reflector", base, "--session", unquote(place.group("session"))]
+    words += ["-a", place.group("login")] if place.group("login") else []
+    return " ".join(map(shlex.quote, words))
+
+
+def printed(command: str, environ: Dict[str, str], patience: float = URL_PATIENCE) -> str:
+    """The first line that a shell command prints, if it then ends with status 0.
+
+    Raises:
+        ConfigError: it does not, or not in time. The text holds nothing of what it printed.
+    """
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            env={to_bytes(name): to_bytes(value) for name, value in environ.items()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ConfigError("the URL command could not be started: %s" % error) from None
+    assert process.stdout is not None
+    until = time.monotonic() + patience
+    try:
+        line = _first_line(process.stdout.fileno(), until)
+        status = process.wait(max(0.0, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise ConfigError("the URL command did not end in %.0f s" % patience) from None
+    finally:
+        process.stdout.close()
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if status != 0:
+        raise ConfigError("the URL command ended with status %d" % (status if status >= 0 else 128 - status))
+    return line
+
+
+def _first_line(fd: int, until: float) -> str:
+    data = b""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    while b"\n" not in data and len(data) <= config.MAX_BYTES:
+        if not poller.poll(max(0.0, 1000 * (until - time.monotonic()))):
+            raise subprocess.TimeoutExpired("", 0)
+        more = os.read(fd, 4096)
+        if not more:
+            break
+        data += more
+    return data.partition(b"\n")[0].decode("utf-8", "replace").strip()

@@ -1,0 +1,65 @@
+"""Modes of a terminal: raw, and back. Functions of a file descriptor; medusa/client/terminal/tty.py holds the state."""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import termios
+from typing import Any
+
+Modes = list[Any]
+"""What termios.tcgetattr returns."""
+
+_IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
+
+
+def raw(modes: Modes) -> Modes:
+    """`modes` changed as ssh changes them: every byte at once and unchanged, both ways."""
+    changed = [*modes[:_CC], list(modes[_CC])]
+    changed[_IFLAG] |= termios.IGNPAR
+    changed[_IFLAG] &= ~(termios.ISTRIP | termios.INLCR | termios.IGNCR | termios.ICRNL)
+    changed[_IFLAG] &= ~(termios.IXON | termios.IXANY | termios.IXOFF | getattr(termios, "IUCLC", 0))
+    changed[_LFLAG] &= ~(termios.ISIG | termios.ICANON | termios.ECHO | termios.ECHOE | termios.ECHOK)
+    changed[_LFLAG] &= ~(termios.ECHONL | termios.IEXTEN)
+    changed[_OFLAG] &= ~termios.OPOST
+    changed[_CC][termios.VMIN] = 1
+    changed[_CC][termios.VTIME] = 0
+    return changed
+
+
+def apply(fd: int, modes: Modes) -> None:
+    """Sets `modes`, also when a signal handler runs meanwhile. In a background job this stops the process (SIGTTOU)."""
+    while True:
+        try:
+            return termios.tcsetattr(fd, termios.TCSADRAIN, modes)
+        except termios.error as error:
+            if error.args[0] != errno.EINTR:
+                raise
+
+
+def restore(fd: int, modes: Modes) -> None:
+    """Sets `modes` at once, also from the background: whoever changed them owes it to the rest."""
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        termios.tcsetattr(fd, termios.TCSANOW, modes)
+    finally:
+        signal.signal(signal.SIGTTOU, before)
+
+
+def record(fd: int, before: Modes) -> str:
+    """What restore_if_unchanged() needs, as text: the modes of now, and those to go back to."""
+    return json.dumps({"fd": fd, "before": _plain(before), "now": _plain(termios.tcgetattr(fd))})
+
+
+def restore_if_unchanged(text: str) -> None:
+    """Goes back, unless somebody else has set modes of their own since: a shell may have taken its terminal again."""
+    noted = json.loads(text)
+    if _plain(termios.tcgetattr(noted["fd"])) == noted["now"]:
+        *flags, characters = noted["before"]
+        restore(noted["fd"], [*flags, [c if isinstance(c, int) else c.encode("latin-1") for c in characters]])
+
+
+def _plain(modes: Modes) -> list[Any]:
+    characters = [c if isinstance(c, int) else c.decode("latin-1") for c in modes[_CC]]
+    return [*modes[:_CC], characters]

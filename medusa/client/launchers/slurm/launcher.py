@@ -1,0 +1,49 @@
+"""Jobs of a Slurm, and steps in jobs that run already, by Slurm's own commands."""
+
+from __future__ import annotations
+
+import shutil
+
+from medusa.client.archive import find_archive
+from medusa.client.launchers.base import Settings
+from medusa.client.launchers.polled import PolledLauncher
+from medusa.client.launchers.slurm.job import BatchJob, StepJob
+from medusa.client.ledger import Ledger
+from medusa.client.outcome import Failure
+from medusa.protocol.printable import printable
+
+
+class SlurmLauncher(PolledLauncher):
+    """`sbatch` of the archive; with --job, `srun` of it in that job. Arguments are options of either."""
+
+    name = "slurm"
+    system = "Slurm"
+    job: BatchJob | StepJob
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        super().__init__(settings.tell)
+        settings.refuse_others(self.name, "archive", "arguments", "job")
+        needed = "sbatch" if settings.job is None else "srun"
+        if shutil.which(needed) is None:
+            raise Failure(
+                f"no {needed} on PATH: the launcher `slurm` works where jobs can be submitted, as on a login node"
+            )
+        if settings.job is None and {"-W", "--wait"} & set(settings.arguments):
+            raise Failure("sbatch --wait does not end before its job does: leave it out")
+        archive = find_archive(settings.archive).resolve()
+        if settings.job is None:
+            self.job = BatchJob(ledger, archive, settings.arguments)
+        elif settings.job.isascii() and settings.job.isdecimal():
+            self.job = StepJob(ledger, archive, settings.arguments, settings.job)
+        else:
+            raise Failure(
+                f"--job {printable(settings.job)}: not a number; squeue --Format=JobID shows that of each job"
+            )
+
+    def describe(self) -> str:
+        return f"Slurm job {self.job.job_id}" if self.job.job_id else "Slurm job"
+
+    def lost(self) -> str:
+        job = self.job.job_id
+        which = f"--jobs={job}" if job else "--me"
+        return f"see what became of it by: squeue {which}"

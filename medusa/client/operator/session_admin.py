@@ -1,0 +1,122 @@
+"""Asks a reflector about the sessions of everybody, and ends them."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import urllib.parse
+from typing import Any
+
+from medusa.client.keys.account import Account
+from medusa.client.outcome import Failure
+from medusa.protocol.printable import printable
+from medusa.transports.dial import ConnectRefused, parse_url
+
+TIMEOUT = 30.0
+"""Seconds for each step: a reflector may have to ask others."""
+
+MAX_ANSWER = 256 * 1024 * 1024
+
+Entry = dict[str, Any]
+
+
+class Administrator:
+    """Of the reflector at `base`.
+
+    Attributes:
+        missing: why the last list has nothing of other reflectors; "": it has.
+
+    Args:
+        account: who signs; None where nobody is asked, as on the reflector's own host.
+    """
+
+    missing = ""
+
+    def __init__(self, base: str, account: Account | None = None, *, insecure_tls: bool = False) -> None:
+        self._base = base.rstrip("/")
+        self._account = account
+        try:
+            self._target = parse_url(base)
+        except ConnectRefused as error:
+            raise Failure(f"--reflector: {error}") from None
+        self._insecure = insecure_tls
+
+    def sessions(self) -> list[Entry]:
+        """All of them; see `missing`. Raises Failure."""
+        answer = self._ask("GET", "/sessions")
+        found = answer.get("sessions")
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise Failure(f"{self._name}: this is no list of sessions")
+        self.missing = printable(str(answer.get("missing", "")), 300)
+        return found
+
+    def find(self, session: str, login: str | None) -> Entry:
+        """The one session of this id, and of `login` if that is given. Raises Failure: there is none, or several."""
+        wanted = session.strip().lower()
+        found = [e for e in self.sessions() if e.get("id") == wanted and login in (None, e.get("login") or "")]
+        if not found:
+            where = f" here; other reflectors' are missing: {self.missing}" if self.missing else ""
+            raise Failure(f"there is no session {printable(session)}{where}")
+        if len(found) > 1:
+            owners = ", ".join(printable(str(entry.get("login") or "nobody")) for entry in found)
+            raise Failure(f"several sessions have this id, of {owners}: say whose by --login")
+        return found[0]
+
+    def kill(self, entry: Entry) -> None:
+        """End one of `sessions`. Raises Failure."""
+        quoted = urllib.parse.quote(str(entry["id"]), safe="-_.~:@+")
+        login = f"{entry['login']}/" if entry.get("login") else ""
+        self._ask("DELETE", f"/sessions/{login}{quoted}")
+
+    @property
+    def _name(self) -> str:
+        return printable(self._base)
+
+    def _ask(self, method: str, path: str) -> dict[str, Any]:
+        target = self._target
+        headers = {"Host": target.netloc}
+        if self._account is not None:
+            headers.update(self._account.authorization(method, path, target.netloc))
+        connection = self._connection()
+        try:
+            connection.request(method, target.target.rstrip("/") + path, headers=headers)
+            response = connection.getresponse()
+            body = response.read(MAX_ANSWER)
+        except ssl.SSLCertVerificationError as error:
+            hint = "SSL_CERT_FILE names a file of certificates to trust; -i trusts any"
+            raise Failure(f"{self._name} is not trusted ({error.verify_message})\n  {hint}") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise Failure(f"{self._name}: {printable(str(error) or type(error).__name__)}") from None
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise self._refused(response.status, body)
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise Failure(f"{self._name}: the answer is not a reflector's")
+        return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = self._target.host, self._target.port
+        if not self._target.secure:
+            return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
+        context = ssl.create_default_context()
+        if self._insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
+
+    def _refused(self, status: int, body: bytes) -> Failure:
+        why = printable(body.decode("utf-8", "replace").strip().partition("\n")[0], 300)
+        lines = [f"{self._name} refuses (HTTP status {status}): {why or 'no reason given'}"]
+        if status in (401, 403, 404) and self._account is None:
+            lines.append(
+                "  ask on the reflector's own host, or sign with the key of one of its --admins: --account, --key"
+            )
+        elif status in (401, 403, 404) and self._account is not None:
+            lines += self._account.to_check(self._target.netloc)
+        return Failure("\n".join(lines))

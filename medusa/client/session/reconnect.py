@@ -1,0 +1,70 @@
+"""The user's side attaches: once before the job runs, and again where a link does not live until that has its turn."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+
+from medusa.client.session.session_url import TAKEN, Door
+from medusa.client.terminal.signals import Signals
+from medusa.transports.base import Transport
+from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
+from medusa.transports.schemes import connect
+from medusa.transports.websocket import connect_over
+
+PAUSE = 1.0
+"""Seconds between two tries: a signature is good for one use, and its date counts seconds."""
+
+PATIENCE = 120.0
+"""Seconds for which a reflector may be away while a job waits for its turn. Where several share a directory, the ids of
+one that was killed are free for the others after 60."""
+
+
+class Attacher:
+    """`embedded`: the reflector is mlogin's own, on loopback."""
+
+    def __init__(self, door: Door, signals: Signals, insecure_tls: bool, *, embedded: bool) -> None:
+        self._door = door
+        self._signals = signals
+        self._insecure_tls = insecure_tls
+        self.embedded = embedded
+
+    def attach(self) -> Transport:
+        """Raises Failure, with what can be done about it."""
+        try:
+            return self._dial()
+        except ConnectRefused as error:
+            raise self._door.refused(error) from error
+
+    def attach_again(self) -> Transport:
+        """Tries for PATIENCE seconds; the first try comes after a pause, too. Raises Failure."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            self._pause()
+            try:
+                return self._dial()
+            except ConnectRefused as error:
+                if not (error.retryable or error.status == TAKEN) or time.monotonic() >= deadline:
+                    raise self._door.refused(error) from error
+
+    def _dial(self) -> Transport:
+        with self._signals.interruptible(), self._signals.stoppable():
+            url, headers = self._door.client()
+            if not self.embedded:
+                return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
+            # No proxy leads to our own loopback.
+            target = parse_url(url)
+            try:
+                sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
+            except OSError as error:
+                raise ConnectRefused(str(error)) from error
+            return connect_over(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT)
+
+    def _pause(self) -> None:
+        deadline = time.monotonic() + PAUSE
+        while (left := deadline - time.monotonic()) > 0:
+            poller = select.poll()
+            poller.register(self._signals, select.POLLIN)
+            poller.poll(left * 1000)
+            self._signals.take_or_raise()

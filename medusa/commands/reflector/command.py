@@ -1,0 +1,163 @@
+"""`medusa reflector`: its options; then one process, or a supervisor and several.
+
+Nothing that gevent replaces may be imported here: medusa.commands.reflector.serve has to come first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module, resources
+from types import SimpleNamespace
+
+from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
+from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
+from medusa.protocol.http.signature import LOGIN
+from medusa.reflector.config import ConfigError, ReflectorConfig
+
+DEFAULTS = ReflectorConfig()
+
+MAX_WORKERS = 256
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a reflector until a signal ends it; returns the exit status."""
+    if "MEDUSA_CONFIG" not in os.environ and "CONFIG_FILE" in os.environ:
+        os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the original's name
+    parser = _parser()
+    options = parser.parse_args(argv)
+    log_format = options.log_format or ("console" if sys.stderr.isatty() else "json")
+    launcher = import_module("medusa.commands." + ("serve" if options.workers == 1 else "supervise"))
+    try:
+        _check(options.lifeline)
+        return int(launcher.run(_config(options), options, (log_format, options.log_level)))
+    except ConfigError as error:
+        parser.complain(str(error))
+
+
+def _parser() -> OptionParser:
+    parser = OptionParser("medusa reflector", "Run a reflector: the server that joins a user's terminal to an agent.")
+    add = parser.add_argument
+    # The parser's prefix for variables leaves this option out.
+    config = "key = value lines or JSON; also by CONFIG_FILE"
+    add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help=config)
+    add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
+    add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
+    raw = "port of raw TCP, 0 for a free one (none): for tools such as socat, and tcp:// URLs"
+    add("--raw-port", type=int, metavar="PORT", help=raw)
+    directory = "where sessions are registered (%(default)s); redis:... for several reflectors"
+    add("--directory", default=DEFAULTS.directory, metavar="URL", help=directory)
+    add("--advertise", metavar="HOST[:PORT]", help="where other reflectors reach this one (where it listens)")
+    known = "what all reflectors that share a directory know, private to its owner (mode 600)"
+    add("--site-secret-file", metavar="FILE", help=known)
+    add(
+        "--trusted-network",
+        action="store_true",
+        help="allow an address that is not loopback: everyone who can reach it may attach to any session",
+    )
+    add("--accounts", metavar="DIR", help="public keys, one authorized_keys file per login: opens the front door")
+    add("--legacy-signatures", action="store_true", help="take signatures of old clients: Date alone, and rsa-sha1")
+    lifetime = "how far ahead a pre-signed URL may expire (%(default)g)"
+    add("--max-url-lifetime", type=float, default=DEFAULTS.max_url_lifetime, metavar="S", help=lifetime)
+    add(
+        "--allow-origin", type=_origins, default=(), metavar="URL,...", help="web origins whose pages may attach (none)"
+    )
+    only = "serve no /attach/ and no /status: where a forwarder on this host leads strangers to its loopback"
+    add("--front-door-only", action="store_true", help=only)
+    add("--no-status", action="store_true", help="serve no /status, which lists the sessions")
+    admins = "accounts that may list and end all sessions, and read /metrics, from anywhere (none)"
+    add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
+    hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
+    add("--public-host", type=_hosts, default=(), metavar="HOST[:PORT],...", help=hosts)
+    add(
+        "--wait-timeout", type=float, default=DEFAULTS.wait_timeout, metavar="S", help="wait for an agent (%(default)g)"
+    )
+    add(
+        "--keepalive", type=float, default=DEFAULTS.keepalive, metavar="S", help="ping after this silence (%(default)g)"
+    )
+    add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help="after SIGTERM (%(default)g)")
+    add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
+    add_limit_options(parser)
+    add("--tls-cert", metavar="FILE", help="certificate chain (PEM): https instead of http; read again on SIGHUP")
+    add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
+    publish = "put the agent's archive there at start, as `medusa publish` does; tried until it is done"
+    add("--publish", metavar="URL", help=publish)
+    workers = "processes that share the port, 0 or auto: one for each processor (%(default)s)"
+    add("--workers", type=_workers, default=1, metavar="N", help=workers)
+    add("--log-format", choices=LOG_FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
+    add("--log-level", choices=LOG_LEVELS, default="info", help="%(default)s")
+    add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
+    return parser
+
+
+def _workers(text: str) -> int:
+    count = 0 if text == "auto" else int(text) if text.isdecimal() else -1
+    if not 0 <= count <= MAX_WORKERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MAX_WORKERS}, 0 or auto")
+    return count or min(MAX_WORKERS, usable_processors())
+
+
+def usable_processors() -> int:
+    """Those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return _words(text, r"[a-z][a-z0-9+.-]*://[a-z0-9.\-\[\]:]+", "an origin, such as https://jobs.example.com")
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return _words(text, r"([a-z0-9_.\-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", "a host, or HOST:PORT")
+
+
+def _logins(text: str) -> tuple[str, ...]:
+    return _words(text, LOGIN, "a login", lower=False)
+
+
+def _words(text: str, form: str, what: str, *, lower: bool = True) -> tuple[str, ...]:
+    words = tuple(word for word in re.split(r"[,\s]+", text.lower() if lower else text) if word)
+    wrong = next((word for word in words if not re.fullmatch(form, word)), None)
+    if wrong is not None:
+        raise argparse.ArgumentTypeError(f"{wrong!r} is not {what}")
+    return words
+
+
+def _config(options: SimpleNamespace) -> ReflectorConfig:
+    archive = resources.files("medusa") / "data" / "agent.sh"
+    return ReflectorConfig(
+        bind_ip=options.bind_ip,
+        port=options.port,
+        raw_port=options.raw_port,
+        directory=options.directory,
+        trusted_network=options.trusted_network,
+        wait_timeout=options.wait_timeout,
+        keepalive=options.keepalive,
+        drain_timeout=options.drain_timeout,
+        max_message=options.max_message,
+        archive=str(archive) if archive.is_file() else None,
+        accounts=options.accounts,
+        legacy_signatures=options.legacy_signatures,
+        max_url_lifetime=options.max_url_lifetime,
+        allow_origin=options.allow_origin,
+        public_host=options.public_host,
+        front_door_only=options.front_door_only,
+        no_status=options.no_status,
+        admins=options.admins,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        publish=options.publish,
+        advertise=options.advertise,
+        site_secret_file=options.site_secret_file,
+        **limit_settings(options),
+    )
+
+
+def _check(lifeline: int | None) -> None:
+    try:
+        if lifeline is not None:
+            os.fstat(lifeline)
+    except (OSError, OverflowError):
+        raise ConfigError(f"lifeline: {lifeline} is not an open descriptor") from None

@@ -1,0 +1,58 @@
+"""The options of `medusa reflector` that bound what comes, and say whom a proxy in front may speak for."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from types import SimpleNamespace
+from typing import Any
+
+from medusa.commands.options import OptionParser
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.net.client_address import parse_networks
+
+DEFAULTS = ReflectorConfig()
+
+COUNTS = {
+    "max_sessions": "sessions in this process; more get 503",
+    "max_waiting_per_login": "sessions of one login that wait for an agent; more get 429",
+    "max_waiting_per_address": "sessions from one address that wait for an agent; more get 429",
+    "max_connects_per_minute": "attaches from one address, and as one login; more get 429",
+}
+
+TIMES = {
+    "idle_timeout": "end a session through which no terminal byte has passed for so long",
+    "max_duration": "end a session that has lasted so long since its agent came",
+    "write_stall": "a peer that takes nothing of what is sent to it for so long is lost",
+}
+
+
+def add_limit_options(parser: OptionParser) -> None:
+    """They are called as ReflectorConfig calls them."""
+    for name, what in COUNTS.items():
+        _add(parser, name, int, "N", f"{what} (%(default)d; 0: no limit)")
+    for name, what in TIMES.items():
+        _add(parser, name, float, "S", f"{what} (%(default)g; 0: never)")
+    believed = "proxies whose X-Forwarded-For is believed: addresses and networks (none)"
+    parser.add_argument("--trusted-proxy", type=_networks, default=(), metavar="ADDR/NET,...", help=believed)
+    proxy = "each connection from --trusted-proxy begins with a PROXY header, of version 1 or 2"
+    parser.add_argument("--proxy-protocol", action="store_true", help=proxy)
+
+
+def limit_settings(options: SimpleNamespace) -> dict[str, Any]:
+    """Those options, for ReflectorConfig."""
+    return {name: getattr(options, name) for name in (*COUNTS, *TIMES, "trusted_proxy", "proxy_protocol")}
+
+
+def _add(parser: OptionParser, name: str, kind: type, metavar: str, text: str) -> None:
+    option = "--" + name.replace("_", "-")
+    parser.add_argument(option, type=kind, default=getattr(DEFAULTS, name), metavar=metavar, help=text)
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    words = tuple(word for word in re.split(r"[,\s]+", text) if word)
+    try:
+        parse_networks(words)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return words

@@ -1,0 +1,69 @@
+"""One reflector process: logging and signals around medusa.reflector."""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+import signal
+from types import SimpleNamespace
+
+import gevent
+import gevent.os
+
+from medusa.commands.reflector import logs
+from medusa.commands.reflector.systemd import READY, STOPPING, notify
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.net import fd_limit
+from medusa.reflector.server import Reflector
+
+# For gevent's own debugging: the stack of each spawn, which costs more than the spawn.
+gevent.config.track_greenlet_tree = False
+
+
+def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
+    """Until a signal ends it; returns the exit status. Raises ConfigError."""
+    configure_log(*log_settings)
+    reflector = Reflector(config)
+    reflector.start()
+    fd_limit.check()
+    _stop_on_signals(reflector)
+    gevent.signal_handler(signal.SIGHUP, reflector.reload)
+    if options.lifeline is not None:
+        gevent.spawn(_watch, options.lifeline)
+    print(f"listening {reflector.urls}", flush=True)
+    notify(READY)
+    reflector.wait()
+    return 0
+
+
+def configure_log(log_format: str, level: str, **context: object) -> None:
+    """medusa.commands.reflector.logs, for a process that was patched."""
+    logs.configure(log_format, level, poll=monkey.get_original("select", "poll"), context=context)
+
+
+def _stop_on_signals(reflector: Reflector) -> None:
+    """The first SIGTERM or SIGINT drains, a second one stops hard."""
+    seen: list[int] = []
+
+    def on_signal(number: int) -> None:
+        seen.append(number)
+        if len(seen) == 1:
+            notify(STOPPING)
+            gevent.spawn(reflector.drain)
+        else:
+            os._exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, on_signal, number)
+
+
+def _watch(lifeline: int) -> None:
+    """Whoever started this reflector holds the other end: when it is gone, nobody needs it."""
+    gevent.os.make_nonblocking(lifeline)
+    while gevent.os.nb_read(lifeline, 512):
+        pass
+    os._exit(0)

@@ -1,0 +1,121 @@
+"""One of several reflector processes.
+
+Started by medusa.reflector.workers.supervisor, which is at the other end of its standard input and output.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+import signal
+import sys
+
+import gevent
+import gevent.event
+import gevent.os
+
+from medusa.commands.reflector.serve import configure_log
+from medusa.reflector.config import ConfigError
+from medusa.reflector.fronts.http_front import PlainSocket
+from medusa.reflector.net import fd_limit
+from medusa.reflector.server import Reflector
+from medusa.reflector.workers.handoff import Colleagues
+from medusa.reflector.workers.task import DRAIN, DRAINED, FAILED, LISTENING, RELOAD, Task
+
+FINISH_TIMEOUT = 2.0
+"""Seconds for what links of other workers' sessions still have to pass on when all sessions are over."""
+
+
+def main() -> int:
+    """Runs until it is told to stop; returns the exit status."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # whole groups are sent these; the supervisor says what they mean
+    line, _, more = _first_line().partition(b"\n")
+    task = Task.parse(line)
+    configure_log(*task.log, worker=task.number)
+    try:
+        os.chdir(task.directory)
+        worker = _Worker(task)
+    except (ConfigError, OSError) as error:
+        _report(FAILED + str(error))
+        return 1
+    gevent.spawn(worker.obey, more)
+    worker.reflector.wait()
+    return 0
+
+
+class _Worker:
+    """Serves when it is made. Raises ConfigError."""
+
+    def __init__(self, task: Task) -> None:
+        self._released = gevent.event.Event()
+        self._drained = False
+        outboxes = {number: _inherited(fd) for number, fd in task.outboxes.items()}
+        patience = 3 * task.config.keepalive
+        self._colleagues = Colleagues(task.number, bytes.fromhex(task.key), _inherited(task.inbox), outboxes, patience)
+        listeners = {name: _inherited(fd) for name, fd in task.listeners.items()}
+        self.reflector = Reflector(task.config, listeners, self._colleagues)
+        self.reflector.start()
+        fd_limit.check(fd_limit.PER_BRIDGED_PAIR if task.config.tls_cert else fd_limit.PER_PAIR)
+        _report(LISTENING + self.reflector.urls)
+        if task.draining:
+            gevent.spawn(self._drain)
+
+    def obey(self, heard: bytes) -> None:
+        """The supervisor's orders, until it lets go. `heard`: the first of them."""
+        gevent.os.make_nonblocking(0)
+        while True:
+            *orders, heard = heard.split(b"\n")
+            for order in orders:
+                if order == DRAIN:
+                    gevent.spawn(self._drain)
+                elif order == RELOAD:
+                    self.reflector.reload()
+            data = gevent.os.nb_read(0, 512)
+            if not data:
+                break
+            heard += data
+        if not self._drained:
+            os._exit(0)
+        self._released.set()
+
+    def _drain(self) -> None:
+        self.reflector.drain(self._wait_for_the_others)
+
+    def _wait_for_the_others(self) -> None:
+        self._drained = True
+        _report(DRAINED)
+        self._released.wait()
+        self._colleagues.finish(FINISH_TIMEOUT)
+
+
+def _first_line() -> bytes:
+    data = b""
+    while b"\n" not in data:
+        more = os.read(0, 1 << 16)
+        if not more:
+            sys.exit(0)
+        data += more
+    return data
+
+
+def _inherited(fd: int) -> PlainSocket:
+    os.set_inheritable(fd, False)
+    sock = PlainSocket(fileno=fd)
+    sock.setblocking(False)
+    return sock
+
+
+def _report(line: str) -> None:
+    try:
+        os.write(1, line.encode("utf-8", "backslashreplace") + b"\n")
+    except OSError:
+        pass  # no supervisor any more: the orders have ended as well
+
+
+if __name__ == "__main__":
+    sys.exit(main())

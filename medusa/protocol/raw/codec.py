@@ -1,0 +1,79 @@
+"""Frames of raw TCP, version 1: the header rules, and the message face. No I/O.
+
+    | version 4, type 4 | flags 8 | payload length 48 | payload       (bits; network byte order)
+
+One frame is one message. Types are numbered as the opcodes of RFC 6455; nothing is masked, and no flag is known yet.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Union
+
+from medusa.protocol.errors import BadFrame, MessageTooBig
+from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, Kind, Message
+from medusa.protocol.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, Header, MessageFace, wire_form
+from medusa.protocol.websocket.masking import NO_MASK
+
+VERSION = 1
+HEADER = struct.Struct("!Q")
+MAX_LENGTH = (1 << 48) - 1
+"""Bytes: what the header has room for."""
+
+_KNOWN = frozenset((TEXT, BINARY, CLOSE, PING, PONG))
+
+
+def parse_header(data: Union[bytes, bytearray, memoryview], at: int, limit: int) -> Union[Header, int]:
+    """The header at `data[at:]`, or how many bytes from `at` are needed before more can be said.
+
+    An illegal frame is refused on the first bytes that show it.
+
+    Raises:
+        BadFrame, MessageTooBig: `limit` is a data frame's payload's, in bytes.
+    """
+    have = len(data) - at
+    if have < 1:
+        return 1
+    version, kind = data[at] >> 4, data[at] & 0x0F
+    if version != VERSION:
+        raise BadFrame("frame of version %d" % version)
+    if kind not in _KNOWN:
+        raise BadFrame("unknown frame type %d" % kind)
+    if have < 2:
+        return 2
+    if data[at + 1]:
+        raise BadFrame("unknown frame flags 0x%02x" % data[at + 1])
+    if have < HEADER.size:
+        return HEADER.size
+    length = HEADER.unpack_from(data, at)[0] & MAX_LENGTH
+    if kind & 0x08 and length > MAX_CONTROL_PAYLOAD:
+        raise BadFrame("control frame above %d bytes" % MAX_CONTROL_PAYLOAD)
+    if length > limit and not kind & 0x08:
+        raise MessageTooBig("message above the limit of %d bytes" % limit)
+    return Header(True, kind, NO_MASK, length, HEADER.size)
+
+
+def build_header(kind: int, length: int) -> bytes:
+    """The header of a frame."""
+    return HEADER.pack((VERSION << 4 | kind) << 56 | length)
+
+
+class FramedConnection(MessageFace):
+    """The message face of one framed link, the same at both ends."""
+
+    def frame(self, message: Message) -> bytes:
+        """The bytes of one frame.
+
+        Raises:
+            LocalProtocolError: a control payload above 125 bytes, a close code that may not be sent, a lone surrogate.
+        """
+        kind, payload = wire_form(message)
+        return build_header(kind, len(payload)) + payload
+
+    @staticmethod
+    def frame_header(kind: Kind, length: int) -> bytes:
+        """The header of a data frame."""
+        return build_header(kind, length)
+
+    def _parse_header(self) -> Union[Header, int]:
+        return parse_header(self._buffer, 0, self._limit)

@@ -1,0 +1,348 @@
+"""RFC 6455 frames: the header rules that both faces share, and the message face, also of other framings. No I/O.
+
+The message face hands over whole messages; client and agent use it. The relay face (relay.py) turns
+the bytes of one link into the bytes of another; the reflector uses it.
+
+     0                   1                   2                   3
+    |F|R|R|R| opcode|M| length 7    | 16 bits if 126, 64 bits if 127 | key, 4 bytes, if M | payload
+"""
+
+from __future__ import annotations
+
+import codecs
+import enum
+import struct
+from typing import Callable, NamedTuple, Optional, Tuple, Union
+
+from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
+from medusa.protocol.messages import (
+    MAX_CONTROL_PAYLOAD,
+    MAX_MESSAGE,
+    Binary,
+    Close,
+    Kind,
+    Message,
+    Ping,
+    Pong,
+    Text,
+    clip_reason,
+)
+from medusa.protocol.websocket.masking import NO_MASK, Buffer, apply_mask
+
+
+class Role(enum.Enum):
+    """Of the handshake; a client masks, a server does not (section 5.1)."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+FIN = 0x80
+MASKED = 0x80
+_KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
+
+
+class Header(NamedTuple):
+    """One frame's header. `size` is its own length in bytes, `length` the payload's."""
+
+    fin: bool
+    opcode: int
+    key: bytes
+    length: int
+    size: int
+
+
+def parse_header(data: Buffer, at: int, masked: bool, limit: int) -> Union[Header, int]:
+    """The header at `data[at:]`, or how many bytes from `at` are needed before more can be said.
+
+    An illegal frame is refused on the first bytes that show it, its key not among them.
+
+    Raises:
+        BadFrame, MessageTooBig: `limit` is a data frame's payload's, in bytes.
+    """
+    have = len(data) - at
+    if have < 2:
+        return 2
+    first, second = data[at], data[at + 1]
+    if first & 0x70:
+        raise BadFrame("reserved bits are set")  # section 5.2: no extension is ever agreed on
+    opcode = first & 0x0F
+    if opcode not in _KNOWN:
+        raise BadFrame("unknown opcode %d" % opcode)
+    if bool(second & MASKED) is not masked:
+        raise BadFrame("frame is not masked" if masked else "frame is masked")  # section 5.1
+    length = second & 0x7F
+    if opcode & 0x08:
+        if not first & FIN:
+            raise BadFrame("fragmented control frame")  # section 5.5
+        if length > MAX_CONTROL_PAYLOAD:
+            raise BadFrame("control frame above %d bytes" % MAX_CONTROL_PAYLOAD)
+    extended = {126: 2, 127: 8}.get(length, 0)
+    size = 2 + extended + (4 if masked else 0)
+    if have < 2 + extended:
+        return 2 + extended
+    if extended:
+        length = _extended_length(data, at + 2, extended)
+    if length > limit and not opcode & 0x08:
+        raise MessageTooBig("message above the limit of %d bytes" % limit)
+    if have < size:
+        return size
+    key = bytes(data[at + size - 4 : at + size]) if masked else NO_MASK
+    return Header(bool(first & FIN), opcode, key, length, size)
+
+
+def _extended_length(data: Buffer, at: int, width: int) -> int:
+    (length,) = struct.unpack_from("!H" if width == 2 else "!Q", data, at)
+    if length >> 63:
+        raise BadFrame("payload length above 63 bits")
+    if length < (126 if width == 2 else 0x10000):
+        raise BadFrame("payload length not in its shortest form")  # section 5.2: MUST be minimal
+    return int(length)
+
+
+def build_header(opcode: int, length: int, key: Optional[bytes] = None) -> bytes:
+    """The header of one whole frame; with `key` (4 bytes), of a masked one."""
+    bit = MASKED if key is not None else 0
+    if length < 126:
+        header = struct.pack("!BB", FIN | opcode, bit | length)
+    elif length < 0x10000:
+        header = struct.pack("!BBH", FIN | opcode, bit | 126, length)
+    else:
+        header = struct.pack("!BBQ", FIN | opcode, bit | 127, length)
+    return header + key if key is not None else header
+
+
+def legal_close_code(code: int) -> bool:
+    """Whether `code` may stand in a close frame (section 7.4 and the IANA registry)."""
+    return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999
+
+
+_SHORT = [[build_header(opcode, length) for length in range(126)] for opcode in range(BINARY + 1)]
+
+
+def parse_close(payload: bytes) -> Close:
+    """The Close in a close frame's payload (sections 5.5.1 and 7.4)."""
+    if not payload:
+        return Close(None, "")
+    if len(payload) == 1:
+        raise BadFrame("close frame of one byte")
+    (code,) = struct.unpack_from("!H", payload)
+    if not legal_close_code(code):
+        raise BadFrame("illegal close code %d" % code)
+    try:
+        return Close(code, payload[2:].decode("utf-8"))
+    except UnicodeDecodeError:
+        raise BadText("close reason is not UTF-8") from None
+
+
+def close_payload(close: Close) -> bytes:
+    """A close frame's payload, the reason cut to what fits."""
+    if close.code is None:
+        return b""
+    if not legal_close_code(close.code):
+        raise LocalProtocolError("close code %d may not be sent" % close.code)
+    return struct.pack("!H", close.code) + clip_reason(close.reason).encode("utf-8")
+
+
+class Fragments:
+    """The pieces of one message: order, size and UTF-8 watched as they come. Bounds bytes, not their number."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kind: Optional[Kind] = None
+        self._data = bytearray()
+        self._size = 0
+        self._kept = True
+        self._utf8: Optional[codecs.IncrementalDecoder] = None  # of a text; most links never have one in pieces
+
+    @property
+    def started(self) -> bool:
+        """Whether a message is in pieces here."""
+        return self._kind is not None
+
+    def check(self, header: Header) -> None:
+        """Refuse, on its header alone, a data frame that does not fit the sequence (section 5.4)."""
+        if (header.opcode == CONTINUATION) is not self.started:
+            raise BadFrame("continuation of nothing" if header.opcode == CONTINUATION else "message inside a message")
+        if self._size + header.length > self._limit:
+            raise MessageTooBig("message above the limit of %d bytes" % self._limit)
+
+    def begin(self, kind: Kind) -> None:
+        """The first piece of a message of `kind` is coming."""
+        self._kind = kind
+        self._utf8 = codecs.getincrementaldecoder("utf-8")() if kind is Kind.TEXT else None
+
+    def add(self, piece: Buffer) -> None:
+        """Take payload bytes of the message."""
+        self._decode(piece, final=False)
+        self._size += len(piece)
+        if self._kept:
+            self._data += piece
+
+    def drop(self) -> None:
+        """What is here of the message, and the rest of it, is not wanted: judge it, but hold none of it."""
+        self._kept = not self.started
+        self._data.clear()
+
+    def finish(self) -> Tuple[Kind, bytes]:
+        """The whole message, or nothing of one that was dropped; the next may start."""
+        kind = self._kind
+        assert kind is not None
+        self._decode(b"", final=True)
+        data = bytes(self._data)
+        self._kind = None
+        self._data = bytearray()
+        self._size, self._kept = 0, True
+        return kind, data
+
+    def _decode(self, piece: Buffer, final: bool) -> None:
+        if self._utf8 is None:
+            return
+        try:
+            self._utf8.decode(piece, final)
+        except UnicodeDecodeError:
+            raise BadText("text message is not UTF-8") from None
+
+
+class MessageFace:
+    """Whole messages out of the bytes of one link; each framing has a subclass, with its headers.
+
+    Call `receive_data` with what the stream gave, then `next_message` until it returns None. `frame` gives the bytes to
+    write for a message. Answering pings and closes is the transport's duty, as is remembering that either was sent.
+
+    Args:
+        max_message: limit of one message in bytes; above it MessageTooBig.
+    """
+
+    def __init__(self, max_message: int = MAX_MESSAGE) -> None:
+        self._limit = max_message
+        self._buffer = bytearray()
+        self._header: Optional[Header] = None
+        self._fragments = Fragments(max_message)
+        self._failed = False
+
+    def _parse_header(self) -> Union[Header, int]:
+        """That of the frame which begins the buffer, or how many bytes are needed. Raises BadFrame, MessageTooBig."""
+        raise NotImplementedError
+
+    def receive_data(self, data: bytes) -> None:
+        """Store bytes from the stream; then call `next_message`."""
+        if not self._failed:
+            self._buffer += data
+
+    def next_message(self) -> Optional[Message]:
+        """The next whole message, or None: more bytes are needed.
+
+        Raises:
+            RemoteProtocolError: once; whatever is received after it is ignored.
+        """
+        if self._failed:
+            return None
+        try:
+            message = self._next_frame()
+            while message is _PIECE:
+                message = self._next_frame()
+            return message
+        except RemoteProtocolError:
+            self._failed = True
+            self._buffer.clear()
+            raise
+
+    def _next_frame(self) -> Optional[Message]:
+        header = self._header
+        if header is None:
+            found = self._parse_header()
+            if isinstance(found, int):
+                return None
+            if not found.opcode & 0x08:
+                self._fragments.check(found)
+            header = self._header = found
+        end = header.size + header.length
+        if len(self._buffer) < end:
+            return None
+        with memoryview(self._buffer) as view:
+            payload = bytes(view[header.size : end])
+        del self._buffer[:end]
+        self._header = None
+        return self._message(header, payload if header.key == NO_MASK else apply_mask(payload, header.key))
+
+    def _message(self, header: Header, payload: bytes) -> Message:
+        if header.opcode & 0x08:
+            return parse_control(header.opcode, payload)
+        if not header.fin and header.opcode != CONTINUATION:
+            self._fragments.begin(Kind(header.opcode))
+        if self._fragments.started:
+            self._fragments.add(payload)
+            if not header.fin:
+                return _PIECE
+            kind, payload = self._fragments.finish()
+        else:
+            kind = Kind(header.opcode)
+        if kind is Kind.BINARY:
+            return Binary(payload)
+        try:
+            return Text(payload.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise BadText("text message is not UTF-8") from None
+
+
+class WebSocketConnection(MessageFace):
+    """The message face of one websocket.
+
+    Args:
+        role: of this end.
+        new_key: gives 4 unpredictable bytes for each frame that a client sends (section 5.3).
+    """
+
+    def __init__(self, role: Role, new_key: Callable[[], bytes], max_message: int = MAX_MESSAGE) -> None:
+        super().__init__(max_message)
+        self._role = role
+        self._new_key = new_key
+
+    def frame(self, message: Message) -> bytes:
+        """The bytes of one whole frame.
+
+        Raises:
+            LocalProtocolError: a control payload above 125 bytes, a close code that may not be sent, a lone surrogate.
+        """
+        opcode, payload = wire_form(message)
+        if self._role is Role.SERVER:
+            return build_header(opcode, len(payload)) + payload
+        key = self._new_key()
+        return build_header(opcode, len(payload), key) + apply_mask(payload, key)
+
+    @staticmethod
+    def frame_header(kind: Kind, length: int) -> bytes:
+        """The header of a whole unmasked data frame: the framing a relay writes on a server's link."""
+        return _SHORT[kind][length] if length < 126 else build_header(kind, length)
+
+    def _parse_header(self) -> Union[Header, int]:
+        return parse_header(self._buffer, 0, self._role is Role.SERVER, self._limit)
+
+
+_PIECE = Pong()
+"""Stands for: a frame was taken, its message is not whole yet. Compared by identity."""
+
+
+def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:
+    """The message of a control frame."""
+    if opcode == CLOSE:
+        return parse_close(payload)
+    return Ping(payload) if opcode == PING else Pong(payload)
+
+
+def wire_form(message: Message) -> Tuple[int, bytes]:
+    """(opcode, payload) of a message. Raises LocalProtocolError for one that has no legal form."""
+    if isinstance(message, Binary):
+        return BINARY, message.data
+    if isinstance(message, Text):
+        try:
+            return TEXT, message.text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise LocalProtocolError("text with a lone surrogate") from None
+    if isinstance(message, Close):
+        return CLOSE, close_payload(message)
+    if len(message.payload) > MAX_CONTROL_PAYLOAD:
+        raise LocalProtocolError("control payload above %d bytes" % MAX_CONTROL_PAYLOAD)
+    return (PING if isinstance(message, Ping) else PONG), message.payload

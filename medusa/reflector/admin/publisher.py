@@ -1,0 +1,87 @@
+"""Publishes the agent's archive beside the service, in a process: what stores need is neither loaded nor waited for."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import IO
+
+import gevent
+import structlog
+from gevent import subprocess
+
+from medusa.protocol.printable import printable
+from medusa.reflector.child_process import module, surroundings
+
+log = structlog.get_logger(component="publisher")
+
+RETRY = 5.0
+"""Seconds from a failure to the next try."""
+
+STOP_PATIENCE = 1.0
+_LONGEST_LINE = 4096
+_DONE = re.compile(r"published (\d+) bytes, sha256 ([0-9a-f]{64}), at (.*)")
+_NO_PATH = re.compile(r"manta:|[A-Za-z][A-Za-z0-9+.\-]*://")
+_PREFIX = "medusa publish: "
+
+
+class Publisher:
+    """`medusa publish URL`, until it is done. It gets the URL by a pipe, for process lists are read by others; when the
+    pipe breaks, however this process ends, it ends too."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url if _NO_PATH.match(url) else os.path.abspath(url)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns at once; the log tells the rest."""
+        try:
+            self._process = process = subprocess.Popen(
+                module("medusa", "publish", "--retry", f"{RETRY:g}", "--lifeline", "0", "-"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                **surroundings(),
+            )
+        except OSError as error:
+            log.error("archive not published", reason=os.strerror(error.errno) if error.errno else str(error))
+            return
+        gevent.spawn(self._follow, process)
+
+    def stop(self) -> None:
+        """Idempotent."""
+        if self._process is None:
+            return
+        process, self._process = self._process, None
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _follow(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(os.fsencode(self._url) + b"\n")
+            process.stdin.flush()
+        except (OSError, ValueError):
+            pass  # gone already: it says why
+        _tell(process.stdout)
+        status = process.wait()
+        if status < 0 and self._process is not None:
+            log.error("archive not published", reason="the publisher was ended by signal %d" % -status)
+
+
+def _tell(lines: IO[bytes]) -> None:
+    """Logs what the publisher says, to its end."""
+    with lines:
+        while line := lines.readline(_LONGEST_LINE):
+            text = line.decode("utf-8", "replace").rstrip("\n")
+            done = _DONE.fullmatch(text)
+            if done:
+                log.info("archive published", bytes=int(done[1]), sha256=done[2], url=done[3])
+            else:
+                log.warning("archive not published", reason=printable(text.removeprefix(_PREFIX), _LONGEST_LINE))

@@ -1,0 +1,225 @@
+"""The front door's judgement: whether a request proves that it comes from the login that its path names.
+
+What a stranger learns from a refusal is what stands in his own request. A wrong signature, an unknown login or key, and
+a session that does not exist have one answer (`UNKNOWN`); the routes see to it that it takes one time as well.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import hashlib
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from medusa.keys import ALGORITHMS, PublicKey, decoy
+from medusa.protocol.http.head import Request
+from medusa.protocol.http.signature import (
+    REQUEST_TARGET,
+    KeyId,
+    SignatureError,
+    header_text,
+    parse_authorization,
+    parse_presigned,
+    presigned_text,
+)
+from medusa.reflector.auth.accounts import Accounts
+from medusa.reflector.auth.replay_cache import Nonces
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.session_name import SessionName
+from medusa.session import Side
+
+DATE_SKEW = 300
+"""Seconds that a Date may be off: what Manta's front door allows."""
+
+EXPIRES_SKEW = 60
+"""Seconds that the clocks of who signed a URL and of this host may differ."""
+
+STRONG = (REQUEST_TARGET, "host", "date")
+"""What a signature must cover, so that it is good for one request to one host at one time."""
+
+UNKNOWN = "there is no such session, or the signature does not open it: check login, key, host and path"
+
+_PARAMETERS = {"algorithm", "expires", "keyId", "method", "role", "role-tag"}
+_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\Z")
+_EXPIRES = re.compile(r"[1-9][0-9]{0,11}\Z")
+_CHALLENGE = ("WWW-Authenticate", 'Signature realm="medusa",headers="%s"' % " ".join(STRONG))
+
+
+class Denied(Exception):
+    """Not let in.
+
+    Attributes:
+        http_status: 401 it is not properly signed, 403 it is and must not, 404 nothing is to be told.
+        reason: for who asked.
+        why: for the log, where it is more than that.
+    """
+
+    def __init__(self, http_status: int, reason: str, why: str = "") -> None:
+        super().__init__(reason)
+        self.http_status = http_status
+        self.reason = reason
+        self.why = why or reason
+        self.headers = [_CHALLENGE] if http_status == 401 else []
+
+
+def unknown(why: str) -> Denied:
+    """The one answer to what a stranger must not be told apart."""
+    return Denied(404, UNKNOWN, why)
+
+
+def used_before() -> Denied:
+    """What was signed is good for one use."""
+    return Denied(403, "this signature was used before; sign anew")
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A request that proved whose it is. `digest` names what was signed, which is good for one use until `until`."""
+
+    key_id: KeyId
+    digest: bytes
+    until: float
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What a request claims, before any key was asked: by `key_id`, `text` was signed."""
+
+    key_id: KeyId
+    algorithm: str
+    text: bytes
+    signature: bytes
+    until: float
+
+
+class Authenticator:
+    """Judges requests by the accounts' keys. `clock`: seconds since the epoch."""
+
+    def __init__(self, config: ReflectorConfig, accounts: Accounts, clock: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._accounts = accounts
+        self._clock = clock
+        self.nonces = Nonces(clock)
+
+    def check(self, request: Request, name: SessionName, side: Side) -> Grant:
+        """Whether `request`, a GET for `side` of a session, comes from the login that owns that. Raises Denied."""
+        self._check_host(request)
+        try:
+            claim = self._claim(request, side)
+        except SignatureError as error:
+            raise Denied(401, str(error)) from None
+        if claim.key_id.login != name.login:
+            raise unknown("signed by another login: " + claim.key_id.login)
+        key = self._key(claim)
+        digest = _digest(key, name, side, claim.text)
+        if self.nonces.used(digest):
+            raise used_before()
+        return Grant(claim.key_id, digest, claim.until)
+
+    def check_admin(self, request: Request) -> Grant:
+        """Whether an account of --admins signed `request` in a header, for what no session's owner may. Raises Denied.
+
+        A user of such an account is not meant.
+        """
+        self._check_host(request)
+        if "?" in request.target:
+            raise Denied(401, "this takes an Authorization header, and no query")
+        try:
+            claim = self._claim(request, Side.AGENT)
+        except SignatureError as error:
+            raise Denied(401, str(error)) from None
+        key = self._key(claim)
+        if claim.key_id.login not in self._config.admins or claim.key_id.user is not None:
+            raise Denied(403, "this is for the accounts that --admins names")
+        digest = hashlib.sha256(b"admin\n" + key.sha256.encode() + b"\n" + claim.text).digest()
+        if self.nonces.used(digest):
+            raise Denied(403, "this signature was used before; sign anew")
+        return Grant(claim.key_id, digest, claim.until)
+
+    def _check_host(self, request: Request) -> None:
+        host = (request.headers.get("host") or "").lower()
+        if self._config.public_host and host not in self._config.public_host:
+            raise Denied(403, "the Host header names another host than this one")
+
+    def _key(self, claim: _Claim) -> PublicKey:
+        """The key that the claim is true of. To find that there is none takes as long."""
+        key = self._accounts.find(*claim.key_id)
+        judge = key if key is not None and key.takes(claim.algorithm) else decoy(claim.algorithm)
+        good = judge.verify(claim.algorithm, claim.signature, claim.text)
+        if key is None:
+            raise unknown("no such login, or it has no key " + claim.key_id.fingerprint)
+        if not good or judge is not key:
+            raise unknown("wrong signature for key " + claim.key_id.fingerprint)
+        return key
+
+    def _claim(self, request: Request, side: Side) -> _Claim:
+        authorization = request.headers.get("authorization")
+        signed_url = "?" in request.target
+        if authorization is not None and signed_url:
+            raise SignatureError("an Authorization header and a query are one too many")
+        if authorization is not None:
+            claim = self._header_claim(request, authorization, side)
+        elif signed_url:
+            claim = self._url_claim(request)
+        else:
+            raise SignatureError("an HTTP signature or a pre-signed URL is needed")
+        algorithm = ALGORITHMS.get(claim.algorithm)
+        if algorithm is None or (algorithm.weak and not self._config.legacy_signatures):
+            raise SignatureError("this signature algorithm is not accepted")
+        return claim
+
+    def _header_claim(self, request: Request, authorization: str, side: Side) -> _Claim:
+        credentials = parse_authorization(authorization)
+        # An old agent has a URL. Who saw a client's Date signed must not join its session by that.
+        old = self._config.legacy_signatures and side is Side.CLIENT
+        needed = ("date",) if old else STRONG
+        if not set(needed) <= set(credentials.headers):
+            raise SignatureError("the signature must cover " + " ".join(needed))
+        given = Counter(name for name, _ in request.headers.items)
+        if any(given[name] > 1 for name in credentials.headers):
+            raise SignatureError("a signed header is given twice")
+        text = header_text(credentials.headers, request.method, request.target, request.headers)
+        until = self._check_date(request.headers.get("date") or "") + DATE_SKEW
+        return _Claim(credentials.key_id, credentials.algorithm, text, credentials.signature, until)
+
+    def _check_date(self, date: str) -> float:
+        try:
+            when = email.utils.parsedate_to_datetime(date).timestamp() if _DATE.match(date) else None
+        except ValueError:
+            when = None
+        if when is None:
+            raise SignatureError("the Date header is not of the form Sun, 06 Nov 1994 08:49:37 GMT")
+        off = when - self._clock()
+        if abs(off) > DATE_SKEW:
+            raise Denied(403, "the Date header is %+d s off: set the clock" % off)
+        return when
+
+    def _url_claim(self, request: Request) -> _Claim:
+        path, parameters, signature = parse_presigned(request.target)
+        if not parameters.keys() <= _PARAMETERS:
+            raise SignatureError("the URL has parameters that are not understood")
+        if request.method not in parameters.get("method", request.method).split(","):
+            raise SignatureError("the URL is signed for another method")
+        until = self._check_expires(parameters["expires"])
+        text = presigned_text(request.method, request.headers.get("host") or "", path, parameters)
+        return _Claim(KeyId.parse(parameters["keyId"]), parameters["algorithm"].lower(), text, signature, until)
+
+    def _check_expires(self, expires: str) -> float:
+        if not _EXPIRES.match(expires):
+            raise SignatureError("expires is not a time in seconds")
+        left = int(expires) - self._clock()
+        if left < -EXPIRES_SKEW:
+            raise Denied(403, "the URL expired %d s ago" % -left)
+        if left > self._config.max_url_lifetime + EXPIRES_SKEW:
+            raise Denied(403, "the URL is good for longer than the %d s allowed here" % self._config.max_url_lifetime)
+        return int(expires) + EXPIRES_SKEW
+
+
+def _digest(key: PublicKey, name: SessionName, side: Side, text: bytes) -> bytes:
+    """Names what was signed, for which side of which session, and by which key. Not the signature: some algorithms have
+    several for one text. Nor the keyId: no header's signature covers it, and a key has two fingerprints, and perhaps
+    several owners."""
+    return hashlib.sha256(b"\n".join((key.sha256.encode(), str(name).encode(), side.value.encode(), text))).digest()

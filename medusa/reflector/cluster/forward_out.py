@@ -1,0 +1,188 @@
+"""Any door: a connection for a session that lives in another reflector is carried there.
+
+The owner is sent a head of ours, which proves who carries it and says for whom, and behind that all that was read of
+the peer, as it came. It answers the peer itself; from then on bytes are passed on (tunnel.py). A request that was
+carried is answered where it is, so none goes round in circles.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import time
+import urllib.parse
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gevent.event
+import structlog
+from gevent import socket
+
+from medusa.directory import Owner
+from medusa.reflector.cluster.byte_proxy import Tunnel
+from medusa.reflector.cluster.peer_auth import HEADER, Note, Site
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.http_front import host_port, ungreen
+from medusa.reflector.net.listen import HTTP, RAW, prepare
+from medusa.reflector.relay.fair_queue import Turns
+from medusa.reflector.session_name import CARRIED, SessionName, path_of
+from medusa.reflector.sessions.registry import Refused
+from medusa.session import Side
+from medusa.transports.tls import Tls, TlsSocket, over
+
+log = structlog.get_logger(component="upstream")
+
+CONNECT_TIMEOUT = 3.0
+"""Seconds for a connection to another reflector, with its TLS."""
+
+ANSWER_TIMEOUT = 10.0
+"""Seconds that the owner has to answer: it may have to be asked for a directory that is slow."""
+
+_ANSWERS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
+_ACCEPTED = {HTTP: 101, RAW: 0}
+_ENOUGH = len(b"HTTP/1.1 101")
+
+
+class Traveller(NamedTuple):
+    """A connection that may be carried.
+
+    Attributes:
+        kind: HTTP or RAW: what it speaks.
+        head: of its request, or its greeting.
+        whole: all that was read of it, as it came.
+        address: of the peer.
+        take: gives the connection, which is then nobody else's.
+        halves: each direction has an end of its own.
+    """
+
+    kind: str
+    head: bytes
+    whole: bytes
+    address: tuple[Any, ...]
+    take: Callable[[], Any]
+    halves: bool = False
+
+
+class Upstream:
+    """The way to the other reflectors of the site."""
+
+    def __init__(self, config: ReflectorConfig, site: Site, turns: Turns) -> None:
+        self._site = site
+        self._turns = turns
+        self._patience = 3 * config.keepalive
+        self._context = _context(config.tls_cert)
+        self._tunnels: set[Tunnel] = set()
+        self._asking = 0
+        self._empty = gevent.event.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._tunnels)
+
+    def carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> None:
+        """Give the connection to `owner`, as an agent for `name`, for which it was let in here; the owner answers it.
+
+        Raises:
+            Refused: 503 the owner cannot be reached, and nothing was answered; or with the status of its refusal, which
+                it has told the peer itself.
+        """
+        self._asking += 1
+        self._empty.clear()
+        try:
+            self._carry(traveller, owner, name)
+        finally:
+            self._asking -= 1
+            self._look_whether_empty()
+
+    def _carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> None:
+        client = host_port(traveller.address)
+        try:
+            sock, answer, status = self._ask(traveller, owner, name)
+        except OSError as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            log.warning("reflector not reached", to=owner.address, client=client, error=reason)
+            raise Refused(503, "the reflector that the session lives in does not answer", retry_after=5) from None
+        self._join(traveller, sock, answer)
+        if status != _ACCEPTED[traveller.kind]:
+            raise Refused(status, "refused by " + owner.address)
+        log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
+
+    def wait_until_empty(self, timeout: float) -> None:
+        """Until nothing is carried any more, at the most `timeout` seconds."""
+        if self._tunnels:
+            log.info("draining", carried=len(self._tunnels), timeout_s=round(timeout, 1))
+        self._empty.wait(timeout)
+
+    def stop(self) -> None:
+        """End all that is carried."""
+        for tunnel in list(self._tunnels):
+            tunnel.end()
+
+    def _ask(self, traveller: Traveller, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
+        """(the connection to the owner, the beginning of its answer, its status)."""
+        target = CARRIED + path_of(name, Side.AGENT)
+        proof = self._site.sign(target, traveller.head, Note(traveller.kind, *traveller.address[:2]))
+        host = urllib.parse.urlsplit(owner.address).netloc
+        head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, HEADER, proof)
+        sock = self.connect(owner.address)
+        try:
+            sock.settimeout(ANSWER_TIMEOUT)
+            sock.sendall(head.encode("latin-1") + traveller.whole)
+            answer = b""
+            while (match := _ANSWERS[traveller.kind].match(answer)) is None:
+                data = sock.recv(4096) if len(answer) < _ENOUGH else b""
+                if not data:
+                    raise OSError("not the answer of a reflector of this site")
+                answer += data
+        except BaseException:
+            sock.close()
+            raise
+        return sock, answer, int(match[1] or 0)
+
+    def connect(self, address: str) -> Any:
+        """A connection to the reflector at `address`, within CONNECT_TIMEOUT, behind TLS where it speaks that.
+
+        Raises:
+            OSError
+            ValueError: that is no address.
+        """
+        parts = urllib.parse.urlsplit(address)
+        deadline = time.monotonic() + CONNECT_TIMEOUT
+        sock = socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_TIMEOUT)
+        try:
+            prepare(sock)
+            if parts.scheme != "https":
+                return sock
+            secure = TlsSocket(sock, Tls(self._context, parts.hostname))
+            secure.handshake(deadline=deadline)
+        except BaseException:
+            sock.close()
+            raise
+        return secure
+
+    def _join(self, traveller: Traveller, sock: Any, answer: bytes) -> None:
+        tls = sock.tls if isinstance(sock, TlsSocket) else None
+        plain = ungreen(sock)
+        outer = over(traveller.take())  # what was read of it has been sent
+        inner = over(plain if tls is None else TlsSocket(plain, tls))
+        patience = None if traveller.halves else self._patience
+        tunnel = Tunnel(self._turns, (outer, inner), answer, patience, self._forget)
+        if not tunnel.over:
+            self._tunnels.add(tunnel)
+
+    def _forget(self, tunnel: Tunnel) -> None:
+        self._tunnels.discard(tunnel)
+        self._look_whether_empty()
+
+    def _look_whether_empty(self) -> None:
+        if not self._tunnels and not self._asking:
+            self._empty.set()
+
+
+def _context(certificate: str | None) -> ssl.SSLContext:
+    """Trusts what the system trusts, and this reflector's own certificate: a site's reflectors may share one."""
+    context = ssl.create_default_context()
+    if certificate is not None:
+        context.load_verify_locations(certificate)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    return context

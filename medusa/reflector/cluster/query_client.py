@@ -1,0 +1,141 @@
+"""Sessions of the other reflectors that share the directory, as each of those tells when it is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import gevent.pool
+import structlog
+
+from medusa.directory import Owner
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.http.head import HeadReader, parse_response
+from medusa.protocol.printable import printable
+from medusa.reflector.admin.session_list import Entry
+from medusa.reflector.cluster.peer_auth import ASKS, Site
+from medusa.reflector.session_name import SESSIONS, SessionName
+from medusa.reflector.sessions.registry import Refused, Registry
+
+log = structlog.get_logger(component="elsewhere")
+
+ASK_TIMEOUT = 5.0
+"""Seconds that another reflector has for its whole answer, with the connection to it."""
+
+AT_ONCE = 16
+"""Reflectors that are asked."""
+
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes of it: some 40,000 sessions."""
+
+MAX_NAMES = 100_000
+"""That the directory is asked for."""
+
+
+class Silent(Exception):
+    """A reflector gave no answer, or none that can be used; the text says why."""
+
+
+class Elsewhere:
+    """Others (listing.py). `connect`: as Upstream's."""
+
+    def __init__(self, site: Site, registry: Registry, connect: Callable[[str], Any]) -> None:
+        self._site = site
+        self._registry = registry
+        self._connect = connect
+
+    def entries(self) -> list[Entry]:
+        """See Others. Each owner is asked once; what one holds that does not answer is known by name."""
+        names: dict[Owner, list[SessionName]] = {}
+        for name, owner in self._registry.of_others(MAX_NAMES).items():
+            names.setdefault(owner, []).append(name)
+        told = gevent.pool.Pool(AT_ONCE).map(lambda owner: self._of(owner, names[owner]), names)
+        return [entry for entries in told for entry in entries]
+
+    def kill(self, name: SessionName) -> bool:
+        """See Others."""
+        owner = self._registry.elsewhere(name)
+        if owner is None:
+            return False
+        login = name.login + "/" if name.login else ""
+        target = "%s/%s%s" % (SESSIONS, login, urllib.parse.quote(name.session_id, safe=""))
+        try:
+            return self._ask(owner, "DELETE", target).get("killed") is True
+        except Silent as error:
+            reason = "%s, which the session lives in, does not answer: %s" % (printable(owner.address), error)
+            raise Refused(503, reason, retry_after=5) from None
+
+    def _of(self, owner: Owner, names: list[SessionName]) -> list[Entry]:
+        try:
+            return _entries(self._ask(owner, "GET", SESSIONS), owner)
+        except Silent as error:
+            why = {"owner": owner.address, "error": str(error)}
+            return [{"id": name.session_id, "login": name.login or None, **why} for name in names]
+
+    def _ask(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
+        try:
+            with gevent.Timeout(ASK_TIMEOUT, Silent("no whole answer in %g s" % ASK_TIMEOUT)):
+                return self._exchange(owner, method, target)
+        except (OSError, ValueError, RecursionError, HandshakeError) as error:
+            reason = Silent(printable(getattr(error, "strerror", None) or str(error) or type(error).__name__))
+        except Silent as error:
+            reason = error
+        log.warning("reflector not reached", to=owner.address, error=str(reason))
+        raise reason
+
+    def _exchange(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
+        """Raises Silent, and what goes wrong with a connection or an answer."""
+        host = urllib.parse.urlsplit(owner.address).netloc
+        proof = self._site.sign_question(method, target, owner.address)
+        head = "%s %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (method, target, host, ASKS, proof)
+        with contextlib.closing(self._connect(owner.address)) as sock:
+            sock.settimeout(ASK_TIMEOUT)
+            sock.sendall(head.encode("latin-1"))
+            answer = json.loads(_body(sock))
+        if not isinstance(answer, dict):
+            raise Silent("not the answer of a reflector of this site")
+        return answer
+
+
+def _body(sock: Any) -> bytes:
+    """Of the answer, which is to be 200."""
+    reader, found = HeadReader(), None
+    while found is None:
+        found = reader.feed(_some(sock))
+    response, body = parse_response(found[0]), bytearray(found[1])
+    if response.status != 200:
+        raise Silent("it refuses, with HTTP status %d" % response.status)
+    length = int(response.headers.get("content-length") or 0)
+    if length > MAX_ANSWER:
+        raise Silent("an answer above %d bytes" % MAX_ANSWER)
+    while len(body) < length:
+        body += _some(sock)
+    return bytes(body[:length])
+
+
+def _some(sock: Any) -> bytes:
+    data: bytes = sock.recv(1 << 16)
+    if not data:
+        raise Silent("it has hung up")
+    return data
+
+
+def _entries(answer: dict[str, Any], owner: Owner) -> list[Entry]:
+    """What it told, if that has the form that others rely on."""
+    entries = answer.get("sessions")
+    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
+        raise Silent("not the answer of a reflector of this site")
+    return [{**entry, "owner": owner.address} for entry in entries]
+
+
+def _is_entry(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("id"), str)
+        and isinstance(entry.get("login", 0), (str, type(None)))
+        and isinstance(entry.get("created"), (int, float))
+    )

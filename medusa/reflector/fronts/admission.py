@@ -1,0 +1,212 @@
+"""The doors: who may attach to what, and the attaching, whatever the peer speaks. Refusals carry HTTP statuses."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import gevent
+import structlog
+
+from medusa.directory import DirectoryError
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.http.head import Request
+from medusa.reflector.auth.authenticator import Authenticator, Denied, Grant, unknown, used_before
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.net.client_address import is_loopback
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.limits import Muffler
+from medusa.reflector.sessions.registry import Limited, Refused, Registry, directory_away
+from medusa.session import Input, Side
+from medusa.transports.relayed import RelayedTransport
+
+if TYPE_CHECKING:
+    from medusa.reflector.cluster.forward_out import Traveller, Upstream
+
+log = structlog.get_logger(component="doors")
+
+REFUSAL_DELAY = 0.2
+"""Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""
+
+LINES = 60
+"""Lines a minute in the log for what the limits refuse."""
+
+NOTHING_HERE = "there is nothing at this path"
+
+_FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
+"""What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
+
+
+class Refusal(NamedTuple):
+    """Why somebody is not let in: `words` for him, `why` for the log; `secret`: not to be told before `hold_back`;
+    `limited`: by a limit, which a flood may meet."""
+
+    status: int
+    words: str
+    why: str
+    headers: list[tuple[str, str]]
+    secret: bool = False
+    limited: bool = False
+
+
+class Client(NamedTuple):
+    """Who is at the other end: `address` for the log; `source`: under what it is counted, None for not at all."""
+
+    address: str
+    source: str | None
+
+
+def hold_back(begun: float) -> None:
+    """Wait until an answer to what was asked at `begun`, of time.monotonic(), tells nothing by its time."""
+    gevent.sleep(max(0.0, begun + REFUSAL_DELAY - time.monotonic()))
+
+
+def refusal(error: HandshakeError | Refused | Denied) -> Refusal:
+    """What to answer."""
+    if isinstance(error, Denied):
+        return Refusal(error.http_status, error.reason, error.why, error.headers, secret=True)
+    text = str(error)
+    if isinstance(error, Refused):
+        headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
+        return Refusal(error.http_status, text, text, headers, limited=isinstance(error, Limited))
+    return Refusal(error.http_status, text, text, list(error.headers))
+
+
+class Doors:
+    """Both doors of one reflector. `upstream`: the way to others that share the directory, if any may."""
+
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        registry: Registry,
+        authenticator: Authenticator | None,
+        upstream: Upstream | None = None,
+    ) -> None:
+        self._config = config
+        self._registry = registry
+        self._authenticator = authenticator
+        self._upstream = upstream
+        self._muffler = Muffler(LINES)
+
+    def note(self, refused: Refusal) -> dict[str, int] | None:
+        """Count a refusal; returns what to add to its line in the log, None where a flood's is left out."""
+        self._registry.metrics.refused(refused.status)
+        return self._muffler.fields() if refused.limited else {}
+
+    def count(self, source: str | None) -> None:
+        """Somebody wants to attach, from where `source` says; before he is judged. Raises Limited."""
+        self._registry.connect(source=source)
+
+    def check_internal(self, host: str, headers: Iterable[tuple[str, str]], *, proxied: bool = False) -> None:
+        """The internal door asks nobody who he is.
+
+        Args:
+            host: the peer's IP address.
+            proxied: a PROXY header says that it is somebody else, whatever address it tells.
+
+        Raises:
+            Refused
+        """
+        if self._config.front_door_only:
+            raise Refused(404, NOTHING_HERE)
+        if self._config.trusted_network:
+            return
+        if proxied or not is_loopback(host) or any(_FORWARDED.match(name) for name, _ in headers):
+            raise Refused(403, "this is served on loopback only, or with --trusted-network")
+
+    def check_unsigned(self, host: str, *, proxied: bool = False) -> None:
+        """The internal door of raw TCP. No header would tell of a forwarder on this host, so where there are accounts,
+        loopback is no proof. Raises Refused, Denied."""
+        if self._authenticator is not None and not (self._config.trusted_network or self._config.front_door_only):
+            raise Denied(401, "a pre-signed URL is needed")
+        self.check_internal(host, (), proxied=proxied)
+
+    def check_front(self) -> Authenticator:
+        """The judge of the front door. Raises Refused: there is none."""
+        if self._authenticator is None:
+            raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
+        return self._authenticator
+
+    def enter_signed(
+        self,
+        request: Request,
+        name: SessionName,
+        side: Side,
+        client: Client,
+        accept: Callable[[], RelayedTransport],
+        traveller: Traveller,
+    ) -> None:
+        """As `enter`, for who proves by `request` that he may. Raises Denied as well."""
+        authenticator = self.check_front()
+        grant = authenticator.check(request, name, side)
+        self._registry.connect(login=name.login)
+        self.spend(authenticator, grant)
+        try:
+            self.enter(name, side, client, accept, traveller)
+        except BaseException as error:
+            authenticator.nonces.give_back(grant.digest)
+            self._registry.claims.give_back(grant.digest.hex())
+            if isinstance(error, Refused) and error.http_status == 404:
+                raise unknown("signed, but there is no such session") from None
+            raise
+        _log_attached(name, side, client.address, grant)
+
+    def enter_carried(self, name: SessionName, address: str, accept: Callable[[], RelayedTransport]) -> None:
+        """As `enter`, for an agent that another reflector has judged and counted: it goes no further."""
+        try:
+            self.enter(name, Side.AGENT, Client(address, None), accept)
+        except Refused as error:
+            if name.login and error.http_status == 404:
+                raise unknown("carried, but there is no such session") from None
+            raise
+
+    def enter(
+        self,
+        name: SessionName,
+        side: Side,
+        client: Client,
+        accept: Callable[[], RelayedTransport],
+        traveller: Traveller | None = None,
+    ) -> None:
+        """Attach who has been judged. A client's session begins here; an agent goes where that lives.
+
+        Args:
+            traveller: the connection, if it may be carried to another reflector.
+            accept: tells the peer that it is let in, and makes its link; called when its place is kept.
+
+        Raises:
+            Refused, and what `accept` raises.
+        """
+        if self._upstream is not None and traveller is not None and side is Side.AGENT:
+            owner = self._registry.elsewhere(name)
+            if owner is not None:
+                self._upstream.carry(traveller, owner, name)
+                return
+        session = self._registry.open(name, *client) if side is Side.CLIENT else self._registry.join(name)
+        try:
+            transport = accept()
+        except BaseException:
+            if side is Side.CLIENT:
+                session.tell(Input.CLIENT_REFUSED)
+            else:
+                session.agent_expected = False
+            raise
+        session.attach(side, transport, client.address)
+
+    def spend(self, authenticator: Authenticator, grant: Grant) -> None:
+        """The signature: here, and then at all reflectors that share the directory. Raises Denied, Refused."""
+        authenticator.nonces.use(grant.digest, grant.until)
+        try:
+            if self._registry.claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):
+                return
+        except DirectoryError:
+            authenticator.nonces.give_back(grant.digest)
+            raise directory_away() from None
+        raise used_before()
+
+
+def _log_attached(name: SessionName, side: Side, address: str, grant: Grant) -> None:
+    who = {"login": name.login, "user": grant.key_id.user, "key": grant.key_id.fingerprint}
+    log.info("attached", client=address, session=name.session_id, side=side.value, **who)

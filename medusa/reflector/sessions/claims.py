@@ -1,0 +1,220 @@
+"""The names that this reflector holds in the directory: taken, kept and freed. The directory may be slow, or away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import gevent.event
+import gevent.pool
+import structlog
+
+from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists, StaleClaim
+from medusa.directory.base import TTL
+from medusa.reflector.session_name import SessionName
+
+log = structlog.get_logger(component="claims")
+
+RETRY = 2.0
+"""Seconds between two looks whether a directory that was away is back."""
+
+RENEWALS = 8
+"""At once."""
+
+RELEASE_TIMEOUT = 3.0
+"""Seconds that a reflector which stops has for the names of its last sessions."""
+
+_TRIES = 3
+
+
+class Claims:
+    """`lost` is called with a name that another reflector holds by now.
+
+    Attributes:
+        away: the directory did not answer, or refused, when it was last asked.
+    """
+
+    def __init__(self, directory: Directory, owner: Owner, lost: Callable[[SessionName], None]) -> None:
+        self._directory = directory
+        self._owner = owner
+        self._lost = lost
+        self._claims: dict[SessionName, Claim | None] = {}  # None: it is being asked for
+        self._releasing = gevent.pool.Group()
+        self._trouble = gevent.event.Event()
+        self._asking = 0
+        self._answered = gevent.event.Event()  # since `finish` looked last
+
+    @property
+    def away(self) -> bool:
+        return self._trouble.is_set()
+
+    def take(self, name: SessionName) -> None:
+        """Hold `name` from now on. Waits.
+
+        Raises:
+            SessionExists, DirectoryError
+        """
+        if name in self._claims:
+            raise SessionExists(self._claims[name] or Claim(str(name), self._owner, ""))
+        self._claims[name] = None
+        try:
+            self._claims[name] = self._take(str(name))
+        except BaseException:
+            del self._claims[name]
+            raise
+
+    def drop(self, name: SessionName) -> None:
+        """Free `name`, in a greenlet of its own: this does not wait."""
+        self._release(self._claims.pop(name))
+
+    def undo(self, name: SessionName) -> None:
+        """Free `name`, of which nothing came. Waits: whoever is told so may try elsewhere at once."""
+        claim = self._claims.pop(name)
+        if claim is not None:
+            self._quietly(self._directory.release, claim)
+
+    def elsewhere(self, name: SessionName) -> Owner | None:
+        """The other reflector that holds `name`; None where there is none, or it is this. Waits.
+
+        Raises:
+            DirectoryError
+        """
+        owner = None if name in self._claims else self._ask(self._directory.lookup, str(name))
+        return None if owner == self._owner else owner
+
+    def of_others(self, limit: int) -> dict[str, Owner]:
+        """What other reflectors hold, as `entries` of Directory. Waits.
+
+        Raises:
+            DirectoryError
+        """
+        return {name: by for name, by in self._directory.entries(limit).items() if by != self._owner}
+
+    def spend(self, mark: str, ttl: float) -> bool:
+        """As of Directory. Waits."""
+        return bool(self._ask(self._directory.spend, mark, ttl))
+
+    def give_back(self, mark: str) -> None:
+        """As of Directory; does not wait."""
+        self._later(self._directory.give_back, mark)
+
+    def keep_forever(self) -> None:
+        """Renew what is held; run this in a greenlet of its own."""
+        while True:
+            if self._is_there():
+                self._renew_all()
+                self._trouble.wait(TTL / 3)
+            if self.away:
+                gevent.sleep(RETRY)
+
+    def finish(self) -> None:
+        """Wait until all that was dropped is free, and what was asked for a peer answered; for RELEASE_TIMEOUT at the
+        most."""
+        gevent.with_timeout(RELEASE_TIMEOUT, self._finish, timeout_value=None)
+
+    def _finish(self) -> None:
+        # Who is answered may have something to give back, and who gives back asks.
+        while self._asking or self._releasing:
+            self._releasing.join()
+            if self._asking:
+                self._answered.clear()
+                self._answered.wait()
+
+    def _take(self, name: str) -> Claim:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return self._claim(name)
+            except SessionExists as held:
+                if held.owner != self._owner or not tries_left:
+                    raise
+                old = held.claim
+            # Nobody here holds it. So this process has dropped it, or one before at the same address died with it.
+            try:
+                return self._inherit(old)
+            except StaleClaim:
+                pass  # it was free in between
+        raise AssertionError
+
+    def _claim(self, name: str) -> Claim:
+        claim: Claim = self._ask(self._directory.claim, name, self._owner, TTL)
+        return claim
+
+    def _inherit(self, old: Claim) -> Claim:
+        claim: Claim = self._ask(self._directory.inherit, old, TTL)
+        return claim
+
+    def _release(self, claim: Claim | None) -> None:
+        if claim is not None and not self.away:  # else it expires
+            self._later(self._directory.release, claim)
+
+    def _later(self, function: Callable[..., object], *arguments: object) -> None:
+        self._releasing.add(gevent.spawn(self._quietly, function, *arguments))
+
+    def _quietly(self, function: Callable[..., object], *arguments: object) -> None:
+        try:
+            self._ask(function, *arguments)
+        except DirectoryError:
+            pass  # which is told, once
+
+    def _is_there(self) -> bool:
+        """By something that the directory has to write: a store that is full can still be read."""
+        before = self.away
+        try:
+            self._directory.spend("probe of " + self._owner.address, 0.001)
+        except DirectoryError as error:
+            self._went_away(error)
+            return False
+        self._trouble.clear()
+        if before:
+            log.info("directory is back")
+        return True
+
+    def _renew_all(self) -> None:
+        pool = gevent.pool.Pool(RENEWALS)
+        for name, claim in list(self._claims.items()):
+            if claim is not None and not self.away:
+                pool.spawn(self._renew, name, claim)
+        pool.join()
+
+    def _renew(self, name: SessionName, claim: Claim) -> None:
+        try:
+            self._ask(self._directory.renew, claim, TTL)
+        except DirectoryError:
+            pass  # the next time
+        except StaleClaim:
+            if self._claims.get(name) is claim:
+                self._restore(name, claim)
+
+    def _restore(self, name: SessionName, old: Claim) -> None:
+        """The claim expired while this process or the directory stood still, or the directory has forgotten it."""
+        try:
+            claim = self._claim(str(name))
+        except DirectoryError:
+            return
+        except SessionExists as held:
+            if self._claims.get(name) is old:
+                log.warning("claim lost", session=name.session_id, login=name.login, to=held.owner.address)
+                self._lost(name)
+            return
+        if self._claims.get(name) is old:
+            log.info("claim restored", session=name.session_id, login=name.login)
+            self._claims[name] = claim
+        else:
+            self._release(claim)
+
+    def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
+        self._asking += 1
+        try:
+            return function(*arguments)
+        except DirectoryError as error:
+            self._went_away(error)
+            raise
+        finally:
+            self._asking -= 1
+            self._answered.set()
+
+    def _went_away(self, error: DirectoryError) -> None:
+        if not self.away:
+            self._trouble.set()
+            log.error("directory unavailable", error=str(error), advice="sessions that live go on, no new ones begin")

@@ -1,0 +1,194 @@
+"""The sessions that live in this reflector: who may attach, and what there is."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+import gevent.event
+
+from medusa.directory import Directory, DirectoryError, Owner, SessionExists
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.metrics import Metrics
+from medusa.reflector.relay.fair_queue import Turns
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.driver import LiveSession
+from medusa.reflector.sessions.limits import Exceeded, Limits
+from medusa.reflector.sessions.timed_directory import measured
+from medusa.session import Input, State
+
+_NOBODYS = "."
+"""No session's name: a segment begins otherwise."""
+
+
+class Refused(Exception):
+    """Not attached, with the HTTP status that says why. `retry_after`: seconds, 0 for no such advice."""
+
+    def __init__(self, http_status: int, reason: str, retry_after: int = 0) -> None:
+        super().__init__(reason)
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+class Limited(Refused):
+    """Refused by a limit, which a flood may meet any number of times."""
+
+
+class Registry:
+    """Sessions by name. A name is claimed in `directory` for as long as its session lives.
+
+    Attributes:
+        claims: on those names.
+    """
+
+    def __init__(
+        self, config: ReflectorConfig, directory: Directory, owner: Owner, metrics: Metrics | None = None
+    ) -> None:
+        self._config = config
+        self.metrics = metrics or Metrics()
+        self.metrics.watch(self.sessions)
+        self._directory = measured(directory, self.metrics)
+        self.claims = Claims(self._directory, owner, self._lose)
+        self._sessions: dict[SessionName, LiveSession] = {}
+        self._empty = gevent.event.Event()
+        self._empty.set()
+        self.draining = False
+        self.limits = Limits(config)
+        self.turns = Turns(gevent.get_hub().loop)
+
+    def open(self, name: SessionName, address: str, source: str | None = None) -> LiveSession:
+        """A new session for the client at `address`, whose upgrade is to follow.
+
+        Args:
+            source: under what its address is counted, None for not at all.
+
+        Raises:
+            Refused: 409 the id is taken, 429 too many wait, 503 no new sessions now.
+        """
+        self._refuse_while_draining()
+        if 0 < self._config.max_sessions <= len(self._sessions):
+            raise Limited(503, "this reflector has as many sessions as it may (--max-sessions)", retry_after=5)
+        try:
+            waits_as = self.limits.wait(address=source, login=name.login)
+        except Exceeded as error:
+            raise Limited(429, str(error), error.retry_after) from None
+        try:
+            self._claim(name)
+        except BaseException:
+            self.limits.waits_no_more(waits_as)
+            raise
+        session = LiveSession(name, self._config, self, address)
+        session.waits_as = waits_as
+        self._sessions[name] = session
+        self._empty.clear()
+        return session
+
+    def _claim(self, name: SessionName) -> None:
+        try:
+            self.claims.take(name)
+        except SessionExists:
+            raise Refused(409, "the session has a client already") from None
+        except DirectoryError:
+            raise directory_away() from None
+        try:
+            self._refuse_while_draining()  # it may have begun while the directory was asked
+        except Refused:
+            self.claims.undo(name)
+            raise
+
+    def _refuse_while_draining(self) -> None:
+        if self.draining:
+            raise Refused(503, "this reflector is shutting down", retry_after=5)
+
+    def connect(self, *, source: str | None = None, login: str | None = None) -> None:
+        """Somebody wants to attach: an address, or, once that is proven, a login. Raises Limited, 429."""
+        try:
+            self.limits.connect(address=source, login=login)
+        except Exceeded as error:
+            raise Limited(429, str(error), error.retry_after) from None
+
+    def waits_no_more(self, session: LiveSession) -> None:
+        """Its agent came, or it is over. Idempotent."""
+        keys, session.waits_as = session.waits_as, ()
+        self.limits.waits_no_more(keys)
+
+    def join(self, name: SessionName) -> LiveSession:
+        """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
+
+        Raises:
+            Refused: 404 there is no such session, 409 it has an agent, or is over.
+        """
+        session = self._sessions.get(name)
+        if session is None or session.machine.state is State.CLAIMED:
+            raise Refused(404, "there is no such session")
+        if session.agent_expected or session.machine.state is not State.WAITING:
+            raise Refused(409, "the session has an agent already, or is closing")
+        session.agent_expected = True
+        session.agent_came = time.monotonic()
+        return session
+
+    def forget(self, session: LiveSession) -> None:
+        """The session is over: its id is free. Idempotent."""
+        if self._sessions.get(session.name) is not session:
+            return
+        self.waits_no_more(session)
+        del self._sessions[session.name]
+        if not self._sessions:
+            self._empty.set()
+        self.claims.drop(session.name)
+
+    def elsewhere(self, name: SessionName) -> Owner | None:
+        """The other reflector that a session lives in, None for this or none.
+
+        Raises:
+            Refused: 503 nobody knows now.
+        """
+        try:
+            return self.claims.elsewhere(name)
+        except DirectoryError:
+            raise directory_away() from None
+
+    def of_others(self, limit: int) -> dict[SessionName, Owner]:
+        """The sessions of other reflectors, `limit` of them at the most. Raises Refused, 503."""
+        try:
+            return {SessionName.read(name): owner for name, owner in self.claims.of_others(limit).items()}
+        except DirectoryError:
+            raise directory_away() from None
+
+    def sessions(self) -> list[LiveSession]:
+        """All of them, oldest first."""
+        return list(self._sessions.values())
+
+    def unready(self) -> str:
+        """Why no new session may come here; "" where one may."""
+        if self.draining:
+            return "this reflector is shutting down"
+        try:
+            self._directory.lookup(_NOBODYS)
+        except DirectoryError as error:
+            return "the directory is away: %s" % error
+        return ""
+
+    def shut_down(self) -> None:
+        """End every session; returns when all are over."""
+        self.draining = True
+        live = self.sessions()
+        for session in live:
+            session.tell(Input.SHUTDOWN)
+        self.wait_until_empty()
+        self.claims.finish()
+
+    def wait_until_empty(self, timeout: float | None = None) -> None:
+        """Until no session is left, at the most `timeout` seconds."""
+        self._empty.wait(timeout)
+
+    def _lose(self, name: SessionName) -> None:
+        session = self._sessions.get(name)
+        if session is not None:
+            session.tell(Input.CLAIM_LOST)
+
+
+def directory_away() -> Refused:
+    """What is said to who needs the directory."""
+    return Refused(503, "sessions cannot be registered or found at the moment", retry_after=5)

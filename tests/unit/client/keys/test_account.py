@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import urllib.parse
+from pathlib import Path
+
+import pytest
+
+from medusa.client.keys.account import Account, find_signer
+from medusa.client.keys.keyfile import KeyFile
+from medusa.client.outcome import Failure
+from medusa.keys import PublicKey
+from medusa.protocol.http.signature import (
+    KeyId,
+    header_text,
+    parse_authorization,
+    parse_presigned,
+    presigned_text,
+)
+from tests.signing import Key
+from tests.sshagents import needs_ssh_agent, ssh_agent
+
+NOW = 784111777.9
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+TARGET = "/jill/medusa/attach/4711/master"
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, Key]:
+    return {kind: Key(kind) for kind in ("rsa", "ecdsa384", "ed25519")}
+
+
+@pytest.fixture(autouse=True)
+def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the user's keys are; no ssh-agent."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / ".ssh").mkdir()
+    return tmp_path / ".ssh"
+
+
+def put(path: Path, key: Key) -> Path:
+    path.write_bytes(key.pem())
+    return path
+
+
+def account(path: Path, key: Key, user: str | None = None) -> Account:
+    return Account("jill", user, KeyFile(put(path / "key", key)).signer(), lambda: NOW)
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa384", "ed25519"])
+def test_a_request_is_signed_with_its_target_its_host_and_its_date(user: Path, keys: dict[str, Key], kind: str) -> None:
+    key = keys[kind]
+    headers = dict(account(user, key).authorization("GET", TARGET, "host:8443"))
+    assert headers["Date"] == DATE
+    credentials = parse_authorization(headers["Authorization"])
+    assert credentials.key_id == KeyId("jill", None, key.md5)
+    assert (credentials.algorithm, credentials.headers) == (key.algorithm, ("(request-target)", "host", "date"))
+    text = header_text(credentials.headers, "GET", TARGET, {"host": "host:8443", "date": DATE})
+    assert text == f"(request-target): get {TARGET}\nhost: host:8443\ndate: {DATE}".encode()
+    assert PublicKey.from_ssh(key.line).verify(key.algorithm, credentials.signature, text)
+
+
+@pytest.mark.parametrize("base", ["https://host:8443", "https://host:8443/", "wss://host:8443/prefix/"])
+def test_a_url_is_signed_without_the_path_that_a_proxy_takes_off(user: Path, keys: dict[str, Key], base: str) -> None:
+    key = keys["ed25519"]
+    url = account(user, key, "joe").presign(base, TARGET, 300)
+    assert url.startswith(base.rstrip("/") + TARGET + "?")
+    path, parameters, signature = parse_presigned(TARGET + "?" + urllib.parse.urlsplit(url).query)
+    assert parameters == {
+        "algorithm": "ED25519-SHA512",
+        "expires": str(int(NOW + 300)),
+        "keyId": f"/jill/joe/keys/{key.md5}",
+    }
+    text = presigned_text("GET", "host:8443", path, parameters)
+    assert PublicKey.from_ssh(key.line).verify(key.algorithm, signature, text)
+
+
+def test_an_account_tells_people_who_and_which_key(user: Path, keys: dict[str, Key]) -> None:
+    key = keys["rsa"]
+    assert str(account(user, key, "joe")) == f"account jill/joe, key {key.md5} (rsa, {user}/key)"
+
+
+def test_a_key_by_its_path(user: Path, keys: dict[str, Key]) -> None:
+    put(user / "some name", keys["rsa"])
+    assert find_signer(str(user / "some name")).public.md5 == keys["rsa"].md5
+    assert find_signer("~/.ssh/some name").public.md5 == keys["rsa"].md5
+
+
+def test_a_key_by_its_fingerprint_in_the_home_directory(user: Path, keys: dict[str, Key]) -> None:
+    for name, key in keys.items():
+        put(user / name, key)
+    for name, key in keys.items():
+        for fingerprint in (key.md5, "MD5:" + key.md5, key.md5.upper(), key.sha256):
+            found = find_signer(fingerprint)
+            assert (found.public.md5, found.where) == (key.md5, str(user / name))
+
+
+@needs_ssh_agent
+def test_the_agents_key_goes_before_that_in_a_file(
+    user: Path, keys: dict[str, Key], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(user / "key", keys["ed25519"])
+    put(user / "another", keys["rsa"])
+    with ssh_agent() as agent:
+        monkeypatch.setenv("SSH_AUTH_SOCK", agent.environ["SSH_AUTH_SOCK"])
+        agent.add(keys["ed25519"])
+        assert find_signer(keys["ed25519"].sha256).where == "ssh-agent"
+        assert find_signer(keys["rsa"].sha256).where == str(user / "another")
+        with pytest.raises(Failure, match=f"{keys['ed25519'].md5} in ssh-agent") as caught:
+            find_signer(keys["ecdsa384"].md5)
+    assert f"  {keys['rsa'].md5} in {user}/another" in str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (None, "no key to sign with; give one by --key or MANTA_KEY_ID"),
+        ("", "no key to sign with"),
+        ("~/.ssh/none", "no key file ~/.ssh/none, and that is no fingerprint either"),
+        ("~nobody-of-that-name/key", "no key file ~nobody-of-that-name/key, and"),
+        ("aa:bb\x1b", r"no key file aa:bb\\x1b, and"),
+        (":".join(["00"] * 16), "none at all in ssh-agent or "),
+        ("SHA256:abc", "none at all in ssh-agent or "),
+    ],
+)
+def test_no_key(key: str | None, why: str) -> None:
+    with pytest.raises(Failure, match=why):
+        find_signer(key)
+
+
+def test_a_file_that_could_be_the_key_is_named(user: Path) -> None:
+    (user / "old").write_bytes(b"-----BEGIN RSA PRIVATE KEY-----\nrubbish\n")
+    with pytest.raises(Failure, match=f"a key that cannot be looked into in {user}/old"):
+        find_signer(":".join(["00"] * 16))

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from medusa.client import launchers
+from medusa.client.launchers.base import JobRequest, Settings
+from medusa.client.launchers.kubernetes import api
+from medusa.client.launchers.kubernetes.launcher import KubernetesLauncher
+from medusa.client.ledger import Ledger
+from medusa.client.outcome import Failure
+from tests.kube.stand_in import cluster
+
+
+def test_it_is_found_by_its_name() -> None:
+    assert launchers.find("kubernetes") is KubernetesLauncher
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (Settings(object="x", arguments=("--image", "i")), "an OBJECT means nothing to the launcher `kubernetes`"),
+        (Settings(job="x", arguments=("--image", "i", "--time", "1h")), "with --job, only --image, --namespace"),
+        (Settings(), "the launcher `kubernetes`: the following arguments are required: --image"),
+        (Settings(arguments=("--image", "i"), archive="/nowhere"), "no agent archive at /nowhere"),
+        (Settings(arguments=("--image", "i", "--kubeconfig", "/nowhere")), "the launcher `kubernetes`: .*nowhere"),
+    ],
+)
+def test_what_it_refuses(settings: Settings, why: str) -> None:
+    with pytest.raises(Failure, match=why):
+        KubernetesLauncher(settings, Ledger())
+
+
+def test_without_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    with pytest.raises(Failure) as caught:
+        KubernetesLauncher(Settings(arguments=("--image", "i", "--overrides", "pod.yaml")), Ledger())
+    assert str(caught.value) == api.NOT_INSTALLED
+
+
+def test_a_reflector_of_mlogins_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with cluster() as kube:
+        path = kube.write_kubeconfig(tmp_path / "config")
+        settings = Settings(arguments=("--image", "i", "--kubeconfig", str(path)))
+        with KubernetesLauncher(settings, Ledger()) as launcher:
+            assert launcher.describe().startswith("Kubernetes job medusa-")
+            with pytest.raises(Failure, match="name one by --reflector"):
+                launcher.submit(JobRequest(lambda lifetime: "http://r", None, embedded=1))
+        assert kube.asked("create", "secrets") == []

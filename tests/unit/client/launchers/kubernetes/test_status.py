@@ -1,0 +1,213 @@
+"""Words for what a cluster answers. The answers are written after the API's reference and the kubelet's messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from medusa.client.launchers.kubernetes.status import Reading, read
+
+Object = dict[str, Any]
+SERIES = {"count": 3, "lastObservedTime": "2026-01-01T00:00:09.000000Z"}
+
+NO_NODE = (
+    "0/3 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}, 2 Insufficient cpu. preemption: 0/3 "
+    "nodes are available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod."
+)
+PULL = (
+    'Back-off pulling image "docker.io/library/nothing:1": ErrImagePull: failed to pull and unpack image '
+    '"docker.io/library/nothing:1": failed to resolve reference "docker.io/library/nothing:1": not found'
+)
+
+
+def job(**more: Any) -> Object:
+    return {"metadata": {"name": "medusa-1", "uid": "job-uid"}, "spec": {}, "status": {}, **more}
+
+
+def condition(kind: str, status: str, reason: str, message: str = "") -> Object:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+
+
+def pod(phase: str = "Pending", created: str = "2026-01-01T00:00:00Z", **status: Any) -> Object:
+    metadata = {"name": f"medusa-1-{created[-3:-1]}", "uid": "pod-uid", "creationTimestamp": created}
+    return {"metadata": metadata, "spec": {"nodeName": "gpu-7"}, "status": {"phase": phase, **status}}
+
+
+def container(name: str = "medusa", **state: Any) -> Object:
+    return {"name": name, "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+
+
+def waiting(reason: str, message: str | None = None) -> Object:
+    return pod(containerStatuses=[container(waiting={"reason": reason, **({"message": message} if message else {})})])
+
+
+def terminated(code: int, reason: str = "Error", **more: Any) -> Object:
+    return container(terminated={"exitCode": code, "reason": reason, **more})
+
+
+def event(reason: str, message: str, kind: str = "Warning", uid: str = "pod-uid", **times: Any) -> Object:
+    times = times or {"lastTimestamp": "2026-01-01T00:00:05Z"}
+    return {"involvedObject": {"uid": uid}, "type": kind, "reason": reason, "message": message, "metadata": {}, **times}
+
+
+@pytest.mark.parametrize(
+    ("found", "alive", "words"),
+    [
+        (
+            pod(conditions=[condition("PodScheduled", "False", "Unschedulable", NO_NODE)]),
+            True,
+            f"Pending: Unschedulable: {NO_NODE.partition(' preemption')[0]}",
+        ),
+        (
+            pod(conditions=[condition("PodScheduled", "False", "SchedulingGated", "blocked by a gate")]),
+            True,
+            "Pending: SchedulingGated: blocked by a gate",
+        ),
+        (pod(conditions=[condition("PodScheduled", "True", "")]), True, "Pending"),
+        (pod(conditions=None, containerStatuses=[]), True, "Pending"),
+        (waiting("ContainerCreating"), True, "ContainerCreating"),
+        (waiting("PodInitializing"), True, "Pending"),
+        (waiting("ImagePullBackOff", PULL), True, f"ImagePullBackOff: {PULL}"),
+        (waiting("ErrImagePull", "rpc error:\n  not found"), True, "ErrImagePull: rpc error: not found"),
+        (waiting("CreateContainerConfigError", "no secret"), True, "CreateContainerConfigError: no secret"),
+        (waiting("InvalidImageName", "no"), False, "InvalidImageName: no"),
+        (waiting("ErrImageNeverPull", "no"), False, "ErrImageNeverPull: no"),
+        (waiting("Evil", "\x1b[2Jx"), True, "Evil: \\x1b[2Jx"),
+        (
+            pod(initContainerStatuses=[container("init", waiting={"reason": "ErrImagePull", "message": "no"})]),
+            True,
+            "ErrImagePull: no",
+        ),
+        (pod("Running"), True, "running on gpu-7"),
+        (pod("Unknown"), True, "Unknown: its node does not answer"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_waits_or_runs(found: Object, alive: bool, words: str) -> None:
+    reading = read(job(), [found], [])
+    assert (reading.alive, reading.words) == (alive, words)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"containerStatuses": [terminated(0, "Completed")]}, "ended with status 0"),
+        ({"containerStatuses": [terminated(3)]}, "ended with status 3"),
+        ({"containerStatuses": [terminated(143)]}, "ended with status 143 (SIGTERM)"),
+        ({"containerStatuses": [terminated(255)]}, "ended with status 255"),
+        ({"containerStatuses": [terminated(137, "OOMKilled")]}, "ended: OOMKilled (status 137)"),
+        (
+            {"containerStatuses": [terminated(128, "StartError", message='exec: "sh": not found')]},
+            'ended: StartError: exec: "sh": not found (status 128)',
+        ),
+        (
+            {"initContainerStatuses": [{**terminated(0, "Completed"), "name": "a"}, {**terminated(1), "name": "b"}]},
+            "ended with status 1 in b",
+        ),
+        (
+            {"containerStatuses": [{**terminated(0, "Completed"), "name": "sidecar"}, terminated(5)]},
+            "ended with status 5",
+        ),
+        (
+            {"reason": "Evicted", "message": "low on memory. ", "containerStatuses": [terminated(137)]},
+            "ended: Evicted: low on memory.",
+        ),
+        ({"reason": "DeadlineExceeded", "message": "too long"}, "ended: DeadlineExceeded: too long"),
+        (
+            {"conditions": [condition("DisruptionTarget", "True", "DeletionByTaintManager", "node lost")]},
+            "ended: DeletionByTaintManager: node lost",
+        ),
+        ({}, "ended"),
+    ],
+)  # fmt: skip
+def test_a_pod_that_is_over(status: Object, words: str) -> None:
+    reading = read(job(), [pod("Failed", **status)], [])
+    assert (reading.alive, reading.words, reading.pod) == (False, words, "medusa-1-00")
+
+
+def test_no_python_is_explained() -> None:
+    reading = read(job(), [pod("Failed", containerStatuses=[terminated(127)])], [])
+    assert reading.remarks[1] == "or the archive that brings its own Python: --archive agent-standalone.sh"
+
+
+@pytest.mark.parametrize("phase", ["Pending", "Running", "Failed"])
+def test_a_pod_that_somebody_deletes(phase: str) -> None:
+    message = "default-scheduler: preempting to accommodate a higher priority pod"
+    found = pod(phase, conditions=[condition("DisruptionTarget", "True", "PreemptionByScheduler", message)])
+    found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    reading = read(job(), [found], [])
+    assert (reading.alive, reading.words) == (False, f"is being deleted: PreemptionByScheduler: {message}")
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([], "ContainerCreating"),
+        ([event("FailedMount", "no volume")], "ContainerCreating: FailedMount: no volume"),
+        ([event("Pulling", 'Pulling image "i"', "Normal")], 'ContainerCreating: Pulling: Pulling image "i"'),
+        ([event("Scheduled", "assigned", "Normal")], "ContainerCreating"),
+        ([event("FailedMount", "of another", uid="another")], "ContainerCreating"),
+        (
+            [event("FailedMount", "before"), event("Pulled", "done", "Normal", lastTimestamp="2026-01-01T00:00:09Z")],
+            "ContainerCreating",
+        ),
+        (
+            [event("Pulled", "done", "Normal"), event("FailedMount", "in the same second")],
+            "ContainerCreating: FailedMount: in the same second",
+        ),
+        (
+            [
+                event("FailedMount", "old"),
+                event("FailedMount", "new", eventTime="2026-01-01T00:00:01.000000Z", series=SERIES),
+            ],
+            "ContainerCreating: FailedMount: new",
+        ),
+    ],
+)  # fmt: skip
+def test_what_happens_to_a_container_that_is_made(events: list[Object], words: str) -> None:
+    assert read(job(), [waiting("ContainerCreating")], events).words == words
+
+
+@pytest.mark.parametrize(
+    ("found", "events", "expected"),
+    [
+        (None, [], Reading(alive=False, words="was deleted")),
+        (job(), [], Reading(alive=True, words="has no pod yet")),
+        (job(spec={"suspend": True}), [], Reading(alive=True, words="suspended, by what queues jobs in this cluster")),
+        (
+            job(status={"conditions": [condition("Failed", "True", "BackoffLimitExceeded", "limit reached")]}),
+            [],
+            Reading(alive=False, words="failed, its pod is gone", remarks=("BackoffLimitExceeded: limit reached",)),
+        ),
+        (
+            job(),
+            [event("FailedCreate", "exceeded quota: compute", uid="job-uid")],
+            Reading(alive=True, words="no pod: exceeded quota: compute"),
+        ),
+        (
+            job(),
+            [event("FailedCreate", 'violates PodSecurity "restricted:latest"', uid="job-uid")],
+            Reading(alive=False, words='no pod: violates PodSecurity "restricted:latest"'),
+        ),
+    ],
+)
+def test_a_job_without_a_pod(found: Object | None, events: list[Object], expected: Reading) -> None:
+    assert read(found, [], events) == expected
+
+
+def test_the_latest_pod_counts() -> None:
+    pods = [pod("Failed"), pod("Running", "2026-01-01T00:00:01Z")]
+    assert read(job(), pods, []).words == "running on gpu-7"
+
+
+def test_since_when_and_for_how_long_it_runs() -> None:
+    found = pod("Running", startTime="2026-01-01T00:00:07Z")
+    found["spec"]["activeDeadlineSeconds"] = 60
+    reading = read(job(), [found], [])
+    assert (reading.started, reading.limit) == ("2026-01-01T00:00:07Z", 60)

@@ -1,0 +1,326 @@
+"""Manta's API as its own programs speak it, against a server that writes every request down."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from medusa.client.launchers.manta import http
+from medusa.client.launchers.manta.api import MantaClient, MantaError, ObjectInfo, normal_path
+from tests.links import CERTIFICATE
+from tests.stores import Reply, Store, hang_up, refusal, store
+
+SIGNATURE = "c2lnbmF0dXJl"
+
+
+class Account:
+    """Signs with something that shows what was to be signed."""
+
+    login = "poseidon"
+
+    def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
+        return [("Date", "now"), ("Authorization", f"{SIGNATURE} {method} {target} {host}")]
+
+
+@pytest.fixture
+def server() -> Iterator[Store]:
+    with store() as running:
+        yield running
+
+
+def client(url: str, naps: list[float] | None = None, insecure_tls: bool = False) -> MantaClient:
+    return MantaClient(url, Account(), insecure_tls, nap=(naps if naps is not None else []).append)
+
+
+def failure(server: Store, reply: Reply, ask: Callable[[MantaClient], object]) -> MantaError:
+    server.replies = [reply] * 4
+    manta = client(server.url)
+    with pytest.raises(MantaError) as caught:
+        ask(manta)
+    return caught.value
+
+
+def test_every_request_is_signed_as_it_is_sent(server: Store) -> None:
+    manta = client(server.url)
+    manta.put_object("/poseidon/stor/a b/ü?#%2f&~!'()*.json", b"x", "text/plain")
+    (seen,) = server.seen
+    assert seen.target == "/poseidon/stor/a%20b/%C3%BC%3F%23%252f%26~!'()*.json"
+    host = server.url.partition("//")[2]
+    assert seen.headers["host"] == host
+    assert seen.headers["date"] == "now"
+    assert seen.headers["authorization"] == f"{SIGNATURE} PUT {seen.target} {host}"
+
+
+def test_without_an_account_nothing_is_signed_not_even_with_what_netrc_knows(
+    server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login l password p\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    manta = MantaClient(server.url, None)
+    manta.put_object("/poseidon/stor/x", b"x", "text/plain")
+    with pytest.raises(MantaError, match="belong to an account"):
+        manta.create_job({})
+    manta = client(server.url)
+    manta.get_object("/poseidon/stor/x")
+    assert "authorization" not in server.seen[0].headers
+    assert server.seen[1].headers["authorization"].startswith(SIGNATURE)
+
+
+def test_an_object(server: Store) -> None:
+    manta = client(server.url)
+    manta.put_object("~~/stor/x", b"\0\xff", "application/x-sh", durability=1)
+    assert manta.get_object("/poseidon/stor//./x/") == b"\0\xff"
+    server.replies = [Reply(200, b"", (("Content-Type", "text/plain"), ("Content-Length", "2")))]
+    assert manta.head_object("~~/stor/x") == ObjectInfo("text/plain", 2, False)
+    server.replies = [Reply(200, b"", (("Content-Type", "application/x-json-stream; type=directory"),))]
+    assert manta.head_object("~~").is_directory
+    manta.delete_object("~~/stor/x")
+    with pytest.raises(MantaError) as caught:
+        manta.get_object("~~/stor/x")
+    assert (caught.value.status, caught.value.code) == (404, "NotFoundError")
+    put = server.seen[0]
+    assert put.headers["content-type"] == "application/x-sh"
+    assert put.headers["x-durability-level"] == "1"
+    assert base64.b64decode(put.headers["content-md5"]) == hashlib.md5(b"\0\xff").digest()
+    assert [(seen.method, seen.target) for seen in server.seen] == [
+        ("PUT", "/poseidon/stor/x"),
+        ("GET", "/poseidon/stor/x"),
+        ("HEAD", "/poseidon/stor/x"),
+        ("HEAD", "/poseidon"),
+        ("DELETE", "/poseidon/stor/x"),
+        ("GET", "/poseidon/stor/x"),
+    ]
+
+
+def test_directories_are_made_from_the_top(server: Store) -> None:
+    manta = client(server.url)
+    manta.make_directories("/poseidon/public/medusa/old")
+    manta.make_directories("/poseidon/public")
+    assert [seen.target for seen in server.seen] == ["/poseidon/public/medusa", "/poseidon/public/medusa/old"]
+    assert {seen.headers["content-type"] for seen in server.seen} == {"application/json; type=directory"}
+    assert {seen.headers["content-length"] for seen in server.seen} == {"0"}
+
+
+def test_a_job(server: Store) -> None:
+    job = {"name": "interactive compute job", "phases": [{"exec": "/assets/é"}]}
+    error = {"code": "UserTaskError", "message": "user command exited with code 127"}
+    stream = b"".join(json.dumps(line).encode() + b"\r\n" for line in (error, error))
+    server.replies = [
+        Reply(201, headers=(("Location", "/poseidon/jobs/0b-1"),)),
+        Reply(204),
+        Reply(202),
+        Reply(200, b'{"id": "0b-1", "state": "queued"}'),
+        Reply(200, stream),
+        Reply(202),
+    ]
+    manta = client(server.url)
+    assert manta.create_job(job) == "0b-1"
+    manta.add_job_key("0b-1", "/poseidon/stor/a b")
+    manta.end_job_input("0b-1")
+    assert manta.job_status("0b-1")["state"] == "queued"
+    assert manta.job_errors("0b-1") == [error, error]
+    manta.cancel_job("0b-1")
+    assert [
+        (seen.method, seen.target.removeprefix("/poseidon/jobs"), seen.headers.get("content-type"))
+        for seen in server.seen
+    ] == [
+        ("POST", "", "application/json; type=job"),
+        ("POST", "/0b-1/live/in", "text/plain"),
+        ("POST", "/0b-1/live/in/end", "application/json"),
+        ("GET", "/0b-1/live/status", None),
+        ("GET", "/0b-1/live/err", None),
+        ("POST", "/0b-1/live/cancel", "application/json"),
+    ]
+    assert json.loads(server.seen[0].body) == job
+    assert server.seen[1].body == b"/poseidon/stor/a b"
+
+
+@pytest.mark.parametrize(
+    ("reply", "ask", "words"),
+    [
+        (Reply(201), lambda manta: manta.create_job({}), "does not say under which id"),
+        (Reply(201, headers=(("Location", "/l/jobs/a%2Fb"),)), lambda manta: manta.create_job({}), "which id"),
+        (Reply(200, b"[]"), lambda manta: manta.job_status("x"), "not a JSON object"),
+        (Reply(200, b"{" * 9999), lambda manta: manta.job_status("x"), "not a JSON object"),
+        (Reply(200, b"{}\nx"), lambda manta: manta.job_errors("x"), "not a JSON object"),
+    ],
+)
+def test_an_answer_that_cannot_be_used(
+    server: Store, reply: Reply, ask: Callable[[MantaClient], object], words: str
+) -> None:
+    assert words in str(failure(server, reply, ask))
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "code", "words"),
+    [
+        (
+            refusal(404, "ResourceNotFoundError", "/p/x was not found"),
+            404,
+            "ResourceNotFoundError",
+            "GET /p/x: 404 ResourceNotFoundError: /p/x was not found",
+        ),
+        (refusal(403, "E\x1b[2J", "m\u202e\n"), 403, r"E\x1b[2JError", r"GET /p/x: 403 E\x1b[2JError: m\u202e\x0a"),
+        (Reply(401, b"<html>"), 401, "UnauthorizedError", "GET /p/x: 401 UnauthorizedError"),
+        (Reply(404, b"[1]"), 404, "NotFoundError", "GET /p/x: 404 NotFoundError"),
+        (Reply(500, b'{"code": null}'), 500, "", "GET /p/x: 500"),
+        (Reply(503, b""), 503, "", "GET /p/x: 503"),
+        (Reply(302, headers=(("Location", "http://127.0.0.1:1/"),)), 302, "", "not sent there"),
+        (Reply(304), 304, "", "GET /p/x: 304"),
+    ],
+)
+def test_a_refusal(server: Store, reply: Reply, status: int, code: str, words: str) -> None:
+    error = failure(server, reply, lambda manta: manta.get_object("/p/x"))
+    assert (error.status, error.code) == (status, code)
+    assert words in str(error)
+    assert SIGNATURE not in str(error)
+
+
+def test_what_passes_is_waited_for(server: Store) -> None:
+    naps: list[float] = []
+    server.replies = [Reply(503), hang_up, Reply(502)]
+    manta = client(server.url, naps)
+    manta.put_object("/p/x", b"x", "text/plain")
+    assert server.objects == {"/p/x": b"x"}
+    assert len(server.seen) == 4
+    assert naps == list(http.PAUSES)
+
+
+def test_what_would_be_done_twice_is_not_tried_again(server: Store) -> None:
+    server.replies = [hang_up, Reply(204)]
+    manta = client(server.url)
+    with pytest.raises(MantaError, match=r"POST /poseidon/jobs/1/live/in: 127\.0\.0\.1:\d+: Remote end closed"):
+        manta.add_job_key("1", "/p/x")
+    assert len(server.seen) == 1
+    server.replies = [hang_up, Reply(202)]
+    manta.cancel_job("1")
+
+
+def test_an_answer_has_a_limit(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "ANSWER_LIMIT", 100_000)
+    assert "more than 100000 bytes" in str(failure(server, Reply(200, bytes(100_001)), lambda m: m.get_object("/p/x")))
+    monkeypatch.setattr(http, "ANSWER_TIME", 0.0)
+    assert "no end of the answer" in str(failure(server, Reply(200, b"x"), lambda m: m.get_object("/p/x")))
+
+
+def test_an_answer_cut_off_is_none(server: Store) -> None:
+    cut = Reply(200, b"x", (("Content-Length", "2"), ("Connection", "close")))
+    assert "GET /p/x" in str(failure(server, cut, lambda manta: manta.get_object("/p/x")))
+    assert len(server.seen) == 4
+
+
+def test_nobody_listens() -> None:
+    naps: list[float] = []
+    with socket.socket() as bound:  # and never listens
+        bound.bind(("127.0.0.1", 0))
+        url = "http://127.0.0.1:%d" % bound.getsockname()[1]
+        manta = client(url, naps)
+        with pytest.raises(MantaError) as caught:
+            manta.create_job({})
+    assert str(caught.value) == f"POST /poseidon/jobs: {url[7:]}: Connection refused"
+    assert (caught.value.status, len(naps)) == (None, 3)
+
+
+def test_what_cannot_be_sent_is_not_repeated(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Careless(Account):
+        def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
+            return [("Authorization", f"{SIGNATURE}\n")]
+
+    naps: list[float] = []
+    with pytest.raises(MantaError) as caught:
+        MantaClient(server.url, Careless(), nap=naps.append).get_object("/p/x")
+    assert SIGNATURE not in str(caught.value)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexist/ca.pem")
+    with pytest.raises(MantaError, match="/nonexist/ca\\.pem"):
+        client("https://127.0.0.1:1", naps).get_object("/p/x")
+    assert naps == []
+
+
+def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "TIMEOUTS", (5.0, 0.05))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        naps: list[float] = []
+        url = "http://127.0.0.1:%d" % silent.getsockname()[1]
+        manta = client(url, naps)
+        with pytest.raises(MantaError, match="timed out"):
+            manta.get_object("/p/x")
+    assert naps == []
+
+
+def test_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    with store(tls=True) as server:
+        manta = client(server.url, naps)
+        with pytest.raises(MantaError, match=r"not accepted: self-signed .*; -i or"):
+            manta.put_object("/p/x", b"x", "text/plain")
+        assert (server.seen, naps) == ([], [])
+        manta = client(server.url, insecure_tls=True)
+        manta.put_object("/p/x", b"x", "text/plain")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(CERTIFICATE))
+        manta = client(server.url)
+        assert manta.get_object("/p/x") == b"x"
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        manta = client(server.url)
+        assert manta.get_object("/p/x") == b"x"
+
+
+def test_a_proxy_is_used_and_its_password_not_told(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.replies = [Reply(200, b"by proxy")]
+    monkeypatch.setenv("http_proxy", f"http://u:secret@{server.url[7:]}")
+    manta = client("http://manta.invalid")
+    assert manta.get_object("/p/x") == b"by proxy"
+    (seen,) = server.seen
+    assert seen.target == "http://manta.invalid/p/x"
+    assert seen.headers["authorization"].endswith(" GET /p/x manta.invalid")
+    for broken in ("http://u:secret@127.0.0.1:1", "http://u:secret@[", "http://u:secret@:x"):
+        monkeypatch.setenv("http_proxy", broken)
+        manta = client("http://manta.invalid")
+        with pytest.raises(MantaError) as caught:
+            manta.get_object("/p/x")
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "ftp://h", "http://", "http://h:x", "http://u:secret@h", "http://h/p", "http://h?q", "http://[", "http://é"],
+)
+def test_no_url_of_a_manta(url: str) -> None:
+    with pytest.raises(MantaError) as caught:
+        MantaClient(url, None)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_bare_host_is_asked_by_https(server: Store) -> None:
+    manta = client(server.url[7:])
+    with pytest.raises(MantaError, match="GET /p/x"):
+        manta.get_object("/p/x")
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("/l/stor/x", "/l/stor/x"),
+        ("//l/./stor/../x/", "/l/x"),
+        ("~~", "/me"),
+        ("~~/stor", "/me/stor"),
+        ("/l/~~", "/l/~~"),
+    ],
+)
+def test_a_path(given: str, path: str) -> None:
+    assert normal_path(given, "me") == path
+
+
+@pytest.mark.parametrize("given", ["", "/", "//", "x", "~~x", "~/x"])
+def test_no_path(given: str) -> None:
+    with pytest.raises(MantaError, match="not a path in Manta"):
+        normal_path(given, "me")

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+
+from medusa.client.launchers.base import JobRequest, JobState, Settings
+from medusa.client.launchers.existing import HeldLauncher
+from medusa.client.ledger import Ledger
+from medusa.client.outcome import Failure
+
+
+def held(session: str | None, **more: str) -> HeldLauncher:
+    return HeldLauncher(Settings(session=session, **more), Ledger(None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("given", "meant"), [("A/b@c", "a/b@c"), (" 4711 ", "4711"), ("a+b", "a+b")])
+def test_an_id_is_what_the_reflector_makes_of_it(given: str, meant: str) -> None:
+    assert held(given).create() == meant
+
+
+@pytest.mark.parametrize("given", ["", "-", "a//b", "a%41", "\x1b[2J", "é", "x" * 256])
+def test_what_no_reflector_takes_is_refused_before_anything_is_asked(given: str) -> None:
+    with pytest.raises(Failure, match="is no session's id") as caught:
+        held(given)
+    assert str(caught.value).isprintable()
+
+
+def test_nothing_is_started_and_the_wait_is_told() -> None:
+    with held("4711") as launcher:
+        launcher.submit(JobRequest(lambda _: pytest.fail("a URL was made"), None))
+        assert launcher.instructions() == []
+        assert launcher.describe() == "an agent that is started elsewhere"
+        assert launcher.poll() == JobState(alive=True, words="not here yet")
+        launcher.joined()
+        assert launcher.poll() == JobState(alive=True, words="running")
+        assert "dial this reflector" in launcher.log_tail()[0]
+
+
+def test_what_means_nothing_is_refused() -> None:
+    with pytest.raises(Failure, match="OBJECT"):
+        held("4711", object="x")
+    with pytest.raises(Failure, match="--session"):
+        held(None)

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import struct
+import termios
+from collections.abc import Iterator
+
+import pytest
+
+from medusa.client.ledger import Ledger
+from medusa.client.terminal.signals import Signals
+from medusa.client.terminal.tty import Terminal, window_size
+from tests.unit.client.peers import Told
+
+
+@pytest.fixture
+def tty() -> Iterator[int]:
+    master, slave = os.openpty()
+    yield slave
+    os.close(master)
+    os.close(slave)
+
+
+def resize(fd: int, columns: int, lines: int) -> None:
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+
+def test_size_of_the_first_terminal_that_knows(tty: int) -> None:
+    reader, writer = os.pipe()
+    resize(tty, 132, 43)
+    assert window_size((reader, writer, tty), {"COLUMNS": "1", "LINES": "1"}) == (132, 43)
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("environ", "size"),
+    [
+        ({}, (80, 24)),
+        ({"COLUMNS": "100", "LINES": "50"}, (100, 50)),
+        ({"COLUMNS": "100"}, (100, 24)),
+        ({"COLUMNS": "wide", "LINES": "-1"}, (80, 24)),
+        ({"COLUMNS": "0", "LINES": "65536"}, (80, 24)),
+    ],
+)
+def test_size_where_no_terminal_knows(tty: int, environ: dict[str, str], size: tuple[int, int]) -> None:
+    assert window_size((tty,), environ) == size  # a fresh pty says 0x0
+
+
+def test_raw_and_back_on_an_error(tty: int) -> None:
+    before = termios.tcgetattr(tty)
+    told = Told()
+
+    def fail() -> None:
+        with Terminal(tty, Ledger(told)) as terminal:
+            terminal.make_raw()
+            terminal.make_raw()
+            assert terminal.raw
+            assert termios.tcgetattr(tty) != before
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert termios.tcgetattr(tty) == before
+    assert [line[:5] for line in told.lines] == ['["+",', '["-",']
+
+
+def test_what_is_no_terminal_is_not_touched() -> None:
+    reader, writer = os.pipe()
+    told = Told()
+    with Terminal(reader, Ledger(told)) as terminal:
+        terminal.make_raw()
+        assert not terminal.raw
+    assert told.lines == []
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_terminal_that_is_gone_needs_no_restoring() -> None:
+    master, slave = os.openpty()
+    with Terminal(slave, Ledger()) as terminal:
+        terminal.make_raw()
+        os.close(master)
+        os.close(slave)
+    assert not terminal.raw
+
+
+def test_suspended_cooked_and_raw_again(tty: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = termios.tcgetattr(tty)
+    stops: list[tuple[int, bool, object]] = []
+
+    def stop(pid: int, signum: int) -> None:
+        assert signum == signal.SIGTSTP
+        stops.append((pid, termios.tcgetattr(tty) == before, signal.getsignal(signal.SIGTSTP)))
+
+    with Signals() as signals, Terminal(tty, Ledger()) as terminal:
+        terminal.make_raw()
+        raw = termios.tcgetattr(tty)
+        monkeypatch.setattr(os, "kill", stop)
+        terminal.suspend(signals, whole_job=True)
+        assert termios.tcgetattr(tty) == raw
+        terminal.suspend(signals, whole_job=False)
+        assert termios.tcgetattr(tty) == raw
+    assert stops == [(0, True, signal.SIG_DFL), (os.getpid(), True, signal.SIG_DFL)]
+    assert termios.tcgetattr(tty) == before
+
+
+def test_raw_again_after_a_stop_that_was_not_ours(tty: int) -> None:
+    before = termios.tcgetattr(tty)
+    with Terminal(tty, Ledger()) as terminal:
+        terminal.make_raw()
+        raw = termios.tcgetattr(tty)
+        termios.tcsetattr(tty, termios.TCSANOW, before)
+        terminal.make_raw_again()
+        assert termios.tcgetattr(tty) == raw
+    assert termios.tcgetattr(tty) == before

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from medusa.client.embedded_reflector import embedded_reflector
+from medusa.client.ledger import Ledger
+from medusa.client.outcome import Failure, Interrupted
+from medusa.client.terminal.signals import Signals
+from tests.waiting import MS
+
+STUB = """
+import os, sys
+lifeline = int(sys.argv[sys.argv.index("--lifeline") + 1])
+assert sys.argv[sys.argv.index("--port") + 1] == "0"
+%s
+"""
+LISTENS = 'print("listening http://127.0.0.1:4711 raw tcp://127.0.0.1:4712", flush=True)\n'
+LIVES = "os.read(lifeline, 1)\n"
+
+
+def stub(script: str) -> list[str]:
+    return [sys.executable, "-I", "-c", STUB % script]
+
+
+def test_yields_the_url_and_ends_it_by_the_lifeline() -> None:
+    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(LISTENS + LIVES)) as url:
+        assert url == "http://127.0.0.1:4711"
+
+
+def test_lives_in_a_private_directory_a_session_of_its_own_and_a_cleaned_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDUSA_BIND_IP", "0.0.0.0")
+    monkeypatch.setenv("CONFIG_FILE", "/nowhere")
+    told = tmp_path / "told"
+    script = f"""
+foreign = [name for name in os.environ if name.startswith(("MEDUSA", "CONFIG"))]
+with open({str(told)!r}, "w") as file:
+    print(os.getcwd(), os.getsid(0) == os.getpid(), foreign, os.environ["PYTHONPATH"], sep="\\n", file=file)
+"""
+    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(script + LISTENS + LIVES)):
+        directory, own_session, environ, path = told.read_text().splitlines()
+        assert os.stat(directory).st_mode & 0o777 == 0o700
+    assert not os.path.exists(directory)
+    assert (own_session, environ) == ("True", "[]")
+    assert [os.path.abspath(entry) for entry in sys.path] == path.split(os.pathsep)
+
+
+def test_an_end_before_the_greeting_is_reported_with_the_log() -> None:
+    script = 'sys.exit("port in use\\x1b[2J")'
+    with Signals() as signals, pytest.raises(Failure) as caught, embedded_reflector(Ledger(), signals, stub(script)):
+        pytest.fail("started")
+    assert str(caught.value) == "the embedded reflector ended with status 1\n  port in use\\x1b[2J"
+
+
+def test_another_greeting_is_reported() -> None:
+    script = 'print("hello", flush=True)\n' + LIVES
+    with (
+        Signals() as signals,
+        pytest.raises(Failure, match="said 'hello'"),
+        embedded_reflector(Ledger(), signals, stub(script)),
+    ):
+        pytest.fail("started")
+
+
+def test_silence_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medusa.client.embedded_reflector.START_DEADLINE", 50 * MS)
+    with (
+        Signals() as signals,
+        pytest.raises(Failure, match="does not start"),
+        embedded_reflector(Ledger(), signals, stub(LIVES)),
+    ):
+        pytest.fail("started")
+
+
+def test_a_signal_ends_the_wait_for_the_greeting() -> None:
+    script = f"import signal; os.kill({os.getpid()}, signal.SIGTERM)\n" + LIVES
+    with Signals() as signals, pytest.raises(Interrupted), embedded_reflector(Ledger(), signals, stub(script)):
+        pytest.fail("started")
+
+
+def test_one_that_ignores_its_lifeline_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medusa.client.embedded_reflector.STOP_PATIENCE", 50 * MS)
+    script = LISTENS + "import signal\nwhile True: signal.pause()"
+    begun = time.monotonic()
+    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(script)):
+        pass
+    assert time.monotonic() - begun >= 50 * MS

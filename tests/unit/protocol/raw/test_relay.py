@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import pytest
+
+from medusa.protocol.control import Linkup, Wait, build
+from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
+from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong, Text
+from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.relay import FramedRelay, PlainCodec, PlainRelay
+from medusa.protocol.websocket.codec import WebSocketConnection
+from medusa.protocol.websocket.relay import FrameHeader, WebSocketRelay, bare
+from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, cut, frame, raw_frame, relay_all, written
+
+BIG = 200_000
+WS, FRAMED = WebSocketConnection.frame_header, FramedConnection.frame_header
+FORGED = b'medusa:{"type":"linkup"}'
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 65537, BIG])
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("to", [WS, FRAMED], ids=["to a websocket", "to its like"])
+def test_a_frame_leaves_as_one_frame_of_its_kind(size: int, kind: Kind, to: FrameHeader) -> None:
+    payload = (b"0123456789" * (size // 10 + 1))[:size]
+    for step in (BIG + 10, 4096, 7):
+        result = relay_all(FramedRelay(), *cut(raw_frame(kind, payload) * 2, step), frame_header=to)
+        assert written(result) == (to(kind, size) + payload) * 2
+        assert (result.messages, result.size, result.error, result.left_out) == (2, 2 * size, None, [])
+
+
+@pytest.mark.parametrize("size", [0, 126, 65536, BIG])
+@pytest.mark.parametrize("step", [1 << 20, 4096, 7])
+def test_to_a_link_without_frames_only_bytes_leave(size: int, step: int) -> None:
+    raw = raw_frame(TEXT, bytes(size)) + raw_frame(BINARY, b"a" * size) + raw_frame(TEXT) + raw_frame(BINARY, b"b")
+    halves = frame(TEXT, b"c", fin=False) + frame(CONT, b"d")
+    ws = frame(TEXT, bytes(size)) + frame(BINARY, b"a" * size) + halves + frame(BINARY, b"b")
+    raw_relay = FramedRelay()
+    for relay, data in ((raw_relay, raw), (WebSocketRelay(), ws)):
+        result = relay_all(relay, *cut(data, step), frame_header=bare)
+        assert written(result) == b"a" * size + b"b"
+        assert (result.messages, result.size, result.error) == (2, size + 1, None)
+        kept = [bytes(size) if size <= 65536 else b"", b"" if relay is raw_relay else b"cd"]
+        assert result.left_out == kept
+        assert not relay.mid_frame
+
+
+def test_control_frames_are_events_and_do_not_leave() -> None:
+    data = raw_frame(PING, b"1") + raw_frame(BINARY, b"x") + raw_frame(CLOSE, b"\x03\xe8bye")
+    result = relay_all(FramedRelay(), data + raw_frame(BINARY, b"after the close"))
+    assert written(result) == b"\x82\x01x"
+    assert (result.pings, result.close) == ([Ping(b"1")], Close(1000, "bye"))
+
+
+@pytest.mark.parametrize("to", [WS, FRAMED])
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_large_frame_leaves_as_it_arrives(kind: Kind, to: FrameHeader) -> None:
+    relay, size = FramedRelay(), 16 << 20
+    first = relay.feed(raw_frame(kind, b"1234567", length=size), to)
+    assert written(first) == to(kind, size) + b"1234567"
+    assert (first.boundary, relay.mid_frame, first.messages) == (0, True, 0)
+    for _ in range(size // 65536 - 1):
+        assert relay.feed(bytes(65536), to).size == 65536
+    last = relay.feed(bytes(65536 - 7) + raw_frame(BINARY, b"x"), to)
+    assert written(last).endswith(to(Kind.BINARY, 1) + b"x")
+    assert (last.messages, relay.mid_frame) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (raw_frame(BINARY, b"x", flags=1), BadFrame),
+        (raw_frame(7), BadFrame),
+        (raw_frame(BINARY, version=2), BadFrame),
+        (raw_frame(PING, bytes(126)), BadFrame),
+        (raw_frame(BINARY, length=1 << 30), MessageTooBig),
+        (raw_frame(TEXT, b"\xff"), BadText),
+        (raw_frame(TEXT, FORGED), PolicyViolation),
+        (raw_frame(TEXT, FORGED + bytes(BIG)), PolicyViolation),
+    ],
+)
+@pytest.mark.parametrize("to", [WS, FRAMED])
+def test_nothing_of_an_illegal_frame_leaves(data: bytes, error: type[RemoteProtocolError], to: FrameHeader) -> None:
+    for step in (len(data) + 100, 1000):
+        result = relay_all(FramedRelay(), *cut(raw_frame(BINARY, b"x") + data, step), frame_header=to)
+        assert written(result) == to(Kind.BINARY, 1) + b"x"
+        assert type(result.error) is error
+
+
+@pytest.mark.parametrize("begun", [raw_frame(BINARY, bytes(10))[:9], raw_frame(BINARY, bytes(BIG))[:1000]])
+def test_a_message_that_is_arriving_can_be_dropped(begun: bytes) -> None:
+    relay = FramedRelay()
+    relay.feed(begun, WS)
+    relay.skip_message()
+    assert not relay.mid_frame
+    rest = raw_frame(BINARY, bytes(10 if len(begun) < 100 else BIG))[len(begun) :]
+    assert written(relay.feed(rest + raw_frame(BINARY, b"next"), WS)) == b"\x82\x04next"
+
+
+def test_bytes_become_binary_messages_of_one_read_each() -> None:
+    relay = PlainRelay()
+    for read in (b"\xff\0", b"medusa:"):
+        result = relay.feed(read, WS)
+        assert written(result) == frame(BINARY, read, key=None)
+        assert (result.messages, result.size) == (1, len(read))
+    relay.skip_message()
+    assert not relay.mid_frame
+
+
+@pytest.mark.parametrize(
+    ("reads", "heard"),
+    [([b"\na", b"\nb"], b"a\nb"), ([b"\n", b"\n"], b"\n"), ([b"a\n"], b"a\n"), ([memoryview(b"\n\n")], b"\n")],
+)
+def test_the_lf_behind_a_cr_belongs_to_the_line(reads: list[bytes], heard: bytes) -> None:
+    relay = PlainRelay(after_cr=True)
+    assert b"".join(written(relay.feed(data, bare)) for data in reads) == heard
+
+
+def test_bytes_to_bytes_are_not_copied() -> None:
+    buffer = memoryview(bytearray(b"x"))
+    (piece,) = PlainRelay().feed(buffer, bare).pieces
+    assert piece is buffer
+
+
+class TestWhatAPlainPeerIsTold:
+    def test_a_line_at_the_link_up_and_no_other(self) -> None:
+        codec = PlainCodec()
+        assert codec.frame(Text(build(Wait()))) == b""
+        assert codec.frame(Text(build(Linkup()))) == b"OK linked\n"
+        assert codec.linked
+        for message in (Text(build(Linkup())), Text("x"), Ping(b"x"), Pong(b"x"), Close(1000, "bye")):
+            assert codec.frame(message) == b""
+        assert codec.frame(Binary(b"\0x")) == b"\0x"
+
+    @pytest.mark.parametrize(
+        ("close", "line"), [(Close(1001, "bye"), b"ERR 1001 bye\n"), (Close(None), b"ERR 1000 no reason given\n")]
+    )
+    def test_why_it_ends_before_that(self, close: Close, line: bytes) -> None:
+        assert PlainCodec().frame(close).startswith(line)
+
+    def test_what_it_says(self) -> None:
+        codec = PlainCodec()
+        assert codec.next_message() is None
+        codec.receive_data(b"a")
+        codec.receive_data(b"b")
+        assert codec.next_message() == Binary(b"ab")
+        assert codec.next_message() is None

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+
+from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
+from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.websocket.codec import WebSocketConnection, build_header, parse_close, parse_header
+from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
+
+FAST = 5.0
+"""Seconds for what takes a tenth of that; quadratic work takes minutes."""
+
+# RFC 6455 section 5.7, as sent by a server or a client.
+RFC_EXAMPLES = [
+    ("a single-frame unmasked text message", client, "810548656c6c6f", [Text("Hello")]),
+    ("a single-frame masked text message", server, "818537fa213d7f9f4d5158", [Text("Hello")]),
+    ("a fragmented unmasked text message", client, "010348656c80026c6f", [Text("Hello")]),
+    ("unmasked ping request", client, "890548656c6c6f", [Ping(b"Hello")]),
+    ("masked ping response", server, "8a8537fa213d7f9f4d5158", [Pong(b"Hello")]),
+    ("256 bytes binary message", client, "827e0100" + "ab" * 256, [Binary(b"\xab" * 256)]),
+    ("64 KiB binary message", client, "827f0000000000010000" + "ab" * 65536, [Binary(b"\xab" * 65536)]),
+]
+
+
+@pytest.mark.parametrize(("end", "data", "messages"), [x[1:] for x in RFC_EXAMPLES], ids=[x[0] for x in RFC_EXAMPLES])
+def test_the_examples_of_the_rfc(end: Callable[[], WebSocketConnection], data: str, messages: list[Message]) -> None:
+    raw = bytes.fromhex(data)
+    assert read(end(), raw) == messages
+    assert read(end(), *cut(raw, 1)) == messages
+
+
+def test_what_we_send_is_what_the_rfc_shows() -> None:
+    assert server().frame(Text("Hello")).hex() == "810548656c6c6f"
+    assert server().frame(Ping(b"Hello")).hex() == "890548656c6c6f"
+    masked = WebSocketConnection(client()._role, lambda: bytes.fromhex("37fa213d"))
+    assert masked.frame(Text("Hello")).hex() == "818537fa213d7f9f4d5158"
+    assert masked.frame(Pong(b"Hello")).hex() == "8a8537fa213d7f9f4d5158"
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 65537])
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_header_has_its_shortest_form(kind: Kind, size: int) -> None:
+    expected = head(kind, size, key=None)
+    assert build_header(kind, size) == expected
+    assert WebSocketConnection.frame_header(kind, size) == expected
+    assert server().frame(Binary(bytes(size)))[1:] == expected[1:] + bytes(size)
+
+
+def test_a_client_masks_each_frame_with_a_new_key() -> None:
+    keys = iter([b"\1\2\3\4", b"\5\6\7\x08"])
+    connection = WebSocketConnection(client()._role, lambda: next(keys))
+    assert connection.frame(Binary(b"x" * 300)) == frame(BINARY, b"x" * 300, key=b"\1\2\3\4")
+    assert connection.frame(Ping()) == frame(PING, key=b"\5\6\7\x08")
+
+
+EMPTY_TEXT = frame(TEXT)
+ILLEGAL = [
+    *((f"reserved bit {bit:#x}", frame(BINARY, b"x", rsv=bit), BadFrame) for bit in (0x10, 0x20, 0x40)),
+    *((f"opcode {opcode}", frame(opcode, b"x"), BadFrame) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
+    ("not masked", frame(TEXT, b"x", key=None), BadFrame),
+    *((f"fragmented control frame {opcode}", frame(opcode, fin=False), BadFrame) for opcode in (CLOSE, PING, PONG)),
+    *((f"control frame {opcode} of 126 bytes", head(opcode, 126), BadFrame) for opcode in (CLOSE, PING, PONG)),
+    ("125 bytes in 2", head(BINARY, 125, width=2), BadFrame),
+    ("65535 bytes in 8", head(BINARY, 65535, width=8), BadFrame),
+    ("length above 63 bits", head(BINARY, 1 << 63, width=8), BadFrame),
+    ("continuation of nothing", frame(CONT, b"x"), BadFrame),
+    ("unfinished continuation of nothing", frame(CONT, b"x", fin=False), BadFrame),
+    ("continuation after the end", frame(TEXT, fin=False) + frame(CONT) + frame(CONT), BadFrame),
+    ("text inside a message", frame(BINARY, b"a", fin=False) + frame(TEXT, b"b"), BadFrame),
+    ("binary inside an empty text", frame(TEXT, fin=False) + frame(BINARY, b"b", fin=False), BadFrame),
+    ("close of one byte", frame(CLOSE, b"\x03"), BadFrame),
+    ("close reason not UTF-8", frame(CLOSE, b"\x03\xe8\xff"), BadText),
+    ("text not UTF-8", frame(TEXT, b"a\xff"), BadText),
+    ("text ends inside a character", frame(TEXT, "é".encode()[:1]), BadText),
+    ("surrogate in text", frame(TEXT, b"\xed\xa0\x80"), BadText),
+    ("overlong text", frame(TEXT, b"\xc0\xaf"), BadText),
+    ("fragment not UTF-8", frame(TEXT, b"a\xff", fin=False), BadText),
+    ("fragments end inside a character", frame(TEXT, b"\xc3", fin=False) + frame(CONT), BadText),
+    ("16 MiB and a byte", head(BINARY, (1 << 24) + 1), MessageTooBig),
+    ("63 bits of length", head(BINARY, (1 << 63) - 1), MessageTooBig),
+]
+
+
+@pytest.mark.parametrize(("data", "error"), [x[1:] for x in ILLEGAL], ids=[x[0] for x in ILLEGAL])
+def test_what_is_illegal_is_refused_however_it_is_cut(data: bytes, error: type[RemoteProtocolError]) -> None:
+    for step in (1, 3, len(data)):
+        messages, refused = outcome(EMPTY_TEXT, *cut(data + EMPTY_TEXT, step))
+        assert refused is error
+        assert all(message == Text("") for message in messages[:1])
+        assert len(messages) <= 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xc1\x80", b"\x83\x80", b"\x81\x05", b"\x09\x80", b"\x89\xfe", b"\x81\xfe\x00\x7d", head(BINARY, 1 << 40)[:10]],
+    ids=bytes.hex,
+)
+def test_a_refusal_needs_no_more_than_the_bytes_that_show_it(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_header(data, 0, True, 1 << 24)
+    assert isinstance(parse_header(data[:1], 0, True, 1 << 24), int)
+
+
+def test_a_client_refuses_masked_frames() -> None:
+    with pytest.raises(BadFrame):
+        read(client(), frame(TEXT, b"x"))
+
+
+def test_what_a_header_still_needs() -> None:
+    whole = head(BINARY, 70000)
+    needs = [parse_header(whole[:have], 0, True, 1 << 24) for have in range(len(whole))]
+    assert needs == [2, 2, *[10] * 8, *[14] * 4]
+    assert parse_header(b"??" + whole, 2, True, 1 << 24) == (True, BINARY, whole[-4:], 70000, 14)
+
+
+@pytest.mark.parametrize("code", [*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4000, 4999])
+def test_close_codes_that_may_be_sent(code: int) -> None:
+    assert read(server(), frame(CLOSE, struct.pack("!H", code) + b"why")) == [Close(code, "why")]
+    assert parse_close(server().frame(Close(code, "why"))[2:]) == Close(code, "why")
+
+
+@pytest.mark.parametrize("code", [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535])
+def test_close_codes_that_may_not(code: int) -> None:
+    with pytest.raises(BadFrame):
+        read(server(), frame(CLOSE, struct.pack("!H", code)))
+    with pytest.raises(LocalProtocolError):
+        server().frame(Close(code))
+
+
+def test_a_close_without_a_code() -> None:
+    assert read(server(), frame(CLOSE)) == [Close(None, "")]
+    assert server().frame(Close(None, "lost")) == b"\x88\0"
+
+
+def test_a_close_reason_is_cut_to_what_a_control_frame_holds() -> None:
+    sent = server().frame(Close(1000, "é" * 100))
+    assert sent[1] == 124
+    assert parse_close(sent[2:]) == Close(1000, "é" * 61)
+
+
+@pytest.mark.parametrize("message", [Ping(bytes(126)), Pong(bytes(126)), Text("\ud800")], ids=["ping", "pong", "text"])
+def test_a_message_without_a_legal_form_is_our_own_fault(message: Message) -> None:
+    with pytest.raises(LocalProtocolError):
+        server().frame(message)
+
+
+@pytest.mark.parametrize("limit", [10, 126, 65536])
+def test_a_message_may_be_as_long_as_the_limit(limit: int) -> None:
+    for size in (limit - 1, limit):
+        assert outcome(frame(BINARY, bytes(size)), max_message=limit) == ([Binary(bytes(size))], None)
+        pieces = frame(BINARY, bytes(size - 1), fin=False) + frame(CONT, fin=False) + frame(CONT, b"\0")
+        assert outcome(pieces, max_message=limit) == ([Binary(bytes(size))], None)
+    assert outcome(head(BINARY, limit + 1), max_message=limit) == ([], MessageTooBig)
+    pieces = frame(BINARY, bytes(limit), fin=False) + frame(CONT, fin=False) + head(CONT, 1)
+    assert outcome(pieces, max_message=limit) == ([], MessageTooBig)
+
+
+def test_the_limit_is_not_for_control_frames() -> None:
+    assert outcome(frame(PING, bytes(125)), max_message=10) == ([Ping(bytes(125))], None)
+
+
+def test_fragments_with_control_frames_between() -> None:
+    data = frame(TEXT, b"\xc3", fin=False) + frame(PING, b"1") + frame(CONT, fin=False) + frame(PONG)
+    data += frame(CONT, b"\xa9") + frame(BINARY, b"next")
+    assert read(server(), *cut(data, 1)) == [Ping(b"1"), Pong(b""), Text("é"), Binary(b"next")]
+
+
+def test_the_key_of_zeros_is_a_key() -> None:
+    assert read(server(), frame(TEXT, b"abc", key=bytes(4))) == [Text("abc")]
+
+
+def test_an_error_is_raised_once_and_ends_everything() -> None:
+    connection = server()
+    with pytest.raises(BadFrame):
+        read(connection, b"\xff\xff" + frame(TEXT, b"x"))
+    assert read(connection, frame(TEXT, b"x"), b"\xff\xff") == []
+
+
+def test_work_grows_with_the_bytes_alone() -> None:
+    begun = time.monotonic()
+    payload = bytes(range(256)) * 16384
+    pieces = [frame(CONT if at else BINARY, payload[at : at + 64], fin=False) for at in range(0, len(payload), 64)]
+    assert read(server(), b"".join(pieces) + frame(CONT)) == [Binary(payload)]
+    assert read(server(), *cut(frame(BINARY, payload[:65536]), 1)) == [Binary(payload[:65536])]
+    assert read(server(), frame(PONG) * 50_000) == [Pong()] * 50_000
+    assert time.monotonic() - begun < FAST

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import structlog
+
+from medusa.reflector.auth.accounts import MAX_FILE, Accounts, AccountsError
+from tests.signing import Key, allow
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def key() -> Key:
+    return Key("ed25519")
+
+
+def found(accounts: Accounts, key: Key, login: str = "alice", user: str | None = None) -> bool:
+    return accounts.find(login, user, key.md5) is not None
+
+
+def test_an_account_and_its_users_have_keys_of_their_own(tmp_path: Path, key: Key) -> None:
+    other = Key("ecdsa256")
+    allow(tmp_path, "alice", key)
+    allow(tmp_path, "alice", other, user="guest")
+    accounts = Accounts(str(tmp_path))
+    assert found(accounts, key)
+    assert found(accounts, other, user="guest")
+    assert not found(accounts, other)
+    assert not found(accounts, key, user="guest")
+    assert not found(accounts, key, "bob")
+    assert not found(accounts, key, "alice", "bob")
+    assert not found(accounts, key, "alice.users")
+
+
+def test_a_file_that_changed_is_read_anew_and_no_other(tmp_path: Path, key: Key) -> None:
+    accounts = Accounts(str(tmp_path))
+    with structlog.testing.capture_logs() as logs:
+        assert not found(accounts, key)
+        allow(tmp_path, "alice", key)
+        assert found(accounts, key)
+        assert found(accounts, key)
+        (tmp_path / "alice").write_bytes(b"")
+        assert not found(accounts, key)
+        (tmp_path / "alice").unlink()
+        assert not found(accounts, key)
+    assert [entry["keys"] for entry in logs] == [1, 0]
+
+
+def test_a_change_shows_whatever_its_time_and_size(tmp_path: Path, key: Key) -> None:
+    other, path = Key("ed25519"), tmp_path / "alice"
+    allow(tmp_path, "alice", key)
+    accounts, before = Accounts(str(tmp_path)), path.stat()
+    assert found(accounts, key)
+    wait_until(lambda: _now(tmp_path) > before.st_ctime_ns, "the file system's clock")
+    path.write_bytes(path.read_bytes().replace(key.line, other.line))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_mtime_ns, after.st_size, after.st_ino) == (before.st_mtime_ns, before.st_size, before.st_ino)
+    assert not found(accounts, key)
+    assert found(accounts, other)
+
+
+def _now(directory: Path) -> int:
+    probe = directory / "probe"
+    probe.write_bytes(b"")
+    return probe.stat().st_ctime_ns
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        (b'from="10.0.0.0/8" ', "options before a key are not understood"),
+        (b"cert-authority ", "options before a key are not understood"),
+        (b"ssh-dss ", "not an RSA, ECDSA or Ed25519 key in OpenSSH's form"),
+        (b"sk-ssh-ed25519@openssh.com ", "not an RSA, ECDSA or Ed25519 key in OpenSSH's form"),
+    ],
+)
+def test_a_line_that_is_not_understood_lets_nobody_in(tmp_path: Path, key: Key, before: bytes, why: str) -> None:
+    other = Key("ed25519")
+    (tmp_path / "alice").write_bytes(b"# comment\n" + before + key.line + b"  \n" + other.line)
+    with structlog.testing.capture_logs() as logs:
+        accounts = Accounts(str(tmp_path))
+        assert not found(accounts, key)
+        assert found(accounts, other)
+    assert [(entry["line"], entry["reason"]) for entry in logs if entry["event"] == "key ignored"] == [(2, why)]
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_a_file_that_others_can_write_is_nobodys(tmp_path: Path, key: Key, mode: int) -> None:
+    allow(tmp_path, "alice", key)
+    (tmp_path / "alice").chmod(mode)
+    with structlog.testing.capture_logs() as logs:
+        assert not found(Accounts(str(tmp_path)), key)
+    assert "others than its owner can write" in logs[0]["event"]
+
+
+def test_a_file_above_all_bounds_is_ignored(tmp_path: Path, key: Key) -> None:
+    (tmp_path / "alice").write_bytes(key.line + b"#" * MAX_FILE)
+    (tmp_path / "alice").chmod(0o600)
+    assert not found(Accounts(str(tmp_path)), key)
+
+
+def test_what_is_no_directory_is_told_at_once(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent", Path(__file__)):
+        with pytest.raises(AccountsError, match=path.name):
+            Accounts(str(path))
+
+
+def test_a_directory_that_others_can_write_is_nobodys_either(tmp_path: Path, key: Key) -> None:
+    allow(tmp_path, "alice", key, user="guest")
+    accounts = Accounts(str(tmp_path))
+    assert found(accounts, key, user="guest")
+    (tmp_path / "alice.users").chmod(0o777)
+    assert not found(accounts, key, user="guest")
+    tmp_path.chmod(0o775)
+    with pytest.raises(AccountsError, match="chmod go-w"):
+        Accounts(str(tmp_path))
+
+
+def test_but_where_nobody_can_write_modes_do_not_count(
+    tmp_path: Path, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow(tmp_path, "alice", key)
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert found(Accounts(str(tmp_path)), key)
+
+
+def test_nor_is_a_user_safe_where_others_can_replace_its_directory(tmp_path: Path, key: Key) -> None:
+    (tmp_path / "dir").mkdir(mode=0o755)
+    allow(tmp_path / "dir", "alice", key, user="guest")
+    accounts = Accounts(str(tmp_path / "dir"))
+    assert found(accounts, key, user="guest")
+    (tmp_path / "dir").chmod(0o777)
+    assert not found(accounts, key, user="guest")

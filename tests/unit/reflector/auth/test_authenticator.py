@@ -1,0 +1,129 @@
+"""The edges of time, and what is remembered. What a forger can try is in tests/integration/test_forged_requests.py."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from medusa.protocol.http.head import Request, parse_request
+from medusa.reflector.auth.accounts import Accounts
+from medusa.reflector.auth.authenticator import Authenticator, Denied
+from medusa.reflector.auth.replay_cache import Nonces
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.session_name import SessionName
+from medusa.session import Side
+from tests.peers import upgrade
+from tests.signing import Key, allow, attach_path, signed_request, signed_target
+
+HOST = "h"
+NAME = SessionName("id", "alice")
+PATH = attach_path("alice", "id", "slave")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = float(int(time.time()))
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def key() -> Key:
+    return Key("ed25519")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def door(tmp_path: Path, key: Key, clock: Clock) -> Authenticator:
+    allow(tmp_path, "alice", key)
+    return Authenticator(ReflectorConfig(max_url_lifetime=600), Accounts(str(tmp_path)), clock)
+
+
+def parsed(data: bytes) -> Request:
+    return parse_request(data.removesuffix(b"\r\n\r\n"))
+
+
+def by_url(key: Key, expires: float) -> Request:
+    return parsed(upgrade(signed_target(key, "alice", PATH, HOST, int(expires)), host=HOST))
+
+
+@pytest.mark.parametrize(("left", "good"), [(-61, False), (-60, True), (0, True), (660, True), (661, False)])
+def test_expires_has_a_skew_either_way(door: Authenticator, key: Key, clock: Clock, left: int, good: bool) -> None:
+    request = by_url(key, clock.now + left)
+    if good:
+        assert door.check(request, NAME, Side.AGENT).until == clock.now + left + 60
+    else:
+        with pytest.raises(Denied):
+            door.check(request, NAME, Side.AGENT)
+
+
+@pytest.mark.parametrize(("off", "good"), [(-301, False), (-300, True), (300, True), (301, False)])
+def test_so_has_the_date(door: Authenticator, key: Key, clock: Clock, off: int, good: bool) -> None:
+    request = parsed(signed_request(key, "alice", PATH, HOST))
+    date = door.check(request, NAME, Side.AGENT).until - 300
+    clock.now = date - off
+    if good:
+        door.check(request, NAME, Side.AGENT)
+    else:
+        with pytest.raises(Denied, match=re.escape(f"{off:+d} s off")) as caught:
+            door.check(request, NAME, Side.AGENT)
+        assert caught.value.http_status == 403
+
+
+def test_what_was_used_is_remembered_as_long_as_it_could_be_used_again(
+    door: Authenticator, key: Key, clock: Clock
+) -> None:
+    request = by_url(key, clock.now + 300)
+    grant = door.check(request, NAME, Side.AGENT)
+    door.nonces.use(grant.digest, grant.until)
+    for later in (0, 359):
+        clock.now += later
+        with pytest.raises(Denied, match="used before"):
+            door.check(request, NAME, Side.AGENT)
+    door.nonces.give_back(grant.digest)
+    door.check(request, NAME, Side.AGENT)
+    clock.now += 2
+    with pytest.raises(Denied, match="expired"):
+        door.check(request, NAME, Side.AGENT)
+
+
+def test_who_is_denied_with_401_is_told_how_to_sign(door: Authenticator) -> None:
+    with pytest.raises(Denied) as caught:
+        door.check(parsed(upgrade(PATH)), NAME, Side.AGENT)
+    expected = ("WWW-Authenticate", 'Signature realm="medusa",headers="(request-target) host date"')
+    assert (caught.value.http_status, caught.value.headers) == (401, [expected])
+
+
+def test_nonces_do_not_pile_up() -> None:
+    clock = Clock()
+    nonces = Nonces(clock)
+    for number in range(1000):
+        nonces.use(number.to_bytes(2, "big"), clock.now + 10)
+        clock.now += 1
+    assert len(nonces) == 11
+    assert nonces.used((999).to_bytes(2, "big"))
+    assert not nonces.used((900).to_bytes(2, "big"))
+
+
+def test_nor_does_one_that_comes_to_nothing_again_and_again() -> None:
+    clock = Clock()
+    nonces = Nonces(clock)
+    for _ in range(1000):
+        nonces.use(b"digest", clock.now + 10)
+        nonces.give_back(b"digest")
+        assert not nonces.used(b"digest")
+    assert len(nonces) == 1
+    nonces.use(b"digest", clock.now + 10)
+    assert nonces.used(b"digest")
+    clock.now += 11
+    nonces.use(b"other", clock.now + 10)
+    assert not nonces.used(b"digest")
+    assert len(nonces) == 1

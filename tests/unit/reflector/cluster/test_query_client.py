@@ -1,0 +1,167 @@
+"""What other reflectors tell, or do not. Real ones are in tests/integration/test_site_sessions.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from medusa.directory import Owner
+from medusa.directory.memory import MemoryDirectory
+from medusa.reflector.cluster import query_client
+from medusa.reflector.cluster.peer_auth import Site
+from medusa.reflector.cluster.query_client import Elsewhere
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.registry import Refused, Registry
+
+HERE, THERE, BEYOND = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2"), Owner("http://127.0.0.1:3")
+ENTRY = {"id": "1", "login": "alice", "created": 5.0, "owner": "http://elsewhere.example"}
+
+
+class Sock:
+    """A connection to an owner that says these pieces, and then hangs up."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.sent = b""
+        self.closed = False
+
+    def settimeout(self, timeout: float) -> None:
+        pass
+
+    def sendall(self, data: bytes) -> None:
+        self.sent += data
+
+    def recv(self, size: int) -> bytes:
+        return next(self._pieces, b"")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def says(body: bytes, status: str = "200 OK", length: int | None = None) -> list[bytes]:
+    """In small pieces."""
+    head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status.encode(), len(body) if length is None else length)
+    return [(head + body)[at : at + 50] for at in range(0, len(head + body), 50)]
+
+
+class Neighbours:
+    """A directory with two owners' sessions, and connections to these owners."""
+
+    def __init__(self, there: Callable[[], Iterator[bytes]]) -> None:
+        directory = MemoryDirectory()
+        directory.claim("~alice/1", THERE)
+        directory.claim("a/2", THERE)
+        directory.claim("3", BEYOND)
+        directory.claim("4", HERE)
+        self._there = there
+        self.socks: dict[str, list[Sock]] = {}
+        registry = Registry(ReflectorConfig(), directory, HERE)
+        self.elsewhere = Elsewhere(Site(b"a secret of a site"), registry, self._connect)
+
+    def _connect(self, address: str) -> Any:
+        if address != THERE.address:
+            raise ConnectionRefusedError(111, "Connection refused")
+        sock = Sock(self._there())
+        self.socks.setdefault(address, []).append(sock)
+        return sock
+
+
+def neighbours(answer: list[bytes]) -> Neighbours:
+    return Neighbours(lambda: iter(answer))
+
+
+def told(*entries: object) -> list[bytes]:
+    return says(json.dumps({"sessions": entries}).encode())
+
+
+def test_each_owner_is_asked_once() -> None:
+    site = neighbours(told(ENTRY, {**ENTRY, "id": "a/2", "login": None}))
+    assert sorted(site.elsewhere.entries(), key=lambda entry: str(entry["id"])) == [
+        {**ENTRY, "owner": THERE.address},
+        {"id": "3", "login": None, "owner": BEYOND.address, "error": "Connection refused"},
+        {**ENTRY, "id": "a/2", "login": None, "owner": THERE.address},
+    ]
+    (sock,) = site.socks[THERE.address]
+    assert sock.sent.startswith(b"GET /~carried/sessions HTTP/1.1\r\nHost: 127.0.0.1:2\r\nMedusa-Asks: 1 ")
+    assert sock.closed
+
+
+NONE = "not the answer of a reflector of this site"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ([], "it has hung up"),
+        ([b"SSH-2.0-OpenSSH_9.6\r\n\r\n\r\n\r\n"], "not an HTTP response"),
+        ([b"x" * 20000], "head above"),
+        (says(b"", "404 Not Found"), "it refuses, with HTTP status 404"),
+        (says(b'{"sessions": [', length=1000), "it has hung up"),
+        (says(b'{"sessions": [', length=14), "Expecting value"),
+        (says(b"\xff"), "decode"),
+        (says(b"[" * 100_000), "recursion"),
+        (says(b"[]"), NONE),
+        (says(b"{}"), NONE),
+        (says(b'{"sessions": {}}'), NONE),
+        (told("x"), NONE),
+        (told({**ENTRY, "id": 1}), NONE),
+        (told({**ENTRY, "login": 1}), NONE),
+        (told({"id": "1", "created": 5.0}), NONE),
+        (told({**ENTRY, "created": "now"}), NONE),
+        (says(b"", length=17 << 20), "an answer above 16777216 bytes"),
+    ],
+)
+def test_an_answer_that_is_none(answer: list[bytes], why: str) -> None:
+    site = neighbours(answer)
+    found = {entry["id"]: entry for entry in site.elsewhere.entries()}
+    assert found.keys() == {"1", "a/2", "3"}
+    assert found["1"] == {"id": "1", "login": "alice", "owner": THERE.address, "error": found["1"]["error"]}
+    assert why in found["1"]["error"]
+    assert all(sock.closed for sock in site.socks[THERE.address])
+
+
+def test_an_owner_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query_client, "ASK_TIMEOUT", 0.05)
+
+    def nothing() -> Iterator[bytes]:
+        gevent.sleep(60)
+        yield b""
+
+    site = Neighbours(nothing)
+    assert "no whole answer in 0.05 s" in [entry["error"] for entry in site.elsewhere.entries()]
+    with pytest.raises(Refused, match="does not answer: no whole answer"):
+        site.elsewhere.kill(SessionName("1", "alice"))
+    assert all(sock.closed for sock in site.socks[THERE.address])
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_the_end_of_one(killed: bool) -> None:
+    site = neighbours(says(json.dumps({"killed": killed}).encode()))
+    assert site.elsewhere.kill(SessionName("1", "alice")) is killed
+    assert site.elsewhere.kill(SessionName("a/2")) is killed
+    one, two = site.socks[THERE.address]
+    assert one.sent.startswith(b"DELETE /~carried/sessions/alice/1 HTTP/1.1\r\n")
+    assert two.sent.startswith(b"DELETE /~carried/sessions/a%2F2 HTTP/1.1\r\n")
+
+
+def test_the_end_of_what_is_not_there() -> None:
+    site = neighbours([])
+    assert not site.elsewhere.kill(SessionName("1")), "it is alice's"
+    assert not site.elsewhere.kill(SessionName("4")), "nobody has it but this reflector"
+    assert site.socks == {}
+    for name in (SessionName("1", "alice"), SessionName("3")):
+        with pytest.raises(Refused) as caught:
+            site.elsewhere.kill(name)
+        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+
+
+def test_an_address_that_is_none() -> None:
+    registry = Registry(ReflectorConfig(), directory := MemoryDirectory(), HERE)
+    directory.claim("1", Owner("http://[::1:x"))
+    (entry,) = Elsewhere(Site(b"a secret of a site"), registry, lambda _: pytest.fail("asked")).entries()
+    assert "error" in entry

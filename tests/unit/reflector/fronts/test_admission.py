@@ -1,0 +1,62 @@
+"""Who may use the internal door of raw TCP. The rest of the doors is tested by the routes, and from outside."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+import gevent
+import pytest
+
+from medusa.directory import Owner
+from medusa.directory.memory import MemoryDirectory
+from medusa.protocol.errors import HandshakeError
+from medusa.reflector.auth.authenticator import Authenticator, Denied
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.admission import REFUSAL_DELAY, Doors, Refusal, hold_back, refusal
+from medusa.reflector.sessions.registry import Limited, Refused, Registry
+
+NEAR, FAR = "127.0.0.1", "192.0.2.1"
+
+
+def status(config: ReflectorConfig, host: str) -> int:
+    """Of the answer to a greeting that is not signed; 0 for none: it is let in."""
+    judge = cast("Authenticator", object()) if config.accounts else None
+    doors = Doors(config, Registry(config, MemoryDirectory(), Owner("here")), judge)
+    try:
+        doors.check_unsigned(host)
+    except (Refused, Denied) as error:
+        return refusal(error).status
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("config", "near", "far"),
+    [
+        (ReflectorConfig(), 0, 403),
+        (ReflectorConfig(trusted_network=True), 0, 0),
+        (ReflectorConfig(accounts="x"), 401, 401),
+        (ReflectorConfig(accounts="x", trusted_network=True), 0, 0),
+        (ReflectorConfig(accounts="x", front_door_only=True), 404, 404),
+        (ReflectorConfig(accounts="x", front_door_only=True, trusted_network=True), 404, 404),
+    ],
+)
+def test_who_may_come_unsigned(config: ReflectorConfig, near: int, far: int) -> None:
+    assert (status(config, NEAR), status(config, FAR)) == (near, far)
+
+
+def test_what_is_told_and_what_is_logged() -> None:
+    assert refusal(Denied(404, "told", "logged"))[:3] == (404, "told", "logged")
+    assert refusal(Denied(404, "told", "logged")).secret
+    assert refusal(Refused(503, "busy", retry_after=5)) == Refusal(503, "busy", "busy", [("Retry-After", "5")])
+    assert refusal(HandshakeError(426, "no", (("a", "b"),))) == Refusal(426, "no", "no", [("a", "b")])
+    assert refusal(Limited(429, "too many", retry_after=1)).limited
+
+
+def test_a_refusal_is_held_back_for_what_is_left_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(gevent, "sleep", slept.append)
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    hold_back(100.0 - REFUSAL_DELAY / 4)
+    hold_back(0.0)
+    assert slept == [pytest.approx(REFUSAL_DELAY * 3 / 4), 0.0]

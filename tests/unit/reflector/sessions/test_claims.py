@@ -1,0 +1,215 @@
+"""Names that are held in a directory which is slow, forgets, or is away. Time is the directory's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import gevent
+import pytest
+from structlog.testing import capture_logs
+from structlog.types import EventDict
+
+from medusa.directory import Claim, DirectoryError, Owner, SessionExists
+from medusa.directory.memory import MemoryDirectory
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions import claims as module
+from medusa.reflector.sessions.claims import Claims
+from tests.waiting import wait_until
+
+NAME, OTHER = SessionName("id", "alice"), SessionName("id")
+HERE, THERE = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2")
+
+
+class Store(MemoryDirectory):
+    """Expires nothing by itself; can be away. `renewed` counts."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: 0.0)
+        self.away = False
+        self.renewed = 0
+
+    def _ask(self) -> None:
+        gevent.sleep(0)
+        if self.away:
+            raise DirectoryError("no answer")
+
+    def claim(self, session_id: str, owner: Owner, ttl: float = 60) -> Claim:
+        self._ask()
+        return super().claim(session_id, owner, ttl)
+
+    def renew(self, claim: Claim, ttl: float = 60) -> None:
+        self._ask()
+        super().renew(claim, ttl)
+        self.renewed += 1
+
+    def release(self, claim: Claim) -> None:
+        self._ask()
+        super().release(claim)
+
+    def spend(self, mark: str, ttl: float) -> bool:
+        self._ask()
+        return True
+
+    def forget(self) -> None:
+        """As after a restart, or when all claims have expired."""
+        self._claims.clear()
+
+
+def until(condition: Callable[[], object]) -> None:
+    wait_until(condition, nap=gevent.sleep)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def lost() -> list[SessionName]:
+    return []
+
+
+@pytest.fixture
+def logs() -> Iterator[list[EventDict]]:
+    with capture_logs() as entries:
+        yield entries
+
+
+@pytest.fixture
+def claims(
+    store: Store, lost: list[SessionName], logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Claims]:
+    monkeypatch.setattr(module, "TTL", 0.03)
+    monkeypatch.setattr(module, "RETRY", 0.01)
+    claims = Claims(store, HERE, lost.append)
+    keeping = gevent.spawn(claims.keep_forever)
+    yield claims
+    assert not keeping.dead
+    keeping.kill()
+
+
+def events(logs: list[EventDict]) -> list[str]:
+    return [entry["event"] for entry in logs]
+
+
+def renewed(store: Store, more: int = 3) -> None:
+    """Waits until some renewals have been made."""
+    wanted = store.renewed + more
+    until(lambda: store.renewed >= wanted)
+
+
+def test_are_renewed_for_as_long_as_they_are_held(claims: Claims, store: Store) -> None:
+    claims.take(NAME)
+    renewed(store)
+    claims.drop(NAME)
+    claims.finish()
+    assert store.lookup(str(NAME)) is None
+    before = store.renewed
+    claims.take(OTHER)
+    renewed(store)
+    assert store.renewed <= before + 4
+    claims.drop(OTHER)
+
+
+def test_an_id_can_be_taken_before_it_is_free(claims: Claims, store: Store) -> None:
+    claims.take(NAME)
+    claims.drop(NAME)
+    claims.take(NAME)
+    claims.finish()
+    assert store.lookup(str(NAME)) == HERE
+
+
+def test_what_a_process_before_left_is_taken_at_once(claims: Claims, store: Store, lost: list[SessionName]) -> None:
+    store.claim(str(NAME), HERE)
+    claims.take(NAME)
+    with pytest.raises(SessionExists):
+        claims.take(NAME)
+    renewed(store)
+    assert lost == []
+
+
+def test_what_another_holds_is_refused(claims: Claims, store: Store) -> None:
+    store.claim(str(NAME), THERE)
+    with pytest.raises(SessionExists):
+        claims.take(NAME)
+    assert claims.elsewhere(NAME) == THERE
+    assert claims.elsewhere(OTHER) is None
+    claims.take(OTHER)
+    assert claims.elsewhere(OTHER) is None
+
+
+def test_what_the_directory_forgot_is_told_to_it_again(
+    claims: Claims, store: Store, lost: list[SessionName], logs: list[EventDict]
+) -> None:
+    claims.take(NAME)
+    claims.take(OTHER)
+    store.forget()
+    until(lambda: store.lookup(str(NAME)) == store.lookup(str(OTHER)) == HERE)
+    renewed(store)
+    assert lost == []
+    assert events(logs) == ["claim restored"] * 2
+
+
+def test_what_another_has_by_now_is_lost(
+    claims: Claims, store: Store, lost: list[SessionName], logs: list[EventDict]
+) -> None:
+    claims.take(NAME)
+    store.forget()
+    theirs = store.claim(str(NAME), THERE)
+    until(lambda: lost)
+    claims.drop(lost[0])
+    claims.finish()
+    store.renew(theirs)
+    assert events(logs) == ["claim lost"]
+
+
+def test_a_directory_that_goes_and_comes_back(claims: Claims, store: Store, logs: list[EventDict]) -> None:
+    claims.take(NAME)
+    store.away = True
+    for _ in range(3):
+        with pytest.raises(DirectoryError):
+            claims.take(OTHER)
+    until(lambda: claims.away)
+    claims.drop(NAME)
+    store.away = False
+    until(lambda: not claims.away)
+    claims.take(OTHER)
+    claims.take(NAME)
+    renewed(store)
+    assert events(logs) == ["directory unavailable", "directory is back"]
+
+
+def test_a_directory_that_is_not_there_at_the_start(
+    store: Store, lost: list[SessionName], logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY", 0.01)
+    store.away = True
+    claims = Claims(store, HERE, lost.append)
+    keeping = gevent.spawn(claims.keep_forever)
+    until(lambda: claims.away)
+    store.away = False
+    until(lambda: not claims.away)
+    keeping.kill()
+    assert events(logs) == ["directory unavailable", "directory is back"]
+
+
+def test_the_end_waits_for_what_an_answer_brings_about(
+    store: Store, claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who asks at the end gives back what he got."""
+    given_back: list[str] = []
+
+    def give_back(mark: str) -> None:
+        gevent.sleep(0)
+        given_back.append(mark)
+
+    def ask() -> None:
+        assert claims.spend("mark", 60)
+        claims.give_back("mark")
+
+    monkeypatch.setattr(store, "give_back", give_back)
+    asking = gevent.spawn(ask)
+    gevent.sleep(0)
+    assert not asking.ready()
+    claims.finish()
+    assert given_back == ["mark"]

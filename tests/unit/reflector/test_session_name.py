@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from medusa.reflector.session_name import CARRIED, SIDES, SessionName, named_by, path_of
+from medusa.session import Side
+
+
+@pytest.mark.parametrize("name", [SessionName("1"), SessionName("a/b"), SessionName("a/b", "alice")])
+def test_a_name_is_read_from_its_string(name: SessionName) -> None:
+    assert SessionName.read(str(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/attach/ID/master", (SessionName("id"), Side.CLIENT)),
+        ("/attach/a%2fB/slave", (SessionName("a/b"), Side.AGENT)),
+        ("/alice/medusa/attach/ID/slave", (SessionName("id", "alice"), Side.AGENT)),
+        ("/attach/ID/other", None),
+        ("/attach/a/b/slave", None),
+        ("/attach/-/slave", None),
+        ("/alice/medusa/attach/%2e/slave", None),
+        ("/x/attach/ID/slave", None),
+        ("/status", None),
+    ],
+)
+def test_what_a_path_names(path: str, meant: object) -> None:
+    assert named_by(path) == meant
+
+
+@pytest.mark.parametrize("side", SIDES.values())
+@pytest.mark.parametrize("name", [SessionName("a"), SessionName("a/b:c@d+e", "alice"), SessionName("x", "carried")])
+def test_the_path_of_a_name_names_it(name: SessionName, side: Side) -> None:
+    path = path_of(name, side)
+    assert named_by(path) == named_by(CARRIED + path) == (name, side)
