@@ -9,17 +9,30 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from medusa import __version__
 
+
+class Command(NamedTuple):
+    """Attributes:
+    module: has `main(arguments) -> exit status`.
+    """
+
+    help: str
+    module: str
+
+
 COMMANDS = {
-    "reflector": "run a reflector: the server that joins a user's terminal to an agent",
-    "sessions": "list, show and end the sessions of a reflector",
-    "archive": "write the agent archive that this installation carries",
-    "publish": "put the agent's archive where jobs find it",
-    "sign-url": "print a signed URL for the agent of a session",
+    "reflector": Command(
+        "run a reflector: the server that joins a user's terminal to an agent", "medusa.commands.reflector.command"
+    ),
+    "sessions": Command("list, show and end the sessions of a reflector", "medusa.commands.sessions"),
+    "archive": Command("write the agent archive that this installation carries", "medusa.commands.archive"),
+    "publish": Command("put the agent's archive where jobs find it", "medusa.commands.publish"),
+    "sign-url": Command("print a signed URL for the agent of a session", "medusa.commands.sign_url"),
 }
-"""Name -> help. `medusa a-name` is `medusa.commands.a_name.main(arguments) -> exit status`."""
+"""The commands by their names."""
 
 USAGE_ERROR = 2
 
@@ -35,14 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         return _refuse(name)
-    command = importlib.import_module(f"medusa.commands.{name.replace('-', '_')}")
+    command = importlib.import_module(COMMANDS[name].module)
     return int(command.main(arguments) or 0)
 
 
 def usage() -> str:
     """The help text: one line for each command."""
     width = max(map(len, COMMANDS))
-    commands = (f"  {name:{width}}  {text}" for name, text in COMMANDS.items())
+    commands = (f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items())
     return "\n".join(
         [
             "usage: medusa COMMAND [OPTION...]",

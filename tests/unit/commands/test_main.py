@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import subprocess
 import sys
 from types import ModuleType
@@ -26,7 +26,7 @@ def add_command(monkeypatch: pytest.MonkeyPatch, status: int | None) -> list[lis
     module = ModuleType("medusa.commands.fake")
     vars(module)["main"] = fake
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(medusa.COMMANDS, "fake", "does nothing")
+    monkeypatch.setitem(medusa.COMMANDS, "fake", medusa.Command("does nothing", module.__name__))
     return calls
 
 
@@ -81,7 +81,7 @@ def test_version_of_the_module_run_as_a_program() -> None:
 
 @pytest.mark.parametrize("name", sorted(medusa.COMMANDS))
 def test_every_command_has_its_module(name: str) -> None:
-    assert importlib.util.find_spec(f"medusa.commands.{name.replace('-', '_')}") is not None
+    assert callable(importlib.import_module(medusa.COMMANDS[name].module).main)
 
 
 def test_nothing_is_imported_that_must_be_patched_first() -> None:
