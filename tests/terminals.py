@@ -18,20 +18,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
 
-# mlogin with some of the modules' constants set, for waits that are too long for a test.
+# mlogin with times of a test's own. The constants are those of launchers that do not take them from the record yet.
 _LAUNCH = """
 import importlib, json, sys
 from medusa.commands import mlogin
+from medusa.client.timeouts import *
+timeouts = eval(sys.argv.pop(1))
 for name, value in json.loads(sys.argv.pop(1)).items():
     module, _, constant = name.rpartition(".")
     assert hasattr(importlib.import_module(module), constant), name
     setattr(importlib.import_module(module), constant, value)
-sys.exit(mlogin.main())
+sys.exit(mlogin.main(timeouts=timeouts))
 """
 
 # Makes standard input the controlling terminal of a new session, then becomes the program.
@@ -42,9 +45,10 @@ _ON_A_TERMINAL = (
 _LAST = b"\x1b[the last words~"
 
 
-def mlogin(*arguments: str, constants: Mapping[str, float] = {}) -> list[str]:
+def mlogin(*arguments: str, timeouts: Timeouts = DEFAULT_TIMEOUTS, constants: Mapping[str, float] = {}) -> list[str]:
     """A command line. `constants`: dotted name -> value."""
-    start = [sys.executable, "-c", _LAUNCH, json.dumps(constants)] if constants else MLOGIN
+    own = constants or timeouts != DEFAULT_TIMEOUTS
+    start = [sys.executable, "-c", _LAUNCH, repr(timeouts), json.dumps(constants)] if own else MLOGIN
     return [*start, *arguments]
 
 

@@ -15,18 +15,17 @@ from medusa.client import processes
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.terminal.signals import Signals
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
-START_DEADLINE = 20.0
-"""Seconds until the reflector must say where it listens: interpreters start slowly on busy machines."""
-
-STOP_PATIENCE = 3.0
 _GREETING = b"listening "
 _LONGEST_GREETING = 4096
 
 
 @contextlib.contextmanager
-def embedded_reflector(ledger: Ledger, signals: Signals, command: Sequence[str] = ()) -> Iterator[str]:
+def embedded_reflector(
+    ledger: Ledger, signals: Signals, command: Sequence[str] = (), timeouts: Timeouts = DEFAULT_TIMEOUTS
+) -> Iterator[str]:
     """Runs a reflector and yields its base URL.
 
     Args:
@@ -47,11 +46,11 @@ def embedded_reflector(ledger: Ledger, signals: Signals, command: Sequence[str] 
             os.close(lifeline_reader)
         try:
             with signals.interruptible():
-                url = _read_greeting(process, log)
+                url = _read_greeting(process, log, timeouts)
             yield url
         finally:
             os.close(lifeline)
-            _stop(process)
+            _stop(process, timeouts.reflector_stop_grace)
 
 
 def _spawn(command: Sequence[str], lifeline: int, directory: Path, log: Path) -> subprocess.Popen[bytes]:
@@ -78,11 +77,11 @@ def _environment() -> dict[str, str]:
     return environ
 
 
-def _read_greeting(process: subprocess.Popen[bytes], log: Path) -> str:
+def _read_greeting(process: subprocess.Popen[bytes], log: Path, timeouts: Timeouts) -> str:
     """The URL in `listening URL ...`, the one line that a reflector prints when it serves."""
     assert process.stdout is not None
     heard = b""
-    deadline = time.monotonic() + START_DEADLINE
+    deadline = time.monotonic() + timeouts.reflector_start_timeout
     poller = select.poll()
     poller.register(process.stdout, select.POLLIN)
     while b"\n" not in heard and len(heard) < _LONGEST_GREETING:
@@ -90,7 +89,7 @@ def _read_greeting(process: subprocess.Popen[bytes], log: Path) -> str:
             raise _failure("does not start", log)
         data = os.read(process.stdout.fileno(), _LONGEST_GREETING)
         if not data:
-            gone = processes.wait_quietly(process, STOP_PATIENCE)
+            gone = processes.wait_quietly(process, timeouts.reflector_stop_grace)
             raise _failure(processes.ended(process.returncode) if gone else "fell silent", log)
         heard += data
     words = heard.split(b"\n")[0]
@@ -103,10 +102,10 @@ def _failure(what: str, log: Path) -> Failure:
     return Failure("\n".join([f"the embedded reflector {what}", *(f"  {line}" for line in processes.tail(log))]))
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
     """Waits for the end that the lifeline brings; else by force."""
     assert process.stdout is not None
     process.stdout.close()
-    if not processes.wait_quietly(process, STOP_PATIENCE):
+    if not processes.wait_quietly(process, grace):
         process.kill()
         process.wait()

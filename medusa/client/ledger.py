@@ -20,8 +20,9 @@ from typing import Protocol
 from medusa.client import processes
 from medusa.client.cleanup import tty_modes
 from medusa.client.cleanup.signed_request import SignedRequest
+from medusa.client.timeouts import Timeouts
 
-GRACE = 3.0
+GRACE = Timeouts.kill_grace
 """Seconds a process group gets between SIGTERM and SIGKILL."""
 
 REQUEST_TIMEOUT = 20.0
@@ -106,7 +107,7 @@ def left_open(lines: Iterable[str]) -> list[Entry]:
     return list(entries)
 
 
-def undo(lines: list[str]) -> None:
+def undo(lines: list[str], grace: float = GRACE) -> None:
     """Runs in the guard process after mlogin was killed: undoes what its lines leave open."""
     entries = left_open(lines)
     for kind, value in entries:
@@ -115,7 +116,7 @@ def undo(lines: list[str]) -> None:
                 tty_modes.restore_if_unchanged(value)
     for kind, value in entries:
         if kind == "group":
-            processes.stop_group(int(value), GRACE)
+            processes.stop_group(int(value), grace)
     for kind, value in entries:
         if kind == "command":
             with contextlib.suppress(Exception):

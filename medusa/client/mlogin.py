@@ -27,6 +27,7 @@ from medusa.client.terminal.messages import Advice
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Outlet
 from medusa.client.terminal.tty import Terminal, window_size
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
@@ -34,9 +35,6 @@ from medusa.transports.dial import parse_url
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
-
-JOB_PATIENCE = 5.0
-"""Seconds a job gets to end by itself when its session has ended."""
 
 DEFAULT_TERM = "xterm"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
@@ -77,10 +75,10 @@ class Options:
     wishes: Wishes = field(default_factory=Wishes)
 
 
-def run(options: Options) -> int:
+def run(options: Options, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
     """The whole of mlogin; returns its exit status. Everything it started or changed is undone before it returns."""
     advice = Advice(quiet=options.quiet)
-    login = Login(options, advice)
+    login = Login(options, advice, timeouts)
     try:
         return login.run()
     except Failure as failure:
@@ -105,8 +103,9 @@ class Login:
         started: the agent was asked to run something.
     """
 
-    def __init__(self, options: Options, advice: Advice) -> None:
+    def __init__(self, options: Options, advice: Advice, timeouts: Timeouts) -> None:
         self._options = options
+        self._timeouts = timeouts
         self._advice = advice
         self.started = False
 
@@ -121,10 +120,10 @@ class Login:
             embedded = base is None
             if base is None:
                 with self._advice.waiting("starting a reflector"):
-                    base = stack.enter_context(embedded_reflector(ledger, signals))
+                    base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
             with signals.interruptible(), signals.stoppable():
                 door = Door(base, launcher.create(), account)
-            attacher = Attacher(door, signals, self._options.insecure_tls, embedded=embedded)
+            attacher = Attacher(door, signals, self._options.insecure_tls, embedded=embedded, timeouts=self._timeouts)
             # The client attaches before the job runs: an agent without a client is refused.
             with self._advice.waiting(f"connecting to {printable(base)}"):
                 link = Link(attacher.attach(), time.monotonic)
@@ -146,7 +145,7 @@ class Login:
         finally:
             # The job ends by the link's end, which must come first.
             link.abort()
-            launcher.finish(JOB_PATIENCE, clean=end is not None)
+            launcher.finish(self._timeouts.job_end_grace, clean=end is not None)
             if end is None:
                 self._tell_job(launcher)
         return end
@@ -173,6 +172,7 @@ class Login:
             account,
             options.insecure_tls,
             self._advice.error,
+            self._timeouts,
         )
         return launchers.find(options.launcher)(settings, ledger)
 
@@ -207,7 +207,8 @@ class Login:
         # Piped bytes are data, unless the user says otherwise.
         escaping = terminal.is_tty or self._options.escape_given
         character = self._options.escape if escaping else None
-        session = Interactive(link, screen, character, info, walltime.Walltime(launcher.poll))
+        notices = walltime.Walltime(launcher.poll, self._timeouts.walltime_interval)
+        session = Interactive(link, screen, character, info, notices, self._timeouts)
         self.started = True
         with terminal:
             terminal.make_raw()

@@ -16,6 +16,7 @@ from medusa.client.launchers.base import AGENT_OBJECT, Wishes
 from medusa.client.mlogin import Options, run
 from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.session.escape import DEFAULT_CHARACTER, parse_character
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser, seconds
 from medusa.protocol.http.signature import LOGIN
@@ -33,10 +34,10 @@ EPILOG = """Exit status: that of the remote command, 128+N if signal N ended it;
 MEDUSA_..., these before --config, and that before the variables MANTA_..."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
     """Runs mlogin and returns its exit status."""
     _open_standard_fds()
-    return run(parse(sys.argv[1:] if argv is None else argv))
+    return run(parse(sys.argv[1:] if argv is None else argv), timeouts)
 
 
 def parse(argv: Sequence[str]) -> Options:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from medusa.client.timeouts import Timeouts
 from tests.kube.knobs import Knobs
 from tests.kube.place import Place, place
 from tests.kube.stand_in import Cluster, containers
@@ -22,7 +23,7 @@ SESSION = ("-c", "trap 'exit 9' TERM; echo here; while :; do sleep 0.1; done")
 STUBBORN = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
 INTERRUPTIONS = 20
 PATIENT = {"medusa.client.launchers.kubernetes.job.LAST_WORDS": 8}
-LOOKS = {"medusa.client.session.walltime.LOOK": 0.1}
+LOOKS = Timeouts(walltime_interval=0.1)
 WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 
@@ -93,7 +94,7 @@ def test_mlogin_is_ended_in_a_session(here: Place, home: Path, signum: signal.Si
 
 def test_the_time_is_over(here: Place, home: Path) -> None:
     """Announced before, and told after."""
-    with here.terminal(home, "--time", "6", options=SESSION, constants={**LOOKS, **PATIENT}) as opened:
+    with here.terminal(home, "--time", "6", options=SESSION, constants=PATIENT, timeouts=LOOKS) as opened:
         opened.until("mlogin: the job's time is over in [0-6] s; what runs then is ended")
         opened.until("mlogin: Kubernetes job medusa-[0-9a-f]{8} ended: DeadlineExceeded: ")
         assert opened.status() == 254

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.kube.stand_in import Cluster, cluster
 from tests.reflectors import Reflector, running
 from tests.signing import Key, allow
@@ -52,10 +53,12 @@ class Place:
         *arguments: str,
         options: tuple[str, ...] = (),
         constants: Mapping[str, float] = {},
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
         image: str = "debian:12",
     ) -> Iterator[Terminal]:
         """As run(), on a terminal that is wide enough for every reason."""
-        words = mlogin(*self.arguments(*arguments, options=options, image=image), constants={**EAGER, **constants})
+        own = self.arguments(*arguments, options=options, image=image)
+        words = mlogin(*own, timeouts=timeouts, constants={**EAGER, **constants})
         with terminal(words, environment(home), columns=400) as opened:
             yield opened
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
@@ -54,6 +55,7 @@ class Settings:
         url: of the Manta.
         account: who signs requests.
         tell: says a line to the user.
+        timeouts: how long the launcher waits for what.
     """
 
     archive: str | None = None
@@ -66,6 +68,7 @@ class Settings:
     account: Account | None = None
     insecure_tls: bool = False
     tell: Callable[[str], None] = lambda text: None
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
 
     def refuse_others(self, launcher: str, *taken: str) -> None:
         """Raises Failure if something was asked for that is not among the attributes that this launcher heeds."""

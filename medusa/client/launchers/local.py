@@ -11,7 +11,7 @@ from pathlib import Path
 from medusa.client import processes
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
-from medusa.client.ledger import GRACE, Ledger
+from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -27,6 +27,7 @@ class LocalLauncher(Launcher):
         settings.refuse_others(self.name, "archive")
         self._archive = find_archive(settings.archive).resolve()
         self._ledger = ledger
+        self._kill_grace = settings.timeouts.kill_grace
         self._stack = contextlib.ExitStack()
         self._log = Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,7 +68,7 @@ class LocalLauncher(Launcher):
         with self._stack:
             if process is not None:
                 # Also after the leader's own end: it may have left somebody in its group.
-                processes.stop_group(process.pid, GRACE, process.poll)
+                processes.stop_group(process.pid, self._kill_grace, process.poll)
                 self._ledger.remove("group", str(process.pid))
 
     def _spawn(self, config: Path, environ: dict[str, str]) -> subprocess.Popen[bytes]:

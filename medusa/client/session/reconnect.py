@@ -8,27 +8,24 @@ import time
 
 from medusa.client.session.session_url import TAKEN, Door
 from medusa.client.terminal.signals import Signals
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.transports.base import Transport
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
 from medusa.transports.schemes import connect
 from medusa.transports.websocket import connect_over
 
-PAUSE = 1.0
-"""Seconds between two tries: a signature is good for one use, and its date counts seconds."""
-
-PATIENCE = 120.0
-"""Seconds for which a reflector may be away while a job waits for its turn. Where several share a directory, the ids of
-one that was killed are free for the others after 60."""
-
 
 class Attacher:
     """`embedded`: the reflector is mlogin's own, on loopback."""
 
-    def __init__(self, door: Door, signals: Signals, insecure_tls: bool, *, embedded: bool) -> None:
+    def __init__(
+        self, door: Door, signals: Signals, insecure_tls: bool, *, embedded: bool, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> None:
         self._door = door
         self._signals = signals
         self._insecure_tls = insecure_tls
         self.embedded = embedded
+        self._timeouts = timeouts
 
     def attach(self) -> Transport:
         """Raises Failure, with what can be done about it."""
@@ -38,8 +35,8 @@ class Attacher:
             raise self._door.refused(error) from error
 
     def attach_again(self) -> Transport:
-        """Tries for PATIENCE seconds; the first try comes after a pause, too. Raises Failure."""
-        deadline = time.monotonic() + PATIENCE
+        """Tries for `reconnect_timeout`, with `reconnect_interval` before each try. Raises Failure."""
+        deadline = time.monotonic() + self._timeouts.reconnect_timeout
         while True:
             self._pause()
             try:
@@ -62,7 +59,7 @@ class Attacher:
             return connect_over(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT)
 
     def _pause(self) -> None:
-        deadline = time.monotonic() + PAUSE
+        deadline = time.monotonic() + self._timeouts.reconnect_interval
         while (left := deadline - time.monotonic()) > 0:
             poller = select.poll()
             poller.register(self._signals, select.POLLIN)

@@ -18,6 +18,7 @@ from medusa.client.terminal.messages import Advice
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Outlet
 from medusa.client.terminal.tty import Terminal, window_size
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started, parse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.printable import printable
@@ -29,10 +30,6 @@ _READ = 64 * 1024
 
 END_OF_FILE = b"\x04"
 """Control-D: a terminal has no other way to say that its input ended."""
-
-AGAIN = (1.0, 60.0)
-"""Seconds between two of them, at first and at the most. One that comes while a shell changes its terminal's modes is
-lost; and input that has ended has ended for the next reader, too."""
 
 SUSPEND_ADVICE = "suspended; a session that is silent for 45 seconds is lost"
 
@@ -57,6 +54,7 @@ class Interactive:
         character: bytes | None,
         info: Callable[[], Iterable[str]],
         walltime: Walltime,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self._link = link
         self._terminal, self._outlet = screen.terminal, screen.outlet
@@ -69,7 +67,8 @@ class Interactive:
         self._last_typed = b"\n"
         self._input_open = True
         self._again_at = math.inf
-        self._again_after = AGAIN[0]
+        self._again_after = timeouts.end_of_input_interval
+        self._again_longest = timeouts.end_of_input_longest_interval
         self._resized = False
         self._started = False
         self._end: Exit | None = None
@@ -181,7 +180,7 @@ class Interactive:
     def _end_input(self) -> None:
         self._type(END_OF_FILE)
         self._again_at = time.monotonic() + self._again_after
-        self._again_after = min(2 * self._again_after, AGAIN[1])
+        self._again_after = min(2 * self._again_after, self._again_longest)
 
     def _type(self, data: bytes) -> None:
         self._typed += data

@@ -13,15 +13,13 @@ WARNINGS = (300.0, 60.0)
 SLACK = 30.0
 """Seconds by which a job's end must move for the same warning to be told again: job systems round."""
 
-LOOK = 5.0
-"""Seconds between two looks at what the launcher knows: a job's time can be changed while it runs."""
-
 
 class Walltime:
     """Tells each warning once; again if the job was given more time meanwhile."""
 
-    def __init__(self, poll: Callable[[], JobState]) -> None:
+    def __init__(self, poll: Callable[[], JobState], interval: float) -> None:
         self._poll = poll
+        self._interval = interval
         self._told = math.inf
 
     def warning(self, now: float) -> str | None:
@@ -41,7 +39,7 @@ class Walltime:
         """Seconds until warning() wants to be called again."""
         left = seconds_left(self._poll(), now)
         due = [left - warning for warning in WARNINGS if left is not None and left > warning]
-        return min([LOOK, *due])
+        return min([self._interval, *due])
 
 
 def seconds_left(state: JobState, now: float) -> float | None:

@@ -15,8 +15,8 @@ CUT = "..."
 TURN = 0.1
 """Seconds between two turns of the spinner."""
 
-AT_ONCE = 1.0
-"""Seconds in which what takes no longer is not worth a word."""
+PROGRESS_DELAY = 1.0
+"""Seconds that a call may take without a word about it."""
 
 
 class Advice:
@@ -26,9 +26,10 @@ class Advice:
         raw: the terminal does no output processing; lines need their own carriage returns.
     """
 
-    def __init__(self, fd: int = 2, *, quiet: bool = False) -> None:
+    def __init__(self, fd: int = 2, *, quiet: bool = False, progress_delay: float = PROGRESS_DELAY) -> None:
         self._fd = fd
         self._quiet = quiet
+        self._progress_delay = progress_delay
         self._is_tty = os.isatty(fd)
         self._animated = self._is_tty and not quiet
         self._mid_line = False
@@ -82,7 +83,7 @@ class Advice:
 
         def tell() -> None:
             begun = time.monotonic()
-            pause: float | None = AT_ONCE
+            pause: float | None = self._progress_delay
             while not done.wait(pause):
                 self.progress(text, time.monotonic() - begun)
                 pause = TURN if self._animated else None

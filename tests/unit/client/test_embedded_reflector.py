@@ -11,6 +11,7 @@ from medusa.client.embedded_reflector import embedded_reflector
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.terminal.signals import Signals
+from medusa.client.timeouts import Timeouts
 from tests.waiting import MS
 
 STUB = """
@@ -68,12 +69,12 @@ def test_another_greeting_is_reported() -> None:
         pytest.fail("started")
 
 
-def test_silence_ends_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medusa.client.embedded_reflector.START_DEADLINE", 50 * MS)
+def test_silence_ends_at_the_deadline() -> None:
+    timeouts = Timeouts(reflector_start_timeout=50 * MS)
     with (
         Signals() as signals,
         pytest.raises(Failure, match="does not start"),
-        embedded_reflector(Ledger(), signals, stub(LIVES)),
+        embedded_reflector(Ledger(), signals, stub(LIVES), timeouts),
     ):
         pytest.fail("started")
 
@@ -84,10 +85,10 @@ def test_a_signal_ends_the_wait_for_the_greeting() -> None:
         pytest.fail("started")
 
 
-def test_one_that_ignores_its_lifeline_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medusa.client.embedded_reflector.STOP_PATIENCE", 50 * MS)
+def test_one_that_ignores_its_lifeline_is_killed() -> None:
+    timeouts = Timeouts(reflector_stop_grace=50 * MS)
     script = LISTENS + "import signal\nwhile True: signal.pause()"
     begun = time.monotonic()
-    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(script)):
+    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(script), timeouts):
         pass
     assert time.monotonic() - begun >= 50 * MS

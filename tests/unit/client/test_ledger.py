@@ -7,9 +7,6 @@ import subprocess
 import termios
 from pathlib import Path
 
-import pytest
-
-from medusa.client import ledger as module
 from medusa.client import processes
 from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger, left_open, undo
@@ -70,8 +67,7 @@ def test_undo_runs_commands_before_it_removes_what_they_need(tmp_path: Path) -> 
     assert not directory.exists()
 
 
-def test_undo_restores_ends_and_removes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GRACE", 0.1)
+def test_undo_restores_ends_and_removes(tmp_path: Path) -> None:
     master, slave = os.openpty()
     before = termios.tcgetattr(slave)
     tty_modes.apply(slave, tty_modes.raw(before))
@@ -79,7 +75,7 @@ def test_undo_restores_ends_and_removes(tmp_path: Path, monkeypatch: pytest.Monk
     doomed.mkdir()
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
     entries = [("directory", str(doomed)), ("group", str(child.pid)), ("tty", tty_modes.record(slave, before))]
-    undo([json.dumps(["+", kind, value]) for kind, value in entries])
+    undo([json.dumps(["+", kind, value]) for kind, value in entries], grace=0.1)
     assert child.wait() == -signal.SIGTERM
     assert termios.tcgetattr(slave) == before
     assert not doomed.exists()

@@ -15,6 +15,7 @@ from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.local import LocalLauncher
 from medusa.client.ledger import Ledger, left_open
 from medusa.client.outcome import Failure
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.unit.client.peers import Told
 from tests.waiting import wait_until
 
@@ -23,7 +24,7 @@ REQUEST = JobRequest(
     lambda _: f"{BASE}/attach/4711/slave", f"{BASE}/agent.sh", insecure_tls=True, environ={"https_proxy": "p"}
 )
 
-Launch = Callable[[str], LocalLauncher]
+Launch = Callable[..., LocalLauncher]
 
 
 @pytest.fixture
@@ -36,10 +37,10 @@ def launch(tmp_path: Path, told: Told) -> Iterator[Launch]:
     """Submits a job whose archive is a shell script of the test."""
     launchers = []
 
-    def launch(script: str) -> LocalLauncher:
+    def launch(script: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> LocalLauncher:
         archive = tmp_path / "agent.sh"
         archive.write_text(script)
-        launcher = LocalLauncher(Settings(archive=str(archive)), Ledger(told))
+        launcher = LocalLauncher(Settings(archive=str(archive), timeouts=timeouts), Ledger(told))
         launchers.append(launcher)
         launcher.submit(REQUEST)
         return launcher
@@ -102,9 +103,8 @@ def test_cancel_ends_the_whole_group_and_leaves_nothing(launch: Launch, told: To
     assert left_open(told.lines) == []
 
 
-def test_cancel_does_not_take_no_for_an_answer(launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medusa.client.launchers.local.GRACE", 0.1)
-    launcher = launch("trap '' TERM; touch marker; while :; do sleep 0.05; done")
+def test_cancel_does_not_take_no_for_an_answer(launch: Launch) -> None:
+    launcher = launch("trap '' TERM; touch marker; while :; do sleep 0.05; done", Timeouts(kill_grace=0.1))
     process = launcher._process
     assert process is not None
     wait_until((launcher._log.parent / "work" / "marker").exists)

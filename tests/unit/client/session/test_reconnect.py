@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -8,22 +9,19 @@ from collections.abc import Iterator
 import pytest
 
 from medusa.client.outcome import Failure, Interrupted
-from medusa.client.session import reconnect
 from medusa.client.session.reconnect import Attacher
 from medusa.client.session.session_url import Door
 from medusa.client.terminal.signals import Signals
+from medusa.client.timeouts import Timeouts
 from tests.servers import ScriptedServer, read_request, switching
+
+EAGER = Timeouts(reconnect_interval=0.01)
 
 
 @pytest.fixture
 def signals() -> Iterator[Signals]:
     with Signals() as signals:
         yield signals
-
-
-@pytest.fixture(autouse=True)
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "PAUSE", 0.01)
 
 
 def accept(sock: socket.socket) -> None:
@@ -39,8 +37,10 @@ class Refuse:
         sock.sendall(f"HTTP/1.1 {self._status} No\r\nContent-Length: 0\r\n\r\n".encode())
 
 
-def attacher(server: ScriptedServer, signals: Signals, *, embedded: bool = False) -> Attacher:
-    return Attacher(Door(server.url("", "http"), "4711"), signals, False, embedded=embedded)
+def attacher(
+    server: ScriptedServer, signals: Signals, timeouts: Timeouts = EAGER, *, embedded: bool = False
+) -> Attacher:
+    return Attacher(Door(server.url("", "http"), "4711"), signals, False, embedded=embedded, timeouts=timeouts)
 
 
 @pytest.mark.parametrize("embedded", [False, True])
@@ -68,10 +68,9 @@ def test_a_reflector_may_be_away_or_still_hold_the_link_before(signals: Signals)
         attacher(server, signals).attach_again().abort()
 
 
-def test_a_reflector_that_is_away_for_too_long(signals: Signals, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "PATIENCE", 0.0)
+def test_a_reflector_that_is_away_for_too_long(signals: Signals) -> None:
     with ScriptedServer(Refuse(503)) as server, pytest.raises(Failure, match="503"):
-        attacher(server, signals).attach_again()
+        attacher(server, signals, dataclasses.replace(EAGER, reconnect_timeout=0.0)).attach_again()
 
 
 def test_who_is_refused_for_good_does_not_try_again(signals: Signals) -> None:
@@ -79,8 +78,7 @@ def test_who_is_refused_for_good_does_not_try_again(signals: Signals) -> None:
         attacher(server, signals).attach_again()
 
 
-def test_the_pause_can_be_interrupted(signals: Signals, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconnect, "PAUSE", 1000.0)
+def test_the_pause_can_be_interrupted(signals: Signals) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     with ScriptedServer() as server, pytest.raises(Interrupted):
-        attacher(server, signals).attach_again()
+        attacher(server, signals, Timeouts(reconnect_interval=1000.0)).attach_again()

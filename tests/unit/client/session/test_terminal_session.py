@@ -10,7 +10,6 @@ import pytest
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
-from medusa.client.session import terminal_session, walltime
 from medusa.client.session.link import Link
 from medusa.client.session.terminal_session import HIGH_WATER, Interactive, Screen
 from medusa.client.session.walltime import Walltime
@@ -18,6 +17,7 @@ from medusa.client.terminal.messages import Advice
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Outlet
 from medusa.client.terminal.tty import Terminal
+from medusa.client.timeouts import Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
 from medusa.protocol.messages import Binary, Close, Text
 from tests.unit.client.peers import Peer, link_ends
@@ -37,6 +37,7 @@ class Stage:
         self.stderr, self.advice = os.pipe()
         self.outlet = Outlet(self.stdout)
         self.job = JobState(alive=True, words="runs")
+        self.timeouts = Timeouts()
 
     def close(self) -> None:
         self.outlet.close()
@@ -69,8 +70,9 @@ class Stage:
 
         with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, Peer(self.far, agent):
             screen = Screen(terminal, self.outlet, Advice(self.advice), signals)
-            walltime = Walltime(lambda: self.job)
-            return Interactive(self.link, screen, b"~", lambda: ["session 4711"], walltime).run(START)
+            walltime = Walltime(lambda: self.job, self.timeouts.walltime_interval)
+            session = Interactive(self.link, screen, b"~", lambda: ["session 4711"], walltime, self.timeouts)
+            return session.run(START)
 
 
 @pytest.fixture
@@ -122,9 +124,9 @@ def test_the_end_of_piped_input_is_told_as_a_terminal_tells_it(stage: Stage, typ
     stage.run(agent)
 
 
-def test_the_end_of_input_lasts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_input_lasts(stage: Stage) -> None:
     """A shell that was just about to change its terminal's modes has not seen it."""
-    monkeypatch.setattr(terminal_session, "AGAIN", (0.01, 0.02))
+    stage.timeouts = Timeouts(end_of_input_interval=0.01, end_of_input_longest_interval=0.02)
     stage.hang_up()
 
     def agent(peer: Peer) -> None:
@@ -324,8 +326,8 @@ def test_a_disconnect_is_heard_although_the_agent_reads_nothing(stage: Stage) ->
         stage.run(agent)
 
 
-def test_the_end_of_the_jobs_time_is_told_before_it_comes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walltime, "LOOK", 1 * MS)
+def test_the_end_of_the_jobs_time_is_told_before_it_comes(stage: Stage) -> None:
+    stage.timeouts = Timeouts(walltime_interval=1 * MS)
 
     def agent(peer: Peer) -> None:
         stage.job = JobState(alive=True, words="runs", ends_at=time.monotonic() + 59)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from medusa.client.terminal import messages as advice_module
 from medusa.client.terminal.messages import CLEAR_LINE, Advice
 from tests.waiting import wait_until
 
@@ -109,16 +108,13 @@ def test_a_spinner_keeps_to_one_line(tty: tuple[int, Callable[[str], str]]) -> N
         assert said_until(" 0:05") == f"\r\x1b[K/ {line} 0:05"
 
 
-def test_a_call_that_blocks(
-    tty: tuple[int, Callable[[str], str]], pipe: tuple[int, Said], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_call_that_blocks(tty: tuple[int, Callable[[str], str]], pipe: tuple[int, Said]) -> None:
     with Advice(pipe[0]).waiting("quick"):
         pass
     assert pipe[1]() == ""
-    monkeypatch.setattr(advice_module, "AT_ONCE", 0.0)
-    with Advice(pipe[0]).waiting("slow"):
+    with Advice(pipe[0], progress_delay=0.0).waiting("slow"):
         assert wait_until(pipe[1]) == "mlogin: slow\n"
-    with Advice(tty[0]).waiting("slow"):
+    with Advice(tty[0], progress_delay=0.0).waiting("slow"):
         tty[1](r" slow 0:\d\d")
         tty[1](r" slow 0:\d\d")
     assert tty[1](re.escape(CLEAR_LINE)).endswith(CLEAR_LINE)
