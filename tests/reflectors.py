@@ -41,16 +41,11 @@ DEFAULTS = ("--port", "0", "--log-format", "json", "--drain-timeout", "0.1")
 OF_THE_MACHINE = "few descriptors"
 """Logged or not, by the limits that the tests happen to run under."""
 
-# Runs the command with some of the modules' constants set, for waits that are too long for a test.
 _LAUNCH = """
-import importlib, json, sys
-from medusa.commands.reflector import serve
-from medusa.commands.reflector import command
-for name, value in json.loads(sys.argv[1]).items():
-    module, _, constant = name.rpartition(".")
-    assert hasattr(importlib.import_module(module), constant), name
-    setattr(importlib.import_module(module), constant, value)
-sys.exit(command.main(sys.argv[2:]))
+import json, sys
+from medusa.commands.reflector.command import main
+from medusa.reflector.config import Timeouts
+sys.exit(main(sys.argv[2:], Timeouts(**json.loads(sys.argv[1]))))
 """
 
 
@@ -205,17 +200,17 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def command(arguments: Sequence[str], constants: Mapping[str, float] = {}) -> list[str]:
-    """The command line of a reflector. `constants`: dotted name -> value, for tests that cannot wait that long."""
-    if constants:
-        return [sys.executable, "-c", _LAUNCH, json.dumps(constants), *arguments]
+def command(arguments: Sequence[str], timeouts: Mapping[str, float] = {}) -> list[str]:
+    """The command line of a reflector. `timeouts`: fields of its Timeouts, for tests that cannot wait that long."""
+    if timeouts:
+        return [sys.executable, "-c", _LAUNCH, json.dumps(timeouts), *arguments]
     return [sys.executable, "-m", "medusa", "reflector", *arguments]
 
 
 @contextlib.contextmanager
 def running(
     *arguments: str,
-    constants: Mapping[str, float] = {},
+    timeouts: Mapping[str, float] = {},
     check: bool = True,
     pass_fds: Sequence[int] = (),
     log_to_nobody: bool = False,
@@ -229,7 +224,7 @@ def running(
     with tempfile.NamedTemporaryFile() as log:
         stderr = _nobody() if log_to_nobody else log.fileno()
         process = subprocess.Popen(
-            [*_limited(limits), *command([*DEFAULTS, *arguments], constants)],
+            [*_limited(limits), *command([*DEFAULTS, *arguments], timeouts)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -15,15 +15,15 @@ from tests.waiting import PATIENCE, wait_until
 
 SECRET = "of the reflectors of a test's site"
 
-PATIENT = {"medusa.directory.redis.TIMEOUT": 20.0}
+PATIENT = {"directory_timeout": 20.0}
 """A reflector or a Redis that has stood still does not take the other for one that is away."""
 
 QUICK = {
     **PATIENT,
-    "medusa.reflector.sessions.claims.TTL": 1.5,
-    "medusa.reflector.sessions.claims.RETRY": 0.1,
-    "medusa.reflector.cluster.forward_out.CONNECT_TIMEOUT": 1.0,
-    "medusa.reflector.cluster.forward_out.ANSWER_TIMEOUT": 2.0,
+    "claim_ttl": 1.5,
+    "claim_retry_interval": 0.1,
+    "connect_timeout": 1.0,
+    "forward_answer_timeout": 2.0,
 }
 """For what takes a minute outside of tests."""
 
@@ -39,9 +39,9 @@ class Site:
         return ["--directory", self.redis.url, "--site-secret-file", str(self.secret_file)]
 
     def reflector(
-        self, *arguments: str, constants: Mapping[str, float] = {}, check: bool = True
+        self, *arguments: str, timeouts: Mapping[str, float] = {}, check: bool = True
     ) -> contextlib.AbstractContextManager[Reflector]:
-        return reflectors.running(*self.options(), *arguments, constants=constants, check=check)
+        return reflectors.running(*self.options(), *arguments, timeouts=timeouts, check=check)
 
     def claimed(self, session: str) -> bool:
         """Whether anybody holds a session of the internal API."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from medusa.directory.base import Claim, Directory, DirectoryError, Owner, SessionExists, StaleClaim
+from medusa.directory.base import (
+    CONNECTIONS,
+    TIMEOUT,
+    Claim,
+    Directory,
+    DirectoryError,
+    Owner,
+    SessionExists,
+    StaleClaim,
+)
 from medusa.directory.memory import MemoryDirectory
 
 __all__ = [
@@ -25,8 +34,12 @@ def is_shared(url: str) -> bool:
     return url.partition(":")[0].partition("+")[0] in ("redis", "rediss")
 
 
-def open_directory(url: str) -> Directory:
-    """The directory that `url` names; nobody is connected to yet.
+def open_directory(url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> Directory:
+    """The directory that `url` names; nothing connects yet.
+
+    Args:
+        timeout: seconds for a shared store to accept a connection, and again to answer.
+        connections: to a shared store, at most.
 
     Raises:
         DirectoryError: no store of that kind is known, or the URL is not of the form that it takes.
@@ -36,5 +49,5 @@ def open_directory(url: str) -> Directory:
     if is_shared(url):
         from medusa.directory.redis import RedisDirectory  # slow to load
 
-        return RedisDirectory(url)
+        return RedisDirectory(url, timeout, connections)
     raise DirectoryError("unknown directory %r: memory:, redis: and rediss: are known" % url.partition(":")[0])

@@ -5,6 +5,12 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 
+TIMEOUT = 2.0
+"""Seconds for a store to accept a connection, and again to answer."""
+
+CONNECTIONS = 16
+"""To a store, at most."""
+
 TTL = 60.0
 """Seconds that a claim holds unless renewed: the longest that the ids of a dead reflector stay taken."""
 

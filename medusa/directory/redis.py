@@ -19,16 +19,20 @@ from redis import cluster, sentinel
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from medusa.directory.base import TTL, Claim, Directory, DirectoryError, Owner, SessionExists, StaleClaim
+from medusa.directory.base import (
+    CONNECTIONS,
+    TIMEOUT,
+    TTL,
+    Claim,
+    Directory,
+    DirectoryError,
+    Owner,
+    SessionExists,
+    StaleClaim,
+)
 from medusa.directory.redis_url import RedisUrl, parse
 
 PREFIX = "medusa:"
-
-TIMEOUT = 2.0
-"""Seconds that a server has to accept a connection, and as many to answer."""
-
-CONNECTIONS = 16
-"""At once, at the most; who finds none free waits for TIMEOUT."""
 
 LIST_TIMEOUT = 5.0
 """Seconds that `entries` may look through a store that holds much else."""
@@ -63,18 +67,25 @@ return redis.call('DEL', KEYS[1])
 
 
 class RedisDirectory(Directory):
-    """`url` as medusa.directory.redis_url has it. Connects when it is first asked.
+    """Connects when it is first asked.
+
+    Args:
+        url: of a form that medusa.directory.redis_url.parse takes.
+        timeout: seconds for a server to accept a connection, and as many to answer.
+        connections: at most so many at once; a call that finds none free waits for `timeout`.
 
     Raises:
         DirectoryError: `url` is not of the form.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> None:
+        self._timeout = timeout
+        self._connections = connections
         self._url = parse(url)
         self._prefix = self._url.options.get("prefix", PREFIX)
         self._clients: list[Any] = []  # the first is asked
         self._connecting = threading.Lock()
-        self._free = threading.BoundedSemaphore(CONNECTIONS)
+        self._free = threading.BoundedSemaphore(connections)
 
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
         """See Directory."""
@@ -132,15 +143,15 @@ class RedisDirectory(Directory):
 
     def close(self) -> None:
         """See Directory. One at a time."""
-        deadline = time.monotonic() + 2 * TIMEOUT
+        deadline = time.monotonic() + 2 * self._timeout
         held = 0
         try:
-            while held < CONNECTIONS and self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            while held < self._connections and self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 held += 1
             with self._connecting:
                 clients, self._clients = self._clients, []
             # redis-py fails in odd ways where a connection is closed that somebody reads from.
-            if held == CONNECTIONS:
+            if held == self._connections:
                 for client in clients:
                     client.close()
         finally:
@@ -159,11 +170,11 @@ class RedisDirectory(Directory):
 
     @contextmanager
     def _asked(self) -> Iterator[Any]:
-        if not self._free.acquire(timeout=TIMEOUT):
-            raise self._error("all of %d connections wait for an answer" % CONNECTIONS)
+        if not self._free.acquire(timeout=self._timeout):
+            raise self._error("all of %d connections wait for an answer" % self._connections)
         try:
             with self._connecting:
-                self._clients = self._clients or _connect(self._url)
+                self._clients = self._clients or _connect(self._url, self._timeout)
                 client = self._clients[0]
             yield client
         except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
@@ -175,13 +186,13 @@ class RedisDirectory(Directory):
         return DirectoryError("%s: %s" % (self._url.where, text))
 
 
-def _connect(url: RedisUrl) -> list[Any]:
+def _connect(url: RedisUrl, timeout: float) -> list[Any]:
     """A client, and those that it asks. That of a Cluster connects at once, others when they are used."""
     options: dict[str, Any] = {
         "username": url.user,
         "password": url.password,
-        "socket_timeout": TIMEOUT,
-        "socket_connect_timeout": TIMEOUT,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
         # A connection that broke since it was last used, not a server that is silent.
         "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,)),
         "protocol": 2,  # any server's

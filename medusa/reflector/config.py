@@ -7,18 +7,9 @@ import re
 from dataclasses import dataclass
 
 from medusa.directory import is_shared
+from medusa.directory.base import CONNECTIONS, TIMEOUT, TTL
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import MAX_LENGTH
-
-CLOSE_TIMEOUT = 5.0
-"""Seconds that a side has to answer a Close, or to go, before it is let go of."""
-
-WAIT_PULSE = 2.0
-"""Seconds between the `wait` messages to a client without agent: what the original's clients show."""
-
-HEAD_TIMEOUT = 10.0
-"""Seconds for a request head to come in whole."""
-
 
 FOREVER = 10**9
 """Thirty years, in seconds: what an event loop can still wait for."""
@@ -29,6 +20,67 @@ _ADVERTISE = re.compile(r"([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))
 
 class ConfigError(Exception):
     """A setting that cannot be used; the text names it and says why."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Times that are no options: an operator need not know them, and a test that cannot wait passes others.
+
+    All are in seconds. A TIMEOUT is when to give up, an INTERVAL is how long until the same is done again, a GRACE is
+    the time between asking a process to end and killing it.
+
+    Attributes:
+        head_timeout: for a request head, or a greeting, to arrive whole.
+        answer_timeout: for a peer that accepts nothing of the answer to its request.
+        linger_timeout: to go on reading after an answer, so that the peer sees the answer and a FIN, not a reset.
+        refusal_delay: from a request that the front door refuses to its answer, whatever the reason: how long the
+            decision took must not show.
+        refusal_log_rate: lines a minute in the log for what the limits refuse; no time, but as fixed as these.
+        wait_interval: between two `wait` messages to a client without an agent: what the original's clients show.
+        close_timeout: for a side to answer a Close, or to hang up, before its connection is dropped.
+        claim_ttl: after which a claim that nobody renews is free.
+        claim_retry_interval: between two tries to reach a directory that is away.
+        claim_release_timeout: for the names of the last sessions to be freed when the reflector stops.
+        directory_timeout: for a shared directory to accept a connection, and again to answer.
+        directory_connections: to a shared directory, at most; a count.
+        connect_timeout: for a connection to another reflector, with its TLS.
+        forward_answer_timeout: for the owner of a session to answer a forwarded agent; it may have to ask a slow
+            directory first.
+        query_timeout: for another reflector's whole answer to a question, with the connection to it.
+        handoff_timeout: for room in another worker's mailbox; longer than a worker takes to start again.
+        status_timeout: for another worker to tell which sessions live in it.
+        worker_grace: for drained workers to end.
+        worker_finish_timeout: for connections of other workers' sessions to pass on what they still have, when all
+            sessions are over.
+        publish_retry_interval: from a failure to publish the archive to the next try.
+        publish_grace: for the publisher to end.
+        drain_log_interval: between two lines in the log while the reflector drains.
+        lag_interval: between two measurements of how late the event loop is.
+    """
+
+    head_timeout: float = 10.0
+    answer_timeout: float = 10.0
+    linger_timeout: float = 2.0
+    refusal_delay: float = 0.2
+    refusal_log_rate: int = 60
+    wait_interval: float = 2.0
+    close_timeout: float = 5.0
+    claim_ttl: float = TTL
+    claim_retry_interval: float = 2.0
+    claim_release_timeout: float = 3.0
+    directory_timeout: float = TIMEOUT
+    directory_connections: int = CONNECTIONS
+    connect_timeout: float = 3.0
+    forward_answer_timeout: float = 10.0
+    query_timeout: float = 5.0
+    handoff_timeout: float = 5.0
+    status_timeout: float = 1.0
+    worker_grace: float = 15.0
+    worker_finish_timeout: float = 2.0
+    publish_retry_interval: float = 5.0
+    publish_grace: float = 1.0
+    drain_log_interval: float = 5.0
+    lag_interval: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +108,7 @@ class ReflectorConfig:
         public_host: in lower case, the values of Host that are this reflector's; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
         publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
+        timeouts: no options; tests pass others.
     """
 
     bind_ip: str = "127.0.0.1"
@@ -90,6 +143,7 @@ class ReflectorConfig:
     raw_port: int | None = None
     advertise: str | None = None
     site_secret_file: str | None = None
+    timeouts: Timeouts = Timeouts()
 
     @property
     def shared(self) -> bool:

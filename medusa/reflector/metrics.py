@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-LAG_INTERVAL = 1.0
-"""Seconds between two looks at how late the event loop is."""
-
 _FAST = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _LINK_UP = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _WAIT = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
@@ -63,11 +60,11 @@ class Metrics:
         """The sessions that are counted when somebody asks."""
         self._sessions = sessions
 
-    def measure_lag_forever(self) -> None:
-        """Run this in a greenlet of its own."""
+    def measure_lag_forever(self, interval: float) -> None:
+        """Measure how late the event loop is, every `interval` seconds. Run this in a greenlet of its own."""
         while True:
-            due = time.monotonic() + LAG_INTERVAL
-            gevent.sleep(LAG_INTERVAL)
+            due = time.monotonic() + interval
+            gevent.sleep(interval)
             self._lag.observe(max(0.0, time.monotonic() - due))
 
     def accepted(self) -> None:

@@ -63,7 +63,7 @@ class Reflector:
         self._server: Server | None = None
         self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
-        self._publisher = Publisher(config.publish) if config.publish else None
+        self._publisher = Publisher(config.publish, config.timeouts) if config.publish else None
         self._upstream: Upstream | None = None
         self._directory: Directory
         self.registry: Registry
@@ -88,7 +88,9 @@ class Reflector:
         """
         config = self._config
         try:
-            self._directory = open_directory(config.directory)
+            self._directory = open_directory(
+                config.directory, config.timeouts.directory_timeout, config.timeouts.directory_connections
+            )
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
         site = Site(load_secret(config.site_secret_file)) if config.shared and config.site_secret_file else None
@@ -108,7 +110,7 @@ class Reflector:
         scratch = self.registry.turns.scratch
         self._upstream = Upstream(config, site, self.registry.turns) if site is not None else None
         doors = Doors(config, self.registry, authenticator, self._upstream)
-        carried = Carried(site, doors, config.max_message, scratch) if site is not None else None
+        carried = Carried(site, doors, config, scratch) if site is not None else None
         listing = Listing(self.registry, owner.address, self._workforce, self._others(site))
         asked = Asked(site, self.registry.claims, listing, owner) if site is not None else None
         administration = self._administration(listing, authenticator, doors)
@@ -128,14 +130,14 @@ class Reflector:
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(self.registry.claims.keep_forever)
-        gevent.spawn(self.registry.metrics.measure_lag_forever)
+        gevent.spawn(self.registry.metrics.measure_lag_forever, config.timeouts.lag_interval)
         if self._publisher is not None:
             self._publisher.start()
 
     def _others(self, site: Site | None) -> Elsewhere | None:
         if site is None or self._upstream is None:
             return None
-        return Elsewhere(site, self.registry, self._upstream.connect)
+        return Elsewhere(site, self.registry, self._upstream.connect, self._config.timeouts.query_timeout)
 
     def _administration(self, listing: Listing, authenticator: Authenticator | None, doors: Doors) -> Administration:
         workforce, metrics = self._workforce, self.registry.metrics
@@ -174,7 +176,7 @@ class Reflector:
         """
         self.registry.draining = True
         deadline = time.monotonic() + self._config.drain_timeout
-        wait_for_sessions(self.registry, self._config.drain_timeout)
+        wait_for_sessions(self.registry, self._config.drain_timeout, self._config.timeouts.drain_log_interval)
         if self._upstream is not None:
             self._upstream.wait_until_empty(max(0.0, deadline - time.monotonic()))
         self.registry.shut_down()

@@ -136,8 +136,8 @@ class TestEnds:
             assert here.ended(session)["outcome"] == "lost"
 
     def test_the_owner_is_killed(self, site: Site) -> None:
-        one = {"medusa.directory.redis.CONNECTIONS": 1}  # so that its descriptors are all counted before
-        with site.reflector(check=False) as here, site.reflector(constants=one) as there:
+        one = {"directory_connections": 1}  # so that its descriptors are all counted before
+        with site.reflector(check=False) as here, site.reflector(timeouts=one) as there:
             wait_until(lambda: there.get("/readyz").status == 200)
             before = there.descriptors()
             with sites.pair(here, there) as (client, agent):

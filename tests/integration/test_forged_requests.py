@@ -239,8 +239,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     allow(accounts, "bob", bob)
     (accounts.parent / "keys").write_bytes(alice.line)
     arguments = ("--accounts", str(accounts), "--keepalive", "600")  # the peers of the scene answer no pings
-    prompt = {"medusa.reflector.fronts.admission.REFUSAL_DELAY": 0.0}
-    with running(*arguments, constants=prompt) as door, contextlib.ExitStack() as stack:
+    prompt = {"refusal_delay": 0.0}
+    with running(*arguments, timeouts=prompt) as door, contextlib.ExitStack() as stack:
         ids = [new_id() for _ in range(3)]
         for session, login, key in zip(ids, ("alice", "alice", "bob"), (alice, alice, bob), strict=True):
             stack.enter_context(_enter(door, signed_request(key, login, attach_path(login, session, "master"), HOST)))

@@ -85,8 +85,8 @@ def test_who_looks_whether_the_port_is_open_is_no_news(reflector: Reflector) -> 
 
 
 def test_silence_is_answered_in_the_end() -> None:
-    constants = {"medusa.reflector.fronts.raw_front.HEAD_TIMEOUT": 0.3}
-    with running("--raw-port", "0", constants=constants) as reflector:
+    timeouts = {"head_timeout": 0.3}
+    with running("--raw-port", "0", timeouts=timeouts) as reflector:
         for data in (b"", b"ATTACH x cl"):
             with connect(reflector, data) as peer:
                 assert peer.refused().startswith(b"ERR 408 no greeting in 0.3 s; say ")

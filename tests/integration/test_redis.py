@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import redis
 
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleClaim
-from medusa.directory import redis as module
 from medusa.directory.redis import RedisDirectory
 from tests import redisservers
 from tests.links import CERTIFICATE
@@ -29,8 +29,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[RedisDirectory]:
-    directory = RedisDirectory(url)
+def opened(url: str, **settings: Any) -> Iterator[RedisDirectory]:
+    directory = RedisDirectory(url, **settings)
     try:
         yield directory
     finally:
@@ -72,9 +72,8 @@ def test_what_was_done_before_its_answer_was_lost_counts_as_done(
         directory.release(claim)
 
 
-def test_a_server_that_is_silent(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 0.2)
-    with opened(server.url) as directory:
+def test_a_server_that_is_silent(server: RedisServer) -> None:
+    with opened(server.url, timeout=0.2) as directory:
         claim = directory.claim("id", HERE)
         with server.stopped(), pytest.raises(DirectoryError):
             directory.renew(claim)
@@ -90,14 +89,12 @@ def answers(directory: RedisDirectory) -> bool:
     return True
 
 
-def test_only_so_many_ask_at_once(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONNECTIONS", 2)
-    with opened(server.url) as directory:
+def test_only_so_many_ask_at_once(server: RedisServer) -> None:
+    with opened(server.url, timeout=0.2, connections=2) as directory:
         threads = [Thread(target=answers, args=(directory,)) for _ in range(8)]
         with server.stopped():
             for thread in threads:
                 thread.start()
-            monkeypatch.setattr(module, "TIMEOUT", 0.1)
             with pytest.raises(DirectoryError):
                 directory.lookup("id")
         for thread in threads:

@@ -100,7 +100,7 @@ class TestBadFrames:
     def test_behind_more_than_one_read_and_its_sender_is_heard_to_go(self) -> None:
         session, floods = new_id(), frame(BINARY, bytes(LARGE)) * 20
         with (
-            running(constants={"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 3600}) as reflector,
+            running(timeouts={"close_timeout": 3600}) as reflector,
             reflector.pair(session) as (client, agent),
         ):
             sender = Thread(target=client.send, args=(floods + frame(3),))
@@ -115,7 +115,7 @@ class TestBadFrames:
             assert reflector.ended(session)["outcome"] == "ended"
 
     def test_who_broke_the_rules_and_does_not_go_is_let_go_of(self, witness: Witness) -> None:
-        with running(constants={"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}) as reflector:
+        with running(timeouts={"close_timeout": 0.3}) as reflector:
             session = new_id()
             with reflector.pair(session) as (client, agent):
                 client.send(frame(3, b"x"))

@@ -296,7 +296,7 @@ class TestBadHeads:
 
     def test_a_head_that_never_ends(self) -> None:
         with (
-            running(constants={"medusa.reflector.fronts.http_front.HEAD_TIMEOUT": 0.3}) as reflector,
+            running(timeouts={"head_timeout": 0.3}) as reflector,
             reflector.pair() as (client, agent),
         ):
             begun = time.monotonic()
@@ -311,9 +311,9 @@ class TestBadHeads:
 
     def test_the_deadline_for_a_head_is_ten_seconds(self) -> None:
         from medusa.protocol.http import head
-        from medusa.reflector import config
+        from medusa.reflector.config import Timeouts
 
-        assert config.HEAD_TIMEOUT == 10
+        assert Timeouts().head_timeout == 10
         assert (head.MAX_HEAD, head.MAX_LINE, head.MAX_HEADERS) == (16384, 8192, 100)
 
     @pytest.mark.parametrize("head", [b"", b"GET /sta"], ids=["nothing", "half a line"])

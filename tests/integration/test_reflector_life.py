@@ -172,8 +172,8 @@ class TestWaitTimeout:
     @pytest.mark.parametrize("pulse", [0.125, 0.5, 60], ids=["due with a pulse", "due with the first pulse", "alone"])
     def test_no_agent_came(self, pulse: float) -> None:
         session = new_id()
-        constants = {"medusa.reflector.sessions.driver.WAIT_PULSE": pulse}
-        with running("--wait-timeout", "0.5", constants=constants) as reflector:
+        timeouts = {"wait_interval": pulse}
+        with running("--wait-timeout", "0.5", timeouts=timeouts) as reflector:
             with reflector.attach(session, "master") as client:
                 while (message := client.frame()).opcode == TEXT:
                     pass
@@ -250,7 +250,7 @@ class TestBackpressure:
         """No shell may run on for a user who is gone, however busy its terminal is."""
         session = new_id()
         with (
-            running("--keepalive", "1", constants={"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}) as reflector,
+            running("--keepalive", "1", timeouts={"close_timeout": 0.3}) as reflector,
             reflector.pair(session) as (client, agent),
             agent.breathing(),
         ):
@@ -264,9 +264,9 @@ class TestBackpressure:
     def test_an_agent_that_hangs_up_behind_what_a_client_does_not_read_yet(self) -> None:
         """However long the user's pager stands still, what the job wrote last is there."""
         session, enough = new_id(), Deadline(ENOUGH)
-        constants = {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}
+        timeouts = {"close_timeout": 0.3}
         options = ("--keepalive", str(INTERVAL))
-        with running(*options, constants=constants) as reflector, reflector.pair(session) as (client, agent):
+        with running(*options, timeouts=timeouts) as reflector, reflector.pair(session) as (client, agent):
             sent, _ = clog(agent, client)
             agent.close()
             while not enough.passed:

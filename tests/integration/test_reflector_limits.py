@@ -84,7 +84,7 @@ class TestCaps:
 
     def test_of_connects(self, tmp_path: Path) -> None:
         options = ["--trusted-network", "--trusted-proxy", PROXY, "--max-connects-per-minute", "2"]
-        with running(*options, constants={"medusa.reflector.fronts.admission.LINES": 1}) as reflector:
+        with running(*options, timeouts={"refusal_log_rate": 1}) as reflector:
             found = [asked(reflector, by_proxy("x", "slave", "203.0.113.9"), PROXY) for _ in range(5)]
             assert [answer.status for answer in found] == [404, 404, 429, 429, 429]
             assert 0 < int(found[-1].headers["retry-after"]) <= 30
@@ -162,7 +162,7 @@ class TestProxyProtocol:
 
     def test_under_the_heads_deadline(self) -> None:
         options = ["--trusted-proxy", PROXY, "--proxy-protocol"]
-        with running(*options, constants={"medusa.reflector.fronts.http_front.HEAD_TIMEOUT": 0.2}) as reflector:
+        with running(*options, timeouts={"head_timeout": 0.2}) as reflector:
             assert asked(reflector, b"PROXY TCP4 ", PROXY).status == 408
 
 

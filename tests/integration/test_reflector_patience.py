@@ -76,9 +76,9 @@ def test_a_session_that_lasts() -> None:
 
 def test_who_waits_is_not_idle() -> None:
     session = new_id()
-    constants = {"medusa.reflector.sessions.driver.WAIT_PULSE": 0.2}
+    timeouts = {"wait_interval": 0.2}
     options = ["--idle-timeout", "0.2", "--max-duration", "0.2"]
-    with running(*options, constants=constants) as reflector, reflector.attach(session, "master") as client:
+    with running(*options, timeouts=timeouts) as reflector, reflector.attach(session, "master") as client:
         assert [client.frame() for _ in range(4)] == [(TEXT, WAIT, True)] * 4
         with reflector.attach(session, "slave"):
             client.linked()
@@ -86,8 +86,8 @@ def test_who_waits_is_not_idle() -> None:
 
 def test_a_client_that_reads_nothing_does_not_hold_it_up() -> None:
     session = new_id()
-    constants = {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}
-    with running("--max-duration", "1.5", constants=constants) as reflector, reflector.pair(session) as pair:
+    timeouts = {"close_timeout": 0.3}
+    with running("--max-duration", "1.5", timeouts=timeouts) as reflector, reflector.pair(session) as pair:
         client, agent = pair
         with client.breathing():
             with contextlib.suppress(OSError):  # on a slow machine the end comes before all is full

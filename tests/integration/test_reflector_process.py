@@ -18,7 +18,7 @@ from tests.peers import BINARY, LINKUP, TEXT, close_frame, frame, upgrade
 from tests.reflectors import OF_THE_MACHINE, ROOT, Reflector, Witness, command, new_id, running
 from tests.waiting import PATIENCE, wait_until
 
-CLOSE_SOON = {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}
+CLOSE_SOON = {"close_timeout": 0.3}
 GOING = (1001, "the reflector is shutting down")
 HARMLESS = (*("L", "M", "N", "P", "S"), "Zs")
 
@@ -62,7 +62,7 @@ class TestStopping:
 
     def test_does_not_wait_for_who_does_not_answer_or_read(self) -> None:
         with (
-            running("--drain-timeout", "0", constants=CLOSE_SOON) as reflector,
+            running("--drain-timeout", "0", timeouts=CLOSE_SOON) as reflector,
             reflector.pair() as (_, agent),
             reflector.pair(),
             reflector.open(b"GET") as half,

@@ -18,7 +18,7 @@ from tests.signing import Key
 from tests.stores import Reply, Store, store
 from tests.waiting import wait_until
 
-FAST = {"medusa.reflector.admin.publisher.RETRY": 0.1}
+FAST = {"publish_retry_interval": 0.1}
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_store_that_comes_up_later() -> None:
         unheard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         unheard.bind(("127.0.0.1", 0))
         port = unheard.getsockname()[1]
-        with running("--publish", f"http://127.0.0.1:{port}/agent.sh", constants=FAST) as reflector:
+        with running("--publish", f"http://127.0.0.1:{port}/agent.sh", timeouts=FAST) as reflector:
             entry = told(reflector, "archive not published")
             assert entry["level"] == 40
             assert entry["reason"].endswith("; next try in 0.1 s")
@@ -83,7 +83,7 @@ def test_a_store_that_comes_up_later() -> None:
 
 def test_a_store_that_refuses_and_then_does_not(server: Store) -> None:
     server.replies = [Reply(403), Reply(403)]
-    with running("--publish", f"{server.url}/agent.sh", constants=FAST) as reflector:
+    with running("--publish", f"{server.url}/agent.sh", timeouts=FAST) as reflector:
         told(reflector, "archive published")
         reasons = [entry["reason"] for entry in reflector.logged("archive not published")]
     assert reasons == [f"{server.url}/agent.sh: 403 Forbidden; next try in 0.1 s"] * 2
@@ -96,7 +96,7 @@ def test_into_a_manta_that_does_not_know_the_key_yet(tmp_path: Path, monkeypatch
     with manta() as stand_in:
         for name, value in {"USER": "poseidon", "KEY_ID": str(file), "URL": stand_in.url}.items():
             monkeypatch.setenv(f"MANTA_{name}", value)
-        with running("--publish", f"manta:{ARCHIVE}", constants=FAST) as reflector:
+        with running("--publish", f"manta:{ARCHIVE}", timeouts=FAST) as reflector:
             assert f"PUT {ARCHIVE}: 403 " in told(reflector, "archive not published")["reason"]
             stand_in.add_key("poseidon", key.line)
             assert told(reflector, "archive published")["url"] == f"manta:{ARCHIVE}"
@@ -104,7 +104,7 @@ def test_into_a_manta_that_does_not_know_the_key_yet(tmp_path: Path, monkeypatch
 
 
 def test_what_can_never_be_is_said_once() -> None:
-    with running("--publish", "nonsense://x", constants=FAST) as reflector:
+    with running("--publish", "nonsense://x", timeouts=FAST) as reflector:
         assert "no kind of store" in told(reflector, "archive not published")["reason"]
         wait_until(lambda: publisher(reflector) is None, "the publisher's end")
         assert len(reflector.logged("archive not published")) == 1
@@ -120,7 +120,7 @@ def test_a_missing_archive_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_the_url_is_in_no_command_line_of_the_publisher(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     server.replies = [Reply(500)] * 10_000
     monkeypatch.setenv("MEDUSA_PUBLISH", f"{server.url}/agent.sh?geheim")
-    with running(constants=FAST) as reflector:
+    with running(timeouts=FAST) as reflector:
         told(reflector, "archive not published")
         pid = publisher(reflector)
         assert b"publish" in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -130,7 +130,7 @@ def test_the_url_is_in_no_command_line_of_the_publisher(server: Store, monkeypat
 @pytest.mark.parametrize("how", ["drained", "stopped hard", "killed", "stopped while it starts"])
 def test_it_ends_with_the_reflector(server: Store, how: str) -> None:
     server.replies = [Reply(500)] * 10_000
-    with running("--publish", f"{server.url}/agent.sh", constants=FAST, check=False) as reflector:
+    with running("--publish", f"{server.url}/agent.sh", timeouts=FAST, check=False) as reflector:
         if how != "stopped while it starts":
             told(reflector, "archive not published")
         pid = publisher(reflector)
@@ -144,7 +144,7 @@ def test_it_ends_with_the_reflector(server: Store, how: str) -> None:
 
 def test_a_publisher_that_is_killed_is_told_of(server: Store) -> None:
     server.replies = [Reply(500)] * 10_000
-    with running("--publish", f"{server.url}/agent.sh", constants=FAST, check=False) as reflector:
+    with running("--publish", f"{server.url}/agent.sh", timeouts=FAST, check=False) as reflector:
         told(reflector, "archive not published")
         pid = publisher(reflector)
         assert pid is not None

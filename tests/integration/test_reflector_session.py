@@ -239,7 +239,7 @@ class TestEnds:
         assert reflector.ended(session)["outcome"] == "lost"
 
     def test_a_close_that_nobody_answers(self) -> None:
-        with running(constants={"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}) as reflector:
+        with running(timeouts={"close_timeout": 0.3}) as reflector:
             session = new_id()
             with reflector.pair(session) as (client, agent):
                 begun = time.monotonic()
@@ -251,7 +251,7 @@ class TestEnds:
 
     def test_a_slow_reader_gets_what_was_sent_before_the_close(self) -> None:
         """However much longer than the time to answer a Close it takes."""
-        with running(constants={"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.1}) as reflector:
+        with running(timeouts={"close_timeout": 0.1}) as reflector:
             # When the last bytes before the Close fit into the kernel's buffers, nothing keeps the session.
             assert any(self._reads_slowly(reflector) for _ in range(20))
 
@@ -279,9 +279,9 @@ class TestEnds:
             return lived
 
     def test_a_reader_that_is_gone_is_not_waited_for(self) -> None:
-        session, constants = new_id(), {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.1}
+        session, timeouts = new_id(), {"close_timeout": 0.1}
         with (
-            running("--keepalive", "1", constants=constants) as reflector,
+            running("--keepalive", "1", timeouts=timeouts) as reflector,
             reflector.pair(session) as (client, agent),
         ):
             with contextlib.suppress(OSError):  # on a slow machine the silent reader is given up before all is full

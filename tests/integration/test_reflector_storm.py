@@ -19,10 +19,10 @@ SESSIONS = 200
 
 # Pulses, pings and timeouts all the time, so that they meet everything else.
 QUICK = {
-    "medusa.reflector.sessions.driver.WAIT_PULSE": 0.003,
-    "medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.2,
-    "medusa.reflector.fronts.http_front.HEAD_TIMEOUT": 0.5,
-    "medusa.reflector.fronts.http_front.LINGER": 0.2,
+    "wait_interval": 0.003,
+    "close_timeout": 0.2,
+    "head_timeout": 0.5,
+    "linger_timeout": 0.2,
 }
 
 ENDS: list[Callable[[Peer], None]] = [
@@ -42,7 +42,7 @@ TLS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
 
 @pytest.fixture(params=[(), ("--workers", "3"), ("--workers", "2", *TLS)], ids=["one", "workers", "tls"])
 def reflector(request: pytest.FixtureRequest) -> Iterator[Reflector]:
-    with running(*OPTIONS, *request.param, constants={} if request.param else QUICK) as reflector:
+    with running(*OPTIONS, *request.param, timeouts={} if request.param else QUICK) as reflector:
         yield reflector
 
 

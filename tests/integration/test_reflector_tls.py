@@ -156,8 +156,8 @@ class TestNothingIsLeftLying:
                 sender.join()
 
     def test_the_end_of_who_broke_the_rules_is_found_behind_what_is_dropped(self) -> None:
-        patient = {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 1000.0}
-        with running(*OPTIONS, constants=patient) as reflector, records_pair(reflector) as (client, agent):
+        patient = {"close_timeout": 1000.0}
+        with running(*OPTIONS, timeouts=patient) as reflector, records_pair(reflector) as (client, agent):
             junk = agent.encrypted(b"\x7f\x7f", *(frame(BINARY, data) for data in SMALL))
             agent.plain.sendall(junk + agent.tls.close())
             agent.plain.shutdown(socket.SHUT_WR)
@@ -239,7 +239,7 @@ class TestHandshakes:
 
     def test_silence(self) -> None:
         """None of it is waited for longer than for a head."""
-        with running(*OPTIONS, constants={"medusa.reflector.fronts.http_front.HEAD_TIMEOUT": 1.5}) as reflector:
+        with running(*OPTIONS, timeouts={"head_timeout": 1.5}) as reflector:
             with Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as silent:
                 assert silent.answer().status == 408
             with Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as half:

@@ -55,8 +55,8 @@ class TestOnItsOwnHost:
 
     def test_kill_who_reads_nothing(self) -> None:
         session = new_id()
-        constants = {"medusa.reflector.sessions.driver.CLOSE_TIMEOUT": 0.3}
-        with running(constants=constants) as reflector, reflector.pair(session) as pair, pair[0].breathing():
+        timeouts = {"close_timeout": 0.3}
+        with running(timeouts=timeouts) as reflector, reflector.pair(session) as pair, pair[0].breathing():
             while pair[1].writable():
                 pair[1].send(frame(BINARY, bytes(1 << 16)))
             said(reflector, "kill", session)

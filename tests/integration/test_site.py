@@ -136,7 +136,7 @@ def test_a_reflector_and_redis_are_killed_in_the_middle(site: Site, tmp_path: Pa
     ports = [free_port() for _ in range(DOORS)]
     with contextlib.ExitStack() as stack:
         doors = [
-            stack.enter_context(site.reflector("--port", str(port), constants=sites.QUICK, check=False))
+            stack.enter_context(site.reflector("--port", str(port), timeouts=sites.QUICK, check=False))
             for port in ports
         ]
         pairs = {

@@ -64,10 +64,10 @@ class TestDirectory:
 
     @pytest.mark.parametrize("how", ["killed", "silent", "full"])
     def test_is_away_for_a_while(self, site: Site, how: str) -> None:
-        constants = {**QUICK, "medusa.directory.redis.TIMEOUT": 1.0} if how == "silent" else QUICK
+        timeouts = {**QUICK, "directory_timeout": 1.0} if how == "silent" else QUICK
         with (
-            site.reflector(constants=constants, check=False) as here,
-            site.reflector(constants=constants, check=False) as there,
+            site.reflector(timeouts=timeouts, check=False) as here,
+            site.reflector(timeouts=timeouts, check=False) as there,
         ):
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
@@ -89,7 +89,7 @@ class TestDirectory:
 
     def test_is_not_there_at_the_start(self, site: Site) -> None:
         site.redis.kill()
-        with site.reflector(constants=QUICK, check=False) as here:
+        with site.reflector(timeouts=QUICK, check=False) as here:
             wait_until(lambda: here.logged("directory unavailable"))
             assert status(here, new_id()) == 503
             site.redis.start()
@@ -99,7 +99,7 @@ class TestDirectory:
 class TestOwner:
     @pytest.mark.parametrize("linked", [True, False], ids=["linked", "waiting"])
     def test_stands_still_until_another_has_its_id(self, site: Site, linked: bool) -> None:
-        with site.reflector(constants=QUICK) as here, site.reflector(constants=QUICK) as there:
+        with site.reflector(timeouts=QUICK) as here, site.reflector(timeouts=QUICK) as there:
             session = new_id()
             with contextlib.ExitStack() as stack:
                 if linked:
@@ -125,7 +125,7 @@ class TestOwner:
                 assert site.claimed(session), "the end of the old session has freed nothing"
 
     def test_stands_still_and_nobody_minds(self, site: Site) -> None:
-        with site.reflector(constants=QUICK) as here:
+        with site.reflector(timeouts=QUICK) as here:
             session = new_id()
             with sites.pair(here, here, session) as (client, agent):
                 here.signal(signal.SIGSTOP)
@@ -138,8 +138,8 @@ class TestOwner:
             assert here.logged("claim restored", session=session)
 
     def test_is_killed(self, site: Site) -> None:
-        lasting = {**QUICK, "medusa.reflector.sessions.claims.TTL": 5.0}
-        with site.reflector(constants=lasting, check=False) as here, site.reflector(constants=QUICK) as there:
+        lasting = {**QUICK, "claim_ttl": 5.0}
+        with site.reflector(timeouts=lasting, check=False) as here, site.reflector(timeouts=QUICK) as there:
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
                 sites.kill(here)
@@ -151,7 +151,7 @@ class TestOwner:
 
     def test_stops_while_the_directory_is_asked(self, site: Site) -> None:
         before, session = new_id(), new_id()
-        with site.reflector(constants=PATIENT) as here:
+        with site.reflector(timeouts=PATIENT) as here:
             assert status(here, before) == 101
             wait_until(lambda: not site.claimed(before), "the end of what is written now")
             with site.redis.writes_held(), here.open(upgrade(f"/attach/{session}/master")) as peer:
@@ -175,7 +175,7 @@ class TestOwner:
                     talk(client, agent)
 
     def test_does_not_answer(self, site: Site) -> None:
-        with site.reflector(constants=PATIENT) as here, site.reflector(constants=QUICK) as there:
+        with site.reflector(timeouts=PATIENT) as here, site.reflector(timeouts=QUICK) as there:
             session = new_id()
             with here.attach(session, "master"):
                 sites.waits(here, session)

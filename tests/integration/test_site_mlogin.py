@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 def test_a_waiting_session_outlives_its_reflector(tmp_path: Path, home: Path) -> None:
     ports = [free_port() for _ in range(2)]
     with sites.site(tmp_path) as site:
-        doors = [site.reflector("--port", str(port), constants=sites.QUICK, check=False) for port in ports]
+        doors = [site.reflector("--port", str(port), timeouts=sites.QUICK, check=False) for port in ports]
         with doors[0] as here, doors[1] as there, balancers.haproxy(tmp_path, ports) as port:
             arguments = ["--launcher", "manual", "--reflector", f"http://127.0.0.1:{port}", "-c", "echo ans''wer"]
             with terminal([*MLOGIN, *arguments], environment(home)) as opened:

@@ -120,11 +120,11 @@ class Mlogin:
 
 @contextlib.contextmanager
 def muskie_place(
-    home: Home, *arguments: str, constants: Mapping[str, float] = {}, idle_limit: float = 30.0, tls: bool = False
+    home: Home, *arguments: str, timeouts: Mapping[str, float] = {}, idle_limit: float = 30.0, tls: bool = False
 ) -> Iterator[Place]:
     """Where muskie stands before `/attach/`; `arguments` are the reflector's."""
     with (
-        running(*arguments, constants=constants) as reflector,
+        running(*arguments, timeouts=timeouts) as reflector,
         manta(tls=tls, reflector_url=reflector.url, idle_limit=idle_limit) as store,
     ):
         yield _furnished(store, reflector, home)

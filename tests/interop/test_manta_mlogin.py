@@ -252,5 +252,5 @@ def test_without_keepalive_it_does_not(home: Home) -> None:
 
 
 def quick_to_lose_patience(home: Home, keepalive: float) -> AbstractContextManager[Place]:
-    constants = {"medusa.reflector.sessions.driver.WAIT_PULSE": 0.2}
-    return muskie_place(home, "--keepalive", str(keepalive), constants=constants, idle_limit=5)
+    timeouts = {"wait_interval": 0.2}
+    return muskie_place(home, "--keepalive", str(keepalive), timeouts=timeouts, idle_limit=5)

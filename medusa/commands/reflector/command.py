@@ -16,24 +16,24 @@ from types import SimpleNamespace
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
 from medusa.protocol.http.signature import LOGIN
-from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 
 DEFAULTS = ReflectorConfig()
 
 MAX_WORKERS = 256
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run a reflector until a signal ends it; returns the exit status."""
+def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
+    """Run a reflector until a signal ends it; returns the exit status. `timeouts`: None for the defaults."""
     if "MEDUSA_CONFIG" not in os.environ and "CONFIG_FILE" in os.environ:
         os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the original's name
     parser = _parser()
     options = parser.parse_args(argv)
     log_format = options.log_format or ("console" if sys.stderr.isatty() else "json")
-    launcher = import_module("medusa.commands." + ("serve" if options.workers == 1 else "supervise"))
+    launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
     try:
         _check(options.lifeline)
-        return int(launcher.run(_config(options), options, (log_format, options.log_level)))
+        return int(launcher.run(_config(options, timeouts or Timeouts()), options, (log_format, options.log_level)))
     except ConfigError as error:
         parser.complain(str(error))
 
@@ -125,7 +125,7 @@ def _words(text: str, form: str, what: str, *, lower: bool = True) -> tuple[str,
     return words
 
 
-def _config(options: SimpleNamespace) -> ReflectorConfig:
+def _config(options: SimpleNamespace, timeouts: Timeouts) -> ReflectorConfig:
     archive = resources.files("medusa") / "data" / "agent.sh"
     return ReflectorConfig(
         bind_ip=options.bind_ip,
@@ -151,6 +151,7 @@ def _config(options: SimpleNamespace) -> ReflectorConfig:
         publish=options.publish,
         advertise=options.advertise,
         site_secret_file=options.site_secret_file,
+        timeouts=timeouts,
         **limit_settings(options),
     )
 

@@ -26,9 +26,6 @@ from medusa.reflector.server import Reflector
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.reflector.workers.task import DRAIN, DRAINED, FAILED, LISTENING, RELOAD, Task
 
-FINISH_TIMEOUT = 2.0
-"""Seconds for what links of other workers' sessions still have to pass on when all sessions are over."""
-
 
 def main() -> int:
     """Runs until it is told to stop; returns the exit status."""
@@ -55,8 +52,10 @@ class _Worker:
         self._released = gevent.event.Event()
         self._drained = False
         outboxes = {number: _inherited(fd) for number, fd in task.outboxes.items()}
-        patience = 3 * task.config.keepalive
-        self._colleagues = Colleagues(task.number, bytes.fromhex(task.key), _inherited(task.inbox), outboxes, patience)
+        patience, self._timeouts = 3 * task.config.keepalive, task.config.timeouts
+        self._colleagues = Colleagues(
+            task.number, bytes.fromhex(task.key), _inherited(task.inbox), outboxes, patience, self._timeouts
+        )
         listeners = {name: _inherited(fd) for name, fd in task.listeners.items()}
         self.reflector = Reflector(task.config, listeners, self._colleagues)
         self.reflector.start()
@@ -90,7 +89,7 @@ class _Worker:
         self._drained = True
         _report(DRAINED)
         self._released.wait()
-        self._colleagues.finish(FINISH_TIMEOUT)
+        self._colleagues.finish(self._timeouts.worker_finish_timeout)
 
 
 def _first_line() -> bytes:

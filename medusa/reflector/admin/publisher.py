@@ -12,13 +12,10 @@ from gevent import subprocess
 
 from medusa.protocol.printable import printable
 from medusa.reflector.child_process import module, surroundings
+from medusa.reflector.config import Timeouts
 
 log = structlog.get_logger(component="publisher")
 
-RETRY = 5.0
-"""Seconds from a failure to the next try."""
-
-STOP_PATIENCE = 1.0
 _LONGEST_LINE = 4096
 _DONE = re.compile(r"published (\d+) bytes, sha256 ([0-9a-f]{64}), at (.*)")
 _NO_PATH = re.compile(r"manta:|[A-Za-z][A-Za-z0-9+.\-]*://")
@@ -29,7 +26,8 @@ class Publisher:
     """`medusa publish URL`, until it is done. It gets the URL by a pipe, for process lists are read by others; when the
     pipe breaks, however this process ends, it ends too."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
         self._url = url if _NO_PATH.match(url) else os.path.abspath(url)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,7 +35,9 @@ class Publisher:
         """Returns at once; the log tells the rest."""
         try:
             self._process = process = subprocess.Popen(
-                module("medusa", "publish", "--retry", f"{RETRY:g}", "--lifeline", "0", "-"),
+                module(
+                    "medusa", "publish", "--retry", f"{self._timeouts.publish_retry_interval:g}", "--lifeline", "0", "-"
+                ),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -56,7 +56,7 @@ class Publisher:
         assert process.stdin is not None
         process.stdin.close()
         try:
-            process.wait(STOP_PATIENCE)
+            process.wait(self._timeouts.publish_grace)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

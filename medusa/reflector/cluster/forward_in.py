@@ -17,7 +17,8 @@ from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import build_refusal, parse_greeting
 from medusa.reflector.auth.authenticator import Denied
 from medusa.reflector.cluster.peer_auth import HEADER, Forged, Note, Site
-from medusa.reflector.fronts.admission import NOTHING_HERE, Doors, hold_back, refusal
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.admission import NOTHING_HERE, Doors, refusal
 from medusa.reflector.fronts.http_front import hang_up, host_port
 from medusa.reflector.fronts.raw_front import adopt, read_greeting, tell
 from medusa.reflector.net.listen import RAW
@@ -35,12 +36,12 @@ log = structlog.get_logger(component="carried")
 
 
 class Carried:
-    """`max_message`, `scratch`: for the links."""
+    """`scratch`: for the links."""
 
-    def __init__(self, site: Site, doors: Doors, max_message: int, scratch: memoryview) -> None:
+    def __init__(self, site: Site, doors: Doors, config: ReflectorConfig, scratch: memoryview) -> None:
         self._site = site
         self._doors = doors
-        self._max_message = max_message
+        self._config = config
         self._scratch = scratch
 
     def enter(self, handler: Handler, upgrade: Callable[[], RelayedTransport]) -> None:
@@ -78,7 +79,9 @@ class Carried:
     def _enter_raw(self, handler: Handler, name: SessionName, note: Note, proof: str) -> None:
         assert handler.request is not None
         begun = time.monotonic()
-        found = read_greeting(handler.socket, handler.rest, lambda: handler.socket.recv(RECORD))
+        found = read_greeting(
+            handler.socket, handler.rest, lambda: handler.socket.recv(RECORD), self._config.timeouts.head_timeout
+        )
         if found is None:
             raise HandshakeError(400, "no greeting")
         self._site.check(proof, handler.request.target, found.line)
@@ -87,7 +90,7 @@ class Carried:
 
         def accept() -> RelayedTransport:
             tell(greeting, Side.AGENT, handler.socket)
-            return adopt(greeting, handler.take_socket()[0], found, self._max_message, self._scratch)
+            return adopt(greeting, handler.take_socket()[0], found, self._config.max_message, self._scratch)
 
         try:
             self._doors.enter_carried(name, host_port(handler.client_address), accept)
@@ -95,7 +98,7 @@ class Carried:
             refused = refusal(error)
             log.info("greeting refused", client=handler.peer, status=refused.status, reason=printable(refused.why))
             if refused.secret:
-                hold_back(begun)
+                self._doors.hold_back(begun)
             handler.socket.sendall(build_refusal(refused.status, refused.words))
-            hang_up(handler.socket)
+            hang_up(handler.socket, self._config.timeouts.linger_timeout)
             handler.socket = None

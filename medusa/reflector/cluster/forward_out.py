@@ -32,12 +32,6 @@ from medusa.transports.tls import Tls, TlsSocket, over
 
 log = structlog.get_logger(component="upstream")
 
-CONNECT_TIMEOUT = 3.0
-"""Seconds for a connection to another reflector, with its TLS."""
-
-ANSWER_TIMEOUT = 10.0
-"""Seconds that the owner has to answer: it may have to be asked for a directory that is slow."""
-
 _ANSWERS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
 _ACCEPTED = {HTTP: 101, RAW: 0}
 _ENOUGH = len(b"HTTP/1.1 101")
@@ -70,6 +64,7 @@ class Upstream:
         self._site = site
         self._turns = turns
         self._patience = 3 * config.keepalive
+        self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
         self._tunnels: set[Tunnel] = set()
         self._asking = 0
@@ -126,7 +121,7 @@ class Upstream:
         head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, HEADER, proof)
         sock = self.connect(owner.address)
         try:
-            sock.settimeout(ANSWER_TIMEOUT)
+            sock.settimeout(self._timeouts.forward_answer_timeout)
             sock.sendall(head.encode("latin-1") + traveller.whole)
             answer = b""
             while (match := _ANSWERS[traveller.kind].match(answer)) is None:
@@ -140,15 +135,15 @@ class Upstream:
         return sock, answer, int(match[1] or 0)
 
     def connect(self, address: str) -> Any:
-        """A connection to the reflector at `address`, within CONNECT_TIMEOUT, behind TLS where it speaks that.
+        """A connection to the reflector at `address`, within `connect_timeout`, behind TLS where it speaks that.
 
         Raises:
             OSError
             ValueError: that is no address.
         """
         parts = urllib.parse.urlsplit(address)
-        deadline = time.monotonic() + CONNECT_TIMEOUT
-        sock = socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_TIMEOUT)
+        deadline = time.monotonic() + self._timeouts.connect_timeout
+        sock = socket.create_connection((parts.hostname or "", parts.port or 0), self._timeouts.connect_timeout)
         try:
             prepare(sock)
             if parts.scheme != "https":

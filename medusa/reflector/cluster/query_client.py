@@ -23,9 +23,6 @@ from medusa.reflector.sessions.registry import Refused, Registry
 
 log = structlog.get_logger(component="elsewhere")
 
-ASK_TIMEOUT = 5.0
-"""Seconds that another reflector has for its whole answer, with the connection to it."""
-
 AT_ONCE = 16
 """Reflectors that are asked."""
 
@@ -41,9 +38,10 @@ class Silent(Exception):
 
 
 class Elsewhere:
-    """Others (listing.py). `connect`: as Upstream's."""
+    """Others (listing.py). `connect`: as Upstream's. `timeout`: seconds for a whole answer."""
 
-    def __init__(self, site: Site, registry: Registry, connect: Callable[[str], Any]) -> None:
+    def __init__(self, site: Site, registry: Registry, connect: Callable[[str], Any], timeout: float) -> None:
+        self._timeout = timeout
         self._site = site
         self._registry = registry
         self._connect = connect
@@ -78,7 +76,7 @@ class Elsewhere:
 
     def _ask(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
         try:
-            with gevent.Timeout(ASK_TIMEOUT, Silent("no whole answer in %g s" % ASK_TIMEOUT)):
+            with gevent.Timeout(self._timeout, Silent("no whole answer in %g s" % self._timeout)):
                 return self._exchange(owner, method, target)
         except (OSError, ValueError, RecursionError, HandshakeError) as error:
             reason = Silent(printable(getattr(error, "strerror", None) or str(error) or type(error).__name__))
@@ -93,7 +91,7 @@ class Elsewhere:
         proof = self._site.sign_question(method, target, owner.address)
         head = "%s %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (method, target, host, ASKS, proof)
         with contextlib.closing(self._connect(owner.address)) as sock:
-            sock.settimeout(ASK_TIMEOUT)
+            sock.settimeout(self._timeout)
             sock.sendall(head.encode("latin-1"))
             answer = json.loads(_body(sock))
         if not isinstance(answer, dict):

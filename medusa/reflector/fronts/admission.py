@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(component="doors")
 
-REFUSAL_DELAY = 0.2
-"""Seconds after which the front door says no, whatever the reason: how long it thought tells nobody anything."""
-
-LINES = 60
-"""Lines a minute in the log for what the limits refuse."""
-
 NOTHING_HERE = "there is nothing at this path"
 
 _FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
@@ -56,11 +50,6 @@ class Client(NamedTuple):
 
     address: str
     source: str | None
-
-
-def hold_back(begun: float) -> None:
-    """Wait until an answer to what was asked at `begun`, of time.monotonic(), tells nothing by its time."""
-    gevent.sleep(max(0.0, begun + REFUSAL_DELAY - time.monotonic()))
 
 
 def refusal(error: HandshakeError | Refused | Denied) -> Refusal:
@@ -88,12 +77,16 @@ class Doors:
         self._registry = registry
         self._authenticator = authenticator
         self._upstream = upstream
-        self._muffler = Muffler(LINES)
+        self._muffler = Muffler(config.timeouts.refusal_log_rate)
 
     def note(self, refused: Refusal) -> dict[str, int] | None:
         """Count a refusal; returns what to add to its line in the log, None where a flood's is left out."""
         self._registry.metrics.refused(refused.status)
         return self._muffler.fields() if refused.limited else {}
+
+    def hold_back(self, begun: float) -> None:
+        """Wait until the time of an answer to a request of time.monotonic() `begun` tells nothing."""
+        gevent.sleep(max(0.0, begun + self._config.timeouts.refusal_delay - time.monotonic()))
 
     def count(self, source: str | None) -> None:
         """Somebody wants to attach, from where `source` says; before he is judged. Raises Limited."""

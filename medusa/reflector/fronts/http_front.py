@@ -21,7 +21,7 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import HeadReader, Request, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import GREETING_START, is_greeting
-from medusa.reflector.config import HEAD_TIMEOUT, ReflectorConfig
+from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.upgrade import QUIET, UpgradeHandler
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net import client_address
@@ -41,14 +41,8 @@ PLAIN_REQUEST = "GET / HTTP/1.1"
 NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
 """What pywsgi is shown of any request: it would read the head once more, in its own way and within its own bounds."""
 
-ANSWER_TIMEOUT = 10.0
-"""Seconds that a peer may take nothing of its answer."""
-
 HANDSHAKE = 0x16
 """The first byte of every TLS connection: a record of this type (RFC 8446, section 5.1)."""
-
-LINGER = 2.0
-"""Seconds to read on after an answer, so that the peer sees it and a FIN rather than a reset."""
 
 
 def host_port(address: tuple[Any, ...]) -> str:
@@ -108,7 +102,7 @@ class Handler(UpgradeHandler):
         metrics.handlers += 1
         try:
             if self._read_request() and not self._lives_elsewhere():
-                self.socket.settimeout(ANSWER_TIMEOUT)
+                self.socket.settimeout(self.server.config.timeouts.answer_timeout)
                 self.handle_one_request()
         except TlsError as error:
             log.info("handshake failed", client=self.peer, reason=printable(str(error.strerror)))
@@ -116,7 +110,7 @@ class Handler(UpgradeHandler):
             pass  # the peer is gone
         finally:
             if self.socket is not None:
-                hang_up(self.socket)
+                hang_up(self.socket, self.server.config.timeouts.linger_timeout)
             self.__dict__.pop("socket", None)
             metrics.handlers -= 1
 
@@ -145,7 +139,7 @@ class Handler(UpgradeHandler):
 
     def read_next(self) -> None:
         """Read the head that stands behind this one, in its place. Raises HandshakeError."""
-        with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(400, "no whole request head in %g s" % HEAD_TIMEOUT)):
+        with self._head_timeout(400):
             if not self._read_head(self.rest or self.socket.recv(RECORD)):
                 raise HandshakeError(400, "no request")
         self._parse_head()
@@ -175,7 +169,7 @@ class Handler(UpgradeHandler):
 
     def _read_request(self) -> bool:
         try:
-            with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no whole request head in %g s" % HEAD_TIMEOUT)):
+            with self._head_timeout(408):
                 if not self._read_head(self.given or self._secure(self._begin())):
                     return False
             self._parse_head()
@@ -183,6 +177,10 @@ class Handler(UpgradeHandler):
             self._refuse(error)
             return False
         return True
+
+    def _head_timeout(self, status: int) -> gevent.Timeout:
+        seconds = self.server.config.timeouts.head_timeout
+        return gevent.Timeout(seconds, HandshakeError(status, "no whole request head in %g s" % seconds))
 
     def _parse_head(self) -> None:
         self.request = parse_request(self.head)
@@ -271,11 +269,15 @@ def ungreen(sock: Any) -> socket.socket:
     return plain
 
 
-def hang_up(sock: Any) -> None:
-    """End a connection so that the peer sees what it was told, and a FIN."""
-    deadline = time.monotonic() + LINGER
+def hang_up(sock: Any, timeout: float) -> None:
+    """End a connection so that the peer sees what was sent, and a FIN rather than a reset.
+
+    Args:
+        timeout: seconds to go on reading.
+    """
+    deadline = time.monotonic() + timeout
     try:
-        sock.settimeout(LINGER)
+        sock.settimeout(timeout)
         sock.shutdown(socket.SHUT_WR)
         while time.monotonic() < deadline and sock.recv(65536):
             gevent.sleep(0)  # recv does not let others run while there is something to read

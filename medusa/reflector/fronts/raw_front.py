@@ -32,9 +32,9 @@ from medusa.protocol.raw.greeting import (
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.auth.authenticator import Denied
 from medusa.reflector.cluster.forward_out import Traveller
-from medusa.reflector.config import HEAD_TIMEOUT, ReflectorConfig
-from medusa.reflector.fronts.admission import NOTHING_HERE, Client, Doors, hold_back, refusal
-from medusa.reflector.fronts.http_front import ANSWER_TIMEOUT, hang_up, host_port, ungreen
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.admission import NOTHING_HERE, Client, Doors, refusal
+from medusa.reflector.fronts.http_front import hang_up, host_port, ungreen
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.listen import PROXIED, RAW
@@ -98,19 +98,21 @@ class Listener(PausingServer):
                 line = {"status": refused.status, "reason": printable(refused.why), **more}
                 log.info("greeting refused", client=host_port(connection.address), **line)
             if refused.secret:
-                hold_back(begun)
+                self._doors.hold_back(begun)
             self._refuse(sock, error, build_refusal(refused.status, refused.words))
         except OSError:
             pass  # the peer is gone
         finally:
             self._metrics.handlers -= 1
             if sock.fileno() >= 0:
-                hang_up(sock)
+                hang_up(sock, self._config.timeouts.linger_timeout)
 
     def _answer(self, connection: _Connection, data: bytes) -> None:
-        found = read_greeting(connection.sock, data, lambda: self._begin(connection))
+        found = read_greeting(
+            connection.sock, data, lambda: self._begin(connection), self._config.timeouts.head_timeout
+        )
         if found is not None:
-            connection.sock.settimeout(ANSWER_TIMEOUT)
+            connection.sock.settimeout(self._config.timeouts.answer_timeout)
             greeting = parse_greeting(found.line)
             if data or not self._lives_elsewhere(greeting, connection, found):
                 self.enter(greeting, connection, found)
@@ -155,7 +157,7 @@ class Listener(PausingServer):
 
     def _refuse(self, sock: Any, error: Exception, line: bytes) -> None:
         try:
-            sock.settimeout(ANSWER_TIMEOUT)
+            sock.settimeout(self._config.timeouts.answer_timeout)
             sock.sendall(_HTTP_REFUSAL % str(error).encode() if isinstance(error, SpokeHttp) else line)
         except OSError:
             pass  # the peer is gone
@@ -196,17 +198,18 @@ class FirstLine(NamedTuple):
     whole: bytes
 
 
-def read_greeting(sock: Any, data: bytes, begin: Callable[[], bytes]) -> FirstLine | None:
+def read_greeting(sock: Any, data: bytes, begin: Callable[[], bytes], timeout: float) -> FirstLine | None:
     """The first line; None where nothing came at all.
 
     Args:
         data: what was read already; where that is nothing `begin` reads the first of it.
+        timeout: seconds for all of the line.
 
     Raises:
         HandshakeError: 408, it did not come in time; 400, it is too long, or has no end.
     """
     reader, whole = LineReader(), b""
-    with gevent.Timeout(HEAD_TIMEOUT, HandshakeError(408, "no greeting in %g s; %s" % (HEAD_TIMEOUT, FORMS))):
+    with gevent.Timeout(timeout, HandshakeError(408, "no greeting in %g s; %s" % (timeout, FORMS))):
         data = data or begin()
         while data or (data := sock.recv(MAX_LINE)):
             whole += data

@@ -20,7 +20,7 @@ from medusa.protocol.websocket.handshake import check_upgrade
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.auth.authenticator import Denied
 from medusa.reflector.cluster.forward_out import Traveller
-from medusa.reflector.fronts.admission import NOTHING_HERE, Client, Doors, Refusal, hold_back, refusal
+from medusa.reflector.fronts.admission import NOTHING_HERE, Client, Doors, Refusal, refusal
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.session_name import ATTACH, CARRIED, SESSIONS, SIDES, SIGNED_ATTACH, SessionName
@@ -109,7 +109,7 @@ class Application:
             status, headers, body = refused.status, refused.headers, _line(refused.words)
             self._log_refusal(handler, refused)
             if refused.secret:
-                hold_back(begun)
+                self._doors.hold_back(begun)
         if handler.socket is None:
             return []
         headers = [("Content-Type", "text/plain; charset=utf-8"), *headers] if not _typed(headers) else headers

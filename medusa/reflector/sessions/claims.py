@@ -11,19 +11,13 @@ import gevent.pool
 import structlog
 
 from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists, StaleClaim
-from medusa.directory.base import TTL
+from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
 
 log = structlog.get_logger(component="claims")
 
-RETRY = 2.0
-"""Seconds between two looks whether a directory that was away is back."""
-
 RENEWALS = 8
 """At once."""
-
-RELEASE_TIMEOUT = 3.0
-"""Seconds that a reflector which stops has for the names of its last sessions."""
 
 _TRIES = 3
 
@@ -35,7 +29,14 @@ class Claims:
         away: the directory did not answer, or refused, when it was last asked.
     """
 
-    def __init__(self, directory: Directory, owner: Owner, lost: Callable[[SessionName], None]) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        owner: Owner,
+        lost: Callable[[SessionName], None],
+        timeouts: Timeouts,
+    ) -> None:
+        self._timeouts = timeouts
         self._directory = directory
         self._owner = owner
         self._lost = lost
@@ -104,14 +105,14 @@ class Claims:
         while True:
             if self._is_there():
                 self._renew_all()
-                self._trouble.wait(TTL / 3)
+                self._trouble.wait(self._timeouts.claim_ttl / 3)
             if self.away:
-                gevent.sleep(RETRY)
+                gevent.sleep(self._timeouts.claim_retry_interval)
 
     def finish(self) -> None:
-        """Wait until all that was dropped is free, and what was asked for a peer answered; for RELEASE_TIMEOUT at the
-        most."""
-        gevent.with_timeout(RELEASE_TIMEOUT, self._finish, timeout_value=None)
+        """Wait until all that was dropped is free, and what was asked for a peer answered; for
+        `claim_release_timeout` at the most."""
+        gevent.with_timeout(self._timeouts.claim_release_timeout, self._finish, timeout_value=None)
 
     def _finish(self) -> None:
         # Who is answered may have something to give back, and who gives back asks.
@@ -137,11 +138,11 @@ class Claims:
         raise AssertionError
 
     def _claim(self, name: str) -> Claim:
-        claim: Claim = self._ask(self._directory.claim, name, self._owner, TTL)
+        claim: Claim = self._ask(self._directory.claim, name, self._owner, self._timeouts.claim_ttl)
         return claim
 
     def _inherit(self, old: Claim) -> Claim:
-        claim: Claim = self._ask(self._directory.inherit, old, TTL)
+        claim: Claim = self._ask(self._directory.inherit, old, self._timeouts.claim_ttl)
         return claim
 
     def _release(self, claim: Claim | None) -> None:
@@ -179,7 +180,7 @@ class Claims:
 
     def _renew(self, name: SessionName, claim: Claim) -> None:
         try:
-            self._ask(self._directory.renew, claim, TTL)
+            self._ask(self._directory.renew, claim, self._timeouts.claim_ttl)
         except DirectoryError:
             pass  # the next time
         except StaleClaim:

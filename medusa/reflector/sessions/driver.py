@@ -11,7 +11,7 @@ import structlog
 from medusa.protocol.control import Linkup, Notice, Start, Wait, build
 from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.messages import Close
-from medusa.reflector.config import CLOSE_TIMEOUT, WAIT_PULSE, ReflectorConfig
+from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.relay.endpoint import Leg
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
@@ -160,7 +160,10 @@ class LiveSession:
     def _entered(self, state: State) -> None:
         now = time.monotonic()
         if state is State.WAITING:
-            self._deadlines = {Input.WAIT_PULSE: now + WAIT_PULSE, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
+            self._deadlines = {
+                Input.WAIT_PULSE: now + self._config.timeouts.wait_interval,
+                Input.WAIT_EXPIRED: now + self._config.wait_timeout,
+            }
             self._legs[Side.CLIENT].start()
         elif state is State.LINKED:
             self._deadlines = {}
@@ -182,7 +185,7 @@ class LiveSession:
             # The input before may have ended the state that this deadline is of.
             if when <= now and self._deadlines.pop(happened, None) is not None:
                 if happened is Input.WAIT_PULSE:
-                    self._deadlines[happened] = when + WAIT_PULSE
+                    self._deadlines[happened] = when + self._config.timeouts.wait_interval
                 if happened is Input.CLOSE_EXPIRED and self._slow():
                     self._finish()
                 else:
@@ -274,7 +277,7 @@ class LiveSession:
             leg.close(self.machine.close)
 
     def _finish(self) -> None:
-        self._deadlines = {Input.CLOSE_EXPIRED: time.monotonic() + CLOSE_TIMEOUT}
+        self._deadlines = {Input.CLOSE_EXPIRED: time.monotonic() + self._config.timeouts.close_timeout}
 
     def _release(self) -> None:
         self._deadlines = {}

@@ -49,7 +49,7 @@ class Registry:
         self.metrics = metrics or Metrics()
         self.metrics.watch(self.sessions)
         self._directory = measured(directory, self.metrics)
-        self.claims = Claims(self._directory, owner, self._lose)
+        self.claims = Claims(self._directory, owner, self._lose, config.timeouts)
         self._sessions: dict[SessionName, LiveSession] = {}
         self._empty = gevent.event.Event()
         self._empty.set()

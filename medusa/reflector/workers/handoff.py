@@ -17,6 +17,7 @@ from gevent import monkey
 from gevent.socket import wait_read, wait_write
 
 from medusa.protocol.errors import HandshakeError
+from medusa.reflector.config import Timeouts
 from medusa.reflector.net.listen import HTTP, PROXIED
 from medusa.reflector.session_name import SessionName, named_by
 from medusa.reflector.workers.epoll import unwatch
@@ -32,12 +33,6 @@ if TYPE_CHECKING:
     from medusa.reflector.fronts.http_front import Handler
 
 log = structlog.get_logger(component="colleagues")
-
-POST_TIMEOUT = 5.0
-"""Seconds that a connection waits for room in its owner's mailbox: longer than a worker takes to start again."""
-
-STATUS_TIMEOUT = 1.0
-"""Seconds that another worker has to tell what lives in it."""
 
 MAX_STATUS = 64 * 1024 * 1024
 
@@ -73,8 +68,15 @@ class Colleagues:
     entries: Callable[[], Entries]
 
     def __init__(
-        self, number: int, key: bytes, inbox: socket.socket, outboxes: Mapping[int, socket.socket], patience: float
+        self,
+        number: int,
+        key: bytes,
+        inbox: socket.socket,
+        outboxes: Mapping[int, socket.socket],
+        patience: float,
+        timeouts: Timeouts,
     ) -> None:
+        self._timeouts = timeouts
         self.number = number
         self.doors: dict[str, Door] = {}
         self.answers: dict[str, Callable[[Any], object]] = {}
@@ -145,7 +147,7 @@ class Colleagues:
             HandshakeError: 503, there was none.
         """
         try:
-            self._post(worker, letter, sock.fileno(), POST_TIMEOUT)
+            self._post(worker, letter, sock.fileno(), self._timeouts.handoff_timeout)
         except (OSError, BadLetter) as error:
             raise _refused(worker, error) from None
         unwatch(sock.fileno())
@@ -235,9 +237,11 @@ class Colleagues:
             begun = time.monotonic()
             try:
                 data = json.dumps([question, about]).encode() if question else b""
-                self._post(number, Letter(STATUS, data=data), far.fileno(), STATUS_TIMEOUT)
+                self._post(number, Letter(STATUS, data=data), far.fileno(), self._timeouts.status_timeout)
                 far.close()
-                with gevent.Timeout(begun + STATUS_TIMEOUT - time.monotonic(), TimeoutError("no answer in time")):
+                with gevent.Timeout(
+                    begun + self._timeouts.status_timeout - time.monotonic(), TimeoutError("no answer in time")
+                ):
                     told: dict[str, Any] = json.loads(_read_all(answers))
             except OSError as error:
                 return {"worker": number, "error": str(error)}
@@ -248,7 +252,7 @@ class Colleagues:
     def _answer_status(self, sock: Any, _: object, data: bytes) -> None:
         with sock:
             try:
-                sock.settimeout(STATUS_TIMEOUT)
+                sock.settimeout(self._timeouts.status_timeout)
                 sock.sendall(json.dumps(self._answer(data) if data else self._own_status()).encode())
             except OSError:
                 pass  # who asked waits no longer

@@ -26,9 +26,6 @@ from medusa.reflector.workers.task import DRAIN, RELOAD, Task
 
 log = structlog.get_logger(component="supervisor")
 
-STOP_LIMIT = 15.0
-"""Seconds that drained workers have to go."""
-
 ORDERS = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.SIGHUP: RELOAD}
 
 
@@ -56,6 +53,7 @@ class Supervisor:
         lifeline: int | None = None,
         program: str = PROGRAM,
     ) -> None:
+        self._worker_grace = config.timeouts.worker_grace
         self._listeners = listeners
         self._announce = announce
         self._lifeline = lifeline
@@ -175,7 +173,7 @@ class Supervisor:
             worker.order(order)
 
     def _dismiss(self) -> None:
-        self._leaving, self._kill_at = True, time.monotonic() + STOP_LIMIT
+        self._leaving, self._kill_at = True, time.monotonic() + self._worker_grace
         for worker in self._workers.values():
             worker.dismiss()
 

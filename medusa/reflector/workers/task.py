@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.config import ReflectorConfig, Timeouts
 
 DRAIN = b"drain"
 RELOAD = b"reload"
@@ -60,7 +60,7 @@ class Task:
             name: tuple(value) if isinstance(value, list) else value for name, value in fields["config"].items()
         }
         fields |= {
-            "config": ReflectorConfig(**config),
+            "config": ReflectorConfig(**{**config, "timeouts": Timeouts(**config["timeouts"])}),
             "outboxes": {int(number): fd for number, fd in fields["outboxes"].items()},
             "log": tuple(fields["log"]),
         }

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from medusa.reflector import config
-from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 
 
 def test_the_numbers_that_others_rely_on() -> None:
-    assert (config.WAIT_PULSE, config.HEAD_TIMEOUT, config.CLOSE_TIMEOUT) == (2, 10, 5)
+    timeouts = Timeouts()
+    assert (timeouts.wait_interval, timeouts.head_timeout, timeouts.close_timeout) == (2, 10, 5)
     assert ReflectorConfig() == ReflectorConfig(
         "127.0.0.1", 8381, "memory:", False, 600, 15, 30, 16 * 1024 * 1024, None
     )

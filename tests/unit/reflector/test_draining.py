@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gevent
-import pytest
 from structlog.testing import capture_logs
 
 from medusa.directory import Owner
@@ -13,12 +12,11 @@ from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input
 
 
-def test_progress_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draining, "INTERVAL", 0.01)
+def test_progress_is_told() -> None:
     registry = Registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
     sessions = [registry.open(SessionName(name), "a") for name in ("one", "two")]
     with capture_logs() as logs:
-        waiter = gevent.spawn(draining.wait_for_sessions, registry, 60)
+        waiter = gevent.spawn(draining.wait_for_sessions, registry, 60, 0.01)
         for left in (2, 1):
             while not [e for e in logs if e["event"] == "still draining" and e["sessions"] == left]:
                 gevent.sleep(0.005)
@@ -32,6 +30,6 @@ def test_it_does_not_wait_for_ever() -> None:
     registry = Registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
     session = registry.open(SessionName("one"), "a")
     with capture_logs() as logs:
-        draining.wait_for_sessions(registry, 0.01)
+        draining.wait_for_sessions(registry, 0.01, 5.0)
     assert [entry["event"] for entry in logs] == ["draining"]
     session.tell(Input.CLIENT_REFUSED)

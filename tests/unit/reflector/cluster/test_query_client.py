@@ -11,7 +11,6 @@ import pytest
 
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
-from medusa.reflector.cluster import query_client
 from medusa.reflector.cluster.peer_auth import Site
 from medusa.reflector.cluster.query_client import Elsewhere
 from medusa.reflector.config import ReflectorConfig
@@ -52,7 +51,7 @@ def says(body: bytes, status: str = "200 OK", length: int | None = None) -> list
 class Neighbours:
     """A directory with two owners' sessions, and connections to these owners."""
 
-    def __init__(self, there: Callable[[], Iterator[bytes]]) -> None:
+    def __init__(self, there: Callable[[], Iterator[bytes]], timeout: float = 5.0) -> None:
         directory = MemoryDirectory()
         directory.claim("~alice/1", THERE)
         directory.claim("a/2", THERE)
@@ -61,7 +60,7 @@ class Neighbours:
         self._there = there
         self.socks: dict[str, list[Sock]] = {}
         registry = Registry(ReflectorConfig(), directory, HERE)
-        self.elsewhere = Elsewhere(Site(b"a secret of a site"), registry, self._connect)
+        self.elsewhere = Elsewhere(Site(b"a secret of a site"), registry, self._connect, timeout)
 
     def _connect(self, address: str) -> Any:
         if address != THERE.address:
@@ -125,14 +124,12 @@ def test_an_answer_that_is_none(answer: list[bytes], why: str) -> None:
     assert all(sock.closed for sock in site.socks[THERE.address])
 
 
-def test_an_owner_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(query_client, "ASK_TIMEOUT", 0.05)
-
+def test_an_owner_that_is_silent() -> None:
     def nothing() -> Iterator[bytes]:
         gevent.sleep(60)
         yield b""
 
-    site = Neighbours(nothing)
+    site = Neighbours(nothing, timeout=0.05)
     assert "no whole answer in 0.05 s" in [entry["error"] for entry in site.elsewhere.entries()]
     with pytest.raises(Refused, match="does not answer: no whole answer"):
         site.elsewhere.kill(SessionName("1", "alice"))
@@ -163,5 +160,5 @@ def test_the_end_of_what_is_not_there() -> None:
 def test_an_address_that_is_none() -> None:
     registry = Registry(ReflectorConfig(), directory := MemoryDirectory(), HERE)
     directory.claim("1", Owner("http://[::1:x"))
-    (entry,) = Elsewhere(Site(b"a secret of a site"), registry, lambda _: pytest.fail("asked")).entries()
+    (entry,) = Elsewhere(Site(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0).entries()
     assert "error" in entry

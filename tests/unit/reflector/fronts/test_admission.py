@@ -12,8 +12,8 @@ from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.auth.authenticator import Authenticator, Denied
-from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import REFUSAL_DELAY, Doors, Refusal, hold_back, refusal
+from medusa.reflector.config import ReflectorConfig, Timeouts
+from medusa.reflector.fronts.admission import Doors, Refusal, refusal
 from medusa.reflector.sessions.registry import Limited, Refused, Registry
 
 NEAR, FAR = "127.0.0.1", "192.0.2.1"
@@ -57,6 +57,8 @@ def test_a_refusal_is_held_back_for_what_is_left_of_its_time(monkeypatch: pytest
     slept: list[float] = []
     monkeypatch.setattr(gevent, "sleep", slept.append)
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)
-    hold_back(100.0 - REFUSAL_DELAY / 4)
-    hold_back(0.0)
-    assert slept == [pytest.approx(REFUSAL_DELAY * 3 / 4), 0.0]
+    config = ReflectorConfig(timeouts=Timeouts(refusal_delay=4.0))
+    doors = Doors(config, Registry(config, MemoryDirectory(), Owner("here")), None)
+    doors.hold_back(99.0)
+    doors.hold_back(0.0)
+    assert slept == [3.0, 0.0]

@@ -11,12 +11,13 @@ from structlog.types import EventDict
 
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists
 from medusa.directory.memory import MemoryDirectory
+from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions import claims as module
 from medusa.reflector.sessions.claims import Claims
 from tests.waiting import wait_until
 
 NAME, OTHER = SessionName("id", "alice"), SessionName("id")
+QUICK = Timeouts(claim_ttl=0.03, claim_retry_interval=0.01)
 HERE, THERE = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2")
 
 
@@ -76,12 +77,8 @@ def logs() -> Iterator[list[EventDict]]:
 
 
 @pytest.fixture
-def claims(
-    store: Store, lost: list[SessionName], logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Claims]:
-    monkeypatch.setattr(module, "TTL", 0.03)
-    monkeypatch.setattr(module, "RETRY", 0.01)
-    claims = Claims(store, HERE, lost.append)
+def claims(store: Store, lost: list[SessionName], logs: list[EventDict]) -> Iterator[Claims]:
+    claims = Claims(store, HERE, lost.append, QUICK)
     keeping = gevent.spawn(claims.keep_forever)
     yield claims
     assert not keeping.dead
@@ -180,11 +177,10 @@ def test_a_directory_that_goes_and_comes_back(claims: Claims, store: Store, logs
 
 
 def test_a_directory_that_is_not_there_at_the_start(
-    store: Store, lost: list[SessionName], logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+    store: Store, lost: list[SessionName], logs: list[EventDict]
 ) -> None:
-    monkeypatch.setattr(module, "RETRY", 0.01)
     store.away = True
-    claims = Claims(store, HERE, lost.append)
+    claims = Claims(store, HERE, lost.append, QUICK)
     keeping = gevent.spawn(claims.keep_forever)
     until(lambda: claims.away)
     store.away = False

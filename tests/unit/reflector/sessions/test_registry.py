@@ -15,9 +15,8 @@ from structlog.types import EventDict
 
 from medusa.directory import Claim, DirectoryError, Owner
 from medusa.directory.memory import MemoryDirectory
-from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions import driver
 from medusa.reflector.sessions.driver import LiveSession
 from medusa.reflector.sessions.registry import Refused, Registry
 from medusa.session import Input, Session, Side, State
@@ -29,6 +28,7 @@ from tests.waiting import PATIENCE, Deadline, wait_until
 NAME = SessionName("id")
 
 OWNER = Owner("http://127.0.0.1:1")
+CONFIG = ReflectorConfig(timeouts=Timeouts(close_timeout=0.1))
 
 
 class GreenPeer(Peer):
@@ -43,7 +43,7 @@ class Bench:
     """A registry, and raw peers that are attached to its sessions."""
 
     def __init__(self, directory: MemoryDirectory) -> None:
-        self.registry = Registry(ReflectorConfig(), directory, OWNER)
+        self.registry = Registry(CONFIG, directory, OWNER)
         self._sockets: list[socket.socket] = []
 
     def link(self) -> tuple[Peer, RelayedTransport]:
@@ -95,8 +95,7 @@ def turn() -> None:
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(driver, "CLOSE_TIMEOUT", 0.1)
+def bench() -> Iterator[Bench]:
     bench = Bench(MemoryDirectory())
     yield bench
     bench.close()

@@ -17,6 +17,7 @@ from structlog.types import EventDict
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import parse_request
+from medusa.reflector.config import Timeouts
 from medusa.reflector.fronts.http_front import Handler
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.session_name import SessionName
@@ -36,9 +37,9 @@ NAMES = [SessionName(f"job-{number}") for number in range(100)]
 class Office:
     """Two workers' mailboxes; the first worker is there, of the second there is nothing else."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeouts: Timeouts) -> None:
         self.first, self.second = mailbox(), mailbox()
-        self.worker = Colleagues(1, KEY, self.first[0], {2: self.second[1]}, patience=60.0)
+        self.worker = Colleagues(1, KEY, self.first[0], {2: self.second[1]}, 60.0, timeouts)
         self.worker.entries = lambda: [{"id": "mine", "create_time": 2}]
         self.reading: Any = None
 
@@ -55,12 +56,15 @@ class Office:
 
 
 @pytest.fixture
-def office(monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    for constant in ("POST_TIMEOUT", "STATUS_TIMEOUT"):
-        monkeypatch.setattr(module, constant, 50 * MS)
-    office = Office()
-    yield office
-    office.close()
+def office() -> Iterator[Office]:
+    with contextlib.closing(Office(Timeouts(handoff_timeout=50 * MS, status_timeout=50 * MS))) as office:
+        yield office
+
+
+@pytest.fixture
+def patient_office() -> Iterator[Office]:
+    with contextlib.closing(Office(Timeouts(handoff_timeout=10.0, status_timeout=10.0))) as office:
+        yield office
 
 
 @pytest.fixture
@@ -133,12 +137,11 @@ def test_a_full_mailbox_holds_up_nobody_and_then_refuses(
 
 
 def test_a_full_mailbox_that_is_read_in_time(
-    office: Office, connection: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+    patient_office: Office, connection: tuple[socket.socket, socket.socket]
 ) -> None:
-    monkeypatch.setattr(module, "POST_TIMEOUT", 10.0)
-    fill(office.second[1])
-    gevent.spawn_later(20 * MS, empty, office.second[0])
-    office.worker.send(2, Letter(HTTP, ADDRESS), connection[1])
+    fill(patient_office.second[1])
+    gevent.spawn_later(20 * MS, empty, patient_office.second[0])
+    patient_office.worker.send(2, Letter(HTTP, ADDRESS), connection[1])
 
 
 def empty(inbox: socket.socket) -> None:
@@ -215,10 +218,9 @@ def test_what_is_no_socket(office: Office, logs: list[EventDict]) -> None:
 
 
 class TestStatus:
-    def test_of_a_colleague_that_answers(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "STATUS_TIMEOUT", 10.0)
-        asked = gevent.spawn(office.worker.status)
-        packet, fd = self.question(office)
+    def test_of_a_colleague_that_answers(self, patient_office: Office) -> None:
+        asked = gevent.spawn(patient_office.worker.status)
+        packet, fd = self.question(patient_office)
         assert packet == pack(Letter(STATUS))
         with socket.socket(fileno=fd) as answers:
             answers.sendall(b'{"worker": 2, "sessions": [{"id": "theirs", "create_time": 1}]}')

@@ -17,7 +17,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.types import EventDict
 
-from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 from medusa.reflector.workers import supervisor as module
 from medusa.reflector.workers.supervisor import Supervisor
 from tests.waiting import wait_until
@@ -36,6 +36,7 @@ for line in sys.stdin:
 """
 )
 Program = Callable[[str], str]
+CONFIG = ReflectorConfig()
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def handlers() -> Iterator[None]:
 
 
 def supervise(
-    program: str, on_listening: Callable[[], object] = lambda: None, workers: int = 2
+    program: str, on_listening: Callable[[], object] = lambda: None, workers: int = 2, config: ReflectorConfig = CONFIG
 ) -> tuple[int, list[str]]:
     """Returns the exit status and what was announced; `on_listening` is called in a thread of its own then."""
     announced: list[str] = []
@@ -81,7 +82,7 @@ def supervise(
 
     listeners = {"http": socket.create_server(("127.0.0.1", 0))}
     try:
-        status = Supervisor(ReflectorConfig(), workers, listeners, ("json", "info"), announce, program=program).run()
+        status = Supervisor(config, workers, listeners, ("json", "info"), announce, program=program).run()
     finally:
         for thread in threads:
             thread.join()
@@ -175,10 +176,10 @@ def test_the_system_has_no_room_for_mailboxes(monkeypatch: pytest.MonkeyPatch) -
         Supervisor(ReflectorConfig(), 2, {}, ("json", "info"), lambda _: None)
 
 
-def test_workers_that_do_not_go_are_killed(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STOP_LIMIT", 0.1)
+def test_workers_that_do_not_go_are_killed(program: Program) -> None:
+    impatient = ReflectorConfig(timeouts=Timeouts(worker_grace=0.1))
     stays = OBEY + "import time\ntime.sleep(1000)"
-    assert supervise(program(stays), signals(signal.SIGTERM)) == (0, ["here"])
+    assert supervise(program(stays), signals(signal.SIGTERM), config=impatient) == (0, ["here"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
