@@ -19,13 +19,13 @@ from agent import config
 from agent.config import Config, ConfigError, checked_url
 from agent.dial import where
 from agent.session.command import to_bytes
+from medusa.protocol import attach_path
 
 HOLD = 600.0
 URL_PATIENCE = 30.0
 """Seconds for the command that prints a URL."""
 SESSION = r"[a-z0-9_][a-z0-9_.:@+-]{0,254}"
 
-_PLACE = re.compile(r"(?P<prefix>.*?)(?:/(?P<login>[^/]+)/medusa)?/attach/(?P<session>[^/]+)/slave")
 _SHOWN_AS = {"ws": "http", "wss": "https"}
 
 
@@ -126,19 +126,20 @@ def _open_door(base: str, session: str) -> str:
     url = checked_url("--reflector", base).rstrip("/")
     if "?" in url or "#" in url or "@" in url:
         raise ConfigError("--reflector: no user name, query or fragment may stand in it")
-    return "%s/attach/%s/slave" % (url, session)
+    return url + attach_path.build(session, attach_path.AGENT)
 
 
 def invitation(url: str) -> str:
     """What the user runs to meet the agent that dials `url`. Holds nothing secret."""
     parts = urlsplit(url)
-    place = _PLACE.fullmatch(parts.path)
-    if place is None:
+    found = attach_path.parse_after_prefix(parts.path)
+    if found is None or found[1].role != attach_path.AGENT or not found[1].raw_id:
         return "a client at %s" % where(url)
+    prefix, attach = found
     scheme = _SHOWN_AS.get(parts.scheme, parts.scheme)
-    base = "%s://%s%s" % (scheme, parts.netloc.rpartition("@")[2], place.group("prefix"))
-    words = ["mlogin", "--reflector", base, "--session", unquote(place.group("session"))]
-    words += ["-a", place.group("login")] if place.group("login") else []
+    base = "%s://%s%s" % (scheme, parts.netloc.rpartition("@")[2], prefix)
+    words = ["mlogin", "--reflector", base, "--session", unquote(attach.raw_id)]
+    words += ["-a", attach.login] if attach.login else []
     return " ".join(map(shlex.quote, words))
 
 

@@ -19,7 +19,7 @@ from medusa.client.session.escape import DEFAULT_CHARACTER, parse_character
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser, seconds
-from medusa.protocol.http.signature import LOGIN
+from medusa.protocol.attach_path import LOGIN
 from medusa.transports.dial import SECURE
 
 MANTA, LOCAL = "manta", "local"

@@ -11,7 +11,7 @@ from medusa.client.outcome import Failure
 from medusa.client.session.session_url import Door
 from medusa.commands.manta_options import MantaOptions, add_signing_options, manta_options
 from medusa.commands.options import OptionParser
-from medusa.protocol.http.signature import LOGIN
+from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, parse_url
 

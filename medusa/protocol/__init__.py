@@ -1,6 +1,7 @@
 """Floor 0, the wire: pure and standard library only. No socket, clock, thread or random source in here.
 
 errors     who is to blame (the type) and what to answer (close code, HTTP status)
+attach_path  the path by which a side attaches to its session
 messages   what a transport hands over; limits with their reasons
 control    the text messages between client, reflector and agent, one table
 masking    XOR of a payload with its masking key

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import urllib.parse
 from typing import NamedTuple
 
+from medusa.protocol import attach_path
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.http.signature import LOGIN
 from medusa.protocol.session_id import parse_id
 from medusa.session import Side
 
-ATTACH = re.compile(r"/attach/([^/]*)/(master|slave)\Z")
-SIGNED_ATTACH = re.compile(rf"/({LOGIN})/medusa/attach/([^/]*)/(master|slave)\Z")
-"""The paths that name a session: id and role, or login, id and role."""
-
 CARRIED = "/~carried"
-"""Before such a path where another reflector asks. No login begins so."""
+"""Before an attach path where another reflector asks. No login begins so."""
 
 SESSIONS = CARRIED + "/sessions"
 """Where another reflector asks for what lives here; behind it, as for administrators, one of these."""
 
-SIDES = {"master": Side.CLIENT, "slave": Side.AGENT}
+SIDES = {attach_path.CLIENT: Side.CLIENT, attach_path.AGENT: Side.AGENT}
 
 
 class SessionName(NamedTuple):
@@ -43,13 +37,11 @@ class SessionName(NamedTuple):
 
 def named_by(path: str) -> tuple[SessionName, Side] | None:
     """What `path` is to attach to, and as what; None where it names no session, or none that could be."""
-    path = path.removeprefix(CARRIED)
-    found = ATTACH.match(path) or SIGNED_ATTACH.match(path)
+    found = attach_path.parse(path.removeprefix(CARRIED))
     if found is None:
         return None
-    *login, raw_id, role = found.groups()
     try:
-        return SessionName(parse_id(raw_id), *login), SIDES[role]
+        return SessionName(parse_id(found.raw_id), found.login), SIDES[found.role]
     except HandshakeError:
         return None
 
@@ -57,5 +49,4 @@ def named_by(path: str) -> tuple[SessionName, Side] | None:
 def path_of(name: SessionName, side: Side) -> str:
     """The path that is to attach to it: what `named_by` understands."""
     role = next(role for role, of in SIDES.items() if of is side)
-    login = "/%s/medusa" % name.login if name.login else ""
-    return "%s/attach/%s/%s" % (login, urllib.parse.quote(name.session_id, safe=""), role)
+    return attach_path.build(name.session_id, role, name.login)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
+from medusa.protocol import attach_path
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, Untrusted, is_raw, parse_url
 
@@ -40,7 +40,7 @@ class Door:
 
     def client(self) -> tuple[str, list[tuple[str, str]]]:
         """URL and header fields of the user's side, signed now."""
-        path = self.path("master")
+        path = self.path(attach_path.CLIENT)
         if self.account and is_raw(self.base):  # which has no header fields
             return self.account.presign(self.base, path, CLIENT_LIFETIME), []
         headers = self.account.authorization("GET", path, parse_url(self.base).netloc) if self.account else []
@@ -48,13 +48,12 @@ class Door:
 
     def agent(self, lifetime: float) -> str:
         """The URL of the agent's side; where it is signed, it is good for `lifetime` seconds from now."""
-        path = self.path("slave")
+        path = self.path(attach_path.AGENT)
         return self.account.presign(self.base, path, lifetime) if self.account else self.base.rstrip("/") + path
 
     def path(self, side: str) -> str:
         """`side` as the route names it."""
-        route = f"/attach/{urllib.parse.quote(self.session, safe='-_.~:@+')}/{side}"
-        return f"/{self.account.login}/medusa{route}" if self.account else route
+        return attach_path.build(self.session, side, self.account.login if self.account else "")
 
     def refused(self, error: ConnectRefused) -> Failure:
         """Why the user's side is not let in, and what can be done about it."""

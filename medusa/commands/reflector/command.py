@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
-from medusa.protocol.http.signature import LOGIN
+from medusa.protocol.attach_path import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 
 DEFAULTS = ReflectorConfig()

@@ -16,13 +16,11 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
+from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.errors import ProtocolError
 
 REQUEST_TARGET = "(request-target)"
 SCHEME = "Signature"
-
-LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
-"""A login as it stands in paths: never a dot first, never a slash or a percent sign."""
 
 _KEY_ID = re.compile(
     rf"/(?P<login>{LOGIN})(?:/(?P<user>{LOGIN}))?/keys/"

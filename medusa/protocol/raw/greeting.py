@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple, Optional, Tuple, Union
 
+from medusa.protocol import attach_path
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 
@@ -104,7 +105,7 @@ def parse_greeting(line: bytes) -> Union[Framed, Plain]:
     if framed:
         return Framed(framed.group(2).decode("ascii"), framed.group(3).decode("ascii"))
     if plain:
-        role = "master" if plain.group(2) == b"client" else "slave"
+        role = attach_path.CLIENT if plain.group(2) == b"client" else attach_path.AGENT
         return Plain(plain.group(1).decode("ascii"), role, (plain.group(3) or b"").decode("ascii"))
     if _HTTP.match(line):
         raise SpokeHttp(400, "this is the raw port, and HTTP is not spoken here; " + FORMS)

@@ -28,7 +28,7 @@ class AccountsError(Exception):
 
 
 class Accounts:
-    """The keys of each login. Logins and users must have the form of medusa.protocol.http.signature.LOGIN."""
+    """The keys of each login. Logins and users must have the form of medusa.protocol.attach_path.LOGIN."""
 
     def __init__(self, directory: str) -> None:
         """Raises AccountsError."""

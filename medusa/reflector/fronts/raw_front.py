@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import gevent
 import structlog
 
+from medusa.protocol import attach_path
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Headers, Request
 from medusa.protocol.printable import printable
@@ -39,7 +40,7 @@ from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.listen import PROXIED, RAW
 from medusa.reflector.net.proxy_protocol import begin, source_of
-from medusa.reflector.session_name import ATTACH, SIDES, SIGNED_ATTACH, SessionName
+from medusa.reflector.session_name import SIDES, SessionName
 from medusa.reflector.sessions.registry import Refused
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.reflector.workers.letters import Letter
@@ -238,9 +239,7 @@ def _asked(greeting: Framed | Plain) -> tuple[Framed, SessionName, Side]:
 
 def _named(asked: Framed) -> tuple[SessionName, Side]:
     path = asked.target.partition("?")[0]
-    internal, front = ATTACH.match(path), SIGNED_ATTACH.match(path)
-    if internal:
-        return SessionName(parse_id(internal[1])), SIDES[internal[2]]
-    if front:
-        return SessionName(parse_id(front[2]), front[1]), SIDES[front[3]]
-    raise Refused(404, NOTHING_HERE)
+    found = attach_path.parse(path)
+    if found is None:
+        raise Refused(404, NOTHING_HERE)
+    return SessionName(parse_id(found.raw_id), found.login), SIDES[found.role]

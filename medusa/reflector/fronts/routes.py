@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from medusa import __version__
+from medusa.protocol.attach_path import INTERNAL, LOGIN, SIGNED
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.http.signature import LOGIN
 from medusa.protocol.printable import printable
 from medusa.protocol.session_id import parse_id
 from medusa.protocol.websocket.handshake import check_upgrade
@@ -23,7 +23,7 @@ from medusa.reflector.cluster.forward_out import Traveller
 from medusa.reflector.fronts.admission import NOTHING_HERE, Client, Doors, Refusal, refusal
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.listen import HTTP
-from medusa.reflector.session_name import ATTACH, CARRIED, SESSIONS, SIDES, SIGNED_ATTACH, SessionName
+from medusa.reflector.session_name import CARRIED, SESSIONS, SIDES, SessionName
 from medusa.reflector.sessions.registry import Refused, Registry
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.session import STATUS_NAMES, Side
@@ -84,8 +84,8 @@ class Application:
         self._to_delete = [administration.session, asked.session if asked else None]
         self._administration = administration
         self._routes: list[tuple[Pattern[str], Callable[..., Answer]]] = [
-            (ATTACH, self._attach_internal),
-            (SIGNED_ATTACH, self._attach_signed),
+            (INTERNAL, self._attach_internal),
+            (SIGNED, self._attach_signed),
             (re.compile(re.escape(CARRIED) + "/"), self._attach_carried),
             (re.compile(r"/status\Z"), self._status),
             (re.compile(r"/healthz\Z"), self._healthz),
