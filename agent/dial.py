@@ -8,8 +8,8 @@ from typing import Callable
 from urllib.parse import urlsplit
 
 from medusa.transports.base import Transport
+from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
-from medusa.transports.schemes import connect
 
 FIRST_DELAY = 0.25
 LONGEST_DELAY = 8.0

@@ -19,9 +19,9 @@ from medusa.protocol import control
 from medusa.protocol.control import Control, Exit, Linkup, Resize, Start, Started
 from medusa.protocol.messages import Binary, Text
 from medusa.protocol.websocket.handshake import accept_value
+from medusa.transports.adopt import adopt_websocket
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
 from medusa.transports.tls import Tls, TlsSocket
-from medusa.transports.websocket import adopt
 from tests.waiting import PATIENCE, Deadline, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,7 +128,7 @@ class Reflector:
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Accept: " + accepted.encode() + b"\r\n\r\n"
         )
-        link = adopt(peer, rest)
+        link = adopt_websocket(peer, rest)
         link.send(Text(control.build(Linkup())), PATIENCE)
         return Client(link)
 

@@ -13,13 +13,12 @@ from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import FramedConnection
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.relay import WebSocketRelay
-from medusa.transports import framed
+from medusa.transports.adopt import adopt_framed, adopt_websocket
 from medusa.transports.base import Transport
 from medusa.transports.memory import memory_pair, memory_streams
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import Tls, TlsSocket, over
-from medusa.transports.websocket import adopt
 from tests import frames
 from tests.waiting import PATIENCE
 
@@ -114,7 +113,7 @@ def linked(pair: Callable[[], tuple[Socket, Socket]], max_message: int = MAX_MES
     """The client's and the server's end of a websocket over a pair of sockets."""
     near, far = pair()
     codec = WebSocketConnection(Role.CLIENT, lambda: os.urandom(4), max_message)
-    return Transport(over(near), codec), adopt(far, max_message=max_message)
+    return Transport(over(near), codec), adopt_websocket(far, max_message=max_message)
 
 
 def memory(max_message: int = MAX_MESSAGE) -> Ends:
@@ -141,12 +140,12 @@ def tls_server(max_message: int = MAX_MESSAGE) -> Ends:
 
 def framed_client(max_message: int = MAX_MESSAGE) -> Ends:
     near, far = unix_pair()
-    return Transport(SocketStream(near), FramedConnection(max_message)), framed.adopt(far, max_message=max_message)
+    return Transport(SocketStream(near), FramedConnection(max_message)), adopt_framed(far, max_message=max_message)
 
 
 def framed_server(max_message: int = MAX_MESSAGE) -> Ends:
     near, far = tcp_pair()
-    return framed.adopt(far, max_message=max_message), Transport(SocketStream(near), FramedConnection(max_message))
+    return adopt_framed(far, max_message=max_message), Transport(SocketStream(near), FramedConnection(max_message))
 
 
 KINDS = (memory, websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)

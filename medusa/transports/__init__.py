@@ -1,14 +1,13 @@
-"""Floor 2, links: whole messages both ways over anything socket-like. No gevent in here.
+"""Floor 2, links: whole messages both ways over anything like a socket. No gevent in here.
 
-base       the interface and its engine: a stream and a codec joined, backpressure, who may call when
-interfaces what a transport is made of
-stream     a socket as a non-blocking stream
-tls        the same through TLS, and the handshake before it
-dial       a connected socket: TCP, proxies, TLS
-websocket  RFC 6455 over a stream: connect (client, agent) and adopt (reflector)
-tcp        raw TCP with frames: connect and adopt
-plain      raw TCP without frames: the reflector's end
-schemes    connect, by a URL's scheme
-relayed    the relay face
-memory     a pair of transports in memory, with a clogged mode
+base           one link: a stream and a codec joined, with backpressure
+interfaces     what a link is made of
+socket_stream  a socket that never blocks
+tls            TLS: what a client trusts, the handshake, and a stream through it
+dial           a connected socket to where a URL points: TCP, proxy, TLS
+connect        the client's end of a link to a URL
+adopt          the reflector's end of a link whose handshake is done
+relayed        the relay face, which the reflector adds
+plain          raw TCP without frames: the reflector's end
+memory         a pair of links in memory, with a clogged mode
 """

@@ -13,7 +13,7 @@ from typing import Callable, NamedTuple, Optional, Tuple, TypeVar, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import HeadReader, Response, parse_response
-from medusa.transports.tls import Tls, TlsSocket
+from medusa.transports.tls import Tls, TlsSocket, client_context
 
 SECURE = {"https": True, "wss": True, "http": False, "ws": False, "tcp": False}
 RAW = "tcp"
@@ -173,11 +173,7 @@ def _refused(where: str, error: Exception) -> ConnectRefused:
 
 
 def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> TlsSocket:
-    context = ssl.create_default_context()
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    secure = TlsSocket(sock, Tls(context, host))
+    secure = TlsSocket(sock, Tls(client_context(insecure), host))
     secure.handshake(deadline=deadline)
     return secure
 

@@ -25,6 +25,15 @@ MAX_REPLIES = 16 * 1024
 the memory."""
 
 
+def client_context(insecure: bool = False) -> ssl.SSLContext:
+    """What a client trusts: the system's certificates, or SSL_CERT_FILE's. If `insecure`, any certificate."""
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 class TlsError(OSError):
     """TLS failed; the text says how."""
 

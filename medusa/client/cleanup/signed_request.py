@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import ssl
 from dataclasses import asdict, dataclass
+
+from medusa.transports.tls import client_context
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,11 +33,8 @@ class SignedRequest:
             def redirect_request(self, *args: object, **kwargs: object) -> None:
                 return None
 
-        context = ssl.create_default_context()
-        if self.insecure_tls:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), Stay())
+        handler = urllib.request.HTTPSHandler(context=client_context(self.insecure_tls))
+        opener = urllib.request.build_opener(handler, Stay())
         body = b"" if self.method == "POST" else None
         request = urllib.request.Request(self.url, body, self.headers, method=self.method)  # noqa: S310 - a Manta's
         opener.open(request, timeout=timeout).close()

@@ -12,6 +12,7 @@ from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, parse_url
+from medusa.transports.tls import client_context
 
 TIMEOUT = 30.0
 """Seconds for each step: a reflector may have to ask others."""
@@ -104,10 +105,7 @@ class Administrator:
         host, port = self._target.host, self._target.port
         if not self._target.secure:
             return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-        context = ssl.create_default_context()
-        if self._insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = client_context(self._insecure)
         return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
 
     def _refused(self, status: int, body: bytes) -> Failure:

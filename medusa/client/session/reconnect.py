@@ -10,9 +10,8 @@ from medusa.client.session.session_url import TAKEN, Door
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.transports.base import Transport
+from medusa.transports.connect import connect, upgrade
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
-from medusa.transports.schemes import connect
-from medusa.transports.websocket import connect_over
 
 
 class Attacher:
@@ -56,7 +55,7 @@ class Attacher:
                 sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
             except OSError as error:
                 raise ConnectRefused(str(error)) from error
-            return connect_over(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT)
+            return upgrade(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT)
 
     def _pause(self) -> None:
         deadline = time.monotonic() + self._timeouts.reconnect_interval

@@ -1,3 +1,6 @@
-"""."""
+"""Raw TCP, for peers and networks without HTTP.
 
-from __future__ import annotations
+codec     frames: the header rules and whole messages
+greeting  the first line of each side
+relay     the reflector's side: frames and bare bytes, moved from link to link
+"""

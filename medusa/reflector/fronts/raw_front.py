@@ -45,7 +45,7 @@ from medusa.reflector.sessions.registry import Refused
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.reflector.workers.letters import Letter
 from medusa.session import Side
-from medusa.transports import framed
+from medusa.transports.adopt import adopt_framed
 from medusa.transports.plain import PlainTransport
 from medusa.transports.relayed import RelayedTransport
 
@@ -177,7 +177,7 @@ def adopt(
 ) -> RelayedTransport:
     """The link to a peer that was let in. `sock` is not gevent's."""
     if isinstance(greeting, Framed):
-        return framed.adopt(sock, found.rest, max_message, scratch)
+        return adopt_framed(sock, found.rest, max_message, scratch)
     return PlainTransport(sock, found.rest, scratch, found.typed)
 
 

@@ -27,7 +27,7 @@ from medusa.reflector.session_name import CARRIED, SESSIONS, SIDES, SessionName
 from medusa.reflector.sessions.registry import Refused, Registry
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.session import STATUS_NAMES, Side
-from medusa.transports import websocket
+from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Application:
     def _upgrade(self, handler: Handler, key: str) -> RelayedTransport:
         handler.write_101(key)
         sock, rest = handler.take_socket()
-        return websocket.adopt(sock, rest, self._config.max_message, self._registry.turns.scratch)
+        return adopt_websocket(sock, rest, self._config.max_message, self._registry.turns.scratch)
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None

@@ -12,9 +12,9 @@ from medusa.client.launchers.base import JobRequest, JobState, Launcher
 from medusa.protocol.control import Control, build, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.transports.adopt import adopt_websocket
 from medusa.transports.base import ClosedTransport, Transport
 from medusa.transports.socket_stream import SocketStream
-from medusa.transports.websocket import adopt
 from tests.waiting import PATIENCE
 
 
@@ -31,7 +31,7 @@ class Clock:
 def link_ends() -> tuple[Transport, Transport]:
     """A client's transport and its peer, over a socket pair."""
     near, far = socket.socketpair()
-    return Transport(SocketStream(near), WebSocketConnection(Role.CLIENT, lambda: os.urandom(4))), adopt(far)
+    return Transport(SocketStream(near), WebSocketConnection(Role.CLIENT, lambda: os.urandom(4))), adopt_websocket(far)
 
 
 class Peer:

@@ -10,9 +10,9 @@ import pytest
 
 from medusa.protocol.errors import BadFrame
 from medusa.protocol.messages import Binary, Close, Ping, Text
+from medusa.transports.adopt import adopt_websocket
 from medusa.transports.base import READ_SIZE, READS_AT_ONCE, BrokenTransport, ClosedTransport, Transport
 from medusa.transports.memory import MemoryStream, memory_pair, memory_streams
-from medusa.transports.websocket import adopt
 from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, frame, head, server
 from tests.links import Bench, tcp_pair
 from tests.waiting import PATIENCE
@@ -154,7 +154,7 @@ def test_a_reset_is_a_loss_after_what_had_arrived() -> None:
     far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     far.sendall(frame(TEXT, b"last words"))
     far.close()
-    link = adopt(near)
+    link = adopt_websocket(near)
     assert link.receive(PATIENCE) == Text("last words")
     with pytest.raises(BrokenTransport, match="reset by peer"):
         link.receive(PATIENCE)
@@ -165,7 +165,7 @@ def test_a_reset_after_the_peers_close_is_no_loss() -> None:
     near, far = tcp_pair()
     far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     far.sendall(frame(CLOSE))
-    link = adopt(near)
+    link = adopt_websocket(near)
     assert link.receive(PATIENCE) == Close(None, "")
     far.close()
     assert link.discard()

@@ -9,9 +9,9 @@ import pytest
 
 from medusa.protocol.messages import Binary, Close, Text
 from medusa.protocol.raw.codec import FramedConnection
+from medusa.transports.adopt import adopt_framed
+from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
-from medusa.transports.framed import adopt
-from medusa.transports.schemes import connect
 from tests.frames import BINARY, CLOSE, TEXT, raw_frame
 from tests.links import unix_pair
 from tests.servers import ScriptedServer, read_request, switching, until_the_end
@@ -117,7 +117,7 @@ def test_other_schemes_are_websockets() -> None:
 def test_what_came_behind_a_greeting_is_kept() -> None:
     near, far = unix_pair()
     with near:
-        link = adopt(far, raw_frame(BINARY, b"early") + raw_frame(CLOSE)[:3])
+        link = adopt_framed(far, raw_frame(BINARY, b"early") + raw_frame(CLOSE)[:3])
         assert link.receive(PATIENCE) == Binary(b"early")
         near.sendall(raw_frame(CLOSE)[3:])
         assert link.receive(PATIENCE) == Close(None)

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from medusa.protocol.messages import Binary, Text
+from medusa.transports.adopt import adopt_websocket
 from medusa.transports.base import BrokenTransport
-from medusa.transports.dial import CONNECT_TIMEOUT
-from medusa.transports.websocket import ConnectRefused, adopt, connect, connect_over
+from medusa.transports.connect import connect, upgrade
+from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
 from tests.frames import BINARY, CLOSE, TEXT, frame
 from tests.links import CERTIFICATE, server_context, unix_pair
 from tests.servers import ScriptedServer, read_request, switching, until_the_end
@@ -149,7 +150,7 @@ def test_a_connection_that_is_reset_while_it_is_asked() -> None:
     near, far = unix_pair()
     far.close()
     with pytest.raises(ConnectRefused, match="Broken pipe") as caught:
-        connect_over(near, "h", "/", time.monotonic() + PATIENCE)
+        upgrade(near, "h", "/", time.monotonic() + PATIENCE)
     assert caught.value.retryable
     assert near.fileno() == -1
 
@@ -190,7 +191,7 @@ def test_an_answer_that_does_not_come_is_given_up_in_time(sent: bytes) -> None:
 def test_what_was_read_behind_the_head_is_the_first_that_an_adopted_link_hears(at: int) -> None:
     whole = frame(TEXT, b"early") + frame(BINARY)
     near, far = unix_pair()
-    link = adopt(near, whole[:at])
+    link = adopt_websocket(near, whole[:at])
     far.sendall(whole[at:])
     far.shutdown(socket.SHUT_WR)
     assert [link.receive(PATIENCE), link.receive(PATIENCE)] == [Text("early"), Binary(b"")]
@@ -203,7 +204,7 @@ def test_what_was_read_behind_the_head_is_the_first_that_an_adopted_link_hears(a
 def test_the_limit_holds_for_both_faces_of_an_adopted_link() -> None:
     for face in ("message", "relay"):
         near, far = unix_pair()
-        link = adopt(near, max_message=10)
+        link = adopt_websocket(near, max_message=10)
         far.sendall(frame(BINARY, bytes(10)) + frame(BINARY, bytes(11)))
         if face == "message":
             assert link.receive(PATIENCE) == Binary(bytes(10))

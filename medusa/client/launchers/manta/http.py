@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from medusa import __version__
 from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.protocol.printable import printable
+from medusa.transports.tls import client_context
 
 TIMEOUTS = (10.0, 60.0)
 """Seconds to connect, and of silence while an answer is awaited."""
@@ -90,7 +91,7 @@ class MantaHttp:
         self._insecure = insecure_tls
         self._nap = nap
         self._signing = threading.Lock()  # an ssh-agent answers one question after another
-        self._tls = _tls(insecure_tls)
+        self._tls = client_context(insecure_tls)
         if insecure_tls:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
@@ -216,14 +217,6 @@ class _Adapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         if isinstance(verify, str):  # the environment's CA bundle
             super().cert_verify(conn, url, verify, cert)
-
-
-def _tls(insecure: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _base(url: str) -> str:

@@ -7,8 +7,8 @@ import pytest
 
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.reflector.relay.pump import Progress, Pump
+from medusa.transports.adopt import adopt_websocket
 from medusa.transports.memory import memory_pair
-from medusa.transports.websocket import adopt
 from tests.frames import BINARY, PING, TEXT, client, frame, head, headers_of, read
 from tests.waiting import wait_until
 
@@ -24,7 +24,7 @@ class Wire:
         for sock in (near, self.peer):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
         self.peer.setblocking(False)
-        self.link = adopt(near)
+        self.link = adopt_websocket(near)
 
     def close(self) -> None:
         self.link.abort()

@@ -20,8 +20,8 @@ from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.driver import LiveSession
 from medusa.reflector.sessions.registry import Refused, Registry
 from medusa.session import Input, Session, Side, State
+from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
-from medusa.transports.websocket import adopt
 from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
 from tests.waiting import PATIENCE, Deadline, wait_until
 
@@ -52,7 +52,7 @@ class Bench:
             theirs = socket.create_connection(server.getsockname())
             ours, _ = server.accept()
         self._sockets.append(theirs)
-        return GreenPeer(theirs), adopt(ours)
+        return GreenPeer(theirs), adopt_websocket(ours)
 
     def attach(self, session: LiveSession, side: Side) -> Peer:
         peer, transport = self.link()

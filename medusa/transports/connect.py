@@ -1,4 +1,4 @@
-"""Websocket transports: `connect` for who dials, `adopt` for who was dialled."""
+"""The client's end of a link: `connect` dials a URL and shakes hands, by a websocket or by raw TCP with frames."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import base64
 import os
 import socket
 import time
-from typing import Iterable, Optional, Tuple, Union
+from typing import Iterable, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Response
 from medusa.protocol.messages import MAX_MESSAGE
+from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.greeting import REFUSED, LineReader, build_framed, check_answer
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.handshake import build_upgrade, check_accepted
 from medusa.transports.base import Transport
@@ -18,18 +20,15 @@ from medusa.transports.dial import (
     CONNECT_TIMEOUT,
     RETRYABLE,
     ConnectRefused,
+    is_raw,
     open_socket,
     parse_url,
+    read_answer,
     read_response,
     remaining,
 )
+from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsSocket, over
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from medusa.transports.relayed import RelayedTransport
-
-__all__ = ["ConnectRefused", "adopt", "connect", "connect_over"]
 
 
 def connect(
@@ -40,18 +39,23 @@ def connect(
     headers: Iterable[Tuple[str, str]] = (),
     max_message: int = MAX_MESSAGE,
 ) -> Transport:
-    """A link to `url` (ws, wss, http, https), through the environment's proxy.
+    """A link to `url`, through the environment's proxy: raw TCP with frames for tcp, else a websocket.
+
+    Raw TCP has neither TLS nor `headers`.
 
     Raises:
-        ConnectRefused: with the HTTP status where there was one, and whether to try again.
+        ConnectRefused: with the status of the refusal if there was one, and whether to try again.
     """
     deadline = time.monotonic() + timeout
     target = parse_url(url)
     sock = open_socket(target, insecure_tls, deadline)
-    return connect_over(sock, target.netloc, target.target, deadline, headers, max_message)
+    if is_raw(url):
+        assert isinstance(sock, socket.socket)
+        return greet(sock, target.netloc, target.target, deadline, max_message)
+    return upgrade(sock, target.netloc, target.target, deadline, headers, max_message)
 
 
-def connect_over(
+def upgrade(
     sock: Union[socket.socket, TlsSocket],
     host: str,
     target: str,
@@ -59,7 +63,16 @@ def connect_over(
     headers: Iterable[Tuple[str, str]] = (),
     max_message: int = MAX_MESSAGE,
 ) -> Transport:
-    """The upgrade on a connected socket, which this owns from here on. Raises ConnectRefused."""
+    """A websocket on a connected socket, which it owns from here on.
+
+    Args:
+        host: for the Host header.
+        target: path and query.
+        deadline: of time.monotonic().
+
+    Raises:
+        ConnectRefused: the socket is closed.
+    """
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     try:
         sock.settimeout(remaining(deadline))
@@ -81,23 +94,24 @@ def connect_over(
     return Transport(over(sock), codec, leftover=rest)
 
 
-def adopt(
-    sock: Union[socket.socket, TlsSocket],
-    leftover: bytes = b"",
-    max_message: int = MAX_MESSAGE,
-    scratch: Optional[memoryview] = None,
-) -> RelayedTransport:
-    """The server's end of an upgraded socket.
-
-    Args:
-        leftover: bytes that were read behind the request head.
-        scratch: as RelayedTransport's.
-    """
-    from medusa.protocol.websocket.relay import WebSocketRelay  # neither travels with the agent
-    from medusa.transports.relayed import RelayedTransport
-
-    codec = WebSocketConnection(Role.SERVER, _new_key, max_message)
-    return RelayedTransport(over(sock), codec, WebSocketRelay(max_message), leftover, scratch)
+def greet(sock: socket.socket, host: str, target: str, deadline: float, max_message: int = MAX_MESSAGE) -> Transport:
+    """Raw TCP with frames on a connected socket, which it owns from here on. Arguments and errors are `upgrade`'s."""
+    try:
+        sock.settimeout(remaining(deadline))
+        sock.sendall(build_framed(target, host))
+        line, rest = read_answer(sock, deadline, LineReader().feed)
+        check_answer(line)
+    except HandshakeError as error:
+        sock.close()
+        status = error.http_status if line.startswith(REFUSED) else None
+        raise ConnectRefused(str(error), status, error.http_status in RETRYABLE) from None
+    except OSError as error:
+        sock.close()
+        raise ConnectRefused("the connection failed: %s" % (error.strerror or error)) from None
+    except BaseException:
+        sock.close()
+        raise
+    return Transport(SocketStream(sock), FramedConnection(max_message), rest)
 
 
 def _new_key() -> bytes:
