@@ -1,10 +1,10 @@
-"""The pairing machine: the life of one session as one table. No I/O, no clock.
+"""The life of one session as one table. No I/O, no clock.
 
-All of a session's states live here and nowhere else. `Session.process` takes what happened and says what to do, in
-order; it does not wait, so that under any scheduler one input is dealt with before the next. A (state, input) pair that
-is not in the table cannot happen: meeting one is a bug here, and an error.
+All states of a session stand here and nowhere else. `SessionMachine.process` takes one input and returns the actions to
+carry out, in order. It never waits, so one input is dealt with before the next under any scheduler. A (state, input)
+pair that is not in the table cannot happen: if one does, the caller has a bug, and `process` raises.
 
-docs/protocol.md shows this table; `python -m medusa.session` prints it as it stands there.
+docs/protocol.md shows this table; `python -m medusa.session` prints it in the form that stands there.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class Action(_Named):
     """What the reflector is to do."""
 
     SEND_WAIT = "tell the client to wait"
+    SEND_KILLED = "tell the client that an administrator ended the session, in a form that a program can read"
     SEND_IDLE_NOTICE = "tell the client when the idle session will end"
     SEND_DURATION_NOTICE = "tell the client when the session will end"
     LINK_UP = "tell the client, then the agent, that they are linked; forward from now on"
@@ -129,9 +130,6 @@ AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
 """What the original told the other side."""
 
-KILLED_REASON = "an administrator ended the session"
-"""What both sides are told; a client does not attach again after it."""
-
 GOING_AWAY = 1001
 """RFC 6455 section 7.4.1: a server going down."""
 
@@ -157,7 +155,7 @@ _NO_AGENT = Close(1000, "no agent came in time")
 _BROKE_RULES = Close(1000, "the remote side broke the protocol")
 _IDLE = Close(1000, "the session was idle for too long")
 _TOO_LONG = Close(1000, "the session has reached its maximum duration")
-_KILLED = Close(1000, KILLED_REASON)
+_KILLED = Close(1000, "an administrator ended the session")
 _CLAIM_LOST = Close(1000, "this reflector lost the session's id to another")
 _STOPPING = Close(GOING_AWAY, "the reflector is shutting down")
 
@@ -178,7 +176,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.WAITING, _I.CLIENT_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.LONELY),
     (_S.WAITING, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED),
     (_S.WAITING, _I.WAIT_EXPIRED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_AGENT),
-    (_S.WAITING, _I.KILLED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.KILLED, _KILLED),
+    (_S.WAITING, _I.KILLED): Step(_S.CLOSING_CLIENT, (Action.SEND_KILLED, *_CLOSE_CLIENT), _O.KILLED, _KILLED),
     (_S.WAITING, _I.CLAIM_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.ENDED, _CLAIM_LOST),
     (_S.WAITING, _I.SHUTDOWN): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.SHUT_DOWN, _STOPPING),
     (_S.LINKED, _I.CLIENT_CLOSED): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.COMPLETED),
@@ -213,7 +211,7 @@ class IllegalInput(Exception):
     """An input that its state has no entry for: a bug of the caller."""
 
 
-class Session:
+class SessionMachine:
     """One session's place in the table.
 
     Attributes:

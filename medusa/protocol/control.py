@@ -14,13 +14,23 @@ from typing import Any, Dict, List, Optional, Tuple, Type, Union
 REFLECTOR_PREFIX = "medusa:"
 PEER_PREFIX = "mlogin:"
 
+KILLED = "killed"
+"""The `outcome` of a session that an administrator ended."""
+
 MAX_WINDOW = 0xFFFF
 """struct winsize holds unsigned shorts."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Reflector to client: no agent yet."""
+    """Reflector to client: no agent yet.
+
+    Attributes:
+        outcome: KILLED if an administrator has ended the session: a Close follows, and the client does not attach
+            again. None while the session waits.
+    """
+
+    outcome: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,7 @@ def _texts(value: Any) -> Tuple[str, ...]:
 
 
 _CHECKS = {
+    "outcome": _text,
     "text": _text,
     "cwd": _text,
     "term": _text,

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from medusa.session import Outcome, State, stage
 
 if TYPE_CHECKING:
-    from medusa.reflector.sessions.driver import LiveSession
+    from medusa.reflector.sessions.driver import SessionDriver
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -53,10 +53,10 @@ class Metrics:
             "medusa_directory_errors", "Times the directory failed", ["operation"], registry=self._registry
         )
         self._past: Tally[str] = Tally()
-        self._sessions: Callable[[], list[LiveSession]] = list
+        self._sessions: Callable[[], list[SessionDriver]] = list
         self._registry.register(_Living(self))
 
-    def watch(self, sessions: Callable[[], list[LiveSession]]) -> None:
+    def watch(self, sessions: Callable[[], list[SessionDriver]]) -> None:
         """The sessions that are counted when somebody asks."""
         self._sessions = sessions
 
@@ -81,7 +81,7 @@ class Metrics:
         self._link_up.observe(took)
 
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
-        """A session did. `counts`: see LiveSession.counts."""
+        """A session did. `counts`: see SessionDriver.counts."""
         self._ended[outcome].inc()
         self._past.update(counts)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medusa.session import TABLE, Action, Input, Session, State
+from medusa.session import TABLE, Action, Input, SessionMachine, State
 
 CLOSES = {Action.CLOSE_CLIENT, Action.CLOSE_AGENT}
 
 
 @given(data=st.data(), length=st.integers(0, 30))
 def test_random_walks(data: st.DataObject, length: int) -> None:
-    session, outcomes = Session(), set()
+    session, outcomes = SessionMachine(), set()
     actions: list[Action] = []
     # However long peers and reflector go on, both deadlines come in the end.
     for last in [False] * length + [True] * 3:

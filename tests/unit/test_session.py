@@ -17,7 +17,7 @@ from medusa.session import (
     IllegalInput,
     Input,
     Outcome,
-    Session,
+    SessionMachine,
     Side,
     State,
 )
@@ -26,8 +26,8 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
 PAIRS = list(itertools.product(State, Input))
 
 
-def at(state: State) -> Session:
-    session = Session()
+def at(state: State) -> SessionMachine:
+    session = SessionMachine()
     session.state = state
     return session
 
@@ -74,8 +74,8 @@ def test_the_end_can_be_reached_from_everywhere_and_everything_from_the_start() 
     assert all(State.ENDED in reached({state}) for state in State)
 
 
-def run(*inputs: Input, close: Close | None = None) -> tuple[Session, list[Action]]:
-    session = Session()
+def run(*inputs: Input, close: Close | None = None) -> tuple[SessionMachine, list[Action]]:
+    session = SessionMachine()
     actions: list[Action] = []
     for happened in inputs:
         actions += session.process(happened, close)

@@ -13,9 +13,9 @@ from medusa.client.session.link import Link, LinkLost, farewell
 from medusa.client.terminal.messages import TURN, Advice
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
-from medusa.protocol.control import Linkup, parse
+from medusa.protocol import control
 from medusa.protocol.messages import Close, Text
-from medusa.session import GOING_AWAY, KILLED_REASON
+from medusa.session import GOING_AWAY
 from medusa.transports.base import Transport
 
 AGAIN = 5
@@ -45,6 +45,7 @@ class Wait:
     attach_again: Callable[[], Transport] | None = None
     queues: bool = True
     _again_count: int = 0
+    _killed: bool = False
 
     def run(self) -> None:
         """Returns at linkup.
@@ -79,13 +80,15 @@ class Wait:
             self.link.flush()
             while (message := self.link.receive()) is not None:
                 if isinstance(message, Close):
-                    final = message.reason == KILLED_REASON or not (self.queues or message.code == GOING_AWAY)
-                    if final:
+                    if self._killed or not (self.queues or message.code == GOING_AWAY):
                         raise Failure(farewell(message))
                     self._again(farewell(message))
                     return False
-                if isinstance(message, Text) and isinstance(parse(message.text), Linkup):
+                said = control.parse(message.text) if isinstance(message, Text) else None
+                if isinstance(said, control.Linkup):
                     return True
+                if isinstance(said, control.Wait) and said.outcome == control.KILLED:
+                    self._killed = True
             self.link.tend()
         except LinkLost as error:
             self._again(str(error))

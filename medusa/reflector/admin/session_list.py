@@ -6,7 +6,7 @@ import time
 from typing import Any, Protocol
 
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.driver import LiveSession
+from medusa.reflector.sessions.driver import SessionDriver
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, stage
 
@@ -99,7 +99,7 @@ def _named(name: SessionName, entries: list[Entry]) -> Entry | None:
     return next((e for e in entries if (e["id"], e["login"] or "") == name), None)
 
 
-def describe(session: LiveSession, owner: str) -> Entry:
+def describe(session: SessionDriver, owner: str) -> Entry:
     """A session that lives here."""
     now = time.time()
     return {

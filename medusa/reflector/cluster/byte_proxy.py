@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from medusa.reflector.relay.endpoint import READ, WRITE, hung_up, switch
-from medusa.reflector.relay.fair_queue import BULK, Turns
+from medusa.reflector.relay.fair_queue import BULK, FairQueue
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsStream
 
@@ -33,7 +33,7 @@ class Tunnel:
 
     def __init__(
         self,
-        turns: Turns,
+        turns: FairQueue,
         streams: tuple[SocketStream, SocketStream],
         answer: bytes,
         patience: float | None,

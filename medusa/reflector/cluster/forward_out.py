@@ -24,7 +24,7 @@ from medusa.reflector.cluster.peer_auth import HEADER, Note, Site
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.http_front import host_port, ungreen
 from medusa.reflector.net.listen import HTTP, RAW, prepare
-from medusa.reflector.relay.fair_queue import Turns
+from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import CARRIED, SessionName, path_of
 from medusa.reflector.sessions.registry import Refused
 from medusa.session import Side
@@ -60,7 +60,7 @@ class Traveller(NamedTuple):
 class Upstream:
     """The way to the other reflectors of the site."""
 
-    def __init__(self, config: ReflectorConfig, site: Site, turns: Turns) -> None:
+    def __init__(self, config: ReflectorConfig, site: Site, turns: FairQueue) -> None:
         self._site = site
         self._turns = turns
         self._patience = 3 * config.keepalive

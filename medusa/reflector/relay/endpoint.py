@@ -19,7 +19,7 @@ from gevent import monkey
 from medusa.protocol.control import Error, Exit, parse
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
-from medusa.reflector.relay.fair_queue import BULK, Turns
+from medusa.reflector.relay.fair_queue import BULK, FairQueue
 from medusa.reflector.relay.pump import Progress, Pump
 from medusa.session import Side
 from medusa.transports.base import READS_AT_ONCE, BrokenTransport, ClosedTransport
@@ -38,10 +38,10 @@ _DONE = Close(1000, "done")
 _ENDS = (Progress.CLOSED, Progress.LOST, Progress.BROKE_RULES)
 _READ_ON = (None, Progress.BROKE_RULES)
 
-Report = Callable[["Leg", Progress], None]
+Report = Callable[["Endpoint", Progress], None]
 
 
-class Leg:
+class Endpoint:
     """One side's link on the loop.
 
     It starts out dropping what it reads (a client that waits, a side whose session is over); `forward` joins it to the
@@ -50,7 +50,7 @@ class Leg:
     """
 
     def __init__(
-        self, turns: Turns, side: Side, transport: RelayedTransport, keepalive: Keepalive, report: Report
+        self, turns: FairQueue, side: Side, transport: RelayedTransport, keepalive: Keepalive, report: Report
     ) -> None:
         self.side = side
         self.transport = transport
@@ -61,8 +61,8 @@ class Leg:
         self.active = time.monotonic()  # the last terminal byte; at first, its coming
         self._turns = turns
         self._report = report
-        self._feeds: Leg | None = None  # who gets what this leg reads
-        self._fed_by: Leg | None = None
+        self._feeds: Endpoint | None = None  # who gets what this leg reads
+        self._fed_by: Endpoint | None = None
         self._discarding = False
         self._told = False  # that it is gone, which waits where a FIN is passed on
         self._first = False  # to end, of two that end one after the other
@@ -80,7 +80,7 @@ class Leg:
                 break
             self._on_readable()
 
-    def forward(self, sink: Leg) -> None:
+    def forward(self, sink: Endpoint) -> None:
         """From now on what is read goes to `sink`; a message that has begun to arrive before is dropped."""
         self.transport.skip_message()
         self._feeds, sink._fed_by = sink, self

@@ -18,7 +18,7 @@ OVERDUE = 0.004
 flood of pings, or enough pairs that type, would leave no moment without something pending."""
 
 
-class Turns:
+class FairQueue:
     """One turn a turn of the event loop, when nothing else is pending: that is when libev runs idle watchers. Where
     there is no such moment, one each OVERDUE.
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from medusa.protocol.control import Linkup, Notice, Start, Wait, build
+from medusa.protocol.control import KILLED, Linkup, Notice, Start, Wait, build
 from medusa.protocol.keepalive import Keepalive, Verdict
 from medusa.protocol.messages import Close
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.relay.endpoint import Leg
+from medusa.reflector.relay.endpoint import Endpoint
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.session_timeouts import Patience
 from medusa.reflector.sessions.usage import Usage
 from medusa.reflector.sessions.write_stall import Stalls
-from medusa.session import Action, Input, Outcome, Session, Side, State, broke_rules, closed, lost
+from medusa.session import Action, Input, Outcome, SessionMachine, Side, State, broke_rules, closed, lost
 from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 log = structlog.get_logger(component="session")
 
 _WAIT_TEXT = build(Wait())
+_KILLED_TEXT = build(Wait(KILLED))
 _LINKUP_TEXT = build(Linkup())
 _START_TEXT = build(Start())
 _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
 
 
-class LiveSession:
+class SessionDriver:
     """Made when its id is claimed; ends by itself.
 
     What happens comes in through `tell` (from any greenlet or event callback) and is dealt with on the event loop, one
@@ -42,7 +43,7 @@ class LiveSession:
 
     def __init__(self, name: SessionName, config: ReflectorConfig, registry: Registry, client_address: str) -> None:
         self.name = name
-        self.machine = Session()
+        self.machine = SessionMachine()
         self.usage = Usage(name)
         self.agent_expected = False
         self.waits_as: tuple[tuple[str, str], ...] = ()  # what it is counted under while it waits
@@ -51,7 +52,7 @@ class LiveSession:
         self._backlogs: dict[Side, int] = {}
         self._config = config
         self._registry = registry
-        self._legs: dict[Side, Leg] = {}
+        self._legs: dict[Side, Endpoint] = {}
         self._inbox: list[tuple[Input, Close | None]] = []  # an empty deque takes ten times as much
         self._called = False  # `_work` will be
         self._deadlines: dict[Input, float] = {}
@@ -67,7 +68,7 @@ class LiveSession:
             transport.close(1000, _OVER.reason, timeout=0.1)
             return
         keepalive = Keepalive(self._config.keepalive, time.monotonic())
-        leg = Leg(self._registry.turns, side, transport, keepalive, self._leg_ended)
+        leg = Endpoint(self._registry.turns, side, transport, keepalive, self._leg_ended)
         leg.address = address
         self._legs[side] = leg
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
@@ -201,7 +202,7 @@ class LiveSession:
             for leg in self._stalls.look(self._legs.values(), now):
                 leg.lose("took nothing of what was sent to it for %g s" % self._stalls.limit)
 
-    def _judged(self) -> list[Leg]:
+    def _judged(self) -> list[Endpoint]:
         """The links whose silence means something. Who has got a Close has a deadline of its own."""
         talking = self.machine.state in _TALKING
         return [leg for leg in self._legs.values() if leg.gone is None and (talking or leg.backlog)]
@@ -218,7 +219,7 @@ class LiveSession:
         agent = self._backlogs.get(Side.AGENT, 0)
         return self._backlogs.get(Side.CLIENT, 0) > 0 or 0 < agent < before.get(Side.AGENT, agent + 1)
 
-    def _judge(self, leg: Leg, now: float) -> None:
+    def _judge(self, leg: Endpoint, now: float) -> None:
         if now < leg.keepalive.deadline():
             return
         if leg.takes_on():
@@ -236,6 +237,9 @@ class LiveSession:
 
     def _send_wait(self) -> None:
         self._legs[Side.CLIENT].announce(_WAIT_TEXT)
+
+    def _send_killed(self) -> None:
+        self._legs[Side.CLIENT].announce(_KILLED_TEXT)
 
     def _send_idle_notice(self) -> None:
         assert self._patience is not None
@@ -288,7 +292,7 @@ class LiveSession:
         self._registry.metrics.ended(outcome, counts)
         self.usage.ended(outcome, self.addresses, counts)
 
-    def _leg_ended(self, leg: Leg, progress: Progress) -> None:
+    def _leg_ended(self, leg: Endpoint, progress: Progress) -> None:
         if progress is Progress.CLOSED:
             reason = leg.pump.close.reason if leg.pump.close else ""
             self.usage.because(leg.side, "closed" + (" (%s)" % reason if reason else ""))
@@ -305,12 +309,13 @@ _ATTACH_IN = {Side.CLIENT: State.CLAIMED, Side.AGENT: State.WAITING}
 _OVER = Close(1000, "the session is over")
 
 _CARRY_OUT = {
-    Action.SEND_WAIT: LiveSession._send_wait,
-    Action.SEND_IDLE_NOTICE: LiveSession._send_idle_notice,
-    Action.SEND_DURATION_NOTICE: LiveSession._send_duration_notice,
-    Action.LINK_UP: LiveSession._link_up,
-    Action.CLOSE_CLIENT: LiveSession._close_client,
-    Action.CLOSE_AGENT: LiveSession._close_agent,
-    Action.FINISH: LiveSession._finish,
-    Action.RELEASE: LiveSession._release,
+    Action.SEND_WAIT: SessionDriver._send_wait,
+    Action.SEND_KILLED: SessionDriver._send_killed,
+    Action.SEND_IDLE_NOTICE: SessionDriver._send_idle_notice,
+    Action.SEND_DURATION_NOTICE: SessionDriver._send_duration_notice,
+    Action.LINK_UP: SessionDriver._link_up,
+    Action.CLOSE_CLIENT: SessionDriver._close_client,
+    Action.CLOSE_AGENT: SessionDriver._close_agent,
+    Action.FINISH: SessionDriver._finish,
+    Action.RELEASE: SessionDriver._release,
 }

@@ -10,10 +10,10 @@ import gevent.event
 from medusa.directory import Directory, DirectoryError, Owner, SessionExists
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
-from medusa.reflector.relay.fair_queue import Turns
+from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
-from medusa.reflector.sessions.driver import LiveSession
+from medusa.reflector.sessions.driver import SessionDriver
 from medusa.reflector.sessions.limits import Exceeded, Limits
 from medusa.reflector.sessions.timed_directory import measured
 from medusa.session import Input, State
@@ -50,14 +50,14 @@ class Registry:
         self.metrics.watch(self.sessions)
         self._directory = measured(directory, self.metrics)
         self.claims = Claims(self._directory, owner, self._lose, config.timeouts)
-        self._sessions: dict[SessionName, LiveSession] = {}
+        self._sessions: dict[SessionName, SessionDriver] = {}
         self._empty = gevent.event.Event()
         self._empty.set()
         self.draining = False
         self.limits = Limits(config)
-        self.turns = Turns(gevent.get_hub().loop)
+        self.turns = FairQueue(gevent.get_hub().loop)
 
-    def open(self, name: SessionName, address: str, source: str | None = None) -> LiveSession:
+    def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
         """A new session for the client at `address`, whose upgrade is to follow.
 
         Args:
@@ -78,7 +78,7 @@ class Registry:
         except BaseException:
             self.limits.waits_no_more(waits_as)
             raise
-        session = LiveSession(name, self._config, self, address)
+        session = SessionDriver(name, self._config, self, address)
         session.waits_as = waits_as
         self._sessions[name] = session
         self._empty.clear()
@@ -108,12 +108,12 @@ class Registry:
         except Exceeded as error:
             raise Limited(429, str(error), error.retry_after) from None
 
-    def waits_no_more(self, session: LiveSession) -> None:
+    def waits_no_more(self, session: SessionDriver) -> None:
         """Its agent came, or it is over. Idempotent."""
         keys, session.waits_as = session.waits_as, ()
         self.limits.waits_no_more(keys)
 
-    def join(self, name: SessionName) -> LiveSession:
+    def join(self, name: SessionName) -> SessionDriver:
         """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
 
         Raises:
@@ -128,7 +128,7 @@ class Registry:
         session.agent_came = time.monotonic()
         return session
 
-    def forget(self, session: LiveSession) -> None:
+    def forget(self, session: SessionDriver) -> None:
         """The session is over: its id is free. Idempotent."""
         if self._sessions.get(session.name) is not session:
             return
@@ -156,7 +156,7 @@ class Registry:
         except DirectoryError:
             raise directory_away() from None
 
-    def sessions(self) -> list[LiveSession]:
+    def sessions(self) -> list[SessionDriver]:
         """All of them, oldest first."""
         return list(self._sessions.values())
 

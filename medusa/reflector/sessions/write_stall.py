@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from medusa.reflector.relay.endpoint import Leg
+from medusa.reflector.relay.endpoint import Endpoint
 from medusa.session import Side
 
 LOOKS = 4
@@ -23,12 +23,12 @@ class Stalls:
         self.next_look = now
         self._seen: dict[Side, tuple[int, int, float]] = {}
 
-    def look(self, legs: Iterable[Leg], now: float) -> list[Leg]:
+    def look(self, legs: Iterable[Endpoint], now: float) -> list[Endpoint]:
         """Those of `legs` that have taken nothing for as long as they may. Call when `next_look` has come."""
         self.next_look = now + self.limit / LOOKS
         return [leg for leg in legs if leg.gone is None and self._stalled(leg, now)]
 
-    def _stalled(self, leg: Leg, now: float) -> bool:
+    def _stalled(self, leg: Endpoint, now: float) -> bool:
         # What the peer takes makes the backlog smaller, or lets the kernel take more.
         backlog, sent = leg.backlog, leg.transport.sent
         before = self._seen.get(leg.side)

@@ -22,6 +22,7 @@ from medusa.protocol.control import (
 
 EVERY = [
     Wait(),
+    Wait("killed"),
     Linkup(),
     Notice("the session ends in 60 s"),
     Start("/tmp", "xterm", 80, 25, "/bin/sh", ("-c", "echo é")),
@@ -48,6 +49,7 @@ def test_every_message_of_the_table_is_among_them() -> None:
     ("text", "message"),
     [
         ('medusa:{"type":"wait"}', Wait()),
+        ('medusa:{"type":"wait","outcome":"killed"}', Wait("killed")),
         ('medusa:{"type":"linkup"}', Linkup()),
         ('mlogin:{"type":"resize","columns":80,"lines":25}', Resize(80, 25)),
         ('mlogin:{"type":"exit"}', Exit()),

@@ -15,7 +15,7 @@ from medusa.client.session.wait_for_agent import AGAIN, Wait
 from medusa.client.terminal.messages import Advice
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
-from medusa.protocol.control import Linkup, build
+from medusa.protocol.control import KILLED, Linkup, build
 from medusa.protocol.control import Wait as Pulse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
@@ -154,8 +154,9 @@ def test_a_job_in_a_queue_outlasts_its_links(stage: Stage, again: Again, lost: b
     assert len([line for line in lines if line.endswith("; attaching again until the job has its turn")]) == 1
 
 
-def test_an_administrators_word_is_the_last(stage: Stage, again: Again) -> None:
+def test_a_session_that_an_administrator_ended_is_not_attached_again(stage: Stage, again: Again) -> None:
     stage.wait.attach_again = again
+    stage.far.send(Text(build(Pulse(KILLED))))
     stage.far.send(Close(1000, "an administrator ended the session"))
     with pytest.raises(Failure, match="an administrator ended the session"):
         stage.wait.run()

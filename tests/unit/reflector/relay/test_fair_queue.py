@@ -8,20 +8,20 @@ import gevent.event
 import pytest
 
 from medusa.reflector.relay.endpoint import READ
-from medusa.reflector.relay.fair_queue import Turns
+from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.relayed import RELAY_MOST
 from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
-def turns() -> Iterator[Turns]:
-    turns = Turns(gevent.get_hub().loop)
+def turns() -> Iterator[FairQueue]:
+    turns = FairQueue(gevent.get_hub().loop)
     yield turns
     turns._idle.close()
     turns._clock.close()
 
 
-def test_each_is_called_once_in_its_order(turns: Turns) -> None:
+def test_each_is_called_once_in_its_order(turns: FairQueue) -> None:
     called: list[int] = []
     done = gevent.event.Event()
     for number in range(5):
@@ -32,7 +32,7 @@ def test_each_is_called_once_in_its_order(turns: Turns) -> None:
     assert not turns._idle.active
 
 
-def test_who_comes_again_waits_behind_the_others(turns: Turns) -> None:
+def test_who_comes_again_waits_behind_the_others(turns: FairQueue) -> None:
     called: list[str] = []
     done = gevent.event.Event()
 
@@ -49,7 +49,7 @@ def test_who_comes_again_waits_behind_the_others(turns: Turns) -> None:
     assert called == ["a", "b"] * 4
 
 
-def test_whatever_else_happens_comes_first(turns: Turns) -> None:
+def test_whatever_else_happens_comes_first(turns: FairQueue) -> None:
     near, far = socket.socketpair()
     heard = gevent.event.Event()
     readable = turns.loop.io(near.fileno(), READ)
@@ -74,7 +74,7 @@ def test_whatever_else_happens_comes_first(turns: Turns) -> None:
         far.close()
 
 
-def test_nobody_is_left_out_because_something_else_is_always_pending(turns: Turns) -> None:
+def test_nobody_is_left_out_because_something_else_is_always_pending(turns: FairQueue) -> None:
     near, far = socket.socketpair()
     readable = turns.loop.io(near.fileno(), READ)
     done = gevent.event.Event()
@@ -89,12 +89,12 @@ def test_nobody_is_left_out_because_something_else_is_always_pending(turns: Turn
         far.close()
 
 
-def test_the_clock_stands_still_when_nobody_waits(turns: Turns) -> None:
+def test_the_clock_stands_still_when_nobody_waits(turns: FairQueue) -> None:
     turns.add(lambda: None)
     assert turns._clock.active
     wait_until(lambda: not turns._clock.active, nap=gevent.sleep)
 
 
-def test_one_buffer_for_all(turns: Turns) -> None:
+def test_one_buffer_for_all(turns: FairQueue) -> None:
     assert len(turns.scratch) >= RELAY_MOST
     assert not turns.scratch.readonly

@@ -17,9 +17,9 @@ from medusa.directory import Claim, DirectoryError, Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.driver import LiveSession
+from medusa.reflector.sessions.driver import SessionDriver
 from medusa.reflector.sessions.registry import Refused, Registry
-from medusa.session import Input, Session, Side, State
+from medusa.session import Input, SessionMachine, Side, State
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
 from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
@@ -54,12 +54,12 @@ class Bench:
         self._sockets.append(theirs)
         return GreenPeer(theirs), adopt_websocket(ours)
 
-    def attach(self, session: LiveSession, side: Side) -> Peer:
+    def attach(self, session: SessionDriver, side: Side) -> Peer:
         peer, transport = self.link()
         session.attach(side, transport, "127.0.0.1:2")
         return peer
 
-    def waiting(self) -> tuple[LiveSession, Peer]:
+    def waiting(self) -> tuple[SessionDriver, Peer]:
         """A session whose client is here."""
         session = self.registry.open(NAME, "127.0.0.1:2")
         client = self.attach(session, Side.CLIENT)
@@ -67,7 +67,7 @@ class Bench:
         assert session.machine.state is State.WAITING
         return session, client
 
-    def linked(self) -> tuple[LiveSession, Peer, Peer]:
+    def linked(self) -> tuple[SessionDriver, Peer, Peer]:
         session, client = self.waiting()
         agent = self.attach(self.registry.join(NAME), Side.AGENT)
         turn()
@@ -272,7 +272,7 @@ class TestBugs:
         self, bench: Bench, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         session, client, agent = bench.linked()
-        monkeypatch.setattr(session.machine, "process", Session().process)
+        monkeypatch.setattr(session.machine, "process", SessionMachine().process)
         client.send(close_frame())
         assert client.frame().close == (1000, "")
         client.until_fin()
