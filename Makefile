@@ -1,13 +1,13 @@
-# One verb, one line; `make help` lists them. What a verb needs is set up on first use: the stamps in .venv say what is done.
+# One verb a target; `make help` lists them. A verb sets up what it needs on first use: the stamps in .venv say what is done.
 ARCHIVE = medusa/data/agent.sh
 STANDALONE = build/agent-standalone.sh
-# The relay's fast way in C.
+# The relay's optional part in C.
 FAST = medusa/protocol/websocket/_fastrelay.c
 # The Python files of this repository that the archive is made of.
 TRAVELS = scripts/agent_boot.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
 SCRIPTS = scripts/setup scripts/*.sh .ci/run $(ARCHIVE)
 PYTEST  = .venv/bin/python -m pytest
-# Two workers: as many as the smallest machine has cores. PYTEST_ARGS="-x -k name" narrows a run.
+# Two test processes: the smallest machine has two cores. PYTEST_ARGS="-x -k name" runs a part of the tests.
 WORKERS = -n 2 --dist loadgroup
 
 .PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive standalone clean help
@@ -17,7 +17,7 @@ WORKERS = -n 2 --dist loadgroup
 session: .venv/.session $(ARCHIVE) ## a terminal in a local job; ARGS="-c 'uname -a'" goes to mlogin as it stands
 	@exec .venv/bin/mlogin $(value ARGS)
 
-test: lint types imports $(ARCHIVE) $(STANDALONE) ## everything: checks, then all tests from unit to end to end
+test: lint types imports $(ARCHIVE) $(STANDALONE) ## all checks, then all tests from unit to end to end
 	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)
 
 lint: .venv/.test $(ARCHIVE) ## style, shell scripts, and that what travels still runs on Python 3.8
@@ -40,17 +40,19 @@ imports: .venv/.test ## the floors: who may import whom
 unit: .venv/.test $(ARCHIVE) ## the tests of single modules
 	$(PYTEST) tests/unit $(PYTEST_ARGS)
 
-interop: .venv/.test $(ARCHIVE) ## all of the cases with programs that nobody here wrote
+interop: .venv/.test $(ARCHIVE) ## all tests with programs of other projects, the slow ones too
 	$(PYTEST) tests/interop -m "slow or not slow" $(PYTEST_ARGS)
 
 fuzz: .venv/.test $(ARCHIVE) ## the long search for input that breaks a parser
 	$(PYTEST) tests/fuzz -m "slow or not slow" $(PYTEST_ARGS)
 
-bench: .venv/.test $(ARCHIVE) ## the table of README's figures
+bench: .venv/.test $(ARCHIVE) ## the figures of docs/benchmark.md; ARGS="--quick --rows echo" for a part
 	.venv/bin/python -m bench $(value ARGS)
 
 coverage: .venv/.test $(ARCHIVE) $(STANDALONE) ## which lines the tests reach
-	.venv/bin/coverage run -m pytest $(PYTEST_ARGS) && .venv/bin/coverage combine && .venv/bin/coverage report
+	@.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest $(WORKERS) $(PYTEST_ARGS); status=$$?; \
+	.venv/bin/coverage combine --quiet && .venv/bin/coverage report && exit $$status
 
 archive: $(ARCHIVE) ## the agent as one self-executing file
 

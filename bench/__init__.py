@@ -1,1 +1,1 @@
-"""The benchmark: what README claims about speed, beside two other relays on the same wire. See `python -m bench -h`."""
+"""The benchmark: Medusa's speed beside other relays on the same wire. `python -m bench -h` has the options."""

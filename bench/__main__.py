@@ -1,4 +1,4 @@
-"""`python -m bench`: the tables of README's claims, one relay process on one core, the load generator on another."""
+"""`python -m bench`: measures Medusa and other relays, one relay process on one core, the load generator on another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bench import relays, results, rows
+from bench import documents, relays, results, rows
 from bench.campaign import Campaign
 from bench.machine import machine
 from bench.toolchain import Unavailable, build_load_generator
@@ -37,11 +37,18 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, metavar="N", help=f"runs of each row; medians are shown ({DEFAULT_RUNS})")
     parser.add_argument("--quick", action="store_true", help="shorter windows and, unless --runs is given, one run")
     parser.add_argument(
-        "--keep", action="store_true", help="make this run, if complete, the results/latest.* that README quotes"
+        "--keep", action="store_true", help="if this run is complete, save it as results/latest.* and do as --readme"
     )
-    parser.add_argument("--readme", action="store_true", help="measure nothing; print the latest as README quotes it")
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help="measure nothing; write the latest figures into README.md and docs",
+    )
     parser.add_argument(
         "--results", type=Path, default=results.DIRECTORY, metavar="DIR", help="instead of bench/results"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=documents.ROOT, metavar="DIR", help="where README.md and docs are, if not here"
     )
     options = parser.parse_args(arguments)
     if options.runs is None:
@@ -59,7 +66,7 @@ def _cores() -> tuple[int, int]:
 
 
 def _interrupted(*_: object) -> NoReturn:
-    # The way out ends the relays: nothing may cut it short.
+    # The relays are ended on the way out: no further signal may cut that short.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -83,13 +90,22 @@ def _measure(options: argparse.Namespace) -> Campaign:
     return campaign
 
 
-def _show(campaign: Campaign, directory: Path, keep: bool) -> None:
+def _show(campaign: Campaign, options: argparse.Namespace) -> None:
     result = results.Result(machine(), campaign.notes(), campaign.tables())
     print(result.text())
-    names = [(results.stamp(), campaign.records), *([(results.LATEST, None)] if keep else [])]
-    for name, records in names:
-        for path in [*results.save(result, records, directory, name), *_picture(directory, name)]:
-            print(f"written: {os.path.relpath(path)}")
+    _save(result, campaign.records, options.results, results.stamp())
+    if options.keep and campaign.complete:
+        _save(result, None, options.results, results.LATEST)
+        _report(documents.write(result, options.root))
+
+
+def _save(result: results.Result, records: Any, directory: Path, name: str) -> None:
+    _report([*results.save(result, records, directory, name), *_picture(directory, name)])
+
+
+def _report(paths: list[Path]) -> None:
+    for path in paths:
+        print(f"written: {os.path.relpath(path)}")
 
 
 def _picture(directory: Path, name: str) -> list[Path]:
@@ -101,15 +117,15 @@ def _picture(directory: Path, name: str) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures, prints the tables, saves all; status 1 if a measurement failed, 2 if a tool is missing."""
+    """Measures, prints the tables, saves everything. Returns 1 if a measurement failed, 2 if a tool is missing."""
     options = _options(arguments)
     try:
         if options.readme:
-            print(results.load(options.results).markdown(), end="")
+            _report(documents.write(results.load(options.results), options.root))
             return 0
         _prepare()
         campaign = _measure(options)
-        _show(campaign, options.results, options.keep and campaign.complete)
+        _show(campaign, options)
     except Unavailable as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

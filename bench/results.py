@@ -1,4 +1,4 @@
-"""What one run of the benchmark found: shown, kept under results/, and read back for README."""
+"""The result of one run of the benchmark: as text and Markdown, saved below results/, and read back."""
 
 from __future__ import annotations
 
@@ -17,34 +17,52 @@ from bench.toolchain import HERE, Unavailable, require_package
 
 DIRECTORY = HERE / "results"
 LATEST = "latest"
-"""The name of the run that README quotes; what else is in DIRECTORY is not in the repository."""
+"""The name of the run that the documents quote. Git ignores the other files in DIRECTORY."""
+
+SUMMARY = (
+    "key echo, p50",
+    "key echo beside 16 pairs flat out, p50",
+    "bulk 64 KiB, 4 pairs",
+    "pairs set up and closed",
+    "memory per idle pair",
+)
+"""The titles of the five figures that README shows."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """The tables, with what they were measured on and what has to be said of them."""
+    """The tables, the machine that they were measured on, and notes for their readers."""
 
     machine: dict[str, str]
     notes: list[str]
     tables: list[Table] = field(default_factory=list)
 
     def text(self) -> str:
-        """For a terminal."""
+        """All of it, for a terminal."""
         width = max(map(len, self.machine), default=0)
         facts = "\n".join(f"{name:{width}}  {fact}" for name, fact in self.machine.items())
         return "\n\n".join([facts, *(table.text() for table in self.tables), "\n".join(self.notes)]) + "\n"
 
     def markdown(self) -> str:
-        """For README."""
+        """All of it, for docs/benchmark.md."""
         facts = ", ".join(f"{name} {fact}" for name, fact in self.machine.items() if fact != "absent")
         notes = [f"Measured on: {facts}.", "In brackets: the ratio to the relay that has none.", *self.notes]
         items = "\n".join(textwrap.fill(f"- {note}", 120, subsequent_indent="  ") for note in notes)
-        picture = f"![The same as a picture](bench/results/{LATEST}.png)"
+        picture = f"![The same figures as a picture](../bench/results/{LATEST}.png)"
         return "\n\n".join([*(table.markdown() for table in self.tables), items, picture]) + "\n"
+
+    def summary(self) -> str:
+        """The lines of SUMMARY, for README, with the relays of the first table that has such lines."""
+        for table in self.tables:
+            lines = [line for title in SUMMARY for line in table.lines if line.figure.title == title]
+            if lines:
+                note = f"In brackets: the ratio to {table.yardstick}. v: less is better."
+                return f"{dataclasses.replace(table, lines=lines).markdown()}\n\n{note}\n"
+        return ""
 
 
 def save(result: Result, records: Any, directory: Path, name: str) -> list[Path]:
-    """Writes the text, and the JSON with `records`, if any; returns their paths."""
+    """Writes the text, and the JSON with `records` if there are any; returns their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     text, data = (directory / f"{name}{suffix}" for suffix in (".txt", ".json"))
     text.write_text(result.text())
@@ -53,7 +71,7 @@ def save(result: Result, records: Any, directory: Path, name: str) -> list[Path]
 
 
 def draw(directory: Path, name: str) -> Path:
-    """Makes the picture of what was saved; returns its path. Raises Unavailable without matplotlib."""
+    """Draws the picture of a saved result; returns its path. Raises Unavailable without matplotlib."""
     require_package("matplotlib")
     data, picture = (directory.resolve() / f"{name}{suffix}" for suffix in (".json", ".png"))
     subprocess.run([sys.executable, "-m", "bench.plot", str(data), str(picture)], check=True, cwd=HERE.parent)
@@ -61,7 +79,7 @@ def draw(directory: Path, name: str) -> Path:
 
 
 def load(directory: Path) -> Result:
-    """What was saved as the latest; raises Unavailable if there is none."""
+    """The result that was saved as LATEST. Raises Unavailable if there is none."""
     path = directory / f"{LATEST}.json"
     if not path.exists():
         raise Unavailable(f"{path} is not there: run `python -m bench --keep` on a quiet machine first")
@@ -70,5 +88,5 @@ def load(directory: Path) -> Result:
 
 
 def stamp() -> str:
-    """A name for a run, by the time in UTC."""
+    """A name for a run: the time in UTC."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import results
+from bench import documents, results
 from bench.processes import descendants, runs
 from bench.relays import KINDS, RelayKind, running
 from bench.toolchain import Unavailable, install_packages, require
@@ -73,16 +73,20 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 def test_the_benchmark_works(tmp_path: Path) -> None:
     """One quick run with a relay of each kind; whether the reflector has the raw port yet does not matter."""
     chosen = ["--only", "medusa,websockets,haproxy,socat,c-copy,ssh-jump,two-doors", "--rows", "echo,raw-echo,claim"]
-    command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path)]
+    command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path / "results")]
+    command += ["--root", str(tmp_path)]
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "docs/benchmark.md"):
+        (tmp_path / name).write_text(documents.BEGIN + documents.END)
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    kept = results.load(tmp_path)
+    kept = results.load(tmp_path / "results")
     assert kept.text() in done.stdout
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".json", ".png", ".png", ".txt", ".txt"]
+    saved = [path.suffix for path in (tmp_path / "results").iterdir()]
+    assert sorted(saved) == [".json", ".json", ".png", ".png", ".txt", ".txt"]
     medians = {name: line.median(name) for table in kept.tables for line in table.lines for name in table.relays}
     assert [name for name, median in medians.items() if median is None] in ([], ["medusa"])
-    quoted = subprocess.run([*command, "--readme"], cwd=ROOT, capture_output=True, text=True)
-    assert quoted.stdout == kept.markdown()
+    assert documents.quoted("docs/benchmark.md", tmp_path) == kept.markdown()
 
 
 @needs_servers

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import results, rows
+from bench import documents, results, rows
 from bench.report import Line, Table, number
 from bench.results import Result
 from bench.rows import Figure, Goal
@@ -92,7 +92,27 @@ def test_nothing_to_quote_is_said(tmp_path: Path) -> None:
         results.load(tmp_path)
 
 
-def test_readme_quotes_the_latest_run() -> None:
-    kept = (results.DIRECTORY / "latest.json").exists()
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    assert not kept or results.load(results.DIRECTORY).markdown() in readme
+@pytest.mark.parametrize("name", ["README.md", "docs/benchmark.md"])
+def test_documents_quote_the_latest_run(name: str) -> None:
+    latest = results.load(results.DIRECTORY)
+    assert documents.quoted(name) == documents.figures(latest)[name]
+
+
+def test_readme_has_five_figures() -> None:
+    rows_of_table = [line for line in documents.quoted("README.md").splitlines() if line.startswith("| ")]
+    assert len(rows_of_table) == 2 + 5
+
+
+def test_figures_are_written_between_the_marks(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "docs/benchmark.md"):
+        (tmp_path / name).write_text(f"before\n{documents.BEGIN}old\n{documents.END}after\n")
+    result = Result({"cores": "2"}, ["quick"], [table()])
+    for _ in range(2):
+        documents.write(result, tmp_path)
+        assert documents.quoted("docs/benchmark.md", tmp_path) == result.markdown()
+    lines = (tmp_path / "docs/benchmark.md").read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("before", "after")
+    (tmp_path / "README.md").write_text("no marks\n")
+    with pytest.raises(ValueError, match=r"README\.md has no lines"):
+        documents.write(result, tmp_path)
