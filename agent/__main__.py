@@ -15,11 +15,11 @@ from agent.session import process_tree
 from agent.session.child import adopt_orphans, no_core_dumps
 from agent.session.command import to_text
 from agent.session.loop import Session
-from agent.signals import ENDING, Stopped, Wakeup
+from agent.signals import STOPPING, Stopped, StopSignals
 from agent.wrap.main import main as wrap_main
-from agent.wrap.options import seconds
 from medusa import __version__
 from medusa.guard import Guard
+from medusa.option_types import seconds
 from medusa.transports.base import Transport
 
 RETRY_FOR = 90.0
@@ -48,17 +48,17 @@ def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
     # The guard first of all: a process forked later would hold the configuration's secrets.
     guard = Guard.start(lambda lines: process_tree.end_told(lines, options.grace))
     adopt_orphans()
-    wakeup = Wakeup()
+    signals = StopSignals()
     # The archive blocks these while it imports: from here on they are told of in words.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
-        return _run(options, assets, wakeup, guard)
+        return _run(options, assets, signals, guard)
     except Stopped as stopped:
         log("stopped by %s" % signal.Signals(stopped.number).name)
         return 128 + stopped.number
     finally:
         guard.done()
-        wakeup.close()
+        signals.close()
 
 
 def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
@@ -90,10 +90,10 @@ def _fill_standard_fds() -> None:
     os.close(fd)
 
 
-def _run(options: argparse.Namespace, assets: str, wakeup: Wakeup, guard: Guard) -> int:
-    wakeup.raising = True
+def _run(options: argparse.Namespace, assets: str, signals: StopSignals, guard: Guard) -> int:
+    signals.raising = True
     try:
-        wakeup.check()
+        signals.check()
         environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
         link = _connect(options, assets, environ)
     except config.ConfigError as error:
@@ -103,9 +103,9 @@ def _run(options: argparse.Namespace, assets: str, wakeup: Wakeup, guard: Guard)
         log("not connected: %s" % error)
         return EXIT_NOT_CONNECTED
     finally:
-        wakeup.raising = False
-    Session(link, wakeup, guard, environ, log, options.grace).run()
-    return 0 if wakeup.stopped is None else 128 + wakeup.stopped
+        signals.raising = False
+    Session(link, signals, guard, environ, log, options.grace).run()
+    return 0 if signals.stopped is None else 128 + signals.stopped
 
 
 def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Transport:

@@ -18,7 +18,7 @@ from agent.poller import FAILED, PEER_CLOSED, READ, WRITE, Poller
 from agent.session import process_tree
 from agent.session.child import PtyChild
 from agent.session.command import CannotStart, merge_size, resolve
-from agent.signals import Wakeup
+from agent.signals import StopSignals
 from medusa.guard import Guard
 from medusa.protocol import control
 from medusa.protocol.control import Control, Error, Exit, Resize, Start, Started
@@ -78,14 +78,14 @@ class Session:
     def __init__(
         self,
         link: Transport,
-        wakeup: Wakeup,
+        signals: StopSignals,
         guard: Guard,
         environ: Mapping[str, str],
         log: Callable[[str], None],
         grace: float = process_tree.GRACE,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._link, self._wakeup, self._guard = link, wakeup, guard
+        self._link, self._signals, self._guard = link, signals, guard
         self._environ, self._log, self._grace, self._clock = environ, log, grace, clock
         self._phase = Phase.WAITING
         self._child: Optional[PtyChild] = None
@@ -128,8 +128,8 @@ class Session:
     def _turn(self) -> None:
         self._poller.watch(self._wanted())
         events = self._poller.wait(self._timeout())
-        if events.get(self._wakeup.fileno()):
-            self._wakeup.drain()
+        if events.get(self._signals.fileno()):
+            self._signals.take()
             self._take_signals()
         self._write_link()
         self._read_link(events.get(self._link.fileno(), 0))
@@ -140,7 +140,7 @@ class Session:
 
     def _wanted(self) -> Dict[int, int]:
         link = PEER_CLOSED | (0 if self._paused else READ) | (WRITE if self._link.wants_write else 0)
-        wanted = {self._wakeup.fileno(): READ, self._link.fileno(): link}
+        wanted = {self._signals.fileno(): READ, self._link.fileno(): link}
         if self._child is not None and self._child.fd >= 0:
             wanted[self._child.fd] = (READ if self._reads_child() else 0) | (WRITE if self._input else 0)
         return wanted
@@ -163,8 +163,8 @@ class Session:
         return max(0.0, min(due) - now)
 
     def _take_signals(self) -> None:
-        if self._wakeup.stopped is not None:
-            name = signal.Signals(self._wakeup.stopped).name
+        if self._signals.stopped is not None:
+            name = signal.Signals(self._signals.stopped).name
             if self._phase is not Phase.LEAVING and not self._link.wants_write:
                 self._link.send_nowait(Text(control.build(Error("the agent was stopped by %s" % name))))
             raise _Over("stopped by %s" % name)
@@ -344,11 +344,11 @@ class Session:
 
     def _bury(self, child: PtyChild, ending: process_tree.Ending) -> None:
         poller = Poller()
-        poller.watch({self._wakeup.fileno(): READ})
+        poller.watch({self._signals.fileno(): READ})
         child.reap()
         while not ending.step(self._clock()):
             poller.wait(process_tree.TICK)
-            self._wakeup.drain()
+            self._signals.take()
             child.reap()
         child.reap()
         self._guard.tell(process_tree.tell_ended(child.pid))

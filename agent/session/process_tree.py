@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import os
 import signal
-import struct
 import time
-from typing import Iterable, List, NamedTuple, Optional, Set
+from typing import Iterable, List, Optional, Set
 
-PROC = "/proc"
+from medusa.process_table import PROC, Process, processes
+
 GRACE = 2.0
 """Seconds between SIGHUP and SIGKILL."""
 TICK = 0.02
@@ -23,52 +23,9 @@ _TELLS = "session "
 _FORGETS = "ended "
 
 
-class Stat(NamedTuple):
-    """One live process."""
-
-    pid: int
-    parent: int
-    session: int
-
-
-def processes(proc: str = PROC) -> Optional[List[Stat]]:
-    """All live processes, zombies left out; None where /proc does not tell."""
-    try:
-        pids = [name for name in os.listdir(proc) if name.isdigit()]
-    except OSError:
-        return None
-    found = [stat for stat in (_stat(os.path.join(proc, pid)) for pid in pids) if stat is not None]
-    # Without oneself in it, it is a /proc of some other shape, or none of ours.
-    return found if any(stat.pid == os.getpid() for stat in found) else None
-
-
-def _stat(directory: str) -> Optional[Stat]:
-    try:
-        with open(os.path.join(directory, "stat"), "rb") as file:
-            # pid (name) state ppid pgrp session ... threads; the name may hold anything, also parentheses
-            fields = file.read().rpartition(b")")[2].split()
-        # One whose first thread has ended looks like a zombie while other threads still run.
-        dead = fields[0] in (b"Z", b"X") and int(fields[17]) < 2
-        return None if dead else Stat(int(os.path.basename(directory)), int(fields[1]), int(fields[3]))
-    except FileNotFoundError:
-        return _stat_of_illumos(directory)
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-def _stat_of_illumos(directory: str) -> Optional[Stat]:
-    """proc(4): struct psinfo begins with flag, lwps (0 for a zombie), pid, ppid, pgid, sid."""
-    try:
-        with open(os.path.join(directory, "psinfo"), "rb") as file:
-            _, lwps, pid, parent, _, session = struct.unpack("6i", file.read(24))
-        return Stat(pid, parent, session) if lwps else None
-    except (OSError, struct.error):
-        return None
-
-
 def children(parent: int, proc: str = PROC) -> Set[int]:
     """The live children of a process, as far as can be told."""
-    return {stat.pid for stat in processes(proc) or () if stat.parent == parent}
+    return {process.pid for process in processes(proc) or () if process.alive and process.parent == parent}
 
 
 class Family:
@@ -97,10 +54,11 @@ class Family:
     def members(self) -> Optional[Set[int]]:
         """The live ones; None where /proc does not tell."""
         found = processes(self._proc)
-        return None if found is None else {stat.pid for stat in found if self._counts(stat)}
+        return None if found is None else {process.pid for process in found if self._counts(process)}
 
-    def _counts(self, stat: Stat) -> bool:
-        return stat.session == self.session or (stat.parent == self._adopter and stat.pid not in self._spared)
+    def _counts(self, process: Process) -> bool:
+        orphan = process.parent == self._adopter and process.pid not in self._spared
+        return process.alive and (process.session == self.session or orphan)
 
     def send(self, number: int) -> bool:
         """Signal all of them; whether there was one."""

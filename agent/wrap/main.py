@@ -20,10 +20,10 @@ from agent.session import process_tree
 from agent.session.child import adopt_orphans, no_core_dumps
 from agent.session.command import SECRET_PREFIX, to_text
 from agent.session.loop import Session
-from agent.signals import ENDING, Stopped, Wakeup
+from agent.signals import STOPPING, Stopped, StopSignals
 from agent.wrap import step
 from agent.wrap.options import Meeting, invitation, plan
-from agent.wrap.step import PASSED_ON, STOPPING, Outcome, Step
+from agent.wrap.step import ENDS_STEP, PASSED_ON, Outcome, Step
 from agent.wrap.tail import Tail, shown
 from agent.wrap.wait import hold
 from medusa.guard import Guard
@@ -71,13 +71,13 @@ def main(argv: List[str], assets: str = config.ASSETS) -> int:
     except OSError as error:
         return _alone(command, error)
     heeded = [number for number in PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
-    wakeup = Wakeup([n for n in heeded if n in STOPPING], [n for n in heeded if n not in STOPPING])
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    signals = StopSignals([n for n in heeded if n in ENDS_STEP], [n for n in heeded if n not in ENDS_STEP])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
-        status = Wrap(command, planned, environ, wakeup, guard, assets).run()
+        status = Wrap(command, planned, environ, signals, guard, assets).run()
     finally:
         guard.done()
-        wakeup.close()
+        signals.close()
     if status == INTERRUPTED:
         # A shell goes on behind a status, and not behind a Control-C.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -88,7 +88,7 @@ def main(argv: List[str], assets: str = config.ASSETS) -> int:
 def _alone(command: List[str], error: OSError) -> int:
     """Become the step: there is no room for a process beside it."""
     log("%s; the step runs by itself" % error.strerror)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
         os.execvpe(command[0], command, _environment(os.environb))
     except OSError as failed:
@@ -119,23 +119,23 @@ class Wrap:
         command: List[str],
         planned: Union[Meeting, ConfigError],
         environ: Dict[str, str],
-        wakeup: Wakeup,
+        signals: StopSignals,
         guard: Guard,
         assets: str,
     ) -> None:
         self._command, self._planned, self._environ = command, planned, environ
-        self._wakeup, self._guard, self._assets = wakeup, guard, assets
+        self._signals, self._guard, self._assets = signals, guard, assets
         self._tail = Tail()
 
     def run(self) -> int:
         """Returns the step's status, whatever becomes of the session."""
-        outcome = Step(self._command, _environment(os.environb), self._wakeup, self._guard, self._tail).run()
+        outcome = Step(self._command, _environment(os.environb), self._signals, self._guard, self._tail).run()
         if outcome.status == 0:
             return 0
         no_core_dumps()
         try:
-            self._wakeup.raising = True
-            self._wakeup.check()
+            self._signals.raising = True
+            self._signals.check()
             self._meet(outcome)
         except (ConfigError, Unreachable) as error:
             log("step %s; no session: %s" % (outcome.words, error), PATIENCE)
@@ -144,7 +144,7 @@ class Wrap:
         except Exception as error:  # noqa: BLE001  (whatever it is, the step's status is what counts)
             log("step %s; no session: %s" % (outcome.words, type(error).__name__))
         finally:
-            self._wakeup.raising = False
+            self._signals.raising = False
         return outcome.status
 
     def _meet(self, outcome: Outcome) -> None:
@@ -155,12 +155,12 @@ class Wrap:
         if outcome.stopped:
             raise ConfigError("its end was asked for")
         link = self._hold(self._planned, outcome)
-        self._wakeup.raising = False
+        self._signals.raising = False
         log("connected")
         adopt_orphans()
         environ = {to_text(name): to_text(value) for name, value in _environment(os.environb).items()}
         title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), TITLE), outcome.status)
-        session = Session(link, self._wakeup, self._guard, environ, log)
+        session = Session(link, self._signals, self._guard, environ, log)
         session.preface = shown(self._tail.bytes(), title)
         session.run()
 

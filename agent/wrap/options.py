@@ -19,6 +19,7 @@ from agent import config
 from agent.config import Config, ConfigError, checked_url
 from agent.dial import where
 from agent.session.command import to_bytes
+from medusa.option_types import seconds
 from medusa.protocol import attach_path
 
 HOLD = 600.0
@@ -62,17 +63,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
-
-
-def seconds(text: str) -> float:
-    """An option's type: a number of seconds, 0 or more."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError("%r is not a number of seconds" % text)
-    return value
 
 
 def plan(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Meeting:

@@ -12,13 +12,13 @@ import time
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from agent.poller import READ, Poller
-from agent.signals import Wakeup
+from agent.signals import StopSignals
 from agent.wrap.output import Stream, hand_over, wanted
 from agent.wrap.tail import Tail
 from medusa.guard import Guard
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+ENDS_STEP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 UNREAD = 2.0
@@ -52,9 +52,11 @@ class Step:
         tail: gets stdout and stderr, in the order in which they are read.
     """
 
-    def __init__(self, argv: List[str], env: Dict[bytes, bytes], wakeup: Wakeup, guard: Guard, tail: Tail) -> None:
+    def __init__(
+        self, argv: List[str], env: Dict[bytes, bytes], signals: StopSignals, guard: Guard, tail: Tail
+    ) -> None:
         self._argv, self._env = [os.fsencode(word) for word in argv], env
-        self._wakeup, self._guard, self._tail = wakeup, guard, tail
+        self._signals, self._guard, self._tail = signals, guard, tail
         self._streams: List[Stream] = []
         self._pid = 0
         self._ended: Optional[int] = None  # as waitpid has it
@@ -115,9 +117,9 @@ class Step:
     def _loop(self, masked: FrozenSet[signal.Signals]) -> None:
         poller = Poller()
         while not self._over():
-            poller.watch({self._wakeup.fileno(): READ, **wanted(self._streams)})
+            poller.watch({self._signals.fileno(): READ, **wanted(self._streams)})
             events = poller.wait(TERMINAL_TICK if masked or self._stopped else None)
-            for number in self._wakeup.drain():
+            for number in self._signals.take():
                 self._pass_on(number)
             self._look_at_terminal(masked)
             self._reap()
@@ -133,13 +135,13 @@ class Step:
     def _pass_on(self, number: int) -> None:
         if number not in PASSED_ON:
             return
-        self._stopped = self._stopped or number in STOPPING
+        self._stopped = self._stopped or number in ENDS_STEP
         if self._ended is None:
             try:
                 os.kill(self._pid, number)
             except OSError:
                 pass  # it has become another user's
-        elif number in STOPPING:
+        elif number in ENDS_STEP:
             self._hurried = True  # who reads our output may never read on
 
     def _look_at_terminal(self, masked: FrozenSet[signal.Signals]) -> None:

@@ -18,7 +18,6 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, Interrupted, status_of
 from medusa.client.session import walltime
 from medusa.client.session.escape import DEFAULT_CHARACTER
-from medusa.client.session.link import Link
 from medusa.client.session.reconnect import Attacher
 from medusa.client.session.session_url import Door, archive_url
 from medusa.client.session.terminal_session import Interactive, Screen
@@ -32,6 +31,7 @@ from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
+from medusa.transports.link import Link
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account

@@ -8,9 +8,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from medusa import process_table
 from medusa.client.outcome import signal_name
 from medusa.protocol.printable import printable
 
@@ -59,19 +60,8 @@ def group_exists(group: int) -> bool:
     except PermissionError:
         return True
     # Orphans are reaped by who adopts them, in a container perhaps late or never.
-    alive = [alive for its_group, alive in _groups() if its_group == group]
+    alive = [process.alive for process in process_table.processes() or () if process.group == group]
     return not alive or any(alive)
-
-
-def _groups() -> Iterator[tuple[int, bool]]:
-    """The process group of every process, and whether that is alive."""
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # pid (name) state ppid pgrp ... threads; the name may hold anything, also parentheses
-            fields = (path / "stat").read_text("latin-1").rpartition(")")[2].split()
-            state, group, threads = fields[0], int(fields[2]), int(fields[17])
-            # One whose first thread has ended looks like a zombie while other threads still run.
-            yield group, state not in "ZX" or threads > 1
 
 
 def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: None) -> None:

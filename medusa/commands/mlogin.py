@@ -18,7 +18,8 @@ from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.session.escape import DEFAULT_CHARACTER, parse_character
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
-from medusa.commands.options import OptionParser, seconds
+from medusa.commands.options import OptionParser
+from medusa.option_types import seconds
 from medusa.protocol.attach_path import LOGIN
 from medusa.transports.dial import SECURE
 

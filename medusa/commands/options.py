@@ -90,14 +90,6 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         return str(value)
 
 
-def seconds(text: str) -> float:
-    """An option's type: 0 or more, fractions too."""
-    value = float(text) if text.replace(".", "", 1).isdecimal() else -1.0
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return value
-
-
 class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
     """Reads either form; the owner judges each key."""
 

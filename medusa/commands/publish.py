@@ -14,7 +14,8 @@ from medusa.client.launchers.manta.api import MantaClient, MantaError
 from medusa.client.operator.publish import PublishError, publish, uses_manta
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
-from medusa.commands.options import OptionParser, seconds
+from medusa.commands.options import OptionParser
+from medusa.option_types import seconds
 
 USAGE_ERROR = 2
 INTERRUPTED = 130

@@ -5,6 +5,7 @@ interfaces     what a link is made of
 socket_stream  a socket that never blocks
 tls            TLS: what a client trusts, the handshake, and a stream through it
 dial           a connected socket to where a URL points: TCP, proxy, TLS
+link           a transport with its keepalive and backpressure, for a loop that polls
 connect        the client's end of a link to a URL
 adopt          the reflector's end of a link whose handshake is done
 relayed        the relay face, which the reflector adds

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
 from medusa.client.session import escape
-from medusa.client.session.link import Link, LinkLost, farewell
+from medusa.client.session.link_errors import describe
 from medusa.client.session.walltime import Walltime
 from medusa.client.terminal.messages import Advice
 from medusa.client.terminal.signals import Signals
@@ -22,6 +22,7 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started, parse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.printable import printable
+from medusa.transports.link import Link, LinkLost, Loss
 
 HIGH_WATER = 256 * 1024
 """Bytes that may wait for the terminal, or for the link, before the other end is no longer read."""
@@ -96,7 +97,7 @@ class Interactive:
                 self._turn()
         except LinkLost as error:
             self._drain()
-            raise OutcomeUnknown(str(error)) from error
+            raise OutcomeUnknown(describe(error)) from error
         self._link.close("done")
         self._drain()
         return self._end
@@ -105,7 +106,7 @@ class Interactive:
         self._receive()
         if self._end is not None:
             return
-        self._link.tend()
+        self._link.keep_alive()
         warning = self._walltime.warning(time.monotonic())
         if warning is not None:
             self._advice.error(warning)
@@ -129,7 +130,7 @@ class Interactive:
             if message.data:
                 self._advice.shown(message.data)
         elif isinstance(message, Close):
-            raise LinkLost(farewell(message))
+            raise LinkLost(Loss.CLOSED, message.reason)
         elif isinstance(message, Text):
             control = parse(message.text)
             if isinstance(control, Exit):
@@ -234,7 +235,7 @@ class Interactive:
             poller.register(self._outlet, select.POLLOUT)
         if self._input_open and len(self._typed) < HIGH_WATER:
             poller.register(self._terminal.fd, select.POLLIN)
-        patience = min(self._link.patience(), self._walltime.patience(time.monotonic()))
+        patience = min(self._link.timeout(), self._walltime.patience(time.monotonic()))
         if not self._typed:
             patience = min(patience, max(0.0, self._again_at - time.monotonic()))
         ready = dict(poller.poll(patience * 1000))
@@ -268,4 +269,4 @@ class Interactive:
         self._terminal.make_raw_again()
         self._advice.raw = self._terminal.raw
         self._resized = True
-        self._link.resumed()
+        self._link.reset_keepalive()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from medusa.client.launchers.base import JobState, Launcher
 from medusa.client.outcome import Failure
-from medusa.client.session.link import Link, LinkLost, farewell
+from medusa.client.session.link_errors import describe, describe_close
 from medusa.client.terminal.messages import TURN, Advice
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
@@ -17,6 +17,7 @@ from medusa.protocol import control
 from medusa.protocol.messages import Close, Text
 from medusa.session import GOING_AWAY
 from medusa.transports.base import Transport
+from medusa.transports.link import Link, LinkLost
 
 AGAIN = 5
 """Times that a link is replaced where the job does not queue: what breaks each one is not a reflector that was lost."""
@@ -81,17 +82,17 @@ class Wait:
             while (message := self.link.receive()) is not None:
                 if isinstance(message, Close):
                     if self._killed or not (self.queues or message.code == GOING_AWAY):
-                        raise Failure(farewell(message))
-                    self._again(farewell(message))
+                        raise Failure(describe_close(message))
+                    self._again(describe_close(message))
                     return False
                 said = control.parse(message.text) if isinstance(message, Text) else None
                 if isinstance(said, control.Linkup):
                     return True
                 if isinstance(said, control.Wait) and said.outcome == control.KILLED:
                     self._killed = True
-            self.link.tend()
+            self.link.keep_alive()
         except LinkLost as error:
-            self._again(str(error))
+            self._again(describe(error))
         return False
 
     def _again(self, why: str) -> None:
@@ -107,21 +108,21 @@ class Wait:
             until = " until the job has its turn" if self.queues else " with the same id"
             self.advice.say(f"{why}; attaching again{until}")
         self.link.close("attaching again")  # the id is free only then
-        self.link.renew(self.attach_again())
+        self.link.replace(self.attach_again())
 
     def _pause(self, now: float) -> None:
         poller = select.poll()
         poller.register(self.signals, select.POLLIN)
         poller.register(self.link, self.link.events(reading=True))
         left = LOOK if self.deadline is None else self.deadline - now
-        poller.poll(min(self.link.patience(), left, TURN if self.advice.animated else LOOK) * 1000)
+        poller.poll(min(self.link.timeout(), left, TURN if self.advice.animated else LOOK) * 1000)
 
     def _signals(self) -> None:
         for signum in self.signals.take_or_raise():
             if signum == signal.SIGTSTP:
                 self.advice.progress_done()
                 self.terminal.suspend(self.signals, whole_job=False)
-                self.link.resumed()
+                self.link.reset_keepalive()
 
     def _job_ended(self, state: JobState) -> Failure:
         return self._failure(f"{self.launcher.describe()} {state.words} before its agent appeared")

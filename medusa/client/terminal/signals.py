@@ -1,15 +1,14 @@
-"""Signals as events of a file descriptor, so that a loop sees them in turn and nothing is interrupted half-way."""
+"""mlogin's signals: as events for its loop, so that nothing is interrupted half-way."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
 from medusa.client.outcome import Interrupted
+from medusa.signal_pipe import SignalPipe
 
 FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 """Signals that ask mlogin to end."""
@@ -24,44 +23,27 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self._before: dict[int, Any] = {}
         self._raising = False
-        self._reader = self._writer = -1
 
     def __enter__(self) -> Signals:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-        for signum in _WATCHED:
-            before = signal.getsignal(signum)
-            if before is signal.SIG_IGN and signum in (*FATAL, signal.SIGTSTP):
-                continue
-            self._before[signum] = before
-            signal.signal(signum, self._note)
-        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        ignored = {n for n in (*FATAL, signal.SIGTSTP) if signal.getsignal(n) is signal.SIG_IGN}
+        self._pipe = SignalPipe([n for n in _WATCHED if n not in ignored], self._handle)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        signal.set_wakeup_fd(-1)
-        for signum, before in self._before.items():
-            signal.signal(signum, before)
-        os.close(self._reader)
-        os.close(self._writer)
+        self._pipe.close()
 
     def fileno(self) -> int:
-        return self._reader
+        return self._pipe.fileno()
 
     @property
     def job_control(self) -> bool:
         """Whether somebody will continue what stops: without job control a shell starts commands deaf to SIGTSTP."""
-        return signal.SIGTSTP in self._before
+        return signal.SIGTSTP in self._pipe.found
 
     def take(self) -> list[int]:
         """The signals that came since the last call, in order."""
-        try:
-            return list(os.read(self._reader, 4096))
-        except BlockingIOError:
-            return []
+        return self._pipe.take()
 
     def take_or_raise(self) -> list[int]:
         """As take(). Raises Interrupted for one of FATAL."""
@@ -96,6 +78,6 @@ class Signals:
         with self.default(signal.SIGTSTP) if self.job_control else contextlib.nullcontext():
             yield
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
+    def _handle(self, signum: int, frame: FrameType | None) -> None:
         if self._raising and signum in FATAL:
             raise Interrupted(signum)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,7 +11,6 @@ import pytest
 
 from agent.session import process_tree
 from agent.session.process_tree import Family
-from tests.threaded import without_first_thread
 from tests.waiting import PATIENCE, wait_until
 
 
@@ -41,13 +39,6 @@ def test_zombies_do_not_count() -> None:
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert Family(process.pid).members() == set()
     process.wait()
-
-
-def test_a_process_without_its_first_thread_is_no_zombie() -> None:
-    with without_first_thread() as process:
-        assert Family(process.pid).members() == {process.pid}
-        process_tree.end(Family(process.pid), grace=PATIENCE)
-        assert process.wait(PATIENCE) == -signal.SIGHUP
 
 
 def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
@@ -82,26 +73,6 @@ def test_without_proc_groups_are_signalled(leader: subprocess.Popen[bytes], tmp_
     assert leader.wait(PATIENCE) == -signal.SIGKILL
     assert job.wait(PATIENCE) in (-signal.SIGHUP, -signal.SIGKILL)
     wait_until(lambda: not Family(leader.pid, proc=str(tmp_path)).send(0), "the end of the group")
-
-
-def test_names_of_processes_cannot_confuse(tmp_path: Path) -> None:
-    rest = "0 -1 4194304 0 0 0 0 0 0 0 0 20 0 1 0"
-    for pid, name in ((os.getpid(), "me"), (41, "a) S 1 1 7 ("), (42, "b\n) Z")):
-        (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "stat").write_text(f"{pid} ({name}) S 1 1 9 {rest}")
-    (tmp_path / "43").mkdir()
-    (tmp_path / "43" / "stat").write_text(f"43 (z) Z 1 1 9 {rest}")
-    (tmp_path / "44").mkdir()
-    (tmp_path / "self").mkdir()
-    assert Family(9, proc=str(tmp_path)).members() == {41, 42, os.getpid()}
-
-
-def test_psinfo_of_illumos(tmp_path: Path) -> None:
-    for pid, lwps, session in ((os.getpid(), 1, 5), (7, 2, 9), (8, 0, 9), (9, 1, 10)):
-        (tmp_path / str(pid)).mkdir()
-        psinfo = struct.pack("6i", 0, lwps, pid, 1, 1, session) + b"\0" * 100
-        (tmp_path / str(pid) / "psinfo").write_bytes(psinfo)
-    assert Family(9, proc=str(tmp_path)).members() == {7}
 
 
 def test_adopted_orphans_count_but_not_who_was_there_before() -> None:

@@ -10,7 +10,6 @@ import pytest
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
-from medusa.client.session.link import Link
 from medusa.client.session.terminal_session import HIGH_WATER, Interactive, Screen
 from medusa.client.session.walltime import Walltime
 from medusa.client.terminal.messages import Advice
@@ -20,6 +19,7 @@ from medusa.client.terminal.tty import Terminal
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
 from medusa.protocol.messages import Binary, Close, Text
+from medusa.transports.link import Link
 from tests.unit.client.peers import Peer, link_ends
 from tests.waiting import MS
 

@@ -10,7 +10,6 @@ import pytest
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
-from medusa.client.session.link import Link
 from medusa.client.session.wait_for_agent import AGAIN, Wait
 from medusa.client.terminal.messages import Advice
 from medusa.client.terminal.signals import Signals
@@ -19,6 +18,7 @@ from medusa.protocol.control import KILLED, Linkup, build
 from medusa.protocol.control import Wait as Pulse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
+from medusa.transports.link import Link
 from tests.unit.client.peers import Clock, PlayedLauncher, link_ends
 from tests.waiting import PATIENCE
 

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from medusa.signal_pipe import SignalPipe
+
+NUMBERS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGWINCH)
+
+
+@pytest.fixture
+def pipe() -> Iterator[SignalPipe]:
+    before = [signal.getsignal(number) for number in NUMBERS]
+    pipe = SignalPipe(NUMBERS)
+    yield pipe
+    pipe.close()
+    assert [signal.getsignal(number) for number in NUMBERS] == before
+
+
+def readable(pipe: SignalPipe) -> bool:
+    return bool(select.select([pipe], [], [], 0)[0])
+
+
+def test_signals_become_readable_in_order(pipe: SignalPipe) -> None:
+    assert not readable(pipe)
+    assert pipe.take() == []
+    os.kill(os.getpid(), signal.SIGCHLD)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert readable(pipe)
+    assert pipe.take() == [signal.SIGCHLD, signal.SIGTERM]
+    assert not readable(pipe)
+
+
+def test_flood_of_signals_does_not_block(pipe: SignalPipe) -> None:
+    for _ in range(70_000):
+        signal.raise_signal(signal.SIGCHLD)
+    assert len(pipe.take()) > 1000
+
+
+def test_pipes_nest() -> None:
+    outer = SignalPipe([signal.SIGWINCH])
+    inner = SignalPipe([signal.SIGWINCH])
+    inner.close()
+    os.kill(os.getpid(), signal.SIGWINCH)
+    assert outer.take() == [signal.SIGWINCH]
+    outer.close()
