@@ -18,13 +18,13 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, Interrupted, status_of
 from medusa.client.session import walltime
 from medusa.client.session.escape import DEFAULT_CHARACTER
-from medusa.client.session.reconnect import Attacher
-from medusa.client.session.session_url import Door, archive_url
-from medusa.client.session.terminal_session import Interactive, Screen
-from medusa.client.session.wait_for_agent import Wait
-from medusa.client.terminal.messages import Advice
+from medusa.client.session.reconnect import Dialer
+from medusa.client.session.session_url import SessionUrl, archive_url
+from medusa.client.session.terminal_session import Console, TerminalSession
+from medusa.client.session.wait_for_agent import WaitForAgent
+from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.stdout import Outlet
+from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal, window_size
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.guard import Guard
@@ -77,22 +77,22 @@ class Options:
 
 def run(options: Options, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
     """The whole of mlogin; returns its exit status. Everything it started or changed is undone before it returns."""
-    advice = Advice(quiet=options.quiet)
-    login = Login(options, advice, timeouts)
+    messages = Messages(quiet=options.quiet)
+    login = Login(options, messages, timeouts)
     try:
         return login.run()
     except Failure as failure:
-        advice.error(str(failure))
+        messages.error(str(failure))
         return failure.status
     except Interrupted as interrupted:
-        advice.error(str(interrupted))
+        messages.error(str(interrupted))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
     except KeyboardInterrupt:  # before or after the signals were ours
-        advice.error("ended by SIGINT")
+        messages.error("ended by SIGINT")
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
     except Exception:  # noqa: BLE001 - every way out has a status of its own
         lines = traceback.format_exc().splitlines()
-        advice.error("\n".join(["internal error", *map(printable, lines)]))
+        messages.error("\n".join(["internal error", *map(printable, lines)]))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
 
 
@@ -103,10 +103,10 @@ class Login:
         started: the agent was asked to run something.
     """
 
-    def __init__(self, options: Options, advice: Advice, timeouts: Timeouts) -> None:
+    def __init__(self, options: Options, messages: Messages, timeouts: Timeouts) -> None:
         self._options = options
         self._timeouts = timeouts
-        self._advice = advice
+        self._messages = messages
         self.started = False
 
     def run(self) -> int:
@@ -119,28 +119,29 @@ class Login:
             base = self._options.reflector or launcher.front_door
             embedded = base is None
             if base is None:
-                with self._advice.waiting("starting a reflector"):
+                with self._messages.waiting("starting a reflector"):
                     base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
             with signals.interruptible(), signals.stoppable():
-                door = Door(base, launcher.create(), account)
-            attacher = Attacher(door, signals, self._options.insecure_tls, embedded=embedded, timeouts=self._timeouts)
+                url = SessionUrl(base, launcher.create(), account)
+            dialer = Dialer(url, signals, self._options.insecure_tls, embedded=embedded, timeouts=self._timeouts)
             # The client attaches before the job runs: an agent without a client is refused.
-            with self._advice.waiting(f"connecting to {printable(base)}"):
-                link = Link(attacher.attach(), time.monotonic)
+            with self._messages.waiting(f"connecting to {printable(base)}"):
+                link = Link(dialer.connect(), time.monotonic)
             stack.callback(link.abort)
             terminal = stack.enter_context(Terminal(0, ledger))
-            outlet = Outlet(1)
-            stack.callback(outlet.close)
-            screen = Screen(terminal, outlet, self._advice, signals)
-            self._submit(launcher, door, embedded=embedded)
-            self._wait(link, launcher, screen, attacher)
+            stdout = Stdout(1)
+            stack.callback(stdout.close)
+            console = Console(terminal, stdout, self._messages, signals)
+            self._submit(launcher, url, embedded=embedded)
+            self._wait(link, launcher, console, dialer)
             launcher.joined()
-            return status_of(self._session(link, launcher, screen, self._info(link, launcher, door, embedded=embedded)))
+            info = self._info(link, launcher, url, embedded=embedded)
+            return status_of(self._session(link, launcher, console, info))
 
-    def _session(self, link: Link, launcher: Launcher, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:
+    def _session(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
         end = None
         try:
-            end = self._converse(link, launcher, screen, info)
+            end = self._converse(link, launcher, console, info)
             self._tell_end(end)
         finally:
             # The job ends by the link's end, which must come first.
@@ -171,52 +172,52 @@ class Login:
             options.url,
             account,
             options.insecure_tls,
-            self._advice.error,
+            self._messages.error,
             self._timeouts,
         )
         return launchers.find(options.launcher)(settings, ledger)
 
-    def _submit(self, launcher: Launcher, door: Door, *, embedded: bool) -> None:
+    def _submit(self, launcher: Launcher, url: SessionUrl, *, embedded: bool) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
         request = JobRequest(
-            door.agent,
-            archive_url(door.base),
+            url.agent_url,
+            archive_url(url.base),
             self._options.insecure_tls,
             {} if embedded else proxies,
             self._options.wait_timeout,
-            parse_url(door.base).port if embedded else None,
+            parse_url(url.base).port if embedded else None,
         )
         launcher.submit(request)
 
-    def _wait(self, link: Link, launcher: Launcher, screen: Screen, attacher: Attacher) -> None:
+    def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> None:
         timeout = self._options.wait_timeout
-        Wait(
+        WaitForAgent(
             link,
             launcher,
-            self._advice,
-            screen.signals,
-            screen.terminal,
+            self._messages,
+            console.signals,
+            console.terminal,
             time.monotonic,
             None if timeout is None else time.monotonic() + timeout,
-            attacher.attach_again if launcher.queues or not attacher.embedded else None,
+            dialer.reconnect if launcher.queues or not dialer.embedded else None,
             launcher.queues,
         ).run()
 
-    def _converse(self, link: Link, launcher: Launcher, screen: Screen, info: Callable[[], Iterator[str]]) -> Exit:
-        terminal = screen.terminal
+    def _converse(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
+        terminal = console.terminal
         # Piped bytes are data, unless the user says otherwise.
         escaping = terminal.is_tty or self._options.escape_given
         character = self._options.escape if escaping else None
-        notices = walltime.Walltime(launcher.poll, self._timeouts.walltime_interval)
-        session = Interactive(link, screen, character, info, notices, self._timeouts)
+        notices = walltime.WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
+        session = TerminalSession(link, console, character, info, notices, self._timeouts)
         self.started = True
         with terminal:
             terminal.make_raw()
-            self._advice.raw = terminal.raw
+            self._messages.raw = terminal.raw
             try:
                 return session.run(self._start())
             finally:
-                self._advice.raw = False
+                self._messages.raw = False
 
     def _start(self) -> Start:
         columns, lines = window_size()
@@ -225,14 +226,14 @@ class Login:
         term = os.environ.get("TERM") or DEFAULT_TERM
         return Start("", term, columns, lines, "/bin/bash", arguments)
 
-    def _info(self, link: Link, launcher: Launcher, door: Door, *, embedded: bool) -> Callable[[], Iterator[str]]:
+    def _info(self, link: Link, launcher: Launcher, url: SessionUrl, *, embedded: bool) -> Callable[[], Iterator[str]]:
         begun = time.monotonic()
 
         def lines() -> Iterator[str]:
-            yield f"session    {printable(door.session)}"
-            yield f"reflector  {printable(door.base)}" + (" (embedded)" if embedded else "")
-            if door.account is not None:
-                yield f"as         {door.account}"
+            yield f"session    {printable(url.session)}"
+            yield f"reflector  {printable(url.base)}" + (" (embedded)" if embedded else "")
+            if url.account is not None:
+                yield f"as         {url.account}"
             state = launcher.poll()
             yield f"job        {launcher.describe()}: {state.words}"
             left = walltime.seconds_left(state, time.monotonic())
@@ -246,13 +247,13 @@ class Login:
         """What became of the job of a session that was cut off: often the reason."""
         state = launcher.poll()
         if self.started and not state.alive:
-            self._advice.say(f"{launcher.describe()} {state.words}")
+            self._messages.say(f"{launcher.describe()} {state.words}")
 
     def _tell_end(self, end: Exit) -> None:
         if end.signal is not None:
-            self._advice.say(f"session ended by signal {printable(end.signal)}")
+            self._messages.say(f"session ended by signal {printable(end.signal)}")
         else:
-            self._advice.say("session complete")
+            self._messages.say("session complete")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from medusa.client.outcome import Failure
-from medusa.client.session.session_url import Door
+from medusa.client.session.session_url import SessionUrl
 from medusa.commands.manta_options import MantaOptions, add_signing_options, manta_options
 from medusa.commands.options import OptionParser
 from medusa.protocol.attach_path import LOGIN
@@ -56,7 +56,7 @@ def signed(manta: MantaOptions, session: str, lifetime: float) -> str:
     account = Account(manta.account, manta.subuser, find_signer(manta.key))
     if session.startswith("/"):
         return account.presign(manta.url, session, lifetime)
-    return Door(manta.url, session, account).agent(lifetime)
+    return SessionUrl(manta.url, session, account).agent_url(lifetime)
 
 
 def _check(account: str, user: str | None, url: str) -> None:

@@ -6,7 +6,7 @@ import select
 import socket
 import time
 
-from medusa.client.session.session_url import TAKEN, Door
+from medusa.client.session.session_url import TAKEN, SessionUrl
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.transports.base import Transport
@@ -14,26 +14,32 @@ from medusa.transports.connect import connect, upgrade
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
 
 
-class Attacher:
+class Dialer:
     """`embedded`: the reflector is mlogin's own, on loopback."""
 
     def __init__(
-        self, door: Door, signals: Signals, insecure_tls: bool, *, embedded: bool, timeouts: Timeouts = DEFAULT_TIMEOUTS
+        self,
+        url: SessionUrl,
+        signals: Signals,
+        insecure_tls: bool,
+        *,
+        embedded: bool,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        self._door = door
+        self._url = url
         self._signals = signals
         self._insecure_tls = insecure_tls
         self.embedded = embedded
         self._timeouts = timeouts
 
-    def attach(self) -> Transport:
+    def connect(self) -> Transport:
         """Raises Failure, with what can be done about it."""
         try:
             return self._dial()
         except ConnectRefused as error:
-            raise self._door.refused(error) from error
+            raise self._url.refused(error) from error
 
-    def attach_again(self) -> Transport:
+    def reconnect(self) -> Transport:
         """Tries for `reconnect_timeout`, with `reconnect_interval` before each try. Raises Failure."""
         deadline = time.monotonic() + self._timeouts.reconnect_timeout
         while True:
@@ -42,11 +48,11 @@ class Attacher:
                 return self._dial()
             except ConnectRefused as error:
                 if not (error.retryable or error.status == TAKEN) or time.monotonic() >= deadline:
-                    raise self._door.refused(error) from error
+                    raise self._url.refused(error) from error
 
     def _dial(self) -> Transport:
         with self._signals.interruptible(), self._signals.stoppable():
-            url, headers = self._door.client()
+            url, headers = self._url.client_url()
             if not self.embedded:
                 return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
             # No proxy leads to our own loopback.

@@ -25,7 +25,7 @@ CLIENT_LIFETIME = 60.0
 
 
 @dataclass(frozen=True)
-class Door:
+class SessionUrl:
     """The way to one session.
 
     Attributes:
@@ -38,7 +38,7 @@ class Door:
     session: str
     account: Account | None = None
 
-    def client(self) -> tuple[str, list[tuple[str, str]]]:
+    def client_url(self) -> tuple[str, list[tuple[str, str]]]:
         """URL and header fields of the user's side, signed now."""
         path = self.path(attach_path.CLIENT)
         if self.account and is_raw(self.base):  # which has no header fields
@@ -46,7 +46,7 @@ class Door:
         headers = self.account.authorization("GET", path, parse_url(self.base).netloc) if self.account else []
         return self.base.rstrip("/") + path, headers
 
-    def agent(self, lifetime: float) -> str:
+    def agent_url(self, lifetime: float) -> str:
         """The URL of the agent's side; where it is signed, it is good for `lifetime` seconds from now."""
         path = self.path(attach_path.AGENT)
         return self.account.presign(self.base, path, lifetime) if self.account else self.base.rstrip("/") + path

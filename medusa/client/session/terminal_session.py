@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
 from medusa.client.session import escape
 from medusa.client.session.link_errors import describe
-from medusa.client.session.walltime import Walltime
-from medusa.client.terminal.messages import Advice
+from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.stdout import Outlet
+from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal, window_size
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started, parse
@@ -36,30 +36,30 @@ SUSPEND_ADVICE = "suspended; a session that is silent for 45 seconds is lost"
 
 
 @dataclass
-class Screen:
+class Console:
     """Everything the session touches on the user's side."""
 
     terminal: Terminal
-    outlet: Outlet
-    advice: Advice
+    stdout: Stdout
+    messages: Messages
     signals: Signals
 
 
-class Interactive:
+class TerminalSession:
     """One session over a link on which linkup was received."""
 
     def __init__(
         self,
         link: Link,
-        screen: Screen,
+        console: Console,
         character: bytes | None,
         info: Callable[[], Iterable[str]],
-        walltime: Walltime,
+        walltime: WalltimeNotices,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
         self._link = link
-        self._terminal, self._outlet = screen.terminal, screen.outlet
-        self._advice, self._signals = screen.advice, screen.signals
+        self._terminal, self._stdout = console.terminal, console.stdout
+        self._messages, self._signals = console.messages, console.signals
         self._scanner = escape.EscapeScanner(character)
         self._character = character
         self._info = info
@@ -109,7 +109,7 @@ class Interactive:
         self._link.keep_alive()
         warning = self._walltime.warning(time.monotonic())
         if warning is not None:
-            self._advice.error(warning)
+            self._messages.error(warning)
         self._send()
         self._write()
         self._wait()
@@ -118,7 +118,7 @@ class Interactive:
 
     def _receive(self) -> None:
         """Until nothing is there, not until poll() says so: TLS may hold messages back from it."""
-        while self._end is None and self._outlet.pending < HIGH_WATER:
+        while self._end is None and self._stdout.pending < HIGH_WATER:
             message = self._link.receive()
             if message is None:
                 return
@@ -126,9 +126,9 @@ class Interactive:
 
     def _handle(self, message: Message) -> None:
         if isinstance(message, Binary):
-            self._outlet.put(message.data)
+            self._stdout.put(message.data)
             if message.data:
-                self._advice.shown(message.data)
+                self._messages.shown(message.data)
         elif isinstance(message, Close):
             raise LinkLost(Loss.CLOSED, message.reason)
         elif isinstance(message, Text):
@@ -138,7 +138,7 @@ class Interactive:
             elif isinstance(control, Started):
                 self._started = True
             elif isinstance(control, Notice):
-                self._advice.error(printable(control.text, 1024))
+                self._messages.error(printable(control.text, 1024))
             elif isinstance(control, Error):
                 self._agent_failed(control)
 
@@ -195,9 +195,9 @@ class Interactive:
         elif event is escape.Action.SUSPEND:
             self._suspend_by_escape()
         elif event is escape.Action.HELP and self._character is not None:
-            self._advice.answer(escape.help_text(self._character))
+            self._messages.answer(escape.help_text(self._character))
         elif event is escape.Action.INFO:
-            self._advice.answer(self._info())
+            self._messages.answer(self._info())
 
     def _disconnect(self, why: str) -> None:
         self._link.close("disconnected by the user")
@@ -207,7 +207,7 @@ class Interactive:
 
     def _write(self) -> None:
         try:
-            self._outlet.pump()
+            self._stdout.pump()
         except OSError as error:
             self._link.close("output closed")
             raise OutcomeUnknown(f"cannot write to standard output ({error.strerror})") from error
@@ -215,9 +215,9 @@ class Interactive:
     def _drain(self) -> None:
         """Writes all that is left, as slowly as the reader likes; a signal ends it."""
         self._write()
-        while self._outlet.pending:
+        while self._stdout.pending:
             poller = select.poll()
-            poller.register(self._outlet, select.POLLOUT)
+            poller.register(self._stdout, select.POLLOUT)
             poller.register(self._signals, select.POLLIN)
             poller.poll()
             self._take_signals()
@@ -228,11 +228,11 @@ class Interactive:
     def _wait(self) -> None:
         poller = select.poll()
         poller.register(self._signals, select.POLLIN)
-        events = self._link.events(reading=self._outlet.pending < HIGH_WATER)
+        events = self._link.events(reading=self._stdout.pending < HIGH_WATER)
         if events:  # else a link that was hung up would wake the loop for ever
             poller.register(self._link, events)
-        if self._outlet.pending:
-            poller.register(self._outlet, select.POLLOUT)
+        if self._stdout.pending:
+            poller.register(self._stdout, select.POLLOUT)
         if self._input_open and len(self._typed) < HIGH_WATER:
             poller.register(self._terminal.fd, select.POLLIN)
         patience = min(self._link.timeout(), self._walltime.patience(time.monotonic()))
@@ -257,16 +257,16 @@ class Interactive:
         if self._signals.job_control:
             self._suspend(whole_job=True)
         else:
-            self._advice.answer(["not suspended: there is no job control to come back by"])
+            self._messages.answer(["not suspended: there is no job control to come back by"])
 
     def _suspend(self, *, whole_job: bool) -> None:
-        self._advice.say(SUSPEND_ADVICE)
-        self._advice.raw = False
+        self._messages.say(SUSPEND_ADVICE)
+        self._messages.raw = False
         self._terminal.suspend(self._signals, whole_job=whole_job)
         self._resume()
 
     def _resume(self) -> None:
         self._terminal.make_raw_again()
-        self._advice.raw = self._terminal.raw
+        self._messages.raw = self._terminal.raw
         self._resized = True
         self._link.reset_keepalive()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from medusa.client.launchers.base import JobState, Launcher
 from medusa.client.outcome import Failure
 from medusa.client.session.link_errors import describe, describe_close
-from medusa.client.terminal.messages import TURN, Advice
+from medusa.client.terminal.messages import TURN, Messages
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
 from medusa.protocol import control
@@ -27,23 +27,23 @@ LOOK = 1.0
 
 
 @dataclass
-class Wait:
+class WaitForAgent:
     """One wait; `clock` in seconds, monotonic; `deadline` by that clock, or None.
 
     Attributes:
-        attach_again: makes a new link in place of one that ended. None where that end is the end. Raises Failure.
+        reconnect: makes a new link in place of one that ended. None where that end is the end. Raises Failure.
         queues: the job may outlast a reflector's patience: also a link that was closed in words is followed by another.
             Otherwise only one that broke is, or one whose reflector stopped.
     """
 
     link: Link
     launcher: Launcher
-    advice: Advice
+    messages: Messages
     signals: Signals
     terminal: Terminal
     clock: Callable[[], float]
     deadline: float | None = None
-    attach_again: Callable[[], Transport] | None = None
+    reconnect: Callable[[], Transport] | None = None
     queues: bool = True
     _again_count: int = 0
     _killed: bool = False
@@ -68,12 +68,12 @@ class Wait:
                 if self.deadline is not None and now >= self.deadline:
                     raise self._too_late(state, now - begun)
                 if instructions := self.launcher.instructions():
-                    self.advice.answer(instructions)
-                self.advice.progress(f"waiting for {self.launcher.describe()}: {state.words}", now - begun)
+                    self.messages.answer(instructions)
+                self.messages.progress(f"waiting for {self.launcher.describe()}: {state.words}", now - begun)
                 self._pause(now)
                 self._signals()
         finally:
-            self.advice.progress_done()
+            self.messages.progress_done()
 
     def _linked(self) -> bool:
         """Reads what is there; whether linkup came. What follows it belongs to the session and stays unread."""
@@ -96,7 +96,7 @@ class Wait:
         return False
 
     def _again(self, why: str) -> None:
-        if self.attach_again is None:
+        if self.reconnect is None:
             raise Failure(why)
         state = self.launcher.poll()
         if not state.alive:
@@ -106,21 +106,21 @@ class Wait:
             raise Failure(why)
         if self._again_count == 1:
             until = " until the job has its turn" if self.queues else " with the same id"
-            self.advice.say(f"{why}; attaching again{until}")
+            self.messages.say(f"{why}; attaching again{until}")
         self.link.close("attaching again")  # the id is free only then
-        self.link.replace(self.attach_again())
+        self.link.replace(self.reconnect())
 
     def _pause(self, now: float) -> None:
         poller = select.poll()
         poller.register(self.signals, select.POLLIN)
         poller.register(self.link, self.link.events(reading=True))
         left = LOOK if self.deadline is None else self.deadline - now
-        poller.poll(min(self.link.timeout(), left, TURN if self.advice.animated else LOOK) * 1000)
+        poller.poll(min(self.link.timeout(), left, TURN if self.messages.animated else LOOK) * 1000)
 
     def _signals(self) -> None:
         for signum in self.signals.take_or_raise():
             if signum == signal.SIGTSTP:
-                self.advice.progress_done()
+                self.messages.progress_done()
                 self.terminal.suspend(self.signals, whole_job=False)
                 self.link.reset_keepalive()
 

@@ -14,7 +14,7 @@ SLACK = 30.0
 """Seconds by which a job's end must move for the same warning to be told again: job systems round."""
 
 
-class Walltime:
+class WalltimeNotices:
     """Tells each warning once; again if the job was given more time meanwhile."""
 
     def __init__(self, poll: Callable[[], JobState], interval: float) -> None:

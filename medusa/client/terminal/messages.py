@@ -19,7 +19,7 @@ PROGRESS_DELAY = 1.0
 """Seconds that a call may take without a word about it."""
 
 
-class Advice:
+class Messages:
     """The voice of mlogin. Text of foreign origin must have been made printable by the caller.
 
     Attributes:

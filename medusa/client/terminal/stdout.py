@@ -19,7 +19,7 @@ _PIECE = 512
 """What _POSIX_PIPE_BUF guarantees: a writable pipe takes this much without blocking."""
 
 
-class Outlet:
+class Stdout:
     """Bytes on their way to a file descriptor.
 
     Attributes:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from medusa.client.outcome import Failure, Interrupted
-from medusa.client.session.reconnect import Attacher
-from medusa.client.session.session_url import Door
+from medusa.client.session.reconnect import Dialer
+from medusa.client.session.session_url import SessionUrl
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
 from tests.servers import ScriptedServer, read_request, switching
@@ -37,10 +37,8 @@ class Refuse:
         sock.sendall(f"HTTP/1.1 {self._status} No\r\nContent-Length: 0\r\n\r\n".encode())
 
 
-def attacher(
-    server: ScriptedServer, signals: Signals, timeouts: Timeouts = EAGER, *, embedded: bool = False
-) -> Attacher:
-    return Attacher(Door(server.url("", "http"), "4711"), signals, False, embedded=embedded, timeouts=timeouts)
+def dialer(server: ScriptedServer, signals: Signals, timeouts: Timeouts = EAGER, *, embedded: bool = False) -> Dialer:
+    return Dialer(SessionUrl(server.url("", "http"), "4711"), signals, False, embedded=embedded, timeouts=timeouts)
 
 
 @pytest.mark.parametrize("embedded", [False, True])
@@ -49,15 +47,15 @@ def test_a_refusal_is_told(signals: Signals, embedded: bool) -> None:
         ScriptedServer(Refuse(503)) as server,
         pytest.raises(Failure, match=r"cannot attach to .* \(HTTP status 503\)"),
     ):
-        attacher(server, signals, embedded=embedded).attach()
+        dialer(server, signals, embedded=embedded).connect()
 
 
 def test_only_our_own_reflector_is_reached_past_the_proxy(signals: Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with ScriptedServer(accept) as server:
         with pytest.raises(Failure, match="refused"):
-            attacher(server, signals).attach()
-        attacher(server, signals, embedded=True).attach().abort()
+            dialer(server, signals).connect()
+        dialer(server, signals, embedded=True).connect().abort()
 
 
 def test_a_reflector_may_be_away_or_still_hold_the_link_before(signals: Signals) -> None:
@@ -65,20 +63,20 @@ def test_a_reflector_may_be_away_or_still_hold_the_link_before(signals: Signals)
         read_request(sock)
 
     with ScriptedServer(Refuse(409), Refuse(503), hang_up, Refuse(404), accept) as server:
-        attacher(server, signals).attach_again().abort()
+        dialer(server, signals).reconnect().abort()
 
 
 def test_a_reflector_that_is_away_for_too_long(signals: Signals) -> None:
     with ScriptedServer(Refuse(503)) as server, pytest.raises(Failure, match="503"):
-        attacher(server, signals, dataclasses.replace(EAGER, reconnect_timeout=0.0)).attach_again()
+        dialer(server, signals, dataclasses.replace(EAGER, reconnect_timeout=0.0)).reconnect()
 
 
 def test_who_is_refused_for_good_does_not_try_again(signals: Signals) -> None:
     with ScriptedServer(Refuse(403)) as server, pytest.raises(Failure, match="403"):
-        attacher(server, signals).attach_again()
+        dialer(server, signals).reconnect()
 
 
 def test_the_pause_can_be_interrupted(signals: Signals) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     with ScriptedServer() as server, pytest.raises(Interrupted):
-        attacher(server, signals, Timeouts(reconnect_interval=1000.0)).attach_again()
+        dialer(server, signals, Timeouts(reconnect_interval=1000.0)).reconnect()

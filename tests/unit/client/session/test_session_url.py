@@ -4,7 +4,7 @@ import pytest
 
 from medusa.client.keys.account import Account
 from medusa.client.keys.keyfile import KeyFile
-from medusa.client.session.session_url import Door, archive_url
+from medusa.client.session.session_url import SessionUrl, archive_url
 from medusa.transports.dial import ConnectRefused, Untrusted
 from tests.signing import Key
 
@@ -18,34 +18,34 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Account:
 
 @pytest.mark.parametrize("base", ["https://host:1/prefix", "https://host:1/prefix/"])
 def test_the_internal_door(base: str) -> None:
-    door = Door(base, "47/11 %")
-    assert door.client() == ("https://host:1/prefix/attach/47%2F11%20%25/master", [])
-    assert door.agent(300) == "https://host:1/prefix/attach/47%2F11%20%25/slave"
+    url = SessionUrl(base, "47/11 %")
+    assert url.client_url() == ("https://host:1/prefix/attach/47%2F11%20%25/master", [])
+    assert url.agent_url(300) == "https://host:1/prefix/attach/47%2F11%20%25/slave"
 
 
 def test_the_front_door(account: Account) -> None:
-    door = Door("wss://host:1/prefix/", "4711", account)
-    url, headers = door.client()
-    assert url == "wss://host:1/prefix/jill/medusa/attach/4711/master"
+    url = SessionUrl("wss://host:1/prefix/", "4711", account)
+    dialled, headers = url.client_url()
+    assert dialled == "wss://host:1/prefix/jill/medusa/attach/4711/master"
     assert headers == account.authorization("GET", "/jill/medusa/attach/4711/master", "host:1")
-    agent = door.agent(60)
+    agent = url.agent_url(60)
     assert agent.startswith("wss://host:1/prefix/jill/medusa/attach/4711/slave?algorithm=")
     assert "&expires=1060&" in agent
 
 
 def test_raw_tcp_has_no_header_fields_and_so_both_sides_have_signed_urls(account: Account) -> None:
-    door = Door("tcp://host:1", "4711", account)
-    url, headers = door.client()
-    assert url.startswith("tcp://host:1/jill/medusa/attach/4711/master?algorithm=")
-    assert "&expires=1060&" in url
+    url = SessionUrl("tcp://host:1", "4711", account)
+    dialled, headers = url.client_url()
+    assert dialled.startswith("tcp://host:1/jill/medusa/attach/4711/master?algorithm=")
+    assert "&expires=1060&" in dialled
     assert headers == []
-    assert door.agent(60).startswith("tcp://host:1/jill/medusa/attach/4711/slave?algorithm=")
-    assert Door("tcp://host:1", "4711").client() == ("tcp://host:1/attach/4711/master", [])
+    assert url.agent_url(60).startswith("tcp://host:1/jill/medusa/attach/4711/slave?algorithm=")
+    assert SessionUrl("tcp://host:1", "4711").client_url() == ("tcp://host:1/attach/4711/master", [])
 
 
 def test_raw_tcp_says_nothing_of_an_archive_or_of_http() -> None:
     assert archive_url("TCP://host:1") is None
-    failure = Door("tcp://host:1", "4711").refused(ConnectRefused("busy", 503))
+    failure = SessionUrl("tcp://host:1", "4711").refused(ConnectRefused("busy", 503))
     assert str(failure) == "cannot attach to tcp://host:1 (status 503): busy"
 
 
@@ -56,7 +56,7 @@ def test_the_archive_comes_by_http(base: str) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_who_is_refused_for_who_he_is_learns_who_he_was(account: Account, status: int) -> None:
-    failure = Door("https://host:1", "4711", account).refused(ConnectRefused("no\x1b", status))
+    failure = SessionUrl("https://host:1", "4711", account).refused(ConnectRefused("no\x1b", status))
     first, who, check = str(failure).splitlines()
     assert first == f"cannot attach to https://host:1 (HTTP status {status}): no\\x1b"
     assert who.startswith(f"  asked for host host:1 by {account}; the clock here says ")
@@ -64,25 +64,26 @@ def test_who_is_refused_for_who_he_is_learns_who_he_was(account: Account, status
 
 
 def test_who_did_not_say_who_he_is_is_told_how() -> None:
-    failure = Door("https://host:1", "4711").refused(ConnectRefused("who are you", 401))
+    failure = SessionUrl("https://host:1", "4711").refused(ConnectRefused("who are you", 401))
     assert "--account and --key" in str(failure)
 
 
 def test_who_does_not_trust_the_other_is_told_how() -> None:
-    lines = str(Door("https://host:1", "4711").refused(Untrusted("host:1: self-signed"))).splitlines()
+    lines = str(SessionUrl("https://host:1", "4711").refused(Untrusted("host:1: self-signed"))).splitlines()
     assert lines[1:] == ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
 
 
 @pytest.mark.parametrize("status", [None, 200, 302])
 def test_who_finds_no_reflector_is_told_what_to_check(account: Account, status: int | None) -> None:
-    lines = str(Door("https://host:1", "4711", account).refused(ConnectRefused("OK", status))).splitlines()
+    lines = str(SessionUrl("https://host:1", "4711", account).refused(ConnectRefused("OK", status))).splitlines()
     assert lines[1:] == ["  check the address, and that a reflector runs there and can be reached from here"]
 
 
 def test_who_comes_second_is_told_of_the_first(account: Account) -> None:
-    lines = str(Door("https://host:1", "4711", account).refused(ConnectRefused("taken", 409))).splitlines()
+    lines = str(SessionUrl("https://host:1", "4711", account).refused(ConnectRefused("taken", 409))).splitlines()
     assert lines[1:] == ["  another mlogin is in that session or waits there: end it, or use another session"]
 
 
 def test_other_refusals_stand_for_themselves(account: Account) -> None:
-    assert len(str(Door("https://host:1", "4711", account).refused(ConnectRefused("busy", 503))).splitlines()) == 1
+    failure = SessionUrl("https://host:1", "4711", account).refused(ConnectRefused("busy", 503))
+    assert len(str(failure).splitlines()) == 1

@@ -10,11 +10,11 @@ import pytest
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
-from medusa.client.session.terminal_session import HIGH_WATER, Interactive, Screen
-from medusa.client.session.walltime import Walltime
-from medusa.client.terminal.messages import Advice
+from medusa.client.session.terminal_session import HIGH_WATER, Console, TerminalSession
+from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.stdout import Outlet
+from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
@@ -34,16 +34,16 @@ class Stage:
         self.link = Link(near, time.monotonic)
         self.stdin, self.keyboard = os.pipe()
         self.screen, self.stdout = os.pipe()
-        self.stderr, self.advice = os.pipe()
-        self.outlet = Outlet(self.stdout)
+        self.stderr, self.said_to = os.pipe()
+        self.output = Stdout(self.stdout)
         self.job = JobState(alive=True, words="runs")
         self.timeouts = Timeouts()
 
     def close(self) -> None:
-        self.outlet.close()
+        self.output.close()
         self.link.abort()
         self.far.abort()
-        for fd in (self.stdin, self.keyboard, self.screen, self.stdout, self.stderr, self.advice):
+        for fd in (self.stdin, self.keyboard, self.screen, self.stdout, self.stderr, self.said_to):
             if fd >= 0:
                 os.close(fd)
 
@@ -69,9 +69,9 @@ class Stage:
             script(peer)
 
         with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, Peer(self.far, agent):
-            screen = Screen(terminal, self.outlet, Advice(self.advice), signals)
-            walltime = Walltime(lambda: self.job, self.timeouts.walltime_interval)
-            session = Interactive(self.link, screen, b"~", lambda: ["session 4711"], walltime, self.timeouts)
+            console = Console(terminal, self.output, Messages(self.said_to), signals)
+            notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
+            session = TerminalSession(self.link, console, b"~", lambda: ["session 4711"], notices, self.timeouts)
             return session.run(START)
 
 

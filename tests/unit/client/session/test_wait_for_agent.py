@@ -10,8 +10,8 @@ import pytest
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
-from medusa.client.session.wait_for_agent import AGAIN, Wait
-from medusa.client.terminal.messages import Advice
+from medusa.client.session.wait_for_agent import AGAIN, WaitForAgent
+from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
 from medusa.protocol.control import KILLED, Linkup, build
@@ -28,7 +28,7 @@ class Stage:
     far: Transport
     link: Link
     launcher: PlayedLauncher
-    wait: Wait
+    wait: WaitForAgent
     clock: Clock
     stderr: int
 
@@ -44,7 +44,8 @@ def stage() -> Iterator[Stage]:
     clock = Clock()
     link, launcher = Link(near, clock), PlayedLauncher()
     with Signals() as signals:
-        wait = Wait(link, launcher, Advice(writer), signals, Terminal(stdin, Ledger()), clock, clock.now + 600)
+        terminal = Terminal(stdin, Ledger())
+        wait = WaitForAgent(link, launcher, Messages(writer), signals, terminal, clock, clock.now + 600)
         yield Stage(far, link, launcher, wait, clock, reader)
     link.abort()
     far.abort()
@@ -141,7 +142,7 @@ def again() -> Iterator[Again]:
 
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_job_in_a_queue_outlasts_its_links(stage: Stage, again: Again, lost: bool) -> None:
-    stage.wait.attach_again = again
+    stage.wait.reconnect = again
     if lost:
         stage.far.abort()
     else:
@@ -155,7 +156,7 @@ def test_a_job_in_a_queue_outlasts_its_links(stage: Stage, again: Again, lost: b
 
 
 def test_a_session_that_an_administrator_ended_is_not_attached_again(stage: Stage, again: Again) -> None:
-    stage.wait.attach_again = again
+    stage.wait.reconnect = again
     stage.far.send(Text(build(Pulse(KILLED))))
     stage.far.send(Close(1000, "an administrator ended the session"))
     with pytest.raises(Failure, match="an administrator ended the session"):
@@ -167,17 +168,17 @@ def test_who_attaches_again_first_ends_the_link_before(stage: Stage, again: Agai
     """The id is free only then."""
     stage.far.send(Close(1000, "no agent came in time"))
 
-    def attach() -> Transport:
+    def connect() -> Transport:
         assert isinstance(stage.far.receive(PATIENCE), Close)
         again().abort()  # the first message is not of use here
         return again()
 
-    stage.wait.attach_again = attach
+    stage.wait.reconnect = connect
     stage.wait.run()
 
 
 def test_a_job_that_ended_is_not_waited_for_again(stage: Stage, again: Again) -> None:
-    stage.wait.attach_again = again
+    stage.wait.reconnect = again
     stage.launcher.state = JobState(alive=False, words="was cancelled")
     stage.far.send(Close(1000, "no agent came in time"))
     with pytest.raises(Failure, match="played job was cancelled before its agent appeared"):
@@ -191,7 +192,7 @@ class TestWithoutAQueue:
         self, stage: Stage, again: Again, lost: bool
     ) -> None:
         again.messages = [Close(1001, "the reflector is shutting down"), Text(build(Linkup()))]
-        stage.wait.attach_again, stage.wait.queues = again, False
+        stage.wait.reconnect, stage.wait.queues = again, False
         if lost:
             stage.far.abort()
         else:
@@ -201,7 +202,7 @@ class TestWithoutAQueue:
         assert stage.said().count("; attaching again with the same id\n") == 1
 
     def test_what_was_closed_in_words_has_ended(self, stage: Stage, again: Again) -> None:
-        stage.wait.attach_again, stage.wait.queues = again, False
+        stage.wait.reconnect, stage.wait.queues = again, False
         stage.far.send(Close(1000, "no agent came in time"))
         with pytest.raises(Failure, match="no agent came in time"):
             stage.wait.run()
@@ -209,7 +210,7 @@ class TestWithoutAQueue:
 
     def test_not_for_ever(self, stage: Stage, again: Again) -> None:
         again.messages = [Close(1001, "")] * 100
-        stage.wait.attach_again, stage.wait.queues = again, False
+        stage.wait.reconnect, stage.wait.queues = again, False
         stage.far.abort()
         with pytest.raises(Failure):
             stage.wait.run()

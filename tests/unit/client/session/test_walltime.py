@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from medusa.client.launchers.base import JobState
-from medusa.client.session.walltime import Walltime, seconds_left, words
+from medusa.client.session.walltime import WalltimeNotices, seconds_left, words
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ class Job:
 
 def test_each_warning_is_told_once() -> None:
     job = Job()
-    walltime = Walltime(job.poll, 5.0)
+    walltime = WalltimeNotices(job.poll, 5.0)
     assert walltime.warning(0) is None
     job.ends_at = 1000
     told = [now for now in range(1000) if walltime.warning(now)]
@@ -42,14 +42,14 @@ def test_each_warning_is_told_once() -> None:
 def test_a_late_start_is_told_of_the_nearest_end_alone() -> None:
     job = Job()
     job.ends_at = 30
-    walltime = Walltime(job.poll, 5.0)
+    walltime = WalltimeNotices(job.poll, 5.0)
     assert walltime.warning(0) == "the job's time is over in 30 s; what runs then is ended"
     assert walltime.warning(1) is None
 
 
 def test_more_time_is_warned_of_again() -> None:
     job = Job()
-    walltime = Walltime(job.poll, 5.0)
+    walltime = WalltimeNotices(job.poll, 5.0)
     job.ends_at = 300
     assert walltime.warning(0)
     job.ends_at = 1000
@@ -59,7 +59,7 @@ def test_more_time_is_warned_of_again() -> None:
 
 def test_an_end_that_is_rounded_now_up_and_now_down_is_told_once() -> None:
     job = Job()
-    walltime = Walltime(job.poll, 5.0)
+    walltime = WalltimeNotices(job.poll, 5.0)
     told = []
     for now in range(100):
         job.ends_at = 350 + now % 2
@@ -69,7 +69,7 @@ def test_an_end_that_is_rounded_now_up_and_now_down_is_told_once() -> None:
 
 def test_the_next_look_comes_with_the_next_warning() -> None:
     job = Job()
-    walltime = Walltime(job.poll, 5.0)
+    walltime = WalltimeNotices(job.poll, 5.0)
     assert walltime.patience(0) == 5
     job.ends_at = 400
     assert (walltime.patience(0), walltime.patience(98), walltime.patience(100)) == (5, 2, 5)

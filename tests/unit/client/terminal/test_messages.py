@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from medusa.client.terminal.messages import CLEAR_LINE, Advice
+from medusa.client.terminal.messages import CLEAR_LINE, Messages
 from tests.waiting import wait_until
 
 Said = Callable[[], str]
@@ -50,52 +50,52 @@ def tty() -> Iterator[tuple[int, Callable[[str], str]]]:
 
 def test_every_line_says_who_speaks(pipe: tuple[int, Said]) -> None:
     fd, said = pipe
-    advice = Advice(fd)
-    advice.say("hello")
-    advice.error("two\nlines")
+    messages = Messages(fd)
+    messages.say("hello")
+    messages.error("two\nlines")
     assert said() == "mlogin: hello\nmlogin: two\nmlogin: lines\n"
 
 
 def test_quiet_leaves_errors_and_answers(pipe: tuple[int, Said]) -> None:
     fd, said = pipe
-    advice = Advice(fd, quiet=True)
-    advice.say("hello")
-    advice.progress("waiting", 1)
+    messages = Messages(fd, quiet=True)
+    messages.say("hello")
+    messages.progress("waiting", 1)
     assert said() == ""
-    advice.error("broken")
-    advice.answer(["asked for"])
+    messages.error("broken")
+    messages.answer(["asked for"])
     assert said() == "mlogin: broken\nasked for\n"
 
 
 def test_raw_lines_return_the_carriage(pipe: tuple[int, Said]) -> None:
     fd, said = pipe
-    advice = Advice(fd)
-    advice.raw = True
-    advice.answer(["one", "two"])
+    messages = Messages(fd)
+    messages.raw = True
+    messages.answer(["one", "two"])
     assert said() == "one\r\ntwo\r\n"
 
 
 def test_without_a_terminal_progress_is_a_line_for_each_change(pipe: tuple[int, Said]) -> None:
     fd, said = pipe
-    advice = Advice(fd)
+    messages = Messages(fd)
     for text, elapsed in (("queued", 0.0), ("queued", 1.0), ("running", 2.0)):
-        advice.progress(text, elapsed)
+        messages.progress(text, elapsed)
     assert said() == "mlogin: queued\nmlogin: running\n"
-    assert not advice.animated
+    assert not messages.animated
 
 
 def test_on_a_terminal_it_spins_with_the_time_and_leaves_no_trace(tty: tuple[int, Callable[[str], str]]) -> None:
     fd, said_until = tty
-    advice = Advice(fd)
-    assert advice.animated
-    advice.progress("queued", 5)
+    messages = Messages(fd)
+    assert messages.animated
+    messages.progress("queued", 5)
     first = said_until(" queued 0:05")
-    advice.progress("queued", 75)
+    messages.progress("queued", 75)
     second = said_until(" queued 1:15")
     assert first.split()[0] != second.split()[0]
-    advice.progress_done()
-    advice.progress_done()
-    advice.say("there")
+    messages.progress_done()
+    messages.progress_done()
+    messages.say("there")
     assert said_until("there\r\n") == "\r\x1b[Kmlogin: there\r\n"
 
 
@@ -103,18 +103,18 @@ def test_a_spinner_keeps_to_one_line(tty: tuple[int, Callable[[str], str]]) -> N
     fd, said_until = tty
     for columns, line in ((26, "waiting in a queue"), (25, "waiting in a q..."), (10, ".."), (5, "")):
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        advice = Advice(fd)
-        advice.progress("waiting in a queue", 5)
+        messages = Messages(fd)
+        messages.progress("waiting in a queue", 5)
         assert said_until(" 0:05") == f"\r\x1b[K/ {line} 0:05"
 
 
 def test_a_call_that_blocks(tty: tuple[int, Callable[[str], str]], pipe: tuple[int, Said]) -> None:
-    with Advice(pipe[0]).waiting("quick"):
+    with Messages(pipe[0]).waiting("quick"):
         pass
     assert pipe[1]() == ""
-    with Advice(pipe[0], progress_delay=0.0).waiting("slow"):
+    with Messages(pipe[0], progress_delay=0.0).waiting("slow"):
         assert wait_until(pipe[1]) == "mlogin: slow\n"
-    with Advice(tty[0], progress_delay=0.0).waiting("slow"):
+    with Messages(tty[0], progress_delay=0.0).waiting("slow"):
         tty[1](r" slow 0:\d\d")
         tty[1](r" slow 0:\d\d")
     assert tty[1](re.escape(CLEAR_LINE)).endswith(CLEAR_LINE)
@@ -122,24 +122,24 @@ def test_a_call_that_blocks(tty: tuple[int, Callable[[str], str]], pipe: tuple[i
 
 def test_what_is_said_does_not_run_into_what_was_shown(tty: tuple[int, Callable[[str], str]]) -> None:
     fd, said_until = tty
-    advice = Advice(fd)
+    messages = Messages(fd)
     for data in (b"$ ", b"$ \n"):
-        advice.shown(data)
-        advice.answer(["help"])
-        advice.answer(["more"])
+        messages.shown(data)
+        messages.answer(["help"])
+        messages.answer(["more"])
     assert said_until("more\r\nhelp\r\nmore\r\n") == "\r\nhelp\r\nmore\r\nhelp\r\nmore\r\n"
 
 
 def test_elsewhere_it_cannot(pipe: tuple[int, Said]) -> None:
     fd, said = pipe
-    advice = Advice(fd)
-    advice.shown(b"$ ")
-    advice.say("hello")
+    messages = Messages(fd)
+    messages.shown(b"$ ")
+    messages.say("hello")
     assert said() == "mlogin: hello\n"
 
 
 def test_stderr_that_is_gone_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    Advice(writer).error("nobody hears")
+    Messages(writer).error("nobody hears")
     os.close(writer)
