@@ -123,7 +123,7 @@ class Reflector:
             self._colleagues.doors[HTTP] = partial(_go_on, server)
             self._colleagues.doors[HTTP + PROXIED] = partial(_go_on, server, proxied=True)
             self._colleagues.entries = lambda: entries(self.registry)
-            self._colleagues.start()
+            self._colleagues.start(self.registry.turns)
         if self._raw is not None:
             self._raw.start()
         server.start()

@@ -43,7 +43,7 @@ class BrokenTransport(Exception):
 
 
 class _OneAtATime:
-    """Turns two readers of one link into an error instead of a torn message."""
+    """FairQueue two readers of one link into an error instead of a torn message."""
 
     busy = False
 

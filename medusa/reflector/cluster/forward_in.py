@@ -22,7 +22,7 @@ from medusa.reflector.fronts.admission import NOTHING_HERE, Doors, refusal
 from medusa.reflector.fronts.http_front import hang_up, host_port
 from medusa.reflector.fronts.raw_front import adopt, read_greeting, tell
 from medusa.reflector.net.listen import RAW
-from medusa.reflector.relay.endpoint import hung_up
+from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.session_name import SessionName, named_by
 from medusa.reflector.sessions.registry import Refused
 from medusa.session import Side

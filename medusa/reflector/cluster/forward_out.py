@@ -1,7 +1,7 @@
 """Any door: a connection for a session that lives in another reflector is carried there.
 
 The owner is sent a head of ours, which proves who carries it and says for whom, and behind that all that was read of
-the peer, as it came. It answers the peer itself; from then on bytes are passed on (tunnel.py). A request that was
+the peer, as it came. It answers the peer itself; from then on bytes are passed on (byte_proxy.py). A request that was
 carried is answered where it is, so none goes round in circles.
 """
 
@@ -19,11 +19,12 @@ import structlog
 from gevent import socket
 
 from medusa.directory import Owner
-from medusa.reflector.cluster.byte_proxy import Tunnel
+from medusa.reflector.cluster.byte_proxy import open_byte_proxy
 from medusa.reflector.cluster.peer_auth import HEADER, Note, Site
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.http_front import host_port, ungreen
 from medusa.reflector.net.listen import HTTP, RAW, prepare
+from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import CARRIED, SessionName, path_of
 from medusa.reflector.sessions.registry import Refused
@@ -66,13 +67,13 @@ class Upstream:
         self._patience = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
-        self._tunnels: set[Tunnel] = set()
+        self._links: set[ByteLink] = set()
         self._asking = 0
         self._empty = gevent.event.Event()
         self._empty.set()
 
     def __len__(self) -> int:
-        return len(self._tunnels)
+        return len(self._links)
 
     def carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> None:
         """Give the connection to `owner`, as an agent for `name`, for which it was let in here; the owner answers it.
@@ -104,14 +105,14 @@ class Upstream:
 
     def wait_until_empty(self, timeout: float) -> None:
         """Until nothing is carried any more, at the most `timeout` seconds."""
-        if self._tunnels:
-            log.info("draining", carried=len(self._tunnels), timeout_s=round(timeout, 1))
+        if self._links:
+            log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
         self._empty.wait(timeout)
 
     def stop(self) -> None:
         """End all that is carried."""
-        for tunnel in list(self._tunnels):
-            tunnel.end()
+        for link in list(self._links):
+            link.end()
 
     def _ask(self, traveller: Traveller, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
         """(the connection to the owner, the beginning of its answer, its status)."""
@@ -161,16 +162,16 @@ class Upstream:
         outer = over(traveller.take())  # what was read of it has been sent
         inner = over(plain if tls is None else TlsSocket(plain, tls))
         patience = None if traveller.halves else self._patience
-        tunnel = Tunnel(self._turns, (outer, inner), answer, patience, self._forget)
-        if not tunnel.over:
-            self._tunnels.add(tunnel)
+        link = open_byte_proxy(self._turns, (outer, inner), answer, patience, self._forget)
+        if not link.over:
+            self._links.add(link)
 
-    def _forget(self, tunnel: Tunnel) -> None:
-        self._tunnels.discard(tunnel)
+    def _forget(self, link: ByteLink) -> None:
+        self._links.discard(link)
         self._look_whether_empty()
 
     def _look_whether_empty(self) -> None:
-        if not self._tunnels and not self._asking:
+        if not self._links and not self._asking:
             self._empty.set()
 
 

@@ -14,7 +14,7 @@ from medusa.reflector.admin.session_list import Listing
 from medusa.reflector.cluster.peer_auth import ASKS, SKEW, Forged, Site
 from medusa.reflector.fronts.admission import NOTHING_HERE
 from medusa.reflector.net.http_response import Answer, json_answer
-from medusa.reflector.relay.endpoint import hung_up
+from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.registry import Refused, directory_away

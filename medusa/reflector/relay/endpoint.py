@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import select
 import struct
 import termios
 import time
@@ -14,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from gevent import monkey
 
 from medusa.protocol.control import Error, Exit, parse
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
+from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
 from medusa.reflector.relay.pump import Progress, Pump
 from medusa.session import Side
@@ -26,9 +25,6 @@ from medusa.transports.base import READS_AT_ONCE, BrokenTransport, ClosedTranspo
 from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="splicer")
-
-_poll = monkey.get_original("select", "poll")
-_HUNG_UP = getattr(select, "POLLRDHUP", 0)
 
 READ, WRITE = 1, 2
 """libev's event masks."""
@@ -329,13 +325,6 @@ class Endpoint:
         self._stopped = True
         self._readable.close()
         self._writable.close()
-
-
-def hung_up(fd: int) -> bool:
-    """Whether the peer has ended its stream, be it behind bytes that are not read."""
-    poll = _poll()
-    poll.register(fd, _HUNG_UP)
-    return bool(poll.poll(0))
 
 
 def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:

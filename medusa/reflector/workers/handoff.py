@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import gevent.event
 import gevent.socket
 import structlog
 from gevent import monkey
@@ -19,12 +20,14 @@ from gevent.socket import wait_read, wait_write
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import Timeouts
 from medusa.reflector.net.listen import HTTP, PROXIED
+from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName, named_by
 from medusa.reflector.workers.epoll import unwatch
 from medusa.reflector.workers.fd_channel import collect, post
 from medusa.reflector.workers.letters import STATUS, BadLetter, Letter, pack, unpack
 from medusa.reflector.workers.sharding import owner_of
-from medusa.reflector.workers.tls_proxy import Bridge
+from medusa.reflector.workers.tls_proxy import open_tls_proxy
 from medusa.session import Side
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsSocket, over
@@ -62,10 +65,11 @@ class Colleagues:
     Args:
         key: of medusa.reflector.workers.sharding.
         inbox: this worker's; outboxes: the others', by number. None blocks.
-        patience: see Bridge.
+        patience: see open_tls_proxy.
     """
 
     entries: Callable[[], Entries]
+    _queue: FairQueue
 
     def __init__(
         self,
@@ -84,16 +88,21 @@ class Colleagues:
         self._inbox = inbox
         self._outboxes = outboxes
         self._patience = patience
-        self._bridges: set[Bridge] = set()
+        self._proxies: set[ByteLink] = set()
+        self._proxy_ended = gevent.event.Event()
         self._handed_over = self._taken_over = 0
 
-    def start(self) -> None:
-        """Begin to read the mailbox, with what the worker before has left in it."""
+    def start(self, queue: FairQueue) -> None:
+        """Begin to read the mailbox, with what the worker before has left in it. `queue`: the event loop's."""
+        self._queue = queue
         gevent.spawn(self._read_forever)
 
     def finish(self, timeout: float) -> None:
         """Wait for links of other workers' sessions that still have something to pass on, up to `timeout` seconds."""
-        gevent.joinall([bridge.greenlet for bridge in self._bridges], timeout=timeout)
+        deadline = time.monotonic() + timeout
+        while self._proxies and (left := deadline - time.monotonic()) > 0:
+            self._proxy_ended.clear()
+            self._proxy_ended.wait(left)
 
     # ------------------------------------------------------------------ hand-over
 
@@ -116,13 +125,13 @@ class Colleagues:
         about = HTTP + PROXIED if handler.proxied else HTTP
         letter = Letter(about, handler.client_address, handler.read_so_far)
         if isinstance(handler.socket, TlsSocket):
-            self._bridge(owner, letter, handler, named[1])
+            self._proxy_tls(owner, letter, handler, named[1])
         else:
             self.send(owner, letter, handler.socket)
             handler.take_socket()[0].close()
         return True
 
-    def _bridge(self, owner: int, letter: Letter, handler: Handler, side: Side) -> None:
+    def _proxy_tls(self, owner: int, letter: Letter, handler: Handler, side: Side) -> None:
         try:
             near, far = _socketpair()
         except OSError as error:
@@ -136,9 +145,13 @@ class Colleagues:
             far.close()
         # What the job wrote last waits for as long as its user lives; an agent must get on with it.
         outer, lenient = over(handler.take_socket()[0]), side is Side.CLIENT
-        bridge = Bridge(outer, SocketStream(near), self._patience, lenient)
-        self._bridges.add(bridge)
-        bridge.greenlet.rawlink(lambda _: self._bridges.discard(bridge))
+        proxy = open_tls_proxy(self._queue, outer, SocketStream(near), self._patience, lenient, self._forget)
+        if not proxy.over:
+            self._proxies.add(proxy)
+
+    def _forget(self, proxy: ByteLink) -> None:
+        self._proxies.discard(proxy)
+        self._proxy_ended.set()
 
     def send(self, worker: int, letter: Letter, sock: Any) -> None:
         """Give `worker` a duplicate of `sock`, waiting for room in its mailbox. The caller closes `sock` at once then.

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
+from medusa.reflector.relay.fair_queue import FairQueue
+
 
 @pytest.fixture(autouse=True)
 def nothing_left_to_do() -> Iterator[None]:
@@ -12,3 +14,12 @@ def nothing_left_to_do() -> Iterator[None]:
     yield
     for _ in range(5):
         gevent.sleep(0)
+
+
+@pytest.fixture
+def queue() -> Iterator[FairQueue]:
+    """A fair queue on the event loop."""
+    queue = FairQueue(gevent.get_hub().loop)
+    yield queue
+    queue._idle.close()
+    queue._clock.close()
