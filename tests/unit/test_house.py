@@ -1,8 +1,9 @@
-"""The rules of the house that no linter knows: sizes, floors without gaps, what travels, and nothing of a workplace."""
+"""Rules of this project that no linter checks: sizes, complete contracts, what travels, documents, no workplace."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,23 @@ def test_types_that_python_3_8_cannot_evaluate_are_found(source: str, lines: lis
 def test_what_travels_evaluates_no_later_type() -> None:
     found = [f"{relative(path)}:{line}" for path in travelling() for line in later_types(ast.parse(path.read_text()))]
     assert found == []
+
+
+def anchors(document: Path) -> set[str]:
+    """The names by which links find a document's headings."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", tracked_sources(".md"), ids=relative)
+def test_links_of_a_document_lead_somewhere(document: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            broken.append(link)
+    assert broken == []
 
 
 def test_nothing_tells_of_a_workplace() -> None:
