@@ -19,9 +19,9 @@ from medusa.protocol import control
 from medusa.protocol.control import Control, Exit, Linkup, Resize, Start, Started
 from medusa.protocol.messages import Binary, Text
 from medusa.protocol.websocket.handshake import accept_value
-from medusa.transports.adopt import adopt_websocket
-from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
+from medusa.transports.base import BrokenTransport, ClosedTransport
 from medusa.transports.tls import Tls, TlsSocket
+from tests.blocking import BlockingTransport, blocking_websocket
 from tests.waiting import PATIENCE, Deadline, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +33,7 @@ QUIET_SHELL = Start(command="/bin/bash", arguments=("--norc", "--noediting"))
 class Client:
     """The client's place in a session with an agent."""
 
-    def __init__(self, link: Transport) -> None:
+    def __init__(self, link: BlockingTransport) -> None:
         self.link = link
         self.output = b""
 
@@ -128,7 +128,7 @@ class Reflector:
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Accept: " + accepted.encode() + b"\r\n\r\n"
         )
-        link = adopt_websocket(peer, rest)
+        link = blocking_websocket(peer, rest)
         link.send(Text(control.build(Linkup())), PATIENCE)
         return Client(link)
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, Close, Message, Ping, Pong
+from medusa.protocol.relay import Framing, Relayed
 from medusa.protocol.websocket.codec import MessageFace, Role, WebSocketConnection, parse_header
 from medusa.protocol.websocket.masking import apply_mask_pure
-from medusa.protocol.websocket.relay import FrameHeader, Relayed, WebSocketRelay
+from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = b"\x12\x34\x56\x78"
@@ -80,13 +81,11 @@ def outcome(
     return messages, None
 
 
-def relay_all(
-    relay: WebSocketRelay, *chunks: bytes, frame_header: FrameHeader = WebSocketConnection.frame_header
-) -> Relayed:
+def relay_all(relay: WebSocketRelay, *chunks: bytes, framing: Framing = WEBSOCKET) -> Relayed:
     """What `relay` makes of `chunks`, put together; it stops at a Close or an error as its users do."""
     whole = Relayed()
     for chunk in chunks:
-        result = relay.feed(chunk, frame_header)
+        result = relay.feed(chunk, framing)
         whole.pieces += result.pieces
         whole.messages += result.messages
         whole.size += result.size

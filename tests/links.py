@@ -15,11 +15,11 @@ from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.adopt import adopt_framed, adopt_websocket
 from medusa.transports.base import Transport
-from medusa.transports.memory import memory_pair, memory_streams
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import Tls, TlsSocket, over
 from tests import frames
+from tests.memory_transport import memory_pair, memory_streams
 from tests.waiting import PATIENCE
 
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"

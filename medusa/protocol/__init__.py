@@ -8,6 +8,7 @@ keepalive    when to ping a silent peer and when it is lost
 messages     what a transport hands over; limits with their reasons
 printable    network text made safe for logs and terminals
 raw          raw TCP: its greeting, its frames, and the relay of both
+relay        what the relays of all framings share
 session_id   the ids that sessions may have
 websocket    RFC 6455: handshake, frames, and the relay of frames
 """

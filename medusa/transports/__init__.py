@@ -8,7 +8,5 @@ dial           a connected socket to where a URL points: TCP, proxy, TLS
 link           a transport with its keepalive and backpressure, for a loop that polls
 connect        the client's end of a link to a URL
 adopt          the reflector's end of a link whose handshake is done
-relayed        the relay face, which the reflector adds
-plain          raw TCP without frames: the reflector's end
-memory         a pair of links in memory, with a clogged mode
+relayed        what a reflector adds to a link: frames move to another link
 """

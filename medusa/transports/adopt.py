@@ -1,4 +1,11 @@
-"""The reflector's end of a link whose handshake is done: a transport around its socket. Does not travel."""
+"""The reflector's end of a link whose handshake is done: a transport around its socket. Does not travel.
+
+The arguments that all share:
+    sock: owned by the transport from here on.
+    leftover: bytes that were read after the request head or the greeting.
+    max_message: limit of one message in bytes.
+    scratch: as RelayedTransport's.
+"""
 
 from __future__ import annotations
 
@@ -6,45 +13,57 @@ import os
 import socket
 from typing import Optional, Union
 
-from medusa.protocol.messages import MAX_MESSAGE
+from medusa.protocol.messages import MAX_MESSAGE, Close
 from medusa.protocol.raw.codec import FramedConnection
-from medusa.protocol.raw.relay import FramedRelay
+from medusa.protocol.raw.relay import FramedRelay, PlainCodec, PlainRelay
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import TlsSocket, over
 
+END_OF_STREAM = Close(1000, "end of the raw stream")
+"""What the end of a stream without frames stands for: its peer has no other polite end."""
+
+Socket = Union[socket.socket, TlsSocket]
+
 
 def adopt_websocket(
-    sock: Union[socket.socket, TlsSocket],
+    sock: Socket,
     leftover: bytes = b"",
     max_message: int = MAX_MESSAGE,
     scratch: Optional[memoryview] = None,
 ) -> RelayedTransport:
-    """A websocket on an upgraded socket.
-
-    Args:
-        leftover: bytes that were read after the request head.
-        scratch: as RelayedTransport's.
-    """
+    """A websocket on a socket that was upgraded."""
     codec = WebSocketConnection(Role.SERVER, _new_key, max_message)
     return RelayedTransport(over(sock), codec, WebSocketRelay(max_message), leftover, scratch)
 
 
 def adopt_framed(
-    sock: Union[socket.socket, TlsSocket],
+    sock: Socket,
     leftover: bytes = b"",
     max_message: int = MAX_MESSAGE,
     scratch: Optional[memoryview] = None,
 ) -> RelayedTransport:
-    """Raw TCP with frames on a socket whose greeting was accepted.
-
-    Args:
-        leftover: bytes that were read after the greeting.
-        scratch: as RelayedTransport's.
-    """
+    """Raw TCP with frames on a socket whose greeting was accepted."""
     codec = FramedConnection(max_message)
     return RelayedTransport(over(sock), codec, FramedRelay(max_message), leftover, scratch)
+
+
+def adopt_plain(
+    sock: Socket,
+    leftover: bytes = b"",
+    scratch: Optional[memoryview] = None,
+    after_cr: bool = False,
+) -> RelayedTransport:
+    """Raw TCP without frames, for a peer such as socat or a shell script.
+
+    Each direction ends alone: a Close that is sent is a FIN after all that waits, and what the peer has not ended may
+    go on.
+
+    Args:
+        after_cr: the greeting ended with CR, and an LF may follow.
+    """
+    return RelayedTransport(over(sock), PlainCodec(), PlainRelay(after_cr), leftover, scratch, END_OF_STREAM)
 
 
 def _new_key() -> bytes:

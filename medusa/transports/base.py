@@ -1,15 +1,12 @@
-"""The transport: one peer's link. Messages in, messages out, over one stream in one framing.
+"""One peer's link: messages in, messages out, over one stream in one framing. relayed.py adds what a reflector needs.
 
-Two faces of one engine; relayed.py adds a third:
-- the *ready* face never blocks (`receive_nowait`, `send_nowait`, `flush`): for a selector or an event loop;
-- the *blocking* face (`receive`, `send`, `close`) waits on the same calls: for threads and greenlets.
+No call waits but `close`: an event loop, or a program that polls, owns the link and is the only thread to use it.
 
-At most one frame of data waits for the kernel here, and one control frame of each kind: there is no queue to grow.
+At most one data frame waits for the kernel here, and one control frame of each kind: there is no queue to grow.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any, Dict, Optional, Sequence, Type
 
@@ -21,17 +18,17 @@ if TYPE_CHECKING:
     from medusa.transports.interfaces import Codec, Stream
 
 READ_SIZE = 128 * 1024
-"""Bytes asked of the stream at once: a few pty reads' worth, or two 64 KiB frames."""
+"""Bytes asked of the stream at once: a few reads of a pty, or two frames of 64 KiB."""
 
 READS_AT_ONCE = 16
-"""Reads in one call that makes nothing of them: a flood may not keep an event loop or a deadline waiting."""
+"""Reads in one call that yields no message: a flood must not keep an event loop or a deadline waiting."""
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds that a polite end waits for the peer's Close."""
+"""Seconds that `close` waits for the peer's Close."""
 
 
 class ClosedTransport(Exception):
-    """The link ended politely, or this end closed it. `close` is the peer's Close, None where it sent none."""
+    """The link ended politely, or this end closed it. `close` is the peer's Close, None if it sent none."""
 
     def __init__(self, close: Optional[Close]) -> None:
         super().__init__("the link is closed")
@@ -42,66 +39,33 @@ class BrokenTransport(Exception):
     """The link is gone without a Close: the stream ended or failed."""
 
 
-class _OneAtATime:
-    """FairQueue two readers of one link into an error instead of a torn message."""
-
-    busy = False
-
-    def __enter__(self) -> None:
-        if self.busy:
-            raise LocalProtocolError("another reader is already waiting on this transport")
-        self.busy = True
-
-    def __exit__(self, *_: object) -> None:
-        self.busy = False
-
-
-class _NoLock:
-    """For a link that an event loop owns: each call is over before the next begins."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def acquire(self, timeout: float = -1) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
-
-
-_NO_LOCK = _NoLock()
-
-
 class Transport:
     """A link over `stream`, framed by `codec`.
 
     Attributes:
         received, sent: bytes so far; a change in `received` is a sign of life.
-        wants_write: something waits for the kernel: call `flush` when the stream is writable.
 
     Args:
-        leftover: bytes that came in before the transport was made, such as those behind a handshake.
-        threads: whether several may use it at once.
+        leftover: bytes that were read before the transport was made, such as those that came with a handshake.
+        end_is_close: for a framing that has no Close: what the end of the peer's stream stands for. A Close that is
+            sent is then a FIN after all that waits, and neither end of the stream ends the other direction.
     """
 
-    def __init__(self, stream: Stream, codec: Codec, leftover: bytes = b"", threads: bool = True) -> None:
+    def __init__(
+        self, stream: Stream, codec: Codec, leftover: bytes = b"", end_is_close: Optional[Close] = None
+    ) -> None:
         self._stream = stream
         self._codec = codec
         self._leftover = leftover
+        self._end_is_close = end_is_close
         self._out = bytearray()  # framed, not yet taken by the kernel
         self._held: Dict[Type[Any], bytes] = {}  # control frames that may not cut into a frame: the latest of each kind
         self._mid_frame = False  # what was written last ends inside a frame
         self._close_sent = False
+        self._fin_sent = False
         self._peer_close: Optional[Close] = None
         self._ended: Optional[Exception] = None  # nothing more can be read ...
-        self._deaf: Optional[BrokenTransport] = None  # ... or written, though what the peer sent before may be read
-        self._reading = _OneAtATime()
-        # Held by a blocking sender while it waits; and where a pong meets a data frame, never while waiting.
-        self._sending: Any = threading.Lock() if threads else _NO_LOCK
-        self._writing: Any = threading.RLock() if threads else _NO_LOCK
+        self._write_error: Optional[BrokenTransport] = None  # ... or written; what the peer sent before can be read
         self.received = len(leftover)
         self.sent = 0
 
@@ -111,7 +75,7 @@ class Transport:
 
     @property
     def wants_write(self) -> bool:
-        """Whether `flush` has something to do."""
+        """Whether something waits for the kernel: call `flush` when the stream is writable."""
         return bool(self._out or (self._held and not self._mid_frame))
 
     @property
@@ -120,152 +84,27 @@ class Transport:
         return bool(self._leftover) or self._stream.pending
 
     @property
-    def deaf(self) -> bool:
-        """Whether writing failed: what the peer sent before that may still be read."""
-        return self._deaf is not None
+    def write_failed(self) -> bool:
+        """Whether writing failed. What the peer sent before that can still be read."""
+        return self._write_error is not None
 
     @property
     def mid_frame(self) -> bool:
-        """Whether what was written ends inside a frame: a link that is left so is to be aborted, not closed."""
+        """Whether what was written ends inside a frame: such a link can be aborted, but not closed politely."""
         return self._mid_frame
 
-    # ------------------------------------------------------------------ ready face
+    # ------------------------------------------------------------------ messages
 
     def receive_nowait(self) -> Optional[Message]:
-        """The next whole message, or None: none is there. Call until None before waiting.
+        """The next whole message, or None if none is there. Call it until None before you wait.
 
-        Pings are answered and a Close is answered before they are handed over.
+        A Ping or a Close is answered here before it is returned.
 
         Raises:
-            ClosedTransport: after the peer's Close was handed over, or after `close` or `abort`.
+            ClosedTransport: after the peer's Close was returned, or after `close` or `abort`.
             BrokenTransport: the stream ended or failed without a Close.
             RemoteProtocolError: once; the peer was sent a Close with the fitting code.
         """
-        with self._reading:
-            return self._next_message()
-
-    def send_nowait(self, message: Message) -> bool:
-        """Accept `message` and write what the kernel takes of it; True when that is all.
-
-        Raises:
-            LocalProtocolError: data while `wants_write`: wait until writable and `flush` first.
-            ClosedTransport: a Close was sent before.
-            BrokenTransport: the stream failed.
-        """
-        with self._writing:
-            self._raise_if_unwritable()
-            if not isinstance(message, (Text, Binary)):
-                return self._send_control(message)
-            if self.wants_write or self._mid_frame:
-                raise LocalProtocolError("data before the last message was flushed")
-            self._out += self._codec.frame(message)
-            return self.flush()
-
-    def announce(self, text: str) -> bool:
-        """As `send_nowait`, of a short text that is always accepted; a later one replaces one that still waits."""
-        with self._writing:
-            self._raise_if_unwritable()
-            return self._send_control(Text(text))
-
-    def flush(self) -> bool:
-        """Write what waits; True when nothing does any more.
-
-        Raises:
-            BrokenTransport: the stream failed.
-        """
-        with self._writing:
-            while True:
-                while self._out:
-                    with memoryview(self._out) as view:
-                        taken = self._write(view)
-                    if not taken:
-                        return False
-                    del self._out[:taken]
-                if self._mid_frame or not self._held:
-                    return True
-                self._out += self._take_held()
-
-    # ------------------------------------------------------------------ blocking face
-
-    def receive(self, timeout: Optional[float] = None) -> Message:
-        """The next message, waiting for it.
-
-        Raises:
-            TimeoutError: none came in `timeout` seconds; else as `receive_nowait`.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        with self._reading:
-            while True:
-                message = self._next_message()
-                if message is not None:
-                    return message
-                self._wait(True, deadline)
-
-    def send(self, message: Message, timeout: Optional[float] = None) -> None:
-        """Hand `message` to the kernel, waiting while the peer does not read. Senders take turns.
-
-        Raises:
-            TimeoutError: not all was taken in `timeout` seconds; only `abort` is of use then. Else as `send_nowait`.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not self._sending.acquire(timeout=-1 if timeout is None else timeout):
-            raise TimeoutError("another sender's message was not read in time")
-        try:
-            while not self._accepted(message):
-                self._wait(False, deadline)
-            while not self.flush():
-                self._wait(False, deadline)
-            if self._deaf is not None or self._ended is not None:
-                self._raise_if_unwritable()  # what was left of it was thrown away
-        finally:
-            self._sending.release()
-
-    def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
-        """End politely: send a Close, wait up to `timeout` seconds for the peer's, then let go. Never raises."""
-        deadline = time.monotonic() + timeout
-        try:
-            if not self._close_sent:
-                self.send_nowait(Close(code, reason))
-            while True:
-                if self.receive_nowait() is None or time.monotonic() >= deadline:
-                    self._wait(True, deadline)  # or the end of waiting, also for who goes on sending
-        except (ClosedTransport, BrokenTransport, RemoteProtocolError, TimeoutError, LocalProtocolError):
-            pass
-        try:
-            while not self.flush():  # the answer to the peer's Close may be among it
-                self._wait(False, deadline)
-        except (BrokenTransport, TimeoutError):
-            pass
-        self.abort()
-
-    def abort(self) -> None:
-        """Let go at once, with a FIN and without a Close. Idempotent."""
-        with self._writing:
-            if not isinstance(self._ended, ClosedTransport):
-                self._ended = ClosedTransport(self._peer_close)
-            self._out.clear()
-            self._held.clear()
-            self._stream.shutdown()
-            self._stream.close()
-
-    def finish(self) -> None:
-        """Nothing more will be written: send a FIN. What still comes can only be discarded: TLS has ended as well."""
-        self._close_sent = True
-        self._stream.shutdown()
-
-    def discard(self) -> bool:
-        """Read and forget what has arrived, or a part of it; True when the peer has ended the stream."""
-        try:
-            for _ in range(READS_AT_ONCE):
-                if self._recv() is None:
-                    break
-        except (ClosedTransport, BrokenTransport):
-            return True
-        return False
-
-    # ------------------------------------------------------------------ engine
-
-    def _next_message(self) -> Optional[Message]:
         reads = 0
         while True:
             self._raise_if_ended()
@@ -285,14 +124,111 @@ class Transport:
                 return None
             self._codec.receive_data(data)
 
-    def _accepted(self, message: Message) -> bool:
-        with self._writing:  # no pong may come between the two
-            if not self.flush():
-                return False
-            self.send_nowait(message)
+    def send_nowait(self, message: Message) -> bool:
+        """Accept `message` and write what the kernel takes of it; True if that is all.
+
+        Raises:
+            LocalProtocolError: data while `wants_write`: wait until the stream is writable and `flush` first.
+            ClosedTransport: a Close was sent before.
+            BrokenTransport: the stream failed.
+        """
+        self._raise_if_unwritable()
+        if not isinstance(message, (Text, Binary)):
+            return self._send_control(message)
+        if self.wants_write or self._mid_frame:
+            raise LocalProtocolError("data before the last message was flushed")
+        self._out += self._codec.frame(message)
+        return self.flush()
+
+    def announce(self, text: str) -> bool:
+        """Send a short text that is accepted even while `wants_write`; a later one replaces one that still waits.
+
+        Returns and raises what `send_nowait` does.
+        """
+        self._raise_if_unwritable()
+        return self._send_control(Text(text))
+
+    def flush(self) -> bool:
+        """Write what waits; True if nothing waits any more.
+
+        Raises:
+            BrokenTransport: the stream failed.
+        """
+        while True:
+            while self._out:
+                with memoryview(self._out) as view:
+                    taken = self._write(view)
+                if not taken:
+                    return False
+                del self._out[:taken]
+            if self._mid_frame or not self._held:
+                break
+            self._out += self._take_held()
+        if self._close_sent and self._end_is_close is not None and not self._fin_sent:
+            self._fin_sent = True
+            self._stream.shutdown()
+        return True
+
+    # ------------------------------------------------------------------ the end
+
+    def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
+        """End politely: send a Close, wait up to `timeout` seconds for the peer's, then `abort`. Never raises."""
+        deadline = time.monotonic() + timeout
+        try:
+            if not self._close_sent:
+                self.send_nowait(Close(code, reason))
+            while True:
+                if self.receive_nowait() is None or time.monotonic() >= deadline:
+                    self._wait(True, deadline)  # ends the waiting even if the peer goes on sending
+        except (ClosedTransport, BrokenTransport, RemoteProtocolError, TimeoutError, LocalProtocolError):
+            pass
+        try:
+            while not self.flush():  # the answer to the peer's Close may be among it
+                self._wait(False, deadline)
+        except (BrokenTransport, TimeoutError):
+            pass
+        self.abort()
+
+    def abort(self) -> None:
+        """Let go at once, with a FIN and without a Close. Idempotent."""
+        if not isinstance(self._ended, ClosedTransport):
+            self._ended = ClosedTransport(self._peer_close)
+        self._out.clear()
+        self._held.clear()
+        self._stream.shutdown()
+        self._stream.close()
+
+    def finish(self) -> None:
+        """Write nothing more: send a FIN. What still comes can only be discarded, as TLS ends with this too."""
+        self._close_sent = self._fin_sent = True
+        self._stream.shutdown()
+
+    def discard(self) -> bool:
+        """Read and drop what has arrived, or a part of it; True if the peer has ended the stream."""
+        try:
+            for _ in range(READS_AT_ONCE):
+                if self._recv() is None:
+                    break
+        except (ClosedTransport, BrokenTransport):
             return True
+        return False
+
+    def _wait(self, read: bool, deadline: float) -> None:
+        """Until the stream is readable if `read`, else writable. Raises TimeoutError once `deadline` has passed."""
+        timeout = deadline - time.monotonic()
+        if timeout <= 0:
+            raise TimeoutError
+        self._stream.wait(read, not read or self.wants_write, timeout)
+        try:
+            self.flush()
+        except BrokenTransport:
+            if not read:
+                raise  # a reader goes on to what the peer sent before that
+
+    # ------------------------------------------------------------------ reading
 
     def _recv(self, size: int = READ_SIZE) -> Optional[bytes]:
+        """The leftover, or what the stream has; None if nothing is there."""
         if self._leftover:
             data, self._leftover = self._leftover, b""
             return data
@@ -308,9 +244,11 @@ class Transport:
         return data
 
     def _broken(self, error: Optional[OSError]) -> Exception:
-        """The stream is gone: after the peer's Close that is as it should be."""
+        """What to raise now that the stream has failed with `error`, or ended."""
+        if error is None and self._ended is None and self._end_is_close is not None:
+            self._peer_close = self._end_is_close
         if self._ended is None:
-            if self._peer_close is not None:
+            if self._peer_close is not None:  # a stream ends after a Close
                 self._ended = ClosedTransport(self._peer_close)
             else:
                 text = error.strerror or str(error) if error else "the connection ended without a Close"
@@ -323,10 +261,13 @@ class Transport:
         if self._peer_close is not None:
             raise ClosedTransport(self._peer_close)
 
+    # ------------------------------------------------------------------ writing
+
     def _raise_if_unwritable(self) -> None:
-        self._raise_if_ended()
-        if self._deaf is not None:
-            raise self._deaf.with_traceback(None)
+        if self._end_is_close is None or self._peer_close is None or self.fileno() < 0:
+            self._raise_if_ended()
+        if self._write_error is not None:
+            raise self._write_error.with_traceback(None)
         if self._close_sent:
             raise ClosedTransport(self._peer_close)
 
@@ -339,37 +280,32 @@ class Transport:
         except OSError as error:
             self._out = bytearray()  # `data` may be a view of the old one
             self._held.clear()
-            self._deaf = BrokenTransport(error.strerror or str(error))
-            raise self._deaf from None
+            self._write_error = BrokenTransport(error.strerror or str(error))
+            raise self._write_error from None
         self.sent += taken
         return taken
 
     def _answer(self, message: Message) -> None:
         if isinstance(message, Ping):
-            reply: Message = Pong(message.payload)
+            self._try_control(Pong(message.payload))
         elif isinstance(message, Close):
             self._peer_close = message
-            reply = Close(1000, "")
-        else:
-            return
-        self._try_control(reply)
+            self._try_control(Close(1000, ""))
 
     def _answer_pings(self, pings: Sequence[Ping]) -> None:
-        """Those of one read in one write, so that a flood costs no more than it cost the peer."""
-        with self._writing:
-            if not (self._out or self._mid_frame or self._close_sent or self._deaf):
-                self._out += b"".join(self._codec.frame(Pong(ping.payload)) for ping in pings[:-1])
-            # Behind what waits already the last alone: section 5.5.3 allows it, and what waits stays bounded.
-            self._answer(pings[-1])
+        """Answer the pings of one read in one write, so that a flood costs no more than it cost the peer."""
+        if not (self._out or self._mid_frame or self._close_sent or self._write_error):
+            self._out += b"".join(self._codec.frame(Pong(ping.payload)) for ping in pings[:-1])
+        # While something waits, only the last is answered (RFC 6455 section 5.5.3): what waits stays bounded.
+        self._answer(pings[-1])
 
     def _try_control(self, message: Message) -> None:
-        with self._writing:
-            if self._close_sent or self._deaf is not None:
-                return
-            try:
-                self._send_control(message)
-            except BrokenTransport:
-                pass  # the reader will see it; what has arrived is still to be handed over
+        if self._close_sent or self._write_error is not None:
+            return
+        try:
+            self._send_control(message)
+        except BrokenTransport:
+            pass  # the next write raises it; what has arrived is still to be read
 
     def _send_control(self, message: Message) -> bool:
         frame = self._codec.frame(message)
@@ -382,14 +318,3 @@ class Transport:
 
     def _take_held(self) -> bytes:
         return b"".join(self._held.pop(kind, b"") for kind in (Pong, Ping, Text, Close))
-
-    def _wait(self, read: bool, deadline: Optional[float]) -> None:
-        timeout = None if deadline is None else deadline - time.monotonic()
-        if timeout is not None and timeout <= 0:
-            raise TimeoutError("the peer did not answer in time" if read else "the peer did not read in time")
-        self._stream.wait(read, not read or self.wants_write, timeout)
-        try:
-            self.flush()
-        except BrokenTransport:
-            if not read:
-                raise  # a reader goes on to what the peer sent before that

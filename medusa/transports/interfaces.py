@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Optional, Protocol, Union
 
-from medusa.protocol.messages import Kind, Message
-from medusa.protocol.websocket.relay import FrameHeader, Relayed
+from medusa.protocol.messages import Message
+from medusa.protocol.relay import Framing, Relayed
 
 
 class Stream(Protocol):
-    """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError when it is gone."""
+    """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError if the stream is gone."""
 
     def fileno(self) -> int:
-        """The descriptor to watch; -1 where there is none."""
+        """The descriptor to watch; -1 if there is none."""
 
     @property
     def pending(self) -> bool:
@@ -22,23 +22,23 @@ class Stream(Protocol):
         """Up to `size` bytes, b"" at the end."""
 
     def recv_into(self, buffer: memoryview) -> int:
-        """As `recv`, into `buffer`: how many bytes, 0 at the end."""
+        """Like `recv`, into `buffer`; returns how many bytes came, 0 at the end."""
 
     def send(self, data: Union[bytes, memoryview]) -> int:
-        """How many bytes were taken. After BlockingIOError the same bytes come again, perhaps with more behind them."""
+        """How many bytes were taken. After BlockingIOError call it with the same bytes; more may follow them."""
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
-        """Until ready for any of what is asked, closed, or `timeout` seconds are over; perhaps shorter."""
+        """Until ready for any of what is asked, closed, or `timeout` seconds have passed; may return earlier."""
 
     def shutdown(self) -> None:
         """Nothing more will be sent. Never raises."""
 
     def close(self) -> None:
-        """Let go of both directions, and wake up who waits. Idempotent."""
+        """Let go of both directions. Idempotent."""
 
 
 class Codec(Protocol):
-    """The message face of a framing."""
+    """Messages of a framing."""
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes from the stream."""
@@ -49,12 +49,13 @@ class Codec(Protocol):
     def frame(self, message: Message) -> bytes:
         """The bytes of a message. Raises LocalProtocolError."""
 
-    def frame_header(self, kind: Kind, length: int) -> bytes:
-        """The header of a data frame."""
-
 
 class Relay(Protocol):
-    """The relay face of a framing."""
+    """Turns the bytes of a framing into those of another link's."""
+
+    @property
+    def framing(self) -> Framing:
+        """How to write to this link: for the relay that reads the other one."""
 
     @property
     def mid_frame(self) -> bool:
@@ -62,13 +63,13 @@ class Relay(Protocol):
 
     @property
     def held(self) -> int:
-        """Bytes of an unfinished frame that are kept in it."""
+        """Number of bytes of an unfinished frame that are kept in it."""
 
     def put_back(self, buffer: memoryview, end: int) -> int:
-        """Where to feed from: at the bytes that are held, put before what was read behind room for them, or at that."""
+        """Offset to feed from: 0 if the held bytes were copied in front of the new ones, else the start of those."""
 
     def skip_message(self) -> None:
         """Drop the message that is arriving, if any."""
 
-    def feed(self, data: Union[bytes, memoryview], frame_header: FrameHeader) -> Relayed:
-        """Take bytes from the stream, which may be overwritten; what to write to the other link."""
+    def feed(self, data: Union[bytes, memoryview], framing: Framing) -> Relayed:
+        """What to write to a link of `framing` for bytes from the stream, which may be overwritten."""

@@ -1,5 +1,4 @@
-"""The relay face: frames move from link to link without messages being made of them. It is for one thread, that of an
-event loop. Does not travel with the agent."""
+"""What a reflector adds to a link: frames move to another link without messages being made of them. Does not travel."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from typing import Any, Optional, Sequence
 
 from medusa.protocol.errors import LocalProtocolError
 from medusa.protocol.messages import STREAM_ABOVE, Close
-from medusa.protocol.websocket.relay import FrameHeader, Relayed
+from medusa.protocol.relay import Framing, Relayed
 from medusa.transports.base import Transport
 from medusa.transports.interfaces import Codec, Relay, Stream
 
@@ -17,8 +16,8 @@ MOST_HELD = STREAM_ABOVE + 16
 RELAY_START = 4 * 1024
 RELAY_MOST = 256 * 1024
 SLOW_FRAMES = 128
-"""Relay reads begin small, double up to RELAY_MOST, and begin anew after one with more slow frames than this: 256 KiB
-of empty pings would take a fifth of a second from all the other sessions on the loop."""
+"""Relay reads begin small, in bytes, double up to RELAY_MOST, and begin anew after one with more slow frames than this:
+256 KiB of empty pings would take a fifth of a second from all the other sessions on the loop."""
 
 
 def new_scratch() -> memoryview:
@@ -30,17 +29,16 @@ class RelayedTransport(Transport):
     """A transport whose frames can be moved to another one.
 
     Attributes:
-        frame_header: (kind, length) -> the header of a data frame in this link's framing, for whoever reads the other.
+        framing: how data is framed on this link, for the relay that reads the other one.
+        plain: the link has no frames: it carries neither text nor pings, and each direction ends alone, by a FIN.
         last_read: bytes that the last `relay_read` got from the stream.
         costly: it held more than SLOW_FRAMES slow frames: few bytes, but much work.
-        plain: the peer knows no frames: it has no ear for text and pings, and each direction ends by itself, by a FIN.
 
     Args:
-        scratch: what is read into, shared with other links of one event loop; by default each read has a buffer of its
-            own, and threads may use the link.
+        scratch: the buffer to read into, shared with other links of one event loop; by default each read has a buffer
+            of its own.
+        end_is_close: as Transport's.
     """
-
-    plain = False
 
     def __init__(
         self,
@@ -49,17 +47,19 @@ class RelayedTransport(Transport):
         relay: Relay,
         leftover: bytes = b"",
         scratch: Optional[memoryview] = None,
+        end_is_close: Optional[Close] = None,
     ) -> None:
-        super().__init__(stream, codec, leftover, threads=scratch is None)
+        super().__init__(stream, codec, leftover, end_is_close)
         self._relay = relay
         self._scratch = scratch
         self._relay_size = RELAY_START
-        self.frame_header: FrameHeader = codec.frame_header
+        self.framing: Framing = relay.framing
+        self.plain = not self.framing.carries_text
         self.last_read = 0
         self.costly = False
 
-    def relay_read(self, frame_header: FrameHeader) -> Optional[Relayed]:
-        """What has arrived, framed for another link by its `frame_header`; None: nothing is there now.
+    def relay_read(self, framing: Framing) -> Optional[Relayed]:
+        """What has arrived, framed for another link by its `framing`; None if nothing is there now.
 
         Pings, a Close and broken rules are answered here as in `receive_nowait`, and reported. The pieces are good
         until the scratch buffer is used again.
@@ -72,7 +72,7 @@ class RelayedTransport(Transport):
         data = self._read_in_place()
         if data is None:
             return None
-        relayed = self._relay.feed(data, frame_header)
+        relayed = self._relay.feed(data, framing)
         self.costly = relayed.slow_frames > SLOW_FRAMES
         if self.costly:
             self._relay_size = RELAY_START
@@ -96,11 +96,11 @@ class RelayedTransport(Transport):
         self._relay.skip_message()
 
     def relay_write(self, pieces: Sequence[Any], mid_frame: bool, boundary: Optional[int] = None) -> bool:
-        """As `send_nowait`, of frames made with this link's `frame_header`.
+        """Write frames that were made with this link's `framing`. Returns and raises what `send_nowait` does.
 
         Args:
             mid_frame: the last frame is not whole yet.
-            boundary: a frame begins behind this many bytes of `pieces`, as `Relayed.boundary` says.
+            boundary: a frame begins after this many bytes of `pieces`, see `Relayed.boundary`.
         """
         self._raise_if_unwritable()
         if self._out:
@@ -109,7 +109,7 @@ class RelayedTransport(Transport):
         if self._held and boundary is not None:
             # Between large frames that follow one another there is no other moment for a pong.
             data = b"".join((data[:boundary], self._take_held(), data[boundary:]))
-        self._mid_frame = mid_frame
+        self._mid_frame = mid_frame and not self.plain
         taken = self._write(data) if data else 0
         if taken < len(data):
             self._out += memoryview(data)[taken:]

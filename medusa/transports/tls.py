@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-import threading
 import time
 from typing import Any, Callable, List, Optional, Union
 
@@ -222,12 +221,11 @@ class TlsSocket:
 
 
 class TlsStream(SocketStream):
-    """As a SocketStream, through TLS whose handshake is done. A lock: OpenSSL takes no reader beside a writer."""
+    """Like a SocketStream, through TLS whose handshake is done."""
 
     def __init__(self, sock: socket.socket, tls: Tls) -> None:
         super().__init__(sock)
         self._tls: Optional[Tls] = tls  # None: this end said that it ends
-        self._lock = threading.Lock()
         self._unsent = _NOTHING  # ciphertext
         self._owed = 0  # bytes of plaintext that are in it
 
@@ -238,16 +236,15 @@ class TlsStream(SocketStream):
 
     def recv(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
-        with self._lock:
-            tls = self._tls
-            if tls is None:
-                return super().recv(size)  # to be dropped; so it is not decrypted
-            try:
-                data = tls.receive(size, super().recv)
-            finally:
-                self._reply(tls)
-            if data or tls.ended:
-                return data
+        tls = self._tls
+        if tls is None:
+            return super().recv(size)  # to be dropped; so it is not decrypted
+        try:
+            data = tls.receive(size, super().recv)
+        finally:
+            self._reply(tls)
+        if data or tls.ended:
+            return data
         raise BlockingIOError
 
     def recv_into(self, buffer: memoryview) -> int:
@@ -262,16 +259,15 @@ class TlsStream(SocketStream):
         What was encrypted has to go out: where the kernel takes only a part of it, the bytes count as taken once the
         rest is through. They come again until then, as the interface has it.
         """
-        with self._lock:
+        self._flush()
+        if not self._owed and self._tls is not None:
+            self._owed = min(len(data), CHUNK)
+            self._unsent = memoryview(self._tls.encrypt(memoryview(data)[: self._owed]))
             self._flush()
-            if not self._owed and self._tls is not None:
-                self._owed = min(len(data), CHUNK)
-                self._unsent = memoryview(self._tls.encrypt(memoryview(data)[: self._owed]))
-                self._flush()
-            elif self._tls is None:
-                return super().send(data)  # which the socket refuses
-            taken, self._owed = self._owed, 0
-            return taken
+        elif self._tls is None:
+            return super().send(data)  # which the socket refuses
+        taken, self._owed = self._owed, 0
+        return taken
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
         """Until ready for any of what is asked, or `timeout` seconds are over."""
@@ -280,16 +276,15 @@ class TlsStream(SocketStream):
 
     def shutdown(self) -> None:
         """close_notify and FIN; the FIN alone where the peer takes nothing."""
-        with self._lock:
-            tls, self._tls = self._tls, None
-            if tls is not None:
-                try:
-                    self._flush()
-                    self._unsent = memoryview(tls.close())
-                    self._flush()
-                except OSError:
-                    pass
-            super().shutdown()
+        tls, self._tls = self._tls, None
+        if tls is not None:
+            try:
+                self._flush()
+                self._unsent = memoryview(tls.close())
+                self._flush()
+            except OSError:
+                pass
+        super().shutdown()
 
     def _flush(self) -> None:
         while self._unsent:

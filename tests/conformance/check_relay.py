@@ -8,8 +8,9 @@ from medusa.protocol.messages import MAX_REASON, Binary, Close, Message, Ping, P
 from medusa.reflector.relay.pump import Progress, Pump
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
+from tests.blocking import receive
 from tests.conformance.driving import FILLING, clog, write_raw
-from tests.waiting import PATIENCE, Deadline, wait_until
+from tests.waiting import Deadline, wait_until
 
 HELD = 512 * 1024
 """Bytes that wait in a relay at the most: one read's worth, and what it became in the other framing."""
@@ -85,7 +86,7 @@ def check_pings_are_answered_and_not_passed_on(make: Make) -> None:
     joined.client.send_nowait(Ping(b"now"))
     joined.client.send_nowait(Pong(b"unasked"))
     assert joined.carry(joined.client, joined.agent, [Binary(b"x")]) == [Binary(b"x")]
-    assert joined.client.receive(PATIENCE) == Pong(b"now")
+    assert receive(joined.client) == Pong(b"now")
 
 
 def check_a_close_ends_it_behind_all_that_was_sent(make: Make) -> None:
@@ -96,7 +97,7 @@ def check_a_close_ends_it_behind_all_that_was_sent(make: Make) -> None:
     joined.client.send_nowait(close)
     joined.until(Progress.CLOSED)
     assert joined.there.close == close
-    assert joined.client.receive(PATIENCE) == Close(1000, "")
+    assert receive(joined.client) == Close(1000, "")
 
 
 def check_who_breaks_the_rules_is_told_and_the_other_sees_nothing_of_it(make: Make) -> None:
@@ -104,7 +105,7 @@ def check_who_breaks_the_rules_is_told_and_the_other_sees_nothing_of_it(make: Ma
         joined = make()
         write_raw(joined.client, data or joined.client._codec.frame(Text("medusa:x")))
         joined.until(Progress.BROKE_RULES)
-        close = joined.client.receive(PATIENCE)
+        close = receive(joined.client)
         assert isinstance(close, Close)
         assert close.code == code
         assert joined.agent.receive_nowait() is None

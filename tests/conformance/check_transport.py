@@ -10,9 +10,9 @@ import pytest
 
 from medusa.protocol.errors import LocalProtocolError, MessageTooBig
 from medusa.protocol.messages import MAX_MESSAGE, Binary, Close, Message, Ping, Pong, Text
-from medusa.transports.base import ClosedTransport
-from tests.conformance.driving import FILLING, SHORT, Aside, Make, carry, clog, drain, waiting_reader, write_raw
-from tests.waiting import PATIENCE, wait_until
+from tests.blocking import receive, send
+from tests.conformance.driving import FILLING, Make, carry, clog, drain, write_raw
+from tests.waiting import Deadline, wait_until
 
 # ---------------------------------------------------------------------- messages
 
@@ -54,16 +54,16 @@ def check_a_message_of_16_mib_is_the_largest(make: Make) -> None:
     one.send_nowait(Binary(bytes(MAX_MESSAGE + 1)))
     with pytest.raises(MessageTooBig):
         wait_until(other.receive_nowait)
-    assert isinstance(one.receive(PATIENCE), Close)
+    assert isinstance(receive(one), Close)
 
 
 def check_the_limit_is_an_option(make: Make) -> None:
     one, other = make(max_message=1000)
     assert carry(other, one, [Binary(bytes(1000))]) == [Binary(bytes(1000))]
-    other.send(Binary(bytes(1001)), PATIENCE)
+    send(other, Binary(bytes(1001)))
     with pytest.raises(MessageTooBig):
-        one.receive(PATIENCE)
-    assert isinstance(close := other.receive(PATIENCE), Close)
+        receive(one)
+    assert isinstance(close := receive(other), Close)
     assert close.code == 1009
 
 
@@ -75,7 +75,7 @@ def check_any_cut_of_the_bytes_gives_the_same_messages(make: Make) -> None:
         write_raw(other, bytes((byte,)))
         heard += filter(None, [one.receive_nowait()])
     while len(heard) < len(messages):
-        heard.append(one.receive(PATIENCE))
+        heard.append(receive(one))
     assert heard == messages
 
 
@@ -97,8 +97,6 @@ def check_backpressure(make: Make) -> None:
         with pytest.raises(LocalProtocolError):
             one.send_nowait(message)
     assert not one.flush()
-    with pytest.raises(TimeoutError):
-        one.send(Binary(b"x"), timeout=SHORT)
     assert drain(one, other) == [FILLING] * sent
     assert carry(one, other, [Text("on it goes")]) == [Text("on it goes")]
 
@@ -114,7 +112,7 @@ def check_pings_are_answered(make: Make) -> None:
     one, other = make()
     for payload in (b"", b"now", bytes(125)):
         assert carry(other, one, [Ping(payload)]) == [Ping(payload)]
-        assert other.receive(PATIENCE) == Pong(payload)
+        assert receive(other) == Pong(payload)
 
 
 def check_a_pong_does_not_cut_into_a_message(make: Make) -> None:
@@ -150,87 +148,32 @@ def check_a_close_goes_behind_what_waits(make: Make) -> None:
 def check_announcements_are_always_taken_and_the_last_counts(make: Make) -> None:
     one, other = make()
     assert one.announce("at once")
-    assert other.receive(PATIENCE) == Text("at once")
+    assert receive(other) == Text("at once")
     clog(one)
     for text in ("wait", "wait", "linkup"):
         assert not one.announce(text)
     assert [m for m in drain(one, other) if isinstance(m, Text)] == [Text("linkup")]
 
 
-# ---------------------------------------------------------------------- threads
-
-
-def check_receive_waits_for_its_time(make: Make) -> None:
+def check_pongs_come_between_messages(make: Make) -> None:
+    """While both ends write and read, no pong lies inside a message, and the last ping has its pong."""
     one, other = make()
-    for timeout in (0, SHORT):
-        with pytest.raises(TimeoutError):
-            one.receive(timeout)
-    reader = waiting_reader(one)
-    other.send(Text("x"), PATIENCE)
-    assert reader.result() == Text("x")
-
-
-def check_two_readers_are_an_error_and_do_no_harm(make: Make) -> None:
-    one, other = make()
-    reader = waiting_reader(one)
-    for misuse in (one.receive_nowait, one.receive):
-        with pytest.raises(LocalProtocolError):
-            misuse()
-    other.send(Binary(b"x"), PATIENCE)
-    assert reader.result() == Binary(b"x")
-    other.send(Binary(b"y"), PATIENCE)
-    assert one.receive(PATIENCE) == Binary(b"y")
-
-
-def check_senders_take_turns_and_pongs_come_between(make: Make) -> None:
-    one, other = make()
-    senders, each, size = 4, 25, 20_000
-
-    def send(name: int) -> None:
-        for number in range(each):
-            one.send(Binary(b"%d %d " % (name, number) + bytes(size)), PATIENCE)
-
-    def answer() -> None:
-        while one.receive(PATIENCE) != Text("done"):
-            pass
-
-    threads = [Aside(lambda name=name: send(name)) for name in range(senders)]  # type: ignore[misc]
-    reader = Aside(answer)
-    heard: list[list[int]] = [[] for _ in range(senders)]
-    for count in range(senders * each):
-        other.send(Ping(b"%d" % count), PATIENCE)
-        while not isinstance(message := other.receive(PATIENCE), Binary):
-            assert isinstance(message, Pong)
-        assert message.data[-size:] == bytes(size)
-        name, number, _ = message.data[: -size + 1].split(b" ")
-        heard[int(name)].append(int(number))
-    other.send(Text("done"), PATIENCE)
-    for thread in (*threads, reader):
-        thread.result()
-    assert heard == [list(range(each))] * senders
-
-
-def check_a_sender_waits_for_a_sender_no_longer_than_it_was_told(make: Make) -> None:
-    one, _ = make()
-    clog(one)
-    first = Aside(lambda: one.send(Binary(b"first")))
-    wait_until(one._sending.locked)
-    with pytest.raises(TimeoutError):
-        one.send(Binary(b"second"), timeout=SHORT)
-    one.abort()
-    with pytest.raises(ClosedTransport):
-        first.result()
-
-
-def check_abort_wakes_up_who_waits(make: Make) -> None:
-    one, _ = make()
-    reader = waiting_reader(one)
-    sender = Aside(lambda: one.send(Binary(bytes(3 << 20))))
-    wait_until(lambda: one.wants_write)
-    one.abort()
-    for thread in (reader, sender):
-        with pytest.raises(ClosedTransport):
-            thread.result()
+    messages = [Binary(b"%d " % number + bytes(20_000)) for number in range(100)]
+    waiting, heard, pings, deadline = list(messages), list[Message](), 0, Deadline()
+    while waiting or pings < 100 or Pong(b"99") not in heard:
+        assert not deadline.passed, f"{len(heard)} have arrived"
+        if one.flush() and waiting:
+            one.send_nowait(waiting.pop(0))
+        if pings < 100 and other.flush():
+            other.send_nowait(Ping(b"%d" % pings))
+            pings += 1
+        one.receive_nowait()
+        while (message := other.receive_nowait()) is not None:
+            heard.append(message)
+    heard += drain(one, other)
+    assert [message for message in heard if isinstance(message, Binary)] == messages
+    pongs = [int(message.payload) for message in heard if isinstance(message, Pong)]
+    assert pongs == sorted(set(pongs))
 
 
 CHECKS = [check for name, check in sorted(globals().items()) if name.startswith("check_")]

@@ -103,13 +103,6 @@ class Aside:
         return self._outcome[0]
 
 
-def waiting_reader(transport: Transport) -> Aside:
-    """A thread inside `receive`."""
-    reader = Aside(transport.receive)
-    wait_until(lambda: transport._reading.busy)
-    return reader
-
-
 def ended(transport: Transport) -> Exception:
     """How reading ends, nothing more being handed over before."""
 

@@ -18,13 +18,10 @@ from medusa.protocol.http.head import HeadReader, has_body, parse_request, parse
 from medusa.protocol.messages import Close, Ping
 from medusa.protocol.raw.codec import FramedConnection
 from medusa.protocol.raw.greeting import LineReader, parse_greeting
-from medusa.protocol.raw.relay import FramedRelay
-from medusa.protocol.websocket.codec import WebSocketConnection
+from medusa.protocol.raw.relay import FRAMED, FramedRelay
 from medusa.protocol.websocket.handshake import check_accepted, check_upgrade
-from medusa.protocol.websocket.relay import WebSocketRelay
+from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.frames import KEY, client, cut, frame, head, is_data, outcome, raw_frame, read, relay_all, written
-
-WS = WebSocketConnection.frame_header
 
 LIMIT, STREAMED = 3000, 300
 """Bytes: small, so that short input reaches past them."""
@@ -143,8 +140,8 @@ def check_raw_frames(data: bytes, seed: int) -> None:
     wanted = [message for message in messages if is_data(message)]
     for chunks in ([data], list(cut(data, 1)), anywhere(data, seed)):
         assert outcome(*chunks, connection=FramedConnection(LIMIT)) == (messages, error)
-        for reader, frame_header in ((client(), WS), (FramedConnection(), FramedConnection.frame_header)):
-            result = relay_all(FramedRelay(LIMIT, STREAMED), *chunks, frame_header=frame_header)
+        for reader, framing in ((client(), WEBSOCKET), (FramedConnection(), FRAMED)):
+            result = relay_all(FramedRelay(LIMIT, STREAMED), *chunks, framing=framing)
             if isinstance(result.error, PolicyViolation):
                 continue
             assert type(result.error) is (error or type(None)) or (error is None and type(result.error) is BadText)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from medusa.protocol.messages import Kind
-from medusa.protocol.websocket.codec import WebSocketConnection
+from medusa.protocol.websocket.relay import frame_header
 from tests.integration import test_reflector_http as http
 from tests.integration import test_reflector_life as life
 from tests.integration import test_reflector_session as sessions
@@ -68,7 +68,7 @@ def test_bulk_both_ways_at_once(reflector: Reflector, ends: int) -> None:
 
 
 def unmasked(payload: bytes) -> bytes:
-    return WebSocketConnection.frame_header(Kind.BINARY, len(payload)) + payload
+    return frame_header(Kind.BINARY, len(payload)) + payload
 
 
 def exchange(socks: list[socket.socket], data: bytes, size: int) -> list[bytes]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
 from medusa.protocol.messages import MAX_REASON, Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.protocol.websocket.codec import Role, WebSocketConnection, legal_close_code
-from medusa.protocol.websocket.relay import WebSocketRelay
+from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.interop.oracles import ORACLES, Oracle, Refused, Websockets
 
 EDGES = (0, 1, 125, 126, 127, 65535, 65536, 70000)
@@ -207,7 +207,7 @@ def test_two_libraries_understand_each_other_through_our_relay(
     data += b"".join(sender.send_pieces(Kind.TEXT, pieces))
     heard: list[Message] = []
     for at in range(0, len(data), step or len(data)):
-        result = relay.feed(data[at : at + (step or len(data))], WebSocketConnection.frame_header)
+        result = relay.feed(data[at : at + (step or len(data))], WEBSOCKET)
         assert result.error is None
         heard += receiver.receive(b"".join(result.pieces))
     assert heard == [*sent, Text("one message")]

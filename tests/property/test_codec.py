@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
 from medusa.protocol.raw.codec import FramedConnection
 from medusa.protocol.raw.greeting import LineReader
-from medusa.protocol.raw.relay import FramedRelay
+from medusa.protocol.raw.relay import FRAMED, PLAIN, FramedRelay
+from medusa.protocol.relay import Relayed
 from medusa.protocol.websocket import relay as relay_module
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
-from medusa.protocol.websocket.relay import Relayed, WebSocketRelay, bare
-from medusa.transports.memory import MemoryCodec
+from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.frames import (
     BINARY,
     CLOSE,
@@ -32,6 +32,7 @@ from tests.frames import (
     server,
     written,
 )
+from tests.memory_transport import MemoryCodec
 
 SIZES = st.sampled_from([0, 1, 100, 125, 126, 65535, 65536, 65537, 70000])
 keys = st.binary(min_size=4, max_size=4)
@@ -119,11 +120,11 @@ def test_the_frames_of_raw_tcp_keep_to_the_same(sent: list[Message], close: Clos
     data = b"".join(FramedConnection().frame(message) for message in whole)
     assert read(FramedConnection(), *chunks(data, lengths)) == whole
     wanted = [message for message in sent if is_data(message)]
-    for end, frame_header in (
-        (client(), WebSocketConnection.frame_header),
-        (FramedConnection(), FramedConnection.frame_header),
+    for end, framing in (
+        (client(), WEBSOCKET),
+        (FramedConnection(), FRAMED),
     ):
-        heard = relay_all(FramedRelay(), *chunks(data + b"ignored", lengths), frame_header=frame_header)
+        heard = relay_all(FramedRelay(), *chunks(data + b"ignored", lengths), framing=framing)
         assert read(end, written(heard)) == wanted
         assert (heard.messages, heard.close, heard.error) == (len(wanted), close, None)
         assert heard.pings == [message for message in sent if isinstance(message, Ping)]
@@ -136,7 +137,7 @@ def test_a_link_without_frames_gets_the_bytes_and_no_text(sent: list[Message], l
         (FramedConnection(), FramedRelay()),
     ):
         data = b"".join(source.frame(message) for message in sent)
-        heard = relay_all(relay, *chunks(data, lengths), frame_header=bare)
+        heard = relay_all(relay, *chunks(data, lengths), framing=PLAIN)
         assert written(heard) == b"".join(message.data for message in sent if isinstance(message, Binary))
         texts = [message.text.encode() for message in sent if isinstance(message, Text)]
         assert (heard.left_out, heard.error) == ([text if len(text) <= 65536 else b"" for text in texts], None)
@@ -156,6 +157,6 @@ def test_the_framing_in_memory_keeps_to_the_same(sent: list[Message], lengths: l
     codec, relay, heard = MemoryCodec(), MemoryCodec(), Relayed()
     for chunk in chunks(b"".join(MemoryCodec().frame(message) for message in sent), lengths):
         codec.receive_data(chunk)
-        heard.pieces += relay.feed(chunk, WebSocketConnection.frame_header).pieces
+        heard.pieces += relay.feed(chunk, WEBSOCKET).pieces
     assert list(iter(codec.next_message, None)) == sent
     assert read(client(), written(heard)) == [message for message in sent if is_data(message)]

@@ -11,7 +11,7 @@ import struct
 from typing import Union
 
 from medusa.protocol.errors import BadFrame, MessageTooBig
-from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, Kind, Message
+from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, Message
 from medusa.protocol.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, Header, MessageFace, wire_form
 from medusa.protocol.websocket.masking import NO_MASK
 
@@ -69,11 +69,6 @@ class FramedConnection(MessageFace):
         """
         kind, payload = wire_form(message)
         return build_header(kind, len(payload)) + payload
-
-    @staticmethod
-    def frame_header(kind: Kind, length: int) -> bytes:
-        """The header of a data frame."""
-        return build_header(kind, length)
 
     def _parse_header(self) -> Union[Header, int]:
         return parse_header(self._buffer, 0, self._limit)

@@ -1,4 +1,4 @@
-"""The relay faces of raw TCP, and what a peer without frames is told. No I/O."""
+"""The relays of raw TCP, with frames and without, and what a peer without frames gets to read. No I/O."""
 
 from __future__ import annotations
 
@@ -6,19 +6,31 @@ from typing import Optional
 
 from medusa.protocol.control import Linkup, parse
 from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Binary, Close, Kind, Message, Text
-from medusa.protocol.raw.codec import HEADER, MAX_LENGTH, FramedConnection, parse_header
+from medusa.protocol.raw.codec import HEADER, MAX_LENGTH, build_header, parse_header
 from medusa.protocol.raw.greeting import LINKED, build_refusal
+from medusa.protocol.relay import Framing, Relayed, may_pass
 from medusa.protocol.websocket.codec import Header
 from medusa.protocol.websocket.masking import Buffer
-from medusa.protocol.websocket.relay import FrameHeader, Relayed, WebSocketRelay, bare, is_fit
+from medusa.protocol.websocket.relay import WebSocketRelay
 
-_TEXT = HEADER.unpack(FramedConnection.frame_header(Kind.TEXT, 0))[0] >> 48
+FRAMED = Framing("framed", build_header)
+
+
+def _no_header(kind: Kind, length: int) -> bytes:
+    return b""
+
+
+PLAIN = Framing("plain", _no_header, carries_text=False)
+
+_TEXT = HEADER.unpack(build_header(Kind.TEXT, 0))[0] >> 48
+_BINARY = HEADER.unpack(build_header(Kind.BINARY, 0))[0] >> 48
 _LF = 0x0A
-_BINARY = HEADER.unpack(FramedConnection.frame_header(Kind.BINARY, 0))[0] >> 48
 
 
 class FramedRelay(WebSocketRelay):
-    """As a websocket's, with other headers. To a link of its own kind, frames go as they are."""
+    """Like a websocket's relay, with other headers. Frames for a link of the same kind leave as they are."""
+
+    framing = FRAMED
 
     def __init__(self, max_message: int = MAX_MESSAGE, stream_above: int = STREAM_ABOVE) -> None:
         super().__init__(max_message, stream_above)
@@ -27,10 +39,10 @@ class FramedRelay(WebSocketRelay):
     def _parse_header(self, data: Buffer, at: int) -> Header | int:
         return parse_header(data, at, self._limit)
 
-    def _small_frames(self, data: bytes, at: int, frame_header: FrameHeader, result: Relayed) -> int:
+    def _small_frames(self, data: bytes, at: int, framing: Framing, result: Relayed) -> int:
         if self._skip:
             return at
-        same = frame_header is FramedConnection.frame_header
+        same, header = framing.kind == self.framing.kind, framing.header
         begun, last = at, len(data) - HEADER.size
         messages = size = text = 0
         pieces: list[Buffer] = []
@@ -41,10 +53,10 @@ class FramedRelay(WebSocketRelay):
             stop = start + length
             if length > self._small or stop > len(data) or kind not in (_TEXT, _BINARY):
                 break
-            if kind == _TEXT and (frame_header is bare or not is_fit(data[start:stop])):
-                break  # `_frame` says why
+            if kind == _TEXT and not (framing.carries_text and may_pass(data[start:stop])):
+                break  # `_frame` leaves it out, or raises the fitting error
             if not same:
-                pieces += [frame_header(Kind.TEXT if kind == _TEXT else Kind.BINARY, length), data[start:stop]]
+                pieces += [header(Kind.TEXT if kind == _TEXT else Kind.BINARY, length), data[start:stop]]
             messages, size, at = messages + 1, size + length, stop
             text += length if kind == _TEXT else 0
         if same and at > begun:
@@ -59,9 +71,11 @@ class FramedRelay(WebSocketRelay):
 class PlainRelay:
     """Reads what a peer without frames sends: each read is one binary message.
 
-    `after_cr`: an LF at the very beginning belongs to the line before.
+    Args:
+        after_cr: an LF at the very beginning still belongs to the greeting, which ended with CR.
     """
 
+    framing = PLAIN
     mid_frame = False
     held = 0
 
@@ -69,31 +83,29 @@ class PlainRelay:
         self._after_cr = after_cr
 
     def put_back(self, buffer: memoryview, end: int) -> int:
-        """There is nothing that would be cheaper."""
+        """Nothing is held."""
         return 0
 
     def skip_message(self) -> None:
-        """What is read is whole."""
+        """Nothing to do: what was read is always a whole message."""
 
-    def feed(self, data: Buffer, frame_header: FrameHeader) -> Relayed:
-        """What to write to the other link: bytes to one without frames, in the buffer that was given."""
+    def feed(self, data: Buffer, framing: Framing) -> Relayed:
+        """Make of bytes from the stream what to write to a link of `framing`; the payload is not copied."""
         if self._after_cr:
             self._after_cr = False
             data = data[1:] if data[0] == _LF else data
             if not data:
                 return Relayed()
-        pieces = [data] if frame_header is bare else [frame_header(Kind.BINARY, len(data)), data]
+        pieces = [data] if framing.kind == self.framing.kind else [framing.header(Kind.BINARY, len(data)), data]
         return Relayed(pieces, messages=1, size=len(data))
 
 
 class PlainCodec:
-    """The message face toward a peer without frames: bytes, after the lines that tell it how its session stands.
+    """Messages to and from a peer without frames: lines until the session is linked, then bare bytes.
 
     Attributes:
-        linked: it was told that the session is linked; no line follows.
+        linked: the line that says so was sent; no other line follows.
     """
-
-    frame_header = staticmethod(bare)
 
     def __init__(self) -> None:
         self.linked = False
@@ -104,12 +116,12 @@ class PlainCodec:
         self._data += data
 
     def next_message(self) -> Optional[Message]:
-        """What has come, as one message."""
+        """All that was stored, as one message; None if there is nothing."""
         data, self._data = bytes(self._data), bytearray()
         return Binary(data) if data else None
 
     def frame(self, message: Message) -> bytes:
-        """The bytes that tell of `message`, which may be none: such a peer has no ear for text or pings."""
+        """What the peer gets to read for `message`; for most texts and for pings that is nothing."""
         if isinstance(message, Binary):
             return message.data
         if isinstance(message, Text) and isinstance(parse(message.text), Linkup) and not self.linked:

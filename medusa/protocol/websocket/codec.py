@@ -118,9 +118,6 @@ def legal_close_code(code: int) -> bool:
     return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999
 
 
-_SHORT = [[build_header(opcode, length) for length in range(126)] for opcode in range(BINARY + 1)]
-
-
 def parse_close(payload: bytes) -> Close:
     """The Close in a close frame's payload (sections 5.5.1 and 7.4)."""
     if not payload:
@@ -240,16 +237,20 @@ class MessageFace:
         if self._failed:
             return None
         try:
-            message = self._next_frame()
-            while message is _PIECE:
-                message = self._next_frame()
-            return message
+            while True:
+                frame = self._next_frame()
+                if frame is None:
+                    return None
+                message = self._message(*frame)
+                if message is not None:
+                    return message
         except RemoteProtocolError:
             self._failed = True
             self._buffer.clear()
             raise
 
-    def _next_frame(self) -> Optional[Message]:
+    def _next_frame(self) -> Optional[Tuple[Header, bytes]]:
+        """The next whole frame and its payload, unmasked; None if more bytes are needed."""
         header = self._header
         if header is None:
             found = self._parse_header()
@@ -265,9 +266,10 @@ class MessageFace:
             payload = bytes(view[header.size : end])
         del self._buffer[:end]
         self._header = None
-        return self._message(header, payload if header.key == NO_MASK else apply_mask(payload, header.key))
+        return header, payload if header.key == NO_MASK else apply_mask(payload, header.key)
 
-    def _message(self, header: Header, payload: bytes) -> Message:
+    def _message(self, header: Header, payload: bytes) -> Optional[Message]:
+        """The message that ends with this frame; None if the frame is a fragment of one that goes on."""
         if header.opcode & 0x08:
             return parse_control(header.opcode, payload)
         if not header.fin and header.opcode != CONTINUATION:
@@ -275,7 +277,7 @@ class MessageFace:
         if self._fragments.started:
             self._fragments.add(payload)
             if not header.fin:
-                return _PIECE
+                return None
             kind, payload = self._fragments.finish()
         else:
             kind = Kind(header.opcode)
@@ -312,17 +314,8 @@ class WebSocketConnection(MessageFace):
         key = self._new_key()
         return build_header(opcode, len(payload), key) + apply_mask(payload, key)
 
-    @staticmethod
-    def frame_header(kind: Kind, length: int) -> bytes:
-        """The header of a whole unmasked data frame: the framing a relay writes on a server's link."""
-        return _SHORT[kind][length] if length < 126 else build_header(kind, length)
-
     def _parse_header(self) -> Union[Header, int]:
         return parse_header(self._buffer, 0, self._role is Role.SERVER, self._limit)
-
-
-_PIECE = Pong()
-"""Stands for: a frame was taken, its message is not whole yet. Compared by identity."""
 
 
 def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:

@@ -45,8 +45,7 @@ from medusa.reflector.sessions.registry import Refused
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.reflector.workers.letters import Letter
 from medusa.session import Side
-from medusa.transports.adopt import adopt_framed
-from medusa.transports.plain import PlainTransport
+from medusa.transports.adopt import adopt_framed, adopt_plain
 from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="raw")
@@ -178,7 +177,7 @@ def adopt(
     """The link to a peer that was let in. `sock` is not gevent's."""
     if isinstance(greeting, Framed):
         return adopt_framed(sock, found.rest, max_message, scratch)
-    return PlainTransport(sock, found.rest, scratch, found.typed)
+    return adopt_plain(sock, found.rest, scratch, found.typed)
 
 
 @dataclass

@@ -286,7 +286,7 @@ class Endpoint:
         """Two that passed on their FINs are over when both have come, and all that was sent is written; or when one
         cannot be written to any more."""
         other = self._feeds
-        if self.transport.deaf:
+        if self.transport.write_failed:
             self._tell()
         if other is None or self._told or other._told or other.gone is None:
             return
@@ -305,7 +305,7 @@ class Endpoint:
                 self._tell_in_time()
             if self._told and not wants_write:
                 self.transport.finish()
-        elif self.transport.deaf and self.paused:
+        elif self.transport.write_failed and self.paused:
             self.lose("the connection broke while the other side did not read")
         feeder = self._fed_by
         if feeder is not None and feeder.gone is None:

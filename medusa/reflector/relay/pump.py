@@ -59,7 +59,7 @@ class Pump:
         except BrokenTransport:
             self.sink = sink = None  # its own end is found by whoever reads it
         try:
-            relayed = self.source.relay_read((sink or self.source).frame_header)
+            relayed = self.source.relay_read((sink or self.source).framing)
         except ClosedTransport as error:
             self.close = error.close or Close()
             return Progress.CLOSED

@@ -7,7 +7,7 @@ import pytest
 from agent.dial import FIRST_DELAY, LONGEST_DELAY, Unreachable, dial, where
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
-from medusa.transports.memory import memory_pair
+from tests.memory_transport import memory_pair
 
 
 class Attempts:

@@ -12,9 +12,9 @@ from medusa.client.launchers.base import JobRequest, JobState, Launcher
 from medusa.protocol.control import Control, build, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
-from medusa.transports.adopt import adopt_websocket
 from medusa.transports.base import ClosedTransport, Transport
 from medusa.transports.socket_stream import SocketStream
+from tests.blocking import BlockingTransport, blocking_websocket
 from tests.waiting import PATIENCE
 
 
@@ -28,16 +28,17 @@ class Clock:
         return self.now
 
 
-def link_ends() -> tuple[Transport, Transport]:
+def link_ends() -> tuple[Transport, BlockingTransport]:
     """A client's transport and its peer, over a socket pair."""
     near, far = socket.socketpair()
-    return Transport(SocketStream(near), WebSocketConnection(Role.CLIENT, lambda: os.urandom(4))), adopt_websocket(far)
+    codec = WebSocketConnection(Role.CLIENT, lambda: os.urandom(4))
+    return Transport(SocketStream(near), codec), blocking_websocket(far)
 
 
 class Peer:
     """Runs a script against the far end in a thread; what the script raises is raised when the context is left."""
 
-    def __init__(self, transport: Transport, script: Callable[[Peer], None]) -> None:
+    def __init__(self, transport: BlockingTransport, script: Callable[[Peer], None]) -> None:
         self.transport = transport
         self.typed = b""
         self._failure: BaseException | None = None

@@ -12,10 +12,11 @@ from medusa.protocol.raw.codec import FramedConnection
 from medusa.transports.adopt import adopt_framed
 from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
+from tests.blocking import receive
 from tests.frames import BINARY, CLOSE, TEXT, raw_frame
 from tests.links import unix_pair
 from tests.servers import ScriptedServer, read_request, switching, until_the_end
-from tests.waiting import MS, PATIENCE
+from tests.waiting import MS
 
 
 def line(sock: socket.socket) -> bytes:
@@ -57,7 +58,7 @@ def test_frames_right_behind_the_answer_are_kept(cuts: int) -> None:
     pieces = [data[at : at + cuts] for at in range(0, len(data), cuts)]
     with ScriptedServer(answering(*pieces)) as server:
         link = connect(server.url(scheme="tcp"))
-        assert [link.receive(PATIENCE), link.receive(PATIENCE)] == [Text("one"), Binary(b"two")]
+        assert [receive(link), receive(link)] == [Text("one"), Binary(b"two")]
         link.abort()
 
 
@@ -118,8 +119,8 @@ def test_what_came_behind_a_greeting_is_kept() -> None:
     near, far = unix_pair()
     with near:
         link = adopt_framed(far, raw_frame(BINARY, b"early") + raw_frame(CLOSE)[:3])
-        assert link.receive(PATIENCE) == Binary(b"early")
+        assert receive(link) == Binary(b"early")
         near.sendall(raw_frame(CLOSE)[3:])
-        assert link.receive(PATIENCE) == Close(None)
+        assert receive(link) == Close(None)
         assert near.recv(100) == FramedConnection().frame(Close(1000))
         link.abort()

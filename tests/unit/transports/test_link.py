@@ -7,11 +7,12 @@ import pytest
 
 from medusa.protocol.control import Resize
 from medusa.protocol.messages import Binary, Close, Ping, Text
-from medusa.transports.base import BrokenTransport, Transport
+from medusa.transports.base import BrokenTransport
 from medusa.transports.link import Link, LinkLost, Loss
+from tests.blocking import BlockingTransport
 from tests.unit.client.peers import Clock, link_ends
 
-Ends = tuple[Link, Transport, Clock]
+Ends = tuple[Link, BlockingTransport, Clock]
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 
 from medusa.protocol.control import Linkup, Wait, build
 from medusa.protocol.messages import Binary, Close, Ping, Text
-from medusa.protocol.websocket.relay import bare
+from medusa.protocol.raw.relay import PLAIN
 from medusa.reflector.relay.pump import Progress, Pump
+from medusa.transports.adopt import END_OF_STREAM, adopt_plain
 from medusa.transports.base import BrokenTransport, ClosedTransport
-from medusa.transports.plain import HUNG_UP, PlainTransport
 from tests.links import unix_pair
 from tests.waiting import PATIENCE, wait_until
 
@@ -23,7 +23,7 @@ class Bench:
     def __init__(self, leftover: bytes = b"") -> None:
         self.peer, far = unix_pair()
         self.peer.settimeout(PATIENCE)
-        self.link = PlainTransport(far, leftover)
+        self.link = adopt_plain(far, leftover)
 
     def linked(self) -> Bench:
         self.link.announce(build(Linkup()))
@@ -33,8 +33,8 @@ class Bench:
     def hang_up(self) -> Bench:
         self.peer.shutdown(socket.SHUT_WR)
         with pytest.raises(ClosedTransport) as caught:
-            wait_until(lambda: self.link.relay_read(bare))
-        assert caught.value.close == HUNG_UP
+            wait_until(lambda: self.link.relay_read(PLAIN))
+        assert caught.value.close == END_OF_STREAM
         return self
 
     def close(self) -> None:
@@ -70,7 +70,7 @@ def test_a_close_is_a_fin(bench: Bench, linked: bool, last: bytes) -> None:
     with pytest.raises(ClosedTransport):
         bench.link.send_nowait(Binary(b"x"))
     bench.peer.sendall(b"still heard")
-    relayed = wait_until(lambda: bench.link.relay_read(bare))
+    relayed = wait_until(lambda: bench.link.relay_read(PLAIN))
     assert relayed is not None
     assert relayed.pieces == [b"still heard"]
     bench.hang_up()
@@ -126,9 +126,9 @@ def test_what_came_behind_the_greeting_comes_first() -> None:
 def test_a_reset_is_a_loss() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         peer = socket.create_connection(listener.getsockname())
-        link = PlainTransport(listener.accept()[0])
+        link = adopt_plain(listener.accept()[0])
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     peer.close()
     with pytest.raises(BrokenTransport):
-        wait_until(lambda: link.relay_read(bare))
+        wait_until(lambda: link.relay_read(PLAIN))
     link.abort()

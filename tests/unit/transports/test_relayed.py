@@ -7,10 +7,10 @@ import pytest
 from medusa.protocol.errors import BadFrame, LocalProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong
 from medusa.transports.base import ClosedTransport
-from medusa.transports.memory import memory_pair
 from medusa.transports.relayed import RELAY_MOST, RELAY_START, new_scratch
 from tests.frames import BINARY, CLOSE, CONT, PING, client, frame, head, headers_of, read
 from tests.links import Bench
+from tests.memory_transport import memory_pair
 
 
 @pytest.fixture
@@ -59,14 +59,14 @@ def test_relaying_asks_for_an_empty_way(bench: Bench) -> None:
 def test_pings_of_one_read_are_answered_each_unless_the_way_is_clogged(bench: Bench) -> None:
     pings = b"".join(frame(PING, b"%d" % number) for number in range(400))
     bench.peer.send(pings)
-    relayed = bench.link.relay_read(bench.link.frame_header)
+    relayed = bench.link.relay_read(bench.link.framing)
     assert relayed is not None
     assert len(relayed.pings) == 400
     assert read(client(), bench.heard()) == [Pong(b"%d" % number) for number in range(400)]
     bench.near.clog()
     for _ in range(10):
         bench.peer.send(pings)
-        bench.link.relay_read(bench.link.frame_header)
+        bench.link.relay_read(bench.link.framing)
     bench.near.clog(False)
     bench.link.flush()
     pongs = read(client(), bench.heard())
@@ -80,7 +80,7 @@ def test_a_flood_of_small_frames_is_read_in_small_pieces(bench: Bench) -> None:
         assert bench.peer.send(data) == len(data)
         for _ in range(reads):
             before = bench.link.received
-            bench.link.relay_read(bench.link.frame_header)
+            bench.link.relay_read(bench.link.framing)
             sizes.append(bench.link.received - before)
         return sizes
 
@@ -94,16 +94,16 @@ def test_a_flood_of_small_frames_is_read_in_small_pieces(bench: Bench) -> None:
 
 def test_relay_read_answers_a_close_and_a_breach(bench: Bench) -> None:
     bench.peer.send(frame(BINARY, b"x") + frame(CLOSE, b"\x0f\xa0bye"))
-    relayed = bench.link.relay_read(bench.link.frame_header)
+    relayed = bench.link.relay_read(bench.link.framing)
     assert relayed is not None
     assert relayed.close == Close(4000, "bye")
     assert read(client(), bench.heard()) == [Close(1000, "")]
     with pytest.raises(ClosedTransport) as caught:
-        bench.link.relay_read(bench.link.frame_header)
+        bench.link.relay_read(bench.link.framing)
     assert caught.value.close == relayed.close
     bad = Bench()
     bad.peer.send(frame(CONT))
-    relayed = bad.link.relay_read(bad.link.frame_header)
+    relayed = bad.link.relay_read(bad.link.framing)
     assert relayed is not None
     assert isinstance(relayed.error, BadFrame)
     assert [m.code for m in read(client(), bad.heard()) if isinstance(m, Close)] == [1002]
@@ -111,10 +111,10 @@ def test_relay_read_answers_a_close_and_a_breach(bench: Bench) -> None:
 
 def test_skip_message_reaches_the_relay(bench: Bench) -> None:
     bench.peer.send(frame(BINARY, b"old")[:8])
-    bench.link.relay_read(bench.link.frame_header)
+    bench.link.relay_read(bench.link.framing)
     bench.link.skip_message()
     bench.peer.send(frame(BINARY, b"old")[8:] + frame(BINARY, b"new"))
-    relayed = bench.link.relay_read(bench.link.frame_header)
+    relayed = bench.link.relay_read(bench.link.framing)
     assert relayed is not None
     assert b"".join(relayed.pieces) == b"\x82\x03new"
 
@@ -127,7 +127,7 @@ def test_links_may_share_what_they_read_into() -> None:
     heard = {one: b"", other: b""}
     for _ in range(2):
         for bench, other_bench in ((one, other), (other, one)):
-            relayed = bench.link.relay_read(other_bench.link.frame_header)
+            relayed = bench.link.relay_read(other_bench.link.framing)
             assert relayed is not None
             heard[bench] += b"".join(relayed.pieces)
     assert heard == {one: frame(BINARY, b"1" * 9000, key=None), other: frame(BINARY, b"2" * 9000, key=None)}
@@ -141,7 +141,7 @@ def test_what_is_held_of_a_frame_goes_before_what_is_read_next(size: int, step: 
     data, heard = b"".join(frame(BINARY, payload) for payload in payloads), b""
     for at in range(0, len(data), step):
         bench.peer.send(data[at : at + step])
-        while (relayed := bench.link.relay_read(bench.link.frame_header)) is not None:
+        while (relayed := bench.link.relay_read(bench.link.framing)) is not None:
             heard += b"".join(relayed.pieces)
             assert not bench.link.reading_mid_frame
     assert heard == b"".join(frame(BINARY, payload, key=None) for payload in payloads)
@@ -150,10 +150,10 @@ def test_what_is_held_of_a_frame_goes_before_what_is_read_next(size: int, step: 
 def test_how_much_the_last_read_got(bench: Bench) -> None:
     for size in (10, 0, 20):
         bench.peer.send(bytes(size))
-        bench.link.relay_read(bench.link.frame_header)
+        bench.link.relay_read(bench.link.framing)
         assert bench.link.last_read == size
 
 
 def test_headers_are_those_of_the_framing(bench: Bench) -> None:
-    assert bench.link.frame_header(Kind.TEXT, 5) == b"\x81\x05"
-    assert memory_pair()[0].frame_header(Kind.TEXT, 5) == b"\x01" + bytes(7) + b"\x05"
+    assert bench.link.framing.header(Kind.TEXT, 5) == b"\x81\x05"
+    assert memory_pair()[0].framing.header(Kind.TEXT, 5) == b"\x01" + bytes(7) + b"\x05"

@@ -13,6 +13,7 @@ from medusa.transports.adopt import adopt_websocket
 from medusa.transports.base import BrokenTransport
 from medusa.transports.connect import connect, upgrade
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
+from tests.blocking import receive, send
 from tests.frames import BINARY, CLOSE, TEXT, frame
 from tests.links import CERTIFICATE, server_context, unix_pair
 from tests.servers import ScriptedServer, read_request, switching, until_the_end
@@ -68,7 +69,7 @@ def test_frames_right_behind_the_answer_are_kept(cuts: int) -> None:
     early = frame(TEXT, b"one", key=None) + frame(BINARY, b"two", key=None)
     with ScriptedServer(accepting(early, cuts)) as server:
         link = connect(server.url())
-        assert [link.receive(PATIENCE), link.receive(PATIENCE)] == [Text("one"), Binary(b"two")]
+        assert [receive(link), receive(link)] == [Text("one"), Binary(b"two")]
         link.close()
 
 
@@ -82,7 +83,7 @@ def test_what_is_sent_is_masked_and_the_socket_does_not_block() -> None:
     with ScriptedServer(script) as server:
         link = connect(server.url())
         assert link.receive_nowait() is None
-        link.send(Text("Hello"), PATIENCE)
+        send(link, Text("Hello"))
         link.abort()
     (data,) = heard
     assert data[:2] == b"\x81\x85"
@@ -96,11 +97,11 @@ def test_over_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with ScriptedServer(script, script) as server:
         link = connect(server.url(scheme="https"), insecure_tls=True)
-        assert link.receive(PATIENCE) == Text("early")
+        assert receive(link) == Text("early")
         link.close()
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
         link = connect(server.url(scheme="wss"))
-        assert link.receive(PATIENCE) == Text("early")
+        assert receive(link) == Text("early")
         link.close()
 
 
@@ -194,9 +195,9 @@ def test_what_was_read_behind_the_head_is_the_first_that_an_adopted_link_hears(a
     link = adopt_websocket(near, whole[:at])
     far.sendall(whole[at:])
     far.shutdown(socket.SHUT_WR)
-    assert [link.receive(PATIENCE), link.receive(PATIENCE)] == [Text("early"), Binary(b"")]
+    assert [receive(link), receive(link)] == [Text("early"), Binary(b"")]
     with pytest.raises(BrokenTransport):
-        link.receive(PATIENCE)
+        receive(link)
     link.abort()
     far.close()
 
@@ -207,11 +208,11 @@ def test_the_limit_holds_for_both_faces_of_an_adopted_link() -> None:
         link = adopt_websocket(near, max_message=10)
         far.sendall(frame(BINARY, bytes(10)) + frame(BINARY, bytes(11)))
         if face == "message":
-            assert link.receive(PATIENCE) == Binary(bytes(10))
+            assert receive(link) == Binary(bytes(10))
             with pytest.raises(Exception, match="above the limit of 10"):
-                link.receive(PATIENCE)
+                receive(link)
         else:
-            relayed = link.relay_read(link.frame_header)
+            relayed = link.relay_read(link.framing)
             assert relayed is not None
             assert (relayed.messages, "above the limit of 10" in str(relayed.error)) == (1, True)
         link.close(timeout=0)

@@ -19,13 +19,14 @@ from medusa.protocol.control import Wait as Pulse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
 from medusa.transports.link import Link
+from tests.blocking import BlockingTransport
 from tests.unit.client.peers import Clock, PlayedLauncher, link_ends
 from tests.waiting import PATIENCE
 
 
 @dataclass
 class Stage:
-    far: Transport
+    far: BlockingTransport
     link: Link
     launcher: PlayedLauncher
     wait: WaitForAgent
@@ -123,7 +124,7 @@ class Again:
 
     def __init__(self, *messages: Message) -> None:
         self.messages = list(messages)
-        self.fars: list[Transport] = []
+        self.fars: list[BlockingTransport] = []
 
     def __call__(self) -> Transport:
         near, far = link_ends()

@@ -5,6 +5,7 @@ import pytest
 from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.protocol.raw.codec import MAX_LENGTH, FramedConnection, parse_header
+from medusa.protocol.raw.relay import FRAMED
 from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, cut, outcome, raw_frame, read
 
 # As docs/protocol.md shows them.
@@ -30,7 +31,7 @@ def test_the_examples_of_the_document(data: str, message: Message) -> None:
 @pytest.mark.parametrize("size", [0, 1, 65536, MAX_LENGTH])
 @pytest.mark.parametrize("kind", list(Kind))
 def test_a_data_header(kind: Kind, size: int) -> None:
-    assert FramedConnection.frame_header(kind, size) == raw_frame(kind, length=size)
+    assert FRAMED.header(kind, size) == raw_frame(kind, length=size)
 
 
 @pytest.mark.parametrize(

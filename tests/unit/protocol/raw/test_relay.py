@@ -5,25 +5,23 @@ import pytest
 from medusa.protocol.control import Linkup, Wait, build
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong, Text
-from medusa.protocol.raw.codec import FramedConnection
-from medusa.protocol.raw.relay import FramedRelay, PlainCodec, PlainRelay
-from medusa.protocol.websocket.codec import WebSocketConnection
-from medusa.protocol.websocket.relay import FrameHeader, WebSocketRelay, bare
+from medusa.protocol.raw.relay import FRAMED, PLAIN, FramedRelay, PlainCodec, PlainRelay
+from medusa.protocol.relay import Framing
+from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, cut, frame, raw_frame, relay_all, written
 
 BIG = 200_000
-WS, FRAMED = WebSocketConnection.frame_header, FramedConnection.frame_header
 FORGED = b'medusa:{"type":"linkup"}'
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 65537, BIG])
 @pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("to", [WS, FRAMED], ids=["to a websocket", "to its like"])
-def test_a_frame_leaves_as_one_frame_of_its_kind(size: int, kind: Kind, to: FrameHeader) -> None:
+@pytest.mark.parametrize("to", [WEBSOCKET, FRAMED], ids=["to a websocket", "to its like"])
+def test_a_frame_leaves_as_one_frame_of_its_kind(size: int, kind: Kind, to: Framing) -> None:
     payload = (b"0123456789" * (size // 10 + 1))[:size]
     for step in (BIG + 10, 4096, 7):
-        result = relay_all(FramedRelay(), *cut(raw_frame(kind, payload) * 2, step), frame_header=to)
-        assert written(result) == (to(kind, size) + payload) * 2
+        result = relay_all(FramedRelay(), *cut(raw_frame(kind, payload) * 2, step), framing=to)
+        assert written(result) == (to.header(kind, size) + payload) * 2
         assert (result.messages, result.size, result.error, result.left_out) == (2, 2 * size, None, [])
 
 
@@ -35,7 +33,7 @@ def test_to_a_link_without_frames_only_bytes_leave(size: int, step: int) -> None
     ws = frame(TEXT, bytes(size)) + frame(BINARY, b"a" * size) + halves + frame(BINARY, b"b")
     raw_relay = FramedRelay()
     for relay, data in ((raw_relay, raw), (WebSocketRelay(), ws)):
-        result = relay_all(relay, *cut(data, step), frame_header=bare)
+        result = relay_all(relay, *cut(data, step), framing=PLAIN)
         assert written(result) == b"a" * size + b"b"
         assert (result.messages, result.size, result.error) == (2, size + 1, None)
         kept = [bytes(size) if size <= 65536 else b"", b"" if relay is raw_relay else b"cd"]
@@ -50,17 +48,17 @@ def test_control_frames_are_events_and_do_not_leave() -> None:
     assert (result.pings, result.close) == ([Ping(b"1")], Close(1000, "bye"))
 
 
-@pytest.mark.parametrize("to", [WS, FRAMED])
+@pytest.mark.parametrize("to", [WEBSOCKET, FRAMED])
 @pytest.mark.parametrize("kind", list(Kind))
-def test_a_large_frame_leaves_as_it_arrives(kind: Kind, to: FrameHeader) -> None:
+def test_a_large_frame_leaves_as_it_arrives(kind: Kind, to: Framing) -> None:
     relay, size = FramedRelay(), 16 << 20
     first = relay.feed(raw_frame(kind, b"1234567", length=size), to)
-    assert written(first) == to(kind, size) + b"1234567"
+    assert written(first) == to.header(kind, size) + b"1234567"
     assert (first.boundary, relay.mid_frame, first.messages) == (0, True, 0)
     for _ in range(size // 65536 - 1):
         assert relay.feed(bytes(65536), to).size == 65536
     last = relay.feed(bytes(65536 - 7) + raw_frame(BINARY, b"x"), to)
-    assert written(last).endswith(to(Kind.BINARY, 1) + b"x")
+    assert written(last).endswith(to.header(Kind.BINARY, 1) + b"x")
     assert (last.messages, relay.mid_frame) == (2, False)
 
 
@@ -77,28 +75,28 @@ def test_a_large_frame_leaves_as_it_arrives(kind: Kind, to: FrameHeader) -> None
         (raw_frame(TEXT, FORGED + bytes(BIG)), PolicyViolation),
     ],
 )
-@pytest.mark.parametrize("to", [WS, FRAMED])
-def test_nothing_of_an_illegal_frame_leaves(data: bytes, error: type[RemoteProtocolError], to: FrameHeader) -> None:
+@pytest.mark.parametrize("to", [WEBSOCKET, FRAMED])
+def test_nothing_of_an_illegal_frame_leaves(data: bytes, error: type[RemoteProtocolError], to: Framing) -> None:
     for step in (len(data) + 100, 1000):
-        result = relay_all(FramedRelay(), *cut(raw_frame(BINARY, b"x") + data, step), frame_header=to)
-        assert written(result) == to(Kind.BINARY, 1) + b"x"
+        result = relay_all(FramedRelay(), *cut(raw_frame(BINARY, b"x") + data, step), framing=to)
+        assert written(result) == to.header(Kind.BINARY, 1) + b"x"
         assert type(result.error) is error
 
 
 @pytest.mark.parametrize("begun", [raw_frame(BINARY, bytes(10))[:9], raw_frame(BINARY, bytes(BIG))[:1000]])
 def test_a_message_that_is_arriving_can_be_dropped(begun: bytes) -> None:
     relay = FramedRelay()
-    relay.feed(begun, WS)
+    relay.feed(begun, WEBSOCKET)
     relay.skip_message()
     assert not relay.mid_frame
     rest = raw_frame(BINARY, bytes(10 if len(begun) < 100 else BIG))[len(begun) :]
-    assert written(relay.feed(rest + raw_frame(BINARY, b"next"), WS)) == b"\x82\x04next"
+    assert written(relay.feed(rest + raw_frame(BINARY, b"next"), WEBSOCKET)) == b"\x82\x04next"
 
 
 def test_bytes_become_binary_messages_of_one_read_each() -> None:
     relay = PlainRelay()
     for read in (b"\xff\0", b"medusa:"):
-        result = relay.feed(read, WS)
+        result = relay.feed(read, WEBSOCKET)
         assert written(result) == frame(BINARY, read, key=None)
         assert (result.messages, result.size) == (1, len(read))
     relay.skip_message()
@@ -111,12 +109,12 @@ def test_bytes_become_binary_messages_of_one_read_each() -> None:
 )
 def test_the_lf_behind_a_cr_belongs_to_the_line(reads: list[bytes], heard: bytes) -> None:
     relay = PlainRelay(after_cr=True)
-    assert b"".join(written(relay.feed(data, bare)) for data in reads) == heard
+    assert b"".join(written(relay.feed(data, PLAIN)) for data in reads) == heard
 
 
 def test_bytes_to_bytes_are_not_copied() -> None:
     buffer = memoryview(bytearray(b"x"))
-    (piece,) = PlainRelay().feed(buffer, bare).pieces
+    (piece,) = PlainRelay().feed(buffer, PLAIN).pieces
     assert piece is buffer
 
 

@@ -9,6 +9,7 @@ import pytest
 from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.protocol.websocket.codec import WebSocketConnection, build_header, parse_close, parse_header
+from medusa.protocol.websocket.relay import WEBSOCKET
 from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
 
 FAST = 5.0
@@ -46,7 +47,7 @@ def test_what_we_send_is_what_the_rfc_shows() -> None:
 def test_a_header_has_its_shortest_form(kind: Kind, size: int) -> None:
     expected = head(kind, size, key=None)
     assert build_header(kind, size) == expected
-    assert WebSocketConnection.frame_header(kind, size) == expected
+    assert WEBSOCKET.header(kind, size) == expected
     assert server().frame(Binary(bytes(size)))[1:] == expected[1:] + bytes(size)
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, Close, Kind, Ping
+from medusa.protocol.relay import Relayed
 from medusa.protocol.websocket import relay as relay_module
-from medusa.protocol.websocket.codec import WebSocketConnection
-from medusa.protocol.websocket.relay import Relayed, WebSocketRelay
+from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, cut, frame, head, headers_of, relay_all, written
 
 BIG = 200_000
@@ -26,7 +26,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def feed(relay: WebSocketRelay, data: bytes) -> Relayed:
-    return relay.feed(data, WebSocketConnection.frame_header)
+    return relay.feed(data, WEBSOCKET)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 65537, BIG])

@@ -8,8 +8,9 @@ import pytest
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.reflector.relay.pump import Progress, Pump
 from medusa.transports.adopt import adopt_websocket
-from medusa.transports.memory import memory_pair
+from tests.blocking import receive, send
 from tests.frames import BINARY, PING, TEXT, client, frame, head, headers_of, read
+from tests.memory_transport import memory_pair
 from tests.waiting import wait_until
 
 MOVED, IDLE, BLOCKED = Progress.MOVED, Progress.IDLE, Progress.BLOCKED
@@ -169,10 +170,10 @@ def test_links_of_different_framing() -> None:
     try:
         wire.peer.send(frame(TEXT, b"to memory") + frame(BINARY, b"x"))
         assert Pump(wire.link, near).step() is MOVED
-        assert [far.receive(1), far.receive(1)] == [Text("to memory"), Binary(b"x")]
-        far.send(Binary(b"y"))
+        assert [receive(far), receive(far)] == [Text("to memory"), Binary(b"x")]
+        send(far, Binary(b"y"))
         assert Pump(near, wire.link).step() is MOVED
-        assert wire.heard() == wire.link.frame_header(Kind.BINARY, 1) + b"y"
+        assert wire.heard() == wire.link.framing.header(Kind.BINARY, 1) + b"y"
     finally:
         wire.close()
         near.abort()

@@ -1,4 +1,4 @@
-"""A pair of transports in memory: for tests, with pipes that can be clogged or cut at any byte.
+"""A pair of transports in memory, with pipes that can be clogged or cut at any byte.
 
 The framing is the smallest there is: kind (1 byte), payload length (8 bytes, big-endian), payload.
 """
@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import struct
 import threading
-from typing import List, Optional, Tuple, Union
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, MAX_MESSAGE, Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.relay import Framing, Relayed, refuse_forged
 from medusa.protocol.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, parse_control, wire_form
-from medusa.protocol.websocket.relay import FrameHeader, Relayed, refuse_forged
 from medusa.transports.relayed import RelayedTransport
 
 _HEADER = struct.Struct("!BQ")
 
 
+def _frame_header(kind: Kind, length: int) -> bytes:
+    return _HEADER.pack(kind, length)
+
+
+MEMORY = Framing("memory", _frame_header)
+
+
 class MemoryCodec:
-    """Both faces of the framing above."""
+    """Codec and relay of the framing above."""
+
+    framing = MEMORY
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
         self._buffer = bytearray()
@@ -28,14 +36,14 @@ class MemoryCodec:
         self._done = False
 
     mid_frame = False  # whole messages only
-    held = 0  # for who reads: there is no room to be left
+    held = 0
 
-    def receive_data(self, data: Union[bytes, memoryview]) -> None:
+    def receive_data(self, data: bytes | memoryview) -> None:
         """Store bytes from the stream."""
         if not self._done:
             self._buffer += data
 
-    def next_message(self) -> Optional[Message]:
+    def next_message(self) -> Message | None:
         """The next whole message, or None. Raises RemoteProtocolError, once."""
         try:
             return self._message()
@@ -44,7 +52,7 @@ class MemoryCodec:
             self._buffer.clear()
             raise
 
-    def _message(self) -> Optional[Message]:
+    def _message(self) -> Message | None:
         if len(self._buffer) < _HEADER.size:
             return None
         kind, length = _HEADER.unpack_from(self._buffer)
@@ -73,33 +81,28 @@ class MemoryCodec:
         kind, payload = wire_form(message)
         return _HEADER.pack(kind, len(payload)) + payload
 
-    @staticmethod
-    def frame_header(kind: Kind, length: int) -> bytes:
-        """The header of a data frame."""
-        return _HEADER.pack(kind, length)
-
     def put_back(self, buffer: memoryview, end: int) -> int:
-        """There is nothing that would be cheaper."""
+        """Nothing is held."""
         return 0
 
     def skip_message(self) -> None:
         """Drop the message that is arriving, if any."""
         self._skip = bool(self._buffer) and not self._buffer[0] & 8
 
-    def feed(self, data: Union[bytes, memoryview], frame_header: FrameHeader) -> Relayed:
-        """The relay face."""
+    def feed(self, data: bytes | memoryview, framing: Framing) -> Relayed:
+        """What to write to a link of `framing`."""
         result = Relayed()
         self.receive_data(data)
         try:
             message = self.next_message()
             while message is not None and result.close is None:
-                self._relay(message, frame_header, result)
+                self._relay(message, framing, result)
                 message = self.next_message()
         except RemoteProtocolError as error:
             result.error = error
         return result
 
-    def _relay(self, message: Message, frame_header: FrameHeader, result: Relayed) -> None:
+    def _relay(self, message: Message, framing: Framing, result: Relayed) -> None:
         if isinstance(message, Ping):
             result.pings.append(message)
         elif isinstance(message, Close):
@@ -111,7 +114,7 @@ class MemoryCodec:
             if kind == TEXT and not skip:
                 refuse_forged(payload)
             if not skip:
-                result.pieces += [frame_header(Kind(kind), len(payload)), payload]
+                result.pieces += [framing.header(Kind(kind), len(payload)), payload]
                 result.messages += 1
                 result.size += len(payload)
 
@@ -140,7 +143,7 @@ class MemoryStream:
         return -1
 
     def recv(self, size: int) -> bytes:
-        """As a socket's."""
+        """Like a socket's."""
         with self._in.changed:
             data = bytes(self._in.data[:size])
             if not data and not self._in.ended:
@@ -150,13 +153,13 @@ class MemoryStream:
             return data
 
     def recv_into(self, buffer: memoryview) -> int:
-        """As a socket's."""
+        """Like a socket's."""
         data = self.recv(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
-    def send(self, data: Union[bytes, memoryview]) -> int:
-        """As a socket's."""
+    def send(self, data: bytes | memoryview) -> int:
+        """Like a socket's."""
         with self._out.changed:
             if self._closed or self._out.ended:
                 raise BrokenPipeError("the other end is gone")
@@ -168,8 +171,8 @@ class MemoryStream:
             self._out.changed.notify_all()
             return taken
 
-    def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
-        """Until ready; where both are asked, for input alone is waited at the most a moment at a time."""
+    def wait(self, read: bool, write: bool, timeout: float | None) -> None:
+        """Until ready. One condition is waited for at a time: if both are asked for, this returns early."""
         pipe = self._in if read else self._out
         with pipe.changed:
             pipe.changed.wait_for(lambda: self._ready(read, write), 0.01 if read and write else timeout)
@@ -200,15 +203,15 @@ class MemoryStream:
             self._out.changed.notify_all()
 
 
-def memory_streams(capacity: int = 1 << 16) -> Tuple[MemoryStream, MemoryStream]:
+def memory_streams(capacity: int = 1 << 16) -> tuple[MemoryStream, MemoryStream]:
     """Two joined streams; each direction holds `capacity` bytes."""
     a, b = _Pipe(capacity), _Pipe(capacity)
     return MemoryStream(a, b), MemoryStream(b, a)
 
 
-def memory_pair(capacity: int = 1 << 16, max_message: int = MAX_MESSAGE) -> Tuple[RelayedTransport, RelayedTransport]:
+def memory_pair(capacity: int = 1 << 16, max_message: int = MAX_MESSAGE) -> tuple[RelayedTransport, RelayedTransport]:
     """Two joined transports."""
-    ends: List[RelayedTransport] = []
+    ends: list[RelayedTransport] = []
     for stream in memory_streams(capacity):
         codec = MemoryCodec(max_message)
         ends.append(RelayedTransport(stream, codec, codec))

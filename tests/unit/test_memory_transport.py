@@ -9,12 +9,10 @@ import pytest
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.websocket.codec import WebSocketConnection
-from medusa.protocol.websocket.relay import Relayed
-from medusa.transports.memory import MemoryCodec, memory_streams
+from medusa.protocol.relay import Relayed
+from medusa.protocol.websocket.relay import WEBSOCKET
+from tests.memory_transport import MemoryCodec, memory_streams
 from tests.waiting import PATIENCE
-
-header = WebSocketConnection.frame_header
 
 
 def packed(kind: int, payload: bytes = b"") -> bytes:
@@ -49,22 +47,22 @@ def test_errors_are_raised_once(data: bytes, error: type[RemoteProtocolError]) -
         codec.next_message()
     codec.receive_data(packed(1))
     assert codec.next_message() is None
-    assert type(relay.feed(packed(2, b"x") + data + packed(1), header).error) is error
-    assert relay.feed(packed(1), header) == Relayed()
+    assert type(relay.feed(packed(2, b"x") + data + packed(1), WEBSOCKET).error) is error
+    assert relay.feed(packed(1), WEBSOCKET) == Relayed()
 
 
 def test_the_relay_face() -> None:
     relay = MemoryCodec()
     data = packed(1, b"a") + packed(9, b"1") + packed(10) + packed(2, b"bc") + packed(8) + packed(2, b"after")
-    result = relay.feed(data, header)
+    result = relay.feed(data, WEBSOCKET)
     assert b"".join(result.pieces) == b"\x81\x01a\x82\x02bc"
     assert (result.messages, result.size, result.pings, result.close) == (2, 3, [Ping(b"1")], Close(None, ""))
-    assert relay.feed(packed(1), header) == Relayed()
-    assert header(Kind.TEXT, 1) == b"\x81\x01"
+    assert relay.feed(packed(1), WEBSOCKET) == Relayed()
+    assert WEBSOCKET.header(Kind.TEXT, 1) == b"\x81\x01"
 
 
 def test_a_forged_text_is_refused() -> None:
-    result = MemoryCodec().feed(packed(1, b"medusa:{}"), header)
+    result = MemoryCodec().feed(packed(1, b"medusa:{}"), WEBSOCKET)
     assert isinstance(result.error, PolicyViolation)
     assert result.pieces == []
 
@@ -73,9 +71,9 @@ def test_a_forged_text_is_refused() -> None:
 def test_skipping_drops_what_has_begun(begun: bytes, dropped: bool) -> None:
     for at in range(len(begun) + 1):
         relay = MemoryCodec()
-        pings = relay.feed(begun[:at], header).pings
+        pings = relay.feed(begun[:at], WEBSOCKET).pings
         relay.skip_message()
-        result = relay.feed(begun[at:] + packed(2, b"new"), header)
+        result = relay.feed(begun[at:] + packed(2, b"new"), WEBSOCKET)
         kept = [] if at > 0 or not dropped else [b"\x82\x03old"]
         assert b"".join(result.pieces) == b"".join([*kept, b"\x82\x03new"])
         assert len(pings + result.pings) == (not dropped)

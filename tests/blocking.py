@@ -1,0 +1,49 @@
+"""Waiting for the messages of a link, for a test that has nothing else to do. One thread at a time uses a link."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+from medusa.protocol.messages import Message
+from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.relay import WebSocketRelay
+from medusa.transports.base import Transport
+from medusa.transports.relayed import RelayedTransport
+from medusa.transports.tls import TlsSocket, over
+from tests.waiting import PATIENCE
+
+
+def receive(link: Transport, timeout: float = PATIENCE) -> Message:
+    """The next message. Raises TimeoutError after `timeout` seconds, and what `receive_nowait` raises."""
+    deadline = time.monotonic() + timeout
+    while (message := link.receive_nowait()) is None:
+        link._wait(True, deadline)
+    return message
+
+
+def send(link: Transport, message: Message, timeout: float = PATIENCE) -> None:
+    """Hand `message` to the kernel. Raises TimeoutError after `timeout` seconds, and what `send_nowait` raises."""
+    deadline = time.monotonic() + timeout
+    while not link.flush():
+        link._wait(False, deadline)
+    link.send_nowait(message)
+    while not link.flush():
+        link._wait(False, deadline)
+
+
+class BlockingTransport(RelayedTransport):
+    """A server's end of a websocket, with both functions as methods."""
+
+    def receive(self, timeout: float = PATIENCE) -> Message:
+        return receive(self, timeout)
+
+    def send(self, message: Message, timeout: float = PATIENCE) -> None:
+        send(self, message, timeout)
+
+
+def blocking_websocket(sock: socket.socket | TlsSocket, leftover: bytes = b"") -> BlockingTransport:
+    """Like `adopt_websocket`."""
+    codec = WebSocketConnection(Role.SERVER, lambda: os.urandom(4))
+    return BlockingTransport(over(sock), codec, WebSocketRelay(), leftover)
