@@ -12,12 +12,12 @@ import structlog
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.aggregate import summed
 from medusa.reflector.admin.session_list import Listing
-from medusa.reflector.auth.authenticator import Authenticator, Denied, Grant
+from medusa.reflector.auth.authenticator import Authenticator, Grant, denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import CONTENT_TYPE, Metrics
 from medusa.reflector.net.http_response import Answer, json_answer
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.registry import Refused
 
 if TYPE_CHECKING:
     from medusa.reflector.fronts.http_front import Handler
@@ -29,7 +29,7 @@ class Administration:
     """Its routes.
 
     Args:
-        check_internal: raises Refused for who is not of this host, or of a network that is trusted.
+        check_internal: raises Refusal for who is not of this host, or of a network that is trusted.
         spend: Doors.spend.
         workers_metrics: gives the expositions of the other workers; None where there are none.
     """
@@ -65,7 +65,7 @@ class Administration:
         self.check_listed(handler)
         try:
             return json_answer({"sessions": self._listing.entries()})
-        except Refused as error:
+        except Refusal as error:
             return json_answer({"sessions": self._listing.here(), "missing": str(error)})
 
     def session(self, handler: Handler, login: str | None, raw_id: str) -> Answer:
@@ -76,12 +76,12 @@ class Administration:
         if handler.request.method != "DELETE":
             entry = self._listing.find(name)
             if entry is None:
-                raise Refused(404, "there is no such session")
+                raise Refusal(404, "there is no such session")
             return json_answer(entry)
         if handler.request.headers.get("origin") is not None:
-            raise Denied(403, "web pages may not end sessions")
+            raise denied(403, "web pages may not end sessions")
         if not self._listing.kill(name):
-            raise Refused(404, "there is no such session")
+            raise Refusal(404, "there is no such session")
         log.warning("session killed", session=name.session_id, login=login, by=by or handler.peer)
         return json_answer({"killed": True})
 
@@ -89,11 +89,11 @@ class Administration:
         """As `check`; nobody else than an admin may where sessions are not to be listed."""
         by = self.check(handler)
         if not by and self._config.no_status:
-            raise Refused(404, "there is nothing at this path")
+            raise Refusal(404, "there is nothing at this path")
         return by
 
     def check(self, handler: Handler) -> str:
-        """Who it is: an admin's login, or "" for this host. Raises Denied, Refused."""
+        """Who it is: an admin's login, or "" for this host. Raises Refusal."""
         assert handler.request is not None
         headers = handler.request.headers
         if self._authenticator is not None and headers.get("authorization") is not None:
@@ -104,7 +104,7 @@ class Administration:
         self._check_internal(handler)
         # A web page may have a name of its own lead to this host, and read what this answers.
         if not self._config.trusted_network and not is_this_host(headers.get("host") or ""):
-            raise Refused(403, "ask for this by the host's address, or as localhost")
+            raise Refusal(403, "ask for this by the host's address, or as localhost")
         return ""
 
 

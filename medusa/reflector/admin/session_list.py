@@ -20,10 +20,10 @@ class Others(Protocol):
     """The other workers of this reflector, or other reflectors."""
 
     def entries(self) -> list[Entry]:
-        """What lives in them. Raises Refused: that cannot be found out."""
+        """What lives in them. Raises Refusal: that cannot be found out."""
 
     def kill(self, name: SessionName) -> bool:
-        """End a session there; False: nobody has it. Raises Refused: that cannot be found out, or done."""
+        """End a session there; False: nobody has it. Raises Refusal: that cannot be found out, or done."""
 
 
 class Nobody:

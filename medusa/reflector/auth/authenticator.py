@@ -28,6 +28,7 @@ from medusa.protocol.http.signature import (
 from medusa.reflector.auth.accounts import Accounts
 from medusa.reflector.auth.replay_cache import Nonces
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
 
@@ -48,31 +49,25 @@ _EXPIRES = re.compile(r"[1-9][0-9]{0,11}\Z")
 _CHALLENGE = ("WWW-Authenticate", 'Signature realm="medusa",headers="%s"' % " ".join(STRONG))
 
 
-class Denied(Exception):
-    """Not let in.
+def denied(status: int, words: str, log_words: str = "") -> Refusal:
+    """The refusal of a request that does not prove who sent it.
 
-    Attributes:
-        http_status: 401 it is not properly signed, 403 it is and must not, 404 nothing is to be told.
-        reason: for who asked.
-        why: for the log, where it is more than that.
+    Args:
+        status: 401 it is not properly signed; 403 it is, and is not allowed; 404 the peer is to learn nothing.
+        log_words: for the log, where it says more than `words`.
     """
-
-    def __init__(self, http_status: int, reason: str, why: str = "") -> None:
-        super().__init__(reason)
-        self.http_status = http_status
-        self.reason = reason
-        self.why = why or reason
-        self.headers = [_CHALLENGE] if http_status == 401 else []
+    headers = [_CHALLENGE] if status == 401 else []
+    return Refusal(status, words, log_words, headers=headers, secret=True)
 
 
-def unknown(why: str) -> Denied:
-    """The one answer to what a stranger must not be told apart."""
-    return Denied(404, UNKNOWN, why)
+def unknown(log_words: str) -> Refusal:
+    """The one answer to all that a stranger must not be able to tell apart."""
+    return denied(404, UNKNOWN, log_words)
 
 
-def used_before() -> Denied:
-    """What was signed is good for one use."""
-    return Denied(403, "this signature was used before; sign anew")
+def used_before() -> Refusal:
+    """For a signature that is not new: each is good for one use."""
+    return denied(403, "this signature was used before; sign anew")
 
 
 @dataclass(frozen=True)
@@ -105,12 +100,12 @@ class Authenticator:
         self.nonces = Nonces(clock)
 
     def check(self, request: Request, name: SessionName, side: Side) -> Grant:
-        """Whether `request`, a GET for `side` of a session, comes from the login that owns that. Raises Denied."""
+        """Whether `request`, a GET for `side` of a session, comes from the login that owns that. Raises Refusal."""
         self._check_host(request)
         try:
             claim = self._claim(request, side)
         except SignatureError as error:
-            raise Denied(401, str(error)) from None
+            raise denied(401, str(error)) from None
         if claim.key_id.login != name.login:
             raise unknown("signed by another login: " + claim.key_id.login)
         key = self._key(claim)
@@ -120,29 +115,29 @@ class Authenticator:
         return Grant(claim.key_id, digest, claim.until)
 
     def check_admin(self, request: Request) -> Grant:
-        """Whether an account of --admins signed `request` in a header, for what no session's owner may. Raises Denied.
+        """Whether an account of --admins signed `request` in a header, for what no session's owner may. Raises Refusal.
 
         A user of such an account is not meant.
         """
         self._check_host(request)
         if "?" in request.target:
-            raise Denied(401, "this takes an Authorization header, and no query")
+            raise denied(401, "this takes an Authorization header, and no query")
         try:
             claim = self._claim(request, Side.AGENT)
         except SignatureError as error:
-            raise Denied(401, str(error)) from None
+            raise denied(401, str(error)) from None
         key = self._key(claim)
         if claim.key_id.login not in self._config.admins or claim.key_id.user is not None:
-            raise Denied(403, "this is for the accounts that --admins names")
+            raise denied(403, "this is for the accounts that --admins names")
         digest = hashlib.sha256(b"admin\n" + key.sha256.encode() + b"\n" + claim.text).digest()
         if self.nonces.used(digest):
-            raise Denied(403, "this signature was used before; sign anew")
+            raise used_before()
         return Grant(claim.key_id, digest, claim.until)
 
     def _check_host(self, request: Request) -> None:
         host = (request.headers.get("host") or "").lower()
         if self._config.public_host and host not in self._config.public_host:
-            raise Denied(403, "the Host header names another host than this one")
+            raise denied(403, "the Host header names another host than this one")
 
     def _key(self, claim: _Claim) -> PublicKey:
         """The key that the claim is true of. To find that there is none takes as long."""
@@ -194,7 +189,7 @@ class Authenticator:
             raise SignatureError("the Date header is not of the form Sun, 06 Nov 1994 08:49:37 GMT")
         off = when - self._clock()
         if abs(off) > DATE_SKEW:
-            raise Denied(403, "the Date header is %+d s off: set the clock" % off)
+            raise denied(403, "the Date header is %+d s off: set the clock" % off)
         return when
 
     def _url_claim(self, request: Request) -> _Claim:
@@ -212,9 +207,9 @@ class Authenticator:
             raise SignatureError("expires is not a time in seconds")
         left = int(expires) - self._clock()
         if left < -EXPIRES_SKEW:
-            raise Denied(403, "the URL expired %d s ago" % -left)
+            raise denied(403, "the URL expired %d s ago" % -left)
         if left > self._config.max_url_lifetime + EXPIRES_SKEW:
-            raise Denied(403, "the URL is good for longer than the %d s allowed here" % self._config.max_url_lifetime)
+            raise denied(403, "the URL is good for longer than the %d s allowed here" % self._config.max_url_lifetime)
         return int(expires) + EXPIRES_SKEW
 
 

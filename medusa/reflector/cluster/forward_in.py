@@ -15,16 +15,15 @@ import structlog
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import build_refusal, parse_greeting
-from medusa.reflector.auth.authenticator import Denied
 from medusa.reflector.cluster.peer_auth import HEADER, Forged, Note, Site
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import NOTHING_HERE, Doors, refusal
+from medusa.reflector.fronts.admission import Doors
 from medusa.reflector.fronts.http_front import hang_up, host_port
 from medusa.reflector.fronts.raw_front import adopt, read_greeting, tell
 from medusa.reflector.net.listen import RAW
 from medusa.reflector.net.sockets import hung_up
+from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import SessionName, named_by
-from medusa.reflector.sessions.registry import Refused
 from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import RECORD
@@ -48,7 +47,7 @@ class Carried:
         """Attach the peer that is carried on this connection. `upgrade`: answers and takes one that speaks HTTP.
 
         Raises:
-            HandshakeError, Refused, Denied: where it is HTTP that is to be answered.
+            HandshakeError, Refusal: where it is HTTP that is to be answered.
         """
         assert handler.request is not None
         target = handler.request.target
@@ -65,7 +64,7 @@ class Carried:
             self._site.check(proof, target, handler.head)
         except Forged as error:
             log.warning("carried request refused", client=handler.peer, reason=str(error))
-            raise Refused(404, NOTHING_HERE) from None
+            raise Refusal(404, NOTHING_HERE) from None
         self._board(handler, note)
         self._doors.enter_carried(named[0], handler.peer, upgrade)
 
@@ -94,9 +93,11 @@ class Carried:
 
         try:
             self._doors.enter_carried(name, host_port(handler.client_address), accept)
-        except (HandshakeError, Refused, Denied) as error:
-            refused = refusal(error)
-            log.info("greeting refused", client=handler.peer, status=refused.status, reason=printable(refused.why))
+        except (HandshakeError, Refusal) as error:
+            refused = Refusal.of(error)
+            log.info(
+                "greeting refused", client=handler.peer, status=refused.status, reason=printable(refused.log_words)
+            )
             if refused.secret:
                 self._doors.hold_back(begun)
             handler.socket.sendall(build_refusal(refused.status, refused.words))

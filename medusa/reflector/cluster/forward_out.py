@@ -24,10 +24,10 @@ from medusa.reflector.cluster.peer_auth import HEADER, Note, Site
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.http_front import host_port, ungreen
 from medusa.reflector.net.listen import HTTP, RAW, prepare
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import CARRIED, SessionName, path_of
-from medusa.reflector.sessions.registry import Refused
 from medusa.session import Side
 from medusa.transports.tls import Tls, TlsSocket, over
 
@@ -75,33 +75,35 @@ class Upstream:
     def __len__(self) -> int:
         return len(self._links)
 
-    def carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> None:
+    def carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
         """Give the connection to `owner`, as an agent for `name`, for which it was let in here; the owner answers it.
 
+        Returns the owner's refusal, which the peer has been told already; None if the owner has accepted.
+
         Raises:
-            Refused: 503 the owner cannot be reached, and nothing was answered; or with the status of its refusal, which
-                it has told the peer itself.
+            Refusal: 503, the owner cannot be reached, and nothing was answered.
         """
         self._asking += 1
         self._empty.clear()
         try:
-            self._carry(traveller, owner, name)
+            return self._carry(traveller, owner, name)
         finally:
             self._asking -= 1
             self._look_whether_empty()
 
-    def _carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> None:
+    def _carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
         client = host_port(traveller.address)
         try:
             sock, answer, status = self._ask(traveller, owner, name)
         except OSError as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             log.warning("reflector not reached", to=owner.address, client=client, error=reason)
-            raise Refused(503, "the reflector that the session lives in does not answer", retry_after=5) from None
+            raise Refusal(503, "the reflector that the session lives in does not answer", retry_after=5) from None
         self._join(traveller, sock, answer)
         if status != _ACCEPTED[traveller.kind]:
-            raise Refused(status, "refused by " + owner.address)
+            return Refusal(status, "refused by " + owner.address)
         log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
+        return None
 
     def wait_until_empty(self, timeout: float) -> None:
         """Until nothing is carried any more, at the most `timeout` seconds."""

@@ -18,8 +18,9 @@ from medusa.protocol.http.head import HeadReader, parse_response
 from medusa.protocol.printable import printable
 from medusa.reflector.admin.session_list import Entry
 from medusa.reflector.cluster.peer_auth import ASKS, Site
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SESSIONS, SessionName
-from medusa.reflector.sessions.registry import Refused, Registry
+from medusa.reflector.sessions.registry import Registry
 
 log = structlog.get_logger(component="elsewhere")
 
@@ -65,7 +66,7 @@ class Elsewhere:
             return self._ask(owner, "DELETE", target).get("killed") is True
         except Silent as error:
             reason = "%s, which the session lives in, does not answer: %s" % (printable(owner.address), error)
-            raise Refused(503, reason, retry_after=5) from None
+            raise Refusal(503, reason, retry_after=5) from None
 
     def _of(self, owner: Owner, names: list[SessionName]) -> list[Entry]:
         try:

@@ -12,12 +12,11 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.session_list import Listing
 from medusa.reflector.cluster.peer_auth import ASKS, SKEW, Forged, Site
-from medusa.reflector.fronts.admission import NOTHING_HERE
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.sockets import hung_up
+from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
-from medusa.reflector.sessions.registry import Refused, directory_away
 
 if TYPE_CHECKING:
     from medusa.reflector.fronts.http_front import Handler
@@ -49,7 +48,7 @@ class Asked:
         return json_answer({"killed": killed})
 
     def _check(self, handler: Handler, method: str) -> None:
-        """Raises Refused, HandshakeError."""
+        """Raises Refusal, HandshakeError."""
         request = handler.request
         assert request is not None
         value = request.headers.get(ASKS.lower()) or ""
@@ -60,7 +59,7 @@ class Asked:
             self._spend(nonce)
         except Forged as error:
             log.warning("question refused", client=handler.peer, reason=str(error))
-            raise Refused(404, NOTHING_HERE) from None
+            raise Refusal(404, NOTHING_HERE) from None
         if hung_up(handler.socket.fileno()):  # this process may have stood still
             raise HandshakeError(400, "whoever asked has given up")
 

@@ -11,14 +11,14 @@ import gevent
 import structlog
 
 from medusa.directory import DirectoryError
-from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Request
-from medusa.reflector.auth.authenticator import Authenticator, Denied, Grant, unknown, used_before
+from medusa.reflector.auth.authenticator import Authenticator, Grant, denied, unknown, used_before
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.client_address import is_loopback
+from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.limits import Muffler
-from medusa.reflector.sessions.registry import Limited, Refused, Registry, directory_away
+from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, Side
 from medusa.transports.relayed import RelayedTransport
 
@@ -27,22 +27,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(component="doors")
 
-NOTHING_HERE = "there is nothing at this path"
+_NO_SUCH_SESSION = "signed, but there is no such session"
 
 _FORWARDED = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
 """What a proxy adds: a request with any of these does not come from this host, wherever its connection does."""
-
-
-class Refusal(NamedTuple):
-    """Why somebody is not let in: `words` for him, `why` for the log; `secret`: not to be told before `hold_back`;
-    `limited`: by a limit, which a flood may meet."""
-
-    status: int
-    words: str
-    why: str
-    headers: list[tuple[str, str]]
-    secret: bool = False
-    limited: bool = False
 
 
 class Client(NamedTuple):
@@ -50,17 +38,6 @@ class Client(NamedTuple):
 
     address: str
     source: str | None
-
-
-def refusal(error: HandshakeError | Refused | Denied) -> Refusal:
-    """What to answer."""
-    if isinstance(error, Denied):
-        return Refusal(error.http_status, error.reason, error.why, error.headers, secret=True)
-    text = str(error)
-    if isinstance(error, Refused):
-        headers = [("Retry-After", str(error.retry_after))] if error.retry_after else []
-        return Refusal(error.http_status, text, text, headers, limited=isinstance(error, Limited))
-    return Refusal(error.http_status, text, text, list(error.headers))
 
 
 class Doors:
@@ -89,7 +66,7 @@ class Doors:
         gevent.sleep(max(0.0, begun + self._config.timeouts.refusal_delay - time.monotonic()))
 
     def count(self, source: str | None) -> None:
-        """Somebody wants to attach, from where `source` says; before he is judged. Raises Limited."""
+        """Somebody wants to attach, from where `source` says; before he is judged. Raises Refusal."""
         self._registry.connect(source=source)
 
     def check_internal(self, host: str, headers: Iterable[tuple[str, str]], *, proxied: bool = False) -> None:
@@ -100,26 +77,26 @@ class Doors:
             proxied: a PROXY header says that it is somebody else, whatever address it tells.
 
         Raises:
-            Refused
+            Refusal
         """
         if self._config.front_door_only:
-            raise Refused(404, NOTHING_HERE)
+            raise Refusal(404, NOTHING_HERE)
         if self._config.trusted_network:
             return
         if proxied or not is_loopback(host) or any(_FORWARDED.match(name) for name, _ in headers):
-            raise Refused(403, "this is served on loopback only, or with --trusted-network")
+            raise Refusal(403, "this is served on loopback only, or with --trusted-network")
 
     def check_unsigned(self, host: str, *, proxied: bool = False) -> None:
         """The internal door of raw TCP. No header would tell of a forwarder on this host, so where there are accounts,
-        loopback is no proof. Raises Refused, Denied."""
+        loopback is no proof. Raises Refusal."""
         if self._authenticator is not None and not (self._config.trusted_network or self._config.front_door_only):
-            raise Denied(401, "a pre-signed URL is needed")
+            raise denied(401, "a pre-signed URL is needed")
         self.check_internal(host, (), proxied=proxied)
 
     def check_front(self) -> Authenticator:
-        """The judge of the front door. Raises Refused: there is none."""
+        """The judge of the front door. Raises Refusal: there is none."""
         if self._authenticator is None:
-            raise Refused(404, "this reflector has no accounts: attach without one, or start it with --accounts")
+            raise Refusal(404, "this reflector has no accounts: attach without one, or start it with --accounts")
         return self._authenticator
 
     def enter_signed(
@@ -130,28 +107,31 @@ class Doors:
         client: Client,
         accept: Callable[[], RelayedTransport],
         traveller: Traveller,
-    ) -> None:
-        """As `enter`, for who proves by `request` that he may. Raises Denied as well."""
+    ) -> Refusal | None:
+        """Like `enter`, but first authenticate `request`."""
         authenticator = self.check_front()
         grant = authenticator.check(request, name, side)
         self._registry.connect(login=name.login)
         self.spend(authenticator, grant)
         try:
-            self.enter(name, side, client, accept, traveller)
+            refusal = self.enter(name, side, client, accept, traveller)
         except BaseException as error:
-            authenticator.nonces.give_back(grant.digest)
-            self._registry.claims.give_back(grant.digest.hex())
-            if isinstance(error, Refused) and error.http_status == 404:
-                raise unknown("signed, but there is no such session") from None
+            self._give_back(authenticator, grant)
+            if isinstance(error, Refusal) and error.status == 404:
+                raise unknown(_NO_SUCH_SESSION) from None
             raise
+        if refusal is not None:
+            self._give_back(authenticator, grant)
+            return unknown(_NO_SUCH_SESSION) if refusal.status == 404 else refusal
         _log_attached(name, side, client.address, grant)
+        return None
 
     def enter_carried(self, name: SessionName, address: str, accept: Callable[[], RelayedTransport]) -> None:
         """As `enter`, for an agent that another reflector has judged and counted: it goes no further."""
         try:
             self.enter(name, Side.AGENT, Client(address, None), accept)
-        except Refused as error:
-            if name.login and error.http_status == 404:
+        except Refusal as error:
+            if name.login and error.status == 404:
                 raise unknown("carried, but there is no such session") from None
             raise
 
@@ -162,21 +142,22 @@ class Doors:
         client: Client,
         accept: Callable[[], RelayedTransport],
         traveller: Traveller | None = None,
-    ) -> None:
-        """Attach who has been judged. A client's session begins here; an agent goes where that lives.
+    ) -> Refusal | None:
+        """Attach a peer that may. A client's session begins here; an agent goes to where its session lives.
+
+        Returns the refusal that another reflector has answered already, for the log; None if the peer is attached.
 
         Args:
             traveller: the connection, if it may be carried to another reflector.
             accept: tells the peer that it is let in, and makes its link; called when its place is kept.
 
         Raises:
-            Refused, and what `accept` raises.
+            Refusal, and what `accept` raises.
         """
         if self._upstream is not None and traveller is not None and side is Side.AGENT:
             owner = self._registry.elsewhere(name)
             if owner is not None:
-                self._upstream.carry(traveller, owner, name)
-                return
+                return self._upstream.carry(traveller, owner, name)
         session = self._registry.open(name, *client) if side is Side.CLIENT else self._registry.join(name)
         try:
             transport = accept()
@@ -187,9 +168,15 @@ class Doors:
                 session.agent_expected = False
             raise
         session.attach(side, transport, client.address)
+        return None
+
+    def _give_back(self, authenticator: Authenticator, grant: Grant) -> None:
+        """The signature was not used after all."""
+        authenticator.nonces.give_back(grant.digest)
+        self._registry.claims.give_back(grant.digest.hex())
 
     def spend(self, authenticator: Authenticator, grant: Grant) -> None:
-        """The signature: here, and then at all reflectors that share the directory. Raises Denied, Refused."""
+        """The signature: here, and then at all reflectors that share the directory. Raises Refusal."""
         authenticator.nonces.use(grant.digest, grant.until)
         try:
             if self._registry.claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):

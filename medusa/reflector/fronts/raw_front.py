@@ -31,17 +31,16 @@ from medusa.protocol.raw.greeting import (
     parse_token,
 )
 from medusa.protocol.session_id import parse_id
-from medusa.reflector.auth.authenticator import Denied
 from medusa.reflector.cluster.forward_out import Traveller
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import NOTHING_HERE, Client, Doors, refusal
+from medusa.reflector.fronts.admission import Client, Doors
 from medusa.reflector.fronts.http_front import hang_up, host_port, ungreen
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.listen import PROXIED, RAW
 from medusa.reflector.net.proxy_protocol import begin, source_of
+from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import SIDES, SessionName
-from medusa.reflector.sessions.registry import Refused
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.reflector.workers.letters import Letter
 from medusa.session import Side
@@ -91,12 +90,9 @@ class Listener(PausingServer):
         connection = _Connection(sock, address, proxied)
         try:
             self._answer(connection, data)
-        except (HandshakeError, Refused, Denied) as error:
-            refused = refusal(error)
-            more = self._doors.note(refused)
-            if more is not None:
-                line = {"status": refused.status, "reason": printable(refused.why), **more}
-                log.info("greeting refused", client=host_port(connection.address), **line)
+        except (HandshakeError, Refusal) as error:
+            refused = Refusal.of(error)
+            self._log_refusal(connection, refused)
             if refused.secret:
                 self._doors.hold_back(begun)
             self._refuse(sock, error, build_refusal(refused.status, refused.words))
@@ -106,6 +102,12 @@ class Listener(PausingServer):
             self._metrics.handlers -= 1
             if sock.fileno() >= 0:
                 hang_up(sock, self._config.timeouts.linger_timeout)
+
+    def _log_refusal(self, connection: _Connection, refused: Refusal) -> None:
+        more = self._doors.note(refused)
+        if more is not None:
+            line = {"status": refused.status, "reason": printable(refused.log_words), **more}
+            log.info("greeting refused", client=host_port(connection.address), **line)
 
     def _answer(self, connection: _Connection, data: bytes) -> None:
         found = read_greeting(
@@ -135,7 +137,7 @@ class Listener(PausingServer):
         """Let the peer in, if it may. `found`: what `greeting` was parsed from.
 
         Raises:
-            HandshakeError, Refused, Denied
+            HandshakeError, Refusal
         """
         asked, name, side = _asked(greeting)
         sock, host = connection.sock, connection.address[0]
@@ -150,10 +152,12 @@ class Listener(PausingServer):
         self._doors.count(client.source)
         if name.login:
             request = Request("GET", asked.target, "HTTP/1.1", Headers([("host", asked.host)]))
-            self._doors.enter_signed(request, name, side, client, accept, traveller)
+            refused = self._doors.enter_signed(request, name, side, client, accept, traveller)
         else:
             self._doors.check_unsigned(host, proxied=connection.proxied)
-            self._doors.enter(name, side, client, accept, traveller)
+            refused = self._doors.enter(name, side, client, accept, traveller)
+        if refused is not None:
+            self._log_refusal(connection, refused)
 
     def _refuse(self, sock: Any, error: Exception, line: bytes) -> None:
         try:
@@ -223,7 +227,7 @@ def read_greeting(sock: Any, data: bytes, begin: Callable[[], bytes], timeout: f
 
 
 def _asked(greeting: Framed | Plain) -> tuple[Framed, SessionName, Side]:
-    """What a greeting stands for: a request, of which session, and for which side. Raises HandshakeError, Refused."""
+    """What a greeting stands for: a request, of which session, and for which side. Raises HandshakeError, Refusal."""
     if isinstance(greeting, Framed):
         return (greeting, *_named(greeting))
     session_id, side = parse_id(greeting.session), SIDES[greeting.role]
@@ -240,5 +244,5 @@ def _named(asked: Framed) -> tuple[SessionName, Side]:
     path = asked.target.partition("?")[0]
     found = attach_path.parse(path)
     if found is None:
-        raise Refused(404, NOTHING_HERE)
+        raise Refusal(404, NOTHING_HERE)
     return SessionName(parse_id(found.raw_id), found.login), SIDES[found.role]

@@ -18,13 +18,14 @@ from medusa.protocol.printable import printable
 from medusa.protocol.session_id import parse_id
 from medusa.protocol.websocket.handshake import check_upgrade
 from medusa.reflector.admin.handlers import Administration
-from medusa.reflector.auth.authenticator import Denied
+from medusa.reflector.auth.authenticator import denied
 from medusa.reflector.cluster.forward_out import Traveller
-from medusa.reflector.fronts.admission import NOTHING_HERE, Client, Doors, Refusal, refusal
+from medusa.reflector.fronts.admission import Client, Doors
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.listen import HTTP
+from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import CARRIED, SESSIONS, SIDES, SessionName
-from medusa.reflector.sessions.registry import Refused, Registry
+from medusa.reflector.sessions.registry import Registry
 from medusa.reflector.workers.handoff import Colleagues
 from medusa.session import STATUS_NAMES, Side
 from medusa.transports.adopt import adopt_websocket
@@ -104,8 +105,8 @@ class Application:
         begun = time.monotonic()
         try:
             status, headers, body = self._route(handler)
-        except (HandshakeError, Refused, Denied) as error:
-            refused = refusal(error)
+        except (HandshakeError, Refusal) as error:
+            refused = Refusal.of(error)
             status, headers, body = refused.status, refused.headers, _line(refused.words)
             self._log_refusal(handler, refused)
             if refused.secret:
@@ -128,7 +129,7 @@ class Application:
                 if request.method not in allowed:
                     raise HandshakeError(405, "only %s is answered here" % allowed[0], (("Allow", ", ".join(allowed)),))
                 return function(handler, *match.groups())
-        raise Refused(404, NOTHING_HERE)
+        raise Refusal(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Handler, raw_id: str, role: str) -> Answer:
         """As the original's front door asks: it has judged who may."""
@@ -136,8 +137,8 @@ class Application:
         self._doors.count(handler.source)
         key = self._check_upgrade(handler)
         name, client = SessionName(parse_id(raw_id)), Client(handler.peer, handler.source)
-        self._doors.enter(name, SIDES[role], client, lambda: self._upgrade(handler, key), _traveller(handler))
-        return TAKEN
+        refused = self._doors.enter(name, SIDES[role], client, lambda: self._upgrade(handler, key), _traveller(handler))
+        return self._taken(handler, refused)
 
     def _attach_signed(self, handler: Handler, login: str, raw_id: str, role: str) -> Answer:
         """As users and jobs ask: here it is judged."""
@@ -148,13 +149,20 @@ class Application:
         key = self._check_upgrade(handler)
         name, client = SessionName(parse_id(raw_id), login), Client(handler.peer, handler.source)
         traveller = _traveller(handler)
-        self._doors.enter_signed(request, name, SIDES[role], client, lambda: self._upgrade(handler, key), traveller)
+        refused = self._doors.enter_signed(
+            request, name, SIDES[role], client, lambda: self._upgrade(handler, key), traveller
+        )
+        return self._taken(handler, refused)
+
+    def _taken(self, handler: Handler, refused: Refusal | None) -> Answer:
+        if refused is not None:
+            self._log_refusal(handler, refused)
         return TAKEN
 
     def _attach_carried(self, handler: Handler) -> Answer:
         """As another reflector asks, for a peer that it has judged."""
         if self._carried is None:
-            raise Refused(404, NOTHING_HERE)
+            raise Refusal(404, NOTHING_HERE)
 
         def upgrade() -> RelayedTransport:
             assert handler.request is not None
@@ -172,7 +180,7 @@ class Application:
         assert handler.request is not None
         origin = handler.request.headers.get("origin")
         if origin is not None and origin.lower() not in self._config.allow_origin:
-            raise Denied(403, "web pages of this origin may not attach", "origin not on --allow-origin")
+            raise denied(403, "web pages of this origin may not attach", "origin not on --allow-origin")
         return check_upgrade(handler.request)
 
     def _status(self, handler: Handler) -> Answer:
@@ -188,7 +196,7 @@ class Application:
     def _readyz(self, _: Handler) -> Answer:
         unready = self._registry.unready()
         if unready:
-            raise Refused(503, unready, retry_after=5)
+            raise Refusal(503, unready, retry_after=5)
         return 200, [], b"ready\n"
 
     def _archive(self, _: Handler) -> Answer:
@@ -196,14 +204,14 @@ class Application:
             data = Path(self._config.archive or "").read_bytes()
         except OSError:
             reason = "this installation carries no agent archive; build it with: make archive"
-            raise Refused(404, reason) from None
+            raise Refusal(404, reason) from None
         return 200, [("Content-Type", "application/x-sh"), ("Cache-Control", "no-cache")], data
 
     def _log_refusal(self, handler: Handler, refused: Refusal) -> None:
         more = self._doors.note(refused)
         if more is not None:
             path = handler.request.target.partition("?")[0] if handler.request else ""
-            line = {"status": refused.status, "reason": printable(refused.why), "path": printable(path), **more}
+            line = {"status": refused.status, "reason": printable(refused.log_words), "path": printable(path), **more}
             log.info("request refused", client=handler.peer, **line)
 
 

@@ -8,6 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.refusal import Refusal
 
 MINUTE = 60.0
 
@@ -50,14 +51,6 @@ class Rates:
         return len(self._settled)
 
 
-class Exceeded(Exception):
-    """A limit is met: the text names it. `retry_after`: seconds."""
-
-    def __init__(self, reason: str, retry_after: float) -> None:
-        super().__init__(reason)
-        self.retry_after = max(1, math.ceil(retry_after))
-
-
 PATIENCE = 10
 """Seconds after which to try again where something must end first."""
 
@@ -72,19 +65,19 @@ class Limits:
         self._waiting: Counter[tuple[str, str]] = Counter()
 
     def connect(self, *, address: str | None = None, login: str | None = None) -> None:
-        """Somebody wants to attach. Raises Exceeded."""
+        """Somebody wants to attach. Raises Refusal, 429."""
         for rates, key, what in ((self._by_address, address, "address"), (self._by_login, login, "login")):
             wait = rates.take(key) if key is not None else 0.0
             if wait:
-                raise Exceeded("too many connections a minute from this %s (--max-connects-per-minute)" % what, wait)
+                raise _exceeded("too many connections a minute from this %s (--max-connects-per-minute)" % what, wait)
 
     def wait(self, *, address: str | None, login: str | None) -> tuple[tuple[str, str], ...]:
-        """A session begins to wait; give what this returns to `waits_no_more`. Raises Exceeded."""
+        """A session begins to wait; give what this returns to `waits_no_more`. Raises Refusal, 429."""
         keys = [(kind, key) for kind, key in (("login", login), ("address", address)) if key]
         for kind, key in keys:
             if 0 < self._caps[kind] <= self._waiting[kind, key]:
                 reason = "too many sessions of this %s wait for an agent (--max-waiting-per-%s)" % (kind, kind)
-                raise Exceeded(reason, PATIENCE)
+                raise _exceeded(reason, PATIENCE)
         self._waiting.update(keys)
         return tuple(keys)
 
@@ -94,6 +87,11 @@ class Limits:
             self._waiting[key] -= 1
             if not self._waiting[key]:
                 del self._waiting[key]
+
+
+def _exceeded(words: str, retry_after: float) -> Refusal:
+    """The refusal by a limit that `words` name. `retry_after`: seconds."""
+    return Refusal(429, words, retry_after=max(1, math.ceil(retry_after)), limited=True)
 
 
 class Muffler:

@@ -10,29 +10,17 @@ import gevent.event
 from medusa.directory import Directory, DirectoryError, Owner, SessionExists
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
+from medusa.reflector.refusal import Refusal, directory_away
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.driver import SessionDriver
-from medusa.reflector.sessions.limits import Exceeded, Limits
+from medusa.reflector.sessions.limits import Limits
 from medusa.reflector.sessions.timed_directory import measured
 from medusa.session import Input, State
 
 _NOBODYS = "."
 """No session's name: a segment begins otherwise."""
-
-
-class Refused(Exception):
-    """Not attached, with the HTTP status that says why. `retry_after`: seconds, 0 for no such advice."""
-
-    def __init__(self, http_status: int, reason: str, retry_after: int = 0) -> None:
-        super().__init__(reason)
-        self.http_status = http_status
-        self.retry_after = retry_after
-
-
-class Limited(Refused):
-    """Refused by a limit, which a flood may meet any number of times."""
 
 
 class Registry:
@@ -64,15 +52,13 @@ class Registry:
             source: under what its address is counted, None for not at all.
 
         Raises:
-            Refused: 409 the id is taken, 429 too many wait, 503 no new sessions now.
+            Refusal: 409 the id is taken, 429 too many wait, 503 no new sessions now.
         """
         self._refuse_while_draining()
         if 0 < self._config.max_sessions <= len(self._sessions):
-            raise Limited(503, "this reflector has as many sessions as it may (--max-sessions)", retry_after=5)
-        try:
-            waits_as = self.limits.wait(address=source, login=name.login)
-        except Exceeded as error:
-            raise Limited(429, str(error), error.retry_after) from None
+            words = "this reflector has as many sessions as it may (--max-sessions)"
+            raise Refusal(503, words, retry_after=5, limited=True)
+        waits_as = self.limits.wait(address=source, login=name.login)
         try:
             self._claim(name)
         except BaseException:
@@ -88,25 +74,22 @@ class Registry:
         try:
             self.claims.take(name)
         except SessionExists:
-            raise Refused(409, "the session has a client already") from None
+            raise Refusal(409, "the session has a client already") from None
         except DirectoryError:
             raise directory_away() from None
         try:
             self._refuse_while_draining()  # it may have begun while the directory was asked
-        except Refused:
+        except Refusal:
             self.claims.undo(name)
             raise
 
     def _refuse_while_draining(self) -> None:
         if self.draining:
-            raise Refused(503, "this reflector is shutting down", retry_after=5)
+            raise Refusal(503, "this reflector is shutting down", retry_after=5)
 
     def connect(self, *, source: str | None = None, login: str | None = None) -> None:
-        """Somebody wants to attach: an address, or, once that is proven, a login. Raises Limited, 429."""
-        try:
-            self.limits.connect(address=source, login=login)
-        except Exceeded as error:
-            raise Limited(429, str(error), error.retry_after) from None
+        """Somebody wants to attach: an address, or, once that is proven, a login. Raises Refusal, 429."""
+        self.limits.connect(address=source, login=login)
 
     def waits_no_more(self, session: SessionDriver) -> None:
         """Its agent came, or it is over. Idempotent."""
@@ -117,13 +100,13 @@ class Registry:
         """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
 
         Raises:
-            Refused: 404 there is no such session, 409 it has an agent, or is over.
+            Refusal: 404 there is no such session, 409 it has an agent, or is over.
         """
         session = self._sessions.get(name)
         if session is None or session.machine.state is State.CLAIMED:
-            raise Refused(404, "there is no such session")
+            raise Refusal(404, "there is no such session")
         if session.agent_expected or session.machine.state is not State.WAITING:
-            raise Refused(409, "the session has an agent already, or is closing")
+            raise Refusal(409, "the session has an agent already, or is closing")
         session.agent_expected = True
         session.agent_came = time.monotonic()
         return session
@@ -142,7 +125,7 @@ class Registry:
         """The other reflector that a session lives in, None for this or none.
 
         Raises:
-            Refused: 503 nobody knows now.
+            Refusal: 503 nobody knows now.
         """
         try:
             return self.claims.elsewhere(name)
@@ -150,7 +133,7 @@ class Registry:
             raise directory_away() from None
 
     def of_others(self, limit: int) -> dict[SessionName, Owner]:
-        """The sessions of other reflectors, `limit` of them at the most. Raises Refused, 503."""
+        """The sessions of other reflectors, `limit` of them at the most. Raises Refusal, 503."""
         try:
             return {SessionName.read(name): owner for name, owner in self.claims.of_others(limit).items()}
         except DirectoryError:
@@ -187,8 +170,3 @@ class Registry:
         session = self._sessions.get(name)
         if session is not None:
             session.tell(Input.CLAIM_LOST)
-
-
-def directory_away() -> Refused:
-    """What is said to who needs the directory."""
-    return Refused(503, "sessions cannot be registered or found at the moment", retry_after=5)

@@ -10,9 +10,10 @@ import pytest
 
 from medusa.protocol.http.head import Request, parse_request
 from medusa.reflector.auth.accounts import Accounts
-from medusa.reflector.auth.authenticator import Authenticator, Denied
+from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.auth.replay_cache import Nonces
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
 from tests.peers import upgrade
@@ -61,7 +62,7 @@ def test_expires_has_a_skew_either_way(door: Authenticator, key: Key, clock: Clo
     if good:
         assert door.check(request, NAME, Side.AGENT).until == clock.now + left + 60
     else:
-        with pytest.raises(Denied):
+        with pytest.raises(Refusal):
             door.check(request, NAME, Side.AGENT)
 
 
@@ -73,9 +74,9 @@ def test_so_has_the_date(door: Authenticator, key: Key, clock: Clock, off: int, 
     if good:
         door.check(request, NAME, Side.AGENT)
     else:
-        with pytest.raises(Denied, match=re.escape(f"{off:+d} s off")) as caught:
+        with pytest.raises(Refusal, match=re.escape(f"{off:+d} s off")) as caught:
             door.check(request, NAME, Side.AGENT)
-        assert caught.value.http_status == 403
+        assert caught.value.status == 403
 
 
 def test_what_was_used_is_remembered_as_long_as_it_could_be_used_again(
@@ -86,20 +87,20 @@ def test_what_was_used_is_remembered_as_long_as_it_could_be_used_again(
     door.nonces.use(grant.digest, grant.until)
     for later in (0, 359):
         clock.now += later
-        with pytest.raises(Denied, match="used before"):
+        with pytest.raises(Refusal, match="used before"):
             door.check(request, NAME, Side.AGENT)
     door.nonces.give_back(grant.digest)
     door.check(request, NAME, Side.AGENT)
     clock.now += 2
-    with pytest.raises(Denied, match="expired"):
+    with pytest.raises(Refusal, match="expired"):
         door.check(request, NAME, Side.AGENT)
 
 
 def test_who_is_denied_with_401_is_told_how_to_sign(door: Authenticator) -> None:
-    with pytest.raises(Denied) as caught:
+    with pytest.raises(Refusal) as caught:
         door.check(parsed(upgrade(PATH)), NAME, Side.AGENT)
     expected = ("WWW-Authenticate", 'Signature realm="medusa",headers="(request-target) host date"')
-    assert (caught.value.http_status, caught.value.headers) == (401, [expected])
+    assert (caught.value.status, caught.value.headers) == (401, [expected])
 
 
 def test_nonces_do_not_pile_up() -> None:

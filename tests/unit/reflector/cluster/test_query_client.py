@@ -14,8 +14,9 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.cluster.peer_auth import Site
 from medusa.reflector.cluster.query_client import Elsewhere
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.registry import Refused, Registry
+from medusa.reflector.sessions.registry import Registry
 
 HERE, THERE, BEYOND = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2"), Owner("http://127.0.0.1:3")
 ENTRY = {"id": "1", "login": "alice", "created": 5.0, "owner": "http://elsewhere.example"}
@@ -131,7 +132,7 @@ def test_an_owner_that_is_silent() -> None:
 
     site = Neighbours(nothing, timeout=0.05)
     assert "no whole answer in 0.05 s" in [entry["error"] for entry in site.elsewhere.entries()]
-    with pytest.raises(Refused, match="does not answer: no whole answer"):
+    with pytest.raises(Refusal, match="does not answer: no whole answer"):
         site.elsewhere.kill(SessionName("1", "alice"))
     assert all(sock.closed for sock in site.socks[THERE.address])
 
@@ -152,9 +153,9 @@ def test_the_end_of_what_is_not_there() -> None:
     assert not site.elsewhere.kill(SessionName("4")), "nobody has it but this reflector"
     assert site.socks == {}
     for name in (SessionName("1", "alice"), SessionName("3")):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Refusal) as caught:
             site.elsewhere.kill(name)
-        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+        assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
 
 def test_an_address_that_is_none() -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
-from medusa.protocol.errors import HandshakeError
-from medusa.reflector.auth.authenticator import Authenticator, Denied
+from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.fronts.admission import Doors, Refusal, refusal
-from medusa.reflector.sessions.registry import Limited, Refused, Registry
+from medusa.reflector.fronts.admission import Doors
+from medusa.reflector.refusal import Refusal
+from medusa.reflector.sessions.registry import Registry
 
 NEAR, FAR = "127.0.0.1", "192.0.2.1"
 
@@ -25,8 +25,8 @@ def status(config: ReflectorConfig, host: str) -> int:
     doors = Doors(config, Registry(config, MemoryDirectory(), Owner("here")), judge)
     try:
         doors.check_unsigned(host)
-    except (Refused, Denied) as error:
-        return refusal(error).status
+    except Refusal as refusal:
+        return refusal.status
     return 0
 
 
@@ -43,14 +43,6 @@ def status(config: ReflectorConfig, host: str) -> int:
 )
 def test_who_may_come_unsigned(config: ReflectorConfig, near: int, far: int) -> None:
     assert (status(config, NEAR), status(config, FAR)) == (near, far)
-
-
-def test_what_is_told_and_what_is_logged() -> None:
-    assert refusal(Denied(404, "told", "logged"))[:3] == (404, "told", "logged")
-    assert refusal(Denied(404, "told", "logged")).secret
-    assert refusal(Refused(503, "busy", retry_after=5)) == Refusal(503, "busy", "busy", [("Retry-After", "5")])
-    assert refusal(HandshakeError(426, "no", (("a", "b"),))) == Refusal(426, "no", "no", [("a", "b")])
-    assert refusal(Limited(429, "too many", retry_after=1)).limited
 
 
 def test_a_refusal_is_held_back_for_what_is_left_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.sessions import limits
-from medusa.reflector.sessions.limits import Exceeded, Limits, Muffler, Rates
+from medusa.reflector.sessions.limits import Limits, Muffler, Rates
 
 
 class Clock:
@@ -58,12 +59,12 @@ class TestWaiting:
         some = Limits(ReflectorConfig(max_waiting_per_login=2, max_waiting_per_address=3))
         first = some.wait(address="here", login="alice")
         some.wait(address="there", login="alice")
-        with pytest.raises(Exceeded, match="max-waiting-per-login") as caught:
+        with pytest.raises(Refusal, match="max-waiting-per-login") as caught:
             some.wait(address="elsewhere", login="alice")
         assert caught.value.retry_after == 10
         some.wait(address="here", login="bob")
         some.wait(address="here", login=None)
-        with pytest.raises(Exceeded, match="max-waiting-per-address"):
+        with pytest.raises(Refusal, match="max-waiting-per-address"):
             some.wait(address="here", login="carol")
         some.waits_no_more(first)
         some.wait(address="here", login="alice")
@@ -82,7 +83,7 @@ class TestWaiting:
         some = Limits(ReflectorConfig(max_waiting_per_login=5, max_waiting_per_address=1))
         held = some.wait(address="here", login="alice")
         for _ in range(9):
-            with pytest.raises(Exceeded):
+            with pytest.raises(Refusal):
                 some.wait(address="here", login="alice")
         some.waits_no_more(held)
         for _ in range(5):
@@ -94,10 +95,10 @@ def test_connects_of_addresses_and_logins_are_apart(clock: Clock) -> None:
     some.connect(address="x")
     some.connect(login="x")
     some.connect()
-    with pytest.raises(Exceeded, match="from this address") as caught:
+    with pytest.raises(Refusal, match="from this address") as caught:
         some.connect(address="x")
     assert caught.value.retry_after == 60
-    with pytest.raises(Exceeded, match="from this login"):
+    with pytest.raises(Refusal, match="from this login"):
         some.connect(login="x")
 
 

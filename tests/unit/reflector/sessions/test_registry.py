@@ -16,9 +16,10 @@ from structlog.types import EventDict
 from medusa.directory import Claim, DirectoryError, Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig, Timeouts
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.driver import SessionDriver
-from medusa.reflector.sessions.registry import Refused, Registry
+from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, SessionMachine, Side, State
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
@@ -126,12 +127,12 @@ class Slow(MemoryDirectory):
 class TestRefusals:
     def test_an_id_is_taken_from_the_claim_on(self, bench: Bench) -> None:
         session = bench.registry.open(NAME, "a")
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Refusal) as caught:
             bench.registry.open(NAME, "b")
-        assert caught.value.http_status == 409
-        with pytest.raises(Refused) as caught:
+        assert caught.value.status == 409
+        with pytest.raises(Refusal) as caught:
             bench.registry.join(NAME)
-        assert caught.value.http_status == 404, "an agent tries again then"
+        assert caught.value.status == 404, "an agent tries again then"
         session.tell(Input.CLIENT_REFUSED)
         turn()
         assert bench.registry.sessions() == []
@@ -140,24 +141,24 @@ class TestRefusals:
     def test_the_agents_place_is_kept_while_its_upgrade_is_under_way(self, bench: Bench) -> None:
         bench.waiting()
         bench.registry.join(NAME)
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Refusal) as caught:
             bench.registry.join(NAME)
-        assert caught.value.http_status == 409
+        assert caught.value.status == 409
 
     def test_nobody_new_while_draining(self, bench: Bench) -> None:
         bench.registry.draining = True
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Refusal) as caught:
             bench.registry.open(NAME, "a")
-        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+        assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
     def test_a_directory_that_fails(self, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
         class Failing(MemoryDirectory):
             def claim(self, *_: object, **__: object) -> Claim:
                 raise DirectoryError("no answer")
 
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Refusal) as caught:
             Registry(ReflectorConfig(), Failing(), OWNER).open(NAME, "a")
-        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+        assert (caught.value.status, caught.value.retry_after) == (503, 5)
         assert logs[0]["error"] == "no answer"
 
     def test_draining_that_begins_while_the_directory_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,14 +166,14 @@ class TestRefusals:
         bench = Bench(directory)
         opening = gevent.spawn(bench.registry.open, NAME, "a")
         gevent.sleep(0)
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Refusal) as caught:
             bench.registry.open(NAME, "b")
-        assert caught.value.http_status == 409, "whoever came first has the id"
+        assert caught.value.status == 409, "whoever came first has the id"
         bench.registry.draining = True
         directory.go_on.set()
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Refusal) as caught:
             opening.get()
-        assert (caught.value.http_status, caught.value.retry_after) == (503, 5)
+        assert (caught.value.status, caught.value.retry_after) == (503, 5)
         assert directory.lookup(str(NAME)) is None, "at once: who is refused may go to another reflector"
 
     def test_a_directory_that_fails_at_the_end(self, logs: list[EventDict]) -> None:
