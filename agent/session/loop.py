@@ -303,7 +303,7 @@ class Session:
     def _keep_alive(self, now: float) -> None:
         heard, sent = self._traffic
         if self._paused or self._link.received != heard:
-            self._keepalive.heard(now)
+            self._keepalive.received(now)
         if self._link.sent != sent:
             self._keepalive.sent(now)
         self._traffic = (self._link.received, self._link.sent)

@@ -1,15 +1,17 @@
 """Control messages: TEXT messages of a prefix and one JSON object with a `type` (docs/protocol.md).
 
-`medusa:` messages come from the reflector alone; `mlogin:` messages pass between client and agent. One dataclass a
-message, one table; text that is not a control message, unknown types and broken JSON parse to None, because
-the original's peers send such things and must be survived: its client a bare `ping` every 15 s, as a sign of life.
+`medusa:` messages come from the reflector alone; `mlogin:` messages pass between client and agent. Each is a dataclass
+whose fields carry their checks, and one row of MESSAGES.
+
+Text that is not a control message, an unknown type and broken JSON parse to None. They must be survived because the
+original's peers send such things: its client a bare `ping` every 15 s, as a sign of life.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Dict, List, Optional, Tuple, Type, Union
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
 REFLECTOR_PREFIX = "medusa:"
 PEER_PREFIX = "mlogin:"
@@ -22,7 +24,58 @@ MAX_WINDOW = 0xFFFF
 
 
 @dataclass(frozen=True)
-class Wait:
+class Control:
+    """Any control message."""
+
+
+# ---------------------------------------------------------------------- checks
+# Each takes what JSON gave for a field and returns the field's value, or raises ValueError.
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("not a string")
+    # Undecodable bytes of a command line travel as U+DC80..U+DCFF (PEP 383); no other lone surrogate can be encoded.
+    value.encode("utf-8", "surrogateescape")
+    return value
+
+
+def _texts(value: Any) -> Tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    return tuple([_text(item) for item in value])
+
+
+def _integer(low: int, high: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError("not a whole number in range")
+        return value
+
+    return check
+
+
+_natural = _integer(0, 1 << 53)
+
+
+def _window(value: Any) -> int:
+    # A terminal that does not know its size reports 0; the original's clients then send 0 or a wild number.
+    return min(_natural(value), MAX_WINDOW)
+
+
+def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
+    return {"check": function}
+
+
+_TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (_text, _texts, _natural, _window))
+_STATUS = _check(_integer(0, 255))
+
+
+# ---------------------------------------------------------------------- messages
+
+
+@dataclass(frozen=True)
+class Wait(Control):
     """Reflector to client: no agent yet.
 
     Attributes:
@@ -30,64 +83,65 @@ class Wait:
             again. None while the session waits.
     """
 
-    outcome: Optional[str] = None
+    outcome: Optional[str] = field(default=None, metadata=_TEXT)
 
 
 @dataclass(frozen=True)
-class Linkup:
+class Linkup(Control):
     """Reflector to both: everything from here on is forwarded."""
 
 
 @dataclass(frozen=True)
-class Notice:
+class Notice(Control):
     """Reflector to client: words for the user."""
 
-    text: str
+    text: str = field(metadata=_TEXT)
 
 
 @dataclass(frozen=True)
-class Start:
+class Start(Control):
     """Client to agent: run this. Empty strings and None mean the agent's defaults."""
 
-    cwd: str = ""
-    term: str = ""
-    columns: Optional[int] = None
-    lines: Optional[int] = None
-    command: str = ""
-    arguments: Tuple[str, ...] = ()
+    cwd: str = field(default="", metadata=_TEXT)
+    term: str = field(default="", metadata=_TEXT)
+    columns: Optional[int] = field(default=None, metadata=_WINDOW)
+    lines: Optional[int] = field(default=None, metadata=_WINDOW)
+    command: str = field(default="", metadata=_TEXT)
+    arguments: Tuple[str, ...] = field(default=(), metadata=_TEXTS)
 
 
 @dataclass(frozen=True)
-class Resize:
+class Resize(Control):
     """Client to agent: the window has this size now."""
 
-    columns: int
-    lines: int
+    columns: int = field(metadata=_WINDOW)
+    lines: int = field(metadata=_WINDOW)
 
 
 @dataclass(frozen=True)
-class Started:
+class Started(Control):
     """Agent to client: the child runs."""
 
-    pid: int
+    pid: int = field(metadata=_NATURAL)
 
 
 @dataclass(frozen=True)
-class Error:
+class Error(Control):
     """Agent to client: the child could not be started."""
 
-    error: str
+    error: str = field(metadata=_TEXT)
 
 
 @dataclass(frozen=True)
-class Exit:
-    """Agent to client, after the last output. Neither field set: an original agent, status unknown, the end clean."""
+class Exit(Control):
+    """Agent to client, after the last output.
 
-    status: Optional[int] = None
-    signal: Optional[str] = None
+    An original agent sets neither field: the status is unknown, the end was clean.
+    """
 
+    status: Optional[int] = field(default=None, metadata=_STATUS)
+    signal: Optional[str] = field(default=None, metadata=_TEXT)
 
-Control = Union[Wait, Linkup, Notice, Start, Resize, Started, Error, Exit]
 
 MESSAGES: Dict[Tuple[str, str], Type[Any]] = {
     (REFLECTOR_PREFIX, "wait"): Wait,
@@ -107,13 +161,13 @@ _NAMES = {cls: key for key, cls in MESSAGES.items()}
 def build(message: Control) -> str:
     """The text of a control message; fields that are None are left out."""
     prefix, name = _NAMES[type(message)]
-    body = {"type": name}
+    body: Dict[str, Any] = {"type": name}
     body.update((key, value) for key, value in asdict(message).items() if value is not None)
     return prefix + json.dumps(body, separators=(",", ":"))
 
 
 def parse(text: str) -> Optional[Control]:
-    """The control message in `text`, or None where it is none, unknown, or its fields have the wrong types."""
+    """The control message in `text`, or None: it is no such message, unknown, or a field has the wrong type."""
     for prefix in (REFLECTOR_PREFIX, PEER_PREFIX):
         if text.startswith(prefix):
             return _parse_body(prefix, text[len(prefix) :])
@@ -131,51 +185,9 @@ def _parse_body(prefix: str, body: str) -> Optional[Control]:
     cls = MESSAGES.get((prefix, name)) if isinstance(name, str) else None
     if cls is None:
         return None
-    given = [field.name for field in fields(cls) if field.name in record]
     try:
-        message: Control = cls(**{name: _CHECKS[name](record[name]) for name in given})
+        given = {f.name: f.metadata["check"](record[f.name]) for f in fields(cls) if f.name in record}
+        message: Control = cls(**given)
     except (TypeError, ValueError):
         return None
     return message
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or "\0" in value:
-        raise ValueError("not a string")
-    # Undecodable bytes of a command line travel as U+DC80..U+DCFF (PEP 383); no other lone surrogate can be encoded.
-    value.encode("utf-8", "surrogateescape")
-    return value
-
-
-def _integer(low: int, high: int, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError("not a whole number in range")
-    return value
-
-
-def _window(value: Any) -> int:
-    # A terminal that does not know its size reports 0; the original's clients then send 0 or a wild number.
-    return min(_integer(0, 1 << 53, value), MAX_WINDOW)
-
-
-def _texts(value: Any) -> Tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError("not a list")
-    items: List[str] = [_text(item) for item in value]
-    return tuple(items)
-
-
-_CHECKS = {
-    "outcome": _text,
-    "text": _text,
-    "cwd": _text,
-    "term": _text,
-    "columns": _window,
-    "lines": _window,
-    "command": _text,
-    "arguments": _texts,
-    "pid": lambda value: _integer(0, 1 << 53, value),
-    "error": _text,
-    "status": lambda value: _integer(0, 255, value),
-    "signal": _text,
-}

@@ -134,7 +134,7 @@ class Link:
         received, sent = self._traffic
         self._traffic = (self._transport.received, self._transport.sent)
         if not self._reading or self._transport.received != received:
-            self._keepalive.heard(now)
+            self._keepalive.received(now)
         if self._transport.sent != sent:
             self._keepalive.sent(now)
         verdict = self._keepalive.check(now)
@@ -145,7 +145,7 @@ class Link:
 
     def reset_keepalive(self) -> None:
         """Begin to count the peer's silence anew: this process was stopped and could not have received anything."""
-        self._keepalive.heard(self._clock())
+        self._keepalive.received(self._clock())
 
     def deadline(self) -> float:
         """When `keep_alive` must be called next, by the clock."""

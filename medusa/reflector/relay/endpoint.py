@@ -182,7 +182,7 @@ class Endpoint:
         progress = self.pump.step()
         if progress is not Progress.IDLE:
             now = time.monotonic()
-            self.keepalive.heard(now)
+            self.keepalive.received(now)
             if self.pump.terminal != terminal:
                 self.active = now
         if self.pump.unheard and self.side is Side.AGENT:
@@ -217,7 +217,7 @@ class Endpoint:
             self._feeds._settle()  # writing there has failed
 
     def _discard(self) -> None:
-        self.keepalive.heard(time.monotonic())
+        self.keepalive.received(time.monotonic())
         if self.transport.discard():
             self._end(Progress.LOST)
         elif self.transport.pending:
@@ -315,7 +315,7 @@ class Endpoint:
         """Whether to read."""
         if self._readable.active is on or self._queued or self._stopped:
             return
-        self.keepalive.heard(time.monotonic())  # it could not be heard while it was not read
+        self.keepalive.received(time.monotonic())  # it could not be heard while it was not read
         switch(self._readable, on, self._on_readable)
         if on and self.transport.pending:
             self._queue_up()

@@ -223,10 +223,10 @@ class SessionDriver:
         if now < leg.keepalive.deadline():
             return
         if leg.takes_on():
-            leg.keepalive.heard(now)
+            leg.keepalive.received(now)
         # What an agent wrote before it hung up is for the client to read in its own time. A plain peer cannot be asked.
         if (leg.paused or leg.transport.plain) and (leg.side is Side.AGENT or leg.passes_fin or not leg.hung_up):
-            leg.keepalive.heard(now)
+            leg.keepalive.received(now)
         verdict = leg.keepalive.check(now)
         if verdict is Verdict.PING:
             leg.ping()

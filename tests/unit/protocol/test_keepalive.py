@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medusa.protocol.keepalive import PATIENCE, Keepalive, Verdict
+from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
 
 OK, PING, LOST = Verdict.OK, Verdict.PING, Verdict.LOST
 
@@ -12,19 +12,19 @@ def test_a_silent_peer_is_pinged_twice_then_lost() -> None:
     verdicts = {now: keepalive.check(now) for now in (100, 114.9, 115, 116, 129.9, 130, 144.9)}
     assert verdicts == {100: OK, 114.9: OK, 115: PING, 116: OK, 129.9: OK, 130: PING, 144.9: OK}
     assert keepalive.check(145) is LOST
-    assert PATIENCE == 3
+    assert LOST_AFTER == 3
 
 
-def test_who_stood_still_asks_before_it_judges() -> None:
+def test_a_caller_that_was_suspended_pings_before_it_gives_up() -> None:
     keepalive = Keepalive(15, 0)
     assert keepalive.check(15) is PING
     verdicts = {now: keepalive.check(now) for now in (1000, 1014, 1015)}
     assert verdicts == {1000: PING, 1014: OK, 1015: LOST}
 
 
-def test_who_sent_nothing_for_long_does_not_forget_whom_it_has_heard() -> None:
+def test_an_idle_sender_that_sent_nothing_still_counts_what_it_received() -> None:
     keepalive = Keepalive(15, 0, idle_sender=True)
-    keepalive.heard(99)
+    keepalive.received(99)
     assert keepalive.check(100) is PING
     verdicts = {now: keepalive.check(now) for now in (115, 130, 143.9, 144)}
     assert verdicts == {115: PING, 130: PING, 143.9: OK, 144: LOST}
@@ -34,7 +34,7 @@ def test_any_byte_counts() -> None:
     keepalive = Keepalive(15, 0)
     for now in range(10, 1000, 10):
         assert keepalive.check(now) is OK
-        keepalive.heard(now)
+        keepalive.received(now)
     assert keepalive.deadline() == 990 + 15
 
 
@@ -46,10 +46,10 @@ def test_what_is_sent_is_no_sign_of_the_peers_life() -> None:
 
 def test_an_idle_sender_pings_a_peer_that_talks() -> None:
     keepalive = Keepalive(15, 0, idle_sender=True)
-    keepalive.heard(10)
+    keepalive.received(10)
     assert keepalive.deadline() == 15
     assert keepalive.check(15) is PING
-    keepalive.heard(29)
+    keepalive.received(29)
     assert keepalive.check(29.9) is OK
     assert keepalive.check(30) is PING
 
