@@ -1,23 +1,16 @@
 """mlogin: a terminal in a job, through a reflector.
 
-mlogin      the flow: reflector, link, job, session, exit status
-door        where the two sides of a session dial in, signed or not
-attach      the user's side dials in, and again where a queue is longer than a link lives
-waiting     from the attach to the linkup
-interactive the session itself: one loop over terminal, link and signals
-link        a transport with its keepalive
-escape      pure scanner for `~.` and its kin
-terminal    raw mode and window size, always restored
-outlet      standard output that never blocks the loop
-advice      what is said on stderr
-signals     signals as readable events
-ledger      what the guard process must undo if mlogin is killed
-processes   private directories, process groups, tails of logs
-embedded    a reflector of our own on loopback
-archive     the agent archive this installation carries
-signer      an account and its private key; keyfile, sshagent: where keys lie
-manta       Manta's HTTP API (manta_http: one request); mantajob: an interactive job by it
-signedrequest  a request signed in advance, for the guard
-launchers/  one file per job system
-outcome     exit statuses and the errors that carry them
+mlogin              the flow: reflector, job, link, session, exit status
+embedded_reflector  a reflector of mlogin's own on loopback
+operator            commands for operators; not a part of mlogin
+session             one session: attach, wait, converse
+launchers           one module or package for each job system
+archive             the agent's archive that this installation carries
+terminal            the user's side: descriptors 0 to 2 and signals
+ledger              what the guard process must undo if mlogin is killed
+cleanup             how the guard undoes it
+processes           child processes: trees, groups, tails of logs
+keys                an account and its private key
+timeouts            every time of mlogin, in one record
+outcome             exit statuses, and the errors that carry them
 """

@@ -20,8 +20,9 @@ from medusa.client.session import walltime
 from medusa.client.session.escape import DEFAULT_CHARACTER
 from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl, archive_url
-from medusa.client.session.terminal_session import Console, TerminalSession
+from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.wait_for_agent import WaitForAgent
+from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
@@ -110,45 +111,56 @@ class Login:
         self.started = False
 
     def run(self) -> int:
-        """Returns the exit status of a session that ended well; raises Failure or Interrupted otherwise."""
+        """Returns the exit status of a session that ended well. Raises Failure or Interrupted otherwise."""
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
-            account = self._account(signals)  # behind the guard's fork: no private key is to be in there
+            account = self._account(signals)  # after the guard's fork: the guard must not hold a private key
             launcher = stack.enter_context(self._launcher(ledger, account))
-            base = self._options.reflector or launcher.front_door
-            embedded = base is None
-            if base is None:
-                with self._messages.waiting("starting a reflector"):
-                    base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
-            with signals.interruptible(), signals.stoppable():
-                url = SessionUrl(base, launcher.create(), account)
-            dialer = Dialer(url, signals, self._options.insecure_tls, embedded=embedded, timeouts=self._timeouts)
+            dialer = self._dialer(stack, ledger, signals, launcher, account)
             # The client attaches before the job runs: an agent without a client is refused.
-            with self._messages.waiting(f"connecting to {printable(base)}"):
+            with self._messages.waiting(f"connecting to {printable(dialer.url.base)}"):
                 link = Link(dialer.connect(), time.monotonic)
             stack.callback(link.abort)
             terminal = stack.enter_context(Terminal(0, ledger))
             stdout = Stdout(1)
             stack.callback(stdout.close)
             console = Console(terminal, stdout, self._messages, signals)
-            self._submit(launcher, url, embedded=embedded)
+            self._submit(launcher, dialer)
             self._wait(link, launcher, console, dialer)
             launcher.joined()
-            info = self._info(link, launcher, url, embedded=embedded)
+            info = self._info(link, launcher, dialer)
             return status_of(self._session(link, launcher, console, info))
+
+    def _dialer(
+        self,
+        stack: contextlib.ExitStack,
+        ledger: Ledger,
+        signals: Signals,
+        launcher: Launcher,
+        account: Account | None,
+    ) -> Dialer:
+        """Starts a reflector if none is named, and creates the job."""
+        base = self._options.reflector or launcher.front_door
+        embedded = base is None
+        if base is None:
+            with self._messages.waiting("starting a reflector"):
+                base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
+        with signals.interruptible(), signals.stoppable():
+            url = SessionUrl(base, launcher.create(), account)
+        return Dialer(url, signals, self._options.insecure_tls, embedded=embedded, timeouts=self._timeouts)
 
     def _session(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
         end = None
         try:
             end = self._converse(link, launcher, console, info)
-            self._tell_end(end)
+            self._report_end(end)
         finally:
-            # The job ends by the link's end, which must come first.
+            # The end of the link ends the job, so it must come first.
             link.abort()
             launcher.finish(self._timeouts.job_end_grace, clean=end is not None)
             if end is None:
-                self._tell_job(launcher)
+                self._report_job(launcher)
         return end
 
     def _account(self, signals: Signals) -> Account | None:
@@ -177,15 +189,16 @@ class Login:
         )
         return launchers.find(options.launcher)(settings, ledger)
 
-    def _submit(self, launcher: Launcher, url: SessionUrl, *, embedded: bool) -> None:
+    def _submit(self, launcher: Launcher, dialer: Dialer) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
+        base = dialer.url.base
         request = JobRequest(
-            url.agent_url,
-            archive_url(url.base),
-            self._options.insecure_tls,
-            {} if embedded else proxies,
-            self._options.wait_timeout,
-            parse_url(url.base).port if embedded else None,
+            session_url=dialer.url.agent_url,
+            archive_url=archive_url(base),
+            insecure_tls=self._options.insecure_tls,
+            environ={} if dialer.embedded else proxies,
+            patience=self._options.wait_timeout,
+            embedded=parse_url(base).port if dialer.embedded else None,
         )
         launcher.submit(request)
 
@@ -194,18 +207,15 @@ class Login:
         WaitForAgent(
             link,
             launcher,
-            self._messages,
-            console.signals,
-            console.terminal,
-            time.monotonic,
-            None if timeout is None else time.monotonic() + timeout,
-            dialer.reconnect if launcher.queues or not dialer.embedded else None,
-            launcher.queues,
+            console,
+            deadline=None if timeout is None else time.monotonic() + timeout,
+            reconnect=dialer.reconnect if launcher.queues or not dialer.embedded else None,
+            queues=launcher.queues,
         ).run()
 
     def _converse(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
         terminal = console.terminal
-        # Piped bytes are data, unless the user says otherwise.
+        # Piped bytes are data, unless the user names an escape character.
         escaping = terminal.is_tty or self._options.escape_given
         character = self._options.escape if escaping else None
         notices = walltime.WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
@@ -226,12 +236,14 @@ class Login:
         term = os.environ.get("TERM") or DEFAULT_TERM
         return Start("", term, columns, lines, "/bin/bash", arguments)
 
-    def _info(self, link: Link, launcher: Launcher, url: SessionUrl, *, embedded: bool) -> Callable[[], Iterator[str]]:
+    def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
+        """What the escape for information shows."""
         begun = time.monotonic()
+        url = dialer.url
 
         def lines() -> Iterator[str]:
             yield f"session    {printable(url.session)}"
-            yield f"reflector  {printable(url.base)}" + (" (embedded)" if embedded else "")
+            yield f"reflector  {printable(url.base)}" + (" (embedded)" if dialer.embedded else "")
             if url.account is not None:
                 yield f"as         {url.account}"
             state = launcher.poll()
@@ -243,13 +255,13 @@ class Login:
 
         return lines
 
-    def _tell_job(self, launcher: Launcher) -> None:
-        """What became of the job of a session that was cut off: often the reason."""
+    def _report_job(self, launcher: Launcher) -> None:
+        """Says what became of the job of a session that was cut off: often that is the reason."""
         state = launcher.poll()
         if self.started and not state.alive:
             self._messages.say(f"{launcher.describe()} {state.words}")
 
-    def _tell_end(self, end: Exit) -> None:
+    def _report_end(self, end: Exit) -> None:
         if end.signal is not None:
             self._messages.say(f"session ended by signal {printable(end.signal)}")
         else:
@@ -258,7 +270,7 @@ class Login:
 
 @contextlib.contextmanager
 def _ledger() -> Iterator[Ledger]:
-    """A ledger with its guard, forked before anything is there to be guarded."""
+    """A ledger with its guard, which is forked before there is anything to undo."""
     ledger = Ledger(Guard.start(ledgers.undo, keep_fds=[0] if os.isatty(0) else []))
     try:
         yield ledger

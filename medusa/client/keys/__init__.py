@@ -1,3 +1,6 @@
-"""."""
+"""An account and the private key that signs its requests.
 
-from __future__ import annotations
+account    who signs, and how requests are signed
+keyfile    private keys in files
+ssh_agent  private keys in an ssh-agent
+"""

@@ -1,7 +1,7 @@
-"""Escapes in what the user types: `~.` and its kin, recognised at the start of a line. Pure: bytes in, events out.
+"""Escapes in what the user types, such as `~.`, recognised at the start of a line. Pure: bytes in, events out.
 
-The rules are ssh's: an escape is the escape character after CR or LF, or as the very first byte, and the byte after
-it; the doubled character is the character itself; anything else goes out as typed.
+The rules are those of ssh(1): an escape is the escape character, as the very first byte or after CR or LF, and the
+byte after it. The doubled character stands for the character itself; everything else is sent as typed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ class Action(enum.Enum):
 
 
 Event = bytes | Action
+"""Bytes to send, or what an escape asks for."""
 
 DEFAULT_CHARACTER = b"~"
 _NEWLINES = b"\r\n"
@@ -27,10 +28,10 @@ _ACTIONS = {action.value: action for action in Action}
 
 
 def parse_character(text: str) -> bytes | None:
-    """The escape character of an option: one ASCII character, `^X` for Control-X, or `none` (None).
+    """Parses the option for the escape character: one ASCII character, `^X` for Control-X, or `none` (None).
 
     Raises:
-        ValueError: neither of these, or a character that means something else in an escape.
+        ValueError: it is none of these, or a character that already has a meaning in an escape.
     """
     if text == "none":
         return None
@@ -66,7 +67,11 @@ def help_text(character: bytes) -> list[str]:
 
 
 class EscapeScanner:
-    """Splits typed bytes into bytes to send and actions, the same for any chunking."""
+    """Splits typed bytes into bytes to send and actions. How the bytes are divided among the calls makes no difference.
+
+    Args:
+        character: the escape character; None for none.
+    """
 
     def __init__(self, character: bytes | None = DEFAULT_CHARACTER) -> None:
         self._character = character
@@ -75,7 +80,7 @@ class EscapeScanner:
         self._held = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events in `data`, in order; neighbouring bytes are joined. A last escape character is held back."""
+        """The events in `data`, in order. An escape character at the end is held back until its next byte comes."""
         if self._boundary is None:
             return [data] if data else []
         events: list[Event] = []
@@ -96,7 +101,7 @@ class EscapeScanner:
         return events
 
     def finish(self) -> bytes:
-        """At the end of input: the escape character that was held back, if any."""
+        """Call at the end of input. Returns the escape character that was held back, if any."""
         held, self._held = self._held, False
         return self._character if held and self._character else b""
 

@@ -1,4 +1,4 @@
-"""The user's side attaches: once before the job runs, and again where a link does not live until that has its turn."""
+"""Dials the reflector for the user's side: before the job runs, and again if that link ends before the agent comes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import time
 
 from medusa.client.session.session_url import TAKEN, SessionUrl
+from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.transports.base import Transport
@@ -15,7 +16,12 @@ from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
 
 
 class Dialer:
-    """`embedded`: the reflector is mlogin's own, on loopback."""
+    """Makes transports to one session's client side.
+
+    Attributes:
+        url: of the session.
+        embedded: the reflector is mlogin's own, on loopback.
+    """
 
     def __init__(
         self,
@@ -26,21 +32,25 @@ class Dialer:
         embedded: bool,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        self._url = url
+        self.url = url
         self._signals = signals
         self._insecure_tls = insecure_tls
         self.embedded = embedded
         self._timeouts = timeouts
+        self._poll = PollSet()
 
     def connect(self) -> Transport:
-        """Raises Failure, with what can be done about it."""
+        """Dials once. Raises Failure, whose text says what the user can do about it; Interrupted."""
         try:
             return self._dial()
         except ConnectRefused as error:
-            raise self._url.refused(error) from error
+            raise self.url.refused(error) from error
 
     def reconnect(self) -> Transport:
-        """Tries for `reconnect_timeout`, with `reconnect_interval` before each try. Raises Failure."""
+        """Dials for up to `reconnect_timeout` until a try succeeds, with `reconnect_interval` before each try.
+
+        Call it after a link has ended. Raises Failure, also at once if the reflector refuses for good; Interrupted.
+        """
         deadline = time.monotonic() + self._timeouts.reconnect_timeout
         while True:
             self._pause()
@@ -48,14 +58,14 @@ class Dialer:
                 return self._dial()
             except ConnectRefused as error:
                 if not (error.retryable or error.status == TAKEN) or time.monotonic() >= deadline:
-                    raise self._url.refused(error) from error
+                    raise self.url.refused(error) from error
 
     def _dial(self) -> Transport:
         with self._signals.interruptible(), self._signals.stoppable():
-            url, headers = self._url.client_url()
+            url, headers = self.url.client_url()
             if not self.embedded:
                 return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
-            # No proxy leads to our own loopback.
+            # A proxy cannot reach this machine's loopback.
             target = parse_url(url)
             try:
                 sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
@@ -66,7 +76,5 @@ class Dialer:
     def _pause(self) -> None:
         deadline = time.monotonic() + self._timeouts.reconnect_interval
         while (left := deadline - time.monotonic()) > 0:
-            poller = select.poll()
-            poller.register(self._signals, select.POLLIN)
-            poller.poll(left * 1000)
+            self._poll.wait({self._signals.fileno(): select.POLLIN}, left)
             self._signals.take_or_raise()

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import math
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import Any, NoReturn
 
-from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
+from medusa.client.outcome import Interrupted
 from medusa.client.session import escape
+from medusa.client.session.ending import Ending, SessionEnded
+from medusa.client.session.escape import Action
 from medusa.client.session.link_errors import describe
+from medusa.client.session.user_input import UserInput
 from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.terminal.messages import Messages
-from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.stdout import Stdout
-from medusa.client.terminal.tty import Terminal, window_size
+from medusa.client.terminal.console import Console
+from medusa.client.terminal.poll_set import PollSet
+from medusa.client.terminal.tty import window_size
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started, parse
+from medusa.protocol.control import Control, Error, Exit, Notice, Resize, Start, Started, parse
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.protocol.printable import printable
 from medusa.transports.link import Link, LinkLost, Loss
@@ -27,26 +28,20 @@ from medusa.transports.link import Link, LinkLost, Loss
 HIGH_WATER = 256 * 1024
 """Bytes that may wait for the terminal, or for the link, before the other end is no longer read."""
 
-_READ = 64 * 1024
+_READ_SIZE = 64 * 1024
+_MAX_TEXT = 1024
 
-END_OF_FILE = b"\x04"
-"""Control-D: a terminal has no other way to say that its input ended."""
-
-SUSPEND_ADVICE = "suspended; a session that is silent for 45 seconds is lost"
-
-
-@dataclass
-class Console:
-    """Everything the session touches on the user's side."""
-
-    terminal: Terminal
-    stdout: Stdout
-    messages: Messages
-    signals: Signals
+SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
 
 
 class TerminalSession:
-    """One session over a link on which linkup was received."""
+    """One session over a link on which Linkup was received.
+
+    Args:
+        character: the escape character, None for none.
+        info: the lines that the escape for information shows.
+        clock: seconds, monotonic; the one by which the link and the notices count.
+    """
 
     def __init__(
         self,
@@ -54,28 +49,24 @@ class TerminalSession:
         console: Console,
         character: bytes | None,
         info: Callable[[], Iterable[str]],
-        walltime: WalltimeNotices,
+        notices: WalltimeNotices,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
         self._terminal, self._stdout = console.terminal, console.stdout
         self._messages, self._signals = console.messages, console.signals
-        self._scanner = escape.EscapeScanner(character)
         self._character = character
         self._info = info
-        self._walltime = walltime
-        self._typed = bytearray()
-        self._last_typed = b"\n"
-        self._input_open = True
-        self._again_at = math.inf
-        self._again_after = timeouts.end_of_input_interval
-        self._again_longest = timeouts.end_of_input_longest_interval
+        self._notices = notices
+        self._input = UserInput(character, timeouts)
+        self._clock = clock
+        self._poll = PollSet()
         self._resized = False
         self._started = False
-        self._end: Exit | None = None
 
     def run(self, start: Start) -> Exit:
-        """Sends `start`, then passes bytes until the agent says `exit`.
+        """Sends `start`, then passes bytes until the session ends.
 
         Returns:
             What the agent said. The link is closed, all output is written.
@@ -84,44 +75,48 @@ class TerminalSession:
             Failure: the agent could not start the command.
             OutcomeUnknown: the session ended in any other way.
         """
-        try:
-            return self._converse(start)
-        except Interrupted as error:
-            self._link.close("interrupted")
-            raise OutcomeUnknown(str(error)) from error
+        ended = self._until_it_ends(lambda: self._loop(start))
+        assert ended is not None
+        if ended.step.drain:
+            ended = self._until_it_ends(self._drain) or ended
+        return ended.result()
 
-    def _converse(self, start: Start) -> Exit:
+    def _until_it_ends(self, step: Callable[[], None]) -> SessionEnded | None:
+        """Runs `step`; returns how the session ended in it, if it did, and closes the link if that is to be done."""
         try:
-            self._link.send_control(start)
-            while self._end is None:
-                self._turn()
+            step()
+            return None
+        except SessionEnded as error:
+            ended = error
         except LinkLost as error:
-            self._drain()
-            raise OutcomeUnknown(describe(error)) from error
-        self._link.close("done")
-        self._drain()
-        return self._end
+            ended = SessionEnded(Ending.LINK_LOST, describe(error))
+        except Interrupted as error:
+            ended = SessionEnded(Ending.INTERRUPTED, str(error))
+        if ended.step.close is not None:
+            self._link.close(ended.step.close)
+        return ended
 
-    def _turn(self) -> None:
-        self._receive()
-        if self._end is not None:
-            return
-        self._link.keep_alive()
-        warning = self._walltime.warning(time.monotonic())
-        if warning is not None:
-            self._messages.error(warning)
-        self._send()
-        self._write()
-        self._wait()
+    def _loop(self, start: Start) -> NoReturn:
+        self._link.send_control(start)
+        while True:
+            self._receive()
+            self._link.keep_alive()
+            self._do_what_is_due()
+            self._send()
+            self._write()
+            self._wait()
+
+    def _do_what_is_due(self) -> None:
+        now = self._clock()
+        self._input.repeat_end(now)
+        if notice := self._notices.check(now):
+            self._messages.error(notice)
 
     # From the link.
 
     def _receive(self) -> None:
-        """Until nothing is there, not until poll() says so: TLS may hold messages back from it."""
-        while self._end is None and self._stdout.pending < HIGH_WATER:
-            message = self._link.receive()
-            if message is None:
-                return
+        """Reads until no message is there, not until poll reports none: TLS may hold messages back from poll."""
+        while self._stdout.pending < HIGH_WATER and (message := self._link.receive()) is not None:
             self._handle(message)
 
     def _handle(self, message: Message) -> None:
@@ -133,19 +128,21 @@ class TerminalSession:
             raise LinkLost(Loss.CLOSED, message.reason)
         elif isinstance(message, Text):
             control = parse(message.text)
-            if isinstance(control, Exit):
-                self._end = control
-            elif isinstance(control, Started):
-                self._started = True
-            elif isinstance(control, Notice):
-                self._messages.error(printable(control.text, 1024))
-            elif isinstance(control, Error):
-                self._agent_failed(control)
+            if control is not None and (handler := _ON_CONTROL.get(type(control))):
+                handler(self, control)
 
-    def _agent_failed(self, error: Error) -> None:
-        self._link.close("aborting")
-        text = f"the agent says: {printable(error.error, 1024)}"
-        raise OutcomeUnknown(text) if self._started else Failure(text)
+    def _on_started(self, _: Started) -> None:
+        self._started = True
+
+    def _on_exit(self, end: Exit) -> None:
+        raise SessionEnded(Ending.EXIT, end=end)
+
+    def _on_error(self, error: Error) -> None:
+        ending = Ending.AGENT_FAILED if self._started else Ending.NOT_STARTED
+        raise SessionEnded(ending, f"the agent says: {printable(error.error, _MAX_TEXT)}")
+
+    def _on_notice(self, notice: Notice) -> None:
+        self._messages.error(printable(notice.text, _MAX_TEXT))
 
     # To the link.
 
@@ -154,54 +151,39 @@ class TerminalSession:
         if self._resized and self._link.clear:
             self._resized = False
             self._link.send_control(Resize(*window_size()))
-        if time.monotonic() >= self._again_at and not self._typed:
-            self._end_input()
-        while self._typed and self._link.clear:
-            piece = bytes(self._typed[:_READ])
-            del self._typed[:_READ]
-            self._link.send_data(piece)
+        while self._input and self._link.clear:
+            self._link.send_data(self._input.take(_READ_SIZE))
 
     def _read_input(self) -> None:
         try:
-            data = os.read(self._terminal.fd, _READ)
+            data = os.read(self._terminal.fd, _READ_SIZE)
         except OSError:
             data = b""  # EIO: the terminal is gone
         if data:
-            for event in self._scanner.feed(data):
-                self._typed_event(event)
+            for action in self._input.feed(data):
+                _ON_ACTION[action](self)
         elif self._terminal.is_tty:
-            self._disconnect("the terminal is gone")
+            raise SessionEnded(Ending.DISCONNECTED, "the terminal is gone")
         else:
-            self._input_open = False
-            self._type(self._scanner.finish())
-            if self._last_typed != b"\n":
-                self._type(END_OF_FILE)  # which only sends the unfinished line to a program that reads lines
-            self._end_input()
+            self._input.end(self._clock())
 
-    def _end_input(self) -> None:
-        self._type(END_OF_FILE)
-        self._again_at = time.monotonic() + self._again_after
-        self._again_after = min(2 * self._again_after, self._again_longest)
+    # Escapes.
 
-    def _type(self, data: bytes) -> None:
-        self._typed += data
-        self._last_typed = data[-1:] or self._last_typed
+    def _disconnect(self) -> None:
+        raise SessionEnded(Ending.DISCONNECTED, "disconnected")
 
-    def _typed_event(self, event: escape.Event) -> None:
-        if isinstance(event, bytes):
-            self._type(event)
-        elif event is escape.Action.DISCONNECT:
-            self._disconnect("disconnected")
-        elif event is escape.Action.SUSPEND:
-            self._suspend_by_escape()
-        elif event is escape.Action.HELP and self._character is not None:
-            self._messages.answer(escape.help_text(self._character))
-        elif event is escape.Action.INFO:
-            self._messages.answer(self._info())
+    def _show_help(self) -> None:
+        assert self._character is not None
+        self._messages.answer(escape.help_text(self._character))
 
-    def _disconnect(self, why: str) -> None:
-        self._link.close("disconnected by the user")
-        raise OutcomeUnknown(why)
+    def _show_info(self) -> None:
+        self._messages.answer(self._info())
+
+    def _suspend_job(self) -> None:
+        if self._signals.job_control:
+            self._suspend(whole_job=True)
+        else:
+            self._messages.answer(["not suspended: there is no job control to come back by"])
 
     # To the user.
 
@@ -209,58 +191,50 @@ class TerminalSession:
         try:
             self._stdout.pump()
         except OSError as error:
-            self._link.close("output closed")
-            raise OutcomeUnknown(f"cannot write to standard output ({error.strerror})") from error
+            text = f"cannot write to standard output ({error.strerror})"
+            raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
 
     def _drain(self) -> None:
-        """Writes all that is left, as slowly as the reader likes; a signal ends it."""
+        """Writes all that is left, as slowly as it is read; a signal ends it."""
         self._write()
         while self._stdout.pending:
-            poller = select.poll()
-            poller.register(self._stdout, select.POLLOUT)
-            poller.register(self._signals, select.POLLIN)
-            poller.poll()
+            self._poll.wait({self._stdout.fileno(): select.POLLOUT, self._signals.fileno(): select.POLLIN})
             self._take_signals()
             self._write()
 
     # Events.
 
     def _wait(self) -> None:
-        poller = select.poll()
-        poller.register(self._signals, select.POLLIN)
-        events = self._link.events(reading=self._stdout.pending < HIGH_WATER)
-        if events:  # else a link that was hung up would wake the loop for ever
-            poller.register(self._link, events)
-        if self._stdout.pending:
-            poller.register(self._stdout, select.POLLOUT)
-        if self._input_open and len(self._typed) < HIGH_WATER:
-            poller.register(self._terminal.fd, select.POLLIN)
-        patience = min(self._link.timeout(), self._walltime.patience(time.monotonic()))
-        if not self._typed:
-            patience = min(patience, max(0.0, self._again_at - time.monotonic()))
-        ready = dict(poller.poll(patience * 1000))
+        ready = self._poll.wait(self._wanted(), self._timeout())
         if self._signals.fileno() in ready:
             self._take_signals()
         if self._terminal.fd in ready:
             self._read_input()
 
+    def _wanted(self) -> dict[int, int]:
+        """What to poll for."""
+        reads_input = not self._input.ended and len(self._input) < HIGH_WATER
+        return {
+            self._signals.fileno(): select.POLLIN,
+            self._link.fileno(): self._link.events(reading=self._stdout.pending < HIGH_WATER),
+            self._stdout.fileno(): select.POLLOUT if self._stdout.pending else 0,
+            self._terminal.fd: select.POLLIN if reads_input else 0,
+        }
+
+    def _timeout(self) -> float:
+        """Seconds until something is due."""
+        return min(self._link.deadline(), self._notices.deadline, self._input.deadline) - self._clock()
+
     def _take_signals(self) -> None:
-        for signum in self._signals.take_or_raise():
-            if signum == signal.SIGWINCH:
-                self._resized = True
-            elif signum == signal.SIGTSTP:
-                self._suspend(whole_job=False)
-            elif signum == signal.SIGCONT:
-                self._resume()
+        for number in self._signals.take_or_raise():
+            if handler := _ON_SIGNAL.get(number):
+                handler(self)
 
-    def _suspend_by_escape(self) -> None:
-        if self._signals.job_control:
-            self._suspend(whole_job=True)
-        else:
-            self._messages.answer(["not suspended: there is no job control to come back by"])
+    def _on_resize(self) -> None:
+        self._resized = True
 
-    def _suspend(self, *, whole_job: bool) -> None:
-        self._messages.say(SUSPEND_ADVICE)
+    def _suspend(self, *, whole_job: bool = False) -> None:
+        self._messages.say(SUSPEND_NOTICE)
         self._messages.raw = False
         self._terminal.suspend(self._signals, whole_job=whole_job)
         self._resume()
@@ -270,3 +244,27 @@ class TerminalSession:
         self._messages.raw = self._terminal.raw
         self._resized = True
         self._link.reset_keepalive()
+
+
+_ON_CONTROL: dict[type[Control], Callable[[TerminalSession, Any], None]] = {
+    Started: TerminalSession._on_started,
+    Exit: TerminalSession._on_exit,
+    Error: TerminalSession._on_error,
+    Notice: TerminalSession._on_notice,
+}
+"""What follows a control message. Others mean nothing here."""
+
+_ON_ACTION: dict[Action, Callable[[TerminalSession], None]] = {
+    Action.DISCONNECT: TerminalSession._disconnect,
+    Action.SUSPEND: TerminalSession._suspend_job,
+    Action.HELP: TerminalSession._show_help,
+    Action.INFO: TerminalSession._show_info,
+}
+"""What follows an escape."""
+
+_ON_SIGNAL: dict[int, Callable[[TerminalSession], None]] = {
+    signal.SIGWINCH: TerminalSession._on_resize,
+    signal.SIGTSTP: TerminalSession._suspend,
+    signal.SIGCONT: TerminalSession._resume,
+}
+"""What follows a signal. Signals that end mlogin are raised as Interrupted."""

@@ -1,135 +1,179 @@
-"""From the attach to the linkup: the client is there first, the agent comes when the job system lets it."""
+"""From the client's attach to Linkup: the client is there first, the agent comes when its job runs."""
 
 from __future__ import annotations
 
+import enum
+import math
 import select
 import signal
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from medusa.client.launchers.base import JobState, Launcher
 from medusa.client.outcome import Failure
 from medusa.client.session.link_errors import describe, describe_close
-from medusa.client.terminal.messages import TURN, Messages
-from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.tty import Terminal
+from medusa.client.terminal.console import Console
+from medusa.client.terminal.messages import SPINNER_INTERVAL
+from medusa.client.terminal.poll_set import PollSet
 from medusa.protocol import control
-from medusa.protocol.messages import Close, Text
+from medusa.protocol.messages import Close, Message, Text
 from medusa.session import GOING_AWAY
 from medusa.transports.base import Transport
 from medusa.transports.link import Link, LinkLost
 
-AGAIN = 5
-"""Times that a link is replaced where the job does not queue: what breaks each one is not a reflector that was lost."""
-
-LOOK = 1.0
-"""Seconds between two looks at the job where nothing spins."""
+POLL_INTERVAL = 1.0
+"""Seconds between two questions to the launcher, if no spinner asks for more."""
 
 
-@dataclass
+class LinkEnd(enum.Enum):
+    """How a link ended before an agent came."""
+
+    LOST = "it broke, or the reflector does not answer"
+    STOPPED = "the reflector that held it stops"
+    CLOSED = "the reflector closed it and said why"
+    KILLED = "an administrator ended the session"
+
+
+class Reconnects(NamedTuple):
+    """How many links may follow in all: for jobs that can wait in a queue longer than a reflector waits, and others."""
+
+    queued: float
+    immediate: int
+
+
+RECONNECTS = {
+    # What breaks the sixth link is not a reflector that was lost.
+    LinkEnd.LOST: Reconnects(queued=math.inf, immediate=5),
+    LinkEnd.STOPPED: Reconnects(queued=math.inf, immediate=5),
+    LinkEnd.CLOSED: Reconnects(queued=math.inf, immediate=0),
+    LinkEnd.KILLED: Reconnects(queued=0, immediate=0),
+}
+
+
 class WaitForAgent:
-    """One wait; `clock` in seconds, monotonic; `deadline` by that clock, or None.
+    """Waits until the session's agent is there. Call `run` once.
 
-    Attributes:
-        reconnect: makes a new link in place of one that ended. None where that end is the end. Raises Failure.
-        queues: the job may outlast a reflector's patience: also a link that was closed in words is followed by another.
-            Otherwise only one that broke is, or one whose reflector stopped.
+    Args:
+        deadline: by `clock`; None for as long as the job lives.
+        reconnect: makes the next link, or raises Failure; None to give up if the link ends.
+        queues: jobs of this launcher can wait in a queue.
+        clock: seconds, monotonic.
     """
 
-    link: Link
-    launcher: Launcher
-    messages: Messages
-    signals: Signals
-    terminal: Terminal
-    clock: Callable[[], float]
-    deadline: float | None = None
-    reconnect: Callable[[], Transport] | None = None
-    queues: bool = True
-    _again_count: int = 0
-    _killed: bool = False
+    def __init__(
+        self,
+        link: Link,
+        launcher: Launcher,
+        console: Console,
+        *,
+        deadline: float | None = None,
+        reconnect: Callable[[], Transport] | None = None,
+        queues: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._link = link
+        self._launcher = launcher
+        self._messages, self._signals = console.messages, console.signals
+        self._terminal = console.terminal
+        self._deadline = math.inf if deadline is None else deadline
+        self._reconnect = reconnect
+        self._queues = queues
+        self._clock = clock
+        self._poll = PollSet()
+        self._reconnects = 0
+        self._killed = False
 
     def run(self) -> None:
-        """Returns at linkup.
+        """Returns at Linkup. What follows that message on the link is left unread.
 
         Raises:
             Failure: the job or the link ended, or the deadline passed.
             Interrupted: a signal asked for the end.
         """
-        begun = self.clock()
+        begun = self._clock()
         try:
             while not self._linked():
-                state = self.launcher.poll()
+                state = self._launcher.poll()
                 if not state.alive:
-                    # Its agent may have attached before that: the link knows.
-                    if self._linked():
+                    if self._linked():  # the agent may have attached before its job ended
                         return
                     raise self._job_ended(state)
-                now = self.clock()
-                if self.deadline is not None and now >= self.deadline:
+                now = self._clock()
+                if now >= self._deadline:
                     raise self._too_late(state, now - begun)
-                if instructions := self.launcher.instructions():
-                    self.messages.answer(instructions)
-                self.messages.progress(f"waiting for {self.launcher.describe()}: {state.words}", now - begun)
-                self._pause(now)
-                self._signals()
+                self._report(state, now - begun)
+                self._wait(now)
+                self._take_signals()
         finally:
-            self.messages.progress_done()
+            self._messages.progress_done()
 
     def _linked(self) -> bool:
-        """Reads what is there; whether linkup came. What follows it belongs to the session and stays unread."""
+        """Reads what has arrived. Returns whether Linkup was among it."""
         try:
-            self.link.flush()
-            while (message := self.link.receive()) is not None:
+            self._link.flush()
+            while (message := self._link.receive()) is not None:
                 if isinstance(message, Close):
-                    if self._killed or not (self.queues or message.code == GOING_AWAY):
-                        raise Failure(describe_close(message))
-                    self._again(describe_close(message))
+                    self._replace_link(self._end(message), describe_close(message))
                     return False
-                said = control.parse(message.text) if isinstance(message, Text) else None
-                if isinstance(said, control.Linkup):
+                if self._is_linkup(message):
                     return True
-                if isinstance(said, control.Wait) and said.outcome == control.KILLED:
-                    self._killed = True
-            self.link.keep_alive()
+            self._link.keep_alive()
         except LinkLost as error:
-            self._again(describe(error))
+            self._replace_link(LinkEnd.LOST, describe(error))
         return False
 
-    def _again(self, why: str) -> None:
-        if self.reconnect is None:
+    def _is_linkup(self, message: Message) -> bool:
+        parsed = control.parse(message.text) if isinstance(message, Text) else None
+        if isinstance(parsed, control.Wait) and parsed.outcome == control.KILLED:
+            self._killed = True
+        return isinstance(parsed, control.Linkup)
+
+    def _end(self, close: Close) -> LinkEnd:
+        if self._killed:
+            return LinkEnd.KILLED
+        return LinkEnd.STOPPED if close.code == GOING_AWAY else LinkEnd.CLOSED
+
+    def _replace_link(self, end: LinkEnd, why: str) -> None:
+        """Attaches again, or raises Failure."""
+        allowed = RECONNECTS[end].queued if self._queues else RECONNECTS[end].immediate
+        if self._reconnect is None or not allowed:
             raise Failure(why)
-        state = self.launcher.poll()
+        state = self._launcher.poll()
         if not state.alive:
             raise self._job_ended(state)
-        self._again_count += 1
-        if self._again_count > AGAIN and not self.queues:
+        self._reconnects += 1
+        if self._reconnects > allowed:
             raise Failure(why)
-        if self._again_count == 1:
-            until = " until the job has its turn" if self.queues else " with the same id"
-            self.messages.say(f"{why}; attaching again{until}")
-        self.link.close("attaching again")  # the id is free only then
-        self.link.replace(self.reconnect())
+        if self._reconnects == 1:
+            until = " until the job has its turn" if self._queues else " with the same id"
+            self._messages.say(f"{why}; attaching again{until}")
+        self._link.close("attaching again")  # the session's id is free only then
+        self._link.replace(self._reconnect())
 
-    def _pause(self, now: float) -> None:
-        poller = select.poll()
-        poller.register(self.signals, select.POLLIN)
-        poller.register(self.link, self.link.events(reading=True))
-        left = LOOK if self.deadline is None else self.deadline - now
-        poller.poll(min(self.link.timeout(), left, TURN if self.messages.animated else LOOK) * 1000)
+    def _report(self, state: JobState, elapsed: float) -> None:
+        if instructions := self._launcher.instructions():
+            self._messages.answer(instructions)
+        self._messages.progress(f"waiting for {self._launcher.describe()}: {state.words}", elapsed)
 
-    def _signals(self) -> None:
-        for signum in self.signals.take_or_raise():
-            if signum == signal.SIGTSTP:
-                self.messages.progress_done()
-                self.terminal.suspend(self.signals, whole_job=False)
-                self.link.reset_keepalive()
+    def _wait(self, now: float) -> None:
+        wanted = {self._signals.fileno(): select.POLLIN, self._link.fileno(): self._link.events(reading=True)}
+        interval = SPINNER_INTERVAL if self._messages.animated else POLL_INTERVAL
+        self._poll.wait(wanted, min(self._link.timeout(), self._deadline - now, interval))
+
+    def _take_signals(self) -> None:
+        for number in self._signals.take_or_raise():
+            if number == signal.SIGTSTP:
+                self._messages.progress_done()
+                self._terminal.suspend(self._signals, whole_job=False)
+                self._link.reset_keepalive()
 
     def _job_ended(self, state: JobState) -> Failure:
-        return self._failure(f"{self.launcher.describe()} {state.words} before its agent appeared")
+        return self._failure(f"{self._launcher.describe()} {state.words} before its agent appeared")
 
     def _too_late(self, state: JobState, elapsed: float) -> Failure:
-        job = f"{self.launcher.describe()}: {state.words}"
+        job = f"{self._launcher.describe()}: {state.words}"
         return self._failure(f"no agent after {elapsed:.0f} s ({job}); --wait-timeout says how long to wait")
 
-    def _failure(self, what: str) -> Failure:
-        return Failure("\n".join([what, *(f"  {line}" for line in self.launcher.log_tail())]))
+    def _failure(self, text: str) -> Failure:
+        return Failure("\n".join([text, *(f"  {line}" for line in self._launcher.log_tail())]))

@@ -1,4 +1,4 @@
-"""How long the job system lets a job run: what the user is told before that is over."""
+"""How long the job system lets a job run, and the notices before that time is over."""
 
 from __future__ import annotations
 
@@ -7,42 +7,53 @@ from collections.abc import Callable
 
 from medusa.client.launchers.base import JobState
 
-WARNINGS = (300.0, 60.0)
-"""Seconds before the job's end at which the user is told."""
+NOTICES = (300.0, 60.0)
+"""Seconds before the job's end at which the user gets a notice."""
 
 SLACK = 30.0
-"""Seconds by which a job's end must move for the same warning to be told again: job systems round."""
+"""Seconds by which the job's end must move for the same notice to be given again: job systems round."""
 
 
 class WalltimeNotices:
-    """Tells each warning once; again if the job was given more time meanwhile."""
+    """Gives each notice once, and again if the job got more time meanwhile.
+
+    Args:
+        poll: the state of the job.
+        interval: seconds between two calls of `poll`: the time of a job can change while it runs.
+
+    Attributes:
+        deadline: when `check` must be called, by time.monotonic's clock, as JobState.ends_at.
+    """
 
     def __init__(self, poll: Callable[[], JobState], interval: float) -> None:
         self._poll = poll
         self._interval = interval
-        self._told = math.inf
+        self._given = math.inf
+        self.deadline = -math.inf
 
-    def warning(self, now: float) -> str | None:
-        """What to tell the user now, if anything."""
+    def check(self, now: float) -> str | None:
+        """The notice that is due, if any. Before `deadline` it does nothing."""
+        if now < self.deadline:
+            return None
         left = seconds_left(self._poll(), now)
+        self.deadline = now + self._interval
         if left is None:
             return None
-        if left > self._told + SLACK:
-            self._told = math.inf
-        level = min((warning for warning in WARNINGS if left <= warning), default=math.inf)
-        if level >= self._told:
-            return None
-        self._told = level
-        return f"the job's time is over in {words(left)}; what runs then is ended"
+        self.deadline = min([self.deadline, *(now + left - notice for notice in NOTICES if left > notice)])
+        return self._notice(left)
 
-    def patience(self, now: float) -> float:
-        """Seconds until warning() wants to be called again."""
-        left = seconds_left(self._poll(), now)
-        due = [left - warning for warning in WARNINGS if left is not None and left > warning]
-        return min([self._interval, *due])
+    def _notice(self, left: float) -> str | None:
+        if left > self._given + SLACK:
+            self._given = math.inf
+        due = min((notice for notice in NOTICES if left <= notice), default=math.inf)
+        if due >= self._given:
+            return None
+        self._given = due
+        return f"the job's time is over in {words(left)}; what runs then is ended"
 
 
 def seconds_left(state: JobState, now: float) -> float | None:
+    """Seconds until the job system ends the job; None if it does not, or if that is not known."""
     return None if state.ends_at is None else max(0.0, state.ends_at - now)
 
 

@@ -12,15 +12,23 @@ SPINNER = "|/-\\"
 CLEAR_LINE = "\r\x1b[K"
 CUT = "..."
 
-TURN = 0.1
-"""Seconds between two turns of the spinner."""
+SPINNER_INTERVAL = 0.1
+"""Seconds between two pictures of the spinner."""
 
 PROGRESS_DELAY = 1.0
-"""Seconds that a call may take without a word about it."""
+"""Seconds that a call may take before the user is told what mlogin does."""
 
 
 class Messages:
-    """The voice of mlogin. Text of foreign origin must have been made printable by the caller.
+    """Lines on stderr. The caller makes text of foreign origin printable.
+
+    For one thread at a time. `waiting` starts a thread of its own, which writes while its caller blocks, and which has
+    ended when the block is left.
+
+    Args:
+        fd: where to write.
+        quiet: leave out everything but errors and answers.
+        progress_delay: seconds that a call in `waiting` may take before the user is told of it.
 
     Attributes:
         raw: the terminal does no output processing; lines need their own carriage returns.
@@ -33,80 +41,84 @@ class Messages:
         self._is_tty = os.isatty(fd)
         self._animated = self._is_tty and not quiet
         self._mid_line = False
-        self._turns = 0
+        self._frames = 0
         self._last = ""
         self.raw = False
 
     @property
     def animated(self) -> bool:
-        """Whether progress() wants to be called several times a second."""
+        """Whether to call `progress` every SPINNER_INTERVAL."""
         return self._animated
 
     def shown(self, data: bytes) -> None:
-        """Session bytes went to the same screen: what is said next begins a line of its own."""
+        """Call after session bytes went to the same screen: the next message then begins on a line of its own."""
         self._mid_line = self._is_tty and not data.endswith(b"\n")
 
     def say(self, text: str) -> None:
-        """Advisory text; silent with -q."""
+        """Writes advisory text, unless quiet."""
         if not self._quiet:
-            self._lines([f"mlogin: {text}"])
+            self._write_lines([f"mlogin: {text}"])
 
     def error(self, text: str) -> None:
-        """An error; never silent."""
-        self._lines(f"mlogin: {line}" for line in text.splitlines() or [""])
+        """Writes an error, also if quiet."""
+        self._write_lines(f"mlogin: {line}" for line in text.splitlines() or [""])
 
     def answer(self, lines: Iterable[str]) -> None:
-        """What the user has just asked for with an escape; never silent."""
-        self._lines(lines)
+        """Writes what the user has just asked for by an escape, also if quiet."""
+        self._write_lines(lines)
 
     def progress(self, text: str, elapsed: float) -> None:
-        """Still waiting: a spinner on a terminal; elsewhere a line whenever `text` changes."""
+        """Shows that mlogin still waits: a spinner on a terminal; elsewhere a line if `text` has changed.
+
+        Args:
+            elapsed: seconds since the wait began.
+        """
         if self._animated:
-            self._turns += 1
+            self._frames += 1
             minutes, seconds = divmod(int(elapsed), 60)
-            wheel, time = SPINNER[self._turns % len(SPINNER)], f" {minutes}:{seconds:02}"
-            self._write(f"{CLEAR_LINE}{wheel} {self._cut(text, 2 + len(time))}{time}")
+            wheel, clock = SPINNER[self._frames % len(SPINNER)], f" {minutes}:{seconds:02}"
+            self._write(f"{CLEAR_LINE}{wheel} {self._cut(text, 2 + len(clock))}{clock}")
         elif text != self._last:
             self.say(text)
         self._last = text
 
     def progress_done(self) -> None:
         """Takes the spinner off the screen."""
-        if self._animated and self._turns:
+        if self._animated and self._frames:
             self._write(CLEAR_LINE)
-        self._turns = 0
+        self._frames = 0
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """progress() by itself, around a call that blocks."""
+        """Shows progress from a thread while the caller's block runs, if that takes long."""
         done = threading.Event()
 
-        def tell() -> None:
+        def show() -> None:
             begun = time.monotonic()
-            pause: float | None = self._progress_delay
-            while not done.wait(pause):
+            interval: float | None = self._progress_delay
+            while not done.wait(interval):
                 self.progress(text, time.monotonic() - begun)
-                pause = TURN if self._animated else None
+                interval = SPINNER_INTERVAL if self._animated else None
 
-        teller = threading.Thread(target=tell, daemon=True)
-        teller.start()
+        thread = threading.Thread(target=show, daemon=True)
+        thread.start()
         try:
             yield
         finally:
             done.set()
-            teller.join()
+            thread.join()
             self.progress_done()
 
-    def _cut(self, text: str, besides: int) -> str:
-        """What of it stands on one line with `besides` other characters: a line that wraps cannot be taken back."""
+    def _cut(self, text: str, others: int) -> str:
+        """`text`, cut to fit on one line beside `others` characters: a line that wraps cannot be taken back."""
         with contextlib.suppress(OSError):
             columns = os.get_terminal_size(self._fd).columns
-            room = max(0, columns - 1 - besides)
+            room = max(0, columns - 1 - others)
             if columns and len(text) > room:
                 return text[: max(0, room - len(CUT))] + CUT[:room]
         return text
 
-    def _lines(self, lines: Iterable[str]) -> None:
+    def _write_lines(self, lines: Iterable[str]) -> None:
         self.progress_done()
         newline = "\r\n" if self.raw else "\n"
         self._write(newline * self._mid_line + "".join(line + newline for line in lines))
@@ -114,7 +126,7 @@ class Messages:
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "backslashreplace")
-        # Nobody is left to tell when stderr is gone.
+        # If stderr is gone, there is no place left to report that.
         with contextlib.suppress(OSError):
             while data:
                 data = data[os.write(self._fd, data) :]

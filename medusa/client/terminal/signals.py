@@ -1,4 +1,4 @@
-"""mlogin's signals: as events for its loop, so that nothing is interrupted half-way."""
+"""mlogin's signals as events for its loop, so that none interrupts a step half-way."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _WATCHED = (*FATAL, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGC
 
 
 class Signals:
-    """While entered: `fileno()` is readable when signals came, `take()` gives their numbers.
+    """Between enter and exit: `fileno()` is readable if signals came, and `take` returns their numbers.
 
-    A signal that was ignored when mlogin was started (nohup, a shell's background job) stays ignored.
+    A signal that was ignored when mlogin was started (by nohup, or in a shell's background job) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -34,28 +34,29 @@ class Signals:
         self._pipe.close()
 
     def fileno(self) -> int:
+        """The descriptor to poll."""
         return self._pipe.fileno()
 
     @property
     def job_control(self) -> bool:
-        """Whether somebody will continue what stops: without job control a shell starts commands deaf to SIGTSTP."""
+        """Whether a shell will continue what stops: one without job control starts commands with SIGTSTP ignored."""
         return signal.SIGTSTP in self._pipe.found
 
     def take(self) -> list[int]:
-        """The signals that came since the last call, in order."""
+        """The signals that came since the last call, in order. Never blocks."""
         return self._pipe.take()
 
     def take_or_raise(self) -> list[int]:
-        """As take(). Raises Interrupted for one of FATAL."""
-        signums = self.take()
-        for signum in signums:
-            if signum in FATAL:
-                raise Interrupted(signum)
-        return signums
+        """Like `take`, but raises Interrupted if one of FATAL is among the signals."""
+        numbers = self.take()
+        for number in numbers:
+            if number in FATAL:
+                raise Interrupted(number)
+        return numbers
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Around a call that blocks without watching fileno(): one of FATAL raises Interrupted inside it."""
+        """Put this around a call that blocks without watching `fileno()`: one of FATAL raises Interrupted inside it."""
         self._raising = True
         try:
             self.take_or_raise()
@@ -64,20 +65,20 @@ class Signals:
             self._raising = False
 
     @contextlib.contextmanager
-    def default(self, signum: int) -> Iterator[None]:
-        """Inside, `signum` does what the system does by default."""
-        before = signal.signal(signum, signal.SIG_DFL)
+    def default(self, number: int) -> Iterator[None]:
+        """Inside, signal `number` does what the system does by default."""
+        before = signal.signal(number, signal.SIG_DFL)
         try:
             yield
         finally:
-            signal.signal(signum, before)
+            signal.signal(number, before)
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Around a call that blocks, while the terminal is as it was found: SIGTSTP stops at once."""
+        """Put this around a call that blocks while the terminal's modes are unchanged: SIGTSTP stops mlogin at once."""
         with self.default(signal.SIGTSTP) if self.job_control else contextlib.nullcontext():
             yield
 
-    def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self._raising and signum in FATAL:
-            raise Interrupted(signum)
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._raising and number in FATAL:
+            raise Interrupted(number)

@@ -1,8 +1,8 @@
-"""Standard output that never blocks the session's loop, without changing the flags that others share with us.
+"""Standard output that never blocks the session's loop, without changing flags that other processes share.
 
-O_NONBLOCK belongs to the open file description, which the shell and every other process on the terminal share;
-setting it breaks them. So a terminal or pipe is opened a second time where the system allows it (Linux), and
-elsewhere written in pieces that poll() has promised room for.
+O_NONBLOCK belongs to the open file description, which the shell and every other process on the terminal share; setting
+it breaks them. So a terminal or pipe is opened a second time if the system allows it (Linux); otherwise it is written
+in pieces for which poll has promised room.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import stat
 import sys
 
 _WHOLE = 64 * 1024
+"""Bytes of one write that cannot block."""
+
 _PIECE = 512
-"""What _POSIX_PIPE_BUF guarantees: a writable pipe takes this much without blocking."""
+"""Bytes: _POSIX_PIPE_BUF, which a writable pipe takes without blocking."""
 
 
 class Stdout:
-    """Bytes on their way to a file descriptor.
+    """Bytes on their way to a file descriptor. Call `put`, and `pump` whenever the descriptor is writable.
 
     Attributes:
         pending: bytes accepted and not yet written.
@@ -33,16 +35,17 @@ class Stdout:
         self.pending = 0
 
     def fileno(self) -> int:
+        """The descriptor to poll."""
         return self._fd if self._own is None else self._own
 
     def put(self, data: bytes) -> None:
-        """Accepts all of `data`; the caller watches `pending`."""
+        """Accepts all of `data`; the caller stops when `pending` is too much."""
         if data:
             self._waiting.append(memoryview(data))
             self.pending += len(data)
 
     def pump(self) -> None:
-        """Writes what can be written now. Raises OSError (EPIPE, EIO) when nobody reads any more."""
+        """Writes what can be written now. Raises OSError (EPIPE, EIO) if the reader is gone."""
         while self._waiting and self._ready():
             piece = self._waiting[0][: _PIECE if self._own is None else _WHOLE]
             try:
@@ -56,7 +59,7 @@ class Stdout:
                 self._waiting[0] = self._waiting[0][written:]
 
     def close(self) -> None:
-        """Closes what was opened here; the descriptor that was passed in stays open."""
+        """Closes the second descriptor, if there is one; the one that was passed in stays open."""
         if self._own is not None:
             os.close(self._own)
             self._own = None
@@ -70,7 +73,7 @@ class Stdout:
 
 
 def _reopen(fd: int) -> int | None:
-    """A non-blocking open file description of our own for a terminal or pipe; None where there can be none."""
+    """Opens a terminal or pipe a second time, non-blocking; None if that is not possible."""
     mode = os.fstat(fd).st_mode
     # A regular file must not be reopened: its offset would no longer be shared. A socket cannot be.
     if not sys.platform.startswith("linux") or not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):

@@ -1,4 +1,4 @@
-"""The user's terminal: its size, raw mode, and the way back from it, on every way out."""
+"""The user's terminal: its size, raw mode, and the modes from before, restored on every way out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST = 0xFFFF
 
 
 def window_size(fds: Sequence[int] = (0, 1, 2), environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
-    """(columns, lines) of the first of `fds` that knows, else COLUMNS and LINES, else 80x24."""
+    """(columns, lines) of the first of `fds` that is a terminal with a size, else COLUMNS and LINES, else 80x24."""
     for fd in fds:
         with contextlib.suppress(OSError):
             size = os.get_terminal_size(fd)
@@ -36,9 +36,9 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 class Terminal:
-    """Standard input. Where it is no terminal, nothing here touches anything.
+    """Standard input. If it is no terminal, no method changes anything but `suspend`, which still stops mlogin.
 
-    Leaving the context restores the modes; the guard behind `ledger` does if this process cannot.
+    Leaving the context restores the modes; if this process is killed, the guard does, by what `ledger` says.
     """
 
     def __init__(self, fd: int, ledger: Ledger) -> None:
@@ -56,10 +56,11 @@ class Terminal:
 
     @property
     def raw(self) -> bool:
+        """Whether the terminal is in raw mode."""
         return self._before is not None
 
     def make_raw(self) -> None:
-        """Raw mode; the modes found are those to come back to."""
+        """Sets raw mode; `restore` sets the modes that were found."""
         if not self.is_tty or self.raw:
             return
         before = termios.tcgetattr(self.fd)
@@ -69,12 +70,12 @@ class Terminal:
         self._ledger.add("tty", self._noted)
 
     def make_raw_again(self) -> None:
-        """After a stop that was not ours (SIGSTOP): the shell may have set modes of its own since."""
+        """Call after SIGCONT: while mlogin was stopped, a shell may have set modes of its own."""
         if self._before is not None:
             tty_modes.apply(self.fd, tty_modes.raw(self._before))
 
     def restore(self) -> None:
-        """The modes from before make_raw(). A terminal that is gone needs none."""
+        """Sets the modes from before `make_raw`. Does nothing if the terminal is gone."""
         if self._before is None:
             return
         before, self._before = self._before, None
@@ -83,11 +84,11 @@ class Terminal:
         self._ledger.remove("tty", self._noted)
 
     def suspend(self, signals: Signals, *, whole_job: bool) -> None:
-        """Restores, stops until SIGCONT, and is raw again if it was.
+        """Restores the modes, stops mlogin until SIGCONT, and sets raw mode again if it was set.
 
         Args:
             whole_job: stop the process group, as the terminal's own Control-Z does: a script or make that runs mlogin
-                must stop too, or the shell never gets the terminal.
+                must stop too, otherwise the shell does not get the terminal back.
         """
         was_raw = self.raw
         self.restore()

@@ -10,8 +10,9 @@ import pytest
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
-from medusa.client.session.terminal_session import HIGH_WATER, Console, TerminalSession
+from medusa.client.session.terminal_session import HIGH_WATER, TerminalSession
 from medusa.client.session.walltime import WalltimeNotices
+from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
@@ -101,27 +102,6 @@ def test_bytes_pass_both_ways_and_the_end_is_returned(stage: Stage) -> None:
 
     assert stage.run(agent) == Exit(status=7)
     assert stage.shown() == b"\xff\xc3\xa4\r\n"
-
-
-@pytest.mark.parametrize(
-    ("typed", "heard"),
-    [
-        (b"a line\n", b"a line\n\x04"),
-        (b"no line", b"no line\x04\x04"),
-        (b"", b"\x04"),
-        (b"x\n~", b"x\n~\x04\x04"),
-    ],
-)
-def test_the_end_of_piped_input_is_told_as_a_terminal_tells_it(stage: Stage, typed: bytes, heard: bytes) -> None:
-    stage.type(typed)
-    stage.hang_up()
-
-    def agent(peer: Peer) -> None:
-        peer.hear_typed(heard)
-        assert peer.typed == heard
-        goodbye(peer, Exit(status=0))
-
-    stage.run(agent)
 
 
 def test_the_end_of_input_lasts(stage: Stage) -> None:

@@ -3,19 +3,19 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
-from medusa.client.session.wait_for_agent import AGAIN, WaitForAgent
+from medusa.client.session.wait_for_agent import RECONNECTS, LinkEnd, WaitForAgent
+from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
+from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal
-from medusa.protocol.control import KILLED, Linkup, build
-from medusa.protocol.control import Wait as Pulse
+from medusa.protocol.control import KILLED, Linkup, Wait, build
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
 from medusa.transports.link import Link
@@ -23,107 +23,16 @@ from tests.blocking import BlockingTransport
 from tests.unit.client.peers import Clock, PlayedLauncher, link_ends
 from tests.waiting import PATIENCE
 
-
-@dataclass
-class Stage:
-    far: BlockingTransport
-    link: Link
-    launcher: PlayedLauncher
-    wait: WaitForAgent
-    clock: Clock
-    stderr: int
-
-    def said(self) -> str:
-        return os.read(self.stderr, 65536).decode()
+LINKUP = Text(build(Linkup()))
+TIMED_OUT = Close(1000, "no agent came in time")
+STOPPING = Close(1001, "the reflector is shutting down")
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    near, far = link_ends()
-    reader, writer = os.pipe()
-    stdin, stdin_writer = os.pipe()
-    clock = Clock()
-    link, launcher = Link(near, clock), PlayedLauncher()
-    with Signals() as signals:
-        terminal = Terminal(stdin, Ledger())
-        wait = WaitForAgent(link, launcher, Messages(writer), signals, terminal, clock, clock.now + 600)
-        yield Stage(far, link, launcher, wait, clock, reader)
-    link.abort()
-    far.abort()
-    for fd in (reader, writer, stdin, stdin_writer):
-        os.close(fd)
+class NextLinks:
+    """Links that the test plays, one for each message, which is sent at the beginning."""
 
-
-def test_returns_at_linkup_and_leaves_what_follows(stage: Stage) -> None:
-    for message in (Text(build(Pulse())), Text("rubbish"), Text(build(Linkup())), Binary(b"$ ")):
-        stage.far.send(message)
-    stage.wait.run()
-    assert stage.link.receive() == Binary(b"$ ")
-
-
-def test_says_how_the_job_fares(stage: Stage) -> None:
-    stage.launcher.state = JobState(alive=True, words="held in the queue")
-    stage.far.send(Text(build(Pulse())))
-    os.kill(os.getpid(), signal.SIGTERM)
-    with pytest.raises(Interrupted):
-        stage.wait.run()
-    assert stage.said() == "mlogin: waiting for played job: held in the queue\n"
-
-
-def test_a_job_that_ends_is_an_error_with_the_tail_of_its_log(stage: Stage) -> None:
-    stage.launcher.state = JobState(alive=False, words="ended with status 127")
-    stage.launcher.tail = ["sh: no python3"]
-    with pytest.raises(Failure) as caught:
-        stage.wait.run()
-    assert str(caught.value) == "played job ended with status 127 before its agent appeared\n  sh: no python3"
-    assert caught.value.status == 255
-
-
-def test_a_job_that_ends_after_its_agent_came_is_the_sessions_business(stage: Stage) -> None:
-    """The job is looked at after the link was read, and the link may know better by then."""
-
-    def ended_meanwhile() -> JobState:
-        stage.far.send(Text(build(Linkup())))
-        return JobState(alive=False, words="killed by SIGKILL")
-
-    stage.launcher.poll = ended_meanwhile  # type: ignore[method-assign]
-    stage.wait.run()
-
-
-def test_a_close_is_an_error_with_its_reason(stage: Stage) -> None:
-    stage.far.send(Close(1000, "no agent came\x1b"))
-    with pytest.raises(Failure, match=r"no agent came\\x1b"):
-        stage.wait.run()
-
-
-def test_a_lost_link_is_an_error(stage: Stage) -> None:
-    stage.far.abort()
-    with pytest.raises(Failure, match="lost") as caught:
-        stage.wait.run()
-    assert caught.value.status == 255
-
-
-def test_the_deadline_is_an_error_with_the_jobs_state(stage: Stage) -> None:
-    stage.wait.deadline = stage.clock.now
-    stage.launcher.tail = ["not connected"]
-    with pytest.raises(
-        Failure, match=r"no agent after 0 s \(played job: queued\); --wait-timeout .*\n  not connected$"
-    ):
-        stage.wait.run()
-
-
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_ends_the_wait(stage: Stage, signum: int) -> None:
-    os.kill(os.getpid(), signum)
-    with pytest.raises(Interrupted):
-        stage.wait.run()
-
-
-class Again:
-    """What a wait attaches to again: links that the test plays, one for each message told at its beginning."""
-
-    def __init__(self, *messages: Message) -> None:
-        self.messages = list(messages)
+    def __init__(self) -> None:
+        self.messages: list[Message] = [TIMED_OUT, LINKUP]
         self.fars: list[BlockingTransport] = []
 
     def __call__(self) -> Transport:
@@ -133,86 +42,185 @@ class Again:
         return near
 
 
+class Stage:
+    """A wait whose link, job, clock and next links the test plays."""
+
+    def __init__(self, signals: Signals) -> None:
+        near, self.far = link_ends()
+        self.stderr, self._writer = os.pipe()
+        self.stdin, self._stdin_writer = os.pipe()
+        self._stdout = Stdout(self._writer)
+        self.clock = Clock()
+        self.link = Link(near, self.clock)
+        self.launcher = PlayedLauncher()
+        self.next = NextLinks()
+        self.deadline = self.clock.now + 600
+        self._signals = signals
+
+    def run(self, *, reconnects: bool = False, queues: bool = True) -> None:
+        terminal = Terminal(self.stdin, Ledger())
+        WaitForAgent(
+            self.link,
+            self.launcher,
+            Console(terminal, self._stdout, Messages(self._writer), self._signals),
+            deadline=self.deadline,
+            reconnect=self.next if reconnects else None,
+            queues=queues,
+            clock=self.clock,
+        ).run()
+
+    def lose(self, close: Close | None) -> None:
+        """Ends the first link, with a Close or without."""
+        if close is None:
+            self.far.abort()
+        else:
+            self.far.send(close)
+
+    def said(self) -> str:
+        return os.read(self.stderr, 65536).decode()
+
+    def close(self) -> None:
+        self._stdout.close()
+        self.link.abort()
+        for far in (self.far, *self.next.fars):
+            far.abort()
+        for fd in (self.stderr, self._writer, self.stdin, self._stdin_writer):
+            os.close(fd)
+
+
 @pytest.fixture
-def again() -> Iterator[Again]:
-    again = Again(Close(1000, "no agent came in time"), Text(build(Linkup())))
-    yield again
-    for far in again.fars:
-        far.abort()
+def stage() -> Iterator[Stage]:
+    with Signals() as signals:
+        stage = Stage(signals)
+        yield stage
+        stage.close()
 
 
-@pytest.mark.parametrize("lost", [False, True])
-def test_a_job_in_a_queue_outlasts_its_links(stage: Stage, again: Again, lost: bool) -> None:
-    stage.wait.reconnect = again
-    if lost:
-        stage.far.abort()
-    else:
-        stage.far.send(Close(1000, "no agent came in time"))
-    stage.wait.run()
-    assert len(again.fars) == 2
-    again.fars[1].send(Binary(b"$ "))
+def test_returns_at_linkup_and_leaves_what_follows(stage: Stage) -> None:
+    for message in (Text(build(Wait())), Text("rubbish"), LINKUP, Binary(b"$ ")):
+        stage.far.send(message)
+    stage.run()
     assert stage.link.receive() == Binary(b"$ ")
-    lines = stage.said().splitlines()
-    assert len([line for line in lines if line.endswith("; attaching again until the job has its turn")]) == 1
 
 
-def test_a_session_that_an_administrator_ended_is_not_attached_again(stage: Stage, again: Again) -> None:
-    stage.wait.reconnect = again
-    stage.far.send(Text(build(Pulse(KILLED))))
+def test_says_in_which_state_the_job_is(stage: Stage) -> None:
+    stage.launcher.state = JobState(alive=True, words="held in the queue")
+    stage.far.send(Text(build(Wait())))
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        stage.run()
+    assert stage.said() == "mlogin: waiting for played job: held in the queue\n"
+
+
+def test_a_job_that_ends_is_an_error_with_the_tail_of_its_log(stage: Stage) -> None:
+    stage.launcher.state = JobState(alive=False, words="ended with status 127")
+    stage.launcher.tail = ["sh: no python3"]
+    with pytest.raises(Failure) as caught:
+        stage.run()
+    assert str(caught.value) == "played job ended with status 127 before its agent appeared\n  sh: no python3"
+    assert caught.value.status == 255
+
+
+def test_a_job_that_ends_after_its_agent_came_does_not_end_the_wait(stage: Stage) -> None:
+    """Linkup arrives between the look at the link and the question to the launcher."""
+
+    def poll() -> JobState:
+        stage.far.send(LINKUP)
+        return JobState(alive=False, words="killed by SIGKILL")
+
+    stage.launcher.poll = poll  # type: ignore[method-assign]
+    stage.run()
+
+
+@pytest.mark.parametrize(
+    ("close", "error"),
+    [(Close(1000, "no agent came\x1b"), r"no agent came\\x1b"), (None, "lost"), (STOPPING, "shutting")],
+)
+def test_the_end_of_the_only_link_is_an_error(stage: Stage, close: Close | None, error: str) -> None:
+    stage.lose(close)
+    with pytest.raises(Failure, match=error) as caught:
+        stage.run()
+    assert caught.value.status == 255
+
+
+def test_the_deadline_is_an_error_with_the_jobs_state(stage: Stage) -> None:
+    stage.deadline = stage.clock.now
+    stage.launcher.tail = ["not connected"]
+    with pytest.raises(
+        Failure, match=r"no agent after 0 s \(played job: queued\); --wait-timeout .*\n  not connected$"
+    ):
+        stage.run()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_ends_the_wait(stage: Stage, signum: int) -> None:
+    os.kill(os.getpid(), signum)
+    with pytest.raises(Interrupted):
+        stage.run()
+
+
+@pytest.mark.parametrize(
+    ("close", "queues", "words"),
+    [
+        (None, True, "until the job has its turn"),
+        (TIMED_OUT, True, "until the job has its turn"),
+        (None, False, "with the same id"),
+        (STOPPING, False, "with the same id"),
+    ],
+)
+def test_another_link_follows_and_the_user_is_told_once(
+    stage: Stage, close: Close | None, queues: bool, words: str
+) -> None:
+    stage.next.messages[0] = STOPPING
+    stage.lose(close)
+    stage.run(reconnects=True, queues=queues)
+    assert len(stage.next.fars) == 2
+    stage.next.fars[1].send(Binary(b"$ "))
+    assert stage.link.receive() == Binary(b"$ ")
+    assert stage.said().count(f"; attaching again {words}\n") == 1
+
+
+def test_no_link_follows_one_that_an_administrator_ended(stage: Stage) -> None:
+    stage.far.send(Text(build(Wait(KILLED))))
     stage.far.send(Close(1000, "an administrator ended the session"))
     with pytest.raises(Failure, match="an administrator ended the session"):
-        stage.wait.run()
-    assert again.fars == []
+        stage.run(reconnects=True)
+    assert stage.next.fars == []
 
 
-def test_who_attaches_again_first_ends_the_link_before(stage: Stage, again: Again) -> None:
-    """The id is free only then."""
-    stage.far.send(Close(1000, "no agent came in time"))
+def test_the_link_before_is_closed_first(stage: Stage) -> None:
+    """The session's id is free only then."""
+    connect = stage.next
 
-    def connect() -> Transport:
+    def reconnect() -> Transport:
         assert isinstance(stage.far.receive(PATIENCE), Close)
-        again().abort()  # the first message is not of use here
-        return again()
+        connect().abort()  # the first message is not of use here
+        return connect()
 
-    stage.wait.reconnect = connect
-    stage.wait.run()
+    stage.far.send(TIMED_OUT)
+    stage.next = reconnect  # type: ignore[assignment]
+    stage.run(reconnects=True)
+    stage.next = connect
 
 
-def test_a_job_that_ended_is_not_waited_for_again(stage: Stage, again: Again) -> None:
-    stage.wait.reconnect = again
+def test_no_link_follows_for_a_job_that_has_ended(stage: Stage) -> None:
     stage.launcher.state = JobState(alive=False, words="was cancelled")
-    stage.far.send(Close(1000, "no agent came in time"))
+    stage.far.send(TIMED_OUT)
     with pytest.raises(Failure, match="played job was cancelled before its agent appeared"):
-        stage.wait.run()
-    assert again.fars == []
+        stage.run(reconnects=True)
+    assert stage.next.fars == []
 
 
-class TestWithoutAQueue:
-    @pytest.mark.parametrize("lost", [False, True])
-    def test_a_reflector_that_is_lost_or_stops_is_followed_by_another(
-        self, stage: Stage, again: Again, lost: bool
-    ) -> None:
-        again.messages = [Close(1001, "the reflector is shutting down"), Text(build(Linkup()))]
-        stage.wait.reconnect, stage.wait.queues = again, False
-        if lost:
-            stage.far.abort()
-        else:
-            stage.far.send(Close(1001, "the reflector is shutting down"))
-        stage.wait.run()
-        assert len(again.fars) == 2
-        assert stage.said().count("; attaching again with the same id\n") == 1
+def test_no_link_follows_one_that_was_closed_if_jobs_do_not_queue(stage: Stage) -> None:
+    stage.far.send(TIMED_OUT)
+    with pytest.raises(Failure, match="no agent came in time"):
+        stage.run(reconnects=True, queues=False)
+    assert stage.next.fars == []
 
-    def test_what_was_closed_in_words_has_ended(self, stage: Stage, again: Again) -> None:
-        stage.wait.reconnect, stage.wait.queues = again, False
-        stage.far.send(Close(1000, "no agent came in time"))
-        with pytest.raises(Failure, match="no agent came in time"):
-            stage.wait.run()
-        assert again.fars == []
 
-    def test_not_for_ever(self, stage: Stage, again: Again) -> None:
-        again.messages = [Close(1001, "")] * 100
-        stage.wait.reconnect, stage.wait.queues = again, False
-        stage.far.abort()
-        with pytest.raises(Failure):
-            stage.wait.run()
-        assert len(again.fars) == AGAIN
+def test_links_follow_a_few_times_only_if_jobs_do_not_queue(stage: Stage) -> None:
+    stage.next.messages = [Close(1001, "")] * 100
+    stage.far.abort()
+    with pytest.raises(Failure):
+        stage.run(reconnects=True, queues=False)
+    assert len(stage.next.fars) == RECONNECTS[LinkEnd.LOST].immediate

@@ -7,7 +7,7 @@ from medusa.client.session.walltime import WalltimeNotices, seconds_left, words
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [
         (0, "0 s"),
         (58.4, "58 s"),
@@ -19,61 +19,62 @@ from medusa.client.session.walltime import WalltimeNotices, seconds_left, words
         (172_805, "2 d"),
     ],
 )
-def test_words(seconds: float, said: str) -> None:
-    assert words(seconds) == said
+def test_words(seconds: float, text: str) -> None:
+    assert words(seconds) == text
 
 
 class Job:
-    ends_at: float | None = None
+    """A job whose end the test sets; counts how often it is asked."""
+
+    def __init__(self, ends_at: float | None = None) -> None:
+        self.ends_at = ends_at
+        self.polls = 0
+        self.notices = WalltimeNotices(self.poll, 5.0)
 
     def poll(self) -> JobState:
+        self.polls += 1
         return JobState(alive=True, words="runs", ends_at=self.ends_at)
 
 
-def test_each_warning_is_told_once() -> None:
+def test_each_notice_is_given_once_and_the_job_is_asked_at_intervals() -> None:
     job = Job()
-    walltime = WalltimeNotices(job.poll, 5.0)
-    assert walltime.warning(0) is None
+    assert job.notices.check(0) is None
+    job.ends_at = 1003
+    assert [now for now in range(1000) if job.notices.check(now)] == [703, 943]
+    assert job.polls == 202  # one in five seconds, and one for each notice
+
+
+def test_a_job_with_little_time_gets_the_nearest_notice_alone() -> None:
+    job = Job(30)
+    assert job.notices.check(0) == "the job's time is over in 30 s; what runs then is ended"
+    assert job.notices.check(5) is None
+
+
+def test_more_time_brings_the_same_notice_again() -> None:
+    job = Job(300)
+    assert job.notices.check(0)
     job.ends_at = 1000
-    told = [now for now in range(1000) if walltime.warning(now)]
-    assert told == [700, 940]
+    assert job.notices.check(10) is None
+    assert job.notices.check(700)
 
 
-def test_a_late_start_is_told_of_the_nearest_end_alone() -> None:
+def test_an_end_that_is_rounded_up_and_down_brings_one_notice() -> None:
     job = Job()
-    job.ends_at = 30
-    walltime = WalltimeNotices(job.poll, 5.0)
-    assert walltime.warning(0) == "the job's time is over in 30 s; what runs then is ended"
-    assert walltime.warning(1) is None
-
-
-def test_more_time_is_warned_of_again() -> None:
-    job = Job()
-    walltime = WalltimeNotices(job.poll, 5.0)
-    job.ends_at = 300
-    assert walltime.warning(0)
-    job.ends_at = 1000
-    assert walltime.warning(10) is None
-    assert walltime.warning(700)
-
-
-def test_an_end_that_is_rounded_now_up_and_now_down_is_told_once() -> None:
-    job = Job()
-    walltime = WalltimeNotices(job.poll, 5.0)
-    told = []
+    given = []
     for now in range(100):
         job.ends_at = 350 + now % 2
-        told += [now] if walltime.warning(now) else []
-    assert told == [50]
+        given += [now] if job.notices.check(now) else []
+    assert given == [50]
 
 
-def test_the_next_look_comes_with_the_next_warning() -> None:
-    job = Job()
-    walltime = WalltimeNotices(job.poll, 5.0)
-    assert walltime.patience(0) == 5
-    job.ends_at = 400
-    assert (walltime.patience(0), walltime.patience(98), walltime.patience(100)) == (5, 2, 5)
+def test_the_deadline_is_the_next_question_or_notice() -> None:
+    job = Job(400)
+    deadlines = []
+    for now in (0, 98, 100):
+        job.notices.check(now)
+        deadlines.append(job.notices.deadline)
+    assert deadlines == [5, 100, 105]
 
 
-def test_a_time_that_is_over_is_over() -> None:
+def test_no_time_is_left_after_the_end() -> None:
     assert seconds_left(JobState(alive=True, words="", ends_at=5), 7) == 0
