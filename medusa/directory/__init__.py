@@ -1,4 +1,10 @@
-"""Who owns which session: one interface, one file per store."""
+"""Which reflector owns which session: one interface, and one file for each store.
+
+base       the interface, and what it raises
+memory     the store of a single process
+redis      the store that several reflectors share
+redis_url  URLs of Redis: one server, a unix socket, Sentinels, a Cluster
+"""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ from medusa.reflector.fronts.routes import Application, check_internal, entries
 from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.listen import HTTP, PROXIED, RAW, listen
 from medusa.reflector.sessions.registry import Registry
-from medusa.reflector.workers.handoff import Colleagues
-from medusa.reflector.workers.rpc import Workforce
+from medusa.reflector.workers.handoff import Handoff
+from medusa.reflector.workers.rpc import OtherWorkers, Rpc
 
 log = structlog.get_logger(component="server")
 
@@ -46,20 +46,22 @@ class Reflector:
 
     Args:
         listeners: sockets that listen already, by name; those that are missing are made.
-        colleagues: the other workers, where this is one of several.
+        handoff: to the other workers, if this is one of several.
     """
 
     def __init__(
         self,
         config: ReflectorConfig,
         listeners: Mapping[str, socket.socket] = {},
-        colleagues: Colleagues | None = None,
+        handoff: Handoff | None = None,
     ) -> None:
         config.verify()
         self._config = config
         self._listeners = listeners
-        self._colleagues = colleagues
-        self._workforce = Workforce(colleagues) if colleagues is not None else None
+        self._handoff = handoff
+        self._workers: OtherWorkers | None = None
+        if handoff is not None:
+            self._workers = OtherWorkers(handoff, Rpc(handoff, config.timeouts))
         self._server: Server | None = None
         self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
@@ -99,7 +101,7 @@ class Reflector:
         if config.tls_cert is not None and config.tls_key is not None:
             certificate = Certificate(config.tls_cert, config.tls_key)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
-        environ = {"wsgi.multiprocess": self._colleagues is not None}  # who shares a socket accepts one at a time
+        environ = {"wsgi.multiprocess": self._handoff is not None}  # who shares a socket accepts one at a time
         server = Server(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
         server.certificate = certificate
         server.init_socket()
@@ -111,19 +113,18 @@ class Reflector:
         self._upstream = Upstream(config, site, self.registry.turns) if site is not None else None
         doors = Doors(config, self.registry, authenticator, self._upstream)
         carried = Carried(site, doors, config, scratch) if site is not None else None
-        listing = Listing(self.registry, owner.address, self._workforce, self._others(site))
+        listing = Listing(self.registry, owner.address, self._workers, self._others(site))
         asked = Asked(site, self.registry.claims, listing, owner) if site is not None else None
         administration = self._administration(listing, authenticator, doors)
-        server.application = Application(config, self.registry, doors, administration, self._colleagues, carried, asked)
-        server.colleagues = self._colleagues
+        server.application = Application(config, self.registry, doors, administration, self._workers, carried, asked)
+        server.handoff = self._handoff
         server.config, server.metrics = config, self.registry.metrics
         if config.raw_port is not None:
             self._prepare_raw(config, doors)
-        if self._colleagues is not None:
-            self._colleagues.doors[HTTP] = partial(_go_on, server)
-            self._colleagues.doors[HTTP + PROXIED] = partial(_go_on, server, proxied=True)
-            self._colleagues.entries = lambda: entries(self.registry)
-            self._colleagues.start(self.registry.turns)
+        if self._handoff is not None:
+            self._handoff.receivers[HTTP] = partial(_go_on, server)
+            self._handoff.receivers[HTTP + PROXIED] = partial(_go_on, server, proxied=True)
+            self._handoff.start(self.registry.turns)
         if self._raw is not None:
             self._raw.start()
         server.start()
@@ -140,10 +141,10 @@ class Reflector:
         return Elsewhere(site, self.registry, self._upstream.connect, self._config.timeouts.query_timeout)
 
     def _administration(self, listing: Listing, authenticator: Authenticator | None, doors: Doors) -> Administration:
-        workforce, metrics = self._workforce, self.registry.metrics
-        if workforce is not None:
-            workforce.answer_for(listing, metrics)
-        more = workforce.metrics if workforce is not None else None
+        workers, metrics = self._workers, self.registry.metrics
+        if workers is not None:
+            workers.serve(lambda: entries(self.registry), listing, metrics)
+        more = workers.metrics if workers is not None else None
         internal = partial(check_internal, doors)
         return Administration(self._config, listing, metrics, authenticator, internal, doors.spend, more)
 
@@ -151,12 +152,12 @@ class Reflector:
         assert config.raw_port is not None
         listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
         scratch, metrics = self.registry.turns.scratch, self.registry.metrics
-        raw = Listener(_green(listener), doors, config, metrics, scratch, self._colleagues)
+        raw = Listener(_green(listener), doors, config, metrics, scratch, self._handoff)
         raw.init_socket()
         self._raw = raw
-        if self._colleagues is not None:
-            self._colleagues.doors[RAW] = raw.greeted
-            self._colleagues.doors[RAW + PROXIED] = partial(raw.greeted, proxied=True)
+        if self._handoff is not None:
+            self._handoff.receivers[RAW] = raw.greeted
+            self._handoff.receivers[RAW + PROXIED] = partial(raw.greeted, proxied=True)
         if not ipaddress.ip_address(config.bind_ip).is_loopback:
             log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 

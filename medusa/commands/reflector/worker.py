@@ -23,7 +23,7 @@ from medusa.reflector.config import ConfigError
 from medusa.reflector.fronts.http_front import PlainSocket
 from medusa.reflector.net import fd_limit
 from medusa.reflector.server import Reflector
-from medusa.reflector.workers.handoff import Colleagues
+from medusa.reflector.workers.handoff import Handoff
 from medusa.reflector.workers.task import DRAIN, DRAINED, FAILED, LISTENING, RELOAD, Task
 
 
@@ -36,7 +36,7 @@ def main() -> int:
     configure_log(*task.log, worker=task.number)
     try:
         os.chdir(task.directory)
-        worker = _Worker(task)
+        worker = _ServingProcess(task)
     except (ConfigError, OSError) as error:
         _report(FAILED + str(error))
         return 1
@@ -45,7 +45,7 @@ def main() -> int:
     return 0
 
 
-class _Worker:
+class _ServingProcess:
     """Serves when it is made. Raises ConfigError."""
 
     def __init__(self, task: Task) -> None:
@@ -53,11 +53,11 @@ class _Worker:
         self._drained = False
         outboxes = {number: _inherited(fd) for number, fd in task.outboxes.items()}
         patience, self._timeouts = 3 * task.config.keepalive, task.config.timeouts
-        self._colleagues = Colleagues(
+        self._handoff = Handoff(
             task.number, bytes.fromhex(task.key), _inherited(task.inbox), outboxes, patience, self._timeouts
         )
         listeners = {name: _inherited(fd) for name, fd in task.listeners.items()}
-        self.reflector = Reflector(task.config, listeners, self._colleagues)
+        self.reflector = Reflector(task.config, listeners, self._handoff)
         self.reflector.start()
         fd_limit.check(fd_limit.PER_BRIDGED_PAIR if task.config.tls_cert else fd_limit.PER_PAIR)
         _report(LISTENING + self.reflector.urls)
@@ -89,7 +89,7 @@ class _Worker:
         self._drained = True
         _report(DRAINED)
         self._released.wait()
-        self._colleagues.finish(self._timeouts.worker_finish_timeout)
+        self._handoff.finish(self._timeouts.worker_finish_timeout)
 
 
 def _first_line() -> bytes:

@@ -28,7 +28,7 @@ from medusa.reflector.net import client_address
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.proxy_protocol import begin, source_of
-from medusa.reflector.workers.handoff import Colleagues
+from medusa.reflector.workers.handoff import Handoff
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
 
 log = structlog.get_logger(component="http")
@@ -56,11 +56,11 @@ class Server(PausingServer, WSGIServer):
 
     Attributes:
         certificate: None where HTTP is spoken in plain.
-        colleagues: the other workers, where there are any.
+        handoff: to the other workers, if there are any.
     """
 
     certificate: Certificate | None = None
-    colleagues: Colleagues | None = None
+    handoff: Handoff | None = None
     config: ReflectorConfig
     metrics: Metrics
 
@@ -205,10 +205,10 @@ class Handler(UpgradeHandler):
 
     def _lives_elsewhere(self) -> bool:
         """Whether the connection was handed to another worker, which judges it and all else; or could not be."""
-        if self.server.colleagues is None or self.given:
+        if self.server.handoff is None or self.given:
             return False
         try:
-            return bool(self.server.colleagues.hand_over(self))
+            return bool(self.server.handoff.hand_over(self))
         except HandshakeError as error:
             self._refuse(error)
             return True

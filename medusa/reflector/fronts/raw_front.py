@@ -41,8 +41,8 @@ from medusa.reflector.net.listen import PROXIED, RAW
 from medusa.reflector.net.proxy_protocol import begin, source_of
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import SIDES, SessionName
-from medusa.reflector.workers.handoff import Colleagues
-from medusa.reflector.workers.letters import Letter
+from medusa.reflector.workers.fd_channel import Message
+from medusa.reflector.workers.handoff import Handoff
 from medusa.session import Side
 from medusa.transports.adopt import adopt_framed, adopt_plain
 from medusa.transports.relayed import RelayedTransport
@@ -59,7 +59,7 @@ class Listener(PausingServer):
         listener: gevent's socket.
         metrics: of the reflector.
         scratch: as RelayedTransport's.
-        colleagues: the other workers, where there are any.
+        handoff: to the other workers, if there are any.
     """
 
     def __init__(
@@ -69,15 +69,15 @@ class Listener(PausingServer):
         config: ReflectorConfig,
         metrics: Metrics,
         scratch: memoryview,
-        colleagues: Colleagues | None = None,
+        handoff: Handoff | None = None,
     ) -> None:
         super().__init__(listener, self.greeted)
         self._doors = doors
         self._config = config
         self._metrics = metrics
         self._scratch = scratch
-        self._colleagues = colleagues
-        if colleagues is not None:
+        self._handoff = handoff
+        if handoff is not None:
             self.max_accept = 1  # who shares a socket accepts one at a time
 
     def greeted(self, sock: Any, address: Any, data: bytes = b"", *, proxied: bool = False) -> None:
@@ -125,11 +125,11 @@ class Listener(PausingServer):
 
     def _lives_elsewhere(self, greeting: Framed | Plain, connection: _Connection, found: FirstLine) -> bool:
         """Whether the connection was handed to another worker. Raises HandshakeError: it could not be."""
-        owner = self._colleagues.owner(_asked(greeting)[1]) if self._colleagues is not None else None
-        if self._colleagues is None or owner is None:
+        owner = self._handoff.owner(_asked(greeting)[1]) if self._handoff is not None else None
+        if self._handoff is None or owner is None:
             return False
         about = RAW + PROXIED if connection.proxied else RAW
-        self._colleagues.send(owner, Letter(about, connection.address, found.whole), connection.sock)
+        self._handoff.send(owner, Message(about, connection.address, found.whole), connection.sock)
         connection.sock.close()
         return True
 

@@ -26,7 +26,6 @@ from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import CARRIED, SESSIONS, SIDES, SessionName
 from medusa.reflector.sessions.registry import Registry
-from medusa.reflector.workers.handoff import Colleagues
 from medusa.session import STATUS_NAMES, Side
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from medusa.reflector.cluster.query_server import Asked
     from medusa.reflector.config import ReflectorConfig
     from medusa.reflector.fronts.http_front import Handler
+    from medusa.reflector.workers.rpc import OtherWorkers
 
 log = structlog.get_logger(component="http")
 
@@ -63,7 +63,7 @@ class Application:
     """The reflector's routes as a WSGI application.
 
     Args:
-        colleagues: where there are several workers.
+        workers: the other workers, if there are any.
         carried: for what other reflectors bring, where there are any; asked: for what they ask.
     """
 
@@ -73,14 +73,14 @@ class Application:
         registry: Registry,
         doors: Doors,
         administration: Administration,
-        colleagues: Colleagues | None = None,
+        workers: OtherWorkers | None = None,
         carried: Carried | None = None,
         asked: Asked | None = None,
     ) -> None:
         self._config = config
         self._registry = registry
         self._doors = doors
-        self._colleagues = colleagues
+        self._workers = workers
         self._carried = carried
         self._to_delete = [administration.session, asked.session if asked else None]
         self._administration = administration
@@ -185,9 +185,9 @@ class Application:
 
     def _status(self, handler: Handler) -> Answer:
         self._administration.check_listed(handler)
-        if self._colleagues is None:
+        if self._workers is None:
             return json_answer({"health": "ok", "sessions": {"sessions": entries(self._registry)}})
-        sessions, workers = self._colleagues.status()
+        sessions, workers = self._workers.status()
         return json_answer({"health": "ok", "sessions": {"sessions": sessions}, "workers": workers})
 
     def _healthz(self, _: Handler) -> Answer:

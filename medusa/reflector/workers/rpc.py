@@ -1,42 +1,139 @@
-"""What an administrator sees of the other workers: their sessions and their numbers."""
+"""Questions between the workers of this reflector: which sessions live in each, what its metrics are, end this one.
+
+A question travels as a message whose descriptor is a socket for the answer. Both are JSON: the question is
+[name, argument], the answer {"answer": ...}, or {} if the worker knows no such question.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import time
+from collections.abc import Callable
 from typing import Any
 
+import gevent
+import gevent.socket
+
 from medusa.reflector.admin.session_list import Entry, Listing
+from medusa.reflector.config import Timeouts
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.workers.handoff import Colleagues
+from medusa.reflector.workers.fd_channel import QUESTION, Message
+from medusa.reflector.workers.handoff import Handoff, socketpair
 
-_SESSIONS, _KILL, _METRICS = "sessions", "kill", "metrics"
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes."""
+
+_STATUS, _SESSIONS, _KILL, _METRICS = "status", "sessions", "kill", "metrics"
+
+Entries = list[dict[str, Any]]
 
 
-class Workforce:
-    """Others (listing.py), of one reflector. A worker that does not answer is left out."""
+class Rpc:
+    """Asks the other workers, and answers them.
 
-    def __init__(self, colleagues: Colleagues) -> None:
-        self._colleagues = colleagues
+    Attributes:
+        answers: by the name of a question: gets the question's argument; what it returns must fit into JSON.
+    """
 
-    def answer_for(self, listing: Listing, metrics: Metrics) -> None:
-        """Tell the others what they ask of this one."""
+    def __init__(self, handoff: Handoff, timeouts: Timeouts) -> None:
+        self.answers: dict[str, Callable[[Any], object]] = {}
+        self._handoff = handoff
+        self._timeout = timeouts.status_timeout
+        handoff.receivers[QUESTION] = self._serve
 
-        def kill(about: Any) -> bool:
-            return listing.kill_local(SessionName(*about))
+    def ask(self, worker: int, question: str, argument: object = None) -> dict[str, Any]:
+        """Ask one worker. Returns {"answer": ...}, or {"error": why there is none}."""
+        near, far = socketpair()
+        with gevent.socket.socket(fileno=near.detach()) as sock, far:
+            begun = time.monotonic()
+            try:
+                message = Message(QUESTION, data=json.dumps([question, argument]).encode())
+                self._handoff.post(worker, message, far.fileno(), self._timeout)
+                far.close()
+                left = begun + self._timeout - time.monotonic()
+                with gevent.Timeout(left, TimeoutError("no answer in time")):
+                    answer: dict[str, Any] = json.loads(_read_all(sock))
+            except OSError as error:
+                return {"error": str(error)}
+            except ValueError:
+                return {"error": "no whole answer"}
+            return answer
 
-        self._colleagues.answers[_SESSIONS] = lambda _: listing.local()
-        self._colleagues.answers[_KILL] = kill
-        self._colleagues.answers[_METRICS] = lambda _: metrics.exposition().decode()
+    def ask_all(self, question: str) -> dict[int, dict[str, Any]]:
+        """Ask all other workers at once. Returns what `ask` returns, by the number of the worker."""
+        asking = {worker: gevent.spawn(self.ask, worker, question) for worker in self._handoff.others}
+        return {worker: greenlet.get() for worker, greenlet in asking.items()}
+
+    def _serve(self, sock: Any, _: object, data: bytes) -> None:
+        with sock:
+            question, argument = json.loads(data)
+            answer = self.answers.get(question)
+            try:
+                sock.settimeout(self._timeout)
+                sock.sendall(json.dumps({"answer": answer(argument)} if answer else {}).encode())
+            except OSError:
+                pass  # the asker waits no longer
+
+
+class OtherWorkers:
+    """The sessions and metrics of the other workers. A worker that does not answer is left out.
+
+    It is the `Others` of medusa.reflector.admin.session_list.
+    """
+
+    def __init__(self, handoff: Handoff, rpc: Rpc) -> None:
+        self._handoff = handoff
+        self._rpc = rpc
+
+    def serve(self, status: Callable[[], Entries], listing: Listing, metrics: Metrics) -> None:
+        """Answer the other workers' questions from here on. `status`: this worker's sessions as /status shows them."""
+
+        def kill(name: Any) -> bool:
+            return listing.kill_local(SessionName(*name))
+
+        self._rpc.answers[_STATUS] = lambda _: {
+            "worker": self._handoff.number,
+            "pid": os.getpid(),
+            "handed_over": self._handoff.handed_over,
+            "taken_over": self._handoff.taken_over,
+            "sessions": [{**entry, "worker": self._handoff.number} for entry in status()],
+        }
+        self._rpc.answers[_SESSIONS] = lambda _: listing.local()
+        self._rpc.answers[_KILL] = kill
+        self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
+
+    def status(self) -> tuple[Entries, Entries]:
+        """For /status: (the sessions of all workers, a line about each worker), this one's included."""
+        own: Any = self._rpc.answers[_STATUS](None)
+        others = self._rpc.ask_all(_STATUS).items()
+        workers: Entries = [own, *(reply.get("answer") or {"worker": number, **reply} for number, reply in others)]
+        workers.sort(key=lambda worker: worker["worker"])
+        sessions = [entry for worker in workers for entry in worker.pop("sessions", [])]
+        return sorted(sessions, key=lambda entry: entry["create_time"]), workers
 
     def entries(self) -> list[Entry]:
         """See Others."""
-        return [entry for entries in self._colleagues.ask_all(_SESSIONS) for entry in entries]
+        return [entry for entries in self._answers(_SESSIONS) for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
         """See Others."""
-        owner = self._colleagues.owner(name)
-        return owner is not None and bool(self._colleagues.ask(owner, _KILL, name))
+        owner = self._handoff.owner(name)
+        return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
     def metrics(self) -> list[str]:
-        """Their expositions."""
-        return list(self._colleagues.ask_all(_METRICS))
+        """Their metrics, in Prometheus' text format."""
+        return self._answers(_METRICS)
+
+    def _answers(self, question: str) -> list[Any]:
+        return [reply["answer"] for reply in self._rpc.ask_all(question).values() if "answer" in reply]
+
+
+def _read_all(sock: Any) -> bytes:
+    parts = bytearray()
+    while data := sock.recv(1 << 16):
+        parts += data
+        if len(parts) > MAX_ANSWER:
+            raise ValueError("an answer above %d bytes" % MAX_ANSWER)
+    return bytes(parts)

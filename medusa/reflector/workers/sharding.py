@@ -1,4 +1,4 @@
-"""Which worker a session belongs to: arithmetic, so that no table of sessions has to be shared. No I/O."""
+"""Which worker owns a session: computed from its name, so that no table of sessions has to be shared. No I/O."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import hashlib
 from medusa.reflector.session_name import SessionName
 
 KEY_SIZE = 32
-"""Bytes of the key, random in each run: who knew it could choose ids that all fall to one worker."""
+"""Bytes of the key. It is random in each run: with a known key, a user could choose ids that one worker owns."""
 
 
 def owner_of(name: SessionName, key: bytes, workers: int) -> int:
-    """The number, 1 to `workers`, of the worker that `name` lives in, for as long as `key` is the same."""
+    """The number of the worker that owns `name`, from 1 to `workers`; the same in all workers that share `key`."""
     digest = hashlib.blake2b(str(name).encode(), digest_size=8, key=key).digest()
     return 1 + int.from_bytes(digest, "big") % workers

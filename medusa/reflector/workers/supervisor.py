@@ -1,6 +1,6 @@
-"""Several reflector processes on the same sockets: starts them, starts them again, passes on what it is told.
+"""Runs several reflector processes on the same sockets: starts workers, restarts them, and passes on signals.
 
-Plain Python, no gevent, no threads; it holds what has to survive a worker: the listening sockets and the mailboxes.
+Plain Python, without gevent and threads. It holds what has to survive a worker: the listening sockets and the inboxes.
 """
 
 from __future__ import annotations
@@ -12,35 +12,39 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import structlog
 
 from medusa.reflector.config import ConfigError, ReflectorConfig
-from medusa.reflector.workers.backoff import Backoff
-from medusa.reflector.workers.fd_channel import mailbox
-from medusa.reflector.workers.process import PROGRAM, Worker
+from medusa.reflector.workers.fd_channel import open_channel
+from medusa.reflector.workers.process import PROGRAM, Backoff, WorkerProcess
 from medusa.reflector.workers.sharding import KEY_SIZE
 from medusa.reflector.workers.task import DRAIN, RELOAD, Task
+from medusa.signal_pipe import SignalPipe, do_nothing
 
 log = structlog.get_logger(component="supervisor")
 
-ORDERS = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.SIGHUP: RELOAD}
+ORDERS: dict[int, bytes] = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.SIGHUP: RELOAD}
+"""The order that a signal becomes. A second one that means DRAIN stops the supervisor at once."""
+
+MAX_WAIT = 3600.0
+"""Seconds."""
 
 
 class Supervisor:
-    """`run` returns when all is over.
+    """Call `run`, once, from the main thread; it returns when all workers have ended.
 
     Args:
-        listeners: by name; those of medusa.reflector.workers.handoff' doors. They are the supervisor's from here on.
+        listeners: by their names (medusa.reflector.net.listen); closed when `run` returns.
         log_settings: format and level, for the workers.
-        announce: told, once, where all of them serve.
-        lifeline: stop at once when this descriptor reaches its end.
-        program: the workers' module.
+        announce: called once, when all workers serve, with the URLs of the reflector.
+        lifeline: a descriptor; at its end of file the supervisor stops at once.
+        program: the module that a worker runs.
 
     Raises:
-        ConfigError: the system has not what so many need.
+        ConfigError: the system has no room for the sockets of so many workers.
     """
 
     def __init__(
@@ -59,57 +63,65 @@ class Supervisor:
         self._lifeline = lifeline
         self._program = program
         try:
-            self._mailboxes = {number: mailbox() for number in range(1, workers + 1)}
+            self._channels = {number: open_channel() for number in range(1, workers + 1)}
         except OSError as error:
             raise ConfigError("workers: no mailboxes for %d: %s" % (workers, error.strerror or error)) from None
         key, directory = secrets.token_hex(KEY_SIZE), os.getcwd()
         fds = {name: sock.fileno() for name, sock in listeners.items()}
         self._tasks = {
             number: Task(
-                # One worker publishes; where it dies before that is done, the next one goes on.
+                # One worker publishes. If it dies before that is done, the next one with its number goes on.
                 config if number == 1 else replace(config, publish=None),
                 number,
                 key,
                 fds,
                 inbox.fileno(),
-                {other: outbox.fileno() for other, (_, outbox) in self._mailboxes.items() if other != number},
+                {other: outbox.fileno() for other, (_, outbox) in self._channels.items() if other != number},
                 directory,
                 log_settings,
             )
-            for number, (inbox, _) in self._mailboxes.items()
+            for number, (inbox, _) in self._channels.items()
         }
         self._backoffs = {number: Backoff() for number in self._tasks}
-        self._workers: dict[int, Worker] = {}
-        self._due: dict[int, float] = {}  # when to start those that are not there
+        self._workers: dict[int, WorkerProcess] = {}
+        self._due: dict[int, float] = {}  # when to start the missing workers
         self._announced = False
         self._draining = False
-        self._leaving = False  # all were told to go ...
-        self._kill_at = math.inf  # ... and this is when they must have
-        self._status: int | None = None  # to stop at once with
+        self._leaving = False  # all workers were dismissed ...
+        self._kill_at = math.inf  # ... and are killed at this time
+        self._status: int | None = None  # if set, stop at once with this exit status
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
-        """Returns the exit status. Raises ConfigError: a worker cannot serve, right at the beginning."""
-        signals = self._catch_signals()
+        """Supervise until all workers have ended. Returns the exit status.
+
+        Raises:
+            ConfigError: a worker cannot serve, before all of them have served once.
+        """
+        signals = SignalPipe(ORDERS)
+        self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals.take()))
         try:
             if self._lifeline is not None:
                 self._selector.register(self._lifeline, selectors.EVENT_READ, self._on_lifeline)
             for number in self._tasks:
                 self._start(number)
             while self._status is None and (self._workers or not self._leaving):
-                self._turn()
+                self._step()
         finally:
-            self._clean_up(signals)
+            self._clean_up()
+            signals.close()
+            for number in ORDERS:  # a signal that comes while the program exits must not change its status
+                signal.signal(number, do_nothing)
         return self._status or 0
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         now = time.monotonic()
         for number, when in list(self._due.items()):
             if when <= now:
                 self._start(number)
         if now >= self._kill_at:
             self._kill()
-        nearest = min([*self._due.values(), self._kill_at, now + 3600.0])
+        nearest = min([*self._due.values(), self._kill_at, now + MAX_WAIT])
         for key, _ in self._selector.select(max(0.0, nearest - time.monotonic())):
             key.data()
         if not self._announced and all(self._url(number) for number in self._tasks):
@@ -129,33 +141,37 @@ class Supervisor:
         task = replace(self._tasks[number], draining=self._draining)
         fds = [*task.listeners.values(), task.inbox, *task.outboxes.values()]
         try:
-            worker = Worker(task, fds, self._program)
+            worker = WorkerProcess(task, fds, self._program)
         except OSError as error:
             text = os.strerror(error.errno) if error.errno else str(error)
-            self._put_off(number, None, {"reason": text})
+            self._restart_later(number, None, {"reason": text})
             return
         self._workers[number] = worker
         self._selector.register(worker, selectors.EVENT_READ, lambda: self._on_report(worker))
 
-    def _on_report(self, worker: Worker) -> None:
-        served, alive = worker.url, worker.heard()
+    def _on_report(self, worker: WorkerProcess) -> None:
+        served, alive = worker.url, worker.read_reports()
         if worker.url != served:
             log.info("worker serves", worker=worker.number, worker_pid=worker.pid)
         if alive:
             return
         self._selector.unregister(worker)
         del self._workers[worker.number]
-        end: dict[str, int | str] = worker.bury()
+        end: dict[str, int | str] = worker.reap()
         if worker.complaint:
             end["reason"] = worker.complaint
         if not self._leaving:
-            self._put_off(worker.number, worker, end)
+            self._restart_later(worker.number, worker, end)
 
-    def _put_off(self, number: int, worker: Worker | None, end: Mapping[str, int | str]) -> None:
-        """A worker is not there: start the next one, now or later. At the beginning that would help nobody.
+    def _restart_later(self, number: int, worker: WorkerProcess | None, end: Mapping[str, int | str]) -> None:
+        """A worker has ended, or could not be started: plan the next start.
 
         Args:
-            worker: None where there was none.
+            worker: None if there was no process.
+            end: how it ended, for the log.
+
+        Raises:
+            ConfigError: not all workers have served yet, so the next one would fail as well.
         """
         if not self._announced:
             how = end.get("reason") or ", ".join(f"{what} {value}" for what, value in end.items())
@@ -163,8 +179,8 @@ class Supervisor:
         lived = time.monotonic() - worker.started if worker else 0.0
         if self._draining and not (worker and worker.url):
             log.error("worker ended", worker=number, **end, lived_s=round(lived, 3))
-            return  # and nothing is waited for
-        wait = self._backoffs[number].after(lived)
+            return  # a drain needs no new worker where none has served
+        wait = self._backoffs[number].delay(lived)
         self._due[number] = time.monotonic() + wait
         log.error("worker ended", worker=number, **end, lived_s=round(lived, 3), next_start_s=wait)
 
@@ -182,21 +198,10 @@ class Supervisor:
         for worker in self._workers.values():
             worker.kill()
 
-    # ------------------------------------------------------------------ what is told to it
+    # ------------------------------------------------------------------ signals and the lifeline
 
-    def _catch_signals(self) -> tuple[int, int]:
-        """Signals become bytes in a pipe; returns its ends."""
-        reader, writer = os.pipe()
-        for end in (reader, writer):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in ORDERS:
-            signal.signal(number, lambda *_: None)
-        self._selector.register(reader, selectors.EVENT_READ, lambda: self._on_signals(os.read(reader, 64)))
-        return reader, writer
-
-    def _on_signals(self, numbers: bytes) -> None:
-        for number in map(signal.Signals, numbers):
+    def _on_signals(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
             order = ORDERS.get(number)
             if order == RELOAD:
                 self._order(order)
@@ -212,13 +217,10 @@ class Supervisor:
         if not os.read(self._lifeline, 512):
             self._status = 0
 
-    def _clean_up(self, signals: tuple[int, int]) -> None:
-        signal.set_wakeup_fd(-1)
+    def _clean_up(self) -> None:
         self._kill()
         for worker in self._workers.values():
-            worker.bury()
+            worker.reap()
         self._selector.close()
-        for sock in [*self._listeners.values(), *(end for pair in self._mailboxes.values() for end in pair)]:
+        for sock in [*self._listeners.values(), *(end for pair in self._channels.values() for end in pair)]:
             sock.close()
-        for fd in signals:
-            os.close(fd)

@@ -1,7 +1,7 @@
-"""What a worker is told at its start: one line of JSON on its standard input. No I/O.
+"""What a worker gets at its start: one line of JSON on its standard input; and the lines that follow. No I/O.
 
-Not its command line or its environment, which others may read, and not the config file, which may have changed: all
-workers of a run have one configuration.
+The command line and the environment would not do, as other users may read them; nor would the config file, which may
+have changed: all workers of a run have one configuration.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ from medusa.reflector.config import ReflectorConfig, Timeouts
 
 DRAIN = b"drain"
 RELOAD = b"reload"
-"""Orders: lines that follow the task. The end of the input means: stop at once, or, when drained, now."""
+"""Orders: lines that follow the task. At the end of its input a worker stops: hard, or in order if it has drained."""
 
 LISTENING = "listening "
 FAILED = "failed "
 DRAINED = "drained"
-"""Reports: lines on the worker's standard output. It serves, and where; it cannot, and why; no session lives in it any
-more, and none will."""
+"""Reports: lines on the worker's standard output. LISTENING is followed by the URLs where it serves, FAILED by the
+reason why it cannot. DRAINED: no session lives in it any more, and none will."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Descriptors are inherited ones.
+    """All descriptors are inherited.
 
     Attributes:
         number: of the worker, from 1.
         key: of medusa.reflector.workers.sharding, in hexadecimal.
-        listeners: descriptors of sockets that listen, by name.
-        inbox: the worker's own mailbox; outboxes: the others', by number.
-        directory: where relative paths begin.
+        listeners: descriptors of listening sockets, by name.
+        inbox: the descriptor of the worker's own inbox.
+        outboxes: descriptors to the inboxes of the others, by their numbers.
+        directory: the working directory, from which relative paths of the configuration count.
         log: format and level.
-        draining: the others drain already.
+        draining: the other workers drain already, so drain at once.
     """
 
     config: ReflectorConfig
@@ -49,12 +50,12 @@ class Task:
     draining: bool = False
 
     def line(self) -> bytes:
-        """As it is sent."""
+        """The line to send, with its end."""
         return json.dumps(dataclasses.asdict(self)).encode() + b"\n"
 
     @classmethod
     def parse(cls, line: bytes) -> Task:
-        """What `line` gave."""
+        """The task that `line` was made from."""
         fields = json.loads(line)
         config: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields["config"].items()

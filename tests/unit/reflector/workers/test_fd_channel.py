@@ -1,4 +1,4 @@
-"""Mailboxes carry descriptors, keep what nobody has read yet, and have an end."""
+"""Messages keep their form, carry a descriptor, and wait until they are received."""
 
 from __future__ import annotations
 
@@ -9,16 +9,78 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from medusa.reflector.workers.fd_channel import collect, mailbox, post
-from medusa.reflector.workers.letters import MAX_LETTER, BadLetter
+from medusa.reflector.workers.fd_channel import (
+    MAX_HEADER,
+    MAX_PACKET,
+    QUESTION,
+    BadMessage,
+    Message,
+    open_channel,
+    pack,
+    receive,
+    send,
+    unpack,
+)
 
-Box = tuple[socket.socket, socket.socket]
+Channel = tuple[socket.socket, socket.socket]
+ADDRESSES = [("127.0.0.1", 4711), ("::1", 65535, 0, 0), ("fe80::1%eth0", 1, 2, 3), ()]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@given(data=st.binary(max_size=300))
+def test_unpack_gives_what_was_packed(address: tuple[object, ...], data: bytes) -> None:
+    message = Message("http", address, data)
+    assert unpack(pack(message)) == message
+
+
+def test_the_largest_message() -> None:
+    header = len(pack(Message("http", ADDRESSES[0])))
+    message = Message("http", ADDRESSES[0], bytes(MAX_PACKET - header))
+    assert len(pack(message)) == MAX_PACKET
+    assert unpack(pack(message)) == message
+    with pytest.raises(BadMessage, match="65537 bytes"):
+        pack(message._replace(data=message.data + b"\n"))
+
+
+def test_a_header_that_is_too_long() -> None:
+    with pytest.raises(BadMessage):
+        pack(Message("x" * MAX_HEADER))
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"",
+        b"[]",
+        b"\n",
+        b"[]\n",
+        b"{}\n",
+        b"7\n",
+        b'"status"\n',
+        b'[7, "127.0.0.1", 1]\nGET',
+        b'["http", "127.0.0.1"]\n',
+        b'["http", 1, "127.0.0.1"]\n',
+        b'["http", "127.0.0.1", 1, 2]\n',
+        b'["http", "127.0.0.1", true]\n',
+        b'["http", "127.0.0.1", 1, 2, 3, 4]\n',
+        b'["http", "127.0.0.1", 1.5]\n',
+        b"\xff\xfe\n",
+        b"[" * 400 + b"\n",
+        pack(Message(QUESTION)).replace(b"\n", b" " * MAX_HEADER + b"\n"),
+        pack(Message(QUESTION)) + bytes(MAX_PACKET),
+    ],
+)
+def test_another_form_is_refused(packet: bytes) -> None:
+    with pytest.raises(BadMessage):
+        unpack(packet)
 
 
 @pytest.fixture
-def box() -> Iterator[Box]:
-    inbox, outbox = mailbox()
+def channel() -> Iterator[Channel]:
+    inbox, outbox = open_channel()
     with inbox, outbox:
         yield inbox, outbox
 
@@ -32,23 +94,13 @@ def pipe() -> Iterator[tuple[int, int]]:
             os.close(end)
 
 
-def fill(outbox: socket.socket, fd: int) -> int:
-    """Returns how many letters it took."""
-    for posted in range(1000):
-        try:
-            post(outbox, bytes(MAX_LETTER // 2), fd)
-        except BlockingIOError:
-            return posted
-    raise AssertionError("never full")
-
-
-def test_a_letter_and_its_descriptor(box: Box, pipe: tuple[int, int]) -> None:
-    inbox, outbox = box
-    post(outbox, b"first", pipe[1])
-    post(outbox, bytes(MAX_LETTER), pipe[1])
+def test_a_packet_and_its_descriptor(channel: Channel, pipe: tuple[int, int]) -> None:
+    inbox, outbox = channel
+    send(outbox, b"first", pipe[1])
+    send(outbox, bytes(MAX_PACKET), pipe[1])
     os.close(pipe[1])
-    for expected in (b"first", bytes(MAX_LETTER)):
-        packet, fd = collect(inbox)
+    for expected in (b"first", bytes(MAX_PACKET)):
+        packet, fd = receive(inbox)
         assert packet == expected
         assert not os.get_inheritable(fd)
         os.write(fd, b"x")
@@ -56,53 +108,51 @@ def test_a_letter_and_its_descriptor(box: Box, pipe: tuple[int, int]) -> None:
     assert os.read(pipe[0], 10) == b"xx"
     assert os.read(pipe[0], 10) == b"", "no copy is left anywhere"
     with pytest.raises(BlockingIOError):
-        collect(inbox)
+        receive(inbox)
 
 
-def test_is_full_at_some_time_and_then_not(box: Box, pipe: tuple[int, int]) -> None:
-    inbox, outbox = box
-    posted = fill(outbox, pipe[1])
-    assert 4 <= posted < 100
-    for _ in range(posted):
-        os.close(collect(inbox)[1])
-    post(outbox, b"again", pipe[1])
-    os.close(collect(inbox)[1])
+def test_a_full_channel_has_room_again_after_its_messages_were_received(
+    channel: Channel, pipe: tuple[int, int]
+) -> None:
+    inbox, outbox = channel
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while sent < 1000:
+            send(outbox, bytes(MAX_PACKET // 2), pipe[1])
+            sent += 1
+    assert 4 <= sent < 100
+    for _ in range(sent):
+        os.close(receive(inbox)[1])
+    send(outbox, b"again", pipe[1])
+    os.close(receive(inbox)[1])
 
 
-def test_with_no_descriptor_left_a_letter_stays(
-    box: Box, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+def test_with_no_descriptor_left_a_packet_stays(
+    channel: Channel, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: int) -> int:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    inbox, outbox = box
-    post(outbox, b"later", pipe[1])
+    inbox, outbox = channel
+    send(outbox, b"later", pipe[1])
     with monkeypatch.context() as scarce:
         scarce.setattr(socket, "dup", refuse)
         with pytest.raises(OSError, match="Too many"):
-            collect(inbox)
-    packet, fd = collect(inbox)
+            receive(inbox)
+    packet, fd = receive(inbox)
     assert packet == b"later"
     os.close(fd)
 
 
-def test_what_comes_without_a_descriptor(box: Box) -> None:
-    inbox, outbox = box
-    outbox.send(b"nothing with it")
-    with pytest.raises(BadLetter, match="descriptor"):
-        collect(inbox)
-
-
-def test_what_comes_with_too_many(box: Box, pipe: tuple[int, int]) -> None:
-    """The leak check of every test sees to it that none stays open."""
-    inbox, outbox = box
-    socket.send_fds(outbox, [b"two"], [pipe[0], pipe[1]])
-    with pytest.raises(BadLetter):
-        collect(inbox)
-
-
-def test_what_is_too_long(box: Box, pipe: tuple[int, int]) -> None:
-    inbox, outbox = box
-    socket.send_fds(outbox, [bytes(MAX_LETTER + 1)], [pipe[0]])
-    with pytest.raises(BadLetter, match="cut short"):
-        collect(inbox)
+@pytest.mark.parametrize(
+    ("packet", "descriptors", "words"),
+    [(b"none", 0, "descriptor"), (b"two", 2, "descriptor"), (bytes(MAX_PACKET + 1), 1, "truncated")],
+)
+def test_a_packet_with_the_wrong_number_of_descriptors_or_too_long(
+    channel: Channel, pipe: tuple[int, int], packet: bytes, descriptors: int, words: str
+) -> None:
+    """The leak check of every test makes sure that no descriptor stays open."""
+    inbox, outbox = channel
+    socket.send_fds(outbox, [packet], list(pipe[:descriptors]))
+    with pytest.raises(BadMessage, match=words):
+        receive(inbox)

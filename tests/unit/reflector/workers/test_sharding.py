@@ -1,4 +1,4 @@
-"""Where sessions live: everywhere the same, evenly, and not for outsiders to say."""
+"""The owner of a session: the same in all workers, evenly distributed, unknown without the key."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMES = [SessionName(f"job-{number}") for number in range(4000)]
 
 
 def test_is_the_same_in_every_process_and_version() -> None:
-    """Workers of one run may not differ: these were computed once."""
+    """Workers of one run must agree: these values were computed once."""
     assert [owner_of(SessionName(name), KEY, 4) for name in "abcdefgh"] == [2, 3, 2, 2, 2, 3, 4, 4]
 
 

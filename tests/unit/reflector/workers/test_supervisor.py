@@ -1,4 +1,4 @@
-"""The supervisor with workers that a test makes up, for what real ones do not do."""
+"""The supervisor with programs that a test writes, for what real workers do not do."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
-from medusa.reflector.workers import supervisor as module
-from medusa.reflector.workers.supervisor import Supervisor
+from medusa.reflector.workers.supervisor import ORDERS, Supervisor
 from tests.waiting import wait_until
 
 SERVE = """
@@ -41,7 +39,7 @@ CONFIG = ReflectorConfig()
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """Makes a worker's program of some lines; returns its module's name."""
+    """Writes a worker's program; returns the name of its module."""
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     numbers = itertools.count()
 
@@ -53,16 +51,10 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     return make
 
 
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    with capture_logs() as entries:
-        yield entries
-
-
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """The supervisor has its process to itself."""
-    before = {number: signal.getsignal(number) for number in module.ORDERS}
+    """The supervisor keeps its handlers: it expects its process to exit."""
+    before = {number: signal.getsignal(number) for number in ORDERS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -71,7 +63,7 @@ def handlers() -> Iterator[None]:
 def supervise(
     program: str, on_listening: Callable[[], object] = lambda: None, workers: int = 2, config: ReflectorConfig = CONFIG
 ) -> tuple[int, list[str]]:
-    """Returns the exit status and what was announced; `on_listening` is called in a thread of its own then."""
+    """Returns the exit status and what was announced; once all serve, `on_listening` is called in a thread."""
     announced: list[str] = []
     threads: list[threading.Thread] = []
 
@@ -112,29 +104,29 @@ def test_announces_once_and_drains(program: Program, logs: list[EventDict]) -> N
         ("import os; os.kill(os.getpid(), 40)", "worker [12] ended while it started: signal 40"),
     ],
 )
-def test_what_cannot_start_is_not_tried_again(program: Program, lines: str, words: str) -> None:
+def test_a_worker_that_cannot_start_is_not_tried_again(program: Program, lines: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         supervise(program(lines))
 
 
-def test_one_that_cannot_start_ends_those_that_can(program: Program) -> None:
-    """None is left: the leak check sees to that."""
+def test_a_worker_that_cannot_start_ends_those_that_can(program: Program) -> None:
+    """The leak check makes sure that none is left."""
     fails = SERVE.replace("print(", "if task['number'] == 2: sys.exit(print('failed no', flush=True))\nprint(")
     with pytest.raises(ConfigError, match=r"^no$"):
         supervise(program(fails + "sys.stdin.read()"))
 
 
-def test_what_keeps_dying_is_started_later_and_later(
+def test_a_worker_that_keeps_dying_is_restarted_later_and_later(
     program: Program, logs: list[EventDict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It serves once; then it has a reason not to."""
+    """It serves once; as long as a file exists it does not serve again."""
     reason = tmp_path / "reason"
     lines = "import os\n" + SERVE.replace("print(", f"if os.path.exists({str(reason)!r}): sys.exit('no')\nprint(")
     dies = lines + "if task['number'] == 1: sys.stdin.readline(); sys.exit(7)\n" + OBEY.removeprefix(SERVE)
 
     def spoil() -> None:
         reason.write_text("")
-        os.kill(os.getpid(), signal.SIGHUP)  # an order: the first worker ends of it
+        os.kill(os.getpid(), signal.SIGHUP)  # the first worker ends at any order
         wait_until(lambda: len(ended(logs)) >= 4)
         reason.unlink()
         wait_until(lambda: len([entry for entry in logs if entry["event"] == "worker serves"]) == 3)
@@ -151,7 +143,7 @@ def ended(logs: list[EventDict]) -> list[EventDict]:
     return [entry for entry in logs if entry["event"] == "worker ended"]
 
 
-def test_a_drain_does_not_wait_for_what_cannot_be_replaced(program: Program, logs: list[EventDict]) -> None:
+def test_a_drain_does_not_wait_for_a_worker_that_cannot_be_replaced(program: Program, logs: list[EventDict]) -> None:
     fails = SERVE.replace("print(", "if task['draining']: sys.exit('no')\nprint(")
     fails += "if task['number'] == 1: sys.stdin.readline(); sys.exit(7)\n" + OBEY.removeprefix(SERVE)
     assert supervise(program(fails), signals(signal.SIGTERM)) == (0, ["here"])
@@ -168,18 +160,18 @@ def test_the_system_has_no_room_for_a_worker(program: Program, monkeypatch: pyte
 
 
 def test_the_system_has_no_room_for_mailboxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(module, "mailbox", refuse)
+    monkeypatch.setattr(socket, "socketpair", refuse)
     with pytest.raises(ConfigError, match="workers: no mailboxes for 2: Too many open files"):
         Supervisor(ReflectorConfig(), 2, {}, ("json", "info"), lambda _: None)
 
 
-def test_workers_that_do_not_go_are_killed(program: Program) -> None:
-    impatient = ReflectorConfig(timeouts=Timeouts(worker_grace=0.1))
+def test_workers_that_do_not_end_are_killed(program: Program) -> None:
+    quick = ReflectorConfig(timeouts=Timeouts(worker_grace=0.1))
     stays = OBEY + "import time\ntime.sleep(1000)"
-    assert supervise(program(stays), signals(signal.SIGTERM), config=impatient) == (0, ["here"])
+    assert supervise(program(stays), signals(signal.SIGTERM), config=quick) == (0, ["here"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -188,7 +180,7 @@ def test_a_signal_before_all_serve_stops_at_once(program: Program, number: signa
     assert supervise(program(lines), workers=1) == (128 + number, [])
 
 
-def test_one_publishes_and_each_has_what_is_its_own(program: Program, tmp_path: Path) -> None:
+def test_one_worker_publishes_and_each_has_its_own_channel(program: Program, tmp_path: Path) -> None:
     write = f"open({str(tmp_path)!r} + '/task%d' % task['number'], 'w').write(json.dumps(task))\n"
     module_name = program(OBEY.replace("for line", write + "for line"))
     listeners = {"http": socket.create_server(("127.0.0.1", 0)), "raw": socket.create_server(("127.0.0.1", 0))}

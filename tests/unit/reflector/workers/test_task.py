@@ -1,4 +1,4 @@
-"""A task survives its way through a pipe, whatever stands in it."""
+"""A task passes a pipe unchanged, whatever its fields hold."""
 
 from __future__ import annotations
 
