@@ -32,31 +32,34 @@ class State(_Named):
     """Where a session is."""
 
     CLAIMED = "the id is taken, the client's upgrade is under way"
-    WAITING = "for an agent"
-    LINKED = "both are here and talk"
-    CLOSING_BOTH = "both have yet to go"
+    WAITING = "the client waits for an agent"
+    WAITING_UPGRADE = "the client waits, and an agent's upgrade is under way"
+    LINKED = "both sides are linked"
+    CLOSING_BOTH = "both sides have yet to go"
     CLOSING_CLIENT = "the client has yet to go"
     CLOSING_AGENT = "the agent has yet to go"
-    ENDED = "over"
+    ENDED = "the session is over"
 
 
 STATUS_NAMES = {
     State.CLAIMED: "master_wait",
     State.WAITING: "slave_wait",
+    State.WAITING_UPGRADE: "slave_wait",
     State.LINKED: "forwarding",
     State.CLOSING_BOTH: "closing",
     State.CLOSING_CLIENT: "closing",
     State.CLOSING_AGENT: "closing",
     State.ENDED: "post_destroy",
 }
-"""What the original's /status calls them."""
+"""The names of the states in the original's /status."""
 
 
 def stage(state: State) -> str:
-    """claimed, waiting, linked, closing or ended: as this project's own lists have it."""
+    """claimed, waiting, linked, closing or ended: the name of the state in this project's own lists."""
     return state.name.partition("_")[0].lower()
 
 
+WAITING = (State.WAITING, State.WAITING_UPGRADE)
 CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
 
 
@@ -65,6 +68,8 @@ class Input(_Named):
 
     CLIENT_ATTACHED = "the client's upgrade is done"
     CLIENT_REFUSED = "the client's upgrade failed"
+    AGENT_EXPECTED = "an agent may join, and its upgrade is to follow"
+    AGENT_REFUSED = "the agent's upgrade failed"
     AGENT_ATTACHED = "the agent's upgrade is done"
     CLIENT_CLOSED = "the client sent Close"
     AGENT_CLOSED = "the agent sent Close"
@@ -80,22 +85,25 @@ class Input(_Named):
     IDLE_EXPIRED = "no terminal byte has passed for the idle timeout"
     DURATION_EXPIRED = "the session has lasted as long as one may"
     KILLED = "an administrator wants it to end"
-    CLAIM_LOST = "another reflector holds the id by now"
+    CLAIM_LOST = "another reflector holds the id now"
     SHUTDOWN = "the reflector stops"
 
 
 class Action(_Named):
     """What the reflector is to do."""
 
+    START_WAIT = "read the client, start the deadlines of the wait"
     SEND_WAIT = "tell the client to wait"
     SEND_KILLED = "tell the client that an administrator ended the session, in a form that a program can read"
     SEND_IDLE_NOTICE = "tell the client when the idle session will end"
     SEND_DURATION_NOTICE = "tell the client when the session will end"
     LINK_UP = "tell the client, then the agent, that they are linked; forward from now on"
-    CLOSE_CLIENT = "send the client a Close, once what it has to get is written"
-    CLOSE_AGENT = "send the agent a Close, once what it has to get is written"
+    DISMISS_AGENT = "close the connection of an agent that came too late"
+    HURRY = "wait for no client that reads slowly: after the close deadline, close the connections"
+    CLOSE_CLIENT = "send the client a Close, after what is still to be written to it"
+    CLOSE_AGENT = "send the agent a Close, after what is still to be written to it"
     FINISH = "start the deadline for both sides to answer"
-    RELEASE = "let go of both links, free the id, write the usage record"
+    RELEASE = "close both connections, free the id, write the usage record"
 
 
 class Outcome(enum.Enum):
@@ -128,7 +136,7 @@ OUTCOME_MEANINGS = {
 
 AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
-"""What the original told the other side."""
+"""The reasons that the original's Close frames gave the other side."""
 
 GOING_AWAY = 1001
 """RFC 6455 section 7.4.1: a server going down."""
@@ -138,8 +146,9 @@ GOING_AWAY = 1001
 class Step:
     """One entry of the table.
 
-    `outcome` is how the session will have ended; `close` is sent to the sides that are closed here, where it is not the
-    Close that the other side sent.
+    Attributes:
+        outcome: how the session ends, if this step decides it.
+        close: sent to the sides that this step closes; None to pass on the Close that the other side sent.
     """
 
     next: State
@@ -150,7 +159,8 @@ class Step:
 
 _CLOSE_AGENT = (Action.CLOSE_AGENT, Action.FINISH)
 _CLOSE_CLIENT = (Action.CLOSE_CLIENT, Action.FINISH)
-_CLOSE_BOTH = (Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
+_END_WAIT = (Action.HURRY, *_CLOSE_CLIENT)
+_END_BOTH = (Action.HURRY, Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
 _NO_AGENT = Close(1000, "no agent came in time")
 _BROKE_RULES = Close(1000, "the remote side broke the protocol")
 _IDLE = Close(1000, "the session was idle for too long")
@@ -165,20 +175,28 @@ _CLIENT_GONE = (_I.CLIENT_CLOSED, _I.CLIENT_LOST)
 _AGENT_GONE = (_I.AGENT_CLOSED, _I.AGENT_LOST)
 
 TABLE: dict[tuple[State, Input], Step] = {
-    (_S.CLAIMED, _I.CLIENT_ATTACHED): Step(_S.WAITING),
+    (_S.CLAIMED, _I.CLIENT_ATTACHED): Step(_S.WAITING, (Action.START_WAIT,)),
     (_S.CLAIMED, _I.CLIENT_REFUSED): Step(_S.ENDED, (Action.RELEASE,), _O.REFUSED),
     (_S.CLAIMED, _I.SHUTDOWN): Step(_S.ENDED, (Action.RELEASE,), _O.SHUT_DOWN),
     (_S.CLAIMED, _I.KILLED): Step(_S.ENDED, (Action.RELEASE,), _O.KILLED),
     (_S.CLAIMED, _I.CLAIM_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.ENDED),
-    (_S.WAITING, _I.WAIT_PULSE): Step(_S.WAITING, (Action.SEND_WAIT,)),
-    (_S.WAITING, _I.AGENT_ATTACHED): Step(_S.LINKED, (Action.LINK_UP,)),
-    (_S.WAITING, _I.CLIENT_CLOSED): Step(_S.ENDED, (Action.RELEASE,), _O.LONELY),
-    (_S.WAITING, _I.CLIENT_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.LONELY),
-    (_S.WAITING, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED),
-    (_S.WAITING, _I.WAIT_EXPIRED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_AGENT),
-    (_S.WAITING, _I.KILLED): Step(_S.CLOSING_CLIENT, (Action.SEND_KILLED, *_CLOSE_CLIENT), _O.KILLED, _KILLED),
-    (_S.WAITING, _I.CLAIM_LOST): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.ENDED, _CLAIM_LOST),
-    (_S.WAITING, _I.SHUTDOWN): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.SHUT_DOWN, _STOPPING),
+    (_S.WAITING, _I.AGENT_EXPECTED): Step(_S.WAITING_UPGRADE),
+    (_S.WAITING_UPGRADE, _I.AGENT_REFUSED): Step(_S.WAITING),
+    (_S.WAITING_UPGRADE, _I.AGENT_ATTACHED): Step(_S.LINKED, (Action.LINK_UP,)),
+    **{
+        (waiting, happened): step
+        for waiting in WAITING
+        for happened, step in (
+            (_I.WAIT_PULSE, Step(waiting, (Action.SEND_WAIT,))),
+            (_I.CLIENT_CLOSED, Step(_S.ENDED, (Action.RELEASE,), _O.LONELY)),
+            (_I.CLIENT_LOST, Step(_S.ENDED, (Action.RELEASE,), _O.LONELY)),
+            (_I.CLIENT_BROKE_RULES, Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED)),
+            (_I.WAIT_EXPIRED, Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_AGENT)),
+            (_I.KILLED, Step(_S.CLOSING_CLIENT, (Action.SEND_KILLED, *_END_WAIT), _O.KILLED, _KILLED)),
+            (_I.CLAIM_LOST, Step(_S.CLOSING_CLIENT, _END_WAIT, _O.ENDED, _CLAIM_LOST)),
+            (_I.SHUTDOWN, Step(_S.CLOSING_CLIENT, _END_WAIT, _O.SHUT_DOWN, _STOPPING)),
+        )
+    },
     (_S.LINKED, _I.CLIENT_CLOSED): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.COMPLETED),
     (_S.LINKED, _I.AGENT_CLOSED): Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.COMPLETED),
     (_S.LINKED, _I.CLIENT_LOST): Step(_S.CLOSING_AGENT, _CLOSE_AGENT, _O.LOST, Close(1000, CLIENT_LOST_REASON)),
@@ -187,22 +205,29 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.LINKED, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_CLIENT, _O.ENDED, _BROKE_RULES),
     (_S.LINKED, _I.IDLE_NOTICE): Step(_S.LINKED, (Action.SEND_IDLE_NOTICE,)),
     (_S.LINKED, _I.DURATION_NOTICE): Step(_S.LINKED, (Action.SEND_DURATION_NOTICE,)),
-    (_S.LINKED, _I.IDLE_EXPIRED): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.IDLE, _IDLE),
-    (_S.LINKED, _I.DURATION_EXPIRED): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.TOO_LONG, _TOO_LONG),
-    (_S.LINKED, _I.KILLED): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.KILLED, _KILLED),
-    (_S.LINKED, _I.CLAIM_LOST): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.ENDED, _CLAIM_LOST),
-    (_S.LINKED, _I.SHUTDOWN): Step(_S.CLOSING_BOTH, _CLOSE_BOTH, _O.SHUT_DOWN, _STOPPING),
+    (_S.LINKED, _I.IDLE_EXPIRED): Step(_S.CLOSING_BOTH, _END_BOTH, _O.IDLE, _IDLE),
+    (_S.LINKED, _I.DURATION_EXPIRED): Step(_S.CLOSING_BOTH, _END_BOTH, _O.TOO_LONG, _TOO_LONG),
+    (_S.LINKED, _I.KILLED): Step(_S.CLOSING_BOTH, _END_BOTH, _O.KILLED, _KILLED),
+    (_S.LINKED, _I.CLAIM_LOST): Step(_S.CLOSING_BOTH, _END_BOTH, _O.ENDED, _CLAIM_LOST),
+    (_S.LINKED, _I.SHUTDOWN): Step(_S.CLOSING_BOTH, _END_BOTH, _O.SHUT_DOWN, _STOPPING),
     **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_AGENT) for gone in _CLIENT_GONE},
     **{(_S.CLOSING_BOTH, gone): Step(_S.CLOSING_CLIENT) for gone in _AGENT_GONE},
     **{(_S.CLOSING_CLIENT, gone): _RELEASE for gone in _CLIENT_GONE},
     **{(_S.CLOSING_AGENT, gone): _RELEASE for gone in _AGENT_GONE},
     **{(closing, _I.CLOSE_EXPIRED): _RELEASE for closing in CLOSING},
-    # Who breaks the rules has been sent a Close and is read until it goes: that is still to come.
+    # A side that breaks the rules has been sent a Close and is read until it goes: that is still to come.
     (_S.CLOSING_BOTH, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
     (_S.CLOSING_BOTH, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
     (_S.CLOSING_CLIENT, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT),
     (_S.CLOSING_AGENT, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_AGENT),
-    **{(closing, late): Step(closing) for late in (_I.SHUTDOWN, _I.KILLED, _I.CLAIM_LOST) for closing in CLOSING},
+    # The session began to close while an agent's upgrade was under way.
+    (_S.CLOSING_CLIENT, _I.AGENT_ATTACHED): Step(_S.CLOSING_CLIENT, (Action.DISMISS_AGENT,)),
+    (_S.CLOSING_CLIENT, _I.AGENT_REFUSED): Step(_S.CLOSING_CLIENT),
+    **{
+        (closing, late): Step(closing, (Action.HURRY,))
+        for late in (_I.SHUTDOWN, _I.KILLED, _I.CLAIM_LOST)
+        for closing in CLOSING
+    },
 }
 """(state, input) -> step."""
 
@@ -217,8 +242,10 @@ class SessionMachine:
     Attributes:
         state: where it is.
         outcome: set by the first step that decides it.
-        close: what to send to the side or sides that the last step closes.
+        close: what to send to the sides that the last step closes.
     """
+
+    __slots__ = ("close", "outcome", "state")
 
     def __init__(self) -> None:
         self.state = State.CLAIMED
@@ -226,13 +253,13 @@ class SessionMachine:
         self.close = Close()
 
     def process(self, happened: Input, close: Close | None = None) -> tuple[Action, ...]:
-        """Take one input; returns what to do now, in this order.
+        """Take one input; returns the actions to carry out now, in this order.
 
         Args:
-            close: the peer's own, with CLIENT_CLOSED and AGENT_CLOSED; its reason is passed on under code 1000.
+            close: with CLIENT_CLOSED and AGENT_CLOSED, the peer's Close; its reason is passed on under code 1000.
 
         Raises:
-            IllegalInput
+            IllegalInput: the state has no entry for this input; nothing changed.
         """
         step = TABLE.get((self.state, happened))
         if step is None:
@@ -249,17 +276,17 @@ def closed(side: Side) -> Input:
 
 
 def lost(side: Side) -> Input:
-    """`side` is gone without one."""
+    """`side` is gone without a Close."""
     return Input.CLIENT_LOST if side is Side.CLIENT else Input.AGENT_LOST
 
 
 def broke_rules(side: Side) -> Input:
-    """`side` was failed with a Close."""
+    """`side` broke the protocol and was sent a Close."""
     return Input.CLIENT_BROKE_RULES if side is Side.CLIENT else Input.AGENT_BROKE_RULES
 
 
 def document() -> str:
-    """The diagram and the table as docs/protocol.md shows them."""
+    """The diagram and the tables in the form in which docs/protocol.md shows them."""
     edges: dict[tuple[str, str], list[str]] = {}
     rows = ["| state | input | next | actions | outcome |", "|---|---|---|---|---|"]
     for (state, happened), step in TABLE.items():

@@ -60,7 +60,7 @@ def check_messages_of_every_size_both_ways(make: Make) -> None:
     assert joined.carry(joined.client, joined.agent, messages) == messages
     assert joined.carry(joined.agent, joined.client, messages) == messages
     for pump in (joined.there, joined.back):
-        assert (pump.messages, pump.size, pump.left_out) == (20, 2 * sum(sizes), 0)
+        assert (pump.messages, pump.size, pump.left_out_count) == (20, 2 * sum(sizes), 0)
 
 
 def check_order_is_kept(make: Make) -> None:

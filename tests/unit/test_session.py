@@ -82,7 +82,7 @@ def run(*inputs: Input, close: Close | None = None) -> tuple[SessionMachine, lis
     return session, actions
 
 
-LINKED = (Input.CLIENT_ATTACHED, Input.AGENT_ATTACHED)
+LINKED = (Input.CLIENT_ATTACHED, Input.AGENT_EXPECTED, Input.AGENT_ATTACHED)
 
 
 @pytest.mark.parametrize(

@@ -162,10 +162,7 @@ class Doors:
         try:
             transport = accept()
         except BaseException:
-            if side is Side.CLIENT:
-                session.tell(Input.CLIENT_REFUSED)
-            else:
-                session.agent_expected = False
+            session.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
             raise
         session.attach(side, transport, client.address)
         return None

@@ -45,14 +45,14 @@ class Pump:
         self.messages = 0
         self.size = 0
         self.terminal = 0
-        self.left_out = 0
-        self.unheard: Sequence[bytes] = ()
+        self.left_out_count = 0
+        self.left_out: Sequence[bytes] = ()
         self.close: Close | None = None
         self.why = ""
 
     def step(self) -> Progress:
         """Copy at most one read's worth."""
-        sink, self.unheard = self.sink, ()
+        sink, self.left_out = self.sink, ()
         try:
             if sink is not None and sink.wants_write and not sink.flush():
                 return Progress.BLOCKED
@@ -71,8 +71,8 @@ class Pump:
         if sink is None:
             self.source.skip_message()  # so that nothing of it is held
         else:
-            self.unheard = relayed.left_out
-            self.left_out += len(relayed.left_out)
+            self.left_out = relayed.left_out
+            self.left_out_count += len(relayed.left_out)
         if sink is not None and relayed.pieces:
             self.messages += relayed.messages
             self.size += relayed.size

@@ -195,6 +195,7 @@ class Claims:
             return
         except SessionExists as held:
             if self._claims.get(name) is old:
+                self._claims[name] = None  # nothing is left to renew, or to free
                 log.warning("claim lost", session=name.session_id, login=name.login, to=held.owner.address)
                 self._lost(name)
             return

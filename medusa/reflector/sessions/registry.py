@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import gevent
 import gevent.event
 
@@ -14,7 +12,7 @@ from medusa.reflector.refusal import Refusal, directory_away
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
-from medusa.reflector.sessions.driver import SessionDriver
+from medusa.reflector.sessions.driver import Context, SessionDriver
 from medusa.reflector.sessions.limits import Limits
 from medusa.reflector.sessions.timed_directory import measured
 from medusa.session import Input, State
@@ -44,6 +42,8 @@ class Registry:
         self.draining = False
         self.limits = Limits(config)
         self.turns = FairQueue(gevent.get_hub().loop)
+        self._context = Context(config, self.turns, self.metrics, self)
+        self._waits_as: dict[SessionName, tuple[tuple[str, str], ...]] = {}  # what limits a waiting session counts for
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
         """A new session for the client at `address`, whose upgrade is to follow.
@@ -64,8 +64,8 @@ class Registry:
         except BaseException:
             self.limits.waits_no_more(waits_as)
             raise
-        session = SessionDriver(name, self._config, self, address)
-        session.waits_as = waits_as
+        session = SessionDriver(name, self._context, address)
+        self._waits_as[name] = waits_as
         self._sessions[name] = session
         self._empty.clear()
         return session
@@ -93,8 +93,7 @@ class Registry:
 
     def waits_no_more(self, session: SessionDriver) -> None:
         """Its agent came, or it is over. Idempotent."""
-        keys, session.waits_as = session.waits_as, ()
-        self.limits.waits_no_more(keys)
+        self.limits.waits_no_more(self._waits_as.pop(session.name, ()))
 
     def join(self, name: SessionName) -> SessionDriver:
         """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
@@ -105,10 +104,8 @@ class Registry:
         session = self._sessions.get(name)
         if session is None or session.machine.state is State.CLAIMED:
             raise Refusal(404, "there is no such session")
-        if session.agent_expected or session.machine.state is not State.WAITING:
+        if not session.expect_agent():
             raise Refusal(409, "the session has an agent already, or is closing")
-        session.agent_expected = True
-        session.agent_came = time.monotonic()
         return session
 
     def forget(self, session: SessionDriver) -> None:

@@ -217,7 +217,7 @@ class TestOneMoment:
         bench.registry.join(NAME)
         client.fin()
         if first == "loss":
-            leg = session._legs[Side.CLIENT]
+            leg = session._endpoints[Side.CLIENT]
             assert select.select([leg.transport.fileno()], [], [], PATIENCE)[0]
             leg._on_readable()
         agent = bench.attach(session, Side.AGENT)
@@ -237,10 +237,10 @@ class TestOneMoment:
         self, bench: Bench, logs: list[EventDict], happened: Input | None, order: int
     ) -> None:
         session, _ = bench.waiting()
-        session._deadlines = dict([(Input.WAIT_PULSE, 0.0), (Input.WAIT_EXPIRED, 0.0)][::order])
+        session._deadlines._timed = dict([(Input.WAIT_PULSE, 0.0), (Input.WAIT_EXPIRED, 0.0)][::order])
         if happened is not None:
             session.tell(happened)
-        session._work()
+        session._step()
         until(lambda: records(logs))
         assert records(logs) in (["lonely"], ["ended"], ["shut_down"], ["expired"])
         assert not [entry for entry in logs if entry["log_level"] == "error"]
@@ -258,7 +258,7 @@ class TestOneMoment:
 
     def test_an_agent_and_a_pulse(self, bench: Bench, logs: list[EventDict]) -> None:
         session, client = bench.waiting()
-        session._deadlines[Input.WAIT_PULSE] = 0.0
+        session._deadlines._timed[Input.WAIT_PULSE] = 0.0
         agent = bench.attach(bench.registry.join(NAME), Side.AGENT)
         turn()
         client.expect(TEXT, LINKUP)
@@ -269,11 +269,9 @@ class TestOneMoment:
 class TestBugs:
     """What should never happen costs its own session and no more."""
 
-    def test_in_the_sessions_greenlet(
-        self, bench: Bench, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_in_the_sessions_greenlet(self, bench: Bench, logs: list[EventDict]) -> None:
         session, client, agent = bench.linked()
-        monkeypatch.setattr(session.machine, "process", SessionMachine().process)
+        session.machine = SessionMachine()
         client.send(close_frame())
         assert client.frame().close == (1000, "")
         client.until_fin()
@@ -291,7 +289,7 @@ class TestBugs:
         def fail() -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(session._legs[Side.CLIENT].pump, "step", fail)
+        monkeypatch.setattr(session._endpoints[Side.CLIENT].pump, "step", fail)
         client.send(frame(TEXT, b"x"))
         client.until_fin()
         assert agent.closed() == (1000, "remote connection reset")
