@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import select
@@ -24,16 +23,12 @@ from tests.waiting import PATIENCE, wait_until
 ROOT = Path(__file__).resolve().parents[1]
 MLOGIN = [sys.executable, "-m", "medusa.commands.mlogin"]
 
-# mlogin with times of a test's own. The constants are those of launchers that do not take them from the record yet.
+# mlogin with times of a test's own.
 _LAUNCH = """
-import importlib, json, sys
+import sys
 from medusa.commands import mlogin
 from medusa.client.timeouts import *
 timeouts = eval(sys.argv.pop(1))
-for name, value in json.loads(sys.argv.pop(1)).items():
-    module, _, constant = name.rpartition(".")
-    assert hasattr(importlib.import_module(module), constant), name
-    setattr(importlib.import_module(module), constant, value)
 sys.exit(mlogin.main(timeouts=timeouts))
 """
 
@@ -45,10 +40,9 @@ _ON_A_TERMINAL = (
 _LAST = b"\x1b[the last words~"
 
 
-def mlogin(*arguments: str, timeouts: Timeouts = DEFAULT_TIMEOUTS, constants: Mapping[str, float] = {}) -> list[str]:
-    """A command line. `constants`: dotted name -> value."""
-    own = constants or timeouts != DEFAULT_TIMEOUTS
-    start = [sys.executable, "-c", _LAUNCH, repr(timeouts), json.dumps(constants)] if own else MLOGIN
+def mlogin(*arguments: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> list[str]:
+    """A command line of mlogin with these times."""
+    start = [sys.executable, "-c", _LAUNCH, repr(timeouts)] if timeouts != DEFAULT_TIMEOUTS else MLOGIN
     return [*start, *arguments]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
 from medusa.client.embedded_reflector import embedded_reflector
-from medusa.client.launchers.base import JobRequest, Launcher, Settings, Wishes
+from medusa.client.launchers.base import JobRequest, Launcher, MantaJobOptions, Settings
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, Interrupted, status_of
 from medusa.client.session import walltime
@@ -53,7 +53,7 @@ class Options:
             jobs queue, for as long as the job does.
         account, user, key: who signs, as medusa.client.keys.account takes them; no account: nothing is signed.
         url: of the Manta.
-        object, arguments, job, session, wishes: as medusa.client.launchers.base.Settings has them.
+        object, arguments, job, session, manta: as medusa.client.launchers.base.Settings has them.
     """
 
     command: str | None = None
@@ -73,7 +73,7 @@ class Options:
     user: str | None = None
     key: str | None = None
     url: str | None = None
-    wishes: Wishes = field(default_factory=Wishes)
+    manta: MantaJobOptions = field(default_factory=MantaJobOptions)
 
 
 def run(options: Options, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
@@ -180,7 +180,7 @@ class Login:
             options.arguments,
             options.job,
             options.session,
-            options.wishes,
+            options.manta,
             options.url,
             account,
             options.insecure_tls,
@@ -247,7 +247,7 @@ class Login:
             if url.account is not None:
                 yield f"as         {url.account}"
             state = launcher.poll()
-            yield f"job        {launcher.describe()}: {state.words}"
+            yield f"job        {launcher.describe()}: {state.describe()}"
             left = walltime.seconds_left(state, time.monotonic())
             if left is not None:
                 yield f"ends in    {walltime.words(left)}"
@@ -259,7 +259,7 @@ class Login:
         """Says what became of the job of a session that was cut off: often that is the reason."""
         state = launcher.poll()
         if self.started and not state.alive:
-            self._messages.say(f"{launcher.describe()} {state.words}")
+            self._messages.say(f"{launcher.describe()} {state.describe()}")
 
     def _report_end(self, end: Exit) -> None:
         if end.signal is not None:

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from medusa import __version__
 from medusa.client import launchers
-from medusa.client.launchers.base import AGENT_OBJECT, Wishes
+from medusa.client.launchers.base import AGENT_OBJECT, MantaJobOptions
 from medusa.client.mlogin import Options, run
 from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.session.escape import DEFAULT_CHARACTER, parse_character
@@ -71,7 +71,9 @@ def parse(argv: Sequence[str]) -> Options:
         user=manta.subuser,
         key=manta.key,
         url=manta.url,
-        wishes=Wishes(given.disk, given.memory, given.init, given.image, tuple(given.asset), given.agent_object),
+        manta=MantaJobOptions(
+            given.disk, given.memory, given.init, given.image, tuple(given.asset), given.agent_object
+        ),
     )
 
 
@@ -110,11 +112,11 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 def _launcher(given: SimpleNamespace) -> str:
     if given.session is None:
         return given.launcher or LOCAL
-    if given.launcher not in (None, launchers.HELD):
+    if given.launcher not in (None, launchers.EXISTING):
         raise Failure("--session ID waits for an agent that is started elsewhere; --launcher starts one: not both")
     if given.reflector is None:
         raise Failure("--session ID needs --reflector URL: the one that the session's agent dials")
-    return launchers.HELD
+    return launchers.EXISTING
 
 
 def _wait_timeout(given: SimpleNamespace, *, queues: bool) -> float | None:
@@ -152,11 +154,11 @@ def _parser() -> OptionParser:
     add("--version", action="version", version=f"mlogin {__version__}")
     add("object", nargs="?", metavar="OBJECT", help="what the job is to work on, where the launcher has such things")
     add_manta_options(parser)
-    _add_wishes(parser)
+    _add_manta_options(parser)
     return parser
 
 
-def _add_wishes(parser: OptionParser) -> None:
+def _add_manta_options(parser: OptionParser) -> None:
     add = parser.add_argument
     add("--disk", metavar="GB", type=_count, help="launcher manta: of the job's disk")
     add("--memory", metavar="MB", type=_count, help="launcher manta: of the job's memory")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 
 from medusa.client.archive import find_archive
-from medusa.client.launchers.manta.api import MantaClient, MantaError
+from medusa.client.launchers.manta.api import MantaClient
+from medusa.client.launchers.manta.errors import MantaError
 from medusa.client.operator.publish import PublishError, publish, uses_manta
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 import yaml
 
 from medusa.client.archive import find_archive
+from medusa.client.timeouts import KubernetesTimeouts
 from tests.kube.knobs import Knobs
-from tests.kube.place import Place, documented_yaml, job_name, place
+from tests.kube.place import EAGER, Place, documented_yaml, job_name, place
 from tests.kube.stand_in import containers
 from tests.terminals import ROOT, environment, mlogin, run_alone
 from tests.waiting import PATIENCE, wait_until
@@ -122,10 +124,7 @@ def test_kubectl_sees_it_and_removes_it_as_mlogin_says(here: Place, home: Path, 
     """A client that nobody here wrote, on what this one made."""
     here.kube.knobs.unschedulable = NO_NODE
     here.kube.write_kubeconfig(tmp_path / "admin")
-    quiet = {
-        "medusa.client.launchers.kubernetes.job.CLOSE_PATIENCE": 0,
-        "medusa.client.launchers.kubernetes.cleanup.PATIENCE": 0,
-    }
+    quick = replace(EAGER, kubernetes=KubernetesTimeouts(close_timeout=0, guard_timeout=0))
 
     def kubectl(*words: str) -> str:
         environ = {**environment(home), "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "admin")}
@@ -139,7 +138,7 @@ def test_kubectl_sees_it_and_removes_it_as_mlogin_says(here: Place, home: Path, 
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    with here.terminal(home, constants=quiet) as opened:
+    with here.terminal(home, timeouts=quick) as opened:
         opened.until("Unschedulable")
         name = job_name(opened.screen)
         assert kubectl("get", "job", "-o", "name") == f"job.batch/{name}\n"

@@ -6,13 +6,14 @@ import functools
 import random
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from medusa.client.timeouts import Timeouts
+from medusa.client.timeouts import KubernetesTimeouts
 from tests.kube.knobs import Knobs
-from tests.kube.place import Place, place
+from tests.kube.place import EAGER, Place, place
 from tests.kube.stand_in import Cluster, containers
 from tests.terminals import Terminal, assert_nothing_left
 from tests.waiting import MS, Deadline, wait_until
@@ -22,8 +23,7 @@ pytestmark = containers
 SESSION = ("-c", "trap 'exit 9' TERM; echo here; while :; do sleep 0.1; done")
 STUBBORN = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
 INTERRUPTIONS = 20
-PATIENT = {"medusa.client.launchers.kubernetes.job.LAST_WORDS": 8}
-LOOKS = Timeouts(walltime_interval=0.1)
+PATIENT = replace(EAGER, walltime_interval=0.1, kubernetes=KubernetesTimeouts(last_words_timeout=8))
 WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 
@@ -74,7 +74,7 @@ def delete_job(kube: Cluster) -> None:
 def test_the_pod_is_ended_from_outside(
     here: Place, home: Path, end: Callable[[Cluster], None], why: str, session: tuple[str, ...]
 ) -> None:
-    with here.terminal(home, options=session, constants=PATIENT) as opened:
+    with here.terminal(home, options=session, timeouts=PATIENT) as opened:
         in_session(opened)
         end(here.kube)
         opened.until(f"mlogin: Kubernetes job medusa-[0-9a-f]{{8}} {why}")
@@ -94,7 +94,7 @@ def test_mlogin_is_ended_in_a_session(here: Place, home: Path, signum: signal.Si
 
 def test_the_time_is_over(here: Place, home: Path) -> None:
     """Announced before, and told after."""
-    with here.terminal(home, "--time", "6", options=SESSION, constants=PATIENT, timeouts=LOOKS) as opened:
+    with here.terminal(home, "--time", "6", options=SESSION, timeouts=PATIENT) as opened:
         opened.until("mlogin: the job's time is over in [0-6] s; what runs then is ended")
         opened.until("mlogin: Kubernetes job medusa-[0-9a-f]{8} ended: DeadlineExceeded: ")
         assert opened.status() == 254

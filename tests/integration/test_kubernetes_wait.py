@@ -6,12 +6,14 @@ import json
 import re
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from medusa.client.timeouts import KubernetesTimeouts
 from tests.kube.knobs import Knobs
-from tests.kube.place import Place, job_name, place
+from tests.kube.place import EAGER, Place, job_name, place
 from tests.kube.stand_in import containers
 from tests.terminals import Terminal
 from tests.waiting import PATIENCE, wait_until
@@ -20,15 +22,12 @@ pytestmark = containers
 
 NO_NODE = "0/3 nodes are available: 3 Insufficient cpu."
 UP = ("-c", "echo here at last; exit 7")
-SHORT = {
-    "medusa.client.launchers.kubernetes.job.URL_LIFETIME": 10,
-    "medusa.client.launchers.kubernetes.job.RENEWAL": 0.5,
-}
-QUICK = {
-    "medusa.client.launchers.kubernetes.api.TIMEOUT": 3,
-    "medusa.client.launchers.kubernetes.job.CLOSE_PATIENCE": 1,
-    "medusa.client.launchers.kubernetes.cleanup.PAUSE": 0.1,
-}
+SHORT = replace(EAGER, kubernetes=KubernetesTimeouts(url_lifetime=10, renewal_interval=0.5))
+QUICK = replace(
+    EAGER,
+    kubernetes=KubernetesTimeouts(connect_timeout=3, answer_timeout=3, close_timeout=1, retry_interval=0.1),
+)
+RETRY_SOON = replace(EAGER, kubernetes=KubernetesTimeouts(retry_interval=0.1))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def test_it_waits_for_longer_than_all_patience(here: Place, home: Path) -> None:
     """Longer than its first URL lives, and longer than the reflector keeps a lonely client, more than once."""
     here.kube.knobs.unschedulable = NO_NODE
     before = len(here.kube.asked("patch", "secrets"))
-    with here.terminal(home, options=UP, constants=SHORT) as opened:
+    with here.terminal(home, options=UP, timeouts=SHORT) as opened:
         opened.until("no agent came in time.*; attaching again until the job has its turn")
         renewals = before + 21
         wait_until(lambda: len(here.kube.asked("patch", "secrets")) > renewals, "10.5 s of renewals", 3 * PATIENCE)
@@ -189,7 +188,7 @@ def test_whose_patience_ends_leaves_nothing(here: Place, home: Path, seconds: st
 @pytest.mark.parametrize("how", ["reset", "unavailable", "silent"])
 def test_a_cluster_that_is_away_for_a_while(here: Place, home: Path, how: str) -> None:
     here.kube.knobs.unschedulable = NO_NODE
-    with here.terminal(home, options=UP, constants=QUICK) as opened:
+    with here.terminal(home, options=UP, timeouts=QUICK) as opened:
         opened.until("Unschedulable")
         here.kube.knobs.away = how
         opened.until("Unschedulable: .*; (http://127.0.0.1:[0-9]* does not answer: |get jobs.batch: .*503)")
@@ -200,7 +199,7 @@ def test_a_cluster_that_is_away_for_a_while(here: Place, home: Path, how: str) -
 def test_a_cluster_whose_answers_are_lost(here: Place, home: Path) -> None:
     """What was created by a request without an answer is not created again, nor forgotten."""
     here.kube.knobs.lost += [("create", "jobs"), ("delete", "jobs"), ("delete", "secrets")]
-    with here.terminal(home, options=UP, constants={"medusa.client.launchers.kubernetes.cleanup.PAUSE": 0.1}) as opened:
+    with here.terminal(home, options=UP, timeouts=RETRY_SOON) as opened:
         up(opened)
     assert here.kube.knobs.lost == []
     assert "not removed" not in opened.screen.decode()
@@ -209,7 +208,7 @@ def test_a_cluster_whose_answers_are_lost(here: Place, home: Path) -> None:
 def test_a_cluster_that_is_away_at_the_end(here: Place, home: Path) -> None:
     """The user is told what to do; the guard goes on trying."""
     here.kube.knobs.unschedulable = NO_NODE
-    with here.terminal(home, constants=QUICK) as opened:
+    with here.terminal(home, timeouts=QUICK) as opened:
         opened.until("Unschedulable")
         here.kube.knobs.away = "reset"
         opened.type(b"\x03")

@@ -6,7 +6,7 @@ import contextlib
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from medusa.client.archive import find_archive
 from medusa.client.keys.account import Account
 from medusa.client.keys.keyfile import KeyFile
 from medusa.client.launchers.manta.api import MantaClient
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import running
 from tests.signing import Key, allow
@@ -27,12 +28,8 @@ pytestmark = zones
 
 LOGIN = "jill"
 
-EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
-SHORT = {
-    "medusa.client.launchers.manta.job.URL_LIFETIME": 10,
-    "medusa.client.launchers.manta.job.RENEWAL": 0.5,
-    **EAGER,
-}
+EAGER = Timeouts(poll_interval=0.1)
+SHORT = Timeouts(poll_interval=0.1, url_lifetime=10, renewal_interval=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +64,11 @@ class Place:
         return {name: value for name, value in environ.items() if name != "SSH_AUTH_SOCK" or name in more}
 
     def run(self, home: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return run_alone(command(*arguments, constants=EAGER), self.environ(home, **environ))
+        return run_alone(command(*arguments, timeouts=EAGER), self.environ(home, **environ))
 
     @contextlib.contextmanager
-    def terminal(self, home: Path, *arguments: str, constants: Mapping[str, float] = {}) -> Iterator[Terminal]:
-        with terminal(command(*arguments, constants=constants), self.environ(home)) as opened:
+    def terminal(self, home: Path, *arguments: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Iterator[Terminal]:
+        with terminal(command(*arguments, timeouts=timeouts), self.environ(home)) as opened:
             yield opened
 
     def job(self, said: str | bytes) -> Job:
@@ -90,8 +87,8 @@ class Place:
         return [name for name in self.store.objects(f"/{LOGIN}/stor") if name.startswith("medusa-config")]
 
 
-def command(*arguments: str, constants: Mapping[str, float] = {}) -> Sequence[str]:
-    return mlogin("--launcher", "manta", *arguments, constants=constants)
+def command(*arguments: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Sequence[str]:
+    return mlogin("--launcher", "manta", *arguments, timeouts=timeouts)
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +262,7 @@ def test_mlogin_killed_in_the_queue_leaves_nothing(queue: Place, home: Path) -> 
 def test_a_job_that_queues_for_longer_than_all_patience(user: Path, keys: dict[str, Key], home: Path) -> None:
     """Longer than its first URL lives, and longer than the reflector keeps a lonely client, more than once."""
     command = ["-c", "echo at last; exit 7"]
-    with holding(user, keys) as place, place.terminal(home, *command, constants=SHORT) as opened:
+    with holding(user, keys) as place, place.terminal(home, *command, timeouts=SHORT) as opened:
         opened.until("no agent came in time.*; attaching again until the job has its turn")
         opened.until("Manta job [0-9a-f-]{36}: queued")
         master = f"/{LOGIN}/medusa/attach/"
@@ -290,7 +287,7 @@ def test_a_queue_before_the_reflectors_own_front_door(
         manta(hold=True) as store,
     ):
         place, own = Place(store, user, keys), f"http://127.0.0.1:{reflector.port}"
-        with place.terminal(home, "--reflector", own, "-c", "echo at last; exit 7", constants=EAGER) as opened:
+        with place.terminal(home, "--reflector", own, "-c", "echo at last; exit 7", timeouts=EAGER) as opened:
             wait_until(lambda: len(reflector.logged("attached", side="client")) > 2, "two more attaches")
             store.release()
             opened.until("at last\r\n")
@@ -301,7 +298,7 @@ def test_a_queue_before_the_reflectors_own_front_door(
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_who_leaves_the_queue_leaves_nothing(queue: Place, home: Path, signum: int) -> None:
-    with queue.terminal(home, constants=EAGER) as opened:
+    with queue.terminal(home, timeouts=EAGER) as opened:
         opened.until("queued")
         assert len(queue.configs()) == 1
         if signum == signal.SIGINT:
@@ -326,7 +323,7 @@ def test_whose_patience_ends_leaves_nothing(queue: Place, home: Path, seconds: s
 
 def test_somebody_else_cancels_the_job_in_the_queue(queue: Place, home: Path, keys: dict[str, Key]) -> None:
     account = Account(LOGIN, None, KeyFile(queue.user / ".ssh" / "rsa").signer())
-    with queue.terminal(home, constants=EAGER) as opened:
+    with queue.terminal(home, timeouts=EAGER) as opened:
         opened.until("queued")
         wait_until(lambda: queue.job(opened.screen).input_done, "all of the job's set-up")
         MantaClient(queue.store.url, account).cancel_job(queue.job(opened.screen).id)

@@ -9,12 +9,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from medusa.client.archive import find_archive
+from medusa.client.timeouts import SlurmTimeouts, Timeouts
 from tests.slurms import CPUS, Slurm, slurm
 from tests.terminals import (
     ROOT,
@@ -36,7 +38,7 @@ pytestmark = [
 ]
 
 PROMPT = r"[#$]\x1b\[0m "
-EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1, "medusa.client.launchers.slurm.job.SETTLE": 8}
+EAGER = Timeouts(poll_interval=0.1, slurm=SlurmTimeouts(end_grace=8))
 
 
 @pytest.fixture(scope="module")
@@ -56,15 +58,15 @@ class Place:
     def environ(self) -> dict[str, str]:
         return {**environment(self.home), **self.cluster.environ, "XDG_STATE_HOME": str(self.state)}
 
-    def command(self, *arguments: str, constants: Mapping[str, float] = EAGER) -> list[str]:
-        return mlogin("--launcher", "slurm", *arguments, constants=constants)
+    def command(self, *arguments: str, timeouts: Timeouts = EAGER) -> list[str]:
+        return mlogin("--launcher", "slurm", *arguments, timeouts=timeouts)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return run_alone(self.command(*arguments), self.environ())
 
     @contextlib.contextmanager
-    def terminal(self, *arguments: str, constants: Mapping[str, float] = EAGER) -> Iterator[Terminal]:
-        with terminal(self.command(*arguments, constants=constants), self.environ(), columns=150) as opened:
+    def terminal(self, *arguments: str, timeouts: Timeouts = EAGER) -> Iterator[Terminal]:
+        with terminal(self.command(*arguments, timeouts=timeouts), self.environ(), columns=150) as opened:
             yield opened
 
     def assert_nothing_left(self, but: str = "") -> None:
@@ -155,10 +157,10 @@ def test_the_time_limit_is_told_before_it_strikes(place: Place) -> None:
 
 def test_a_controller_that_is_away_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "slurm").mkdir()
-    impatient = {**EAGER, "medusa.client.launchers.slurm.job.COMMAND_TIMEOUT": 1}
+    impatient = replace(EAGER, slurm=SlurmTimeouts(end_grace=8, command_timeout=1))
     with slurm(tmp_path / "slurm") as own:
         place = Place(own, tmp_path)
-        with own.full() as full, place.terminal(constants=impatient) as opened:
+        with own.full() as full, place.terminal(timeouts=impatient) as opened:
             opened.until("PENDING")
             own.stop_controller()
             opened.until("Slurm does not answer|[Uu]nable to contact slurm controller")

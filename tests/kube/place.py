@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.client.timeouts import Timeouts
 from tests.kube.stand_in import Cluster, cluster
 from tests.reflectors import Reflector, running
 from tests.signing import Key, allow
@@ -16,8 +16,8 @@ from tests.terminals import ROOT, Terminal, environment, mlogin, run_alone, term
 from tests.waiting import PATIENCE, wait_until
 
 LOGIN = "jill"
-EAGER = {"medusa.client.launchers.polled.PERIOD": 0.1}
-"""Constants of mlogin: it looks again at once."""
+EAGER = Timeouts(poll_interval=0.1)
+"""Times of mlogin: it asks the cluster again at once."""
 
 
 class Place:
@@ -44,7 +44,7 @@ class Place:
 
     def run_words(self, home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
         """Args: words: all of mlogin's."""
-        return run_alone(mlogin(*words, constants=EAGER), environment(home))
+        return run_alone(mlogin(*words, timeouts=EAGER), environment(home))
 
     @contextlib.contextmanager
     def terminal(
@@ -52,13 +52,12 @@ class Place:
         home: Path,
         *arguments: str,
         options: tuple[str, ...] = (),
-        constants: Mapping[str, float] = {},
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        timeouts: Timeouts = EAGER,
         image: str = "debian:12",
     ) -> Iterator[Terminal]:
         """As run(), on a terminal that is wide enough for every reason."""
         own = self.arguments(*arguments, options=options, image=image)
-        words = mlogin(*own, timeouts=timeouts, constants={**EAGER, **constants})
+        words = mlogin(*own, timeouts=timeouts)
         with terminal(words, environment(home), columns=400) as opened:
             yield opened
 

@@ -1,4 +1,16 @@
-"""Launchers: one file per job system, loaded when asked for. The table of ours, and the way to those of others."""
+"""Launchers: one file or package for each job system. Loads the one that is asked for, also from other packages.
+
+base        what every launcher is: Launcher, Settings, JobRequest, JobState; public
+existing    an agent that is started elsewhere: --session
+kubernetes  jobs and containers of a Kubernetes cluster
+local       a process on this machine
+manta       jobs of a Manta
+manual      the user starts the agent
+polled      base for job systems that a thread has to ask; public
+script      the agent's archive with its settings in one file; public
+slurm       jobs of a Slurm cluster
+ssh         a host that the user's own ssh reaches
+"""
 
 from __future__ import annotations
 
@@ -10,13 +22,13 @@ from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 GROUP = "medusa.launchers"
-"""Entry points of other packages: a name for --launcher = `package.module:Class`, a Launcher."""
+"""Group of the entry points by which other packages add launchers: a name for --launcher, and a Launcher class."""
 
-HELD = "held"
-"""What --session means; not to be asked for by --launcher."""
+EXISTING = "held"
+"""The launcher that --session chooses; --launcher does not take it."""
 
 OURS = {
-    HELD: "medusa.client.launchers.existing:HeldLauncher",
+    EXISTING: "medusa.client.launchers.existing:ExistingLauncher",
     "kubernetes": "medusa.client.launchers.kubernetes.launcher:KubernetesLauncher",
     "local": "medusa.client.launchers.local:LocalLauncher",
     "manta": "medusa.client.launchers.manta.launcher:MantaLauncher",
@@ -24,16 +36,16 @@ OURS = {
     "slurm": "medusa.client.launchers.slurm.launcher:SlurmLauncher",
     "ssh": "medusa.client.launchers.ssh.launcher:SshLauncher",
 }
-"""The name that --launcher takes -> the class, as an entry point says it."""
+"""Name -> module and class, written as in an entry point."""
 
 
 def names() -> list[str]:
-    """All that can be asked for, sorted."""
-    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))} - {HELD})
+    """All names that --launcher takes, sorted."""
+    return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))} - {EXISTING})
 
 
 def find(name: str) -> type[Launcher]:
-    """The launcher of that name; ours, where another package has one of the same name.
+    """The launcher of that name. If another package has one of the same name, Medusa's own is taken.
 
     Raises:
         Failure: there is none, or it cannot be loaded.

@@ -1,4 +1,4 @@
-"""What mlogin asks of a job system: run the agent, say how the job fares, and make an end of it."""
+"""What mlogin asks of a job system: run the agent, say how the job is doing, and end it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
 
-URL_LIFETIME = 300.0
-"""Seconds that an agent's signed URL is good for; the original's."""
-
 AGENT_OBJECT = "/poseidon/public/medusa/agent.sh"
-"""Where Manta's programs look for the agent's archive."""
+"""The Manta object in which Manta's own programs expect the agent's archive."""
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What a Manta job is to be given. Disk in GB, memory in MB; None for what the Manta gives by itself.
+class MantaJobOptions:
+    """What the user asks of a Manta job. Disk in GB, memory in MB; None for the Manta's own default.
 
     Attributes:
-        init: shell command run in the job before the agent.
+        init: shell command that runs in the job before the agent.
         image: semver range of the job's image.
-        assets: objects that the job finds under /assets.
+        assets: objects that the job finds below /assets.
         agent: the object that is the agent's archive.
     """
 
@@ -43,17 +40,18 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Settings:
-    """What launchers may be told by the user.
+    """What the user asks of a launcher. A launcher uses some attributes and refuses the others by `refuse_others`.
 
     Attributes:
-        archive: path of the agent archive; None for the one this installation carries.
-        object: what, or where, the job is to work on; None for a job without input.
-        arguments: for the job system's own program, as they stand.
-        job: a job that runs already, to get into.
+        archive: path of the agent's archive; None for the one that this installation carries.
+        object: the object or host that the job is to run on; None for none.
+        arguments: options for the job system's own program, unchanged.
+        job: id of a job that already runs, in which to start the agent.
         session: id of a session whose agent is started elsewhere.
-        wishes: for a Manta job.
+        manta: options of a Manta job.
         url: of the Manta.
-        account: who signs requests.
+        account: signs requests.
+        insecure_tls: do not verify the Manta's certificate.
         tell: says a line to the user.
         timeouts: how long the launcher waits for what.
     """
@@ -63,7 +61,7 @@ class Settings:
     arguments: tuple[str, ...] = ()
     job: str | None = None
     session: str | None = None
-    wishes: Wishes = field(default_factory=Wishes)
+    manta: MantaJobOptions = field(default_factory=MantaJobOptions)
     url: str | None = None
     account: Account | None = None
     insecure_tls: bool = False
@@ -71,9 +69,13 @@ class Settings:
     timeouts: Timeouts = DEFAULT_TIMEOUTS
 
     def refuse_others(self, launcher: str, *taken: str) -> None:
-        """Raises Failure if something was asked for that is not among the attributes that this launcher heeds."""
+        """Raises Failure if an attribute is set that `launcher` does not use.
+
+        Args:
+            taken: names of the attributes that it uses. Only those in `_OPTIONS` are checked.
+        """
         for name, options in _OPTIONS.items():
-            if name not in taken and getattr(self, name) not in (None, (), Wishes()):
+            if name not in taken and getattr(self, name) not in (None, (), MantaJobOptions()):
                 raise Failure(f"{options} nothing to the launcher `{launcher}`")
 
 
@@ -83,9 +85,9 @@ _OPTIONS = {
     "arguments": "--launcher-arg and arguments after -- mean",
     "job": "--job means",
     "session": "--session means",
-    "wishes": "--disk, --memory, --init, --image, --asset and --agent-object mean",
+    "manta": "--disk, --memory, --init, --image, --asset and --agent-object mean",
 }
-"""Attributes that not every launcher heeds -> the options that set them."""
+"""Attributes that not every launcher uses -> the options that set them, as the subject of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,12 @@ class JobRequest:
     """What the agent must know.
 
     Attributes:
-        session_url: where the agent dials in: a new URL, which is good for at least so many seconds from now.
-        archive_url: where the reflector serves the agent's archive; None where that is not known.
+        session_url: makes a new URL at which the agent attaches; it stays valid for at least so many seconds.
+        archive_url: where the reflector serves the agent's archive; None if that is not known.
         insecure_tls: do not verify the reflector's certificate.
         environ: further variables for the job.
-        patience: seconds that the user waits for the agent; None for as long as the reflector does.
-        embedded: port of mlogin's own reflector, which listens on this machine's loopback only; None for any other.
+        patience: seconds that the user waits for the agent; None for as long as the reflector waits.
+        embedded: port of mlogin's own reflector, which only this machine can reach; None for any other reflector.
     """
 
     session_url: Callable[[float], str]
@@ -108,40 +110,47 @@ class JobRequest:
     patience: float | None = None
     embedded: int | None = None
 
-    def config(self, lifetime: float = URL_LIFETIME) -> dict[str, object]:
-        """The agent's config file."""
+    def config(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, object]:
+        """The agent's config file, with a URL that stays valid for `lifetime` seconds."""
         return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls}
 
-    def variables(self, lifetime: float = URL_LIFETIME) -> dict[str, str]:
-        """The same as variables of the agent's environment, and those that the job is to have besides."""
+    def variables(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, str]:
+        """The same as environment variables of the agent, and `environ`."""
         insecure = {"MEDUSA_INSECURE_TLS": "true"} if self.insecure_tls else {}
         return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **self.environ}
 
 
 @dataclass(frozen=True)
 class JobState:
-    """How the job fares.
+    """What is known of a job.
 
     Attributes:
         alive: an agent may still appear.
-        words: for people, printable: `queued`, `running`, `ended with status 127`.
-        ends_at: when the job system ends it, on time.monotonic's clock; None for never, or not known.
+        words: what the job does, for people, printable: `queued`, `running`, `ended with status 127`.
+        ends_at: when the job system will end it, on time.monotonic's clock; None for never, or not known.
+        problem: why the launcher knows no more, or could not do what it should, printable; None if all is well.
     """
 
     alive: bool
     words: str
     ends_at: float | None = None
+    problem: str | None = None
+
+    def describe(self) -> str:
+        """All of it in words: `queued; the cluster does not answer`."""
+        return self.words if self.problem is None else f"{self.words}; {self.problem}"
 
 
 class Launcher(abc.ABC):
-    """One job. create() once, submit() once, poll() at will, then finish() once; as a context manager the last is
-    cancel().
+    """One job. Call create() once, submit() once, poll() as often as you like, then finish() once.
 
-    The constructor checks what can be checked before anything is started, and raises Failure.
+    As a context manager it ends with cancel(). The constructor checks what it can before anything is started, and
+    raises Failure.
 
     Attributes:
-        queues: its jobs may wait for hours until they run; the reflector's patience is no limit to that.
-        front_door: where its sessions meet unless the user says otherwise; None for a reflector of mlogin's own.
+        name: what --launcher takes.
+        queues: jobs may wait for hours until they run, longer than a reflector keeps a client that is alone.
+        front_door: the reflector for its sessions unless the user names one; None for mlogin's own reflector.
     """
 
     name: ClassVar[str]
@@ -156,34 +165,34 @@ class Launcher(abc.ABC):
         """The job in a few printable words: `local job 4711`."""
 
     def create(self) -> str:
-        """The id of the session that the job is to be met in. Raises Failure: there is no job to be had."""
+        """The id of the session that the job's agent will join. Raises Failure: there can be no job."""
         return str(uuid.uuid4())
 
     @abc.abstractmethod
     def submit(self, request: JobRequest) -> None:
-        """Lets the agent start, now that the client has attached. Raises Failure, or lets poll() tell."""
+        """Lets the agent start; the client has attached. If that fails, raises Failure, or poll() reports it."""
 
     def instructions(self) -> list[str]:
-        """After submit(), until the agent is there: lines that the user has not seen yet, of what to do now."""
+        """After submit(), until the agent appears: what the user has to do now. Returns each line once."""
         return []
 
     @abc.abstractmethod
     def poll(self) -> JobState:
-        """The state as far as it is known, at once: a launcher that has to ask somebody does so elsewhere."""
+        """What is known of the job. Returns at once: a launcher that has to ask does so in a thread."""
 
     @abc.abstractmethod
     def log_tail(self) -> list[str]:
         """The last lines that the job wrote, printable."""
 
-    def joined(self) -> None:  # noqa: B027 - most have nothing to do then
-        """The agent is there."""
+    def joined(self) -> None:  # noqa: B027 - most launchers do nothing
+        """The agent has appeared."""
 
     @abc.abstractmethod
     def finish(self, patience: float, *, clean: bool) -> None:
-        """After a session: gives the job `patience` seconds to end by itself, then cancels it.
+        """Ends the job after a session: lets it end by itself for `patience` seconds, then cancels it.
 
         Args:
-            clean: the agent has said how its session ended; else nobody knows what it does.
+            clean: the agent has reported how its session ended; if not, it may still run.
         """
 
     @abc.abstractmethod

@@ -1,4 +1,4 @@
-"""No job at all to start: the agent of a session is started elsewhere, and holds on until somebody attaches."""
+"""The launcher behind --session: it starts nothing and waits for an agent that is started elsewhere."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from medusa.protocol.printable import printable
 from medusa.protocol.session_id import parse_id
 
 
-class HeldLauncher(Launcher):
-    """Waits in the session that --session names. The job is not ours, and so is its end."""
+class ExistingLauncher(Launcher):
+    """Joins the session that --session names. The job belongs to somebody else, who ends it."""
 
     name = "held"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        settings.refuse_others("held", "session")
+        settings.refuse_others(self.name, "session")
         if settings.session is None:
             raise Failure("the launcher `held` needs --session ID: it starts nothing by itself")
         try:
@@ -34,7 +34,7 @@ class HeldLauncher(Launcher):
         return "an agent that is started elsewhere"
 
     def submit(self, request: JobRequest) -> None:
-        """It was told where to dial by whoever started it."""
+        """Does nothing: the agent already knows where to attach."""
 
     def poll(self) -> JobState:
         return self._state
@@ -46,7 +46,7 @@ class HeldLauncher(Launcher):
         return ["is it running, and does it dial this reflector, for this session and account?"]
 
     def finish(self, patience: float, *, clean: bool) -> None:
-        """It ends with its session."""
+        """Does nothing: the agent ends with its session."""
 
     def cancel(self) -> None:
-        """It was not started here."""
+        """Does nothing: the job was not started here."""

@@ -1,4 +1,4 @@
-"""The job system that is always there: a process on this machine, as far from mlogin's surroundings as a real job."""
+"""The launcher `local`: a process on this machine, apart from mlogin's terminal and environment, like a real job."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from medusa.client.launchers.base import JobRequest, JobState, Launcher, Setting
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""All a job gets of mlogin's environment, beside LC_*: no display, no agent sockets, no secrets."""
+INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
+"""Variables of mlogin's environment that a job gets, besides LC_*: no display, no socket of an agent, no secret."""
 
 
 class LocalLauncher(Launcher):
-    """`sh agent.sh` in a session of its own, in a private directory that goes with it."""
+    """Runs `sh agent.sh` in a process session of its own and in a private directory, which cancel() removes."""
 
     name = "local"
 
@@ -67,7 +67,7 @@ class LocalLauncher(Launcher):
         process, self._process = self._process, None
         with self._stack:
             if process is not None:
-                # Also after the leader's own end: it may have left somebody in its group.
+                # Also if the leader has ended: other processes of its group may still run.
                 processes.stop_group(process.pid, self._kill_grace, process.poll)
                 self._ledger.remove("group", str(process.pid))
 
@@ -85,7 +85,7 @@ class LocalLauncher(Launcher):
 
 
 def _environment(directory: Path) -> dict[str, str]:
-    environ = {name: value for name, value in os.environ.items() if name in PASSED_ON or name.startswith("LC_")}
-    # Whatever the job leaves in its temporary directory goes with the rest, also after a SIGKILL.
+    environ = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
+    # Below the private directory, so temporary files are removed with it, also after a SIGKILL.
     environ["TMPDIR"] = str(directory / "tmp")
     return environ

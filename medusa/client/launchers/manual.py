@@ -1,4 +1,4 @@
-"""No job system at all: the user starts the agent, by one line pasted into whatever runs there."""
+"""The launcher `manual`: the user starts the agent by pasting one line into a job, container or shell."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from medusa.client.launchers.base import JobRequest, JobState, Launcher, Setting
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
-LONGEST_URL = 3600.0
-"""Seconds; a reflector that was not told otherwise takes no signed URL that is good for longer."""
+MAX_URL_LIFETIME = 3600.0
+"""Seconds; by default a reflector refuses a signed URL that is valid for longer."""
 
-MARGIN = 60.0
-"""Seconds before a URL expires at which the user gets another: who has just copied a line still pastes it."""
+RENEWAL_MARGIN = 60.0
+"""Seconds before a URL expires at which a new line is printed: time to paste a line that was copied just before."""
 
 
 class ManualLauncher(Launcher):
-    """Says what to paste, then waits; says it again with a new URL when that one expires. The job is the user's own,
-    and so is its end."""
+    """Prints the line to paste, and a new one before its URL expires. The user starts the job and ends it."""
 
     name = "manual"
 
@@ -30,7 +29,7 @@ class ManualLauncher(Launcher):
         self._clock = clock
         self._request: JobRequest | None = None
         self._url = ""
-        self._due = 0.0
+        self._renew_at = 0.0
 
     def describe(self) -> str:
         return "a job of yours"
@@ -40,16 +39,16 @@ class ManualLauncher(Launcher):
 
     def instructions(self) -> list[str]:
         request, now = self._request, self._clock()
-        if request is None or now < self._due:
+        if request is None or now < self._renew_at:
             return []
-        lifetime = min(request.patience or LONGEST_URL, LONGEST_URL)
-        before, self._url = self._url, request.session_url(lifetime)
-        self._due = now + max(lifetime - MARGIN, lifetime / 2)
+        lifetime = min(request.patience or MAX_URL_LIFETIME, MAX_URL_LIFETIME)
+        previous, self._url = self._url, request.session_url(lifetime)
+        self._renew_at = now + max(lifetime - RENEWAL_MARGIN, lifetime / 2)
         if request.patience is not None and lifetime >= request.patience:
-            self._due = now + lifetime  # nobody waits for longer
-        if self._url == before:  # one that is not signed does not expire
+            self._renew_at = now + lifetime  # mlogin gives up then
+        if self._url == previous:  # a URL without a signature does not expire
             return []
-        if before:
+        if previous:
             return ["That line is about to expire. From now on, run this one:", "", _line(request, self._url), ""]
         bring = [] if request.archive_url else ["Bring agent.sh into the job; `medusa archive -o agent.sh` writes it."]
         return [*bring, "In the job, run this line:", "", _line(request, self._url), ""]
@@ -61,14 +60,14 @@ class ManualLauncher(Launcher):
         return []
 
     def finish(self, patience: float, *, clean: bool) -> None:
-        """It ends with its session."""
+        """Does nothing: the agent ends with its session."""
 
     def cancel(self) -> None:
-        """It is not there, or the agent's own link ends it."""
+        """Does nothing: an agent that runs ends when its link is lost."""
 
 
 def _line(request: JobRequest, url: str) -> str:
-    """The URL lets whoever reads it into the session: a variable, as process lists show arguments."""
+    """The line to paste. The URL is secret and goes into a variable, because process lists show arguments."""
     variables = f"{'MEDUSA_INSECURE_TLS=1 ' * request.insecure_tls}MEDUSA_SIGNED_URL={_quoted(url)}"
     if request.archive_url is None:
         return f"{variables} sh agent.sh"
@@ -77,5 +76,5 @@ def _line(request: JobRequest, url: str) -> str:
 
 
 def _quoted(url: str) -> str:
-    """In quotes whatever it holds: people change what they paste."""
+    """The text in single quotes, even if it needs none: users edit a line before they run it."""
     return "'" + url.replace("'", "'\"'\"'") + "'"

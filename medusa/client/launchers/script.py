@@ -1,4 +1,4 @@
-"""The agent's archive with what the agent is to know in front: one file, for job systems that take one."""
+"""The agent's archive and its settings in one file, for job systems that take one script."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 
 def with_settings(archive: Path, settings: Mapping[str, str], lines: Iterable[str] = ()) -> bytes:
-    """A shell script: sets and exports variables, runs further lines of shell, and is the archive from there on.
+    """A shell script that exports `settings` as variables, runs `lines`, and continues with the archive.
 
-    Raises OSError: the archive cannot be read.
+    Raises:
+        OSError: the archive cannot be read.
     """
     head = ["#!/bin/sh"]
     head += [f"{name}={shlex.quote(value)}; export {name}" for name, value in settings.items()]

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from medusa.client.archive import write_archive
-from medusa.client.launchers.manta.api import MantaClient, MantaError, normal_path
+from medusa.client.launchers.manta.api import MantaClient, normal_path
+from medusa.client.launchers.manta.errors import MantaError
 from medusa.protocol.printable import printable
 
 CONTENT_TYPE = "application/x-sh"

@@ -154,7 +154,7 @@ class WaitForAgent:
     def _report(self, state: JobState, elapsed: float) -> None:
         if instructions := self._launcher.instructions():
             self._messages.answer(instructions)
-        self._messages.progress(f"waiting for {self._launcher.describe()}: {state.words}", elapsed)
+        self._messages.progress(f"waiting for {self._launcher.describe()}: {state.describe()}", elapsed)
 
     def _wait(self, now: float) -> None:
         wanted = {self._signals.fileno(): select.POLLIN, self._link.fileno(): self._link.events(reading=True)}
@@ -169,10 +169,10 @@ class WaitForAgent:
                 self._link.reset_keepalive()
 
     def _job_ended(self, state: JobState) -> Failure:
-        return self._failure(f"{self._launcher.describe()} {state.words} before its agent appeared")
+        return self._failure(f"{self._launcher.describe()} {state.describe()} before its agent appeared")
 
     def _too_late(self, state: JobState, elapsed: float) -> Failure:
-        job = f"{self._launcher.describe()}: {state.words}"
+        job = f"{self._launcher.describe()}: {state.describe()}"
         return self._failure(f"no agent after {elapsed:.0f} s ({job}); --wait-timeout says how long to wait")
 
     def _failure(self, text: str) -> Failure:

@@ -9,7 +9,7 @@ import pytest
 
 from medusa import __version__
 from medusa.client import launchers
-from medusa.client.launchers.base import Wishes
+from medusa.client.launchers.base import MantaJobOptions
 from medusa.client.mlogin import Options
 from medusa.commands import mlogin
 
@@ -66,7 +66,7 @@ def test_every_option_for_a_manta() -> None:
     assert mlogin.parse([*line.split(), *more]) == Options(
         launcher="manta",
         object="/jill/stor/x",
-        wishes=Wishes(8, 1024, "hi", "13.3", ("~~/stor/a tool", "/b", "/c"), "/d"),
+        manta=MantaJobOptions(8, 1024, "hi", "13.3", ("~~/stor/a tool", "/b", "/c"), "/d"),
         **SIGNED,  # type: ignore[arg-type]
     )
 
@@ -211,7 +211,7 @@ def test_a_url_with_user_info_is_refused_and_not_repeated(
 def test_assets_in_a_config_file(tmp_path: Path, text: str, assets: tuple[str, ...]) -> None:
     config = tmp_path / "mlogin.conf"
     config.write_text(text)
-    assert mlogin.parse(["--config", str(config)]).wishes.assets == assets
+    assert mlogin.parse(["--config", str(config)]).manta.assets == assets
 
 
 @pytest.mark.parametrize(("text", "key"), [("escape = abc\n", "escape"), ("nosuch = 1\n", "nosuch")])

@@ -1,7 +1,7 @@
-"""The cluster's API, through the official client: objects as the API has them in JSON, and errors in words.
+"""The cluster's API through the official client: objects as the API has them in JSON, and errors in words.
 
-Which cluster, and as whom, says a kubeconfig, found where kubectl finds it. The modules of the client take a second to
-load, and are loaded here only.
+A kubeconfig, found as kubectl finds it, says which cluster it is and who the user is. The client's modules take a
+second to load, so they are loaded in functions here and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import email.utils
 import importlib
 import json
 import os
-import re
 import shlex
 import sys
 import time
@@ -21,17 +20,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medusa.client.launchers.kubernetes import stdin
-from medusa.client.launchers.kubernetes.errors import UNAUTHORIZED, KubeError
+from medusa.client.launchers.kubernetes.errors import (
+    UNAUTHORIZED,
+    KubeError,
+    config_words,
+    network_words,
+    refusal,
+)
 from medusa.client.outcome import Failure
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 from medusa.protocol.printable import printable
-
-TIMEOUT = (5.0, 10.0)
-"""Seconds to connect, and without a byte of an answer."""
 
 DEFAULT_NAMESPACE = "default"
 IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""What a pod is given to speak to its own cluster."""
+"""The directory in which a pod finds its credentials for its own cluster."""
+
+STDIN_CHUNK = 16384
+"""Bytes in one message to a container's standard input."""
 
 NOT_INSTALLED = (
     "the launcher `kubernetes` needs the official client of Kubernetes: pip install 'medusa-session[kubernetes]'"
@@ -46,15 +51,15 @@ _KINDS = {
     "pod": ("CoreV1Api", "pod", "pods"),
     "event": ("CoreV1Api", "event", "events"),
 }
-"""As kubectl names it -> class and method of the client, and the resource that roles speak of."""
+"""kubectl's name of a kind -> the client's class, part of its method's name, and the resource's name in a Role."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Which cluster, as whom, and where in it. All of it may stand in a command line.
+    """Which cluster, which user, and which namespace. None of it is secret.
 
     Attributes:
-        kubeconfig: absolute paths, joined as in KUBECONFIG; None for what a pod is given.
+        kubeconfig: absolute paths, joined as in KUBECONFIG; None for the credentials of the pod that mlogin runs in.
         context: None for the current one.
     """
 
@@ -63,14 +68,14 @@ class Access:
     namespace: str
 
     def kubectl(self) -> str:
-        """How a user asks the same cluster."""
+        """The beginning of a kubectl command for the same cluster and namespace."""
         config = ["--kubeconfig", self.kubeconfig] if self.kubeconfig and os.pathsep not in self.kubeconfig else []
         context = ["--context", self.context] if self.context else []
         return shlex.join(["kubectl", *config, *context, "-n", self.namespace])
 
 
 def require_client() -> None:
-    """Raises Failure where the client, which is an extra, is not installed."""
+    """Raises Failure if the official client, which is an optional dependency, is not installed."""
     try:
         importlib.import_module("kubernetes")
     except ImportError:
@@ -78,10 +83,10 @@ def require_client() -> None:
 
 
 def find_access(kubeconfig: str | None, context: str | None, namespace: str | None) -> Access:
-    """As kubectl: the file that is named, KUBECONFIG, ~/.kube/config, what a pod is given.
+    """Finds the cluster as kubectl does: the named file, KUBECONFIG, ~/.kube/config, the credentials of a pod.
 
     Raises:
-        Failure: nothing of them is there, or the context is not in it.
+        Failure: there is none of these, or it has no such context.
     """
     import yaml
     from kubernetes import config
@@ -94,37 +99,40 @@ def find_access(kubeconfig: str | None, context: str | None, namespace: str | No
     files = os.pathsep.join(paths)
     try:
         contexts, current = config.list_kube_config_contexts(files)
-    except yaml.YAMLError:  # its text may quote the file
+    except yaml.YAMLError:  # the error's text may quote secrets of the file
         raise Failure(f"the launcher `kubernetes`: {printable(files)} is not YAML") from None
     except (config.ConfigException, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise Failure(f"the launcher `kubernetes`: {_config_words(error)} ({printable(files)})") from None
+        raise Failure(f"the launcher `kubernetes`: {config_words(error)} ({printable(files)})") from None
     wanted = next((one for one in contexts if one["name"] == context), None) if context else current
     if wanted is None:
         raise Failure(f"the launcher `kubernetes`: {printable(files)} has no context {printable(str(context))}")
     return Access(files, context, namespace or wanted["context"].get("namespace") or DEFAULT_NAMESPACE)
 
 
-class Kube:
-    """One namespace of a cluster. For one thread at a time; every call may block, and raises KubeError.
+class KubeClient:
+    """Requests to one namespace of a cluster. For one thread at a time; every call may block, and raises KubeError.
 
     Attributes:
-        alone: the terminal is a session's: no program that makes tokens may ask on it, or speak.
+        interactive: helper programs that make tokens may use the terminal. Set it to False once a session uses it.
 
     Args:
         directory: private; the client writes keys of the kubeconfig there.
     """
 
-    def __init__(self, access: Access, directory: Path) -> None:
+    def __init__(
+        self, access: Access, directory: Path, timeouts: KubernetesTimeouts = DEFAULT_TIMEOUTS.kubernetes
+    ) -> None:
         self.access = access
         self._directory = directory
+        self._timeouts = timeouts
         self._apis: dict[str, Any] = {}
-        self._skew = 0.0
+        self._clock_offset = 0.0
         self.server = "the cluster"
-        self.alone = False
+        self.interactive = True
 
     def now(self) -> float:
-        """Seconds since 1970 by the cluster's clock, as well as it is known: the times of objects are by that."""
-        return time.time() + self._skew
+        """Seconds since 1970 by the cluster's clock, as its last answer told it: objects have times of that clock."""
+        return time.time() + self._clock_offset
 
     def create(self, kind: str, body: Object) -> Object:
         return self._object("create", kind, self.access.namespace, body)
@@ -136,36 +144,51 @@ class Kube:
         self._object("patch", kind, name, self.access.namespace, body)
 
     def delete(self, kind: str, name: str) -> None:
-        """With all that it owns."""
+        """Deletes an object with all that it owns."""
         self._object("delete", kind, name, self.access.namespace, propagation_policy="Background")
 
     def pods(self, selector: str) -> list[Object]:
         return self._list("pod", label_selector=selector)
 
     def events(self, name: str) -> list[Object]:
-        """About what has that name."""
+        """Events about the object with that name."""
         return self._list("event", field_selector=f"involvedObject.name={name}")
 
     def log(self, pod: str, container: str, lines: int) -> list[str]:
-        """The last lines, printable."""
+        """The last lines of a container's log, printable."""
         arguments = (pod, self.access.namespace)
         data = self._ask("read", "pod", "_log", *arguments, container=container, tail_lines=lines, limit_bytes=65536)
         return [printable(line) for line in data.decode("utf-8", "replace").splitlines()[-lines:]]
 
     def add_container(self, pod: str, container: Object) -> None:
-        """Beside those of a pod that runs; for as long as that is there."""
+        """Adds an ephemeral container to a pod that runs; nothing can remove it."""
         body = {"spec": {"ephemeralContainers": [container]}}
         self._ask("patch", "pod", "_ephemeralcontainers", pod, self.access.namespace, body)
 
-    def feed(self, pod: str, container: str, data: bytes, until: str) -> None:
-        """Writes to the standard input of a container, until it has written `until`; then that ends."""
-        stdin.feed(self._api("CoreV1Api"), (self.access.namespace, pod), container, data, until)
+    def write_stdin(self, pod: str, container: str, data: bytes, until: str) -> None:
+        """Writes to the standard input of a container, waits until it has written `until`, and ends its input."""
+        from kubernetes.client import ApiException
+        from kubernetes.stream import stream
+        from websocket import WebSocketException
+
+        attach = self._api("CoreV1Api").connect_get_namespaced_pod_attach
+        options = {"container": container, "stdin": True, "stdout": True, "stderr": True, "tty": False}
+        try:
+            link = stream(attach, pod, self.access.namespace, **options, _preload_content=False)
+            try:
+                _write(link, data, until, self._timeouts.stdin_timeout)
+            finally:
+                link.close()
+        except ApiException as error:
+            raise KubeError(f"attach pods: {printable(' '.join(str(error.reason).split()))}") from None
+        except (WebSocketException, OSError) as error:
+            raise KubeError(f"attach pods: {printable(str(error))}") from None
 
     def close(self) -> None:
-        """Closes its connections; the next call opens others, as the kubeconfig says then."""
+        """Closes all connections. The next call reads the kubeconfig again and opens new ones."""
         for api in self._apis.values():
             pools = api.api_client.rest_client.pool_manager.pools
-            for key in pools.keys():  # noqa: SIM118 - no dict: it has no other way
+            for key in pools.keys():  # noqa: SIM118 - not a dict, and not iterable
                 pools[key].close()
         self._apis.clear()
 
@@ -189,16 +212,17 @@ class Kube:
         except KubeError as error:
             if error.status != UNAUTHORIZED:
                 raise
-        self.close()  # a token has expired: the kubeconfig, or its helper program, may have a new one
+        self.close()  # the token may have expired: the kubeconfig, or its helper program, may have a new one
         return self._once(verb, kind, suffix, *arguments, **options)
 
     def _once(self, verb: str, kind: str, suffix: str, *arguments: Any, **options: Any) -> bytes:
         api, method, resource = _KINDS[kind]
+        timeout = (self._timeouts.connect_timeout, self._timeouts.answer_timeout)
         try:
             call = getattr(self._api(api), f"{verb}_namespaced_{method}{suffix}")
-            answer = call(*arguments, **options, _preload_content=False, _request_timeout=TIMEOUT)
+            answer = call(*arguments, **options, _preload_content=False, _request_timeout=timeout)
             data: bytes = answer.data
-        except Exception as error:  # noqa: BLE001 - those that are not expected are raised as they are
+        except Exception as error:  # noqa: BLE001 - _error raises those that are not expected
             what = f"{'get' if verb == 'read' else verb} {resource}{suffix.replace('_', '/')}"
             raise self._error(error, what) from None
         self._note_time(answer.headers.get("Date"))
@@ -213,14 +237,14 @@ class Kube:
         import urllib3
         from kubernetes import client, config
 
-        # Written to the user's terminal otherwise; whoever turned verification off knows.
+        # It would be written to the terminal, and a user who turned verification off knows.
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
         configuration = client.Configuration()
         options = {"client_configuration": configuration}
         if self.access.kubeconfig is None:
             config.load_incluster_config(**options)
         else:
-            with _nobody_there() if self.alone else contextlib.nullcontext():
+            with contextlib.nullcontext() if self.interactive else _without_terminal():
                 config.load_kube_config(
                     self.access.kubeconfig,
                     self.access.context,
@@ -234,27 +258,27 @@ class Kube:
         self._apis = {name: getattr(client, name)(api) for name in {api for api, _, _ in _KINDS.values()}}
 
     def _error(self, error: Exception, what: str) -> KubeError:
-        """In words; an exception that is nobody's but ours is raised."""
+        """The error in words. Raises an exception again that no request explains: it is a bug."""
         import urllib3
         from kubernetes import config
         from kubernetes.client import ApiException
 
         if isinstance(error, ApiException):
-            return _refusal(error, what, self.server)
+            return refusal(error, what, self.server)
         if isinstance(error, config.ConfigException):
-            return KubeError(_config_words(error), UNAUTHORIZED)
+            return KubeError(config_words(error), UNAUTHORIZED)
         if isinstance(error, (urllib3.exceptions.HTTPError, OSError)):
-            return KubeError(f"{self.server} does not answer: {_network_words(error)}")
+            return KubeError(f"{self.server} does not answer: {network_words(error)}")
         raise error
 
     def _note_time(self, date: str | None) -> None:
         if date is not None:
-            self._skew = email.utils.parsedate_to_datetime(date).timestamp() - time.time()
+            self._clock_offset = email.utils.parsedate_to_datetime(date).timestamp() - time.time()
 
 
 @contextlib.contextmanager
-def _nobody_there() -> Iterator[None]:
-    """What the client gives to a helper program as its terminal."""
+def _without_terminal() -> Iterator[None]:
+    """Within the block, programs that the client starts get /dev/null instead of the terminal."""
     with open(os.devnull, "r+") as null, contextlib.redirect_stderr(null):
         before, sys.stdin = sys.stdin, null
         try:
@@ -263,25 +287,13 @@ def _nobody_there() -> Iterator[None]:
             sys.stdin = before
 
 
-def _refusal(error: Any, what: str, server: str) -> KubeError:
-    """Args: error: the client's ApiException; `what`: verb and resource, as a role has to allow them."""
-    if not error.status:
-        return KubeError(f"{server} does not answer: {printable(str(error.reason))}")
-    try:
-        record = json.loads(error.body or "")
-        message = record.get("message") if isinstance(record, dict) else None
-    except ValueError:
-        message = None
-    words = printable(" ".join(str(message or error.reason or "").split()), 500)
-    return KubeError(f"{what}: {words} ({error.status})", error.status)
-
-
-def _network_words(error: Exception) -> str:
-    """Without the client's objects that stand before the reason."""
-    text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>", "", str(error))
-    text = re.sub(r"HTTPS?Connection(Pool)?\([^()]*\)", "", text)
-    return printable(text.strip(" :(),'") or type(error).__name__)
-
-
-def _config_words(error: Exception) -> str:
-    return printable(" ".join(str(error).split()) or type(error).__name__, 300)
+def _write(link: Any, data: bytes, until: str, timeout: float) -> None:
+    """Args: link: the client's websocket to a container."""
+    for start in range(0, len(data), STDIN_CHUNK):
+        link.write_stdin(data[start : start + STDIN_CHUNK])
+    deadline, output = time.monotonic() + timeout, ""
+    while until not in output:
+        if not link.is_open() or time.monotonic() > deadline:
+            raise KubeError(f"attach pods: the container took no agent; it said {printable(output[-200:])!r}")
+        link.update(timeout=1)
+        output += link.read_all()

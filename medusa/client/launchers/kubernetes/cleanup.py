@@ -1,10 +1,10 @@
-"""Removing what one session has in a cluster: by mlogin at its end, by its guard if mlogin is killed.
+"""Deletes what one session has in a cluster: called by mlogin at its end, run by its guard if mlogin is killed.
 
     python -m medusa.client.launchers.kubernetes.cleanup PLACE KIND/NAME ...
 
-PLACE is JSON: {"kubeconfig": ..., "context": ..., "namespace": ...}.
+PLACE is JSON: {"kubeconfig": ..., "context": ..., "namespace": ..., "guard_timeout": ..., "retry_interval": ...}.
 
-It reads the kubeconfig anew: nothing secret stands in a command line.
+The guard reads the kubeconfig again, so that no command line holds a secret.
 """
 
 from __future__ import annotations
@@ -14,82 +14,80 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from medusa.client.launchers.kubernetes.api import Access, Kube
+from medusa.client.launchers.kubernetes.api import Access, KubeClient
 from medusa.client.launchers.kubernetes.errors import NOT_FOUND, KubeError
 from medusa.client.launchers.kubernetes.objects import INSTANCE
+from medusa.client.launchers.polled import Clock
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 
-PATIENCE = 50.0
-"""Seconds that the guard tries for."""
+LATE_REQUEST_DELAY = 3.0
+"""Seconds after which a request that mlogin sent just before it died has taken effect."""
 
-LATE = 3.0
-"""Seconds after which what mlogin had asked for in its last moment is there."""
-
-PAUSE = 1.0
-"""Seconds between two tries."""
-
-Thing = tuple[str, str]
-"""Kind and name."""
+Key = tuple[str, str]
+"""Kind and name of an object."""
 
 
 class Deleter(Protocol):
-    """What is used of medusa.client.launchers.kubernetes.api.Kube."""
+    """The part of medusa.client.launchers.kubernetes.api.KubeClient that is used here."""
 
     def delete(self, kind: str, name: str) -> None: ...
 
 
-def remove(
+def delete_all(
     api: Deleter,
-    things: Sequence[Thing],
-    patience: float,
-    clock: Callable[[], float] = time.monotonic,
-    nap: Callable[[float], object] = time.sleep,
-) -> dict[Thing, KubeError]:
-    """Deletes in this order, again and again where the cluster does not answer, for so many seconds.
+    keys: Sequence[Key],
+    timeout: float,
+    retry_interval: float = DEFAULT_TIMEOUTS.kubernetes.retry_interval,
+    clock: Clock = time,
+) -> dict[Key, KubeError]:
+    """Deletes objects in this order. Tries again for `timeout` seconds while the cluster does not answer.
 
     Returns:
-        What is left, and why.
+        The objects that could not be deleted, and why.
     """
-    deadline = clock() + patience
+    deadline = clock.monotonic() + timeout
     while True:
-        left = {}
-        for thing in things:
+        failed = {}
+        for key in keys:
             try:
-                api.delete(*thing)
+                api.delete(*key)
             except KubeError as error:
                 if error.status != NOT_FOUND:
-                    left[thing] = error
-                if error.status is None:  # nor will it answer the next
-                    left.update(dict.fromkeys(things[things.index(thing) :], error))
+                    failed[key] = error
+                if error.status is None:  # the next request would get no answer either
+                    failed.update(dict.fromkeys(keys[keys.index(key) :], error))
                     break
-        things = [thing for thing in things if thing in left and left[thing].passing]
-        if not things or clock() >= deadline:
-            return left
-        nap(PAUSE)
+        keys = [key for key in keys if key in failed and failed[key].temporary]
+        if not keys or clock.monotonic() >= deadline:
+            return failed
+        clock.sleep(retry_interval)
 
 
-def kubectl(access: Access, name: str) -> str:
-    """How a user removes all of it."""
+def kubectl_command(access: Access, name: str) -> str:
+    """The command by which a user deletes all objects of session `name`."""
     return f"{access.kubectl()} delete job,secret,configmap -l {INSTANCE}={name}"
 
 
-def command(access: Access, things: Sequence[Thing]) -> list[str]:
-    """For the guard."""
-    words = [f"{kind}/{name}" for kind, name in things]
-    return [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(access)), *words]
+def guard_command(access: Access, keys: Sequence[Key], timeouts: KubernetesTimeouts) -> list[str]:
+    """The command by which the guard deletes these objects."""
+    times = {"guard_timeout": timeouts.guard_timeout, "retry_interval": timeouts.retry_interval}
+    place = json.dumps({**dataclasses.asdict(access), **times})
+    return [sys.executable, "-m", __name__, place, *(f"{kind}/{name}" for kind, name in keys)]
 
 
 def main(argv: Sequence[str]) -> int:
-    access = Access(**json.loads(argv[0]))
-    things = [(kind, name) for kind, _, name in (word.partition("/") for word in argv[1:])]
+    place = json.loads(argv[0])
+    times = (place.pop("guard_timeout"), place.pop("retry_interval"))
+    keys = [(kind, name) for kind, _, name in (word.partition("/") for word in argv[1:])]
     with tempfile.TemporaryDirectory(prefix="medusa-") as directory:
-        api = Kube(access, Path(directory))
-        remove(api, things, PATIENCE)
-        time.sleep(LATE)
-        return 1 if remove(api, things, PATIENCE) else 0
+        api = KubeClient(Access(**place), Path(directory))
+        delete_all(api, keys, *times)
+        time.sleep(LATE_REQUEST_DELAY)
+        return 1 if delete_all(api, keys, *times) else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One session's Job in a cluster, step by step. Each step may block."""
+"""One session's Job in a cluster, with the Secret and ConfigMaps that belong to it. Each step may block."""
 
 from __future__ import annotations
 
@@ -8,38 +8,24 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
-from medusa.client.launchers.base import JobRequest, JobState
+from medusa.client.launchers.base import JobRequest
 from medusa.client.launchers.kubernetes import cleanup, objects, status
 from medusa.client.launchers.kubernetes.api import Access
-from medusa.client.launchers.kubernetes.errors import CONFLICT, NOT_FOUND, KubeError
-from medusa.client.launchers.kubernetes.options import Wanted
-from medusa.client.launchers.polled import Job
+from medusa.client.launchers.kubernetes.errors import BAD_REQUEST, CONFLICT, NOT_FOUND, KubeError
+from medusa.client.launchers.kubernetes.options import PodOptions
+from medusa.client.launchers.polled import Clock, Job
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
-
-URL_LIFETIME = 900.0
-"""Seconds that the agent's URL is good for: its node reads it before it pulls the image, which can take minutes."""
-
-RENEWAL = 300.0
-"""Seconds between two configs of a waiting job."""
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 
 LOG_LINES = 10
-"""The last ones of a pod that failed, which are told."""
-
-LAST_WORDS = 3.0
-"""Seconds that a pod may take to say how it ended, when its session was cut off: a node tells of it a second later."""
-
-PAUSE = 0.3
-"""Seconds between two looks then."""
-
-CLOSE_PATIENCE = 15.0
-"""Seconds that a cluster which does not answer is asked to delete for."""
+"""Lines of a failed pod's log that are shown: the last ones."""
 
 Object = dict[str, Any]
 
 
 class Api(cleanup.Deleter, Protocol):
-    """What is used of medusa.client.launchers.kubernetes.api.Kube."""
+    """The part of medusa.client.launchers.kubernetes.api.KubeClient that is used here."""
 
     access: Access
 
@@ -59,153 +45,157 @@ class Api(cleanup.Deleter, Protocol):
 
 
 class KubeJob(Job):
-    """start, then look again and again; close in any case. For one thread at a time.
+    """One session's Job. For one thread at a time.
+
+    Creating its objects takes several requests. If the cluster stops answering in between, the next `look` goes on
+    where the last one failed.
 
     Attributes:
-        name: of the Job and the Secret; the ConfigMaps' begin with it. Nobody can know it before.
+        name: of the Job and the Secret, random; the names of the ConfigMaps begin with it.
 
     Args:
-        ledger: gets the command that removes it all if this process is killed.
-        clock: seconds, monotonic.
-        nap: waits for so many seconds.
+        ledger: gets the command that deletes all objects if this process is killed.
+        clock: the module `time`, or a test's own.
     """
 
     def __init__(
         self,
         api: Api,
         ledger: Ledger,
-        wanted: Wanted,
+        options: PodOptions,
         archive: bytes,
         name: str,
-        clock: Callable[[], float] = time.monotonic,
-        nap: Callable[[float], object] = time.sleep,
+        timeouts: KubernetesTimeouts = DEFAULT_TIMEOUTS.kubernetes,
+        clock: Clock = time,
     ) -> None:
         super().__init__("being created")
         self.name = name
         self._api = api
         self._ledger = ledger
-        self._wanted = wanted
-        self._pieces = objects.parts(archive)
-        self._archive = None if self._pieces else archive
-        self._clock, self._nap = clock, nap
+        self._options = options
+        self._parts = objects.archive_parts(archive)
+        self._archive = None if self._parts else archive
+        self._timeouts = timeouts
+        self._clock = clock
         self._request: JobRequest | None = None
-        self._steps: list[Callable[[], None]] = []
-        self._answered = False
-        self._made: list[cleanup.Thing] = []
+        self._steps: list[Callable[[], None]] = []  # still to be done to create the job
+        self._answered = False  # the cluster has answered at least one request
+        self._created: list[cleanup.Key] = []  # what was, or may have been, created
         self._renew_at = 0.0
-        self._words = "being created"
 
     def start(self, request: JobRequest) -> None:
-        """Creates it; what goes wrong is in `state`."""
+        """Creates the Job and what belongs to it."""
         self._request = request
-        self._ledger.add("command", self._undo())
+        self._ledger.add("command", self._guard_command())
         self._steps = [self._create_secret, *self._create_config_maps(), self._create_job]
         self.look(waiting=True)
 
     def look(self, *, waiting: bool) -> None:
-        """Does what is still to be done, and asks how the job fares."""
+        """Creates what is still missing, renews the config if it is due, and reads the job's status."""
         try:
             while self._steps:
                 self._steps[0]()
                 self._answered = True
                 del self._steps[0]
-            if waiting and self._clock() >= self._renew_at:
-                self._renew()
-            self._read(waiting=waiting)
+            if waiting and self._clock.monotonic() >= self._renew_at:
+                self._api.patch("secret", self.name, {"data": objects.config_data(self._config())})
+            self._read_status(waiting=waiting)
         except (KubeError, Failure) as error:
-            # A cluster that was never heard may be one that is not there; one that was is waited for.
-            hopeless = not (isinstance(error, KubeError) and error.passing and self._answered)
-            if self._steps and hopeless:
+            # A cluster that never answered may not exist; one that did answer is waited for.
+            retry = isinstance(error, KubeError) and error.temporary and self._answered
+            if self._steps and not retry:
                 self.fail(str(error))
             else:
-                self.state = JobState(True, f"{self._words}; {error}", self.state.ends_at)
+                self.report_problem(str(error))
 
     def close(self, *, clean: bool) -> list[str]:
-        """Deletes it, and what belongs to it.
+        """Deletes the Job and what belongs to it.
 
         Returns:
-            What could not be done, as lines that tell the user what to do.
+            What could not be deleted, as lines that say what the user can do.
         """
         if self._request is None:
             return []
         if self.joined and not clean:
-            self._hear_last_words()
-        left = cleanup.remove(self._api, self._made[::-1], CLOSE_PATIENCE if self._answered else 0.0)
-        if left and not self._answered:
-            return []  # most likely nothing arrived there; should it have, the guard goes on trying
-        if left:  # here too
-            why = "; ".join(dict.fromkeys(map(str, left.values())))
-            what = ", ".join(f"{kind} {name}" for kind, name in left)
-            return [f"not removed: {what} ({why}); remove it by: {cleanup.kubectl(self._api.access, self.name)}"]
-        self._ledger.remove("command", self._undo())
+            self._await_end()
+        times = self._timeouts
+        timeout = times.close_timeout if self._answered else 0.0
+        failed = cleanup.delete_all(self._api, self._created[::-1], timeout, times.retry_interval, self._clock)
+        if failed and not self._answered:
+            return []  # probably nothing was created; the guard goes on trying in case something was
+        if failed:  # the guard goes on trying here too
+            why = "; ".join(dict.fromkeys(map(str, failed.values())))
+            what = ", ".join(f"{kind} {name}" for kind, name in failed)
+            command = cleanup.kubectl_command(self._api.access, self.name)
+            return [f"not removed: {what} ({why}); remove it by: {command}"]
+        self._ledger.remove("command", self._guard_command())
         return []
 
-    def _hear_last_words(self) -> None:
-        """Whoever cut the session off may have ended the pod, which says so now or soon."""
-        deadline = self._clock() + LAST_WORDS
+    def _await_end(self) -> None:
+        """Reads the status until the pod has ended: if the cluster ended it, its status says so a little later."""
+        deadline = self._clock.monotonic() + self._timeouts.last_words_timeout
         try:
-            self._read(waiting=False)
-            while self.state.alive and self._clock() < deadline:
-                self._nap(PAUSE)
-                self._read(waiting=False)
+            self._read_status(waiting=False)
+            while self.state.alive and self._clock.monotonic() < deadline:
+                self._clock.sleep(self._timeouts.last_words_interval)
+                self._read_status(waiting=False)
         except KubeError:
-            pass  # it is about to be deleted, and whoever is away then is told of
+            pass  # deleting the job comes next, and reports a cluster that does not answer
 
-    def _things(self) -> list[cleanup.Thing]:
-        parts = objects.part_names(self.name, len(self._pieces))
+    def _keys(self) -> list[cleanup.Key]:
+        """All objects of this session."""
+        parts = objects.part_names(self.name, len(self._parts))
         return [("job", self.name), ("secret", self.name), *(("configmap", part) for part in parts)]
 
-    def _undo(self) -> str:
-        return json.dumps(cleanup.command(self._api.access, self._things()))
+    def _guard_command(self) -> str:
+        return json.dumps(cleanup.guard_command(self._api.access, self._keys(), self._timeouts))
 
     def _create_secret(self) -> None:
         self._create("secret", objects.secret(self.name, self._config(), self._archive))
 
     def _create_config_maps(self) -> list[Callable[[], None]]:
-        made = objects.config_maps(self.name, self._pieces)
-        return [lambda body=body: self._create("configmap", body) for body in made]  # type: ignore[misc]
+        """One step for each ConfigMap."""
+        bodies = objects.config_maps(self.name, self._parts)
+        return [lambda body=body: self._create("configmap", body) for body in bodies]  # type: ignore[misc]
 
     def _create_job(self) -> None:
-        self._create("job", objects.job(self.name, self._wanted, len(self._pieces)))
-        self._steps[1:] = [self._give_to_the_job]
+        self._create("job", objects.job(self.name, self._options, len(self._parts)))
+        self._steps[1:] = [self._set_owner]
 
-    def _give_to_the_job(self) -> None:
-        """What belongs to the Job goes with it, also where nobody is left to delete it."""
+    def _set_owner(self) -> None:
+        """Lets the Job own the other objects: the cluster deletes them with it, even if no mlogin or guard is left."""
         owned = objects.owned_by(self._api.get("job", self.name))
-        for kind, name in self._things()[1:]:
+        for kind, name in self._keys()[1:]:
             self._api.patch(kind, name, owned)
 
     def _create(self, kind: str, body: Object) -> None:
-        thing = (kind, body["metadata"]["name"])
-        if thing not in self._made:
-            self._made.append(thing)
+        key = (kind, body["metadata"]["name"])
+        if key not in self._created:
+            self._created.append(key)
         try:
             self._api.create(kind, body)
         except KubeError as error:
             if error.status == CONFLICT:
-                return  # ours: made by a request whose answer was lost
-            if not error.passing:
-                self._made.remove(thing)
+                return  # created by an earlier request whose answer was lost: the name is random
+            if not error.temporary:
+                self._created.remove(key)
             raise
 
     def _config(self) -> dict[str, object]:
+        """A fresh agent's config."""
         assert self._request is not None
-        self._renew_at = self._clock() + RENEWAL
-        return self._request.config(URL_LIFETIME)
+        self._renew_at = self._clock.monotonic() + self._timeouts.renewal_interval
+        return self._request.config(self._timeouts.url_lifetime)
 
-    def _renew(self) -> None:
-        self._api.patch("secret", self.name, {"data": objects.config_data(self._config())})
-
-    def _read(self, *, waiting: bool) -> None:
-        job, pods = self._job(), self._api.pods(f"{objects.INSTANCE}={self.name}")
-        reading = status.read(job, pods, self._events(job, pods) if waiting else [])
-        self._words = reading.words
-        if reading.alive:
-            self.state = JobState(alive=True, words=reading.words, ends_at=self._ends_at(reading))
+    def _read_status(self, *, waiting: bool) -> None:
+        job, pods = self._get_job(), self._api.pods(f"{objects.INSTANCE}={self.name}")
+        found = status.job_status(job, pods, self._events(job, pods) if waiting else [])
+        if found.alive:
+            self.report(found.words, self._ends_at(found))
         else:
-            self.over(reading.words, [*reading.remarks, *self._log(reading)])
+            self.over(found.words, [*found.remarks, *self._log(found)])
 
-    def _job(self) -> Object | None:
+    def _get_job(self) -> Object | None:
         try:
             return self._api.get("job", self.name)
         except KubeError as error:
@@ -214,27 +204,27 @@ class KubeJob(Job):
         return None
 
     def _events(self, job: Object | None, pods: list[Object]) -> list[Object]:
-        """About what the job waits for. Who may not read them is told less."""
+        """Events that may say what the job waits for; none if the user may not read events."""
         if job is None or any(pod.get("status", {}).get("phase") != "Pending" for pod in pods):
             return []
         try:
             return [event for one in (pods or [job]) for event in self._api.events(one["metadata"]["name"])]
         except KubeError as error:
-            if error.passing:
+            if error.temporary:
                 raise
         return []
 
-    def _log(self, reading: status.Reading) -> list[str]:
-        """The last lines of a pod that is over. A pod that never ran has none, and some may not read any."""
-        if reading.pod is None or reading.started is None:
+    def _log(self, found: status.Status) -> list[str]:
+        """The last lines of a pod that has ended. A pod that never ran has no log."""
+        if found.pod is None or found.started is None:
             return []
         try:
-            return self._api.log(reading.pod, objects.CONTAINER, LOG_LINES)
+            return self._api.log(found.pod, objects.CONTAINER, LOG_LINES)
         except KubeError as error:
-            return [] if error.status in (NOT_FOUND, 400) else [str(error)]
+            return [] if error.status in (NOT_FOUND, BAD_REQUEST) else [str(error)]
 
-    def _ends_at(self, reading: status.Reading) -> float | None:
-        if reading.started is None or reading.limit is None:
+    def _ends_at(self, found: status.Status) -> float | None:
+        if found.started is None or found.limit is None:
             return None
-        ran = self._api.now() - datetime.fromisoformat(reading.started.replace("Z", "+00:00")).timestamp()
-        return self._clock() + reading.limit - ran
+        ran = self._api.now() - datetime.fromisoformat(found.started.replace("Z", "+00:00")).timestamp()
+        return self._clock.monotonic() + found.limit - ran

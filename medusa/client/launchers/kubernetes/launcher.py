@@ -1,4 +1,4 @@
-"""Jobs of a Kubernetes cluster, by its API."""
+"""The launcher `kubernetes`: jobs of a Kubernetes cluster, through its API."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import shlex
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.kubernetes import cleanup
-from medusa.client.launchers.kubernetes.api import Kube, find_access, require_client
-from medusa.client.launchers.kubernetes.ephemeral import BesideJob
+from medusa.client.launchers.kubernetes.api import KubeClient, find_access, require_client
+from medusa.client.launchers.kubernetes.ephemeral import EphemeralJob
 from medusa.client.launchers.kubernetes.job import KubeJob
 from medusa.client.launchers.kubernetes.options import parse
 from medusa.client.launchers.polled import PolledLauncher
@@ -20,40 +20,41 @@ from medusa.protocol.printable import printable
 
 
 class KubernetesLauncher(PolledLauncher):
-    """A Job with one pod, which runs the agent in an image of the user's; or a container beside a pod that runs."""
+    """A Job with one pod that runs the agent in an image of the user's; with --job, an ephemeral container."""
 
     name = "kubernetes"
     system = "the cluster"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        super().__init__(settings.tell)
+        super().__init__(settings.tell, settings.timeouts)
         settings.refuse_others(self.name, "archive", "arguments", "job")
         require_client()
-        wanted = parse(settings.arguments)
+        options = parse(settings.arguments)
         if settings.job is not None:
-            wanted.refuse_what_is_for_pods()
+            options.refuse_pod_options()
         archive = find_archive(settings.archive).read_bytes()
-        self._access = find_access(wanted.kubeconfig, wanted.context, wanted.namespace)
+        self._access = find_access(options.kubeconfig, options.context, options.namespace)
         self._stack = contextlib.ExitStack()
         directory = self._stack.enter_context(ledger.private_directory())
-        self._api = api = Kube(self._access, directory)
+        times = settings.timeouts.kubernetes
+        self._api = api = KubeClient(self._access, directory, times)
         name = f"medusa-{secrets.token_hex(4)}"
-        self._words = f"Kubernetes job {name}"
-        self._left = f"remove what may be left by: {cleanup.kubectl(self._access, name)}"
+        self._description = f"Kubernetes job {name}"
+        self._hint = f"remove what may be left by: {cleanup.kubectl_command(self._access, name)}"
         if settings.job is None:
-            self.job: KubeJob | BesideJob = KubeJob(api, ledger, wanted, archive, name)
+            self.job: KubeJob | EphemeralJob = KubeJob(api, ledger, options, archive, name, times)
         else:
             pod, _, container = settings.job.partition("/")
-            self.job = BesideJob(api, wanted, pod, container or None, archive, name)
-            self._words = f"container {name} beside pod {printable(pod)}"
-            self._left = f"see what became of it by: {self._access.kubectl()} describe pod {shlex.quote(pod)}"
+            self.job = EphemeralJob(api, options, pod, container or None, archive, name)
+            self._description = f"container {name} beside pod {printable(pod)}"
+            self._hint = f"see what became of it by: {self._access.kubectl()} describe pod {shlex.quote(pod)}"
 
     def describe(self) -> str:
-        return self._words
+        return self._description
 
     def joined(self) -> None:
         super().joined()
-        self._api.alone = True
+        self._api.interactive = False
 
     def submit(self, request: JobRequest) -> None:
         if request.embedded is not None:
@@ -61,7 +62,7 @@ class KubernetesLauncher(PolledLauncher):
         super().submit(request)
 
     def lost(self) -> str:
-        return self._left
+        return self._hint
 
     def cancel(self) -> None:
         with self._stack:

@@ -1,6 +1,6 @@
-"""What is put into the cluster: a Job, a Secret, and ConfigMaps for an archive that the Secret has no room for.
+"""The objects that a session creates: a Job, a Secret, and ConfigMaps for an archive too large for the Secret. Pure.
 
-Nothing secret is in the Job: the agent's config is in the Secret, which is mounted where only its pod sees it.
+Nothing secret is in the Job: the agent's config is in the Secret, which only the pod mounts.
 """
 
 from __future__ import annotations
@@ -9,41 +9,41 @@ import base64
 import json
 from typing import Any
 
-from medusa.client.launchers.kubernetes.merge import merged
-from medusa.client.launchers.kubernetes.options import Wanted
+from medusa.client.launchers.kubernetes.options import PodOptions
 
 CONTAINER = "medusa"
 GIVEN, MADE = "/run/medusa/given", "/run/medusa/made"
-"""Where the container finds its agent and config, and where an agent in parts is put together."""
+"""Directories in the container: with the agent and its config, and the one in which an agent in parts is joined."""
 
 INSTANCE = "app.kubernetes.io/instance"
-"""The label by which all that belongs to one session is found."""
+"""The label that all objects of one session have, with the same value."""
 
-ROOM = 1_000_000
-"""Bytes of an archive, or of a part of one, in one object. An object's data may have 1 MiB, a request 1.5 MiB."""
+MAX_PART = 1_000_000
+"""Bytes of an archive, or of a part of one, in one object. Kubernetes allows 1 MiB of data in an object and 1.5 MiB in
+a request."""
 
-LINGER = 600
-"""Seconds that a finished Job stays, with what belongs to it, where nobody deletes it."""
+TTL_AFTER_FINISHED = 600
+"""Seconds after which the cluster deletes a finished Job, with what belongs to it, if nobody else does."""
 
-GRACE = 10
-"""Seconds from SIGTERM to SIGKILL: the agent gives its own processes 3, and must tell the session's end."""
+TERMINATION_GRACE = 10
+"""Seconds between SIGTERM and SIGKILL to a pod: the agent gives its own processes 3, and then reports the end."""
 
 _READABLE = 0o444
-"""The container's user may be any, and no other container has the mount."""
+"""Mode of the mounted files: the image may run as any user, and no other container has the mount."""
 
 _AGENT = f"{GIVEN}/agent.sh"
 _CONFIG = ["--config", f"{GIVEN}/config.json"]
-_PUT_TOGETHER = f'cat {GIVEN}/agent.sh.* >{MADE}/agent.sh && exec sh {MADE}/agent.sh "$@"'
+_JOIN_PARTS = f'cat {GIVEN}/agent.sh.* >{MADE}/agent.sh && exec sh {MADE}/agent.sh "$@"'
 
 Object = dict[str, Any]
-"""As the API has it in JSON."""
+"""An object as the API has it in JSON."""
 
 
-def parts(archive: bytes) -> list[bytes]:
-    """The archive in pieces that have room in a ConfigMap each; none, where the Secret takes it whole."""
-    if len(archive) <= ROOM:
+def archive_parts(archive: bytes) -> list[bytes]:
+    """The archive in parts, each for one ConfigMap; empty if the whole archive fits into the Secret."""
+    if len(archive) <= MAX_PART:
         return []
-    return [archive[start : start + ROOM] for start in range(0, len(archive), ROOM)]
+    return [archive[start : start + MAX_PART] for start in range(0, len(archive), MAX_PART)]
 
 
 def part_names(name: str, count: int) -> list[str]:
@@ -51,7 +51,7 @@ def part_names(name: str, count: int) -> list[str]:
 
 
 def secret(name: str, config: dict[str, object], archive: bytes | None) -> Object:
-    """Args: archive: None where it travels in parts."""
+    """Args: archive: None if ConfigMaps hold it in parts."""
     data = config_data(config)
     if archive is not None:
         data["agent.sh"] = base64.b64encode(archive).decode()
@@ -59,94 +59,94 @@ def secret(name: str, config: dict[str, object], archive: bytes | None) -> Objec
 
 
 def config_data(config: dict[str, object]) -> dict[str, str]:
-    """The agent's config, as a Secret's data."""
+    """The agent's config as the data of a Secret."""
     return {"config.json": base64.b64encode(json.dumps(config).encode()).decode()}
 
 
-def config_maps(name: str, pieces: list[bytes]) -> list[Object]:
-    """One for each piece, in order."""
+def config_maps(name: str, parts: list[bytes]) -> list[Object]:
+    """One ConfigMap for each part, in order."""
     return [
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": _metadata(part, name),
+            "metadata": _metadata(part_name, name),
             "immutable": True,
-            "binaryData": {"part": base64.b64encode(piece).decode()},
+            "binaryData": {"part": base64.b64encode(part).decode()},
         }
-        for part, piece in zip(part_names(name, len(pieces)), pieces, strict=True)
+        for part_name, part in zip(part_names(name, len(parts)), parts, strict=True)
     ]
 
 
 def owned_by(job: Object) -> Object:
-    """A patch: goes when the Job goes."""
+    """A patch that makes the Job own an object, which is then deleted with it."""
     metadata = job["metadata"]
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
     return {"metadata": {"ownerReferences": [owner]}}
 
 
-def job(name: str, wanted: Wanted, pieces: int) -> Object:
-    """Args: pieces: how many parts the archive travels in; 0 for whole, in the Secret."""
+def job(name: str, options: PodOptions, parts: int) -> Object:
+    """Args: parts: number of ConfigMaps that hold the archive; 0 if the Secret holds it."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": _metadata(name, name, wanted.labels),
+        "metadata": _metadata(name, name, options.labels),
         "spec": {
             "backoffLimit": 0,
-            "ttlSecondsAfterFinished": LINGER,
+            "ttlSecondsAfterFinished": TTL_AFTER_FINISHED,
             "template": {
-                "metadata": {"labels": {**wanted.labels, **_labels(name)}},
-                "spec": merged(_pod(name, wanted, pieces), wanted.overrides),
+                "metadata": {"labels": {**options.labels, **_labels(name)}},
+                "spec": merge(_pod(name, options, parts), options.overrides),
             },
         },
     }
 
 
-def _pod(name: str, wanted: Wanted, pieces: int) -> Object:
+def _pod(name: str, options: PodOptions, parts: int) -> Object:
     spec: Object = {
         "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": GRACE,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE,
         "enableServiceLinks": False,
-        "automountServiceAccountToken": wanted.service_account is not None,
-        "containers": [_container(wanted, pieces)],
-        "volumes": _volumes(name, pieces),
+        "automountServiceAccountToken": options.service_account is not None,
+        "containers": [_container(options, parts)],
+        "volumes": _volumes(name, parts),
     }
     optional = {
-        "activeDeadlineSeconds": wanted.seconds,
-        "serviceAccountName": wanted.service_account,
-        "nodeSelector": wanted.node_selector,
-        "imagePullSecrets": [{"name": secret} for secret in wanted.pull_secrets],
+        "activeDeadlineSeconds": options.seconds,
+        "serviceAccountName": options.service_account,
+        "nodeSelector": options.node_selector,
+        "imagePullSecrets": [{"name": secret} for secret in options.pull_secrets],
     }
     return {**spec, **{key: value for key, value in optional.items() if value}}
 
 
-def _container(wanted: Wanted, pieces: int) -> Object:
+def _container(options: PodOptions, parts: int) -> Object:
     mounts = [{"name": "medusa", "mountPath": GIVEN, "readOnly": True}]
     command = ["sh", _AGENT, *_CONFIG]
-    if pieces:
+    if parts:
         mounts.append({"name": "medusa-made", "mountPath": MADE})
-        command = ["sh", "-c", _PUT_TOGETHER, "sh", *_CONFIG]
+        command = ["sh", "-c", _JOIN_PARTS, "sh", *_CONFIG]
     container: Object = {
         "name": CONTAINER,
-        "image": wanted.image,
+        "image": options.image,
         "command": command,
         "volumeMounts": mounts,
-        # Who may not read logs sees the last lines in the pod's status.
+        # The status then has the last lines of the log, for users who may not read logs.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
-    if wanted.environ:
-        container["env"] = [{"name": name, "value": value} for name, value in wanted.environ.items()]
-    if wanted.resources:
-        container["resources"] = {"requests": wanted.resources, "limits": wanted.resources}
+    if options.environ:
+        container["env"] = [{"name": name, "value": value} for name, value in options.environ.items()]
+    if options.resources:
+        container["resources"] = {"requests": options.resources, "limits": options.resources}
     return container
 
 
-def _volumes(name: str, pieces: int) -> list[Object]:
+def _volumes(name: str, parts: int) -> list[Object]:
     sources: list[Object] = [{"secret": {"name": name}}]
-    for number, part in enumerate(part_names(name, pieces)):
+    for number, part in enumerate(part_names(name, parts)):
         item = {"key": "part", "path": f"agent.sh.{number:02d}"}
         sources.append({"configMap": {"name": part, "items": [item]}})
     volumes: list[Object] = [{"name": "medusa", "projected": {"defaultMode": _READABLE, "sources": sources}}]
-    return [*volumes, {"name": "medusa-made", "emptyDir": {}}] if pieces else volumes
+    return [*volumes, {"name": "medusa-made", "emptyDir": {}}] if parts else volumes
 
 
 def _metadata(name: str, instance: str, labels: dict[str, str] | None = None) -> Object:
@@ -155,3 +155,24 @@ def _metadata(name: str, instance: str, labels: dict[str, str] | None = None) ->
 
 def _labels(instance: str) -> dict[str, str]:
     return {"app.kubernetes.io/name": "medusa", "app.kubernetes.io/managed-by": "mlogin", INSTANCE: instance}
+
+
+def merge(base: Any, over: Any) -> Any:
+    """`base` with the user's own `over` merged in: `--overrides`.
+
+    Mappings are merged key by key, and null removes a key. Lists whose items all have a name are merged item by item.
+    Everything else, lists without names included, is replaced.
+    """
+    if isinstance(base, dict) and isinstance(over, dict):
+        kept = {key: merge(base.get(key), value) for key, value in over.items() if value is not None}
+        return {**{key: value for key, value in base.items() if key not in over}, **kept}
+    if _is_named_list(base) and _is_named_list(over):
+        ours, theirs = ({item["name"]: item for item in items} for items in (base, over))
+        return list({**ours, **{name: merge(ours.get(name), item) for name, item in theirs.items()}}.values())
+    if isinstance(over, dict):
+        return {key: merge(None, value) for key, value in over.items() if value is not None}
+    return over
+
+
+def _is_named_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value)

@@ -1,4 +1,4 @@
-"""The launcher's own arguments: what the pod is to be like, and which cluster runs it."""
+"""The arguments after `--`: properties of the pod, and which cluster runs it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 GPU = "nvidia.com/gpu"
-"""What --gpu N counts unless it says otherwise."""
+"""The resource that --gpu N counts unless it names another."""
 
 DESCRIPTION = """What may stand behind --. The agent runs in a Job with one pod, in an image of yours, in the cluster
 that kubectl would use."""
@@ -24,14 +24,16 @@ _SECONDS = (86400, 3600, 60, 1)
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Attributes:
-    namespace: None for that of the context.
-    context: None for the kubeconfig's current one.
-    kubeconfig: path; None for where kubectl looks.
-    resources: name -> quantity, both asked for and the limit.
-    seconds: that the pod may run on its node; None for as long as it likes.
-    overrides: merged into the pod's spec.
+class PodOptions:
+    """What the user asks for.
+
+    Attributes:
+        namespace: None for that of the context.
+        context: None for the kubeconfig's current one.
+        kubeconfig: path; None for the file that kubectl would use.
+        resources: name -> quantity, both the request and the limit.
+        seconds: that the pod may run on its node; None for no limit.
+        overrides: merged into the pod's spec.
     """
 
     image: str = ""
@@ -47,10 +49,10 @@ class Wanted:
     seconds: int | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
 
-    def refuse_what_is_for_pods(self) -> None:
-        """Raises Failure for anything that a container beside a pod that runs cannot have."""
+    def refuse_pod_options(self) -> None:
+        """Raises Failure if an option is set that an ephemeral container cannot have."""
         taken = {name: getattr(self, name) for name in ("image", "namespace", "context", "kubeconfig", "environ")}
-        if Wanted(**taken) != self:
+        if PodOptions(**taken) != self:
             options = "--image, --namespace, --context, --kubeconfig and --env"
             raise Failure(f"the launcher `kubernetes`: with --job, only {options} mean something")
 
@@ -60,11 +62,11 @@ class _Parser(argparse.ArgumentParser):
         raise Failure(f"the launcher `kubernetes`: {printable(message)}; see mlogin --launcher kubernetes -- -h")
 
 
-def parse(words: Sequence[str]) -> Wanted:
-    """Raises Failure for words that it does not understand; SystemExit(0) behind the help that was asked for."""
+def parse(words: Sequence[str]) -> PodOptions:
+    """Parses the arguments. Raises Failure for bad arguments, SystemExit(0) after it has printed help."""
     given = _parser().parse_args(list(words))
     named = {"cpu": given.cpu, "memory": given.memory, **dict([given.gpu] if given.gpu else [])}
-    return Wanted(
+    return PodOptions(
         given.image,
         given.namespace,
         given.context,
@@ -135,7 +137,7 @@ def _span(text: str) -> int:
 
 
 def _overrides(path: str) -> dict[str, Any]:
-    import yaml  # comes with the cluster's client
+    import yaml  # a dependency of the official client
 
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """The part of Manta's HTTP API that `mlogin` and `medusa publish` need: objects, directories, jobs.
 
-Paths, header fields and bodies are those of the npm package `manta`, lib/client.js.
+Paths, header fields and bodies are those of lib/client.js in the npm package `manta`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from medusa.client.cleanup.signed_request import SignedRequest
-from medusa.client.launchers.manta.http import MantaError, MantaHttp, Signing, encoded
-
-__all__ = ["MantaClient", "MantaError", "ObjectInfo", "normal_path"]
+from medusa.client.launchers.manta.errors import MantaError
+from medusa.client.launchers.manta.http import MAX_ANSWER, MantaHttp, Signing, encoded
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, MantaTimeouts
 
 DIRECTORY = "application/json; type=directory"
 _JSON = {"Accept": "application/json"}
@@ -25,7 +25,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9\-]{1,64}\Z")
 
 
 class ObjectInfo(NamedTuple):
-    """What HEAD tells. `type` is the content type; `size` is in bytes, None where it is not told."""
+    """What HEAD says about an object: its content type, and its size in bytes, None if that is not given."""
 
     type: str
     size: int | None
@@ -33,10 +33,10 @@ class ObjectInfo(NamedTuple):
 
 
 def normal_path(path: str, login: str | None = None) -> str:
-    """An absolute path of Manta's: `~~` stands for `/login`; no `.`, `..`, doubled or trailing slash is left.
+    """A path of Manta's in its shortest form: without `.`, `..`, a doubled or a trailing slash; `~~` becomes `/login`.
 
     Raises:
-        MantaError: it is not absolute, or holds nothing.
+        MantaError: the path is not absolute, or names nothing.
     """
     if login and (path == "~~" or path.startswith("~~/")):
         path = f"/{login}{path[2:]}"
@@ -48,13 +48,13 @@ def normal_path(path: str, login: str | None = None) -> str:
 class MantaClient:
     """One Manta for one account; any thread may use it.
 
-    Every method raises MantaError. What may be done twice is tried again, three times, while the Manta cannot be
-    reached or answers 502 or 503; redirects are not followed.
+    Every method raises MantaError. If the Manta cannot be reached or answers 502 or 503, a request that may take effect
+    twice is tried three times more. Redirects are not followed.
 
     Args:
         url: of the Manta: scheme (default: https), host, port.
-        account: who signs; None, as in a job, for requests without a signature.
-        nap: how to wait between two tries.
+        account: signs requests; None, as in a job, for requests without a signature.
+        sleep, max_answer: as in MantaHttp.
     """
 
     def __init__(
@@ -62,9 +62,11 @@ class MantaClient:
         url: str,
         account: Signing | None,
         insecure_tls: bool = False,
-        nap: Callable[[float], object] = time.sleep,
+        timeouts: MantaTimeouts = DEFAULT_TIMEOUTS.manta,
+        sleep: Callable[[float], object] = time.sleep,
+        max_answer: int = MAX_ANSWER,
     ) -> None:
-        self._http = MantaHttp(url, account, insecure_tls, nap)
+        self._http = MantaHttp(url, account, insecure_tls, timeouts, sleep, max_answer)
         self.login = account.login if account else None
 
     def head_object(self, path: str) -> ObjectInfo:
@@ -76,7 +78,7 @@ class MantaClient:
         return self._http.request("GET", self._path(path), headers={"Accept": "*/*"}).body
 
     def put_object(self, path: str, data: bytes, content_type: str, durability: int | None = None) -> None:
-        """`durability`: the number of copies; the Manta's own default is 2."""
+        """Args: durability: number of copies; None for the Manta's default, 2."""
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         headers = {**_JSON, "Content-Type": content_type, "Content-MD5": base64.b64encode(digest).decode("ascii")}
         if durability is not None:
@@ -84,11 +86,11 @@ class MantaClient:
         self._http.request("PUT", self._path(path), data, headers)
 
     def put_directory(self, path: str) -> None:
-        """One that exists is no error."""
+        """Creates a directory; one that exists is no error."""
         self._http.request("PUT", self._path(path), headers={**_JSON, "Content-Type": DIRECTORY})
 
     def make_directories(self, path: str) -> None:
-        """The directory and all above it, but for /LOGIN/stor, /LOGIN/public and the like, which are always there."""
+        """Creates a directory and its parents, except /LOGIN/stor, /LOGIN/public and the like, which always exist."""
         parts = normal_path(path, self.login).split("/")
         for length in range(4, len(parts) + 1):
             self.put_directory("/".join(parts[:length]))
@@ -97,7 +99,7 @@ class MantaClient:
         self._http.request("DELETE", self._path(path), headers=_JSON)
 
     def create_job(self, job: dict[str, Any]) -> str:
-        """Returns the new job's id."""
+        """Creates a job; returns its id."""
         headers = {**_JSON, "Content-Type": "application/json; type=job"}
         answer = self._http.request("POST", self._jobs(), json.dumps(job).encode("ascii"), headers)
         job_id = answer.headers.get("Location", "").rstrip("/").rpartition("/")[2]
@@ -106,7 +108,7 @@ class MantaClient:
         return job_id
 
     def add_job_key(self, job_id: str, key: str) -> None:
-        """`key`: path of an object that the job is to work on."""
+        """Args: key: path of an object that the job is to work on."""
         path = normal_path(key, self.login).encode("utf-8", "surrogateescape")
         self._http.request("POST", self._jobs(job_id, "in"), path, {**_JSON, "Content-Type": "text/plain"})
 
@@ -117,25 +119,25 @@ class MantaClient:
         self._post_nothing(self._jobs(job_id, "cancel"))
 
     def prepared_delete(self, path: str) -> SignedRequest:
-        """delete_object(path), for somebody else to do within minutes."""
+        """A signed request that does delete_object(path); valid for some minutes."""
         return self._http.prepare("DELETE", self._path(path))
 
     def prepared_cancel(self, job_id: str) -> SignedRequest:
-        """cancel_job(job_id), for somebody else to do within minutes."""
+        """A signed request that does cancel_job(job_id); valid for some minutes."""
         return self._http.prepare("POST", self._jobs(job_id, "cancel"))
 
     def job_status(self, job_id: str) -> dict[str, Any]:
-        """The job: `state` (`queued`, `running`, `done`), `cancelled`, `inputDone`, `stats`."""
+        """The job's status: `state` (`queued`, `running`, `done`), `cancelled`, `inputDone`, `stats`."""
         return _object(self._http.request("GET", self._jobs(job_id, "status"), headers=_JSON).body)
 
     def job_errors(self, job_id: str) -> list[dict[str, Any]]:
-        """One for each task that failed: `code`, `message`, `what`."""
+        """A record for each task that failed: `code`, `message`, `what`."""
         headers = {"Accept": "application/x-json-stream"}
         lines = self._http.request("GET", self._jobs(job_id, "err"), headers=headers).body.splitlines()
         return [_object(line) for line in lines if line.strip()]
 
     def _post_nothing(self, path: str) -> None:
-        self._http.request("POST", path, headers={**_JSON, "Content-Type": "application/json"}, again=True)
+        self._http.request("POST", path, headers={**_JSON, "Content-Type": "application/json"}, idempotent=True)
 
     def _path(self, path: str) -> str:
         return encoded(normal_path(path, self.login))

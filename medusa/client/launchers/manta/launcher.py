@@ -1,4 +1,4 @@
-"""Jobs of a Manta, by its HTTP API."""
+"""The launcher `manta`: jobs of a Manta, through its HTTP API."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from medusa.transports.dial import parse_url
 if TYPE_CHECKING:
     from medusa.client.launchers.manta.job import MantaJob
 
-WHO_ASKS = (401, 403)
-"""Statuses of an account that is not believed, or may not."""
+_NOT_ALLOWED = (401, 403)
+"""HTTP statuses for an account that is not recognised, or has no right to create jobs."""
 
 
 class MantaLauncher(PolledLauncher):
-    """A map job on OBJECT, or a reduce job without one, that runs the agent."""
+    """A job that runs the agent: a map job on OBJECT, or a reduce job if there is none."""
 
     name = "manta"
     system = "the Manta"
     job: MantaJob
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        from medusa.client.launchers.manta.api import MantaClient, MantaError  # slow to load
+        from medusa.client.launchers.manta.api import MantaClient  # slow to load
+        from medusa.client.launchers.manta.errors import MantaError
         from medusa.client.launchers.manta.job import MantaJob
 
-        super().__init__(settings.tell)
-        settings.refuse_others(self.name, "object", "wishes", "archive")
+        super().__init__(settings.tell, settings.timeouts)
+        settings.refuse_others(self.name, "object", "manta", "archive")
         if settings.url is None or settings.account is None:
             raise Failure("the launcher `manta` needs --url, --account and --key")
         if settings.archive is not None:
@@ -39,8 +40,9 @@ class MantaLauncher(PolledLauncher):
             )
         self._error = MantaError
         try:
-            api = MantaClient(settings.url, settings.account, settings.insecure_tls)
-            self.job = MantaJob(api, ledger, settings.account.login, settings.wishes, settings.object)
+            api = MantaClient(settings.url, settings.account, settings.insecure_tls, settings.timeouts.manta)
+            login, timeouts = settings.account.login, settings.timeouts
+            self.job = MantaJob(api, ledger, login, settings.manta, settings.object, timeouts)
         except MantaError as error:
             raise Failure(str(error)) from None
         self._account = settings.account
@@ -50,12 +52,12 @@ class MantaLauncher(PolledLauncher):
         return f"Manta job {self.job.job_id}" if self.job.job_id else "Manta job"
 
     def create(self) -> str:
-        """Returns the job's id, which the front door knows the session by."""
+        """Creates the job. Its id is also the session's id at the front door."""
         try:
             return self.ask(self.job.create)
         except self._error as error:
             lines = [f"no job: {error}"]
-            if error.status in WHO_ASKS:
+            if error.status in _NOT_ALLOWED:
                 lines += self._account.to_check(parse_url(self.front_door).netloc)
             raise Failure("\n".join(lines)) from None
 

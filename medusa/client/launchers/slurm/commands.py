@@ -1,4 +1,4 @@
-"""What Slurm's commands are asked and what they answer, in words for people. No process is started here."""
+"""What Slurm's commands are given and what they print, as values and in words. Starts no process."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from medusa.protocol.printable import printable
 
 FORMAT = "%T|%S|%L|%B|%r"
-"""squeue's, of one job: state, start, time left, batch host, reason."""
+"""Format of squeue for one job: state, start time, time left, batch host, reason."""
 
-FILTERS = ("SQUEUE_", "SCANCEL_")
-"""How variables begin that choose for squeue and scancel, or make scancel ask."""
+FILTER_PREFIXES = ("SQUEUE_", "SCANCEL_")
+"""Variables with these prefixes select jobs for squeue and scancel, or make scancel ask for confirmation."""
 
 _ENDED = {
     "BOOT_FAIL": "was given a node that did not boot",
@@ -26,23 +26,24 @@ _ENDED = {
     "REVOKED": "was taken by another cluster",
     "TIMEOUT": "was ended by its time limit",
 }
-"""States behind which nothing runs, see squeue(1) -> words."""
+"""Final states, see squeue(1) -> words."""
 
 RUNNING, PENDING = "RUNNING", "PENDING"
 
 _UNKNOWN = ("", "n/a", "N/A", "None", "Unknown")
+"""What squeue prints for a value that it does not have."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What squeue says of a job.
+class QueueEntry:
+    """What squeue says about a job.
 
     Attributes:
         state: such as PENDING.
-        start: when it began, or is expected to; seconds since 1970, None where Slurm does not know.
-        left: seconds that it may still run, None for as long as it likes.
-        host: where its script runs; "" for nowhere yet.
-        reason: why it waits; "" for none.
+        start: when it started, or is expected to; seconds since 1970, None if Slurm does not know.
+        left: seconds that it may still run, None for no limit.
+        host: node that runs its script; empty if it does not run yet.
+        reason: why it waits; empty for none.
     """
 
     state: str
@@ -56,33 +57,41 @@ class Answer:
         return self.state not in _ENDED
 
     def words(self, clock: Callable[[], float] = time.time) -> str:
-        """`PENDING (Resources), starts about 14:05`, `RUNNING on node3`, `was cancelled`."""
+        """`PENDING (Resources), starts about 14:05`, `RUNNING on node3`, `was cancelled`.
+
+        Args:
+            clock: seconds since 1970.
+        """
         if not self.alive:
             return _ENDED[self.state]
         if self.state != PENDING:
             return self.state + (f" on {self.host}" if self.host else "")
         reason = f" ({self.reason})" if self.reason else ""
-        return self.state + reason + ("" if self.start is None else f", starts about {when(self.start, clock())}")
+        start = "" if self.start is None else f", starts about {time_of_day(self.start, clock())}"
+        return self.state + reason + start
 
 
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """For a command that hands it on to the job: nothing that is meant for mlogin, nor what would make sbatch wait."""
+def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for sbatch and srun, which pass it on to the job.
+
+    Leaves out variables that configure mlogin, and SBATCH_WAIT, which makes sbatch wait for the job's end.
+    """
     return {n: value for n, value in environ.items() if not n.startswith("MEDUSA_") and n != "SBATCH_WAIT"}
 
 
-def asking(environ: Mapping[str, str]) -> dict[str, str]:
-    """For a command whose answer is read: in English, times as seconds since 1970, without the user's filters."""
-    own = environment(environ)
-    own = {name: value for name, value in own.items() if not name.startswith(FILTERS)}
+def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a command whose output is parsed: English, times in seconds since 1970, no filters."""
+    own = {name: value for name, value in job_environment(environ).items() if not name.startswith(FILTER_PREFIXES)}
     return {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 
 
-def submitted(text: str) -> tuple[str, list[str]]:
-    """What `sbatch --parsable` printed: the job's id, and the option by which other commands find its cluster.
+def parse_submission(text: str) -> tuple[str, list[str]]:
+    """The id of a new job, and the option by which other commands find its cluster, from the output of sbatch.
 
-    Sites wrap sbatch in programs that print more, or speak as it does without --parsable.
+    Some sites replace sbatch by a program that prints more lines, or ignores --parsable.
 
-    Raises ValueError: there is no id.
+    Raises:
+        ValueError: there is no id.
     """
     for line in reversed(text.splitlines()):
         job, _, cluster = line.strip().removeprefix("Submitted batch job ").partition(";")
@@ -91,20 +100,20 @@ def submitted(text: str) -> tuple[str, list[str]]:
     raise ValueError(f"no job's id: {text!r}")
 
 
-def answer(text: str) -> Answer | None:
-    """What `squeue --noheader --format FORMAT` printed of a job; None if it knows none."""
-    for line in text.splitlines():  # with --clusters, a line that names the cluster goes before
+def parse_queue(text: str) -> QueueEntry | None:
+    """The job in the output of `squeue --noheader --format FORMAT`; None if there is none."""
+    for line in text.splitlines():  # with --clusters, the first line names the cluster
         fields = [printable(field.strip()) for field in line.split("|", 4)]
         if len(fields) == 5:
             state, start, left, host, reason = fields
             known = {name: "" if value in _UNKNOWN else value for name, value in (("host", host), ("reason", reason))}
-            at = float(start) if start.isascii() and start.isdecimal() else None
-            return Answer(state, at, duration(left), **known)
+            start_time = float(start) if start.isascii() and start.isdecimal() else None
+            return QueueEntry(state, start_time, parse_duration(left), **known)
     return None
 
 
-def duration(text: str) -> float | None:
-    """Seconds in `[days-][[hours:]minutes:]seconds`; None for what is no limit."""
+def parse_duration(text: str) -> float | None:
+    """Seconds in `[days-][[hours:]minutes:]seconds`; None for anything else, which means no limit."""
     days, _, rest = text.rpartition("-")
     parts = rest.split(":")
     if not all(part.isascii() and part.isdecimal() for part in [days or "0", *parts]):
@@ -115,14 +124,27 @@ def duration(text: str) -> float | None:
     return 86400.0 * int(days or 0) + seconds
 
 
-def when(moment: float, now: float) -> str:
-    """A time of day; with the date, where that is not today's."""
+def time_of_day(moment: float, now: float) -> str:
+    """A local time, with the date unless that is today. Both arguments in seconds since 1970."""
     then = time.localtime(moment)
-    same = time.localtime(now)[:3] == then[:3]
-    return time.strftime("%H:%M" if same else "%a %d %b %H:%M", then)
+    today = time.localtime(now)[:3] == then[:3]
+    return time.strftime("%H:%M" if today else "%a %d %b %H:%M", then)
 
 
-def complaint(text: str) -> list[str]:
-    """What a command said on stderr, without the names that Slurm puts in front; printable lines."""
-    lines = (line.removeprefix(line.partition(": ")[0] + ": ").removeprefix("error: ") for line in text.splitlines())
+# Slurm's commands exit with 1 for every error: only the text on stderr says which one it was.
+
+
+def is_unknown_job(stderr: str) -> bool:
+    """Whether a command failed because Slurm does not know the job, or has forgotten it."""
+    return "Invalid job id" in stderr
+
+
+def has_ended(stderr: str) -> bool:
+    """Whether scancel failed because the job has ended."""
+    return "already complet" in stderr
+
+
+def error_lines(stderr: str) -> list[str]:
+    """What a command wrote to stderr, without the prefixes `sbatch: error: `; printable lines."""
+    lines = (line.removeprefix(line.partition(": ")[0] + ": ").removeprefix("error: ") for line in stderr.splitlines())
     return [printable(line) for line in lines if line.strip()]

@@ -1,4 +1,4 @@
-"""Jobs of a Slurm, and steps in jobs that run already, by Slurm's own commands."""
+"""The launcher `slurm`: a job of Slurm, or a step in a job that already runs, through Slurm's own commands."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import shutil
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import Settings
 from medusa.client.launchers.polled import PolledLauncher
-from medusa.client.launchers.slurm.job import BatchJob, StepJob
+from medusa.client.launchers.slurm.batch import BatchJob
+from medusa.client.launchers.slurm.step import StepJob
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 
 class SlurmLauncher(PolledLauncher):
-    """`sbatch` of the archive; with --job, `srun` of it in that job. Arguments are options of either."""
+    """`sbatch` of the archive; with --job, `srun` in that job. Arguments after -- are options of sbatch or srun."""
 
     name = "slurm"
     system = "Slurm"
     job: BatchJob | StepJob
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        super().__init__(settings.tell)
+        super().__init__(settings.tell, settings.timeouts)
         settings.refuse_others(self.name, "archive", "arguments", "job")
         needed = "sbatch" if settings.job is None else "srun"
         if shutil.which(needed) is None:
@@ -32,9 +33,9 @@ class SlurmLauncher(PolledLauncher):
             raise Failure("sbatch --wait does not end before its job does: leave it out")
         archive = find_archive(settings.archive).resolve()
         if settings.job is None:
-            self.job = BatchJob(ledger, archive, settings.arguments)
+            self.job = BatchJob(ledger, archive, settings.arguments, settings.timeouts)
         elif settings.job.isascii() and settings.job.isdecimal():
-            self.job = StepJob(ledger, archive, settings.arguments, settings.job)
+            self.job = StepJob(ledger, archive, settings.arguments, settings.job, settings.timeouts)
         else:
             raise Failure(
                 f"--job {printable(settings.job)}: not a number; squeue --Format=JobID shows that of each job"

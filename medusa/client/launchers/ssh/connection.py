@@ -1,7 +1,7 @@
-"""The user's own ssh to a host: one connection, opened with the terminal free for questions; all else goes through it.
+"""One connection of the user's own ssh to a host; everything else goes through it without asking again.
 
-The program `ssh` does all of it: its configuration, keys, agents and known hosts are the user's, and its checks stay as
-he wants them.
+ssh opens it while the terminal is free for questions. The program `ssh` does all of the work, so its configuration,
+keys, agents and known hosts, and its checks, are those that the user has chosen.
 """
 
 from __future__ import annotations
@@ -17,85 +17,84 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medusa.client import processes
-from medusa.client.ledger import GRACE, Ledger
+from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
-PATIENCE = 20.0
-"""Seconds that the host may take to answer what goes through an open connection."""
+MAX_SOCKET_PATH = 104
+"""Bytes of a socket's path that every system accepts."""
 
-LAST_PATIENCE = 5.0
-"""The same for what is done in the end, while the user waits."""
+_PATH_IN_DIRECTORY = len("/medusa-12345678/ctl.1234567890123456")
+"""Bytes that ssh appends to the directory while it creates the socket."""
 
-LAST_WORDS = 3.0
-"""Seconds until what ssh said is on the screen."""
+_KEPT_LINES = 10
+"""Lines of ssh's stderr that are kept: the last ones."""
 
-LONGEST_SOCKET = 104
-"""Bytes of a socket's path that every system takes."""
-
-_ROOM = len("/medusa-12345678/ctl.1234567890123456")
-"""What ssh puts behind the directory while it makes the socket."""
-
-_KEPT = 10
-"""Of ssh's last lines."""
-
-# The guard's work, should mlogin be killed: the ssh that still asks, the agent on the host, the connection.
+# For the guard, if mlogin is killed: ends an ssh that still asks, the agent on the host, and the connection.
 _UNDO = r"""
 pids=$1 out=$2 host=$3; shift 3
 if read -r asking <"$pids" && kill "$asking" && kill -CONT "$asking"; then
-  # It restores a terminal first, which may stop it again.
-  for turn in 1 2 3; do kill -0 "$asking" || break; sleep 1; done
+  # ssh restores the terminal's modes first, which may stop it again.
+  for try in 1 2 3; do kill -0 "$asking" || break; sleep 1; done
   kill -KILL "$asking"
 fi
 if [ -e "$out" ]; then
-  for turn in 1 2 3; do
+  for try in 1 2 3; do
     pid=$(sed -n 's/^medusa-agent \([0-9]*\)$/\1/p' "$out")
     [ -z "$pid" ] || break
     sleep 1
   done
   if [ -n "$pid" ]; then
     "$@" -- "$host" "kill $pid" </dev/null & killer=$!
-    for turn in 1 2 3 4 5; do kill -0 $killer || break; sleep 1; done
+    for try in 1 2 3 4 5; do kill -0 $killer || break; sleep 1; done
   fi
 fi
 "$@" -O exit -- "$host"
 """
 
 
-class Master:
-    """One connection. open() once, close() in any case.
+class Connection:
+    """A master connection (ControlMaster) of ssh. Call open() once, and close() in any case.
 
     Attributes:
-        output: what becomes of the agent's standard output, whose first line is `medusa-agent PID`; in `directory`.
-        words: ssh's last lines, printable.
-        silent: the host did not answer.
+        output: file with the agent's standard output; one of its lines is `medusa-agent PID`.
+        last_lines: the last lines that ssh wrote to stderr, printable.
+        unresponsive: the host did not answer a command in time.
+
+    Args:
+        options: of ssh, from the user.
+        directory: private.
     """
 
-    def __init__(self, host: str, options: Sequence[str], directory: Path, ledger: Ledger) -> None:
+    def __init__(
+        self, host: str, options: Sequence[str], directory: Path, ledger: Ledger, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    ) -> None:
         self.host = host
         self.output = directory / "out"
-        self.words: list[str] = []
-        self.silent = False
-        self._asking = directory / "asking"
+        self.last_lines: list[str] = []
+        self.unresponsive = False
+        self._timeouts = timeouts
+        self._pid_file = directory / "asking"  # exists until ssh has let the user in, or has failed
         self._argv = ["ssh", "-o", "ControlPersist=no", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"]
-        # Behind the user's: of two sockets the last one counts.
+        # Our -S stands after the user's options, because ssh takes the last one.
         self._argv += [*options, "-M", "-f", "-N", "-T", "-S", str(directory / "ctl"), "--", host]
-        # Without the socket ssh would dial by itself, and ask.
-        never = ["-F", "none", "-o", "ProxyCommand=false", "-o", "BatchMode=yes"]
-        self._through = ["ssh", *never, "-T", "-S", str(directory / "ctl")]
+        # If the socket is gone, ssh must fail instead of dialling by itself and asking.
+        no_dialling = ["-F", "none", "-o", "ProxyCommand=false", "-o", "BatchMode=yes"]
+        self._through = ["ssh", *no_dialling, "-T", "-S", str(directory / "ctl")]
         self._ledger = ledger
         self._undo = json.dumps(
-            ["sh", "-c", _UNDO, "sh", str(self._asking), str(self.output), host, *self._through],
+            ["sh", "-c", _UNDO, "sh", str(self._pid_file), str(self.output), host, *self._through],
         )
         self._process: subprocess.Popen[bytes] | None = None
         self._error: OSError | None = None
         self._spawned = threading.Event()
-        self._heard = b""
-        # A thread's code is not interrupted by a signal's handler: no process is started and forgotten.
+        self._stderr = b""
+        # No signal handler interrupts a thread, so no process is started and then forgotten.
         self._thread = threading.Thread(target=self._run, name="ssh", daemon=True)
 
     def open(self) -> None:
-        """Returns when the host has let us in; ssh asks on the terminal meanwhile. Raises Failure."""
+        """Returns once the host has let the user in; until then ssh may ask on the terminal. Raises Failure."""
         self._ledger.add("command", self._undo)
         self._thread.start()
         self._spawned.wait()
@@ -103,12 +102,12 @@ class Master:
             raise Failure(f"cannot start ssh: {self._error}")
         status = self._process.wait()
         if status:
-            self._thread.join(LAST_WORDS)
+            self._thread.join(self._timeouts.ssh.last_words_timeout)
             raise Failure(f"no connection to {printable(self.host)}: ssh {processes.ended(status)}")
-        self._asking.unlink()
+        self._pid_file.unlink()
 
     def forward(self, port: int) -> int:
-        """A port of the host's loopback, taken by the host, that leads to `port` of ours. Raises Failure."""
+        """Forwards a free port of the host's loopback to `port` of ours. Returns the host's port. Raises Failure."""
         done = self._ask("-O", "forward", "-R", f"127.0.0.1:0:127.0.0.1:{port}", "--", self.host)
         if done is not None and done.returncode == 0 and done.stdout.strip().isdigit():
             return int(done.stdout)
@@ -120,57 +119,61 @@ class Master:
         )
 
     def spawn(self, script: bytes, log: Path) -> subprocess.Popen[bytes]:
-        """Has the host's /bin/sh run a script, which is seen in no process list.
+        """Starts a script in the host's /bin/sh. It goes in by standard input, so no process list shows it.
 
         Args:
-            log: takes its standard error.
+            log: gets its standard error.
+
+        Returns:
+            Our ssh, which ends with the script.
         """
         with tempfile.TemporaryFile() as file, self.output.open("wb") as output, log.open("wb") as errors:
             file.write(script)
             file.seek(0)
-            # These words mean the same to every login shell.
+            # `exec /bin/sh -s` means the same to every login shell.
             return subprocess.Popen(
                 [*self._through, "--", self.host, "exec /bin/sh -s"],
                 stdin=file,
                 stdout=output,
                 stderr=errors,
-                start_new_session=True,  # the terminal's Control-C is not meant for it
+                start_new_session=True,  # a Control-C on the terminal must not reach it
             )
 
     def run(self, command: str) -> bool:
-        """Whether a command succeeded on the host. One that did not answer is not asked again."""
-        if self.silent:
+        """Whether a command succeeded on the host. After one that got no answer, returns False at once."""
+        if self.unresponsive:
             return False
-        done = self._ask("--", self.host, command, patience=LAST_PATIENCE)
-        self.silent = done is None
+        done = self._ask("--", self.host, command, timeout=self._timeouts.ssh.end_timeout)
+        self.unresponsive = done is None
         return done is not None and done.returncode == 0
 
     def close(self) -> None:
-        """Ends the connection, or the attempt at one."""
+        """Closes the connection, or ends an ssh that still asks."""
         if self._thread.ident is None:
             return
         self._spawned.wait()
         if self._process is not None:
             self._stop_asking(self._process)
             self._ask("-O", "exit", "--", self.host)
-            self._thread.join(PATIENCE)
+            self._thread.join(self._timeouts.ssh.command_timeout)
         self._ledger.remove("command", self._undo)
 
     def _stop_asking(self, process: subprocess.Popen[bytes]) -> None:
-        for signum in (signal.SIGTERM, signal.SIGCONT):  # at the first it restores the terminal; it may be suspended
+        # ssh restores the terminal's modes at SIGTERM; SIGCONT, because it may be suspended.
+        for signum in (signal.SIGTERM, signal.SIGCONT):
             process.send_signal(signum)
-        if not processes.wait_quietly(process, GRACE):
+        if not processes.wait_quietly(process, self._timeouts.kill_grace):
             process.kill()
             process.wait()
 
-    def _ask(self, *words: str, patience: float = PATIENCE) -> subprocess.CompletedProcess[bytes] | None:
-        """One call of ssh through the connection; None if it takes too long."""
+    def _ask(self, *words: str, timeout: float | None = None) -> subprocess.CompletedProcess[bytes] | None:
+        """Runs ssh once through the connection; None if it takes longer than `timeout` seconds."""
         try:
             return subprocess.run(
                 [*self._through, *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                timeout=patience,
+                timeout=self._timeouts.ssh.command_timeout if timeout is None else timeout,
                 check=False,
                 start_new_session=True,
             )
@@ -178,9 +181,10 @@ class Master:
             return None
 
     def _run(self) -> None:
+        """In the thread: starts ssh and reads its stderr until the connection ends."""
         try:
             self._process = subprocess.Popen(
-                ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self._asking), *self._argv],
+                ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self._pid_file), *self._argv],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
             )
@@ -189,26 +193,27 @@ class Master:
             return
         finally:
             self._spawned.set()
-        # The main thread's business, but not to be inherited.
+        # The main thread handles signals. Blocked only now: ssh would inherit the mask.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         assert self._process.stderr is not None
         with self._process.stderr as stderr:
             while data := os.read(stderr.fileno(), 4096):
-                self._hear(data)
+                self._received(data)
 
-    def _hear(self, data: bytes) -> None:
-        """Shows what ssh says while it asks; what it says later is kept, as the screen is the session's then."""
-        if self._asking.exists():
+    def _received(self, data: bytes) -> None:
+        """Shows what ssh writes while it asks. Later the screen belongs to the session, so it is only kept."""
+        if self._pid_file.exists():
             with contextlib.suppress(OSError):
                 os.write(2, data)
-        self._heard = (self._heard + data)[-4096:]
-        self.words = [printable(line) for line in self._heard.decode("utf-8", "replace").splitlines()[-_KEPT:]]
+        self._stderr = (self._stderr + data)[-4096:]
+        lines = self._stderr.decode("utf-8", "replace").splitlines()
+        self.last_lines = [printable(line) for line in lines[-_KEPT_LINES:]]
 
 
-def short_place() -> Path:
-    """Where a directory can lie in which ssh can make a socket. Raises Failure."""
-    shared = ("/tmp", "/var/tmp")  # noqa: S108 - the directory in it is private
+def socket_directory() -> Path:
+    """A temporary directory whose path is short enough for ssh's socket. Raises Failure."""
+    shared = ("/tmp", "/var/tmp")  # noqa: S108 - the caller makes a private directory in it
     for place in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR"), *shared):
-        if place and len(os.path.realpath(place)) + _ROOM <= LONGEST_SOCKET and os.access(place, os.W_OK):
+        if place and len(os.path.realpath(place)) + _PATH_IN_DIRECTORY <= MAX_SOCKET_PATH and os.access(place, os.W_OK):
             return Path(place)
     raise Failure("the paths of all temporary directories are too long for ssh's socket; TMPDIR names another")

@@ -1,4 +1,4 @@
-"""A host that the user's own ssh reaches, such as a node that only the login node knows."""
+"""The launcher `ssh`: an agent on a host that the user's own ssh reaches."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from medusa.client import processes
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
 from medusa.client.launchers.script import with_settings
-from medusa.client.launchers.ssh.connection import Master, short_place
-from medusa.client.ledger import GRACE, Ledger
+from medusa.client.launchers.ssh.connection import Connection, socket_directory
+from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
+from medusa.client.timeouts import Timeouts
 from medusa.protocol.printable import printable
 
-_DIRECT = 'no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"; NO_PROXY=$no_proxy; export no_proxy NO_PROXY'
-"""No proxy leads to the host's own loopback."""
+_NO_PROXY = 'no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"; NO_PROXY=$no_proxy; export no_proxy NO_PROXY'
+"""Shell: a proxy must not be used for the forwarded port on the host's loopback."""
 
-PID_PATIENCE = 3.0
-"""Seconds until the host has said which process the agent is."""
+_PID_INTERVAL = 0.1
+"""Seconds between two looks for the agent's process number in its output."""
 
 
 class SshLauncher(Launcher):
-    """The archive in a shell of OBJECT, [USER@]HOST. mlogin's own reflector is reached by a port that ssh forwards."""
+    """Runs the archive on OBJECT, [USER@]HOST. The agent reaches mlogin's own reflector by a port that ssh forwards."""
 
     name = "ssh"
 
@@ -42,9 +43,10 @@ class SshLauncher(Launcher):
         self._options = settings.arguments
         self._ledger = ledger
         self._tell = settings.tell
+        self._timeouts = settings.timeouts
         self._stack = contextlib.ExitStack()
         self._directory = Path()
-        self._master: Master | None = None
+        self._connection: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._state = JobState(alive=True, words="not started")
 
@@ -52,24 +54,24 @@ class SshLauncher(Launcher):
         return f"a job on {printable(self._host)}"
 
     def create(self) -> str:
-        """Also connects: before mlogin attaches, as nobody knows how long the user thinks of his password."""
-        self._directory = self._stack.enter_context(self._ledger.private_directory(short_place()))
-        self._master = Master(self._host, self._options, self._directory, self._ledger)
-        self._master.open()
+        """Connects as well. This comes before mlogin attaches, because the user may need long to answer ssh."""
+        self._directory = self._stack.enter_context(self._ledger.private_directory(socket_directory()))
+        self._connection = Connection(self._host, self._options, self._directory, self._ledger, self._timeouts)
+        self._connection.open()
         return super().create()
 
     def submit(self, request: JobRequest) -> None:
-        assert self._master is not None
+        assert self._connection is not None
         config = request.config()
         url, lines = str(config["signed_url"]), ['echo "medusa-agent $$"']
         if request.embedded is not None:
-            port = self._master.forward(request.embedded)
+            port = self._connection.forward(request.embedded)
             url = urllib.parse.urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
-            lines.append(_DIRECT)
+            lines.append(_NO_PROXY)
         settings = dataclasses.replace(request, session_url=lambda _: url, environ={}).variables()
         try:
             script = with_settings(self._archive, settings, lines)
-            self._process = self._master.spawn(script, self._log)
+            self._process = self._connection.spawn(script, self._log)
         except OSError as error:
             raise Failure(f"cannot start a job by ssh: {error}") from error
 
@@ -81,7 +83,7 @@ class SshLauncher(Launcher):
         return self._state
 
     def log_tail(self) -> list[str]:
-        return [*processes.tail(self._log), *(self._master.words if self._master else [])]
+        return [*processes.tail(self._log), *(self._connection.last_lines if self._connection else [])]
 
     def finish(self, patience: float, *, clean: bool) -> None:
         if self._process is not None:
@@ -89,38 +91,41 @@ class SshLauncher(Launcher):
         self.cancel()
 
     def cancel(self) -> None:
-        self.poll()  # how it ended by itself, if it did
-        master, self._master = self._master, None
+        self.poll()  # keeps how the job ended by itself, if it did
+        connection, self._connection = self._connection, None
         process, self._process = self._process, None
         with self._stack:
-            if master is None:
+            if connection is None:
                 return
             if process is not None:
-                _end(master, process)
-            if master.silent:
-                self._tell(f"{printable(master.host)} does not answer; the agent there ends when its link is lost")
-            master.close()
+                _end(connection, process, self._timeouts)
+            if connection.unresponsive:
+                self._tell(f"{printable(connection.host)} does not answer; the agent there ends when its link is lost")
+            connection.close()
 
     @property
     def _log(self) -> Path:
         return self._directory / "job.log"
 
 
-def _end(master: Master, process: subprocess.Popen[bytes]) -> None:
-    """Ends the agent on the host, if it runs, and our end of its shell."""
-    for signal, patience in (("TERM", GRACE), ("KILL", GRACE)):
-        if process.poll() is None and (pid := _agent(master, process)) and master.run(f"kill -{signal} {pid}"):
-            processes.wait_quietly(process, patience)
+def _end(connection: Connection, process: subprocess.Popen[bytes], timeouts: Timeouts) -> None:
+    """Ends the agent on the host, if it runs, and our ssh that started it."""
+    for signal in ("TERM", "KILL"):
+        if process.poll() is not None:
+            break
+        pid = _agent_pid(connection, process, timeouts.ssh.pid_timeout)
+        if pid is not None and connection.run(f"kill -{signal} {pid}"):
+            processes.wait_quietly(process, timeouts.kill_grace)
     if process.poll() is None:
         process.kill()
     process.wait()
 
 
-def _agent(master: Master, process: subprocess.Popen[bytes]) -> str | None:
-    """The number of the agent's process on the host; what a login shell says before that is not it."""
-    for _ in range(round(PID_PATIENCE / 0.1)):
-        if found := re.search(rb"^medusa-agent (\d+)$", master.output.read_bytes(), re.MULTILINE):
+def _agent_pid(connection: Connection, process: subprocess.Popen[bytes], timeout: float) -> str | None:
+    """The agent's process number on the host; None if it is not known in time. A login shell may print lines before."""
+    for _ in range(round(timeout / _PID_INTERVAL)):
+        if found := re.search(rb"^medusa-agent (\d+)$", connection.output.read_bytes(), re.MULTILINE):
             return found[1].decode()
-        if processes.wait_quietly(process, 0.1):
+        if processes.wait_quietly(process, _PID_INTERVAL):
             break
     return None

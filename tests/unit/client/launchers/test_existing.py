@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from medusa.client.launchers.base import JobRequest, JobState, Settings
-from medusa.client.launchers.existing import HeldLauncher
+from medusa.client.launchers.existing import ExistingLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
 
-def held(session: str | None, **more: str) -> HeldLauncher:
-    return HeldLauncher(Settings(session=session, **more), Ledger(None))  # type: ignore[arg-type]
+def held(session: str | None, **more: str) -> ExistingLauncher:
+    return ExistingLauncher(Settings(session=session, **more), Ledger(None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("given", "meant"), [("A/b@c", "a/b@c"), (" 4711 ", "4711"), ("a+b", "a+b")])

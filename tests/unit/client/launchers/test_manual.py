@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.launchers.base import JobRequest, Settings, Wishes
+from medusa.client.launchers.base import JobRequest, MantaJobOptions, Settings
 from medusa.client.launchers.manual import ManualLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
@@ -51,7 +51,9 @@ def test_where_no_archive_is_served_it_is_to_be_brought_along(tmp_path: Path) ->
     assert (run.returncode, run.stderr, run.stdout) == (0, "", HOSTILE + "\n")
 
 
-@pytest.mark.parametrize("settings", [Settings(object="/x"), Settings(archive="/x"), Settings(wishes=Wishes(disk=8))])
+@pytest.mark.parametrize(
+    "settings", [Settings(object="/x"), Settings(archive="/x"), Settings(manta=MantaJobOptions(disk=8))]
+)
 def test_what_means_nothing_is_refused(ledger: Ledger, settings: Settings) -> None:
     with pytest.raises(Failure, match="manual"):
         ManualLauncher(settings, ledger)

@@ -45,7 +45,7 @@ def manta() -> Iterator[Store]:
 
 
 def put_into(manta: Store, path: str) -> str:
-    return publish(ARCHIVE, f"manta:{path}", lambda: MantaClient(manta.url, Account(), nap=lambda _: None))
+    return publish(ARCHIVE, f"manta:{path}", lambda: MantaClient(manta.url, Account(), sleep=lambda _: None))
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}", "file://localhost{}", "FILE://{}", "local://{}"])

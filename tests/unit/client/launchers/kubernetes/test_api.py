@@ -14,7 +14,7 @@ import pytest
 from kubernetes.config import ConfigException, incluster_config
 
 from medusa.client.launchers.kubernetes import api
-from medusa.client.launchers.kubernetes.api import Access, Kube, find_access
+from medusa.client.launchers.kubernetes.api import Access, KubeClient, find_access
 from medusa.client.launchers.kubernetes.errors import KubeError
 from medusa.client.outcome import Failure
 from tests.kube.access import EVERYTHING
@@ -27,10 +27,10 @@ POD = "medusa-1"
 
 
 @pytest.fixture
-def kube(tmp_path: Path) -> Iterator[tuple[Cluster, Kube]]:
+def kube(tmp_path: Path) -> Iterator[tuple[Cluster, KubeClient]]:
     with cluster() as made:
         access = find_access(str(made.write_kubeconfig(tmp_path / "config")), None, None)
-        client = Kube(access, tmp_path)
+        client = KubeClient(access, tmp_path)
         yield made, client
         client.close()
 
@@ -89,7 +89,7 @@ def test_kubectls_words() -> None:
     assert Access("/a:/b", None, "n").kubectl() == "kubectl -n n"
 
 
-def test_objects(kube: tuple[Cluster, Kube]) -> None:
+def test_objects(kube: tuple[Cluster, KubeClient]) -> None:
     made, client = kube
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"k": "dg=="}}
     client.create("secret", secret)
@@ -97,7 +97,7 @@ def test_objects(kube: tuple[Cluster, Kube]) -> None:
     assert client.get("secret", "a")["data"] == {"k": "dg==", "l": "dw=="}
     with pytest.raises(KubeError) as caught:
         client.create("secret", secret)
-    assert (caught.value.status, caught.value.passing) == (409, False)
+    assert (caught.value.status, caught.value.temporary) == (409, False)
     client.delete("secret", "a")
     with pytest.raises(KubeError) as caught:
         client.get("secret", "a")
@@ -105,7 +105,7 @@ def test_objects(kube: tuple[Cluster, Kube]) -> None:
     assert made.names() == []
 
 
-def test_a_token_that_expired_is_read_anew(kube: tuple[Cluster, Kube], tmp_path: Path) -> None:
+def test_a_token_that_expired_is_read_anew(kube: tuple[Cluster, KubeClient], tmp_path: Path) -> None:
     made, client = kube
     assert client.pods("a=b") == []
     made.add_user("jane", EVERYTHING)
@@ -119,12 +119,12 @@ def test_a_token_that_expired_is_read_anew(kube: tuple[Cluster, Kube], tmp_path:
 
 
 @pytest.mark.parametrize("how", ["reset", "unavailable"])
-def test_a_cluster_that_is_away(kube: tuple[Cluster, Kube], how: str) -> None:
+def test_a_cluster_that_is_away(kube: tuple[Cluster, KubeClient], how: str) -> None:
     made, client = kube
     made.knobs.away = how
     with pytest.raises(KubeError) as caught:
         client.pods("a=b")
-    assert caught.value.passing
+    assert caught.value.temporary
     assert "object at" not in str(caught.value)
     made.knobs.away = None
     assert client.pods("a=b") == []
@@ -132,7 +132,7 @@ def test_a_cluster_that_is_away(kube: tuple[Cluster, Kube], how: str) -> None:
 
 def test_nobody_listens(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    client = Kube(find_access(str(config(tmp_path / "config", url)), None, None), tmp_path)
+    client = KubeClient(find_access(str(config(tmp_path / "config", url)), None, None), tmp_path)
     with pytest.raises(KubeError) as caught:
         client.pods("a=b")
     assert str(caught.value).startswith(f"{url} does not answer: ")
@@ -155,7 +155,7 @@ def test_something_that_is_no_cluster(tmp_path: Path, answer: bytes, words: str)
 
     with ScriptedServer(serve) as server:
         path = config(tmp_path / "config", f"http://127.0.0.1:{server.port}")
-        client = Kube(find_access(str(path), None, None), tmp_path)
+        client = KubeClient(find_access(str(path), None, None), tmp_path)
         with pytest.raises(KubeError) as caught:
             client.pods("a=b")
         client.close()
@@ -167,7 +167,7 @@ def test_keys_of_the_kubeconfig_lie_in_the_private_directory(tmp_path: Path) -> 
     private.mkdir()
     with cluster(tls=True) as made:
         path = made.write_kubeconfig(tmp_path / "config", certificate=True)
-        client = Kube(find_access(str(path), None, None), private)
+        client = KubeClient(find_access(str(path), None, None), private)
         assert client.pods("a=b") == []
         assert len(list(private.iterdir())) == 3
         assert client.access.namespace == NAMESPACE
@@ -185,7 +185,7 @@ def test_a_helper_program_gives_the_token(tmp_path: Path) -> None:
         helper = {"apiVersion": credential["apiVersion"], "command": "cat", "args": [str(tmp_path / "answer")]}
         whole["users"][0]["user"] = {"exec": {**helper, "interactiveMode": "Never"}}
         path.write_text(json.dumps(whole))
-        client = Kube(find_access(str(path), None, None), tmp_path)
+        client = KubeClient(find_access(str(path), None, None), tmp_path)
         assert client.pods("a=b") == []
         (tmp_path / "answer").unlink()
         client.close()
@@ -201,14 +201,14 @@ def test_what_a_pod_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         loader = incluster_config.InClusterConfigLoader
         defaults = {"token_filename": str(tmp_path / "token"), "cert_filename": str(SERVER)}
         monkeypatch.setattr(incluster_config, "InClusterConfigLoader", lambda **given: loader(**{**given, **defaults}))
-        client = Kube(Access(None, None, NAMESPACE), tmp_path)
+        client = KubeClient(Access(None, None, NAMESPACE), tmp_path)
         assert client.pods("a=b") == []
         assert made.users_asking() == {"pod"}
         client.close()
 
 
 def test_a_helper_program_does_not_ask_on_a_sessions_terminal(
-    kube: tuple[Cluster, Kube], monkeypatch: pytest.MonkeyPatch
+    kube: tuple[Cluster, KubeClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, client = kube
     given = []
@@ -219,7 +219,7 @@ def test_a_helper_program_does_not_ask_on_a_sessions_terminal(
 
     monkeypatch.setattr("kubernetes.config.load_kube_config", load)
     before = (sys.stdin, sys.stderr)
-    client.alone = True
+    client.interactive = False
     with pytest.raises(KubeError):
         client.get("pod", POD)
     assert set(given) == {(os.devnull, os.devnull)}

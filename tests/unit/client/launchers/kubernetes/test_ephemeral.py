@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from medusa.client.launchers.kubernetes.ephemeral import DELIVERED, script
-from medusa.client.launchers.kubernetes.status import read_beside
+from medusa.client.launchers.kubernetes.ephemeral import DELIVERED, agent_script
+from medusa.client.launchers.kubernetes.status import ephemeral_status
 
 Object = dict[str, Any]
 NAME = "medusa-1"
@@ -20,7 +20,7 @@ def test_the_script_brings_the_agent_whole(tmp_path: Path, tail: bytes, shell: l
     """As the shell reads it from its standard input."""
     archive = b'cat "$2"; exit 7 #' + tail
     environ = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "MEDUSA_WATCH": "none"}
-    data = script({"signed_url": "it's $one"}, archive, NAME)
+    data = agent_script({"signed_url": "it's $one"}, archive, NAME)
     done = subprocess.run([*shell, "-s"], input=data, env=environ, capture_output=True)
     assert done.returncode == 7
     assert done.stdout.decode() == f'{DELIVERED}\n{{"signed_url": "it\'s $one"}}\n'
@@ -47,5 +47,5 @@ def pod(phase: str = "Running", **state: Any) -> Object:
     ],
 )
 def test_how_it_fares(found: Object, alive: bool, words: str) -> None:
-    reading = read_beside(found, NAME)
+    reading = ephemeral_status(found, NAME)
     assert (reading.alive, reading.words) == (alive, words)

@@ -1,3 +1,5 @@
+"""A session's Job against a cluster that answers what the test says."""
+
 from __future__ import annotations
 
 import base64
@@ -7,17 +9,21 @@ from typing import Any
 
 import pytest
 
-from medusa.client.launchers.base import JobRequest
+from medusa.client.launchers.base import JobRequest, JobState
 from medusa.client.launchers.kubernetes.api import Access
 from medusa.client.launchers.kubernetes.errors import KubeError
-from medusa.client.launchers.kubernetes.job import LAST_WORDS, RENEWAL, URL_LIFETIME, KubeJob
-from medusa.client.launchers.kubernetes.options import Wanted
+from medusa.client.launchers.kubernetes.job import KubeJob
+from medusa.client.launchers.kubernetes.options import PodOptions
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
+from medusa.client.timeouts import KubernetesTimeouts
+from tests.unit.client.launchers.clock import Clock
+from tests.unit.client.peers import Told
 
 NAME = "medusa-0123abcd"
-ACCESS = Access("/k", None, "ns")
+TIMES = KubernetesTimeouts()
 AWAY = KubeError("the cluster does not answer: refused")
+FORBIDDEN = KubeError("forbidden", 403)
 Object = dict[str, Any]
 
 
@@ -25,17 +31,17 @@ class FakeApi:
     """A cluster of one pod.
 
     Attributes:
+        asked: verb and kind of each call.
         errors: verb and kind -> what the next such call raises.
     """
 
-    access = ACCESS
+    access = Access("/k", None, "ns")
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.errors: dict[str, KubeError] = {}
         self.sent: list[Object] = []
         self.pod: Object | None = None
-        self.event: Object | None = None
         self.job: Object | None = None
 
     def _ask(self, what: str) -> None:
@@ -73,32 +79,23 @@ class FakeApi:
 
     def events(self, name: str) -> list[Object]:
         self._ask("list event")
-        return [self.event] if self.event else []
+        return []
 
     def log(self, pod: str, container: str, lines: int) -> list[str]:
         self._ask("log")
         return ["last line"]
 
-
-class Telling:
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str, str]] = []
-
-    def tell(self, line: str) -> None:
-        sign, kind, value = json.loads(line)
-        self.lines.append((sign, kind, value))
-
-    def done(self) -> None: ...
+    def all_asked(self, verb: str) -> list[str]:
+        return [what for what in self.asked if what.startswith(verb)]
 
 
-class Setting:
+class Stage:
+    """A job, its cluster, its guard and its clock."""
+
     def __init__(self, archive: bytes = b"archive") -> None:
-        self.api, self.guard, self.now = FakeApi(), Telling(), 0.0
+        self.api, self.guard, self.clock = FakeApi(), Told(), Clock()
         self.lifetimes: list[float] = []
-        self.job = KubeJob(self.api, Ledger(self.guard), Wanted("i"), archive, NAME, lambda: self.now, self.nap)
-
-    def nap(self, seconds: float) -> None:
-        self.now += seconds
+        self.job = KubeJob(self.api, Ledger(self.guard), PodOptions("i"), archive, NAME, TIMES, self.clock)
 
     def start(self, url: Callable[[float], str] | None = None) -> None:
         self.job.start(JobRequest(url or self.url, None))
@@ -107,10 +104,15 @@ class Setting:
         self.lifetimes.append(lifetime)
         return f"http://r/{len(self.lifetimes)}"
 
+    @property
+    def signs(self) -> list[str]:
+        """+ for each entry that the guard got, - for each that was taken back."""
+        return [json.loads(line)[0] for line in self.guard.lines]
+
 
 @pytest.fixture
-def at() -> Setting:
-    return Setting()
+def stage() -> Stage:
+    return Stage()
 
 
 def pod(phase: str, **status: Any) -> Object:
@@ -118,162 +120,155 @@ def pod(phase: str, **status: Any) -> Object:
     return {"metadata": metadata, "spec": {"nodeName": "n"}, "status": {"phase": phase, **status}}
 
 
-def test_the_guard_knows_before_anything_stands_there(at: Setting) -> None:
-    at.api.errors["create secret"] = KubeError("forbidden", 403)
-    at.start()
-    ((sign, kind, value),) = at.guard.lines
+def test_the_guard_gets_its_command_before_anything_is_created(stage: Stage) -> None:
+    stage.api.errors["create secret"] = FORBIDDEN
+    stage.start()
+    ((sign, kind, value),) = map(json.loads, stage.guard.lines)
     assert (sign, kind) == ("+", "command")
     assert json.loads(value)[-2:] == [f"job/{NAME}", f"secret/{NAME}"]
     assert "http" not in value
-    assert (at.job.state.alive, at.job.state.words, at.job.remarks) == (False, "failed", ["forbidden"])
+    assert (stage.job.state, stage.job.remarks) == (JobState(alive=False, words="failed"), ["forbidden"])
 
 
-def test_the_secret_comes_first_and_goes_with_the_job(at: Setting) -> None:
-    at.start()
-    assert at.api.asked[:4] == ["create secret", "create job", "get job", "patch secret"]
-    assert at.api.sent[2]["metadata"]["ownerReferences"][0]["uid"] == "j"
-    assert at.lifetimes == [URL_LIFETIME]
-    assert "http" not in json.dumps(at.api.sent[1])
-    assert at.job.state.words == "has no pod yet"
+def test_the_secret_is_created_first_and_belongs_to_the_job(stage: Stage) -> None:
+    stage.start()
+    assert stage.api.asked[:4] == ["create secret", "create job", "get job", "patch secret"]
+    assert stage.api.sent[2]["metadata"]["ownerReferences"][0]["uid"] == "j"
+    assert stage.lifetimes == [TIMES.url_lifetime]
+    assert "http" not in json.dumps(stage.api.sent[1])
+    assert stage.job.state.words == "has no pod yet"
 
 
-def test_a_large_archive_has_config_maps_that_go_as_well() -> None:
-    at = Setting(bytes(2_500_000))
-    at.start()
-    kinds = [what.partition(" ")[2] for what in at.api.asked if what.startswith("create")]
-    assert kinds == ["secret", "configmap", "configmap", "configmap", "job"]
-    assert at.api.asked.count("patch configmap") == 3
-    at.job.close(clean=True)
-    assert at.api.asked.count("delete configmap") == 3
+def test_a_large_archive_gets_config_maps_which_are_deleted_too() -> None:
+    stage = Stage(bytes(2_500_000))
+    stage.start()
+    assert stage.api.all_asked("create") == ["create secret", *["create configmap"] * 3, "create job"]
+    assert stage.api.asked.count("patch configmap") == 3
+    stage.job.close(clean=True)
+    assert stage.api.asked.count("delete configmap") == 3
 
 
-def test_an_answer_that_was_lost_is_no_second_job(at: Setting) -> None:
-    at.api.errors["create job"] = AWAY
-    at.start()
-    assert at.job.state.alive
-    assert str(AWAY) in at.job.state.words
-    at.api.errors["create job"] = KubeError("already exists", 409)
-    at.job.look(waiting=True)
-    assert at.job.state.words == "has no pod yet"
+def test_a_lost_answer_does_not_lead_to_a_second_job(stage: Stage) -> None:
+    stage.api.errors["create job"] = AWAY
+    stage.start()
+    assert stage.job.state == JobState(alive=True, words="being created", problem=str(AWAY))
+    stage.api.errors["create job"] = KubeError("already exists", 409)
+    stage.job.look(waiting=True)
+    assert stage.job.state == JobState(alive=True, words="has no pod yet")
 
 
-def test_a_cluster_that_never_answered_is_not_waited_for(at: Setting) -> None:
-    at.api.errors["create secret"] = AWAY
-    at.start()
-    assert (at.job.state.alive, at.job.remarks) == (False, [str(AWAY)])
+def test_a_cluster_that_never_answers_is_given_up(stage: Stage) -> None:
+    stage.api.errors["create secret"] = AWAY
+    stage.start()
+    assert (stage.job.state.alive, stage.job.remarks) == (False, [str(AWAY)])
 
 
-def test_who_cannot_sign_has_no_job(at: Setting) -> None:
+def test_without_a_signature_there_is_no_job(stage: Stage) -> None:
     def url(lifetime: float) -> str:
         raise Failure("the agent does not sign")
 
-    at.start(url)
-    assert (at.job.state.alive, at.job.remarks) == (False, ["the agent does not sign"])
+    stage.start(url)
+    assert (stage.job.state.alive, stage.job.remarks) == (False, ["the agent does not sign"])
 
 
-def test_trouble_while_it_waits_stands_behind_what_was_known(at: Setting) -> None:
-    at.api.pod = pod("Pending")
-    at.start()
-    at.api.errors["list pod"] = KubeError("list pods: forbidden (403)", 403)
-    at.job.look(waiting=True)
-    assert (at.job.state.alive, at.job.state.words) == (True, "Pending; list pods: forbidden (403)")
+def test_a_failed_question_leaves_the_last_known_state(stage: Stage) -> None:
+    stage.api.pod = pod("Pending")
+    stage.start()
+    stage.api.errors["list pod"] = FORBIDDEN
+    stage.job.look(waiting=True)
+    assert stage.job.state.describe() == "Pending; forbidden"
+    assert stage.job.state.alive
 
 
-def test_the_config_is_renewed_while_it_waits_only(at: Setting) -> None:
-    at.start()
-    at.now = RENEWAL
-    at.job.look(waiting=False)
-    assert len(at.lifetimes) == 1
-    at.job.look(waiting=True)
-    config = json.loads(base64.b64decode(at.api.sent[-1]["data"]["config.json"]))
+def test_the_config_is_renewed_only_while_the_job_waits(stage: Stage) -> None:
+    stage.start()
+    stage.clock.now += TIMES.renewal_interval
+    stage.job.look(waiting=False)
+    assert len(stage.lifetimes) == 1
+    stage.job.look(waiting=True)
+    config = json.loads(base64.b64decode(stage.api.sent[-1]["data"]["config.json"]))
     assert config["signed_url"] == "http://r/2"
 
 
-def test_events_are_asked_for_while_it_waits_only(at: Setting) -> None:
-    at.api.pod = pod("Running")
-    at.start()
-    assert "list event" not in at.api.asked
+def test_events_are_read_only_while_the_job_waits(stage: Stage) -> None:
+    stage.api.pod = pod("Running")
+    stage.start()
+    assert "list event" not in stage.api.asked
 
 
-def test_who_may_not_read_events_is_told_less(at: Setting) -> None:
-    at.api.errors["list event"] = KubeError("forbidden", 403)
-    at.start()
-    assert at.job.state.words == "has no pod yet"
+def test_no_right_to_read_events_is_no_problem(stage: Stage) -> None:
+    stage.api.errors["list event"] = FORBIDDEN
+    stage.start()
+    assert stage.job.state == JobState(alive=True, words="has no pod yet")
 
 
-def test_the_end_of_its_time(at: Setting) -> None:
-    """By the cluster's clock, which is another than this machine's."""
-    at.api.pod = pod("Running", startTime="1970-01-12T13:46:10Z")  # 30 s before the cluster's now
-    at.api.pod["spec"]["activeDeadlineSeconds"] = 100
-    at.now = 500.0
-    at.start()
-    assert at.job.state.ends_at == 570.0
+def test_the_end_of_the_pods_time_goes_by_the_clusters_clock(stage: Stage) -> None:
+    stage.api.pod = pod("Running", startTime="1970-01-12T13:46:10Z")  # 30 s before the cluster's now
+    stage.api.pod["spec"]["activeDeadlineSeconds"] = 100
+    stage.start()
+    assert stage.job.state.ends_at == stage.clock.now + 70
 
 
-def test_what_ended_shows_its_log(at: Setting) -> None:
+def test_a_pod_that_ended_shows_its_log(stage: Stage) -> None:
     ended = {"name": "medusa", "state": {"terminated": {"exitCode": 3, "reason": "Error"}}}
-    at.api.pod = pod("Failed", startTime="1970-01-01T00:00:00Z", containerStatuses=[ended])
-    at.start()
-    assert (at.job.state.alive, at.job.state.words) == (False, "ended with status 3")
-    assert at.job.remarks == ["last line"]
+    stage.api.pod = pod("Failed", startTime="1970-01-01T00:00:00Z", containerStatuses=[ended])
+    stage.start()
+    assert stage.job.state == JobState(alive=False, words="ended with status 3")
+    assert stage.job.remarks == ["last line"]
 
 
-def test_a_job_that_is_gone(at: Setting) -> None:
-    at.start()
-    at.api.job = None
-    at.job.look(waiting=True)
-    assert (at.job.state.alive, at.job.state.words) == (False, "was deleted")
+def test_a_job_that_somebody_deleted_is_over(stage: Stage) -> None:
+    stage.start()
+    stage.api.job = None
+    stage.job.look(waiting=True)
+    assert stage.job.state == JobState(alive=False, words="was deleted")
 
 
-def test_what_was_refused_is_not_there_to_be_removed(at: Setting) -> None:
-    at.api.errors["create job"] = KubeError("forbidden", 403)
-    at.start()
-    assert at.job.close(clean=False) == []
-    assert [what for what in at.api.asked if what.startswith("delete")] == ["delete secret"]
+def test_a_refused_object_is_not_deleted(stage: Stage) -> None:
+    stage.api.errors["create job"] = FORBIDDEN
+    stage.start()
+    assert stage.job.close(clean=False) == []
+    assert stage.api.all_asked("delete") == ["delete secret"]
 
 
-def test_a_cluster_that_never_answered_is_asked_once_and_left_to_the_guard(at: Setting) -> None:
-    at.api.errors.update({"create secret": AWAY, "delete secret": AWAY})
-    at.start()
-    assert at.job.close(clean=False) == []
-    assert (at.now, [sign for sign, _, _ in at.guard.lines]) == (0, ["+"])
+def test_a_cluster_that_never_answered_is_asked_to_delete_once_and_left_to_the_guard(stage: Stage) -> None:
+    stage.api.errors.update({"create secret": AWAY, "delete secret": AWAY})
+    stage.start()
+    begun = stage.clock.now
+    assert stage.job.close(clean=False) == []
+    assert (stage.clock.now - begun, stage.signs) == (0, ["+"])
 
 
-def test_nothing_is_removed_that_was_never_asked_for(at: Setting) -> None:
-    assert at.job.close(clean=False) == []
-    assert at.api.asked == []
+def test_nothing_is_deleted_before_the_start(stage: Stage) -> None:
+    assert stage.job.close(clean=False) == []
+    assert stage.api.asked == []
 
 
-def test_what_was_removed_is_taken_back_from_the_guard(at: Setting) -> None:
-    at.start()
-    assert at.job.close(clean=True) == []
-    assert [sign for sign, _, _ in at.guard.lines] == ["+", "-"]
-    assert at.api.asked[-2:] == ["delete job", "delete secret"]
+def test_after_a_successful_deletion_the_guard_has_nothing_to_do(stage: Stage) -> None:
+    stage.start()
+    assert stage.job.close(clean=True) == []
+    assert stage.signs == ["+", "-"]
+    assert stage.api.asked[-2:] == ["delete job", "delete secret"]
 
 
-def test_what_is_left_is_told_and_left_to_the_guard(at: Setting) -> None:
-    at.start()
-    at.api.errors["delete job"] = KubeError("delete jobs.batch: no (403)", 403)
-    (line,) = at.job.close(clean=True)
+def test_what_cannot_be_deleted_is_reported_and_left_to_the_guard(stage: Stage) -> None:
+    stage.start()
+    stage.api.errors["delete job"] = KubeError("delete jobs.batch: no (403)", 403)
+    (line,) = stage.job.close(clean=True)
     assert line == (
         f"not removed: job {NAME} (delete jobs.batch: no (403)); remove it by: kubectl --kubeconfig /k -n ns "
         f"delete job,secret,configmap -l app.kubernetes.io/instance={NAME}"
     )
-    assert [sign for sign, _, _ in at.guard.lines] == ["+"]
+    assert stage.signs == ["+"]
 
 
-def test_a_pod_has_some_seconds_to_say_who_ended_it(at: Setting) -> None:
-    at.api.pod = pod("Running")
-    at.start()
-    at.job.joined = True
-    at.job.close(clean=False)
-    assert at.now >= LAST_WORDS
-    assert at.api.asked.index("delete job") > len(at.api.asked) - 3
-
-
-def test_a_cluster_that_is_away_is_not_asked_for_last_words(at: Setting) -> None:
-    at.start()
-    at.job.joined = True
-    at.api.errors["list pod"] = AWAY
-    at.job.close(clean=False)
-    assert at.now == 0
+@pytest.mark.parametrize(("error", "waited"), [(None, True), (AWAY, False)])
+def test_after_a_cut_session_the_pod_gets_time_to_say_why(stage: Stage, error: KubeError | None, waited: bool) -> None:
+    stage.api.pod = pod("Running")
+    stage.start()
+    begun, stage.job.joined = stage.clock.now, True
+    if error is not None:
+        stage.api.errors["list pod"] = error
+    stage.job.close(clean=False)
+    assert (stage.clock.now - begun >= TIMES.last_words_timeout) == waited
+    assert stage.api.asked[-2:] == ["delete job", "delete secret"]

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.launchers.kubernetes.options import Wanted, parse
+from medusa.client.launchers.kubernetes.options import PodOptions, parse
 from medusa.client.outcome import Failure
 
 
 def test_an_image_is_enough() -> None:
-    assert parse(["--image", "debian:12"]) == Wanted("debian:12")
+    assert parse(["--image", "debian:12"]) == PodOptions("debian:12")
 
 
 def test_all_of_it(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_all_of_it(tmp_path: Path) -> None:
         "X=1=2",
     ]
     words += ["--env", "X=1=2", "--label", "l=m", "--pull-secret", "p", "--pull-secret", "q", "--service-account", "s"]
-    assert parse([*words, "--overrides", str(overrides)]) == Wanted(
+    assert parse([*words, "--overrides", str(overrides)]) == PodOptions(
         "a",
         "n",
         "c",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from medusa.client.launchers.kubernetes.status import Reading, read
+from medusa.client.launchers.kubernetes.status import Status, job_status
 
 Object = dict[str, Any]
 SERIES = {"count": 3, "lastObservedTime": "2026-01-01T00:00:09.000000Z"}
@@ -90,7 +90,7 @@ def event(reason: str, message: str, kind: str = "Warning", uid: str = "pod-uid"
     ],
 )  # fmt: skip
 def test_a_pod_that_waits_or_runs(found: Object, alive: bool, words: str) -> None:
-    reading = read(job(), [found], [])
+    reading = job_status(job(), [found], [])
     assert (reading.alive, reading.words) == (alive, words)
 
 
@@ -127,12 +127,12 @@ def test_a_pod_that_waits_or_runs(found: Object, alive: bool, words: str) -> Non
     ],
 )  # fmt: skip
 def test_a_pod_that_is_over(status: Object, words: str) -> None:
-    reading = read(job(), [pod("Failed", **status)], [])
+    reading = job_status(job(), [pod("Failed", **status)], [])
     assert (reading.alive, reading.words, reading.pod) == (False, words, "medusa-1-00")
 
 
 def test_no_python_is_explained() -> None:
-    reading = read(job(), [pod("Failed", containerStatuses=[terminated(127)])], [])
+    reading = job_status(job(), [pod("Failed", containerStatuses=[terminated(127)])], [])
     assert reading.remarks[1] == "or the archive that brings its own Python: --archive agent-standalone.sh"
 
 
@@ -141,7 +141,7 @@ def test_a_pod_that_somebody_deletes(phase: str) -> None:
     message = "default-scheduler: preempting to accommodate a higher priority pod"
     found = pod(phase, conditions=[condition("DisruptionTarget", "True", "PreemptionByScheduler", message)])
     found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    reading = read(job(), [found], [])
+    reading = job_status(job(), [found], [])
     assert (reading.alive, reading.words) == (False, f"is being deleted: PreemptionByScheduler: {message}")
 
 
@@ -171,43 +171,43 @@ def test_a_pod_that_somebody_deletes(phase: str) -> None:
     ],
 )  # fmt: skip
 def test_what_happens_to_a_container_that_is_made(events: list[Object], words: str) -> None:
-    assert read(job(), [waiting("ContainerCreating")], events).words == words
+    assert job_status(job(), [waiting("ContainerCreating")], events).words == words
 
 
 @pytest.mark.parametrize(
     ("found", "events", "expected"),
     [
-        (None, [], Reading(alive=False, words="was deleted")),
-        (job(), [], Reading(alive=True, words="has no pod yet")),
-        (job(spec={"suspend": True}), [], Reading(alive=True, words="suspended, by what queues jobs in this cluster")),
+        (None, [], Status(alive=False, words="was deleted")),
+        (job(), [], Status(alive=True, words="has no pod yet")),
+        (job(spec={"suspend": True}), [], Status(alive=True, words="suspended, by what queues jobs in this cluster")),
         (
             job(status={"conditions": [condition("Failed", "True", "BackoffLimitExceeded", "limit reached")]}),
             [],
-            Reading(alive=False, words="failed, its pod is gone", remarks=("BackoffLimitExceeded: limit reached",)),
+            Status(alive=False, words="failed, its pod is gone", remarks=("BackoffLimitExceeded: limit reached",)),
         ),
         (
             job(),
             [event("FailedCreate", "exceeded quota: compute", uid="job-uid")],
-            Reading(alive=True, words="no pod: exceeded quota: compute"),
+            Status(alive=True, words="no pod: exceeded quota: compute"),
         ),
         (
             job(),
             [event("FailedCreate", 'violates PodSecurity "restricted:latest"', uid="job-uid")],
-            Reading(alive=False, words='no pod: violates PodSecurity "restricted:latest"'),
+            Status(alive=False, words='no pod: violates PodSecurity "restricted:latest"'),
         ),
     ],
 )
-def test_a_job_without_a_pod(found: Object | None, events: list[Object], expected: Reading) -> None:
-    assert read(found, [], events) == expected
+def test_a_job_without_a_pod(found: Object | None, events: list[Object], expected: Status) -> None:
+    assert job_status(found, [], events) == expected
 
 
 def test_the_latest_pod_counts() -> None:
     pods = [pod("Failed"), pod("Running", "2026-01-01T00:00:01Z")]
-    assert read(job(), pods, []).words == "running on gpu-7"
+    assert job_status(job(), pods, []).words == "running on gpu-7"
 
 
 def test_since_when_and_for_how_long_it_runs() -> None:
     found = pod("Running", startTime="2026-01-01T00:00:07Z")
     found["spec"]["activeDeadlineSeconds"] = 60
-    reading = read(job(), [found], [])
+    reading = job_status(job(), [found], [])
     assert (reading.started, reading.limit) == ("2026-01-01T00:00:07Z", 60)

@@ -1,4 +1,4 @@
-"""Manta's API as its own programs speak it, against a server that writes every request down."""
+"""Manta's API as its own programs use it, against a server that notes every request."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from medusa.client.launchers.manta import http
-from medusa.client.launchers.manta.api import MantaClient, MantaError, ObjectInfo, normal_path
+from medusa.client.launchers.manta.api import MantaClient, ObjectInfo, normal_path
+from medusa.client.launchers.manta.errors import MantaError
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, MantaTimeouts
 from tests.links import CERTIFICATE
 from tests.stores import Reply, Store, hang_up, refusal, store
 
@@ -20,7 +22,7 @@ SIGNATURE = "c2lnbmF0dXJl"
 
 
 class Account:
-    """Signs with something that shows what was to be signed."""
+    """Its signature is the text that was to be signed."""
 
     login = "poseidon"
 
@@ -34,15 +36,16 @@ def server() -> Iterator[Store]:
         yield running
 
 
-def client(url: str, naps: list[float] | None = None, insecure_tls: bool = False) -> MantaClient:
-    return MantaClient(url, Account(), insecure_tls, nap=(naps if naps is not None else []).append)
+def client(url: str, naps: list[float] | None = None, insecure_tls: bool = False, **more: Any) -> MantaClient:
+    """Args: naps: gets the times of all sleeps; `more`: for MantaClient."""
+    return MantaClient(url, Account(), insecure_tls, sleep=(naps if naps is not None else []).append, **more)
 
 
-def failure(server: Store, reply: Reply, ask: Callable[[MantaClient], object]) -> MantaError:
+def failure(server: Store, reply: Reply, ask: Callable[[MantaClient], object], **more: Any) -> MantaError:
+    """The error if every try gets this reply."""
     server.replies = [reply] * 4
-    manta = client(server.url)
     with pytest.raises(MantaError) as caught:
-        ask(manta)
+        ask(client(server.url, **more))
     return caught.value
 
 
@@ -57,7 +60,7 @@ def test_every_request_is_signed_as_it_is_sent(server: Store) -> None:
     assert seen.headers["authorization"] == f"{SIGNATURE} PUT {seen.target} {host}"
 
 
-def test_without_an_account_nothing_is_signed_not_even_with_what_netrc_knows(
+def test_without_an_account_nothing_is_signed_and_netrc_is_not_read(
     server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -153,7 +156,7 @@ def test_a_job(server: Store) -> None:
         (Reply(200, b"{}\nx"), lambda manta: manta.job_errors("x"), "not a JSON object"),
     ],
 )
-def test_an_answer_that_cannot_be_used(
+def test_an_answer_of_another_form_is_an_error(
     server: Store, reply: Reply, ask: Callable[[MantaClient], object], words: str
 ) -> None:
     assert words in str(failure(server, reply, ask))
@@ -177,24 +180,24 @@ def test_an_answer_that_cannot_be_used(
         (Reply(304), 304, "", "GET /p/x: 304"),
     ],
 )
-def test_a_refusal(server: Store, reply: Reply, status: int, code: str, words: str) -> None:
+def test_a_refusal_becomes_an_error(server: Store, reply: Reply, status: int, code: str, words: str) -> None:
     error = failure(server, reply, lambda manta: manta.get_object("/p/x"))
     assert (error.status, error.code) == (status, code)
     assert words in str(error)
     assert SIGNATURE not in str(error)
 
 
-def test_what_passes_is_waited_for(server: Store) -> None:
+def test_a_temporary_failure_is_tried_again(server: Store) -> None:
     naps: list[float] = []
     server.replies = [Reply(503), hang_up, Reply(502)]
     manta = client(server.url, naps)
     manta.put_object("/p/x", b"x", "text/plain")
     assert server.objects == {"/p/x": b"x"}
     assert len(server.seen) == 4
-    assert naps == list(http.PAUSES)
+    assert naps == list(DEFAULT_TIMEOUTS.manta.retry_intervals)
 
 
-def test_what_would_be_done_twice_is_not_tried_again(server: Store) -> None:
+def test_a_request_that_may_take_effect_twice_is_not_tried_again(server: Store) -> None:
     server.replies = [hang_up, Reply(204)]
     manta = client(server.url)
     with pytest.raises(MantaError, match=r"POST /poseidon/jobs/1/live/in: 127\.0\.0\.1:\d+: Remote end closed"):
@@ -204,22 +207,24 @@ def test_what_would_be_done_twice_is_not_tried_again(server: Store) -> None:
     manta.cancel_job("1")
 
 
-def test_an_answer_has_a_limit(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "ANSWER_LIMIT", 100_000)
-    assert "more than 100000 bytes" in str(failure(server, Reply(200, bytes(100_001)), lambda m: m.get_object("/p/x")))
-    monkeypatch.setattr(http, "ANSWER_TIME", 0.0)
-    assert "no end of the answer" in str(failure(server, Reply(200, b"x"), lambda m: m.get_object("/p/x")))
+def test_an_answer_has_limits_of_size_and_time(server: Store) -> None:
+    def get(manta: MantaClient) -> bytes:
+        return manta.get_object("/p/x")
+
+    assert "more than 100000 bytes" in str(failure(server, Reply(200, bytes(100_001)), get, max_answer=100_000))
+    at_once = MantaTimeouts(answer_timeout=0.0)
+    assert "no end of the answer" in str(failure(server, Reply(200, b"x"), get, timeouts=at_once))
 
 
-def test_an_answer_cut_off_is_none(server: Store) -> None:
+def test_a_cut_answer_is_an_error(server: Store) -> None:
     cut = Reply(200, b"x", (("Content-Length", "2"), ("Connection", "close")))
     assert "GET /p/x" in str(failure(server, cut, lambda manta: manta.get_object("/p/x")))
     assert len(server.seen) == 4
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection_is_tried_again() -> None:
     naps: list[float] = []
-    with socket.socket() as bound:  # and never listens
+    with socket.socket() as bound:  # it never listens
         bound.bind(("127.0.0.1", 0))
         url = "http://127.0.0.1:%d" % bound.getsockname()[1]
         manta = client(url, naps)
@@ -229,14 +234,14 @@ def test_nobody_listens() -> None:
     assert (caught.value.status, len(naps)) == (None, 3)
 
 
-def test_what_cannot_be_sent_is_not_repeated(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_our_own_is_not_tried_again(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     class Careless(Account):
         def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
             return [("Authorization", f"{SIGNATURE}\n")]
 
     naps: list[float] = []
     with pytest.raises(MantaError) as caught:
-        MantaClient(server.url, Careless(), nap=naps.append).get_object("/p/x")
+        MantaClient(server.url, Careless(), sleep=naps.append).get_object("/p/x")
     assert SIGNATURE not in str(caught.value)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexist/ca.pem")
     with pytest.raises(MantaError, match="/nonexist/ca\\.pem"):
@@ -244,12 +249,11 @@ def test_what_cannot_be_sent_is_not_repeated(server: Store, monkeypatch: pytest.
     assert naps == []
 
 
-def test_silence_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "TIMEOUTS", (5.0, 0.05))
+def test_a_silent_manta_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         naps: list[float] = []
         url = "http://127.0.0.1:%d" % silent.getsockname()[1]
-        manta = client(url, naps)
+        manta = client(url, naps, timeouts=MantaTimeouts(silence_timeout=0.05))
         with pytest.raises(MantaError, match="timed out"):
             manta.get_object("/p/x")
     assert naps == []
@@ -273,7 +277,7 @@ def test_tls(monkeypatch: pytest.MonkeyPatch) -> None:
         assert manta.get_object("/p/x") == b"x"
 
 
-def test_a_proxy_is_used_and_its_password_not_told(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_used_and_its_password_never_shown(server: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     server.replies = [Reply(200, b"by proxy")]
     monkeypatch.setenv("http_proxy", f"http://u:secret@{server.url[7:]}")
     manta = client("http://manta.invalid")
@@ -293,7 +297,7 @@ def test_a_proxy_is_used_and_its_password_not_told(server: Store, monkeypatch: p
     "url",
     ["", "ftp://h", "http://", "http://h:x", "http://u:secret@h", "http://h/p", "http://h?q", "http://[", "http://é"],
 )
-def test_no_url_of_a_manta(url: str) -> None:
+def test_a_url_that_is_not_a_mantas_is_refused(url: str) -> None:
     with pytest.raises(MantaError) as caught:
         MantaClient(url, None)
     assert "secret" not in str(caught.value)
@@ -316,11 +320,11 @@ def test_a_bare_host_is_asked_by_https(server: Store) -> None:
         ("/l/~~", "/l/~~"),
     ],
 )
-def test_a_path(given: str, path: str) -> None:
+def test_a_path_is_normalised(given: str, path: str) -> None:
     assert normal_path(given, "me") == path
 
 
 @pytest.mark.parametrize("given", ["", "/", "//", "x", "~~x", "~/x"])
-def test_no_path(given: str) -> None:
+def test_a_path_that_is_not_absolute_is_refused(given: str) -> None:
     with pytest.raises(MantaError, match="not a path in Manta"):
         normal_path(given, "me")

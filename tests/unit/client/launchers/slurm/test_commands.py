@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 
 from medusa.client.launchers.slurm.commands import (
-    Answer,
-    answer,
-    asking,
-    complaint,
-    duration,
-    environment,
-    submitted,
-    when,
+    QueueEntry,
+    error_lines,
+    job_environment,
+    parse_duration,
+    parse_queue,
+    parse_submission,
+    query_environment,
+    time_of_day,
 )
 
 
@@ -19,12 +19,12 @@ from medusa.client.launchers.slurm.commands import (
     [("59", 59), ("5:00", 300), ("1:00:00", 3600), ("2-03:00:01", 183601), ("0:00", 0)],
 )
 def test_durations(text: str, seconds: float) -> None:
-    assert duration(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["UNLIMITED", "NOT_SET", "INVALID", "", "1:x", "-", "٣"])
 def test_what_is_no_limit(text: str) -> None:
-    assert duration(text) is None
+    assert parse_duration(text) is None
 
 
 @pytest.mark.parametrize(
@@ -41,45 +41,45 @@ def test_what_is_no_limit(text: str) -> None:
     ],
 )
 def test_words(line: str, words: str) -> None:
-    found = answer(f"CLUSTER: far\n{line}\n")
+    found = parse_queue(f"CLUSTER: far\n{line}\n")
     assert found is not None
     said = found.words(lambda: 86400.0)
     assert said.startswith(words) if words.endswith("about ") else said == words
 
 
 def test_no_answer() -> None:
-    assert answer("") is None
-    assert answer("slurm_load_jobs error\n") is None
+    assert parse_queue("") is None
+    assert parse_queue("slurm_load_jobs error\n") is None
 
 
 def test_what_runs_is_alive_and_what_is_not_known_may_be() -> None:
-    alive = {state: Answer(state, None, None, "", "").alive for state in ("RUNNING", "COMPLETED", "NEW_STATE")}
+    alive = {state: QueueEntry(state, None, None, "", "").alive for state in ("RUNNING", "COMPLETED", "NEW_STATE")}
     assert alive == {"RUNNING": True, "COMPLETED": False, "NEW_STATE": True}
 
 
 def test_the_id_and_the_cluster_of_a_new_job() -> None:
-    assert submitted("17\n") == ("17", [])
-    assert submitted("17;far\n") == ("17", ["--clusters=far"])
-    assert submitted("Submitted batch job 17\n") == ("17", [])
-    assert submitted("Welcome\n17\n-- checks: OK\n") == ("17", [])
+    assert parse_submission("17\n") == ("17", [])
+    assert parse_submission("17;far\n") == ("17", ["--clusters=far"])
+    assert parse_submission("Submitted batch job 17\n") == ("17", [])
+    assert parse_submission("Welcome\n17\n-- checks: OK\n") == ("17", [])
     for text in ("", "sbatch: error", ";far", "-1"):
         with pytest.raises(ValueError, match="no job's id"):
-            submitted(text)
+            parse_submission(text)
 
 
 def test_a_time_of_another_day_has_its_date() -> None:
     day = 86400.0
-    assert len(when(100 * day, 100 * day)) == len("hh:mm")
-    assert len(when(102 * day, 100 * day)) == len("Mon 01 Jan hh:mm")
+    assert len(time_of_day(100 * day, 100 * day)) == len("hh:mm")
+    assert len(time_of_day(102 * day, 100 * day)) == len("Mon 01 Jan hh:mm")
 
 
 def test_complaints_are_short_and_printable() -> None:
     said = "sbatch: error: no \x1b\nsbatch: error: Batch job submission failed: no\n\n"
-    assert complaint(said) == ["no \\x1b", "Batch job submission failed: no"]
+    assert error_lines(said) == ["no \\x1b", "Batch job submission failed: no"]
 
 
 def test_nothing_that_is_meant_for_mlogin_goes_on_to_a_job() -> None:
     environ = {"MEDUSA_KEY": "x", "A": "b"}
-    assert environment(environ) == {"A": "b"}
+    assert job_environment(environ) == {"A": "b"}
     environ.update({"SQUEUE_PARTITION": "gpu", "SCANCEL_STATE": "PENDING"})
-    assert asking(environ) == {"A": "b", "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+    assert query_environment(environ) == {"A": "b", "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}

@@ -5,25 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.launchers.ssh.connection import Master, short_place
+from medusa.client.launchers.ssh.connection import Connection, socket_directory
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
 
 def test_a_short_place_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/var/tmp")
-    assert short_place() == Path("/var/tmp")
+    assert socket_directory() == Path("/var/tmp")
 
 
 def test_a_long_place_yields_to_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ("x" * 100)).mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 100)))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    assert short_place() == Path("/tmp")
+    assert socket_directory() == Path("/tmp")
 
 
 def test_a_connection_that_was_never_tried_closes(tmp_path: Path) -> None:
-    Master("node", [], tmp_path, Ledger(None)).close()
+    Connection("node", [], tmp_path, Ledger(None)).close()
 
 
 def test_an_ssh_that_fails_is_told_with_its_words(
@@ -32,11 +32,11 @@ def test_an_ssh_that_fails_is_told_with_its_words(
     (tmp_path / "ssh").write_text("#!/bin/sh\nprintf 'no \\033 route\\n' >&2; exit 255\n")
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    master = Master("node", [], tmp_path, Ledger(None))
+    connection = Connection("node", [], tmp_path, Ledger(None))
     try:
         with pytest.raises(Failure, match="no connection to node: ssh ended with status 255"):
-            master.open()
+            connection.open()
     finally:
-        master.close()
+        connection.close()
     assert "route" in capfd.readouterr().err
-    assert master.words == ["no \\x1b route"]
+    assert connection.last_lines == ["no \\x1b route"]

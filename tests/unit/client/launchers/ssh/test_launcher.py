@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.launchers.base import Settings, Wishes
+from medusa.client.launchers.base import MantaJobOptions, Settings
 from medusa.client.launchers.ssh.launcher import SshLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
@@ -23,7 +23,9 @@ def test_a_host_is_needed_and_no_option_is_one(archive: str, host: str | None) -
         SshLauncher(Settings(archive, host), Ledger(None))
 
 
-@pytest.mark.parametrize("settings", [Settings(job="7"), Settings(session="7"), Settings(wishes=Wishes(disk=8))])
+@pytest.mark.parametrize(
+    "settings", [Settings(job="7"), Settings(session="7"), Settings(manta=MantaJobOptions(disk=8))]
+)
 def test_what_means_nothing_is_refused(settings: Settings) -> None:
     with pytest.raises(Failure, match="nothing to the launcher `ssh`"):
         SshLauncher(settings, Ledger(None))

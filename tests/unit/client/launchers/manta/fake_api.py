@@ -1,4 +1,4 @@
-"""A Manta in the test's own hands: it notes what it is asked, and does as it is told."""
+"""A Manta's API that notes each call and answers what the test says."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.launchers.base import JobRequest
-from medusa.client.launchers.manta.api import MantaError, ObjectInfo
+from medusa.client.launchers.manta.api import ObjectInfo
+from medusa.client.launchers.manta.errors import MantaError
 
 JOB = "1b1e0fd6-3b0e-4c3b-9b6b-0a2b8f3a6f11"
+ARCHIVE = "/poseidon/public/medusa/agent.sh"
 
 
 def error(status: int | None, code: str = "SomeError") -> MantaError:
@@ -17,12 +19,11 @@ def error(status: int | None, code: str = "SomeError") -> MantaError:
 
 
 class FakeApi:
-    """
-    Attributes:
-        asked: method and arguments of each call, bodies left out.
-        errors: what a method (by name) raises; taken off when it is a list, one for each call.
-        status: what job_status answers.
-        objects: content by path; `None` is a directory.
+    """Attributes:
+    asked: method and arguments of each call, without bodies.
+    errors: method -> what it raises; a list has one for each call.
+    status: what job_status answers.
+    objects: path -> content; None for a directory.
     """
 
     def __init__(self) -> None:
@@ -30,7 +31,7 @@ class FakeApi:
         self.errors: dict[str, Exception | list[Exception | None]] = {}
         self.status: dict[str, Any] = {"state": "queued", "stats": {}}
         self.job_error_list: list[dict[str, Any]] = []
-        self.objects: dict[str, bytes | None] = {"/poseidon/public/medusa/agent.sh": b"#!"}
+        self.objects: dict[str, bytes | None] = {ARCHIVE: b"#!"}
         self.jobs: list[dict[str, Any]] = []
         self.prepared = 0
 
@@ -102,7 +103,7 @@ class FakeApi:
         return [path for path in self.objects if "medusa-config" in path]
 
     def signed_url(self) -> str:
-        """In the one config that is there."""
+        """The URL in the one config that exists."""
         (path,) = self.configs()
         config = json.loads(self.objects[path] or b"")
         assert config["insecure_tls"] is False
@@ -114,7 +115,7 @@ class FakeApi:
 
 
 def request() -> JobRequest:
-    """Each URL is another: they are numbered."""
+    """A request whose URLs are numbered."""
     count = iter(range(1, 1000))
     return JobRequest(
         lambda lifetime: f"https://manta/agent?{next(count)}&lifetime={lifetime:g}", "https://manta/agent.sh"

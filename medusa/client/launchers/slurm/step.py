@@ -1,0 +1,83 @@
+"""A step in a Slurm job that already runs: `srun --overlap` of the agent's archive."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from medusa.client import processes
+from medusa.client.launchers.base import JobRequest
+from medusa.client.launchers.slurm import commands
+from medusa.client.launchers.slurm.job import NoAnswer, SlurmJob
+from medusa.client.ledger import Ledger
+from medusa.client.outcome import Failure
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+
+
+class StepJob(SlurmJob):
+    """A step, which ends with its srun. The job belongs to somebody else and goes on."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        archive: Path,
+        arguments: Sequence[str],
+        job_id: str,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    ) -> None:
+        super().__init__(ledger, archive, arguments, timeouts)
+        self.job_id = job_id
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, request: JobRequest) -> None:
+        """Starts the step if the job runs."""
+        self._request = request
+        try:
+            entry = self._query()
+        except NoAnswer as error:
+            self.fail(str(error))
+            return
+        if entry is None or entry.state != commands.RUNNING:
+            words = "is not known to Slurm" if entry is None else entry.words()
+            self.over(words, ["only a job that runs can be got into"])
+            return
+        self._update(entry)
+        if self.state.alive:
+            try:
+                self._spawn(self._prepare(request))
+            except (OSError, Failure) as error:
+                self.fail(f"cannot start srun: {error}")
+
+    def look(self, *, waiting: bool) -> None:
+        """Asks for the state of the job; if srun has ended, so has the step."""
+        super().look(waiting=waiting)
+        status = None if self._process is None else self._process.poll()
+        if status is not None and self.state.alive:
+            self.over(f"has no such step any more: srun {processes.ended(status)}", self._log_tail())
+
+    def close(self, *, clean: bool) -> list[str]:
+        """Ends srun, and with it the step, and removes its directory."""
+        process, self._process = self._process, None
+        with self._stack:
+            if process is not None:
+                if self.joined:
+                    processes.wait_quietly(process, self._timeouts.slurm.end_grace)
+                processes.stop_group(process.pid, self._timeouts.kill_grace, process.poll)
+                self._ledger.remove("group", str(process.pid))
+        return []
+
+    def _spawn(self, directory: Path) -> None:
+        step = ["srun", f"--jobid={self.job_id}", "--overlap", "--nodes=1", "--ntasks=1", *self._arguments, "sh", "-s"]
+        script = self._write_script(directory, spooled=False)
+        with script.open("rb") as stdin, (directory / "job.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                step,
+                stdin=stdin,
+                stdout=log,
+                stderr=log,
+                env=commands.job_environment(os.environ),
+                start_new_session=True,
+            )
+        self._ledger.add("group", str(self._process.pid))
