@@ -1,4 +1,4 @@
-"""All the measurements of one run of the benchmark, interleaved, and what became of each."""
+"""All measurements of one benchmark: their order, their results, and those that failed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bench.toolchain import Unavailable
 REASON_LIMIT = 200
 
 Record = dict[str, Any] | None
-"""What the load generator found; None where the measurement failed."""
+"""The load generator's figures; None if the measurement failed."""
 
 
 class Campaign:
-    """`only` names the relays that may take part, `runs` says how often each row is measured with each of them."""
+    """The rows `chosen`, measured `runs` times with each relay in `only`; with shorter windows if `quick`."""
 
     def __init__(self, chosen: Sequence[Row], only: Sequence[str], runs: int, quick: bool) -> None:
         self._rows = chosen
@@ -32,12 +32,12 @@ class Campaign:
             row.name: {name: [] for name in self._relays(row.wire)} for row in chosen
         }
         self._left_out: dict[tuple[str, str], str] = {}
-        """(wire, relay) -> why it could not take part."""
+        """(wire, relay) -> the reason why it could not take part."""
 
     def measure(self, generator: Path, cores: tuple[int, int]) -> None:
-        """Does all of it, the relays by turns; what cannot be measured is told of and left out.
+        """Makes all measurements. Prints what cannot be measured, and leaves it out.
 
-        Raises Unavailable if nothing is asked for.
+        Raises Unavailable if there is nothing to measure.
         """
         if not any(self.records.values()):
             raise Unavailable("none of these relays takes part in any of these rows")
@@ -54,7 +54,7 @@ class Campaign:
 
     @property
     def complete(self) -> bool:
-        """Whether something was measured, and everything that was not left out."""
+        """True if something was measured, and nothing failed; what was left out does not count."""
         taken = [
             samples
             for row in self._rows
@@ -74,7 +74,7 @@ class Campaign:
         return found
 
     def notes(self) -> list[str]:
-        """What a reader must know of the figures."""
+        """What a reader has to know about the figures."""
         return [
             f"Medians of {self._runs}; ratios are taken within a run; MB = 1e6 payload bytes; v: less is better.",
             "Backpressure: " + "; ".join(self._backpressure()) + ".",
@@ -91,9 +91,9 @@ class Campaign:
         for run in range(self._runs):
             for row in self._rows:
                 names = self._relays(row.wire)
-                # Nobody is always first: what drifts on the machine must not favour one relay.
-                turn = run % len(names) if names else 0
-                yield from ((run, row, name) for name in names[turn:] + names[:turn])
+                # Another relay is first in each run: a drift of the machine must not favour one of them.
+                first = run % len(names) if names else 0
+                yield from ((run, row, name) for name in names[first:] + names[:first])
 
     def _take(self, row: Row, name: str, generator: Path, cores: tuple[int, int], progress: Progress) -> None:
         try:

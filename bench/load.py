@@ -1,4 +1,4 @@
-"""How busy others kept the two cores: processor time that went neither to the relay nor to the load generator."""
+"""How busy other processes kept the two cores: time that neither the relay nor the load generator used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TICK: int = os.sysconf("SC_CLK_TCK")
 
 
 class Bystanders:
-    """Watches from its making to `share`. `pids` are the relay's; their children are its, too."""
+    """Measures from its creation to `share`. `pids` are the relay's processes; their children count as well."""
 
     def __init__(self, pids: Sequence[int], cores: tuple[int, int]) -> None:
         self._pids = pids
@@ -24,7 +24,7 @@ class Bystanders:
         self._others = self._seconds()
 
     def share(self) -> float:
-        """Per cent of the two cores' time that others had, or that the host did not give."""
+        """Per cent of the two cores' time that other processes used, or that the host did not provide."""
         elapsed = (time.monotonic() - self._begun) * len(self._cores)
         return max(0.0, 100.0 * (self._seconds() - self._others) / elapsed)
 
@@ -37,7 +37,7 @@ class Bystanders:
 
 
 def _busy(cores: tuple[int, int]) -> float:
-    """Seconds of processes, and stolen by the host; interrupts are left out, as no process is charged for them."""
+    """Seconds used by processes or stolen by the host. Interrupts are left out: no process is charged for them."""
     wanted = {f"cpu{core}" for core in cores}
     lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
     times = [[int(field) for field in fields] for name, *fields in lines if name in wanted]
@@ -45,7 +45,7 @@ def _busy(cores: tuple[int, int]) -> float:
 
 
 def _process(pid: int) -> float:
-    """Seconds of a process and of its children that ended; 0 for one that is gone, as socat is behind its pair."""
+    """Seconds used by a process and its ended children; 0 if it is gone, as socat is after its pair."""
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return sum(int(field) for field in fields[11:15]) / _TICK

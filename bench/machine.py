@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine and the versions of the programs that the figures were measured with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERSION = re.compile(r"\d+\.\d[\w.]*")
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores, memory, kernel, interpreters, and the versions of what was run."""
+    """Processor, cores, memory, kernel, and the versions of interpreters, packages and programs."""
     facts = {
         "processor": _first("/proc/cpuinfo", "model name") or platform.machine(),
         "cores": str(os.cpu_count()),

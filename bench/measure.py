@@ -1,4 +1,4 @@
-"""One measurement: a fresh relay on one core, the load generator on the other, repeated while others keep them busy."""
+"""One measurement: a fresh relay on one core, the load generator on the other; repeated if it was noisy."""
 
 from __future__ import annotations
 
@@ -17,22 +17,26 @@ from bench.relays import Kind, Relay, running
 from bench.rows import Row
 
 NOISE_LIMIT = 5.0
-"""Per cent of the two cores' time that others may have had before a measurement is repeated."""
+"""Per cent of the two cores' time. If other processes used more, the measurement is repeated."""
 
 ATTEMPTS = 3
 
-ANSWER_LIMIT = 10.0
-"""Seconds for a reflector's metrics."""
+METRICS_TIMEOUT = 10.0
+"""Seconds for a reflector to answer with its metrics."""
 
 
 class MeasurementFailed(Exception):
-    """The load generator found lost or wrong bytes, or could not set its pairs up; or the relay does not tell."""
+    """The load generator found lost or wrong bytes or could not set up its pairs, or the relay gave no metrics."""
 
 
 def measure(row: Row, kind: Kind, generator: Path, cores: tuple[int, int], quick: bool) -> dict[str, Any]:
-    """The load generator's JSON record, from the quietest of up to ATTEMPTS runs; one if `quick`.
+    """The load generator's JSON record from the quietest of up to ATTEMPTS runs, or of one if `quick`.
 
-    Each has a relay process of its own: none inherits the heap of another. Raises MeasurementFailed and Unavailable.
+    Each run has a relay process of its own, so that none inherits the heap of another.
+
+    Raises:
+        MeasurementFailed: the load generator or the relay failed.
+        Unavailable: the relay cannot be started.
     """
     best: dict[str, Any] = {}
     for _ in range(1 if quick else ATTEMPTS):
@@ -48,7 +52,7 @@ def measure(row: Row, kind: Kind, generator: Path, cores: tuple[int, int], quick
 
 
 def noise(record: dict[str, Any]) -> float:
-    """Per cent of the two cores' time that others had during the measurement."""
+    """Per cent of the two cores' time that other processes used during the measurement."""
     return float(record["others_pct"])
 
 
@@ -63,7 +67,10 @@ def _run_once(row: Row, relay: Relay, generator: Path, core: int, quick: bool) -
 
 
 def mean_claim(exposition: str) -> float:
-    """Microseconds that the directory took for a claim, by a reflector's metrics. Raises MeasurementFailed."""
+    """The mean time of a claim in the directory, in microseconds, from a reflector's metrics.
+
+    Raises MeasurementFailed if there was no claim.
+    """
     samples = (sample for family in text_string_to_metric_families(exposition) for sample in family.samples)
     totals = {sample.name: sample.value for sample in samples if sample.labels.get("operation") == "claim"}
     if not totals.get("medusa_directory_seconds_count"):
@@ -72,7 +79,7 @@ def mean_claim(exposition: str) -> float:
 
 
 def _exposition(port: int) -> str:
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_LIMIT)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=METRICS_TIMEOUT)) as connection:
         try:
             connection.request("GET", "/metrics")
             return connection.getresponse().read().decode()

@@ -1,7 +1,7 @@
-"""The picture of a result: a small chart for each figure, so that each has a scale of its own.
+"""The picture of a result: a small chart for each figure, each with its own scale.
 
-`python -m bench.plot RESULT.json PICTURE.png` draws what was saved: a process of its own, as matplotlib keeps
-fonts open.
+`python -m bench.plot RESULT.json PICTURE.png` draws a saved result. It runs as a process of its own, because
+matplotlib leaves font files open.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bench.report import Line, Table, from_json, number
 
 COLUMNS = 4
 LOG_FROM = 30.0
-"""The scale is logarithmic where the largest figure is so many times the smallest."""
+"""A scale is logarithmic if its largest figure is this many times the smallest, or more."""
 
 _PATCH = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-"""Keeps a label readable where the goal's line passes it."""
+"""A white box, so that a label stays readable if the goal's line crosses it."""
 
 COLOURS = {
     "medusa": "#1b6ca8",
@@ -82,7 +82,7 @@ def _label(table: Table, line: Line, name: str) -> str:
 
 
 def _scale(axis: Axes, shown: list[float]) -> str:
-    """Makes room for the labels; returns a word if the scale is not the usual one."""
+    """Sets the scale, with room for the labels. Returns a note for the title if the scale is not linear."""
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     if not shown:

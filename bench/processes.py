@@ -1,4 +1,4 @@
-"""Processes of the benchmark: pinned, watched until they serve, and ended on every way out."""
+"""The processes of the benchmark: pinned to a core, awaited until they serve, and always ended."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from typing import IO
 
 from bench.toolchain import HERE, Unavailable, require
 
-START_LIMIT = 20.0
-STOP_LIMIT = 5.0
-_POLL = 0.01
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 5.0
+_POLL_INTERVAL = 0.01
 _LISTEN = "0A"
 """The state of a listening socket in /proc/net/tcp."""
 
 
 def pinned(core: int | None, ending: str = "TERM") -> list[str]:
-    """What keeps the command that follows it on `core`, and sends it the signal `ending` when the benchmark dies."""
+    """A command prefix that keeps a command on `core`, and sends it the signal `ending` when the benchmark ends."""
     if core is None:
         return []
     return [require("setpriv"), "--pdeathsig", ending, require("taskset"), "-c", str(core)]
@@ -33,15 +33,17 @@ def pinned(core: int | None, ending: str = "TERM") -> list[str]:
 
 @contextlib.contextmanager
 def serving(name: str, command: list[str], core: int | None, port: int | None) -> Iterator[tuple[int, str]]:
-    """Runs `command` until left; yields its process id and the line that it printed when it began to serve.
+    """Runs `command` while the context lasts. Yields its process id and the line `listening ...` that it printed.
 
-    With `port`, what says that it serves is that somebody listens there, and the line is empty. Raises Unavailable.
+    With `port`, it serves as soon as a socket listens there, and the line is empty.
+
+    Raises Unavailable if it does not begin to serve in START_TIMEOUT seconds.
     """
     output = subprocess.PIPE if port is None else subprocess.DEVNULL
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*pinned(core), *command],
-            bufsize=0,  # select sees no line that a buffer has taken
+            bufsize=0,  # select does not see a line that is in a buffer
             cwd=HERE.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -57,7 +59,7 @@ def serving(name: str, command: list[str], core: int | None, port: int | None) -
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that come from `pid`, itself first; empty when it is gone."""
+    """`pid` and all its descendants, itself first; empty if it is gone."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -70,9 +72,10 @@ def descendants(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def reserved_ports(count: int) -> Iterator[list[int]]:
-    """Free ports of loopback, for programs that cannot be told 0.
+    """Free ports of loopback, for programs that do not accept port 0.
 
-    Each is held by a bound socket that does not listen: nobody else is given it, and who sets SO_REUSEADDR may listen.
+    Each is held by a bound socket that does not listen: the kernel gives it to no other program, and a program that
+    sets SO_REUSEADDR may listen there.
     """
     with contextlib.ExitStack() as held:
         ports = []
@@ -86,7 +89,7 @@ def reserved_ports(count: int) -> Iterator[list[int]]:
 
 def _await_line(process: subprocess.Popen[bytes]) -> str | None:
     assert process.stdout is not None
-    deadline = time.monotonic() + START_LIMIT
+    deadline = time.monotonic() + START_TIMEOUT
     while (left := deadline - time.monotonic()) > 0 and select.select([process.stdout], [], [], left)[0]:
         line = process.stdout.readline().decode(errors="replace")
         if not line or re.search(r"^listening ", line):
@@ -95,12 +98,12 @@ def _await_line(process: subprocess.Popen[bytes]) -> str | None:
 
 
 def _await_listener(process: subprocess.Popen[bytes], port: int) -> str | None:
-    # Not by connecting: socat takes one connection in its life, and a forwarder would dial out for it.
-    deadline = time.monotonic() + START_LIMIT
+    # Not by a connection: socat accepts only one, and a forwarder would dial out for it.
+    deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         if _listens(port):
             return ""
-        time.sleep(_POLL)
+        time.sleep(_POLL_INTERVAL)
     return None
 
 
@@ -112,38 +115,38 @@ def _listens(port: int) -> bool:
 
 def _tail(log: IO[bytes]) -> str:
     log.seek(0)
-    return log.read()[-2000:].decode(errors="replace").strip() or "it said nothing"
+    return log.read()[-2000:].decode(errors="replace").strip() or "it printed nothing"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    brood = descendants(process.pid)[1:]
+    offspring = descendants(process.pid)[1:]
     process.terminate()
     try:
-        process.wait(STOP_LIMIT)
+        process.wait(STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
-    # Children of an ended process, such as sshd's, end when they see their connections end.
-    if not _ended(brood):
-        for pid in filter(runs, brood):
+    # The children of sshd end by themselves when their connections end.
+    if not _ended(offspring):
+        for pid in filter(runs, offspring):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        _ended(brood)
+        _ended(offspring)
 
 
-def _ended(brood: list[int]) -> bool:
-    deadline = time.monotonic() + STOP_LIMIT
-    while any(map(runs, brood)):
+def _ended(offspring: list[int]) -> bool:
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while any(map(runs, offspring)):
         if time.monotonic() > deadline:
             return False
-        time.sleep(_POLL)
+        time.sleep(_POLL_INTERVAL)
     return True
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and has not ended; one that nobody waited for has."""
+    """True if the process exists and is not a zombie."""
     try:
         return not Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].startswith(" Z")
     except OSError:

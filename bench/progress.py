@@ -1,4 +1,4 @@
-"""How far a long benchmark is, and how long it will still take."""
+"""What a long benchmark measures now, and how long it will still take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TextIO
 
 
 class Progress:
-    """One line, rewritten on a terminal; elsewhere one line a measurement. Weights are expected seconds."""
+    """One line that is rewritten on a terminal, else one line a measurement. Weights are expected seconds."""
 
     def __init__(self, weight: float, output: TextIO = sys.stderr, clock: Callable[[], float] = time.monotonic) -> None:
         self._left = weight
@@ -26,12 +26,12 @@ class Progress:
         self._shown = self._rewrites
 
     def end(self, weight: float, *, skipped: bool = False) -> None:
-        """Counts a measurement as done. One that was skipped says nothing of how long others take."""
+        """Counts a measurement as done. A skipped one does not count for the pace."""
         self._left -= weight
         self._done += 0.0 if skipped else weight
 
     def clear(self) -> None:
-        """Makes room for other output."""
+        """Clears the line, for other output."""
         if self._shown:
             print("\r\033[K", end="", file=self._output, flush=True)
             self._shown = False

@@ -1,4 +1,4 @@
-"""The relays under test, by wire: how each is started, pinned to one core, and ended."""
+"""The contestants: how each relay is started, pinned to one core, and ended."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ class RelayKind:
 
 @dataclass(frozen=True)
 class ForwarderKind:
-    """A contestant that copies bytes between two ports and knows of no sessions; see bench/peers/forwarder.py."""
+    """A contestant that copies bytes between two ports and has no sessions; see bench/peers/forwarder.py."""
 
     name: str
     processes: Callable[[Path, forwarder.Ports], list[forwarder.Process]]
     slave_flag: str
-    """How the load generator meets its far end: it dials in, or listens for its call."""
+    """The load generator's option for the far end: dial a port there, or listen for the relay's connection."""
     backpressure: str
 
 
 @dataclass(frozen=True)
 class SiteKind:
-    """A contestant of reflectors that share a directory: clients enter by the first of them, agents by the last."""
+    """Reflectors that share a directory, as one contestant: clients dial the first of them, agents the last."""
 
     name: str
     doors: int
@@ -112,23 +112,23 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
 }
 WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}
-"""wire -> name -> contestant. `workers` and `site` are no wires of their own: there the reflector is beside itself."""
+"""wire -> name -> contestant. On `workers` and `site` the reflector is compared with itself."""
 
 KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].items() if isinstance(kind, RelayKind)}
-"""The relays of websockets, which speak the reflector's wire."""
+"""The websocket relays, which speak the reflector's wire."""
 
 YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa", "site": "medusa"}
-"""wire -> whom the others are compared with."""
+"""wire -> the contestant that the others are compared with."""
 
 SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers", "site": "two-doors"}
-"""wire -> whose goals the rows have."""
+"""wire -> the contestant that the goals of its rows are for."""
 
 NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))
 
 
 @contextlib.contextmanager
 def running(kind: Kind, core: int | None = None) -> Iterator[Relay]:
-    """A fresh process of `kind`, on `core` alone if given; ended on leaving. Raises Unavailable if none starts."""
+    """Runs a fresh relay while the context lasts, on `core` if given. Raises Unavailable if it does not start."""
     with _started(kind, core) as relay:
         yield relay
 

@@ -1,4 +1,4 @@
-"""Medians, ratios and goals, as a text table and as one in Markdown."""
+"""Tables of medians, ratios and goals, as text and as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.rows import Figure, Goal
 
 @dataclass(frozen=True)
 class Line:
-    """One figure, with every relay's samples, one a run; None where it could not be measured."""
+    """One figure with the samples of every relay, one for each run; None if it could not be measured."""
 
     figure: Figure
     samples: dict[str, list[float | None]]
@@ -23,14 +23,14 @@ class Line:
         return _median(self.samples.get(relay, []))
 
     def ratio(self, relay: str, yardstick: str) -> float | None:
-        """The median of the ratios to the yardstick, each within one run: what drifts between runs cancels out."""
+        """The median of the ratios to the yardstick within each run, so that a drift between runs cancels out."""
         pairs = zip(self.samples.get(relay, []), self.samples.get(yardstick, []), strict=False)
         return _median([None if ours is None or not theirs else ours / theirs for ours, theirs in pairs])
 
 
 @dataclass(frozen=True)
 class Table:
-    """The lines that were measured with the same relays; the goals are those of `subject`."""
+    """Lines that were measured with the same relays. The goals are for `subject`."""
 
     yardstick: str
     subject: str
@@ -38,17 +38,17 @@ class Table:
     lines: list[Line]
 
     def text(self) -> str:
-        """Aligned columns: a relay's median, then its ratio to the yardstick."""
+        """Aligned columns: for each relay its median and its ratio to the yardstick; then the goal."""
         head = ["", "unit", *(cell for name in self.relays for cell in self._heads(name)), "goal"]
         body = [
-            [*_titles(line), *(cell for name in self.relays for cell in self._figures(line, name)), self._judged(line)]
+            [*_titles(line), *(cell for name in self.relays for cell in self._figures(line, name)), self._verdict(line)]
             for line in self.lines
         ]
         widths = [max(len(row[column]) for row in [head, *body]) for column in range(len(head))]
         return "\n".join(_aligned(row, widths) for row in [head, *body])
 
     def markdown(self) -> str:
-        """The same for README, a relay's ratio in brackets behind its median; goals are for those who work on it."""
+        """A Markdown table, with the ratio in brackets after the median, and without the goals."""
         head = ["", "unit", *self.relays]
         body = [
             [*_titles(line), *(_bracketed(self._figures(line, name)) for name in self.relays)] for line in self.lines
@@ -56,7 +56,7 @@ class Table:
         return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
 
     def met(self, line: Line) -> bool | None:
-        """Whether the subject reached the line's goal; None where there is none or nothing was measured."""
+        """True if the subject reached the line's goal; None if there is no goal or nothing was measured."""
         goal = line.figure.goal
         if goal is None:
             return None
@@ -66,7 +66,7 @@ class Table:
         return reached >= goal.bound if line.figure.higher_is_better else reached <= goal.bound
 
     def goal(self, line: Line) -> float | None:
-        """The goal as a figure of its own, in the line's unit; None where there is none, or no yardstick for it."""
+        """The goal in the line's unit; None if there is none, or if the yardstick was not measured."""
         goal = line.figure.goal
         if goal is None:
             return None
@@ -85,7 +85,7 @@ class Table:
     def _rated(self, name: str) -> bool:
         return name != self.yardstick and self.yardstick in self.relays
 
-    def _judged(self, line: Line) -> str:
+    def _verdict(self, line: Line) -> str:
         goal = line.figure.goal
         if goal is None:
             return ""
@@ -96,7 +96,7 @@ class Table:
 
 
 def number(value: float | None) -> str:
-    """Three digits that count; two behind the point below 10, three below 0.1."""
+    """At least three significant digits where possible: none after the point from 100 on, one from 10, two from 0.1."""
     if value is None:
         return "-"
     digits = next((digits for bound, digits in ((100, 0), (10, 1), (0.1, 2)) if abs(value) >= bound), 3)
@@ -113,7 +113,7 @@ def _bracketed(cells: list[str]) -> str:
 
 
 def from_json(record: dict[str, Any]) -> Table:
-    """What `dataclasses.asdict` made of a table, and json of that."""
+    """The table of a JSON record that was made with `dataclasses.asdict`."""
     lines = [Line(_figure(line["figure"]), line["samples"]) for line in record["lines"]]
     return Table(record["yardstick"], record["subject"], record["relays"], lines)
 

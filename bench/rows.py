@@ -1,4 +1,4 @@
-"""The rows of the tables: what the load generator is asked, and which of its figures are taken."""
+"""The rows of the tables: the load generator's arguments, the figures that are taken from it, and the goals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPARE_DESCRIPTORS = 200
 
 @dataclass(frozen=True)
 class Goal:
-    """What the reflector is to reach: a ratio to the yardstick, or with `absolute` a figure."""
+    """What the reflector should reach: a ratio to the yardstick, or a value if `absolute`."""
 
     bound: float
     absolute: bool = False
@@ -21,7 +21,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of a table. `path` leads to the value in the load generator's JSON; `over` to what it is divided by."""
+    """One line of a table. `path` leads to the value in the load generator's JSON, `over` to a divisor of it."""
 
     title: str
     unit: str
@@ -37,7 +37,7 @@ def _window(seconds: float, warmup: float) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """One run of the load generator. `full` and `quick` are its arguments for how much and how long."""
+    """One run of the load generator. `full` and `quick` are the arguments that say how much and how long."""
 
     name: str
     arguments: tuple[str, ...]
@@ -46,16 +46,16 @@ class Row:
     quick: tuple[str, ...] = _window(1, 0.5)
     wire: str = "websocket"
     around: float = 2.0
-    """Seconds of a full run for the relay's start, the pairs' set-up and their end: a guess, for the estimate."""
+    """Seconds that a full run takes besides its window, for start, set-up and end: a guess, for the estimate."""
     claims: bool = False
-    """Whether the reflector is asked behind it what a claim took: `claim_us` in the record."""
+    """True: read from the reflector's metrics afterwards how long a claim took, as `claim_us` in the record."""
 
     def options(self, quick: bool) -> tuple[str, ...]:
         """The arguments for a full or for a quick run."""
         return self.arguments + (self.quick if quick else self.full)
 
     def seconds(self, quick: bool) -> float:
-        """Roughly how long one measurement takes: what it is asked to last, and what comes before and behind it."""
+        """How long one measurement takes, roughly, in seconds."""
         options = itertools.pairwise(self.options(quick))
         return (min(self.around, 2.0) if quick else self.around) + sum(
             float(amount) for flag, amount in options if flag in _LASTING
@@ -66,7 +66,7 @@ _LASTING = ("--duration", "--warmup", "--settle", "--stall", "--resume")
 
 
 def idle_pairs(limit: int) -> int:
-    """How many pairs a relay may hold with `limit` open files: two each, and some for itself."""
+    """How many pairs a relay can hold with `limit` open files: two for each pair, and some for itself."""
     return max(1, min(IDLE_PAIRS, (limit - _SPARE_DESCRIPTORS) // 2))
 
 
@@ -80,7 +80,7 @@ def _delay(title: str, percentile: str, goal: Goal | None = None) -> Figure:
 
 
 def idle_limit() -> int:
-    """How many files a relay and the load generator may have open each."""
+    """How many files a process may have open."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
@@ -170,7 +170,7 @@ ROWS = (
 
 
 def value(figure: Figure, record: dict[str, Any]) -> float:
-    """The figure's value in a record of the load generator."""
+    """The figure's value in the load generator's record. Raises KeyError if it is not there."""
     return _found(figure.path, record) / (_found(figure.over, record) or 1.0 if figure.over else 1.0)
 
 

@@ -1,4 +1,4 @@
-"""What reflectors of one site share: a directory on a Redis of their own, and a secret."""
+"""What the reflectors of one site share: a directory on a Redis of their own, and a secret."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bench.toolchain import require, require_package
 
 @contextlib.contextmanager
 def shared(core: int | None) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yields the process id of a fresh redis-server, on `core` alone if given, and a reflector's options.
+    """Runs a redis-server while the context lasts, on `core` if given. Yields its process id and a reflector's options.
 
-    It listens on loopback and saves nothing; all is gone on leaving. Raises Unavailable.
+    It listens on loopback and saves nothing. Raises Unavailable if it is not installed or does not start.
     """
     require_package("redis")
     with contextlib.ExitStack() as stack:
@@ -28,7 +28,7 @@ def shared(core: int | None) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def redis_command(scratch: Path, port: int) -> list[str]:
-    """One in the foreground, of which nothing is written. Raises Unavailable."""
+    """A redis-server in the foreground that writes no file. Raises Unavailable if it is not installed."""
     unsaved = ["--save", "", "--appendonly", "no"]
     place = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(scratch)]
     return [require("redis-server"), *place, *unsaved, "--daemonize", "no"]

@@ -1,6 +1,6 @@
-"""What a benchmark needs that Python does not bring: a C compiler, node, npm packages, servers.
+"""Programs that a benchmark needs besides Python: a C compiler, node, npm packages, servers.
 
-The load generator and npm's packages are set up on first use; Debian's packages are what scripts/setup installs.
+The load generator and the npm packages are built and installed on first use; scripts/setup installs Debian's packages.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SETUP_LIMIT = 300.0
+SETUP_TIMEOUT = 300.0
 
 
 class Unavailable(Exception):
-    """A tool is missing or its set-up failed; the message tells the user what to do."""
+    """A tool is missing or its set-up failed. The message says what to do."""
 
 
 _PACKAGES = {
@@ -30,11 +30,11 @@ _PACKAGES = {
     "taskset": "util-linux",
 }
 _ALSO_IN = ["/usr/sbin", "/sbin"]
-"""Where Debian keeps servers; not on everybody's PATH."""
+"""Directories of servers on Debian, which are not on the PATH of every user."""
 
 
 def require(tool: str) -> str:
-    """The path of `tool`; raises Unavailable naming the Debian package that has it."""
+    """The path of `tool`. Raises Unavailable, with the Debian package that has it."""
     path = shutil.which(tool, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_ALSO_IN]))
     if path is None:
         raise Unavailable(f"{tool} is not installed; on Debian: apt-get install {_PACKAGES.get(tool, tool)}")
@@ -42,18 +42,18 @@ def require(tool: str) -> str:
 
 
 def require_package(name: str) -> None:
-    """Raises Unavailable if the interpreter has no such package."""
+    """Raises Unavailable if this Python has no package `name`."""
     if importlib.util.find_spec(name) is None:
         raise Unavailable(f"the Python package {name} is not installed; pip install '.[bench]'")
 
 
 def build_load_generator() -> Path:
-    """The compiled load generator."""
+    """The path of the compiled load generator. Raises Unavailable if it cannot be compiled."""
     return compiled(HERE / "loadgen.c")
 
 
 def compiled(source: Path) -> Path:
-    """The program made of one C file, built again when its source is newer."""
+    """The path of the program made of one C file, compiled if the source is newer. Raises Unavailable if that fails."""
     binary = HERE / "build" / source.stem
     if binary.exists() and binary.stat().st_mtime >= source.stat().st_mtime:
         return binary
@@ -64,7 +64,7 @@ def compiled(source: Path) -> Path:
 
 
 def install_packages(directory: Path = HERE) -> Path:
-    """Installs what `directory`/package.json pins, unless it is there already; returns its node_modules."""
+    """Installs the packages that `directory`/package.json pins, if they are missing; returns the node_modules."""
     modules = directory / "node_modules"
     if installed_versions(directory) != pinned_versions(directory):
         options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
@@ -73,21 +73,23 @@ def install_packages(directory: Path = HERE) -> Path:
 
 
 def pinned_versions(directory: Path = HERE) -> dict[str, str]:
-    """Package name -> version, as package.json asks for."""
+    """Package name -> version, from package.json."""
     record: dict[str, dict[str, str]] = json.loads((directory / "package.json").read_text())
     return record["dependencies"]
 
 
 def installed_versions(directory: Path = HERE) -> dict[str, str]:
-    """Package name -> version, as found in node_modules; only those that package.json names."""
+    """Package name -> version, from node_modules; only packages that package.json names."""
     manifests = {name: directory / "node_modules" / name / "package.json" for name in pinned_versions(directory)}
     return {name: json.loads(path.read_text())["version"] for name, path in manifests.items() if path.exists()}
 
 
 def _run(command: list[str], directory: Path) -> None:
     try:
-        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=SETUP_LIMIT, check=False)
+        done = subprocess.run(
+            command, cwd=directory, capture_output=True, text=True, timeout=SETUP_TIMEOUT, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{command[0]} did not finish within {SETUP_LIMIT:.0f} s") from error
+        raise Unavailable(f"{command[0]} did not finish within {SETUP_TIMEOUT:.0f} s") from error
     if done.returncode != 0:
         raise Unavailable(f"{' '.join(command)} failed with status {done.returncode}:\n{done.stderr.strip()}")

@@ -1,7 +1,7 @@
-"""The Python in the archive, and around what travels: checks the payload and hands over to agent/archived.py.
+"""The first Python code of the archive: checks and unpacks the payload, and calls agent/archived.py.
 
-It is executed as a text, with the command line [-c, the file of the archive, the words of the user]. It holds no single
-quote, because it stands between two of them in a shell script; mkshar.sh fills in digest and payload.
+It is executed as a text, with the arguments [-c, the file of the archive, the words of the user]. It contains no single
+quote, because it stands between single quotes in a shell script. mkshar.sh fills in the digest and the payload.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ENTRY = "agent/archived.py"
 
 
 def files() -> Dict[str, bytes]:
-    """By path, what a tar archive holds that holds nothing but files."""
+    """The files of the payload, a tar archive of plain files, by path. Exits with status 126 if it is damaged."""
     try:
         packed = base64.b64decode(PAYLOAD)
     except ValueError:

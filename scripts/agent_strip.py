@@ -1,4 +1,4 @@
-"""Takes docstrings and comments out of Python files, in place: a quarter of what would travel.
+"""Removes docstrings and comments from Python files, in place: a quarter of the archive's size.
 
 Their lines stay, empty, so that a traceback from a job names the lines of the source.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def strip(source: str) -> str:
-    """`source` without documentation; the same program."""
+    """`source` without docstrings and comments. Raises ValueError if the program would change."""
     lines = source.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -30,7 +30,7 @@ def strip(source: str) -> str:
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, int, bool]]:
-    """The statements that are a string: first and last line from 0, and whether a body has no other statement."""
+    """The statements that are a string: first and last line, from 0, and True if the body needs a `pass` instead."""
     for node in ast.walk(tree):
         body = node.body if has_body(node) else []  # type: ignore[attr-defined]
         found = [item for item in body if is_text(item)]
@@ -47,7 +47,7 @@ def is_text(node: ast.AST) -> bool:
 
 
 def shape(source: str) -> str:
-    """What the program does, as a text to compare: line by line, documentation left out."""
+    """The syntax tree without docstrings, as a text: two programs with the same shape do the same."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if has_body(node):

@@ -4,8 +4,8 @@
 # SHA-256 of this file with zeros for the digits of the next line:
 # self=@SELF@
 # shellcheck disable=SC2016,SC2317
-# Every variable begins with medusa_: one of the job's, which has another's name perhaps, must not be changed.
-# A function called on the last line: of a file that was cut off nothing runs.
+# Every variable begins with medusa_, so that no variable of the job is changed.
+# All of it is a function that the last line calls: nothing of a file that was cut off runs.
 medusa_agent() {
   [ "$2" = and ] || return 126
   medusa_self=$1
@@ -15,7 +15,7 @@ medusa_agent() {
     echo 'medusa agent @VERSION@'
     return 0
   fi
-  # A URL is a secret that process lists would show: it goes on as a variable. Behind `wrap` stand words of others.
+  # A URL is a secret, and process lists show arguments: pass it on in a variable. The words after `wrap` are not ours.
   unset MEDUSA_ARGUMENT_URL
   [ "${1-}" = wrap ] || for medusa_word do
     shift
@@ -32,7 +32,7 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     if [ -z "$medusa_python" ] || [ "${MEDUSA_PYTHON:-$medusa_python}" != "$medusa_python" ]; then
       echo "medusa agent: no Python 3.8 or later with its standard library${MEDUSA_PYTHON:+ (MEDUSA_PYTHON)};" \
         "found ${medusa_found:-none at all}" >&2
-      # A step is run all the same, by itself, with nothing that was meant for us.
+      # Run the step without the agent, and without the variables that are meant for the agent.
       [ "${1-}" = wrap ] || return 127
       while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
       [ $# -gt 1 ] || return 127
@@ -42,9 +42,9 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
       exec "$@"
     fi
     medusa_program=$(command -v "$medusa_python" 2>/dev/null) || continue
-    # Without $(...), for which ksh93 wants a temporary file.
+    # Not with $(...): ksh93 would need a temporary file for it.
     if "$medusa_program" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null; then
-      # In place of a shim, such as pyenv's, what it leads to, if that runs as it is: a shim changes the job's environment.
+      # A shim, such as the one of pyenv, changes the environment of the job: use the program that it starts, if that runs.
       read -r medusa_line <"$medusa_program"
       case ${MEDUSA_PYTHON:+chosen }$medusa_line in
         '#!'*)
@@ -57,11 +57,11 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     medusa_version=$("$medusa_program" -I -S -c "$medusa_probe" 2>/dev/null </dev/null)
     medusa_found="${medusa_found:+$medusa_found, }$medusa_program (${medusa_version:-does not run})"
   done
-  # By the environment, where a here-document would want a temporary file. No quote may follow that of the text: should a
-  # broken byte end it early, then the function has no end, and nothing runs.
+  # In a variable, because a here-document would need a temporary file. No quote may follow the one that ends the text: if
+  # a broken byte ends the text early, the function has no end, and nothing runs.
   export MEDUSA_SELF MEDUSA_BOOT MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
   MEDUSA_BOOT='@BOOT@'
   exec "$medusa_program" -I -S -B -c "import os; exec(os.environ.pop(\"MEDUSA_BOOT\"))" "$medusa_self" "$@"
 }
-false # the status, should damage make the next line a comment; its name twice: one bad byte cannot mislead two checks
+false # the exit status if damage makes the next line a comment. It has the name twice: one bad byte cannot pass two checks
 medusa_agent "$0" and "$0" "$@"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds the agent's self-extracting archive: mkshar.sh [--standalone] OUTPUT
-# --standalone: one that carries its own Python, by PyInstaller, for machines of this one's kind.
-# What travels is listed in agent.manifest; ptyprocess is the one that $PYTHON (default: python3) has installed.
-# The same sources give the same bytes, whatever the umask, time, zone, locale or directory.
+# --standalone: with its own Python, by PyInstaller, for machines of this machine's kind.
+# agent.manifest lists the files. ptyprocess is the one that is installed for $PYTHON (default: python3).
+# The same sources give the same bytes, with any umask, time, zone, locale, directory or environment.
 set -eu
 unset CDPATH GZIP TAR_OPTIONS
 LC_ALL=C
@@ -26,7 +26,7 @@ beside=
 trap 'rm -rf "$work" ${beside:+"$beside"}' EXIT
 trap 'exit 1' HUP INT TERM
 
-# The directory of the installed ptyprocess, and its licence, which must travel with it.
+# Prints the directory of the installed ptyprocess, and its licence, which must be in the archive.
 find_ptyprocess='
 import importlib.metadata, importlib.util, os, sys
 spec = importlib.util.find_spec("ptyprocess") or sys.exit("mkshar.sh: ptyprocess is not installed for " + sys.executable)
@@ -35,7 +35,8 @@ texts = [str(f.locate()) for f in files if f.name == "LICENSE"] + ["/usr/share/d
 texts = [text for text in texts if os.path.exists(text)] or sys.exit("mkshar.sh: no licence text of ptyprocess")
 print(os.path.dirname(spec.origin))
 print(texts[0])'
-# Without -I, as an isolated package build lends its requirements by PYTHONPATH; in /, as the working directory does not count.
+# Without -I, because an isolated package build gives its requirements by PYTHONPATH. In /, so that Python imports nothing
+# from the working directory.
 (cd / && "$python" -c "$find_ptyprocess") >"$work/ptyprocess"
 ptyprocess=$(sed -n 1p "$work/ptyprocess")
 licence=$(sed -n 2p "$work/ptyprocess")
@@ -82,7 +83,7 @@ self=$(cat "$work/text" "$work/binary" | sha256sum | cut -c -64)
 sed "s/^# self=$zeros\$/# self=$self/" "$work/text" >"$work/final"
 sh -n "$work/final"
 
-# Renamed into place: whoever reads the old file meanwhile keeps it.
+# Renamed into place, so that a program that reads the old file meanwhile reads all of it.
 beside=$(mktemp "$output.XXXXXX")
 cat "$work/final" "$work/binary" >"$beside"
 chmod 755 "$beside"

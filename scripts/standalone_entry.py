@@ -1,7 +1,9 @@
-"""What the standalone archive's own Python runs: it loads all that it carries, removes the directory that it lies in,
-and goes on as the node's Python would have, with the text that the ordinary archive hands to that.
+"""The first code in the standalone archive's own Python.
 
-Arguments: the directory; the process that removes it should this one die before, or 0; then those of the text.
+It imports all modules, removes the directory of this Python, and then executes the same text that the ordinary archive
+gives to the Python of the machine.
+
+Arguments: the directory; the process that removes it if this one ends before, or 0; then the arguments of the text.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import signal
 
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-# Before the rest: from here until the directory is gone no signal may come between.
+# Before the other imports: no signal may interrupt this program until the directory is gone.
 signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
 import importlib  # noqa: E402
@@ -19,7 +21,7 @@ import sys  # noqa: E402
 import time  # noqa: E402
 
 LIFELINE = 9
-"""The descriptor whose end tells the other process that the directory may go."""
+"""A pipe's descriptor. When it is closed, the other process removes the directory."""
 
 AUTHORITIES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Gentoo
@@ -47,14 +49,14 @@ def main() -> None:
 
 
 def load(names: str) -> None:
-    """Imports every module that the file `names` lists, as there will be no file to import it from."""
+    """Imports every module in the list `names`, a file. After the removal none can be imported."""
     with open(names, encoding="ascii") as file:
         for name in file.read().split():
             importlib.import_module(name)
 
 
 def remove(directory: str, remover: int) -> None:
-    """What cannot be removed stays: no reason to refuse the session."""
+    """Removes the directory, as far as possible: a session is not refused because files stay."""
     try:
         for name in os.listdir(directory):
             os.unlink(os.path.join(directory, name))
@@ -63,22 +65,22 @@ def remove(directory: str, remover: int) -> None:
         pass
     os.close(LIFELINE)
     if remover:
-        bury(remover)
+        reap(remover)
 
 
-def bury(remover: int) -> None:
-    """A damaged stub may have left it what keeps it alive: no reason to wait for ever."""
+def reap(remover: int) -> None:
+    """Waits for the process `remover`, for a second at most: a damaged stub may keep it alive."""
     for _ in range(100):
         try:
             if os.waitpid(remover, os.WNOHANG)[0]:
                 return
         except ChildProcessError:
-            return  # where SIGCHLD is ignored nobody needs to
+            return  # SIGCHLD is ignored, so the kernel has reaped it
         time.sleep(0.01)
 
 
 def restore(environ: os._Environ[str]) -> None:
-    """Takes back what the stub and PyInstaller's loader have set."""
+    """Resets the variables that the stub and PyInstaller's loader have set."""
     for name in [name for name in environ if name.startswith("_PYI_")]:
         del environ[name]
     for name in ("LD_LIBRARY_PATH", "LD_LIBRARY_PATH_ORIG"):
@@ -89,7 +91,7 @@ def restore(environ: os._Environ[str]) -> None:
 
 
 def load_authorities(context: ssl.SSLContext, _: object = None) -> None:
-    """In place of SSLContext.load_default_certs: OpenSSL knows only where the building machine has its certificates."""
+    """Replaces SSLContext.load_default_certs, which looks only where the building machine has its certificates."""
     context.set_default_verify_paths()
     if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ or context.cert_store_stats()["x509_ca"]:
         return
@@ -97,7 +99,7 @@ def load_authorities(context: ssl.SSLContext, _: object = None) -> None:
     if found is not None:
         context.load_verify_locations(found)
     elif not hashed_authorities():
-        tell_once(NO_AUTHORITIES)
+        print_once(NO_AUTHORITIES)
 
 
 def authorities() -> str | None:
@@ -105,14 +107,14 @@ def authorities() -> str | None:
 
 
 def hashed_authorities() -> bool:
-    """Whether there are certificates in files named by hashes, which OpenSSL reads when it needs one."""
+    """True if OpenSSL's directory has certificates. It reads them, by their hashes, when it needs one."""
     directory = ssl.get_default_verify_paths().openssl_capath
     return os.path.isdir(directory) and bool(os.listdir(directory))
 
 
-def tell_once(text: str, told: set[str] = set()) -> None:  # noqa: B006 - it remembers
-    if text not in told:
-        told.add(text)
+def print_once(text: str, printed: set[str] = set()) -> None:  # noqa: B006 - shared by all calls on purpose
+    if text not in printed:
+        printed.add(text)
         sys.stderr.write("medusa agent: %s\n" % text)
 
 

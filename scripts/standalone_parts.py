@@ -1,4 +1,4 @@
-"""Steps of mkstandalone.sh: `licences PYTHON STAGE` and `pack PYTHON WORK`, PYTHON being a directory of files."""
+"""Steps of mkstandalone.sh: `licences PYTHON STAGE` and `pack PYTHON WORK`. PYTHON is a directory of files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sysconfig
 from pathlib import Path
 
 BLOCK = 4096
-"""The stub cuts the files out with dd, in blocks of so many bytes. Newlines behind their ends disturb no reader."""
+"""Bytes. The stub cuts files out with dd, in blocks of this size. They are padded with newlines, which do no harm."""
 
 
 def licences(python: Path, stage: Path) -> None:
-    """Lays the texts beside what travels, as they must accompany it."""
+    """Copies the licence texts of Python and of its libraries into the stage: they must go with the archive."""
     target = stage / "licences"
     target.mkdir()
     version = "python%d.%d" % sys.version_info[:2]
@@ -24,7 +24,7 @@ def licences(python: Path, stage: Path) -> None:
 
 
 def _packages(library: str) -> list[str]:
-    """The Debian packages that have it."""
+    """The Debian packages that contain the library."""
     try:
         done = subprocess.run(["dpkg-query", "-S", f"*/{library}"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def _lay(name: str, places: list[Path], target: Path) -> None:
 
 
 def pack(python: Path, work: Path) -> None:
-    """Writes WORK/all, the files one after another; WORK/members, the stub's lines for them; WORK/facts, for sed."""
+    """Writes WORK/all, the files in a row; WORK/members, the stub's lines for them; WORK/facts, a sed script."""
     at = 0
     members = []
     with (work / "all").open("wb") as out:
@@ -56,7 +56,7 @@ def pack(python: Path, work: Path) -> None:
 
 
 def _facts(python: Path) -> dict[str, str]:
-    """What the machine must be, by what the files themselves say."""
+    """What the machine must have, read from the files: its architecture, the loader and the version of glibc."""
     needed = [
         int(found)
         for path in python.iterdir()

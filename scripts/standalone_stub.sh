@@ -1,17 +1,17 @@
 #!/bin/sh
 # Medusa agent @VERSION@ with its own Python, https://www.mozilla.org/MPL/2.0/ (licences of the rest: --extract DIR).
-# Unpacks into a private directory, gone again before the session begins. Try --help, --list, --extract DIR, --version.
+# Unpacks into a private directory, which is gone before the session begins. Try --help, --list, --extract DIR, --version.
 # SHA-256 of this file with zeros for the digits of the next line:
 # self=@SELF@
 # shellcheck disable=SC2094,SC2317
-# Every variable begins with medusa_: a session's environment must not be changed. A function whose first line is broken
-# would run as it is read; therefore the second.
+# Every variable begins with medusa_, so that no variable of the session is changed. If the first line of a function is
+# damaged, the shell runs its body while it reads it; the second line prevents that.
 
 medusa_fail() {
   [ "$medusa_whole" ] || exit 126
   echo "medusa agent: $2" >&2
   if [ "$medusa_step" ] && [ "$1" != 126 ]; then
-    # A step is run all the same, by itself, with nothing that was meant for us.
+    # Run the step without the agent, and without the variables that are meant for the agent.
     [ -z "$medusa_dir" ] || medusa_give_up
     trap - EXIT HUP INT TERM
     umask "$medusa_umask"
@@ -22,7 +22,7 @@ medusa_fail() {
   exit "$1"
 }
 
-# What stands behind `--`, quoted, as $medusa_step.
+# Sets $medusa_step to the words after `--`, quoted.
 medusa_keep_step() {
   [ "$medusa_whole" ] || exit 126
   while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
@@ -34,7 +34,7 @@ medusa_keep_step() {
   done
 }
 
-# What can be told without trying: whether this machine is one that the Python was built for.
+# Fails if this machine is not of the kind that the Python was built for, as far as that can be seen without running it.
 medusa_check_machine() {
   [ "$medusa_whole" ] || exit 126
   case $(uname -m) in
@@ -42,7 +42,7 @@ medusa_check_machine() {
     *) medusa_fail 127 "its Python is for @MACHINE@; this machine is $(uname -m)" ;;
   esac
   [ -e '@LOADER@' ] || medusa_fail 127 "its Python needs glibc @GLIBC@ or later; there is no @LOADER@"
-  # A loader older than 2.33 cannot say its version.
+  # A loader older than 2.33 does not print its version.
   medusa_found=$('@LOADER@' --version 2>/dev/null) || medusa_found='version 2.32'
   medusa_found=${medusa_found#*version }
   medusa_found=${medusa_found#2.}
@@ -53,11 +53,11 @@ medusa_check_machine() {
   fi
 }
 
-# A new directory in $1 as $medusa_dir, from which programs may run; else what hinders as $medusa_reason.
+# Makes a directory in $1 from which programs may run. Sets $medusa_dir, or $medusa_reason and fails.
 medusa_make_directory() {
   [ "$medusa_whole" ] || exit 126
   case $1 in /*) medusa_base=$1 ;; *) medusa_base=$(pwd)/$1 ;; esac
-  # Who makes it is deaf, and its name is known at once: a trap that comes next removes it.
+  # mktemp ignores signals, so that its name is always known here and a trap can remove the directory.
   medusa_dir=$(trap '' HUP INT TERM; mktemp -d "$medusa_base/medusa-XXXXXX" 2>&1) || {
     medusa_reason=${medusa_dir##*: }
     medusa_dir=
@@ -82,8 +82,8 @@ medusa_give_up() {
   exec 9>&-
 }
 
-# Should this process end, in whatever way, before the agent has removed the directory, another one does it: it reads
-# from a pipe whose other end, descriptor 9, is here. Without mkfifo only the traps do it.
+# Starts a process that removes the directory if this process ends, in any way, before the agent has removed it: it reads
+# from a pipe whose other end, descriptor 9, is here. Without mkfifo only the traps remove it.
 medusa_watch() {
   [ "$medusa_whole" ] || exit 126
   medusa_remover=0
@@ -91,7 +91,7 @@ medusa_watch() {
     exec 9>/dev/null
     return
   }
-  # Opened so, nobody waits for anybody.
+  # Descriptor 8, open for both, lets the other two opens of the pipe return at once.
   exec 8<>"$medusa_dir/lifeline" 7<"$medusa_dir/lifeline" 9>"$medusa_dir/lifeline" 8>&-
   (
     trap '' HUP INT TERM
@@ -108,7 +108,7 @@ medusa_payload() {
   tail -c '@SIZE@' "$medusa_source"
 }
 
-# A shell that reads a pipe has read ahead, no further than the lines `exit 126` go. The rest is taken from there.
+# A shell that reads a pipe has read ahead, but not past the lines `exit 126`. The payload is what is left in the pipe.
 medusa_find_payload() {
   [ "$medusa_whole" ] || exit 126
   medusa_source=$medusa_file
@@ -143,7 +143,7 @@ medusa_members() {
 @MEMBERS@
 }
 
-# What the agent takes back before anything of the user's runs.
+# Sets variables that the agent resets before it runs a program of the user.
 medusa_set_variables() {
   [ "$medusa_whole" ] || exit 126
   MEDUSA_SELF=$medusa_file
@@ -164,7 +164,7 @@ medusa_agent() {
     echo 'medusa agent @VERSION@'
     exit 0
   fi
-  # A URL is a secret that process lists would show: it goes on as a variable. Behind `wrap` stand words of others.
+  # A URL is a secret, and process lists show arguments: pass it on in a variable. The words after `wrap` are not ours.
   unset MEDUSA_ARGUMENT_URL
   [ "${1-}" = wrap ] || for medusa_word do
     shift
@@ -191,11 +191,11 @@ medusa_agent() {
       if medusa_unpack; then
         umask "$medusa_umask"
         medusa_set_variables
-        # Named here, as some shells would close it.
+        # 9>&9, because some shells would close it otherwise.
         exec "$medusa_dir/agent" "$medusa_dir" "$medusa_remover" "$medusa_self" "$@" 9>&9
       fi
       medusa_reason='no room'
-      # A pipe is read once.
+      # A pipe can be read only once.
       [ "$medusa_source" = "$medusa_file" ] || break
       medusa_give_up
     fi
@@ -203,5 +203,5 @@ medusa_agent() {
   done
   medusa_fail 125 "cannot unpack: ${medusa_said:-$medusa_place: $medusa_reason}"
 }
-false # the status, should damage make the next line a comment; its name twice: one bad byte cannot mislead two checks
+false # the exit status if damage makes the next line a comment. It has the name twice: one bad byte cannot pass two checks
 medusa_agent "$0" and "$0" "$@"; exit 126

@@ -1,1 +1,1 @@
-"""The relays that the reflector is measured beside, one small file each."""
+"""The other relays, one small file each."""

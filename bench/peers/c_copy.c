@@ -1,6 +1,6 @@
 /*
- * The least that a relay can do: accept one connection on each of two ports of loopback, then read and write.
- * Usage: c_copy ENTRY EXIT.  One pair in its life; a half-close is passed on.
+ * The smallest possible relay: accept one connection on each of two ports of loopback, then read and write.
+ * Usage: c_copy ENTRY EXIT.  It serves one pair; a half-close is passed on.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -35,7 +35,7 @@ static int caller(int at)
 	return fd;
 }
 
-/* Returns 0 at the end of the input. */
+/* Copies once. Returns 0 at the end of the input. */
 static int copy(int from, int to)
 {
 	ssize_t got = read(from, block, sizeof block);

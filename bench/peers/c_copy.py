@@ -1,4 +1,4 @@
-"""The least that a relay can do, written in C (c_copy.c): what the raw rows could be at the best."""
+"""The smallest possible relay, in C (c_copy.c): the best that the raw rows could reach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a peer that forwards bytes between two ports says of itself."""
+"""Records for contestants that forward bytes between two ports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ports:
-    """Free ports of loopback: clients dial in at `entry`, the far side is met at `exit`; `inner` is the peer's own."""
+    """Free ports of loopback. Clients dial `entry`, the far side is at `exit`, and `inner` is for the relay itself."""
 
     entry: int
     exit: int
@@ -16,7 +16,7 @@ class Ports:
 
 @dataclass(frozen=True)
 class Process:
-    """One of a peer's processes, started in their order; it serves as soon as somebody listens on `port`."""
+    """A process of the relay. The processes are started in order; one serves as soon as a socket listens on `port`."""
 
     command: list[str]
     port: int

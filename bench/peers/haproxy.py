@@ -1,4 +1,4 @@
-"""haproxy in TCP mode: one process, one thread, from `entry` to whoever listens at `exit`."""
+"""haproxy in TCP mode: one process with one thread, from `entry` to the listener at `exit`."""
 
 from __future__ import annotations
 

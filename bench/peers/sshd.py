@@ -1,7 +1,7 @@
-"""`ssh -L` through an sshd, directly or by way of a jump host: the same sshd twice, so all is encrypted twice.
+"""`ssh -L` through an sshd, directly or by a jump host. The jump host is the same sshd, so all is encrypted twice.
 
-The sshd has its own keys and configuration and listens on loopback; no password, agent or file of the user's is used.
-Its processes and the clients' share the one core that a relay has.
+The sshd has its own keys and configuration and listens on loopback. It uses no password, agent or file of the user.
+Its processes and those of the clients share the one core that a relay has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.peers.forwarder import Ports, Process
 from bench.toolchain import Unavailable, require
 
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-"""Where an sshd of root's locks its children up; made by the service, which need not run here."""
+"""The empty directory that an sshd of root needs for its children. The system's service would make it."""
 
 SERVER = """\
 ListenAddress 127.0.0.1:{port}
@@ -53,7 +53,7 @@ def processes(scratch: Path, ports: Ports) -> list[Process]:
 
 
 def processes_with_jump(scratch: Path, ports: Ports) -> list[Process]:
-    """The same with `ssh -J`."""
+    """Like `processes`, with `ssh -J`."""
     return [_server(scratch, ports), _client(scratch, ports, ["-J", "jump"])]
 
 
@@ -64,7 +64,7 @@ def _server(scratch: Path, ports: Ports) -> Process:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     (scratch / "known_hosts").write_text("bench " + (scratch / "host.pub").read_text())
     (scratch / "sshd_config").write_text(SERVER.format(port=ports.inner, scratch=scratch))
-    _make_room()
+    _make_directory()
     return Process([sshd, "-D", "-e", "-f", str(scratch / "sshd_config")], ports.inner)
 
 
@@ -75,10 +75,10 @@ def _client(scratch: Path, ports: Ports, options: list[str]) -> Process:
     return Process([require("ssh"), "-F", str(config), "-N", "-L", forward, *options, "target"], ports.entry)
 
 
-def _make_room() -> None:
+def _make_directory() -> None:
     if os.geteuid() != 0:
         return
     try:
         PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
     except OSError as error:
-        raise Unavailable(f"an sshd of root's needs {PRIVILEGE_SEPARATION}: {error}") from error
+        raise Unavailable(f"an sshd of root needs {PRIVILEGE_SEPARATION}: {error}") from error

@@ -1,7 +1,7 @@
 """A pairing relay on PyPI `websockets` under uvloop, on the same wire as the reflector (docs/protocol.md, part 1).
 
-Settings of a good-faith peer: no compression, the library's C routines, and back-pressure by its public means: a
-message is sent on before the next one is received. Usage: python -m bench.peers.websockets_relay [PORT]
+Its settings are fair: no compression, the library's C routines, and back-pressure by its public functions: a message
+is sent before the next one is received. Usage: python -m bench.peers.websockets_relay [PORT]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROUTE = re.compile(r"/attach/([^/]+)/(master|slave)")
 
 
 class Session:
-    """A client from its upgrade on, and its agent as soon as that has come."""
+    """A client after its upgrade, and later its agent."""
 
     def __init__(self) -> None:
         self.agent: asyncio.Future[ServerConnection] = asyncio.get_running_loop().create_future()
@@ -37,7 +37,7 @@ sessions: dict[str, Session] = {}
 
 
 def judge(connection: ServerConnection, request: Request) -> Response | None:
-    """Refuses what the reflector would refuse, and claims the place of who may come in."""
+    """Refuses the requests that the reflector would refuse. For the others it reserves the place in the session."""
     request.headers.setdefault("Sec-WebSocket-Version", "13")  # the original's clients leave it out
     route = ROUTE.fullmatch(request.path)
     if route is None:
@@ -75,7 +75,7 @@ async def attach(connection: ServerConnection) -> None:
 
 
 async def agent_of(session: Session, client: ServerConnection) -> ServerConnection:
-    """Waits for the agent, with a pulse for the client."""
+    """Waits for the agent, and sends the client a pulse meanwhile."""
     while True:
         with contextlib.suppress(asyncio.TimeoutError):
             return await asyncio.wait_for(asyncio.shield(session.agent), WAIT_PULSE)
@@ -83,7 +83,7 @@ async def agent_of(session: Session, client: ServerConnection) -> ServerConnecti
 
 
 async def forward(source: ServerConnection, destination: ServerConnection) -> None:
-    """Copies messages until either side is closed, and closes both."""
+    """Copies messages until one side is closed, then closes both."""
     with contextlib.suppress(ConnectionClosed):
         async for message in source:
             await destination.send(message)

@@ -2,8 +2,8 @@
 /*
  * A pairing relay on npm `ws`, on the same wire as the reflector (docs/protocol.md, part 1). Usage: node ws_relay.js [PORT]
  *
- * Settings of a good-faith peer: no compression, native unmasking where bufferutil is installed, and back-pressure by
- * the library's public means: a source is paused while its destination has more than HIGH_WATER unsent.
+ * Its settings are fair: no compression, native unmasking if bufferutil is installed, and back-pressure by the
+ * library's public functions: a source is paused while its destination has more than HIGH_WATER unsent.
  */
 const http = require('http');
 const { WebSocket, WebSocketServer } = require('ws');

@@ -100,10 +100,10 @@ def test_no_way_out_leaves_a_relay_behind(tmp_path: Path, number: int, only: str
         command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as bench:
         wait_until(lambda: "loadgen" in map(name_of, descendants(bench.pid)))
-        brood = descendants(bench.pid)[1:]
+        offspring = descendants(bench.pid)[1:]
         bench.send_signal(number)
         bench.wait(PATIENCE)
-    wait_until(lambda: not any(map(runs, brood)))
+    wait_until(lambda: not any(map(runs, offspring)))
 
 
 def name_of(pid: int) -> str:

@@ -43,12 +43,12 @@ def test_what_does_not_start_is_quoted(port: int | None) -> None:
 
 
 def test_children_that_outlive_their_parent_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "STOP_LIMIT", 0.1)
+    monkeypatch.setattr(processes, "STOP_TIMEOUT", 0.1)
     script = "setsid sleep 60 & echo listening here; exec sleep 60"
     with serving("it", ["sh", "-c", script], None, port=None) as (pid, _):
         wait_until(lambda: len(descendants(pid)) > 1)
-        brood = descendants(pid)
-    wait_until(lambda: not any(map(runs, brood)), "their end")
+        offspring = descendants(pid)
+    wait_until(lambda: not any(map(runs, offspring)), "their end")
 
 
 def test_it_is_pinned() -> None:
