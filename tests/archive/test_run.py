@@ -18,6 +18,7 @@ import pytest
 from medusa import __version__
 from medusa.protocol.control import Exit, Start
 from tests.agents import (
+    ROOT,
     SECRET,
     Reflector,
     job_environ,
@@ -202,12 +203,14 @@ def test_signal_at_any_time_leaves_nothing(
 
 
 def test_traceback_of_the_agent_has_its_lines(archive: Path, tmp_path: Path, temporary: Path) -> None:
-    """Python's own printing of what nobody caught looks into files alone. Too few descriptors stand for a defect."""
+    """Python itself prints source lines only if it finds them in files. Too few descriptors make the agent fail."""
     fake_python(tmp_path / "bin", "python", f'ulimit -n 5; exec "{sys.executable}" "$@"')
     done = run(["sh", archive], environ_in(temporary) | {"MEDUSA_PYTHON": str(tmp_path / "bin" / "python")})
     assert done.returncode == 1
-    assert 'File "agent.sh/agent/__main__.py"' in done.stderr
-    assert "    wakeup = Wakeup()\n" in done.stderr
+    shown = re.search(r'File "agent\.sh/agent/__main__\.py", line (\d+), in main\n(.*)\n', done.stderr)
+    assert shown, done.stderr
+    source = (ROOT / "agent" / "__main__.py").read_text().splitlines()
+    assert shown[2].strip() == source[int(shown[1]) - 1].strip()
 
 
 # ------------------------------------------------------------------ damage
