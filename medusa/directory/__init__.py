@@ -4,6 +4,7 @@ base       the interface, and what it raises
 memory     the store of a single process
 redis      the store that several reflectors share
 redis_url  URLs of Redis: one server, a unix socket, Sentinels, a Cluster
+timed      a directory that reports how long each question takes
 """
 
 from __future__ import annotations

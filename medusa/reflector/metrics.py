@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import gevent
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -14,14 +14,26 @@ from prometheus_client.registry import Collector
 
 from medusa.session import Outcome, State, stage
 
-if TYPE_CHECKING:
-    from medusa.reflector.sessions.driver import SessionDriver
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _FAST = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _LINK_UP = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 _WAIT = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
+
+
+class Counted(Protocol):
+    """What is counted of a session that lives here."""
+
+    @property
+    def state(self) -> State:
+        """Where it is."""
+
+    @property
+    def links(self) -> int:
+        """How many connections it holds."""
+
+    def counts(self) -> dict[str, int]:
+        """client_bytes, agent_bytes, client_messages and agent_messages: what each side has sent to the other."""
 
 
 class Metrics:
@@ -53,10 +65,10 @@ class Metrics:
             "medusa_directory_errors", "Times the directory failed", ["operation"], registry=self._registry
         )
         self._past: Tally[str] = Tally()
-        self._sessions: Callable[[], list[SessionDriver]] = list
+        self._sessions: Callable[[], Sequence[Counted]] = list
         self._registry.register(_Living(self))
 
-    def watch(self, sessions: Callable[[], list[SessionDriver]]) -> None:
+    def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
         """The sessions that are counted when somebody asks."""
         self._sessions = sessions
 
@@ -81,11 +93,11 @@ class Metrics:
         self._link_up.observe(took)
 
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
-        """A session did. `counts`: see SessionDriver.counts."""
+        """A session did. `counts`: see Counted.counts."""
         self._ended[outcome].inc()
         self._past.update(counts)
 
-    def asked_directory(self, operation: str, seconds: float, *, failed: bool) -> None:
+    def asked_directory(self, operation: str, seconds: float, failed: bool) -> None:
         """It answered, or failed, after `seconds`."""
         self._directory.labels(operation).observe(seconds)
         if failed:
@@ -100,7 +112,7 @@ class Metrics:
         states = Tally({stage(state): 0 for state in State if state is not State.ENDED})
         totals, links = Tally(self._past), 0
         for session in self._sessions():
-            states[stage(session.machine.state)] += 1
+            states[stage(session.state)] += 1
             totals.update(session.counts())
             links += session.links
         there = GaugeMetricFamily("medusa_sessions", "Sessions that live here, by state", labels=["state"])

@@ -16,6 +16,7 @@ import gevent.socket
 import structlog
 
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
+from medusa.directory.timed import TimedDirectory
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.publisher import Publisher
 from medusa.reflector.admin.session_list import Listing
@@ -32,8 +33,11 @@ from medusa.reflector.fronts.admission import Doors
 from medusa.reflector.fronts.http_front import Handler, Server, host_port
 from medusa.reflector.fronts.raw_front import Listener
 from medusa.reflector.fronts.routes import Application, check_internal, entries
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.listen import HTTP, PROXIED, RAW, listen
+from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.registry import Registry
 from medusa.reflector.workers.handoff import Handoff
 from medusa.reflector.workers.rpc import OtherWorkers, Rpc
@@ -108,30 +112,31 @@ class Reflector:
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._server = server
         owner = Owner(config.address(server.socket.getsockname()[1]))
-        self.registry = Registry(config, self._directory, owner)
-        scratch = self.registry.turns.scratch
-        self._upstream = Upstream(config, site, self.registry.turns) if site is not None else None
-        doors = Doors(config, self.registry, authenticator, self._upstream)
-        carried = Carried(site, doors, config, scratch) if site is not None else None
+        metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
+        claims = Claims(TimedDirectory(self._directory, metrics.asked_directory), owner, config.timeouts)
+        self.registry = Registry(config, claims, metrics, queue)
+        self._upstream = Upstream(config, site, queue) if site is not None else None
+        doors = Doors(config, self.registry, authenticator, self._upstream, claims=claims, metrics=metrics)
+        carried = Carried(site, doors, config, queue.scratch) if site is not None else None
         listing = Listing(self.registry, owner.address, self._workers, self._others(site))
-        asked = Asked(site, self.registry.claims, listing, owner) if site is not None else None
-        administration = self._administration(listing, authenticator, doors)
+        asked = Asked(site, claims, listing, owner) if site is not None else None
+        administration = self._administration(listing, metrics, authenticator, doors)
         server.application = Application(config, self.registry, doors, administration, self._workers, carried, asked)
         server.handoff = self._handoff
-        server.config, server.metrics = config, self.registry.metrics
+        server.config, server.metrics, server.scratch = config, metrics, queue.scratch
         if config.raw_port is not None:
-            self._prepare_raw(config, doors)
+            self._prepare_raw(config, doors, metrics, queue.scratch)
         if self._handoff is not None:
             self._handoff.receivers[HTTP] = partial(_go_on, server)
             self._handoff.receivers[HTTP + PROXIED] = partial(_go_on, server, proxied=True)
-            self._handoff.start(self.registry.turns)
+            self._handoff.start(queue)
         if self._raw is not None:
             self._raw.start()
         server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
-        gevent.spawn(self.registry.claims.keep_forever)
-        gevent.spawn(self.registry.metrics.measure_lag_forever, config.timeouts.lag_interval)
+        gevent.spawn(claims.keep_forever)
+        gevent.spawn(metrics.measure_lag_forever, config.timeouts.lag_interval)
         if self._publisher is not None:
             self._publisher.start()
 
@@ -140,18 +145,19 @@ class Reflector:
             return None
         return Elsewhere(site, self.registry, self._upstream.connect, self._config.timeouts.query_timeout)
 
-    def _administration(self, listing: Listing, authenticator: Authenticator | None, doors: Doors) -> Administration:
-        workers, metrics = self._workers, self.registry.metrics
+    def _administration(
+        self, listing: Listing, metrics: Metrics, authenticator: Authenticator | None, doors: Doors
+    ) -> Administration:
+        workers = self._workers
         if workers is not None:
             workers.serve(lambda: entries(self.registry), listing, metrics)
         more = workers.metrics if workers is not None else None
         internal = partial(check_internal, doors)
         return Administration(self._config, listing, metrics, authenticator, internal, doors.spend, more)
 
-    def _prepare_raw(self, config: ReflectorConfig, doors: Doors) -> None:
+    def _prepare_raw(self, config: ReflectorConfig, doors: Doors, metrics: Metrics, scratch: memoryview) -> None:
         assert config.raw_port is not None
         listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
-        scratch, metrics = self.registry.turns.scratch, self.registry.metrics
         raw = Listener(_green(listener), doors, config, metrics, scratch, self._handoff)
         raw.init_socket()
         self._raw = raw

@@ -14,9 +14,11 @@ from medusa.directory import DirectoryError
 from medusa.protocol.http.head import Request
 from medusa.reflector.auth.authenticator import Authenticator, Grant, denied, unknown, used_before
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.client_address import is_loopback
 from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
 from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.limits import Muffler
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, Side
@@ -49,16 +51,21 @@ class Doors:
         registry: Registry,
         authenticator: Authenticator | None,
         upstream: Upstream | None = None,
+        *,
+        claims: Claims,
+        metrics: Metrics,
     ) -> None:
         self._config = config
         self._registry = registry
         self._authenticator = authenticator
         self._upstream = upstream
+        self._claims = claims
+        self._metrics = metrics
         self._muffler = Muffler(config.timeouts.refusal_log_rate)
 
     def note(self, refused: Refusal) -> dict[str, int] | None:
         """Count a refusal; returns what to add to its line in the log, None where a flood's is left out."""
-        self._registry.metrics.refused(refused.status)
+        self._metrics.refused(refused.status)
         return self._muffler.fields() if refused.limited else {}
 
     def hold_back(self, begun: float) -> None:
@@ -170,13 +177,13 @@ class Doors:
     def _give_back(self, authenticator: Authenticator, grant: Grant) -> None:
         """The signature was not used after all."""
         authenticator.nonces.give_back(grant.digest)
-        self._registry.claims.give_back(grant.digest.hex())
+        self._claims.give_back(grant.digest.hex())
 
     def spend(self, authenticator: Authenticator, grant: Grant) -> None:
         """The signature: here, and then at all reflectors that share the directory. Raises Refusal."""
         authenticator.nonces.use(grant.digest, grant.until)
         try:
-            if self._registry.claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):
+            if self._claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):
                 return
         except DirectoryError:
             authenticator.nonces.give_back(grant.digest)

@@ -63,6 +63,7 @@ class Server(PausingServer, WSGIServer):
     handoff: Handoff | None = None
     config: ReflectorConfig
     metrics: Metrics
+    scratch: memoryview
 
 
 class Handler(UpgradeHandler):

@@ -174,7 +174,7 @@ class Application:
     def _upgrade(self, handler: Handler, key: str) -> RelayedTransport:
         handler.write_101(key)
         sock, rest = handler.take_socket()
-        return adopt_websocket(sock, rest, self._config.max_message, self._registry.turns.scratch)
+        return adopt_websocket(sock, rest, self._config.max_message, handler.server.scratch)
 
     def _check_upgrade(self, handler: Handler) -> str:
         assert handler.request is not None

@@ -7,7 +7,6 @@ limits           how many may connect, and wait
 plain_client     what the reflector says to an agent in place of a client without frames
 registry         all sessions by name: open, join, forget
 time_limits      how long a linked session may be idle, and last
-timed_directory  a directory whose answers are timed
 usage            the log records of a session's start and end
 """
 

@@ -21,25 +21,23 @@ RENEWALS = 8
 
 _TRIES = 3
 
+_NO_NAME = "."
+"""No session's name: a segment begins otherwise."""
+
 
 class Claims:
-    """`lost` is called with a name that another reflector holds by now.
+    """The names that one process holds.
 
     Attributes:
+        on_lost: called with a name that another reflector holds now; once.
         away: the directory did not answer, or refused, when it was last asked.
     """
 
-    def __init__(
-        self,
-        directory: Directory,
-        owner: Owner,
-        lost: Callable[[SessionName], None],
-        timeouts: Timeouts,
-    ) -> None:
+    def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts) -> None:
+        self.on_lost: Callable[[SessionName], None] = _ignore
         self._timeouts = timeouts
         self._directory = directory
         self._owner = owner
-        self._lost = lost
         self._claims: dict[SessionName, Claim | None] = {}  # None: it is being asked for
         self._releasing = gevent.pool.Group()
         self._trouble = gevent.event.Event()
@@ -91,6 +89,14 @@ class Claims:
             DirectoryError
         """
         return {name: by for name, by in self._directory.entries(limit).items() if by != self._owner}
+
+    def check(self) -> None:
+        """Ask the directory for a name that nobody holds. Waits.
+
+        Raises:
+            DirectoryError: it is away.
+        """
+        self._directory.lookup(_NO_NAME)
 
     def spend(self, mark: str, ttl: float) -> bool:
         """As of Directory. Waits."""
@@ -197,7 +203,7 @@ class Claims:
             if self._claims.get(name) is old:
                 self._claims[name] = None  # nothing is left to renew, or to free
                 log.warning("claim lost", session=name.session_id, login=name.login, to=held.owner.address)
-                self._lost(name)
+                self.on_lost(name)
             return
         if self._claims.get(name) is old:
             log.info("claim restored", session=name.session_id, login=name.login)
@@ -220,3 +226,7 @@ class Claims:
         if not self.away:
             self._trouble.set()
             log.error("directory unavailable", error=str(error), advice="sessions that live go on, no new ones begin")
+
+
+def _ignore(name: SessionName) -> None:
+    """For claims of which no session is made."""

@@ -102,6 +102,11 @@ class SessionDriver:
 
     # ------------------------------------------------------------------ for lists and numbers
 
+    @property
+    def state(self) -> State:
+        """Where it is."""
+        return self.machine.state
+
     def has(self, side: Side) -> bool:
         """Whether `side` has attached."""
         return side in self._endpoints

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gevent
 import gevent.event
 
-from medusa.directory import Directory, DirectoryError, Owner, SessionExists
+from medusa.directory import DirectoryError, Owner, SessionExists
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.refusal import Refusal, directory_away
@@ -14,11 +13,7 @@ from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.driver import Context, SessionDriver
 from medusa.reflector.sessions.limits import Limits
-from medusa.reflector.sessions.timed_directory import measured
 from medusa.session import Input, State
-
-_NOBODYS = "."
-"""No session's name: a segment begins otherwise."""
 
 
 class Registry:
@@ -28,21 +23,17 @@ class Registry:
         claims: on those names.
     """
 
-    def __init__(
-        self, config: ReflectorConfig, directory: Directory, owner: Owner, metrics: Metrics | None = None
-    ) -> None:
+    def __init__(self, config: ReflectorConfig, claims: Claims, metrics: Metrics, queue: FairQueue) -> None:
         self._config = config
-        self.metrics = metrics or Metrics()
-        self.metrics.watch(self.sessions)
-        self._directory = measured(directory, self.metrics)
-        self.claims = Claims(self._directory, owner, self._lose, config.timeouts)
+        metrics.watch(self.sessions)
+        self._claims = claims
+        self._claims.on_lost = self._lose
         self._sessions: dict[SessionName, SessionDriver] = {}
         self._empty = gevent.event.Event()
         self._empty.set()
         self.draining = False
-        self.limits = Limits(config)
-        self.turns = FairQueue(gevent.get_hub().loop)
-        self._context = Context(config, self.turns, self.metrics, self)
+        self._limits = Limits(config)
+        self._context = Context(config, queue, metrics, self)
         self._waits_as: dict[SessionName, tuple[tuple[str, str], ...]] = {}  # what limits a waiting session counts for
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
@@ -58,11 +49,11 @@ class Registry:
         if 0 < self._config.max_sessions <= len(self._sessions):
             words = "this reflector has as many sessions as it may (--max-sessions)"
             raise Refusal(503, words, retry_after=5, limited=True)
-        waits_as = self.limits.wait(address=source, login=name.login)
+        waits_as = self._limits.wait(address=source, login=name.login)
         try:
             self._claim(name)
         except BaseException:
-            self.limits.waits_no_more(waits_as)
+            self._limits.waits_no_more(waits_as)
             raise
         session = SessionDriver(name, self._context, address)
         self._waits_as[name] = waits_as
@@ -72,7 +63,7 @@ class Registry:
 
     def _claim(self, name: SessionName) -> None:
         try:
-            self.claims.take(name)
+            self._claims.take(name)
         except SessionExists:
             raise Refusal(409, "the session has a client already") from None
         except DirectoryError:
@@ -80,7 +71,7 @@ class Registry:
         try:
             self._refuse_while_draining()  # it may have begun while the directory was asked
         except Refusal:
-            self.claims.undo(name)
+            self._claims.undo(name)
             raise
 
     def _refuse_while_draining(self) -> None:
@@ -89,11 +80,11 @@ class Registry:
 
     def connect(self, *, source: str | None = None, login: str | None = None) -> None:
         """Somebody wants to attach: an address, or, once that is proven, a login. Raises Refusal, 429."""
-        self.limits.connect(address=source, login=login)
+        self._limits.connect(address=source, login=login)
 
     def waits_no_more(self, session: SessionDriver) -> None:
         """Its agent came, or it is over. Idempotent."""
-        self.limits.waits_no_more(self._waits_as.pop(session.name, ()))
+        self._limits.waits_no_more(self._waits_as.pop(session.name, ()))
 
     def join(self, name: SessionName) -> SessionDriver:
         """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
@@ -116,7 +107,7 @@ class Registry:
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()
-        self.claims.drop(session.name)
+        self._claims.drop(session.name)
 
     def elsewhere(self, name: SessionName) -> Owner | None:
         """The other reflector that a session lives in, None for this or none.
@@ -125,14 +116,14 @@ class Registry:
             Refusal: 503 nobody knows now.
         """
         try:
-            return self.claims.elsewhere(name)
+            return self._claims.elsewhere(name)
         except DirectoryError:
             raise directory_away() from None
 
     def of_others(self, limit: int) -> dict[SessionName, Owner]:
         """The sessions of other reflectors, `limit` of them at the most. Raises Refusal, 503."""
         try:
-            return {SessionName.read(name): owner for name, owner in self.claims.of_others(limit).items()}
+            return {SessionName.read(name): owner for name, owner in self._claims.of_others(limit).items()}
         except DirectoryError:
             raise directory_away() from None
 
@@ -145,7 +136,7 @@ class Registry:
         if self.draining:
             return "this reflector is shutting down"
         try:
-            self._directory.lookup(_NOBODYS)
+            self._claims.check()
         except DirectoryError as error:
             return "the directory is away: %s" % error
         return ""
@@ -157,7 +148,7 @@ class Registry:
         for session in live:
             session.tell(Input.SHUTDOWN)
         self.wait_until_empty()
-        self.claims.finish()
+        self._claims.finish()
 
     def wait_until_empty(self, timeout: float | None = None) -> None:
         """Until no session is left, at the most `timeout` seconds."""

@@ -8,12 +8,12 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector import draining
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input
+from tests.unit.reflector.registries import new_registry
 
 
 def test_progress_is_told() -> None:
-    registry = Registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
+    registry = new_registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
     sessions = [registry.open(SessionName(name), "a") for name in ("one", "two")]
     with capture_logs() as logs:
         waiter = gevent.spawn(draining.wait_for_sessions, registry, 60, 0.01)
@@ -27,7 +27,7 @@ def test_progress_is_told() -> None:
 
 
 def test_it_does_not_wait_for_ever() -> None:
-    registry = Registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
+    registry = new_registry(ReflectorConfig(), MemoryDirectory(), Owner("here"))
     session = registry.open(SessionName("one"), "a")
     with capture_logs() as logs:
         draining.wait_for_sessions(registry, 0.01, 5.0)

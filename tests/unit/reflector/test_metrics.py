@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleClaim
 from medusa.directory.memory import MemoryDirectory
+from medusa.directory.timed import TimedDirectory
 from medusa.reflector.metrics import Metrics
-from medusa.reflector.sessions.timed_directory import measured
 from medusa.session import Outcome, State
 
 
@@ -27,7 +27,7 @@ def counts(sent: int) -> dict[str, int]:
 
 
 def living(state: State, sent: int) -> Any:
-    return SimpleNamespace(machine=SimpleNamespace(state=state), links=2, counts=lambda: counts(sent))
+    return SimpleNamespace(state=state, links=2, counts=lambda: counts(sent))
 
 
 def test_sessions_are_counted_when_somebody_asks() -> None:
@@ -91,7 +91,7 @@ class Failing(MemoryDirectory):
 
 def test_a_directory_is_timed_and_its_failures_counted() -> None:
     metrics = Metrics()
-    owner, directory = Owner("here"), measured(Failing(), metrics)
+    owner, directory = Owner("here"), TimedDirectory(Failing(), metrics.asked_directory)
     claim = directory.claim("id", owner)
     with pytest.raises(SessionExists):
         directory.claim("id", owner)
@@ -109,9 +109,3 @@ def test_a_directory_is_timed_and_its_failures_counted() -> None:
         "lookup": 1,
     }
     assert {key[1]: value for key, value in found.items() if key[0] == "medusa_directory_errors_total"} == {"lookup": 1}
-
-
-def test_what_the_directory_behind_it_knows_is_told() -> None:
-    directory = measured(MemoryDirectory(), Metrics())
-    directory.claim("id", Owner("here"))
-    assert directory.lookup("id") == Owner("here")

@@ -9,6 +9,7 @@ from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input
+from tests.unit.reflector.registries import new_registry
 
 HERE = "http://127.0.0.1:1"
 
@@ -28,7 +29,7 @@ class Others:
 
 
 def registry() -> Registry:
-    return Registry(ReflectorConfig(), MemoryDirectory(), Owner(HERE))
+    return new_registry(ReflectorConfig(), MemoryDirectory(), Owner(HERE))
 
 
 def test_one_list() -> None:

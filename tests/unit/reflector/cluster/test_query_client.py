@@ -16,7 +16,7 @@ from medusa.reflector.cluster.query_client import Elsewhere
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.registry import Registry
+from tests.unit.reflector.registries import new_registry
 
 HERE, THERE, BEYOND = Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2"), Owner("http://127.0.0.1:3")
 ENTRY = {"id": "1", "login": "alice", "created": 5.0, "owner": "http://elsewhere.example"}
@@ -60,7 +60,7 @@ class Neighbours:
         directory.claim("4", HERE)
         self._there = there
         self.socks: dict[str, list[Sock]] = {}
-        registry = Registry(ReflectorConfig(), directory, HERE)
+        registry = new_registry(ReflectorConfig(), directory, HERE)
         self.elsewhere = Elsewhere(Site(b"a secret of a site"), registry, self._connect, timeout)
 
     def _connect(self, address: str) -> Any:
@@ -159,7 +159,7 @@ def test_the_end_of_what_is_not_there() -> None:
 
 
 def test_an_address_that_is_none() -> None:
-    registry = Registry(ReflectorConfig(), directory := MemoryDirectory(), HERE)
+    registry = new_registry(ReflectorConfig(), directory := MemoryDirectory(), HERE)
     directory.claim("1", Owner("http://[::1:x"))
     (entry,) = Elsewhere(Site(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0).entries()
     assert "error" in entry

@@ -8,21 +8,24 @@ from typing import cast
 import gevent
 import pytest
 
-from medusa.directory import Owner
-from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.admission import Doors
 from medusa.reflector.refusal import Refusal
-from medusa.reflector.sessions.registry import Registry
+from tests.unit.reflector.registries import registry_parts
 
 NEAR, FAR = "127.0.0.1", "192.0.2.1"
+
+
+def new_doors(config: ReflectorConfig, judge: Authenticator | None) -> Doors:
+    parts = registry_parts(config)
+    return Doors(config, parts.registry, judge, claims=parts.claims, metrics=parts.metrics)
 
 
 def status(config: ReflectorConfig, host: str) -> int:
     """Of the answer to a greeting that is not signed; 0 for none: it is let in."""
     judge = cast("Authenticator", object()) if config.accounts else None
-    doors = Doors(config, Registry(config, MemoryDirectory(), Owner("here")), judge)
+    doors = new_doors(config, judge)
     try:
         doors.check_unsigned(host)
     except Refusal as refusal:
@@ -50,7 +53,7 @@ def test_a_refusal_is_held_back_for_what_is_left_of_its_time(monkeypatch: pytest
     monkeypatch.setattr(gevent, "sleep", slept.append)
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)
     config = ReflectorConfig(timeouts=Timeouts(refusal_delay=4.0))
-    doors = Doors(config, Registry(config, MemoryDirectory(), Owner("here")), None)
+    doors = new_doors(config, None)
     doors.hold_back(99.0)
     doors.hold_back(0.0)
     assert slept == [3.0, 0.0]

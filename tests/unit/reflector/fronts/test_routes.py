@@ -8,16 +8,14 @@ from typing import Any
 
 import pytest
 
-from medusa.directory import Owner
-from medusa.directory.memory import MemoryDirectory
 from medusa.protocol.http.head import parse_request
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.session_list import Listing
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Doors
 from medusa.reflector.fronts.routes import Application, check_internal
-from medusa.reflector.sessions.registry import Registry
 from tests.peers import upgrade
+from tests.unit.reflector.registries import registry_parts
 
 
 def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:8381") -> int:
@@ -32,11 +30,12 @@ def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:83
     def start_response(status: str, headers: Any) -> None:
         statuses.append(status)
 
-    registry = Registry(config, MemoryDirectory(), Owner("here"))
-    doors = Doors(config, registry, None)
+    parts = registry_parts(config)
+    registry = parts.registry
+    doors = Doors(config, registry, None, claims=parts.claims, metrics=parts.metrics)
     listing = Listing(registry, "here")
     internal = partial(check_internal, doors)
-    administration = Administration(config, listing, registry.metrics, None, internal, doors.spend)
+    administration = Administration(config, listing, parts.metrics, None, internal, doors.spend)
     application = Application(config, registry, doors, administration)
     list(application({"medusa.handler": handler}, start_response))
     return int(statuses[0][:3])

@@ -78,7 +78,8 @@ def logs() -> Iterator[list[EventDict]]:
 
 @pytest.fixture
 def claims(store: Store, lost: list[SessionName], logs: list[EventDict]) -> Iterator[Claims]:
-    claims = Claims(store, HERE, lost.append, QUICK)
+    claims = Claims(store, HERE, QUICK)
+    claims.on_lost = lost.append
     keeping = gevent.spawn(claims.keep_forever)
     yield claims
     assert not keeping.dead
@@ -180,7 +181,8 @@ def test_a_directory_that_is_not_there_at_the_start(
     store: Store, lost: list[SessionName], logs: list[EventDict]
 ) -> None:
     store.away = True
-    claims = Claims(store, HERE, lost.append, QUICK)
+    claims = Claims(store, HERE, QUICK)
+    claims.on_lost = lost.append
     keeping = gevent.spawn(claims.keep_forever)
     until(lambda: claims.away)
     store.away = False

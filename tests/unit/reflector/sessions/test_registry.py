@@ -19,11 +19,11 @@ from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.driver import SessionDriver
-from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, SessionMachine, Side, State
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
 from tests.peers import LINKUP, TEXT, Peer, close_frame, frame
+from tests.unit.reflector.registries import new_registry, registry_parts
 from tests.waiting import PATIENCE, Deadline, wait_until
 
 NAME = SessionName("id")
@@ -44,7 +44,8 @@ class Bench:
     """A registry, and raw peers that are attached to its sessions."""
 
     def __init__(self, directory: MemoryDirectory) -> None:
-        self.registry = Registry(CONFIG, directory, OWNER)
+        parts = registry_parts(CONFIG, directory, OWNER)
+        self.registry, self.claims = parts.registry, parts.claims
         self._sockets: list[socket.socket] = []
 
     def link(self) -> tuple[Peer, RelayedTransport]:
@@ -157,7 +158,7 @@ class TestRefusals:
                 raise DirectoryError("no answer")
 
         with pytest.raises(Refusal) as caught:
-            Registry(ReflectorConfig(), Failing(), OWNER).open(NAME, "a")
+            new_registry(ReflectorConfig(), Failing(), OWNER).open(NAME, "a")
         assert (caught.value.status, caught.value.retry_after) == (503, 5)
         assert logs[0]["error"] == "no answer"
 
@@ -183,7 +184,7 @@ class TestRefusals:
 
         bench = Bench(Failing())
         bench.registry.open(NAME, "a").tell(Input.CLIENT_REFUSED)
-        until(lambda: bench.registry.claims.away)
+        until(lambda: bench.claims.away)
         assert bench.registry.sessions() == []
         assert records(logs) == ["refused"]
         assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["directory unavailable"]

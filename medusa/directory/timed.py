@@ -1,0 +1,69 @@
+"""A directory that reports how long each question takes, and whether it failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from medusa.directory.base import TTL, Claim, Directory, DirectoryError, Owner
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Asked = Callable[[str, float, bool], None]
+"""(name of the method, seconds that it took, whether it raised DirectoryError)."""
+
+
+class TimedDirectory(Directory):
+    """`directory`, with a call of `asked` after each question to it."""
+
+    def __init__(self, directory: Directory, asked: Asked) -> None:
+        self._directory = directory
+        self._asked = asked
+
+    def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
+        """See Directory."""
+        return self._timed("claim", self._directory.claim, session_id, owner, ttl)
+
+    def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
+        """See Directory."""
+        return self._timed("inherit", self._directory.inherit, old, ttl)
+
+    def renew(self, claim: Claim, ttl: float = TTL) -> None:
+        """See Directory."""
+        self._timed("renew", self._directory.renew, claim, ttl)
+
+    def release(self, claim: Claim) -> None:
+        """See Directory."""
+        self._timed("release", self._directory.release, claim)
+
+    def lookup(self, session_id: str) -> Owner | None:
+        """See Directory."""
+        return self._timed("lookup", self._directory.lookup, session_id)
+
+    def entries(self, limit: int) -> dict[str, Owner]:
+        """See Directory."""
+        return self._timed("entries", self._directory.entries, limit)
+
+    def spend(self, mark: str, ttl: float) -> bool:
+        """See Directory."""
+        return self._timed("spend", self._directory.spend, mark, ttl)
+
+    def give_back(self, mark: str) -> None:
+        """See Directory."""
+        self._timed("give_back", self._directory.give_back, mark)
+
+    def close(self) -> None:
+        """See Directory. Not a question: it is not timed."""
+        self._directory.close()
+
+    def _timed(self, name: str, ask: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+        begun, failed = time.monotonic(), False
+        try:
+            return ask(*arguments, **keywords)
+        except DirectoryError:
+            failed = True
+            raise
+        finally:
+            self._asked(name, time.monotonic() - begun, failed)
