@@ -6,16 +6,18 @@ import argparse
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import List, Mapping, Optional
 
 from agent import config
 from agent.dial import Unreachable, connector, dial, jitter, where
 from agent.log import log
-from agent.session import process_tree
-from agent.session.child import adopt_orphans, no_core_dumps
 from agent.session.command import to_text
-from agent.session.loop import Session
+from agent.session.loop import Context, SessionLoop
+from agent.session.process_tree import end_sessions
+from agent.session.spawn import adopt_orphans, no_core_dumps
 from agent.signals import STOPPING, Stopped, StopSignals
+from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.main import main as wrap_main
 from medusa import __version__
 from medusa.guard import Guard
@@ -37,22 +39,27 @@ reflector; 128+n stopped by signal n. The archive itself: 125 --extract failed, 
 """
 
 
-def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
-    """Run one session; the process's exit status. `assets` is where a job finds its assets."""
+def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
+    """Run one session, or with `wrap` one command. Returns the exit status.
+
+    Args:
+        assets: the directory in which a job finds its assets.
+    """
     _fill_standard_fds()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["wrap"]:
-        return wrap_main(words[1:], assets)
-    options = _parse(words)
+        return wrap_main(words[1:], assets, timeouts)
+    options = _parse(words, timeouts)
+    timeouts = replace(timeouts, hangup_grace=options.grace)
     no_core_dumps()
-    # The guard first of all: a process forked later would hold the configuration's secrets.
-    guard = Guard.start(lambda lines: process_tree.end_told(lines, options.grace))
+    # The guard first of all: if it were forked later, it would hold the configuration's secrets.
+    guard = Guard.start(lambda lines: end_sessions(lines, timeouts))
     adopt_orphans()
     signals = StopSignals()
-    # The archive blocks these while it imports: from here on they are told of in words.
+    # The archive blocks these while it imports modules; from here on, a stop is logged.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
-        return _run(options, assets, signals, guard)
+        return _run(options, assets, signals, guard, timeouts)
     except Stopped as stopped:
         log("stopped by %s" % signal.Signals(stopped.number).name)
         return 128 + stopped.number
@@ -61,7 +68,7 @@ def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS) -> int:
         signals.close()
 
 
-def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
+def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="agent.sh", description="Gives a job a terminal.", epilog=EPILOG)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     text = "where to dial; MEDUSA_SIGNED_URL, which process lists do not show, is the better place"
@@ -72,7 +79,7 @@ def _parse(argv: Optional[List[str]]) -> argparse.Namespace:
     parser.add_argument("--insecure-tls", action="store_true", help=text)
     parser.add_argument("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help="default: %(default)s")
     text = "between SIGHUP and SIGKILL for what outlives the session; default: %(default)s"
-    parser.add_argument("--grace", metavar="S", type=seconds, default=process_tree.GRACE, help=text)
+    parser.add_argument("--grace", metavar="S", type=seconds, default=timeouts.hangup_grace, help=text)
     parser.add_argument("--version", action="version", version="medusa agent " + __version__)
     options = parser.parse_intermixed_args(argv)
     hidden = os.environ.pop(HIDDEN_URL, None)
@@ -90,7 +97,7 @@ def _fill_standard_fds() -> None:
     os.close(fd)
 
 
-def _run(options: argparse.Namespace, assets: str, signals: StopSignals, guard: Guard) -> int:
+def _run(options: argparse.Namespace, assets: str, signals: StopSignals, guard: Guard, timeouts: Timeouts) -> int:
     signals.raising = True
     try:
         signals.check()
@@ -104,7 +111,7 @@ def _run(options: argparse.Namespace, assets: str, signals: StopSignals, guard: 
         return EXIT_NOT_CONNECTED
     finally:
         signals.raising = False
-    Session(link, signals, guard, environ, log, options.grace).run()
+    SessionLoop(link, Context(signals, guard, environ, log, timeouts)).run()
     return 0 if signals.stopped is None else 128 + signals.stopped
 
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol import control
 from medusa.protocol.control import Control, Exit, Linkup, Resize, Start, Started
 from medusa.protocol.messages import Binary, Text
@@ -225,16 +226,15 @@ def launched(
                 process.kill()
 
 
-def from_source(*options: str, assets: Path | None = None, constants: Mapping[str, float] | None = None) -> list[str]:
+def from_source(*options: str, assets: Path | None = None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> list[str]:
     """The agent's command line, run from the source tree as it is run from the archive.
 
-    `constants` are names in agent.session.loop that shall have another value. TESTS_AGENT_PYTHON runs these tests with
-    another Python than their own.
+    TESTS_AGENT_PYTHON runs these tests with another Python than their own.
     """
-    arguments = f"assets={str(assets)!r}" if assets else ""
-    start = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(_ptyprocess())!r}]\nfrom agent.__main__ import main\n"
-    start += f"import agent.session.loop\nvars(agent.session.loop).update({dict(constants or {})!r})\n"
-    start += f"sys.exit(main({arguments}))"
+    arguments = f"assets={str(assets)!r}, " if assets else ""
+    start = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(_ptyprocess())!r}]\n"
+    start += "from agent.__main__ import main\nfrom agent.timeouts import Timeouts\n"
+    start += f"sys.exit(main({arguments}timeouts={timeouts!r}))"
     return [os.environ.get("TESTS_AGENT_PYTHON", sys.executable), "-I", "-S", "-B", "-c", start, *options]
 
 

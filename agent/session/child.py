@@ -1,97 +1,86 @@
-"""A child on a pseudo-terminal, never blocking.
-
-ptyprocess opens the terminal and starts the child; its reading, writing, waiting and killing block or sleep, so they
-are not used.
-"""
+"""A command on a pseudo-terminal: its input, its output and its exit. No call blocks."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-import resource
 import signal
 import struct
 import termios
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional
 
-from ptyprocess import PtyProcess
-
-from agent.session.command import CannotStart, Launch, to_bytes
-from agent.session.process_tree import tell_ended, tell_session
+from agent.poller import READ, WRITE
+from agent.session.command import Launch
+from agent.session.spawn import spawn
+from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
 
 READ_SIZE = 64 * 1024
-_PR_SET_CHILD_SUBREAPER = 36
+
+INPUT_HIGH = 256 * 1024
+"""Bytes of input that may wait for the terminal. If more wait, a paste waits in the network and not in memory."""
+INPUT_LOW = INPUT_HIGH // 2
+"""Bytes of waiting input below which more is welcome again."""
 
 
-class PtyChild:
-    """One child, its terminal's master side, and its exit.
+class Child:
+    """One command that was started, and the master side of its terminal.
 
     Attributes:
-        pid: of the child, which leads its own session.
-        fd: the master, non-blocking; -1 when closed.
-        exit: how the child ended, once `reap` saw it.
+        pid: of the command, which leads its own kernel session.
+        fd: the terminal's master side, non-blocking; -1 after `close`.
+        exit: how the command ended; None until `reap` has seen that.
+        full: whether so much input waits that no more should be read for it.
     """
 
-    def __init__(self, pid: int, fd: int) -> None:
+    def __init__(self, pid: int, fd: int, clock: Callable[[], float], timeouts: Timeouts) -> None:
         self.pid = pid
         self.fd = fd
         self.exit: Optional[Exit] = None
+        self.full = False
+        self._clock, self._timeouts = clock, timeouts
+        self._input = bytearray()
+        self._reopen_at = clock()
         os.set_blocking(fd, False)
         os.set_inheritable(fd, False)
 
     @classmethod
-    def spawn(cls, launch: Launch, guard: Guard) -> PtyChild:
-        """Start the child. It enters itself with `guard` before it executes its program, so no moment is unguarded.
+    def start(cls, launch: Launch, guard: Guard, clock: Callable[[], float], timeouts: Timeouts) -> Child:
+        """Start a command. Raises CannotStart."""
+        return cls(*spawn(launch, guard), clock, timeouts)
 
-        Raises:
-            CannotStart: no terminal, no process, or the program cannot be executed.
-        """
-        parent = os.getpid()
-        made: List[Tuple[int, int]] = []
+    # ------------------------------------------------------------------ poll
 
-        class Spawned(PtyProcess):  # type: ignore[misc]  # has no types
-            """Without the file objects, the waiting and the sleeping of its kind."""
+    def events(self, *, reading: bool) -> int:
+        """What to poll for; 0 for nothing. `reading`: whether output is wanted now."""
+        return (READ if reading and self._is_open else 0) | (WRITE if self._input else 0)
 
-            def __init__(self, pid: int, fd: int) -> None:
-                self.pid, self.fd = pid, fd
-                self.closed = True  # nothing for the base class's __del__ to do
-                made.append((pid, fd))
+    def deadline(self) -> Optional[float]:
+        """When to call `write_input` or `read` again even if no poll reports anything."""
+        now = self._clock()
+        due = [now + self._timeouts.input_interval] if self._input else []
+        due += [] if self._is_open else [self._reopen_at]
+        return min(due) if due else None
 
-        def prepare() -> None:
-            guard.tell(tell_session(os.getpid()))
-            _reset()
-            os.chdir(to_bytes(launch.cwd))
+    @property
+    def _is_open(self) -> bool:
+        return self._clock() >= self._reopen_at
 
-        try:
-            Spawned.spawn(
-                [to_bytes(word) for word in launch.argv],
-                env={to_bytes(name): to_bytes(value) for name, value in launch.env.items()},
-                preexec_fn=prepare,
-                dimensions=(launch.size.lines, launch.size.columns),
-                pass_fds=(guard.fd,),
-            )
-        except Exception as error:  # noqa: BLE001  (ptyprocess re-raises whatever the child met)
-            if os.getpid() != parent:
-                os._exit(127)  # a forked child must never come back into the caller's stack
-            for pid, fd in made:
-                os.close(fd)
-                os.waitpid(pid, 0)
-                guard.tell(tell_ended(pid))
-            raise CannotStart("%s: %s" % (launch.argv[0], _reason(error))) from None
-        return cls(*made[0])
+    # ------------------------------------------------------------------ output
 
     def read(self) -> Optional[bytes]:
-        """Output of at most READ_SIZE bytes; None when there is none now.
+        """Output, about READ_SIZE bytes at most; None if there is none now.
 
         Raises:
-            EOFError: nobody holds the terminal open (at the moment: the child may open it again).
+            EOFError: no process has the terminal open. The child may open it again: `retry_later`, then call again.
         """
+        if not self._is_open:
+            return None
         parts: List[bytes] = []
         size = 0
-        # The kernel hands out a terminal's output in pieces of at most 4 KiB.
+        # The kernel returns a terminal's output in pieces of at most 4 KiB.
         while size < READ_SIZE:
             try:
                 data = os.read(self.fd, READ_SIZE - size)
@@ -109,27 +98,58 @@ class PtyChild:
             size += len(data)
         return b"".join(parts) or None
 
-    def write(self, data: memoryview) -> int:
-        """Input: how many bytes the terminal took, possibly none.
+    def retry_later(self) -> None:
+        """After EOFError: do not read for a while, as a poll would report the end of file for ever."""
+        self._reopen_at = self._clock() + self._timeouts.reopen_interval
 
-        Raises:
-            EOFError: nobody holds the terminal open.
-        """
+    def retry_now(self) -> None:
+        """Read again at once."""
+        self._reopen_at = self._clock()
+
+    # ------------------------------------------------------------------ input
+
+    def put(self, data: bytes) -> None:
+        """Add input, however much; `full` may become True. Call `write_input` after it."""
+        self._input += data
+        self.full = len(self._input) > INPUT_HIGH
+
+    def write_input(self) -> None:
+        """Write as much of the waiting input as the terminal takes."""
+        if not self._input:
+            return
+        with memoryview(self._input) as view:
+            taken = self._write(view[:INPUT_HIGH])
+        if taken is None:
+            self.drop_input()
+            return
+        del self._input[:taken]
+        if len(self._input) <= INPUT_LOW:
+            self.full = False
+
+    def drop_input(self) -> None:
+        """Forget the waiting input: no process will read it."""
+        self._input.clear()
+        self.full = False
+
+    def _write(self, data: memoryview) -> Optional[int]:
+        """How many bytes the terminal took; None if no process has it open."""
         try:
             return os.write(self.fd, data)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EINTR):
                 return 0
             if error.errno == errno.EIO:
-                raise EOFError from None
+                return None
             raise
 
     def resize(self, size: Resize) -> None:
-        """Set the window; the kernel tells the foreground process by SIGWINCH."""
+        """Set the terminal's size; the kernel sends SIGWINCH to the foreground processes."""
         try:
             fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", size.lines, size.columns, 0, 0))
         except (OSError, ValueError):
-            pass  # the terminal is gone with its child, and so is whoever cared for its size
+            pass  # the terminal is gone, or the size is none that it can have
+
+    # ------------------------------------------------------------------ end
 
     def foreground(self) -> List[int]:
         """The terminal's foreground process group, if there is one."""
@@ -140,10 +160,10 @@ class PtyChild:
         return [group] if group > 1 else []
 
     def reap(self) -> bool:
-        """Collect ended children; whether this one is among them, now or before. Call after each SIGCHLD."""
+        """Reap children that have ended; True if the command is among them, now or before. Call after each SIGCHLD."""
         while True:
             try:
-                # Any child: orphans of the session have become the agent's own.
+                # Any child: the agent has adopted the session's orphans.
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 break
@@ -154,7 +174,8 @@ class PtyChild:
         return self.exit is not None
 
     def close(self) -> None:
-        """Close the master; the kernel then hangs up on what still uses the terminal."""
+        """Close the master side; the kernel then hangs up on the processes that have the terminal open."""
+        self._input.clear()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -167,51 +188,4 @@ def _exit_of(status: int) -> Exit:
     try:
         return Exit(signal=signal.Signals(number).name)
     except ValueError:
-        return Exit(status=128 + number)  # a real-time signal has no name that the other side knows
-
-
-def _reset() -> None:
-    """In the child: what the agent or its own parent changed must not be inherited."""
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        try:
-            signal.signal(number, signal.SIG_DFL)
-        except OSError:
-            continue  # the C library keeps some for itself
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    no_core_dumps()
-    _close_on_exec()
-
-
-def adopt_orphans() -> None:
-    """Become the parent of what the child leaves behind, to reap it: a container's process 1 may not. Linux only."""
-    try:
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    except (ImportError, OSError, AttributeError):
-        pass
-
-
-def no_core_dumps() -> None:
-    """Memory holds secrets; a core file would keep them. The soft limit: a user who wants a core may raise it again."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _close_on_exec() -> None:
-    # ptyprocess closes up to the soft limit; a descriptor inherited from before that limit was lowered lies above it.
-    try:
-        names = os.listdir("/proc/self/fd")
-    except OSError:
-        return
-    for fd in (int(name) for name in names):
-        if fd > 2:
-            try:
-                os.set_inheritable(fd, False)
-            except OSError:
-                continue  # the descriptor of the listing itself
-
-
-def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error) or type(error).__name__
+        return Exit(status=128 + number)  # real-time signals have no names that the client knows

@@ -1,7 +1,7 @@
-"""Every process that a session has brought about, and their end: SIGHUP, a grace, SIGKILL.
+"""Every process that a session has started, and their end: SIGHUP, a grace, SIGKILL.
 
-A shell gives each of its jobs a process group of its own, so killing one group is not enough; what was started with
-nohup ignores SIGHUP, so asking is not enough.
+To signal one process group is not enough, as a shell gives each of its jobs a group of its own; SIGHUP is not enough
+either, as nohup makes a program ignore it.
 """
 
 from __future__ import annotations
@@ -12,29 +12,26 @@ import signal
 import time
 from typing import Iterable, List, Optional, Set
 
+from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.process_table import PROC, Process, processes
 
-GRACE = 2.0
-"""Seconds between SIGHUP and SIGKILL."""
-TICK = 0.02
-KILL_PATIENCE = 1.0
-"""Seconds for killed processes to vanish; one in an uninterruptible call may not."""
-_TELLS = "session "
-_FORGETS = "ended "
+_STARTED = "session "
+_ENDED = "ended "
 
 
 def children(parent: int, proc: str = PROC) -> Set[int]:
-    """The live children of a process, as far as can be told."""
+    """The live children of a process; none if /proc cannot be read."""
     return {process.pid for process in processes(proc) or () if process.alive and process.parent == parent}
 
 
-class Family:
-    """The processes of one session, and what has left the session but not the family.
+class ProcessTree:
+    """The live processes of one kernel session, and those that have left it and were adopted by the agent.
 
     Args:
-        groups: process groups to signal on systems without /proc, beside that of the session's leader.
-        adopter: a process that inherits orphans (see ptychild.adopt_orphans); its children count, but for
-        spared: children that it had before the session.
+        session: the session's id, which is the pid of its leader.
+        groups: on a system without /proc, process groups to signal beside that of the leader.
+        adopter: the process that adopts orphans (see spawn.adopt_orphans). Its children belong to the tree as well,
+        spared: but not these, which it had before the session.
     """
 
     def __init__(
@@ -52,7 +49,7 @@ class Family:
         self._proc = proc
 
     def members(self) -> Optional[Set[int]]:
-        """The live ones; None where /proc does not tell."""
+        """Their pids, or None if /proc cannot be read."""
         found = processes(self._proc)
         return None if found is None else {process.pid for process in found if self._counts(process)}
 
@@ -61,7 +58,7 @@ class Family:
         return process.alive and (process.session == self.session or orphan)
 
     def send(self, number: int) -> bool:
-        """Signal all of them; whether there was one."""
+        """Send a signal to all of them; True if there was one."""
         found = self.members()
         if found is not None:
             for pid in found:
@@ -75,7 +72,7 @@ def _kill(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except OSError:
-        pass  # gone meanwhile, or another user's: a set-uid program
+        pass  # it has ended meanwhile, or runs as another user
 
 
 def _killpg(group: int, number: int) -> bool:
@@ -86,66 +83,69 @@ def _killpg(group: int, number: int) -> bool:
     return True
 
 
-class Ending:
-    """The end of a family, step by step for a loop that must not block. Begins with SIGHUP.
+class Termination:
+    """The end of a process tree, step by step, for a loop that must not block. It begins with SIGHUP.
+
+    Args:
+        now: seconds, by the clock that `step` is given.
 
     Attributes:
-        done: nobody is left, or whoever is left cannot be killed.
+        done: no process is left, or none that can be killed.
     """
 
-    def __init__(self, members: Family, now: float, grace: float = GRACE) -> None:
-        self._family = members
-        self._kill_at, self._give_up_at = now + grace, math.inf
+    def __init__(self, tree: ProcessTree, now: float, timeouts: Timeouts) -> None:
+        self._tree, self._timeouts = tree, timeouts
+        self._kill_at, self._give_up_at = now + timeouts.hangup_grace, math.inf
         self.done = not self._send(signal.SIGHUP)
         if not self.done:
-            members.send(signal.SIGCONT)  # a stopped process would get its SIGHUP never
+            tree.send(signal.SIGCONT)  # a stopped process would never receive its SIGHUP
 
     def step(self, now: float) -> bool:
-        """Look again; whether the end is reached. Call every TICK seconds."""
+        """Check what is left and kill it if its grace is over; returns `done`. Call every `processes_interval`."""
         if self.done:
             return True
         if now < self._kill_at:
             self.done = not self._send(0)
         else:
-            # Again and again: a process may fork while its family is being listed.
-            self._give_up_at = min(self._give_up_at, now + KILL_PATIENCE)
+            # At every step anew: a process may fork while the others are being listed.
+            self._give_up_at = min(self._give_up_at, now + self._timeouts.kill_timeout)
             self.done = not self._send(signal.SIGKILL) or now >= self._give_up_at
         return self.done
 
     def _send(self, number: int) -> bool:
-        # Twice before nobody is left: a listing is not of one moment, and who is adopted during it may be missed.
-        return self._family.send(number) or self._family.send(number)
+        # A second time before the tree counts as empty: one listing may miss a process that is adopted meanwhile.
+        return self._tree.send(number) or self._tree.send(number)
 
 
-def end(members: Family, grace: float = GRACE) -> None:
-    """End a family and wait for it."""
-    ending = Ending(members, time.monotonic(), grace)
-    while not ending.step(time.monotonic()):
-        time.sleep(TICK)
+def terminate(tree: ProcessTree, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+    """End a process tree. Blocks until that is done."""
+    termination = Termination(tree, time.monotonic(), timeouts)
+    while not termination.step(time.monotonic()):
+        time.sleep(timeouts.processes_interval)
 
 
-def tell_session(session: int) -> str:
-    """The line for a guard: this session must not outlive its owner."""
-    return "%s%d" % (_TELLS, session)
+def started_line(session: int) -> str:
+    """For a guard: end this session if its owner dies."""
+    return "%s%d" % (_STARTED, session)
 
 
-def tell_ended(session: int) -> str:
-    """The line for a guard: that session is over, its number may become another's."""
-    return "%s%d" % (_FORGETS, session)
+def ended_line(session: int) -> str:
+    """For a guard: that session is over, and another may get its id."""
+    return "%s%d" % (_ENDED, session)
 
 
-def end_told(lines: List[str], grace: float = GRACE) -> None:
-    """A guard's cleanup: end each session that was told and not taken back."""
+def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+    """A guard's cleanup: end the sessions that its lines name and do not name as ended."""
     for session in live_sessions(lines):
-        end(Family(session), grace)
+        terminate(ProcessTree(session), timeouts)
 
 
 def live_sessions(lines: Iterable[str]) -> List[int]:
-    """The sessions told and not ended, in order."""
+    """The ids of the sessions that were started and not ended, in order."""
     live: List[int] = []
     for line in lines:
-        if line.startswith(_TELLS):
-            live.append(int(line[len(_TELLS) :]))
-        elif line.startswith(_FORGETS):
-            live = [session for session in live if session != int(line[len(_FORGETS) :])]
+        if line.startswith(_STARTED):
+            live.append(int(line[len(_STARTED) :]))
+        elif line.startswith(_ENDED):
+            live = [session for session in live if session != int(line[len(_ENDED) :])]
     return live

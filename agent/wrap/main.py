@@ -1,7 +1,7 @@
-"""`agent.sh wrap -- COMMAND`: the job's own step, and a terminal in its place if it fails.
+"""`agent.sh wrap -- COMMAND`: run a step of a job, and offer a terminal in its place if it fails.
 
-Nothing in here may make a step fail or hang that would not have without it: whatever goes wrong on the way to a
-session is said in one line, and the status is the step's own.
+Nothing here may make a step fail or hang that would not have done so without it. Whatever prevents a session is logged
+in one line, and the exit status is the step's.
 """
 
 from __future__ import annotations
@@ -16,77 +16,79 @@ from agent import config
 from agent.config import Config, ConfigError
 from agent.dial import CONNECT_TIMEOUT, Unreachable, connector, jitter
 from agent.log import log
-from agent.session import process_tree
-from agent.session.child import adopt_orphans, no_core_dumps
 from agent.session.command import SECRET_PREFIX, to_text
-from agent.session.loop import Session
+from agent.session.loop import Context, SessionLoop
+from agent.session.process_tree import end_sessions
+from agent.session.spawn import adopt_orphans, no_core_dumps
 from agent.signals import STOPPING, Stopped, StopSignals
+from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap import step
-from agent.wrap.options import Meeting, invitation, plan
+from agent.wrap.options import Options, client_command, parse
 from agent.wrap.step import ENDS_STEP, PASSED_ON, Outcome, Step
-from agent.wrap.tail import Tail, shown
-from agent.wrap.wait import hold
+from agent.wrap.tail import Tail, format_tail
+from agent.wrap.wait import wait_for_client
 from medusa.guard import Guard
 from medusa.protocol.printable import printable
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 
 LC_CTYPE = "MEDUSA_LC_CTYPE"
-"""Where the archive's stub leaves that variable's value behind a `=`, or nothing if it was not set: Python, in a locale
-of plain ASCII, sets it to one of its own."""
+"""The variable in which the archive's stub leaves the value of LC_CTYPE after a `=`, or nothing if it was not set: in
+the C locale, Python sets LC_CTYPE to a value of its own."""
 
-TITLE = 200
+MAX_TITLE = 200
 """Characters of the command that are shown."""
-STALE = 60.0
-"""Seconds after which a URL that is refused may have expired, and its command is asked for another."""
+
+EXPIRY = 60.0
+"""Seconds after which a refused URL may be one that has expired, so that its command is asked for another."""
+
 _FORBIDDEN = (401, 403)
 
 EXIT_USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT
 
-PATIENCE = 5.0
-"""Seconds for a line that the user must see: the step may just have filled what reads our log."""
 
-
-def main(argv: List[str], assets: str = config.ASSETS) -> int:
-    """Run the command behind `--`; its status."""
+def main(argv: List[str], assets: str = config.ASSETS, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
+    """Run the command that follows `--`. Returns its exit status."""
     words, command = _split(argv)
     environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
-    planned: Union[Meeting, ConfigError]
-    try:
-        planned = plan(words, environ, assets)
-    except ConfigError as error:
-        planned = error
-    except OSError as error:
-        planned = ConfigError(str(error))
+    options = _parse(words, environ, assets)
     if not command:
-        log(
-            str(planned) if isinstance(planned, ConfigError) else "wrap: no command; usage: wrap [OPTION...] -- COMMAND"
-        )
+        usage = "wrap: no command; usage: wrap [OPTION...] -- COMMAND"
+        log(str(options) if isinstance(options, ConfigError) else usage)
         return EXIT_USAGE
-    if isinstance(planned, ConfigError):
-        log("%s; should the step fail, there will be no session" % planned)
+    if isinstance(options, ConfigError):
+        log("%s; should the step fail, there will be no session" % options)
     try:
         guard = Guard.start(_clean_up)
     except OSError as error:
-        return _alone(command, error)
-    heeded = [number for number in PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
-    signals = StopSignals([n for n in heeded if n in ENDS_STEP], [n for n in heeded if n not in ENDS_STEP])
+        return _become(command, error)
+    handled = [number for number in PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
+    signals = StopSignals([n for n in handled if n in ENDS_STEP], [n for n in handled if n not in ENDS_STEP])
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
-        status = Wrap(command, planned, environ, signals, guard, assets).run()
+        status = Wrap(command, options, Context(signals, guard, environ, log, timeouts), assets).run()
     finally:
         guard.done()
         signals.close()
     if status == INTERRUPTED:
-        # A shell goes on behind a status, and not behind a Control-C.
+        # A shell script goes on after an exit status, but ends if its command was killed by Control-C.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     return status
 
 
-def _alone(command: List[str], error: OSError) -> int:
-    """Become the step: there is no room for a process beside it."""
+def _parse(words: List[str], environ: Mapping[str, str], assets: str) -> Union[Options, ConfigError]:
+    try:
+        return parse(words, environ, assets)
+    except ConfigError as error:
+        return error
+    except OSError as error:
+        return ConfigError(str(error))
+
+
+def _become(command: List[str], error: OSError) -> int:
+    """Execute the command in place of the agent, as no process can be forked. Returns only if that fails."""
     log("%s; the step runs by itself" % error.strerror)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
@@ -102,43 +104,37 @@ def _split(argv: List[str]) -> Tuple[List[str], List[str]]:
 
 
 def _clean_up(lines: List[str]) -> None:
-    step.end_told(lines)
-    process_tree.end_told(lines)
+    step.end_step(lines)
+    end_sessions(lines)
 
 
 class Wrap:
-    """One step and what follows it.
+    """One step, and the session after it if it fails.
 
     Args:
-        planned: where to meet, or why there is no such place.
-        environ: all of our own environment.
+        options: where to dial, or why that is not known.
+        context: its `environ` is all of the agent's own environment.
     """
 
-    def __init__(
-        self,
-        command: List[str],
-        planned: Union[Meeting, ConfigError],
-        environ: Dict[str, str],
-        signals: StopSignals,
-        guard: Guard,
-        assets: str,
-    ) -> None:
-        self._command, self._planned, self._environ = command, planned, environ
-        self._signals, self._guard, self._assets = signals, guard, assets
+    def __init__(self, command: List[str], options: Union[Options, ConfigError], context: Context, assets: str) -> None:
+        self._command, self._options, self._context, self._assets = command, options, context, assets
+        self._signals, self._timeouts = context.signals, context.timeouts
         self._tail = Tail()
 
     def run(self) -> int:
         """Returns the step's status, whatever becomes of the session."""
-        outcome = Step(self._command, _environment(os.environb), self._signals, self._guard, self._tail).run()
+        context = self._context
+        run = Step(self._command, _environment(os.environb), self._signals, context.guard, self._tail, self._timeouts)
+        outcome = run.run()
         if outcome.status == 0:
             return 0
         no_core_dumps()
         try:
             self._signals.raising = True
             self._signals.check()
-            self._meet(outcome)
+            self._offer_session(outcome)
         except (ConfigError, Unreachable) as error:
-            log("step %s; no session: %s" % (outcome.words, error), PATIENCE)
+            log("step %s; no session: %s" % (outcome.words, error), self._timeouts.log_timeout)
         except Stopped as stopped:
             log("step %s; stopped by %s" % (outcome.words, signal.Signals(stopped.number).name))
         except Exception as error:  # noqa: BLE001  (whatever it is, the step's status is what counts)
@@ -147,57 +143,58 @@ class Wrap:
             self._signals.raising = False
         return outcome.status
 
-    def _meet(self, outcome: Outcome) -> None:
-        if isinstance(self._planned, ConfigError):
-            raise self._planned
-        if self._planned.hold == 0:
+    def _offer_session(self, outcome: Outcome) -> None:
+        if isinstance(self._options, ConfigError):
+            raise self._options
+        if self._options.hold == 0:
             raise ConfigError("not asked for")
         if outcome.stopped:
             raise ConfigError("its end was asked for")
-        link = self._hold(self._planned, outcome)
+        link = self._wait_for_client(self._options, outcome)
         self._signals.raising = False
         log("connected")
         adopt_orphans()
         environ = {to_text(name): to_text(value) for name, value in _environment(os.environb).items()}
-        title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), TITLE), outcome.status)
-        session = Session(link, self._signals, self._guard, environ, log)
-        session.preface = shown(self._tail.bytes(), title)
-        session.run()
+        title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), MAX_TITLE), outcome.status)
+        context = Context(self._signals, self._context.guard, environ, log, self._timeouts)
+        SessionLoop(link, context, format_tail(self._tail.bytes(), title)).run()
 
-    def _hold(self, meeting: Meeting, outcome: Outcome) -> Transport:
-        place = _Place(meeting, self._environ)
-        config.delete_asset(place.found.path, self._environ, log, self._assets)
+    def _wait_for_client(self, options: Options, outcome: Outcome) -> Transport:
+        environ = self._context.environ
+        target = _Target(options, environ, self._timeouts)
+        config.delete_asset(target.config.path, environ, log, self._assets)
         text = "step %s; holding for %.0f s; to look into it: %s"
-        log(text % (outcome.words, meeting.hold, invitation(place.found.signed_url)), PATIENCE)
-        return hold(place.attempt, meeting.hold, log, jitter)
+        command = client_command(target.config.signed_url)
+        log(text % (outcome.words, options.hold, command), self._timeouts.log_timeout)
+        return wait_for_client(target.attempt, options.hold, log, jitter)
 
 
-class _Place:
-    """Where to dial. A URL that a command has signed is signed anew when it has expired."""
+class _Target:
+    """Where to dial. If a command prints the URL, it is asked for another when the URL has expired."""
 
-    def __init__(self, meeting: Meeting, environ: Mapping[str, str]) -> None:
-        self._meeting, self._environ = meeting, environ
-        self.found = self._ask()
+    def __init__(self, options: Options, environ: Mapping[str, str], timeouts: Timeouts) -> None:
+        self._options, self._environ, self._timeouts = options, environ, timeouts
+        self.config = self._obtain()
 
-    def _ask(self) -> Config:
+    def _obtain(self) -> Config:
         self._since = time.monotonic()
-        return self._meeting.url(self._environ)
+        return self._options.target(self._environ, self._timeouts.url_timeout)
 
     def attempt(self, left: float) -> Transport:
-        """Dial, for no longer than `left` seconds."""
+        """Dial, for at most `left` seconds or a little more. Raises ConnectRefused."""
         timeout = max(1.0, min(CONNECT_TIMEOUT, left))
         try:
-            return connector(self.found.signed_url, self.found.insecure_tls, timeout)()
+            return connector(self.config.signed_url, self.config.insecure_tls, timeout)()
         except ConnectRefused as refused:
-            fresh = time.monotonic() - self._since < STALE
-            if refused.status not in _FORBIDDEN or fresh or self._meeting.command is None:
+            fresh = time.monotonic() - self._since < EXPIRY
+            if refused.status not in _FORBIDDEN or fresh or self._options.command is None:
                 raise
-            self.found = self._ask()
-            return connector(self.found.signed_url, self.found.insecure_tls, timeout)()
+            self.config = self._obtain()
+            return connector(self.config.signed_url, self.config.insecure_tls, timeout)()
 
 
 def _environment(environ: Mapping[bytes, bytes]) -> Dict[bytes, bytes]:
-    """What the step is given: our own, without what is meant for us or was made by our interpreter."""
+    """The step's environment: the agent's own without its configuration and without what its interpreter has set."""
     prefix, mark = SECRET_PREFIX.encode(), LC_CTYPE.encode()
     env = {name: value for name, value in environ.items() if not name.startswith(prefix)}
     locale: Optional[bytes] = environ.get(mark)

@@ -1,4 +1,4 @@
-"""Where a failed step and its user meet: the options of `agent.sh wrap`, and what comes of them when it has failed."""
+"""The options of `agent.sh wrap`: where to dial when the step has failed, and for how long to wait for a client."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from medusa.option_types import seconds
 from medusa.protocol import attach_path
 
 HOLD = 600.0
-URL_PATIENCE = 30.0
-"""Seconds for the command that prints a URL."""
+"""Seconds to wait for a client, unless an option says otherwise."""
+
 SESSION = r"[a-z0-9_][a-z0-9_.:@+-]{0,254}"
 
 _SHOWN_AS = {"ws": "http", "wss": "https"}
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """Either `config` says where to dial, or `command` prints it.
+class Options:
+    """What the options say. Either `config` says where to dial, or `command` prints it.
 
     Attributes:
         session: the id of the session that `command` is asked for.
@@ -45,31 +45,27 @@ class Meeting:
     command: Optional[str] = None
     insecure_tls: bool = False
 
-    def url(self, environ: Mapping[str, str]) -> Config:
-        """Where to dial, found out now.
-
-        Raises:
-            ConfigError: the command failed.
-        """
+    def target(self, environ: Mapping[str, str], timeout: float) -> Config:
+        """Where to dial. Runs `command` if there is one, for at most `timeout` seconds. Raises ConfigError."""
         if self.config is not None:
             return self.config
         more = {"MEDUSA_SESSION": self.session, "MEDUSA_HOLD": "%d" % -(-self.hold // 1)}
-        url = printed(self.command or "", {**environ, **more})
+        url = first_line(self.command or "", {**environ, **more}, timeout)
         return Config(checked_url("the URL command's output", url), self.insecure_tls)
 
 
 class _Parser(argparse.ArgumentParser):
-    """A complaint is no reason to leave: the step is to run in any case."""
+    """Raises ConfigError instead of exiting, as the step is to be run in any case."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
 
-def plan(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Meeting:
-    """What the options, and the variables that stand for them, say.
+def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Options:
+    """Read the options, and the variables that stand for them.
 
     Raises:
-        ConfigError: there is no place to meet, or a bad one.
+        ConfigError: an option is wrong, or nothing says where to dial.
     """
     given = _parser().parse_args(words)
     hold = _hold(environ) if given.hold is None else given.hold
@@ -79,14 +75,14 @@ def plan(words: List[str], environ: Mapping[str, str], assets: str = config.ASSE
     command, base = given.url_command, given.reflector
     if not (command or base or given.config):
         command = environ.get("MEDUSA_URL_COMMAND")
-        told = environ.get("MEDUSA_SIGNED_URL") or environ.get("MEDUSA_CONFIG")
-        base = None if told else environ.get("MEDUSA_REFLECTOR")
+        configured = environ.get("MEDUSA_SIGNED_URL") or environ.get("MEDUSA_CONFIG")
+        base = None if configured else environ.get("MEDUSA_REFLECTOR")
     insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
     if hold == 0 or command:
-        return Meeting(hold, session, None, command, insecure)
+        return Options(hold, session, None, command, insecure)
     if base:
-        return Meeting(hold, session, Config(_open_door(base, session), insecure))
-    return Meeting(hold, session, config.obtain(None, given.config, insecure, environ, assets))
+        return Options(hold, session, Config(_attach_url(base, session), insecure))
+    return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -112,15 +108,15 @@ def _hold(environ: Mapping[str, str]) -> float:
         raise ConfigError("MEDUSA_HOLD: %s" % error) from None
 
 
-def _open_door(base: str, session: str) -> str:
+def _attach_url(base: str, session: str) -> str:
     url = checked_url("--reflector", base).rstrip("/")
     if "?" in url or "#" in url or "@" in url:
         raise ConfigError("--reflector: no user name, query or fragment may stand in it")
     return url + attach_path.build(session, attach_path.AGENT)
 
 
-def invitation(url: str) -> str:
-    """What the user runs to meet the agent that dials `url`. Holds nothing secret."""
+def client_command(url: str) -> str:
+    """The command by which a user reaches the agent that dials `url`. It holds nothing secret."""
     parts = urlsplit(url)
     found = attach_path.parse_after_prefix(parts.path)
     if found is None or found[1].role != attach_path.AGENT or not found[1].raw_id:
@@ -133,11 +129,11 @@ def invitation(url: str) -> str:
     return " ".join(map(shlex.quote, words))
 
 
-def printed(command: str, environ: Dict[str, str], patience: float = URL_PATIENCE) -> str:
-    """The first line that a shell command prints, if it then ends with status 0.
+def first_line(command: str, environ: Dict[str, str], timeout: float) -> str:
+    """Run a shell command and return the first line that it prints.
 
     Raises:
-        ConfigError: it does not, or not in time. The text holds nothing of what it printed.
+        ConfigError: it failed, or has not ended after `timeout` seconds. The text holds nothing of what it printed.
     """
     try:
         process = subprocess.Popen(
@@ -150,12 +146,12 @@ def printed(command: str, environ: Dict[str, str], patience: float = URL_PATIENC
     except (OSError, ValueError) as error:
         raise ConfigError("the URL command could not be started: %s" % error) from None
     assert process.stdout is not None
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     try:
         line = _first_line(process.stdout.fileno(), until)
         status = process.wait(max(0.0, until - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise ConfigError("the URL command did not end in %.0f s" % patience) from None
+        raise ConfigError("the URL command did not end in %.0f s" % timeout) from None
     finally:
         process.stdout.close()
         if process.returncode is None:

@@ -1,7 +1,7 @@
-"""A step's output on its way to our own: every byte, in order, with nothing that grows in between.
+"""Passing a step's output on to the agent's own: every byte, in order, with no buffer that grows.
 
-Our own stdout and stderr are others' as well, so they are not made non-blocking: no more is written than poll(2)
-promises room for. One who reads slowly slows the step.
+Other programs have the agent's stdout and stderr open as well, so they are not made non-blocking: no more is written at
+once than poll(2) promises room for. A reader that is slow slows the step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from medusa.guard import close_others
 
 READ_SIZE = 64 * 1024
 SLICE = getattr(select, "PIPE_BUF", 512)
-"""What a pipe that is writable takes at once."""
+"""Bytes that a pipe takes at once if poll(2) reports it as writable."""
 
 
 class Stream:
@@ -29,7 +29,8 @@ class Stream:
 
     Args:
         source: a pipe's reading end, which this owns.
-        sink: somebody else's descriptor.
+        sink: a descriptor, which this does not own.
+        tail: is given a copy of all bytes.
     """
 
     def __init__(self, source: int, sink: int, tail: Optional[Tail]) -> None:
@@ -39,39 +40,39 @@ class Stream:
         os.set_blocking(source, False)
 
     def wanted(self) -> Dict[int, int]:
-        """What to poll for."""
+        """What to poll for, by descriptor."""
         if self._pending:
             return {self.sink: WRITE}
         return {} if self.source < 0 or self.passed else {self.source: READ}
 
     def step(self, events: Dict[int, int]) -> None:
-        """Do what poll found possible."""
+        """Read or write, if poll has reported that as possible."""
         if self._pending:
             if events.get(self.sink):
                 self._write()
         elif self.source >= 0 and events.get(self.source):
             self._read()
 
-    def ended(self) -> None:
-        """The writer has ended: what the pipe holds now is the last of it; what comes behind it is another's."""
+    def limit_to_present(self) -> None:
+        """The step has ended: pass on what the pipe holds now and no more, as what follows is another process's."""
         if self.source >= 0:
             answer = fcntl.ioctl(self.source, termios.FIONREAD, bytes(4))
             (self._left,) = struct.unpack("i", answer)
 
     @property
     def passed(self) -> bool:
-        """Whether all that the writer wrote before its end is on."""
+        """Whether all that the step wrote before its end is passed on."""
         return not self._pending and (self.source < 0 or self._left == 0)
 
-    def held(self) -> bool:
-        """Whether there is more to come: somebody still holds the pipe open, or what was read has not gone on."""
+    def has_writer(self) -> bool:
+        """Whether more may come, as another process has the pipe open or what was read is not yet passed on."""
         self._left = None
         if self.source >= 0 and not self._pending:
             self._read()
         return bool(self.wanted())
 
     def close(self) -> None:
-        """Whoever still writes gets EPIPE."""
+        """Stop. A process that still writes gets EPIPE."""
         self._pending = b""
         if self.source >= 0:
             os.close(self.source)
@@ -95,38 +96,38 @@ class Stream:
         try:
             self._pending = self._pending[os.write(self.sink, self._pending[:SLICE]) :]
         except BlockingIOError:
-            pass  # somebody else has made it non-blocking, and taken the room
+            pass  # another program has made it non-blocking, and taken the room
         except OSError as error:
-            self._pending = b""  # a full disk, perhaps: lost, as it would be without us
+            self._pending = b""  # a full disk, perhaps; the bytes are lost, as they would be without the agent
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
-                self.close()  # its reader is gone: the step is to notice
+                self.close()  # its reader is gone, and the step must notice that
 
 
 def wanted(streams: List[Stream]) -> Dict[int, int]:
-    """What to poll for, for all of them."""
+    """What to poll for, by descriptor, for all of them."""
     return {fd: mask for stream in streams for fd, mask in stream.wanted().items()}
 
 
 def hand_over(streams: List[Stream]) -> None:
-    """Leave what background processes will write to a process of its own, which ends with the last of them."""
-    held = [stream for stream in streams if stream.held()]
-    if held and os.fork() == 0:
+    """Fork a process that passes on what background processes will write. It ends with the last of them."""
+    written = [stream for stream in streams if stream.has_writer()]
+    if written and os.fork() == 0:
         try:
-            _carry_on(held)
+            _pass_on(written)
         finally:
             os._exit(0)
-    for stream in held:
+    for stream in written:
         stream.close()
 
 
-def _carry_on(streams: List[Stream]) -> None:
+def _pass_on(streams: List[Stream]) -> None:
     signal.set_wakeup_fd(-1)
-    # It ends with the last writer, and must not end before: some of them ignore what ends others.
+    # It must outlive the last writer, which may ignore any of these signals.
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
         try:
             signal.signal(number, signal.SIG_IGN)
         except OSError:
-            continue  # the C library keeps some for itself
+            continue  # one of the C library's own
     kept = {fd for stream in streams for fd in (stream.source, stream.sink)}
     close_others(kept)
     for fd in {0, 1, 2} - kept:

@@ -1,4 +1,4 @@
-"""The last of what a step has written, and the form in which a terminal is shown it."""
+"""The last output of a step, and its form for a terminal."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Tail:
         self._cut = False
 
     def add(self, data: bytes) -> None:
-        """What was written next."""
+        """Add what the step wrote next."""
         self._kept += data[-self._limit :]
         self._cut = self._cut or len(data) > self._limit
-        if len(self._kept) >= 2 * self._limit:  # not at each call: what is left has to be moved
+        if len(self._kept) >= 2 * self._limit:  # not at each call, as that moves all that is left
             self._trim()
 
     def bytes(self) -> bytes:
-        """The last bytes, from a line's beginning on if one is among them."""
+        """The last bytes, from the beginning of a line if they hold one."""
         if len(self._kept) > self._limit:
             self._trim()
         kept = bytes(self._kept)
@@ -35,11 +35,11 @@ class Tail:
         self._cut = True
 
 
-def shown(output: bytes, title: str) -> bytes:
-    """`output` for a terminal in raw mode, between two lines of its own. `title` holds no control characters."""
+def format_tail(output: bytes, title: str) -> bytes:
+    """`output` for a terminal in raw mode, between two lines with dashes. `title` must hold no control characters."""
     body = re.sub(rb"(?<!\r)\n", b"\r\n", output)
     if b"\x1b" in output:
-        body += b"\x1b[m"  # a colour that was cut off must not be that of the shell
+        body += b"\x1b[m"  # a colour that the output does not reset must not become the shell's
     if output and not output.endswith(b"\n"):
         body += b"\r\n"
     return b"--- last output of: %s\r\n%s---\r\n" % (title.encode("utf-8", "backslashreplace"), body)

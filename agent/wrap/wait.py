@@ -1,4 +1,4 @@
-"""Holding a failed step: a session's place is asked for again and again, gently, until a client is there."""
+"""Waiting for a client after a step has failed: the reflector is dialled at intervals, until one is there."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from agent.dial import Unreachable, describe
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 
-PAUSE = 3.0
-LONGEST_PAUSE = 12.0
-UNREACHABLE_FOR = 90.0
-"""Seconds without any answer after which the hold is given up: a machine is not kept for a service that is down."""
-TELL_EVERY = 60.0
-NOBODY = 404
+DIAL_INTERVAL = 3.0
+"""Seconds between two attempts, while the reflector answers that no client is there."""
+LONGEST_INTERVAL = 12.0
+"""Seconds between two attempts at the most; the interval doubles with each other answer."""
+UNREACHABLE_TIMEOUT = 90.0
+"""Seconds without any answer after which to give up, so as not to occupy a machine while the reflector is down."""
+LOG_INTERVAL = 60.0
+"""Seconds between two log lines about the time that is left."""
+
+NO_CLIENT = 404
+"""The reflector's status for an agent whose session has no client."""
 
 
-def hold(
+def wait_for_client(
     attempt: Callable[[float], Transport],
     seconds: float,
     log: Callable[[str], None],
@@ -25,13 +30,17 @@ def hold(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Transport:
-    """Call `attempt`, with the seconds that are left, until it gives a transport.
+    """Call `attempt`, with the seconds that are left, until it returns a transport.
+
+    Args:
+        seconds: how long to wait.
+        jitter: a random number in [0, 1), in seconds, so that agents do not dial in step.
 
     Raises:
-        Unreachable: the hold is over, or will bring nothing.
+        Unreachable: no client came, or none can come.
     """
     now = clock()
-    over, tell_at, pause = now + seconds, now + TELL_EVERY, PAUSE
+    over, log_at, interval = now + seconds, now + LOG_INTERVAL, DIAL_INTERVAL
     answered, reason = now, ""
     while True:
         try:
@@ -39,24 +48,25 @@ def hold(
         except ConnectRefused as refused:
             now = clock()
             answered = answered if refused.status is None else now
-            reason = _judge(refused, reason, log)
+            reason = _reason(refused, reason, log)
             if now >= over:
                 raise Unreachable(reason or "nobody came in %.0f s" % seconds) from None
-            if now - answered >= UNREACHABLE_FOR:
+            if now - answered >= UNREACHABLE_TIMEOUT:
                 raise Unreachable(reason) from None
-            pause = PAUSE if refused.status == NOBODY else min(2 * pause, LONGEST_PAUSE)
-        sleep(min(pause + jitter(), over - now))
+            no_client = refused.status == NO_CLIENT
+            interval = DIAL_INTERVAL if no_client else min(2 * interval, LONGEST_INTERVAL)
+        sleep(min(interval + jitter(), over - now))
         now = clock()
-        if now >= tell_at and now < over:
+        if now >= log_at and now < over:
             log("holding for another %.0f s" % (over - now))
-            tell_at += TELL_EVERY
+            log_at += LOG_INTERVAL
 
 
-def _judge(refused: ConnectRefused, known: str, log: Callable[[str], None]) -> str:
-    """Why there is no link, if it is not that nobody is there; logged when it is another reason than before."""
+def _reason(refused: ConnectRefused, known: str, log: Callable[[str], None]) -> str:
+    """Why there is no link; empty if no client is there. Logs a reason that is not the `known` one."""
     if not refused.retryable:
         raise Unreachable(describe(refused)) from None
-    reason = "" if refused.status == NOBODY else describe(refused)
+    reason = "" if refused.status == NO_CLIENT else describe(refused)
     if reason and reason != known:
         log("not connected: %s; holding all the same" % reason)
     return reason

@@ -5,11 +5,12 @@ For tests of the agent: what it dials, the agent itself, and the client's place 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from agent.timeouts import Timeouts
 from tests import agents
 from tests.agents import from_source, job_environ, launched, write_config
 from tests.reflectors import Reflector, Witness, running
@@ -46,15 +47,15 @@ def dialled() -> Iterator[agents.Reflector]:
 
 
 @pytest.fixture
-def agent_constants() -> Mapping[str, float]:
-    """What a module wants to have another value in agent.session.loop."""
-    return {}
+def agent_timeouts() -> Timeouts:
+    """A module overrides it to give the agent other times."""
+    return Timeouts(hangup_grace=0.3)
 
 
 @pytest.fixture
-def agent(dialled: agents.Reflector, agent_constants: Mapping[str, float], tmp_path: Path) -> Iterator[agents.Agent]:
+def agent(dialled: agents.Reflector, agent_timeouts: Timeouts, tmp_path: Path) -> Iterator[agents.Agent]:
     config = write_config(tmp_path, dialled.url)
-    command = from_source("--config", str(config), "--grace", "0.3", constants=agent_constants)
+    command = from_source("--config", str(config), timeouts=agent_timeouts)
     with launched(command, job_environ(MANTA_USER="poe")) as agent:
         yield agent
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
+from agent.timeouts import Timeouts
 from medusa.protocol.messages import Binary, Close, Ping, Pong
 from tests.agents import Agent, Client, session_members
 from tests.waiting import MS, Deadline
@@ -15,8 +14,8 @@ INTERVAL = 1000 * MS
 
 
 @pytest.fixture
-def agent_constants() -> Mapping[str, float]:
-    return {"KEEPALIVE": INTERVAL, "LEAVE_TIMEOUT": INTERVAL}
+def agent_timeouts() -> Timeouts:
+    return Timeouts(keepalive_interval=INTERVAL, leave_timeout=INTERVAL, hangup_grace=0.3)
 
 
 def test_agent_that_sends_nothing_pings(client: Client, agent: Agent) -> None:

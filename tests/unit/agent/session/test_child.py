@@ -1,56 +1,47 @@
-"""What the integration tests do not reach: failures of the spawn itself and the master's edge cases."""
-
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent.session import process_tree
-from agent.session.child import PtyChild
-from agent.session.command import CannotStart, Launch
+from agent.session.child import INPUT_HIGH, INPUT_LOW, Child
+from agent.session.command import Launch
+from agent.session.process_tree import ProcessTree, started_line, terminate
+from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
+from tests.unit.client.peers import Clock
 from tests.waiting import wait_until
 
+RAW = ("/bin/sh", "-c", "stty raw -echo; echo ready; exec sleep 1000")
 
-class ToldGuard(Guard):
-    """Hears what a guard would be told; the pipe is not read by a process."""
-
-    def __init__(self) -> None:
-        self._reader, writer = os.pipe()
-        super().__init__(-1, writer)
-
-    def heard(self) -> list[str]:
-        os.set_blocking(self._reader, False)
-        try:
-            return os.read(self._reader, 65536).decode().splitlines()
-        except BlockingIOError:
-            return []
-
-    def close(self) -> None:
-        os.close(self._reader)
-        os.close(self.fd)
+Start = Callable[..., Child]
 
 
 @pytest.fixture
-def guard() -> Iterator[ToldGuard]:
-    guard = ToldGuard()
-    yield guard
-    guard.close()
+def clock() -> Clock:
+    return Clock()
 
 
-def launch(*argv: str, cwd: str = "/") -> Launch:
-    return Launch(argv, cwd, {"PATH": os.environ["PATH"]}, Resize(80, 25))
+@pytest.fixture
+def start(guard: Guard, clock: Clock) -> Iterator[Start]:
+    """Starts commands and ends them after the test."""
+    children: list[Child] = []
+
+    def start(*argv: str) -> Child:
+        launch = Launch(argv, "/", {"PATH": os.environ["PATH"]}, Resize(80, 25))
+        children.append(Child.start(launch, guard, clock, Timeouts()))
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.close()
+        terminate(ProcessTree(child.pid), Timeouts(hangup_grace=0))
+        wait_until(child.reap)
 
 
-def end(child: PtyChild) -> None:
-    child.close()
-    wait_until(child.reap)
-
-
-def output(child: PtyChild) -> bytes:
+def output(child: Child) -> bytes:
     """All of it, to the end of the terminal."""
     found = b""
 
@@ -66,49 +57,79 @@ def output(child: PtyChild) -> bytes:
     return found
 
 
-def test_output_and_exit(guard: ToldGuard) -> None:
-    child = PtyChild.spawn(launch("/bin/echo", "hello"), guard)
+def fill(child: Child) -> int:
+    """Put input until the terminal takes no more; how many bytes were put."""
+    wait_until(lambda: child.read() is not None)
+    put = 0
+    while not child.full:
+        child.put(b"x" * 65536)
+        put += 65536
+        child.write_input()
+    return put
+
+
+def write_until_taken(child: Child) -> None:
+    def taken() -> bool:
+        child.write_input()
+        return not child.full
+
+    wait_until(taken)
+
+
+def test_output_and_exit(start: Start, guard: Guard) -> None:
+    child = start("/bin/echo", "hello")
     assert output(child) == b"hello\r\n"
     wait_until(child.reap)
     assert child.exit == Exit(status=0)
     assert child.reap()
-    assert guard.heard() == [process_tree.tell_session(child.pid)]
-    end(child)
+    assert guard.lines() == [started_line(child.pid)]  # type: ignore[attr-defined]
 
 
-def test_failed_spawn_leaves_no_process_and_is_taken_back_from_the_guard(guard: ToldGuard) -> None:
-    with pytest.raises(CannotStart, match="No such file or directory"):
-        PtyChild.spawn(launch("/bin/true", cwd="/no/such/place"), guard)
-    told, taken_back = guard.heard()
-    assert taken_back == process_tree.tell_ended(int(told.split()[1]))
-    with pytest.raises(CannotStart, match="not found or was not executable"):
-        PtyChild.spawn(launch("/no/such/program"), guard)
-    assert guard.heard() == []
+def test_input_waits_for_a_terminal_that_is_full(start: Start, clock: Clock) -> None:
+    child = start(*RAW)
+    assert fill(child) > INPUT_HIGH
+    assert child.events(reading=False)
+    assert child.deadline() == clock.now + 0.05
+    child.drop_input()
+    assert not child.full
+    assert not child.events(reading=False)
+    assert child.deadline() is None
 
 
-def test_master_takes_no_more_than_it_can_and_never_blocks(guard: ToldGuard) -> None:
-    child = PtyChild.spawn(launch("/bin/sh", "-c", "stty raw -echo; echo ready; exec sleep 1000"), guard)
-    wait_until(child.read)
-    data = memoryview(b"x" * (1 << 20))
-    taken = 0
-
-    def full() -> bool:
-        nonlocal taken
-        part = child.write(data)
-        taken += part
-        return part == 0
-
-    wait_until(full)
-    assert 0 < taken < len(data)
-    process_tree.end(process_tree.Family(child.pid), 0)
-    end(child)
-    assert child.exit is not None
+def test_full_until_half_of_the_input_is_taken(start: Start) -> None:
+    child = start("/bin/sh", "-c", "stty raw -echo; echo ready; head -c 400000 > /dev/null; exec sleep 1000")
+    put = fill(child)
+    write_until_taken(child)
+    assert len(child._input) <= INPUT_LOW
+    assert put > INPUT_HIGH
 
 
-def test_closed_terminal(guard: ToldGuard) -> None:
-    child = PtyChild.spawn(launch("/bin/true"), guard)
+def test_terminal_that_no_process_has_open_is_read_again_after_a_while(start: Start, clock: Clock) -> None:
+    child = start("/bin/true")
+    output(child)
+    child.retry_later()
+    assert child.read() is None
+    assert not child.events(reading=True)
+    assert child.deadline() == clock.now + 0.2
+    clock.now += 0.2
+    with pytest.raises(EOFError):
+        child.read()
+    child.retry_later()
+    child.retry_now()
+    assert child.events(reading=True)
+
+
+def test_input_for_a_terminal_that_no_process_has_open_is_dropped(start: Start) -> None:
+    child = start("/bin/true")
+    output(child)
+    child.put(b"x" * (INPUT_HIGH + 1))
+    assert child.full
+    write_until_taken(child)
+
+
+def test_closed_terminal(start: Start) -> None:
+    child = start("/bin/true")
     wait_until(child.reap)
-    assert output(child) == b""
     child.resize(Resize(1, 1))
     child.close()
     child.close()
@@ -116,9 +137,9 @@ def test_closed_terminal(guard: ToldGuard) -> None:
     assert child.foreground() == []
 
 
-def test_foreground_group(guard: ToldGuard) -> None:
-    child = PtyChild.spawn(launch("/bin/sleep", "1000"), guard)
+def test_hang_up_ends_the_foreground_group(start: Start) -> None:
+    child = start("/bin/sleep", "1000")
     assert child.foreground() == [child.pid]
-    process_tree.end(process_tree.Family(child.pid), 0)
-    end(child)
+    terminate(ProcessTree(child.pid))
+    wait_until(child.reap)
     assert child.exit == Exit(signal="SIGHUP")

@@ -9,9 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from agent.session import process_tree
-from agent.session.process_tree import Family
+from agent.session.process_tree import (
+    ProcessTree,
+    Termination,
+    children,
+    end_sessions,
+    ended_line,
+    live_sessions,
+    started_line,
+    terminate,
+)
+from agent.timeouts import Timeouts
 from tests.waiting import PATIENCE, wait_until
+
+AT_ONCE = Timeouts(hangup_grace=0)
+PATIENT = Timeouts(hangup_grace=PATIENCE)
 
 
 @pytest.fixture
@@ -23,11 +35,11 @@ def leader() -> Iterator[subprocess.Popen[bytes]]:
     with process:
         process.stdout.readline()
         yield process
-        process_tree.end(Family(process.pid), 0)
+        terminate(ProcessTree(process.pid), AT_ONCE)
 
 
-def test_members_are_the_sessions_processes_and_nobody_else(leader: subprocess.Popen[bytes]) -> None:
-    found = Family(leader.pid).members()
+def test_members_are_the_sessions_processes_and_no_other(leader: subprocess.Popen[bytes]) -> None:
+    found = ProcessTree(leader.pid).members()
     assert found is not None
     assert leader.pid in found
     assert len(found) == 2
@@ -37,68 +49,68 @@ def test_members_are_the_sessions_processes_and_nobody_else(leader: subprocess.P
 def test_zombies_do_not_count() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert Family(process.pid).members() == set()
+    assert ProcessTree(process.pid).members() == set()
     process.wait()
 
 
 def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
     begin = time.monotonic()
-    ending = process_tree.Ending(Family(leader.pid), begin, grace=0.3)
-    assert not ending.done
-    wait_until(lambda: ending.step(time.monotonic()))
+    termination = Termination(ProcessTree(leader.pid), begin, Timeouts(hangup_grace=0.3))
+    assert not termination.done
+    wait_until(lambda: termination.step(time.monotonic()))
     assert time.monotonic() - begin >= 0.3
     assert leader.wait(PATIENCE) == -signal.SIGKILL
-    assert Family(leader.pid).members() == set()
+    assert ProcessTree(leader.pid).members() == set()
 
 
 def test_stopped_processes_get_their_hangup() -> None:
     process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     os.kill(process.pid, signal.SIGSTOP)
-    process_tree.end(Family(process.pid), grace=PATIENCE)
+    terminate(ProcessTree(process.pid), PATIENT)
     assert process.wait(PATIENCE) == -signal.SIGHUP
 
 
-def test_nobody_there_is_done_at_once() -> None:
+def test_empty_tree_is_done_at_once() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     process.wait()
-    assert process_tree.Ending(Family(process.pid), 0.0).done
+    assert Termination(ProcessTree(process.pid), 0.0, Timeouts()).done
 
 
 def test_without_proc_groups_are_signalled(leader: subprocess.Popen[bytes], tmp_path: Path) -> None:
     job = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    assert Family(leader.pid, proc=str(tmp_path / "none")).members() is None
-    assert Family(leader.pid, proc=str(tmp_path)).members() is None
-    ending = process_tree.Ending(Family(leader.pid, (job.pid,), proc=str(tmp_path)), 0.0, grace=0.0)
-    ending.step(0.0)
+    assert ProcessTree(leader.pid, proc=str(tmp_path / "none")).members() is None
+    assert ProcessTree(leader.pid, proc=str(tmp_path)).members() is None
+    termination = Termination(ProcessTree(leader.pid, (job.pid,), proc=str(tmp_path)), 0.0, AT_ONCE)
+    termination.step(0.0)
     assert leader.wait(PATIENCE) == -signal.SIGKILL
     assert job.wait(PATIENCE) in (-signal.SIGHUP, -signal.SIGKILL)
-    wait_until(lambda: not Family(leader.pid, proc=str(tmp_path)).send(0), "the end of the group")
+    wait_until(lambda: not ProcessTree(leader.pid, proc=str(tmp_path)).send(0), "the end of the group")
 
 
-def test_adopted_orphans_count_but_not_who_was_there_before() -> None:
+def test_adopted_orphans_count_but_not_earlier_children() -> None:
     with subprocess.Popen(["sleep", "1000"]) as before:
-        spared = process_tree.children(os.getpid())
+        spared = children(os.getpid())
         assert before.pid in spared
         with subprocess.Popen(["sleep", "1000"], start_new_session=True) as orphan:
-            members = Family(1 << 30, adopter=os.getpid(), spared=spared)
+            members = ProcessTree(1 << 30, adopter=os.getpid(), spared=spared)
             assert members.members() == {orphan.pid}
-            process_tree.end(members, PATIENCE)
+            terminate(members, PATIENT)
             assert orphan.wait() == -signal.SIGHUP
         assert before.poll() is None
         before.kill()
 
 
-def test_what_a_guard_is_told() -> None:
+def test_lines_for_a_guard() -> None:
     lines = [
-        process_tree.tell_session(5),
+        started_line(5),
         "other",
-        process_tree.tell_session(6),
-        process_tree.tell_ended(5),
-        process_tree.tell_ended(99),
+        started_line(6),
+        ended_line(5),
+        ended_line(99),
     ]
-    assert process_tree.live_sessions(lines) == [6]
+    assert live_sessions(lines) == [6]
 
 
 def test_guard_ends_what_is_left(leader: subprocess.Popen[bytes]) -> None:
-    process_tree.end_told([process_tree.tell_session(leader.pid)], 0)
+    end_sessions([started_line(leader.pid)], AT_ONCE)
     assert leader.wait(PATIENCE) == -signal.SIGKILL

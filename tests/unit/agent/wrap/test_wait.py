@@ -5,7 +5,7 @@ from typing import cast
 import pytest
 
 from agent.dial import Unreachable
-from agent.wrap.wait import hold
+from agent.wrap.wait import wait_for_client
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 
@@ -30,7 +30,7 @@ class World:
         return cast("Transport", self)
 
     def hold(self, seconds: float = 600) -> Transport:
-        return hold(self.attempt, seconds, self.log.append, lambda: 0.0, self.sleep, lambda: self.now)
+        return wait_for_client(self.attempt, seconds, self.log.append, lambda: 0.0, self.sleep, lambda: self.now)
 
 
 def refused(status: int | None) -> ConnectRefused:

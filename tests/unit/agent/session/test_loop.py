@@ -1,0 +1,225 @@
+"""The loop with a real terminal and a real socket; its clock moves when nothing happens, so no test waits."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from agent.poller import Poller
+from agent.session.loop import Context, SessionLoop
+from agent.session.process_tree import ProcessTree, ended_line, started_line
+from agent.signals import StopSignals
+from agent.timeouts import Timeouts
+from medusa.guard import Guard
+from medusa.protocol.control import Control, Error, Exit, Resize, Start, Started, build, parse
+from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.transports.base import ClosedTransport
+from tests.unit.client.peers import Clock, link_ends
+
+Script = Iterator[None]
+
+TIMEOUTS = Timeouts(close_timeout=0.01)
+
+
+def shell(command: str) -> Start:
+    return Start(command="/bin/sh", arguments=("-c", command))
+
+
+class Stage(Poller):
+    """A session's surroundings. In each round of the loop, before it polls, the client reads and the script goes on."""
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self.near, self.far = link_ends()
+        self.guard = guard
+        self.clock = Clock()
+        self.signals = StopSignals()
+        self.log: list[str] = []
+        self.received: list[Message | Control | None] = []
+        self.reading = True
+        self._script: Script = iter(())
+
+    def wait(self, timeout: float | None) -> dict[int, int]:
+        self._read()
+        next(self._script, None)
+        events = super().wait(0.01 if timeout else 0)
+        if not events:
+            self.clock.now += timeout or 0.0
+        return events
+
+    def _read(self) -> None:
+        try:
+            while self.reading and (message := self.far.receive_nowait()) is not None:
+                self.received.append(parse(message.text) if isinstance(message, Text) else message)
+        except ClosedTransport:
+            self.reading = False
+
+    def run(self, script: Callable[[Stage], Script], log: Callable[[str], None] | None = None, **more: Any) -> None:
+        self._script = script(self)
+        context = Context(self.signals, self.guard, dict(os.environ), log or self.log.append, TIMEOUTS, self.clock)
+        SessionLoop(self.near, context, poller=self, **more).run()
+
+    def tell(self, message: Control | bytes) -> None:
+        self.far.send_nowait(Binary(message) if isinstance(message, bytes) else Text(build(message)))
+
+    def find(self, kind: type[Any]) -> list[Any]:
+        return [message for message in self.received if isinstance(message, kind)]
+
+    def until(self, kind: type[Any]) -> Script:
+        while not self.find(kind):
+            yield
+
+    @property
+    def output(self) -> bytes:
+        return b"".join(message.data for message in self.find(Binary))
+
+    def check_nothing_is_left(self) -> None:
+        lines = self.guard.lines()  # type: ignore[attr-defined]
+        pid = int(lines[0].split()[1])
+        assert lines == [started_line(pid), ended_line(pid)]
+        assert ProcessTree(pid).members() == set()
+
+    def close(self) -> None:
+        self.signals.close()
+        self.near.abort()
+        self.far.abort()
+
+
+@pytest.fixture
+def stage(guard: Guard) -> Iterator[Stage]:
+    stage = Stage(guard)
+    yield stage
+    stage.close()
+
+
+def test_command_from_start_to_exit(stage: Stage) -> None:
+    def script(stage: Stage) -> Script:
+        stage.tell(Resize(101, 42))
+        stage.tell(shell("stty size; read word; echo $word; exit 3"))
+        yield from stage.until(Started)
+        stage.tell(shell("exit 9"))
+        while b"42 101" not in stage.output:
+            yield
+        stage.tell(b"hello\n")
+        yield from stage.until(Exit)
+        stage.far.send_nowait(Close(1000, "thanks"))
+
+    stage.run(script, preface=b"look: ")
+    assert stage.output == b"look: 42 101\r\nhello\r\nhello\r\n"
+    assert stage.find(Exit) == [Exit(status=3)]
+    assert stage.log[0].startswith("started /bin/sh, pid ")
+    assert stage.log[1:] == ["ended: status 3", "session over: closed: thanks"]
+    stage.check_nothing_is_left()
+
+
+def test_client_that_does_not_close_is_left(stage: Stage) -> None:
+    def script(stage: Stage) -> Script:
+        stage.tell(Start(command="/no/such/program"))
+        yield from stage.until(Error)
+
+    begun = stage.clock.now
+    stage.run(script)
+    assert stage.find(Error) == [Error("/no/such/program: not found or not executable")]
+    assert stage.clock.now - begun >= TIMEOUTS.leave_timeout
+    assert stage.log[-1] == "session over: done; the client did not close"
+
+
+def abort(stage: Stage) -> None:
+    stage.reading = False
+    stage.far.abort()
+
+
+def break_protocol(stage: Stage) -> None:
+    stage.reading = False
+    stage.far._stream.send(b"\xff\xff\xff\xff")
+
+
+def stop(_: Stage) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+ENDS = {
+    abort: "link lost: the connection ended without a Close",
+    break_protocol: "the peer broke the protocol: ",
+    stop: "stopped by SIGTERM",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("command", ["exec sleep 1000", "trap '' HUP; sleep 1000 & exec sleep 1000"])
+def test_whatever_ends_the_session_ends_its_processes(stage: Stage, end: Callable[[Stage], None], command: str) -> None:
+    def script(stage: Stage) -> Script:
+        stage.tell(shell(command))
+        yield from stage.until(Started)
+        end(stage)
+
+    stage.run(script)
+    assert stage.log[-1].startswith("session over: " + ENDS[end])
+    stage.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_session_ends_without_a_command_too(stage: Stage, end: Callable[[Stage], None]) -> None:
+    def script(stage: Stage) -> Script:
+        end(stage)
+        yield
+
+    stage.run(script)
+    assert stage.log[-1].startswith("session over: " + ENDS[end])
+
+
+def test_stop_is_said_to_the_client(stage: Stage) -> None:
+    def script(stage: Stage) -> Script:
+        stop(stage)
+        yield
+
+    stage.run(script)
+    message = stage.far.receive_nowait()
+    assert isinstance(message, Text)
+    assert parse(message.text) == Error("the agent was stopped by SIGTERM")
+    assert stage.far.receive_nowait() == Close(1000, "")
+
+
+def test_silent_client_is_lost(stage: Stage) -> None:
+    def script(stage: Stage) -> Script:
+        stage.tell(shell("exec sleep 1000"))
+        yield from stage.until(Started)
+        stage.reading = False
+
+    stage.run(script)
+    assert stage.log[-1] == "session over: link lost: silent for 45 s"
+    stage.check_nothing_is_left()
+
+
+def test_client_that_goes_while_the_terminal_is_full(stage: Stage) -> None:
+    def script(stage: Stage) -> Script:
+        stage.tell(shell("stty raw -echo; printf go; exec sleep 1000"))
+        yield from stage.until(Binary)
+        rounds = 0
+        while rounds < 20:  # of which the agent reads none
+            rounds += 1
+            while stage.far.flush() and stage.far.send_nowait(Binary(bytes(65536))):
+                rounds = 0
+            yield
+        abort(stage)
+
+    stage.run(script)
+    assert stage.log[-1] == "session over: link lost while the terminal did not take its input"
+    stage.check_nothing_is_left()
+
+
+def test_error_of_the_agents_own_ends_the_processes_too(stage: Stage) -> None:
+    def fail(line: str) -> None:
+        raise RuntimeError(line)
+
+    def script(stage: Stage) -> Script:
+        stage.tell(shell("exec sleep 1000"))
+        yield
+
+    with pytest.raises(RuntimeError, match="started /bin/sh"):
+        stage.run(script, log=fail)
+    stage.check_nothing_is_left()
