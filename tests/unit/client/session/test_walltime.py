@@ -41,7 +41,7 @@ def test_each_notice_is_given_once_and_the_job_is_asked_at_intervals() -> None:
     assert job.notices.check(0) is None
     job.ends_at = 1003
     assert [now for now in range(1000) if job.notices.check(now)] == [703, 943]
-    assert job.polls == 202  # one in five seconds, and one for each notice
+    assert job.polls == 201  # every five seconds, and at the first notice
 
 
 def test_a_job_with_little_time_gets_the_nearest_notice_alone() -> None:
