@@ -1,4 +1,4 @@
-"""Signals as bytes in a pipe, so that one poll waits for them as it waits for everything else."""
+"""Signals as bytes in a pipe, so that one poll waits for them as it waits for everything else; and their names."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ READ_SIZE = 4096
 
 def do_nothing(number: int, frame: Optional[FrameType]) -> None:
     """A handler for signals of which the byte in the pipe says all. It is there because SIG_IGN would bring no byte."""
+
+
+def signal_name(number: int) -> str:
+    """`SIGTERM`; `signal 35` for one without a name, such as most real-time signals."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "signal %d" % number
 
 
 class SignalPipe:

@@ -1,4 +1,4 @@
-"""The agent archive that this installation carries: package data, made by the build."""
+"""The agent's archive that this installation carries: package data, made by the build."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from medusa.client.outcome import Failure
 
 CARRIED = Path(medusa.__file__).parent / "data" / "agent.sh"
 MODE = 0o755
+"""Of an archive that is written."""
 
 
 def find_archive(path: str | None = None) -> Path:
-    """The archive at `path`, by default the one carried along.
-
-    Raises:
-        Failure: there is none.
-    """
+    """The archive at `path`; by default the one that this installation carries. Raises Failure if there is none."""
     archive = CARRIED if path is None else Path(path)
     if archive.is_file():
         return archive
@@ -29,7 +26,7 @@ def find_archive(path: str | None = None) -> Path:
 
 
 def write_archive(archive: bytes, path: str) -> None:
-    """Writes a file, whole and executable, or not at all. Raises OSError, which may name a temporary file."""
+    """Writes an executable file whole or not at all. Raises OSError, whose text may name a temporary file."""
     fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path) or ".")
     try:
         with os.fdopen(fd, "wb") as file:

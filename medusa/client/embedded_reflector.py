@@ -1,4 +1,4 @@
-"""A reflector of mlogin's own: a process on loopback that lives no longer than mlogin, whatever happens to either."""
+"""A reflector of mlogin's own: a process on loopback, which ends with mlogin, however that ends."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
 _GREETING = b"listening "
-_LONGEST_GREETING = 4096
+_MAX_GREETING = 4096
 
 
 @contextlib.contextmanager
 def embedded_reflector(
     ledger: Ledger, signals: Signals, command: Sequence[str] = (), timeouts: Timeouts = DEFAULT_TIMEOUTS
 ) -> Iterator[str]:
-    """Runs a reflector and yields its base URL.
+    """Runs a reflector during a block and yields its base URL.
 
     Args:
-        command: instead of this installation's reflector; `--port 0 --no-status --lifeline FD` is appended.
+        command: what to run instead of this installation's reflector, with `--port 0 --no-status --lifeline FD` added.
 
     Raises:
-        Failure: it did not come up; the text has the end of its log.
+        Failure: it did not start; the text has the end of its log.
     """
     with ledger.private_directory() as directory:
         lifeline_reader, lifeline = os.pipe()
@@ -56,20 +56,20 @@ def embedded_reflector(
 def _spawn(command: Sequence[str], lifeline: int, directory: Path, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as stderr:
         return subprocess.Popen(
-            # The session's id is all that keeps others on this host out of it: nobody is to be told.
+            # Only the session's id keeps other users of this host out of it, so the reflector shows no status.
             [*command, "--port", "0", "--no-status", "--lifeline", str(lifeline)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
             pass_fds=[lifeline],
-            cwd=directory,  # -m puts the current directory first on the module path: not one that others may write to
+            cwd=directory,  # `-m` puts it first on the module path, so it must be one that only this user can write to
             env=_environment(),
-            start_new_session=True,  # the terminal's Control-C is not meant for it
+            start_new_session=True,  # so that Control-C on the terminal does not reach it
         )
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with the same modules to be found, and without options meant for another reflector."""
+    """This process's environment, with its module path, and without options that are meant for another reflector."""
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("MEDUSA_") and name != "CONFIG_FILE"
     }
@@ -78,24 +78,24 @@ def _environment() -> dict[str, str]:
 
 
 def _read_greeting(process: subprocess.Popen[bytes], log: Path, timeouts: Timeouts) -> str:
-    """The URL in `listening URL ...`, the one line that a reflector prints when it serves."""
+    """Returns the URL in `listening URL ...`, the line that a reflector prints when it serves. Raises Failure."""
     assert process.stdout is not None
-    heard = b""
+    received = b""
     deadline = time.monotonic() + timeouts.reflector_start_timeout
     poller = select.poll()
     poller.register(process.stdout, select.POLLIN)
-    while b"\n" not in heard and len(heard) < _LONGEST_GREETING:
+    while b"\n" not in received and len(received) < _MAX_GREETING:
         if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
             raise _failure("does not start", log)
-        data = os.read(process.stdout.fileno(), _LONGEST_GREETING)
+        data = os.read(process.stdout.fileno(), _MAX_GREETING)
         if not data:
             gone = processes.wait_quietly(process, timeouts.reflector_stop_grace)
             raise _failure(processes.ended(process.returncode) if gone else "fell silent", log)
-        heard += data
-    words = heard.split(b"\n")[0]
-    if not words.startswith(_GREETING):
-        raise _failure(f"said {printable(words.decode('utf-8', 'replace'))!r}", log)
-    return words.split()[1].decode("ascii", "replace")
+        received += data
+    line = received.split(b"\n")[0]
+    if not line.startswith(_GREETING):
+        raise _failure(f"said {printable(line.decode('utf-8', 'replace'))!r}", log)
+    return line.split()[1].decode("ascii", "replace")
 
 
 def _failure(what: str, log: Path) -> Failure:
@@ -103,7 +103,7 @@ def _failure(what: str, log: Path) -> Failure:
 
 
 def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
-    """Waits for the end that the lifeline brings; else by force."""
+    """Waits for the process, which ends because its lifeline was closed; kills it after `grace` seconds."""
     assert process.stdout is not None
     process.stdout.close()
     if not processes.wait_quietly(process, grace):

@@ -1,9 +1,10 @@
-"""What must be undone if mlogin is killed by a signal that cannot be caught: kept by the guard process.
+"""An undo log: what must be undone if mlogin is killed by a signal that cannot be caught. (The name `ledger` is public,
+see docs/launchers.md.)
 
-Each entry is told to the guard as it is made and taken back as it is undone in the ordinary way. When mlogin dies
-without a word, the guard undoes what is left: the terminal's modes first, then process groups, then what stands
-elsewhere, by commands and by requests that were signed in advance: it holds no key. Directories go last: commands may
-need what is in them.
+mlogin writes each entry to the guard process when it is made, and removes it when mlogin has undone it itself. If
+mlogin is killed, the guard undoes what is left: first the modes of the terminal, then process groups, then what is on
+other machines, by commands and by requests that were signed in advance, since the guard holds no key. Directories come
+last: the commands may need what is in them.
 """
 
 from __future__ import annotations
@@ -23,20 +24,27 @@ from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.timeouts import Timeouts
 
 GRACE = Timeouts.kill_grace
-"""Seconds a process group gets between SIGTERM and SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL to a process group."""
 
 REQUEST_TIMEOUT = 20.0
-"""Seconds without an answer to a request."""
+"""Seconds that the guard waits for the answer to a request."""
 
 Entry = tuple[str, str]
-"""Kind (`tty`, `group`, `command`, `request`, `directory`) and value. A command is a JSON list of words."""
+"""Kind and value:
+
+tty        modes, as tty_modes.record makes them
+group      the number of a process group
+command    a JSON list of words
+request    a SignedRequest as text
+directory  a path
+"""
 
 COMMAND_TIMEOUT = 300.0
-"""Seconds that a command may take."""
+"""Seconds that the guard waits for the end of a command."""
 
 
-class Teller(Protocol):
-    """What is used of medusa.guard.Guard."""
+class GuardPipe(Protocol):
+    """What Ledger uses of medusa.guard.Guard."""
 
     def tell(self, line: str) -> None: ...
 
@@ -44,15 +52,15 @@ class Teller(Protocol):
 
 
 class Ledger:
-    """The open entries of this process. Without a guard they are only kept here."""
+    """The open entries of this process. Without a guard, nothing is undone if it is killed."""
 
-    def __init__(self, guard: Teller | None = None) -> None:
+    def __init__(self, guard: GuardPipe | None = None) -> None:
         self._guard = guard
         self._open: dict[Entry, None] = {}
 
     @contextlib.contextmanager
     def entry(self, kind: str, value: str) -> Iterator[None]:
-        """Holds an entry open for a block that undoes it in the ordinary way before it ends."""
+        """Keeps an entry open during a block which itself undoes what the entry is for."""
         self.add(kind, value)
         try:
             yield
@@ -61,10 +69,10 @@ class Ledger:
 
     @contextlib.contextmanager
     def private_directory(self, parent: Path | None = None) -> Iterator[Path]:
-        """A directory that only this user can enter, removed with everything in it at the end.
+        """Makes a directory that only this user can enter, and removes it with everything in it at the end.
 
         Args:
-            parent: where; None for where temporary directories are.
+            parent: the directory to make it in; None for that of temporary files.
         """
         path = os.path.realpath(tempfile.mkdtemp(prefix="medusa-", dir=parent))
         with self.entry("directory", path):
@@ -74,26 +82,28 @@ class Ledger:
                 processes.remove_tree(path)
 
     def add(self, kind: str, value: str) -> None:
+        """Opens an entry. Call this before, or directly after, what it would undo."""
         self._open[kind, value] = None
-        self._tell("+", kind, value)
+        self._write("+", kind, value)
 
     def remove(self, kind: str, value: str) -> None:
+        """Closes an entry, after it was undone or needs no undoing any more. Idempotent."""
         if (kind, value) in self._open:
             del self._open[kind, value]
-            self._tell("-", kind, value)
+            self._write("-", kind, value)
 
     def close(self) -> None:
-        """Releases the guard if nothing is left to undo; else it finds out by our end, and undoes it."""
+        """Ends the guard if no entry is open. Otherwise it acts on them when this process ends."""
         if self._guard is not None and not self._open:
             self._guard.done()
 
-    def _tell(self, sign: str, kind: str, value: str) -> None:
+    def _write(self, sign: str, kind: str, value: str) -> None:
         if self._guard is not None:
             self._guard.tell(json.dumps([sign, kind, value]))
 
 
 def left_open(lines: Iterable[str]) -> list[Entry]:
-    """The entries that were added and not removed, in order. A line cut short by the death of its writer is skipped."""
+    """The entries that were added and not removed, in order. A line that its writer's death cut short is skipped."""
     entries: dict[Entry, None] = {}
     for line in lines:
         try:
@@ -108,7 +118,12 @@ def left_open(lines: Iterable[str]) -> list[Entry]:
 
 
 def undo(lines: list[str], grace: float = GRACE) -> None:
-    """Runs in the guard process after mlogin was killed: undoes what its lines leave open."""
+    """Undoes what mlogin left open. Runs in the guard process after mlogin was killed.
+
+    Args:
+        lines: everything that the ledger wrote.
+        grace: seconds between SIGTERM and SIGKILL to process groups.
+    """
     entries = left_open(lines)
     for kind, value in entries:
         if kind == "tty":

@@ -1,4 +1,4 @@
-"""`medusa archive`: writes the agent archive that this installation carries."""
+"""`medusa archive`: writes the agent's archive that this installation carries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _write(archive, options.output)
     except OSError as error:
-        # Not the error's own text: that names a temporary file.
+        # The error's own text would name a temporary file.
         name = "standard output" if options.output == "-" else printable(options.output)
         return _complain(f"{name}: {error.strerror or error}")
     return 0
@@ -37,7 +37,7 @@ def _complain(message: str) -> int:
 
 
 def _write(archive: bytes, output: str) -> None:
-    """To `-`, standard output, or to a file."""
+    """Writes to standard output if `output` is `-`, else to that file."""
     if output == "-":
         sys.stdout.buffer.write(archive)
         sys.stdout.buffer.flush()

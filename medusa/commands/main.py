@@ -1,7 +1,7 @@
-"""`medusa COMMAND ...`: finds the command and hands over. Knows no option of any command.
+"""`medusa COMMAND ...`: finds the command and calls it. It knows no command's options.
 
-Imports nothing heavy: `medusa reflector` must replace socket, threading and ssl with gevent's before anything else in
-the process has taken names from them.
+It imports little: `medusa reflector` must put gevent's socket, threading and ssl in place before any other module of
+the process imports names from them.
 """
 
 from __future__ import annotations

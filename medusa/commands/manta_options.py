@@ -1,7 +1,7 @@
-"""Which Manta, whose account, which key: the options that all programs have in common that speak to a Manta.
+"""The options for account, key and Manta, of all programs that sign requests.
 
-Names and variables are the original's. MANTA_... is what a login has set for every program, so it yields to all else:
-the command line, then MEDUSA_..., then the config file go before it.
+Names and variables are the original's. The variables MANTA_... are set for all of a user's programs, so everything else
+wins over them: the command line, then MEDUSA_..., then the config file.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from medusa.client.outcome import Failure
 from medusa.commands.options import OptionParser
 
 
-class MantaOptions(NamedTuple):
-    """What was given, None where nothing was. `key` is a fingerprint or the path of a key file."""
+class SigningOptions(NamedTuple):
+    """What the user gave; None for what is missing.
+
+    Attributes:
+        key: a fingerprint, or the path of a key file.
+        url: of the Manta, or of a reflector.
+    """
 
     account: str | None
     subuser: str | None
@@ -24,7 +29,7 @@ class MantaOptions(NamedTuple):
     insecure_tls: bool
 
     def require(self, *names: str) -> None:
-        """Raises Failure, with what to do, for the first of `account`, `key`, `url` that was not given."""
+        """Raises Failure, with what to do, for the first of `names` (`account`, `key`, `url`) that is missing."""
         for name in names:
             if not getattr(self, name):
                 raise Failure(_MISSING[name])
@@ -38,14 +43,14 @@ _MISSING = {
 
 
 def add_manta_options(parser: OptionParser) -> None:
-    """All of them; `manta_options` reads them, and MANTA_TLS_INSECURE: that is for a Manta alone."""
+    """Adds all options; `manta_options` reads them, and the variable MANTA_TLS_INSECURE."""
     add_signing_options(parser)
     insecure = "trust any certificate; also by MANTA_TLS_INSECURE"
     parser.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
 
 
 def add_signing_options(parser: OptionParser) -> None:
-    """Those of a program that signs, and asks nobody."""
+    """Adds the options of a program that signs a URL and sends no request."""
     add, environ = parser.add_argument, os.environ.get
     add("-a", "--account", metavar="LOGIN", default=environ("MANTA_USER"), help="account; also by MANTA_USER")
     add(
@@ -66,10 +71,10 @@ def add_signing_options(parser: OptionParser) -> None:
     add("-u", "--url", metavar="URL", default=environ("MANTA_URL"), help="the Manta; also by MANTA_URL")
 
 
-def manta_options(given: SimpleNamespace) -> MantaOptions:
-    """What was given of them; an empty variable is none."""
+def manta_options(given: SimpleNamespace) -> SigningOptions:
+    """The options that the user gave. A variable that is empty counts as missing."""
     insecure = os.environ.get("MANTA_TLS_INSECURE", "") not in ("", "0")  # as the original reads it
-    return MantaOptions(
+    return SigningOptions(
         given.account or None,
         given.subuser or None,
         given.key or None,

@@ -17,7 +17,7 @@ from medusa.client.mlogin import Options, run
 from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.session.escape import DEFAULT_CHARACTER, parse_character
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
+from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser
 from medusa.option_types import seconds
 from medusa.protocol.attach_path import LOGIN
@@ -77,13 +77,13 @@ def parse(argv: Sequence[str]) -> Options:
     )
 
 
-def _manta(given: SimpleNamespace) -> MantaOptions:
+def _manta(given: SimpleNamespace) -> SigningOptions:
     """Who signs, if anything is to be signed. Raises Failure for what is missing.
 
     MANTA_... alone is no wish to sign: it is there for other programs.
     """
     manta = manta_options(given)
-    nobody = MantaOptions(None, None, None, None, given.insecure_tls)
+    nobody = SigningOptions(None, None, None, None, given.insecure_tls)
     if given.launcher == MANTA:
         manta.require("url", "account", "key")
     elif given.reflector is None:

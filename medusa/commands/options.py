@@ -1,6 +1,6 @@
-"""Options of a command: command line over environment (MEDUSA_<OPTION>) over config file over default.
+"""Options of a command. The command line wins over the environment (MEDUSA_<OPTION>), that over the config file.
 
-A config file holds `key = value` lines, or one JSON object as the original's does; `_` and `-` in keys are the same.
+A config file has `key = value` lines, or is one JSON object as the original's is; `_` and `-` in keys are the same.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 NOT_IN_A_FILE = ("config", "help", "version")
+"""Options that a config file cannot set."""
 
 
 class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
-    """Complaints about a config file name the file, the key and the reason; errors exit with `error_status`."""
+    """A parser whose errors in a config file name the file, the key and the reason. They exit with `error_status`."""
 
     def __init__(self, prog: str, description: str, error_status: int = 2, **more: Any) -> None:
         super().__init__(
@@ -38,18 +39,19 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         self._config_file_parser.owner = self
 
     def error(self, message: str) -> NoReturn:
-        """Complain and exit."""
+        """Writes an error of usage and exits with `error_status`."""
         self._leave(self._error_status, f"{self.prog}: {message}\ntry '{self.prog} --help'\n")
 
     def complain(self, message: str) -> NoReturn:
-        """Complain of what the parser could not see, and exit.
+        """Writes an error that was found after parsing, and exits with status 1.
 
-        A message `KEY: REASON` about an option's value also says which file or variable that is from.
+        Args:
+            message: if it is `KEY: REASON`, the file or variable that set the option KEY is added.
         """
         self._leave(1, f"{self.prog}: {self._origin(message.partition(': ')[0])}{message}\n")
 
     def _origin(self, key: str) -> str:
-        """Where the value of option `key` was found: "FILE: ", "VARIABLE: ", or nothing for the command line."""
+        """What set option `key`: "FILE: ", "VARIABLE: ", or nothing for the command line."""
         for source, settings in self.get_source_to_settings_dict().items():
             for name, (action, _) in settings.items():
                 if action is not None and "--" + key in action.option_strings:
@@ -68,7 +70,7 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         raise SystemExit(status)
 
     def check(self, file: str, key: str, value: object) -> str | list[str]:
-        """`value` as an option's text, if option `key` takes it; a list of them for an option that may be repeated."""
+        """The text of `value` for option `key`, or a list if the option may be repeated; exits if it is not valid."""
         file, key = printable(file), printable(key)
         action = next((a for a in self._actions if "--" + key in a.option_strings), None)
         if action is None or action.dest in NOT_IN_A_FILE:
@@ -91,7 +93,7 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
 
 
 class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
-    """Reads either form; the owner judges each key."""
+    """Reads both forms of a config file; `owner` checks each key and value."""
 
     owner: OptionParser
 
@@ -132,4 +134,4 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 
 
 class _Pairs(list[tuple[str, object]]):
-    """A JSON object with all of its keys, also those that are given twice."""
+    """A JSON object as pairs, so that a key that is given twice is noticed."""

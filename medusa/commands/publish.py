@@ -14,13 +14,16 @@ from medusa.client.launchers.manta.api import MantaClient
 from medusa.client.launchers.manta.errors import MantaError
 from medusa.client.operator.publish import PublishError, publish, uses_manta
 from medusa.client.outcome import Failure
-from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
+from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser
 from medusa.option_types import seconds
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
-LONGEST_URL = 65536
+"""Exit status after Control-C, as of shells."""
+
+MAX_URL = 65536
+"""Bytes that are read of a URL on standard input."""
 
 DESCRIPTION = """Put the agent's archive where jobs find it, and read it back."""
 
@@ -46,7 +49,7 @@ def _parser() -> OptionParser:
     add("--archive", metavar="FILE", help="archive to publish (default: the one carried along)")
     add("--retry", metavar="SECONDS", type=seconds, help="try again after so long, until it is done")
     add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
-    # Not `url`: that is the Manta's.
+    # `url` is the option for the Manta.
     add("place", metavar="URL", help="where to; -: the first line of standard input, as a URL may hold secrets")
     return parser
 
@@ -73,7 +76,7 @@ def _run(options: SimpleNamespace) -> int:
         time.sleep(options.retry)
 
 
-def _client(given: MantaOptions) -> MantaClient:
+def _client(given: SigningOptions) -> MantaClient:
     from medusa.client.keys.account import Account, find_signer  # takes time to load
 
     account = Account(given.account or "", given.subuser, find_signer(given.key))
@@ -86,9 +89,9 @@ def _complain(message: str) -> int:
 
 
 def _first_line() -> str:
-    """Read byte by byte: what stands behind it may be a lifeline's."""
+    """Reads byte by byte, because what follows the line may belong to the lifeline."""
     line = b""
-    while not line.endswith(b"\n") and len(line) < LONGEST_URL and (byte := os.read(0, 1)):
+    while not line.endswith(b"\n") and len(line) < MAX_URL and (byte := os.read(0, 1)):
         line += byte
     if not line.strip():
         raise Failure("no URL on standard input")
@@ -96,7 +99,7 @@ def _first_line() -> str:
 
 
 def _watch(lifeline: int) -> None:
-    """Whoever started this program holds the other end: when it is gone, nobody needs it."""
+    """Ends this process when the program that started it has ended, which holds the other end of `lifeline`."""
     try:
         while os.read(lifeline, 512):
             pass

@@ -102,7 +102,7 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
 
 
 def table(sessions: Sequence[Entry]) -> str:
-    """For people: a line for each session below one of names."""
+    """A table for people: a line of headings, then a line for each session."""
     rows = [list(COLUMNS), *([cell(entry) for cell in COLUMNS.values()] for entry in sessions)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -110,14 +110,14 @@ def table(sessions: Sequence[Entry]) -> str:
 
 
 def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
-    """What is not known of the site, and why: a line for each owner that did not answer, or one for all."""
+    """Lines on what the list lacks: one for each owner that did not answer, one if other reflectors are missing."""
     silent = {_value(e.get("owner")): _value(e["error"]) for e in sessions if e.get("error") is not None}
     lines = [f"{owner} does not answer: {error}" for owner, error in silent.items()]
     return [f"other reflectors' sessions are missing: {missing}", *lines] if missing else lines
 
 
 def duration(seconds: object) -> str:
-    """In two units, such as 3m05s."""
+    """Seconds in the two greatest units, such as 3m05s; `-` if not a number."""
     if not isinstance(seconds, (int, float)):
         return "-"
     minutes, left = divmod(int(seconds), 60)
@@ -131,7 +131,7 @@ def duration(seconds: object) -> str:
 
 
 def size(count: object) -> str:
-    """Of bytes, such as 1.5M."""
+    """A number of bytes, such as 1.5M; `-` if not a number."""
     if not isinstance(count, (int, float)):
         return "-"
     value, units = float(count), "BKMGT"

@@ -1,4 +1,4 @@
-"""`medusa sign-url`: a URL with which a job that has no key of its own joins one session of an account's."""
+"""`medusa sign-url`: prints a URL with which a job without a key attaches to one session of an account."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from medusa.client.outcome import Failure
 from medusa.client.session.session_url import SessionUrl
-from medusa.commands.manta_options import MantaOptions, add_signing_options, manta_options
+from medusa.commands.manta_options import SigningOptions, add_signing_options, manta_options
 from medusa.commands.options import OptionParser
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, parse_url
 
 LIFETIME = 300.0
-"""Seconds; as the original's."""
+"""Seconds for which the URL is valid, as the original's."""
 
 DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belongs in the agent's config under
 `signed_url`. It lets whoever has it into that session, once, until it expires. --url is that of the reflector, or of a
@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def signed(manta: MantaOptions, session: str, lifetime: float) -> str:
-    """The URL, for a session's id or a path. Raises Failure."""
+def signed(manta: SigningOptions, session: str, lifetime: float) -> str:
+    """The signed URL for a session's id, or for a path. Raises Failure."""
     manta.require("account", "key", "url")
     assert manta.account is not None
     assert manta.url is not None
@@ -67,7 +67,7 @@ def _check(account: str, user: str | None, url: str) -> None:
         good = "@" not in url and "?" not in url and parse_url(url).host
     except ConnectRefused:
         good = ""
-    if not good:  # not repeated: it may hold a password
+    if not good:  # the text does not repeat it: it may hold a password
         raise Failure("--url is not of the form https://HOST, with a port or without")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from medusa.client.archive import CARRIED
+from medusa.client.operator.publish import PublishError, publish
 from tests.links import CERTIFICATE
 from tests.manta.stand_in import ARCHIVE, Manta, manta
 from tests.reflectors import ROOT
@@ -97,15 +98,11 @@ def test_a_server_that_does_not_take_it(server: Store, replies: list[Reply], wor
     assert "geheim" not in told
 
 
-def test_a_server_that_says_nothing() -> None:
-    impatient = "from medusa.client import publish; publish.HTTP_PATIENCE = 0.2"
-    script = f"import sys; {impatient}; from medusa.commands.publish import main; sys.exit(main(sys.argv[1:]))"
+def test_a_server_that_does_not_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = "http://127.0.0.1:%d/x" % silent.getsockname()[1]
-        done = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, cwd=ROOT)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"medusa publish: {url}: ")
-    assert "Traceback" not in done.stderr
+        with pytest.raises(PublishError, match=f"^{url}: "):
+            publish(b"archive", url, pytest.fail, http_timeout=0.2)
 
 
 def test_it_is_interrupted_without_a_word(server: Store) -> None:

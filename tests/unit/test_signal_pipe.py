@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from medusa.signal_pipe import SignalPipe
+from medusa.signal_pipe import SignalPipe, signal_name
 
 NUMBERS = (signal.SIGTERM, signal.SIGCHLD, signal.SIGWINCH)
 
@@ -48,3 +48,7 @@ def test_pipes_nest() -> None:
     os.kill(os.getpid(), signal.SIGWINCH)
     assert outer.take() == [signal.SIGWINCH]
     outer.close()
+
+
+def test_every_signal_has_a_name() -> None:
+    assert [signal_name(number) for number in (signal.SIGTERM, 35)] == ["SIGTERM", "signal 35"]

@@ -1,4 +1,7 @@
-"""Modes of a terminal: raw, and back. Functions of a file descriptor; medusa/client/terminal/tty.py holds the state."""
+"""Modes of a terminal: raw, and back. Functions of a file descriptor; medusa/client/terminal/tty.py holds the state.
+
+Apart from that file because the ledger needs these functions, and that file needs the ledger.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 
 
 def raw(modes: Modes) -> Modes:
-    """`modes` changed as ssh changes them: every byte at once and unchanged, both ways."""
+    """`modes` changed as ssh(1) changes them: every byte passes at once and unchanged, both ways."""
     changed = [*modes[:_CC], list(modes[_CC])]
     changed[_IFLAG] |= termios.IGNPAR
     changed[_IFLAG] &= ~(termios.ISTRIP | termios.INLCR | termios.IGNCR | termios.ICRNL)
@@ -29,7 +32,7 @@ def raw(modes: Modes) -> Modes:
 
 
 def apply(fd: int, modes: Modes) -> None:
-    """Sets `modes`, also when a signal handler runs meanwhile. In a background job this stops the process (SIGTTOU)."""
+    """Sets `modes` after pending output is written. In a background job this stops the process (SIGTTOU)."""
     while True:
         try:
             return termios.tcsetattr(fd, termios.TCSADRAIN, modes)
@@ -39,7 +42,7 @@ def apply(fd: int, modes: Modes) -> None:
 
 
 def restore(fd: int, modes: Modes) -> None:
-    """Sets `modes` at once, also from the background: whoever changed them owes it to the rest."""
+    """Sets `modes` at once, even in a background job: the process that changed the modes must restore them."""
     before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         termios.tcsetattr(fd, termios.TCSANOW, modes)
@@ -48,12 +51,12 @@ def restore(fd: int, modes: Modes) -> None:
 
 
 def record(fd: int, before: Modes) -> str:
-    """What restore_if_unchanged() needs, as text: the modes of now, and those to go back to."""
+    """Text for `restore_if_unchanged`: the modes that are set now, and those to restore."""
     return json.dumps({"fd": fd, "before": _plain(before), "now": _plain(termios.tcgetattr(fd))})
 
 
 def restore_if_unchanged(text: str) -> None:
-    """Goes back, unless somebody else has set modes of their own since: a shell may have taken its terminal again."""
+    """Restores the modes, unless another process has set others since: a shell may have its terminal back already."""
     noted = json.loads(text)
     if _plain(termios.tcgetattr(noted["fd"])) == noted["now"]:
         *flags, characters = noted["before"]

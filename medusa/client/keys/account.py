@@ -1,6 +1,6 @@
-"""Who the user is to a front door: an account, and a private key that signs for it.
+"""An account at a front door or a Manta, and the private key that signs its requests.
 
-Imported only where something is signed: it takes time to load.
+Slow to load: import it only in functions that sign.
 """
 
 from __future__ import annotations
@@ -29,27 +29,32 @@ from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 
 SIGNED = (REQUEST_TARGET, "host", "date")
-"""The fields that a header's signature covers: good for one request at one host, while its date is believed."""
+"""What the signature in a header covers: it is valid for one request to one host, while its date is accepted."""
 
 
 class Signer(Protocol):
-    """A private key, wherever it lies."""
+    """A private key, in a file or an ssh-agent."""
 
     @property
     def public(self) -> PublicKey:
-        """Its public half."""
+        """The public half."""
 
     @property
     def where(self) -> str:
-        """Where it lies, for people."""
+        """The file or `ssh-agent`, for messages."""
 
     def sign(self, text: bytes) -> bytes:
-        """The signature by `public.algorithm`; ECDSA's in DER. Raises Failure."""
+        """The signature by `public.algorithm`, an ECDSA one in DER. Raises Failure."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account, perhaps a subuser of it, and its key. `clock` gives seconds since the epoch."""
+    """An account and its key.
+
+    Attributes:
+        user: a subuser of the account; None for the account itself.
+        clock: seconds since the epoch.
+    """
 
     login: str
     user: str | None
@@ -58,14 +63,14 @@ class Account:
 
     @property
     def key_id(self) -> KeyId:
-        """By MD5: Manta knows no other fingerprint."""
+        """With the MD5 fingerprint of the key: Manta takes no other."""
         return KeyId(self.login, self.user, self.signer.public.md5)
 
     def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
-        """Date and Authorization for a request.
+        """The header fields Date and Authorization for one request.
 
         Args:
-            target: path and query as they stand in the request.
+            target: path and query, exactly as in the request.
             host: the value of its Host header.
         """
         date = formatdate(self.clock(), usegmt=True)
@@ -74,9 +79,9 @@ class Account:
         return [("Date", date), ("Authorization", build_authorization(credentials))]
 
     def presign(self, base_url: str, path: str, lifetime: float) -> str:
-        """A URL with which anybody can GET `path` for `lifetime` seconds.
+        """A URL whose holder can GET `path` for `lifetime` seconds without a key.
 
-        A path in `base_url` is not signed: it belongs to a proxy that takes it off again.
+        A path in `base_url` is for a proxy that removes it, so it is not signed.
         """
         parameters = {
             "algorithm": self.signer.public.algorithm.upper(),
@@ -88,7 +93,7 @@ class Account:
         return base_url.rstrip("/") + presigned_target(path, parameters, signature)
 
     def to_check(self, host: str) -> list[str]:
-        """After a refusal, for people: what was claimed, and what to look at."""
+        """Lines for the user after a refusal: what the request claimed, and what to check."""
         now = formatdate(self.clock(), usegmt=True)
         return [
             f"  asked for host {printable(host)} by {self}; the clock here says {now}",
@@ -96,17 +101,17 @@ class Account:
         ]
 
     def __str__(self) -> str:
-        """For people: whose, and which key."""
+        """Account and key, for messages."""
         who = printable(self.login if self.user is None else f"{self.login}/{self.user}")
         public = self.signer.public
         return f"account {who}, key {public.md5} ({public.kind}, {printable(self.signer.where)})"
 
 
 def find_signer(key: str | None) -> Signer:
-    """The private key that `key` names.
+    """Finds the private key that `key` names. May ask for a passphrase on the terminal.
 
     Args:
-        key: its fingerprint (MD5 or SHA256), looked for in the ssh-agent and then in ~/.ssh; or a path of its file.
+        key: its fingerprint (MD5 or SHA256), to be found in the ssh-agent or else in ~/.ssh; or the path of its file.
 
     Raises:
         Failure: there is none, or it cannot be used.
@@ -121,11 +126,11 @@ def find_signer(key: str | None) -> Signer:
         return keyfile.KeyFile(path).signer()
     from medusa.client.keys import ssh_agent  # slow to load
 
-    held, useless = ssh_agent.signers()
-    for signer in held:
+    usable, useless = ssh_agent.signers()
+    for signer in usable:
         if signer.public.matches(key):
             return signer
-    return _from_home(key, [*(f"{signer.public.md5} in ssh-agent" for signer in held), *useless])
+    return _from_home(key, [*(f"{signer.public.md5} in ssh-agent" for signer in usable), *useless])
 
 
 def _from_home(fingerprint: str, seen: list[str]) -> Signer:

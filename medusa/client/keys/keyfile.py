@@ -1,4 +1,4 @@
-"""Private keys in files: OpenSSH's form and PEM, with or without a passphrase."""
+"""Private keys in files: in OpenSSH's format or PEM, with or without a passphrase."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from medusa.keys import ALGORITHMS, BadKey, PublicKey
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
-LONGEST = 64 * 1024
-"""Bytes; an RSA key of 16384 bits takes a fifth of it."""
+MAX_SIZE = 64 * 1024
+"""Bytes that are read of a file; an RSA key of 16384 bits takes a fifth of that."""
 
 TRIES = 3
-"""For a passphrase; as ssh."""
+"""How often a passphrase is asked for, as by ssh(1)."""
 
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
 
 
 class FileSigner:
-    """Signs with a key that this process holds. Pickled, printed or raised, it tells nothing of it."""
+    """Signs with a key in this process's memory. Its repr does not show the key."""
 
     def __init__(self, key: PrivateKey, where: str) -> None:
-        """Raises BadKey: not a key to sign with."""
+        """Raises BadKey: the key is of a kind that cannot sign requests."""
         self.public = PublicKey(key.public_key())
         self.where = where
         self._key = key
 
     def sign(self, text: bytes) -> bytes:
-        """The signature by `public.algorithm`; ECDSA's in DER."""
+        """The signature by `public.algorithm`, an ECDSA one in DER."""
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
             return self._key.sign(text)
         digest = ALGORITHMS[self.public.algorithm].digest or hashes.SHA256()
@@ -46,7 +46,7 @@ class FileSigner:
 
 
 class KeyFile:
-    """A file with a private key, perhaps; nothing of it is decrypted before `signer` is called."""
+    """A file that may hold a private key. Nothing is decrypted before `signer` is called."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,10 +54,11 @@ class KeyFile:
 
     @property
     def is_private_key(self) -> bool:
+        """Whether the file looks like a private key."""
         return self._data.startswith(b"-----BEGIN ") and b" PRIVATE KEY-----" in self._data[:80]
 
     def public(self) -> PublicKey | None:
-        """The public half as far as it can be known without a passphrase: of the file itself, or its .pub."""
+        """The public half, from the file or its `.pub`; None if it cannot be read without a passphrase."""
         for line in (_openssh_public(self._data), _read(self.path.with_name(self.path.name + ".pub"))):
             try:
                 if line:
@@ -70,7 +71,7 @@ class KeyFile:
             return None
 
     def signer(self) -> FileSigner:
-        """Asks for the passphrase on the terminal where there is one. Raises Failure."""
+        """Decrypts the key; asks for its passphrase on the terminal if it has one. Raises Failure."""
         if not self._data:
             raise Failure(f"{self.path} is empty, or cannot be read")
         if not self.is_private_key:
@@ -86,7 +87,7 @@ class KeyFile:
     def _unlocked(self) -> PrivateKey:
         try:
             return _load(self._data, None)
-        except TypeError:  # says that there is a passphrase
+        except TypeError:  # the key has a passphrase
             pass
         for _ in range(TRIES):
             passphrase = _ask(f"Passphrase for {self.path}: ")
@@ -105,7 +106,7 @@ class KeyFile:
 
 
 def files_in(directory: Path) -> Iterator[KeyFile]:
-    """The private keys in a directory such as ~/.ssh, by name."""
+    """The private keys in a directory such as ~/.ssh, sorted by name; none if it cannot be read."""
     try:
         paths = sorted(path for path in directory.iterdir() if path.is_file() and path.suffix != ".pub")
     except OSError:
@@ -117,16 +118,16 @@ def files_in(directory: Path) -> Iterator[KeyFile]:
 
 
 def _read(path: Path) -> bytes:
-    """Nothing where nothing can be read."""
+    """The beginning of a file; empty if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(LONGEST)
+            return file.read(MAX_SIZE)
     except OSError:
         return b""
 
 
 def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
-    """Raises TypeError where a passphrase is needed, ValueError where it is wrong, BadKey for another kind of key."""
+    """Raises TypeError if a passphrase is needed, ValueError if it is wrong, BadKey for another kind of key."""
     openssh = b"-----BEGIN OPENSSH" in data[:32]
     load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
     key = load(data, passphrase)
@@ -136,7 +137,7 @@ def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
 
 
 def _openssh_public(data: bytes) -> bytes:
-    """`TYPE BASE64` of the public half, which OpenSSH's form leaves readable (PROTOCOL.key); empty for other forms."""
+    """`TYPE BASE64` of the public half, which OpenSSH's format leaves readable (PROTOCOL.key); empty for others."""
     body = b"".join(line for line in data.splitlines() if not line.startswith(b"-----"))
     try:
         blob = base64.b64decode(body, validate=True)
@@ -147,19 +148,19 @@ def _openssh_public(data: bytes) -> bytes:
     rest = blob[len(_OPENSSH_MAGIC) :]
     for _ in ("cipher", "key derivation", "its options"):
         _, rest = _string(rest)
-    public, _ = _string(rest[4:])  # behind the number of keys
+    public, _ = _string(rest[4:])  # after the number of keys
     kind, _ = _string(public)
     return kind + b" " + base64.b64encode(public)
 
 
 def _string(data: bytes) -> tuple[bytes, bytes]:
-    """A string of RFC 4251 and what follows it."""
+    """A string of RFC 4251, section 5, and what follows it."""
     end = 4 + int.from_bytes(data[:4], "big")
     return data[4:end], data[end:]
 
 
 def _ask(prompt: str) -> bytes:
-    """Raises Failure where there is no terminal: a passphrase is never read from what is piped in."""
+    """Raises Failure if there is no terminal: a passphrase is never read from piped input."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

@@ -1,4 +1,4 @@
-"""Private keys that an ssh-agent keeps: it signs, and nobody else ever sees them."""
+"""Private keys in an ssh-agent, which signs with them and does not hand them out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from medusa.client.outcome import Failure
 from medusa.keys import BadKey, PublicKey
 
 _RSA_ALGORITHM = "rsa-sha2-256"
-"""RFC 8332; asked for without it, an agent signs by SHA-1."""
+"""RFC 8332. Without this algorithm in the request, an agent signs by SHA-1."""
 
 
 class AgentSigner:
-    """Signs by the agent at SSH_AUTH_SOCK, with a connection for each signature: any thread may ask."""
+    """Signs by the agent at SSH_AUTH_SOCK. Each signature has its own connection, so any thread may call."""
 
     def __init__(self, public: PublicKey, blob: bytes) -> None:
         self.public = public
@@ -28,7 +28,7 @@ class AgentSigner:
         self._blob = blob
 
     def sign(self, text: bytes) -> bytes:
-        """The signature by `public.algorithm`; ECDSA's in DER. Raises Failure: the agent refused, or is gone."""
+        """The signature by `public.algorithm`, an ECDSA one in DER. Raises Failure: the agent refused, or is gone."""
         with _agent() as keys:
             key = next((key for key in keys if key.blob == self._blob), None)
             if key is None:
@@ -41,7 +41,7 @@ class AgentSigner:
         return self._signature(paramiko.Message(answer))
 
     def _signature(self, answer: paramiko.Message) -> bytes:
-        """From SSH's form (RFC 4253 section 6.6, RFC 5656 section 3.1.2) to that of HTTP signatures."""
+        """Converts from SSH's format (RFC 4253 section 6.6, RFC 5656 section 3.1.2) to that of HTTP signatures."""
         algorithm, signature = answer.get_text(), answer.get_binary()
         if self.public.kind == "rsa" and algorithm != _RSA_ALGORITHM:
             raise Failure("this ssh-agent signs with RSA keys by SHA-1 only; use an ed25519 key, or a key file")
@@ -52,7 +52,7 @@ class AgentSigner:
 
 
 def signers() -> tuple[list[AgentSigner], list[str]]:
-    """What the agent holds: keys to sign with, and the names of those that cannot be used, each with the reason."""
+    """What the agent holds: usable keys, and a line for each key that cannot be used."""
     usable, useless = [], []
     with _agent() as keys:
         for key in keys:
@@ -66,7 +66,7 @@ def signers() -> tuple[list[AgentSigner], list[str]]:
 
 
 class _Agent(AgentSSH):
-    """As paramiko.Agent, which lets go of a socket without closing it when it cannot use it."""
+    """Like paramiko.Agent, which leaves its socket open if it cannot use it; this one is given a socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()
@@ -75,11 +75,11 @@ class _Agent(AgentSSH):
 
 @contextlib.contextmanager
 def _agent() -> Iterator[tuple[AgentKey, ...]]:
-    """The keys of the agent for as long as the connection to it is open; none where there is no agent."""
+    """The keys of the agent, usable inside the block; none if there is no agent."""
     with socket.socket(socket.AF_UNIX) as sock:
         try:
             sock.connect(os.environ.get("SSH_AUTH_SOCK") or "/nonexistent")
             keys = _Agent(sock).get_keys()
-        except (paramiko.SSHException, OSError, TypeError, ValueError):  # the last two for answers that are none
+        except (paramiko.SSHException, OSError, TypeError, ValueError):  # the last two: malformed answers
             keys = ()
         yield keys

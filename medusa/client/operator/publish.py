@@ -1,6 +1,6 @@
-"""Puts the agent's archive where jobs find it, a Manta, a file, or any store that fsspec knows, and reads it back.
+"""Writes the agent's archive to a place where jobs find it, and reads it back: a Manta, a file, or a store of fsspec.
 
-No text from here holds a URL's user, password or query: many a store is told its secrets there.
+No text from here holds the user, password or query of a URL: some stores take secrets in them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from medusa.protocol.printable import printable
 CONTENT_TYPE = "application/x-sh"
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "https", "https": "https"}
-"""URL scheme -> this package's extra that brings what fsspec needs for it."""
+"""URL scheme -> the extra of this package that installs what fsspec needs for it."""
 
-HTTP_PATIENCE = 60.0
+HTTP_TIMEOUT = 60.0
 """Seconds for one request by http or https."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*)://", re.IGNORECASE)
@@ -30,26 +30,31 @@ _MANTA = "manta:"
 
 
 class PublishError(Exception):
-    """The archive is not there, or not as it should be. `lasting`: trying again cannot help."""
+    """The archive was not published.
+
+    Attributes:
+        lasting: trying again cannot help.
+    """
 
     def __init__(self, text: str, lasting: bool = False) -> None:
         super().__init__(text)
         self.lasting = lasting
 
 
-def publish(archive: bytes, url: str, manta: Callable[[], MantaClient]) -> str:
+def publish(archive: bytes, url: str, manta: Callable[[], MantaClient], http_timeout: float = HTTP_TIMEOUT) -> str:
     """Writes the archive, reads it back and compares.
 
     Args:
         url: `manta:/LOGIN/...`, the path of a file, or a URL for fsspec.
-        manta: asked for where the URL needs it.
+        manta: makes a client; called only if the URL names a Manta object.
+        http_timeout: seconds for one request, if the URL is for http or https.
 
     Returns:
-        What was done, in a line: bytes, digest, place.
+        A line for the user: size, digest and place.
 
     Raises:
         PublishError
-        Failure: of `manta()`.
+        Failure: from `manta`.
     """
     match = _SCHEME.match(url)
     if match is None and (url.startswith("//") or "//" in url.partition("::")[2]):
@@ -59,24 +64,25 @@ def publish(archive: bytes, url: str, manta: Callable[[], MantaClient]) -> str:
     elif match is None or match[1].lower() in ("file", "local"):
         found = _into_file(archive, _file_path(url) if match else url)
     else:
-        found = _into_store(archive, url, match[1].lower())
+        found = _into_store(archive, url, match[1].lower(), http_timeout)
     if found != archive:
         raise PublishError(f"{shown(url)}: what is read from there is not what was written: {_digest(found)}")
     return f"published {_digest(archive)}, at {shown(url)}"
 
 
 def uses_manta(url: str) -> bool:
+    """Whether `publish` will call its argument `manta` for this URL."""
     return url.startswith(_MANTA)
 
 
 def shown(url: str) -> str:
-    """`url` as it may be shown: printable, without user, password and query."""
+    """`url` without user, password and query, and printable."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "//..." if url.startswith("//") else printable(url)
     place, *behind = re.split("[?#]", rest, maxsplit=1)
     if behind and "@" in behind[0]:
-        return printable(f"{scheme}://...")  # the ? may be that of a password
+        return printable(f"{scheme}://...")  # the ? may be part of a password
     return printable(f"{scheme}://{place.rpartition('@')[2]}")
 
 
@@ -111,16 +117,16 @@ def _into_file(archive: bytes, path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        # Not the error's own text: that names a temporary file.
+        # The error's own text would name a temporary file.
         raise PublishError(f"{printable(path)}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _into_store(archive: bytes, url: str, scheme: str) -> bytes:
+def _into_store(archive: bytes, url: str, scheme: str, http_timeout: float) -> bytes:
     _require(scheme)
     import fsspec
 
     try:
-        store, path = fsspec.core.url_to_fs(url, skip_instance_cache=True, **_options(scheme))
+        store, path = fsspec.core.url_to_fs(url, skip_instance_cache=True, **_options(scheme, http_timeout))
         store.pipe_file(path, archive)
         store.invalidate_cache()
         return bytes(store.cat_file(path))
@@ -130,7 +136,7 @@ def _into_store(archive: bytes, url: str, scheme: str) -> bytes:
 
 def _require(scheme: str) -> None:
     """Raises PublishError unless fsspec can use URLs of that scheme."""
-    import fsspec  # neither a Manta nor a file needs it
+    import fsspec  # not needed for a Manta or a file
 
     try:
         fsspec.get_filesystem_class(scheme)
@@ -141,13 +147,13 @@ def _require(scheme: str) -> None:
         raise PublishError(f"{scheme}:// needs a package that is not installed: {install}", lasting=True) from None
 
 
-def _options(scheme: str) -> dict[str, Any]:
+def _options(scheme: str, http_timeout: float) -> dict[str, Any]:
     if scheme not in ("http", "https"):
         return {}
     import aiohttp
 
-    timeout = aiohttp.ClientTimeout(total=HTTP_PATIENCE)
-    # `encoded`: a signed query is sent as it stands. `trust_env`: proxies.
+    timeout = aiohttp.ClientTimeout(total=http_timeout)
+    # `encoded`: a signed query must be sent unchanged. `trust_env`: use the proxies of the environment.
     return {"encoded": True, "client_kwargs": {"trust_env": True, "timeout": timeout}}
 
 
@@ -162,7 +168,7 @@ def _words(error: Exception, url: str) -> str:
 
 
 def _secrets(url: str) -> Iterator[str]:
-    """All in it that may be secret, and is long enough to be told from a word."""
+    """Every part of `url` that may be secret, unless it is so short that it may also be an ordinary word."""
     yield url
     place, *behind = re.split("[?#]", url.partition("://")[2], maxsplit=1)
     user, _, _ = place.rpartition("@")

@@ -1,4 +1,4 @@
-"""Asks a reflector about the sessions of everybody, and ends them."""
+"""Lists and ends sessions of any account by a reflector's HTTP API for administrators."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from medusa.transports.dial import ConnectRefused, parse_url
 from medusa.transports.tls import client_context
 
 TIMEOUT = 30.0
-"""Seconds for each step: a reflector may have to ask others."""
+"""Seconds for each read or write: the reflector may have to ask others."""
 
 MAX_ANSWER = 256 * 1024 * 1024
+"""Bytes of an answer that are read."""
 
 Entry = dict[str, Any]
+"""One session, as the reflector's JSON describes it."""
 
 
 class Administrator:
-    """Of the reflector at `base`.
-
-    Attributes:
-        missing: why the last list has nothing of other reflectors; "": it has.
+    """A client of the reflector at `base`.
 
     Args:
-        account: who signs; None where nobody is asked, as on the reflector's own host.
+        account: signs the requests; None if no signature is needed, as on the reflector's own host.
+
+    Attributes:
+        missing: why the last list lacks the sessions of other reflectors; empty if it is complete.
     """
 
     missing = ""
@@ -44,7 +46,7 @@ class Administrator:
         self._insecure = insecure_tls
 
     def sessions(self) -> list[Entry]:
-        """All of them; see `missing`. Raises Failure."""
+        """All sessions; check `missing` afterwards. Raises Failure."""
         answer = self._ask("GET", "/sessions")
         found = answer.get("sessions")
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
@@ -53,7 +55,7 @@ class Administrator:
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
-        """The one session of this id, and of `login` if that is given. Raises Failure: there is none, or several."""
+        """The session with this id, and of `login` if that is given. Raises Failure unless there is just one."""
         wanted = session.strip().lower()
         found = [e for e in self.sessions() if e.get("id") == wanted and login in (None, e.get("login") or "")]
         if not found:
@@ -65,7 +67,7 @@ class Administrator:
         return found[0]
 
     def kill(self, entry: Entry) -> None:
-        """End one of `sessions`. Raises Failure."""
+        """Ends one of `sessions()`. Raises Failure."""
         quoted = urllib.parse.quote(str(entry["id"]), safe="-_.~:@+")
         login = f"{entry['login']}/" if entry.get("login") else ""
         self._ask("DELETE", f"/sessions/{login}{quoted}")

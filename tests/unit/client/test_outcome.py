@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown, signal_name, status_of
+from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown, status_of
 from medusa.protocol.control import Exit
 
 
@@ -34,4 +34,3 @@ def test_a_lost_session_is_told_apart_from_none_at_all() -> None:
 def test_an_interruption_is_not_caught_as_an_error() -> None:
     assert not isinstance(Interrupted(signal.SIGTERM), Exception)
     assert str(Interrupted(signal.SIGTERM)) == "ended by SIGTERM"
-    assert signal_name(4711) == "signal 4711"

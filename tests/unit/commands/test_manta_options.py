@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from medusa.client.outcome import Failure
-from medusa.commands.manta_options import MantaOptions, add_manta_options, manta_options
+from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser
 
 
-def parse(*arguments: str) -> MantaOptions:
+def parse(*arguments: str) -> SigningOptions:
     parser = OptionParser("prog", "what it does")
     parser.add_argument("--config", is_config_file=True)
     add_manta_options(parser)
@@ -17,7 +17,7 @@ def parse(*arguments: str) -> MantaOptions:
 
 
 VARIABLES = {"MANTA_USER": "login", "MANTA_SUBUSER": "user", "MANTA_KEY_ID": "aa:bb", "MANTA_URL": "https://manta"}
-GIVEN = MantaOptions("login", "user", "aa:bb", "https://manta", True)
+GIVEN = SigningOptions("login", "user", "aa:bb", "https://manta", True)
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_the_originals_environment_yields_to_all_else(monkeypatch: pytest.Monkey
     monkeypatch.setenv("MEDUSA_KEY", "set")
     monkeypatch.setenv("MEDUSA_URL", "set")
     found = parse("--config", str(config), "--url", "given")
-    assert found == MantaOptions("filed", "user", "set", "given", False)
+    assert found == SigningOptions("filed", "user", "set", "given", False)
 
 
 def test_nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MANTA_USER", "")
-    assert parse() == MantaOptions(None, None, None, None, False)
+    assert parse() == SigningOptions(None, None, None, None, False)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_missing_is_asked_for(missing: str, variable: str) -> None:
     GIVEN.require("account", "key", "url")
-    without = MantaOptions(**{**GIVEN._asdict(), missing: None})
+    without = SigningOptions(**{**GIVEN._asdict(), missing: None})
     without.require(*{"account", "key", "url"} - {missing})
     with pytest.raises(Failure, match=f"--{missing} .* or set {variable}"):
         without.require("account", "key", "url")

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from medusa.client.launchers.kubernetes.objects import CONTAINER
-from medusa.client.outcome import SIGNALLED, signal_name
+from medusa.client.outcome import SIGNALLED
 from medusa.protocol.printable import printable
+from medusa.signal_pipe import signal_name
 
 Object = dict[str, Any]
 """An object as the API has it in JSON."""
