@@ -150,7 +150,7 @@ class Listener(PausingServer):
         halves = isinstance(greeting, Plain)
         traveller = Traveller(RAW, found.line, found.whole, connection.address, lambda: ungreen(sock), halves)
         self._doors.count(client.source)
-        if name.login:
+        if asked is not None and name.login:
             request = Request("GET", asked.target, "HTTP/1.1", Headers([("host", asked.host)]))
             refused = self._doors.enter_signed(request, name, side, client, accept, traveller)
         else:
@@ -226,13 +226,17 @@ def read_greeting(sock: Any, data: bytes, begin: Callable[[], bytes], timeout: f
     raise HandshakeError(400, "the first line has no end; " + FORMS)
 
 
-def _asked(greeting: Framed | Plain) -> tuple[Framed, SessionName, Side]:
-    """What a greeting stands for: a request, of which session, and for which side. Raises HandshakeError, Refusal."""
+def _asked(greeting: Framed | Plain) -> tuple[Framed | None, SessionName, Side]:
+    """The request that a greeting stands for, None for a plain one without a token; which session, and which side.
+
+    Raises:
+        HandshakeError, Refusal
+    """
     if isinstance(greeting, Framed):
         return (greeting, *_named(greeting))
     session_id, side = parse_id(greeting.session), SIDES[greeting.role]
     if not greeting.token:
-        return Framed("", ""), SessionName(session_id), side
+        return None, SessionName(session_id), side
     asked = parse_token(greeting.token)
     name, signed_side = _named(asked)
     if (name.session_id, signed_side) != (session_id, side):
