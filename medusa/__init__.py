@@ -1,3 +1,3 @@
-"""Medusa: interactive sessions for batch jobs. Imports nothing: the agent's archive rides on this package."""
+"""Medusa: interactive sessions for batch jobs. Imports nothing, because the agent's archive contains this package."""
 
 __version__ = "0.1.0"

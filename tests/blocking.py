@@ -11,7 +11,7 @@ from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
-from medusa.transports.tls import TlsSocket, over
+from medusa.transports.tls import TlsSocket, stream_over
 from tests.waiting import PATIENCE
 
 
@@ -46,4 +46,4 @@ class BlockingTransport(RelayedTransport):
 def blocking_websocket(sock: socket.socket | TlsSocket, leftover: bytes = b"") -> BlockingTransport:
     """Like `adopt_websocket`."""
     codec = WebSocketConnection(Role.SERVER, lambda: os.urandom(4))
-    return BlockingTransport(over(sock), codec, WebSocketRelay(), leftover)
+    return BlockingTransport(stream_over(sock), codec, WebSocketRelay(), leftover)

@@ -17,7 +17,7 @@ from medusa.transports.adopt import adopt_framed, adopt_websocket
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.socket_stream import SocketStream
-from medusa.transports.tls import Tls, TlsSocket, over
+from medusa.transports.tls import Tls, TlsSocket, stream_over
 from tests import frames
 from tests.memory_transport import memory_pair, memory_streams
 from tests.waiting import PATIENCE
@@ -113,7 +113,7 @@ def linked(pair: Callable[[], tuple[Socket, Socket]], max_message: int = MAX_MES
     """The client's and the server's end of a websocket over a pair of sockets."""
     near, far = pair()
     codec = WebSocketConnection(Role.CLIENT, lambda: os.urandom(4), max_message)
-    return Transport(over(near), codec), adopt_websocket(far, max_message=max_message)
+    return Transport(stream_over(near), codec), adopt_websocket(far, max_message=max_message)
 
 
 def memory(max_message: int = MAX_MESSAGE) -> Ends:

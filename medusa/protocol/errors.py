@@ -1,4 +1,4 @@
-"""Errors of the wire. The type says who is to blame, the attributes what to answer.
+"""Errors of the wire. The type says which side broke the rules, the attributes what to answer.
 
 ProtocolError
     LocalProtocolError          our own bug: an illegal call
@@ -20,7 +20,7 @@ class ProtocolError(Exception):
 
 
 class LocalProtocolError(ProtocolError):
-    """This program asked for something illegal: a bug here, not at the peer."""
+    """This program asked for something illegal: a bug here, not in the peer."""
 
 
 class RemoteProtocolError(ProtocolError):
@@ -40,7 +40,7 @@ class BadText(RemoteProtocolError):
 
 
 class PolicyViolation(RemoteProtocolError):
-    """A well-formed message that this peer may not send, such as a forged reflector control message."""
+    """A well-formed message that this peer may not send, such as a forged control message of the reflector."""
 
     close_code = 1008
 
@@ -56,7 +56,7 @@ class HandshakeError(ProtocolError):
 
     Attributes:
         http_status: the status to answer with.
-        headers: further headers of that answer, such as Sec-WebSocket-Version (RFC 6455 section 4.4).
+        headers: more headers for that answer, such as Sec-WebSocket-Version (RFC 6455 section 4.4).
     """
 
     def __init__(self, http_status: int, reason: str, headers: Tuple[Tuple[str, str], ...] = ()) -> None:

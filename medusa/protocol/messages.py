@@ -1,4 +1,4 @@
-"""What a transport hands over, and the limits that hold on every transport."""
+"""The messages that a transport hands over, and the limits that hold on every transport."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Union
 
 MAX_MESSAGE = 16 * 1024 * 1024
-"""Bytes in one message. Autobahn's largest case (9.1.6) is 16 MiB; what is reassembled is held in memory."""
+"""Limit of one message in bytes; a message in fragments is held in memory. Autobahn's largest case (9.1.6) needs it."""
 
 STREAM_ABOVE = 64 * 1024
-"""Whole frames above this are relayed as they arrive, so a relay's memory does not grow with the message."""
+"""Bytes. Whole frames above this are relayed as they arrive, so a relay's memory does not grow with the message."""
 
 MAX_CONTROL_PAYLOAD = 125
-"""RFC 6455 section 5.5: control frames have a payload of 125 bytes or less."""
+"""Bytes (RFC 6455 section 5.5)."""
 
 MAX_REASON = 123
-"""A close reason, in bytes of UTF-8: what a control frame holds beside its two-byte code."""
+"""Bytes of UTF-8 in a close reason: what a control frame holds besides the two bytes of its code."""
 
 
 class Kind(enum.IntEnum):
-    """The two kinds of message that are forwarded, as RFC 6455 opcodes. Text carries control, binary terminal bytes."""
+    """The kinds of message that are forwarded, as RFC 6455 opcodes. Text carries control, binary terminal bytes."""
 
     TEXT = 1
     BINARY = 2
@@ -42,7 +42,7 @@ class Binary:
 
 @dataclass(frozen=True)
 class Ping:
-    """At most 125 bytes. Answered by the transport itself; handed over as a sign of life."""
+    """At most 125 bytes. The transport answers it; it is handed over as a sign of life."""
 
     payload: bytes = b""
 
@@ -56,7 +56,7 @@ class Pong:
 
 @dataclass(frozen=True)
 class Close:
-    """The polite end. `code` is None where the peer gave none (RFC 6455 section 7.1.5)."""
+    """The polite end. `code` is None if the peer gave none (RFC 6455 section 7.1.5)."""
 
     code: Union[int, None] = 1000
     reason: str = ""

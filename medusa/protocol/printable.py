@@ -1,4 +1,4 @@
-"""Text from the network made safe to show: nothing in it can move a cursor, forge a log line or reorder a sentence."""
+"""Makes text from the network safe to show: it cannot move a cursor, forge a log line or reorder a sentence."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctu
 
 
 def printable(text: str, limit: int = 256) -> str:
-    """`text` cut at `limit`; every control, format (bidi too), surrogate and unassigned character is an escape."""
+    """`text` cut at `limit` characters; control, format (bidi too), surrogate and unassigned characters are escaped."""
     cut = text[:limit]
-    if not (cut.isascii() and cut.isprintable()):  # as nearly everything is
+    if not (cut.isascii() and cut.isprintable()):  # rare
         cut = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)
     return cut + ("..." if len(text) > limit else "")
 

@@ -19,7 +19,7 @@ from medusa.protocol.raw.relay import FramedRelay, PlainCodec, PlainRelay
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.relayed import RelayedTransport
-from medusa.transports.tls import TlsSocket, over
+from medusa.transports.tls import TlsSocket, stream_over
 
 END_OF_STREAM = Close(1000, "end of the raw stream")
 """What the end of a stream without frames stands for: its peer has no other polite end."""
@@ -35,7 +35,7 @@ def adopt_websocket(
 ) -> RelayedTransport:
     """A websocket on a socket that was upgraded."""
     codec = WebSocketConnection(Role.SERVER, _new_key, max_message)
-    return RelayedTransport(over(sock), codec, WebSocketRelay(max_message), leftover, scratch)
+    return RelayedTransport(stream_over(sock), codec, WebSocketRelay(max_message), leftover, scratch)
 
 
 def adopt_framed(
@@ -46,7 +46,7 @@ def adopt_framed(
 ) -> RelayedTransport:
     """Raw TCP with frames on a socket whose greeting was accepted."""
     codec = FramedConnection(max_message)
-    return RelayedTransport(over(sock), codec, FramedRelay(max_message), leftover, scratch)
+    return RelayedTransport(stream_over(sock), codec, FramedRelay(max_message), leftover, scratch)
 
 
 def adopt_plain(
@@ -63,7 +63,7 @@ def adopt_plain(
     Args:
         after_cr: the greeting ended with CR, and an LF may follow.
     """
-    return RelayedTransport(over(sock), PlainCodec(), PlainRelay(after_cr), leftover, scratch, END_OF_STREAM)
+    return RelayedTransport(stream_over(sock), PlainCodec(), PlainRelay(after_cr), leftover, scratch, END_OF_STREAM)
 
 
 def _new_key() -> bytes:

@@ -28,7 +28,7 @@ from medusa.transports.dial import (
     remaining,
 )
 from medusa.transports.socket_stream import SocketStream
-from medusa.transports.tls import TlsSocket, over
+from medusa.transports.tls import TlsSocket, stream_over
 
 
 def connect(
@@ -91,11 +91,11 @@ def upgrade(
         sock.close()
         raise
     codec = WebSocketConnection(Role.CLIENT, _new_key, max_message)
-    return Transport(over(sock), codec, leftover=rest)
+    return Transport(stream_over(sock), codec, leftover=rest)
 
 
 def greet(sock: socket.socket, host: str, target: str, deadline: float, max_message: int = MAX_MESSAGE) -> Transport:
-    """Raw TCP with frames on a connected socket, which it owns from here on. Arguments and errors are `upgrade`'s."""
+    """Raw TCP with frames on a connected socket, which it owns from here on. Arguments and errors: see `upgrade`."""
     try:
         sock.settimeout(remaining(deadline))
         sock.sendall(build_framed(target, host))
@@ -119,7 +119,7 @@ def _new_key() -> bytes:
 
 
 def _explanation(sock: Union[socket.socket, TlsSocket], response: Response, body: bytes, deadline: float) -> str:
-    """The first line of a refusal's text body: what the server has to say to a person."""
+    """The first line of a refusal's text body, which is for the user; empty if there is none."""
     if not (response.headers.get("content-type") or "").startswith("text/plain"):
         return ""
     length = response.headers.get("content-length") or ""

@@ -1,4 +1,4 @@
-"""A connected socket to where a URL points: TCP, by the environment's proxy if there is one, TLS if the URL asks."""
+"""A connected socket to the host of a URL: TCP, by the environment's proxy if there is one, TLS if the scheme says so."""
 
 from __future__ import annotations
 
@@ -16,30 +16,31 @@ from medusa.protocol.http.head import HeadReader, Response, parse_response
 from medusa.transports.tls import Tls, TlsSocket, client_context
 
 SECURE = {"https": True, "wss": True, "http": False, "ws": False, "tcp": False}
+"""Whether each scheme means TLS."""
+
 RAW = "tcp"
-"""The scheme of who speaks no HTTP first."""
+"""The scheme of raw TCP, which does not begin with HTTP."""
+
 RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
 """Statuses that a later try may change; 404: the session may be about to be made."""
-WHO_ASKS = 407
-"""Proxy Authentication Required."""
 
+PROXY_AUTHENTICATION_REQUIRED = 407
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
-
 CONNECT_TIMEOUT = 30.0
-"""Seconds for all of it: address, TCP, proxy, TLS, upgrade or greeting."""
+"""Seconds for everything together: address, TCP, proxy, TLS, upgrade or greeting."""
 
 SIGNAL_LATENCY = 0.5
-"""Seconds after which a wait is begun anew: a signal just before it would otherwise be seen at its end."""
+"""Most seconds of one wait, after which the next begins: Python handles a signal between two."""
 
 
 class ConnectRefused(Exception):
-    """No link. The text says why; it never holds the URL's query.
+    """There is no link. The text says why; it never holds the URL's query, which may be signed.
 
     Attributes:
-        status: HTTP status of the refusal, None when the peer sent none that can be believed.
-        retryable: whether trying again later may help.
+        status: HTTP status of the refusal, None if the peer sent none, or none that can be believed.
+        retryable: whether a later try may succeed.
     """
 
     def __init__(self, reason: str, status: Optional[int] = None, retryable: bool = True) -> None:
@@ -49,11 +50,11 @@ class ConnectRefused(Exception):
 
 
 class Untrusted(ConnectRefused):
-    """Nobody who is trusted here vouches for the peer's certificate."""
+    """The peer's certificate is not trusted."""
 
 
 class Target(NamedTuple):
-    """Where a URL points. `netloc` and `target` are its own bytes: a signed URL is compared byte for byte."""
+    """What a URL points to. `netloc` and `target` are its own bytes: a signed URL is compared byte for byte."""
 
     secure: bool
     host: str
@@ -66,7 +67,7 @@ T = TypeVar("T")
 
 
 def is_raw(url: str) -> bool:
-    """Whether `url` is one of raw TCP."""
+    """Whether `url` is for raw TCP."""
     return url.partition("://")[0].lower() == RAW
 
 
@@ -74,7 +75,7 @@ def parse_url(url: str) -> Target:
     """The target of a ws, wss, http, https or tcp URL.
 
     Raises:
-        ConnectRefused: not such a URL.
+        ConnectRefused: it is not such a URL.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -113,10 +114,10 @@ def open_socket(target: Target, insecure_tls: bool, deadline: float) -> Union[so
 
 
 def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tuple[Response, bytes]:
-    """An HTTP response's head, and the bytes that came behind it.
+    """An HTTP response's head, and the bytes that came after it.
 
     Raises:
-        ConnectRefused: it did not come in time, or is none.
+        ConnectRefused: it did not come in time, or is not HTTP.
     """
     head, rest = read_answer(sock, deadline, HeadReader().feed)
     try:
@@ -126,7 +127,7 @@ def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tup
 
 
 def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Callable[[bytes], Optional[T]]) -> T:
-    """What `feed` makes of the bytes that come, once that is more than None.
+    """The first result of `feed` that is not None, given the bytes as they come.
 
     Raises:
         ConnectRefused: it did not come in time, or `feed` raised HandshakeError.
@@ -151,7 +152,7 @@ def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Ca
 
 
 def remaining(deadline: float) -> float:
-    """Seconds left, never 0: that would mean a non-blocking socket."""
+    """Seconds left; never 0, which would make a socket non-blocking."""
     return max(0.001, deadline - time.monotonic())
 
 
@@ -160,7 +161,7 @@ def _connect(host: str, port: int, deadline: float) -> socket.socket:
         sock = socket.create_connection((host, port), remaining(deadline))
     except (OSError, UnicodeError) as error:
         raise _refused("%s:%d" % (host, port), error) from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # a keystroke is not to wait for the next
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send a keystroke without waiting for the next
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock
 
@@ -179,7 +180,7 @@ def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> 
 
 
 def _proxy(target: Target) -> Optional[Tuple[str, int, str]]:
-    """(host, port, Proxy-Authorization or "") for `target`, by the environment's HTTP(S)_PROXY and NO_PROXY."""
+    """(host, port, Proxy-Authorization or "") of the proxy that HTTP(S)_PROXY and NO_PROXY name for `target`."""
     proxies = urllib.request.getproxies_environment()
     url = proxies.get("https" if target.secure else "http")
     bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
@@ -208,6 +209,6 @@ def _tunnel(sock: socket.socket, where: str, proxy: Tuple[str, int, str], deadli
     response, rest = read_response(sock, deadline)
     if response.status != 200 or rest:
         reason = "the proxy %s:%d refused: %d %s" % (host, port, response.status, response.reason)
-        if response.status == WHO_ASKS:
+        if response.status == PROXY_AUTHENTICATION_REQUIRED:
             reason += "; HTTP_PROXY and HTTPS_PROXY may hold its login, as in http://USER:PASSWORD@HOST:PORT"
         raise ConnectRefused(reason, response.status, response.status in RETRYABLE)

@@ -6,13 +6,16 @@ import select
 import socket
 from typing import Optional, Union
 
+MOST_UNREAD = 16
+"""Reads of 64 KiB that `close` spends on input that nobody wants."""
+
 
 class SocketStream:
-    """Owns `sock` from here on and makes it non-blocking."""
+    """A stream over `sock`, which it owns from here on and makes non-blocking."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._over = False  # FIN was sent
+        self._fin_sent = False
         sock.setblocking(False)
 
     def fileno(self) -> int:
@@ -25,39 +28,39 @@ class SocketStream:
         return False
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
+        """Up to `size` bytes, b"" at the end; BlockingIOError if there are none."""
         return self._sock.recv(size)
 
     def recv_into(self, buffer: memoryview) -> int:
-        """As `recv`, into `buffer`: how many bytes, 0 at the end."""
+        """Like `recv`, into `buffer`; returns how many bytes came, 0 at the end."""
         return self._sock.recv_into(buffer)
 
     def send(self, data: Union[bytes, memoryview]) -> int:
-        """Bytes that were taken; BlockingIOError when none could be."""
+        """Bytes that were taken; BlockingIOError if none could be."""
         return self._sock.send(data)
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
-        """Until the socket is ready for any of what is asked, or `timeout` seconds are over."""
+        """Until the socket is ready for any of what is asked, or `timeout` seconds have passed."""
         poll = select.poll()
         try:
             poll.register(self._sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
-        except ValueError:  # closed, by another thread
+        except ValueError:  # closed
             return
         poll.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
 
     def shutdown(self) -> None:
         """FIN: nothing more will be sent."""
-        if not self._over:
-            self._over = True
+        if not self._fin_sent:
+            self._fin_sent = True
             self._shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Let go. Unread input is taken first: the kernel would answer it with a reset, which proxies do not pass on.
+        """End the connection, even if another process holds a copy of the descriptor. Idempotent.
 
-        A thread that waits for the socket is woken up.
+        Unread input is read first: the kernel would answer it with a reset, which proxies do not pass on.
         """
         try:
-            for _ in range(16):
+            for _ in range(MOST_UNREAD):
                 if not self.recv(1 << 16):
                     break
         except (OSError, ValueError):

@@ -1,4 +1,7 @@
-"""TLS. `Tls` does it without I/O; `TlsSocket` waits, for a handshake and an HTTP head; `TlsStream` never does."""
+"""TLS, three times: `Tls` without I/O, `TlsSocket` as a socket that waits, `TlsStream` as a stream that never waits.
+
+A connection begins as a TlsSocket, for the TLS handshake and the HTTP head; `stream_over` makes the TlsStream of it.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ from typing import Any, Callable, List, Optional, Union
 from medusa.transports.socket_stream import SocketStream
 
 RECORD = 16 * 1024
-"""Bytes of plaintext in one record at the most (RFC 8446, section 5.1). OpenSSL is given and asked for no more at once,
-as its memory buffers never shrink again."""
+"""Most bytes of plaintext in one record (RFC 8446 section 5.1). OpenSSL is given and asked for no more at once, because
+its memory buffers never shrink."""
 
 CHUNK = 64 * 1024
-"""Bytes of plaintext that are encrypted ahead of the kernel at the most."""
+"""Most bytes of plaintext that are encrypted before the kernel takes them."""
 
 _NOTHING = memoryview(b"")  # what is left of a view would keep all of it
 
 MAX_REPLIES = 16 * 1024
-"""Bytes of TLS's own that may wait behind data. A peer that asks for new keys on and on and reads no answer would fill
-the memory."""
+"""Most bytes of TLS's own answers that wait after data. A peer that asks for new keys again and again, and reads no
+answer, would fill the memory."""
 
 
 def client_context(insecure: bool = False) -> ssl.SSLContext:
@@ -44,31 +47,31 @@ class Tls:
     """One end of TLS between buffers.
 
     Args:
-        server_name: whom to expect, None at the server's end.
+        server_name: the name in the certificate to expect; None at the server's end.
 
     Attributes:
-        ended: nothing more comes: the peer said so, or its stream is at its end. (The websocket's Close tells a whole
-            end from a cut one.)
+        ended: nothing more comes: the peer said so, or its stream has ended. (Whether the end was polite shows in the
+            websocket's Close.)
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
-        self._fed = _NOTHING  # ciphertext that OpenSSL was not given yet
-        self._lean = False  # most of what came last was TLS's own
+        self._fed = _NOTHING  # ciphertext that OpenSSL has not been given yet
+        self._little_data = False  # most of what came last was TLS's own
         self._failure: Optional[TlsError] = None
         self.ended = False
 
     @property
     def pending(self) -> bool:
-        """Whether there may be more to `read` without more ciphertext."""
+        """Whether `receive` may have plaintext without more ciphertext."""
         return not self.ended and bool(self._failure or self._fed or self._in.pending or self._ssl.pending())
 
     def handshake(self, data: bytes = b"") -> bool:
-        """Go on, with ciphertext that came; True when done. `replies` are to be sent, also when it failed.
+        """Go on with the handshake, given ciphertext that came; True if it is done. Then send `replies`.
 
         Raises:
-            ssl.SSLCertVerificationError, TlsError
+            ssl.SSLCertVerificationError, TlsError: send `replies` after these as well; they tell the peer.
         """
         self._fed = memoryview(data)
         while True:
@@ -86,20 +89,22 @@ class Tls:
                 return True
 
     def receive(self, size: int, recv: Callable[[int], bytes]) -> bytes:
-        """Up to `size` bytes of plaintext, `recv` being asked for ciphertext at most once; b"": not one is whole yet,
-        or `ended`.
+        """Up to `size` bytes of plaintext; b"" if no record is whole yet, or if the stream has `ended`.
+
+        Args:
+            recv: asked for ciphertext, at most once.
 
         Raises:
             TlsError, and what `recv` raises.
         """
         data = self._read(size)
         if not data and not self.ended:
-            # 128 KiB of requests for new keys would take a tenth of a second from all the other sessions on a loop.
-            self._fed = memoryview(recv(RECORD if self._lean else max(size, RECORD)))
+            # 128 KiB of requests for new keys would take a tenth of a second from all other sessions on the loop.
+            self._fed = memoryview(recv(RECORD if self._little_data else max(size, RECORD)))
             self.ended = not self._fed
             came = len(self._fed)
             data = self._read(size)
-            self._lean = 2 * len(data) < came
+            self._little_data = 2 * len(data) < came
         return data
 
     def encrypt(self, data: Union[bytes, memoryview]) -> bytes:
@@ -114,11 +119,11 @@ class Tls:
         return b"".join(parts)
 
     def replies(self) -> bytes:
-        """What TLS itself has to send."""
+        """Bytes that TLS itself has to send; may be empty."""
         return self._out.read() if self._out.pending else b""
 
     def close(self) -> bytes:
-        """The close_notify to send. What still comes is not decrypted any more."""
+        """The close_notify to send. Nothing that still comes can be decrypted."""
         try:
             self._ssl.unwrap()
         except OSError:  # the peer's own is not there yet
@@ -139,7 +144,7 @@ class Tls:
             except ssl.SSLError as error:
                 self._failure = _failed(error)
                 if parts:
-                    break  # what came before that is good
+                    break  # the data before that is good
                 raise self._failure from None
             if not data:
                 self.ended = True
@@ -153,17 +158,17 @@ class Tls:
 
 
 class TlsSocket:
-    """The part of a blocking socket's interface that HTTP needs, over one that is connected. `sock` may be gevent's."""
+    """The part of a blocking socket's interface that HTTP needs, over a connected socket. `sock` may be gevent's."""
 
     def __init__(self, sock: Any, tls: Tls) -> None:
         self.sock = sock
         self.tls = tls
-        self._over = False
+        self._shut_down = False
         self.settimeout, self.fileno = sock.settimeout, sock.fileno
         self.detach, self.close = sock.detach, sock.close
 
     def handshake(self, data: bytes = b"", deadline: Optional[float] = None) -> None:
-        """With `data` that has come already; `deadline` is of time.monotonic().
+        """Do the handshake. `data` has come already; `deadline` is of time.monotonic().
 
         Raises:
             ssl.SSLCertVerificationError, TlsError and other OSErrors.
@@ -177,13 +182,13 @@ class TlsSocket:
                 if not data:
                     raise TlsError("the connection was closed in the middle of the TLS handshake")
         except (ssl.SSLError, TlsError):
-            self._tell()
+            self._send_alert()
             raise
         self.sock.sendall(self.tls.replies())
 
     def recv(self, size: int) -> bytes:
-        """As a socket's; after `shutdown` what comes is only good for being dropped."""
-        if self._over:
+        """Like a socket's; after `shutdown` it returns ciphertext, which can only be dropped."""
+        if self._shut_down:
             data: bytes = self.sock.recv(size)
             return data
         taken = 0
@@ -194,26 +199,26 @@ class TlsSocket:
             taken += len(ciphertext)
             return ciphertext
 
-        while taken <= 2 * RECORD:  # a record more than any that holds data
+        while taken <= 2 * RECORD:  # one record more than any data needs
             data = self.tls.receive(size, recv)
             if data or self.tls.ended:
                 return data
         raise TlsError("the peer sends TLS records without data in them")
 
     def sendall(self, data: bytes) -> None:
-        """As a socket's."""
-        if self.sock.fileno() < 0:  # what is encrypted and not sent would break all that follows
+        """Like a socket's."""
+        if self.sock.fileno() < 0:  # data that is encrypted but not sent would break all that follows
             raise OSError(errno.EBADF, "the connection was closed or given away")
         self.sock.sendall(self.tls.encrypt(data))
 
     def shutdown(self, how: int) -> None:
-        """As a socket's, behind a close_notify."""
-        if not self._over and self.sock.fileno() >= 0:
-            self._over = True
+        """Like a socket's, after a close_notify."""
+        if not self._shut_down and self.sock.fileno() >= 0:
+            self._shut_down = True
             self.sock.sendall(self.tls.close())
         self.sock.shutdown(how)
 
-    def _tell(self) -> None:
+    def _send_alert(self) -> None:
         try:
             self.sock.sendall(self.tls.replies())
         except OSError:
@@ -225,9 +230,9 @@ class TlsStream(SocketStream):
 
     def __init__(self, sock: socket.socket, tls: Tls) -> None:
         super().__init__(sock)
-        self._tls: Optional[Tls] = tls  # None: this end said that it ends
+        self._tls: Optional[Tls] = tls  # None after `shutdown`
         self._unsent = _NOTHING  # ciphertext
-        self._owed = 0  # bytes of plaintext that are in it
+        self._owed = 0  # bytes of plaintext in it, not reported as taken yet
 
     @property
     def pending(self) -> bool:
@@ -235,10 +240,10 @@ class TlsStream(SocketStream):
         return self._tls is not None and self._tls.pending
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end; BlockingIOError when there are none."""
+        """Up to `size` bytes, b"" at the end; BlockingIOError if there are none."""
         tls = self._tls
         if tls is None:
-            return super().recv(size)  # to be dropped; so it is not decrypted
+            return super().recv(size)  # will be dropped, so it is not decrypted
         try:
             data = tls.receive(size, super().recv)
         finally:
@@ -248,16 +253,16 @@ class TlsStream(SocketStream):
         raise BlockingIOError
 
     def recv_into(self, buffer: memoryview) -> int:
-        """As `recv`, into `buffer`: how many bytes, 0 at the end."""
+        """Like `recv`, into `buffer`; returns how many bytes came, 0 at the end."""
         data = self.recv(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def send(self, data: Union[bytes, memoryview]) -> int:
-        """Bytes that were taken; BlockingIOError when none could be.
+        """Bytes that were taken; BlockingIOError if none could be.
 
-        What was encrypted has to go out: where the kernel takes only a part of it, the bytes count as taken once the
-        rest is through. They come again until then, as the interface has it.
+        All that was encrypted must be sent. If the kernel takes only a part, the bytes count as taken once the rest is
+        sent; until then the caller passes them again, as `interfaces.Stream.send` says.
         """
         self._flush()
         if not self._owed and self._tls is not None:
@@ -265,17 +270,17 @@ class TlsStream(SocketStream):
             self._unsent = memoryview(self._tls.encrypt(memoryview(data)[: self._owed]))
             self._flush()
         elif self._tls is None:
-            return super().send(data)  # which the socket refuses
+            return super().send(data)  # fails: the socket was shut down
         taken, self._owed = self._owed, 0
         return taken
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
-        """Until ready for any of what is asked, or `timeout` seconds are over."""
+        """Until ready for any of what is asked, or `timeout` seconds have passed."""
         if not (read and self.pending):
             super().wait(read, write, timeout)
 
     def shutdown(self) -> None:
-        """close_notify and FIN; the FIN alone where the peer takes nothing."""
+        """Send close_notify and FIN; the FIN alone if the peer does not read."""
         tls, self._tls = self._tls, None
         if tls is not None:
             try:
@@ -291,7 +296,7 @@ class TlsStream(SocketStream):
             self._unsent = self._unsent[super().send(self._unsent) :] or _NOTHING
 
     def _reply(self, tls: Tls) -> None:
-        """Send what TLS has to say. Where that must wait it goes along with the next data."""
+        """Send TLS's own answers. If they must wait, they are sent before the next data."""
         replies = tls.replies()
         if not replies:
             return
@@ -302,11 +307,11 @@ class TlsStream(SocketStream):
             if len(self._unsent) > CHUNK + MAX_REPLIES:
                 raise TlsError("the peer asks for new keys and does not read the answers") from None
         except OSError:
-            pass  # a writer will find it
+            pass  # the next write raises it
 
 
-def over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
-    """The stream over what `dial.open_socket` gave, or a server accepted. It owns that from here on."""
+def stream_over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
+    """The stream over a socket that `dial.open_socket` gave or a server accepted. It owns the socket from here on."""
     return TlsStream(sock.sock, sock.tls) if isinstance(sock, TlsSocket) else SocketStream(sock)
 
 

@@ -1,6 +1,6 @@
-"""HTTP/1.x heads, read strictly (RFC 9112): one way to read each or none. No I/O.
+"""HTTP/1.x heads, read strictly (RFC 9112). No I/O.
 
-Lenient reading is what request smuggling lives on, so what two programs could understand in two ways is refused.
+A head that two programs could understand in two ways is refused: request smuggling relies on lenient readers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from medusa.protocol.errors import HandshakeError
 MAX_HEAD = 16 * 1024
 MAX_LINE = 8 * 1024
 MAX_HEADERS = 100
-"""Nginx's and Apache's defaults are near these; a signed request of Manta's clients has about 1 KiB."""
+"""Limits of a head and of a line in bytes, and of the number of fields. Nginx and Apache have similar defaults; a
+signed request of Manta's clients has about 1 KiB."""
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
@@ -34,7 +35,7 @@ _ONCE = frozenset(
         "transfer-encoding",
     )
 )
-"""What must not be given twice: two readers could believe two different ones."""
+"""Fields that must not be given twice: two readers could believe two different ones."""
 
 
 class Headers:
@@ -72,24 +73,22 @@ class Response(NamedTuple):
 
 
 class HeadReader:
-    """Collects bytes until a head is whole.
-
-    `feed` returns (head, rest) then: the head without its empty line, and the bytes that came after it. Before, None.
-
-    Raises:
-        HandshakeError: 400, when the head is larger than the bounds above.
-    """
+    """Collects bytes until a head is whole. Call `feed` with each piece from the stream."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     @property
     def empty(self) -> bool:
-        """Whether nothing at all has come."""
+        """Whether no byte has come yet."""
         return not self._data
 
     def feed(self, data: bytes) -> Optional[Tuple[bytes, bytes]]:
-        """Take bytes from the stream."""
+        """(head without its empty line, bytes that came after it) once the head is whole; None before.
+
+        Raises:
+            HandshakeError: 400, the head is larger than MAX_HEAD.
+        """
         searched = max(0, len(self._data) - 3)
         self._data += data
         end = self._data.find(b"\r\n\r\n", searched)
@@ -104,7 +103,7 @@ def parse_request(head: bytes) -> Request:
     """The request in a whole head.
 
     Raises:
-        HandshakeError: 400, saying which rule was broken.
+        HandshakeError: 400; the text says which rule was broken.
     """
     lines = _lines(head)
     words = lines[0].split(b" ")
@@ -122,7 +121,7 @@ def parse_response(head: bytes) -> Response:
     """The response in a whole head.
 
     Raises:
-        HandshakeError: 502, when it is not one.
+        HandshakeError: 502, it is not an HTTP response.
     """
     try:
         lines = _lines(head)

@@ -1,6 +1,7 @@
-"""What a proxy sends ahead of the bytes that it passes on, to say whose they are: PROXY protocol, versions 1 and 2.
+"""The header that a proxy sends before a client's bytes to name the client: PROXY protocol, versions 1 and 2.
 
-Read strictly and at once: what is no such header, or may be none, is refused and never taken for a request.
+Source: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt. It is read strictly, and at the very beginning:
+anything else is refused and never taken for a request.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import NamedTuple, Optional, Tuple
 from medusa.protocol.errors import HandshakeError
 
 MAX_TEXT = 107
-"""Bytes of a header of version 1 with its CR LF; the longest that the protocol allows."""
+"""The longest header of version 1 that the protocol allows, in bytes, with its CR LF."""
 
 MAX_BINARY = 4096
-"""Bytes behind the first 16 of one of version 2. Extensions such as a client's certificate come on top of addresses."""
+"""Limit of a header of version 2, in bytes after its first 16: addresses, and extensions such as a certificate."""
 
 _TEXT, _BINARY = b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"
 _FIXED = len(_BINARY) + 4
@@ -31,9 +32,9 @@ class ProxyHeader(NamedTuple):
     """A whole header.
 
     Attributes:
-        source: the client's address and port; None where the proxy does not tell.
+        source: the client's address and port; None if the proxy does not say.
         local: the connection is the proxy's own, such as a health check.
-        rest: what came behind the header.
+        rest: the bytes that came after the header.
     """
 
     source: Optional[Tuple[str, int]]
@@ -42,10 +43,10 @@ class ProxyHeader(NamedTuple):
 
 
 def parse_proxy_header(data: bytes) -> Optional[ProxyHeader]:
-    """The header that `data` begins with; None: it is not whole yet.
+    """The header that `data` begins with; None if it is not whole yet.
 
     Raises:
-        HandshakeError: 400, it is none, or a broken one.
+        HandshakeError: 400, `data` begins with no PROXY header, or with a broken one.
     """
     if data.startswith(_BINARY[: len(data)]):
         return _binary(data)

@@ -1,10 +1,10 @@
-"""Signed requests as Manta's programs make them: what is signed, and how it travels. No keys, no clock, no I/O.
+"""Signed requests as Manta's programs make them: which text is signed, and how it is sent. No keys, no clock, no I/O.
 
-Two forms. An `Authorization: Signature` header (draft-cavage-http-signatures) signs header fields. A pre-signed URL
-carries its signature in the query, for programs that have no key; it signs the method, the host, the path and the rest
-of the query. Both name the key by its owner and fingerprint.
+There are two forms. An `Authorization: Signature` header (draft-cavage-http-signatures) signs header fields. A
+pre-signed URL carries its signature in the query, for programs that have no key; it signs the method, the host, the
+path and the rest of the query. Both name the key by its owner and fingerprint.
 
-What two readers could understand in two ways is refused: there is one spelling of a pre-signed query.
+A request that two readers could understand in two ways is refused: a pre-signed query has one spelling.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _PARAMETER = re.compile(r'\s*([a-z][A-Za-z]{0,31})="([^"\\]*)"\s*\Z')
 _HEADER_NAMES = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
 _ALGORITHM = re.compile(r"[A-Za-z0-9\-]{1,32}\Z")
 _UNRESERVED = "-_.~"
-"""Besides letters and digits: all that RFC 3986 leaves as it is."""
+"""Not percent-encoded, as letters and digits (RFC 3986 section 2.3)."""
 
 
 class SignatureError(ProtocolError):
-    """Not a signed request of either form. The text tells which rule was broken and repeats nothing of the request."""
+    """Not a signed request of either form. The text names the broken rule and repeats nothing of the request."""
 
 
 class HeaderFields(Protocol):
@@ -45,9 +45,12 @@ class HeaderFields(Protocol):
 
 
 class KeyId(NamedTuple):
-    """Whose key, and which: `fingerprint` is MD5 in hexadecimal with colons, or `SHA256:` and base64 as ssh prints it.
+    """Names a key.
 
-    `user` is an account's subuser, None for the account itself.
+    Attributes:
+        login: the account that owns it.
+        user: a subuser of that account, None for the account itself.
+        fingerprint: MD5 in hexadecimal with colons, or `SHA256:` and base64, as ssh prints it.
     """
 
     login: str
@@ -60,7 +63,7 @@ class KeyId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> KeyId:
-        """Raises SignatureError."""
+        """The key that `text` names. Raises SignatureError."""
         match = _KEY_ID.match(text)
         if match is None:
             raise SignatureError("keyId is not /LOGIN/keys/FINGERPRINT")
@@ -68,7 +71,7 @@ class KeyId(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """An Authorization header's content. `algorithm` is in lower case; `headers` are the signed fields, in order."""
+    """What an Authorization header says. `algorithm` is in lower case; `headers` are the signed fields, in order."""
 
     key_id: KeyId
     algorithm: str
@@ -115,8 +118,11 @@ def build_authorization(credentials: Credentials) -> str:
 
 
 def header_text(names: Iterable[str], method: str, target: str, headers: HeaderFields) -> bytes:
-    """What a header's signature signs: a line for each of `names` (lower case). Raises SignatureError for a field that
-    the request does not have."""
+    """The text that an Authorization header signs: a line for each of `names` (lower case).
+
+    Raises:
+        SignatureError: the request lacks one of the fields.
+    """
     lines = []
     for name in names:
         value = f"{method.lower()} {target}" if name == REQUEST_TARGET else headers.get(name)
@@ -127,15 +133,15 @@ def header_text(names: Iterable[str], method: str, target: str, headers: HeaderF
 
 
 def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, str]) -> bytes:
-    """What a pre-signed URL's signature signs.
+    """The text that a pre-signed URL signs.
 
     Args:
-        method: of the request; where the parameters have a `method` of their own, that stands in its place.
-        host: with its port, where the URL has one.
+        method: of the request; a `method` among the parameters takes precedence.
+        host: with its port if the URL has one.
         parameters: the query without `signature`, decoded.
 
     Raises:
-        SignatureError: a character that no method has.
+        SignatureError: the method holds a character that no method may have.
     """
     try:
         return "\n".join((parameters.get("method", method), host, path, _query(parameters))).encode("latin-1")
@@ -144,7 +150,7 @@ def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, s
 
 
 def presigned_target(path: str, parameters: Mapping[str, str], signature: bytes) -> str:
-    """Path and query of the signed URL."""
+    """The signed URL's path and query."""
     value = base64.b64encode(signature).decode("ascii")
     return f"{path}?{_query(parameters)}&signature={_quote(value)}"
 

@@ -1,8 +1,8 @@
-"""Frames of raw TCP, version 1: the header rules, and the message face. No I/O.
+"""Frames of raw TCP, version 1 (docs/protocol.md): the header rules, and whole messages. No I/O.
 
     | version 4, type 4 | flags 8 | payload length 48 | payload       (bits; network byte order)
 
-One frame is one message. Types are numbered as the opcodes of RFC 6455; nothing is masked, and no flag is known yet.
+One frame is one message. Types are numbered like the opcodes of RFC 6455. Nothing is masked, and no flag is defined.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from medusa.protocol.websocket.masking import NO_MASK
 VERSION = 1
 HEADER = struct.Struct("!Q")
 MAX_LENGTH = (1 << 48) - 1
-"""Bytes: what the header has room for."""
+"""Bytes of payload that the header has room for."""
 
 _KNOWN = frozenset((TEXT, BINARY, CLOSE, PING, PONG))
 
 
 def parse_header(data: Union[bytes, bytearray, memoryview], at: int, limit: int) -> Union[Header, int]:
-    """The header at `data[at:]`, or how many bytes from `at` are needed before more can be said.
+    """The header at `data[at:]`; or the number of bytes from `at` that are needed before it can be parsed further.
 
-    An illegal frame is refused on the first bytes that show it.
+    Args:
+        limit: of a data frame's payload, in bytes.
 
     Raises:
-        BadFrame, MessageTooBig: `limit` is a data frame's payload's, in bytes.
+        BadFrame, MessageTooBig: on the first bytes that show it.
     """
     have = len(data) - at
     if have < 1:
@@ -59,7 +60,7 @@ def build_header(kind: int, length: int) -> bytes:
 
 
 class FramedConnection(MessageFace):
-    """The message face of one framed link, the same at both ends."""
+    """Whole messages of one framed link, the same at both ends."""
 
     def frame(self, message: Message) -> bytes:
         """The bytes of one frame.

@@ -1,7 +1,9 @@
-"""The first lines of raw TCP: what who dials says, and what the reflector answers. No I/O.
+"""The first lines of raw TCP: the peer's greeting and the reflector's answer (docs/protocol.md). No I/O.
 
-framed: `MEDUSA/1 <target> <host>`, answered `OK`; plain: `ATTACH <id> client|agent [<token>]`, answered `OK waiting` (a
-client) and then `OK linked`. Either may be answered `ERR <code> <words>`.
+greeting                                    answers
+MEDUSA/1 <target> <host>                    OK; frames follow
+ATTACH <id> client|agent [<token>]          OK waiting (to a client), OK linked; bare bytes follow
+either                                      ERR <code> <words>
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 
 MAX_LINE = 8 * 1024
-"""Bytes, without the line's end: as of an HTTP head."""
+"""Bytes, without the line's end; as in an HTTP head."""
 
 ACCEPTED = b"OK\n"
 WAITING = b"OK waiting\n"
@@ -28,28 +30,28 @@ _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
 _PLAIN_WORD = b"ATTACH "
 _OURS = (b"MEDUSA/", _PLAIN_WORD)
 GREETING_START = 7
-"""Bytes that tell a greeting from other protocols."""
+"""Number of bytes that distinguish a greeting from other protocols."""
 
 _TLS = 0x16
-"""The first byte of every TLS connection (RFC 8446, section 5.1)."""
+"""The first byte of every TLS connection (RFC 8446 section 5.1)."""
 
 VERSION = b"1"
 FORMS = "say MEDUSA/1 TARGET HOST, or ATTACH ID client|agent, as the first line"
 
 
 class SpokeHttp(HandshakeError):
-    """An HTTP request, which is to be refused as one."""
+    """An HTTP request; the refusal must be an HTTP response."""
 
 
 class Framed(NamedTuple):
-    """Frames are to follow. `target` and `host` are those of the HTTP request that this stands for."""
+    """Frames follow. `target` and `host` are those of the HTTP request that the greeting stands for."""
 
     target: str
     host: str
 
 
 class Plain(NamedTuple):
-    """Bare bytes are to follow. `session` is the id as it was given, `role` the route's name of the side."""
+    """Bare bytes follow. `session` is the id as it was given, `role` the attach path's word for the side."""
 
     session: str
     role: str
@@ -57,16 +59,12 @@ class Plain(NamedTuple):
 
 
 class LineReader:
-    """Collects bytes until a line is whole. CR LF ends it as well as LF does, and CR one that is typed: Enter is that
-    on a raw terminal.
+    """Collects bytes until a line is whole. Call `feed` with each piece from the stream.
 
-    `feed` returns (line, rest) then, the line without its end. Before, None.
+    The line ends with LF or CR LF. A plain greeting may end with CR alone: Enter on a raw terminal sends that.
 
     Attributes:
-        typed: CR was the end, and an LF may begin the rest.
-
-    Raises:
-        HandshakeError: 400, the line is too long, or the first byte is that of a TLS connection.
+        typed: CR alone ended the line; the rest may begin with an LF that belongs to it.
     """
 
     def __init__(self) -> None:
@@ -75,11 +73,15 @@ class LineReader:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing at all has come."""
+        """Whether no byte has come yet."""
         return not self._data
 
     def feed(self, data: bytes) -> Optional[Tuple[bytes, bytes]]:
-        """Take bytes from the stream."""
+        """(line without its end, bytes that came after it) once the line is whole; None before.
+
+        Raises:
+            HandshakeError: 400, the line is too long, or the first byte is that of a TLS connection.
+        """
         searched = len(self._data)
         self._data += data
         if self._data[:1] and self._data[0] == _TLS:
@@ -98,7 +100,7 @@ class LineReader:
 
 
 def parse_greeting(line: bytes) -> Union[Framed, Plain]:
-    """Raises HandshakeError: 400, the line is none."""
+    """The greeting in a line. Raises HandshakeError: 400, it is not a greeting."""
     framed, plain = _FRAMED.match(line), _PLAIN.match(line)
     if framed and framed.group(1) != VERSION:
         raise HandshakeError(400, "version 1 is spoken here")
@@ -113,10 +115,10 @@ def parse_greeting(line: bytes) -> Union[Framed, Plain]:
 
 
 def parse_token(token: str) -> Framed:
-    """The request that a pre-signed URL stands for; its scheme may be left out.
+    """The request that a pre-signed URL stands for; the URL may lack its scheme.
 
     Raises:
-        HandshakeError: 400, it is none.
+        HandshakeError: 400, it is not a URL.
     """
     host, slash, rest = token.rpartition("://")[2].partition("/")
     if not host or not slash:
@@ -125,26 +127,25 @@ def parse_token(token: str) -> Framed:
 
 
 def is_greeting(data: bytes) -> bool:
-    """Whether what begins with `data`, of GREETING_START bytes or more, is raw TCP and no HTTP."""
+    """Whether a stream that begins with `data` (at least GREETING_START bytes) is raw TCP, not HTTP."""
     return data.startswith(_OURS)
 
 
 def build_framed(target: str, host: str) -> bytes:
-    """The greeting of who has a URL, as its path and query and its host stand in it."""
+    """The greeting for a URL: `target` is its path and query, `host` its host and port, byte for byte."""
     return ("MEDUSA/1 %s %s\n" % (target, host)).encode("ascii")
 
 
 def build_refusal(code: int, words: str) -> bytes:
-    """The line for a refusal, with an HTTP status, or for the end of a session, with a close code."""
+    """The line that refuses a greeting (`code`: an HTTP status) or ends a session that is not linked (a close code)."""
     return ("ERR %d %s\n" % (code, printable(words) or "no reason given")).encode("utf-8")
 
 
 def check_answer(line: bytes) -> None:
-    """Whether a framed greeting was accepted.
+    """Check that a framed greeting was accepted.
 
     Raises:
-        HandshakeError: the reflector's own status where it refused; 400 where HTTP is spoken, 502 where this is no
-            answer.
+        HandshakeError: the reflector's own status if it refused; 400 if the peer speaks HTTP, 502 for anything else.
     """
     if line == ACCEPTED.strip():
         return

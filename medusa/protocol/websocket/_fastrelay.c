@@ -1,7 +1,7 @@
 /*
- * The relay face's fast way in C: whole or streamed data frames of a websocket client, rewritten in place as a server's.
- * What it does not take is left to medusa/protocol/websocket/relay.py, which says why; both give the same bytes (tests/property/
- * test_codec.py). Optional: without it relay.py does all of it.
+ * The inner loop of the websocket relay: data frames of a client are rewritten in place as those of a server. All other
+ * frames are left to relay.py beside this file, which gives the same bytes (tests/property/test_codec.py) and does all
+ * of the work if this file was not compiled.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,7 +19,7 @@ typedef u8 block __attribute__((vector_size(32)));
 static const char FORGED[] = "medusa:";
 #define FORGED_SIZE ((Py_ssize_t)sizeof FORGED - 1)
 
-/* dst <= src. Each block is loaded before it is stored, and what is stored ends before what is loaded next. */
+/* Needs dst <= src: a block is loaded before it is stored, and no store reaches what is still to be loaded. */
 static void
 move_unmasked(u8 *dst, const u8 *src, Py_ssize_t size, const u8 key[4])
 {
@@ -53,7 +53,7 @@ rotate(u8 key[4], Py_ssize_t consumed)
         key[i] = old[(i + consumed) & 3];
 }
 
-/* A frame's header; `size` is 0 where it is not all here, or not one of those that are dealt with here. */
+/* A frame's header; `size` is 0 if it is not all here, or if the frame is left to relay.py. */
 typedef struct {
     Py_ssize_t size, length;
     u8 key[4];
@@ -75,7 +75,7 @@ read_header(const u8 *data, Py_ssize_t have)
         uint64_t length = 0;
         for (int i = 0; i < extended; i++)
             length = length << 8 | data[2 + i];
-        /* Not in its shortest form, or longer than any limit: RFC 6455 section 5.2. */
+        /* Not in its shortest form (RFC 6455 section 5.2), or longer than any limit. */
         if (length < (extended == 2 ? 126 : 0x10000) || length > (uint64_t)PY_SSIZE_T_MAX)
             return h;
         h.length = (Py_ssize_t)length;
@@ -85,7 +85,7 @@ read_header(const u8 *data, Py_ssize_t have)
     return h;
 }
 
-/* The unmasked header, 4 bytes shorter than the masked one. */
+/* Writes the header without its key, 4 bytes shorter; returns its size. */
 static Py_ssize_t
 write_header(u8 *dst, u8 first, const u8 *masked, Py_ssize_t masked_size)
 {
@@ -98,7 +98,7 @@ write_header(u8 *dst, u8 first, const u8 *masked, Py_ssize_t masked_size)
 }
 
 static int
-is_fit(const u8 *text, Py_ssize_t size)
+may_pass(const u8 *text, Py_ssize_t size)
 {
     PyObject *decoded;
 
@@ -156,7 +156,7 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
             return;
         if (first == WHOLE_TEXT) {
             move_unmasked(payload, payload, h.length, h.key);
-            if (!is_fit(payload, h.length)) {
+            if (!may_pass(payload, h.length)) {
                 move_unmasked(payload, payload, h.length, h.key);
                 return;
             }
@@ -176,14 +176,18 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
 PyDoc_STRVAR(rewrite_doc,
 "rewrite(buffer, at, small, limit, left, key)\n--\n\n"
 "Rewrite in place, from buffer[at] on, data frames of a client as those of a server.\n\n"
-"Takes whole data frames of up to `small` bytes, and larger binary ones, up to `limit`, as far as they are here. Stops at\n"
-"the first of any other frame.\n\n"
+"Takes whole data frames of up to `small` bytes. Binary frames above that, up to `limit`, are taken as they arrive.\n"
+"Stops at the first frame of any other kind.\n\n"
 "Args:\n"
-"    left, key: payload bytes to come of a streamed frame, and their key (4 bytes).\n\n"
+"    left, key: payload bytes still to come of a frame that is taken as it arrives, and their key (4 bytes).\n\n"
 "Returns:\n"
-"    (where the first byte that was not taken is, where what was written from `at` on ends, whole messages that ended,\n"
-"    payload bytes, left, key, where the last larger frame's header was written or -1,\n"
-"    payload bytes of text).");
+"    at: offset of the first byte that was not taken.\n"
+"    end: offset after the last byte that was written.\n"
+"    messages: number of whole messages that ended.\n"
+"    size: payload bytes written.\n"
+"    left, key: as above, for the next call.\n"
+"    boundary: offset of the last header that was written of a frame above `small`; -1 if there is none.\n"
+"    text: payload bytes of text messages.");
 
 static PyObject *
 rewrite(PyObject *Py_UNUSED(module), PyObject *args)
@@ -204,8 +208,8 @@ rewrite(PyObject *Py_UNUSED(module), PyObject *args)
     memcpy(p.key, key, 4);
     rewrite_frames(buffer.buf, buffer.len, small, limit, &p);
     PyBuffer_Release(&buffer);
-    return Py_BuildValue("(nnnnny#nn)", p.at, p.out, p.messages, p.size, p.left, (char *)p.key, (Py_ssize_t)4, p.boundary,
-        p.text);
+    return Py_BuildValue("(nnnnny#nn)", p.at, p.out, p.messages, p.size, p.left, (char *)p.key, (Py_ssize_t)4,
+        p.boundary, p.text);
 }
 
 static PyMethodDef methods[] = {
@@ -214,7 +218,7 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_fastrelay", "The relay face's fast way.", 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_fastrelay", "The inner loop of the websocket relay.", 0, methods, NULL, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC

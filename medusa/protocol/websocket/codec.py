@@ -1,7 +1,6 @@
-"""RFC 6455 frames: the header rules that both faces share, and the message face, also of other framings. No I/O.
+"""RFC 6455 frames: the header rules, and whole messages. No I/O. Sections are those of RFC 6455.
 
-The message face hands over whole messages; client and agent use it. The relay face (relay.py) turns
-the bytes of one link into the bytes of another; the reflector uses it.
+Client and agent use this. The reflector's relay (relay.py) turns the bytes of one link into those of another.
 
      0                   1                   2                   3
     |F|R|R|R| opcode|M| length 7    | 16 bits if 126, 64 bits if 127 | key, 4 bytes, if M | payload
@@ -31,7 +30,7 @@ from medusa.protocol.websocket.masking import NO_MASK, Buffer, apply_mask
 
 
 class Role(enum.Enum):
-    """Of the handshake; a client masks, a server does not (section 5.1)."""
+    """Of this end in the handshake; a client masks, a server does not (section 5.1)."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -44,7 +43,7 @@ _KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 
 class Header(NamedTuple):
-    """One frame's header. `size` is its own length in bytes, `length` the payload's."""
+    """A frame's header (section 5.2). `size` is its own length in bytes, `length` the payload's; `key` masks it."""
 
     fin: bool
     opcode: int
@@ -54,12 +53,14 @@ class Header(NamedTuple):
 
 
 def parse_header(data: Buffer, at: int, masked: bool, limit: int) -> Union[Header, int]:
-    """The header at `data[at:]`, or how many bytes from `at` are needed before more can be said.
+    """The header at `data[at:]`; or the number of bytes from `at` that are needed before it can be parsed further.
 
-    An illegal frame is refused on the first bytes that show it, its key not among them.
+    Args:
+        masked: whether the peer must mask.
+        limit: of a data frame's payload, in bytes.
 
     Raises:
-        BadFrame, MessageTooBig: `limit` is a data frame's payload's, in bytes.
+        BadFrame, MessageTooBig: on the first bytes that show it; the key need not be there.
     """
     have = len(data) - at
     if have < 2:
@@ -102,7 +103,7 @@ def _extended_length(data: Buffer, at: int, width: int) -> int:
 
 
 def build_header(opcode: int, length: int, key: Optional[bytes] = None) -> bytes:
-    """The header of one whole frame; with `key` (4 bytes), of a masked one."""
+    """The header of a whole frame; of a masked one if there is a `key` (4 bytes)."""
     bit = MASKED if key is not None else 0
     if length < 126:
         header = struct.pack("!BB", FIN | opcode, bit | length)
@@ -119,7 +120,7 @@ def legal_close_code(code: int) -> bool:
 
 
 def parse_close(payload: bytes) -> Close:
-    """The Close in a close frame's payload (sections 5.5.1 and 7.4)."""
+    """The Close in a close frame's payload (sections 5.5.1 and 7.4). Raises BadFrame, BadText."""
     if not payload:
         return Close(None, "")
     if len(payload) == 1:
@@ -134,7 +135,7 @@ def parse_close(payload: bytes) -> Close:
 
 
 def close_payload(close: Close) -> bytes:
-    """A close frame's payload, the reason cut to what fits."""
+    """A close frame's payload; the reason is cut to what fits. Raises LocalProtocolError: the code may not be sent."""
     if close.code is None:
         return b""
     if not legal_close_code(close.code):
@@ -143,7 +144,7 @@ def close_payload(close: Close) -> bytes:
 
 
 class Fragments:
-    """The pieces of one message: order, size and UTF-8 watched as they come. Bounds bytes, not their number."""
+    """Puts the fragments of a message together; checks order, size and UTF-8 as they come, but not their number."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -151,39 +152,39 @@ class Fragments:
         self._data = bytearray()
         self._size = 0
         self._kept = True
-        self._utf8: Optional[codecs.IncrementalDecoder] = None  # of a text; most links never have one in pieces
+        self._utf8: Optional[codecs.IncrementalDecoder] = None  # of a text
 
     @property
     def started(self) -> bool:
-        """Whether a message is in pieces here."""
+        """Whether a fragmented message has begun and not ended."""
         return self._kind is not None
 
     def check(self, header: Header) -> None:
-        """Refuse, on its header alone, a data frame that does not fit the sequence (section 5.4)."""
+        """Check by its header that a data frame fits the sequence (section 5.4). Raises BadFrame, MessageTooBig."""
         if (header.opcode == CONTINUATION) is not self.started:
             raise BadFrame("continuation of nothing" if header.opcode == CONTINUATION else "message inside a message")
         if self._size + header.length > self._limit:
             raise MessageTooBig("message above the limit of %d bytes" % self._limit)
 
     def begin(self, kind: Kind) -> None:
-        """The first piece of a message of `kind` is coming."""
+        """A fragmented message of `kind` begins."""
         self._kind = kind
         self._utf8 = codecs.getincrementaldecoder("utf-8")() if kind is Kind.TEXT else None
 
     def add(self, piece: Buffer) -> None:
-        """Take payload bytes of the message."""
+        """Take payload bytes of the message. Raises BadText."""
         self._decode(piece, final=False)
         self._size += len(piece)
         if self._kept:
             self._data += piece
 
     def drop(self) -> None:
-        """What is here of the message, and the rest of it, is not wanted: judge it, but hold none of it."""
+        """Keep nothing of the message that is arriving, but go on to check it."""
         self._kept = not self.started
         self._data.clear()
 
     def finish(self) -> Tuple[Kind, bytes]:
-        """The whole message, or nothing of one that was dropped; the next may start."""
+        """The whole message, with no data if it was dropped; the next may begin. Raises BadText."""
         kind = self._kind
         assert kind is not None
         self._decode(b"", final=True)
@@ -203,13 +204,13 @@ class Fragments:
 
 
 class MessageFace:
-    """Whole messages out of the bytes of one link; each framing has a subclass, with its headers.
+    """Whole messages from the bytes of one link; each framing has a subclass, for its headers.
 
     Call `receive_data` with what the stream gave, then `next_message` until it returns None. `frame` gives the bytes to
-    write for a message. Answering pings and closes is the transport's duty, as is remembering that either was sent.
+    write for a message. To answer pings and closes is the transport's duty.
 
     Args:
-        max_message: limit of one message in bytes; above it MessageTooBig.
+        max_message: limit of one message in bytes.
     """
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
@@ -220,7 +221,7 @@ class MessageFace:
         self._failed = False
 
     def _parse_header(self) -> Union[Header, int]:
-        """That of the frame which begins the buffer, or how many bytes are needed. Raises BadFrame, MessageTooBig."""
+        """The header at the start of the buffer, or the number of bytes needed. Raises BadFrame, MessageTooBig."""
         raise NotImplementedError
 
     def receive_data(self, data: bytes) -> None:
@@ -229,10 +230,10 @@ class MessageFace:
             self._buffer += data
 
     def next_message(self) -> Optional[Message]:
-        """The next whole message, or None: more bytes are needed.
+        """The next whole message, or None if more bytes are needed.
 
         Raises:
-            RemoteProtocolError: once; whatever is received after it is ignored.
+            RemoteProtocolError: once; all that is received after it is ignored.
         """
         if self._failed:
             return None
@@ -290,11 +291,11 @@ class MessageFace:
 
 
 class WebSocketConnection(MessageFace):
-    """The message face of one websocket.
+    """Whole messages of one websocket.
 
     Args:
         role: of this end.
-        new_key: gives 4 unpredictable bytes for each frame that a client sends (section 5.3).
+        new_key: returns 4 unpredictable bytes, for each frame that a client sends (section 5.3).
     """
 
     def __init__(self, role: Role, new_key: Callable[[], bytes], max_message: int = MAX_MESSAGE) -> None:
@@ -319,14 +320,14 @@ class WebSocketConnection(MessageFace):
 
 
 def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:
-    """The message of a control frame."""
+    """The message of a control frame. Raises BadFrame, BadText."""
     if opcode == CLOSE:
         return parse_close(payload)
     return Ping(payload) if opcode == PING else Pong(payload)
 
 
 def wire_form(message: Message) -> Tuple[int, bytes]:
-    """(opcode, payload) of a message. Raises LocalProtocolError for one that has no legal form."""
+    """(opcode, payload) of a message. Raises LocalProtocolError if it has no legal form."""
     if isinstance(message, Binary):
         return BINARY, message.data
     if isinstance(message, Text):

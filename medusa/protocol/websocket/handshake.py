@@ -1,6 +1,7 @@
 """The websocket upgrade (RFC 6455 section 4), both ends. No I/O.
 
-More tolerant than the RFC in one point: Manta's programs send no Sec-WebSocket-Version, which is taken as 13.
+One point is more tolerant than the RFC: a request without Sec-WebSocket-Version, as Manta's programs send it, counts as
+version 13.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def check_upgrade(request: Request) -> str:
     """The key of a request that may be upgraded.
 
     Raises:
-        HandshakeError: 405 not GET, 426 another websocket version, else 400.
+        HandshakeError: 405 if it is not a GET, 426 for another websocket version, else 400.
     """
     headers = request.headers
     if request.method != "GET":
@@ -50,7 +51,7 @@ def check_upgrade(request: Request) -> str:
 
 
 def build_upgrade(host: str, target: str, key: str, headers: Iterable[Tuple[str, str]] = ()) -> bytes:
-    """The request of a client. `host` and `target` go out as they are: a signed URL is compared byte for byte."""
+    """A client's request. `host` and `target` are sent as they are: a signed URL is compared byte for byte."""
     lines = ["GET %s HTTP/1.1" % target, "Host: %s" % host, "Connection: Upgrade", "Upgrade: websocket"]
     lines += ["Sec-WebSocket-Version: " + VERSION, "Sec-WebSocket-Key: " + key]
     lines += ["%s: %s" % header for header in headers]
@@ -58,10 +59,10 @@ def build_upgrade(host: str, target: str, key: str, headers: Iterable[Tuple[str,
 
 
 def check_accepted(response: Response, key: str) -> None:
-    """Whether the server took the upgrade (section 4.1).
+    """Check that the server accepted the upgrade (section 4.1).
 
     Raises:
-        HandshakeError: the server's own status where it refused, 502 where its answer is wrong.
+        HandshakeError: the server's own status if it refused, 502 if its answer is wrong.
     """
     if response.status != 101:
         raise HandshakeError(response.status, response.reason or "no reason given")

@@ -1,4 +1,4 @@
-"""XOR of a payload with its masking key (RFC 6455 section 5.3): the C routine of `websockets` where it is installed."""
+"""XOR of a payload with its masking key (RFC 6455 section 5.3), by the C routine of `websockets` if it is installed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Callable, Union
 Buffer = Union[bytes, bytearray, memoryview]
 
 NO_MASK = b"\0\0\0\0"
-"""The key that npm `watershed` always sends: legal, and nothing to undo."""
+"""The key that npm `watershed` always sends: legal, and the payload is as it was."""
 
 
 def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
-    """`data` XORed with the 4-byte `key`, as one operation on big integers: fifty times a loop over bytes."""
+    """`data` XORed with the 4-byte `key`, as one operation on big integers: 50 times as fast as a loop over bytes."""
     size = len(data)
     if not size:
         return b""
@@ -21,7 +21,7 @@ def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
 
 apply_mask: Callable[[Buffer, bytes], bytes] = apply_mask_pure
 try:
-    # Alone in this package to look outside the standard library; the agent's archive runs without it.
+    # The only import in this package from outside the standard library; the agent's archive runs without it.
     from websockets.speedups import apply_mask as _accelerated
 
     apply_mask = _accelerated
@@ -30,6 +30,6 @@ except ImportError:
 
 
 def rotate_key(key: bytes, consumed: int) -> bytes:
-    """The key for what follows `consumed` payload bytes."""
+    """The key for the payload that follows the first `consumed` bytes."""
     shift = consumed % 4
     return key[shift:] + key[:shift]

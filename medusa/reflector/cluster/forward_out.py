@@ -29,7 +29,7 @@ from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import CARRIED, SessionName, path_of
 from medusa.session import Side
-from medusa.transports.tls import Tls, TlsSocket, over
+from medusa.transports.tls import Tls, TlsSocket, stream_over
 
 log = structlog.get_logger(component="upstream")
 
@@ -161,8 +161,8 @@ class Upstream:
     def _join(self, traveller: Traveller, sock: Any, answer: bytes) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
-        outer = over(traveller.take())  # what was read of it has been sent
-        inner = over(plain if tls is None else TlsSocket(plain, tls))
+        outer = stream_over(traveller.take())  # what was read of it has been sent
+        inner = stream_over(plain if tls is None else TlsSocket(plain, tls))
         patience = None if traveller.halves else self._patience
         link = open_byte_proxy(self._turns, (outer, inner), answer, patience, self._forget)
         if not link.over:

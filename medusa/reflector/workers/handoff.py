@@ -27,7 +27,7 @@ from medusa.reflector.workers.sharding import owner_of
 from medusa.reflector.workers.tls_proxy import open_tls_proxy
 from medusa.session import Side
 from medusa.transports.socket_stream import SocketStream
-from medusa.transports.tls import TlsSocket, over
+from medusa.transports.tls import TlsSocket, stream_over
 
 if TYPE_CHECKING:
     from medusa.reflector.fronts.http_front import Handler
@@ -142,7 +142,7 @@ class Handoff:
             raise
         finally:
             far.close()
-        outer = over(handler.take_socket()[0])
+        outer = stream_over(handler.take_socket()[0])
         # A client may read the job's last output for as long as it lives; an agent has to go on reading.
         lenient = side is Side.CLIENT
         proxy = open_tls_proxy(self._queue, outer, SocketStream(near), self._stall_timeout, lenient, self._forget)

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from medusa.transports import tls
-from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket, TlsStream, over
+from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket, TlsStream, stream_over
 from tests.links import client_context, server_context, tcp_pair, tls_engines, tls_pair, unix_pair
 from tests.waiting import MS, PATIENCE, wait_until
 
@@ -28,7 +28,7 @@ def ends() -> Iterator[tuple[TlsSocket, TlsSocket]]:
 
 @pytest.fixture
 def streams(ends: tuple[TlsSocket, TlsSocket]) -> tuple[TlsStream, TlsStream]:
-    near, far = over(ends[0]), over(ends[1])
+    near, far = stream_over(ends[0]), stream_over(ends[1])
     assert isinstance(near, TlsStream)
     assert isinstance(far, TlsStream)
     return near, far

@@ -12,7 +12,7 @@ from medusa.reflector.cluster.byte_proxy import open_byte_proxy
 from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.socket_stream import SocketStream
-from medusa.transports.tls import over
+from medusa.transports.tls import stream_over
 from tests.bytelinks import MIB, Ends, both_ways, clog, receive, send
 from tests.links import tcp_pair, tls_pair
 from tests.waiting import MS, Deadline, wait_until
@@ -34,8 +34,8 @@ def tls(request: pytest.FixtureRequest) -> bool:
 def ends(queue: FairQueue, tls: bool, stall_timeout: float | None) -> Iterator[Ends]:
     peer, outer = tls_pair(tcp_pair) if tls else tcp_pair()
     inner, owner = tcp_pair()
-    ends = Ends(over(peer), peer if isinstance(peer, socket.socket) else peer.sock, SocketStream(owner))
-    streams = over(outer), SocketStream(inner)
+    ends = Ends(stream_over(peer), peer if isinstance(peer, socket.socket) else peer.sock, SocketStream(owner))
+    streams = stream_over(outer), SocketStream(inner)
     ends.open(lambda ended: open_byte_proxy(queue, streams, b"the answer", stall_timeout, ended))
     assert receive(ends.peer, 10) == b"the answer"
     yield ends

@@ -11,7 +11,7 @@ import pytest
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.workers.tls_proxy import open_tls_proxy
 from medusa.transports.socket_stream import SocketStream
-from medusa.transports.tls import TlsStream, over
+from medusa.transports.tls import TlsStream, stream_over
 from tests.bytelinks import MIB, Ends, both_ways, clog, receive, send
 from tests.links import tcp_pair, tls_pair, unix_pair
 from tests.waiting import MS, Deadline, wait_until
@@ -34,8 +34,10 @@ def lenient() -> bool:
 def ends(queue: FairQueue, stall_timeout: float, lenient: bool) -> Iterator[Ends]:
     peer, outer = tls_pair(tcp_pair)
     inner, owner = unix_pair()
-    ends = Ends(over(peer), peer.sock, SocketStream(owner))
-    ends.open(lambda ended: open_tls_proxy(queue, over(outer), SocketStream(inner), stall_timeout, lenient, ended))
+    ends = Ends(stream_over(peer), peer.sock, SocketStream(owner))
+    ends.open(
+        lambda ended: open_tls_proxy(queue, stream_over(outer), SocketStream(inner), stall_timeout, lenient, ended)
+    )
     yield ends
     ends.close()
 
