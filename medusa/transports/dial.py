@@ -1,4 +1,4 @@
-"""A connected socket to the host of a URL: TCP, by the environment's proxy if there is one, TLS if the scheme says so."""
+"""A connected socket to the host of a URL: TCP, through the environment's proxy if there is one, and TLS."""
 
 from __future__ import annotations
 
