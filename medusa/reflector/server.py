@@ -22,11 +22,11 @@ from medusa.reflector.admin.publisher import Publisher
 from medusa.reflector.admin.session_list import Listing
 from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.auth.authenticator import Authenticator
-from medusa.reflector.cluster.forward_in import Carried
-from medusa.reflector.cluster.forward_out import Upstream
-from medusa.reflector.cluster.peer_auth import Site, load_secret
-from medusa.reflector.cluster.query_client import Elsewhere
-from medusa.reflector.cluster.query_server import Asked
+from medusa.reflector.cluster.forward_in import ForwardIn
+from medusa.reflector.cluster.forward_out import ForwardOut
+from medusa.reflector.cluster.peer_auth import PeerAuth, load_secret
+from medusa.reflector.cluster.query_client import QueryClient
+from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.draining import wait_for_sessions
 from medusa.reflector.fronts.admission import Doors
@@ -70,7 +70,7 @@ class Reflector:
         self._raw: Listener | None = None
         self._stopped = gevent.event.Event()
         self._publisher = Publisher(config.publish, config.timeouts) if config.publish else None
-        self._upstream: Upstream | None = None
+        self._forward_out: ForwardOut | None = None
         self._directory: Directory
         self.registry: Registry
 
@@ -99,7 +99,9 @@ class Reflector:
             )
         except DirectoryError as error:
             raise ConfigError("directory: %s" % error) from None
-        site = Site(load_secret(config.site_secret_file)) if config.shared and config.site_secret_file else None
+        peer_auth = None
+        if config.shared and config.site_secret_file:
+            peer_auth = PeerAuth(load_secret(config.site_secret_file))
         authenticator = _authenticator(config)
         certificate = None
         if config.tls_cert is not None and config.tls_key is not None:
@@ -115,13 +117,15 @@ class Reflector:
         metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
         claims = Claims(TimedDirectory(self._directory, metrics.asked_directory), owner, config.timeouts)
         self.registry = Registry(config, claims, metrics, queue)
-        self._upstream = Upstream(config, site, queue) if site is not None else None
-        doors = Doors(config, self.registry, authenticator, self._upstream, claims=claims, metrics=metrics)
-        carried = Carried(site, doors, config, queue.scratch) if site is not None else None
-        listing = Listing(self.registry, owner.address, self._workers, self._others(site))
-        asked = Asked(site, claims, listing, owner) if site is not None else None
+        self._forward_out = ForwardOut(config, peer_auth, queue) if peer_auth is not None else None
+        doors = Doors(config, self.registry, authenticator, self._forward_out, claims=claims, metrics=metrics)
+        forward_in = ForwardIn(peer_auth, doors, config, queue.scratch) if peer_auth is not None else None
+        listing = Listing(self.registry, owner.address, self._workers, self._others(peer_auth))
+        queries = QueryServer(peer_auth, claims, listing, owner) if peer_auth is not None else None
         administration = self._administration(listing, metrics, authenticator, doors)
-        server.application = Application(config, self.registry, doors, administration, self._workers, carried, asked)
+        server.application = Application(
+            config, self.registry, doors, administration, self._workers, forward_in, queries
+        )
         server.handoff = self._handoff
         server.config, server.metrics, server.scratch = config, metrics, queue.scratch
         if config.raw_port is not None:
@@ -140,10 +144,10 @@ class Reflector:
         if self._publisher is not None:
             self._publisher.start()
 
-    def _others(self, site: Site | None) -> Elsewhere | None:
-        if site is None or self._upstream is None:
+    def _others(self, peer_auth: PeerAuth | None) -> QueryClient | None:
+        if peer_auth is None or self._forward_out is None:
             return None
-        return Elsewhere(site, self.registry, self._upstream.connect, self._config.timeouts.query_timeout)
+        return QueryClient(peer_auth, self.registry, self._forward_out.connect, self._config.timeouts.query_timeout)
 
     def _administration(
         self, listing: Listing, metrics: Metrics, authenticator: Authenticator | None, doors: Doors
@@ -184,8 +188,8 @@ class Reflector:
         self.registry.draining = True
         deadline = time.monotonic() + self._config.drain_timeout
         wait_for_sessions(self.registry, self._config.drain_timeout, self._config.timeouts.drain_log_interval)
-        if self._upstream is not None:
-            self._upstream.wait_until_empty(max(0.0, deadline - time.monotonic()))
+        if self._forward_out is not None:
+            self._forward_out.wait_until_empty(max(0.0, deadline - time.monotonic()))
         self.registry.shut_down()
         others()
         self.stop()
@@ -194,8 +198,8 @@ class Reflector:
         """End all sessions with Close 1001 and stop listening."""
         assert self._server is not None
         self.registry.shut_down()
-        if self._upstream is not None:
-            self._upstream.stop()
+        if self._forward_out is not None:
+            self._forward_out.stop()
         self._server.stop(timeout=1)
         if self._raw is not None:
             self._raw.stop(timeout=1)

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from medusa.reflector.cluster import peer_auth as sites_proof
+from medusa.reflector.cluster import peer_auth
 from tests import sites
 from tests.links import CERTIFICATE
 from tests.peers import BINARY, CLOSE, LINKUP, TEXT, Peer, close_frame, frame, upgrade
@@ -198,8 +198,8 @@ class TestTls:
 def carry(session: str, secret: str = sites.SECRET, when: float = 0, role: str = "slave") -> bytes:
     """What a reflector of the site that has `secret` sends, `when` seconds from now."""
     head, target = upgrade(f"/attach/{session}/{role}"), f"/~carried/attach/{session}/{role}"
-    site = sites_proof.Site(secret.encode(), lambda: time.time() + when)
-    proof = site.sign(target, head.removesuffix(b"\r\n\r\n"), sites_proof.Note("http", "192.0.2.1", 5))
+    site = peer_auth.PeerAuth(secret.encode(), lambda: time.time() + when)
+    proof = site.sign_forward(target, head.removesuffix(b"\r\n\r\n"), peer_auth.Origin("http", "192.0.2.1", 5))
     return f"GET {target} HTTP/1.1\r\nHost: x\r\nMedusa-Carried: {proof}\r\n\r\n".encode() + head
 
 

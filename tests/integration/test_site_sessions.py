@@ -139,7 +139,7 @@ def ask(
 ) -> bytes:
     """What a reflector of the site that has `secret` asks, `when` seconds from now."""
     target = "/~carried/sessions" + path
-    proof = proofs.Site(secret.encode(), lambda: time.time() + when)
+    proof = proofs.PeerAuth(secret.encode(), lambda: time.time() + when)
     value = proof.sign_question(signed or method, target, to or f"http://localhost:{owner.port}")
     return f"{method} {target} HTTP/1.1\r\nHost: x\r\nMedusa-Asks: {value}\r\n\r\n".encode()
 

@@ -1,7 +1,7 @@
-"""What other reflectors carry here: agents that they have judged, for sessions that live here.
+"""Agents that other reflectors forward here, after they have admitted them, for sessions of this reflector.
 
-A request of theirs is a head of their own, whose path names the session, and behind it the peer's own request or
-greeting, which is answered as if the peer had come by itself.
+Such a request begins with the forwarding reflector's own head, whose path names the session. After that comes the
+peer's own request or greeting, which is answered as if the peer itself were connected here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import structlog
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import build_refusal, parse_greeting
-from medusa.reflector.cluster.peer_auth import HEADER, Forged, Note, Site
+from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, BadProof, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Doors
 from medusa.reflector.fronts.http_front import hang_up, host_port
@@ -31,51 +31,60 @@ from medusa.transports.tls import RECORD
 if TYPE_CHECKING:
     from medusa.reflector.fronts.http_front import Handler
 
-log = structlog.get_logger(component="carried")
+log = structlog.get_logger(component="forward_in")
 
 
-class Carried:
-    """`scratch`: for the links."""
+class ForwardIn:
+    """Checks and attaches them. `scratch`: see RelayedTransport."""
 
-    def __init__(self, site: Site, doors: Doors, config: ReflectorConfig, scratch: memoryview) -> None:
-        self._site = site
+    def __init__(self, auth: PeerAuth, doors: Doors, config: ReflectorConfig, scratch: memoryview) -> None:
+        self._auth = auth
         self._doors = doors
         self._config = config
         self._scratch = scratch
 
     def enter(self, handler: Handler, upgrade: Callable[[], RelayedTransport]) -> None:
-        """Attach the peer that is carried on this connection. `upgrade`: answers and takes one that speaks HTTP.
+        """Attach the peer whose connection is forwarded through this one.
+
+        A peer of raw TCP gets its answer here; for one of HTTP, the caller answers what is raised.
+
+        Args:
+            upgrade: answers the peer's own request with 101 and makes its transport; for HTTP only.
 
         Raises:
-            HandshakeError, Refusal: where it is HTTP that is to be answered.
+            HandshakeError, Refusal
         """
         assert handler.request is not None
         target = handler.request.target
         named = named_by(target)
         try:
-            proof = handler.request.headers.get(HEADER.lower()) or ""
-            note = self._site.read(proof)
+            proof = handler.request.headers.get(FORWARD_HEADER.lower()) or ""
+            origin = self._auth.read_forward(proof)
             if named is None or named[1] is not Side.AGENT:
-                raise Forged("not for an agent of a session")
-            if note.kind == RAW:
-                self._enter_raw(handler, named[0], note, proof)
+                raise BadProof("not for an agent of a session")
+            if origin.kind == RAW:
+                self._enter_raw(handler, named[0], origin, proof)
                 return
             handler.read_next()
-            self._site.check(proof, target, handler.head)
-        except Forged as error:
+            self._auth.check_forward(proof, target, handler.head)
+        except BadProof as error:
             log.warning("carried request refused", client=handler.peer, reason=str(error))
             raise Refusal(404, NOTHING_HERE) from None
-        self._board(handler, note)
+        self._take_place(handler, origin)
         self._doors.enter_carried(named[0], handler.peer, upgrade)
 
-    def _board(self, handler: Handler, note: Note) -> None:
-        """The peer takes the place of who carried it, if that has waited for so long: this process may have stood
-        still, and who has given up must not take an agent's place."""
-        if hung_up(handler.socket.fileno()):
-            raise HandshakeError(400, "whoever carried this has given up")
-        handler.client_address = (note.host, note.port)
+    def _take_place(self, handler: Handler, origin: Origin) -> None:
+        """From here on the handler stands for the forwarded peer.
 
-    def _enter_raw(self, handler: Handler, name: SessionName, note: Note, proof: str) -> None:
+        Raises:
+            HandshakeError: the forwarding reflector has hung up. This process may have been suspended, and a peer that
+                waits no longer must not take the agent's place in the session.
+        """
+        if hung_up(handler.socket.fileno()):
+            raise HandshakeError(400, "the reflector that forwarded this has given up")
+        handler.client_address = (origin.host, origin.port)
+
+    def _enter_raw(self, handler: Handler, name: SessionName, origin: Origin, proof: str) -> None:
         assert handler.request is not None
         begun = time.monotonic()
         found = read_greeting(
@@ -83,9 +92,9 @@ class Carried:
         )
         if found is None:
             raise HandshakeError(400, "no greeting")
-        self._site.check(proof, handler.request.target, found.line)
+        self._auth.check_forward(proof, handler.request.target, found.line)
         greeting = parse_greeting(found.line)
-        self._board(handler, note)
+        self._take_place(handler, origin)
 
         def accept() -> RelayedTransport:
             tell(greeting, Side.AGENT, handler.socket)

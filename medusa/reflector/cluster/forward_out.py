@@ -1,8 +1,8 @@
-"""Any door: a connection for a session that lives in another reflector is carried there.
+"""An agent whose session lives in another reflector is forwarded to it: agents may connect to any reflector.
 
-The owner is sent a head of ours, which proves who carries it and says for whom, and behind that all that was read of
-the peer, as it came. It answers the peer itself; from then on bytes are passed on (byte_proxy.py). A request that was
-carried is answered where it is, so none goes round in circles.
+The session's owner gets a request head that proves which site forwards, and for which peer; after that all bytes that
+were read of the peer, unchanged. It answers the peer itself, and from then on bytes are copied (byte_proxy). A
+forwarded request is answered where it arrives, so none is forwarded in a circle.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gevent import socket
 
 from medusa.directory import Owner
 from medusa.reflector.cluster.byte_proxy import open_byte_proxy
-from medusa.reflector.cluster.peer_auth import HEADER, Note, Site
+from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.http_front import host_port, ungreen
 from medusa.reflector.net.listen import HTTP, RAW, prepare
@@ -31,11 +31,14 @@ from medusa.reflector.session_name import CARRIED, SessionName, path_of
 from medusa.session import Side
 from medusa.transports.tls import Tls, TlsSocket, stream_over
 
-log = structlog.get_logger(component="upstream")
+log = structlog.get_logger(component="forward_out")
 
-_ANSWERS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
+_STATUS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
+"""How an answer begins, with its status if it has one."""
+
 _ACCEPTED = {HTTP: 101, RAW: 0}
-_ENOUGH = len(b"HTTP/1.1 101")
+_MAX_START = len(b"HTTP/1.1 101")
+"""Bytes, in which an answer's status is found, or never."""
 
 
 class Traveller(NamedTuple):
@@ -58,13 +61,13 @@ class Traveller(NamedTuple):
     halves: bool = False
 
 
-class Upstream:
-    """The way to the other reflectors of the site."""
+class ForwardOut:
+    """The way to the other reflectors of the site. `queue`: the event loop's."""
 
-    def __init__(self, config: ReflectorConfig, site: Site, turns: FairQueue) -> None:
-        self._site = site
-        self._turns = turns
-        self._patience = 3 * config.keepalive
+    def __init__(self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue) -> None:
+        self._auth = auth
+        self._queue = queue
+        self._stall_timeout = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
         self._links: set[ByteLink] = set()
@@ -75,23 +78,23 @@ class Upstream:
     def __len__(self) -> int:
         return len(self._links)
 
-    def carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
-        """Give the connection to `owner`, as an agent for `name`, for which it was let in here; the owner answers it.
+    def forward(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
+        """Forward an agent that was admitted here to `owner`, where its session `name` lives; the owner answers it.
 
-        Returns the owner's refusal, which the peer has been told already; None if the owner has accepted.
+        Returns None if the owner has accepted, else the owner's refusal, which the peer has got already.
 
         Raises:
-            Refusal: 503, the owner cannot be reached, and nothing was answered.
+            Refusal: 503, the owner cannot be reached; the peer has got no answer.
         """
         self._asking += 1
         self._empty.clear()
         try:
-            return self._carry(traveller, owner, name)
+            return self._forward(traveller, owner, name)
         finally:
             self._asking -= 1
-            self._look_whether_empty()
+            self._check_empty()
 
-    def _carry(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
+    def _forward(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
         client = host_port(traveller.address)
         try:
             sock, answer, status = self._ask(traveller, owner, name)
@@ -106,29 +109,29 @@ class Upstream:
         return None
 
     def wait_until_empty(self, timeout: float) -> None:
-        """Until nothing is carried any more, at the most `timeout` seconds."""
+        """Wait until no connection is forwarded any more, up to `timeout` seconds."""
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
         self._empty.wait(timeout)
 
     def stop(self) -> None:
-        """End all that is carried."""
+        """End all forwarded connections."""
         for link in list(self._links):
             link.end()
 
     def _ask(self, traveller: Traveller, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
-        """(the connection to the owner, the beginning of its answer, its status)."""
+        """Returns (the connection to the owner, the first bytes of its answer, the status in them)."""
         target = CARRIED + path_of(name, Side.AGENT)
-        proof = self._site.sign(target, traveller.head, Note(traveller.kind, *traveller.address[:2]))
+        proof = self._auth.sign_forward(target, traveller.head, Origin(traveller.kind, *traveller.address[:2]))
         host = urllib.parse.urlsplit(owner.address).netloc
-        head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, HEADER, proof)
+        head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, FORWARD_HEADER, proof)
         sock = self.connect(owner.address)
         try:
             sock.settimeout(self._timeouts.forward_answer_timeout)
             sock.sendall(head.encode("latin-1") + traveller.whole)
             answer = b""
-            while (match := _ANSWERS[traveller.kind].match(answer)) is None:
-                data = sock.recv(4096) if len(answer) < _ENOUGH else b""
+            while (match := _STATUS[traveller.kind].match(answer)) is None:
+                data = sock.recv(4096) if len(answer) < _MAX_START else b""
                 if not data:
                     raise OSError("not the answer of a reflector of this site")
                 answer += data
@@ -138,11 +141,11 @@ class Upstream:
         return sock, answer, int(match[1] or 0)
 
     def connect(self, address: str) -> Any:
-        """A connection to the reflector at `address`, within `connect_timeout`, behind TLS where it speaks that.
+        """A connection to the reflector at `address`, within `connect_timeout`, through TLS if it speaks that.
 
         Raises:
             OSError
-            ValueError: that is no address.
+            ValueError: `address` is no URL of a reflector.
         """
         parts = urllib.parse.urlsplit(address)
         deadline = time.monotonic() + self._timeouts.connect_timeout
@@ -163,22 +166,22 @@ class Upstream:
         plain = ungreen(sock)
         outer = stream_over(traveller.take())  # what was read of it has been sent
         inner = stream_over(plain if tls is None else TlsSocket(plain, tls))
-        patience = None if traveller.halves else self._patience
-        link = open_byte_proxy(self._turns, (outer, inner), answer, patience, self._forget)
+        stall_timeout = None if traveller.halves else self._stall_timeout
+        link = open_byte_proxy(self._queue, (outer, inner), answer, stall_timeout, self._forget)
         if not link.over:
             self._links.add(link)
 
     def _forget(self, link: ByteLink) -> None:
         self._links.discard(link)
-        self._look_whether_empty()
+        self._check_empty()
 
-    def _look_whether_empty(self) -> None:
+    def _check_empty(self) -> None:
         if not self._links and not self._asking:
             self._empty.set()
 
 
 def _context(certificate: str | None) -> ssl.SSLContext:
-    """Trusts what the system trusts, and this reflector's own certificate: a site's reflectors may share one."""
+    """Trusts the system's authorities and this reflector's own certificate: the reflectors of a site may share one."""
     context = ssl.create_default_context()
     if certificate is not None:
         context.load_verify_locations(certificate)

@@ -1,4 +1,4 @@
-"""Sessions of the other reflectors that share the directory, as each of those tells when it is asked."""
+"""Asks the other reflectors that share the directory: for their sessions, or to end one."""
 
 from __future__ import annotations
 
@@ -17,43 +17,48 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import HeadReader, parse_response
 from medusa.protocol.printable import printable
 from medusa.reflector.admin.session_list import Entry
-from medusa.reflector.cluster.peer_auth import ASKS, Site
+from medusa.reflector.cluster.peer_auth import QUESTION_HEADER, PeerAuth
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SESSIONS, SessionName
 from medusa.reflector.sessions.registry import Registry
 
-log = structlog.get_logger(component="elsewhere")
+log = structlog.get_logger(component="query_client")
 
-AT_ONCE = 16
-"""Reflectors that are asked."""
+CONCURRENCY = 16
+"""Reflectors that are asked at the same time."""
 
 MAX_ANSWER = 16 * 1024 * 1024
-"""Bytes of it: some 40,000 sessions."""
+"""Bytes: some 40,000 sessions."""
 
 MAX_NAMES = 100_000
-"""That the directory is asked for."""
+"""Names that the directory is asked for."""
 
 
-class Silent(Exception):
+class NoAnswer(Exception):
     """A reflector gave no answer, or none that can be used; the text says why."""
 
 
-class Elsewhere:
-    """Others (listing.py). `connect`: as Upstream's. `timeout`: seconds for a whole answer."""
+class QueryClient:
+    """The other reflectors as the `Others` of medusa.reflector.admin.session_list.
 
-    def __init__(self, site: Site, registry: Registry, connect: Callable[[str], Any], timeout: float) -> None:
+    Args:
+        connect: ForwardOut.connect, or what does the same.
+        timeout: seconds for a connection and a whole answer.
+    """
+
+    def __init__(self, auth: PeerAuth, registry: Registry, connect: Callable[[str], Any], timeout: float) -> None:
         self._timeout = timeout
-        self._site = site
+        self._auth = auth
         self._registry = registry
         self._connect = connect
 
     def entries(self) -> list[Entry]:
-        """See Others. Each owner is asked once; what one holds that does not answer is known by name."""
+        """See Others. Each owner is asked once. If one does not answer, its sessions are listed by their names."""
         names: dict[Owner, list[SessionName]] = {}
         for name, owner in self._registry.of_others(MAX_NAMES).items():
             names.setdefault(owner, []).append(name)
-        told = gevent.pool.Pool(AT_ONCE).map(lambda owner: self._of(owner, names[owner]), names)
-        return [entry for entries in told for entry in entries]
+        lists = gevent.pool.Pool(CONCURRENCY).map(lambda owner: self._of(owner, names[owner]), names)
+        return [entry for entries in lists for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
         """See Others."""
@@ -64,70 +69,70 @@ class Elsewhere:
         target = "%s/%s%s" % (SESSIONS, login, urllib.parse.quote(name.session_id, safe=""))
         try:
             return self._ask(owner, "DELETE", target).get("killed") is True
-        except Silent as error:
+        except NoAnswer as error:
             reason = "%s, which the session lives in, does not answer: %s" % (printable(owner.address), error)
             raise Refusal(503, reason, retry_after=5) from None
 
     def _of(self, owner: Owner, names: list[SessionName]) -> list[Entry]:
         try:
             return _entries(self._ask(owner, "GET", SESSIONS), owner)
-        except Silent as error:
+        except NoAnswer as error:
             why = {"owner": owner.address, "error": str(error)}
             return [{"id": name.session_id, "login": name.login or None, **why} for name in names]
 
     def _ask(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
         try:
-            with gevent.Timeout(self._timeout, Silent("no whole answer in %g s" % self._timeout)):
+            with gevent.Timeout(self._timeout, NoAnswer("no whole answer in %g s" % self._timeout)):
                 return self._exchange(owner, method, target)
         except (OSError, ValueError, RecursionError, HandshakeError) as error:
-            reason = Silent(printable(getattr(error, "strerror", None) or str(error) or type(error).__name__))
-        except Silent as error:
+            reason = NoAnswer(printable(getattr(error, "strerror", None) or str(error) or type(error).__name__))
+        except NoAnswer as error:
             reason = error
         log.warning("reflector not reached", to=owner.address, error=str(reason))
         raise reason
 
     def _exchange(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
-        """Raises Silent, and what goes wrong with a connection or an answer."""
+        """Raises NoAnswer, and what a connection or a parser raises."""
         host = urllib.parse.urlsplit(owner.address).netloc
-        proof = self._site.sign_question(method, target, owner.address)
-        head = "%s %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (method, target, host, ASKS, proof)
+        proof = self._auth.sign_question(method, target, owner.address)
+        head = "%s %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (method, target, host, QUESTION_HEADER, proof)
         with contextlib.closing(self._connect(owner.address)) as sock:
             sock.settimeout(self._timeout)
             sock.sendall(head.encode("latin-1"))
             answer = json.loads(_body(sock))
         if not isinstance(answer, dict):
-            raise Silent("not the answer of a reflector of this site")
+            raise NoAnswer("not the answer of a reflector of this site")
         return answer
 
 
 def _body(sock: Any) -> bytes:
-    """Of the answer, which is to be 200."""
+    """The body of the answer, whose status has to be 200."""
     reader, found = HeadReader(), None
     while found is None:
-        found = reader.feed(_some(sock))
+        found = reader.feed(_receive(sock))
     response, body = parse_response(found[0]), bytearray(found[1])
     if response.status != 200:
-        raise Silent("it refuses, with HTTP status %d" % response.status)
+        raise NoAnswer("it refuses, with HTTP status %d" % response.status)
     length = int(response.headers.get("content-length") or 0)
     if length > MAX_ANSWER:
-        raise Silent("an answer above %d bytes" % MAX_ANSWER)
+        raise NoAnswer("an answer above %d bytes" % MAX_ANSWER)
     while len(body) < length:
-        body += _some(sock)
+        body += _receive(sock)
     return bytes(body[:length])
 
 
-def _some(sock: Any) -> bytes:
+def _receive(sock: Any) -> bytes:
     data: bytes = sock.recv(1 << 16)
     if not data:
-        raise Silent("it has hung up")
+        raise NoAnswer("it has hung up")
     return data
 
 
 def _entries(answer: dict[str, Any], owner: Owner) -> list[Entry]:
-    """What it told, if that has the form that others rely on."""
+    """The sessions in an answer, if they have the form that other code relies on."""
     entries = answer.get("sessions")
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
-        raise Silent("not the answer of a reflector of this site")
+        raise NoAnswer("not the answer of a reflector of this site")
     return [{**entry, "owner": owner.address} for entry in entries]
 
 

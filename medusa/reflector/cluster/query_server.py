@@ -1,5 +1,7 @@
-"""What other reflectors of the site ask of this one: its sessions, and the end of one. It tells of itself and its
-workers alone, so no question goes round in circles."""
+"""Answers the questions of other reflectors: the sessions of this reflector, and the end of one.
+
+It answers for this reflector and its workers alone, so no question is passed on in a circle.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from medusa.directory import DirectoryError, Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.session_list import Listing
-from medusa.reflector.cluster.peer_auth import ASKS, SKEW, Forged, Site
+from medusa.reflector.cluster.peer_auth import MAX_SKEW, QUESTION_HEADER, BadProof, PeerAuth
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
@@ -21,25 +23,25 @@ from medusa.reflector.sessions.claims import Claims
 if TYPE_CHECKING:
     from medusa.reflector.fronts.http_front import Handler
 
-log = structlog.get_logger(component="asked")
+log = structlog.get_logger(component="query_server")
 
 
-class Asked:
-    """Its routes. `owner`: this reflector."""
+class QueryServer:
+    """The routes for other reflectors. `owner`: this reflector."""
 
-    def __init__(self, site: Site, claims: Claims, listing: Listing, owner: Owner) -> None:
-        self._site = site
+    def __init__(self, auth: PeerAuth, claims: Claims, listing: Listing, owner: Owner) -> None:
+        self._auth = auth
         self._claims = claims
         self._listing = listing
         self._owner = owner
 
     def sessions(self, handler: Handler) -> Answer:
-        """What lives here."""
+        """GET: the sessions of this reflector. Raises what `_check` does."""
         self._check(handler, "GET")
         return json_answer({"sessions": self._listing.here()})
 
     def session(self, handler: Handler, login: str | None, raw_id: str) -> Answer:
-        """End one that lives here: whether there was one."""
+        """DELETE: end a session of this reflector. The answer says whether there was one. Raises what `_check` does."""
         self._check(handler, "DELETE")
         name = SessionName(parse_id(raw_id), login or "")
         killed = self._listing.kill_here(name)
@@ -48,26 +50,30 @@ class Asked:
         return json_answer({"killed": killed})
 
     def _check(self, handler: Handler, method: str) -> None:
-        """Raises Refusal, HandshakeError."""
+        """Check that another reflector of the site asks.
+
+        Raises:
+            Refusal: 404, it does not, as far as anybody can tell; 503, the directory is away.
+            HandshakeError: 400, it waits no longer.
+        """
         request = handler.request
         assert request is not None
-        value = request.headers.get(ASKS.lower()) or ""
+        value = request.headers.get(QUESTION_HEADER.lower()) or ""
         try:
             if request.method != method:
-                raise Forged("not asked by " + method)
-            nonce = self._site.check_question(value, method, request.target, self._owner.address)
-            self._spend(nonce)
-        except Forged as error:
+                raise BadProof("not asked by " + method)
+            self._use_up(self._auth.check_question(value, method, request.target, self._owner.address))
+        except BadProof as error:
             log.warning("question refused", client=handler.peer, reason=str(error))
             raise Refusal(404, NOTHING_HERE) from None
-        if hung_up(handler.socket.fileno()):  # this process may have stood still
-            raise HandshakeError(400, "whoever asked has given up")
+        if hung_up(handler.socket.fileno()):  # this process may have been suspended
+            raise HandshakeError(400, "the reflector that asked has given up")
 
-    def _spend(self, nonce: str) -> None:
-        """At all workers together."""
+    def _use_up(self, nonce: str) -> None:
+        """In the directory, for all workers."""
         try:
-            fresh = self._claims.spend("question " + nonce, 2 * SKEW)
+            fresh = self._claims.spend("question " + nonce, 2 * MAX_SKEW)
         except DirectoryError:
             raise directory_away() from None
         if not fresh:
-            raise Forged("used before")
+            raise BadProof("used before")

@@ -25,7 +25,7 @@ from medusa.session import Input, Side
 from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
-    from medusa.reflector.cluster.forward_out import Traveller, Upstream
+    from medusa.reflector.cluster.forward_out import ForwardOut, Traveller
 
 log = structlog.get_logger(component="doors")
 
@@ -50,7 +50,7 @@ class Doors:
         config: ReflectorConfig,
         registry: Registry,
         authenticator: Authenticator | None,
-        upstream: Upstream | None = None,
+        upstream: ForwardOut | None = None,
         *,
         claims: Claims,
         metrics: Metrics,
@@ -164,7 +164,7 @@ class Doors:
         if self._upstream is not None and traveller is not None and side is Side.AGENT:
             owner = self._registry.elsewhere(name)
             if owner is not None:
-                return self._upstream.carry(traveller, owner, name)
+                return self._upstream.forward(traveller, owner, name)
         session = self._registry.open(name, *client) if side is Side.CLIENT else self._registry.join(name)
         try:
             transport = accept()

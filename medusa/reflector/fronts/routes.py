@@ -31,8 +31,8 @@ from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
 
 if TYPE_CHECKING:
-    from medusa.reflector.cluster.forward_in import Carried
-    from medusa.reflector.cluster.query_server import Asked
+    from medusa.reflector.cluster.forward_in import ForwardIn
+    from medusa.reflector.cluster.query_server import QueryServer
     from medusa.reflector.config import ReflectorConfig
     from medusa.reflector.fronts.http_front import Handler
     from medusa.reflector.workers.rpc import OtherWorkers
@@ -74,8 +74,8 @@ class Application:
         doors: Doors,
         administration: Administration,
         workers: OtherWorkers | None = None,
-        carried: Carried | None = None,
-        asked: Asked | None = None,
+        carried: ForwardIn | None = None,
+        asked: QueryServer | None = None,
     ) -> None:
         self._config = config
         self._registry = registry

@@ -1,16 +1,18 @@
+"""Proofs of requests between reflectors: of one use, of now, and of all that they cover."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
 
-from medusa.reflector.cluster.peer_auth import Forged, Note, Site, load_secret
+from medusa.reflector.cluster.peer_auth import BadProof, Origin, PeerAuth, load_secret
 from medusa.reflector.config import ConfigError
 
 SECRET = b"a secret of a site"
 HEAD = b"GET /attach/x/slave HTTP/1.1\r\nHost: h"
 TARGET = "/~carried/attach/x/slave"
-NOTE = Note("http", "2001:db8::1", 5)
+ORIGIN = Origin("http", "2001:db8::1", 5)
 
 
 class Clock:
@@ -25,46 +27,46 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.mark.parametrize("note", [NOTE, Note("raw", "127.0.0.1", 65535)])
-def test_who_is_carried(clock: Clock, note: Note) -> None:
-    value = Site(SECRET, clock).sign(TARGET, HEAD, note)
-    site = Site(SECRET, clock)
-    assert site.read(value) == note
-    site.check(value, TARGET, HEAD)
+@pytest.mark.parametrize("origin", [ORIGIN, Origin("raw", "127.0.0.1", 65535)])
+def test_the_origin_of_a_forwarded_connection(clock: Clock, origin: Origin) -> None:
+    value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, origin)
+    site = PeerAuth(SECRET, clock)
+    assert site.read_forward(value) == origin
+    site.check_forward(value, TARGET, HEAD)
 
 
 def test_every_field_is_covered(clock: Clock) -> None:
-    value = Site(SECRET, clock).sign(TARGET, HEAD, NOTE)
+    value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, ORIGIN)
     for at, character in enumerate(value):
         if character != " ":
             changed = value[:at] + ("1" if character != "1" else "2") + value[at + 1 :]
-            with pytest.raises(Forged):
-                Site(SECRET, clock).check(changed, TARGET, HEAD)
+            with pytest.raises(BadProof):
+                PeerAuth(SECRET, clock).check_forward(changed, TARGET, HEAD)
     for target, head in ((TARGET, HEAD + b"x"), (TARGET + "x", HEAD), (TARGET, TARGET.encode())):
-        with pytest.raises(Forged):
-            Site(SECRET, clock).check(value, target, head)
-    with pytest.raises(Forged, match="without this site's secret"):
-        Site(SECRET + b"x", clock).check(value, TARGET, HEAD)
+        with pytest.raises(BadProof):
+            PeerAuth(SECRET, clock).check_forward(value, target, head)
+    with pytest.raises(BadProof, match="without this site's secret"):
+        PeerAuth(SECRET + b"x", clock).check_forward(value, TARGET, HEAD)
 
 
 @pytest.mark.parametrize("value", ["", "1", "1 2 3 4 5 6", "\u0661 x", "1  a"])
-def test_what_is_not_of_the_form(value: str) -> None:
-    with pytest.raises(Forged, match="not of the form"):
-        Site(SECRET).check(value, TARGET, HEAD)
+def test_another_form(value: str) -> None:
+    with pytest.raises(BadProof, match="not of the form"):
+        PeerAuth(SECRET).check_forward(value, TARGET, HEAD)
 
 
-def test_is_good_once_for_as_long_as_it_is_good(clock: Clock) -> None:
-    site = Site(SECRET, clock)
-    value = site.sign(TARGET, HEAD, NOTE)
+def test_a_proof_is_good_once_and_for_a_minute(clock: Clock) -> None:
+    site = PeerAuth(SECRET, clock)
+    value = site.sign_forward(TARGET, HEAD, ORIGIN)
     for later in (0.0, 59.0, 60.0, 61.0, 3600.0):
         clock.now = Clock.now + later
         if not later:
-            site.check(value, TARGET, HEAD)
-        with pytest.raises(Forged):
-            site.check(value, TARGET, HEAD)
+            site.check_forward(value, TARGET, HEAD)
+        with pytest.raises(BadProof):
+            site.check_forward(value, TARGET, HEAD)
     clock.now = Clock.now - 61
-    with pytest.raises(Forged, match="set the clocks"):
-        Site(SECRET, clock).check(value, TARGET, HEAD)
+    with pytest.raises(BadProof, match="set the clocks"):
+        PeerAuth(SECRET, clock).check_forward(value, TARGET, HEAD)
 
 
 def test_a_secret_in_a_private_file(tmp_path: Path) -> None:
@@ -92,30 +94,28 @@ def test_no_secret(tmp_path: Path) -> None:
 
 
 class TestQuestions:
-    """Of a reflector's own."""
+    """A reflector's own."""
 
     OWNER = "http://127.0.0.1:1"
 
-    def test_one(self, clock: Clock) -> None:
-        value = Site(SECRET, clock).sign_question("GET", TARGET, self.OWNER)
-        site = Site(SECRET, clock)
+    def test_its_nonce_is_returned(self, clock: Clock) -> None:
+        value = PeerAuth(SECRET, clock).sign_question("GET", TARGET, self.OWNER)
+        site = PeerAuth(SECRET, clock)
         assert site.check_question(value, "GET", TARGET, self.OWNER) in value
-        with pytest.raises(Forged, match="used before"):
-            site.check_question(value, "GET", TARGET, self.OWNER)
 
     def test_all_of_it_is_covered(self, clock: Clock) -> None:
-        value = Site(SECRET, clock).sign_question("GET", TARGET, self.OWNER)
+        value = PeerAuth(SECRET, clock).sign_question("GET", TARGET, self.OWNER)
         for at, character in enumerate(value):
             changed = value[:at] + ("1" if character != "1" else "2") + value[at + 1 :]
-            with pytest.raises(Forged):
-                Site(SECRET, clock).check_question(changed, "GET", TARGET, self.OWNER)
+            with pytest.raises(BadProof):
+                PeerAuth(SECRET, clock).check_question(changed, "GET", TARGET, self.OWNER)
         for asked in (("DELETE", TARGET, self.OWNER), ("GET", TARGET + "x", self.OWNER), ("GET", TARGET, "http://x:1")):
-            with pytest.raises(Forged, match="without this site's secret"):
-                Site(SECRET, clock).check_question(value, *asked)
+            with pytest.raises(BadProof, match="without this site's secret"):
+                PeerAuth(SECRET, clock).check_question(value, *asked)
 
-    def test_a_question_carries_nobody(self, clock: Clock) -> None:
-        site = Site(SECRET, clock)
-        with pytest.raises(Forged, match="not of the form"):
-            site.check(site.sign_question("GET", TARGET, self.OWNER), TARGET, self.OWNER.encode())
-        with pytest.raises(Forged, match="not of the form"):
-            site.check_question(site.sign(TARGET, HEAD, NOTE), "GET", TARGET, self.OWNER)
+    def test_a_question_forwards_nobody(self, clock: Clock) -> None:
+        site = PeerAuth(SECRET, clock)
+        with pytest.raises(BadProof, match="not of the form"):
+            site.check_forward(site.sign_question("GET", TARGET, self.OWNER), TARGET, self.OWNER.encode())
+        with pytest.raises(BadProof, match="not of the form"):
+            site.check_question(site.sign_forward(TARGET, HEAD, ORIGIN), "GET", TARGET, self.OWNER)

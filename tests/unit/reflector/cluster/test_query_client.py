@@ -1,4 +1,4 @@
-"""What other reflectors tell, or do not. Real ones are in tests/integration/test_site_sessions.py."""
+"""Answers of other reflectors, and none. tests/integration/test_site_sessions.py has real reflectors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
-from medusa.reflector.cluster.peer_auth import Site
-from medusa.reflector.cluster.query_client import Elsewhere
+from medusa.reflector.cluster.peer_auth import PeerAuth
+from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
@@ -23,7 +23,7 @@ ENTRY = {"id": "1", "login": "alice", "created": 5.0, "owner": "http://elsewhere
 
 
 class Sock:
-    """A connection to an owner that says these pieces, and then hangs up."""
+    """A connection to an owner that sends these pieces, and then hangs up."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -43,13 +43,13 @@ class Sock:
         self.closed = True
 
 
-def says(body: bytes, status: str = "200 OK", length: int | None = None) -> list[bytes]:
+def response(body: bytes, status: str = "200 OK", length: int | None = None) -> list[bytes]:
     """In small pieces."""
     head = b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n" % (status.encode(), len(body) if length is None else length)
     return [(head + body)[at : at + 50] for at in range(0, len(head + body), 50)]
 
 
-class Neighbours:
+class Site:
     """A directory with two owners' sessions, and connections to these owners."""
 
     def __init__(self, there: Callable[[], Iterator[bytes]], timeout: float = 5.0) -> None:
@@ -61,7 +61,7 @@ class Neighbours:
         self._there = there
         self.socks: dict[str, list[Sock]] = {}
         registry = new_registry(ReflectorConfig(), directory, HERE)
-        self.elsewhere = Elsewhere(Site(b"a secret of a site"), registry, self._connect, timeout)
+        self.client = QueryClient(PeerAuth(b"a secret of a site"), registry, self._connect, timeout)
 
     def _connect(self, address: str) -> Any:
         if address != THERE.address:
@@ -71,17 +71,17 @@ class Neighbours:
         return sock
 
 
-def neighbours(answer: list[bytes]) -> Neighbours:
-    return Neighbours(lambda: iter(answer))
+def site_with(answer: list[bytes]) -> Site:
+    return Site(lambda: iter(answer))
 
 
-def told(*entries: object) -> list[bytes]:
-    return says(json.dumps({"sessions": entries}).encode())
+def listing(*entries: object) -> list[bytes]:
+    return response(json.dumps({"sessions": entries}).encode())
 
 
 def test_each_owner_is_asked_once() -> None:
-    site = neighbours(told(ENTRY, {**ENTRY, "id": "a/2", "login": None}))
-    assert sorted(site.elsewhere.entries(), key=lambda entry: str(entry["id"])) == [
+    site = site_with(listing(ENTRY, {**ENTRY, "id": "a/2", "login": None}))
+    assert sorted(site.client.entries(), key=lambda entry: str(entry["id"])) == [
         {**ENTRY, "owner": THERE.address},
         {"id": "3", "login": None, "owner": BEYOND.address, "error": "Connection refused"},
         {**ENTRY, "id": "a/2", "login": None, "owner": THERE.address},
@@ -100,25 +100,25 @@ NONE = "not the answer of a reflector of this site"
         ([], "it has hung up"),
         ([b"SSH-2.0-OpenSSH_9.6\r\n\r\n\r\n\r\n"], "not an HTTP response"),
         ([b"x" * 20000], "head above"),
-        (says(b"", "404 Not Found"), "it refuses, with HTTP status 404"),
-        (says(b'{"sessions": [', length=1000), "it has hung up"),
-        (says(b'{"sessions": [', length=14), "Expecting value"),
-        (says(b"\xff"), "decode"),
-        (says(b"[" * 100_000), "recursion"),
-        (says(b"[]"), NONE),
-        (says(b"{}"), NONE),
-        (says(b'{"sessions": {}}'), NONE),
-        (told("x"), NONE),
-        (told({**ENTRY, "id": 1}), NONE),
-        (told({**ENTRY, "login": 1}), NONE),
-        (told({"id": "1", "created": 5.0}), NONE),
-        (told({**ENTRY, "created": "now"}), NONE),
-        (says(b"", length=17 << 20), "an answer above 16777216 bytes"),
+        (response(b"", "404 Not Found"), "it refuses, with HTTP status 404"),
+        (response(b'{"sessions": [', length=1000), "it has hung up"),
+        (response(b'{"sessions": [', length=14), "Expecting value"),
+        (response(b"\xff"), "decode"),
+        (response(b"[" * 100_000), "recursion"),
+        (response(b"[]"), NONE),
+        (response(b"{}"), NONE),
+        (response(b'{"sessions": {}}'), NONE),
+        (listing("x"), NONE),
+        (listing({**ENTRY, "id": 1}), NONE),
+        (listing({**ENTRY, "login": 1}), NONE),
+        (listing({"id": "1", "created": 5.0}), NONE),
+        (listing({**ENTRY, "created": "now"}), NONE),
+        (response(b"", length=17 << 20), "an answer above 16777216 bytes"),
     ],
 )
-def test_an_answer_that_is_none(answer: list[bytes], why: str) -> None:
-    site = neighbours(answer)
-    found = {entry["id"]: entry for entry in site.elsewhere.entries()}
+def test_an_answer_that_cannot_be_used(answer: list[bytes], why: str) -> None:
+    site = site_with(answer)
+    found = {entry["id"]: entry for entry in site.client.entries()}
     assert found.keys() == {"1", "a/2", "3"}
     assert found["1"] == {"id": "1", "login": "alice", "owner": THERE.address, "error": found["1"]["error"]}
     assert why in found["1"]["error"]
@@ -130,36 +130,36 @@ def test_an_owner_that_is_silent() -> None:
         gevent.sleep(60)
         yield b""
 
-    site = Neighbours(nothing, timeout=0.05)
-    assert "no whole answer in 0.05 s" in [entry["error"] for entry in site.elsewhere.entries()]
+    site = Site(nothing, timeout=0.05)
+    assert "no whole answer in 0.05 s" in [entry["error"] for entry in site.client.entries()]
     with pytest.raises(Refusal, match="does not answer: no whole answer"):
-        site.elsewhere.kill(SessionName("1", "alice"))
+        site.client.kill(SessionName("1", "alice"))
     assert all(sock.closed for sock in site.socks[THERE.address])
 
 
 @pytest.mark.parametrize("killed", [True, False])
-def test_the_end_of_one(killed: bool) -> None:
-    site = neighbours(says(json.dumps({"killed": killed}).encode()))
-    assert site.elsewhere.kill(SessionName("1", "alice")) is killed
-    assert site.elsewhere.kill(SessionName("a/2")) is killed
+def test_a_session_is_ended_by_its_owner(killed: bool) -> None:
+    site = site_with(response(json.dumps({"killed": killed}).encode()))
+    assert site.client.kill(SessionName("1", "alice")) is killed
+    assert site.client.kill(SessionName("a/2")) is killed
     one, two = site.socks[THERE.address]
     assert one.sent.startswith(b"DELETE /~carried/sessions/alice/1 HTTP/1.1\r\n")
     assert two.sent.startswith(b"DELETE /~carried/sessions/a%2F2 HTTP/1.1\r\n")
 
 
-def test_the_end_of_what_is_not_there() -> None:
-    site = neighbours([])
-    assert not site.elsewhere.kill(SessionName("1")), "it is alice's"
-    assert not site.elsewhere.kill(SessionName("4")), "nobody has it but this reflector"
+def test_a_session_that_does_not_exist_or_cannot_be_reached_is_not_ended() -> None:
+    site = site_with([])
+    assert not site.client.kill(SessionName("1")), "it is alice's"
+    assert not site.client.kill(SessionName("4")), "nobody has it but this reflector"
     assert site.socks == {}
     for name in (SessionName("1", "alice"), SessionName("3")):
         with pytest.raises(Refusal) as caught:
-            site.elsewhere.kill(name)
+            site.client.kill(name)
         assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
 
-def test_an_address_that_is_none() -> None:
+def test_an_address_that_is_no_url() -> None:
     registry = new_registry(ReflectorConfig(), directory := MemoryDirectory(), HERE)
     directory.claim("1", Owner("http://[::1:x"))
-    (entry,) = Elsewhere(Site(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0).entries()
+    (entry,) = QueryClient(PeerAuth(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0).entries()
     assert "error" in entry

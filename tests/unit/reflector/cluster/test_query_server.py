@@ -1,0 +1,111 @@
+"""Questions about sessions are answered once, and to reflectors of the site only."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from medusa.directory import DirectoryError, Owner
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.http.head import parse_request
+from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.cluster.peer_auth import PeerAuth
+from medusa.reflector.cluster.query_server import QueryServer
+from medusa.reflector.fronts.http_front import Handler
+from medusa.reflector.refusal import Refusal
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.claims import Claims
+from tests.links import unix_pair
+
+OWNER = Owner("http://127.0.0.1:1")
+AUTH = PeerAuth(b"a secret of a site")
+TARGET = "/~carried/sessions"
+
+
+class Sessions:
+    """Stands for the claims and for the session list."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+        self.directory_is_away = False
+
+    def spend(self, mark: str, _: float) -> bool:
+        if self.directory_is_away:
+            raise DirectoryError("away")
+        fresh = mark not in self.used
+        self.used.add(mark)
+        return fresh
+
+    def here(self) -> list[dict[str, Any]]:
+        return [{"id": "1"}]
+
+    def kill_here(self, name: SessionName) -> bool:
+        return name == SessionName("1", "alice")
+
+
+class Asker:
+    """Another reflector, and its connection."""
+
+    def __init__(self) -> None:
+        self.sessions = Sessions()
+        self.server = QueryServer(AUTH, cast("Claims", self.sessions), cast("Listing", self.sessions), OWNER)
+        self.sock, self.accepted = unix_pair()
+
+    def handler(self, method: str, target: str = TARGET, proof: str | None = None, sent: str = "") -> Handler:
+        proof = AUTH.sign_question(method, target, OWNER.address) if proof is None else proof
+        request = parse_request(f"{sent or method} {target} HTTP/1.1\r\nHost: h\r\nMedusa-Asks: {proof}".encode())
+        return cast("Handler", SimpleNamespace(request=request, socket=self.accepted, peer="192.0.2.1:1"))
+
+
+@pytest.fixture
+def asker() -> Iterator[Asker]:
+    asker = Asker()
+    with asker.sock, asker.accepted:
+        yield asker
+
+
+def test_the_sessions(asker: Asker) -> None:
+    assert json.loads(asker.server.sessions(asker.handler("GET"))[2]) == {"sessions": [{"id": "1"}]}
+
+
+@pytest.mark.parametrize(("login", "killed"), [("alice", True), (None, False)])
+def test_the_end_of_a_session(asker: Asker, login: str | None, killed: bool) -> None:
+    answer = asker.server.session(asker.handler("DELETE", TARGET + "/alice/1"), login, "1")
+    assert json.loads(answer[2]) == {"killed": killed}
+
+
+def test_a_question_is_answered_once(asker: Asker) -> None:
+    handler = asker.handler("GET")
+    asker.server.sessions(handler)
+    with pytest.raises(Refusal) as caught:
+        asker.server.sessions(handler)
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("proof", "sent"),
+    [("", "GET"), (PeerAuth(b"of another site").sign_question("GET", TARGET, OWNER.address), "GET"), (None, "HEAD")],
+)
+def test_a_question_of_nobody_in_the_site_is_not_answered(asker: Asker, proof: str | None, sent: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        asker.server.sessions(asker.handler("GET", proof=proof, sent=sent))
+    assert caught.value.status == 404
+    assert asker.sessions.used == set()
+
+
+def test_while_the_directory_is_away(asker: Asker) -> None:
+    asker.sessions.directory_is_away = True
+    with pytest.raises(Refusal) as caught:
+        asker.server.sessions(asker.handler("GET"))
+    assert (caught.value.status, caught.value.retry_after) == (503, 5)
+
+
+def test_an_asker_that_has_given_up(asker: Asker) -> None:
+    asker.sock.shutdown(socket.SHUT_WR)
+    with pytest.raises(HandshakeError, match="given up"):
+        asker.server.session(asker.handler("DELETE", TARGET + "/alice/1"), "alice", "1")
