@@ -1,4 +1,4 @@
-"""Waiting for the messages of a link, for a test that has nothing else to do. One thread at a time uses a link."""
+"""Waiting for a link or a stream, for a test that has nothing else to do. One thread at a time uses it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
+from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsSocket, stream_over
 from tests.waiting import PATIENCE
 
@@ -31,6 +32,30 @@ def send(link: Transport, message: Message, timeout: float = PATIENCE) -> None:
     link.send_nowait(message)
     while not link.flush():
         link._wait(False, deadline)
+
+
+def read(stream: SocketStream, size: int) -> bytes:
+    """`size` bytes of a stream. Waits as a loop does: it polls, unless the stream has more that no poll reports."""
+    data = b""
+    while len(data) < size:
+        if not stream.pending:
+            stream.wait(True, False, PATIENCE)
+        try:
+            data += stream.recv(size - len(data))
+        except BlockingIOError:
+            pass
+    return data
+
+
+def fill(stream: SocketStream) -> int:
+    """Write until nothing more is taken; the number of bytes that were."""
+    total = 0
+    try:
+        while taken := stream.send(bytes(1 << 20)):
+            total += taken
+    except BlockingIOError:
+        pass
+    return total
 
 
 class BlockingTransport(RelayedTransport):

@@ -11,6 +11,7 @@ import pytest
 
 from medusa.transports import tls
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket, TlsStream, stream_over
+from tests.blocking import fill, read
 from tests.links import client_context, server_context, tcp_pair, tls_engines, tls_pair, unix_pair
 from tests.waiting import MS, PATIENCE, wait_until
 
@@ -36,26 +37,6 @@ def streams(ends: tuple[TlsSocket, TlsSocket]) -> tuple[TlsStream, TlsStream]:
 
 def nothing(_: int) -> bytes:
     raise BlockingIOError
-
-
-def read(stream: TlsStream, size: int) -> bytes:
-    """As a loop reads that asks poll first, unless it is told that more is here."""
-    data = b""
-    while len(data) < size:
-        if not stream.pending:
-            stream.wait(True, False, PATIENCE)
-        try:
-            data += stream.recv(size - len(data))
-        except BlockingIOError:
-            pass
-    return data
-
-
-def fill(stream: TlsStream) -> None:
-    """Until nothing more is taken."""
-    with suppress(BlockingIOError):
-        while stream.send(bytes(1 << 20)):
-            pass
 
 
 class TestEngine:
@@ -198,14 +179,6 @@ class Endless:
 
 
 class TestStream:
-    def test_it_does_not_block(self, streams: tuple[TlsStream, TlsStream]) -> None:
-        near, far = streams
-        with pytest.raises(BlockingIOError):
-            far.recv(10)
-        assert near.send(b"abc") == 3
-        assert read(far, 2) + read(far, 1) == b"abc"
-        fill(near)
-
     def test_what_comes_again_is_not_sent_again(self, streams: tuple[TlsStream, TlsStream]) -> None:
         near, far = streams
         data = os.urandom(3 << 20)
@@ -235,22 +208,6 @@ class TestStream:
         assert near._tls is not None
         near._sock.sendall(b"".join(near._tls.encrypt(b"%03d" % number) for number in range(1000)))
         assert read(far, 3000) == b"".join(b"%03d" % number for number in range(1000))
-
-    def test_shutdown_is_told_and_input_is_dropped(self, streams: tuple[TlsStream, TlsStream]) -> None:
-        near, far = streams
-        near.send(b"last")
-        near.shutdown()
-        near.shutdown()
-        assert read(far, 4) == b"last"
-        far.wait(True, False, PATIENCE)
-        assert far.recv(10) == b""
-        assert far._tls is not None
-        assert far._tls.ended
-        far.send(b"more")
-        near.wait(True, False, PATIENCE)
-        assert near.recv(100) not in (b"", b"more")
-        with pytest.raises(BrokenPipeError):
-            near.send(b"x")
 
     def test_an_end_behind_what_the_peer_does_not_take(self, streams: tuple[TlsStream, TlsStream]) -> None:
         near, far = streams
@@ -291,15 +248,3 @@ class TestStream:
         with pytest.raises(TlsError, match="new keys"):
             wait_until(broke)
         assert len(near._unsent) < tls.CHUNK + tls.MAX_REPLIES + 2 * len(answer)
-
-    def test_closed_is_closed(self, streams: tuple[TlsStream, TlsStream]) -> None:
-        near, _ = streams
-        near.shutdown()
-        near.close()
-        near.close()
-        near.wait(True, True, None)
-        assert near.fileno() == -1
-        assert not near.pending
-        for use in (lambda: near.recv(1), lambda: near.send(b"x")):
-            with pytest.raises(OSError, match="Bad file descriptor"):
-                use()
