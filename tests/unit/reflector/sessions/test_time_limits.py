@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from medusa.reflector.sessions.time_limits import TimeLimits, lead
+from medusa.session import Input
+
+
+def what_happens(limits: TimeLimits, until: int, touched: dict[int, float] | None = None) -> list[tuple[int, Input]]:
+    """(second, input) of a session; `touched`: at which seconds a terminal byte passes."""
+    found, active = [], 0.0
+    for now in range(until):
+        active = (touched or {}).get(now, active)
+        while (due := limits.due(now, active)) is not None:
+            found.append((now, due))
+            if due in (Input.IDLE_EXPIRED, Input.DURATION_EXPIRED):
+                return found
+        assert limits.deadline(active) > now
+    return found
+
+
+@pytest.mark.parametrize(
+    ("idle", "duration", "touched", "expected"),
+    [
+        (600, 0, {}, [(540, Input.IDLE_NOTICE), (600, Input.IDLE_EXPIRED)]),
+        # A byte begins it anew.
+        (600, 0, {590: 590.0}, [(540, Input.IDLE_NOTICE), (1130, Input.IDLE_NOTICE), (1190, Input.IDLE_EXPIRED)]),
+        # Nothing begins a duration anew.
+        (
+            0,
+            100,
+            {second: float(second) for second in range(200)},
+            [(50, Input.DURATION_NOTICE), (100, Input.DURATION_EXPIRED)],
+        ),
+        (
+            90,
+            100,
+            {60: 60.0},
+            [(45, Input.IDLE_NOTICE), (50, Input.DURATION_NOTICE), (100, Input.DURATION_EXPIRED)],
+        ),
+    ],
+    ids=["idle", "idle-anew", "duration", "both"],
+)
+def test_notice_and_end(
+    idle: float, duration: float, touched: dict[int, float], expected: list[tuple[int, Input]]
+) -> None:
+    assert what_happens(TimeLimits(idle, duration, 0), 2000, touched) == expected
+
+
+def test_what_is_left() -> None:
+    limits = TimeLimits(90, 100, 1000)
+    assert limits.left(1010, 1005) == (90, 85)
+    assert limits.deadline(1005) == 1050
+    assert TimeLimits(0, 0, 0).deadline(0) == math.inf
+
+
+@pytest.mark.parametrize(("limit", "before"), [(2, 1), (100, 50), (120, 60), (3600, 60)])
+def test_how_long_before_the_end_the_notice_comes(limit: float, before: float) -> None:
+    assert lead(limit) == before
