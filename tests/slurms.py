@@ -1,6 +1,6 @@
-"""A Slurm of one node: munged, slurmctld and slurmd of a test's own, on loopback.
+"""A Slurm of one node on loopback: munged, slurmctld and slurmd, without accounting database and cgroups.
 
-What it is not: it has no accounting database, no cgroups, and one user, who runs the daemons too.
+Its only user also runs the daemons.
 """
 
 from __future__ import annotations
@@ -59,7 +59,11 @@ PartitionName=main Nodes={node} Default=YES MaxTime=INFINITE DefaultTime=60 Stat
 
 
 class Slurm:
-    """One cluster. Attributes: `environ`, what a program needs to find it."""
+    """One cluster.
+
+    Attributes:
+        environ: variables by which Slurm's commands find it.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -94,7 +98,7 @@ class Slurm:
         daemon.wait(PATIENCE)
 
     def stop(self) -> None:
-        """Ends all jobs, and the daemons."""
+        """Ends all jobs and the daemons."""
         with contextlib.suppress(Exception):
             self._run("scancel", "--user", getpass.getuser())
             wait_until(lambda: not self.jobs(), "the end of all jobs")
@@ -103,34 +107,34 @@ class Slurm:
         self._daemons.clear()
 
     def log(self) -> str:
-        """What the daemons said, for the report of a failure."""
+        """The daemons' logs, for the report of a failed test."""
         return "".join(path.read_text("utf-8", "replace") for path in sorted(self.place.glob("*.log")))
 
     def ask(self, *command: str) -> str:
-        """What one of Slurm's commands prints."""
+        """The output of one of Slurm's commands."""
         done = self._run(*command)
         assert done.returncode == 0, (command, done.stderr)
         return done.stdout
 
     def jobs(self) -> dict[str, str]:
-        """All that are not over: id -> state."""
+        """All jobs that have not ended: id -> state."""
         lines = self.ask("squeue", "-h", "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
     def show(self, job: str) -> dict[str, str]:
-        """What Slurm knows of a job."""
+        """Slurm's record of a job."""
         shown = self.ask("scontrol", "show", "job", job).split()
         return dict(word.split("=", 1) for word in shown if "=" in word)
 
     def submit(self, script: str, *options: str) -> str:
-        """A job of somebody else's; its id."""
+        """Submits a job of another user; returns its id."""
         place = self.place / "spool"
         command = ["sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={script}"]
         return self._run(*command, cwd=place).stdout.strip()
 
     @contextlib.contextmanager
     def full(self) -> Iterator[str]:
-        """A job has the whole node; its id."""
+        """Within the block, a job with this id occupies the whole node."""
         job = self.submit("sleep 1000", f"--ntasks={CPUS}", "--time=60")
         try:
             wait_until(lambda: self.jobs().get(job) == "RUNNING", "a full node")
@@ -157,7 +161,7 @@ class Slurm:
 
 @contextlib.contextmanager
 def slurm(place: Path) -> Iterator[Slurm]:
-    """One that runs."""
+    """A cluster that runs."""
     cluster = Slurm(place)
     try:
         cluster.start()

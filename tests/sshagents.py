@@ -1,4 +1,4 @@
-"""An ssh-agent: the real one as a process, and one that answers as a test writes it."""
+"""An ssh-agent: the real one as a process, and one that answers what a test says."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ needs_ssh_agent = pytest.mark.skipif(not shutil.which("ssh-agent"), reason="need
 
 
 NO_AGENT = 2
-"""The status by which ssh-add says that it cannot reach one."""
+"""Exit status of ssh-add if it cannot reach an agent."""
 
 
 class SshAgent:
-    """`environ`: what its users need."""
+    """Attributes:
+    environ: variables by which clients find it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.environ = {"SSH_AUTH_SOCK": str(path)}
@@ -49,7 +51,7 @@ class SshAgent:
 
 @contextlib.contextmanager
 def ssh_agent() -> Iterator[SshAgent]:
-    # Not in a test's own directory: the path of a socket is at most 107 bytes long.
+    # Not in the test's directory: the path of a socket has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="agent-") as directory:
         path = Path(directory) / "socket"
         process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
@@ -63,13 +65,13 @@ def ssh_agent() -> Iterator[SshAgent]:
 
 
 def string(data: bytes) -> bytes:
-    """As RFC 4251 sends it."""
+    """A string as RFC 4251, section 5, encodes it."""
     return len(data).to_bytes(4, "big") + data
 
 
 @contextlib.contextmanager
 def played_agent(answers: Mapping[int, bytes]) -> Iterator[str]:
-    """Answers each request by its type's number; other requests end the connection. Yields the socket's path."""
+    """Answers each request by the number of its type, and closes the connection on others. Yields the socket's path."""
     with tempfile.TemporaryDirectory(prefix="agent-") as directory, socket.socket(socket.AF_UNIX) as listener:
         path = f"{directory}/socket"
         listener.bind(path)

@@ -1,4 +1,4 @@
-"""A real sshd on loopback with keys of its own, and the user's side of it: a configuration and known hosts."""
+"""A real sshd on loopback with keys of its own, and a user's ssh configuration and known hosts for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 needs_sshd = pytest.mark.skipif(not (SSHD and shutil.which("ssh")), reason="needs sshd and ssh (openssh)")
 
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-"""Where an sshd of root's locks its children up."""
+"""The directory that root's sshd needs for privilege separation."""
 
 SERVER = """\
 ListenAddress 127.0.0.1:{port}
@@ -53,7 +53,9 @@ Host node
 
 
 class Sshd:
-    """`config`: of ssh, where the host is called `node`."""
+    """Attributes:
+    config: path of an ssh configuration, in which the host is called `node`.
+    """
 
     def __init__(self, directory: Path, port: int, process: subprocess.Popen[bytes]) -> None:
         self.directory = directory
@@ -65,7 +67,7 @@ class Sshd:
         (self.directory / "known_hosts").write_text("")
 
     def configure(self, *lines: str) -> None:
-        """Adds to the user's configuration for `node`."""
+        """Adds lines to the user's configuration for `node`."""
         with self.config.open("a") as file:
             file.writelines(f"    {line}\n" for line in lines)
 
@@ -75,7 +77,7 @@ class Sshd:
         return list(map(int, children.split()))
 
     def cut(self) -> None:
-        """All connections, without a word; what runs by them is left to itself."""
+        """Kills the sshd processes of all connections; the users' processes go on."""
         for pid in self.connections():
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
             for process in [*map(int, children), pid]:
@@ -86,11 +88,11 @@ class Sshd:
 
 @contextlib.contextmanager
 def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iterator[Sshd]:
-    """Serves the current user; what it starts is marked by the temporary directory `home`.
+    """Serves the current user. The processes that it starts have `home` as their temporary directory.
 
     Args:
         more: further lines of its configuration.
-        environ: further variables, NAME=VALUE, of what runs there.
+        environ: further variables, NAME=VALUE, of its processes.
     """
     assert SSHD is not None
     for name in ("host", "user"):

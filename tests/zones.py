@@ -1,4 +1,4 @@
-"""A private view of this machine's programs, for stand-ins of systems that run jobs: words for bubblewrap."""
+"""Arguments for bubblewrap that show this machine's programs, for stand-ins of systems that run jobs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ SYSTEM = ("usr", "etc", "bin", "sbin", "lib", "lib32", "lib64")
 
 
 def a_sleep() -> str:
-    """A command that lasts for long, and that no other run of the tests on this machine has."""
+    """A long `sleep` with a number that no other test run on this machine uses."""
     return f"sleep {secrets.choice(range(10**6, 10**7))}"
 
 
 def python() -> Path:
-    """Where the tests' own Python is installed, for a machine without another one."""
+    """Where the tests' own Python is installed; this machine may have no other."""
     return Path(sys.base_prefix).resolve()
 
 

@@ -1,4 +1,4 @@
-"""`mlogin --launcher manta`: sessions in jobs of a Manta, and what is left of them there after every way out."""
+"""`mlogin --launcher manta`: sessions in jobs of a Manta, and that nothing is left of them there."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def user(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Path
 
 
 class Place:
-    """A Manta, its reflector, and a user."""
+    """A Manta with a reflector, and a user of both."""
 
     def __init__(self, store: Manta, user: Path, keys: dict[str, Key]) -> None:
         self.store = store
@@ -71,17 +71,17 @@ class Place:
         with terminal(command(*arguments, timeouts=timeouts), self.environ(home)) as opened:
             yield opened
 
-    def job(self, said: str | bytes) -> Job:
-        """The one that mlogin spoke of."""
-        text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    def job(self, output: str | bytes) -> Job:
+        """The job that mlogin's output names."""
+        text = output.decode("utf-8", "replace") if isinstance(output, bytes) else output
         (job_id,) = set(re.findall("Manta job ([0-9a-f-]{36})", text))
         (job,) = [job for job in self.store.jobs() if job.id == job_id]
         return job
 
-    def done(self, said: str | bytes) -> Job:
-        """The one that mlogin spoke of, when it is over."""
-        wait_until(lambda: self.job(said).state == "done", "the job's end")
-        return self.job(said)
+    def done(self, output: str | bytes) -> Job:
+        """The same job, after its end."""
+        wait_until(lambda: self.job(output).state == "done", "the job's end")
+        return self.job(output)
 
     def configs(self) -> list[str]:
         return [name for name in self.store.objects(f"/{LOGIN}/stor") if name.startswith("medusa-config")]
@@ -100,7 +100,7 @@ def place(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
 
 @contextlib.contextmanager
 def holding(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
-    """A Manta whose jobs wait until they are released; its reflector's patience is short."""
+    """A Manta whose jobs wait until they are released. Its reflector closes waiting clients after a second."""
     with running("--wait-timeout", "1") as reflector:
         url = f"http://127.0.0.1:{reflector.port}"
         with manta(reflector_url=url, hold=True) as store:
@@ -109,13 +109,13 @@ def holding(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def queue(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
-    """Whose jobs are never released."""
+    """A Manta whose jobs are never released."""
     with holding(user, keys) as place:
         yield place
 
 
 @pytest.mark.parametrize("name", ["rsa", "ed25519"])
-def test_a_session_by_a_key_in_a_file(place: Place, home: Path, keys: dict[str, Key], name: str) -> None:
+def test_a_session_with_a_key_in_a_file(place: Place, home: Path, keys: dict[str, Key], name: str) -> None:
     run = place.run(home, "-k", keys[name].md5, "-c", "echo in $MANTA_JOB_ID; exit 7")
     job = place.done(run.stderr)
     assert (run.returncode, run.stdout) == (7, f"in {job.id}\n"), run.stderr
@@ -126,7 +126,7 @@ def test_a_session_by_a_key_in_a_file(place: Place, home: Path, keys: dict[str, 
 
 
 @needs_ssh_agent
-def test_a_session_by_a_key_of_the_ssh_agent(place: Place, home: Path, keys: dict[str, Key]) -> None:
+def test_a_session_with_a_key_of_the_ssh_agent(place: Place, home: Path, keys: dict[str, Key]) -> None:
     with ssh_agent() as agent:
         agent.add(keys["ecdsa256"])
         run = place.run(home, "-k", keys["ecdsa256"].sha256, "-q", "-c", "exit 7", **agent.environ)
@@ -145,12 +145,12 @@ def test_a_session_by_tls(home: Path, user: Path, keys: dict[str, Key]) -> None:
         assert (unasked.returncode, unasked.stderr) == (7, "")
 
 
-def test_a_session_on_an_object_with_all_that_can_be_wished_for(place: Place, home: Path) -> None:
+def test_a_session_on_an_object_with_all_options(place: Place, home: Path) -> None:
     place.store.store(f"/{LOGIN}/stor/some dir/an object", b"its content")
     place.store.store("/joe/public/a tool", b"a tool's content")
-    wishes = ["--disk", "8", "--memory", "1024", "--init", "echo prepared >/var/tmp/init", "--image", "13.3"]
+    options = ["--disk", "8", "--memory", "1024", "--init", "echo prepared >/var/tmp/init", "--image", "13.3"]
     script = 'cat "$MANTA_INPUT_FILE"; echo; echo "$MANTA_INPUT_OBJECT"; cat "/assets/joe/public/a tool" /var/tmp/init'
-    run = place.run(home, *wishes, "-s", "/joe/public/a tool", "-c", script, "~~/stor/some dir/an object")
+    run = place.run(home, *options, "-s", "/joe/public/a tool", "-c", script, "~~/stor/some dir/an object")
     job = place.done(run.stderr)
     assert (job.phase["type"], job.inputs) == ("map", [f"/{LOGIN}/stor/some dir/an object"])
     assert {name: job.phase[name] for name in ("disk", "memory", "image")} == {
@@ -161,8 +161,8 @@ def test_a_session_on_an_object_with_all_that_can_be_wished_for(place: Place, ho
     assert run.stdout == f"its content\n/{LOGIN}/stor/some dir/an object\na tool's contentprepared\n", run.stderr
 
 
-def test_a_session_on_a_terminal_that_the_user_leaves(place: Place, home: Path) -> None:
-    # What does not hear SIGHUP gets some seconds of grace: the job does not end by itself before it is cancelled.
+def test_the_escape_ends_a_session_on_a_terminal(place: Place, home: Path) -> None:
+    # A command that ignores SIGHUP runs on for some seconds, so the job is cancelled before it ends by itself.
     long = a_sleep()
     with place.terminal(home, "-c", f"trap '' HUP; {long}; true") as opened:
         opened.until("waiting for Manta job")
@@ -179,7 +179,7 @@ def test_a_session_on_a_terminal_that_the_user_leaves(place: Place, home: Path) 
 
 
 def _wait_for_command(line: str) -> None:
-    """Until somewhere a process runs whose command line, with its NULs as spaces, is this."""
+    """Waits for a process with this command line; its NULs count as spaces."""
 
     def running() -> bool:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -200,7 +200,7 @@ def _wait_for_command(line: str) -> None:
         (["-a", "joe"], r"no job: .*/joe/jobs.*"),
     ],
 )
-def test_no_job_is_had_for(place: Place, home: Path, arguments: list[str], why: str) -> None:
+def test_no_job_is_created(place: Place, home: Path, arguments: list[str], why: str) -> None:
     before = len(place.store.jobs())
     run = place.run(home, *arguments)
     assert run.returncode == 255
@@ -208,7 +208,7 @@ def test_no_job_is_had_for(place: Place, home: Path, arguments: list[str], why: 
     assert len(place.store.jobs()) == before
 
 
-def test_an_archive_that_nobody_published(place: Place, home: Path) -> None:
+def test_a_missing_archive(place: Place, home: Path) -> None:
     run = place.run(home, "--agent-object", "/poseidon/public/medusa/another.sh")
     assert run.returncode == 255
     assert not place.done(run.stderr).cancelled
@@ -217,7 +217,7 @@ def test_an_archive_that_nobody_published(place: Place, home: Path) -> None:
     assert place.configs() == []
 
 
-def test_a_job_that_fails_tells_its_last_words(place: Place, home: Path) -> None:
+def test_the_stderr_of_a_failed_job_is_shown(place: Place, home: Path) -> None:
     place.store.store(f"/{LOGIN}/public/bad.sh", b"echo no python here >&2; exit 127")
     run = place.run(home, "--agent-object", "~~/public/bad.sh")
     assert run.returncode == 255
@@ -226,8 +226,8 @@ def test_a_job_that_fails_tells_its_last_words(place: Place, home: Path) -> None
     assert place.configs() == []
 
 
-def test_an_address_where_nobody_answers(place: Place, home: Path) -> None:
-    """The front door is another than the Manta: the job that was created meanwhile is cancelled."""
+def test_a_reflector_that_cannot_be_reached(place: Place, home: Path) -> None:
+    """The job was created by then, and is cancelled."""
     run = place.run(home, "--reflector", "http://127.0.0.1:1")
     assert run.returncode == 255
     assert "cannot attach to http://127.0.0.1:1" in run.stderr
@@ -235,7 +235,7 @@ def test_an_address_where_nobody_answers(place: Place, home: Path) -> None:
     assert place.configs() == []
 
 
-def test_mlogin_killed_in_a_session_leaves_nothing(place: Place, home: Path) -> None:
+def test_sigkill_in_a_session_leaves_nothing(place: Place, home: Path) -> None:
     long = a_sleep()
     with place.terminal(home, "-c", f"{long}; true") as opened:
         opened.until("waiting for Manta job")
@@ -247,8 +247,8 @@ def test_mlogin_killed_in_a_session_leaves_nothing(place: Place, home: Path) -> 
         assert_nothing_left(home)
 
 
-def test_mlogin_killed_in_the_queue_leaves_nothing(queue: Place, home: Path) -> None:
-    """Its guard holds no key; it has the requests that undo it all, signed."""
+def test_sigkill_in_the_queue_leaves_nothing(queue: Place, home: Path) -> None:
+    """The guard holds no key, but signed requests that undo everything."""
     with queue.terminal(home) as opened:
         opened.until("queued")
         assert len(queue.configs()) == 1
@@ -259,8 +259,8 @@ def test_mlogin_killed_in_the_queue_leaves_nothing(queue: Place, home: Path) -> 
         assert_nothing_left(home)
 
 
-def test_a_job_that_queues_for_longer_than_all_patience(user: Path, keys: dict[str, Key], home: Path) -> None:
-    """Longer than its first URL lives, and longer than the reflector keeps a lonely client, more than once."""
+def test_a_wait_longer_than_any_timeout(user: Path, keys: dict[str, Key], home: Path) -> None:
+    """The first URL expires, and the reflector closes the waiting client more than once."""
     command = ["-c", "echo at last; exit 7"]
     with holding(user, keys) as place, place.terminal(home, *command, timeouts=SHORT) as opened:
         opened.until("no agent came in time.*; attaching again until the job has its turn")
@@ -276,10 +276,8 @@ def test_a_job_that_queues_for_longer_than_all_patience(user: Path, keys: dict[s
     assert opened.screen.count(b"attaching again") == 1
 
 
-def test_a_queue_before_the_reflectors_own_front_door(
-    user: Path, keys: dict[str, Key], home: Path, tmp_path: Path
-) -> None:
-    """There each attach is signed anew; a signature that was used opens nothing."""
+def test_a_wait_at_the_reflectors_own_front_door(user: Path, keys: dict[str, Key], home: Path, tmp_path: Path) -> None:
+    """Each attach there needs a new signature."""
     (tmp_path / "accounts").mkdir()
     allow(tmp_path / "accounts", LOGIN, *keys.values())
     with (
@@ -297,7 +295,7 @@ def test_a_queue_before_the_reflectors_own_front_door(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_who_leaves_the_queue_leaves_nothing(queue: Place, home: Path, signum: int) -> None:
+def test_nothing_is_left_if_the_user_stops_waiting(queue: Place, home: Path, signum: int) -> None:
     with queue.terminal(home, timeouts=EAGER) as opened:
         opened.until("queued")
         assert len(queue.configs()) == 1
@@ -312,8 +310,8 @@ def test_who_leaves_the_queue_leaves_nothing(queue: Place, home: Path, signum: i
 
 
 @pytest.mark.parametrize("seconds", ["0.01", "1.5"])
-def test_whose_patience_ends_leaves_nothing(queue: Place, home: Path, seconds: str) -> None:
-    """Also in the middle of the job's set-up."""
+def test_nothing_is_left_after_the_wait_timeout(queue: Place, home: Path, seconds: str) -> None:
+    """Also if it ends while the job is being created."""
     run = queue.run(home, "--wait-timeout", seconds)
     assert run.returncode == 255
     assert "mlogin: no agent after " in run.stderr
@@ -321,7 +319,7 @@ def test_whose_patience_ends_leaves_nothing(queue: Place, home: Path, seconds: s
     assert queue.configs() == []
 
 
-def test_somebody_else_cancels_the_job_in_the_queue(queue: Place, home: Path, keys: dict[str, Key]) -> None:
+def test_another_user_cancels_a_queued_job(queue: Place, home: Path, keys: dict[str, Key]) -> None:
     account = Account(LOGIN, None, KeyFile(queue.user / ".ssh" / "rsa").signer())
     with queue.terminal(home, timeouts=EAGER) as opened:
         opened.until("queued")

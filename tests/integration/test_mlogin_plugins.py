@@ -1,4 +1,4 @@
-"""Launchers of other packages: the one in the documentation as it stands there, and such as are no good."""
+"""Launchers of other packages: the one in the documentation, and broken ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-de
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the documented package is installed."""
+    """The directory in which the documented package is installed."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
     text = DOCUMENT.read_text()
     for name, kind in (("pyproject.toml", "toml"), ("medusa_nice.py", "python")):
@@ -31,12 +31,12 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environ(home: Path, installed: Path, tmp_path: Path) -> dict[str, str]:
-    """With the documented package, and those that add() makes."""
+    """Variables for mlogin, which finds the documented package and those that add() writes."""
     return {**environment(home), "PYTHONPATH": f"{installed}:{tmp_path}:{ROOT}"}
 
 
 def add(directory: Path, name: str, attribute: str, module: str) -> None:
-    """Another package, as pip would leave it."""
+    """Writes an installed package, as pip would."""
     package = f"medusa_{name}"
     (directory / f"{package}.py").write_text(module)
     info = directory / f"{package}-1.dist-info"
@@ -68,14 +68,14 @@ def test_the_documented_launcher_leaves_nothing(environ: dict[str, str], home: P
         assert_nothing_left(home)
 
 
-def test_its_failure_is_told(environ: dict[str, str]) -> None:
+def test_a_failure_of_its_program_is_shown(environ: dict[str, str]) -> None:
     run = mlogin(environ, "--launcher", "nice", "--", "--no-such-option")
     assert run.returncode == 255
     assert "a nice job ended with status 125 before its agent appeared" in run.stderr
     assert "--no-such-option" in run.stderr
 
 
-def test_a_name_that_nobody_has(environ: dict[str, str]) -> None:
+def test_an_unknown_name(environ: dict[str, str]) -> None:
     run = mlogin(environ, "--launcher", "nicer")
     assert run.returncode == 255
     assert re.search(r"there is no launcher `nicer`; there are .*\blocal, .*\bmanual, nice\b", run.stderr)
@@ -94,7 +94,7 @@ def test_a_name_that_nobody_has(environ: dict[str, str]) -> None:
         ("Broken = 7", r"is no subclass of medusa.client.launchers.base.Launcher"),
     ],
 )
-def test_a_broken_package_is_named_and_disturbs_no_other(
+def test_a_broken_package_is_named_and_does_not_affect_others(
     environ: dict[str, str], tmp_path: Path, module: str, error: str
 ) -> None:
     add(tmp_path, "broken", "Broken", module)
@@ -107,7 +107,7 @@ def test_a_broken_package_is_named_and_disturbs_no_other(
     assert mlogin(environ, "-q", "--launcher", "nice", "-c", "exit 7").returncode == 7
 
 
-def test_a_name_of_ours_stays_ours(environ: dict[str, str], tmp_path: Path) -> None:
+def test_our_own_launchers_cannot_be_replaced(environ: dict[str, str], tmp_path: Path) -> None:
     add(tmp_path, "local", "Local", "raise SystemExit(3)")
     run = mlogin(environ, "--launcher", "local", "-c", "exit 7")
     assert run.returncode == 7

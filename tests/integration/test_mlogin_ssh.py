@@ -1,4 +1,4 @@
-"""mlogin --launcher ssh: to a real sshd, with the agent's way back forwarded or not; and all the ways it can end."""
+"""`mlogin --launcher ssh` with a real sshd, with and without a forwarded port, and whatever can end it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SEED = 4711
 
 @pytest.fixture
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """As the other one, of a path that is short enough for ssh's socket."""
+    """A home directory whose path is short enough for ssh's socket."""
     home = tmp_path_factory.mktemp("h")
     yield home
     assert_nothing_left(home)
@@ -54,7 +54,7 @@ def mlogin(home: Path, argv: list[str]) -> subprocess.CompletedProcess[str]:
     return run_alone(argv, environment(home))
 
 
-def test_a_session_and_where_it_is(host: Sshd, home: Path) -> None:
+def test_a_session_on_a_terminal(host: Sshd, home: Path) -> None:
     with terminal(command(host), environment(home)) as opened:
         opened.until(PROMPT)
         opened.type("echo $((6*7)) $SSH_CONNECTION; env | grep -c MEDUSA\r")
@@ -72,13 +72,13 @@ def test_a_command_and_its_status(host: Sshd, home: Path) -> None:
     assert (run.returncode, run.stdout, run.stderr) == (9, "out\n", "")
 
 
-def test_a_reflector_that_both_reach_needs_no_forwarding(tmp_path: Path, home: Path) -> None:
+def test_a_reflector_that_the_host_can_reach_needs_no_forwarding(tmp_path: Path, home: Path) -> None:
     with sshd(tmp_path, home, "DisableForwarding yes") as host, other_reflector() as url:
         run = mlogin(home, command(host, "--reflector", url, "-c", "exit 9"))
         assert run.returncode == 9, run.stderr
 
 
-def test_a_host_that_forwards_nothing(tmp_path: Path, home: Path) -> None:
+def test_a_host_that_refuses_forwarding(tmp_path: Path, home: Path) -> None:
     with sshd(tmp_path, home, "AllowTcpForwarding no") as host:
         run = mlogin(home, command(host))
     assert run.returncode == 255
@@ -88,7 +88,7 @@ def test_a_host_that_forwards_nothing(tmp_path: Path, home: Path) -> None:
     )
 
 
-def test_an_unknown_host_is_asked_for_on_the_terminal(host: Sshd, home: Path) -> None:
+def test_ssh_asks_for_an_unknown_host_on_the_terminal(host: Sshd, home: Path) -> None:
     host.forget_host()
     with terminal(command(host, "-c", "exit 9"), environment(home)) as opened:
         opened.until(r"The authenticity of host '\[127.0.0.1\]:\d+.* can't be established")
@@ -98,7 +98,7 @@ def test_an_unknown_host_is_asked_for_on_the_terminal(host: Sshd, home: Path) ->
         assert "[127.0.0.1]" in (host.directory / "known_hosts").read_text()
 
 
-def test_a_passphrase_is_asked_for_on_the_terminal(host: Sshd, home: Path) -> None:
+def test_ssh_asks_for_a_passphrase_on_the_terminal(host: Sshd, home: Path) -> None:
     change = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "open sesame", "-f", str(host.directory / "user")]
     subprocess.run(change, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     with terminal(command(host, "-c", "exit 9"), environment(home)) as opened:
@@ -108,7 +108,7 @@ def test_a_passphrase_is_asked_for_on_the_terminal(host: Sshd, home: Path) -> No
         assert b"sesame" not in opened.screen
 
 
-def test_what_else_the_users_configuration_wants_does_not_disturb(host: Sshd, home: Path) -> None:
+def test_other_options_in_the_users_configuration_do_no_harm(host: Sshd, home: Path) -> None:
     host.configure("ControlMaster auto", f"ControlPath {home}/mine", "ControlPersist 10m", "RequestTTY force")
     host.configure("RemoteCommand touch /nowhere", "LocalForward 1 127.0.0.1:1", "RemoteForward 1 127.0.0.1:1")
     host.configure("ExitOnForwardFailure yes")
@@ -116,7 +116,7 @@ def test_what_else_the_users_configuration_wants_does_not_disturb(host: Sshd, ho
     assert run.returncode == 9, run.stderr
 
 
-def test_a_deep_temporary_directory(host: Sshd, home: Path) -> None:
+def test_a_temporary_directory_with_a_long_path(host: Sshd, home: Path) -> None:
     deep = home / ("x" * 100)
     deep.mkdir()
     run = mlogin(deep, command(host, "-c", "exit 9"))
@@ -125,7 +125,7 @@ def test_a_deep_temporary_directory(host: Sshd, home: Path) -> None:
 
 
 @pytest.mark.parametrize("typed", ["no\r", "\x03"])
-def test_an_unknown_host_that_is_refused(host: Sshd, home: Path, typed: str) -> None:
+def test_the_user_refuses_an_unknown_host(host: Sshd, home: Path, typed: str) -> None:
     host.forget_host()
     with terminal(command(host), environment(home)) as opened:
         opened.until(r"\(yes/no/\[fingerprint\]\)\? ")
@@ -143,7 +143,7 @@ def test_a_changed_host_key_is_never_accepted(host: Sshd, home: Path) -> None:
     assert "HOST IDENTIFICATION HAS CHANGED" in run.stderr
 
 
-def test_a_key_that_the_host_does_not_know(host: Sshd, home: Path) -> None:
+def test_an_unknown_key(host: Sshd, home: Path) -> None:
     (host.directory / "user.pub").write_text("")
     run = mlogin(home, command(host))
     assert run.returncode == 255
@@ -151,7 +151,7 @@ def test_a_key_that_the_host_does_not_know(host: Sshd, home: Path) -> None:
     assert "mlogin: no connection to node: ssh ended with status 255\n" in run.stderr
 
 
-def test_nobody_listens(host: Sshd, home: Path) -> None:
+def test_a_refused_connection(host: Sshd, home: Path) -> None:
     run = mlogin(home, command(host, options=("-p", "1")))
     assert run.returncode == 255
     assert "port 1: Connection refused" in run.stderr
@@ -167,7 +167,7 @@ def test_a_host_without_python(tmp_path: Path, home: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["tcsh", "fish", "zsh"])
-def test_the_login_shell_is_none_of_ours(tmp_path: Path, home: Path, shell: str) -> None:
+def test_other_login_shells(tmp_path: Path, home: Path, shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
     script = tmp_path / "login"
@@ -183,7 +183,7 @@ def test_the_login_shell_is_none_of_ours(tmp_path: Path, home: Path, shell: str)
             assert_nothing_left(home)
 
 
-def test_the_connection_is_cut(host: Sshd, home: Path) -> None:
+def test_a_lost_connection_ends_the_session(host: Sshd, home: Path) -> None:
     with terminal(command(host), environment(home)) as opened:
         opened.until(PROMPT)
         host.cut()
@@ -193,7 +193,7 @@ def test_the_connection_is_cut(host: Sshd, home: Path) -> None:
         assert b"a job on node ended with status 255" in opened.screen
 
 
-def test_kill_9_in_a_session(host: Sshd, home: Path) -> None:
+def test_sigkill_in_a_session_leaves_nothing(host: Sshd, home: Path) -> None:
     with terminal(command(host), environment(home)) as opened:
         opened.until(PROMPT)
         opened.type("sleep 1000\r")
@@ -203,7 +203,7 @@ def test_kill_9_in_a_session(host: Sshd, home: Path) -> None:
         assert_nothing_left(home)
 
 
-def test_kill_9_while_ssh_asks(host: Sshd, home: Path) -> None:
+def test_sigkill_while_ssh_asks_leaves_nothing(host: Sshd, home: Path) -> None:
     host.forget_host()
     with terminal(command(host), environment(home)) as opened:
         opened.until(r"\(yes/no/\[fingerprint\]\)\? ")
@@ -214,7 +214,7 @@ def test_kill_9_while_ssh_asks(host: Sshd, home: Path) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
-def test_an_ssh_that_is_stopped_while_it_asks_is_ended_too(host: Sshd, home: Path, signum: signal.Signals) -> None:
+def test_a_stopped_ssh_is_ended_too(host: Sshd, home: Path, signum: signal.Signals) -> None:
     host.forget_host()
     with terminal(command(host), environment(home)) as opened:
         opened.until(r"\(yes/no/\[fingerprint\]\)\? ")
@@ -225,7 +225,7 @@ def test_an_ssh_that_is_stopped_while_it_asks_is_ended_too(host: Sshd, home: Pat
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_a_signal_at_any_moment_leaves_nobody(tmp_path: Path, home: Path, signum: signal.Signals) -> None:
+def test_a_signal_at_a_random_moment_leaves_nothing(tmp_path: Path, home: Path, signum: signal.Signals) -> None:
     chance = random.Random(SEED + signum)
     with sshd(tmp_path, home) as host:
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""`mlogin --launcher slurm` on a real Slurm of one node: its queue, its jobs, and what is left after every way out."""
+"""`mlogin --launcher slurm` on a real Slurm of one node: its queue, its jobs, and that nothing is left of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 
 class Place:
-    """A user's home, and mlogin there."""
+    """A user with a home directory, who runs mlogin."""
 
     def __init__(self, cluster: Slurm, tmp_path: Path) -> None:
         self.cluster = cluster
@@ -86,7 +86,7 @@ def job(opened: Terminal) -> str:
     return opened.until(r"Slurm job (\d+):").group(1).decode()
 
 
-def test_a_command_in_a_job_with_the_users_options(place: Place) -> None:
+def test_a_command_in_a_job_with_options_of_sbatch(place: Place) -> None:
     ask = "squeue -h -j $SLURM_JOB_ID -o '%j %l %C'; env | grep -c '^MEDUSA\\|^LC_ALL=C$\\|TIME_FORMAT'; pwd; exit 3"
     done = place.run("-c", ask, "--launcher-arg=--time=7", "--", "-J", "mine", "-n", "2")
     assert done.returncode == 3, done.stderr
@@ -94,7 +94,7 @@ def test_a_command_in_a_job_with_the_users_options(place: Place) -> None:
     assert not list(ROOT.glob("slurm-*.out"))
 
 
-def test_a_terminal_in_a_job_that_had_to_queue(place: Place) -> None:
+def test_a_terminal_session_after_a_wait_in_the_queue(place: Place) -> None:
     with place.cluster.full() as full, place.terminal() as opened:
         opened.until(r"PENDING \(Resources\), starts about (\w{3} \d\d \w{3} )?\d\d:\d\d")
         place.cluster.ask("scancel", full)
@@ -107,11 +107,11 @@ def test_a_terminal_in_a_job_that_had_to_queue(place: Place) -> None:
         opened.until(r"ends in +(59 min|1 h)")
         opened.type("\nexit 4\n")
         assert opened.status() == 4
-    wait_until(lambda: place.cluster.show(mine)["JobState"] == "COMPLETED", "a job that ended by itself")
+    wait_until(lambda: place.cluster.show(mine)["JobState"] == "COMPLETED", "the job to end by itself")
 
 
 @pytest.mark.parametrize(("typed", "status"), [(b"\x03", 255), (b"", 255)], ids=["^C", "SIGTERM"])
-def test_a_job_is_cancelled_in_the_queue(place: Place, typed: bytes, status: int) -> None:
+def test_a_queued_job_is_cancelled_if_the_user_gives_up(place: Place, typed: bytes, status: int) -> None:
     with place.cluster.full() as full, place.terminal() as opened:
         mine = job(opened)
         opened.until("PENDING")
@@ -122,14 +122,14 @@ def test_a_job_is_cancelled_in_the_queue(place: Place, typed: bytes, status: int
         assert place.cluster.show(mine)["JobState"] == "CANCELLED"
 
 
-def test_the_user_leaves(place: Place) -> None:
+def test_the_escape_ends_the_session_and_the_job(place: Place) -> None:
     with place.terminal() as opened:
         opened.until(PROMPT)
         opened.type("\n~.")
         assert opened.status() == 254
 
 
-def test_a_job_that_somebody_cancels(place: Place, tmp_path: Path) -> None:
+def test_another_user_cancels_the_job(place: Place, tmp_path: Path) -> None:
     with place.terminal() as opened:
         opened.until(PROMPT)
         (mine,) = place.cluster.jobs()
@@ -143,7 +143,7 @@ def test_a_job_that_somebody_cancels(place: Place, tmp_path: Path) -> None:
     assert "stopped by SIGTERM" in log.read_text()
 
 
-def test_the_time_limit_is_told_before_it_strikes(place: Place) -> None:
+def test_the_time_limit_is_announced(place: Place) -> None:
     with place.terminal("--", "--time=30") as opened:
         opened.until(PROMPT)
         (mine,) = place.cluster.jobs()
@@ -155,7 +155,7 @@ def test_the_time_limit_is_told_before_it_strikes(place: Place) -> None:
         assert opened.status() == 0
 
 
-def test_a_controller_that_is_away_is_waited_for(tmp_path: Path) -> None:
+def test_a_controller_that_does_not_answer_for_a_while(tmp_path: Path) -> None:
     (tmp_path / "slurm").mkdir()
     impatient = replace(EAGER, slurm=SlurmTimeouts(end_grace=8, command_timeout=1))
     with slurm(tmp_path / "slurm") as own:
@@ -172,14 +172,14 @@ def test_a_controller_that_is_away_is_waited_for(tmp_path: Path) -> None:
         place.assert_nothing_left()
 
 
-def test_what_slurm_refuses_is_said_in_its_words(place: Place) -> None:
+def test_a_refusal_is_shown_in_the_words_of_slurm(place: Place) -> None:
     done = place.run("--", "--partition=none")
     assert done.returncode == 255
     assert "mlogin: Slurm job was refused before its agent appeared\n" in done.stderr
     assert "invalid partition specified: none" in done.stderr
 
 
-def test_an_agent_that_cannot_start_is_heard(place: Place, tmp_path: Path) -> None:
+def test_the_log_of_an_agent_that_cannot_start_is_shown(place: Place, tmp_path: Path) -> None:
     archive = tmp_path / "agent.sh"
     archive.write_text("#!/bin/sh\necho 'medusa agent: no Python' >&2\nexit 127\n")
     done = place.run("--archive", str(archive))
@@ -188,15 +188,15 @@ def test_an_agent_that_cannot_start_is_heard(place: Place, tmp_path: Path) -> No
     assert "medusa agent: no Python" in done.stderr
 
 
-def test_an_archive_that_slurm_would_not_take_goes_by_the_shared_directory(place: Place, tmp_path: Path) -> None:
+def test_an_archive_that_slurm_refuses_runs_from_the_shared_directory(place: Place, tmp_path: Path) -> None:
     archive = tmp_path / "agent.sh"
     archive.write_bytes(f"#!/bin/sh\nexec sh '{find_archive()}' \"$@\"\n".encode() + bytes(2 << 20))
     done = place.run("--archive", str(archive), "-c", "exit 6")
     assert done.returncode == 6, done.stderr
 
 
-def test_a_job_that_cannot_reach_the_reflector_of_mlogin_is_cancelled(place: Place, tmp_path: Path) -> None:
-    """As on a cluster, whose nodes are not where mlogin runs: here, where it takes this machine for another."""
+def test_a_job_that_cannot_reach_mlogins_own_reflector_is_cancelled(place: Place, tmp_path: Path) -> None:
+    """On a cluster, nodes are other machines than mlogin's. Here mlogin gets another host name instead."""
     archive = tmp_path / "agent.sh"
     archive.write_text("#!/bin/sh\nsleep 1000\n")
     elsewhere = "import socket; socket.gethostname = lambda: 'login1'\n"
@@ -211,14 +211,14 @@ def test_a_job_that_cannot_reach_the_reflector_of_mlogin_is_cancelled(place: Pla
     wait_until(lambda: place.cluster.show(mine[1])["JobState"] == "CANCELLED", "the end of the job")
 
 
-def test_a_reflector_elsewhere(place: Place) -> None:
+def test_another_reflector(place: Place) -> None:
     with other_reflector() as url:
         done = place.run("--reflector", url, "-c", "echo here")
         assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
 
 
 class TestRunningJob:
-    def test_into_it_although_its_node_is_full(self, place: Place) -> None:
+    def test_a_step_starts_even_on_a_full_node(self, place: Place) -> None:
         with place.cluster.full() as full:
             with place.terminal("--job", full) as opened:
                 opened.until(PROMPT)
@@ -228,7 +228,7 @@ class TestRunningJob:
             assert place.cluster.jobs() == {full: "RUNNING"}
             place.assert_nothing_left(full)
 
-    def test_one_that_does_not_run(self, place: Place) -> None:
+    def test_a_job_that_does_not_run_yet(self, place: Place) -> None:
         with place.cluster.full():
             waiting = place.cluster.submit("sleep 1000", f"--ntasks={CPUS}")
             done = place.run("--job", waiting)
@@ -237,16 +237,16 @@ class TestRunningJob:
         assert "PENDING" in done.stderr
         assert "only a job that runs can be got into" in done.stderr
 
-    def test_one_that_is_not_there(self, place: Place) -> None:
+    def test_an_unknown_job(self, place: Place) -> None:
         done = place.run("--job", "987654")
         assert done.returncode == 255
         assert "Slurm job 987654 is not known to Slurm" in done.stderr
 
-    def test_one_that_is_no_id(self, place: Place) -> None:
+    def test_a_text_that_is_not_an_id(self, place: Place) -> None:
         done = place.run("--job", "--x")
         assert done.returncode == 255
 
-    def test_kill_9_leaves_no_step(self, place: Place) -> None:
+    def test_sigkill_leaves_no_step(self, place: Place) -> None:
         with place.cluster.full() as full:
             with place.terminal("--job", full) as opened:
                 opened.until(PROMPT)

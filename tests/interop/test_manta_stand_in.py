@@ -294,6 +294,15 @@ def test_muskie_writes_a_head_of_its_own_for_the_reflector(key: Key) -> None:
     assert heads == ["\r\n".join(lines).encode()]
 
 
+def test_muskie_wants_exactly_upgrade_in_the_answer(key: Key) -> None:
+    def answers_with_a_list(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: keep-alive, Upgrade\r\n\r\n")
+
+    with attached(key, answers_with_a_list) as (client, _):
+        assert client.head().status == 500
+
+
 @pytest.mark.parametrize("script", [is_silent, resets])
 def test_a_silent_connection_is_cut(key: Key, script: Script) -> None:
     """The reset of the reflector does not reach the client, which sees the end only after the limit as well."""

@@ -1,4 +1,4 @@
-"""Who asks, and what he may."""
+"""Authentication and authorization: users, and the rules of their roles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ EVERYTHING = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
 @dataclass
 class User:
     """Attributes:
-    name: also the common name of his client certificate.
-    token: None for who has none.
-    rules: as a Role has them.
-    namespace: that the rules are for.
+    name: also the common name in the client certificate.
+    token: None for a user without one.
+    rules: as in a Role.
+    namespace: in which the rules hold.
     """
 
     name: str
@@ -34,7 +34,11 @@ class Users:
         self._users[user.name] = user
 
     def identify(self, authorization: str | None, certificate: str | None) -> User:
-        """Args: certificate: common name of one that was verified. Raises Refusal: nobody that is known."""
+        """The user who sends a request. Raises Refusal if there is none.
+
+        Args:
+            certificate: common name in a verified client certificate.
+        """
         scheme, _, token = (authorization or "").partition(" ")
         for user in self._users.values():
             if user.name == certificate or (scheme.lower() == "bearer" and token and user.token == token):
@@ -43,7 +47,7 @@ class Users:
 
 
 def authorize(user: User, verb: str, resource: Resource, subresource: str, namespace: str, name: str) -> None:
-    """Raises Refusal for what no rule of his allows."""
+    """Raises Refusal if no rule of the user allows the request."""
     wanted = resource.plural + (f"/{subresource}" if subresource else "")
     for rule in user.rules if namespace == user.namespace else ():
         if (

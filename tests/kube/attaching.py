@@ -1,4 +1,4 @@
-"""Attaching to a container: channels of bytes over a websocket, spoken by a library that is not the client's."""
+"""Attaching to a container: byte channels over a websocket, by another library than the client uses."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def attach(
     container: Container,
     stopping: threading.Event,
 ) -> None:
-    """Carries what comes to the container's input, and what it writes back, until the client leaves."""
+    """Copies between the websocket and the container until the client leaves."""
     link = WSConnection(ConnectionType.SERVER)
     link.initiate_upgrade_connection(headers, path)
     (request,) = link.events()
     assert isinstance(request, Request)
     sock.sendall(link.send(AcceptConnection(subprotocol=PROTOCOL)))
-    told, begun = 0, bytearray()
+    sent, begun = 0, bytearray()
     try:
         while not stopping.is_set():
-            news = container.log()[told:]
-            if news:
-                told += len(news)
-                sock.sendall(link.send(BytesMessage(bytes([STDOUT]) + news)))
+            output = container.log()[sent:]
+            if output:
+                sent += len(output)
+                sock.sendall(link.send(BytesMessage(bytes([STDOUT]) + output)))
             if (_pending(sock) or select.select([sock], [], [], 0.05)[0]) and not _take(sock, link, container, begun):
                 return
     finally:
@@ -44,12 +44,12 @@ def attach(
 
 
 def _pending(sock: socket.socket) -> bool:
-    """Whether bytes are there that no poll shows."""
+    """Whether TLS holds decrypted bytes, which select() does not show."""
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 
 
 def _take(sock: socket.socket, link: WSConnection, container: Container, begun: bytearray) -> bool:
-    """Reads once; whether the client is still there. `begun`: of a message that has not come whole."""
+    """Reads once. Returns False once the client has left. `begun` holds the start of an incomplete message."""
     link.receive_data(sock.recv(65536) or None)
     for event in link.events():
         if isinstance(event, CloseConnection):

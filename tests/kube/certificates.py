@@ -1,4 +1,4 @@
-"""TLS of the cluster: the tests' own certificate for the server, and an authority for its users'."""
+"""TLS of the cluster: the tests' own certificate for the server, and an authority that signs users' certificates."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Authority:
         self._certificate = _signed("users of the stand-in", self._key.public_key(), self._name, self._key)
 
     def server_context(self) -> ssl.SSLContext:
-        """That of a server which lets in who has a certificate, and who has none."""
+        """For a server that accepts clients with and without a certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(SERVER)
         context.load_verify_locations(cadata=_pem(self._certificate).decode())
@@ -30,7 +30,7 @@ class Authority:
         return context
 
     def issue(self, user: str) -> tuple[bytes, bytes]:
-        """A user's certificate and private key, PEM."""
+        """A certificate and private key for a user, PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return _pem(_signed(user, key.public_key(), self._name, self._key)), key.private_bytes(*form)

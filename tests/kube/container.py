@@ -1,4 +1,4 @@
-"""A container: a process in namespaces of its own, made by bubblewrap, whose first process is the pod's command."""
+"""A container: the pod's command as the first process in namespaces of its own, made by bubblewrap."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Mount = tuple[Path, str, bool]
 
 class Container:
     """Attributes:
-    begun: when, as the API writes times.
+    begun: when it started, as the API writes times.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Container:
             )
 
     def status(self) -> int | None:
-        """None while it runs. Kills it if its grace is over."""
+        """The exit status, None while it runs. Kills the container if its grace period is over."""
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._process.kill()
         code = self._process.poll()
         return 128 - code if code is not None and code < 0 else code
 
     def end(self, grace: float) -> None:
-        """SIGTERM to the first process now, SIGKILL to all of them when the grace, if any, is over."""
+        """Sends SIGTERM to the first process, and SIGKILL to all after `grace` seconds; 0: only SIGKILL."""
         if self._kill_at is None:
             self._kill_at = time.monotonic() + grace
             if not grace:
@@ -62,13 +62,13 @@ class Container:
                     os.kill(int(pid), signal.SIGTERM)
 
     def kill(self) -> None:
-        """At once; what bubblewrap started dies with it."""
+        """Kills all processes at once: those that bubblewrap started die with it."""
         self._process.kill()
         self._process.wait()
         self.end_input()
 
     def write(self, data: bytes) -> None:
-        """To its standard input, which it must have asked for."""
+        """Writes to standard input; only for a container with `stdin: true`."""
         assert self._process.stdin is not None
         self._process.stdin.write(data)
         self._process.stdin.flush()

@@ -1,4 +1,4 @@
-"""What keeps the cluster going: the Job controller, the scheduler, the garbage collector, and the one node's steps."""
+"""The control loop: Job controller, scheduler and garbage collector, and the steps of the one node."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.kube.knobs import Knobs
 from tests.kube.node import NODE, Node
 from tests.kube.objects import Object, Store, now
 
-PERIOD = 0.02
-"""Seconds between two looks at what tells of no change: processes, and knobs."""
+INTERVAL = 0.02
+"""Seconds between two rounds; processes and knobs do not announce their changes."""
 
 
 class Controllers:
-    """One thread that brings the cluster nearer to what its objects ask for, again and again."""
+    """A thread that repeatedly changes the cluster towards the state that its objects ask for."""
 
     def __init__(self, store: Store, events: Events, node: Node, knobs: Knobs) -> None:
         self._store, self._events, self._node, self._knobs = store, events, node, knobs
@@ -38,18 +38,18 @@ class Controllers:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.wait(PERIOD):
+            while not self._stopping.wait(INTERVAL):
                 with self._store.changed:
                     self._store.collect_garbage()
                     for job in self._store.find("jobs"):
-                        self._tend(job)
+                        self._control(job)
                     for pod in self._store.find("pods"):
                         self._schedule(pod)
                     self._node.step()
-        except BaseException as failure:  # noqa: BLE001 - the test is told
+        except BaseException as failure:  # noqa: BLE001 - the test reads it
             self.failure = failure
 
-    def _tend(self, job: Object) -> None:
+    def _control(self, job: Object) -> None:
         if "deletionTimestamp" in job["metadata"] or job["spec"].get("suspend"):
             return
         if _finished(job):

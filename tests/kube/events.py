@@ -1,4 +1,4 @@
-"""What the cluster writes down about its objects."""
+"""The cluster's events about its objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.kube.objects import Object, Store, now
 
 
 class Events:
-    """One object for each thing that happens to another; what happens again is counted."""
+    """Creates an Event for everything that happens to an object; counts what happens again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

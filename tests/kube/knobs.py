@@ -1,4 +1,4 @@
-"""What a test can turn while the cluster runs."""
+"""What a test can change while the cluster runs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 @dataclass
 class Knobs:
     """Attributes:
-    unschedulable: what the scheduler says instead of finding a node.
-    quota: what the API says instead of taking a pod.
-    pulling: images are being pulled, and that takes until it is False.
+    unschedulable: the scheduler's message if it finds no node; None if it finds one.
+    quota: the API's message if it refuses pods; None if it accepts them.
+    pulling: pulling an image does not end while this is True.
     images: name -> `full` (this machine's programs), `bare` (busybox alone) or `empty`; no other can be pulled.
-    away: how the API does not answer: `reset` (the connection breaks), `silent` (nothing comes), `unavailable`
-        (503, from whatever stands before it).
-    lost: pairs of verb and resource: the next such request is done, and its answer does not come.
-    forbidden: pairs of verb and full resource that nobody may, whatever his role.
+    away: how the API fails to answer: `reset` (the connection breaks), `silent` (nothing comes), `unavailable` (503,
+        as from a load balancer); None if it answers.
+    lost: pairs of verb and resource: the next such request takes effect, but its answer is lost.
+    forbidden: pairs of verb and full resource that no user may use, whatever the role says.
     """
 
     unschedulable: str | None = None
@@ -27,3 +27,7 @@ class Knobs:
     away: str | None = None
     lost: list[tuple[str, str]] = field(default_factory=list)
     forbidden: set[tuple[str, str]] = field(default_factory=set)
+
+    def reset(self) -> None:
+        """Puts back all defaults."""
+        vars(self).update(vars(Knobs()))

@@ -1,4 +1,4 @@
-"""The one node: mounts what a pod asks for, pulls its image, runs its container, ends it and tells of all that."""
+"""The one node: mounts a pod's volumes, pulls its image, runs and ends its container, and sets its status."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _NO_SHELL = (
 
 
 class Node:
-    """Steps are taken under the store's lock, by one thread."""
+    """One thread calls step(), and holds the store's lock."""
 
     def __init__(self, store: Store, events: Events, knobs: Knobs, root: Path) -> None:
         self._store, self._events, self._knobs, self._root = store, events, knobs, root
         self._running: dict[str, Container] = {}
-        self._beside: dict[tuple[str, str], Container] = {}
+        self._ephemeral: dict[tuple[str, str], Container] = {}
         self._logs: dict[str, bytes] = {}
         self._ending: dict[str, Object] = {}
 
@@ -40,35 +40,35 @@ class Node:
             if pod["spec"].get("nodeName") == NODE:
                 self._tend(pod)
         living = {pod["metadata"]["uid"] for pod in self._store.find("pods")}
-        for uid, name in list(self._beside):
+        for uid, name in list(self._ephemeral):
             if uid not in self._running:
-                self._beside.pop((uid, name)).kill()
+                self._ephemeral.pop((uid, name)).kill()
         for uid in self._running.keys() - living:  # deleted with no grace
             self._running.pop(uid).kill()
 
     def stop(self) -> None:
         for container in self._running.values():
             container.kill()
-        for container in self._beside.values():
+        for container in self._ephemeral.values():
             container.kill()
         self._running.clear()
-        self._beside.clear()
+        self._ephemeral.clear()
 
     def containers(self) -> list[str]:
-        """The pods whose containers run."""
+        """The uids of pods whose containers run."""
         return sorted(self._running)
 
-    def beside(self, uid: str, name: str) -> Container | None:
-        """A container that was added to a pod."""
-        return self._beside.get((uid, name))
+    def ephemeral(self, uid: str, name: str) -> Container | None:
+        """An ephemeral container of a pod."""
+        return self._ephemeral.get((uid, name))
 
     def log(self, uid: str, name: str = "") -> bytes | None:
-        """All that a pod has written, or a container that was added to it; None if it never ran."""
-        container = self._beside.get((uid, name)) or self._running.get(uid)
+        """The whole log of a pod, or of its ephemeral container `name`; None if it never ran."""
+        container = self._ephemeral.get((uid, name)) or self._running.get(uid)
         return container.log() if container is not None else self._logs.get(uid)
 
     def end(self, pod: Object, status: Object, *, grace: float | None = None) -> None:
-        """Ends a pod as nodes do it of their own accord; `status` is what is to stand in the pod's then."""
+        """Ends a pod as a node does by its own decision. `status` is then in the pod's status."""
         with self._store.changed:
             uid = pod["metadata"]["uid"]
             self._ending[uid] = status
@@ -82,7 +82,7 @@ class Node:
                 self._forget(pod)
         elif uid in self._running:
             self._watch(pod, self._running[uid])
-            self._tend_beside(pod)
+            self._tend_ephemeral(pod)
         elif "deletionTimestamp" in pod["metadata"]:
             self._forget(pod)
         elif uid in self._ending:
@@ -113,7 +113,7 @@ class Node:
         self._store.remove("pods", pod)
 
     def _begin(self, pod: Object) -> None:
-        """One attempt to get it to run; what it waits for is in its status."""
+        """Tries once to start a pod. If it has to wait, its status says for what."""
         container = pod["spec"]["containers"][0]
         if "startTime" not in pod["status"]:
             self._set(pod, startTime=now(), state={"waiting": {"reason": "ContainerCreating"}})
@@ -136,7 +136,7 @@ class Node:
             self._events.note(pod, "Started", f"Started container {container['name']}")
 
     def _pull(self, pod: Object, container: Object) -> str | None:
-        """What kind of image it is, once it is there."""
+        """The kind of the container's image (see Knobs.images); None if it is not there yet."""
         name = container["image"]
         if not _IMAGE.fullmatch(name):
             message = f'Failed to apply default image tag "{name}": invalid reference format'
@@ -160,16 +160,16 @@ class Node:
             return None
         return self._knobs.images[name]
 
-    def _tend_beside(self, pod: Object) -> None:
-        """Runs what was added to a pod. It has processes of its own here: the target's are not to be seen."""
+    def _tend_ephemeral(self, pod: Object) -> None:
+        """Runs ephemeral containers. Unlike in a real cluster, they do not see the processes of their target."""
         uid, statuses = pod["metadata"]["uid"], []
         for added in pod["spec"].get("ephemeralContainers", ()):
             one = {"name": added["name"], "image": added["image"], "imageID": "", "restartCount": 0, "ready": False}
-            container, image = self._beside.get((uid, added["name"])), self._knobs.images.get(added["image"])
+            container, image = self._ephemeral.get((uid, added["name"])), self._knobs.images.get(added["image"])
             if container is None and image is not None:
                 directory = self._root / uid / added["name"]
                 directory.mkdir()
-                container = self._beside[uid, added["name"]] = Container(pod, added, image, [], directory)
+                container = self._ephemeral[uid, added["name"]] = Container(pod, added, image, [], directory)
             statuses.append({**one, "state": _state(container)})
         if statuses:
             self._set(pod, ephemeralContainerStatuses=statuses)
@@ -178,7 +178,7 @@ class Node:
         self._set(pod, state={"waiting": {"reason": reason, "message": message}})
 
     def _mounts(self, pod: Object, container: Object, directory: Path) -> list[tuple[Path, str, bool]]:
-        """Source, place and whether it is read-only. Raises Refusal where something is not there."""
+        """Source, mount point and read-only flag of each mount. Raises Refusal if an object does not exist."""
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
         sources = {}
@@ -203,7 +203,7 @@ class Node:
         path.chmod(0o755)
 
     def _set(self, pod: Object, *, state: dict[str, Any] | None = None, **status: Any) -> None:
-        """Args: state: of the container; the others are the pod status's own."""
+        """Changes the pod's status. `state` is the container's; the others are fields of the status itself."""
         if state is not None:
             container = pod["spec"]["containers"][0]
             one = {"name": container["name"], "image": container["image"], "imageID": "", "restartCount": 0}

@@ -54,7 +54,7 @@ def now() -> str:
 
 
 class Store:
-    """All of it behind one lock, which is also the condition that something has changed."""
+    """All objects, under one lock. The lock is also the condition on which readers wait for a change."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition(threading.RLock())
@@ -66,14 +66,14 @@ class Store:
         return self.history[-1].version if self.history else 1
 
     def get(self, plural: str, namespace: str, name: str) -> Object:
-        """The object itself: whoever changes it holds the lock, and says so by `touch`."""
+        """The object itself, not a copy. To change it, hold the lock and call `touch` afterwards."""
         found = self._objects.get((plural, namespace, name))
         if found is None:
             raise Refusal(404, f'{RESOURCES[plural].full_name} "{name}" not found')
         return found
 
     def find(self, plural: str, namespace: str | None = None) -> list[Object]:
-        """In the order of their names."""
+        """All objects of a resource, in the order of their names."""
         keys = sorted(self._objects)
         return [self._objects[key] for key in keys if key[0] == plural and namespace in (None, key[1])]
 
@@ -94,7 +94,7 @@ class Store:
             return made
 
     def change(self, plural: str, namespace: str, name: str, change: Callable[[Object], Object]) -> Object:
-        """Args: change: the new object from the old one."""
+        """Replaces an object by `change(copy of the old one)`."""
         with self.changed:
             old = self.get(plural, namespace, name)
             new = change(copy.deepcopy(old))
@@ -118,7 +118,11 @@ class Store:
         self._note("MODIFIED", plural, changed)
 
     def delete(self, plural: str, namespace: str, name: str, propagation: str = "Background") -> Object:
-        """A pod is only marked: it goes when its node has ended it. So is who waits in the foreground for its own."""
+        """Deletes an object.
+
+        A pod on a node is only marked, until the node has ended it. So is an object with foreground propagation, until
+        what it owns is gone.
+        """
         with self.changed:
             found = self.get(plural, namespace, name)
             metadata = found["metadata"]
@@ -139,18 +143,18 @@ class Store:
             return found
 
     def remove(self, plural: str, gone: Object) -> None:
-        """At once, whatever it owns."""
+        """Removes an object at once, whatever it owns."""
         metadata = gone["metadata"]
         if self._objects.pop((plural, metadata["namespace"], metadata["name"]), None) is not None:
             self._note("DELETED", plural, gone)
 
     def owned(self, owner: Object) -> list[tuple[str, Object]]:
-        """What the object owns, with the resource."""
+        """Resource and object of everything that the object owns."""
         uid = owner["metadata"]["uid"]
         return [(key[0], one) for key, one in sorted(self._objects.items()) if uid in _owners(one)]
 
     def collect_garbage(self) -> None:
-        """Deletes what belongs to nobody that is still there, and those that waited for their own to go."""
+        """Deletes objects whose owner is gone, and those that were only waiting for what they own."""
         with self.changed:
             living = {one["metadata"]["uid"] for one in self._objects.values()}
             dying = {
@@ -164,7 +168,7 @@ class Store:
                     self.remove(plural, one)
 
     def changes(self, plural: str, namespace: str, since: int, ended: Callable[[], bool]) -> Iterator[Change]:
-        """What happens from that version on, until it is `ended`; waits for it."""
+        """Changes from a version on. Waits for new ones until `ended` returns True."""
         at = since
         while not ended():
             with self.changed:

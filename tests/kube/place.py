@@ -1,4 +1,4 @@
-"""A cluster, a reflector with accounts, and a user of both."""
+"""A cluster, a reflector with accounts, and a user of both, who runs mlogin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EAGER = Timeouts(poll_interval=0.1)
 
 class Place:
     """Attributes:
-    kubeconfig: of the user whose mlogin it is.
+    kubeconfig: path of the user's file.
     """
 
     def __init__(self, kube: Cluster, reflector: Reflector, directory: Path) -> None:
@@ -31,7 +31,7 @@ class Place:
         self._key = directory / "key"
 
     def arguments(self, *arguments: str, image: str = "debian:12", options: tuple[str, ...] = ()) -> list[str]:
-        """Args: arguments: of the launcher; `options`: of mlogin itself."""
+        """mlogin's command line. `arguments` go to the launcher, `options` to mlogin itself."""
         who = ["--reflector", self.reflector.url, "-a", LOGIN, "-k", str(self._key)]
         cluster = ["--kubeconfig", str(self.kubeconfig), "--image", image]
         return ["--launcher", "kubernetes", *who, *options, "--", *cluster, *arguments]
@@ -39,11 +39,11 @@ class Place:
     def run(
         self, home: Path, *arguments: str, options: tuple[str, ...] = (), **more: str
     ) -> subprocess.CompletedProcess[str]:
-        """Args: arguments: of the launcher; `options`: of mlogin; `more`: the image."""
+        """Runs mlogin to its end. Arguments as in arguments(); `more` may hold the image."""
         return self.run_words(home, self.arguments(*arguments, options=options, **more))
 
     def run_words(self, home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
-        """Args: words: all of mlogin's."""
+        """Runs mlogin with exactly these arguments."""
         return run_alone(mlogin(*words, timeouts=EAGER), environment(home))
 
     @contextlib.contextmanager
@@ -55,34 +55,34 @@ class Place:
         timeouts: Timeouts = EAGER,
         image: str = "debian:12",
     ) -> Iterator[Terminal]:
-        """As run(), on a terminal that is wide enough for every reason."""
+        """Runs mlogin on a terminal that is wide enough for every message."""
         own = self.arguments(*arguments, options=options, image=image)
         words = mlogin(*own, timeouts=timeouts)
         with terminal(words, environment(home), columns=400) as opened:
             yield opened
 
     def assert_clean(self) -> None:
-        """Of the last session nothing is left in the cluster."""
+        """Waits until nothing of the last session is left in the cluster."""
         wait_until(lambda: not self.kube.names(), f"an empty cluster, not {self.kube.names()}", 2 * PATIENCE)
         wait_until(lambda: not self.kube.running(), "the end of all containers")
 
 
-def job_name(said: str | bytes) -> str:
-    """The one job that mlogin spoke of."""
-    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+def job_name(output: str | bytes) -> str:
+    """The name of the one job in mlogin's output."""
+    text = output.decode("utf-8", "replace") if isinstance(output, bytes) else output
     name: str
     (name,) = set(re.findall("Kubernetes job (medusa-[0-9a-f]{8})", text))
     return name
 
 
 def documented_yaml() -> list[str]:
-    """What docs/launchers.md shows for a cluster to read."""
+    """The YAML blocks in docs/launchers.md."""
     return re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "launchers.md").read_text(), re.DOTALL)
 
 
 @contextlib.contextmanager
 def place(directory: Path, *reflector_options: str, tls: bool = False) -> Iterator[Place]:
-    """Args: directory: for keys and the kubeconfig."""
+    """A cluster and a reflector that run. `directory` gets the user's key and kubeconfig."""
     (directory / "accounts").mkdir()
     key = Key("ed25519")
     (directory / "key").write_bytes(key.pem())

@@ -1,4 +1,4 @@
-"""What the API says when it does not do as it is told."""
+"""The API's answer to a request that it refuses."""
 
 from __future__ import annotations
 

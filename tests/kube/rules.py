@@ -1,6 +1,6 @@
-"""What the API takes: the schemas that Kubernetes publishes, and those rules beside them that matter here.
+"""What the API accepts: the schemas that Kubernetes publishes, and the further rules that matter here.
 
-It is stricter than a real API, which drops fields that it does not know: a slip of the pen is to be seen.
+It is stricter than a real API, which drops unknown fields: a misspelt field must fail a test.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.kube.refusal import Refusal
 VERSION = kubernetes_validate.latest_version()
 
 MAX_DATA, MAX_OBJECT = 1 << 20, 3 << 19
-"""Bytes of a Secret's or a ConfigMap's data, and of an object in the store."""
+"""Limits in bytes: the data of a Secret or ConfigMap, and a whole object."""
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
@@ -26,7 +26,7 @@ _PULL = ("Always", "IfNotPresent", "Never", None)
 
 
 def check(kind: str, api_version: str, body: Any) -> None:
-    """Raises Refusal for an object that cannot be created."""
+    """Raises Refusal if an object cannot be created."""
     if not isinstance(body, dict) or (body.get("kind"), body.get("apiVersion")) != (kind, api_version):
         raise Refusal(400, f"the object provided is unrecognized (must be of type {kind})")
     try:
@@ -48,7 +48,7 @@ def check(kind: str, api_version: str, body: Any) -> None:
 
 
 def check_change(kind: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Raises Refusal for a change that is not allowed."""
+    """Raises Refusal if a change is not allowed."""
     if old.get("immutable") and any(old.get(key) != new.get(key) for key in ("data", "binaryData", "immutable")):
         raise _invalid(kind, new, "data: Forbidden: field is immutable when `immutable` is set")
     if kind == "Job" and old["spec"]["template"] != new["spec"]["template"]:

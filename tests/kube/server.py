@@ -1,4 +1,4 @@
-"""The API over HTTP(S): a thread for each connection, one answer after the other."""
+"""The API over HTTP(S), with a thread for each connection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.kube.objects import RESOURCES, Object, Resource, Store
 from tests.kube.refusal import Refusal
 
 MAX_BODY = 3 << 20
-"""Bytes of a request; a real API's limit."""
+"""Bytes of a request; the limit of a real API."""
 
 _PATH = re.compile(
     r"/(?:api/v1|apis/(?P<group>[a-z.]+)/v1)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[a-z]+)"
@@ -35,7 +35,7 @@ _PATCHES = ("application/strategic-merge-patch+json", "application/merge-patch+j
 
 
 class Asked(NamedTuple):
-    """One request, for the tests to look at."""
+    """A request that was answered, for tests to check."""
 
     verb: str
     resource: str
@@ -108,7 +108,7 @@ class Handler(BaseHTTPRequestHandler):
             self.request.close()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """The tests look at `asked`."""
+        """Logs nothing: tests read `asked`."""
 
     def do_GET(self) -> None:
         self._serve()
@@ -205,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
     def _change(self, verb: str, sent: Object, sub: str | None) -> Callable[[Object], Object]:
         if verb == "update":
             return lambda old: sent
-        if sub is not None:  # a list whose things are told by their names
+        if sub is not None:  # a strategic merge: items of this list are known by their names
             return lambda old: _with_containers(old, sent["spec"]["ephemeralContainers"])
         content_type = self.headers.get_content_type()
         if content_type not in _PATCHES:
@@ -224,7 +224,7 @@ class Handler(BaseHTTPRequestHandler):
     def _attaching(self, namespace: str, name: str, query: dict[str, str]) -> Callable[[], None]:
         with self.server.store.changed:
             pod = self.server.store.get("pods", namespace, name)
-            container = self.server.node.beside(pod["metadata"]["uid"], query.get("container", ""))
+            container = self.server.node.ephemeral(pod["metadata"]["uid"], query.get("container", ""))
         if container is None:
             raise Refusal(400, f"container {query.get('container')} not found in pod {name}")
         self.close_connection = True
@@ -273,7 +273,7 @@ def _with_containers(pod: Object, added: list[Object]) -> Object:
 
 
 def _merged(old: Any, sent: Any) -> Any:
-    """RFC 7386. The strategic one differs in lists that hold something already."""
+    """A JSON merge patch (RFC 7386). A strategic merge patch would differ only for lists that are not empty."""
     if not isinstance(sent, dict):
         return sent
     old = old if isinstance(old, dict) else {}

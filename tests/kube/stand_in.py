@@ -8,18 +8,17 @@
         kube.names("jobs")                         # and pods, secrets, configmaps, events
         kube.evict(kube.pod())
 
-What it does as a cluster does it: objects with uids, resourceVersions, owners, finalizers and propagation policies;
+Like in a cluster: objects with uids, resourceVersions, owners, finalizers and propagation policies;
 409, 404, 422 and limits of size; bearer tokens, client certificates and roles; label and field selectors, watches and
 discovery as far as kubectl needs them; a Job controller with one pod and no retries, time-to-live; scheduling, mounting
 of projected Secrets and ConfigMaps, pulling, running, logs, grace and deadlines, all with their events. What it sends
-and takes is held to the schemas that Kubernetes publishes (rules.py).
+and accepts must follow the schemas that Kubernetes publishes (rules.py).
 
-What it does not do: see no network of its own (a container has this machine's), no cgroups (nothing is ever out of
-memory by itself), no container runtime (an image is this machine's programs, or busybox alone, in namespaces made by
-bubblewrap), one container in a pod beside those that are added to it, which do not see its processes; no init
-containers, no admission, priorities, autoscaling, taints or several nodes; a mounted Secret is read when its container
-starts and not renewed while it waits; server-side apply, dry runs, tables and protobuf are not there; nothing is
-defaulted. Words of errors and events are written after those of Kubernetes 1.32.
+Unlike in a cluster: containers share this machine's network; there are no cgroups, so nothing runs out of memory by
+itself; an image is this machine's programs, or busybox alone, in namespaces made by bubblewrap; a pod has one container
+besides ephemeral ones, which do not see its processes; there are no init containers, admission, priorities,
+autoscaling, taints or further nodes; a mounted Secret is read when its container starts and not renewed; there are no
+server-side apply, dry runs, tables, protobuf or default values. Errors and events have the words of Kubernetes 1.32.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ containers = pytest.mark.skipif(
 
 class Cluster:
     """Attributes:
-    knobs: see knobs.py; turned while it runs.
+    knobs: see knobs.py; a test may change them at any time.
     url: of the API.
     """
 
@@ -85,14 +84,14 @@ class Cluster:
         assert not self._server.failures, self._server.failures
 
     def add_user(self, name: str, rules: list[dict[str, Any]], namespace: str = NAMESPACE) -> str:
-        """Returns his token."""
+        """Adds a user, or replaces one; returns the token."""
         token = secrets.token_hex(16)
         self._users.add(User(name, token, rules, namespace))
         self._tokens = {**getattr(self, "_tokens", {}), name: token}
         return token
 
     def write_kubeconfig(self, path: Path, user: str = OWNER, *, certificate: bool = False, token: str = "") -> Path:
-        """Args: certificate: show a client certificate, not a token; needs TLS."""
+        """Writes a kubeconfig. `certificate`: with a client certificate instead of a token; needs TLS."""
         credentials = {"token": token or self._tokens[user]}
         cluster = {"server": self.url}
         if self._authority is not None:
@@ -115,23 +114,23 @@ class Cluster:
         return path
 
     def objects(self, plural: str) -> list[Object]:
-        """As they are now; a copy."""
+        """A copy of all objects of a resource."""
         with self._store.changed:
             found: list[Object] = json.loads(json.dumps(self._store.find(plural)))
             return found
 
     def names(self, *plurals: str) -> list[str]:
-        """Of all that is there, as `jobs/NAME`; events left out unless they are asked for."""
+        """Names of all objects as `jobs/NAME`, or of one resource. Events are left out unless asked for."""
         wanted = plurals or ("jobs", "pods", "secrets", "configmaps")
         return [f"{plural}/{one['metadata']['name']}" for plural in wanted for one in self.objects(plural)]
 
     def pod(self) -> Object:
-        """The one pod; waits for it."""
+        """The one pod, after waiting for it."""
         (pod,) = wait_until(lambda: self.objects("pods"), "a pod")
         return pod
 
     def running(self) -> list[str]:
-        """The uids of the pods whose containers run."""
+        """The uids of pods whose containers run."""
         return self._node.containers()
 
     def asked(self, verb: str, resource: str) -> list[Asked]:
@@ -141,7 +140,7 @@ class Cluster:
         return {one.user for one in self._server.asked}
 
     def start_pod(self, name: str) -> Object:
-        """A pod of some other user's, which waits to be ended; waits until it runs."""
+        """Starts a pod of another user, which runs until it is ended. Returns once it runs."""
         container = {"name": "main", "image": "debian:12", "command": ["sleep", "infinity"]}
         spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
@@ -150,11 +149,11 @@ class Cluster:
         return made
 
     def delete(self, plural: str, name: str) -> None:
-        """As some other user would."""
+        """Deletes an object, as another user would."""
         self._store.delete(plural, NAMESPACE, name)
 
     def end(self, pod: Object, *, grace: float | None = None, **status: Any) -> None:
-        """Ends a pod as its node would, by a status: `reason`, `message`, `terminated`."""
+        """Ends a pod as its node would, with this in its status: `reason`, `message`, `terminated`."""
         self._node.end(pod, status, grace=grace)
 
     def evict(self, pod: Object) -> None:
@@ -167,6 +166,6 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(*, tls: bool = False) -> Iterator[Cluster]:
-    """A cluster of its own; nothing of it is left when it ends, no container either."""
+    """A cluster that runs. At the end nothing of it is left, no container either."""
     with tempfile.TemporaryDirectory(prefix="kube-") as root, Cluster(Path(root), tls=tls) as made:
         yield made

@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as Manta's clients speak, on asyncio's streams; refusals in restify's JSON."""
+"""The part of HTTP/1.1 that Manta's clients use, on asyncio's streams; refusals in restify's JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BODILESS = (204, 304)
 
 
 class Refusal(Exception):
-    """An error answer: status, Manta's name for it, and what it says to people."""
+    """An error answer: HTTP status, Manta's code, and a message for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -24,11 +24,11 @@ class Refusal(Exception):
 
 
 class Gone(Exception):
-    """The client went away in the middle of something."""
+    """The client closed the connection."""
 
 
 class Request:
-    """A request whose head has come. `head` is that head, byte for byte; header names are in lower case."""
+    """A request whose head was read. `head` is that head, byte for byte. Names in `headers` are in lower case."""
 
     def __init__(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")[:-2]
@@ -47,7 +47,7 @@ class Request:
         return self.headers.get(name, default)
 
     def segments(self) -> list[str]:
-        """The decoded names that the path is made of; none is empty, `.` or `..`, or holds a slash."""
+        """The decoded parts of the path. None is empty, `.` or `..`, and none holds a slash."""
         raw = self.path[1:].removesuffix("/").split("/")
         try:
             names = [unquote(name, errors="strict") for name in raw]
@@ -58,7 +58,7 @@ class Request:
         return names
 
     async def body(self) -> bytes:
-        """All of it; a client that expects `100-continue` is told to go on."""
+        """The whole body. Sends `100 Continue` first if the client expects it."""
         if self._body_taken:
             return b""
         self._body_taken = True
@@ -85,7 +85,7 @@ class Request:
         return data
 
     async def pass_over_body(self) -> None:
-        """Before a refusal: a client that was not told to go on gets it at once, another when it has said all."""
+        """Reads the body before a refusal. A client that waits for `100 Continue` gets the refusal at once instead."""
         if self._body_taken:
             return
         if self.header("expect"):
@@ -135,10 +135,10 @@ def _headers(lines: list[str]) -> dict[str, str]:
 
 
 async def read_head(reader: asyncio.StreamReader) -> bytes:
-    """The next request's head; raises Gone where none comes any more."""
+    """The next request's head; raises Gone if the connection ends before."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
         raise Gone from None
-    # npm restify-clients sends the body `{}` behind `content-length: 0`; on a connection that is kept it stands here.
+    # npm restify-clients sends the body `{}` after `content-length: 0`; on a kept connection it comes before this head.
     return head.removeprefix(b"{}")

@@ -22,15 +22,15 @@ DISK = (2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 SEMVER = re.compile(r"[~^=<>v\s]*\d+(\.(\d+|\*|x)){0,2}")
 
 Run = Callable[["Job", "list[str]"], Awaitable["dict[str, Any] | None"]]
-"""Runs one task of a job on these inputs; its error, if it ended badly."""
+"""Runs one task of a job on these inputs; returns its error, or None."""
 
 
 class Job:
-    """A job, its tasks running or not."""
+    """A job in any state."""
 
-    def __init__(self, login: str, wish: dict[str, Any], settings: Settings) -> None:
+    def __init__(self, login: str, job: dict[str, Any], settings: Settings) -> None:
         self.id, self.login, self._settings = str(uuid.uuid4()), login, settings
-        self.name, self.phase = wish.get("name", ""), wish["phases"][0]
+        self.name, self.phase = job.get("name", ""), job["phases"][0]
         self.state, self.cancelled, self.input_done = "queued", False, False
         self.inputs: list[str] = []
         self.errors: list[dict[str, Any]] = []
@@ -69,7 +69,7 @@ class Job:
         self.save()
 
     def save(self) -> None:
-        """Also wakes who waits for a change."""
+        """Writes the job to its file, and wakes coroutines that wait in changed()."""
         self._changed.set()
         path = self._settings.jobs / f"{self.id}.json"
         part = path.with_suffix(".part")
@@ -79,7 +79,7 @@ class Job:
         part.replace(path)
 
     def status(self) -> dict[str, Any]:
-        """What `live/status` answers."""
+        """The answer to `live/status`."""
         tasks = 1 if self.phase["type"] == "reduce" else len(self.inputs)
         stats = {"errors": len(self.errors), "outputs": 0, "retries": 0, "tasks": tasks, "tasksDone": self._tasks_done}
         found = {"id": self.id, "name": self.name, "state": self.state, "cancelled": self.cancelled}
@@ -89,7 +89,7 @@ class Job:
 
 
 class Jobs:
-    """All jobs. `run` does the work of a task."""
+    """All jobs. `run` runs a task."""
 
     def __init__(self, settings: Settings, run: Run) -> None:
         self._settings, self._run = settings, run
@@ -109,7 +109,7 @@ class Jobs:
         return job
 
     async def answer(self, request: Request, job: Job, what: str) -> None:
-        """`what` is the part of the path behind the job's id, such as `live/status`."""
+        """Answers a request; `what` is the part of the path after the job's id, such as `live/status`."""
         if (request.method, what) == ("GET", "live/status"):
             request.answer_json(200, job.status())
         elif (request.method, what) == ("GET", "live/err"):
@@ -139,12 +139,12 @@ class Jobs:
         job.become("done")
 
     async def stop(self) -> None:
-        """Ends what runs."""
+        """Ends all jobs that run."""
         for driver in self._drivers.values():
             await _stop(driver)
 
     async def _drive(self, job: Job) -> None:
-        """From the queue to the end of all tasks."""
+        """Runs a job, from the queue to the end of all its tasks."""
         while self._settings.hold.exists():
             await asyncio.sleep(HOLD_POLL)
         job.become("running")
@@ -184,22 +184,22 @@ def _keys(body: bytes) -> list[str]:
 
 
 def _checked(body: bytes) -> dict[str, Any]:
-    """The wish for a job, in which all is as Manta takes it."""
+    """The description of a job, with only what Manta accepts."""
     try:
-        wish = json.loads(body)
+        job = json.loads(body)
     except ValueError:
         raise Refusal(400, "InvalidJob", "the job is not JSON") from None
-    _demand(isinstance(wish, dict) and set(wish) <= {"name", "phases"}, "an object with name and phases")
-    _demand(isinstance(wish.get("name", ""), str), "name: a string")
-    phases = wish.get("phases")
+    _demand(isinstance(job, dict) and set(job) <= {"name", "phases"}, "an object with name and phases")
+    _demand(isinstance(job.get("name", ""), str), "name: a string")
+    phases = job.get("phases")
     _demand(isinstance(phases, list) and len(phases) > 0, "phases: a list that is not empty")
     for phase in phases:
         _check_phase(phase)
     if len(phases) > 1:
         raise Refusal(501, "NotImplemented", "this Manta runs jobs of one phase")
     phases[0].setdefault("type", "map")
-    assert isinstance(wish, dict)
-    return wish
+    assert isinstance(job, dict)
+    return job
 
 
 def _check_phase(phase: Any) -> None:

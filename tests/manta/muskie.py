@@ -1,8 +1,8 @@
-"""Manta's front door for interactive sessions: it joins an upgraded connection to the reflector, and sees bytes only.
+"""Manta's front door for interactive sessions: forwards upgraded connections to the reflector, byte for byte.
 
-What it is known by: it writes a head of its own for the reflector; it wants a 101 whose Connection is exactly
-`Upgrade`; it destroys a socket on which nothing was read or written for a while; it passes on the end of a connection,
-but not a reset by the reflector.
+What is special about it: it writes its own request head to the reflector; it accepts only a 101 whose Connection is
+exactly `Upgrade`; it destroys a socket on which nothing was read or written for a while; it forwards the end of a
+connection, but not a reset by the reflector.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONNECT_LIMIT = 10.0
 
 
 class Socket:
-    """One leg, and how long it has been still."""
+    """One of the two connections, which notes when it was last read or written."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -40,25 +40,25 @@ class Socket:
         self._alive_at = self._loop.time()
 
     def end(self) -> None:
-        """FIN; a TLS connection knows no half of an end."""
+        """Sends FIN. A TLS connection is closed, because it cannot be half closed."""
         if self.writer.can_write_eof():
             self.writer.write_eof()
         else:
             self.writer.close()
 
     async def watch(self, limit: float) -> None:
-        """Destroys the socket when it was still for that long."""
+        """Destroys the socket after `limit` seconds without a byte."""
         while (left := self._alive_at + limit - self._loop.time()) > 0:
             await asyncio.sleep(left)
         self.writer.transport.abort()
 
 
 Carry = Callable[[], Awaitable[None]]
-"""Carries the bytes of a connection, both ways, to its end."""
+"""Copies the bytes of a connection in both directions until its end."""
 
 
 async def attach(request: Request, job: str, role: str, settings: Settings) -> Carry:
-    """Upgrade the connection of a request whose sender may attach."""
+    """Upgrades the connection of a request whose sender may attach."""
     if request.header("upgrade").lower() != "websocket" or "upgrade" not in request.header("connection").lower():
         raise Refusal(400, "BadRequest", "Connection must be upgradable")
     url = urlsplit(settings.reflector_url)
@@ -67,7 +67,7 @@ async def attach(request: Request, job: str, role: str, settings: Settings) -> C
     reflector = await _connect(settings.reflector_url)
     client = Socket(request.reader, request.writer)
     await reflector.write("\r\n".join(lines).encode("latin-1"))
-    # Frames may come before the 101.
+    # The client may send frames before the 101.
     outwards = asyncio.create_task(_outwards(client, reflector))
     try:
         await client.write(await _switched(reflector))
@@ -79,7 +79,7 @@ async def attach(request: Request, job: str, role: str, settings: Settings) -> C
 
 
 async def pass_through(request: Request, settings: Settings) -> Carry:
-    """Give the connection, and the head that came on it, to the other front door."""
+    """Forwards the connection, with the head that came on it, to the other front door."""
     door = await _connect(settings.front_door)
     client = Socket(request.reader, request.writer)
     await door.write(request.head)
@@ -100,7 +100,7 @@ async def _connect(url: str) -> Socket:
 
 
 async def _switched(reflector: Socket) -> bytes:
-    """The 101 for the client; a Refusal where the reflector sent none, or one that muskie does not take."""
+    """The 101 for the client. Raises Refusal if the reflector sent none, or one that muskie does not accept."""
     try:
         first, *lines = (await read_head(reflector.reader)).decode("latin-1").split("\r\n")[:-2]
     except Gone:
@@ -112,7 +112,7 @@ async def _switched(reflector: Socket) -> bytes:
 
 
 async def _carry(client: Socket, other: Socket, outwards: asyncio.Task[None], idle_limit: float) -> None:
-    """Until both directions have ended; `outwards` is the one from the client."""
+    """Copies until both directions have ended. `outwards` copies from the client."""
     watchers = [asyncio.create_task(leg.watch(idle_limit)) for leg in (client, other)]
     try:
         await asyncio.gather(outwards, _inwards(other, client))
@@ -135,7 +135,7 @@ async def _inwards(other: Socket, client: Socket) -> None:
         while data := await other.read():
             await client.write(data)
     except OSError:
-        # A reset: the client does not hear of it, and its leg lives until it was still for too long.
+        # A reset is not forwarded: the client's connection ends only by the idle limit.
         with contextlib.suppress(OSError):
             await client.writer.wait_closed()
     with contextlib.suppress(OSError):

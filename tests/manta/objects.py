@@ -23,18 +23,18 @@ def name_of(names: list[str]) -> str:
 
 
 class Objects:
-    """What lies below one directory. Every method answers a request; what it cannot do is a Refusal."""
+    """Objects below one directory. Every method answers a request, or raises Refusal."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._types: dict[str, str] = {}
 
     def at(self, names: list[str]) -> Path:
-        """The file or directory of an object, which need not exist."""
+        """The file or directory of an object; it need not exist."""
         return self._directory.joinpath(*names)
 
     def head(self, request: Request, names: list[str]) -> None:
-        """GET as well: a HEAD's body is not sent."""
+        """Answers HEAD and GET; answer() leaves out the body for HEAD."""
         path = self.at(names)
         if path.is_dir():
             entries = [{"name": entry.name, "type": _kind(entry)} for entry in sorted(path.iterdir())]
@@ -108,7 +108,7 @@ class Objects:
 
 
 def object_path(names: list[str]) -> str:
-    """As a request's target has it."""
+    """The path of an object as in a request's target."""
     return "/" + "/".join(quote(name, safe="") for name in names)
 
 

@@ -1,8 +1,8 @@
 """Marlin: runs a job's tasks, each in a zone of its own made by bubblewrap.
 
 A zone sees the system's programs, its assets below /assets, the input object below /manta, read-only, and a private
-/tmp; it has its own processes, which all end with it. The store answers it on an address that only the zone knows,
-without authentication, as the owner of the job.
+/tmp. All its processes end with it. On an address that only the zone knows, the store answers without authentication,
+as the owner of the job.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ CERTIFICATE = Path(__file__).parents[1] / "tls" / "localhost.pem"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
 """Serves a connection of a zone that acts for a login."""
 
-# $1 is the job's `init`, $2 its `exec`; that a zone did not get past `init` is told by a file.
+# $1 is the job's `init`, $2 its `exec`. A file records that `init` failed.
 _DRIVER = 'if [ -n "$1" ] && ! /bin/bash -c "$1"; then : >/var/marlin/init-failed; exit 1; fi; exec /bin/bash -c "$2"'
 
 
 class CannotStart(Exception):
-    """The task's error."""
+    """A task cannot start; `error` is the task's error."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class Runner:
         self._settings, self._objects, self._serve = settings, objects, serve
 
     async def run(self, job: Job, keys: list[str]) -> dict[str, Any] | None:
-        """One task to its end; its error, if it has one. Cancelled, it takes its zone along."""
+        """Runs one task to its end; returns its error, or None. Its zone ends also if the call is cancelled."""
         zone = self._settings.zones / str(uuid.uuid4())
         for directory in ("assets", "manta", "marlin"):
             (zone / directory).mkdir(parents=True)
@@ -133,7 +133,7 @@ async def _end_of(process: asyncio.subprocess.Process) -> int:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    """What a job's every task has; no TERM, USER, SHELL or locale."""
+    """The variables of every task; Manta sets no TERM, USER, SHELL or locale."""
     environ = {"HOME": "/root", "PATH": zones.search_path(), "MANTA_USER": job.login, "MANTA_JOB_ID": job.id}
     return {**environ, "MANTA_NO_AUTH": "true"}
 
@@ -148,7 +148,7 @@ def _bubblewrap(zone: Path) -> list[str]:
 
 
 def _trusted(zone: Path) -> Path:
-    """The certificate authorities of a zone's image, among them that of its own Manta."""
+    """A directory with the certificate that a zone trusts, that of its own Manta."""
     command = ["openssl", "x509", "-noout", "-hash", "-in", str(CERTIFICATE)]
     name = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     directory = zone / "certs"

@@ -1,4 +1,4 @@
-"""The stand-in's one server: who may do what, and which part answers. One line of JSON on stderr for each request."""
+"""The stand-in's server: authorization, and routing to the part that answers. Logs each request as JSON on stderr."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
-        """Its URL."""
+        """Runs the server; yields its URL."""
         context = None
         if self._settings.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -45,7 +45,7 @@ class Server:
             await self._jobs.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, login: str = "") -> None:
-        """A connection to its end; with a `login`, one from a zone that acts for it."""
+        """Serves a connection to its end. `login`: it comes from a zone, whose requests count as that account's."""
         try:
             while await self._one(await read_head(reader), reader, writer, login):
                 await writer.drain()
@@ -57,7 +57,7 @@ class Server:
             writer.close()
 
     async def _one(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, login: str) -> bool:
-        """Answer one request; whether another may follow on the connection."""
+        """Answers one request. Returns whether another may follow on the connection."""
         try:
             request = Request(head, reader, writer)
         except Refusal as refusal:
@@ -75,12 +75,12 @@ class Server:
         return request.keep_alive
 
     async def _route(self, request: Request, login: str) -> muskie.Carry | None:
-        """Answers, or upgrades the connection; what is left to do with it then."""
+        """Answers a request, or upgrades its connection and returns what copies its bytes."""
         attach = ATTACH.fullmatch(request.path)
         request.keep_alive = request.keep_alive and attach is None
         if attach is not None and self._settings.front_door and not login:
             return await muskie.pass_through(request, self._settings)
-        who = Identity(login) if login else identify(request, self._keys, self._settings.max_skew)
+        who = Identity(login) if login else identify(request, self._keys)
         request.who = str(who or "-")
         names = request.segments()
         _authorize(request, who, names)
@@ -103,7 +103,7 @@ class Server:
 
 
 def _authorize(request: Request, who: Identity | None, names: list[str]) -> None:
-    """An account's own everything; anybody reads what is public."""
+    """An account may do anything to its own objects; everybody may read public ones. Raises Refusal otherwise."""
     if who is not None and who.login == names[0]:
         return
     if request.method in ("GET", "HEAD") and names[1:2] == ["public"]:

@@ -1,4 +1,4 @@
-"""What a test can ask of the stand-in, and where it keeps things; shared by both of its processes."""
+"""The stand-in's settings and directories, shared by the test's process and its own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ class Settings:
     Attributes:
         root: the directory of everything; see the properties.
         tls: serve by TLS, with the tests' own certificate.
-        reflector_url: of the reflector that muskie passes connections on to, `http://HOST:PORT`.
-        front_door: attach requests go on to this URL (http or https) byte for byte, instead of to muskie.
+        reflector_url: of the reflector to which muskie forwards connections, `http://HOST:PORT`.
+        front_door: attach requests are forwarded to this URL (http or https) byte for byte, instead of to muskie.
         idle_limit: seconds without a byte read or written after which muskie destroys a socket.
-        max_skew: seconds that a Date header may be off.
     """
 
     root: str
@@ -24,7 +23,6 @@ class Settings:
     reflector_url: str = ""
     front_door: str = ""
     idle_limit: float = 30.0
-    max_skew: float = 300.0
 
     @classmethod
     def parse(cls, text: str) -> Settings:
@@ -35,7 +33,7 @@ class Settings:
 
     @property
     def objects(self) -> Path:
-        """`/login/stor/name` is the file of that name below."""
+        """The file of an object has the object's path below this directory."""
         return Path(self.root) / "objects"
 
     @property
@@ -44,7 +42,7 @@ class Settings:
 
     @property
     def jobs(self) -> Path:
-        """A file `<id>.json` for each job, what `live/status` says and more, written anew when anything changes."""
+        """A file `<id>.json` for each job, with the answer to `live/status` and more, written at every change."""
         return Path(self.root) / "jobs"
 
     @property
@@ -54,5 +52,5 @@ class Settings:
 
     @property
     def zones(self) -> Path:
-        """What running tasks see as their own."""
+        """Directories that running tasks see as their own."""
         return Path(self.root) / "zones"

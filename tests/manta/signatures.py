@@ -1,7 +1,7 @@
-"""Who asks: HTTP Signature headers and pre-signed URLs, checked after the rules of npm http-signature and smartdc-auth.
+"""HTTP Signature headers and pre-signed URLs, checked by the rules of npm http-signature and smartdc-auth.
 
-Written without a look at our own signing, whose judge it is; it stands on `cryptography` alone. As Manta does, it knows
-a key by its MD5 fingerprint only.
+It shares no code with our own signing, which it has to judge, and uses `cryptography` alone. Like Manta, it knows a key
+only by its MD5 fingerprint.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ ALGORITHMS = {
     "ed25519-sha512",
 }  # fmt: skip
 KEY_ID = re.compile(r"/([^/]+)(?:/([^/]+))?/keys/([0-9a-f:]+)")
+MAX_SKEW = 300.0
+"""Seconds that a Date header may be off."""
+
 SAFE = "-_.~"
-"""What RFC 3986 leaves as it is, besides letters and digits."""
+"""Unreserved characters of RFC 3986, besides letters and digits."""
 
 
 class Identity(NamedTuple):
-    """An account, and its subuser if that is who signed."""
+    """An account, and its subuser if the subuser signed."""
 
     login: str
     user: str | None = None
@@ -46,13 +49,13 @@ class Identity(NamedTuple):
 
 
 class Keys:
-    """The accounts' public keys: files as authorized_keys, `<login>` and, of a subuser, `<login>+<user>`."""
+    """The accounts' public keys: files like authorized_keys, named `<login>`, or `<login>+<user>` for a subuser."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def check(self, key_id: str, algorithm: str, signature: str, text: str) -> Identity:
-        """The owner of the key that made this signature of the text; else a Refusal."""
+        """The owner of the key that signed the text. Raises Refusal if the signature is not good."""
         found = KEY_ID.fullmatch(key_id)
         if found is None:
             raise Refusal(403, "InvalidKeyId", "the keyId is no /<login>/keys/<md5 fingerprint>")
@@ -96,16 +99,16 @@ def _verified(key: object, algorithm: str, signature: bytes, text: bytes) -> boo
     return True
 
 
-def identify(request: Request, keys: Keys, max_skew: float) -> Identity | None:
-    """Who signed the request; None for a request without a signature, a Refusal for one with a bad signature."""
+def identify(request: Request, keys: Keys) -> Identity | None:
+    """The signer of a request; None if it has no signature. Raises Refusal for a bad signature."""
     if request.header("authorization"):
-        return _by_header(request, keys, max_skew)
+        return _by_header(request, keys)
     if re.search(r"(^|&)signature=", request.query):
         return _by_query(request, keys)
     return None
 
 
-def _by_header(request: Request, keys: Keys, max_skew: float) -> Identity:
+def _by_header(request: Request, keys: Keys) -> Identity:
     scheme, _, rest = request.header("authorization").partition(" ")
     if scheme != "Signature":
         raise Refusal(403, "AuthSchemeNotAllowed", f"{scheme} is not a supported authentication scheme")
@@ -116,7 +119,7 @@ def _by_header(request: Request, keys: Keys, max_skew: float) -> Identity:
     for name in ("keyId", "algorithm", "signature"):
         if not given.get(name):
             raise Refusal(400, "InvalidHeader", f"{name} was not specified")
-    _check_date(request, max_skew)
+    _check_date(request)
     names = given.get("headers", "date").lower().split(" ")
     text = "\n".join(f"{name}: {_signed_value(request, name)}" for name in names)
     if not {"date", "x-date"} & set(names):
@@ -132,14 +135,14 @@ def _signed_value(request: Request, name: str) -> str:
     return request.headers[name]
 
 
-def _check_date(request: Request, max_skew: float) -> None:
+def _check_date(request: Request) -> None:
     try:
         date = parsedate_to_datetime(request.header("x-date") or request.header("date"))
     except (TypeError, ValueError):
         raise Refusal(400, "InvalidHeader", "no Date, or a bad one") from None
     skew = abs(time.time() - date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp())
-    if skew > max_skew:
-        raise Refusal(403, "RequestExpired", f"clock skew of {skew:.0f} s was greater than {max_skew:g} s")
+    if skew > MAX_SKEW:
+        raise Refusal(403, "RequestExpired", f"clock skew of {skew:.0f} s was greater than {MAX_SKEW:g} s")
 
 
 def _by_query(request: Request, keys: Keys) -> Identity:

@@ -3,17 +3,17 @@
     with manta(reflector_url="http://127.0.0.1:8381") as store:
         store.add_key("jill", public_key)              # a line as in authorized_keys, bytes or text
         store.add_archive(archive)                     # as /poseidon/public/medusa/agent.sh
-        store.store("/jill/stor/a file", b"data")      # without asking anybody
+        store.store("/jill/stor/a file", b"data")      # without a request
         ... a client of store.url ...
         store.job().state                              # queued, running or done
-        store.stderr(store.job())                      # what the agent logged
+        store.stderr(store.job())                      # the agent's log
 
 It refuses what Manta refuses, in Manta's words: no or a wrong signature, an unknown account or key, an expired URL, a
 foreign path, an object below a missing directory, a bad job, input for a job whose input has ended. Jobs run in zones
 of their own (see runner.py), so a machine that runs them needs bubblewrap; `zones` is a mark for tests that do.
 
 With `hold=True`, or after `hold()`, jobs stay queued until `release()`. With `front_door=URL` attach requests go on to
-a reflector's own front door as they came. `idle_limit`, `max_skew` and `tls` are described in settings.py.
+a reflector's own front door as they came. `idle_limit` and `tls` are described in settings.py.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ zones = pytest.mark.skipif(
 
 
 class Job(NamedTuple):
-    """A job as it is now."""
+    """The state of a job when it was read."""
 
     id: str
     owner: str
@@ -62,7 +62,7 @@ class Manta:
 
     Attributes:
         url: for MANTA_URL, http or https.
-        log: a file with one JSON object for each request (see `requests`), and whatever went wrong.
+        log: a file with one JSON object for each request (see `requests`), and tracebacks.
         certificate: what an https client must trust.
     """
 
@@ -74,13 +74,13 @@ class Manta:
         self._settings = settings
 
     def add_account(self, login: str) -> None:
-        """With its root directories, and no key yet."""
+        """Adds an account with its root directories, and no key yet."""
         for name in ROOTS:
             self.path(f"/{login}/{name}").mkdir(parents=True, exist_ok=True)
         (self._settings.keys / login).touch()
 
     def add_key(self, login: str, public_key: bytes | str, user: str | None = None) -> None:
-        """Another key of the account, which is made where there is none, or of its subuser."""
+        """Adds a key to an account, or to its subuser; adds the account if it does not exist."""
         self.add_account(login)
         line = public_key if isinstance(public_key, bytes) else public_key.encode()
         with open(self._settings.keys / (login if user is None else f"{login}+{user}"), "ab") as file:
@@ -91,7 +91,7 @@ class Manta:
         return self._settings.objects / name.lstrip("/")
 
     def store(self, name: str, data: bytes) -> Path:
-        """An object, with its directories."""
+        """Stores an object, and makes its directories."""
         path = self.path(name)
         self.add_account(name.split("/")[1])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,29 +102,29 @@ class Manta:
         self.store(ARCHIVE, archive.read_bytes())
 
     def objects(self, name: str) -> list[str]:
-        """The names of what is in a directory."""
+        """The names in a directory."""
         return sorted(entry.name for entry in self.path(name).iterdir())
 
     def jobs(self) -> list[Job]:
-        """In no order."""
+        """All jobs, in no order."""
         return [_job(json.loads(path.read_bytes())) for path in self._settings.jobs.glob("*.json")]
 
     def job(self) -> Job:
-        """The one job, waiting for it."""
+        """The one job, after waiting for it."""
         (job,) = wait_until(self.jobs, "a job")
         return job
 
     def done(self) -> Job:
-        """The one job, waiting for its end."""
+        """The one job, after waiting for its end."""
         wait_until(lambda: self.job().state == "done", "the job's end")
         return self.job()
 
     def stdout(self, job: Job) -> str:
-        """Of all its tasks."""
+        """The standard output of all tasks."""
         return self._output(job, "stdout")
 
     def stderr(self, job: Job) -> str:
-        """Of all its tasks: the agents' logs."""
+        """The standard error of all tasks: the agents' logs."""
         return self._output(job, "stderr")
 
     def _output(self, job: Job, kind: str) -> str:
@@ -132,7 +132,7 @@ class Manta:
         return "".join(path.read_text() for path in found)
 
     def hold(self) -> None:
-        """Keeps jobs queued that are not running yet."""
+        """Keeps jobs in the queue that do not run yet."""
         self._settings.hold.touch()
 
     def release(self) -> None:
@@ -140,7 +140,7 @@ class Manta:
         self._settings.hold.unlink()
 
     def requests(self, method: str = "", path: str = "") -> list[dict[str, str]]:
-        """What was asked: method, path, who, outcome (`ok` or an error's code) and, of an error, status and message."""
+        """The logged requests: method, path, who, outcome (`ok` or a code) and, for an error, status and message."""
         lines = [line for line in self.log.read_text().splitlines(keepends=True) if line.startswith("{")]
         entries = [json.loads(line) for line in lines if line.endswith("\n")]
         return [entry for entry in entries if method in ("", entry["method"]) and path in entry["path"]]
@@ -177,11 +177,10 @@ def manta(
     front_door: str = "",
     hold: bool = False,
     idle_limit: float = 30.0,
-    max_skew: float = 300.0,
 ) -> Iterator[Manta]:
-    """A Manta of its own on a free port; when it ends, nothing of it is left, no zone either."""
+    """A Manta on a free port. At the end nothing of it is left, no zone either."""
     with tempfile.TemporaryDirectory(prefix="manta-") as root:
-        settings = Settings(root, tls, reflector_url, front_door, idle_limit, max_skew)
+        settings = Settings(root, tls, reflector_url, front_door, idle_limit)
         for directory in (settings.objects, settings.keys, settings.jobs, settings.zones):
             directory.mkdir()
         if hold:
@@ -197,7 +196,7 @@ def manta(
         try:
             yield Manta(_url(process, Path(root) / "log"), settings, process)
             _stop(process)
-            # What asyncio or Python itself says of an exception that nobody expected.
+            # asyncio and Python log exceptions that nothing handles.
             assert "Traceback" not in (Path(root) / "log").read_text(), (Path(root) / "log").read_text()
         finally:
             process.kill()

@@ -8,24 +8,24 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
 
-def held(session: str | None, **more: str) -> ExistingLauncher:
+def existing(session: str | None, **more: str) -> ExistingLauncher:
     return ExistingLauncher(Settings(session=session, **more), Ledger(None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("given", "meant"), [("A/b@c", "a/b@c"), (" 4711 ", "4711"), ("a+b", "a+b")])
-def test_an_id_is_what_the_reflector_makes_of_it(given: str, meant: str) -> None:
-    assert held(given).create() == meant
+def test_an_id_is_parsed_as_the_reflector_parses_it(given: str, meant: str) -> None:
+    assert existing(given).create() == meant
 
 
 @pytest.mark.parametrize("given", ["", "-", "a//b", "a%41", "\x1b[2J", "é", "x" * 256])
-def test_what_no_reflector_takes_is_refused_before_anything_is_asked(given: str) -> None:
+def test_an_id_that_no_reflector_accepts_is_refused(given: str) -> None:
     with pytest.raises(Failure, match="is no session's id") as caught:
-        held(given)
+        existing(given)
     assert str(caught.value).isprintable()
 
 
-def test_nothing_is_started_and_the_wait_is_told() -> None:
-    with held("4711") as launcher:
+def test_nothing_is_started_and_the_state_is_known() -> None:
+    with existing("4711") as launcher:
         launcher.submit(JobRequest(lambda _: pytest.fail("a URL was made"), None))
         assert launcher.instructions() == []
         assert launcher.describe() == "an agent that is started elsewhere"
@@ -35,8 +35,8 @@ def test_nothing_is_started_and_the_wait_is_told() -> None:
         assert "dial this reflector" in launcher.log_tail()[0]
 
 
-def test_what_means_nothing_is_refused() -> None:
+def test_unusable_settings_are_refused() -> None:
     with pytest.raises(Failure, match="OBJECT"):
-        held("4711", object="x")
+        existing("4711", object="x")
     with pytest.raises(Failure, match="--session"):
-        held(None)
+        existing(None)

@@ -34,7 +34,7 @@ def told() -> Told:
 
 @pytest.fixture
 def launch(tmp_path: Path, told: Told) -> Iterator[Launch]:
-    """Submits a job whose archive is a shell script of the test."""
+    """Submits a job whose archive is the given shell script."""
     launchers = []
 
     def launch(script: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> LocalLauncher:
@@ -55,7 +55,7 @@ def ended(launcher: LocalLauncher) -> str:
     return launcher.poll().words
 
 
-def test_is_registered() -> None:
+def test_the_name_finds_the_launcher() -> None:
     assert launchers.find("local") is LocalLauncher
 
 
@@ -82,7 +82,7 @@ def test_the_environment_is_clean(launch: Launch, monkeypatch: pytest.MonkeyPatc
     assert log[-4:] == [f"{directory}/work", ".", "..", "/dev/null"]
 
 
-def test_is_out_of_reach_of_the_terminal(launch: Launch) -> None:
+def test_the_job_has_a_process_session_of_its_own(launch: Launch) -> None:
     launcher = launch("exec sleep 60")
     assert launcher._process is not None
     assert os.getsid(launcher._process.pid) == launcher._process.pid
@@ -103,7 +103,7 @@ def test_cancel_ends_the_whole_group_and_leaves_nothing(launch: Launch, told: To
     assert left_open(told.lines) == []
 
 
-def test_cancel_does_not_take_no_for_an_answer(launch: Launch) -> None:
+def test_cancel_kills_a_job_that_ignores_sigterm(launch: Launch) -> None:
     launcher = launch("trap '' TERM; touch marker; while :; do sleep 0.05; done", Timeouts(kill_grace=0.1))
     process = launcher._process
     assert process is not None
@@ -112,7 +112,7 @@ def test_cancel_does_not_take_no_for_an_answer(launch: Launch) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def test_cancel_also_ends_what_a_leader_left_behind(launch: Launch) -> None:
+def test_cancel_also_ends_children_of_a_job_that_has_ended(launch: Launch) -> None:
     launcher = launch("sleep 60 & echo $!")
     assert ended(launcher) == "ended with status 0"
     orphan = int(launcher.log_tail()[0])
@@ -132,7 +132,7 @@ def test_finish_gives_the_job_time_to_end_by_itself(launch: Launch) -> None:
     assert time.monotonic() - begun < 60
 
 
-def test_how_it_ended_and_its_last_words(launch: Launch) -> None:
+def test_the_end_of_a_job_and_its_log(launch: Launch) -> None:
     launcher = launch("echo no python3 >&2; printf '\\033[2J'; exit 127")
     assert ended(launcher) == "ended with status 127"
     assert launcher.log_tail() == ["no python3", "\\x1b[2J"]
@@ -149,7 +149,7 @@ def test_a_missing_archive_is_refused_before_anything_starts(tmp_path: Path) -> 
         LocalLauncher(Settings(archive=str(tmp_path / "none")), Ledger())
 
 
-def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Told) -> None:
+def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Told) -> None:
     archive = tmp_path / "agent.sh"
     archive.touch()
 

@@ -13,11 +13,6 @@ from medusa.client.outcome import Failure
 HOSTILE = "http://127.0.0.1:1/a'b\"$(exit 3)/attach/4711/slave?x=`y`"
 
 
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger(None)  # it starts nothing that would have to be noted
-
-
 def lines_of(request: JobRequest) -> list[str]:
     launcher = ManualLauncher(Settings(), Ledger(None))
     assert launcher.instructions() == []
@@ -43,7 +38,7 @@ def test_the_line_is_short() -> None:
     assert line == "curl -fsS https://h/agent.sh | MEDUSA_SIGNED_URL='https://h/attach/1/slave' sh"
 
 
-def test_where_no_archive_is_served_it_is_to_be_brought_along(tmp_path: Path) -> None:
+def test_without_an_archive_url_the_user_brings_the_archive(tmp_path: Path) -> None:
     (tmp_path / "agent.sh").write_text('echo "$MEDUSA_SIGNED_URL"')
     lines = lines_of(JobRequest(lambda _: HOSTILE, None))
     assert "`medusa archive -o agent.sh` writes it" in lines[0]
@@ -54,13 +49,13 @@ def test_where_no_archive_is_served_it_is_to_be_brought_along(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "settings", [Settings(object="/x"), Settings(archive="/x"), Settings(manta=MantaJobOptions(disk=8))]
 )
-def test_what_means_nothing_is_refused(ledger: Ledger, settings: Settings) -> None:
+def test_unusable_settings_are_refused(settings: Settings) -> None:
     with pytest.raises(Failure, match="manual"):
-        ManualLauncher(settings, ledger)
+        ManualLauncher(settings, Ledger(None))
 
 
 @pytest.mark.parametrize(("patience", "lifetime"), [(None, 3600), (600.0, 600), (100_000.0, 3600)])
-def test_the_url_is_good_for_as_long_as_the_user_waits(patience: float | None, lifetime: float) -> None:
+def test_the_url_is_valid_for_as_long_as_the_user_waits(patience: float | None, lifetime: float) -> None:
     lines = lines_of(JobRequest(lambda seconds: f"https://h?{seconds:g}", "https://h/a", patience=patience))
     assert f"https://h?{lifetime:g}" in lines[2]
 
@@ -68,9 +63,9 @@ def test_the_url_is_good_for_as_long_as_the_user_waits(patience: float | None, l
 @pytest.mark.parametrize(
     ("patience", "signed", "said"), [(None, True, 3), (7200.0, True, 3), (None, False, 1), (3600.0, True, 1)]
 )
-def test_another_line_before_its_url_expires(ledger: Ledger, patience: float | None, signed: bool, said: int) -> None:
+def test_a_new_line_is_printed_before_the_url_expires(patience: float | None, signed: bool, said: int) -> None:
     now = 1000.0
-    launcher = ManualLauncher(Settings(), ledger, lambda: now)
+    launcher = ManualLauncher(Settings(), Ledger(None), lambda: now)
     launcher.submit(JobRequest(lambda _: f"https://h?{now * signed:g}", "https://h/a", patience=patience))
     seen = []
     while now < 1000 + 7199 and (patience is None or now < 1000 + patience):

@@ -7,7 +7,7 @@ from medusa.client.launchers.polled import Job
 
 
 class Watched(Job):
-    """Keeps what another thread would find as it sees that the job is over."""
+    """Keeps what another thread would find at the moment when it sees that the job is over."""
 
     found: list[str]
 
@@ -26,7 +26,7 @@ class Watched(Job):
         raise NotImplementedError
 
 
-def test_who_sees_that_a_job_is_over_finds_why() -> None:
+def test_the_remarks_are_there_when_the_job_is_over() -> None:
     job = Watched("queued")
     job.over("was cancelled", ["by root", "at noon"])
     assert job.found == ["was cancelled", "by root", "at noon"]

@@ -1,4 +1,4 @@
-"""Against the stand-in's real HTTP, or a server of one answer."""
+"""Requests to the stand-in for a cluster, or to a server with a single answer."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def kube(tmp_path: Path) -> Iterator[tuple[Cluster, KubeClient]]:
 
 
 def config(path: Path, url: str) -> Path:
-    """With a context that has no namespace, and another that has."""
+    """A kubeconfig with one context without a namespace, and one with it."""
     contexts = [{"name": "bare", "context": {"cluster": "c", "user": "u"}}]
     contexts.append({"name": "named", "context": {"cluster": "c", "user": "u", "namespace": "there"}})
     clusters = [{"name": "c", "cluster": {"server": url}}]
@@ -56,7 +56,7 @@ def test_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_access("config", None, None).kubeconfig == path
 
 
-def test_a_home_directory_and_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_in_a_home_directory_and_in_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(api, "IN_POD", tmp_path / "pod")
@@ -78,13 +78,13 @@ def test_a_file_that_is_no_kubeconfig(tmp_path: Path, text: str) -> None:
         find_access(str(tmp_path / "config"), None, None)
 
 
-def test_a_context_that_is_not_there(tmp_path: Path) -> None:
+def test_an_unknown_context(tmp_path: Path) -> None:
     path = config(tmp_path / "config", "http://127.0.0.1:1")
     with pytest.raises(Failure, match="config has no context none"):
         find_access(str(path), "none", None)
 
 
-def test_kubectls_words() -> None:
+def test_the_kubectl_command() -> None:
     assert Access("/k", "c", "n").kubectl() == "kubectl --kubeconfig /k --context c -n n"
     assert Access("/a:/b", None, "n").kubectl() == "kubectl -n n"
 
@@ -105,7 +105,7 @@ def test_objects(kube: tuple[Cluster, KubeClient]) -> None:
     assert made.names() == []
 
 
-def test_a_token_that_expired_is_read_anew(kube: tuple[Cluster, KubeClient], tmp_path: Path) -> None:
+def test_an_expired_token_is_read_again(kube: tuple[Cluster, KubeClient], tmp_path: Path) -> None:
     made, client = kube
     assert client.pods("a=b") == []
     made.add_user("jane", EVERYTHING)
@@ -119,7 +119,7 @@ def test_a_token_that_expired_is_read_anew(kube: tuple[Cluster, KubeClient], tmp
 
 
 @pytest.mark.parametrize("how", ["reset", "unavailable"])
-def test_a_cluster_that_is_away(kube: tuple[Cluster, KubeClient], how: str) -> None:
+def test_a_cluster_that_does_not_answer(kube: tuple[Cluster, KubeClient], how: str) -> None:
     made, client = kube
     made.knobs.away = how
     with pytest.raises(KubeError) as caught:
@@ -130,7 +130,7 @@ def test_a_cluster_that_is_away(kube: tuple[Cluster, KubeClient], how: str) -> N
     assert client.pods("a=b") == []
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_a_refused_connection(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     client = KubeClient(find_access(str(config(tmp_path / "config", url)), None, None), tmp_path)
     with pytest.raises(KubeError) as caught:
@@ -148,7 +148,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
         (b"302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", "list pods: Found (302)"),
     ],
 )
-def test_something_that_is_no_cluster(tmp_path: Path, answer: bytes, words: str) -> None:
+def test_a_server_that_is_not_a_cluster(tmp_path: Path, answer: bytes, words: str) -> None:
     def serve(sock: socket.socket) -> None:
         sock.recv(65536)
         sock.sendall(b"HTTP/1.1 " + answer)
@@ -162,7 +162,7 @@ def test_something_that_is_no_cluster(tmp_path: Path, answer: bytes, words: str)
     assert words in str(caught.value)
 
 
-def test_keys_of_the_kubeconfig_lie_in_the_private_directory(tmp_path: Path) -> None:
+def test_keys_of_the_kubeconfig_are_written_to_the_private_directory(tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir()
     with cluster(tls=True) as made:
@@ -175,7 +175,6 @@ def test_keys_of_the_kubeconfig_lie_in_the_private_directory(tmp_path: Path) -> 
 
 
 def test_a_helper_program_gives_the_token(tmp_path: Path) -> None:
-    """As those of cloud vendors do."""
     with cluster() as made:
         credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}
         token = made.add_user("jane", EVERYTHING)
@@ -193,7 +192,7 @@ def test_a_helper_program_gives_the_token(tmp_path: Path) -> None:
             client.pods("a=b")
 
 
-def test_what_a_pod_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_credentials_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with cluster(tls=True) as made:
         (tmp_path / "token").write_text(made.add_user("pod", EVERYTHING))
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
@@ -207,7 +206,7 @@ def test_what_a_pod_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         client.close()
 
 
-def test_a_helper_program_does_not_ask_on_a_sessions_terminal(
+def test_a_helper_program_cannot_use_the_terminal_of_a_session(
     kube: tuple[Cluster, KubeClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, client = kube

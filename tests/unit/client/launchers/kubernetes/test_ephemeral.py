@@ -16,8 +16,8 @@ NAME = "medusa-1"
 
 @pytest.mark.parametrize("tail", [b"", b"\n", b"\0\xff", b"# " + b"x" * 200_000 + b"\n"], ids=range(4))
 @pytest.mark.parametrize("shell", [["sh"], ["bash"]], ids=["sh", "bash"])
-def test_the_script_brings_the_agent_whole(tmp_path: Path, tail: bytes, shell: list[str]) -> None:
-    """As the shell reads it from its standard input."""
+def test_the_script_unpacks_the_whole_agent(tmp_path: Path, tail: bytes, shell: list[str]) -> None:
+    """The shell reads the script from its standard input."""
     archive = b'cat "$2"; exit 7 #' + tail
     environ = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp_path), "MEDUSA_WATCH": "none"}
     data = agent_script({"signed_url": "it's $one"}, archive, NAME)
@@ -46,6 +46,6 @@ def pod(phase: str = "Running", **state: Any) -> Object:
         ({**pod(running={}), "metadata": {"deletionTimestamp": "t"}}, False, "ends with its pod"),
     ],
 )
-def test_how_it_fares(found: Object, alive: bool, words: str) -> None:
+def test_the_status_of_an_ephemeral_container(found: Object, alive: bool, words: str) -> None:
     reading = ephemeral_status(found, NAME)
     assert (reading.alive, reading.words) == (alive, words)

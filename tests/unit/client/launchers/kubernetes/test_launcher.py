@@ -14,7 +14,7 @@ from medusa.client.outcome import Failure
 from tests.kube.stand_in import cluster
 
 
-def test_it_is_found_by_its_name() -> None:
+def test_the_name_finds_the_launcher() -> None:
     assert launchers.find("kubernetes") is KubernetesLauncher
 
 
@@ -28,19 +28,19 @@ def test_it_is_found_by_its_name() -> None:
         (Settings(arguments=("--image", "i", "--kubeconfig", "/nowhere")), "the launcher `kubernetes`: .*nowhere"),
     ],
 )
-def test_what_it_refuses(settings: Settings, why: str) -> None:
+def test_unusable_settings_are_refused(settings: Settings, why: str) -> None:
     with pytest.raises(Failure, match=why):
         KubernetesLauncher(settings, Ledger())
 
 
-def test_without_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_official_client_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     with pytest.raises(Failure) as caught:
         KubernetesLauncher(Settings(arguments=("--image", "i", "--overrides", "pod.yaml")), Ledger())
     assert str(caught.value) == api.NOT_INSTALLED
 
 
-def test_a_reflector_of_mlogins_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mlogins_own_reflector_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with cluster() as kube:
         path = kube.write_kubeconfig(tmp_path / "config")

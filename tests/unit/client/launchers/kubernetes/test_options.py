@@ -8,11 +8,11 @@ from medusa.client.launchers.kubernetes.options import PodOptions, parse
 from medusa.client.outcome import Failure
 
 
-def test_an_image_is_enough() -> None:
+def test_only_the_image_is_required() -> None:
     assert parse(["--image", "debian:12"]) == PodOptions("debian:12")
 
 
-def test_all_of_it(tmp_path: Path) -> None:
+def test_all_options(tmp_path: Path) -> None:
     overrides = tmp_path / "pod.yaml"
     overrides.write_text("hostNetwork: true\n")
     words = ["--image=a", "-n", "n", "--context", "c", "--kubeconfig", "f", "--cpu", "1.5", "--memory", "4Gi"]
@@ -68,7 +68,7 @@ def test_spans(text: str, seconds: int) -> None:
         (["--image", "a", "--overrides", "/nowhere"], "/nowhere: No such file or directory"),
     ],
 )
-def test_what_is_wrong_is_said_in_the_launchers_name(words: list[str], why: str) -> None:
+def test_a_bad_argument_is_explained(words: list[str], why: str) -> None:
     with pytest.raises(Failure) as caught:
         parse(words)
     assert str(caught.value).startswith("the launcher `kubernetes`: ")
@@ -76,7 +76,7 @@ def test_what_is_wrong_is_said_in_the_launchers_name(words: list[str], why: str)
 
 
 @pytest.mark.parametrize(("text", "why"), [("[1]", "holds no pod's spec"), ("a: [", "is neither YAML nor JSON")])
-def test_overrides_that_are_none(tmp_path: Path, text: str, why: str) -> None:
+def test_bad_overrides(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "f").write_text(text)
     with pytest.raises(Failure, match=why):
         parse(["--image", "a", "--overrides", str(tmp_path / "f")])

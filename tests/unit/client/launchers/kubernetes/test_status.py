@@ -1,4 +1,4 @@
-"""Words for what a cluster answers. The answers are written after the API's reference and the kubelet's messages."""
+"""The status in words. The answers follow the API's reference and the messages of the kubelet."""
 
 from __future__ import annotations
 
@@ -126,12 +126,12 @@ def test_a_pod_that_waits_or_runs(found: Object, alive: bool, words: str) -> Non
         ({}, "ended"),
     ],
 )  # fmt: skip
-def test_a_pod_that_is_over(status: Object, words: str) -> None:
+def test_a_pod_that_has_ended(status: Object, words: str) -> None:
     reading = job_status(job(), [pod("Failed", **status)], [])
     assert (reading.alive, reading.words, reading.pod) == (False, words, "medusa-1-00")
 
 
-def test_no_python_is_explained() -> None:
+def test_a_missing_python_is_explained() -> None:
     reading = job_status(job(), [pod("Failed", containerStatuses=[terminated(127)])], [])
     assert reading.remarks[1] == "or the archive that brings its own Python: --archive agent-standalone.sh"
 
@@ -170,7 +170,7 @@ def test_a_pod_that_somebody_deletes(phase: str) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_happens_to_a_container_that_is_made(events: list[Object], words: str) -> None:
+def test_events_of_a_container_that_is_being_created(events: list[Object], words: str) -> None:
     assert job_status(job(), [waiting("ContainerCreating")], events).words == words
 
 
@@ -206,7 +206,7 @@ def test_the_latest_pod_counts() -> None:
     assert job_status(job(), pods, []).words == "running on gpu-7"
 
 
-def test_since_when_and_for_how_long_it_runs() -> None:
+def test_the_start_and_the_time_limit() -> None:
     found = pod("Running", startTime="2026-01-01T00:00:07Z")
     found["spec"]["activeDeadlineSeconds"] = 60
     reading = job_status(job(), [found], [])

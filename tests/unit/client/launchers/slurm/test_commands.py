@@ -23,7 +23,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["UNLIMITED", "NOT_SET", "INVALID", "", "1:x", "-", "٣"])
-def test_what_is_no_limit(text: str) -> None:
+def test_no_limit(text: str) -> None:
     assert parse_duration(text) is None
 
 
@@ -47,12 +47,12 @@ def test_words(line: str, words: str) -> None:
     assert said.startswith(words) if words.endswith("about ") else said == words
 
 
-def test_no_answer() -> None:
+def test_no_job() -> None:
     assert parse_queue("") is None
     assert parse_queue("slurm_load_jobs error\n") is None
 
 
-def test_what_runs_is_alive_and_what_is_not_known_may_be() -> None:
+def test_only_final_states_are_not_alive() -> None:
     alive = {state: QueueEntry(state, None, None, "", "").alive for state in ("RUNNING", "COMPLETED", "NEW_STATE")}
     assert alive == {"RUNNING": True, "COMPLETED": False, "NEW_STATE": True}
 
@@ -78,7 +78,7 @@ def test_complaints_are_short_and_printable() -> None:
     assert error_lines(said) == ["no \\x1b", "Batch job submission failed: no"]
 
 
-def test_nothing_that_is_meant_for_mlogin_goes_on_to_a_job() -> None:
+def test_variables_for_mlogin_are_not_passed_on() -> None:
     environ = {"MEDUSA_KEY": "x", "A": "b"}
     assert job_environment(environ) == {"A": "b"}
     environ.update({"SQUEUE_PARTITION": "gpu", "SCANCEL_STATE": "PENDING"})

@@ -18,7 +18,7 @@ def archive(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("host", [None, "", "-oProxyCommand=x"])
-def test_a_host_is_needed_and_no_option_is_one(archive: str, host: str | None) -> None:
+def test_a_host_is_needed(archive: str, host: str | None) -> None:
     with pytest.raises(Failure, match=r"needs a host: mlogin --launcher ssh \[USER@\]HOST"):
         SshLauncher(Settings(archive, host), Ledger(None))
 
@@ -26,18 +26,18 @@ def test_a_host_is_needed_and_no_option_is_one(archive: str, host: str | None) -
 @pytest.mark.parametrize(
     "settings", [Settings(job="7"), Settings(session="7"), Settings(manta=MantaJobOptions(disk=8))]
 )
-def test_what_means_nothing_is_refused(settings: Settings) -> None:
+def test_unusable_settings_are_refused(settings: Settings) -> None:
     with pytest.raises(Failure, match="nothing to the launcher `ssh`"):
         SshLauncher(settings, Ledger(None))
 
 
-def test_no_ssh_no_job(archive: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ssh_is_needed(archive: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "PATH", "/nowhere")
     with pytest.raises(Failure, match="needs the program ssh"):
         SshLauncher(Settings(archive, "node"), Ledger(None))
 
 
-def test_the_host_is_named_and_shown_safely(archive: str) -> None:
+def test_the_host_is_printed_safely(archive: str) -> None:
     with SshLauncher(Settings(archive, "me@node\x1b"), Ledger(None)) as launcher:
         assert launcher.describe() == "a job on me@node\\x1b"
         assert (launcher.poll().alive, launcher.poll().words) == (True, "not started")

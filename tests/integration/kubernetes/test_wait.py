@@ -1,4 +1,4 @@
-"""`mlogin --launcher kubernetes` while it waits for its pod: why that waits, who leaves, and a cluster that is away."""
+"""`mlogin --launcher kubernetes` while it waits for its pod: reasons on the screen, interruptions, silent clusters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from medusa.client.timeouts import KubernetesTimeouts
-from tests.kube.knobs import Knobs
 from tests.kube.place import EAGER, Place, job_name, place
 from tests.kube.stand_in import containers
 from tests.terminals import Terminal
@@ -36,21 +35,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield found
 
 
-@pytest.fixture
-def here(shared: Place) -> Iterator[Place]:
-    """With all knobs as they were, before and after; fails a test that leaves something in the cluster."""
-    vars(shared.kube.knobs).update(vars(Knobs()))
-    yield shared
-    vars(shared.kube.knobs).update(vars(Knobs()))
-    shared.assert_clean()
-
-
 def up(opened: Terminal) -> None:
     opened.until("here at last")
     assert opened.status() == 7
 
 
-def test_no_node_for_it_and_then_one(here: Place, home: Path) -> None:
+def test_a_pod_waits_for_a_node(here: Place, home: Path) -> None:
     here.kube.knobs.unschedulable = f"{NO_NODE} preemption: 0/3 nodes are available: 3 No preemption victims found."
     with here.terminal(home, options=UP) as opened:
         opened.until(f"job medusa-[0-9a-f]{{8}}: Pending: Unschedulable: {re.escape(NO_NODE)} ")
@@ -58,8 +48,8 @@ def test_no_node_for_it_and_then_one(here: Place, home: Path) -> None:
         up(opened)
 
 
-def test_it_waits_for_longer_than_all_patience(here: Place, home: Path) -> None:
-    """Longer than its first URL lives, and longer than the reflector keeps a lonely client, more than once."""
+def test_a_wait_longer_than_any_timeout(here: Place, home: Path) -> None:
+    """Its first URL expires, and the reflector closes the waiting client more than once."""
     here.kube.knobs.unschedulable = NO_NODE
     before = len(here.kube.asked("patch", "secrets"))
     with here.terminal(home, options=UP, timeouts=SHORT) as opened:
@@ -70,7 +60,7 @@ def test_it_waits_for_longer_than_all_patience(here: Place, home: Path) -> None:
         up(opened)
 
 
-def test_an_image_that_is_not_there_and_then_is(here: Place, home: Path) -> None:
+def test_an_image_that_is_published_late(here: Place, home: Path) -> None:
     with here.terminal(home, options=UP, image="debian:13") as opened:
         opened.until('(ErrImagePull|ImagePullBackOff): .*"debian:13".*not found')
         opened.until('ImagePullBackOff: Back-off pulling image "debian:13": ')
@@ -78,7 +68,7 @@ def test_an_image_that_is_not_there_and_then_is(here: Place, home: Path) -> None
         up(opened)
 
 
-def test_an_image_that_takes_long(here: Place, home: Path) -> None:
+def test_an_image_that_takes_long_to_pull(here: Place, home: Path) -> None:
     here.kube.knobs.pulling = True
     with here.terminal(home, options=UP) as opened:
         opened.until('ContainerCreating: Pulling: Pulling image "debian:12"')
@@ -86,8 +76,7 @@ def test_an_image_that_takes_long(here: Place, home: Path) -> None:
         up(opened)
 
 
-def test_something_to_be_mounted_that_is_not_there(here: Place, home: Path, tmp_path: Path) -> None:
-    """A volume of the user's own."""
+def test_a_volume_that_does_not_exist(here: Place, home: Path, tmp_path: Path) -> None:
     volume = {"name": "mine", "projected": {"sources": [{"configMap": {"name": "missing"}}]}}
     (tmp_path / "pod.json").write_text(json.dumps({"volumes": [volume]}))
     with here.terminal(home, "--overrides", str(tmp_path / "pod.json")) as opened:
@@ -96,7 +85,7 @@ def test_something_to_be_mounted_that_is_not_there(here: Place, home: Path, tmp_
         assert opened.status() == 255
 
 
-def test_a_quota_that_is_used_up_and_then_is_not(here: Place, home: Path) -> None:
+def test_a_quota_that_is_used_up_for_a_while(here: Place, home: Path) -> None:
     here.kube.knobs.quota = 'pods "medusa-x" is forbidden: exceeded quota: compute, requested: pods=1, used: pods=4'
     with here.terminal(home, options=UP) as opened:
         opened.until("no pod: Error creating: .* exceeded quota: compute")
@@ -116,7 +105,7 @@ def test_a_quota_that_is_used_up_and_then_is_not(here: Place, home: Path) -> Non
         ("registry.test/nothing:1", {}, r"ended: StartError: .*\"sh\": executable file not found in \$PATH"),
     ],
 )
-def test_what_no_waiting_will_mend(
+def test_an_image_that_can_never_run_ends_the_wait(
     here: Place, home: Path, tmp_path: Path, image: str, overrides: dict[str, object], why: str
 ) -> None:
     (tmp_path / "pod.json").write_text(json.dumps(overrides))
@@ -125,7 +114,7 @@ def test_what_no_waiting_will_mend(
     assert re.search(f"^mlogin: Kubernetes job medusa-.* {why}.* before its agent appeared$", run.stderr, re.MULTILINE)
 
 
-def test_an_admission_that_takes_no_such_pod(here: Place, home: Path) -> None:
+def test_a_pod_that_is_never_admitted_ends_the_wait(here: Place, home: Path) -> None:
     here.kube.knobs.quota = 'pods "medusa-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot'
     run = here.run(home)
     assert run.returncode == 255
@@ -142,7 +131,7 @@ def test_an_image_without_python(here: Place, home: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "evicted", "job deleted"])
-def test_somebody_else_ends_it_in_the_queue(here: Place, home: Path, how: str) -> None:
+def test_another_user_or_the_cluster_ends_a_waiting_pod(here: Place, home: Path, how: str) -> None:
     here.kube.knobs.pulling = True
     with here.terminal(home) as opened:
         opened.until("ContainerCreating")
@@ -160,8 +149,8 @@ def test_somebody_else_ends_it_in_the_queue(here: Place, home: Path, how: str) -
 
 
 @pytest.mark.parametrize("way", ["^C", signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_who_leaves_the_queue_leaves_nothing(here: Place, home: Path, way: object) -> None:
-    """Also by SIGKILL: the guard reads the kubeconfig anew, and deletes."""
+def test_nothing_is_left_if_the_user_stops_waiting(here: Place, home: Path, way: object) -> None:
+    """After SIGKILL the guard reads the kubeconfig and deletes everything."""
     here.kube.knobs.unschedulable = NO_NODE
     with here.terminal(home) as opened:
         opened.until("Unschedulable")
@@ -176,8 +165,8 @@ def test_who_leaves_the_queue_leaves_nothing(here: Place, home: Path, way: objec
 
 
 @pytest.mark.parametrize("seconds", ["0.01", "1"])
-def test_whose_patience_ends_leaves_nothing(here: Place, home: Path, seconds: str) -> None:
-    """Also in the middle of the job's set-up."""
+def test_nothing_is_left_after_the_wait_timeout(here: Place, home: Path, seconds: str) -> None:
+    """Also if it ends while the objects are being created."""
     here.kube.knobs.unschedulable = NO_NODE
     run = here.run(home, options=("--wait-timeout", seconds))
     assert run.returncode == 255
@@ -186,7 +175,7 @@ def test_whose_patience_ends_leaves_nothing(here: Place, home: Path, seconds: st
 
 
 @pytest.mark.parametrize("how", ["reset", "unavailable", "silent"])
-def test_a_cluster_that_is_away_for_a_while(here: Place, home: Path, how: str) -> None:
+def test_a_cluster_that_does_not_answer_for_a_while(here: Place, home: Path, how: str) -> None:
     here.kube.knobs.unschedulable = NO_NODE
     with here.terminal(home, options=UP, timeouts=QUICK) as opened:
         opened.until("Unschedulable")
@@ -196,8 +185,8 @@ def test_a_cluster_that_is_away_for_a_while(here: Place, home: Path, how: str) -
         up(opened)
 
 
-def test_a_cluster_whose_answers_are_lost(here: Place, home: Path) -> None:
-    """What was created by a request without an answer is not created again, nor forgotten."""
+def test_lost_answers_lead_to_no_second_object(here: Place, home: Path) -> None:
+    """Nor is an object forgotten that was created by a request without an answer."""
     here.kube.knobs.lost += [("create", "jobs"), ("delete", "jobs"), ("delete", "secrets")]
     with here.terminal(home, options=UP, timeouts=RETRY_SOON) as opened:
         up(opened)
@@ -205,8 +194,8 @@ def test_a_cluster_whose_answers_are_lost(here: Place, home: Path) -> None:
     assert "not removed" not in opened.screen.decode()
 
 
-def test_a_cluster_that_is_away_at_the_end(here: Place, home: Path) -> None:
-    """The user is told what to do; the guard goes on trying."""
+def test_a_cluster_that_does_not_answer_at_the_end(here: Place, home: Path) -> None:
+    """The user sees what to do; the guard goes on trying."""
     here.kube.knobs.unschedulable = NO_NODE
     with here.terminal(home, timeouts=QUICK) as opened:
         opened.until("Unschedulable")
@@ -222,7 +211,7 @@ def test_a_cluster_that_is_away_at_the_end(here: Place, home: Path) -> None:
         here.assert_clean()
 
 
-def test_a_cluster_that_is_not_there(here: Place, home: Path) -> None:
+def test_a_cluster_that_never_answers(here: Place, home: Path) -> None:
     here.kube.knobs.away = "reset"
     run = here.run(home)
     assert run.returncode == 255
@@ -232,7 +221,7 @@ def test_a_cluster_that_is_not_there(here: Place, home: Path) -> None:
     here.kube.knobs.away = None
 
 
-def test_a_token_that_nobody_knows(here: Place, home: Path) -> None:
+def test_an_unknown_token(here: Place, home: Path) -> None:
     here.kube.write_kubeconfig(here.kubeconfig, token="stolen")
     try:
         run = here.run(home)

@@ -1,21 +1,20 @@
-"""`mlogin --launcher kubernetes`: every way out of a session, and what is left of it in the cluster: nothing."""
+"""`mlogin --launcher kubernetes`: whatever ends a session, nothing of it is left in the cluster."""
 
 from __future__ import annotations
 
 import functools
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from medusa.client.timeouts import KubernetesTimeouts
-from tests.kube.knobs import Knobs
-from tests.kube.place import EAGER, Place, place
+from tests.kube.place import EAGER, Place
 from tests.kube.stand_in import Cluster, containers
-from tests.terminals import Terminal, assert_nothing_left
+from tests.terminals import assert_nothing_left
 from tests.waiting import MS, Deadline, wait_until
 
 pytestmark = containers
@@ -25,24 +24,6 @@ STUBBORN = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
 INTERRUPTIONS = 20
 PATIENT = replace(EAGER, walltime_interval=0.1, kubernetes=KubernetesTimeouts(last_words_timeout=8))
 WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place(tmp_path_factory.mktemp("kube")) as found:
-        yield found
-
-
-@pytest.fixture
-def here(shared: Place) -> Iterator[Place]:
-    """Fails a test that leaves something in the cluster."""
-    vars(shared.kube.knobs).update(vars(Knobs()))
-    yield shared
-    shared.assert_clean()
-
-
-def in_session(opened: Terminal) -> None:
-    opened.until("here\r\n")
 
 
 def evict(kube: Cluster) -> None:
@@ -71,11 +52,11 @@ def delete_job(kube: Cluster) -> None:
         (delete_job, "(is being deleted|was deleted)"),
     ],
 )
-def test_the_pod_is_ended_from_outside(
+def test_the_cluster_or_another_user_ends_the_pod(
     here: Place, home: Path, end: Callable[[Cluster], None], why: str, session: tuple[str, ...]
 ) -> None:
     with here.terminal(home, options=session, timeouts=PATIENT) as opened:
-        in_session(opened)
+        opened.until("here\r\n")
         end(here.kube)
         opened.until(f"mlogin: Kubernetes job medusa-[0-9a-f]{{8}} {why}")
         opened.until("outcome unknown")
@@ -83,17 +64,16 @@ def test_the_pod_is_ended_from_outside(
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_mlogin_is_ended_in_a_session(here: Place, home: Path, signum: signal.Signals) -> None:
+def test_a_signal_ends_mlogin_in_a_session(here: Place, home: Path, signum: signal.Signals) -> None:
     with here.terminal(home, options=STUBBORN) as opened:
-        in_session(opened)
+        opened.until("here\r\n")
         opened.process.send_signal(signum)
         assert opened.status() == (-9 if signum == signal.SIGKILL else 254)
         here.assert_clean()
         assert_nothing_left(home)
 
 
-def test_the_time_is_over(here: Place, home: Path) -> None:
-    """Announced before, and told after."""
+def test_the_end_of_the_pods_time_is_announced_and_explained(here: Place, home: Path) -> None:
     with here.terminal(home, "--time", "6", options=SESSION, timeouts=PATIENT) as opened:
         opened.until("mlogin: the job's time is over in [0-6] s; what runs then is ended")
         opened.until("mlogin: Kubernetes job medusa-[0-9a-f]{8} ended: DeadlineExceeded: ")
@@ -101,7 +81,7 @@ def test_the_time_is_over(here: Place, home: Path) -> None:
 
 
 def test_nothing_is_left_after_interruptions_at_random(here: Place, home: Path) -> None:
-    """Each at another moment between the first request and the session's end, in another way."""
+    """Each at a random moment between the first request and the session's end, by a random signal."""
     chance = random.Random(5)
     for _ in range(INTERRUPTIONS):
         moment, way = Deadline(chance.uniform(0, 1500) * MS), chance.choice(WAYS)

@@ -1,4 +1,4 @@
-"""`mlogin --launcher kubernetes`: with the rights that docs/launchers.md asks for and no more, and seen by kubectl."""
+"""`mlogin --launcher kubernetes` with only the rights in docs/launchers.md, and its objects as kubectl sees them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ import yaml
 
 from medusa.client.archive import find_archive
 from medusa.client.timeouts import KubernetesTimeouts
-from tests.kube.knobs import Knobs
 from tests.kube.place import EAGER, Place, documented_yaml, job_name, place
 from tests.kube.stand_in import containers
 from tests.terminals import ROOT, environment, mlogin, run_alone
@@ -30,7 +29,7 @@ needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="needs ku
 
 
 def documented_rules(name: str) -> list[dict[str, Any]]:
-    """Those of a Role that docs/launchers.md asks for."""
+    """The rules of a Role in docs/launchers.md."""
     roles = [found for block in documented_yaml() if (found := yaml.safe_load(block)).get("kind") == "Role"]
     (role,) = [role for role in roles if role["metadata"]["name"] == name]
     rules: list[dict[str, Any]] = role["rules"]
@@ -39,7 +38,7 @@ def documented_rules(name: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place(tmp_path_factory.mktemp("kube"), tls=True) as found:  # kubectl sends no token without TLS
+    with place(tmp_path_factory.mktemp("kube"), tls=True) as found:  # without TLS, kubectl sends no token
         found.kube.add_user("minnie", documented_rules("medusa"))
         found.kube.add_user("daisy", documented_rules("medusa-beside"))
         yield found
@@ -47,11 +46,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture
 def here(shared: Place) -> Iterator[Place]:
-    """mlogin acts for a user who may do no more than is documented."""
-    vars(shared.kube.knobs).update(vars(Knobs()))
+    """mlogin acts for a user who has only the documented rights."""
+    shared.kube.knobs.reset()
     shared.kube.write_kubeconfig(shared.kubeconfig, "minnie")
     yield shared
-    vars(shared.kube.knobs).update(vars(Knobs()))
+    shared.kube.knobs.reset()
     shared.assert_clean()
 
 
@@ -60,7 +59,7 @@ def test_the_documented_role_is_enough(here: Place, home: Path) -> None:
     assert (run.returncode, "forbidden" in run.stderr) == (7, False), run.stderr
 
 
-def test_another_role_is_enough_for_a_container_beside_a_pod(here: Place, home: Path) -> None:
+def test_another_documented_role_is_enough_for_an_ephemeral_container(here: Place, home: Path) -> None:
     here.kube.start_pod("theirs-1")
     here.kube.write_kubeconfig(here.kubeconfig, "daisy")
     run = here.run(home, options=("--job", "theirs-1", "-c", "exit 7"))
@@ -68,7 +67,7 @@ def test_another_role_is_enough_for_a_container_beside_a_pod(here: Place, home: 
     here.kube.delete("pods", "theirs-1")
 
 
-def test_it_is_enough_for_what_goes_wrong_and_for_a_large_archive(here: Place, home: Path, tmp_path: Path) -> None:
+def test_the_documented_role_is_enough_for_a_log_and_a_large_archive(here: Place, home: Path, tmp_path: Path) -> None:
     (tmp_path / "big.sh").write_text("echo no agent; exit 3\n" + "# nothing\n" * 150_000)
     run = here.run(home, options=("--archive", str(tmp_path / "big.sh")))
     assert run.returncode == 255
@@ -79,7 +78,7 @@ def test_it_is_enough_for_what_goes_wrong_and_for_a_large_archive(here: Place, h
 @pytest.mark.parametrize(
     ("verb", "resource"), [("create", "jobs.batch"), ("create", "secrets"), ("patch", "secrets"), ("get", "jobs.batch")]
 )
-def test_what_may_not_be_done_is_named(here: Place, home: Path, verb: str, resource: str) -> None:
+def test_a_missing_right_is_named(here: Place, home: Path, verb: str, resource: str) -> None:
     here.kube.knobs.unschedulable = NO_NODE
     here.kube.knobs.forbidden.add((verb, resource))
     run = here.run(home)
@@ -88,7 +87,7 @@ def test_what_may_not_be_done_is_named(here: Place, home: Path, verb: str, resou
     assert re.search(f'mlogin:   {verb} {resource}: {resource} .*is forbidden: User "minnie" .*403', run.stderr)
 
 
-def test_who_may_not_read_events_is_told_less(here: Place, home: Path) -> None:
+def test_without_the_right_to_read_events_the_session_starts_all_the_same(here: Place, home: Path) -> None:
     here.kube.knobs.forbidden.add(("list", "events"))
     here.kube.knobs.pulling = True
     with here.terminal(home, options=("-c", "exit 7")) as opened:
@@ -97,7 +96,7 @@ def test_who_may_not_read_events_is_told_less(here: Place, home: Path) -> None:
         assert opened.status() == 7
 
 
-def test_who_may_not_delete_is_told_what_is_left(here: Place, home: Path) -> None:
+def test_without_the_right_to_delete_the_user_sees_what_is_left(here: Place, home: Path) -> None:
     here.kube.knobs.forbidden |= {("delete", "jobs.batch")}
     run = here.run(home, options=("-c", "exit 7"))
     assert run.returncode == 7
@@ -106,7 +105,7 @@ def test_who_may_not_delete_is_told_what_is_left(here: Place, home: Path) -> Non
     here.kube.delete("jobs", name)
 
 
-def test_kubeconfigs_are_found_and_merged_as_kubectl_does(here: Place, home: Path, tmp_path: Path) -> None:
+def test_two_kubeconfigs_are_merged(here: Place, home: Path, tmp_path: Path) -> None:
     """The context in one file, its user in another."""
     whole = json.loads(here.kubeconfig.read_text())
     (tmp_path / "a").write_text(json.dumps({**whole, "users": []}))
@@ -120,8 +119,8 @@ def test_kubeconfigs_are_found_and_merged_as_kubectl_does(here: Place, home: Pat
 
 
 @needs_kubectl
-def test_kubectl_sees_it_and_removes_it_as_mlogin_says(here: Place, home: Path, tmp_path: Path) -> None:
-    """A client that nobody here wrote, on what this one made."""
+def test_kubectl_sees_the_objects_and_deletes_them_as_mlogin_says(here: Place, home: Path, tmp_path: Path) -> None:
+    """kubectl is a client of another project."""
     here.kube.knobs.unschedulable = NO_NODE
     here.kube.write_kubeconfig(tmp_path / "admin")
     quick = replace(EAGER, kubernetes=KubernetesTimeouts(close_timeout=0, guard_timeout=0))
@@ -154,5 +153,5 @@ def test_kubectl_sees_it_and_removes_it_as_mlogin_says(here: Place, home: Path, 
     wait_until(lambda: not here.kube.names(), "an empty cluster")
 
 
-def test_the_archive_that_is_carried_fits_into_the_secret() -> None:
+def test_our_own_archive_fits_into_the_secret() -> None:
     assert find_archive().stat().st_size < 1_000_000

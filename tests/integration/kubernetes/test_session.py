@@ -1,11 +1,10 @@
-"""`mlogin --launcher kubernetes`: sessions in pods of a stand-in (tests/kube says what it is, and what it is not)."""
+"""`mlogin --launcher kubernetes`: sessions in pods of the stand-in for a cluster, which tests/kube describes."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,19 +18,6 @@ from tests.waiting import wait_until
 pytestmark = containers
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place(tmp_path_factory.mktemp("kube")) as found:
-        yield found
-
-
-@pytest.fixture
-def here(shared: Place) -> Iterator[Place]:
-    """Fails a test that leaves something in the cluster."""
-    yield shared
-    shared.assert_clean()
-
-
 def test_a_command_and_its_status(here: Place, home: Path) -> None:
     run = here.run(home, options=("-c", "echo in $HOSTNAME; exit 7"))
     name = job_name(run.stderr)
@@ -41,8 +27,8 @@ def test_a_command_and_its_status(here: Place, home: Path) -> None:
     here.assert_clean()
 
 
-def test_nothing_secret_is_in_the_pod_or_in_a_command_line(here: Place, home: Path) -> None:
-    """The config is in the Secret, which its Job owns; the key of it all is the URL's signature."""
+def test_no_pod_and_no_command_line_holds_the_secret_url(here: Place, home: Path) -> None:
+    """Only the Secret does, which belongs to the Job."""
     with here.terminal(home, options=("-c", "read x; exit $x")) as opened:
         opened.until("waiting for Kubernetes job")
         pod = here.kube.pod()
@@ -60,7 +46,7 @@ def test_nothing_secret_is_in_the_pod_or_in_a_command_line(here: Place, home: Pa
         assert opened.status() == 9
 
 
-def test_a_terminal_that_the_user_leaves(here: Place, home: Path) -> None:
+def test_the_user_leaves_a_session_on_a_terminal(here: Place, home: Path) -> None:
     with here.terminal(home, "--time", "1h", options=("-c", "echo here; cat")) as opened:
         opened.until("here\r\n")
 
@@ -68,7 +54,7 @@ def test_a_terminal_that_the_user_leaves(here: Place, home: Path) -> None:
             opened.type("\r~i")
             return opened.until("session    (.|\n)*bytes sent").group().decode()
 
-        shown = wait_until(lambda: [told for told in [information()] if "ends in" in told], "news of the pod")[0]
+        shown = wait_until(lambda: [text for text in [information()] if "ends in" in text], "the status of the pod")[0]
         assert f"as         account {LOGIN}, key " in shown
         assert re.search("job        Kubernetes job medusa-[0-9a-f]{8}: running on node-1\r\n", shown)
         assert re.search("ends in    (59 min|1 h)", shown)
@@ -77,12 +63,12 @@ def test_a_terminal_that_the_user_leaves(here: Place, home: Path) -> None:
         assert opened.modes() == opened.modes_at_start
 
 
-def test_what_can_be_wished_for(here: Place, home: Path, tmp_path: Path) -> None:
+def test_all_options_are_in_the_pod(here: Place, home: Path, tmp_path: Path) -> None:
     overrides = tmp_path / "pod.yaml"
     overrides.write_text("priorityClassName: low\ncontainers:\n- name: medusa\n  workingDir: /srv\n")
-    wishes = ["--cpu", "500m", "--memory", "1Gi", "--gpu", "1", "--node-selector", "disk=ssd", "--env", "COLOUR=red"]
-    wishes += ["--pull-secret", "mine", "--label", "team=blue", "--service-account", "runner"]
-    with here.terminal(home, *wishes, "--overrides", str(overrides), options=("-c", "read x; echo $COLOUR")) as opened:
+    options = ["--cpu", "500m", "--memory", "1Gi", "--gpu", "1", "--node-selector", "disk=ssd", "--env", "COLOUR=red"]
+    options += ["--pull-secret", "mine", "--label", "team=blue", "--service-account", "runner"]
+    with here.terminal(home, *options, "--overrides", str(overrides), options=("-c", "read x; echo $COLOUR")) as opened:
         spec = here.kube.pod()["spec"]
         (container,) = spec["containers"]
         quantities = {"cpu": "500m", "memory": "1Gi", "nvidia.com/gpu": "1"}
@@ -97,16 +83,16 @@ def test_what_can_be_wished_for(here: Place, home: Path, tmp_path: Path) -> None
         assert opened.status() == 0
 
 
-def test_a_namespace_that_asks_for_restricted_pods(here: Place, home: Path, tmp_path: Path) -> None:
-    """No root, and nothing to write on but what is mounted: by the overrides that docs/launchers.md shows."""
+def test_a_namespace_that_admits_only_restricted_pods(here: Place, home: Path, tmp_path: Path) -> None:
+    """With the overrides that docs/launchers.md shows: no root, and only mounted directories are writable."""
     (block,) = [block for block in documented_yaml() if "runAsNonRoot" in block]
     (tmp_path / "pod.yaml").write_text(block)
     run = here.run(home, "--overrides", str(tmp_path / "pod.yaml"), options=("-c", "id -u; : >/tmp/x; : >/x || exit 7"))
     assert (run.returncode, run.stdout.splitlines()[0]) == (7, "65534"), run.stderr
 
 
-def test_an_archive_that_one_object_has_no_room_for(here: Place, home: Path, tmp_path: Path) -> None:
-    """It is split, put together in the container, and runs where the root is read-only."""
+def test_an_archive_too_large_for_one_object(here: Place, home: Path, tmp_path: Path) -> None:
+    """It is split, and joined in the container."""
     noise = "\n".join(f"{number:0100d}" for number in range(25_000))
     text = f": <<'NOISE'\n{noise}\nNOISE\ncat >$TMPDIR/lean.sh <<'LEAN'\n{find_archive().read_text()}LEAN\n"
     (tmp_path / "big.sh").write_text("#!/bin/sh\nTMPDIR=/tmp\n" + text + 'exec sh $TMPDIR/lean.sh "$@"\n')
@@ -121,8 +107,8 @@ def test_an_archive_that_one_object_has_no_room_for(here: Place, home: Path, tmp
 
 
 @pytest.mark.parametrize("certificate", [False, True])
-def test_by_tls_with_a_token_or_a_certificate(home: Path, tmp_path: Path, *, certificate: bool) -> None:
-    """The client writes keys to files: they lie in a private directory, and go."""
+def test_tls_with_a_token_or_a_certificate(home: Path, tmp_path: Path, *, certificate: bool) -> None:
+    """The client writes keys to files in a private directory, which is removed."""
     with place(tmp_path, tls=True) as there:
         there.kube.write_kubeconfig(there.kubeconfig, certificate=certificate)
         run = there.run(home, options=("-q", "-c", "exit 7"))
@@ -132,7 +118,7 @@ def test_by_tls_with_a_token_or_a_certificate(home: Path, tmp_path: Path, *, cer
     assert_nothing_left(home)
 
 
-def test_no_reflector_of_mlogins_own(here: Place, home: Path) -> None:
+def test_mlogins_own_reflector_is_refused(here: Place, home: Path) -> None:
     before = len(here.kube.asked("create", "secrets"))
     arguments = here.arguments()
     at = arguments.index("--reflector")

@@ -1,4 +1,4 @@
-"""`mlogin --launcher kubernetes --job POD`: a session in a container that is added to a pod of the stand-in."""
+"""`mlogin --launcher kubernetes --job POD`: a session in an ephemeral container of a pod that runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from medusa.client.archive import find_archive
-from tests.kube.knobs import Knobs
 from tests.kube.place import Place, place
 from tests.kube.stand_in import containers
 from tests.terminals import assert_nothing_left, processes_of
@@ -22,19 +21,13 @@ POD = "theirs-1"
 HERE = ("--job", POD, "-c", "echo here; read x; exit $x")
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "tls"])
-def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with place(tmp_path_factory.mktemp("kube"), tls=request.param) as found:
-        yield found
-
-
 @pytest.fixture
 def here(shared: Place) -> Iterator[Place]:
-    """With a pod that runs, and goes on running whatever becomes of the session."""
-    vars(shared.kube.knobs).update(vars(Knobs()))
+    """The cluster with a pod that runs. Fails a test that ends the pod, or leaves something in the cluster."""
+    shared.kube.knobs.reset()
     shared.kube.start_pod(POD)
     yield shared
-    vars(shared.kube.knobs).update(vars(Knobs()))
+    shared.kube.knobs.reset()
     if f"pods/{POD}" in shared.kube.names():
         assert shared.kube.pod()["status"]["phase"] == "Running"
         shared.kube.delete("pods", POD)
@@ -46,7 +39,7 @@ def added_state(here: Place) -> dict[str, object]:
     return state
 
 
-def test_a_session_of_which_the_pod_tells_nothing(here: Place, home: Path) -> None:
+def test_the_pod_holds_no_secret_of_a_session(here: Place, home: Path) -> None:
     with here.terminal(home, "--env", "COLOUR=red", options=HERE) as opened:
         opened.until(f"waiting for container medusa-[0-9a-f]{{8}} beside pod {POD}: ")
         opened.until("here\r\n")
@@ -61,8 +54,17 @@ def test_a_session_of_which_the_pod_tells_nothing(here: Place, home: Path) -> No
     wait_until(lambda: "terminated" in added_state(here), "the end of the container")
 
 
+def test_a_session_by_tls(home: Path, tmp_path: Path) -> None:
+    with place(tmp_path, tls=True) as there:
+        there.kube.start_pod(POD)
+        run = there.run(home, options=("--job", POD, "-c", "exit 7"))
+        assert run.returncode == 7, run.stderr
+        there.kube.delete("pods", POD)
+        there.assert_clean()
+
+
 @pytest.mark.parametrize("way", [b"\r~.", signal.SIGTERM, signal.SIGKILL])
-def test_it_ends_with_its_session(here: Place, home: Path, way: bytes | signal.Signals) -> None:
+def test_the_container_ends_with_its_session(here: Place, home: Path, way: bytes | signal.Signals) -> None:
     with here.terminal(home, options=HERE) as opened:
         opened.until("here\r\n")
         if isinstance(way, bytes):
@@ -74,19 +76,19 @@ def test_it_ends_with_its_session(here: Place, home: Path, way: bytes | signal.S
     assert_nothing_left(home)
 
 
-def test_its_pod_is_deleted(here: Place, home: Path) -> None:
+def test_a_deleted_pod_ends_the_session(here: Place, home: Path) -> None:
     with here.terminal(home, options=HERE) as opened:
         opened.until("here\r\n")
         here.kube.delete("pods", POD)
         assert opened.status() == 254
 
 
-def test_an_archive_that_holds_any_bytes(here: Place, home: Path, tmp_path: Path) -> None:
-    """As one may that brings its own Python."""
+def test_an_archive_with_any_bytes(here: Place, home: Path, tmp_path: Path) -> None:
+    """The archive that brings its own Python is such a one."""
     (tmp_path / "any.sh").write_bytes(find_archive().read_bytes() + b"# \0\xff\n")
     run = here.run(home, options=("--job", f"{POD}/main", "--archive", str(tmp_path / "any.sh")))
     assert run.returncode == 255
-    assert "agent.sh': damaged" in run.stderr  # as it would be found anywhere
+    assert "agent.sh': damaged" in run.stderr  # the agent itself says so: all of it has arrived
 
 
 def test_an_image_without_python(here: Place, home: Path) -> None:
@@ -96,7 +98,7 @@ def test_an_image_without_python(here: Place, home: Path) -> None:
     assert "mlogin:   medusa agent: no Python 3.8 or later" in run.stderr
 
 
-def test_an_image_that_is_not_there_and_then_is(here: Place, home: Path) -> None:
+def test_an_image_that_is_published_late(here: Place, home: Path) -> None:
     with here.terminal(home, options=HERE, image="debian:13") as opened:
         opened.until(f"beside pod {POD}: ErrImagePull: not found")
         here.kube.knobs.images["debian:13"] = "full"
@@ -105,7 +107,7 @@ def test_an_image_that_is_not_there_and_then_is(here: Place, home: Path) -> None
         assert opened.status() == 7
 
 
-def test_who_leaves_before_is_told_what_stays(here: Place, home: Path) -> None:
+def test_a_container_without_an_agent_stays_for_a_while_and_the_user_sees_that(here: Place, home: Path) -> None:
     with here.terminal(home, options=HERE, image="debian:13") as opened:
         opened.until("ErrImagePull")
         opened.type(b"\x03")
@@ -121,14 +123,14 @@ def test_who_leaves_before_is_told_what_stays(here: Place, home: Path) -> None:
         (POD, ["--cpu", "1"], "the launcher `kubernetes`: with --job, only --image, --namespace, --context, "),
     ],
 )
-def test_what_cannot_be(here: Place, home: Path, job: str, arguments: list[str], why: str) -> None:
+def test_unusable_arguments_are_refused(here: Place, home: Path, job: str, arguments: list[str], why: str) -> None:
     run = here.run(home, *arguments, options=("--job", job))
     assert run.returncode == 255
     assert why in run.stderr
 
 
 @pytest.mark.parametrize(("verb", "what"), [("patch", "patch pods/ephemeralcontainers"), ("get", "get pods: ")])
-def test_what_may_not_be_done_is_named(here: Place, home: Path, verb: str, what: str) -> None:
+def test_a_missing_right_is_named(here: Place, home: Path, verb: str, what: str) -> None:
     here.kube.knobs.forbidden.add((verb, "pods"))
     run = here.run(home, options=("--job", POD))
     assert run.returncode == 255
