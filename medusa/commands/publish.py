@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from medusa.client.archive import find_archive
 from medusa.client.launchers.manta.api import MantaClient
 from medusa.client.launchers.manta.errors import MantaError
-from medusa.client.operator.publish import PublishError, publish, uses_manta
+from medusa.client.operator.publish import HTTP_TIMEOUT, PublishError, publish, uses_manta
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser
@@ -33,11 +33,11 @@ that store's own package installed. Account, key, url and -i are for manta: alon
 command line goes before the variables MEDUSA_..., and these before MANTA_..."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, http_timeout: float = HTTP_TIMEOUT) -> int:
     """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
     options = _parser().parse_args(sys.argv[1:] if argv is None else list(argv))
     try:
-        return _run(options)
+        return _run(options, http_timeout)
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -54,7 +54,7 @@ def _parser() -> OptionParser:
     return parser
 
 
-def _run(options: SimpleNamespace) -> int:
+def _run(options: SimpleNamespace, http_timeout: float) -> int:
     manta = manta_options(options)
     try:
         place = _first_line() if options.place == "-" else options.place
@@ -67,7 +67,7 @@ def _run(options: SimpleNamespace) -> int:
         return _complain(str(error))
     while True:
         try:
-            print(publish(archive, place, lambda: _client(manta)), flush=True)
+            print(publish(archive, place, lambda: _client(manta), http_timeout), flush=True)
             return 0
         except (Failure, MantaError, PublishError) as error:
             if options.retry is None or getattr(error, "lasting", False):

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 from medusa.client.archive import CARRIED
-from medusa.client.operator.publish import PublishError, publish
 from tests.links import CERTIFICATE
 from tests.manta.stand_in import ARCHIVE, Manta, manta
 from tests.reflectors import ROOT
@@ -99,10 +98,13 @@ def test_a_server_that_does_not_take_it(server: Store, replies: list[Reply], wor
 
 
 def test_a_server_that_does_not_answer() -> None:
+    script = "import sys; from medusa.commands.publish import main; sys.exit(main(sys.argv[1:], http_timeout=0.2))"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = "http://127.0.0.1:%d/x" % silent.getsockname()[1]
-        with pytest.raises(PublishError, match=f"^{url}: "):
-            publish(b"archive", url, pytest.fail, http_timeout=0.2)
+        done = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"medusa publish: {url}: ")
+    assert "Traceback" not in done.stderr
 
 
 def test_it_is_interrupted_without_a_word(server: Store) -> None:
