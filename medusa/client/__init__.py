@@ -11,6 +11,7 @@ ledger              what the guard process must undo if mlogin is killed
 cleanup             how the guard undoes it
 processes           child processes: trees, groups, tails of logs
 keys                an account and its private key
+settings            what the user asks, in one record
 timeouts            every time of mlogin, in one record
 outcome             exit statuses, and the errors that carry them
 """

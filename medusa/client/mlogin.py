@@ -1,85 +1,45 @@
-"""The flow of mlogin: reflector, link, job, session, exit status. Arguments are parsed elsewhere."""
+"""The flow of mlogin: reflector, job, link, session, exit status. medusa/commands/mlogin.py parses the arguments."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
 from medusa.client.embedded_reflector import embedded_reflector
-from medusa.client.launchers.base import JobRequest, Launcher, MantaJobOptions, Settings
+from medusa.client.launchers.base import JobRequest, Launcher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, Interrupted, status_of
 from medusa.client.session import walltime
-from medusa.client.session.escape import DEFAULT_CHARACTER
 from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl, archive_url
 from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.wait_for_agent import WaitForAgent
+from medusa.client.settings import Settings
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal, window_size
-from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
 
-if TYPE_CHECKING:
-    from medusa.client.keys.account import Account
-
 DEFAULT_TERM = "xterm"
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the command line says.
-
-    Attributes:
-        command: run by the shell instead of a login shell; None for the latter.
-        escape: the escape character, None for none; DEFAULT_CHARACTER unless `escape_given`.
-        reflector: base URL, None for an embedded one.
-        wait_timeout: seconds to wait for the agent; None for as long as the reflector does, or, where the launcher's
-            jobs queue, for as long as the job does.
-        account, user, key: who signs, as medusa.client.keys.account takes them; no account: nothing is signed.
-        url: of the Manta.
-        object, arguments, job, session, manta: as medusa.client.launchers.base.Settings has them.
-    """
-
-    command: str | None = None
-    escape: bytes | None = DEFAULT_CHARACTER
-    escape_given: bool = False
-    quiet: bool = False
-    launcher: str = "local"
-    reflector: str | None = None
-    insecure_tls: bool = False
-    wait_timeout: float | None = None
-    archive: str | None = None
-    object: str | None = None
-    arguments: tuple[str, ...] = ()
-    job: str | None = None
-    session: str | None = None
-    account: str | None = None
-    user: str | None = None
-    key: str | None = None
-    url: str | None = None
-    manta: MantaJobOptions = field(default_factory=MantaJobOptions)
-
-
-def run(options: Options, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
-    """The whole of mlogin; returns its exit status. Everything it started or changed is undone before it returns."""
-    messages = Messages(quiet=options.quiet)
-    login = Login(options, messages, timeouts)
+def run(settings: Settings) -> int:
+    """Runs mlogin and returns its exit status. Everything that it started or changed is undone before."""
+    messages = Messages(quiet=settings.quiet)
+    login = Login(settings, messages)
     try:
         return login.run()
     except Failure as failure:
@@ -88,10 +48,10 @@ def run(options: Options, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
     except Interrupted as interrupted:
         messages.error(str(interrupted))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
-    except KeyboardInterrupt:  # before or after the signals were ours
+    except KeyboardInterrupt:  # outside the `with` of Signals
         messages.error("ended by SIGINT")
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
-    except Exception:  # noqa: BLE001 - every way out has a status of its own
+    except Exception:  # noqa: BLE001 - every way out has a status
         lines = traceback.format_exc().splitlines()
         messages.error("\n".join(["internal error", *map(printable, lines)]))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
@@ -101,12 +61,12 @@ class Login:
     """One run of mlogin.
 
     Attributes:
-        started: the agent was asked to run something.
+        started: the agent was asked to start the command.
     """
 
-    def __init__(self, options: Options, messages: Messages, timeouts: Timeouts) -> None:
-        self._options = options
-        self._timeouts = timeouts
+    def __init__(self, settings: Settings, messages: Messages) -> None:
+        self._settings = dataclasses.replace(settings, tell=messages.error)
+        self._timeouts = settings.timeouts
         self._messages = messages
         self.started = False
 
@@ -115,9 +75,9 @@ class Login:
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
-            account = self._account(signals)  # after the guard's fork: the guard must not hold a private key
-            launcher = stack.enter_context(self._launcher(ledger, account))
-            dialer = self._dialer(stack, ledger, signals, launcher, account)
+            self._find_key(signals)  # after the guard's fork: the guard must not hold a private key
+            launcher = stack.enter_context(launchers.find(self._settings.launcher)(self._settings, ledger))
+            dialer = self._dialer(stack, ledger, signals, launcher)
             # The client attaches before the job runs: an agent without a client is refused.
             with self._messages.waiting(f"connecting to {printable(dialer.url.base)}"):
                 link = Link(dialer.connect(), time.monotonic)
@@ -132,23 +92,16 @@ class Login:
             info = self._info(link, launcher, dialer)
             return status_of(self._session(link, launcher, console, info))
 
-    def _dialer(
-        self,
-        stack: contextlib.ExitStack,
-        ledger: Ledger,
-        signals: Signals,
-        launcher: Launcher,
-        account: Account | None,
-    ) -> Dialer:
+    def _dialer(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher) -> Dialer:
         """Starts a reflector if none is named, and creates the job."""
-        base = self._options.reflector or launcher.front_door
+        base = self._settings.reflector or launcher.front_door
         embedded = base is None
         if base is None:
             with self._messages.waiting("starting a reflector"):
                 base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
         with signals.interruptible(), signals.stoppable():
-            url = SessionUrl(base, launcher.create(), account)
-        return Dialer(url, signals, self._options.insecure_tls, embedded=embedded, timeouts=self._timeouts)
+            url = SessionUrl(base, launcher.create(), self._settings.account)
+        return Dialer(url, signals, self._settings.insecure_tls, embedded=embedded, timeouts=self._timeouts)
 
     def _session(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
         end = None
@@ -163,31 +116,16 @@ class Login:
                 self._report_job(launcher)
         return end
 
-    def _account(self, signals: Signals) -> Account | None:
-        options = self._options
-        if options.account is None:
-            return None
+    def _find_key(self, signals: Signals) -> None:
+        """Sets the account in the settings, if one is named."""
+        settings = self._settings
+        if settings.login is None:
+            return
         from medusa.client.keys.account import Account, find_signer  # slow to load
 
         with signals.interruptible():  # it may ask for a passphrase
-            return Account(options.account, options.user, find_signer(options.key))
-
-    def _launcher(self, ledger: Ledger, account: Account | None) -> Launcher:
-        options = self._options
-        settings = Settings(
-            options.archive,
-            options.object,
-            options.arguments,
-            options.job,
-            options.session,
-            options.manta,
-            options.url,
-            account,
-            options.insecure_tls,
-            self._messages.error,
-            self._timeouts,
-        )
-        return launchers.find(options.launcher)(settings, ledger)
+            account = Account(settings.login, settings.subuser, find_signer(settings.key))
+        self._settings = dataclasses.replace(settings, account=account)
 
     def _submit(self, launcher: Launcher, dialer: Dialer) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}
@@ -195,15 +133,14 @@ class Login:
         request = JobRequest(
             session_url=dialer.url.agent_url,
             archive_url=archive_url(base),
-            insecure_tls=self._options.insecure_tls,
+            insecure_tls=self._settings.insecure_tls,
             environ={} if dialer.embedded else proxies,
-            patience=self._options.wait_timeout,
             embedded=parse_url(base).port if dialer.embedded else None,
         )
         launcher.submit(request)
 
     def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> None:
-        timeout = self._options.wait_timeout
+        timeout = self._settings.wait_timeout
         WaitForAgent(
             link,
             launcher,
@@ -216,8 +153,8 @@ class Login:
     def _converse(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
         terminal = console.terminal
         # Piped bytes are data, unless the user names an escape character.
-        escaping = terminal.is_tty or self._options.escape_given
-        character = self._options.escape if escaping else None
+        escaping = terminal.is_tty or self._settings.escape_given
+        character = self._settings.escape if escaping else None
         notices = walltime.WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
         session = TerminalSession(link, console, character, info, notices, self._timeouts)
         self.started = True
@@ -231,7 +168,7 @@ class Login:
 
     def _start(self) -> Start:
         columns, lines = window_size()
-        command = self._options.command
+        command = self._settings.command
         arguments = ("--norc",) if command is None else ("-c", command)
         term = os.environ.get("TERM") or DEFAULT_TERM
         return Start("", term, columns, lines, "/bin/bash", arguments)

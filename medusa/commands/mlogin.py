@@ -1,8 +1,9 @@
-"""`mlogin`: a terminal in a job. Arguments and the state of the process; the rest is medusa/client/mlogin.py."""
+"""`mlogin`: a terminal in a job. Parses the arguments and opens descriptors; the rest is medusa/client/mlogin.py."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import re
 import sys
@@ -12,10 +13,10 @@ from types import SimpleNamespace
 
 from medusa import __version__
 from medusa.client import launchers
-from medusa.client.launchers.base import AGENT_OBJECT, MantaJobOptions
-from medusa.client.mlogin import Options, run
+from medusa.client.mlogin import run
 from medusa.client.outcome import OWN_ERROR, Failure
-from medusa.client.session.escape import DEFAULT_CHARACTER, parse_character
+from medusa.client.session.escape import parse_character
+from medusa.client.settings import AGENT_OBJECT, DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser
@@ -25,7 +26,7 @@ from medusa.transports.dial import SECURE
 
 MANTA, LOCAL = "manta", "local"
 DEFAULT_WAIT = 600.0
-"""Seconds; also how long a reflector keeps a lonely client."""
+"""Seconds to wait for the agent, if jobs of the launcher do not queue; also the reflector's own limit."""
 
 DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is started for this session alone; with
 --launcher manta, sessions meet at the Manta's own. With an account and a key, requests to either are signed."""
@@ -36,24 +37,29 @@ MEDUSA_..., these before --config, and that before the variables MANTA_..."""
 
 
 def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
-    """Runs mlogin and returns its exit status."""
+    """Runs mlogin and returns its exit status.
+
+    Args:
+        argv: without the program's name; None for the arguments of this process.
+        timeouts: every time of mlogin; tests pass their own.
+    """
     _open_standard_fds()
-    return run(parse(sys.argv[1:] if argv is None else argv), timeouts)
+    return run(dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts))
 
 
-def parse(argv: Sequence[str]) -> Options:
-    """The options of a command line, its environment and its config file. Raises SystemExit(255) for a wrong one."""
+def parse(argv: Sequence[str]) -> Settings:
+    """The settings from a command line, its environment and its config file. Raises SystemExit(255) for a wrong one."""
     parser = _parser()
     own, passed_on = _split(argv)
     given = parser.parse_args(own)
-    escape = DEFAULT_CHARACTER if given.escape is None else given.escape[0]
+    escape = DEFAULT_ESCAPE if given.escape is None else given.escape[0]
     try:
         given.launcher = _launcher(given)
         manta = _manta(given)
         queues = launchers.find(given.launcher).queues
     except Failure as failure:
         parser.error(str(failure))
-    return Options(
+    return Settings(
         command=given.command,
         escape=escape,
         escape_given=given.escape is not None,
@@ -67,8 +73,8 @@ def parse(argv: Sequence[str]) -> Options:
         arguments=(*given.launcher_arg, *passed_on),
         job=given.job,
         session=given.session,
-        account=manta.account,
-        user=manta.subuser,
+        login=manta.account,
+        subuser=manta.subuser,
         key=manta.key,
         url=manta.url,
         manta=MantaJobOptions(
@@ -78,24 +84,24 @@ def parse(argv: Sequence[str]) -> Options:
 
 
 def _manta(given: SimpleNamespace) -> SigningOptions:
-    """Who signs, if anything is to be signed. Raises Failure for what is missing.
+    """The account that signs, if one does. Raises Failure if a part of it is missing.
 
-    MANTA_... alone is no wish to sign: it is there for other programs.
+    The variables MANTA_... alone do not make mlogin sign: they may be set for other programs.
     """
     manta = manta_options(given)
-    nobody = SigningOptions(None, None, None, None, given.insecure_tls)
+    unsigned = SigningOptions(None, None, None, None, given.insecure_tls)
     if given.launcher == MANTA:
         manta.require("url", "account", "key")
     elif given.reflector is None:
         if manta.url not in (None, os.environ.get("MANTA_URL"), os.environ.get("MEDUSA_URL")):
             raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
-        return nobody
+        return unsigned
     elif not (manta.account and manta.key):
         if manta.account not in (None, os.environ.get("MANTA_USER")):
             manta.require("key")
         if manta.key not in (None, os.environ.get("MANTA_KEY_ID")):
             manta.require("account")
-        return nobody
+        return unsigned
     for name in filter(None, (manta.account, manta.subuser)):
         if not re.fullmatch(LOGIN, name):
             raise Failure(f"{name!r} is no login")
@@ -103,7 +109,7 @@ def _manta(given: SimpleNamespace) -> SigningOptions:
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """mlogin's own words, and those behind the first `--`."""
+    """mlogin's own arguments, and those after the first `--`."""
     words = list(argv)
     at = words.index("--") if "--" in words else len(words)
     return words[:at], words[at + 1 :]
@@ -179,7 +185,7 @@ def _add_manta_options(parser: OptionParser) -> None:
 
 
 def _escape(text: str) -> tuple[bytes | None]:
-    """A tuple, to tell `none` from an option that was not given."""
+    """A tuple, so that `none` differs from an option that is missing."""
     try:
         return (parse_character(text),)
     except ValueError as error:
@@ -193,11 +199,12 @@ def _url(text: str) -> str:
         good = parts.scheme in SECURE and parts.hostname and port
     except ValueError:
         good = False
-    if "@" in text:  # not repeated: what stands before it may be a secret, and any @ may be that of a password with a /
+    # The text is not repeated: before an @ may be a password, which may even contain a /.
+    if "@" in text:
         raise argparse.ArgumentTypeError(
             "no user name and password, and no other @, may stand in the URL of a reflector"
         )
-    if "?" in text:  # a signature, perhaps
+    if "?" in text:  # not repeated either: the query may be a signature
         raise argparse.ArgumentTypeError("the URL of a reflector has no query: neither ? nor what follows it")
     if not good or parts.fragment:
         raise argparse.ArgumentTypeError(
@@ -213,7 +220,7 @@ def _count(text: str) -> int:
 
 
 def _open_standard_fds() -> None:
-    """A descriptor 0, 1 or 2 that the caller closed would go to the next socket, and terminal bytes with it."""
+    """Opens 0, 1 and 2 if the caller closed them: else the next socket gets that number, and terminal bytes with it."""
     while True:
         fd = os.open(os.devnull, os.O_RDWR)
         if fd > 2:

@@ -6,91 +6,16 @@ import abc
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from medusa.client.ledger import Ledger
-from medusa.client.outcome import Failure
-from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.client.settings import MantaJobOptions, Settings
+from medusa.client.timeouts import DEFAULT_TIMEOUTS
 
-if TYPE_CHECKING:
-    from medusa.client.keys.account import Account
-
-AGENT_OBJECT = "/poseidon/public/medusa/agent.sh"
-"""The Manta object in which Manta's own programs expect the agent's archive."""
+__all__ = ["JobRequest", "JobState", "Launcher", "MantaJobOptions", "Settings"]
 
 
-@dataclass(frozen=True)
-class MantaJobOptions:
-    """What the user asks of a Manta job. Disk in GB, memory in MB; None for the Manta's own default.
-
-    Attributes:
-        init: shell command that runs in the job before the agent.
-        image: semver range of the job's image.
-        assets: objects that the job finds below /assets.
-        agent: the object that is the agent's archive.
-    """
-
-    disk: int | None = None
-    memory: int | None = None
-    init: str | None = None
-    image: str | None = None
-    assets: tuple[str, ...] = ()
-    agent: str = AGENT_OBJECT
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user asks of a launcher. A launcher uses some attributes and refuses the others by `refuse_others`.
-
-    Attributes:
-        archive: path of the agent's archive; None for the one that this installation carries.
-        object: the object or host that the job is to run on; None for none.
-        arguments: options for the job system's own program, unchanged.
-        job: id of a job that already runs, in which to start the agent.
-        session: id of a session whose agent is started elsewhere.
-        manta: options of a Manta job.
-        url: of the Manta.
-        account: signs requests.
-        insecure_tls: do not verify the Manta's certificate.
-        tell: says a line to the user.
-        timeouts: how long the launcher waits for what.
-    """
-
-    archive: str | None = None
-    object: str | None = None
-    arguments: tuple[str, ...] = ()
-    job: str | None = None
-    session: str | None = None
-    manta: MantaJobOptions = field(default_factory=MantaJobOptions)
-    url: str | None = None
-    account: Account | None = None
-    insecure_tls: bool = False
-    tell: Callable[[str], None] = lambda text: None
-    timeouts: Timeouts = DEFAULT_TIMEOUTS
-
-    def refuse_others(self, launcher: str, *taken: str) -> None:
-        """Raises Failure if an attribute is set that `launcher` does not use.
-
-        Args:
-            taken: names of the attributes that it uses. Only those in `_OPTIONS` are checked.
-        """
-        for name, options in _OPTIONS.items():
-            if name not in taken and getattr(self, name) not in (None, (), MantaJobOptions()):
-                raise Failure(f"{options} nothing to the launcher `{launcher}`")
-
-
-_OPTIONS = {
-    "archive": "--archive means",
-    "object": "an OBJECT means",
-    "arguments": "--launcher-arg and arguments after -- mean",
-    "job": "--job means",
-    "session": "--session means",
-    "manta": "--disk, --memory, --init, --image, --asset and --agent-object mean",
-}
-"""Attributes that not every launcher uses -> the options that set them, as the subject of a sentence."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What the agent must know.
 
@@ -99,15 +24,13 @@ class JobRequest:
         archive_url: where the reflector serves the agent's archive; None if that is not known.
         insecure_tls: do not verify the reflector's certificate.
         environ: further variables for the job.
-        patience: seconds that the user waits for the agent; None for as long as the reflector waits.
         embedded: port of mlogin's own reflector, which only this machine can reach; None for any other reflector.
     """
 
     session_url: Callable[[float], str]
-    archive_url: str | None
+    archive_url: str | None = None
     insecure_tls: bool = False
     environ: dict[str, str] = field(default_factory=dict)
-    patience: float | None = None
     embedded: int | None = None
 
     def config(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, object]:
@@ -188,8 +111,8 @@ class Launcher(abc.ABC):
         """The agent has appeared."""
 
     @abc.abstractmethod
-    def finish(self, patience: float, *, clean: bool) -> None:
-        """Ends the job after a session: lets it end by itself for `patience` seconds, then cancels it.
+    def finish(self, grace: float, *, clean: bool) -> None:
+        """Ends the job after a session: lets it end by itself for `grace` seconds, then cancels it.
 
         Args:
             clean: the agent has reported how its session ended; if not, it may still run.

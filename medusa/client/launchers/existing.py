@@ -45,7 +45,7 @@ class ExistingLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return ["is it running, and does it dial this reflector, for this session and account?"]
 
-    def finish(self, patience: float, *, clean: bool) -> None:
+    def finish(self, grace: float, *, clean: bool) -> None:
         """Does nothing: the agent ends with its session."""
 
     def cancel(self) -> None:

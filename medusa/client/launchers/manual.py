@@ -27,6 +27,7 @@ class ManualLauncher(Launcher):
         if settings.archive is not None:
             raise Failure("--archive means nothing to the launcher `manual`: the job fetches the reflector's")
         self._clock = clock
+        self._wait_timeout = settings.wait_timeout
         self._request: JobRequest | None = None
         self._url = ""
         self._renew_at = 0.0
@@ -41,10 +42,10 @@ class ManualLauncher(Launcher):
         request, now = self._request, self._clock()
         if request is None or now < self._renew_at:
             return []
-        lifetime = min(request.patience or MAX_URL_LIFETIME, MAX_URL_LIFETIME)
+        lifetime = min(self._wait_timeout or MAX_URL_LIFETIME, MAX_URL_LIFETIME)
         previous, self._url = self._url, request.session_url(lifetime)
         self._renew_at = now + max(lifetime - RENEWAL_MARGIN, lifetime / 2)
-        if request.patience is not None and lifetime >= request.patience:
+        if self._wait_timeout is not None and lifetime >= self._wait_timeout:
             self._renew_at = now + lifetime  # mlogin gives up then
         if self._url == previous:  # a URL without a signature does not expire
             return []
@@ -59,7 +60,7 @@ class ManualLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return []
 
-    def finish(self, patience: float, *, clean: bool) -> None:
+    def finish(self, grace: float, *, clean: bool) -> None:
         """Does nothing: the agent ends with its session."""
 
     def cancel(self) -> None:

@@ -113,7 +113,7 @@ class PolledLauncher(Launcher):
     def joined(self) -> None:
         self.job.joined = True
 
-    def finish(self, patience: float, *, clean: bool) -> None:
+    def finish(self, grace: float, *, clean: bool) -> None:
         """Closes the job. After a clean session it ends by itself; to cancel it would mark it as cancelled."""
         self._close(clean=clean)
 

@@ -22,7 +22,6 @@ class Action(enum.Enum):
 Event = bytes | Action
 """Bytes to send, or what an escape asks for."""
 
-DEFAULT_CHARACTER = b"~"
 _NEWLINES = b"\r\n"
 _ACTIONS = {action.value: action for action in Action}
 
@@ -73,7 +72,7 @@ class EscapeScanner:
         character: the escape character; None for none.
     """
 
-    def __init__(self, character: bytes | None = DEFAULT_CHARACTER) -> None:
+    def __init__(self, character: bytes | None) -> None:
         self._character = character
         self._boundary = re.compile(b"[\r\n]" + re.escape(character)) if character else None
         self._at_line_start = True

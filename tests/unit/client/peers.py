@@ -113,7 +113,7 @@ class PlayedLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return self.tail
 
-    def finish(self, patience: float, *, clean: bool) -> None:
+    def finish(self, grace: float, *, clean: bool) -> None:
         raise NotImplementedError
 
     def cancel(self) -> None:

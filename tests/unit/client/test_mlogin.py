@@ -5,8 +5,9 @@ import signal
 import pytest
 
 from medusa.client import mlogin
-from medusa.client.mlogin import Options, run
+from medusa.client.mlogin import run
 from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown
+from medusa.client.settings import Settings
 
 
 @pytest.mark.parametrize("started", [False, True])
@@ -34,7 +35,7 @@ def test_every_way_out_has_a_status_and_a_word(
         raise error
 
     monkeypatch.setattr(mlogin.Login, "run", fail)
-    assert run(Options(quiet=True)) == (after if started else before)
+    assert run(Settings(quiet=True)) == (after if started else before)
     assert capfd.readouterr().err.startswith(said)
 
 
@@ -45,12 +46,12 @@ def test_the_traceback_of_a_bug_cannot_move_the_cursor(
         raise ValueError("from afar: \x1b[2J\u202e")
 
     monkeypatch.setattr(mlogin.Login, "run", fail)
-    run(Options())
+    run(Settings())
     said = capfd.readouterr().err
     assert "mlogin: Traceback (most recent call last):\n" in said
     assert said.endswith("mlogin: ValueError: from afar: \\x1b[2J\\u202e\n")
 
 
 def test_nothing_is_started_for_a_job_that_cannot_be(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(Options(object="x")) == 255
+    assert run(Settings(object="x")) == 255
     assert capfd.readouterr() == ("", "mlogin: an OBJECT means nothing to the launcher `local`\n")

@@ -10,17 +10,17 @@ import pytest
 from medusa import __version__
 from medusa.client import launchers
 from medusa.client.launchers.base import MantaJobOptions
-from medusa.client.mlogin import Options
+from medusa.client.settings import Settings
 from medusa.commands import mlogin
 
 
 def test_defaults() -> None:
-    assert mlogin.parse([]) == Options(wait_timeout=600)
+    assert mlogin.parse([]) == Settings(wait_timeout=600)
 
 
 def test_every_option() -> None:
     line = "-c uname -e ^] -q --launcher local --reflector https://r:1/x/ -i --wait-timeout 5 --archive a.sh object"
-    assert mlogin.parse(line.split()) == Options(
+    assert mlogin.parse(line.split()) == Settings(
         command="uname",
         escape=b"\x1d",
         escape_given=True,
@@ -36,7 +36,7 @@ def test_every_option() -> None:
 
 def test_what_is_for_the_job_system_stays_as_it_is() -> None:
     line = "--launcher manual --launcher-arg=-p --launcher-arg gpu --job 7 -- --time 5 -c x -- y"
-    assert mlogin.parse(line.split()) == Options(
+    assert mlogin.parse(line.split()) == Settings(
         launcher="manual", wait_timeout=600, arguments=("-p", "gpu", "--time", "5", "-c", "x", "--", "y"), job="7"
     )
 
@@ -54,7 +54,7 @@ def test_a_session_is_met_and_nothing_launched(capsys: pytest.CaptureFixture[str
 
 
 KEY = ":".join(["aa"] * 16)
-SIGNED = {"account": "jill", "user": "joe", "key": KEY, "url": "https://manta"}
+SIGNED = {"login": "jill", "subuser": "joe", "key": KEY, "url": "https://manta"}
 VARIABLES = {"MANTA_USER": "jill", "MANTA_SUBUSER": "joe", "MANTA_KEY_ID": KEY, "MANTA_URL": "https://manta"}
 
 
@@ -63,7 +63,7 @@ def test_every_option_for_a_manta() -> None:
         f"--launcher manta -a jill --user joe -k {KEY} -u https://manta --disk 8 --memory 1024 --init hi --image 13.3"
     )
     more = ["-s", "~~/stor/a tool", "--asset", "/b", "--assets", "/c", "--agent-object", "/d", "/jill/stor/x"]
-    assert mlogin.parse([*line.split(), *more]) == Options(
+    assert mlogin.parse([*line.split(), *more]) == Settings(
         launcher="manta",
         object="/jill/stor/x",
         manta=MantaJobOptions(8, 1024, "hi", "13.3", ("~~/stor/a tool", "/b", "/c"), "/d"),
@@ -95,10 +95,10 @@ def test_the_originals_environment_is_no_wish_to_sign(monkeypatch: pytest.Monkey
     for name in kept:
         monkeypatch.setenv(name, VARIABLES[name])
     monkeypatch.setenv("MANTA_TLS_INSECURE", "1")
-    assert mlogin.parse([]) == Options(wait_timeout=600)
+    assert mlogin.parse([]) == Settings(wait_timeout=600)
     if len(kept) < len(VARIABLES):
         for url in ("https://r", "tcp://r:1"):
-            assert mlogin.parse(["--reflector", url]) == Options(wait_timeout=600, reflector=url)
+            assert mlogin.parse(["--reflector", url]) == Settings(wait_timeout=600, reflector=url)
 
 
 @pytest.mark.parametrize("kept", [(), ("MANTA_KEY_ID",), tuple(VARIABLES)])
@@ -106,7 +106,7 @@ def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept:
     for name in kept:
         monkeypatch.setenv(name, VARIABLES[name])
     options = mlogin.parse(["--reflector", "https://r", "-a", ""])
-    assert options == Options(wait_timeout=600, reflector="https://r")
+    assert options == Settings(wait_timeout=600, reflector="https://r")
 
 
 @pytest.mark.parametrize(

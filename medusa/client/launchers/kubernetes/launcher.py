@@ -68,6 +68,6 @@ class KubernetesLauncher(PolledLauncher):
         with self._stack:
             super().cancel()
 
-    def finish(self, patience: float, *, clean: bool) -> None:
+    def finish(self, grace: float, *, clean: bool) -> None:
         with self._stack:
-            super().finish(patience, clean=clean)
+            super().finish(grace, clean=clean)

@@ -85,9 +85,9 @@ class SshLauncher(Launcher):
     def log_tail(self) -> list[str]:
         return [*processes.tail(self._log), *(self._connection.last_lines if self._connection else [])]
 
-    def finish(self, patience: float, *, clean: bool) -> None:
+    def finish(self, grace: float, *, clean: bool) -> None:
         if self._process is not None:
-            processes.wait_quietly(self._process, patience)
+            processes.wait_quietly(self._process, grace)
         self.cancel()
 
     def cancel(self) -> None:

@@ -26,7 +26,7 @@ def test_an_id_that_no_reflector_accepts_is_refused(given: str) -> None:
 
 def test_nothing_is_started_and_the_state_is_known() -> None:
     with existing("4711") as launcher:
-        launcher.submit(JobRequest(lambda _: pytest.fail("a URL was made"), None))
+        launcher.submit(JobRequest(session_url=lambda _: pytest.fail("a URL was made")))
         assert launcher.instructions() == []
         assert launcher.describe() == "an agent that is started elsewhere"
         assert launcher.poll() == JobState(alive=True, words="not here yet")

@@ -21,7 +21,10 @@ from tests.waiting import wait_until
 
 BASE = "http://127.0.0.1:1"
 REQUEST = JobRequest(
-    lambda _: f"{BASE}/attach/4711/slave", f"{BASE}/agent.sh", insecure_tls=True, environ={"https_proxy": "p"}
+    session_url=lambda _: f"{BASE}/attach/4711/slave",
+    archive_url=f"{BASE}/agent.sh",
+    insecure_tls=True,
+    environ={"https_proxy": "p"},
 )
 
 Launch = Callable[..., LocalLauncher]

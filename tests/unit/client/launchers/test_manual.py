@@ -13,8 +13,8 @@ from medusa.client.outcome import Failure
 HOSTILE = "http://127.0.0.1:1/a'b\"$(exit 3)/attach/4711/slave?x=`y`"
 
 
-def lines_of(request: JobRequest) -> list[str]:
-    launcher = ManualLauncher(Settings(), Ledger(None))
+def lines_of(request: JobRequest, **settings: float | None) -> list[str]:
+    launcher = ManualLauncher(Settings(**settings), Ledger(None))  # type: ignore[arg-type]
     assert launcher.instructions() == []
     launcher.submit(request)
     lines = launcher.instructions()
@@ -26,7 +26,7 @@ def lines_of(request: JobRequest) -> list[str]:
 def test_the_line_runs_the_archive_with_the_url_in_a_variable(tmp_path: Path, insecure: bool, shown: str) -> None:
     archive = tmp_path / "the archive.sh"
     archive.write_text('echo "$#$MEDUSA_INSECURE_TLS"; echo "$MEDUSA_SIGNED_URL"; exit 3')
-    line = lines_of(JobRequest(lambda _: HOSTILE, archive.as_uri(), insecure_tls=insecure))[2]
+    line = lines_of(JobRequest(session_url=lambda _: HOSTILE, archive_url=archive.as_uri(), insecure_tls=insecure))[2]
     assert (" -fsSk " in line) == insecure
     run = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
     assert (run.returncode, run.stderr) == (3, "")
@@ -34,13 +34,13 @@ def test_the_line_runs_the_archive_with_the_url_in_a_variable(tmp_path: Path, in
 
 
 def test_the_line_is_short() -> None:
-    line = lines_of(JobRequest(lambda _: "https://h/attach/1/slave", "https://h/agent.sh"))[2]
+    line = lines_of(JobRequest(session_url=lambda _: "https://h/attach/1/slave", archive_url="https://h/agent.sh"))[2]
     assert line == "curl -fsS https://h/agent.sh | MEDUSA_SIGNED_URL='https://h/attach/1/slave' sh"
 
 
 def test_without_an_archive_url_the_user_brings_the_archive(tmp_path: Path) -> None:
     (tmp_path / "agent.sh").write_text('echo "$MEDUSA_SIGNED_URL"')
-    lines = lines_of(JobRequest(lambda _: HOSTILE, None))
+    lines = lines_of(JobRequest(session_url=lambda _: HOSTILE))
     assert "`medusa archive -o agent.sh` writes it" in lines[0]
     run = subprocess.run(["sh", "-c", lines[3]], cwd=tmp_path, capture_output=True, text=True)
     assert (run.returncode, run.stderr, run.stdout) == (0, "", HOSTILE + "\n")
@@ -54,21 +54,22 @@ def test_unusable_settings_are_refused(settings: Settings) -> None:
         ManualLauncher(settings, Ledger(None))
 
 
-@pytest.mark.parametrize(("patience", "lifetime"), [(None, 3600), (600.0, 600), (100_000.0, 3600)])
-def test_the_url_is_valid_for_as_long_as_the_user_waits(patience: float | None, lifetime: float) -> None:
-    lines = lines_of(JobRequest(lambda seconds: f"https://h?{seconds:g}", "https://h/a", patience=patience))
+@pytest.mark.parametrize(("timeout", "lifetime"), [(None, 3600), (600.0, 600), (100_000.0, 3600)])
+def test_the_url_is_valid_for_as_long_as_the_user_waits(timeout: float | None, lifetime: float) -> None:
+    request = JobRequest(session_url=lambda seconds: f"https://h?{seconds:g}", archive_url="https://h/a")
+    lines = lines_of(request, wait_timeout=timeout)
     assert f"https://h?{lifetime:g}" in lines[2]
 
 
 @pytest.mark.parametrize(
-    ("patience", "signed", "said"), [(None, True, 3), (7200.0, True, 3), (None, False, 1), (3600.0, True, 1)]
+    ("timeout", "signed", "said"), [(None, True, 3), (7200.0, True, 3), (None, False, 1), (3600.0, True, 1)]
 )
-def test_a_new_line_is_printed_before_the_url_expires(patience: float | None, signed: bool, said: int) -> None:
+def test_a_new_line_is_printed_before_the_url_expires(timeout: float | None, signed: bool, said: int) -> None:
     now = 1000.0
-    launcher = ManualLauncher(Settings(), Ledger(None), lambda: now)
-    launcher.submit(JobRequest(lambda _: f"https://h?{now * signed:g}", "https://h/a", patience=patience))
+    launcher = ManualLauncher(Settings(wait_timeout=timeout), Ledger(None), lambda: now)
+    launcher.submit(JobRequest(session_url=lambda _: f"https://h?{now * signed:g}", archive_url="https://h/a"))
     seen = []
-    while now < 1000 + 7199 and (patience is None or now < 1000 + patience):
+    while now < 1000 + 7199 and (timeout is None or now < 1000 + timeout):
         seen += [(now, lines) for lines in [launcher.instructions()] if lines]
         now += 1
     assert [when for when, _ in seen] == [1000.0, 4540.0, 8080.0][:said]

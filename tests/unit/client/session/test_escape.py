@@ -109,7 +109,7 @@ def reference_doubles(data: bytes) -> int:
 
 
 def test_an_escape_character_held_back_is_sent_when_the_next_byte_comes() -> None:
-    scanner = EscapeScanner()
+    scanner = EscapeScanner(b"~")
     assert scanner.feed(b"~") == []
     assert scanner.feed(b"x") == [b"~x"]
     assert scanner.finish() == b""

@@ -98,7 +98,7 @@ class Stage:
         self.job = KubeJob(self.api, Ledger(self.guard), PodOptions("i"), archive, NAME, TIMES, self.clock)
 
     def start(self, url: Callable[[float], str] | None = None) -> None:
-        self.job.start(JobRequest(url or self.url, None))
+        self.job.start(JobRequest(session_url=url or self.url))
 
     def url(self, lifetime: float) -> str:
         self.lifetimes.append(lifetime)

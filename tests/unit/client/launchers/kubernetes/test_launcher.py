@@ -48,5 +48,5 @@ def test_mlogins_own_reflector_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         with KubernetesLauncher(settings, Ledger()) as launcher:
             assert launcher.describe().startswith("Kubernetes job medusa-")
             with pytest.raises(Failure, match="name one by --reflector"):
-                launcher.submit(JobRequest(lambda lifetime: "http://r", None, embedded=1))
+                launcher.submit(JobRequest(session_url=lambda lifetime: "http://r", embedded=1))
         assert kube.asked("create", "secrets") == []

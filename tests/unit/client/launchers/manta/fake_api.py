@@ -118,5 +118,6 @@ def request() -> JobRequest:
     """A request whose URLs are numbered."""
     count = iter(range(1, 1000))
     return JobRequest(
-        lambda lifetime: f"https://manta/agent?{next(count)}&lifetime={lifetime:g}", "https://manta/agent.sh"
+        session_url=lambda lifetime: f"https://manta/agent?{next(count)}&lifetime={lifetime:g}",
+        archive_url="https://manta/agent.sh",
     )

@@ -20,7 +20,7 @@ def archive(tmp_path: Path) -> str:
 @pytest.mark.parametrize("host", [None, "", "-oProxyCommand=x"])
 def test_a_host_is_needed(archive: str, host: str | None) -> None:
     with pytest.raises(Failure, match=r"needs a host: mlogin --launcher ssh \[USER@\]HOST"):
-        SshLauncher(Settings(archive, host), Ledger(None))
+        SshLauncher(Settings(archive=archive, object=host), Ledger(None))
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_unusable_settings_are_refused(settings: Settings) -> None:
 def test_ssh_is_needed(archive: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "PATH", "/nowhere")
     with pytest.raises(Failure, match="needs the program ssh"):
-        SshLauncher(Settings(archive, "node"), Ledger(None))
+        SshLauncher(Settings(archive=archive, object="node"), Ledger(None))
 
 
 def test_the_host_is_printed_safely(archive: str) -> None:
-    with SshLauncher(Settings(archive, "me@node\x1b"), Ledger(None)) as launcher:
+    with SshLauncher(Settings(archive=archive, object="me@node\x1b"), Ledger(None)) as launcher:
         assert launcher.describe() == "a job on me@node\\x1b"
         assert (launcher.poll().alive, launcher.poll().words) == (True, "not started")
         assert launcher.log_tail() == []
