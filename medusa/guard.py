@@ -1,8 +1,8 @@
-"""A dead man's helper: a process that cleans up when its owner is gone, even by SIGKILL.
+"""A helper process that cleans up after its owner has died, even of SIGKILL.
 
-It holds the reading end of a pipe, its owner the only writing end. End of file without the farewell means that the
-owner died, and the cleanup runs there. Fork it early: before threads, before the terminal is changed, before secrets
-are read.
+The helper holds the reading end of a pipe, and the owner the only writing end. If the pipe ends without the line
+`done`, the owner has died, and the cleanup runs in the helper. Fork it early: before threads, before the terminal is
+changed, before secrets are read.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ import os
 import signal
 from typing import AbstractSet, Callable, FrozenSet, Iterable, List, Optional
 
-_FAREWELL = b"done"
-_DEAF_TO = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE)
+_DONE = b"done"
+_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE)
 _ALL_SIGNALS = signal.valid_signals()
 
 
 class Guard:
-    """The owner's end. `fd` is the pipe: a forked child of the owner may `tell` too, until it runs another program."""
+    """The owner's end.
+
+    Attributes:
+        pid: of the helper.
+        fd: of the pipe; -1 after `done`. A forked child of the owner may call `record` too, until it runs another
+            program.
+    """
 
     def __init__(self, pid: int, fd: int) -> None:
         self.pid = pid
@@ -28,21 +34,22 @@ class Guard:
         """Fork the helper.
 
         Args:
-            cleanup: called in the helper with the lines told so far when the owner died without `done`. Its signals
-                INT, HUP, TERM, QUIT, TSTP are ignored, its descriptors 0-2 are /dev/null, its directory is /.
+            cleanup: called in the helper, if the owner has died without `done`, with the lines recorded so far. The
+                signals INT, HUP, TERM, QUIT and TSTP are ignored then, descriptors 0-2 are /dev/null, and the working
+                directory is /.
             keep_fds: descriptors that `cleanup` needs; all others are closed.
 
         Raises:
-            OSError: no process or pipe to be had.
+            OSError: the system has no room for a process or a pipe.
         """
         reader, writer = os.pipe()
         try:
-            # A signal between fork and the helper's own dispositions would run the owner's handlers in it.
+            # A signal right after the fork would run the owner's handlers in the helper.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
             try:
                 pid = os.fork()
                 if pid == 0:
-                    _live(reader, frozenset(keep_fds), cleanup)
+                    _run_helper(reader, frozenset(keep_fds), cleanup)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         except BaseException:
@@ -52,23 +59,23 @@ class Guard:
             os.close(reader)
         return cls(pid, writer)
 
-    def tell(self, line: str) -> None:
-        """Give `cleanup` one more line to know. A helper that is gone already is no error: there is nobody to tell."""
+    def record(self, line: str) -> None:
+        """Give `cleanup` one more line. If the helper has been killed, the line is lost without an error."""
         if "\n" in line:
             raise ValueError("one line, please")
         self._write(line.encode("utf-8", "surrogateescape") + b"\n")
 
     def done(self) -> None:
-        """Nothing is left to clean up: end the helper without a cleanup and reap it. Idempotent."""
+        """Nothing is left to clean up: end the helper without a cleanup, and reap it. Idempotent."""
         if self.fd < 0:
             return
-        self._write(_FAREWELL + b"\n")
+        self._write(_DONE + b"\n")
         os.close(self.fd)
         self.fd = -1
         try:
             os.waitpid(self.pid, 0)
         except ChildProcessError:
-            pass  # reaped by an owner that waits for any child
+            pass  # the owner has reaped it: it waits for any child
 
     def _write(self, data: bytes) -> None:
         try:
@@ -77,27 +84,35 @@ class Guard:
             pass
 
 
-def _live(reader: int, keep: FrozenSet[int], cleanup: Callable[[List[str]], None]) -> None:
-    """The helper's whole life. Never returns: the owner's stack must not be unwound here."""
+def close_others(keep: AbstractSet[int]) -> None:
+    """Close all descriptors above 2 except these. Call it in a forked child."""
+    for fd in _open_fds():
+        if fd > 2 and fd not in keep:
+            _close(fd)
+
+
+def _run_helper(reader: int, keep: FrozenSet[int], cleanup: Callable[[List[str]], None]) -> None:
+    """Never returns: the owner's stack must not be unwound in the helper."""
     try:
-        _settle(keep | {reader})
-        lines = _listen(reader)
+        _detach(keep | {reader})
+        lines = _read_lines(reader)
         if lines is not None:
             cleanup(lines)
     finally:
         os._exit(0)
 
 
-def _settle(keep: FrozenSet[int]) -> None:
+def _detach(keep: FrozenSet[int]) -> None:
+    """Drop what the helper inherited from its owner: signal handlers, session, directory, descriptors."""
     _rename("medusa-guard")
     signal.set_wakeup_fd(-1)
     for number in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:
         try:
-            signal.signal(number, signal.SIG_IGN if number in _DEAF_TO else signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN if number in _IGNORED else signal.SIG_DFL)
         except OSError:
-            continue  # the C library keeps some for itself
+            continue  # the C library reserves some
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    os.setsid()  # out of reach of whoever kills the owner's process group
+    os.setsid()  # a kill of the owner's process group must not reach the helper
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
@@ -106,15 +121,8 @@ def _settle(keep: FrozenSet[int]) -> None:
     close_others(keep)
 
 
-def close_others(keep: AbstractSet[int]) -> None:
-    """In a forked child: close all descriptors above 2 but these."""
-    for fd in _open_fds():
-        if fd > 2 and fd not in keep:
-            _close(fd)
-
-
 def _rename(name: str) -> None:
-    """Linux: `pkill` by the owner's name is not meant for its helper."""
+    """On Linux, change the process's name, so that `pkill` by the owner's name does not reach the helper."""
     try:
         with open("/proc/self/comm", "w") as comm:
             comm.write(name)
@@ -138,15 +146,15 @@ def _close(fd: int) -> None:
         pass
 
 
-def _listen(reader: int) -> Optional[List[str]]:
-    """The lines told, once the owner is gone; None when it said farewell."""
-    heard = b""
+def _read_lines(reader: int) -> Optional[List[str]]:
+    """Wait for the owner's end. Returns the recorded lines; None if the last one is `done`."""
+    received = b""
     while True:
         data = os.read(reader, 4096)
         if not data:
             break
-        heard += data
-    lines = heard.split(b"\n")[:-1]
-    if lines and lines[-1] == _FAREWELL:
+        received += data
+    lines = received.split(b"\n")[:-1]
+    if lines and lines[-1] == _DONE:
         return None
     return [line.decode("utf-8", "surrogateescape") for line in lines]

@@ -1,4 +1,4 @@
-"""SSH public keys: read, named by fingerprint, and used to verify signatures. The one place that knows algorithms."""
+"""SSH public keys: parsed, named by fingerprint, and used to verify signatures. Only this file knows algorithms."""
 
 from __future__ import annotations
 
@@ -13,20 +13,26 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 MIN_RSA_BITS = 2048
-"""NIST SP 800-131A: what is shorter is no longer trusted."""
+"""NIST SP 800-131A: shorter keys are no longer trusted."""
 
 MAX_RSA_BITS = 16384
-"""OpenSSL verifies by no longer one."""
+"""OpenSSL verifies with no longer key."""
 
 MAX_RSA_EXPONENT = 2**32
-"""All programs take 65537. To verify takes time in proportion to the exponent's length, 8 ms by one of 3000 bits, and
-everybody who knows the key's fingerprint can ask for that."""
+"""All programs use 65537. The time to verify grows with the exponent's length, to 8 ms at 3000 bits, and everybody who
+knows the key's fingerprint can make a server spend it."""
 
 Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
 class Algorithm(NamedTuple):
-    """`kind` of key and `digest` (None: the algorithm has its own). `weak`: for old clients alone."""
+    """A signature algorithm.
+
+    Attributes:
+        kind: of the keys that it is for.
+        digest: None if the algorithm has its own.
+        weak: for old clients only.
+    """
 
     kind: str
     digest: hashes.HashAlgorithm | None
@@ -34,7 +40,7 @@ class Algorithm(NamedTuple):
 
 
 ALGORITHMS = {
-    "rsa-sha1": Algorithm("rsa", hashes.SHA1(), weak=True),  # noqa: S303 - on request, for clients that know no other
+    "rsa-sha1": Algorithm("rsa", hashes.SHA1(), weak=True),  # noqa: S303 - only if configured, for clients that know no other
     "rsa-sha256": Algorithm("rsa", hashes.SHA256()),
     "rsa-sha384": Algorithm("rsa", hashes.SHA384()),
     "rsa-sha512": Algorithm("rsa", hashes.SHA512()),
@@ -47,7 +53,7 @@ ALGORITHMS = {
 """The names that Manta's programs use, in lower case."""
 
 _SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
-"""Not the sk- types: their keys sign a text of their own, though `cryptography` takes them for the plain kind."""
+"""Without the sk- types: their keys sign another text, although `cryptography` loads them as the plain kind."""
 
 _CURVES: dict[str, ec.EllipticCurve] = {
     "ecdsa-sha256": ec.SECP256R1(),
@@ -66,7 +72,7 @@ class PublicKey:
 
     Attributes:
         kind: rsa, ecdsa or ed25519.
-        md5, sha256: its fingerprints, spelled as in a keyId.
+        md5, sha256: its fingerprints, in the form of a keyId.
         algorithm: the name of the algorithm that its owner signs with.
     """
 
@@ -103,16 +109,16 @@ class PublicKey:
             raise BadKey("not an RSA, ECDSA or Ed25519 key in OpenSSH's form") from None
 
     def matches(self, fingerprint: str) -> bool:
-        """Whether this is the key that `fingerprint` names, as a keyId or as ssh-keygen spells it."""
+        """Whether `fingerprint` is this key's, in the form of a keyId or of ssh-keygen."""
         return fingerprint.removeprefix("MD5:").lower() == self.md5 or fingerprint.rstrip("=") == self.sha256
 
     def takes(self, algorithm: str) -> bool:
-        """Whether an algorithm of ALGORITHMS is for this kind of key. An elliptic curve has one digest."""
+        """Whether `algorithm`, a key of ALGORITHMS, is for this kind of key. Each elliptic curve has one digest."""
         used = ALGORITHMS.get(algorithm)
         return used is not None and used.kind == self.kind and (used.kind != "ecdsa" or algorithm == self.algorithm)
 
     def verify(self, algorithm: str, signature: bytes, text: bytes) -> bool:
-        """Whether `signature` is this key's over `text`, by an algorithm that it takes."""
+        """Whether `signature` is this key's over `text`. False as well if the key does not take the algorithm."""
         if not self.takes(algorithm):
             return False
         used = ALGORITHMS[algorithm]
@@ -132,7 +138,7 @@ class PublicKey:
 
 @functools.cache
 def decoy(algorithm: str) -> PublicKey:
-    """A key of nobody's that takes an algorithm of ALGORITHMS: to look as long at what no real key could verify."""
+    """A key that nobody has, for an algorithm of ALGORITHMS. To verify with it takes as long as with a real key."""
     kind = ALGORITHMS[algorithm].kind
     if kind == "rsa":
         return PublicKey(rsa.RSAPublicNumbers(65537, 2**2048 - 1).public_key())

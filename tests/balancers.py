@@ -1,13 +1,12 @@
-"""HAProxy and nginx in front of several reflectors: each connection goes to any of them, in plain."""
+"""HAProxy and nginx in front of several reflectors: each connection goes to any of them, without TLS."""
 
 from __future__ import annotations
 
 import contextlib
-import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.proxies import running, tool
+from tests.proxies import run_haproxy, run_nginx
 
 _HAPROXY = """
 defaults
@@ -28,15 +27,6 @@ listen site
 """
 
 _NGINX = """
-daemon off;
-worker_processes 1;
-pid {scratch}/pid;
-error_log stderr;
-events {{ }}
-http {{
-    access_log off;
-    proxy_max_temp_file_size 0;
-    {temporary}
     upstream site {{
         random;
 {servers}
@@ -52,33 +42,16 @@ http {{
             proxy_next_upstream error timeout http_503;
         }}
     }}
-}}
 """
 
 
-@contextlib.contextmanager
-def haproxy(scratch: Path, ports: Sequence[int]) -> Iterator[int]:
+def haproxy(scratch: Path, ports: Sequence[int]) -> contextlib.AbstractContextManager[int]:
     """Gives its port."""
-    program = tool("haproxy")
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as entry:
-        servers = "\n".join(f"    server s{port} 127.0.0.1:{port}" for port in ports)
-        config = scratch / "haproxy.cfg"
-        config.write_text(_HAPROXY.format(fd=entry.fileno(), servers=servers))
-        with running([program, "-db", "-f", str(config)], scratch, [entry.fileno()], {}):
-            yield entry.getsockname()[1]
+    servers = "\n".join(f"    server s{port} 127.0.0.1:{port}" for port in ports)
+    return run_haproxy(scratch, lambda fd: _HAPROXY.format(fd=fd, servers=servers))
 
 
-@contextlib.contextmanager
-def nginx(scratch: Path, ports: Sequence[int]) -> Iterator[int]:
+def nginx(scratch: Path, ports: Sequence[int]) -> contextlib.AbstractContextManager[int]:
     """Gives its port."""
-    program = tool("nginx")
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as entry:
-        own = entry.getsockname()[1]
-        servers = "\n".join(f"        server 127.0.0.1:{port} max_fails=0;" for port in ports)
-        names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        temporary = " ".join(f"{name}_temp_path {scratch}/{name};" for name in names)
-        config = scratch / "nginx.conf"
-        config.write_text(_NGINX.format(scratch=scratch, temporary=temporary, servers=servers, port=own))
-        command = [program, "-p", str(scratch), "-c", str(config), "-e", "stderr"]
-        with running(command, scratch, [entry.fileno()], {"NGINX": f"{entry.fileno()};"}):
-            yield own
+    servers = "\n".join(f"        server 127.0.0.1:{port} max_fails=0;" for port in ports)
+    return run_nginx(scratch, lambda own: _NGINX.format(servers=servers, port=own))

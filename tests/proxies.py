@@ -1,4 +1,4 @@
-"""Real proxies from the samples under deploy/, with nothing changed but places: ports, certificates, directories."""
+"""Real proxies, from the samples under deploy/ with other ports, certificates and directories, or from a config."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,13 @@ from tests.waiting import PATIENCE
 
 DEPLOY = ROOT / "deploy"
 PROXY = "127.0.0.2"
-"""Where the samples connect from."""
+"""The address that the samples connect from."""
 
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
 def tool(name: str) -> str:
-    """Its path; skips the test where it is missing."""
+    """The path of a program; skips the test if it is missing."""
     path = shutil.which(name, path=_PATH)
     if path is None:
         pytest.skip(f"needs {name}")
@@ -32,7 +32,7 @@ def tool(name: str) -> str:
 
 
 def rendered(sample: str, changes: Mapping[str, str]) -> str:
-    """A sample with each of `changes` made, every one of which must be there to make."""
+    """A sample with `changes`: text before -> text after. Fails if a text is not in it."""
     text = (DEPLOY / sample).read_text()
     for before, after in changes.items():
         assert before in text, f"{sample} has no {before!r}"
@@ -40,71 +40,84 @@ def rendered(sample: str, changes: Mapping[str, str]) -> str:
     return text
 
 
+def haproxy(scratch: Path, port: int) -> contextlib.AbstractContextManager[int]:
+    """HAProxy from the sample, in front of a reflector's port. Gives its own port."""
+    changes = {"server one 127.0.0.1:8381": f"server one 127.0.0.1:{port}", "maxconn 40000": "maxconn 100"}
+    bind = "bind :443 ssl crt /etc/haproxy/medusa.pem"
+    return run_haproxy(
+        scratch, lambda fd: rendered("haproxy.cfg", {**changes, bind: f"bind fd@{fd} ssl crt {CERTIFICATE}"})
+    )
+
+
+def nginx(scratch: Path, port: int) -> contextlib.AbstractContextManager[int]:
+    """The same with nginx."""
+    changes = {"/etc/nginx/medusa.pem": str(CERTIFICATE), "server 127.0.0.1:8381": f"server 127.0.0.1:{port}"}
+    listen = "listen 443 ssl;"
+    return run_nginx(scratch, lambda own: rendered("nginx.conf", {**changes, listen: f"listen 127.0.0.1:{own} ssl;"}))
+
+
 @contextlib.contextmanager
-def haproxy(scratch: Path, port: int) -> Iterator[int]:
-    """HAProxy in front of a reflector's port; gives its own. It takes over a socket, so that no port is raced for."""
+def run_haproxy(scratch: Path, config: Callable[[int], str]) -> Iterator[int]:
+    """Runs HAProxy; gives its port. `config` gets the descriptor of the socket that it takes over."""
     program = tool("haproxy")
     with socket.create_server(("127.0.0.1", 0), backlog=128) as entry:
-        changes = {
-            "bind :443 ssl crt /etc/haproxy/medusa.pem": f"bind fd@{entry.fileno()} ssl crt {CERTIFICATE}",
-            "server one 127.0.0.1:8381": f"server one 127.0.0.1:{port}",
-            "maxconn 40000": "maxconn 100",
-        }
-        config = scratch / "haproxy.cfg"
-        config.write_text(rendered("haproxy.cfg", changes))
-        command = [program, "-db", "-f", str(config)]
-        with running(command, scratch, [entry.fileno()], {}):
+        (scratch / "haproxy.cfg").write_text(config(entry.fileno()))
+        with _running([program, "-db", "-f", str(scratch / "haproxy.cfg")], scratch, entry, {}):
             yield entry.getsockname()[1]
 
 
 @contextlib.contextmanager
-def nginx(scratch: Path, port: int) -> Iterator[int]:
-    """The same with nginx, whose own way to take over a socket is the variable NGINX."""
+def run_nginx(scratch: Path, http: Callable[[int], str]) -> Iterator[int]:
+    """Runs nginx; gives its port. `http` gets that port, and returns the inside of `http { }`.
+
+    The variable NGINX is nginx's own way to take over a socket.
+    """
     program = tool("nginx")
     with socket.create_server(("127.0.0.1", 0), backlog=128) as entry:
-        own = entry.getsockname()[1]
-        changes = {
-            "listen 443 ssl;": f"listen 127.0.0.1:{own} ssl;",
-            "/etc/nginx/medusa.pem": str(CERTIFICATE),
-            "server 127.0.0.1:8381": f"server 127.0.0.1:{port}",
-        }
-        (scratch / "medusa.conf").write_text(rendered("nginx.conf", changes))
-        temporary = [f"{name}_temp_path {scratch}/{name};" for name in ("client_body", *_NGINX_USES)]
-        top = ["daemon off;", "worker_processes 1;", f"pid {scratch}/pid;", "error_log stderr;", "events {}"]
-        http = [
-            "http {",
-            "access_log off;",
-            "proxy_max_temp_file_size 0;",
-            *temporary,
-            f"include {scratch}/medusa.conf;",
-            "}",
-        ]
-        (scratch / "nginx.conf").write_text("\n".join([*top, *http, ""]))
-        command = [program, "-p", str(scratch), "-c", str(scratch / "nginx.conf"), "-e", "stderr"]
-        with running(command, scratch, [entry.fileno()], {"NGINX": f"{entry.fileno()};"}):
-            yield own
+        config, port = scratch / "nginx.conf", entry.getsockname()[1]
+        config.write_text(_NGINX.format(scratch=scratch, http=http(port)))
+        command = [program, "-p", str(scratch), "-c", str(config), "-e", "stderr"]
+        with _running(command, scratch, entry, {"NGINX": f"{entry.fileno()};"}):
+            yield port
 
 
-_NGINX_USES = ("proxy", "fastcgi", "uwsgi", "scgi")
+_NGINX = """
+daemon off;
+worker_processes 1;
+pid {scratch}/pid;
+error_log stderr;
+events {{ }}
+http {{
+    access_log off;
+    proxy_max_temp_file_size 0;
+    client_body_temp_path {scratch}/client_body;
+    proxy_temp_path {scratch}/proxy;
+    fastcgi_temp_path {scratch}/fastcgi;
+    uwsgi_temp_path {scratch}/uwsgi;
+    scgi_temp_path {scratch}/scgi;
+    {http}
+}}
+"""
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], scratch: Path, fds: Sequence[int], more: Mapping[str, str]) -> Iterator[None]:
-    """A proxy that takes over the sockets `fds`; `more`: of its environment."""
+def _running(command: Sequence[str], scratch: Path, entry: socket.socket, more: Mapping[str, str]) -> Iterator[None]:
+    """A proxy that takes over the socket `entry`, so that no other process can get its port. `more`: environment."""
+    environment = {**os.environ, **more}
     with open(scratch / "proxy.log", "wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=fds, env={**os.environ, **more}
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[entry.fileno()], env=environment
         )
     try:
         yield
         assert process.poll() is None, (scratch / "proxy.log").read_text()
     finally:
-        process.terminate()  # nginx has a child, which it ends only when it is asked
+        process.terminate()  # by SIGKILL nginx would leave its child behind
         process.wait(PATIENCE)
 
 
 def verified(unit: Path) -> str:
-    """What systemd has to say against a unit."""
+    """What systemd finds wrong with a unit."""
     command = [tool("systemd-analyze"), "verify", "--man=no", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     return done.stdout + done.stderr + (f"status {done.returncode}" if done.returncode else "")

@@ -1,4 +1,4 @@
-"""A redis-server as a process, of any kind that the directory knows."""
+"""A redis-server as a process, of any kind that the directory supports."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tests.waiting import wait_until
 
 
 class RedisServer:
-    """One server. `arguments`: of its command line. It saves nothing; `start` after `kill` gives an empty one.
+    """One server. `arguments`: of its command line. It saves nothing: `start` after `kill` gives an empty server.
 
     Attributes:
-        target: how redis-py reaches it.
+        target: the arguments for redis-py to connect to it.
     """
 
     def __init__(self, directory: Path, *arguments: str, **target: Any) -> None:
@@ -41,7 +41,7 @@ class RedisServer:
             raise
 
     def kill(self) -> None:
-        """With -9. Idempotent."""
+        """By SIGKILL. Idempotent."""
         process, self.process = self.process, None
         if process is not None:
             process.kill()
@@ -49,7 +49,7 @@ class RedisServer:
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """It stands still."""
+        """It is suspended."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
         try:
@@ -59,7 +59,7 @@ class RedisServer:
 
     @contextlib.contextmanager
     def writes_held(self) -> Iterator[None]:
-        """Whoever writes waits."""
+        """Clients that write have to wait."""
         self.ask("CLIENT", "PAUSE", 60_000, "WRITE")
         try:
             yield
@@ -67,16 +67,16 @@ class RedisServer:
             self.ask("CLIENT", "UNPAUSE")
 
     def held(self) -> int:
-        """How many wait so."""
+        """How many clients wait so."""
         return int(self.ask("INFO", "clients")["blocked_clients"])
 
     def ask(self, *command: Any) -> Any:
-        """What it answers to a command."""
+        """Its answer to a command."""
         with redis.Redis(**self.target, socket_timeout=20) as client:
             return client.execute_command(*command)
 
     def pass_time(self, seconds: float) -> None:
-        """For all that expires, at once."""
+        """Brings all expiries nearer by so many seconds."""
         for key in self.ask("KEYS", "*"):
             left = self.ask("PTTL", key) - round(1000 * seconds)
             self.ask("PEXPIRE", key, max(0, left))
@@ -93,7 +93,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """One server's."""
+        """Of a single server."""
         if "unix_socket_path" in self.target:
             return f"redis+unix://{self.target['unix_socket_path']}"
         return f"redis://{HOST}:{self.target['port']}"
@@ -110,14 +110,14 @@ def on_port(directory: Path, *arguments: str, port: int = 0, **target: Any) -> R
 
 
 def sentinel(directory: Path, master: RedisServer) -> RedisServer:
-    """One that knows the master as "main"."""
+    """A Sentinel that calls the master "main"."""
     config = directory / "sentinel.conf"
     config.write_text(f"sentinel monitor main {HOST} {master.target['port']} 1\n")
     return on_port(directory, str(config), "--sentinel")
 
 
 def cluster(directory: Path) -> RedisServer:
-    """Of one node, which may not listen on a socket alone; it is whole when `join` has been called."""
+    """A Cluster of one node. Call `join` when it runs. (A node has to listen on a port.)"""
     bus = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     return on_port(directory, *bus)
 
@@ -163,7 +163,7 @@ for number in range(int(sys.argv[2])):
 
 
 def race(url: str, racers: int) -> list[bytes]:
-    """What each of so many processes got, b"won" or b"lost", that claimed one id when all were ready."""
+    """Lets so many processes claim one id at the same time; returns what each got: b"won" or b"lost"."""
     command = [sys.executable, "-c", _RACE, url, str(racers)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None

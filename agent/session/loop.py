@@ -314,7 +314,7 @@ class SessionLoop:
     def _release_guard(self, _: None) -> None:
         if self._child is not None:
             self._child.reap()
-            self._context.guard.tell(ended_line(self._child.pid))
+            self._context.guard.record(ended_line(self._child.pid))
 
 
 def _text(message: Control) -> Text:

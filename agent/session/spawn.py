@@ -45,7 +45,7 @@ def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
             made.append((pid, fd))
 
     def prepare() -> None:
-        guard.tell(started_line(os.getpid()))
+        guard.record(started_line(os.getpid()))
         _reset()
         os.chdir(to_bytes(launch.cwd))
 
@@ -63,7 +63,7 @@ def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
         for pid, fd in made:
             os.close(fd)
             os.waitpid(pid, 0)
-            guard.tell(ended_line(pid))
+            guard.record(ended_line(pid))
         raise CannotStart("%s: %s" % (launch.argv[0], _reason(error))) from None
     return made[0]
 

@@ -104,7 +104,7 @@ class Step:
         except OSError as error:
             return self._not_started(error)
         self._pid = process.pid
-        self._guard.tell(_STARTED + str(self._pid))
+        self._guard.record(_STARTED + str(self._pid))
         masked = _terminal_signals()
         signal.pthread_sigmask(signal.SIG_BLOCK, masked)
         try:
@@ -203,7 +203,7 @@ class Step:
             if pid == self._pid:
                 self._wait_status = status
                 self._process(Input.EXITED)
-                self._guard.tell(_ENDED + str(pid))
+                self._guard.record(_ENDED + str(pid))
                 self._expires_at = time.monotonic() + self._timeouts.output_timeout
                 for stream in self._streams:
                     stream.limit_to_present()

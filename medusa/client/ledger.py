@@ -46,7 +46,7 @@ COMMAND_TIMEOUT = 300.0
 class GuardPipe(Protocol):
     """What Ledger uses of medusa.guard.Guard."""
 
-    def tell(self, line: str) -> None: ...
+    def record(self, line: str) -> None: ...
 
     def done(self) -> None: ...
 
@@ -99,7 +99,7 @@ class Ledger:
 
     def _write(self, sign: str, kind: str, value: str) -> None:
         if self._guard is not None:
-            self._guard.tell(json.dumps([sign, kind, value]))
+            self._guard.record(json.dumps([sign, kind, value]))
 
 
 def left_open(lines: Iterable[str]) -> list[Entry]:

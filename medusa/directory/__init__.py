@@ -37,7 +37,7 @@ MEMORY = "memory:"
 
 
 def is_shared(url: str) -> bool:
-    """Whether several processes may use the directory that `url` names."""
+    """Whether several processes can use the directory that `url` names."""
     return url.partition(":")[0].partition("+")[0] in ("redis", "rediss")
 
 

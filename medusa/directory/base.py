@@ -12,19 +12,19 @@ CONNECTIONS = 16
 """To a store, at most."""
 
 TTL = 60.0
-"""Seconds that a claim holds unless renewed: the longest that the ids of a dead reflector stay taken."""
+"""Seconds that a claim holds unless it is renewed: after so long at most the ids of a dead reflector are free."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A reflector, by the address at which others reach it."""
+    """A reflector. `address`: the URL of its root, by which other reflectors reach it."""
 
     address: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to hold `session_id`; `token` tells this claim from any other on the same id, earlier or later."""
+    """The right to hold `session_id`. `token` differs from that of any other claim on the same id."""
 
     session_id: str
     owner: Owner
@@ -32,11 +32,11 @@ class Claim:
 
 
 class DirectoryError(Exception):
-    """The store cannot be used: nothing is known of any claim. The text has no password in it."""
+    """The store cannot be used, so nothing is known about any claim. The text holds no password."""
 
 
 class SessionExists(Exception):
-    """The id is claimed; `claim` says by whom."""
+    """The id is claimed already. `claim`: the claim that holds it."""
 
     def __init__(self, claim: Claim) -> None:
         super().__init__("the session exists")
@@ -44,52 +44,61 @@ class SessionExists(Exception):
 
     @property
     def owner(self) -> Owner:
-        """Who holds it."""
+        """The reflector that holds the id."""
         return self.claim.owner
 
 
 class StaleClaim(Exception):
-    """The claim is not the one that holds the id now: it expired, or was released."""
+    """The claim does not hold the id any more: it expired, was released, or was replaced."""
 
 
 class Directory(abc.ABC):
-    """Every store passes tests/conformance/check_directory.py. All methods may raise DirectoryError, and may wait."""
+    """Claims on session ids. Every store passes tests/conformance/check_directory.py.
+
+    All methods but `close` may raise DirectoryError, and may take seconds.
+    """
 
     @abc.abstractmethod
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
-        """Create if absent, atomically, for `ttl` seconds. Raises SessionExists."""
+        """Claim the id for `ttl` seconds, atomically. Call `renew` before they are over.
+
+        Raises:
+            SessionExists: another claim holds it.
+        """
 
     @abc.abstractmethod
     def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
-        """A new claim of the same owner in place of `old`, atomically: for who knows that the holder of that is gone.
+        """Replace `old` by a new claim of the same owner, atomically. Call only if the holder of `old` has died.
 
         Raises:
-            StaleClaim: another holds the id by now, or nobody does.
+            StaleClaim: `old` does not hold the id any more.
         """
 
     @abc.abstractmethod
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
-        """Hold on for `ttl` seconds from now. Raises StaleClaim."""
+        """Hold the id for `ttl` seconds from now. Raises StaleClaim."""
 
     @abc.abstractmethod
     def release(self, claim: Claim) -> None:
-        """Free the id, if it is still this claim that holds it; else nothing."""
+        """Free the id. Does nothing if `claim` does not hold it any more."""
 
     @abc.abstractmethod
     def lookup(self, session_id: str) -> Owner | None:
-        """Who holds the id, None when nobody does."""
+        """The reflector that holds the id; None if it is free."""
 
     @abc.abstractmethod
     def entries(self, limit: int) -> dict[str, Owner]:
-        """The ids that are held, and by whom; `limit` of them at the most. Not one moment's picture."""
+        """Up to `limit` ids that are held, and their owners. Ids that change hands meanwhile may be missing."""
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """Remember `mark` for `ttl` seconds; whether nobody had before. A store that several processes share knows the
-        marks of all; of others each process remembers its own elsewhere."""
+        """Remember `mark` for `ttl` seconds, atomically. True if it was not remembered yet.
+
+        Only a shared store does so, for all processes; with others, each process has to remember its own marks.
+        """
         return True
 
-    def give_back(self, mark: str) -> None:  # noqa: B027 - what spends nothing has nothing to give back
-        """`mark` was not spent after all."""
+    def give_back(self, mark: str) -> None:  # noqa: B027 - a store that remembers no marks has none to forget
+        """Forget `mark`: it was not used after all."""
 
     def close(self) -> None:  # noqa: B027 - not every store has connections
-        """Let go of connections; whoever asks again gets new ones. Gives those who have asked some seconds before."""
+        """Close the connections. Calls that wait for an answer get some seconds; later calls connect again."""

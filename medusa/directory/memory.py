@@ -1,4 +1,4 @@
-"""The directory of one process."""
+"""The directory of a single process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, S
 
 
 class MemoryDirectory(Directory):
-    """Claims in a dict. `clock` gives monotonic seconds."""
+    """Claims in a dict; safe for threads. `clock`: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,7 +1,7 @@
-"""The directory that many reflectors share, on Redis.
+"""The directory that several reflectors share, on Redis.
 
-A claim is a key that expires. Its value, the token and the owner's address, is compared before anything is done to it,
-within Redis, by one of the scripts below.
+A claim is a key that expires. Its value is the token and the owner's address. The scripts below run within Redis, and
+compare that value before they change the key.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ from medusa.directory.redis_url import RedisUrl, parse
 PREFIX = "medusa:"
 
 LIST_TIMEOUT = 5.0
-"""Seconds that `entries` may look through a store that holds much else."""
+"""Seconds for `entries` to search a store that may hold many other keys."""
 
 _BATCH = 1000
+"""Keys that are read with one command."""
 
-# Without types in some versions of redis-py.
+# Some versions of redis-py have no types for these.
 _ClusterNode: Any = cluster.ClusterNode
 _Sentinel: Any = sentinel.Sentinel
 
-# What was tried again because an answer was lost must find that it is done: so the value may be there already.
+# A script runs twice if its first answer was lost. So it succeeds as well if the new value is there already.
 _CLAIM = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return held end
@@ -83,7 +84,7 @@ class RedisDirectory(Directory):
         self._connections = connections
         self._url = parse(url)
         self._prefix = self._url.options.get("prefix", PREFIX)
-        self._clients: list[Any] = []  # the first is asked
+        self._clients: list[Any] = []  # commands go to the first
         self._connecting = threading.Lock()
         self._free = threading.BoundedSemaphore(connections)
 
@@ -113,16 +114,16 @@ class RedisDirectory(Directory):
 
     def lookup(self, session_id: str) -> Owner | None:
         """See Directory."""
-        with self._asked() as client:
+        with self._client() as client:
             value = client.get(self._key(session_id))
         return None if value is None else _claim(session_id, value).owner
 
     def entries(self, limit: int) -> dict[str, Owner]:
-        """See Directory. What a large store holds beside claims may keep some from being found in LIST_TIMEOUT."""
+        """See Directory. In a store with very many other keys, not all claims may be found within LIST_TIMEOUT."""
         found: dict[str, Owner] = {}
         deadline = time.monotonic() + LIST_TIMEOUT
         prefix = self._key("")
-        with self._asked() as client:
+        with self._client() as client:
             keys = client.scan_iter(match=_literal(prefix) + b"*", count=_BATCH)
             for batch in _batches(keys, lambda: len(found) < limit and time.monotonic() < deadline):
                 get = client.mget_nonatomic if self._url.kind == "cluster" else client.mget
@@ -138,11 +139,11 @@ class RedisDirectory(Directory):
 
     def give_back(self, mark: str) -> None:
         """See Directory."""
-        with self._asked() as client:
+        with self._client() as client:
             client.delete(self._mark(mark))
 
     def close(self) -> None:
-        """See Directory. One at a time."""
+        """See Directory. Only one thread may call it."""
         deadline = time.monotonic() + 2 * self._timeout
         held = 0
         try:
@@ -150,7 +151,7 @@ class RedisDirectory(Directory):
                 held += 1
             with self._connecting:
                 clients, self._clients = self._clients, []
-            # redis-py fails in odd ways where a connection is closed that somebody reads from.
+            # redis-py fails in odd ways if a connection is closed while a thread reads from it.
             if held == self._connections:
                 for client in clients:
                     client.close()
@@ -165,11 +166,11 @@ class RedisDirectory(Directory):
         return (self._prefix + "used:" + mark).encode()
 
     def _run(self, script: str, key: bytes, *arguments: bytes | int) -> Any:
-        with self._asked() as client:
+        with self._client() as client:
             return client.eval(script, 1, key, *arguments)
 
     @contextmanager
-    def _asked(self) -> Iterator[Any]:
+    def _client(self) -> Iterator[Any]:
         if not self._free.acquire(timeout=self._timeout):
             raise self._error("all of %d connections wait for an answer" % self._connections)
         try:
@@ -187,15 +188,15 @@ class RedisDirectory(Directory):
 
 
 def _connect(url: RedisUrl, timeout: float) -> list[Any]:
-    """A client, and those that it asks. That of a Cluster connects at once, others when they are used."""
+    """The client to use, then those that it uses itself. A Cluster's connects at once, others when they are used."""
     options: dict[str, Any] = {
         "username": url.user,
         "password": url.password,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        # A connection that broke since it was last used, not a server that is silent.
+        # Try again if a connection broke since it was last used, but not if the server is silent.
         "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-        "protocol": 2,  # any server's
+        "protocol": 2,  # which every server speaks
     }
     if url.secure:
         options["ssl"] = True
@@ -244,5 +245,5 @@ def _ms(seconds: float) -> int:
 
 
 def _literal(text: bytes) -> bytes:
-    r"""As a pattern that matches it alone."""
+    r"""A pattern of Redis that matches `text` only."""
     return re.sub(rb"([\\*?\[\]^])", rb"\\\1", text)

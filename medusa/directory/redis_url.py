@@ -5,7 +5,7 @@
     redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]/SERVICE[/DB]
     redis+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]
 
-with rediss for redis where TLS is spoken, and a query of OPTIONS. A password alone is written ":PASSWORD@".
+`rediss` instead of `redis` means TLS. A query may hold OPTIONS. A password without a user is written ":PASSWORD@".
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::([0-9]{1,5}))?\Z")
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """A URL's parts.
+    """The parts of a URL.
 
     Attributes:
         kind: "" for one server, "unix", "sentinel" or "cluster".
-        path: decoded; of the socket, or what names service and database.
-        where: the URL as it may be shown.
+        hosts: (host, port) of each.
+        path: decoded: the path of a unix socket, else it names service and database.
+        where: the URL without its secrets, to be shown.
     """
 
     kind: str
@@ -44,18 +45,22 @@ class RedisUrl:
 
     @property
     def database(self) -> int:
-        """Its number."""
+        """The number of the database."""
         last = self.path.rpartition("/")[2]
         return int(last) if last.isdecimal() and self.kind != "unix" else 0
 
     @property
     def service(self) -> str:
-        """What the Sentinels call the master."""
+        """The Sentinels' name of the master."""
         return self.path.strip("/").partition("/")[0]
 
 
 def parse(url: str) -> RedisUrl:
-    """Raises DirectoryError, which shows nothing of the URL: it may hold a password in the wrong place."""
+    """Parse a URL.
+
+    Raises:
+        DirectoryError: it is malformed. The text shows nothing of it, as a password may stand in any place.
+    """
     match = _URL.match(url)
     if match is None or (match[2] or "") not in PORTS:
         raise DirectoryError("the URL is not of the form redis[s][+sentinel|+cluster|+unix]://[USER:PASSWORD@]HOST...")

@@ -13,7 +13,7 @@ from tests.conformance.check_directory import CHECKS, Store
 
 
 class Clock:
-    """Seconds that pass when a check says so."""
+    """Seconds that a check lets pass."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -60,6 +60,6 @@ def test_conformance(check: Callable[[Store], None], kind: Callable[[], Store]) 
         store.other.close()
 
 
-def test_of_a_hundred_processes_that_claim_at_once_one_wins(tmp_path: Path) -> None:
+def test_one_of_a_hundred_processes_wins(tmp_path: Path) -> None:
     with redisservers.running(redisservers.on_port(tmp_path)) as server:
         assert sorted(redisservers.race(server.url, 100)) == [b"lost"] * 99 + [b"won"]

@@ -1,4 +1,4 @@
-"""The samples under deploy/, tried: a session through each proxy, with the true address in its record; the unit."""
+"""The samples under deploy/: a session through each proxy, with the client's address in its record; systemd's unit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIB = 1 << 20
 
 @contextlib.contextmanager
 def entered(port: int, request: bytes, source: str) -> Iterator[Peer]:
-    """A connection through TLS, from one of this host's addresses, on which `request` was sent."""
+    """A TLS connection from `source`, an address of this host, on which `request` was sent."""
     plain = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE, source_address=(source, 0))
     with client_context().wrap_socket(plain, server_hostname="localhost") as sock, Peer(sock) as peer:
         peer.send(request)
@@ -80,14 +80,14 @@ def test_a_session_through_a_proxy(way: tuple[Reflector, int], key: Key) -> None
     assert [record[side].partition(":")[0] for side in ("client", "agent")] == [USER, JOB]
 
 
-def test_what_is_not_for_the_world(way: tuple[Reflector, int]) -> None:
+def test_internal_paths_are_not_public(way: tuple[Reflector, int]) -> None:
     reflector, port = way
     for path in ("/status", "/metrics", "/sessions", "/attach/x/master", "/alice/medusa/../../status", "/"):
         assert asked(port, path).status in (400, 404)
-    assert reflector.get("/metrics").status == 200, "on the reflector's own host it is"
+    assert reflector.get("/metrics").status == 200, "but on the reflector's own host"
 
 
-def test_who_drains_gets_nobody_new(way: tuple[Reflector, int], key: Key) -> None:
+def test_a_reflector_that_drains_gets_no_new_sessions(way: tuple[Reflector, int], key: Key) -> None:
     reflector, port = way
     session = new_id()
     with entered(port, signed_request(key, "alice", attach_path("alice", session, "master"), HOST), USER) as client:
@@ -101,7 +101,7 @@ def test_who_drains_gets_nobody_new(way: tuple[Reflector, int], key: Key) -> Non
                 return other.head().status in (502, 503)
 
         wait_until(refused)
-        assert client.frame() == (TEXT, WAIT, True), "who is in stays in"
+        assert client.frame() == (TEXT, WAIT, True), "its session goes on"
     assert reflector.process.wait(PATIENCE) == 0
 
 

@@ -1,4 +1,4 @@
-"""The dead man's helper: an owner is a child process of the test, its cleanup writes to a file."""
+"""The guard of an owner that is a child process of the test; its cleanup writes a file."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def cleanup(lines):
     os.rename(sys.argv[2] + ".part", sys.argv[2])
 extra = os.open("/dev/zero", os.O_RDONLY)
 guard = Guard.start(cleanup, keep_fds=[extra])
-guard.tell("one")
-guard.tell("tw\\udcff")
+guard.record("one")
+guard.record("tw\\udcff")
 print(guard.pid, flush=True)
 """
 
 
 def owner(tmp_path: Path, then: str) -> tuple[subprocess.Popen[bytes], int, Path]:
-    """An owner that did what `then` says after two lines; its guard's pid, and the file its cleanup writes."""
+    """(an owner that runs `then` after two lines, its guard's pid, the file that its cleanup writes)."""
     report = tmp_path / "report"
     command = [sys.executable, "-I", "-S", "-c", OWNER + then, str(ROOT), str(report)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)  # communicate() would not see a buffer's
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0)  # communicate() would not see buffered bytes
     assert process.stdout is not None
     return process, int(process.stdout.readline()), report
 
@@ -45,24 +45,24 @@ def test_cleanup_runs_when_the_owner_is_killed(tmp_path: Path) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP):
         os.kill(pid, number)
     process.kill()
-    # Ends at once: the guard does not hold the owner's stdout open.
+    # This ends at once, as the guard does not hold the owner's stdout open.
     process.communicate(timeout=PATIENCE)
     wait_until(report.exists, "the cleanup")
     place, own_session, fds, *lines = report.read_text(errors="surrogateescape").strip().split("|")
     assert (place, own_session) == ("/", "True")
-    # 0-2, the kept one, the pipe, the report, the listing itself
+    # 0-2, the kept descriptor, the pipe, the report, the listing itself
     assert len(fds.split(",")) == 7
     assert lines == ["one", "tw\udcff"]
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the guard's own end")
 
 
-def test_cleanup_runs_when_the_owner_ends_without_farewell(tmp_path: Path) -> None:
+def test_cleanup_runs_when_the_owner_ends_without_done(tmp_path: Path) -> None:
     process, _, report = owner(tmp_path, "os._exit(0)")
     process.communicate(timeout=PATIENCE)
     wait_until(report.exists, "the cleanup")
 
 
-def test_farewell_means_no_cleanup_and_no_zombie(tmp_path: Path) -> None:
+def test_done_means_no_cleanup_and_no_zombie(tmp_path: Path) -> None:
     process, pid, report = owner(tmp_path, "guard.done(); guard.done(); print(os.path.exists('/proc/%d' % guard.pid))")
     out, _ = process.communicate(timeout=PATIENCE)
     assert out == b"False\n"
@@ -70,8 +70,8 @@ def test_farewell_means_no_cleanup_and_no_zombie(tmp_path: Path) -> None:
     assert not report.exists()
 
 
-def test_word_of_farewell_inside_is_only_a_line(tmp_path: Path) -> None:
-    process, _, report = owner(tmp_path, "guard.tell('done'); guard.tell('not yet'); os._exit(0)")
+def test_a_line_that_says_done_is_only_a_line(tmp_path: Path) -> None:
+    process, _, report = owner(tmp_path, "guard.record('done'); guard.record('not yet'); os._exit(0)")
     process.communicate(timeout=PATIENCE)
     wait_until(report.exists, "the cleanup")
     assert report.read_text(errors="surrogateescape").strip().endswith("|done|not yet")
@@ -91,18 +91,18 @@ def test_programs_started_by_the_owner_do_not_keep_it_alive(tmp_path: Path) -> N
     process.communicate(timeout=PATIENCE)
 
 
-def test_guard_that_is_gone_is_nobody_to_tell() -> None:
+def test_a_line_for_a_helper_that_was_killed_is_lost() -> None:
     guard = Guard.start(lambda lines: None)
     os.kill(guard.pid, signal.SIGKILL)
     os.waitpid(guard.pid, 0)
-    guard.tell("hello?")
+    guard.record("hello?")
     guard.done()
 
 
 def test_one_line_at_a_time() -> None:
     guard = Guard.start(lambda lines: None)
     with pytest.raises(ValueError, match="one line"):
-        guard.tell("a\nb")
+        guard.record("a\nb")
     guard.done()
 
 
@@ -113,7 +113,7 @@ def test_signal_mask_of_the_owner_is_untouched() -> None:
     guard.done()
 
 
-def test_it_is_not_killed_by_its_owners_name() -> None:
+def test_the_helper_has_a_name_of_its_own() -> None:
     guard = Guard.start(lambda lines: None)
     name = Path(f"/proc/{guard.pid}/comm")
     wait_until(lambda: name.read_text() == "medusa-guard\n", "the name")

@@ -1,3 +1,5 @@
+"""Keys of every kind, as ssh-keygen makes them and its tools know them."""
+
 from __future__ import annotations
 
 import base64
@@ -20,7 +22,7 @@ def keys() -> dict[str, Key]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_verifies_what_its_owner_signed_and_nothing_else(keys: dict[str, Key], kind: str) -> None:
+def test_a_key_verifies_its_owners_signature_and_no_other(keys: dict[str, Key], kind: str) -> None:
     key, public = keys[kind], PublicKey.from_ssh(keys[kind].line)
     signature = key.sign("text")
     assert public.algorithm == key.algorithm
@@ -64,18 +66,18 @@ def _string(data: bytes) -> bytes:
         b"sk-ssh-ed25519@openssh.com " + base64.b64encode(_string(b"sk-ssh-ed25519@openssh.com") + _string(bytes(32))),
     ],
 )
-def test_what_is_no_key(line: bytes) -> None:
+def test_a_line_that_is_no_key(line: bytes) -> None:
     with pytest.raises(BadKey):
         PublicKey.from_ssh(line)
 
 
-def test_a_short_rsa_key_is_none() -> None:
+def test_a_short_rsa_key_is_refused() -> None:
     with pytest.raises(BadKey, match="1024 bits is too short"):
         PublicKey.from_ssh(Key("rsa1024").line)
 
 
 @pytest.mark.parametrize(("bits", "exponent"), [(2048, 2**32 + 1), (3072, 2**3000 + 1), (16392, 65537)])
-def test_one_that_takes_long_to_verify_by_is_none(bits: int, exponent: int) -> None:
+def test_a_key_that_takes_long_to_verify_with_is_refused(bits: int, exponent: int) -> None:
     form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
     line = rsa.RSAPublicNumbers(exponent, 2**bits - 1).public_key().public_bytes(*form)
     with pytest.raises(BadKey, match="huge exponent"):
@@ -83,7 +85,7 @@ def test_one_that_takes_long_to_verify_by_is_none(bits: int, exponent: int) -> N
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_decoy_takes_what_it_stands_for_and_verifies_nothing(keys: dict[str, Key], algorithm: str) -> None:
+def test_a_decoy_takes_its_algorithm_and_verifies_nothing(keys: dict[str, Key], algorithm: str) -> None:
     assert decoy(algorithm).takes(algorithm)
     for key in keys.values():
         assert not decoy(algorithm).verify(algorithm, key.sign("text"), b"text")

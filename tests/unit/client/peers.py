@@ -126,7 +126,7 @@ class Told:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def tell(self, line: str) -> None:
+    def record(self, line: str) -> None:
         self.lines.append(line)
 
     def done(self) -> None:

@@ -6,7 +6,7 @@ from medusa.directory import DirectoryError, open_directory
 from medusa.directory.memory import MemoryDirectory
 
 
-def test_a_url_names_the_store() -> None:
+def test_memory_is_a_store_of_its_own_each_time() -> None:
     assert isinstance(open_directory("memory:"), MemoryDirectory)
     assert open_directory("memory:") is not open_directory("memory:")
 
@@ -19,5 +19,5 @@ def test_an_unknown_store_is_named_without_its_secrets(url: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_nobody_is_asked_before_there_is_a_question() -> None:
+def test_nothing_connects_before_the_first_question() -> None:
     assert type(open_directory("redis://127.0.0.1:1")).__name__ == "RedisDirectory"

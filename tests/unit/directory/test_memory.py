@@ -1,4 +1,4 @@
-"""What MemoryDirectory shares with every store is in tests/conformance."""
+"""MemoryDirectory, as far as it differs from other stores: tests/conformance tests the rest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 
 
-def test_what_has_expired_is_forgotten_when_it_is_met() -> None:
+def test_an_expired_claim_is_forgotten_when_it_is_looked_up() -> None:
     now = [0.0]
     directory = MemoryDirectory(lambda: now[0])
     for number in range(100):

@@ -33,13 +33,13 @@ def test_the_service_of_sentinels() -> None:
     ("login", "user", "password"),
     [("u:p@", "u", "p"), (":p%40%3A@", None, "p@:"), ("u@", "u", None), ("u:@", "u", ""), (":a:b@", None, "a:b")],
 )
-def test_who_asks(login: str, user: str | None, password: str | None) -> None:
+def test_user_and_password(login: str, user: str | None, password: str | None) -> None:
     found = parse(f"redis://{login}h/1?prefix=x%3A")
     assert (found.user, found.password, found.options) == (user, password, {"prefix": "x:"})
     assert found.where == "redis://h/1"
 
 
-def test_what_is_shown_holds_no_secret() -> None:
+def test_no_secret_is_shown() -> None:
     found = parse("redis+sentinel://u:secret1@h/main?sentinel_password=secret2")
     assert "secret" not in found.where + repr(found)
 
@@ -73,7 +73,7 @@ def test_what_is_shown_holds_no_secret() -> None:
         "redis://h?password=secret",
     ],
 )
-def test_what_is_malformed_is_not_shown(url: str) -> None:
+def test_a_malformed_url_is_not_shown(url: str) -> None:
     with pytest.raises(DirectoryError) as caught:
         parse(url)
     assert "secret" not in str(caught.value)

@@ -80,7 +80,7 @@ def test_the_guard_sends_what_is_left_open_and_bears_what_goes_wrong() -> None:
     lines: list[str] = []
 
     class Told:
-        def tell(self, line: str) -> None:
+        def record(self, line: str) -> None:
             lines.append(line)
 
         def done(self) -> None:
