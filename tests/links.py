@@ -151,5 +151,5 @@ def framed_server(max_message: int = MAX_MESSAGE) -> Ends:
 KINDS = (memory, websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)
 """Each makes two joined ends; the first is the one of that kind."""
 
-RELAYED = (memory, websocket_client, tls_client, framed_client)
+RELAYED = (websocket_client, tls_client, framed_client)
 """Those of them whose second end is one that a reflector relays from and to."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import Close
 from websockets.sync.client import ClientConnection
 
@@ -34,14 +33,6 @@ def test_messages_pass_one_for_one_both_ways(reflector: Relay, size: int) -> Non
             source.send(data)
             assert sink.recv(timeout=PATIENCE) == text
             assert sink.recv(timeout=PATIENCE) == data
-
-
-def test_many_small_messages_keep_kind_order_and_boundaries(reflector: Relay) -> None:
-    sent: list[str | bytes] = [str(n) if n % 3 else os.urandom(n % 200) for n in range(1000)]
-    with pair(reflector) as ends:
-        for message in sent:
-            ends.agent.send(message)
-        assert [ends.client.recv(timeout=PATIENCE) for _ in sent] == sent
 
 
 def test_a_fragmented_text_arrives_as_one_frame(reflector: Relay) -> None:
@@ -83,32 +74,3 @@ def test_a_close_is_answered_and_passed_on_with_its_reason(reflector: Relay, clo
         first.close(1000, "au revoir")
         assert first.close_code == 1000
         assert end_of(other) == Close(1000, "au revoir")
-
-
-@pytest.mark.parametrize(
-    ("lost", "reason"), [("client", "remote connection reset"), ("agent", "remote connection error")]
-)
-def test_a_lost_side_is_reported_to_the_other(reflector: Relay, lost: str, reason: str) -> None:
-    with pair(reflector) as ends:
-        gone, other = (ends.client, ends.agent) if lost == "client" else (ends.agent, ends.client)
-        gone.socket.shutdown(socket.SHUT_RDWR)
-        assert end_of(other) == Close(1000, reason)
-
-
-def test_refusals_carry_the_fitting_status(reflector: Relay) -> None:
-    session = new_session()
-    assert refused(reflector, session, "slave") == 404
-    with pair(reflector) as ends:
-        taken = ends.client.request
-        assert taken is not None
-        session = taken.path.split("/")[2]
-        assert refused(reflector, session, "master") == 409
-        assert refused(reflector, session, "slave") == 409
-        ends.client.send("undisturbed")
-        assert ends.agent.recv(timeout=PATIENCE) == "undisturbed"
-
-
-def refused(reflector: Relay, session: str, route: str) -> int:
-    with pytest.raises(InvalidStatus) as refusal, attached(reflector, session, route):
-        pass
-    return refusal.value.response.status_code

@@ -1,4 +1,4 @@
-"""However bytes are cut, both faces of the codec make the same of them, and they agree with each other."""
+"""However bytes are cut, codec and relay make the same of them, and they agree with each other."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
 from medusa.protocol.raw.codec import FramedConnection
-from medusa.protocol.raw.greeting import LineReader
 from medusa.protocol.raw.relay import FRAMED, PLAIN, FramedRelay
-from medusa.protocol.relay import Relayed
 from medusa.protocol.websocket import relay as relay_module
 from medusa.protocol.websocket.codec import Role, WebSocketConnection
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
@@ -32,7 +30,6 @@ from tests.frames import (
     server,
     written,
 )
-from tests.memory_transport import MemoryCodec
 
 SIZES = st.sampled_from([0, 1, 100, 125, 126, 65535, 65536, 65537, 70000])
 keys = st.binary(min_size=4, max_size=4)
@@ -83,7 +80,7 @@ def test_what_one_end_frames_the_other_reads(sent: list[Message], lengths: list[
 
 
 @given(sent=st.lists(st.tuples(messages, cuts), max_size=6), close=closes, lengths=cuts, key=keys)
-def test_the_relay_face_passes_on_what_the_message_face_reads(
+def test_the_relay_passes_on_what_the_codec_reads(
     sent: list[tuple[Message, list[int]]], close: Close, lengths: list[int], key: bytes
 ) -> None:
     dialling = WebSocketConnection(Role.CLIENT, lambda: key)
@@ -115,15 +112,12 @@ def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: lis
 
 
 @given(sent=st.lists(messages, max_size=8), close=closes, lengths=cuts)
-def test_the_frames_of_raw_tcp_keep_to_the_same(sent: list[Message], close: Close, lengths: list[int]) -> None:
+def test_the_same_holds_for_the_frames_of_raw_tcp(sent: list[Message], close: Close, lengths: list[int]) -> None:
     whole = [*sent, close]
     data = b"".join(FramedConnection().frame(message) for message in whole)
     assert read(FramedConnection(), *chunks(data, lengths)) == whole
     wanted = [message for message in sent if is_data(message)]
-    for end, framing in (
-        (client(), WEBSOCKET),
-        (FramedConnection(), FRAMED),
-    ):
+    for end, framing in ((client(), WEBSOCKET), (FramedConnection(), FRAMED)):
         heard = relay_all(FramedRelay(), *chunks(data + b"ignored", lengths), framing=framing)
         assert read(end, written(heard)) == wanted
         assert (heard.messages, heard.close, heard.error) == (len(wanted), close, None)
@@ -141,22 +135,3 @@ def test_a_link_without_frames_gets_the_bytes_and_no_text(sent: list[Message], l
         assert written(heard) == b"".join(message.data for message in sent if isinstance(message, Binary))
         texts = [message.text.encode() for message in sent if isinstance(message, Text)]
         assert (heard.left_out, heard.error) == ([text if len(text) <= 65536 else b"" for text in texts], None)
-
-
-@given(line=st.binary(max_size=60).filter(lambda line: b"\n" not in line and line[:1] != b"\x16"), lengths=cuts)
-def test_a_first_line_is_one_however_it_is_cut(line: bytes, lengths: list[int]) -> None:
-    reader, rest = LineReader(), chunks(line + b"\nbehind", [length % 9 for length in lengths])
-    found = None
-    while found is None:
-        found = reader.feed(rest.pop(0))
-    assert (found[0], found[1] + b"".join(rest)) == (line.removesuffix(b"\r"), b"behind")
-
-
-@given(sent=st.lists(messages, max_size=8), lengths=cuts)
-def test_the_framing_in_memory_keeps_to_the_same(sent: list[Message], lengths: list[int]) -> None:
-    codec, relay, heard = MemoryCodec(), MemoryCodec(), Relayed()
-    for chunk in chunks(b"".join(MemoryCodec().frame(message) for message in sent), lengths):
-        codec.receive_data(chunk)
-        heard.pieces += relay.feed(chunk, WEBSOCKET).pieces
-    assert list(iter(codec.next_message, None)) == sent
-    assert read(client(), written(heard)) == [message for message in sent if is_data(message)]

@@ -18,15 +18,3 @@ REMOTE = [
 def test_what_the_peer_did_wrong_has_a_close_code(error: type[errors.RemoteProtocolError], code: int) -> None:
     assert error("x").close_code == code
     assert legal_close_code(code)
-
-
-def test_the_type_says_who_is_to_blame() -> None:
-    assert not issubclass(errors.LocalProtocolError, errors.RemoteProtocolError)
-    assert not issubclass(errors.HandshakeError, errors.RemoteProtocolError)
-    kinds = [errors.LocalProtocolError, errors.HandshakeError, *(error for error, _ in REMOTE)]
-    assert all(issubclass(kind, errors.ProtocolError) for kind in kinds)
-
-
-def test_a_handshake_error_carries_its_answer() -> None:
-    error = errors.HandshakeError(426, "version", (("Sec-WebSocket-Version", "13"),))
-    assert (error.http_status, str(error), error.headers) == (426, "version", (("Sec-WebSocket-Version", "13"),))

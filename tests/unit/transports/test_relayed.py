@@ -4,13 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from medusa.protocol.errors import BadFrame, LocalProtocolError
-from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong
-from medusa.transports.base import ClosedTransport
+from medusa.protocol.errors import LocalProtocolError
+from medusa.protocol.messages import Binary, Ping, Pong
 from medusa.transports.relayed import RELAY_MOST, RELAY_START, new_scratch
-from tests.frames import BINARY, CLOSE, CONT, PING, client, frame, head, headers_of, read
+from tests.frames import BINARY, PING, client, frame, head, headers_of, read
 from tests.links import Bench
-from tests.memory_transport import memory_pair
 
 
 @pytest.fixture
@@ -92,33 +90,6 @@ def test_a_flood_of_small_frames_is_read_in_small_pieces(bench: Bench) -> None:
     assert bench.link.costly
 
 
-def test_relay_read_answers_a_close_and_a_breach(bench: Bench) -> None:
-    bench.peer.send(frame(BINARY, b"x") + frame(CLOSE, b"\x0f\xa0bye"))
-    relayed = bench.link.relay_read(bench.link.framing)
-    assert relayed is not None
-    assert relayed.close == Close(4000, "bye")
-    assert read(client(), bench.heard()) == [Close(1000, "")]
-    with pytest.raises(ClosedTransport) as caught:
-        bench.link.relay_read(bench.link.framing)
-    assert caught.value.close == relayed.close
-    bad = Bench()
-    bad.peer.send(frame(CONT))
-    relayed = bad.link.relay_read(bad.link.framing)
-    assert relayed is not None
-    assert isinstance(relayed.error, BadFrame)
-    assert [m.code for m in read(client(), bad.heard()) if isinstance(m, Close)] == [1002]
-
-
-def test_skip_message_reaches_the_relay(bench: Bench) -> None:
-    bench.peer.send(frame(BINARY, b"old")[:8])
-    bench.link.relay_read(bench.link.framing)
-    bench.link.skip_message()
-    bench.peer.send(frame(BINARY, b"old")[8:] + frame(BINARY, b"new"))
-    relayed = bench.link.relay_read(bench.link.framing)
-    assert relayed is not None
-    assert b"".join(relayed.pieces) == b"\x82\x03new"
-
-
 def test_links_may_share_what_they_read_into() -> None:
     scratch = new_scratch()
     one, other = Bench(scratch=scratch), Bench(scratch=scratch)
@@ -152,8 +123,3 @@ def test_how_much_the_last_read_got(bench: Bench) -> None:
         bench.peer.send(bytes(size))
         bench.link.relay_read(bench.link.framing)
         assert bench.link.last_read == size
-
-
-def test_headers_are_those_of_the_framing(bench: Bench) -> None:
-    assert bench.link.framing.header(Kind.TEXT, 5) == b"\x81\x05"
-    assert memory_pair()[0].framing.header(Kind.TEXT, 5) == b"\x01" + bytes(7) + b"\x05"

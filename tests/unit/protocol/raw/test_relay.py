@@ -8,21 +8,10 @@ from medusa.protocol.messages import Binary, Close, Kind, Ping, Pong, Text
 from medusa.protocol.raw.relay import FRAMED, PLAIN, FramedRelay, PlainCodec, PlainRelay
 from medusa.protocol.relay import Framing
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
-from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, cut, frame, raw_frame, relay_all, written
+from tests.frames import BINARY, CONT, PING, TEXT, cut, frame, raw_frame, relay_all, written
 
 BIG = 200_000
 FORGED = b'medusa:{"type":"linkup"}'
-
-
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 65537, BIG])
-@pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("to", [WEBSOCKET, FRAMED], ids=["to a websocket", "to its like"])
-def test_a_frame_leaves_as_one_frame_of_its_kind(size: int, kind: Kind, to: Framing) -> None:
-    payload = (b"0123456789" * (size // 10 + 1))[:size]
-    for step in (BIG + 10, 4096, 7):
-        result = relay_all(FramedRelay(), *cut(raw_frame(kind, payload) * 2, step), framing=to)
-        assert written(result) == (to.header(kind, size) + payload) * 2
-        assert (result.messages, result.size, result.error, result.left_out) == (2, 2 * size, None, [])
 
 
 @pytest.mark.parametrize("size", [0, 126, 65536, BIG])
@@ -39,13 +28,6 @@ def test_to_a_link_without_frames_only_bytes_leave(size: int, step: int) -> None
         kept = [bytes(size) if size <= 65536 else b"", b"" if relay is raw_relay else b"cd"]
         assert result.left_out == kept
         assert not relay.mid_frame
-
-
-def test_control_frames_are_events_and_do_not_leave() -> None:
-    data = raw_frame(PING, b"1") + raw_frame(BINARY, b"x") + raw_frame(CLOSE, b"\x03\xe8bye")
-    result = relay_all(FramedRelay(), data + raw_frame(BINARY, b"after the close"))
-    assert written(result) == b"\x82\x01x"
-    assert (result.pings, result.close) == ([Ping(b"1")], Close(1000, "bye"))
 
 
 @pytest.mark.parametrize("to", [WEBSOCKET, FRAMED])
@@ -81,16 +63,6 @@ def test_nothing_of_an_illegal_frame_leaves(data: bytes, error: type[RemoteProto
         result = relay_all(FramedRelay(), *cut(raw_frame(BINARY, b"x") + data, step), framing=to)
         assert written(result) == to.header(Kind.BINARY, 1) + b"x"
         assert type(result.error) is error
-
-
-@pytest.mark.parametrize("begun", [raw_frame(BINARY, bytes(10))[:9], raw_frame(BINARY, bytes(BIG))[:1000]])
-def test_a_message_that_is_arriving_can_be_dropped(begun: bytes) -> None:
-    relay = FramedRelay()
-    relay.feed(begun, WEBSOCKET)
-    relay.skip_message()
-    assert not relay.mid_frame
-    rest = raw_frame(BINARY, bytes(10 if len(begun) < 100 else BIG))[len(begun) :]
-    assert written(relay.feed(rest + raw_frame(BINARY, b"next"), WEBSOCKET)) == b"\x82\x04next"
 
 
 def test_bytes_become_binary_messages_of_one_read_each() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medusa.protocol.websocket import masking
-from medusa.protocol.websocket.masking import NO_MASK, apply_mask, apply_mask_pure, rotate_key
+from medusa.protocol.websocket.masking import apply_mask, apply_mask_pure, rotate_key
 
 keys = st.binary(min_size=4, max_size=4)
 
@@ -47,10 +47,6 @@ def test_a_payload_can_be_unmasked_in_pieces(data: bytes, key: bytes, at: int) -
     first, rest = data[:at], data[at:]
     whole = apply_mask(first, key) + apply_mask(rest, rotate_key(key, len(first)))
     assert whole == apply_mask(data, key)
-
-
-def test_the_key_of_zeros_changes_nothing() -> None:
-    assert apply_mask_pure(b"abc", NO_MASK) == apply_mask(b"abc", NO_MASK) == b"abc"
 
 
 def test_the_pure_one_is_used_where_nothing_else_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

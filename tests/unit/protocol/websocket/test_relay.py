@@ -5,11 +5,11 @@ import time
 import pytest
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
-from medusa.protocol.messages import MAX_MESSAGE, Close, Kind, Ping
+from medusa.protocol.messages import MAX_MESSAGE, Kind, Ping
 from medusa.protocol.relay import Relayed
 from medusa.protocol.websocket import relay as relay_module
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
-from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, cut, frame, head, headers_of, relay_all, written
+from tests.frames import BINARY, CLOSE, CONT, PING, TEXT, cut, frame, head, headers_of, relay_all, written
 
 BIG = 200_000
 FAST = 5.0
@@ -59,14 +59,6 @@ def test_what_no_terminal_gets_is_counted(size: int) -> None:
     for step in (len(data), 4096, 7):
         result = relay_all(WebSocketRelay(), *cut(data, step))
         assert (result.size, result.text) == (2 * size + 4, size + 4)
-
-
-def test_control_frames_are_events_and_do_not_leave() -> None:
-    data = frame(PING, b"1") + frame(BINARY, b"x") + frame(PING, b"2") + frame(PONG) + frame(CLOSE, b"\x03\xe8bye")
-    result = feed(WebSocketRelay(), data + frame(BINARY, b"after the close"))
-    assert written(result) == b"\x82\x01x"
-    assert result.pings == [Ping(b"1"), Ping(b"2")]
-    assert result.close == Close(1000, "bye")
 
 
 @pytest.mark.parametrize("kind", list(Kind))
