@@ -1,4 +1,4 @@
-"""The agent's command line. Its archive starts it through agent/archived.py."""
+"""The agent's command line. The archive calls it from agent/archived.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import List, Mapping, Optional
 
 from agent import config
-from agent.dial import Unreachable, connector, dial, jitter, where
+from agent.dial import Unreachable, connector, dial, jitter, public_part
 from agent.log import log
 from agent.session.command import to_text
 from agent.session.loop import Context, SessionLoop
@@ -25,10 +25,10 @@ from medusa.option_types import seconds
 from medusa.transports.base import Transport
 
 RETRY_FOR = 90.0
-"""Seconds: the ids of a reflector that was killed are free for others after 60."""
+"""Seconds; other reflectors can take over the session ids of one that was killed after 60."""
 
 HIDDEN_URL = "MEDUSA_ARGUMENT_URL"
-"""Where the archive's stub puts a URL out of the sight of process lists."""
+"""The variable in which the archive's stub passes on a URL argument, as process lists show arguments."""
 
 EXIT_BAD_CONFIG = 2
 EXIT_NOT_CONNECTED = 3
@@ -85,12 +85,12 @@ def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
     hidden = os.environ.pop(HIDDEN_URL, None)
     options.url += [] if hidden is None else [hidden]
     if len(options.url) > 1:
-        parser.error("more than one URL")  # and not which: they are secrets
+        parser.error("more than one URL")  # which are not quoted, as they are secrets
     return options
 
 
 def _fill_standard_fds() -> None:
-    """Open what of 0-2 is closed: a socket in its place would be taken for the log."""
+    """Open those of the descriptors 0-2 that are closed, so that no socket gets the number of the log."""
     fd = os.open(os.devnull, os.O_RDWR)
     while fd <= 2:
         fd = os.dup(fd)
@@ -119,7 +119,7 @@ def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str
     argument = options.url[0] if options.url else None
     found = config.obtain(argument, options.config, options.insecure_tls, environ, assets)
     config.delete_asset(found.path, environ, log, assets)
-    log("connecting to %s" % where(found.signed_url))
+    log("connecting to %s" % public_part(found.signed_url))
     link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, jitter)
     log("connected")
     return link

@@ -1,7 +1,7 @@
-"""The archive's entry, run from memory: nothing that travels is ever a file, unless `--extract` is asked for.
+"""How the archive starts, in memory: no module is written to a file, unless `--extract` asks for that.
 
-It checks the file that it came in, makes the travelling modules importable and becomes the agent. As it is the first of
-them to run, it imports none of the others above.
+This checks the archive's file, makes the modules importable and runs the agent. As the first of the modules to run, it
+cannot import another one at its top.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ BAD_USAGE, NO_ROOM, DAMAGED = 2, 125, 126
 
 _BEGINNING = b"#!/bin/sh\n# Medusa agent "
 _MARKS = (b"\nmedusa_agent() {", b"\n# self=")
-"""Either says that a file is an archive of ours: a single broken byte leaves one of them whole."""
+"""Each marks a file as an archive of ours. There are two, as one broken byte can damage only one of them."""
 
 
 def main(files: Mapping[str, bytes], words: List[str]) -> int:
     """Do what the archive's command line asks for; the exit status.
 
     Args:
-        files: all that travels, by path.
-        words: the file of the archive, then the user's. The file is told by MEDUSA_SELF as well: a broken byte in the
-            shell's part can mislead one of the two.
+        files: the contents of the files in the archive, by path.
+        words: the path of the archive's own file, then the user's arguments. The path must equal MEDUSA_SELF: a broken
+            byte in the shell's part may have changed one of them.
     """
-    told = os.environ.pop("MEDUSA_SELF", None)
-    if told is None or words[:1] != [told] or is_damaged(told):
-        sys.stderr.write("medusa agent: %s: damaged\n" % ascii(told))
+    archive = os.environ.pop("MEDUSA_SELF", None)
+    if archive is None or words[:1] != [archive] or is_damaged(archive):
+        sys.stderr.write("medusa agent: %s: damaged\n" % ascii(archive))
         return DAMAGED
     if words[1:2] == ["--list"]:
         print("\n".join(files))
@@ -45,7 +45,7 @@ def main(files: Mapping[str, bytes], words: List[str]) -> int:
 
 
 def _run(files: Mapping[str, bytes], words: List[str]) -> int:
-    # Until the agent's handlers stand, a signal would end it with a traceback or without a word.
+    # Before the agent has set its handlers, a signal would end it with a traceback or without a log line.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
     sys.argv = words
     sys.excepthook = traceback.print_exception  # the built-in one looks for source lines in files only
@@ -56,13 +56,13 @@ def _run(files: Mapping[str, bytes], words: List[str]) -> int:
 
 
 class Importer:
-    """Finds and loads modules among `files`, which in tracebacks seem to lie in a directory `agent.sh`."""
+    """Lets `import` find modules in `files`. Tracebacks show these as files of a directory `agent.sh`."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:
-        """As the import system asks it."""
+        """Find a module. See importlib.abc.MetaPathFinder."""
         file = self._file(name)
         if file is None:
             return None
@@ -72,15 +72,15 @@ class Importer:
         return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """None: a module as usual."""
+        """Returns None: the import system makes the module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fill the module."""
+        """Execute the module's code."""
         code = compile(self.get_source(module.__name__), str(module.__file__), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102
 
     def get_source(self, name: str) -> str:
-        """The text, for tracebacks too."""
+        """The source text, which tracebacks quote too. Raises ImportError."""
         file = self._file(name)
         if file is None:
             raise ImportError(name)
@@ -92,16 +92,16 @@ class Importer:
 
 
 def is_damaged(path: str) -> bool:
-    """Whether the file, if it is or ends with an archive, differs from what the archive's own digest says."""
+    """True if the file is an archive, or ends with one, and its digest is not the one that the archive states."""
     try:
         with open(path, "rb") as file:
             data = file.read()
     except (OSError, ValueError):
-        return False  # read from a pipe by a shell: there is no file to look at
+        return False  # a shell has read the archive from a pipe, so there is no file to check
     if not any(mark in data for mark in _MARKS):
         return False
     digests = list(re.finditer(rb"\n# self=([0-9a-f]{64})\n", data))
-    # What a launcher has put before the archive is its own.
+    # A launcher may have put text of its own before the archive.
     start = data.rfind(_BEGINNING, 0, digests[-1].start()) if digests else -1
     if start < 0:
         return True

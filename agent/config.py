@@ -14,23 +14,24 @@ ASSETS = "/assets"
 ASSET_PATTERN = "*/stor/medusa-config-*.json"
 SCHEMES = ("http", "https", "ws", "wss", "tcp")
 MAX_BYTES = 64 * 1024
-"""A signed URL has a few hundred bytes; a file far above is not ours."""
+"""Of a configuration file. A signed URL has a few hundred."""
 DELETE_TIMEOUT = 5.0
+"""Seconds, for each step of the request to the object store."""
 SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class ConfigError(Exception):
-    """No configuration, or a bad one. The text names its source, key and reason, and holds no value."""
+    """There is no configuration, or a bad one. The text names source, key and reason, but not the value, a secret."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """What the client left for the agent.
+    """Where to dial.
 
     Attributes:
-        signed_url: where to dial. Its query is a credential, hence no part of repr().
+        signed_url: the URL. Its query is a credential, so repr() leaves it out.
         insecure_tls: do not verify the server's certificate.
-        path: the file that said so, if it was a file.
+        path: the file that this was read from, if any.
     """
 
     signed_url: str = field(repr=False)
@@ -41,10 +42,15 @@ class Config:
 def obtain(
     argument: Optional[str], option: Optional[str], insecure: bool, environ: Mapping[str, str], assets: str = ASSETS
 ) -> Config:
-    """The configuration: a URL as argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, the job's newest asset.
+    """The configuration: a URL as argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_CONFIG or the job's newest asset.
 
     Args:
-        insecure: what `--insecure-tls` says; as MEDUSA_INSECURE_TLS it counts whatever a file says.
+        argument: the URL argument.
+        option: the file that `--config` names.
+        insecure: whether `--insecure-tls` is given. Like MEDUSA_INSECURE_TLS, it overrides what a file says.
+
+    Raises:
+        ConfigError: there is none, or it is wrong.
     """
     insecure = switch("MEDUSA_INSECURE_TLS", environ) or insecure
     if argument is not None:
@@ -57,7 +63,7 @@ def obtain(
 
 
 def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS) -> str:
-    """The path of the configuration: `--config`, else MEDUSA_CONFIG, else the newest of the job's assets."""
+    """The path of the file: `--config`, else MEDUSA_CONFIG, else the newest of the job's assets. Raises ConfigError."""
     given = option or environ.get("MEDUSA_CONFIG")
     if given:
         return given
@@ -69,7 +75,7 @@ def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS
 
 
 def load(path: str) -> Config:
-    """Read and check the file. Unknown keys are ignored: a later client may say more."""
+    """Read and check a file. Unknown keys are ignored, as a later client may write more. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -80,7 +86,7 @@ def load(path: str) -> Config:
     try:
         record = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        # A decoder's own text may quote the file.
+        # The decoder's text may quote the file, which holds a secret.
         where = " (line %d, column %d)" % (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigError("%s: not JSON in UTF-8%s" % (path, where)) from None
     if not isinstance(record, dict):
@@ -90,10 +96,10 @@ def load(path: str) -> Config:
 
 
 def checked_url(source: str, value: Any) -> str:
-    """`value`, if the agent can dial it.
+    """Returns `value` if it is a URL that the agent can dial.
 
     Raises:
-        ConfigError: it cannot; the text begins with `source`.
+        ConfigError: it is not. The text begins with `source`.
     """
     if value is None:
         raise ConfigError("%s: missing" % source)
@@ -101,7 +107,7 @@ def checked_url(source: str, value: Any) -> str:
         raise ConfigError("%s: not a string" % source)
     try:
         parts = urlsplit(value)
-        parts.port  # noqa: B018  (raises where it is none)
+        parts.port  # noqa: B018  (raises ValueError if it is no port)
     except ValueError:
         raise ConfigError("%s: not a URL" % source) from None
     if parts.scheme not in SCHEMES:
@@ -120,7 +126,7 @@ def _flag(path: str, value: Any) -> bool:
 
 
 def switch(name: str, environ: Mapping[str, str]) -> bool:
-    """A variable that is a flag. Raises ConfigError."""
+    """The value of a variable that is a flag; False if it is not set. Raises ConfigError."""
     value = environ.get(name, "").lower()
     if value not in SWITCH:
         raise ConfigError("%s: none of %s" % (name, ", ".join(filter(None, SWITCH))))
@@ -128,7 +134,7 @@ def switch(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
-    """The object an asset file is a copy of, `/<login>/stor/...`; None for a file that is no asset."""
+    """The name of the object that an asset is a copy of, `/<login>/stor/...`; None if the file is not an asset."""
     relative = os.path.relpath(path, assets)
     if relative.startswith(os.pardir) or os.path.isabs(relative) or "/stor/" not in relative:
         return None
@@ -136,10 +142,10 @@ def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
 
 
 def delete_object(manta_url: Optional[str], name: str) -> None:
-    """DELETE the object through the job's own, unauthenticated way to the store.
+    """Delete an object by the access to the store that a job has without authentication.
 
     Raises:
-        ConfigError: it could not be deleted, and why. The session can go on.
+        ConfigError: it could not be deleted. The session can go on without that.
     """
     try:
         parts = urlsplit(manta_url or "")
@@ -158,7 +164,7 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
 
 
 def delete_asset(path: Optional[str], environ: Mapping[str, str], log: Callable[[str], None], assets: str) -> None:
-    """Delete the object that a configuration is a copy of, if it is one. That it cannot be done is only logged."""
+    """Delete the object of which the configuration at `path` is a copy, if it is one. A failure is only logged."""
     name = asset_object(path, assets) if path else None
     if name is None:
         return

@@ -1,4 +1,4 @@
-"""Reaching the reflector. The job may be up before its reflector, or find it between two of its lives."""
+"""Dialling the reflector, again and again for a while: it may start later than the job, or be restarted just now."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from medusa.transports.base import Transport
 from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
 
-FIRST_DELAY = 0.25
-LONGEST_DELAY = 8.0
+FIRST_INTERVAL = 0.25
+"""Seconds between the first two attempts, on average; it doubles with each further attempt."""
+LONGEST_INTERVAL = 8.0
+"""Seconds between two attempts at the most, on average."""
 CONNECT_TIMEOUT = 15.0
+"""Seconds, of one attempt."""
 
 
 class Unreachable(Exception):
-    """The reflector refused for good or for too long; the text says what it said last."""
+    """No attempt has made a link, and no further one will be made. The text is the last refusal."""
 
 
-def where(url: str) -> str:
-    """Scheme, host and path of a URL: what may be shown. Its query is a credential, and so is a password."""
+def public_part(url: str) -> str:
+    """Scheme, host and path of a URL, which may be shown. Its query and its password are credentials."""
     parts = urlsplit(url)
     return "%s://%s%s" % (parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
 
@@ -34,32 +37,32 @@ def dial(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Transport:
-    """Call `attempt` until it gives a transport.
+    """Call `attempt` until it returns a transport.
 
     Args:
         retry_for: seconds after which a refusal is final. The first attempt is made in any case.
-        jitter: a random number in [0, 1): agents that lost the same reflector must not come back in step.
+        jitter: returns a random number in [0, 1), so that agents that lost the same reflector do not dial in step.
 
     Raises:
-        Unreachable
+        Unreachable: a refusal is final, by its nature or by `retry_for`.
     """
     give_up = clock() + retry_for
-    delay = FIRST_DELAY
+    interval = FIRST_INTERVAL
     while True:
         try:
             return attempt()
         except ConnectRefused as refused:
             reason = describe(refused)
-            pause = delay * (0.5 + jitter())
+            pause = interval * (0.5 + jitter())
             if not refused.retryable or clock() + pause > give_up:
                 raise Unreachable(reason) from None
             log("not connected: %s; next try in %.1f s" % (reason, pause))
         sleep(pause)
-        delay = min(2 * delay, LONGEST_DELAY)
+        interval = min(2 * interval, LONGEST_INTERVAL)
 
 
 def describe(refused: ConnectRefused) -> str:
-    """The refusal in words."""
+    """A refusal in words, with its status."""
     return "%s (status %d)" % (refused, refused.status) if refused.status else str(refused)
 
 

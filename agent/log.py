@@ -1,4 +1,4 @@
-"""One line an event on stderr, which in a job is a file the user is given. Never a secret, never the query of a URL."""
+"""The log: one line per event on stderr, which a job system keeps for the user. No secrets, and no query of a URL."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ MAX_LINE = 1024
 STDERR = 2
 
 
-def log(event: str, patience: float = 0.0) -> None:
-    """Write `event`. A stderr that is closed, or takes nothing for `patience` s, loses the line, not the session."""
+def log(event: str, timeout: float = 0.0) -> None:
+    """Write one line. It is lost if stderr is closed, or takes nothing for `timeout` seconds. Never raises."""
     line = "medusa agent: %s\n" % printable(event, MAX_LINE)
     try:
-        if _writable(STDERR, patience):
+        if _writable(STDERR, timeout):
             os.write(STDERR, line.encode("utf-8", "backslashreplace"))
     except OSError:
         pass
 
 
-def _writable(fd: int, patience: float) -> bool:
-    # A writable pipe takes PIPE_BUF bytes at once; the loop must not stand still for a log line.
+def _writable(fd: int, timeout: float) -> bool:
+    # A pipe that is writable takes PIPE_BUF bytes at once, so the loop does not block on a log line.
     poller = select.poll()
     poller.register(fd, select.POLLOUT)
-    return any(event & select.POLLOUT for _, event in poller.poll(1000 * patience))
+    return any(event & select.POLLOUT for _, event in poller.poll(1000 * timeout))

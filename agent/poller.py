@@ -1,4 +1,4 @@
-"""What the loop waits for: a poll set that is told each turn what to watch."""
+"""A poll set that is given in each round of a loop what to watch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ READ = select.POLLIN
 WRITE = select.POLLOUT
 FAILED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 PEER_CLOSED = getattr(select, "POLLRDHUP", 0x2000 if hasattr(select, "epoll") else 0)
-"""The peer's FIN arrived, seen without reading up to it. Linux only; PyPy's select does not name it."""
+"""The peer has sent a FIN, even if bytes before it are unread. 0 if not Linux; PyPy's select has no name for it."""
 
 
 class Poller:
-    """A poll set by descriptor. One without wishes is left out: the kernel would report its hang-up for ever."""
+    """Wraps select.poll. It leaves out a descriptor with no events, as poll would always report its hang-up."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
@@ -30,6 +30,6 @@ class Poller:
                 self._masks[fd] = mask
 
     def wait(self, timeout: Optional[float]) -> Dict[int, int]:
-        """Events by descriptor; at least those waited for, and FAILED."""
-        # Rounded up: a deadline must have passed when the wait for it ends.
+        """Wait up to `timeout` seconds, or without end if None. Returns the events by descriptor, FAILED among them."""
+        # Rounded up, so that a deadline has passed when the wait for it ends.
         return dict(self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999))))

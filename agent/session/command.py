@@ -16,7 +16,7 @@ DEFAULT_SIZE = Resize(columns=80, lines=25)
 LAST_RESORT = "/bin/sh"
 
 SECRET_PREFIX = "MEDUSA_"  # noqa: S105
-"""Variables of the agent itself: they say where the configuration lies."""
+"""Variables with this prefix configure the agent; the command does not get them."""
 
 PS1_IN_JOB = "\\[\\e[1m\\]${MANTA_USER}@manta # \\[\\e[0m\\]"
 PS1_ELSEWHERE = "\\[\\e[1m\\]\\u@\\h:\\w\\$\\[\\e[0m\\] "
@@ -31,7 +31,7 @@ Which = Callable[[str], Optional[str]]
 
 
 def to_bytes(text: str) -> bytes:
-    """What the kernel is given. Not os.fsencode: the job's locale must not decide which words the client can send."""
+    """Text for the kernel. Not by os.fsencode, which depends on the locale, and a job may have none."""
     return text.encode("utf-8", "surrogateescape")
 
 
@@ -52,7 +52,7 @@ class CannotStart(Exception):
 
 @dataclass(frozen=True)
 class Launch:
-    """Everything a child is made of.
+    """What to start.
 
     Attributes:
         argv: the program's path and its arguments.
@@ -67,7 +67,7 @@ class Launch:
 
 
 def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], which: Which = which) -> Launch:
-    """Turn the client's wish into a Launch.
+    """Turn the client's request into a Launch.
 
     Args:
         early: the last resize that came before `start`.
@@ -76,8 +76,8 @@ def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], w
         CannotStart: no such program or directory.
     """
     cwd = _directory(start.cwd)
-    wish = [start.command, *start.arguments] if start.command else [*DEFAULT_COMMAND, *start.arguments]
-    argv, notes = _without_ctrun(wish, which)
+    words = [start.command, *start.arguments] if start.command else [*DEFAULT_COMMAND, *start.arguments]
+    argv, notes = _without_ctrun(words, which)
     argv[0], plain = _at(cwd, argv[0]), False
     if which(argv[0]) is None:
         argv, plain, note = _stand_in(argv, which)
@@ -87,7 +87,7 @@ def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], w
 
 
 def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Resize]) -> Resize:
-    """A size in which absent and zero, a terminal's word for "unknown", leave what was known."""
+    """A new size. Values that are None, or 0 as of a terminal that does not know its size, are taken from `known`."""
     known = known or DEFAULT_SIZE
     return Resize(columns=columns or known.columns, lines=lines or known.lines)
 
@@ -95,7 +95,7 @@ def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Res
 def _directory(cwd: str) -> str:
     try:
         cwd = os.path.join(to_text(os.getcwdb()), cwd)
-        os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # the dot: a file is no place to start in
+        os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # with the dot, as it fails for a file
     except OSError as error:
         raise CannotStart("cannot start in %s: %s" % (cwd or "the agent's directory", error.strerror)) from None
     if not os.access(to_bytes(cwd), os.X_OK):
@@ -104,7 +104,7 @@ def _directory(cwd: str) -> str:
 
 
 def _at(cwd: str, program: str) -> str:
-    # A path that is relative is relative to where the child starts, which is not where the agent stands.
+    # A relative path is relative to the child's directory, not to the agent's.
     return os.path.join(cwd, program) if os.path.dirname(program) else program
 
 
@@ -125,7 +125,11 @@ def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]
 
 
 def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
-    """What to run for a missing bash: another bash, or the plain shell without what only bash understands."""
+    """What to run if the bash that is asked for is missing: another bash, or sh without the options of bash.
+
+    Returns:
+        The command, whether it is sh, and a line for the log. Raises CannotStart.
+    """
     if os.path.basename(argv[0]) != "bash":
         raise CannotStart("%s: not found or not executable" % argv[0])
     other = which("bash")
@@ -145,7 +149,7 @@ def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
 
 def _environment(term: str, environ: Mapping[str, str], plain: bool) -> Dict[str, str]:
     env = {name: value for name, value in environ.items() if not name.startswith(SECRET_PREFIX)}
-    for name in ("COLUMNS", "LINES"):  # the terminal knows its size; a variable would be believed for ever
+    for name in ("COLUMNS", "LINES"):  # programs would believe these even after a resize
         env.pop(name, None)
     env["TERM"] = term or DEFAULT_TERM
     env["PS1"] = PS1_PLAIN if plain else PS1_IN_JOB if env.get("MANTA_USER") else PS1_ELSEWHERE
@@ -155,7 +159,7 @@ def _environment(term: str, environ: Mapping[str, str], plain: bool) -> Dict[str
 
 
 def _has_utf8_locale() -> bool:
-    """A job has no locale, and in the C locale a shell's line editor takes the client's UTF-8 apart."""
+    """Whether C.UTF-8 is known here. A job may have no locale, and in the C locale bash edits UTF-8 byte by byte."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, "C.UTF-8")

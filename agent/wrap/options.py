@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from agent import config
 from agent.config import Config, ConfigError, checked_url
-from agent.dial import where
+from agent.dial import public_part
 from agent.session.command import to_bytes
 from medusa.option_types import seconds
 from medusa.protocol import attach_path
@@ -87,7 +87,7 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
 
 def _parser() -> argparse.ArgumentParser:
     usage = "agent.sh wrap [OPTION...] -- COMMAND [ARGUMENT...]"
-    text = "Runs COMMAND; if it fails, keeps a terminal in its place for who wants to look into it."
+    text = "Runs COMMAND; if it fails, keeps a terminal in its place for a user to look into it."
     parser = _Parser(prog="agent.sh wrap", usage=usage, description=text, allow_abbrev=False)
     parser.epilog = "Each option is also a variable, as MEDUSA_HOLD. Exit status: that of COMMAND."
     add = parser.add_argument
@@ -120,7 +120,7 @@ def client_command(url: str) -> str:
     parts = urlsplit(url)
     found = attach_path.parse_after_prefix(parts.path)
     if found is None or found[1].role != attach_path.AGENT or not found[1].raw_id:
-        return "a client at %s" % where(url)
+        return "a client at %s" % public_part(url)
     prefix, attach = found
     scheme = _SHOWN_AS.get(parts.scheme, parts.scheme)
     base = "%s://%s%s" % (scheme, parts.netloc.rpartition("@")[2], prefix)

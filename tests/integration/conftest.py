@@ -47,15 +47,9 @@ def dialled() -> Iterator[agents.Reflector]:
 
 
 @pytest.fixture
-def agent_timeouts() -> Timeouts:
-    """A module overrides it to give the agent other times."""
-    return Timeouts(hangup_grace=0.3)
-
-
-@pytest.fixture
-def agent(dialled: agents.Reflector, agent_timeouts: Timeouts, tmp_path: Path) -> Iterator[agents.Agent]:
+def agent(dialled: agents.Reflector, tmp_path: Path) -> Iterator[agents.Agent]:
     config = write_config(tmp_path, dialled.url)
-    command = from_source("--config", str(config), timeouts=agent_timeouts)
+    command = from_source("--config", str(config), timeouts=Timeouts(hangup_grace=0.3))
     with launched(command, job_environ(MANTA_USER="poe")) as agent:
         yield agent
 

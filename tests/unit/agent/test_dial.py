@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from agent.dial import FIRST_DELAY, LONGEST_DELAY, Unreachable, dial, where
+from agent.dial import FIRST_INTERVAL, LONGEST_INTERVAL, Unreachable, dial, public_part
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 from tests.memory_transport import memory_pair
@@ -48,7 +48,7 @@ def test_pauses_double_up_to_a_limit_and_each_try_is_logged() -> None:
     link, _ = memory_pair()
     attempts = Attempts([refused()] * 8 + [link])
     assert attempts.dial(60) is link
-    assert attempts.pauses == [FIRST_DELAY * 2**n for n in range(5)] + [LONGEST_DELAY] * 3
+    assert attempts.pauses == [FIRST_INTERVAL * 2**n for n in range(5)] + [LONGEST_INTERVAL] * 3
     assert attempts.log[0] == "not connected: come back later (status 503); next try in 0.2 s"
     assert len(attempts.log) == 8
 
@@ -58,7 +58,7 @@ def test_pauses_are_spread() -> None:
         link, _ = memory_pair()
         attempts = Attempts([refused(), link])
         attempts.dial(60, jitter)
-        assert attempts.pauses == [FIRST_DELAY * factor]
+        assert attempts.pauses == [FIRST_INTERVAL * factor]
 
 
 def test_patience_ends() -> None:
@@ -76,4 +76,4 @@ def test_refusal_for_good_is_not_repeated() -> None:
 
 
 def test_what_may_be_shown_of_a_url() -> None:
-    assert where("wss://me:secret@host:1/a%2f/b?signature=secret#secret") == "wss://host:1/a%2f/b"
+    assert public_part("wss://me:secret@host:1/a%2f/b?signature=secret#secret") == "wss://host:1/a%2f/b"

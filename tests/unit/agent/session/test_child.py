@@ -85,6 +85,16 @@ def test_output_and_exit(start: Start, guard: Guard) -> None:
     assert guard.lines() == [started_line(child.pid)]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("script", "exit"),
+    [("exit 7", Exit(status=7)), ("kill -KILL $$", Exit(signal="SIGKILL")), ("kill -40 $$", Exit(status=128 + 40))],
+)
+def test_exit(start: Start, script: str, exit: Exit) -> None:  # noqa: A002
+    child = start("/bin/sh", "-c", script)
+    wait_until(child.reap)
+    assert child.exit == exit
+
+
 def test_input_waits_for_a_terminal_that_is_full(start: Start, clock: Clock) -> None:
     child = start(*RAW)
     assert fill(child) > INPUT_HIGH

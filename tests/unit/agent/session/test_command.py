@@ -114,6 +114,14 @@ def test_directory_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.M
         resolve(Start(cwd=str(tmp_path)), None, {}, BASH)
 
 
+@pytest.mark.parametrize(
+    ("cwd", "reason"), [("/no/such/place", "No such file or directory"), ("/etc/passwd", "Not a directory")]
+)
+def test_directory_that_is_none(cwd: str, reason: str) -> None:
+    with pytest.raises(CannotStart, match=f"cannot start in {cwd}: {reason}"):
+        resolve(Start(cwd=cwd), None, {}, BASH)
+
+
 def test_environment_is_the_agents_without_its_own_variables() -> None:
     agents = {
         "PATH": "/bin",

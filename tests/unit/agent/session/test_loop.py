@@ -16,13 +16,13 @@ from agent.signals import StopSignals
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Control, Error, Exit, Resize, Start, Started, build, parse
-from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.transports.base import ClosedTransport
 from tests.unit.client.peers import Clock, link_ends
 
 Script = Iterator[None]
 
-TIMEOUTS = Timeouts(close_timeout=0.01)
+TIMEOUTS = Timeouts(close_timeout=0.01, processes_interval=0.5)
 
 
 def shell(command: str) -> Start:
@@ -41,12 +41,13 @@ class Stage(Poller):
         self.log: list[str] = []
         self.received: list[Message | Control | None] = []
         self.reading = True
+        self.real_wait = 0.01  # seconds for the command to do something, before the clock moves
         self._script: Script = iter(())
 
     def wait(self, timeout: float | None) -> dict[int, int]:
         self._read()
         next(self._script, None)
-        events = super().wait(0.01 if timeout else 0)
+        events = super().wait(self.real_wait if timeout else 0)
         if not events:
             self.clock.now += timeout or 0.0
         return events
@@ -69,8 +70,8 @@ class Stage(Poller):
     def find(self, kind: type[Any]) -> list[Any]:
         return [message for message in self.received if isinstance(message, kind)]
 
-    def until(self, kind: type[Any]) -> Script:
-        while not self.find(kind):
+    def until(self, kind: type[Any], count: int = 1) -> Script:
+        while len(self.find(kind)) < count:
             yield
 
     @property
@@ -195,16 +196,43 @@ def test_silent_client_is_lost(stage: Stage) -> None:
     stage.check_nothing_is_left()
 
 
+def test_idle_agent_pings_a_client_that_answers(stage: Stage) -> None:
+    def script(stage: Stage) -> Script:
+        yield from stage.until(Ping, 5)
+        stage.far.send_nowait(Close(1000, ""))
+
+    begun = stage.clock.now
+    stage.run(script)
+    assert stage.clock.now - begun >= 5 * TIMEOUTS.keepalive_interval
+    assert stage.log == ["session over: closed"]
+
+
+def fill(stage: Stage) -> Script:
+    """Send input until the agent does not read it any more, as its terminal takes none."""
+    stage.tell(shell("stty raw -echo; printf go; exec sleep 1000"))
+    yield from stage.until(Binary)
+    rounds = 0
+    while rounds < 20:
+        rounds += 1
+        while stage.far.flush() and stage.far.send_nowait(Binary(bytes(65536))):
+            rounds = 0
+        yield
+
+
+def test_agent_that_does_not_read_pings_and_does_not_judge(stage: Stage) -> None:
+    def script(stage: Stage) -> Script:
+        yield from fill(stage)
+        stage.real_wait = 0
+        yield from stage.until(Ping, len(stage.find(Ping)) + 5)
+        abort(stage)
+
+    stage.run(script)
+    assert "did not take its input" in stage.log[-1]
+
+
 def test_client_that_goes_while_the_terminal_is_full(stage: Stage) -> None:
     def script(stage: Stage) -> Script:
-        stage.tell(shell("stty raw -echo; printf go; exec sleep 1000"))
-        yield from stage.until(Binary)
-        rounds = 0
-        while rounds < 20:  # of which the agent reads none
-            rounds += 1
-            while stage.far.flush() and stage.far.send_nowait(Binary(bytes(65536))):
-                rounds = 0
-            yield
+        yield from fill(stage)
         abort(stage)
 
     stage.run(script)

@@ -1,4 +1,4 @@
-"""A guard that only records, and commands for a terminal."""
+"""A guard that only records."""
 
 from __future__ import annotations
 
