@@ -12,9 +12,6 @@ from pathlib import Path
 import pytest
 
 from medusa.client.archive import find_archive
-from medusa.client.keys.account import Account
-from medusa.client.keys.keyfile import KeyFile
-from medusa.client.launchers.manta.api import MantaClient
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import running
@@ -208,15 +205,6 @@ def test_no_job_is_created(place: Place, home: Path, arguments: list[str], why: 
     assert len(place.store.jobs()) == before
 
 
-def test_a_missing_archive(place: Place, home: Path) -> None:
-    run = place.run(home, "--agent-object", "/poseidon/public/medusa/another.sh")
-    assert run.returncode == 255
-    assert not place.done(run.stderr).cancelled
-    assert re.search("^mlogin: Manta job .* ended before its agent appeared$", run.stderr, re.MULTILINE), run.stderr
-    assert "publish it by: medusa publish manta:/poseidon/public/medusa/another.sh\n" in run.stderr
-    assert place.configs() == []
-
-
 def test_the_stderr_of_a_failed_job_is_shown(place: Place, home: Path) -> None:
     place.store.store(f"/{LOGIN}/public/bad.sh", b"echo no python here >&2; exit 127")
     run = place.run(home, "--agent-object", "~~/public/bad.sh")
@@ -316,15 +304,4 @@ def test_nothing_is_left_after_the_wait_timeout(queue: Place, home: Path, second
     assert run.returncode == 255
     assert "mlogin: no agent after " in run.stderr
     assert queue.done(run.stderr).cancelled
-    assert queue.configs() == []
-
-
-def test_another_user_cancels_a_queued_job(queue: Place, home: Path, keys: dict[str, Key]) -> None:
-    account = Account(LOGIN, None, KeyFile(queue.user / ".ssh" / "rsa").signer())
-    with queue.terminal(home, timeouts=EAGER) as opened:
-        opened.until("queued")
-        wait_until(lambda: queue.job(opened.screen).input_done, "all of the job's set-up")
-        MantaClient(queue.store.url, account).cancel_job(queue.job(opened.screen).id)
-        opened.until("mlogin: Manta job .* was cancelled before its agent appeared")
-        assert opened.status() == 255
     assert queue.configs() == []

@@ -143,18 +143,15 @@ def test_a_changed_host_key_is_never_accepted(host: Sshd, home: Path) -> None:
     assert "HOST IDENTIFICATION HAS CHANGED" in run.stderr
 
 
-def test_an_unknown_key(host: Sshd, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [(("-i", "/dev/null"), r"Permission denied \(publickey\)"), (("-p", "1"), "port 1: Connection refused")],
+)
+def test_ssh_cannot_connect(host: Sshd, home: Path, options: tuple[str, ...], why: str) -> None:
     (host.directory / "user.pub").write_text("")
-    run = mlogin(home, command(host))
+    run = mlogin(home, command(host, options=options))
     assert run.returncode == 255
-    assert re.search(r"Permission denied \(publickey\).*\n", run.stderr)
-    assert "mlogin: no connection to node: ssh ended with status 255\n" in run.stderr
-
-
-def test_a_refused_connection(host: Sshd, home: Path) -> None:
-    run = mlogin(home, command(host, options=("-p", "1")))
-    assert run.returncode == 255
-    assert "port 1: Connection refused" in run.stderr
+    assert re.search(why, run.stderr)
     assert "mlogin: no connection to node: ssh ended with status 255\n" in run.stderr
 
 

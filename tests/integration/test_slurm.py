@@ -237,14 +237,13 @@ class TestRunningJob:
         assert "PENDING" in done.stderr
         assert "only a job that runs can be got into" in done.stderr
 
-    def test_an_unknown_job(self, place: Place) -> None:
-        done = place.run("--job", "987654")
+    @pytest.mark.parametrize(
+        ("job", "why"), [("987654", "Slurm job 987654 is not known to Slurm"), ("--x", "--job --x: not a number")]
+    )
+    def test_an_unknown_job(self, place: Place, job: str, why: str) -> None:
+        done = place.run(f"--job={job}")
         assert done.returncode == 255
-        assert "Slurm job 987654 is not known to Slurm" in done.stderr
-
-    def test_a_text_that_is_not_an_id(self, place: Place) -> None:
-        done = place.run("--job", "--x")
-        assert done.returncode == 255
+        assert why in done.stderr
 
     def test_sigkill_leaves_no_step(self, place: Place) -> None:
         with place.cluster.full() as full:

@@ -1,4 +1,4 @@
-"""Users of the stand-in for Manta who write their requests themselves."""
+"""Users of the stand-in for Manta, with requests written by the tests themselves."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class Answer(NamedTuple):
 
     @property
     def code(self) -> str:
-        """Of a refusal."""
+        """Manta's code in a refusal."""
         found: str = json.loads(self.body)["code"]
         return found
 
 
 class User:
-    """Somebody who signs, or does not."""
+    """Sends requests, with a signature if there is a key."""
 
     def __init__(self, url: str, key: Key | None, owner: str = "jill") -> None:
         self.host, self._key, self._owner = urlsplit(url).netloc, key, owner
 
     def ask(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
-        """`headers` have _ for -; they also replace those of the signature."""
+        """Sends a request. `headers` have _ for -, and replace those of the signature."""
         if self._key is not None:
             names = {"method": method.lower(), "names": ("date",)}
             when = headers.get("date", date())

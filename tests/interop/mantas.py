@@ -1,4 +1,4 @@
-"""Places where the original's clients log in: a Manta, a reflector, and the front door between them."""
+"""A Manta with a reflector, and npm's mlogin as its client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 
 MODULES = Path(sys.prefix) / "node_modules"
 NEW, OLD = "manta", "manta2"
-"""npm manta 5.2.3 and 2.0.7, as scripts/setup names them."""
+"""Versions 5.2.3 and 2.0.7 of npm's manta, by the names that scripts/setup gives them."""
 
 LOGIN = "jill"
 PROMPT = rf"{LOGIN}@manta # "
@@ -40,7 +40,7 @@ needs = [
 
 
 class Home(NamedTuple):
-    """A user's home directory with an SSH key, where smartdc-auth looks for it."""
+    """A user's home directory with an SSH key in the place where smartdc-auth expects it."""
 
     directory: Path
     fingerprint: str
@@ -48,7 +48,7 @@ class Home(NamedTuple):
 
 
 def make_home(directory: Path, *kind: str) -> Home:
-    """`kind`: options of ssh-keygen for the key."""
+    """Args: kind: options of ssh-keygen for the key."""
     path = directory / ".ssh" / "id_test"
     path.parent.mkdir(parents=True)
     subprocess.run(["ssh-keygen", "-q", *kind, "-N", "", "-C", "somebody", "-f", path], check=True)
@@ -59,7 +59,7 @@ def make_home(directory: Path, *kind: str) -> Home:
 
 
 class Place:
-    """A Manta with a reflector behind it, the account, and its archive published."""
+    """A Manta with a reflector, a user's account, and the published archive."""
 
     def __init__(self, store: Manta, reflector: Reflector, home: Home) -> None:
         self.store, self.reflector, self._home = store, reflector, home
@@ -71,33 +71,33 @@ class Place:
 
     @contextlib.contextmanager
     def mlogin(self, version: str, *arguments: str, **environ: str) -> Iterator[Mlogin]:
-        """npm's, on a terminal of its own."""
-        # Old packages use what today's node warns of, in the middle of the screen.
+        """Runs npm's mlogin on a terminal of its own."""
+        # Old packages use deprecated functions, and node would print warnings on the screen.
         argv = ["node", "--no-deprecation", str(MODULES / version / "bin" / "mlogin"), *arguments]
         with terminal(argv, self.environ(**environ)) as screen:
             yield Mlogin(screen, self.store)
 
 
 class Mlogin:
-    """A login of npm's mlogin."""
+    """A run of npm's mlogin."""
 
     def __init__(self, screen: Terminal, store: Manta) -> None:
         self.screen, self._store = screen, store
         self.job_id = ""
 
     def created(self) -> str:
-        """The id of its job, when it says so."""
+        """Waits for the id of its job, and returns it."""
         self.job_id = self.screen.until(r"created interactive job -- ([0-9a-f-]{36})").group(1).decode()
         return self.job_id
 
     def prompted(self) -> None:
-        """The shell in the job waits for a line."""
+        """Waits for the prompt of the shell in the job."""
         self.created()
         self.screen.until("session established|established")
         self.screen.until(PROMPT)
 
     def ask(self, line: str, answer: str) -> re.Match[bytes]:
-        """A line typed at the prompt, and what comes of it, up to the next prompt."""
+        """Types a line at the prompt; returns the answer, after the next prompt has come."""
         self.screen.type(line + "\r")
         found = self.screen.until(answer)
         self.screen.until(PROMPT)
@@ -108,7 +108,7 @@ class Mlogin:
         return job
 
     def over(self) -> Job:
-        """The job at its end, by when nothing of the login is left in the Manta."""
+        """Waits until the job has ended and nothing of the session is left in the Manta; returns the job."""
         wait_until(lambda: self.job().state == "done", "the job's end")
         wait_until(lambda: not self._config_objects(), "the removal of the config object")
         wait_until(lambda: not self._store.zone_processes(), "the end of the zone")
@@ -122,7 +122,7 @@ class Mlogin:
 def muskie_place(
     home: Home, *arguments: str, timeouts: Mapping[str, float] = {}, idle_limit: float = 30.0, tls: bool = False
 ) -> Iterator[Place]:
-    """Where muskie stands before `/attach/`; `arguments` are the reflector's."""
+    """A Manta whose muskie forwards to the reflector. Args: arguments: of the reflector."""
     with (
         running(*arguments, timeouts=timeouts) as reflector,
         manta(tls=tls, reflector_url=reflector.url, idle_limit=idle_limit) as store,
@@ -132,7 +132,7 @@ def muskie_place(
 
 @contextlib.contextmanager
 def door_place(home: Home, accounts: Path, tls: bool = False, legacy: bool = True) -> Iterator[Place]:
-    """Where the reflector's own front door is; `legacy`: it takes what these clients sign, the Date alone."""
+    """A Manta that forwards to the reflector's own front door. Args: legacy: it accepts signed Dates without more."""
     accounts.mkdir()
     (accounts / LOGIN).write_bytes(home.public_key)
     options = ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)] if tls else []

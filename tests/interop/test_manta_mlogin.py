@@ -1,7 +1,7 @@
-"""npm's mlogin, unmodified, new and old, logs in to a job through a Manta: our reflector, our agent and our archive.
+"""npm's mlogin, unmodified, new and old, opens sessions in jobs of a Manta with our reflector, agent and archive.
 
-Once muskie stands before the reflector's `/attach/`, once the reflector's own front door is in its place; over http,
-and over https that is verified (the whole session) or not (the short ones).
+Through muskie, and through the reflector's own front door; over http, and over https with the certificate verified
+(the long session) or not (the short ones).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from _pytest.mark import ParameterSet
 
 from tests.interop import mantas
 from tests.interop.mantas import LOGIN, NEW, OLD, Home, Mlogin, Place, door_place, make_home, muskie_place
-from tests.manta.stand_in import ARCHIVE
 from tests.terminals import Terminal
 from tests.waiting import wait_until
 
@@ -30,7 +29,7 @@ BULK = 1 << 20
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """The old client reads no other form of a key than this."""
+    """A user with an RSA key in PEM, the only form that the old client reads."""
     return make_home(tmp_path_factory.mktemp("user"), "-t", "rsa", "-b", "2048", "-m", "PEM")
 
 
@@ -51,7 +50,7 @@ def place(request: pytest.FixtureRequest, home: Home, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def plain(home: Home) -> Iterator[Place]:
-    """Muskie by http, for what does not depend on the way."""
+    """Muskie over http, for tests that do not depend on the way."""
     with muskie_place(home) as place:
         yield place
 
@@ -62,34 +61,34 @@ def test_a_session_from_the_prompt_to_exit(place: Place, version: str) -> None:
         login.prompted()
         login.ask("echo $((6*7)), $MANTA_USER", f"42, {LOGIN}")
         login.ask("echo 'zażółć €😀' | rev", "😀€ ćłóżaz")
-        follows_the_window(login)
-        answers_escapes(login)
-        passes_every_byte(login)
+        check_resizing(login)
+        check_escapes(login)
+        check_every_byte(login)
         login.screen.type("exit\r")
         login.screen.until("remote process exited")
         assert login.screen.status() == 0
         job = login.over()
     assert (job.cancelled, job.errors) == (False, [])
-    assert_no_secret_is_told(place, job_log=place.store.stderr(job))
+    assert_no_secret_is_logged(place, job_log=place.store.stderr(job))
 
 
-def follows_the_window(login: Mlogin) -> None:
+def check_resizing(login: Mlogin) -> None:
     login.ask("stty size", "24 80")
     login.screen.resize(100, 30)
     login.ask('until [ "$(stty size)" = "30 100" ]; do sleep 0.02; done; echo resi""zed', "resized")
 
 
-def answers_escapes(login: Mlogin) -> None:
+def check_escapes(login: Mlogin) -> None:
     for escape, answer in (("~?", "send the escape character"), ("~i", f"Job ID: {login.job_id}")):
         login.screen.type(escape)
         login.screen.until(answer)
-    # Each of them sent an empty frame, which is no input.
+    # Each escape sent an empty frame, which must not count as input.
     login.screen.type("~~x\b\b")
     login.ask("echo un''harmed", "unharmed")
 
 
-def passes_every_byte(login: Mlogin) -> None:
-    take_output_as_it_is(login.screen)
+def check_every_byte(login: Mlogin) -> None:
+    turn_off_output_processing(login.screen)
     digest = login.ask(f"head -c {BULK} /dev/urandom >/tmp/bulk; sha256sum </tmp/bulk", "([0-9a-f]{64})").group(1)
     login.screen.type("stty raw -echo; printf 'BUL%s' K:; cat /tmp/bulk; printf ':KLU%s' B; stty sane\r")
     begin, end = login.screen.until("BULK:").end(), login.screen.until(":KLUB").start()
@@ -98,14 +97,14 @@ def passes_every_byte(login: Mlogin) -> None:
     login.screen.until(mantas.PROMPT)
 
 
-def take_output_as_it_is(screen: Terminal) -> None:
-    """node's raw mode still has the user's terminal make CR LF of LF."""
+def turn_off_output_processing(screen: Terminal) -> None:
+    """Turns off output processing: node's raw mode leaves it on, so the terminal would make CR LF of LF."""
     modes = screen.modes()
     modes[1] &= ~termios.OPOST
     termios.tcsetattr(screen.slave, termios.TCSANOW, modes)
 
 
-def assert_no_secret_is_told(place: Place, job_log: str) -> None:
+def assert_no_secret_is_logged(place: Place, job_log: str) -> None:
     assert "connected" in job_log
     for log in (job_log, place.store.log.read_text(), place.reflector.raw_log):
         assert not re.search("signature[=:]|keyId=", log, re.IGNORECASE)
@@ -122,7 +121,7 @@ def test_a_command(place: Place, version: str) -> None:
 
 
 @both_versions
-def test_the_escape_that_leaves(place: Place, version: str) -> None:
+def test_the_escape_ends_the_session(place: Place, version: str) -> None:
     with place.mlogin(version, MANTA_TLS_INSECURE="1") as login:
         login.prompted()
         login.screen.type("sleep 1000\r~.")
@@ -143,23 +142,6 @@ def test_an_object_is_the_jobs_input(plain: Place, version: str) -> None:
         assert login.screen.status() == 0
         job = login.over()
     assert (job.phase["type"], job.inputs) == ("map", [name])
-
-
-@both_versions
-def test_a_directory_is_refused(plain: Place, version: str) -> None:
-    before = len(plain.store.jobs())
-    with plain.mlogin(version, f"/{LOGIN}/stor") as login:
-        login.screen.until("only works on objects, not directories")
-        assert login.screen.status() == 1
-    assert len(plain.store.jobs()) == before
-
-
-def test_an_object_that_is_not_there_is_refused(plain: Place) -> None:
-    before = len(plain.store.jobs())
-    with plain.mlogin(NEW, f"/{LOGIN}/stor/nothing") as login:
-        login.screen.until("ERROR")
-        assert login.screen.status() == 1
-    assert len(plain.store.jobs()) == before
 
 
 @both_versions
@@ -191,17 +173,7 @@ def test_a_job_that_queues(home: Home) -> None:
             assert login.over().cancelled
 
 
-def test_another_key_than_the_accounts_opens_nothing(plain: Place, tmp_path: Path) -> None:
-    stranger = make_home(tmp_path / "stranger", "-t", "ed25519")
-    environ = {"HOME": str(stranger.directory), "MANTA_KEY_ID": stranger.fingerprint}
-    before = len(plain.store.jobs())
-    with plain.mlogin(NEW, **environ) as login:
-        login.screen.until(f"ERROR: /{LOGIN}/keys/{stranger.fingerprint} does not exist")
-        assert login.screen.status() == 1
-    assert len(plain.store.jobs()) == before
-
-
-def test_our_front_door_wants_more_than_the_date_signed(home: Home, tmp_path: Path) -> None:
+def test_without_legacy_signatures_our_front_door_refuses_npms_mlogin(home: Home, tmp_path: Path) -> None:
     with door_place(home, tmp_path / "accounts", legacy=False) as place, place.mlogin(NEW) as login:
         login.created()
         login.screen.until("ERROR: Server did not Upgrade")
@@ -219,31 +191,14 @@ def test_other_kinds_of_keys(tmp_path: Path, kind: str) -> None:
         login.over()
 
 
-def test_a_certificate_that_nobody_vouches_for_ends_it(home: Home) -> None:
-    with muskie_place(home, tls=True) as place, place.mlogin(NEW) as login:
-        login.screen.until("ERROR: .*self.signed")
-        assert login.screen.status() == 1
-        assert place.store.jobs() == []
-
-
-def test_a_job_without_its_archive_tells_why(home: Home) -> None:
-    with muskie_place(home) as place:
-        place.store.path(ARCHIVE).unlink()
-        with place.mlogin(NEW) as login:
-            login.created()
-            login.screen.until(f'IN-JOB ERROR: TaskInitError: could not load object: "{ARCHIVE}"')
-            login.screen.status()
-            login.over()
-
-
-def test_a_silent_session_outlives_muskies_patience(home: Home) -> None:
-    with quick_to_lose_patience(home, keepalive=1.5) as place, place.mlogin(NEW) as login:
+def test_keepalive_keeps_a_silent_session_open_at_muskie(home: Home) -> None:
+    with place_with_short_idle_limit(home, keepalive=1.5) as place, place.mlogin(NEW) as login:
         login.prompted()
         login.ask("sleep 8; echo still th''ere", "still there")
 
 
-def test_without_keepalive_it_does_not(home: Home) -> None:
-    with quick_to_lose_patience(home, keepalive=60) as place, place.mlogin(NEW) as login:
+def test_without_keepalive_muskie_cuts_a_silent_session(home: Home) -> None:
+    with place_with_short_idle_limit(home, keepalive=60) as place, place.mlogin(NEW) as login:
         login.prompted()
         login.screen.type("sleep 30; echo still th''ere\r")
         login.screen.status()
@@ -251,6 +206,6 @@ def test_without_keepalive_it_does_not(home: Home) -> None:
         login.over()
 
 
-def quick_to_lose_patience(home: Home, keepalive: float) -> AbstractContextManager[Place]:
+def place_with_short_idle_limit(home: Home, keepalive: float) -> AbstractContextManager[Place]:
     timeouts = {"wait_interval": 0.2}
     return muskie_place(home, "--keepalive", str(keepalive), timeouts=timeouts, idle_limit=5)

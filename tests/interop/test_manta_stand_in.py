@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -24,15 +23,6 @@ from tests.signing import Key, attach_path, authorization, date, signed_target
 from tests.waiting import MS, wait_until
 
 DIRECTORY = "application/json; type=directory"
-
-
-def test_an_object_is_kept(store: Manta, jill: User) -> None:
-    data, name = os.urandom(100_000), f"{STOR}/caf%C3%A9%20%2B%20tea"
-    assert jill.ask("PUT", name, data, content_type="text/plain").status == 204
-    got = jill.ask("GET", name)
-    assert (got.status, got.body, got.headers["content-type"]) == (200, data, "text/plain")
-    assert jill.ask("DELETE", name).status == 204
-    assert jill.refused("GET", name) == (404, "ResourceNotFound")
 
 
 @pytest.mark.parametrize(
@@ -54,14 +44,6 @@ def test_a_bad_put_is_refused(
     store.store(f"{STOR}/file", b"")
     store.path(f"{STOR}/directory").mkdir(exist_ok=True)
     assert jill.refused("PUT", target, b"some data", **headers) == refusal
-
-
-def test_only_public_objects_are_readable_for_others(store: Manta, jill: User, nobody: User) -> None:
-    store.store("/bob/public/x", b"for all")
-    store.store("/bob/stor/x", b"for bob")
-    assert nobody.ask("GET", "/bob/public/x").body == jill.ask("GET", "/bob/public/x").body == b"for all"
-    assert jill.refused("GET", "/bob/stor/x") == jill.refused("DELETE", "/bob/public/x") == (403, "AuthorizationFailed")
-    assert nobody.refused("GET", "/bob/stor/x") == (401, "AuthorizationRequired")
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ed25519", "ecdsa256", "ecdsa384", "ecdsa521"])
@@ -136,13 +118,6 @@ def test_a_bad_signed_url_is_refused(key: Key, nobody: User) -> None:
         ("GET", good.replace("/stor", "/public"), nobody.host),
     ):
         assert nobody.refused(method, target, host=host) == (403, "InvalidSignature"), target
-
-
-def test_the_log_names_the_user_and_no_secret(store: Manta, key: Key, nobody: User) -> None:
-    assert nobody.ask("GET", signed_target(key, "jill", f"{STOR}/logged", nobody.host)).status == 404
-    entry = {"method": "GET", "path": f"{STOR}/logged", "who": "jill", "outcome": "ResourceNotFound"}
-    assert store.requests("GET", "/logged") == [{**entry, "status": "404", "message": f"{STOR}/logged was not found"}]
-    assert "signature=" not in store.log.read_text()
 
 
 # Jobs.

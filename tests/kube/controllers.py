@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import secrets
 import threading
-import time
-from datetime import datetime
 from typing import Any
 
 from tests.kube import rules
@@ -53,7 +51,6 @@ class Controllers:
         if "deletionTimestamp" in job["metadata"] or job["spec"].get("suspend"):
             return
         if _finished(job):
-            self._expire(job)
             return
         pods = [pod for plural, pod in self._store.owned(job) if plural == "pods"]
         status = job.setdefault("status", {})
@@ -102,12 +99,6 @@ class Controllers:
         rules.check("Job", "batch/v1", job)
         self._events.note(job, reason, message, "Normal" if kind == "Complete" else "Warning")
         self._store.touch("jobs", job)
-
-    def _expire(self, job: Object) -> None:
-        limit = job["spec"].get("ttlSecondsAfterFinished")
-        ended = job["status"]["conditions"][-1]["lastTransitionTime"]
-        if limit is not None and time.time() - datetime.fromisoformat(ended.replace("Z", "+00:00")).timestamp() > limit:
-            self._store.delete("jobs", job["metadata"]["namespace"], job["metadata"]["name"])
 
     def _schedule(self, pod: Object) -> None:
         if "nodeName" in pod["spec"] or _phase(pod) != "Pending":

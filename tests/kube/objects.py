@@ -98,13 +98,6 @@ class Store:
         with self.changed:
             old = self.get(plural, namespace, name)
             new = change(copy.deepcopy(old))
-            sent = new["metadata"].get("resourceVersion", old["metadata"]["resourceVersion"])
-            if sent != old["metadata"]["resourceVersion"]:
-                raise Refusal(
-                    409,
-                    f'Operation cannot be fulfilled on {RESOURCES[plural].full_name} "{name}": the object has been '
-                    "modified; please apply your changes to the latest version and try again",
-                )
             for key in ("name", "namespace", "uid", "creationTimestamp"):
                 new["metadata"][key] = old["metadata"][key]
             rules.check(RESOURCES[plural].kind, RESOURCES[plural].api_version, new)
@@ -117,26 +110,14 @@ class Store:
     def touch(self, plural: str, changed: Object) -> None:
         self._note("MODIFIED", plural, changed)
 
-    def delete(self, plural: str, namespace: str, name: str, propagation: str = "Background") -> Object:
-        """Deletes an object.
-
-        A pod on a node is only marked, until the node has ended it. So is an object with foreground propagation, until
-        what it owns is gone.
-        """
+    def delete(self, plural: str, namespace: str, name: str) -> Object:
+        """Deletes an object. A pod on a node is only marked, until the node has ended it."""
         with self.changed:
             found = self.get(plural, namespace, name)
             metadata = found["metadata"]
-            if propagation == "Orphan":
-                for kind, one in self.owned(found):
-                    one["metadata"].pop("ownerReferences")
-                    self.touch(kind, one)
             if plural == "pods" and found.get("spec", {}).get("nodeName"):
                 metadata.setdefault("deletionTimestamp", now())
                 metadata["deletionGracePeriodSeconds"] = found["spec"].get("terminationGracePeriodSeconds", 30)
-                self.touch(plural, found)
-            elif propagation == "Foreground":
-                metadata.setdefault("deletionTimestamp", now())
-                metadata["finalizers"] = ["foregroundDeletion"]
                 self.touch(plural, found)
             else:
                 self.remove(plural, found)
@@ -154,18 +135,13 @@ class Store:
         return [(key[0], one) for key, one in sorted(self._objects.items()) if uid in _owners(one)]
 
     def collect_garbage(self) -> None:
-        """Deletes objects whose owner is gone, and those that were only waiting for what they own."""
+        """Deletes objects whose owner is gone."""
         with self.changed:
             living = {one["metadata"]["uid"] for one in self._objects.values()}
-            dying = {
-                one["metadata"]["uid"] for one in self._objects.values() if "foregroundDeletion" in _finalizers(one)
-            }
             for (plural, namespace, name), one in list(self._objects.items()):
                 owners = _owners(one)
-                if owners and not owners & (living - dying) and "deletionTimestamp" not in one["metadata"]:
+                if owners and not owners & living and "deletionTimestamp" not in one["metadata"]:
                     self.delete(plural, namespace, name)
-                if "foregroundDeletion" in _finalizers(one) and not self.owned(one):
-                    self.remove(plural, one)
 
     def changes(self, plural: str, namespace: str, since: int, ended: Callable[[], bool]) -> Iterator[Change]:
         """Changes from a version on. Waits for new ones until `ended` returns True."""
@@ -190,8 +166,3 @@ class Store:
 
 def _owners(thing: Object) -> set[str]:
     return {owner["uid"] for owner in thing["metadata"].get("ownerReferences", ())}
-
-
-def _finalizers(thing: Object) -> list[str]:
-    finalizers: list[str] = thing["metadata"].get("finalizers", [])
-    return finalizers

@@ -30,7 +30,7 @@ _PATH = re.compile(
     r"/(?:api/v1|apis/(?P<group>[a-z.]+)/v1)/namespaces/(?P<namespace>[^/]+)/(?P<plural>[a-z]+)"
     r"(?:/(?P<name>[^/]+)(?:/(?P<sub>[a-z]+))?)?/?"
 )
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
 _PATCHES = ("application/strategic-merge-patch+json", "application/merge-patch+json")
 
 
@@ -113,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class's names
+    do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the base class's names
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -196,15 +196,14 @@ class Handler(BaseHTTPRequestHandler):
             if verb == "create":
                 return 201, copy.deepcopy(store.create(plural, namespace, _parsed(body)))
             if verb == "delete":
-                options = _parsed(body) if body else {}
-                how = query.get("propagationPolicy") or options.get("propagationPolicy") or "Background"
-                return 200, copy.deepcopy(store.delete(plural, namespace, name, how))
-            change = self._change(verb, _parsed(body), sub)
+                options = {**query, **(_parsed(body) if body else {})}
+                if options.get("propagationPolicy", "Background") != "Background":
+                    raise Refusal(400, "this stand-in deletes in the background only")
+                return 200, copy.deepcopy(store.delete(plural, namespace, name))
+            change = self._change(_parsed(body), sub)
             return 200, copy.deepcopy(store.change(plural, namespace, name, change))
 
-    def _change(self, verb: str, sent: Object, sub: str | None) -> Callable[[Object], Object]:
-        if verb == "update":
-            return lambda old: sent
+    def _change(self, sent: Object, sub: str | None) -> Callable[[Object], Object]:
         if sub is not None:  # a strategic merge: items of this list are known by their names
             return lambda old: _with_containers(old, sent["spec"]["ephemeralContainers"])
         content_type = self.headers.get_content_type()
@@ -310,7 +309,7 @@ def _common_name(certificate: Any) -> str | None:
 
 
 def _resource_list(group: str, group_version: str) -> Object:
-    verbs = ["create", "delete", "get", "list", "patch", "update", "watch"]
+    verbs = ["create", "delete", "get", "list", "patch", "watch"]
     found = [
         {"name": one.plural, "singularName": one.kind.lower(), "namespaced": True, "kind": one.kind, "verbs": verbs}
         for one in RESOURCES.values()

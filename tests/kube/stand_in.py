@@ -8,11 +8,10 @@
         kube.names("jobs")                         # and pods, secrets, configmaps, events
         kube.evict(kube.pod())
 
-Like in a cluster: objects with uids, resourceVersions, owners, finalizers and propagation policies;
-409, 404, 422 and limits of size; bearer tokens, client certificates and roles; label and field selectors, watches and
-discovery as far as kubectl needs them; a Job controller with one pod and no retries, time-to-live; scheduling, mounting
-of projected Secrets and ConfigMaps, pulling, running, logs, grace and deadlines, all with their events. What it sends
-and accepts must follow the schemas that Kubernetes publishes (rules.py).
+Like in a cluster: objects with uids, resourceVersions and owners; 409, 404, 422 and limits of size; bearer tokens,
+client certificates and roles; label and field selectors, watches and discovery as far as kubectl needs them; a Job
+controller with one pod and no retries; scheduling, mounting of projected Secrets and ConfigMaps, pulling, running,
+logs, grace and deadlines, all with their events. Objects must follow the schemas that Kubernetes publishes (rules.py).
 
 Unlike in a cluster: containers share this machine's network; there are no cgroups, so nothing runs out of memory by
 itself; an image is this machine's programs, or busybox alone, in namespaces made by bubblewrap; a pod has one container

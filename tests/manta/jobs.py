@@ -115,8 +115,6 @@ class Jobs:
         elif (request.method, what) == ("GET", "live/err"):
             lines = b"".join(json.dumps(error).encode() + b"\n" for error in job.errors)
             request.answer(200, {"Content-Type": "application/x-json-stream; type=job-error"}, lines)
-        elif (request.method, what) == ("GET", "live/in"):
-            request.answer(200, {"Content-Type": "text/plain"}, "".join(f"{key}\r\n" for key in job.inputs).encode())
         elif (request.method, what) == ("POST", "live/in"):
             job.add(_keys(await request.body()))
             if request.query == "end=true":
@@ -193,10 +191,8 @@ def _checked(body: bytes) -> dict[str, Any]:
     _demand(isinstance(job.get("name", ""), str), "name: a string")
     phases = job.get("phases")
     _demand(isinstance(phases, list) and len(phases) > 0, "phases: a list that is not empty")
-    for phase in phases:
-        _check_phase(phase)
-    if len(phases) > 1:
-        raise Refusal(501, "NotImplemented", "this Manta runs jobs of one phase")
+    _demand(len(phases) == 1, "one phase: this Manta runs no others")
+    _check_phase(phases[0])
     phases[0].setdefault("type", "map")
     assert isinstance(job, dict)
     return job

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 from email.utils import formatdate
 from pathlib import Path
@@ -14,7 +13,6 @@ from tests.manta.http import Refusal, Request
 
 DIRECTORY = "application/x-json-stream; type=directory"
 PUT_DIRECTORY = "application/json; type=directory"
-LINK = "application/json; type=link"
 ROOTS = ("jobs", "public", "reports", "stor")
 
 
@@ -37,9 +35,7 @@ class Objects:
         """Answers HEAD and GET; answer() leaves out the body for HEAD."""
         path = self.at(names)
         if path.is_dir():
-            entries = [{"name": entry.name, "type": _kind(entry)} for entry in sorted(path.iterdir())]
-            body = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
-            request.answer(200, {"Content-Type": DIRECTORY, "Result-Set-Size": str(len(entries))}, body)
+            request.answer(200, {"Content-Type": DIRECTORY})  # nobody asks what is in it
         elif path.is_file():
             data = path.read_bytes()
             headers = {"Content-Type": self._types.get(name_of(names), "application/octet-stream"), **_about(data)}
@@ -54,8 +50,6 @@ class Objects:
         kind = request.header("content-type", "application/octet-stream")
         if kind.replace(" ", "") == PUT_DIRECTORY.replace(" ", ""):
             self._put_directory(request, names)
-        elif kind == LINK:
-            raise Refusal(501, "NotImplemented", "this Manta has no links")
         else:
             await self._put_object(request, names, kind)
 
@@ -93,27 +87,16 @@ class Objects:
 
     def delete(self, request: Request, names: list[str]) -> None:
         path = self.at(names)
-        if len(names) < 3:
-            raise Refusal(400, "OperationNotAllowedOnRootDirectory", f"{name_of(names)} is a root directory")
-        if path.is_dir():
-            if any(path.iterdir()):
-                raise Refusal(400, "DirectoryNotEmpty", f"{name_of(names)} is not empty")
-            path.rmdir()
-        elif path.is_file():
-            path.unlink()
-            self._types.pop(name_of(names), None)
-        else:
+        if not path.is_file():
             raise _missing(names)
+        path.unlink()
+        self._types.pop(name_of(names), None)
         request.answer(204)
 
 
 def object_path(names: list[str]) -> str:
     """The path of an object as in a request's target."""
     return "/" + "/".join(quote(name, safe="") for name in names)
-
-
-def _kind(path: Path) -> str:
-    return "directory" if path.is_dir() else "object"
 
 
 def _about(data: bytes) -> dict[str, str]:

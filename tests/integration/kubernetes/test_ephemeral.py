@@ -91,13 +91,6 @@ def test_an_archive_with_any_bytes(here: Place, home: Path, tmp_path: Path) -> N
     assert "agent.sh': damaged" in run.stderr  # the agent itself says so: all of it has arrived
 
 
-def test_an_image_without_python(here: Place, home: Path) -> None:
-    run = here.run(home, options=("--job", POD), image="busybox:1")
-    assert run.returncode == 255
-    assert "ended with status 127 before its agent appeared\n" in run.stderr
-    assert "mlogin:   medusa agent: no Python 3.8 or later" in run.stderr
-
-
 def test_an_image_that_is_published_late(here: Place, home: Path) -> None:
     with here.terminal(home, options=HERE, image="debian:13") as opened:
         opened.until(f"beside pod {POD}: ErrImagePull: not found")

@@ -9,6 +9,7 @@ import pytest
 from medusa.client.launchers.kubernetes.status import Status, job_status
 
 Object = dict[str, Any]
+LATER = "2026-01-01T00:00:09Z"
 SERIES = {"count": 3, "lastObservedTime": "2026-01-01T00:00:09.000000Z"}
 
 NO_NODE = (
@@ -57,83 +58,77 @@ def event(reason: str, message: str, kind: str = "Warning", uid: str = "pod-uid"
     return {"involvedObject": {"uid": uid}, "type": kind, "reason": reason, "message": message, "metadata": {}, **times}
 
 
+UNSCHEDULABLE = condition("PodScheduled", "False", "Unschedulable", NO_NODE)
+GATED = condition("PodScheduled", "False", "SchedulingGated", "blocked by a gate")
+DISRUPTED = condition("DisruptionTarget", "True", "DeletionByTaintManager", "node lost")
+
+
 @pytest.mark.parametrize(
-    ("found", "alive", "words"),
+    ("found", "words"),
     [
-        (
-            pod(conditions=[condition("PodScheduled", "False", "Unschedulable", NO_NODE)]),
-            True,
-            f"Pending: Unschedulable: {NO_NODE.partition(' preemption')[0]}",
-        ),
-        (
-            pod(conditions=[condition("PodScheduled", "False", "SchedulingGated", "blocked by a gate")]),
-            True,
-            "Pending: SchedulingGated: blocked by a gate",
-        ),
-        (pod(conditions=[condition("PodScheduled", "True", "")]), True, "Pending"),
-        (pod(conditions=None, containerStatuses=[]), True, "Pending"),
-        (waiting("ContainerCreating"), True, "ContainerCreating"),
-        (waiting("PodInitializing"), True, "Pending"),
-        (waiting("ImagePullBackOff", PULL), True, f"ImagePullBackOff: {PULL}"),
-        (waiting("ErrImagePull", "rpc error:\n  not found"), True, "ErrImagePull: rpc error: not found"),
-        (waiting("CreateContainerConfigError", "no secret"), True, "CreateContainerConfigError: no secret"),
-        (waiting("InvalidImageName", "no"), False, "InvalidImageName: no"),
-        (waiting("ErrImageNeverPull", "no"), False, "ErrImageNeverPull: no"),
-        (waiting("Evil", "\x1b[2Jx"), True, "Evil: \\x1b[2Jx"),
-        (
-            pod(initContainerStatuses=[container("init", waiting={"reason": "ErrImagePull", "message": "no"})]),
-            True,
-            "ErrImagePull: no",
-        ),
-        (pod("Running"), True, "running on gpu-7"),
-        (pod("Unknown"), True, "Unknown: its node does not answer"),
+        (pod(conditions=[UNSCHEDULABLE]), f"Pending: Unschedulable: {NO_NODE.partition(' preemption')[0]}"),
+        (pod(conditions=[GATED]), "Pending: SchedulingGated: blocked by a gate"),
+        (pod(conditions=[condition("PodScheduled", "True", "")]), "Pending"),
+        (pod(conditions=None, containerStatuses=[]), "Pending"),
+        (waiting("ContainerCreating"), "ContainerCreating"),
+        (waiting("PodInitializing"), "Pending"),
+        (waiting("ImagePullBackOff", PULL), f"ImagePullBackOff: {PULL}"),
+        (waiting("ErrImagePull", "rpc error:\n  not found"), "ErrImagePull: rpc error: not found"),
+        (waiting("CreateContainerConfigError", "no secret"), "CreateContainerConfigError: no secret"),
+        (waiting("Evil", "\x1b[2Jx"), "Evil: \\x1b[2Jx"),
+        (pod(initContainerStatuses=[container("init", waiting={"reason": "ErrImagePull"})]), "ErrImagePull"),
+        (pod("Running"), "running on gpu-7"),
+        (pod("Unknown"), "Unknown: its node does not answer"),
     ],
-)  # fmt: skip
-def test_a_pod_that_waits_or_runs(found: Object, alive: bool, words: str) -> None:
-    reading = job_status(job(), [found], [])
-    assert (reading.alive, reading.words) == (alive, words)
+)
+def test_a_pod_that_waits_or_runs(found: Object, words: str) -> None:
+    status = job_status(job(), [found], [])
+    assert (status.alive, status.words) == (True, words)
+
+
+@pytest.mark.parametrize("reason", ["InvalidImageName", "ErrImageNeverPull"])
+def test_an_image_that_can_never_run(reason: str) -> None:
+    status = job_status(job(), [waiting(reason, "no")], [])
+    assert (status.alive, status.words) == (False, f"{reason}: no")
 
 
 @pytest.mark.parametrize(
-    ("status", "words"),
+    ("containers", "words"),
     [
-        ({"containerStatuses": [terminated(0, "Completed")]}, "ended with status 0"),
-        ({"containerStatuses": [terminated(3)]}, "ended with status 3"),
-        ({"containerStatuses": [terminated(143)]}, "ended with status 143 (SIGTERM)"),
-        ({"containerStatuses": [terminated(255)]}, "ended with status 255"),
-        ({"containerStatuses": [terminated(137, "OOMKilled")]}, "ended: OOMKilled (status 137)"),
-        (
-            {"containerStatuses": [terminated(128, "StartError", message='exec: "sh": not found')]},
-            'ended: StartError: exec: "sh": not found (status 128)',
-        ),
-        (
-            {"initContainerStatuses": [{**terminated(0, "Completed"), "name": "a"}, {**terminated(1), "name": "b"}]},
-            "ended with status 1 in b",
-        ),
-        (
-            {"containerStatuses": [{**terminated(0, "Completed"), "name": "sidecar"}, terminated(5)]},
-            "ended with status 5",
-        ),
-        (
-            {"reason": "Evicted", "message": "low on memory. ", "containerStatuses": [terminated(137)]},
-            "ended: Evicted: low on memory.",
-        ),
+        ([terminated(0, "Completed")], "ended with status 0"),
+        ([terminated(3)], "ended with status 3"),
+        ([terminated(143)], "ended with status 143 (SIGTERM)"),
+        ([terminated(255)], "ended with status 255"),
+        ([terminated(137, "OOMKilled")], "ended: OOMKilled (status 137)"),
+        ([terminated(128, "StartError", message="no sh")], "ended: StartError: no sh (status 128)"),
+        ([{**terminated(0, "Completed"), "name": "a"}, {**terminated(1), "name": "b"}], "ended with status 1 in b"),
+        ([{**terminated(0, "Completed"), "name": "sidecar"}, terminated(5)], "ended with status 5"),
+    ],
+)
+@pytest.mark.parametrize("field", ["containerStatuses", "initContainerStatuses"])
+def test_a_pod_whose_container_has_ended(field: str, containers: list[Object], words: str) -> None:
+    found: Object = {field: containers}
+    status = job_status(job(), [pod("Failed", **found)], [])
+    assert (status.alive, status.words, status.pod) == (False, words, "medusa-1-00")
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"reason": "Evicted", "message": "low ", "containerStatuses": [terminated(137)]}, "ended: Evicted: low"),
         ({"reason": "DeadlineExceeded", "message": "too long"}, "ended: DeadlineExceeded: too long"),
-        (
-            {"conditions": [condition("DisruptionTarget", "True", "DeletionByTaintManager", "node lost")]},
-            "ended: DeletionByTaintManager: node lost",
-        ),
+        ({"conditions": [DISRUPTED]}, "ended: DeletionByTaintManager: node lost"),
         ({}, "ended"),
     ],
-)  # fmt: skip
-def test_a_pod_that_has_ended(status: Object, words: str) -> None:
-    reading = job_status(job(), [pod("Failed", **status)], [])
-    assert (reading.alive, reading.words, reading.pod) == (False, words, "medusa-1-00")
+)
+def test_a_pod_that_the_cluster_has_ended(found: Object, words: str) -> None:
+    status = job_status(job(), [pod("Failed", **found)], [])
+    assert (status.alive, status.words) == (False, words)
 
 
 def test_a_missing_python_is_explained() -> None:
-    reading = job_status(job(), [pod("Failed", containerStatuses=[terminated(127)])], [])
-    assert reading.remarks[1] == "or the archive that brings its own Python: --archive agent-standalone.sh"
+    status = job_status(job(), [pod("Failed", containerStatuses=[terminated(127)])], [])
+    assert status.remarks[1] == "or the archive that brings its own Python: --archive agent-standalone.sh"
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Running", "Failed"])
@@ -141,37 +136,25 @@ def test_a_pod_that_somebody_deletes(phase: str) -> None:
     message = "default-scheduler: preempting to accommodate a higher priority pod"
     found = pod(phase, conditions=[condition("DisruptionTarget", "True", "PreemptionByScheduler", message)])
     found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    reading = job_status(job(), [found], [])
-    assert (reading.alive, reading.words) == (False, f"is being deleted: PreemptionByScheduler: {message}")
+    status = job_status(job(), [found], [])
+    assert (status.alive, status.words) == (False, f"is being deleted: PreemptionByScheduler: {message}")
 
 
 @pytest.mark.parametrize(
-    ("events", "words"),
+    ("events", "more"),
     [
-        ([], "ContainerCreating"),
-        ([event("FailedMount", "no volume")], "ContainerCreating: FailedMount: no volume"),
-        ([event("Pulling", 'Pulling image "i"', "Normal")], 'ContainerCreating: Pulling: Pulling image "i"'),
-        ([event("Scheduled", "assigned", "Normal")], "ContainerCreating"),
-        ([event("FailedMount", "of another", uid="another")], "ContainerCreating"),
-        (
-            [event("FailedMount", "before"), event("Pulled", "done", "Normal", lastTimestamp="2026-01-01T00:00:09Z")],
-            "ContainerCreating",
-        ),
-        (
-            [event("Pulled", "done", "Normal"), event("FailedMount", "in the same second")],
-            "ContainerCreating: FailedMount: in the same second",
-        ),
-        (
-            [
-                event("FailedMount", "old"),
-                event("FailedMount", "new", eventTime="2026-01-01T00:00:01.000000Z", series=SERIES),
-            ],
-            "ContainerCreating: FailedMount: new",
-        ),
+        ([], ""),
+        ([event("FailedMount", "no volume")], ": FailedMount: no volume"),
+        ([event("Pulling", 'Pulling image "i"', "Normal")], ': Pulling: Pulling image "i"'),
+        ([event("Scheduled", "assigned", "Normal")], ""),
+        ([event("FailedMount", "of another", uid="another")], ""),
+        ([event("FailedMount", "before"), event("Pulled", "done", "Normal", lastTimestamp=LATER)], ""),
+        ([event("Pulled", "", "Normal"), event("FailedMount", "same second")], ": FailedMount: same second"),
+        ([event("FailedMount", "old"), event("FailedMount", "new", series=SERIES)], ": FailedMount: new"),
     ],
-)  # fmt: skip
-def test_events_of_a_container_that_is_being_created(events: list[Object], words: str) -> None:
-    assert job_status(job(), [waiting("ContainerCreating")], events).words == words
+)
+def test_events_of_a_container_that_is_being_created(events: list[Object], more: str) -> None:
+    assert job_status(job(), [waiting("ContainerCreating")], events).words == "ContainerCreating" + more
 
 
 @pytest.mark.parametrize(
@@ -209,5 +192,5 @@ def test_the_latest_pod_counts() -> None:
 def test_the_start_and_the_time_limit() -> None:
     found = pod("Running", startTime="2026-01-01T00:00:07Z")
     found["spec"]["activeDeadlineSeconds"] = 60
-    reading = job_status(job(), [found], [])
-    assert (reading.started, reading.limit) == ("2026-01-01T00:00:07Z", 60)
+    status = job_status(job(), [found], [])
+    assert (status.started, status.limit) == ("2026-01-01T00:00:07Z", 60)
