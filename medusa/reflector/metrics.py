@@ -1,4 +1,4 @@
-"""What a monitoring system reads of this process: numbers alone, never an id or a login."""
+"""The numbers that a monitoring system reads of this process. They hold no id and no login."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Counted(Protocol):
 
     @property
     def state(self) -> State:
-        """Where it is."""
+        """Where the session is."""
 
     @property
     def links(self) -> int:
-        """How many connections it holds."""
+        """How many of its connections are open."""
 
     def counts(self) -> dict[str, int]:
         """client_bytes, agent_bytes, client_messages and agent_messages: what each side has sent to the other."""
 
 
 class Metrics:
-    """One reflector's numbers, in a registry of their own: several reflectors may live in one process."""
+    """The numbers of one reflector, in a registry of their own: several reflectors may live in one process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -66,10 +66,10 @@ class Metrics:
         )
         self._past: Tally[str] = Tally()
         self._sessions: Callable[[], Sequence[Counted]] = list
-        self._registry.register(_Living(self))
+        self._registry.register(_SessionCollector(self))
 
     def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
-        """The sessions that are counted when somebody asks."""
+        """Count these sessions each time that the numbers are read."""
         self._sessions = sessions
 
     def measure_lag_forever(self, interval: float) -> None:
@@ -80,35 +80,40 @@ class Metrics:
             self._lag.observe(max(0.0, time.monotonic() - due))
 
     def accepted(self) -> None:
-        """A connection came in."""
+        """Count a connection that was accepted."""
         self._accepted.inc()
 
     def refused(self, status: int) -> None:
-        """A request was."""
+        """Count a refusal, by its HTTP status."""
         self._refusals.labels(str(status)).inc()
 
     def linked(self, waited: float, took: float) -> None:
-        """A session's agent came; both in seconds."""
+        """Count a link-up.
+
+        Args:
+            waited: seconds from the client's coming to its agent's.
+            took: seconds from the agent's request to the link-up.
+        """
         self._wait.observe(waited)
         self._link_up.observe(took)
 
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
-        """A session did. `counts`: see Counted.counts."""
+        """Count a session that ended. `counts`: see Counted."""
         self._ended[outcome].inc()
         self._past.update(counts)
 
     def asked_directory(self, operation: str, seconds: float, failed: bool) -> None:
-        """It answered, or failed, after `seconds`."""
+        """Count a question to the directory, which answered or failed after `seconds`."""
         self._directory.labels(operation).observe(seconds)
         if failed:
             self._directory_errors.labels(operation).inc()
 
     def exposition(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+        """All numbers, in the text format of Prometheus."""
         return generate_latest(self._registry)
 
-    def living(self) -> Iterator[Metric]:
-        """What is counted anew each time: the sessions there are, and what has passed through those and all before."""
+    def of_sessions(self) -> Iterator[Metric]:
+        """What is counted anew each time: the sessions that live, and what passed through them and all before."""
         states = Tally({stage(state): 0 for state in State if state is not State.ENDED})
         totals, links = Tally(self._past), 0
         for session in self._sessions():
@@ -135,9 +140,9 @@ class Metrics:
         return Histogram(name, what, buckets=buckets, registry=self._registry)
 
 
-class _Living(Collector):
+class _SessionCollector(Collector):
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        return self._metrics.living()
+        return self._metrics.of_sessions()

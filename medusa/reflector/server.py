@@ -139,7 +139,7 @@ class Reflector:
         server.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
-        gevent.spawn(claims.keep_forever)
+        gevent.spawn(claims.renew_forever)
         gevent.spawn(metrics.measure_lag_forever, config.timeouts.lag_interval)
         if self._publisher is not None:
             self._publisher.start()

@@ -1,4 +1,4 @@
-"""What a session is called: its id, and the login it belongs to."""
+"""The name of a session: its id, and the login that it belongs to."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from medusa.protocol.session_id import parse_id
 from medusa.session import Side
 
 CARRIED = "/~carried"
-"""Before an attach path where another reflector asks. No login begins so."""
+"""Precedes an attach path in a request of another reflector. No login begins like this."""
 
 SESSIONS = CARRIED + "/sessions"
-"""Where another reflector asks for what lives here; behind it, as for administrators, one of these."""
+"""The path at which another reflector asks for the sessions that live here. A session's path may follow."""
 
 SIDES = {attach_path.CLIENT: Side.CLIENT, attach_path.AGENT: Side.AGENT}
 
 
 class SessionName(NamedTuple):
-    """The same id under two logins names two sessions. No login: one that came by the internal API."""
+    """The same id under two logins names two sessions. A session of the internal API has no login."""
 
     session_id: str
     login: str = ""
 
     def __str__(self) -> str:
-        """Unambiguous, as no id begins with a tilde and no login holds a slash."""
+        """The name as one text. It is unambiguous: no id begins with a tilde, and no login holds a slash."""
         return f"~{self.login}/{self.session_id}" if self.login else self.session_id
 
     @classmethod
     def read(cls, text: str) -> SessionName:
-        """From its string."""
+        """The name that `text`, made by `str`, stands for."""
         login, slash, session_id = text[1:].partition("/")
         return cls(session_id, login) if slash and text.startswith("~") else cls(text)
 
 
-def named_by(path: str) -> tuple[SessionName, Side] | None:
-    """What `path` is to attach to, and as what; None where it names no session, or none that could be."""
+def parse_path(path: str) -> tuple[SessionName, Side] | None:
+    """The session and the side that an attach path names; None if it is no such path, or its id is not valid."""
     found = attach_path.parse(path.removeprefix(CARRIED))
     if found is None:
         return None
@@ -46,7 +46,7 @@ def named_by(path: str) -> tuple[SessionName, Side] | None:
         return None
 
 
-def path_of(name: SessionName, side: Side) -> str:
-    """The path that is to attach to it: what `named_by` understands."""
+def attach_path_of(name: SessionName, side: Side) -> str:
+    """The attach path of one side of a session; the inverse of `parse_path`."""
     role = next(role for role, of in SIDES.items() if of is side)
     return attach_path.build(name.session_id, role, name.login)

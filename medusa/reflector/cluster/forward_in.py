@@ -23,7 +23,7 @@ from medusa.reflector.fronts.raw_front import adopt, read_greeting, tell
 from medusa.reflector.net.listen import RAW
 from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
-from medusa.reflector.session_name import SessionName, named_by
+from medusa.reflector.session_name import SessionName, parse_path
 from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import RECORD
@@ -56,7 +56,7 @@ class ForwardIn:
         """
         assert handler.request is not None
         target = handler.request.target
-        named = named_by(target)
+        named = parse_path(target)
         try:
             proof = handler.request.headers.get(FORWARD_HEADER.lower()) or ""
             origin = self._auth.read_forward(proof)

@@ -27,7 +27,7 @@ from medusa.reflector.net.listen import HTTP, RAW, prepare
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
-from medusa.reflector.session_name import CARRIED, SessionName, path_of
+from medusa.reflector.session_name import CARRIED, SessionName, attach_path_of
 from medusa.session import Side
 from medusa.transports.tls import Tls, TlsSocket, stream_over
 
@@ -121,7 +121,7 @@ class ForwardOut:
 
     def _ask(self, traveller: Traveller, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
         """Returns (the connection to the owner, the first bytes of its answer, the status in them)."""
-        target = CARRIED + path_of(name, Side.AGENT)
+        target = CARRIED + attach_path_of(name, Side.AGENT)
         proof = self._auth.sign_forward(target, traveller.head, Origin(traveller.kind, *traveller.address[:2]))
         host = urllib.parse.urlsplit(owner.address).netloc
         head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, FORWARD_HEADER, proof)

@@ -19,7 +19,7 @@ from medusa.reflector.net.client_address import is_loopback
 from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
-from medusa.reflector.sessions.limits import Muffler
+from medusa.reflector.sessions.limits import LogLimiter
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, Side
 from medusa.transports.relayed import RelayedTransport
@@ -61,12 +61,12 @@ class Doors:
         self._upstream = upstream
         self._claims = claims
         self._metrics = metrics
-        self._muffler = Muffler(config.timeouts.refusal_log_rate)
+        self._log_limiter = LogLimiter(config.timeouts.refusal_log_rate)
 
     def note(self, refused: Refusal) -> dict[str, int] | None:
         """Count a refusal; returns what to add to its line in the log, None where a flood's is left out."""
         self._metrics.refused(refused.status)
-        return self._muffler.fields() if refused.limited else {}
+        return self._log_limiter.fields() if refused.limited else {}
 
     def hold_back(self, begun: float) -> None:
         """Wait until the time of an answer to a request of time.monotonic() `begun` tells nothing."""

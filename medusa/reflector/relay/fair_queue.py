@@ -1,5 +1,8 @@
-"""What the links on one event loop share: a buffer to read into, and turns for those with much to say, so that a
-keystroke of another pair waits for one read of theirs at the most."""
+"""Steps of busy connections, one at a time, and the buffer that all connections of an event loop read into.
+
+A connection that fills its reads queues its next read here. So a keystroke of another pair waits for one such read at
+most.
+"""
 
 from __future__ import annotations
 
@@ -10,49 +13,51 @@ from typing import Any
 from medusa.transports.relayed import new_scratch
 
 BULK = 16 * 1024
-"""Bytes in one read from which on a link counts as busy: more than a person, or a screen that is drawn, comes to."""
+"""Bytes in one read from which on a connection counts as busy: more than typing, or a redrawn screen, makes."""
 
+MAX_DELAY = 0.004
+"""Seconds after which a queued step runs even though other events are pending.
 
-OVERDUE = 0.004
-"""Seconds after which a turn is served though other things are pending. Links whose reads are small never take turns: a
-flood of pings, or enough pairs that type, would leave no moment without something pending."""
+Connections whose reads are small are never queued. A flood of pings, or enough pairs that type, would leave no moment
+without a pending event.
+"""
 
 
 class FairQueue:
-    """One turn a turn of the event loop, when nothing else is pending: that is when libev runs idle watchers. Where
-    there is no such moment, one each OVERDUE.
+    """Runs one queued step per loop iteration, from an idle watcher, so any other event goes first; if there is no idle
+    moment, one step each MAX_DELAY.
 
     Attributes:
-        loop: gevent's.
-        scratch: what any link reads into; free again when the callback that read ends.
+        loop: the event loop, gevent's.
+        scratch: the buffer that every connection reads into; free again when the callback that read into it returns.
     """
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.scratch = new_scratch()
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._steps: deque[Callable[[], None]] = deque()
         self._idle = loop.idle()
-        self._served = False  # since the clock struck last; it runs until it strikes with nobody waiting
-        self._clock = loop.timer(OVERDUE, OVERDUE)
+        self._ran = False  # a step, since the last tick of the clock
+        self._clock = loop.timer(MAX_DELAY, MAX_DELAY)  # runs until a tick finds the queue empty
 
-    def add(self, turn: Callable[[], None]) -> None:
-        """Call `turn` once, behind those that wait already. It must not raise."""
-        self._waiting.append(turn)
+    def add(self, step: Callable[[], None]) -> None:
+        """Run `step` once, after those that are queued already. It must not raise."""
+        self._steps.append(step)
         if not self._idle.active:
-            self._idle.start(self._serve)
+            self._idle.start(self._run_one)
             if not self._clock.active:
-                self._clock.start(self._strike)
+                self._clock.start(self._tick)
 
-    def _strike(self) -> None:
-        served, self._served = self._served, False
-        if not self._waiting:
+    def _tick(self) -> None:
+        ran, self._ran = self._ran, False
+        if not self._steps:
             self._clock.stop()
-        elif not served:
-            self._serve()
+        elif not ran:
+            self._run_one()
 
-    def _serve(self) -> None:
-        self._served = True
-        turn = self._waiting.popleft()
-        if not self._waiting:
+    def _run_one(self) -> None:
+        self._ran = True
+        step = self._steps.popleft()
+        if not self._steps:
             self._idle.stop()
-        turn()
+        step()

@@ -1,6 +1,7 @@
-"""Join two transports: one direction of copying, one step at a time.
+"""One direction of copying between two transports, one step at a time.
 
-Never waits; who schedules the steps is the caller's matter (the reflector's splicer: event watchers; a test: a loop).
+A step never waits. The caller decides when to take the next: the reflector's endpoints by event watchers, a test by a
+loop.
 """
 
 from __future__ import annotations
@@ -15,26 +16,26 @@ from medusa.transports.relayed import RelayedTransport
 
 
 class Progress(enum.Enum):
-    """What a step came to, and so what to wait for."""
+    """What a step achieved, and so what to wait for."""
 
     MOVED = "there may be more: step again"
     IDLE = "until the source is readable"
     BLOCKED = "until the sink is writable"
     CLOSED = "the source sent a Close"
     LOST = "the source is gone without a Close"
-    BROKE_RULES = "the source broke the protocol, and was told"
+    BROKE_RULES = "the source broke the protocol and was sent a Close"
 
 
 class Pump:
-    """Copies from `source` to `sink`; with no sink it reads for the source's end alone and drops the data.
+    """Copies from `source` to `sink`. Without a sink it drops the data, and reads only to notice the source's end.
 
     Backpressure: while the sink has something unwritten, nothing is read.
 
     Attributes:
         messages, size: copied so far, in messages and payload bytes.
         terminal: payload bytes of `size` that are not text: what the user typed, or sees.
-        left_out: text messages so far that the sink has no place for.
-        unheard: those of the last step.
+        left_out: text messages of the last step that the sink has no place for.
+        left_out_count: how many of them so far.
         close: the source's Close, after CLOSED.
         why: what happened, in words, after LOST or BROKE_RULES.
     """
@@ -51,13 +52,13 @@ class Pump:
         self.why = ""
 
     def step(self) -> Progress:
-        """Copy at most one read's worth."""
+        """Copy what one read gives. Call again, or wait, as the result says."""
         sink, self.left_out = self.sink, ()
         try:
             if sink is not None and sink.wants_write and not sink.flush():
                 return Progress.BLOCKED
         except BrokenTransport:
-            self.sink = sink = None  # its own end is found by whoever reads it
+            self.sink = sink = None  # the reader of that transport finds its end
         try:
             relayed = self.source.relay_read((sink or self.source).framing)
         except ClosedTransport as error:

@@ -1,4 +1,7 @@
-"""The names that this reflector holds in the directory: taken, kept and freed. The directory may be slow, or away."""
+"""The names that this process holds in the directory: claimed, renewed, released.
+
+The directory may be slow, or away. A session that lives goes on without it; no new one begins.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ from medusa.reflector.session_name import SessionName
 log = structlog.get_logger(component="claims")
 
 RENEWALS = 8
-"""At once."""
+"""Renewals that run at the same time, at most."""
 
 _TRIES = 3
 
 _NO_NAME = "."
-"""No session's name: a segment begins otherwise."""
+"""No session can have this name."""
 
 
 class Claims:
@@ -38,21 +41,22 @@ class Claims:
         self._timeouts = timeouts
         self._directory = directory
         self._owner = owner
-        self._claims: dict[SessionName, Claim | None] = {}  # None: it is being asked for
+        self._claims: dict[SessionName, Claim | None] = {}  # None: asked for and not answered yet, or lost
         self._releasing = gevent.pool.Group()
-        self._trouble = gevent.event.Event()
+        self._failed = gevent.event.Event()
         self._asking = 0
-        self._answered = gevent.event.Event()  # since `finish` looked last
+        self._answered = gevent.event.Event()  # since `finish` checked last
 
     @property
     def away(self) -> bool:
-        return self._trouble.is_set()
+        return self._failed.is_set()
 
     def take(self, name: SessionName) -> None:
-        """Hold `name` from now on. Waits.
+        """Claim `name`, and hold it until it is released. Waits.
 
         Raises:
-            SessionExists, DirectoryError
+            SessionExists: somebody holds it, perhaps this process.
+            DirectoryError
         """
         if name in self._claims:
             raise SessionExists(self._claims[name] or Claim(str(name), self._owner, ""))
@@ -63,18 +67,18 @@ class Claims:
             del self._claims[name]
             raise
 
-    def drop(self, name: SessionName) -> None:
-        """Free `name`, in a greenlet of its own: this does not wait."""
+    def release(self, name: SessionName) -> None:
+        """Free `name` soon, in a greenlet: does not wait."""
         self._release(self._claims.pop(name))
 
-    def undo(self, name: SessionName) -> None:
-        """Free `name`, of which nothing came. Waits: whoever is told so may try elsewhere at once."""
+    def release_now(self, name: SessionName) -> None:
+        """Free `name`. Waits, so that a client that is refused after this may try another reflector at once."""
         claim = self._claims.pop(name)
         if claim is not None:
-            self._quietly(self._directory.release, claim)
+            self._ask_quietly(self._directory.release, claim)
 
     def elsewhere(self, name: SessionName) -> Owner | None:
-        """The other reflector that holds `name`; None where there is none, or it is this. Waits.
+        """The other reflector that holds `name`; None if nobody does, or this one. Waits.
 
         Raises:
             DirectoryError
@@ -83,7 +87,7 @@ class Claims:
         return None if owner == self._owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner]:
-        """What other reflectors hold, as `entries` of Directory. Waits.
+        """The names that other reflectors hold, and their owners; `limit` of them at most. Waits.
 
         Raises:
             DirectoryError
@@ -99,29 +103,28 @@ class Claims:
         self._directory.lookup(_NO_NAME)
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """As of Directory. Waits."""
+        """See Directory. Waits."""
         return bool(self._ask(self._directory.spend, mark, ttl))
 
     def give_back(self, mark: str) -> None:
-        """As of Directory; does not wait."""
-        self._later(self._directory.give_back, mark)
+        """See Directory. Does not wait."""
+        self._ask_later(self._directory.give_back, mark)
 
-    def keep_forever(self) -> None:
-        """Renew what is held; run this in a greenlet of its own."""
+    def renew_forever(self) -> None:
+        """Renew what is held, three times in a `claim_ttl`. Run this in a greenlet of its own."""
         while True:
-            if self._is_there():
+            if self._is_answering():
                 self._renew_all()
-                self._trouble.wait(self._timeouts.claim_ttl / 3)
+                self._failed.wait(self._timeouts.claim_ttl / 3)
             if self.away:
                 gevent.sleep(self._timeouts.claim_retry_interval)
 
     def finish(self) -> None:
-        """Wait until all that was dropped is free, and what was asked for a peer answered; for
-        `claim_release_timeout` at the most."""
+        """Wait until all released names are free and all questions answered, `claim_release_timeout` at most."""
         gevent.with_timeout(self._timeouts.claim_release_timeout, self._finish, timeout_value=None)
 
     def _finish(self) -> None:
-        # Who is answered may have something to give back, and who gives back asks.
+        # An answer may make its asker give a mark back, which is a question again.
         while self._asking or self._releasing:
             self._releasing.join()
             if self._asking:
@@ -136,11 +139,12 @@ class Claims:
                 if held.owner != self._owner or not tries_left:
                     raise
                 old = held.claim
-            # Nobody here holds it. So this process has dropped it, or one before at the same address died with it.
+            # The claim bears our address but we do not hold it: either our release is still in flight, or a previous
+            # process at this address died.
             try:
                 return self._inherit(old)
             except StaleClaim:
-                pass  # it was free in between
+                pass  # it became free meanwhile
         raise AssertionError
 
     def _claim(self, name: str) -> Claim:
@@ -153,26 +157,26 @@ class Claims:
 
     def _release(self, claim: Claim | None) -> None:
         if claim is not None and not self.away:  # else it expires
-            self._later(self._directory.release, claim)
+            self._ask_later(self._directory.release, claim)
 
-    def _later(self, function: Callable[..., object], *arguments: object) -> None:
-        self._releasing.add(gevent.spawn(self._quietly, function, *arguments))
+    def _ask_later(self, function: Callable[..., object], *arguments: object) -> None:
+        self._releasing.add(gevent.spawn(self._ask_quietly, function, *arguments))
 
-    def _quietly(self, function: Callable[..., object], *arguments: object) -> None:
+    def _ask_quietly(self, function: Callable[..., object], *arguments: object) -> None:
         try:
             self._ask(function, *arguments)
         except DirectoryError:
-            pass  # which is told, once
+            pass  # `_ask` has logged it
 
-    def _is_there(self) -> bool:
-        """By something that the directory has to write: a store that is full can still be read."""
+    def _is_answering(self) -> bool:
+        """Whether the directory answers a question that makes it write: a store that is full can still be read."""
         before = self.away
         try:
             self._directory.spend("probe of " + self._owner.address, 0.001)
         except DirectoryError as error:
-            self._went_away(error)
+            self._note_failure(error)
             return False
-        self._trouble.clear()
+        self._failed.clear()
         if before:
             log.info("directory is back")
         return True
@@ -188,13 +192,13 @@ class Claims:
         try:
             self._ask(self._directory.renew, claim, self._timeouts.claim_ttl)
         except DirectoryError:
-            pass  # the next time
+            pass  # it is tried again
         except StaleClaim:
             if self._claims.get(name) is claim:
                 self._restore(name, claim)
 
     def _restore(self, name: SessionName, old: Claim) -> None:
-        """The claim expired while this process or the directory stood still, or the directory has forgotten it."""
+        """Claim a name again: the claim expired while this process or the directory was suspended, or was forgotten."""
         try:
             claim = self._claim(str(name))
         except DirectoryError:
@@ -216,17 +220,17 @@ class Claims:
         try:
             return function(*arguments)
         except DirectoryError as error:
-            self._went_away(error)
+            self._note_failure(error)
             raise
         finally:
             self._asking -= 1
             self._answered.set()
 
-    def _went_away(self, error: DirectoryError) -> None:
+    def _note_failure(self, error: DirectoryError) -> None:
         if not self.away:
-            self._trouble.set()
+            self._failed.set()
             log.error("directory unavailable", error=str(error), advice="sessions that live go on, no new ones begin")
 
 
 def _ignore(name: SessionName) -> None:
-    """For claims of which no session is made."""
+    """The default of `on_lost`."""

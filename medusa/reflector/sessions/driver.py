@@ -38,11 +38,11 @@ _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: b
 class Holder(Protocol):
     """What a session says to the registry that holds it."""
 
-    def waits_no_more(self, session: SessionDriver) -> None:
-        """Its agent came."""
+    def stop_waiting(self, session: SessionDriver) -> None:
+        """The session's agent came."""
 
     def forget(self, session: SessionDriver) -> None:
-        """It is over."""
+        """The session is over."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class SessionDriver:
 
     @property
     def state(self) -> State:
-        """Where it is."""
+        """Where the session is."""
         return self.machine.state
 
     def has(self, side: Side) -> bool:
@@ -113,12 +113,12 @@ class SessionDriver:
 
     @property
     def links(self) -> int:
-        """How many connections it holds."""
+        """How many of its connections are open."""
         return sum(endpoint.open for endpoint in self._endpoints.values())
 
     @property
     def addresses(self) -> dict[str, str]:
-        """By side, of those that have attached."""
+        """The addresses of the sides that have attached, by side."""
         return {side.value: endpoint.address for side, endpoint in self._endpoints.items()}
 
     @property
@@ -267,7 +267,7 @@ class SessionDriver:
     def _start_pair(self) -> None:
         self._deadlines.link(time.monotonic())
         self.usage.linked()
-        self._context.holder.waits_no_more(self)
+        self._context.holder.stop_waiting(self)
         self._pair = greenlet(self._own_pair().__next__, gevent.get_hub())
         self._woken = True  # until the link-up is done
         self._context.queue.loop.run_callback(self._pair.switch)

@@ -1,4 +1,4 @@
-"""The sessions that live in this reflector: who may attach, and what there is."""
+"""The sessions that live in this process, by name: open one for a client, join one as an agent."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from medusa.session import Input, State
 
 
 class Registry:
-    """Sessions by name. A name is claimed in `directory` for as long as its session lives.
+    """All sessions of this process. A name is claimed in the directory for as long as its session lives.
 
     Attributes:
-        claims: on those names.
+        draining: no new session may begin.
     """
 
     def __init__(self, config: ReflectorConfig, claims: Claims, metrics: Metrics, queue: FairQueue) -> None:
         self._config = config
         metrics.watch(self.sessions)
         self._claims = claims
-        self._claims.on_lost = self._lose
+        self._claims.on_lost = self._claim_lost
         self._sessions: dict[SessionName, SessionDriver] = {}
         self._empty = gevent.event.Event()
         self._empty.set()
         self.draining = False
         self._limits = Limits(config)
         self._context = Context(config, queue, metrics, self)
-        self._waits_as: dict[SessionName, tuple[tuple[str, str], ...]] = {}  # what limits a waiting session counts for
+        self._waiting: dict[SessionName, tuple[tuple[str, str], ...]] = {}  # the keys under which each is counted
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
-        """A new session for the client at `address`, whose upgrade is to follow.
+        """Make a session for the client at `address`. Its upgrade is to follow: then call `attach`, or tell
+        CLIENT_REFUSED. Waits for the directory.
 
         Args:
-            source: under what its address is counted, None for not at all.
+            source: the address under which it is counted; None if it is not.
 
         Raises:
             Refusal: 409 the id is taken, 429 too many wait, 503 no new sessions now.
@@ -49,14 +50,14 @@ class Registry:
         if 0 < self._config.max_sessions <= len(self._sessions):
             words = "this reflector has as many sessions as it may (--max-sessions)"
             raise Refusal(503, words, retry_after=5, limited=True)
-        waits_as = self._limits.wait(address=source, login=name.login)
+        keys = self._limits.wait(address=source, login=name.login)
         try:
             self._claim(name)
         except BaseException:
-            self._limits.waits_no_more(waits_as)
+            self._limits.stop_waiting(keys)
             raise
         session = SessionDriver(name, self._context, address)
-        self._waits_as[name] = waits_as
+        self._waiting[name] = keys
         self._sessions[name] = session
         self._empty.clear()
         return session
@@ -71,7 +72,7 @@ class Registry:
         try:
             self._refuse_while_draining()  # it may have begun while the directory was asked
         except Refusal:
-            self._claims.undo(name)
+            self._claims.release_now(name)
             raise
 
     def _refuse_while_draining(self) -> None:
@@ -79,15 +80,16 @@ class Registry:
             raise Refusal(503, "this reflector is shutting down", retry_after=5)
 
     def connect(self, *, source: str | None = None, login: str | None = None) -> None:
-        """Somebody wants to attach: an address, or, once that is proven, a login. Raises Refusal, 429."""
+        """Count a peer that wants to attach, by its address or by its proven login. Raises Refusal, 429."""
         self._limits.connect(address=source, login=login)
 
-    def waits_no_more(self, session: SessionDriver) -> None:
-        """Its agent came, or it is over. Idempotent."""
-        self._limits.waits_no_more(self._waits_as.pop(session.name, ()))
+    def stop_waiting(self, session: SessionDriver) -> None:
+        """The session's agent came, or it is over. Idempotent."""
+        self._limits.stop_waiting(self._waiting.pop(session.name, ()))
 
     def join(self, name: SessionName) -> SessionDriver:
-        """The session that an agent, whose upgrade is to follow, may join. The place is kept for it.
+        """The session that an agent may join. Its place is kept: after its upgrade call `attach`, or tell
+        AGENT_REFUSED.
 
         Raises:
             Refusal: 404 there is no such session, 409 it has an agent, or is over.
@@ -100,20 +102,20 @@ class Registry:
         return session
 
     def forget(self, session: SessionDriver) -> None:
-        """The session is over: its id is free. Idempotent."""
+        """The session is over: release its name. Idempotent."""
         if self._sessions.get(session.name) is not session:
             return
-        self.waits_no_more(session)
+        self.stop_waiting(session)
         del self._sessions[session.name]
         if not self._sessions:
             self._empty.set()
-        self._claims.drop(session.name)
+        self._claims.release(session.name)
 
     def elsewhere(self, name: SessionName) -> Owner | None:
-        """The other reflector that a session lives in, None for this or none.
+        """The other reflector in which a session lives; None if it lives here, or nowhere.
 
         Raises:
-            Refusal: 503 nobody knows now.
+            Refusal: 503, the directory is away.
         """
         try:
             return self._claims.elsewhere(name)
@@ -121,18 +123,18 @@ class Registry:
             raise directory_away() from None
 
     def of_others(self, limit: int) -> dict[SessionName, Owner]:
-        """The sessions of other reflectors, `limit` of them at the most. Raises Refusal, 503."""
+        """The sessions of other reflectors and their owners, `limit` at most. Raises Refusal, 503."""
         try:
             return {SessionName.read(name): owner for name, owner in self._claims.of_others(limit).items()}
         except DirectoryError:
             raise directory_away() from None
 
     def sessions(self) -> list[SessionDriver]:
-        """All of them, oldest first."""
+        """All sessions, oldest first."""
         return list(self._sessions.values())
 
     def unready(self) -> str:
-        """Why no new session may come here; "" where one may."""
+        """Why no new session can begin here; "" if one can. Waits for the directory."""
         if self.draining:
             return "this reflector is shutting down"
         try:
@@ -151,10 +153,10 @@ class Registry:
         self._claims.finish()
 
     def wait_until_empty(self, timeout: float | None = None) -> None:
-        """Until no session is left, at the most `timeout` seconds."""
+        """Wait until no session is left, `timeout` seconds at most."""
         self._empty.wait(timeout)
 
-    def _lose(self, name: SessionName) -> None:
+    def _claim_lost(self, name: SessionName) -> None:
         session = self._sessions.get(name)
         if session is not None:
             session.tell(Input.CLAIM_LOST)

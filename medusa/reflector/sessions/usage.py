@@ -1,4 +1,4 @@
-"""What is written of a session: one line when it starts, one record when it has ended."""
+"""The log records of a session: one line when it starts, one record when it has ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(component="usage")
 
 
 class Usage:
-    """One session's times and reason; counts are added when it ends."""
+    """The times of one session, and the reason of its end."""
 
     def __init__(self, name: SessionName) -> None:
         self._name = {"session": name.session_id, **({"login": name.login} if name.login else {})}
@@ -25,28 +25,28 @@ class Usage:
         self.reason = ""
 
     def started(self, client: str) -> None:
-        """The session exists: its line."""
+        """Log that the session exists. `client`: its address."""
         log.info("session started", **self._name, client=client)
 
     def linked(self) -> None:
-        """The agent came."""
+        """The agent came; the wait is over."""
         self._linked = time.monotonic()
 
     @property
     def waited(self) -> float:
-        """Seconds, so far or until the agent came."""
+        """Seconds from the start until the agent came, or until now."""
         return (self._linked or time.monotonic()) - self._begun
 
     def because(self, side: Side, why: str) -> None:
-        """Why it ends, in words; the first reason stays."""
+        """Note why the session ends, in words about a side. The first reason stays."""
         self.reason = self.reason or printable("%s: %s" % (side.value, why))
 
     def ended_by(self, why: str) -> None:
-        """The reflector ends it, and tells the sides why; as with `because`."""
+        """Note why the reflector ends the session. The first reason stays."""
         self.reason = self.reason or why
 
     def ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
-        """The session is over: its record. `counts` are messages and payload bytes, each way."""
+        """Log the record of a session that is over. `counts`: messages and payload bytes, each way."""
         now = time.monotonic()
         record: dict[str, Any] = {
             **self._name,

@@ -20,7 +20,7 @@ from medusa.reflector.config import Timeouts
 from medusa.reflector.net.listen import HTTP, PROXIED
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
-from medusa.reflector.session_name import SessionName, named_by
+from medusa.reflector.session_name import SessionName, parse_path
 from medusa.reflector.workers import fd_channel
 from medusa.reflector.workers.fd_channel import QUESTION, BadMessage, Message, pack, unpack
 from medusa.reflector.workers.sharding import owner_of
@@ -117,7 +117,7 @@ class Handoff:
             HandshakeError: 503, the owner's inbox stayed full. The connection is still the handler's.
         """
         assert handler.request is not None
-        named = named_by(handler.request.target.partition("?")[0])
+        named = parse_path(handler.request.target.partition("?")[0])
         owner = self.owner(named[0]) if named else None
         if named is None or owner is None:
             return False

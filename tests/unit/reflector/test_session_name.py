@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medusa.reflector.session_name import CARRIED, SIDES, SessionName, named_by, path_of
+from medusa.reflector.session_name import CARRIED, SIDES, SessionName, attach_path_of, parse_path
 from medusa.session import Side
 
 
@@ -24,11 +24,11 @@ def test_a_name_is_read_from_its_string(name: SessionName) -> None:
     ],
 )
 def test_what_a_path_names(path: str, meant: object) -> None:
-    assert named_by(path) == meant
+    assert parse_path(path) == meant
 
 
 @pytest.mark.parametrize("side", SIDES.values())
 @pytest.mark.parametrize("name", [SessionName("a"), SessionName("a/b:c@d+e", "alice"), SessionName("x", "carried")])
 def test_the_path_of_a_name_names_it(name: SessionName, side: Side) -> None:
-    path = path_of(name, side)
-    assert named_by(path) == named_by(CARRIED + path) == (name, side)
+    path = attach_path_of(name, side)
+    assert parse_path(path) == parse_path(CARRIED + path) == (name, side)

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 
 import gevent
 import gevent.event
-import pytest
 
 from medusa.reflector.relay.endpoint import READ
 from medusa.reflector.relay.fair_queue import FairQueue
@@ -13,46 +11,38 @@ from medusa.transports.relayed import RELAY_MOST
 from tests.waiting import PATIENCE, wait_until
 
 
-@pytest.fixture
-def turns() -> Iterator[FairQueue]:
-    turns = FairQueue(gevent.get_hub().loop)
-    yield turns
-    turns._idle.close()
-    turns._clock.close()
-
-
-def test_each_is_called_once_in_its_order(turns: FairQueue) -> None:
+def test_every_step_runs_once_in_its_order(queue: FairQueue) -> None:
     called: list[int] = []
     done = gevent.event.Event()
     for number in range(5):
-        turns.add(lambda number=number: called.append(number))  # type: ignore[misc]
-    turns.add(done.set)
+        queue.add(lambda number=number: called.append(number))  # type: ignore[misc]
+    queue.add(done.set)
     assert done.wait(PATIENCE)
     assert called == [0, 1, 2, 3, 4]
-    assert not turns._idle.active
+    assert not queue._idle.active
 
 
-def test_who_comes_again_waits_behind_the_others(turns: FairQueue) -> None:
+def test_a_step_that_is_queued_again_runs_after_the_others(queue: FairQueue) -> None:
     called: list[str] = []
     done = gevent.event.Event()
 
-    def turn(name: str, left: int) -> None:
+    def step(name: str, left: int) -> None:
         called.append(name)
         if left:
-            turns.add(lambda: turn(name, left - 1))
+            queue.add(lambda: step(name, left - 1))
         elif name == "b":
             done.set()
 
-    turns.add(lambda: turn("a", 3))
-    turns.add(lambda: turn("b", 3))
+    queue.add(lambda: step("a", 3))
+    queue.add(lambda: step("b", 3))
     assert done.wait(PATIENCE)
     assert called == ["a", "b"] * 4
 
 
-def test_whatever_else_happens_comes_first(turns: FairQueue) -> None:
+def test_any_other_event_goes_first(queue: FairQueue) -> None:
     near, far = socket.socketpair()
     heard = gevent.event.Event()
-    readable = turns.loop.io(near.fileno(), READ)
+    readable = queue.loop.io(near.fileno(), READ)
     taken: list[int] = []
 
     def busy() -> None:
@@ -60,13 +50,13 @@ def test_whatever_else_happens_comes_first(turns: FairQueue) -> None:
             far.send(b"key")
         taken.append(len(taken))
         if not heard.is_set():
-            turns.add(busy)
+            queue.add(busy)
 
     try:
         readable.start(heard.set)
-        turns.add(busy)
+        queue.add(busy)
         assert heard.wait(PATIENCE)
-        # One turn at the most is taken between an event and its callback.
+        # One step at most runs between an event and its callback.
         assert len(taken) <= 5
     finally:
         readable.close()
@@ -74,14 +64,14 @@ def test_whatever_else_happens_comes_first(turns: FairQueue) -> None:
         far.close()
 
 
-def test_nobody_is_left_out_because_something_else_is_always_pending(turns: FairQueue) -> None:
+def test_a_step_runs_though_another_event_is_always_pending(queue: FairQueue) -> None:
     near, far = socket.socketpair()
-    readable = turns.loop.io(near.fileno(), READ)
+    readable = queue.loop.io(near.fileno(), READ)
     done = gevent.event.Event()
     try:
         far.send(b"never read")
         readable.start(lambda: None)
-        turns.add(lambda: turns.add(done.set))
+        queue.add(lambda: queue.add(done.set))
         assert done.wait(PATIENCE)
     finally:
         readable.close()
@@ -89,12 +79,12 @@ def test_nobody_is_left_out_because_something_else_is_always_pending(turns: Fair
         far.close()
 
 
-def test_the_clock_stands_still_when_nobody_waits(turns: FairQueue) -> None:
-    turns.add(lambda: None)
-    assert turns._clock.active
-    wait_until(lambda: not turns._clock.active, nap=gevent.sleep)
+def test_the_clock_stops_when_the_queue_is_empty(queue: FairQueue) -> None:
+    queue.add(lambda: None)
+    assert queue._clock.active
+    wait_until(lambda: not queue._clock.active, nap=gevent.sleep)
 
 
-def test_one_buffer_for_all(turns: FairQueue) -> None:
-    assert len(turns.scratch) >= RELAY_MOST
-    assert not turns.scratch.readonly
+def test_there_is_one_buffer_for_all(queue: FairQueue) -> None:
+    assert len(queue.scratch) >= RELAY_MOST
+    assert not queue.scratch.readonly

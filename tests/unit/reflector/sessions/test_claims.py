@@ -80,7 +80,7 @@ def logs() -> Iterator[list[EventDict]]:
 def claims(store: Store, lost: list[SessionName], logs: list[EventDict]) -> Iterator[Claims]:
     claims = Claims(store, HERE, QUICK)
     claims.on_lost = lost.append
-    keeping = gevent.spawn(claims.keep_forever)
+    keeping = gevent.spawn(claims.renew_forever)
     yield claims
     assert not keeping.dead
     keeping.kill()
@@ -99,19 +99,19 @@ def renewed(store: Store, more: int = 3) -> None:
 def test_are_renewed_for_as_long_as_they_are_held(claims: Claims, store: Store) -> None:
     claims.take(NAME)
     renewed(store)
-    claims.drop(NAME)
+    claims.release(NAME)
     claims.finish()
     assert store.lookup(str(NAME)) is None
     before = store.renewed
     claims.take(OTHER)
     renewed(store)
     assert store.renewed <= before + 4
-    claims.drop(OTHER)
+    claims.release(OTHER)
 
 
 def test_an_id_can_be_taken_before_it_is_free(claims: Claims, store: Store) -> None:
     claims.take(NAME)
-    claims.drop(NAME)
+    claims.release(NAME)
     claims.take(NAME)
     claims.finish()
     assert store.lookup(str(NAME)) == HERE
@@ -155,7 +155,7 @@ def test_what_another_has_by_now_is_lost(
     store.forget()
     theirs = store.claim(str(NAME), THERE)
     until(lambda: lost)
-    claims.drop(lost[0])
+    claims.release(lost[0])
     claims.finish()
     store.renew(theirs)
     assert events(logs) == ["claim lost"]
@@ -168,7 +168,7 @@ def test_a_directory_that_goes_and_comes_back(claims: Claims, store: Store, logs
         with pytest.raises(DirectoryError):
             claims.take(OTHER)
     until(lambda: claims.away)
-    claims.drop(NAME)
+    claims.release(NAME)
     store.away = False
     until(lambda: not claims.away)
     claims.take(OTHER)
@@ -183,7 +183,7 @@ def test_a_directory_that_is_not_there_at_the_start(
     store.away = True
     claims = Claims(store, HERE, QUICK)
     claims.on_lost = lost.append
-    keeping = gevent.spawn(claims.keep_forever)
+    keeping = gevent.spawn(claims.renew_forever)
     until(lambda: claims.away)
     store.away = False
     until(lambda: not claims.away)

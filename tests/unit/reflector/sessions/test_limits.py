@@ -5,7 +5,7 @@ import pytest
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.sessions import limits
-from medusa.reflector.sessions.limits import Limits, Muffler, Rates
+from medusa.reflector.sessions.limits import Limits, LogLimiter, RateLimits
 
 
 class Clock:
@@ -22,7 +22,7 @@ def clock() -> Clock:
 
 class TestRates:
     def test_a_minutes_worth_at_once_and_then_one_by_one(self, clock: Clock) -> None:
-        rates = Rates(30, clock)
+        rates = RateLimits(30, clock)
         assert [rates.take("a") for _ in range(30)] == [0.0] * 30
         assert rates.take("a") == pytest.approx(2.0)
         assert rates.take("b") == 0.0, "each has its own"
@@ -31,20 +31,20 @@ class TestRates:
         assert rates.take("a") == pytest.approx(2.0)
 
     def test_what_is_refused_costs_nothing(self, clock: Clock) -> None:
-        rates = Rates(1, clock)
+        rates = RateLimits(1, clock)
         rates.take("a")
         assert [rates.take("a") for _ in range(3)] == [pytest.approx(60.0)] * 3
         clock.now += 60.0
         assert rates.take("a") == 0.0
 
     def test_none(self, clock: Clock) -> None:
-        rates = Rates(0, clock)
+        rates = RateLimits(0, clock)
         assert not any(rates.take("a") for _ in range(1000))
         assert len(rates) == 0
 
     def test_memory_is_bounded(self, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, "MAX_REMEMBERED", 10)
-        rates = Rates(1, clock)
+        rates = RateLimits(1, clock)
         for key in range(100):
             rates.take(str(key))
         assert len(rates) == 10
@@ -66,7 +66,7 @@ class TestWaiting:
         some.wait(address="here", login=None)
         with pytest.raises(Refusal, match="max-waiting-per-address"):
             some.wait(address="here", login="carol")
-        some.waits_no_more(first)
+        some.stop_waiting(first)
         some.wait(address="here", login="alice")
 
     def test_nobody_to_count(self) -> None:
@@ -85,7 +85,7 @@ class TestWaiting:
         for _ in range(9):
             with pytest.raises(Refusal):
                 some.wait(address="here", login="alice")
-        some.waits_no_more(held)
+        some.stop_waiting(held)
         for _ in range(5):
             some.wait(address=None, login="alice")
 
@@ -103,8 +103,8 @@ def test_connects_of_addresses_and_logins_are_apart(clock: Clock) -> None:
 
 
 def test_a_flood_leaves_few_lines(clock: Clock) -> None:
-    muffler = Muffler(2, clock)
-    assert [muffler.fields() for _ in range(4)] == [{}, {}, None, None]
+    limiter = LogLimiter(2, clock)
+    assert [limiter.fields() for _ in range(4)] == [{}, {}, None, None]
     clock.now += 30
-    assert muffler.fields() == {"left_out": 2}
-    assert muffler.fields() is None
+    assert limiter.fields() == {"left_out": 2}
+    assert limiter.fields() is None
