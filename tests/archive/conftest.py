@@ -1,3 +1,5 @@
+"""Archives for the tests."""
+
 from __future__ import annotations
 
 import fcntl
@@ -12,16 +14,16 @@ import pytest
 from tests.agents import ROOT, Reflector
 
 
-def build(target: Path, **environ: str) -> bytes:
-    """Build the archive as the Makefile does, with `environ` on top."""
-    command = ["sh", str(ROOT / "scripts" / "mkshar.sh"), str(target)]
+def build(target: Path, *options: str, **environ: str) -> bytes:
+    """Builds the archive like the Makefile, with some variables changed. Raises CalledProcessError."""
+    command = ["sh", str(ROOT / "scripts" / "mkshar.sh"), *options, str(target)]
     subprocess.run(command, env={**os.environ, "PYTHON": sys.executable, **environ}, check=True, capture_output=True)
     return target.read_bytes()
 
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive of the tree as it is now."""
+    """An archive of the present sources."""
     path = tmp_path_factory.mktemp("archive") / "agent.sh"
     build(path)
     return path
@@ -29,7 +31,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """A TMPDIR with a space, to be found empty after each run."""
+    """A TMPDIR with a space in its name. It must be empty after each run."""
     path = tmp_path / "the tmp"
     path.mkdir()
     return path
@@ -37,7 +39,7 @@ def temporary(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def standalone() -> Path:
-    """The archive with a Python of its own, as `make standalone` makes it where it is not up to date."""
+    """The archive with its own Python. `make standalone` builds it if it is not up to date."""
     path = ROOT / "build" / "agent-standalone.sh"
     path.parent.mkdir(exist_ok=True)
     with (path.parent / "lock").open("w") as lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import re
@@ -27,7 +26,7 @@ from tests.agents import (
     wait_until_session_is_gone,
     write_config,
 )
-from tests.waiting import MS, PATIENCE, wait_until
+from tests.waiting import PATIENCE, wait_until
 
 
 def runs(python: str) -> bool:
@@ -64,19 +63,6 @@ def check_answers(command: list[str | Path], environ: dict[str, str], temporary:
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", SHELLS)
-def test_every_shell_runs_it(name: str, archive: Path, temporary: Path) -> None:
-    check_answers([*name.split(), archive], environ_in(temporary), temporary)
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_closed_descriptors_are_no_obstacle(name: str, archive: Path, temporary: Path) -> None:
-    command = f"{name} '{archive}' <&- >&-"
-    done = run(["sh", "-c", command], environ_in(temporary))
-    assert done.returncode == 2
-    assert done.stderr.startswith(NO_CONFIG)
-
-
 def test_it_is_a_program(archive: Path, temporary: Path) -> None:
     assert run([archive], environ_in(temporary)).returncode == 2
     done = run(["agent.sh"], environ_in(temporary, PATH=f"{archive.parent}:{os.environ['PATH']}"))
@@ -85,11 +71,6 @@ def test_it_is_a_program(archive: Path, temporary: Path) -> None:
 
 def test_version_needs_no_python(archive: Path) -> None:
     assert run(["/bin/sh", archive, "--version"], {"PATH": "/nowhere"}).stdout == f"medusa agent {__version__}\n"
-
-
-def test_stdin_is_handed_on(archive: Path, temporary: Path) -> None:
-    done = run(["sh", archive, "--config", "/dev/stdin"], environ_in(temporary), input='{"signed_url": 1}')
-    assert "/dev/stdin: signed_url: not a string" in done.stderr
 
 
 @pytest.mark.parametrize("name", SHELLS)
@@ -177,23 +158,6 @@ def test_path_of_python_may_hold_a_space(archive: Path, tmp_path: Path, temporar
 # ------------------------------------------------------------------ memory
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_signal_at_any_time_leaves_nothing(
-    archive: Path, tmp_path: Path, temporary: Path, number: signal.Signals
-) -> None:
-    config = write_config(tmp_path, "http://127.0.0.1:1/")
-    random_ms = random.Random(number)
-    for _ in range(12):
-        with launched(["dash", archive, "--config", config], environ_in(temporary), start_new_session=True) as agent:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                agent.process.wait(random_ms.uniform(0, 250) * MS)
-            os.killpg(agent.pid, number)
-            status, _ = agent.finish()
-        # Python may be interrupted before the first line of the archive runs, and then ends with 1.
-        assert status in (-number, 128 + number, *([1] if number == signal.SIGINT else []))
-        assert list(temporary.iterdir()) == []
-
-
 def test_traceback_of_the_agent_has_its_lines(archive: Path, tmp_path: Path, temporary: Path) -> None:
     """Python by itself shows source lines of files only. The agent fails here for want of descriptors."""
     fake_python(tmp_path / "bin", "python", f'ulimit -n 5; exec "{sys.executable}" "$@"')
@@ -238,15 +202,6 @@ def test_damaged_archive_runs_nothing(archive: Path, tmp_path: Path, temporary: 
         assert "/no/such/file" not in done.stderr, what
         assert done.returncode != 0 or what.startswith("cut"), what
         assert list(temporary.iterdir()) == [], what
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_archive_may_follow_lines_of_a_launcher(name: str, archive: Path, tmp_path: Path, temporary: Path) -> None:
-    path = tmp_path / "batch script"
-    path.write_bytes(b"#!/bin/sh\nMEDUSA_CONFIG='/no/such/file'; export MEDUSA_CONFIG\n" + archive.read_bytes())
-    done = run([*name.split(), path], environ_in(temporary))
-    assert done.returncode == 2
-    assert done.stderr.startswith("medusa agent: /no/such/file: ")
 
 
 def test_payload_of_a_piped_archive_is_checked_too(archive: Path, tmp_path: Path, temporary: Path) -> None:

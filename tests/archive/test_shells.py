@@ -1,4 +1,4 @@
-"""Every shell in every bad situation, the archive as a file and from a pipe: a session, or one line of reason."""
+"""Every shell in every bad situation, the archive as a file and from a pipe: a session, or a one-line reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.waiting import PATIENCE
 SHELLS = ["dash", "bash", "busybox ash", "ksh93", "mksh", "zsh", "zsh as sh"]
 PYTHON = os.path.realpath(sys.executable)
 HERE = "/mnt"
-"""Where archive and configuration are seen, whatever is mounted on /tmp."""
+"""The archive and its configuration are mounted here, so that a mount on /tmp does not hide them."""
 
 _COVER = "for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o {} none $d || exit 99; done; "
 READ_ONLY = "mount -o remount,bind,ro / || exit 99; " + _COVER.format("ro")
@@ -28,7 +28,7 @@ FULL = _COVER.format("size=4k") + "for d in /tmp /var/tmp /dev/shm; do head -c 9
 
 
 class Situation(NamedTuple):
-    """What is done before the shell starts, and the reason that it has not to run, if it has one."""
+    """What happens before the shell starts, and the reason that the archive prints if it cannot run."""
 
     prepare: str = ""
     refusal: str = ""
@@ -56,7 +56,7 @@ def _namespace() -> list[str]:
 
 @pytest.fixture(scope="module")
 def mounts() -> list[str]:
-    """The words before a command that may mount as it likes."""
+    """The words in front of a command that make it free to mount."""
     probe = [*_namespace(), "mount", "-t", "tmpfs", "none", HERE]
     if subprocess.run(probe, capture_output=True, timeout=PATIENCE, check=False).returncode:
         pytest.skip("needs a mount namespace (root, or user namespaces)")
@@ -72,7 +72,7 @@ def reflector() -> Iterator[Reflector]:
 
 @pytest.fixture(scope="module")
 def place(archive: Path, reflector: Reflector, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is seen at HERE: the archive, its configuration, and Pythons."""
+    """The directory that is mounted at HERE: the archive, its configuration, and Pythons."""
     place = tmp_path_factory.mktemp("place")
     for directory in (place, place / "a b"):
         directory.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def script(name: str, form: str, situation: Situation) -> str:
 @pytest.mark.parametrize("form", ["file", "pipe"])
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS)
 @pytest.mark.parametrize("name", SHELLS)
-def test_a_session_or_one_line_of_reason(
+def test_a_session_or_a_one_line_reason(
     name: str, situation: Situation, form: str, place: Path, reflector: Reflector, mounts: list[str]
 ) -> None:
     command = [*mounts, "/bin/sh", "-c", script(name, form, situation).format(place)]

@@ -1,4 +1,4 @@
-"""The archive that carries its own Python: the same to whoever runs it, on a machine that has none."""
+"""The archive with its own Python, on a machine without one. test_both.py has the tests of both archives."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from medusa.protocol.control import Exit, Start
-from tests.agents import ROOT, Reflector, job_environ, launched, wait_until_session_is_gone, write_config
-from tests.archive.test_run import NO_CONFIG, SHELLS, check_answers, hold_session, run
-from tests.waiting import MS, PATIENCE, wait_until
+from tests.agents import Reflector, job_environ, launched, wait_until_session_is_gone, write_config
+from tests.archive.test_run import NO_CONFIG, SHELLS, run
+from tests.waiting import PATIENCE, wait_until
 
 MAX_SIZE = 15 << 20
 
 
 def environ_in(temporary: Path, **more: str) -> dict[str, str]:
-    """With no Python to be found by the name of one."""
+    """Without any other Python."""
     return job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON="/no/such/python", **more)
 
 
@@ -35,22 +35,7 @@ def test_it_is_small_enough(standalone: Path) -> None:
     assert standalone.read_bytes().startswith(b"#!/bin/sh\n# Medusa agent ")
 
 
-def test_another_build_elsewhere_gives_the_same_bytes(standalone: Path, tmp_path: Path) -> None:
-    """The same Python and the same libraries being at hand."""
-    copy = tmp_path / "another place"
-    for part in ("agent", "medusa", "scripts"):
-        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "data"))
-    for path in copy.rglob("*"):
-        os.utime(path, (1, 1))
-    environ = {**os.environ, "PYTHON": sys.executable, "TZ": "Asia/Tokyo", "HOME": str(tmp_path), "PYTHONHASHSEED": "7"}
-    script = f"umask 077; cd '{copy}/scripts' && sh ./mkshar.sh --standalone ../out.sh"
-    before = set(tmp_path.iterdir())
-    subprocess.run(["sh", "-c", script], env=environ, check=True, capture_output=True)
-    assert (copy / "out.sh").read_bytes() == standalone.read_bytes()
-    assert set(tmp_path.iterdir()) == before
-
-
-def test_what_travels_is_what_the_ordinary_one_holds(standalone: Path, archive: Path, temporary: Path) -> None:
+def test_it_holds_the_same_files_as_the_ordinary_one(standalone: Path, archive: Path, temporary: Path) -> None:
     ours = run(["sh", standalone, "--list"], environ_in(temporary)).stdout.splitlines()
     theirs = run(["sh", archive, "--list"], job_environ(MEDUSA_PYTHON=sys.executable)).stdout.splitlines()
     assert [name for name in ours if not name.startswith("licences/")] == theirs
@@ -65,59 +50,7 @@ def test_extracted_files_are_those_of_the_ordinary_one(standalone: Path, archive
     assert "PYTHON SOFTWARE FOUNDATION" in (tmp_path / "a" / "licences" / "Python").read_text()
 
 
-@pytest.mark.parametrize("environ", [{"PYTHON": "/no/such/python"}, {"PYTHON": "/usr/bin/false"}])
-def test_build_that_fails_leaves_nothing(tmp_path: Path, environ: dict[str, str]) -> None:
-    command = ["sh", str(ROOT / "scripts" / "mkshar.sh"), "--standalone", str(tmp_path / "agent.sh")]
-    done = run([*command], {**os.environ, "TMPDIR": str(tmp_path), **environ})
-    assert done.returncode != 0
-    assert list(tmp_path.iterdir()) == []
-
-
-# ------------------------------------------------------------------ shells
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_every_shell_runs_it(name: str, standalone: Path, temporary: Path) -> None:
-    check_answers([*name.split(), standalone], environ_in(temporary), temporary)
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_every_shell_runs_it_from_a_pipe(name: str, standalone: Path, temporary: Path) -> None:
-    command = f"cat '{standalone}' | {name} -s -- --config /no/such/file"
-    done = run(["sh", "-c", command], environ_in(temporary))
-    assert done.returncode == 2, done.stderr
-    assert "/no/such/file: No such file or directory" in done.stderr
-    assert list(temporary.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_behind_lines_of_its_bearer(name: str, standalone: Path, tmp_path: Path, temporary: Path) -> None:
-    script = tmp_path / "batch script"
-    script.write_bytes(b"#!/bin/sh\nMEDUSA_CONFIG='/a b'; export MEDUSA_CONFIG\n" + standalone.read_bytes())
-    done = run([*name.split(), script], environ_in(temporary))
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "/a b: No such file or directory" in done.stderr
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_session_by_every_shell(
-    standalone: Path, tmp_path: Path, temporary: Path, reflector: Reflector, name: str
-) -> None:
-    config = write_config(tmp_path, reflector.url)
-    command: list[str | Path] = ["sh", "-c", f"umask 027; exec {name} '{standalone}' --config '{config}'"]
-    hold_session(reflector, command, environ_in(temporary))
-
-
-@pytest.mark.parametrize("name", SHELLS)
-def test_closed_descriptors_are_no_obstacle(name: str, standalone: Path, temporary: Path) -> None:
-    done = run(["sh", "-c", f"{name} '{standalone}' <&- >&-"], environ_in(temporary))
-    assert done.returncode == 2
-    assert done.stderr.startswith(NO_CONFIG)
-
-
-def test_stdin_is_handed_on(standalone: Path, temporary: Path) -> None:
-    done = run(["sh", standalone, "--config", "/dev/stdin"], environ_in(temporary), input='{"signed_url": 1}')
-    assert "/dev/stdin: signed_url: not a string" in done.stderr
+# ------------------------------------------------------------------ the environment
 
 
 @pytest.mark.parametrize("libraries", [{}, {"LD_LIBRARY_PATH": ""}, {"LD_LIBRARY_PATH": "/a b:/c"}])
@@ -144,27 +77,9 @@ def test_a_session_has_the_environment_of_the_job(
 # ------------------------------------------------------------------ the directory
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_signal_at_any_time_leaves_nothing(
-    standalone: Path, tmp_path: Path, temporary: Path, number: signal.Signals
-) -> None:
-    config = write_config(tmp_path, "http://127.0.0.1:1/")
-    random_ms = random.Random(number)
-    for _ in range(12):
-        command: list[str | Path] = ["dash", standalone, "--config", config]
-        with launched(command, environ_in(temporary), start_new_session=True) as agent:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                agent.process.wait(random_ms.uniform(0, 500) * MS)
-            os.killpg(agent.pid, number)
-            status, _ = agent.finish()
-        # What carries the Python says so of a KeyboardInterrupt before and after it has got that started.
-        assert status in (-number, 128 + number, *([1, 255] if number == signal.SIGINT else []))
-        wait_until(lambda: list(temporary.iterdir()) == [])
-
-
 @pytest.mark.parametrize("name", SHELLS)
 def test_kill_9_leaves_nothing(name: str, standalone: Path, tmp_path: Path, temporary: Path) -> None:
-    """While it unpacks, and to the process alone: another one removes what is there."""
+    """SIGKILL while it unpacks, to its process only: the other process removes the directory."""
     tools, gate, reached = tmp_path / "tools", tmp_path / "gate", tmp_path / "reached"
     os.mkfifo(gate)
     tools.mkdir()
@@ -197,7 +112,7 @@ def test_directory_is_gone_before_the_agent_dials(standalone: Path, tmp_path: Pa
 
 
 def test_every_module_is_loaded_by_then(standalone: Path, tmp_path: Path, temporary: Path) -> None:
-    """What a session may need later: name look-up, TLS, a refusal, the end of the interpreter."""
+    """Name look-up, TLS, a refusal and the end of the interpreter import nothing more."""
     config = write_config(tmp_path, "https://xn--nothing-here-.invalid/", insecure_tls=True)
     done = run(["sh", standalone, "--config", config, "--retry-for", "0"], environ_in(temporary))
     assert done.returncode == 3
@@ -218,7 +133,7 @@ def test_a_step(standalone: Path, temporary: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SHELLS)
-def test_a_step_runs_alone_where_its_python_does_not(
+def test_a_step_runs_alone_if_its_python_does_not_run(
     name: str, standalone: Path, tmp_path: Path, temporary: Path
 ) -> None:
     path = tmp_path / "agent.sh"
@@ -235,7 +150,7 @@ def test_a_step_runs_alone_where_its_python_does_not(
 
 
 def run_broken(command: list[str | Path], environ: dict[str, str], place: Path) -> tuple[int, bytes]:
-    """Status and words of what may never end, or leave somebody behind who does not; that is ended here."""
+    """The exit status and output of a program that may not end, or may leave processes: all of them are killed."""
     with (place / "said").open("wb+") as said:
         words = [str(word) for word in command]
         process = subprocess.Popen(words, env=environ, cwd=place, stdout=said, stderr=said, start_new_session=True)
@@ -275,7 +190,7 @@ def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporar
         status, said = run_broken([*apart, "dash", path, "--config", "/no/such/file"], environ, tmp_path)
         assert b"/no/such/file" not in said, at
         assert status != 0, at
-        # A program that is broken may fail to clean up; one that is whole does.
+        # Only a whole program has to clean up after itself.
         if at >= text:
             wait_until(lambda: set(temporary.iterdir()) <= leftovers)
         leftovers.update(temporary.iterdir())

@@ -1,0 +1,134 @@
+"""What the ordinary archive and the one with its own Python have in common: how they are built, and how they run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.agents import ROOT, Reflector, job_environ, launched, write_config
+from tests.archive.conftest import build
+from tests.archive.test_run import NO_CONFIG, SHELLS, check_answers, hold_session, run
+from tests.waiting import MS, wait_until
+
+
+class Kind(NamedTuple):
+    """`environ`: of a job that has only the Python that this archive uses. `start`: ms within which it starts."""
+
+    archive: Path
+    option: str
+    environ: dict[str, str]
+    start: float
+    interrupted: tuple[int, ...]
+
+
+@pytest.fixture(params=["ordinary", "standalone"])
+def kind(request: pytest.FixtureRequest, temporary: Path) -> Kind:
+    if request.param == "ordinary":
+        environ = job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON=sys.executable)
+        # Python itself may be interrupted before a line of ours runs, and then ends with 1.
+        return Kind(request.getfixturevalue("archive"), "", environ, 250, (1,))
+    environ = job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON="/no/such/python")
+    # PyInstaller's loader has statuses of its own for a KeyboardInterrupt before and after it has started Python.
+    return Kind(request.getfixturevalue("standalone"), "--standalone", environ, 500, (1, 255))
+
+
+# ------------------------------------------------------------------ how they are built
+
+
+def test_another_build_elsewhere_gives_the_same_bytes(kind: Kind, tmp_path: Path) -> None:
+    """With another umask, time zone, locale, home and directory, and other times of the sources."""
+    copy = tmp_path / "another place"
+    for part in ("agent", "medusa", "scripts"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__", "data"))
+    for path in copy.rglob("*"):
+        os.utime(path, (1, 1))
+        path.chmod(0o700)
+    others = {"TZ": "Asia/Tokyo", "LANG": "tr_TR.UTF-8", "GZIP": "-1", "HOME": str(tmp_path), "PYTHONHASHSEED": "7"}
+    script = f"umask 077; cd '{copy}/scripts' && sh ./mkshar.sh {kind.option} ../out.sh"
+    before = set(tmp_path.iterdir())
+    environ = {**os.environ, "PYTHON": sys.executable, **others}
+    subprocess.run(["sh", "-c", script], env=environ, check=True, capture_output=True)
+    assert (copy / "out.sh").read_bytes() == kind.archive.read_bytes()
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--standalone",)])
+@pytest.mark.parametrize(
+    ("python", "reason"), [("/no/such/python", "no /no/such/python"), ("/usr/bin/false", "")], ids=["none", "broken"]
+)
+def test_a_build_that_fails_leaves_nothing(tmp_path: Path, options: tuple[str, ...], python: str, reason: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        build(tmp_path / "agent.sh", *options, TMPDIR=str(tmp_path), PYTHON=python)
+    assert reason in caught.value.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------ how they run
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_it(name: str, kind: Kind, temporary: Path) -> None:
+    check_answers([*name.split(), kind.archive], kind.environ, temporary)
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_it_from_a_pipe(name: str, kind: Kind, temporary: Path) -> None:
+    command = f"cat '{kind.archive}' | {name} -s -- --config /no/such/file"
+    done = run(["sh", "-c", command], kind.environ)
+    assert done.returncode == 2, done.stderr
+    assert "/no/such/file: No such file or directory" in done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_lines_of_a_launcher_may_stand_in_front(name: str, kind: Kind, tmp_path: Path) -> None:
+    script = tmp_path / "batch script"
+    script.write_bytes(b"#!/bin/sh\nMEDUSA_CONFIG='/a b'; export MEDUSA_CONFIG\n" + kind.archive.read_bytes())
+    done = run([*name.split(), script], kind.environ)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "/a b: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_every_shell_runs_a_session(name: str, kind: Kind, tmp_path: Path, reflector: Reflector) -> None:
+    config = write_config(tmp_path, reflector.url)
+    command: list[str | Path] = ["sh", "-c", f"umask 027; exec {name} '{kind.archive}' --config '{config}'"]
+    hold_session(reflector, command, kind.environ)
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_closed_descriptors_are_no_obstacle(name: str, kind: Kind) -> None:
+    done = run(["sh", "-c", f"{name} '{kind.archive}' <&- >&-"], kind.environ)
+    assert done.returncode == 2
+    assert done.stderr.startswith(NO_CONFIG)
+
+
+def test_it_reads_stdin(kind: Kind) -> None:
+    done = run(["sh", kind.archive, "--config", "/dev/stdin"], kind.environ, input='{"signed_url": 1}')
+    assert "/dev/stdin: signed_url: not a string" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_at_any_time_leaves_nothing(
+    kind: Kind, tmp_path: Path, temporary: Path, number: signal.Signals
+) -> None:
+    config = write_config(tmp_path, "http://127.0.0.1:1/")
+    command: list[str | Path] = ["dash", kind.archive, "--config", config]
+    chance = random.Random(number)
+    for _ in range(12):
+        with launched(command, kind.environ, start_new_session=True) as agent:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                agent.process.wait(chance.uniform(0, kind.start) * MS)
+            os.killpg(agent.pid, number)
+            status, _ = agent.finish()
+        assert status in (-number, 128 + number, *(kind.interrupted if number == signal.SIGINT else ()))
+        wait_until(lambda: list(temporary.iterdir()) == [])
