@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from medusa.protocol.errors import RemoteProtocolError
+from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, Close, Message, Ping, Pong
 from medusa.protocol.relay import Framing, Relayed
 from medusa.protocol.websocket.codec import MessageFace, Role, WebSocketConnection, parse_header
@@ -36,6 +36,34 @@ def raw_frame(kind: int, payload: bytes = b"", *, version: int = 1, flags: int =
     """A frame of raw TCP; `length` where the header is not to say the payload's."""
     size = len(payload) if length is None else length
     return bytes((version << 4 | kind, flags)) + size.to_bytes(6, "big") + payload
+
+
+ILLEGAL = [
+    *((f"reserved bit {bit:#x}", frame(BINARY, b"x", rsv=bit), BadFrame) for bit in (0x10, 0x20, 0x40)),
+    *((f"opcode {opcode}", frame(opcode, b"x"), BadFrame) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
+    ("not masked", frame(TEXT, b"x", key=None), BadFrame),
+    *((f"fragmented control frame {opcode}", frame(opcode, fin=False), BadFrame) for opcode in (CLOSE, PING, PONG)),
+    *((f"control frame {opcode} of 126 bytes", head(opcode, 126), BadFrame) for opcode in (CLOSE, PING, PONG)),
+    ("125 bytes in 2", head(BINARY, 125, width=2), BadFrame),
+    ("65535 bytes in 8", head(BINARY, 65535, width=8), BadFrame),
+    ("length above 63 bits", head(BINARY, 1 << 63, width=8), BadFrame),
+    ("continuation of nothing", frame(CONT, b"x"), BadFrame),
+    ("unfinished continuation of nothing", frame(CONT, b"x", fin=False), BadFrame),
+    ("continuation after the end", frame(TEXT, fin=False) + frame(CONT) + frame(CONT), BadFrame),
+    ("text inside a message", frame(BINARY, b"a", fin=False) + frame(TEXT, b"b"), BadFrame),
+    ("binary inside an empty text", frame(TEXT, fin=False) + frame(BINARY, b"b", fin=False), BadFrame),
+    ("close of one byte", frame(CLOSE, b"\x03"), BadFrame),
+    ("close reason not UTF-8", frame(CLOSE, b"\x03\xe8\xff"), BadText),
+    ("text not UTF-8", frame(TEXT, b"a\xff"), BadText),
+    ("text ends inside a character", frame(TEXT, "é".encode()[:1]), BadText),
+    ("surrogate in text", frame(TEXT, b"\xed\xa0\x80"), BadText),
+    ("overlong text", frame(TEXT, b"\xc0\xaf"), BadText),
+    ("fragment not UTF-8", frame(TEXT, b"a\xff", fin=False), BadText),
+    ("fragments end inside a character", frame(TEXT, b"\xc3", fin=False) + frame(CONT), BadText),
+    ("16 MiB and a byte", head(BINARY, (1 << 24) + 1), MessageTooBig),
+    ("63 bits of length", head(BINARY, (1 << 63) - 1), MessageTooBig),
+]
+"""(what is wrong, what a client sends, the error): refused by codec and relay alike."""
 
 
 def cut(data: bytes, step: int) -> Iterator[bytes]:

@@ -124,18 +124,8 @@ def websocket_client(max_message: int = MAX_MESSAGE) -> Ends:
     return linked(unix_pair, max_message)
 
 
-def websocket_server(max_message: int = MAX_MESSAGE) -> Ends:
-    client, server = linked(tcp_pair, max_message)
-    return server, client
-
-
 def tls_client(max_message: int = MAX_MESSAGE) -> Ends:
     return linked(tls_pair, max_message)
-
-
-def tls_server(max_message: int = MAX_MESSAGE) -> Ends:
-    client, server = linked(tls_pair, max_message)
-    return server, client
 
 
 def framed_client(max_message: int = MAX_MESSAGE) -> Ends:
@@ -143,9 +133,16 @@ def framed_client(max_message: int = MAX_MESSAGE) -> Ends:
     return Transport(SocketStream(near), FramedConnection(max_message)), adopt_framed(far, max_message=max_message)
 
 
+def websocket_server(max_message: int = MAX_MESSAGE) -> Ends:
+    return linked(tcp_pair, max_message)[::-1]
+
+
+def tls_server(max_message: int = MAX_MESSAGE) -> Ends:
+    return tls_client(max_message)[::-1]
+
+
 def framed_server(max_message: int = MAX_MESSAGE) -> Ends:
-    near, far = tcp_pair()
-    return adopt_framed(far, max_message=max_message), Transport(SocketStream(near), FramedConnection(max_message))
+    return framed_client(max_message)[::-1]
 
 
 KINDS = (memory, websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)

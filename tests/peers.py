@@ -12,6 +12,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
+from tests import frames
 from tests.waiting import MS, PATIENCE, Deadline
 
 KEY = "lDyCX+bu/SVA+XvXx6k3dQ=="
@@ -54,20 +55,8 @@ class Frame(NamedTuple):
 
 
 def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, key: bytes | None = bytes(4)) -> bytes:
-    """A client's frame; `key` is None for one that is not masked."""
-    bit = 0 if key is None else 0x80
-    length = len(payload)
-    first = bytes([fin << 7 | rsv << 4 | opcode])
-    if length < 126:
-        head = first + bytes([bit | length])
-    elif length < 0x10000:
-        head = first + bytes([bit | 126]) + length.to_bytes(2, "big")
-    else:
-        head = first + bytes([bit | 127]) + length.to_bytes(8, "big")
-    if key is None or key == bytes(4):
-        return head + (key or b"") + payload
-    stretched = int.from_bytes((key * (length // 4 + 1))[:length], "big")
-    return head + key + (int.from_bytes(payload, "big") ^ stretched).to_bytes(length, "big")
+    """A client's frame; `key` is None for one that is not masked. `rsv`: 1, 2 or 4 for a reserved bit."""
+    return frames.frame(opcode, payload, fin=fin, rsv=rsv << 4, key=key)
 
 
 def close_frame(code: int = 1000, reason: str = "") -> bytes:

@@ -116,16 +116,6 @@ def _to(host: str, connect: object) -> object:
     return lambda address, timeout: connect((host, address[1]), timeout)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("reply", [b"HTTP/1.1 400 plain\r\n\r\n", b""])
-def test_a_peer_without_tls(reply: bytes) -> None:
-    def plain(sock: socket.socket) -> None:
-        sock.recv(4096)
-        sock.sendall(reply)
-
-    with ScriptedServer(plain) as server, pytest.raises(ConnectRefused):
-        open_socket(parse_url(server.url(scheme="wss")), False, deadline())
-
-
 def test_a_peer_that_says_nothing_is_given_up_in_time() -> None:
     def silent(sock: socket.socket) -> None:
         sock.recv(1 << 16)

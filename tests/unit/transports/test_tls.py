@@ -52,16 +52,6 @@ class TestEngine:
         with pytest.raises(BlockingIOError):
             server.receive(1, nothing)
 
-    def test_a_record_in_pieces(self) -> None:
-        client, server = tls_engines()
-        data = os.urandom(RECORD)
-        *pieces, last = _cut(client.encrypt(data), 1000)
-        for piece in pieces:
-            assert server.receive(1 << 20, lambda _, piece=piece: piece) == b""  # type: ignore[misc]
-            assert not server.pending
-        assert server.receive(1 << 20, lambda _: last) == data
-        assert not server.pending
-
     def test_nothing_is_kept_of_what_was_read(self) -> None:
         """An idle link's memory: buffers that bulk made grow would never shrink."""
         client, server = tls_engines()
@@ -202,12 +192,6 @@ class TestStream:
         far.wait(True, False, None)
         assert far.recv(100) == b"ogether"
         assert not far.pending
-
-    def test_small_records_of_one_segment(self, streams: tuple[TlsStream, TlsStream]) -> None:
-        near, far = streams
-        assert near._tls is not None
-        near._sock.sendall(b"".join(near._tls.encrypt(b"%03d" % number) for number in range(1000)))
-        assert read(far, 3000) == b"".join(b"%03d" % number for number in range(1000))
 
     def test_an_end_behind_what_the_peer_does_not_take(self, streams: tuple[TlsStream, TlsStream]) -> None:
         near, far = streams

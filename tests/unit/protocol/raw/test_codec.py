@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
+from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.protocol.raw.codec import MAX_LENGTH, FramedConnection, parse_header
 from medusa.protocol.raw.relay import FRAMED
@@ -71,12 +71,6 @@ def test_an_illegal_frame_is_refused_on_what_shows_it(
 )
 def test_an_illegal_payload(data: bytes, error: type[RemoteProtocolError]) -> None:
     assert outcome(raw_frame(PONG) + data, connection=FramedConnection()) == ([Pong()], error)
-
-
-@pytest.mark.parametrize("message", [Ping(bytes(126)), Pong(bytes(126)), Close(1005), Text("\ud800")])
-def test_what_has_no_legal_form_is_not_sent(message: Message) -> None:
-    with pytest.raises(LocalProtocolError):
-        FramedConnection().frame(message)
 
 
 def test_the_limit_is_of_a_payload() -> None:

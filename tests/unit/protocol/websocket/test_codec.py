@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from medusa.protocol.errors import BadFrame, BadText, LocalProtocolError, MessageTooBig, RemoteProtocolError
+from medusa.protocol.errors import BadFrame, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
 from medusa.protocol.websocket.codec import WebSocketConnection, build_header, parse_close, parse_header
 from medusa.protocol.websocket.relay import WEBSOCKET
-from tests.frames import BINARY, CLOSE, CONT, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
+from tests.frames import BINARY, CLOSE, CONT, ILLEGAL, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
 
 FAST = 5.0
 """Seconds for what takes a tenth of that; quadratic work takes minutes."""
@@ -58,38 +58,10 @@ def test_a_client_masks_each_frame_with_a_new_key() -> None:
     assert connection.frame(Ping()) == frame(PING, key=b"\5\6\7\x08")
 
 
-EMPTY_TEXT = frame(TEXT)
-ILLEGAL = [
-    *((f"reserved bit {bit:#x}", frame(BINARY, b"x", rsv=bit), BadFrame) for bit in (0x10, 0x20, 0x40)),
-    *((f"opcode {opcode}", frame(opcode, b"x"), BadFrame) for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)),
-    ("not masked", frame(TEXT, b"x", key=None), BadFrame),
-    *((f"fragmented control frame {opcode}", frame(opcode, fin=False), BadFrame) for opcode in (CLOSE, PING, PONG)),
-    *((f"control frame {opcode} of 126 bytes", head(opcode, 126), BadFrame) for opcode in (CLOSE, PING, PONG)),
-    ("125 bytes in 2", head(BINARY, 125, width=2), BadFrame),
-    ("65535 bytes in 8", head(BINARY, 65535, width=8), BadFrame),
-    ("length above 63 bits", head(BINARY, 1 << 63, width=8), BadFrame),
-    ("continuation of nothing", frame(CONT, b"x"), BadFrame),
-    ("unfinished continuation of nothing", frame(CONT, b"x", fin=False), BadFrame),
-    ("continuation after the end", frame(TEXT, fin=False) + frame(CONT) + frame(CONT), BadFrame),
-    ("text inside a message", frame(BINARY, b"a", fin=False) + frame(TEXT, b"b"), BadFrame),
-    ("binary inside an empty text", frame(TEXT, fin=False) + frame(BINARY, b"b", fin=False), BadFrame),
-    ("close of one byte", frame(CLOSE, b"\x03"), BadFrame),
-    ("close reason not UTF-8", frame(CLOSE, b"\x03\xe8\xff"), BadText),
-    ("text not UTF-8", frame(TEXT, b"a\xff"), BadText),
-    ("text ends inside a character", frame(TEXT, "é".encode()[:1]), BadText),
-    ("surrogate in text", frame(TEXT, b"\xed\xa0\x80"), BadText),
-    ("overlong text", frame(TEXT, b"\xc0\xaf"), BadText),
-    ("fragment not UTF-8", frame(TEXT, b"a\xff", fin=False), BadText),
-    ("fragments end inside a character", frame(TEXT, b"\xc3", fin=False) + frame(CONT), BadText),
-    ("16 MiB and a byte", head(BINARY, (1 << 24) + 1), MessageTooBig),
-    ("63 bits of length", head(BINARY, (1 << 63) - 1), MessageTooBig),
-]
-
-
 @pytest.mark.parametrize(("data", "error"), [x[1:] for x in ILLEGAL], ids=[x[0] for x in ILLEGAL])
 def test_what_is_illegal_is_refused_however_it_is_cut(data: bytes, error: type[RemoteProtocolError]) -> None:
     for step in (1, 3, len(data)):
-        messages, refused = outcome(EMPTY_TEXT, *cut(data + EMPTY_TEXT, step))
+        messages, refused = outcome(frame(TEXT), *cut(data + frame(TEXT), step))
         assert refused is error
         assert all(message == Text("") for message in messages[:1])
         assert len(messages) <= 2
@@ -143,12 +115,6 @@ def test_a_close_reason_is_cut_to_what_a_control_frame_holds() -> None:
     assert parse_close(sent[2:]) == Close(1000, "é" * 61)
 
 
-@pytest.mark.parametrize("message", [Ping(bytes(126)), Pong(bytes(126)), Text("\ud800")], ids=["ping", "pong", "text"])
-def test_a_message_without_a_legal_form_is_our_own_fault(message: Message) -> None:
-    with pytest.raises(LocalProtocolError):
-        server().frame(message)
-
-
 @pytest.mark.parametrize("limit", [10, 126, 65536])
 def test_a_message_may_be_as_long_as_the_limit(limit: int) -> None:
     for size in (limit - 1, limit):
@@ -162,16 +128,6 @@ def test_a_message_may_be_as_long_as_the_limit(limit: int) -> None:
 
 def test_the_limit_is_not_for_control_frames() -> None:
     assert outcome(frame(PING, bytes(125)), max_message=10) == ([Ping(bytes(125))], None)
-
-
-def test_fragments_with_control_frames_between() -> None:
-    data = frame(TEXT, b"\xc3", fin=False) + frame(PING, b"1") + frame(CONT, fin=False) + frame(PONG)
-    data += frame(CONT, b"\xa9") + frame(BINARY, b"next")
-    assert read(server(), *cut(data, 1)) == [Ping(b"1"), Pong(b""), Text("é"), Binary(b"next")]
-
-
-def test_the_key_of_zeros_is_a_key() -> None:
-    assert read(server(), frame(TEXT, b"abc", key=bytes(4))) == [Text("abc")]
 
 
 def test_an_error_is_raised_once_and_ends_everything() -> None:
