@@ -7,7 +7,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import gevent
@@ -29,13 +28,14 @@ from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.draining import wait_for_sessions
-from medusa.reflector.fronts.admission import Doors
-from medusa.reflector.fronts.http_front import Handler, Server, host_port
-from medusa.reflector.fronts.raw_front import Listener
-from medusa.reflector.fronts.routes import Application, check_internal, entries
+from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.http_front import Handler, HttpFront
+from medusa.reflector.fronts.raw_front import RawFront
+from medusa.reflector.fronts.routes import Application, entries
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.certificate import Certificate
-from medusa.reflector.net.listen import HTTP, PROXIED, RAW, listen
+from medusa.reflector.net.listen import HTTP, RAW, listen
+from medusa.reflector.net.sockets import host_port
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.registry import Registry
@@ -66,8 +66,8 @@ class Reflector:
         self._workers: OtherWorkers | None = None
         if handoff is not None:
             self._workers = OtherWorkers(handoff, Rpc(handoff, config.timeouts))
-        self._server: Server | None = None
-        self._raw: Listener | None = None
+        self._http: HttpFront | None = None
+        self._raw: RawFront | None = None
         self._stopped = gevent.event.Event()
         self._publisher = Publisher(config.publish, config.timeouts) if config.publish else None
         self._forward_out: ForwardOut | None = None
@@ -77,9 +77,9 @@ class Reflector:
     @property
     def url(self) -> str:
         """Where it listens."""
-        assert self._server is not None
-        scheme = "https://" if self._server.certificate else "http://"
-        return scheme + host_port(self._server.socket.getsockname())
+        assert self._http is not None
+        scheme = "https://" if self._http.certificate else "http://"
+        return scheme + host_port(self._http.socket.getsockname())
 
     @property
     def urls(self) -> str:
@@ -108,35 +108,36 @@ class Reflector:
             certificate = Certificate(config.tls_cert, config.tls_key)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
         environ = {"wsgi.multiprocess": self._handoff is not None}  # who shares a socket accepts one at a time
-        server = Server(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
-        server.certificate = certificate
-        server.init_socket()
+        http = HttpFront(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
+        http.certificate = certificate
+        http.init_socket()
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
-        self._server = server
-        owner = Owner(config.address(server.socket.getsockname()[1]))
+        self._http = http
+        owner = Owner(config.address(http.socket.getsockname()[1]))
         metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
         claims = Claims(TimedDirectory(self._directory, metrics.asked_directory), owner, config.timeouts)
         self.registry = Registry(config, claims, metrics, queue)
         self._forward_out = ForwardOut(config, peer_auth, queue) if peer_auth is not None else None
-        doors = Doors(config, self.registry, authenticator, self._forward_out, claims=claims, metrics=metrics)
-        forward_in = ForwardIn(peer_auth, doors, config, queue.scratch) if peer_auth is not None else None
+        admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, metrics=metrics)
         listing = Listing(self.registry, owner.address, self._workers, self._others(peer_auth))
-        queries = QueryServer(peer_auth, claims, listing, owner) if peer_auth is not None else None
-        administration = self._administration(listing, metrics, authenticator, doors)
-        server.application = Application(
-            config, self.registry, doors, administration, self._workers, forward_in, queries
+        administration = self._administration(listing, metrics, authenticator, admission)
+        forwarded, routes = None, []
+        if peer_auth is not None:
+            forwarded = ForwardIn(peer_auth, admission, config, queue.scratch).enter
+            routes = QueryServer(peer_auth, claims, listing, owner).routes()
+        http.application = Application(
+            config, self.registry, admission, administration, self._workers, forwarded, routes
         )
-        server.handoff = self._handoff
-        server.config, server.metrics, server.scratch = config, metrics, queue.scratch
+        http.handoff = self._handoff
+        http.config, http.metrics, http.scratch = config, metrics, queue.scratch
         if config.raw_port is not None:
-            self._prepare_raw(config, doors, metrics, queue.scratch)
+            self._prepare_raw(config, admission, metrics, queue.scratch)
         if self._handoff is not None:
-            self._handoff.receivers[HTTP] = partial(_go_on, server)
-            self._handoff.receivers[HTTP + PROXIED] = partial(_go_on, server, proxied=True)
+            self._handoff.fronts[HTTP] = http.serve
             self._handoff.start(queue)
         if self._raw is not None:
             self._raw.start()
-        server.start()
+        http.start()
         if authenticator is not None and not config.public_host:
             log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
         gevent.spawn(claims.renew_forever)
@@ -150,34 +151,34 @@ class Reflector:
         return QueryClient(peer_auth, self.registry, self._forward_out.connect, self._config.timeouts.query_timeout)
 
     def _administration(
-        self, listing: Listing, metrics: Metrics, authenticator: Authenticator | None, doors: Doors
+        self, listing: Listing, metrics: Metrics, authenticator: Authenticator | None, admission: Admission
     ) -> Administration:
         workers = self._workers
         if workers is not None:
             workers.serve(lambda: entries(self.registry), listing, metrics)
         more = workers.metrics if workers is not None else None
-        internal = partial(check_internal, doors)
-        return Administration(self._config, listing, metrics, authenticator, internal, doors.spend, more)
+        return Administration(self._config, listing, metrics, authenticator, admission.spend, more)
 
-    def _prepare_raw(self, config: ReflectorConfig, doors: Doors, metrics: Metrics, scratch: memoryview) -> None:
+    def _prepare_raw(
+        self, config: ReflectorConfig, admission: Admission, metrics: Metrics, scratch: memoryview
+    ) -> None:
         assert config.raw_port is not None
         listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
-        raw = Listener(_green(listener), doors, config, metrics, scratch, self._handoff)
+        raw = RawFront(_green(listener), admission, config, metrics, scratch, self._handoff)
         raw.init_socket()
         self._raw = raw
         if self._handoff is not None:
-            self._handoff.receivers[RAW] = raw.greeted
-            self._handoff.receivers[RAW + PROXIED] = partial(raw.greeted, proxied=True)
+            self._handoff.fronts[RAW] = raw.serve
         if not ipaddress.ip_address(config.bind_ip).is_loopback:
             log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
         """Read the certificate again, for new connections."""
-        assert self._server is not None
-        if self._server.certificate is None:
+        assert self._http is not None
+        if self._http.certificate is None:
             log.info("nothing to reload", reason="no --tls-cert")
         else:
-            self._server.certificate.reload()
+            self._http.certificate.reload()
 
     def drain(self, others: Callable[[], object] = lambda: None) -> None:
         """No new sessions from here on; those that live here, or by way of here, may go on for the drain timeout.
@@ -196,11 +197,11 @@ class Reflector:
 
     def stop(self) -> None:
         """End all sessions with Close 1001 and stop listening."""
-        assert self._server is not None
+        assert self._http is not None
         self.registry.shut_down()
         if self._forward_out is not None:
             self._forward_out.stop()
-        self._server.stop(timeout=1)
+        self._http.stop(timeout=1)
         if self._raw is not None:
             self._raw.stop(timeout=1)
         if self._publisher is not None:
@@ -216,11 +217,6 @@ class Reflector:
 
 def _green(listener: socket.socket) -> Any:
     return gevent.socket.socket(fileno=listener.detach())
-
-
-def _go_on(server: Server, sock: Any, address: tuple[Any, ...], data: bytes, *, proxied: bool = False) -> None:
-    """With a connection that another worker accepted."""
-    Handler(sock, address, server, data, proxied=proxied).handle()
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

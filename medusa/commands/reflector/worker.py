@@ -20,8 +20,8 @@ import gevent.os
 
 from medusa.commands.reflector.serve import configure_log
 from medusa.reflector.config import ConfigError
-from medusa.reflector.fronts.http_front import PlainSocket
 from medusa.reflector.net import fd_limit
+from medusa.reflector.net.sockets import PlainSocket
 from medusa.reflector.server import Reflector
 from medusa.reflector.workers.handoff import Handoff
 from medusa.reflector.workers.task import DRAIN, DRAINED, FAILED, LISTENING, RELOAD, Task

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,19 +16,16 @@ from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import build_refusal, parse_greeting
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, BadProof, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Doors
-from medusa.reflector.fronts.http_front import hang_up, host_port
-from medusa.reflector.fronts.raw_front import adopt, read_greeting, tell
+from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.http_front import head_timeout, parse_head, read_head
+from medusa.reflector.fronts.raw_front import accept_greeting, greeting_timeout, read_greeting
+from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import RAW
-from medusa.reflector.net.sockets import hung_up
+from medusa.reflector.net.sockets import hang_up, hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import SessionName, parse_path
 from medusa.session import Side
 from medusa.transports.relayed import RelayedTransport
-from medusa.transports.tls import RECORD
-
-if TYPE_CHECKING:
-    from medusa.reflector.fronts.http_front import Handler
 
 log = structlog.get_logger(component="forward_in")
 
@@ -37,13 +33,13 @@ log = structlog.get_logger(component="forward_in")
 class ForwardIn:
     """Checks and attaches them. `scratch`: see RelayedTransport."""
 
-    def __init__(self, auth: PeerAuth, doors: Doors, config: ReflectorConfig, scratch: memoryview) -> None:
+    def __init__(self, auth: PeerAuth, admission: Admission, config: ReflectorConfig, scratch: memoryview) -> None:
         self._auth = auth
-        self._doors = doors
+        self._admission = admission
         self._config = config
         self._scratch = scratch
 
-    def enter(self, handler: Handler, upgrade: Callable[[], RelayedTransport]) -> None:
+    def enter(self, accepted: Accepted, upgrade: Callable[[], RelayedTransport]) -> None:
         """Attach the peer whose connection is forwarded through this one.
 
         A peer of raw TCP gets its answer here; for one of HTTP, the caller answers what is raised.
@@ -54,61 +50,60 @@ class ForwardIn:
         Raises:
             HandshakeError, Refusal
         """
-        assert handler.request is not None
-        target = handler.request.target
+        assert accepted.request is not None
+        target, proof = accepted.request.target, accepted.request.headers.get(FORWARD_HEADER.lower()) or ""
         named = parse_path(target)
         try:
-            proof = handler.request.headers.get(FORWARD_HEADER.lower()) or ""
             origin = self._auth.read_forward(proof)
             if named is None or named[1] is not Side.AGENT:
                 raise BadProof("not for an agent of a session")
+            accepted.unwrap()
             if origin.kind == RAW:
-                self._enter_raw(handler, named[0], origin, proof)
+                self._enter_raw(accepted, named[0], origin, (proof, target))
                 return
-            handler.read_next()
-            self._auth.check_forward(proof, target, handler.head)
+            with head_timeout(self._config.timeouts.head_timeout, 400):
+                if not read_head(accepted):
+                    raise HandshakeError(400, "no request")
+            parse_head(accepted, self._config)
+            self._auth.check_forward(proof, target, accepted.head)
         except BadProof as error:
-            log.warning("carried request refused", client=handler.peer, reason=str(error))
+            log.warning("carried request refused", client=accepted.client, reason=str(error))
             raise Refusal(404, NOTHING_HERE) from None
-        self._take_place(handler, origin)
-        self._doors.enter_carried(named[0], handler.peer, upgrade)
+        _take_place(accepted, origin)
+        self._admission.enter_forwarded(accepted, named[0], upgrade)
 
-    def _take_place(self, handler: Handler, origin: Origin) -> None:
-        """From here on the handler stands for the forwarded peer.
-
-        Raises:
-            HandshakeError: the forwarding reflector has hung up. This process may have been suspended, and a peer that
-                waits no longer must not take the agent's place in the session.
-        """
-        if hung_up(handler.socket.fileno()):
-            raise HandshakeError(400, "the reflector that forwarded this has given up")
-        handler.client_address = (origin.host, origin.port)
-
-    def _enter_raw(self, handler: Handler, name: SessionName, origin: Origin, proof: str) -> None:
-        assert handler.request is not None
+    def _enter_raw(self, accepted: Accepted, name: SessionName, origin: Origin, signed: tuple[str, str]) -> None:
         begun = time.monotonic()
-        found = read_greeting(
-            handler.socket, handler.rest, lambda: handler.socket.recv(RECORD), self._config.timeouts.head_timeout
-        )
-        if found is None:
-            raise HandshakeError(400, "no greeting")
-        self._auth.check_forward(proof, handler.request.target, found.line)
-        greeting = parse_greeting(found.line)
-        self._take_place(handler, origin)
+        with greeting_timeout(self._config.timeouts.head_timeout):
+            if not read_greeting(accepted):
+                raise HandshakeError(400, "no greeting")
+        self._auth.check_forward(*signed, accepted.head)
+        greeting = parse_greeting(accepted.head)
+        _take_place(accepted, origin)
 
         def accept() -> RelayedTransport:
-            tell(greeting, Side.AGENT, handler.socket)
-            return adopt(greeting, handler.take_socket()[0], found, self._config.max_message, self._scratch)
+            return accept_greeting(greeting, Side.AGENT, accepted, self._config.max_message, self._scratch)
 
         try:
-            self._doors.enter_carried(name, host_port(handler.client_address), accept)
+            self._admission.enter_forwarded(accepted, name, accept)
         except (HandshakeError, Refusal) as error:
             refused = Refusal.of(error)
-            log.info(
-                "greeting refused", client=handler.peer, status=refused.status, reason=printable(refused.log_words)
-            )
+            line = {"status": refused.status, "reason": printable(refused.log_words)}
+            log.info("greeting refused", client=accepted.client, **line)
             if refused.secret:
-                self._doors.hold_back(begun)
-            handler.socket.sendall(build_refusal(refused.status, refused.words))
-            hang_up(handler.socket, self._config.timeouts.linger_timeout)
-            handler.socket = None
+                self._admission.hold_back(begun)
+            accepted.sock.sendall(build_refusal(refused.status, refused.words))
+            hang_up(accepted.sock, self._config.timeouts.linger_timeout)
+            accepted.sock = None
+
+
+def _take_place(accepted: Accepted, origin: Origin) -> None:
+    """From here on the connection stands for the forwarded peer.
+
+    Raises:
+        HandshakeError: the forwarding reflector has hung up. This process may have been suspended, and a peer that
+            waits no longer must not take the agent's place in the session.
+    """
+    if hung_up(accepted.sock.fileno()):
+        raise HandshakeError(400, "the reflector that forwarded this has given up")
+    accepted.address, accepted.forwarded_for = (origin.host, origin.port), None

@@ -11,8 +11,7 @@ import re
 import ssl
 import time
 import urllib.parse
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent.event
 import structlog
@@ -22,8 +21,9 @@ from medusa.directory import Owner
 from medusa.reflector.cluster.byte_proxy import open_byte_proxy
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.http_front import host_port, ungreen
+from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP, RAW, prepare
+from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
@@ -39,26 +39,6 @@ _STATUS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR
 _ACCEPTED = {HTTP: 101, RAW: 0}
 _MAX_START = len(b"HTTP/1.1 101")
 """Bytes, in which an answer's status is found, or never."""
-
-
-class Traveller(NamedTuple):
-    """A connection that may be carried.
-
-    Attributes:
-        kind: HTTP or RAW: what it speaks.
-        head: of its request, or its greeting.
-        whole: all that was read of it, as it came.
-        address: of the peer.
-        take: gives the connection, which is then nobody else's.
-        halves: each direction has an end of its own.
-    """
-
-    kind: str
-    head: bytes
-    whole: bytes
-    address: tuple[Any, ...]
-    take: Callable[[], Any]
-    halves: bool = False
 
 
 class ForwardOut:
@@ -78,7 +58,7 @@ class ForwardOut:
     def __len__(self) -> int:
         return len(self._links)
 
-    def forward(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
+    def forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
         """Forward an agent that was admitted here to `owner`, where its session `name` lives; the owner answers it.
 
         Returns None if the owner has accepted, else the owner's refusal, which the peer has got already.
@@ -89,21 +69,21 @@ class ForwardOut:
         self._asking += 1
         self._empty.clear()
         try:
-            return self._forward(traveller, owner, name)
+            return self._forward(accepted, owner, name)
         finally:
             self._asking -= 1
             self._check_empty()
 
-    def _forward(self, traveller: Traveller, owner: Owner, name: SessionName) -> Refusal | None:
-        client = host_port(traveller.address)
+    def _forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
+        client = host_port(accepted.origin)
         try:
-            sock, answer, status = self._ask(traveller, owner, name)
+            sock, answer, status = self._ask(accepted, owner, name)
         except OSError as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             log.warning("reflector not reached", to=owner.address, client=client, error=reason)
             raise Refusal(503, "the reflector that the session lives in does not answer", retry_after=5) from None
-        self._join(traveller, sock, answer)
-        if status != _ACCEPTED[traveller.kind]:
+        self._join(accepted, sock, answer)
+        if status != _ACCEPTED[accepted.kind]:
             return Refusal(status, "refused by " + owner.address)
         log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
         return None
@@ -119,18 +99,18 @@ class ForwardOut:
         for link in list(self._links):
             link.end()
 
-    def _ask(self, traveller: Traveller, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
+    def _ask(self, accepted: Accepted, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
         """Returns (the connection to the owner, the first bytes of its answer, the status in them)."""
         target = CARRIED + attach_path_of(name, Side.AGENT)
-        proof = self._auth.sign_forward(target, traveller.head, Origin(traveller.kind, *traveller.address[:2]))
+        proof = self._auth.sign_forward(target, accepted.head, Origin(accepted.kind, *accepted.origin))
         host = urllib.parse.urlsplit(owner.address).netloc
         head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, FORWARD_HEADER, proof)
         sock = self.connect(owner.address)
         try:
             sock.settimeout(self._timeouts.forward_answer_timeout)
-            sock.sendall(head.encode("latin-1") + traveller.whole)
+            sock.sendall(head.encode("latin-1") + accepted.data)
             answer = b""
-            while (match := _STATUS[traveller.kind].match(answer)) is None:
+            while (match := _STATUS[accepted.kind].match(answer)) is None:
                 data = sock.recv(4096) if len(answer) < _MAX_START else b""
                 if not data:
                     raise OSError("not the answer of a reflector of this site")
@@ -161,12 +141,12 @@ class ForwardOut:
             raise
         return secure
 
-    def _join(self, traveller: Traveller, sock: Any, answer: bytes) -> None:
+    def _join(self, accepted: Accepted, sock: Any, answer: bytes) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
-        outer = stream_over(traveller.take())  # what was read of it has been sent
+        outer = stream_over(accepted.take())  # what was read of it has been sent
         inner = stream_over(plain if tls is None else TlsSocket(plain, tls))
-        stall_timeout = None if traveller.halves else self._stall_timeout
+        stall_timeout = None if accepted.plain else self._stall_timeout
         link = open_byte_proxy(self._queue, (outer, inner), answer, stall_timeout, self._forget)
         if not link.over:
             self._links.add(link)

@@ -5,7 +5,7 @@ It answers for this reflector and its workers alone, so no question is passed on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
 
 import structlog
 
@@ -14,14 +14,13 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.session_list import Listing
 from medusa.reflector.cluster.peer_auth import MAX_SKEW, QUESTION_HEADER, BadProof, PeerAuth
+from medusa.reflector.fronts.routes import ONE_SESSION, READING, Route
+from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
-from medusa.reflector.session_name import SessionName
+from medusa.reflector.session_name import SESSIONS, SessionName
 from medusa.reflector.sessions.claims import Claims
-
-if TYPE_CHECKING:
-    from medusa.reflector.fronts.http_front import Handler
 
 log = structlog.get_logger(component="query_server")
 
@@ -35,28 +34,36 @@ class QueryServer:
         self._listing = listing
         self._owner = owner
 
-    def sessions(self, handler: Handler) -> Answer:
+    def routes(self) -> list[Route]:
+        """Its routes, for Application."""
+        one = re.compile(rf"{re.escape(SESSIONS)}/{ONE_SESSION}")
+        return [
+            Route(re.compile(re.escape(SESSIONS) + r"\Z"), self.sessions),
+            Route(one, self.session, ("DELETE", *READING)),
+        ]
+
+    def sessions(self, accepted: Accepted) -> Answer:
         """GET: the sessions of this reflector. Raises what `_check` does."""
-        self._check(handler, "GET")
+        self._check(accepted, "GET")
         return json_answer({"sessions": self._listing.here()})
 
-    def session(self, handler: Handler, login: str | None, raw_id: str) -> Answer:
+    def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """DELETE: end a session of this reflector. The answer says whether there was one. Raises what `_check` does."""
-        self._check(handler, "DELETE")
+        self._check(accepted, "DELETE")
         name = SessionName(parse_id(raw_id), login or "")
         killed = self._listing.kill_here(name)
         if killed:
-            log.warning("session killed", session=name.session_id, login=login, by=handler.peer)
+            log.warning("session killed", session=name.session_id, login=login, by=accepted.client)
         return json_answer({"killed": killed})
 
-    def _check(self, handler: Handler, method: str) -> None:
+    def _check(self, accepted: Accepted, method: str) -> None:
         """Check that another reflector of the site asks.
 
         Raises:
             Refusal: 404, it does not, as far as anybody can tell; 503, the directory is away.
             HandshakeError: 400, it waits no longer.
         """
-        request = handler.request
+        request = accepted.request
         assert request is not None
         value = request.headers.get(QUESTION_HEADER.lower()) or ""
         try:
@@ -64,9 +71,9 @@ class QueryServer:
                 raise BadProof("not asked by " + method)
             self._use_up(self._auth.check_question(value, method, request.target, self._owner.address))
         except BadProof as error:
-            log.warning("question refused", client=handler.peer, reason=str(error))
+            log.warning("question refused", client=accepted.client, reason=str(error))
             raise Refusal(404, NOTHING_HERE) from None
-        if hung_up(handler.socket.fileno()):  # this process may have been suspended
+        if hung_up(accepted.sock.fileno()):  # this process may have been suspended
             raise HandshakeError(400, "the reflector that asked has given up")
 
     def _use_up(self, nonce: str) -> None:

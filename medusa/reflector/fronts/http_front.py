@@ -7,35 +7,33 @@ sees it. No connection is kept alive: what stands behind a request is an upgrade
 from __future__ import annotations
 
 import io
-import socket
-import time
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 import gevent
 import structlog
-from gevent import monkey
 from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.http.head import HeadReader, Request, has_body, parse_request
+from medusa.protocol.http.head import HeadReader, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import GREETING_START, is_greeting
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.upgrade import QUIET, UpgradeHandler
 from medusa.reflector.metrics import Metrics
-from medusa.reflector.net import client_address
 from medusa.reflector.net.accept import PausingServer
+from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.certificate import Certificate
-from medusa.reflector.net.proxy_protocol import begin, source_of
-from medusa.reflector.workers.handoff import Handoff
+from medusa.reflector.net.client_address import client_of, read_first_bytes, source_of
+from medusa.reflector.net.listen import HTTP
+from medusa.reflector.net.sockets import hang_up
+from medusa.reflector.session_name import SessionName, parse_path
+from medusa.session import Side
+from medusa.transports.adopt import adopt_websocket
+from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket
 
 log = structlog.get_logger(component="http")
-
-PlainSocket: Any = monkey.get_original("socket", "socket")
-"""For links: gevent's own sockets cost two watchers each, and the splicer brings its own."""
-
 
 PLAIN_REQUEST = "GET / HTTP/1.1"
 NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
@@ -45,18 +43,24 @@ HANDSHAKE = 0x16
 """The first byte of every TLS connection: a record of this type (RFC 8446, section 5.1)."""
 
 
-def host_port(address: tuple[Any, ...]) -> str:
-    """host:port of a socket's address, an IPv6 host in brackets."""
-    host, port = address[:2]
-    return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
+class Handoff(Protocol):
+    """The way to the other workers; see medusa.reflector.workers.handoff."""
+
+    def hand_over(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
+        """Give a connection to the worker that owns the session `name`; False if that is this one.
+
+        Raises:
+            HandshakeError: 503, the owner does not take it.
+        """
 
 
-class Server(PausingServer, WSGIServer):
-    """pywsgi's.
+class HttpFront(PausingServer, WSGIServer):
+    """Listens for HTTP.
 
     Attributes:
-        certificate: None where HTTP is spoken in plain.
-        handoff: to the other workers, if there are any.
+        certificate: None if connections are not encrypted.
+        handoff: None if there are no other workers.
+        scratch: see RelayedTransport.
     """
 
     certificate: Certificate | None = None
@@ -65,23 +69,32 @@ class Server(PausingServer, WSGIServer):
     metrics: Metrics
     scratch: memoryview
 
+    def serve(self, accepted: Accepted) -> None:
+        """Go on with a connection that another worker has accepted. Call in a greenlet of the connection's own."""
+        Handler(accepted.sock, accepted.address, self, accepted).handle()
+
 
 class Handler(UpgradeHandler):
-    """Runs the application with one more key in the environ: `medusa.handler`, which is this."""
+    """Serves one connection. The application finds it in the environ, under `medusa.handler`.
 
-    socket: Any  # None when it was taken
-    client_address: tuple[Any, ...]
+    Attributes:
+        accepted: the connection.
+    """
 
-    def __init__(self, sock: Any, address: Any, server: Any, given: bytes = b"", *, proxied: bool = False) -> None:
-        """`given`: what another process has read of the connection; behind TLS, if it is spoken. `proxied`: as Begun's,
-        and `address` with it."""
+    def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted | None = None) -> None:
+        """`accepted`: None if this process has just accepted the connection."""
+        self.accepted = accepted or Accepted(HTTP, sock, address)
         super().__init__(sock, address, server, io.BytesIO())
-        server.logger = QUIET
-        self.request: Request | None = None
-        self.given = given
-        self.proxied = proxied
-        self.head = b""
-        self.rest = b""
+        server.logger = QUIET  # type: ignore[attr-defined]
+
+    @property
+    def socket(self) -> Any:
+        """The connection, for pywsgi; None if it was taken."""
+        return self.accepted.sock
+
+    @socket.setter
+    def socket(self, sock: Any) -> None:
+        self.accepted.sock = sock
 
     def read_requestline(self) -> str:
         """For pywsgi."""
@@ -96,128 +109,67 @@ class Handler(UpgradeHandler):
         return True
 
     def handle(self) -> None:
-        """Called by the server, in a greenlet of the connection's own."""
-        metrics = self.server.metrics
-        if not self.given:
+        """Serve the connection to its end. The server calls it in a greenlet of the connection's own."""
+        metrics, timeouts = self.server.metrics, self.server.config.timeouts
+        if not self.accepted.handed_over:
             metrics.accepted()
         metrics.handlers += 1
         try:
-            if self._read_request() and not self._lives_elsewhere():
-                self.socket.settimeout(self.server.config.timeouts.answer_timeout)
+            if self._read_request() and not self._handed_over():
+                self.socket.settimeout(timeouts.answer_timeout)
                 self.handle_one_request()
         except TlsError as error:
-            log.info("handshake failed", client=self.peer, reason=printable(str(error.strerror)))
+            log.info("handshake failed", client=self.accepted.client, reason=printable(str(error.strerror)))
         except OSError:
             pass  # the peer is gone
         finally:
-            if self.socket is not None:
-                hang_up(self.socket, self.server.config.timeouts.linger_timeout)
-            self.__dict__.pop("socket", None)
+            if not self.accepted.taken:
+                hang_up(self.socket, timeouts.linger_timeout)
             metrics.handlers -= 1
 
     def get_environ(self) -> Any:
-        """WSGI's, and the strict head's."""
+        """The environ of WSGI, and this handler."""
         environ = super().get_environ()
         environ["medusa.handler"] = self
         return environ
 
-    def take_socket(self) -> tuple[socket.socket | TlsSocket, bytes]:
-        """The connection without gevent, and what was read behind the head. pywsgi is done with it."""
-        tls = self.socket.tls if isinstance(self.socket, TlsSocket) else None
-        plain = ungreen(self.socket)
-        self.socket = None
-        return plain if tls is None else TlsSocket(plain, tls), self.rest
-
-    @property
-    def read_so_far(self) -> bytes:
-        """The head and what was read behind it, as they came."""
-        return self.head + b"\r\n\r\n" + self.rest
-
-    @property
-    def origin(self) -> tuple[str, int]:
-        """Whose connection it is: the client's address, with the port of whoever is at the other end."""
-        return self._client, self.client_address[1]
-
-    def read_next(self) -> None:
-        """Read the head that stands behind this one, in its place. Raises HandshakeError."""
-        with self._head_timeout(400):
-            if not self._read_head(self.rest or self.socket.recv(RECORD)):
-                raise HandshakeError(400, "no request")
-        self._parse_head()
-
-    @property
-    def peer(self) -> str:
-        """The client's address for logs; without a port where a proxy's header field tells of it."""
-        host = self._client
-        return host_port(self.client_address) if host == self.client_address[0] else host
-
-    @property
-    def source(self) -> str | None:
-        """Under what the client's connections are counted, if they are."""
-        return source_of(self._client, self.server.config)
-
-    @property
-    def _client(self) -> str:
-        host: str = self.client_address[0]
-        if self.request is None:
-            return host
-        return client_address.client_of(host, self.request.headers, self.server.config.trusted_proxy)
-
-    def _begin(self) -> bytes:
-        """The first bytes of what the client sent, behind what a proxy did."""
-        self.client_address, self.proxied, data = begin(self.socket, self.client_address, self.server.config)
-        return data
+    def upgrade(self, key: str) -> RelayedTransport:
+        """Answer the request with 101, and make the link. `key`: from check_upgrade. Raises OSError."""
+        self.write_101(key)
+        accepted, server = self.accepted, self.server
+        return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
 
     def _read_request(self) -> bool:
+        accepted, config = self.accepted, self.server.config
         try:
-            with self._head_timeout(408):
-                if not self._read_head(self.given or self._secure(self._begin())):
+            with head_timeout(config.timeouts.head_timeout, 408):
+                if not accepted.handed_over:
+                    accepted.data = self._decrypt(read_first_bytes(accepted, config))
+                if not read_head(accepted):
                     return False
-            self._parse_head()
+            parse_head(accepted, config)
         except HandshakeError as error:
             self._refuse(error)
             return False
         return True
 
-    def _head_timeout(self, status: int) -> gevent.Timeout:
-        seconds = self.server.config.timeouts.head_timeout
-        return gevent.Timeout(seconds, HandshakeError(status, "no whole request head in %g s" % seconds))
-
-    def _parse_head(self) -> None:
-        self.request = parse_request(self.head)
-        if has_body(self.request.headers):
-            raise HandshakeError(400, "no request here has a body")
-
-    def _read_head(self, data: bytes) -> bool:
-        """`data`: what was read already. False: the stream ended before a head was whole."""
-        reader, start = HeadReader(), b""
-        while data:
-            start += data[: GREETING_START - len(start)]
-            if is_greeting(start):
-                raise HandshakeError(400, "HTTP is spoken here, not raw TCP: that has a port of its own, --raw-port")
-            found = reader.feed(data)
-            if found is not None:
-                self.head, self.rest = found
-                return True
-            data = self.socket.recv(RECORD)
-        if not reader.empty:
-            log.info("request refused", client=self.peer, status=400, reason="the head ended early")
-        return False
-
-    def _lives_elsewhere(self) -> bool:
-        """Whether the connection was handed to another worker, which judges it and all else; or could not be."""
-        if self.server.handoff is None or self.given:
+    def _handed_over(self) -> bool:
+        """True if another worker serves the connection from now on, or should, but does not take it."""
+        handoff, request = self.server.handoff, self.accepted.request
+        assert request is not None
+        named = parse_path(request.target.partition("?")[0])
+        if handoff is None or self.accepted.handed_over or named is None:
             return False
         try:
-            return bool(self.server.handoff.hand_over(self))
+            return bool(handoff.hand_over(self.accepted, *named))
         except HandshakeError as error:
             self._refuse(error)
             return True
 
-    def _secure(self, data: bytes) -> bytes:
-        """The TLS handshake that begins with `data`, where TLS is spoken. Returns the first bytes of the head."""
+    def _decrypt(self, data: bytes) -> bytes:
+        """Do the TLS handshake that begins with `data`, if TLS is spoken here. Returns the first bytes of the head."""
         certificate = self.server.certificate
-        if not data:  # who looks whether a port is open says nothing
+        if not data:  # a port scan sends nothing
             return data
         if (data[0] == HANDSHAKE) is (certificate is None):
             scheme = "https" if certificate else "http"
@@ -227,13 +179,13 @@ class Handler(UpgradeHandler):
         secure = TlsSocket(self.socket, Tls(certificate.context))
         try:
             secure.handshake(data)
-        except (OSError, HandshakeError) as error:  # the latter is the deadline's; no plain text can be sent any more
+        except (OSError, HandshakeError) as error:  # the latter is the timeout; no plain text can be sent any more
             raise TlsError(getattr(error, "strerror", None) or str(error)) from None
         self.socket = secure
         return secure.recv(RECORD)
 
     def _refuse(self, error: HandshakeError) -> None:
-        log.info("request refused", client=self.peer, status=error.http_status, reason=str(error))
+        log.info("request refused", client=self.accepted.client, status=error.http_status, reason=str(error))
         self.server.metrics.refused(error.http_status)
         body = (str(error) + "\n").encode()
         more = "".join("%s: %s\r\n" % header for header in error.headers)
@@ -246,12 +198,12 @@ class Handler(UpgradeHandler):
 
     def log_error(self, msg: str, *args: Any) -> None:
         """pywsgi's complaints."""
-        log.error("request failed", client=self.peer, error=printable(msg % args if args else msg))
+        log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
         """An exception of the application: a bug, or a peer that is gone."""
         if not isinstance(v, OSError):
-            log.error("request failed", client=self.peer, exc_info=(t, v, tb))
+            log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
             if not self.headers_sent:
                 self._refuse_quietly()
         self.close_connection = True
@@ -264,25 +216,39 @@ class Handler(UpgradeHandler):
             pass
 
 
-def ungreen(sock: Any) -> socket.socket:
-    """The connection without gevent, fit for a link; `sock` has it no more."""
-    plain: socket.socket = PlainSocket(fileno=sock.detach())
-    return plain
+def head_timeout(seconds: float, status: int) -> gevent.Timeout:
+    """Raises HandshakeError, with `status`, in its block if a head is not whole after so many seconds."""
+    return gevent.Timeout(seconds, HandshakeError(status, "no whole request head in %g s" % seconds))
 
 
-def hang_up(sock: Any, timeout: float) -> None:
-    """End a connection so that the peer sees what was sent, and a FIN rather than a reset.
+def read_head(accepted: Accepted) -> bool:
+    """Read up to the end of the head, which becomes the connection's. Call within `head_timeout`.
 
-    Args:
-        timeout: seconds to go on reading.
+    Returns False if the stream ends first.
+
+    Raises:
+        HandshakeError: it is not HTTP, or too long.
+        OSError
     """
-    deadline = time.monotonic() + timeout
-    try:
-        sock.settimeout(timeout)
-        sock.shutdown(socket.SHUT_WR)
-        while time.monotonic() < deadline and sock.recv(65536):
-            gevent.sleep(0)  # recv does not let others run while there is something to read
-    except OSError:
-        pass
-    finally:
-        sock.close()
+    reader = HeadReader()
+    data = accepted.data or accepted.receive()
+    while data:
+        if is_greeting(accepted.data[:GREETING_START]):
+            raise HandshakeError(400, "HTTP is spoken here, not raw TCP: that has a port of its own, --raw-port")
+        found = reader.feed(data)
+        if found is not None:
+            accepted.head, accepted.rest = found
+            return True
+        data = accepted.receive()
+    if not reader.empty:
+        log.info("request refused", client=accepted.client, status=400, reason="the head ended early")
+    return False
+
+
+def parse_head(accepted: Accepted, config: ReflectorConfig) -> None:
+    """Parse the head that was read, and find out whose request it is. Raises HandshakeError."""
+    accepted.request = parse_request(accepted.head)
+    accepted.forwarded_for = client_of(accepted.address[0], accepted.request.headers, config.trusted_proxy)
+    accepted.source = source_of(accepted.host, config)
+    if has_body(accepted.request.headers):
+        raise HandshakeError(400, "no request here has a body")

@@ -1,27 +1,35 @@
-"""Who is at the other end: the peer itself, or whom a trusted proxy speaks for."""
+"""Which host a connection comes from: the peer itself, or the client that a trusted proxy names.
+
+A proxy names it in a PROXY header ahead of all other bytes, or in X-Forwarded-For.
+"""
 
 from __future__ import annotations
 
 import functools
 import ipaddress
 
+from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Headers
+from medusa.protocol.http.proxy_header import parse_proxy_header
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.net.accepted import Accepted
+from medusa.transports.tls import RECORD
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 IPV6_SITE = 64
-"""Bits: whoever has one address of such a network has them all."""
+"""Bits of a network's prefix: a host that has one address of such a network can use all of them."""
 
 
 @functools.lru_cache(maxsize=16)
 def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    """Of addresses and networks. Raises ValueError."""
+    """Networks, and addresses as networks of one. Raises ValueError."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def within(host: str, networks: tuple[str, ...]) -> bool:
-    """Whether an address is in one of `networks`."""
+    """True if an address is in one of `networks`."""
     if not networks:
         return False
     address = parse_address(host)
@@ -30,28 +38,39 @@ def within(host: str, networks: tuple[str, ...]) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
-    """Whether an address is this host's own."""
+    """True if an address is this host's own."""
     return parse_address(host).is_loopback
 
 
 def parse_address(host: str) -> Address:
-    """An address, one of IPv4 also where it comes as one of IPv6. Raises ValueError."""
+    """An address; an IPv4 address that is written as one of IPv6 becomes one of IPv4. Raises ValueError."""
     address = ipaddress.ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def site(host: str) -> str:
-    """Whom an address stands for where addresses are counted: itself, or its network of IPv6."""
+    """The key under which an address is counted: the address itself, or the network of one of IPv6."""
     address = parse_address(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), IPV6_SITE), strict=False))
     return str(address)
 
 
-def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
-    """Who sent a request that came from `host`: by X-Forwarded-For, as far as it is from one of `proxies`.
+def source_of(host: str, config: ReflectorConfig) -> str | None:
+    """The key under which the connections of the client at `host` are counted.
 
-    Each proxy appends whom it heard; the last who is no proxy is the client, and what he wrote is not looked at.
+    None, for no counting, is the answer for this host and for trusted proxies, which speak for many clients.
+    """
+    if is_loopback(host) or within(host, config.trusted_proxy):
+        return None
+    return site(host)
+
+
+def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
+    """The client that sent a request which came from `host`, by X-Forwarded-For.
+
+    Each proxy appends the address that it was called from. The last address that is no proxy's is the client's; what
+    stands before it was written by the client and is not believed.
     """
     if not proxies or not within(host, proxies):
         return host
@@ -64,3 +83,26 @@ def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
         if not within(host, proxies):
             break
     return host
+
+
+def read_first_bytes(accepted: Accepted, config: ReflectorConfig) -> bytes:
+    """The first bytes of a connection, after a PROXY header if one must come; empty if the peer sends nothing.
+
+    Sets the connection's `address` and `proxied`. From an untrusted address a PROXY header is not parsed: it is then
+    refused like anything else that does not belong there.
+
+    Raises:
+        HandshakeError: 400, the header is missing or broken.
+        OSError
+    """
+    sock = accepted.sock
+    data = bytes(sock.recv(RECORD))
+    if not data or not config.proxy_protocol or not within(accepted.address[0], config.trusted_proxy):
+        return data
+    while (header := parse_proxy_header(data)) is None:
+        more = sock.recv(RECORD)
+        if not more:
+            raise HandshakeError(400, "the PROXY header ended early")
+        data += more
+    accepted.address, accepted.proxied = header.source or accepted.address, not header.local
+    return header.rest or bytes(sock.recv(RECORD))

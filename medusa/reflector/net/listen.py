@@ -12,9 +12,6 @@ from medusa.reflector.config import ConfigError
 HTTP, RAW = "http", "raw"
 """The listeners' names."""
 
-PROXIED = "-proxied"
-"""Behind a listener's name, for a connection that a PROXY header says is somebody else's."""
-
 BACKLOG = 1024
 
 BUFFER = 256 * 1024

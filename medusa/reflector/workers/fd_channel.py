@@ -42,16 +42,18 @@ class Message(NamedTuple):
         kind: the listener that accepted the descriptor's connection, or QUESTION.
         address: the peer's, as a socket has it.
         data: the bytes that were read of the connection so far, or the question.
+        proxied: as Accepted's.
     """
 
     kind: str
     address: tuple[Any, ...] = ()
     data: bytes = b""
+    proxied: bool = False
 
 
 def pack(message: Message) -> bytes:
     """The packet for `message`. Raises BadMessage: it would be too long."""
-    header = json.dumps([message.kind, *message.address]).encode() + b"\n"
+    header = json.dumps([message.kind, message.proxied, *message.address]).encode() + b"\n"
     if len(header) > MAX_HEADER or len(header) + len(message.data) > MAX_PACKET:
         raise BadMessage("a message of %d bytes" % (len(header) + len(message.data)))
     return header + message.data
@@ -63,12 +65,12 @@ def unpack(packet: bytes) -> Message:
     if not newline or len(header) >= MAX_HEADER or len(packet) > MAX_PACKET:
         raise BadMessage("no header, or too long")
     try:
-        kind, *address = json.loads(header)
+        kind, proxied, *address = json.loads(header)
     except (ValueError, TypeError, RecursionError):
         raise BadMessage("the header is not a list in JSON") from None
-    if not isinstance(kind, str) or not (address == [] or _is_address(address)):
+    if not isinstance(kind, str) or not isinstance(proxied, bool) or not (address == [] or _is_address(address)):
         raise BadMessage("the header has no kind, or no address of a peer")
-    return Message(kind, tuple(address), data)
+    return Message(kind, tuple(address), data, proxied)
 
 
 def _is_address(address: list[Any]) -> bool:

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 import gevent.event
@@ -17,10 +17,10 @@ from gevent.socket import wait_read, wait_write
 
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import Timeouts
-from medusa.reflector.net.listen import HTTP, PROXIED
+from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
-from medusa.reflector.session_name import SessionName, parse_path
+from medusa.reflector.session_name import SessionName
 from medusa.reflector.workers import fd_channel
 from medusa.reflector.workers.fd_channel import QUESTION, BadMessage, Message, pack, unpack
 from medusa.reflector.workers.sharding import owner_of
@@ -28,9 +28,6 @@ from medusa.reflector.workers.tls_proxy import open_tls_proxy
 from medusa.session import Side
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsSocket, stream_over
-
-if TYPE_CHECKING:
-    from medusa.reflector.fronts.http_front import Handler
 
 log = structlog.get_logger(component="handoff")
 
@@ -40,15 +37,12 @@ MIN_RETRY_INTERVAL, MAX_RETRY_INTERVAL = 0.01, 1.0
 BATCH = 16
 """Messages received before other greenlets may run."""
 
-Receiver = Callable[[Any, tuple[Any, ...], bytes], None]
-"""Takes over a connection: its socket (gevent's), the peer's address, the bytes that were read of it."""
-
 socketpair: Any = monkey.get_original("socket", "socketpair")
 """A pair of sockets that are not gevent's."""
 
 
 class Handoff:
-    """One worker's way to the others. Call `start` when everything is in `receivers`.
+    """One worker's way to the others. Call `start` when `fronts` and `on_question` are set.
 
     Args:
         number: of this worker.
@@ -58,10 +52,12 @@ class Handoff:
         stall_timeout: see open_tls_proxy.
 
     Attributes:
-        receivers: by the kind of a message: called in a greenlet of its own with what the message brought.
+        fronts: by the kind of a connection: called with it, in a greenlet of its own.
+        on_question: called with the socket for the answer, and the question, in a greenlet of its own.
         handed_over, taken_over: connections so far.
     """
 
+    on_question: Callable[[Any, bytes], None]
     _queue: FairQueue
 
     def __init__(
@@ -74,7 +70,7 @@ class Handoff:
         timeouts: Timeouts,
     ) -> None:
         self.number = number
-        self.receivers: dict[str, Receiver] = {}
+        self.fronts: dict[str, Callable[[Accepted], None]] = {}
         self.handed_over = self.taken_over = 0
         self._key = key
         self._inbox = inbox
@@ -108,29 +104,26 @@ class Handoff:
         owner = owner_of(name, self._key, len(self._outboxes) + 1)
         return None if owner == self.number else owner
 
-    def hand_over(self, handler: Handler) -> bool:
-        """Hand the handler's connection to the worker that owns the session in its path. Call when the head was read.
+    def hand_over(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
+        """Hand a connection, of which the head was read, to the worker that owns the session `name`.
 
-        Returns False if that is this worker, or the path names no session: handle it here.
+        Returns False if that is this worker: serve the connection here.
 
         Raises:
-            HandshakeError: 503, the owner's inbox stayed full. The connection is still the handler's.
+            HandshakeError: 503, the owner's inbox stayed full. The connection is still the caller's.
         """
-        assert handler.request is not None
-        named = parse_path(handler.request.target.partition("?")[0])
-        owner = self.owner(named[0]) if named else None
-        if named is None or owner is None:
+        owner = self.owner(name)
+        if owner is None:
             return False
-        kind = HTTP + PROXIED if handler.proxied else HTTP
-        message = Message(kind, handler.client_address, handler.read_so_far)
-        if isinstance(handler.socket, TlsSocket):
-            self._proxy_tls(owner, message, handler, named[1])
+        message = Message(accepted.kind, accepted.address, accepted.data, accepted.proxied)
+        if isinstance(accepted.sock, TlsSocket):
+            self._proxy_tls(owner, message, accepted, side)
         else:
-            self.send(owner, message, handler.socket)
-            handler.take_socket()[0].close()
+            self.send(owner, message, accepted.sock)
+            accepted.take().close()
         return True
 
-    def _proxy_tls(self, owner: int, message: Message, handler: Handler, side: Side) -> None:
+    def _proxy_tls(self, owner: int, message: Message, accepted: Accepted, side: Side) -> None:
         try:
             near, far = socketpair()
         except OSError as error:
@@ -142,7 +135,7 @@ class Handoff:
             raise
         finally:
             far.close()
-        outer = stream_over(handler.take_socket()[0])
+        outer = stream_over(accepted.take())
         # A client may read the job's last output for as long as it lives; an agent has to go on reading.
         lenient = side is Side.CLIENT
         proxy = open_tls_proxy(self._queue, outer, SocketStream(near), self._stall_timeout, lenient, self._forget)
@@ -211,14 +204,21 @@ class Handoff:
             raise BadMessage("not a socket: %s" % error) from None
         try:
             message = unpack(packet)
-            receiver = self.receivers.get(message.kind)
-            if receiver is None:
-                raise BadMessage("no listener of this name")
+            self._deliver(message, sock)
         except BadMessage:
             sock.close()
             raise
-        self.taken_over += message.kind != QUESTION
-        gevent.spawn(receiver, sock, message.address, message.data)
+
+    def _deliver(self, message: Message, sock: Any) -> None:
+        if message.kind == QUESTION:
+            gevent.spawn(self.on_question, sock, message.data)
+            return
+        front = self.fronts.get(message.kind)
+        if front is None:
+            raise BadMessage("no listener of this name")
+        self.taken_over += 1
+        accepted = Accepted(message.kind, sock, message.address, message.proxied, message.data, handed_over=True)
+        gevent.spawn(front, accepted)
 
 
 def unwatch(fd: int) -> None:

@@ -41,7 +41,7 @@ class Rpc:
         self.answers: dict[str, Callable[[Any], object]] = {}
         self._handoff = handoff
         self._timeout = timeouts.status_timeout
-        handoff.receivers[QUESTION] = self._serve
+        handoff.on_question = self._serve
 
     def ask(self, worker: int, question: str, argument: object = None) -> dict[str, Any]:
         """Ask one worker. Returns {"answer": ...}, or {"error": why there is none}."""
@@ -66,7 +66,7 @@ class Rpc:
         asking = {worker: gevent.spawn(self.ask, worker, question) for worker in self._handoff.others}
         return {worker: greenlet.get() for worker, greenlet in asking.items()}
 
-    def _serve(self, sock: Any, _: object, data: bytes) -> None:
+    def _serve(self, sock: Any, data: bytes) -> None:
         with sock:
             question, argument = json.loads(data)
             answer = self.answers.get(question)

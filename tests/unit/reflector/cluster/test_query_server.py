@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -16,7 +15,8 @@ from medusa.protocol.http.head import parse_request
 from medusa.reflector.admin.session_list import Listing
 from medusa.reflector.cluster.peer_auth import PeerAuth
 from medusa.reflector.cluster.query_server import QueryServer
-from medusa.reflector.fronts.http_front import Handler
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
@@ -56,10 +56,10 @@ class Asker:
         self.server = QueryServer(AUTH, cast("Claims", self.sessions), cast("Listing", self.sessions), OWNER)
         self.sock, self.accepted = unix_pair()
 
-    def handler(self, method: str, target: str = TARGET, proof: str | None = None, sent: str = "") -> Handler:
+    def question(self, method: str, target: str = TARGET, proof: str | None = None, sent: str = "") -> Accepted:
         proof = AUTH.sign_question(method, target, OWNER.address) if proof is None else proof
         request = parse_request(f"{sent or method} {target} HTTP/1.1\r\nHost: h\r\nMedusa-Asks: {proof}".encode())
-        return cast("Handler", SimpleNamespace(request=request, socket=self.accepted, peer="192.0.2.1:1"))
+        return Accepted(HTTP, self.accepted, ("192.0.2.1", 1), request=request)
 
 
 @pytest.fixture
@@ -70,20 +70,20 @@ def asker() -> Iterator[Asker]:
 
 
 def test_the_sessions(asker: Asker) -> None:
-    assert json.loads(asker.server.sessions(asker.handler("GET"))[2]) == {"sessions": [{"id": "1"}]}
+    assert json.loads(asker.server.sessions(asker.question("GET"))[2]) == {"sessions": [{"id": "1"}]}
 
 
 @pytest.mark.parametrize(("login", "killed"), [("alice", True), (None, False)])
 def test_the_end_of_a_session(asker: Asker, login: str | None, killed: bool) -> None:
-    answer = asker.server.session(asker.handler("DELETE", TARGET + "/alice/1"), login, "1")
+    answer = asker.server.session(asker.question("DELETE", TARGET + "/alice/1"), login, "1")
     assert json.loads(answer[2]) == {"killed": killed}
 
 
 def test_a_question_is_answered_once(asker: Asker) -> None:
-    handler = asker.handler("GET")
-    asker.server.sessions(handler)
+    question = asker.question("GET")
+    asker.server.sessions(question)
     with pytest.raises(Refusal) as caught:
-        asker.server.sessions(handler)
+        asker.server.sessions(question)
     assert caught.value.status == 404
 
 
@@ -93,7 +93,7 @@ def test_a_question_is_answered_once(asker: Asker) -> None:
 )
 def test_a_question_of_nobody_in_the_site_is_not_answered(asker: Asker, proof: str | None, sent: str) -> None:
     with pytest.raises(Refusal) as caught:
-        asker.server.sessions(asker.handler("GET", proof=proof, sent=sent))
+        asker.server.sessions(asker.question("GET", proof=proof, sent=sent))
     assert caught.value.status == 404
     assert asker.sessions.used == set()
 
@@ -101,11 +101,11 @@ def test_a_question_of_nobody_in_the_site_is_not_answered(asker: Asker, proof: s
 def test_while_the_directory_is_away(asker: Asker) -> None:
     asker.sessions.directory_is_away = True
     with pytest.raises(Refusal) as caught:
-        asker.server.sessions(asker.handler("GET"))
+        asker.server.sessions(asker.question("GET"))
     assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
 
 def test_an_asker_that_has_given_up(asker: Asker) -> None:
     asker.sock.shutdown(socket.SHUT_WR)
     with pytest.raises(HandshakeError, match="given up"):
-        asker.server.session(asker.handler("DELETE", TARGET + "/alice/1"), "alice", "1")
+        asker.server.session(asker.question("DELETE", TARGET + "/alice/1"), "alice", "1")

@@ -1,59 +1,90 @@
-"""Who may use the internal door of raw TCP. The rest of the doors is tested by the routes, and from outside."""
-
 from __future__ import annotations
 
 import time
-from typing import cast
 
 import gevent
 import pytest
 
-from medusa.reflector.auth.authenticator import Authenticator
+from medusa.directory import Owner
+from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.fronts.admission import Doors
+from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import Refusal
+from medusa.reflector.session_name import SessionName
+from medusa.session import Side
+from medusa.transports.relayed import RelayedTransport
 from tests.unit.reflector.registries import registry_parts
 
-NEAR, FAR = "127.0.0.1", "192.0.2.1"
+NAME, HERE, THERE = SessionName("id"), Owner("http://127.0.0.1:1"), Owner("http://127.0.0.1:2")
 
 
-def new_doors(config: ReflectorConfig, judge: Authenticator | None) -> Doors:
-    parts = registry_parts(config)
-    return Doors(config, parts.registry, judge, claims=parts.claims, metrics=parts.metrics)
+class Bench:
+    """Admission without accounts, and another reflector that holds NAME."""
+
+    def __init__(self) -> None:
+        config = ReflectorConfig(timeouts=Timeouts(refusal_delay=4.0, refusal_log_rate=1))
+        directory = MemoryDirectory()
+        directory.claim(str(NAME), THERE)
+        parts = registry_parts(config, directory, HERE)
+        self.registry = parts.registry
+        self.admission = Admission(config, parts.registry, None, self, claims=parts.claims, metrics=parts.metrics)
+        self.forwarded: list[tuple[Owner, SessionName]] = []
+        self.answer: Refusal | None = None
+        self.accepted = Accepted(HTTP, None, ("192.0.2.1", 4711))
+
+    def forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
+        self.forwarded.append((owner, name))
+        return self.answer
 
 
-def status(config: ReflectorConfig, host: str) -> int:
-    """Of the answer to a greeting that is not signed; 0 for none: it is let in."""
-    judge = cast("Authenticator", object()) if config.accounts else None
-    doors = new_doors(config, judge)
-    try:
-        doors.check_unsigned(host)
-    except Refusal as refusal:
-        return refusal.status
-    return 0
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
 
 
-@pytest.mark.parametrize(
-    ("config", "near", "far"),
-    [
-        (ReflectorConfig(), 0, 403),
-        (ReflectorConfig(trusted_network=True), 0, 0),
-        (ReflectorConfig(accounts="x"), 401, 401),
-        (ReflectorConfig(accounts="x", trusted_network=True), 0, 0),
-        (ReflectorConfig(accounts="x", front_door_only=True), 404, 404),
-        (ReflectorConfig(accounts="x", front_door_only=True, trusted_network=True), 404, 404),
-    ],
-)
-def test_who_may_come_unsigned(config: ReflectorConfig, near: int, far: int) -> None:
-    assert (status(config, NEAR), status(config, FAR)) == (near, far)
+def fail() -> RelayedTransport:
+    raise BrokenPipeError
 
 
-def test_a_refusal_is_held_back_for_what_is_left_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+class TestWhereAPeerGoes:
+    def test_an_agent_goes_to_the_owner_of_its_session(self, bench: Bench) -> None:
+        assert bench.admission.enter(bench.accepted, NAME, Side.AGENT, fail) is None
+        assert bench.forwarded == [(THERE, NAME)]
+
+    def test_a_refusal_that_the_owner_has_answered_is_returned(self, bench: Bench) -> None:
+        bench.answer = Refusal(409, "refused by the owner")
+        assert bench.admission.enter(bench.accepted, NAME, Side.AGENT, fail) is bench.answer
+
+    def test_a_forwarded_agent_is_not_forwarded_again(self, bench: Bench) -> None:
+        with pytest.raises(Refusal, match="there is no such session"):
+            bench.admission.enter_forwarded(bench.accepted, NAME, fail)
+        assert bench.forwarded == []
+
+    def test_a_client_begins_its_session_here(self, bench: Bench) -> None:
+        with pytest.raises(Refusal) as caught:
+            bench.admission.enter(bench.accepted, NAME, Side.CLIENT, fail)
+        assert (caught.value.status, bench.forwarded) == (409, [])
+
+
+def test_a_client_that_breaks_off_during_its_upgrade_leaves_no_session(bench: Bench) -> None:
+    with pytest.raises(BrokenPipeError):
+        bench.admission.enter(bench.accepted, SessionName("new"), Side.CLIENT, fail)
+    bench.registry.wait_until_empty(5)
+    assert bench.registry.sessions() == []
+
+
+def test_what_a_limit_refuses_is_logged_at_a_limited_rate(bench: Bench) -> None:
+    limited, other = Refusal(429, "too many", limited=True), Refusal(404, "no")
+    noted = [bench.admission.note(refusal) for refusal in (limited, limited, limited, other)]
+    assert noted == [{}, None, None, {}]
+
+
+def test_a_refusal_is_held_back_for_what_is_left_of_its_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(gevent, "sleep", slept.append)
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)
-    config = ReflectorConfig(timeouts=Timeouts(refusal_delay=4.0))
-    doors = new_doors(config, None)
-    doors.hold_back(99.0)
-    doors.hold_back(0.0)
+    bench.admission.hold_back(99.0)
+    bench.admission.hold_back(0.0)
     assert slept == [3.0, 0.0]

@@ -1,8 +1,7 @@
-"""Who may use what asks nobody who he is. Everything else of the routes is tested from outside."""
+"""Which paths are there, and how they answer, without a socket. The rest is tested from outside."""
 
 from __future__ import annotations
 
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,82 +11,74 @@ from medusa.protocol.http.head import parse_request
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.session_list import Listing
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.admission import Doors
-from medusa.reflector.fronts.routes import Application, check_internal
+from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.routes import Application
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.listen import HTTP
 from tests.peers import upgrade
 from tests.unit.reflector.registries import registry_parts
 
 
-def ask(config: ReflectorConfig, peer: str, path: str, host: str = "localhost:8381") -> int:
-    """The status that a peer of this address gets."""
-    request = parse_request(upgrade(path, host=host).removesuffix(b"\r\n\r\n"))
-    handler = SimpleNamespace(
-        request=request, client_address=(peer, 4711), peer=peer, socket=object(), proxied=False, source=None
-    )
-    handler.head, handler.read_so_far, handler.origin = b"", b"", (peer, 4711)
+def ask(config: ReflectorConfig, host: str, request: bytes) -> tuple[int, bytes]:
+    """The status and the body that a peer of this address gets."""
+    parsed = parse_request(request.removesuffix(b"\r\n\r\n"))
+    accepted = Accepted(HTTP, object(), (host, 4711), request=parsed)
     statuses: list[str] = []
 
     def start_response(status: str, headers: Any) -> None:
         statuses.append(status)
 
     parts = registry_parts(config)
-    registry = parts.registry
-    doors = Doors(config, registry, None, claims=parts.claims, metrics=parts.metrics)
-    listing = Listing(registry, "here")
-    internal = partial(check_internal, doors)
-    administration = Administration(config, listing, parts.metrics, None, internal, doors.spend)
-    application = Application(config, registry, doors, administration)
-    list(application({"medusa.handler": handler}, start_response))
-    return int(statuses[0][:3])
+    admission = Admission(config, parts.registry, None, claims=parts.claims, metrics=parts.metrics)
+    listing = Listing(parts.registry, "here")
+    administration = Administration(config, listing, parts.metrics, None, admission.spend)
+    application = Application(config, parts.registry, admission, administration)
+    body = b"".join(application({"medusa.handler": SimpleNamespace(accepted=accepted)}, start_response))
+    return int(statuses[0][:3]), body
 
 
-@pytest.mark.parametrize("path", ["/attach/id/slave", "/status"])
-@pytest.mark.parametrize(
-    ("peer", "near"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("192.0.2.1", False),
-        ("10.0.0.1", False),
-        ("::ffff:192.0.2.1", False),
-        ("2001:db8::1", False),
-    ],
-)
-def test_the_internal_api_is_for_this_host(peer: str, near: bool, path: str) -> None:
-    served = 200 if path == "/status" else 404
-    assert ask(ReflectorConfig(accounts="dir", bind_ip="0.0.0.0"), peer, path) == (served if near else 403)
-    assert ask(ReflectorConfig(trusted_network=True, bind_ip="0.0.0.0"), peer, path) == served
+def get(path: str, method: str = "GET") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
-def test_what_is_no_secret_is_for_everybody() -> None:
-    assert ask(ReflectorConfig(accounts="dir", bind_ip="0.0.0.0"), "192.0.2.1", "/healthz") == 200
+OPEN = ReflectorConfig(accounts="dir", bind_ip="0.0.0.0")
 
 
-@pytest.mark.parametrize("path", ["/attach/id/slave", "/status"])
-def test_where_loopback_is_not_this_host_alone_there_is_none(path: str) -> None:
-    assert ask(ReflectorConfig(accounts="dir", front_door_only=True, trusted_network=True), "127.0.0.1", path) == 404
+@pytest.mark.parametrize("path", ["/status", "/sessions", "/metrics"])
+def test_sessions_and_numbers_are_for_this_host(path: str) -> None:
+    assert ask(OPEN, "127.0.0.1", get(path))[0] == 200
+    assert ask(OPEN, "192.0.2.1", get(path))[0] == 403
+    assert ask(ReflectorConfig(no_status=True), "127.0.0.1", get(path))[0] == (200 if path == "/metrics" else 404)
+
+
+def test_so_is_the_internal_api() -> None:
+    attach = upgrade("/attach/id/slave")
+    assert ask(OPEN, "127.0.0.1", attach) == (404, b"there is no such session\n")
+    assert ask(OPEN, "192.0.2.1", attach)[0] == 403
+    assert ask(ReflectorConfig(accounts="dir", front_door_only=True), "127.0.0.1", attach)[0] == 404
+
+
+def test_health_is_for_everybody() -> None:
+    assert ask(OPEN, "192.0.2.1", get("/healthz"))[0] == 200
+    assert ask(OPEN, "192.0.2.1", get("/readyz")) == (200, b"ready\n")
 
 
 @pytest.mark.parametrize(
-    ("host", "status"),
+    ("method", "path", "status"),
     [
-        ("127.0.0.1:8381", 200),
-        ("[::1]:8381", 200),
-        ("LOCALHOST", 200),
-        ("192.0.2.1", 200),
-        ("rebound.example:8381", 403),
-        ("127.0.0.1.example", 403),
-        ("x@localhost.evil", 403),
-        ("[", 403),
-        ("", 403),
+        ("HEAD", "/healthz", 200),
+        ("POST", "/healthz", 405),
+        ("DELETE", "/sessions", 405),
+        ("DELETE", "/sessions/id", 404),
+        ("DELETE", "/attach/id/slave", 405),
+        ("GET", "/", 404),
+        ("GET", "/~carried/attach/id/slave", 404),
+        ("GET", "/~carried/sessions", 404),
+        ("GET", "/alice/medusa/attach/id/slave", 404),
+        ("GET", "/attach/id/slave", 400),
     ],
 )
-def test_the_list_of_sessions_is_not_for_a_page_whose_name_leads_here(host: str, status: int) -> None:
-    assert ask(ReflectorConfig(), "127.0.0.1", "/status", host) == status
-    assert ask(ReflectorConfig(trusted_network=True), "127.0.0.1", "/status", host) == 200
-
-
-def test_nor_for_anybody_where_nobody_is_to_be_told() -> None:
-    assert ask(ReflectorConfig(no_status=True), "127.0.0.1", "/status") == 404
+def test_methods_and_paths(method: str, path: str, status: int) -> None:
+    answered, body = ask(ReflectorConfig(), "127.0.0.1", get(path, method))
+    assert answered == status
+    assert bool(body) is (method != "HEAD")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from types import SimpleNamespace
-from typing import Any, cast
 
 import gevent
 import gevent.socket
@@ -14,13 +12,13 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.http.head import parse_request
-from medusa.reflector.fronts.http_front import Handler
-from medusa.reflector.net.listen import HTTP
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.workers.fd_channel import Message, pack, receive, send
 from medusa.reflector.workers.handoff import unwatch
 from medusa.reflector.workers.sharding import owner_of
+from medusa.session import Side
 from tests.links import unix_pair
 from tests.unit.reflector.workers.conftest import KEY, TwoWorkers, empty
 from tests.waiting import MS, wait_until
@@ -32,16 +30,13 @@ NAMES = [SessionName(f"job-{number}") for number in range(100)]
 Connection = tuple[socket.socket, socket.socket]
 
 
-def handler(accepted: socket.socket, path: str) -> Handler:
-    taken = lambda: (accepted, b"")  # noqa: E731
-    request = parse_request(f"GET {path} HTTP/1.0".encode())
-    fields = {"socket": accepted, "client_address": ADDRESS, "read_so_far": b"GET / ...", "take_socket": taken}
-    return cast("Handler", SimpleNamespace(request=request, proxied=False, **fields))
+def accepted_here(sock: socket.socket) -> Accepted:
+    return Accepted(HTTP, sock, ADDRESS, proxied=True, data=b"GET / ...")
 
 
-def path_of(two: TwoWorkers, owner: int | None, form: str = "/attach/%s/slave") -> str:
-    """A path whose session that worker owns."""
-    return form % next(name.session_id for name in NAMES if two.handoff.owner(name) == owner)
+def name_of(two: TwoWorkers, owner: int | None) -> SessionName:
+    """A session that this worker owns."""
+    return next(name for name in NAMES if two.handoff.owner(name) == owner)
 
 
 def test_each_name_has_one_owner(two: TwoWorkers) -> None:
@@ -50,17 +45,20 @@ def test_each_name_has_one_owner(two: TwoWorkers) -> None:
     assert owners == [None if owner_of(name, KEY, 2) == 1 else 2 for name in NAMES]
 
 
-def test_a_session_of_this_worker_and_other_paths_stay(two: TwoWorkers, connection: Connection) -> None:
-    for path in (path_of(two, None), "/status", "/attach/%20/slave", path_of(two, 2, "/attach/%s/other")):
-        assert two.handoff.hand_over(handler(connection[1], path)) is False
+def test_a_session_of_this_worker_stays(two: TwoWorkers, connection: Connection) -> None:
+    accepted = accepted_here(connection[1])
+    assert two.handoff.hand_over(accepted, name_of(two, None), Side.AGENT) is False
+    assert not accepted.taken
 
 
 def test_a_session_of_another_worker_is_handed_over(two: TwoWorkers, connection: Connection) -> None:
-    peer, accepted = connection
-    assert two.handoff.hand_over(handler(accepted, path_of(two, 2) + "?with=a&query")) is True
-    assert accepted.fileno() == -1
+    peer, sock = connection
+    accepted = accepted_here(sock)
+    assert two.handoff.hand_over(accepted, name_of(two, 2), Side.AGENT) is True
+    assert accepted.taken
+    assert sock.fileno() == -1
     packet, fd = receive(two.inbox)
-    assert packet == pack(Message(HTTP, ADDRESS, b"GET / ..."))
+    assert packet == pack(Message(HTTP, ADDRESS, b"GET / ...", proxied=True))
     with socket.socket(fileno=fd) as handed:
         handed.sendall(b"here")
         assert peer.recv(10) == b"here"
@@ -73,7 +71,7 @@ def test_a_full_inbox_blocks_no_other_greenlet_and_then_refuses(
     two.fill()
     other = gevent.spawn(lambda: "ran")
     with pytest.raises(HandshakeError) as refused:
-        two.handoff.hand_over(handler(connection[1], path_of(two, 2)))
+        two.handoff.hand_over(accepted_here(connection[1]), name_of(two, 2), Side.AGENT)
     assert (refused.value.http_status, refused.value.headers) == (503, (("Retry-After", "5"),))
     assert connection[1].fileno() >= 0, "the refusal has to be written to it"
     assert [entry["event"] for entry in logs] == ["connection not handed over"]
@@ -88,18 +86,18 @@ def test_a_full_inbox_that_is_read_in_time(two: TwoWorkers, connection: Connecti
 
 def test_a_connection_is_taken_over(two: TwoWorkers, connection: Connection) -> None:
     peer, accepted = connection
-    came: list[tuple[tuple[Any, ...], bytes]] = []
+    came: list[Accepted] = []
 
-    def take(sock: Any, address: tuple[Any, ...], data: bytes) -> None:
-        with sock:
-            sock.sendall(b"hello")
-            came.append((address, data))
+    def serve(connection: Accepted) -> None:
+        with connection.sock:
+            connection.sock.sendall(b"hello")
+            came.append(connection)
 
-    two.handoff.receivers["raw"] = take
+    two.handoff.fronts[RAW] = serve
     two.start()
-    send(two.to_first, pack(Message("raw", ADDRESS, b"what was read")), accepted.fileno())
+    send(two.to_first, pack(Message(RAW, ADDRESS, b"what was read", proxied=True)), accepted.fileno())
     wait_until(lambda: came, nap=gevent.sleep)
-    assert came == [(ADDRESS, b"what was read")]
+    assert came == [Accepted(RAW, came[0].sock, ADDRESS, proxied=True, data=b"what was read", handed_over=True)]
     assert peer.recv(10) == b"hello"
 
 
@@ -126,12 +124,12 @@ def test_with_no_descriptor_left_connections_wait(
             raise refusals.pop()
         return real(fd)
 
-    def take(sock: Any, _: object, data: bytes) -> None:
-        sock.close()
-        came.append(data)
+    def serve(connection: Accepted) -> None:
+        connection.sock.close()
+        came.append(connection.data)
 
     came: list[bytes] = []
-    two.handoff.receivers[HTTP] = take
+    two.handoff.fronts[HTTP] = serve
     monkeypatch.setattr(socket, "dup", scarce)
     two.start()
     send(two.to_first, pack(Message(HTTP, ADDRESS, b"at last")), connection[1].fileno())

@@ -1,0 +1,143 @@
+"""May this peer use this? One table over five options and where the peer is; no I/O.
+
+Rows are resources, columns are what the options and the peer's place make of them:
+
+| resource                     | --front-door-only | --trusted-network | this host | other name | elsewhere |
+|------------------------------|-------------------|-------------------|-----------|------------|-----------|
+| ATTACH: /attach/...          | nothing           | allowed           | allowed   | allowed    | not local |
+| RAW_ATTACH: greeting         | nothing           | allowed           | allowed   | allowed    | not local |
+| RAW_ATTACH, --accounts       | nothing           | allowed           | unsigned  | unsigned   | unsigned  |
+| METRICS: /metrics            | nothing           | allowed           | allowed   | other host | not local |
+| SESSIONS: /status, /sessions | nothing           | allowed           | allowed   | other host | not local |
+| SESSIONS, --no-status        | nothing           | nothing           | nothing   | other host | not local |
+
+--front-door-only wins over --trusted-network. "This host" is a loopback address with no sign of a proxy; "other name"
+is this host, asked for by a name. A web page may have its own name lead to this host, and read what is answered, so
+numbers and sessions want a Host that is an address. A greeting has no header that would tell of a forwarder on this
+host, so with --accounts loopback is no proof.
+
+A signature decides by itself, in every column: for METRICS and SESSIONS that of an account of --admins, if there are
+--accounts and the request has an Authorization header; for SIGNED_ATTACH, /LOGIN/medusa/attach/..., that of the login,
+if there are --accounts. Everything else (/healthz, /readyz, /agent.sh) is open to all.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+import urllib.parse
+
+from medusa.reflector.auth.authenticator import denied
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import is_loopback
+from medusa.reflector.net.listen import HTTP
+from medusa.reflector.refusal import NOTHING_HERE, Refusal
+
+_PROXY_FIELD = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
+"""Header fields that proxies add: a request with any of them does not come from this host, whatever its address."""
+
+
+class Resource(enum.Enum):
+    """What is asked for."""
+
+    ATTACH = enum.auto()
+    RAW_ATTACH = enum.auto()
+    SIGNED_ATTACH = enum.auto()
+    METRICS = enum.auto()
+    SESSIONS = enum.auto()
+
+
+class Place(enum.Enum):
+    """Where the peer is."""
+
+    THIS_HOST = enum.auto()
+    OTHER_NAME = enum.auto()  # this host, but the request's Host names another
+    ELSEWHERE = enum.auto()
+
+
+class Outcome(enum.Enum):
+    """What follows."""
+
+    ALLOWED = enum.auto()
+    BY_SIGNATURE = enum.auto()
+    NOTHING = enum.auto()
+    NO_ACCOUNTS = enum.auto()
+    NOT_LOCAL = enum.auto()
+    OTHER_HOST = enum.auto()
+    UNSIGNED = enum.auto()
+
+
+_ALLOWED, _NOTHING, _NOT_LOCAL = Outcome.ALLOWED, Outcome.NOTHING, Outcome.NOT_LOCAL
+_OTHER_HOST, _UNSIGNED = Outcome.OTHER_HOST, Outcome.UNSIGNED
+
+_TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Outcome]] = {
+    # (resource, is its own option given): front door only, trusted network, this host, other name, elsewhere
+    (Resource.ATTACH, False): (_NOTHING, _ALLOWED, _ALLOWED, _ALLOWED, _NOT_LOCAL),
+    (Resource.RAW_ATTACH, False): (_NOTHING, _ALLOWED, _ALLOWED, _ALLOWED, _NOT_LOCAL),
+    (Resource.RAW_ATTACH, True): (_NOTHING, _ALLOWED, _UNSIGNED, _UNSIGNED, _UNSIGNED),
+    (Resource.METRICS, False): (_NOTHING, _ALLOWED, _ALLOWED, _OTHER_HOST, _NOT_LOCAL),
+    (Resource.SESSIONS, False): (_NOTHING, _ALLOWED, _ALLOWED, _OTHER_HOST, _NOT_LOCAL),
+    (Resource.SESSIONS, True): (_NOTHING, _NOTHING, _NOTHING, _OTHER_HOST, _NOT_LOCAL),
+}
+
+
+def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False) -> Outcome:
+    """What the table says. `signed`: the request has an Authorization header."""
+    has_accounts = config.accounts is not None
+    if resource is Resource.SIGNED_ATTACH:
+        return Outcome.BY_SIGNATURE if has_accounts else Outcome.NO_ACCOUNTS
+    if resource in (Resource.METRICS, Resource.SESSIONS) and signed and has_accounts:
+        return Outcome.BY_SIGNATURE
+    own_option = {Resource.RAW_ATTACH: has_accounts, Resource.SESSIONS: config.no_status}.get(resource, False)
+    front_door_only, trusted_network, *by_place = _TABLE[resource, own_option]
+    if config.front_door_only:
+        return front_door_only
+    return trusted_network if config.trusted_network else by_place[list(Place).index(place)]
+
+
+def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:
+    """True if the peer may use `resource` as it is; False if the request's signature has to be checked next.
+
+    Raises:
+        Refusal
+    """
+    signed = accepted.request is not None and accepted.request.headers.get("authorization") is not None
+    outcome = decide(resource, place_of(accepted), config, signed=signed)
+    if outcome in (Outcome.ALLOWED, Outcome.BY_SIGNATURE):
+        return outcome is Outcome.ALLOWED
+    raise _refusal(outcome)
+
+
+def place_of(accepted: Accepted) -> Place:
+    """Where the peer of a connection is."""
+    request = accepted.request if accepted.kind == HTTP else None
+    fields = request.headers.items if request is not None else ()
+    if accepted.proxied or not is_loopback(accepted.address[0]) or any(_PROXY_FIELD.match(name) for name, _ in fields):
+        return Place.ELSEWHERE
+    names_this_host = request is None or is_this_host(request.headers.get("host") or "")
+    return Place.THIS_HOST if names_this_host else Place.OTHER_NAME
+
+
+def is_this_host(host: str) -> bool:
+    """True if a Host header has an address, or localhost: no name server can make that lead to another host."""
+    try:
+        name = urllib.parse.urlsplit("//" + host).hostname or ""
+        return name == "localhost" or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
+
+
+def _refusal(outcome: Outcome) -> Refusal:
+    if outcome is Outcome.UNSIGNED:
+        return denied(401, "a pre-signed URL is needed")
+    return Refusal(*_REFUSALS[outcome])
+
+
+_REFUSALS = {
+    Outcome.NOTHING: (404, NOTHING_HERE),
+    Outcome.NO_ACCOUNTS: (404, "this reflector has no accounts: attach without one, or start it with --accounts"),
+    Outcome.NOT_LOCAL: (403, "this is served on loopback only, or with --trusted-network"),
+    Outcome.OTHER_HOST: (403, "ask for this by the host's address, or as localhost"),
+}
