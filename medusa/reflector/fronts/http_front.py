@@ -24,8 +24,9 @@ from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.certificate import Certificate
-from medusa.reflector.net.client_address import client_of, read_first_bytes, source_of
+from medusa.reflector.net.client_address import client_of, source_of
 from medusa.reflector.net.listen import HTTP
+from medusa.reflector.net.proxy_protocol import read_first_bytes
 from medusa.reflector.net.sockets import hang_up
 from medusa.reflector.session_name import SessionName, parse_path
 from medusa.session import Side

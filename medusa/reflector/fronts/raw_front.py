@@ -36,8 +36,9 @@ from medusa.reflector.fronts.http_front import Handoff
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.client_address import read_first_bytes, source_of
+from medusa.reflector.net.client_address import source_of
 from medusa.reflector.net.listen import RAW
+from medusa.reflector.net.proxy_protocol import read_first_bytes
 from medusa.reflector.net.sockets import hang_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 from medusa.reflector.session_name import SIDES, SessionName

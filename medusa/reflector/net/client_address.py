@@ -1,6 +1,6 @@
 """Which host a connection comes from: the peer itself, or the client that a trusted proxy names.
 
-A proxy names it in a PROXY header ahead of all other bytes, or in X-Forwarded-For.
+A proxy names it in X-Forwarded-For, or in a PROXY header ahead of all other bytes (proxy_protocol). No I/O.
 """
 
 from __future__ import annotations
@@ -8,12 +8,8 @@ from __future__ import annotations
 import functools
 import ipaddress
 
-from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Headers
-from medusa.protocol.http.proxy_header import parse_proxy_header
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.net.accepted import Accepted
-from medusa.transports.tls import RECORD
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -83,26 +79,3 @@ def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
         if not within(host, proxies):
             break
     return host
-
-
-def read_first_bytes(accepted: Accepted, config: ReflectorConfig) -> bytes:
-    """The first bytes of a connection, after a PROXY header if one must come; empty if the peer sends nothing.
-
-    Sets the connection's `address` and `proxied`. From an untrusted address a PROXY header is not parsed: it is then
-    refused like anything else that does not belong there.
-
-    Raises:
-        HandshakeError: 400, the header is missing or broken.
-        OSError
-    """
-    sock = accepted.sock
-    data = bytes(sock.recv(RECORD))
-    if not data or not config.proxy_protocol or not within(accepted.address[0], config.trusted_proxy):
-        return data
-    while (header := parse_proxy_header(data)) is None:
-        more = sock.recv(RECORD)
-        if not more:
-            raise HandshakeError(400, "the PROXY header ended early")
-        data += more
-    accepted.address, accepted.proxied = header.source or accepted.address, not header.local
-    return header.rest or bytes(sock.recv(RECORD))
