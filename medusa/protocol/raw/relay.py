@@ -22,8 +22,10 @@ def _no_header(kind: Kind, length: int) -> bytes:
 
 PLAIN = Framing("plain", _no_header, carries_text=False)
 
-_TEXT = HEADER.unpack(build_header(Kind.TEXT, 0))[0] >> 48
-_BINARY = HEADER.unpack(build_header(Kind.BINARY, 0))[0] >> 48
+_KINDS = {HEADER.unpack(build_header(kind, 0))[0] >> 48: kind for kind in Kind}
+"""The first two bytes of a data frame, as a number -> its kind."""
+
+_TEXT = Kind.TEXT
 _LF = 0x0A
 
 
@@ -48,17 +50,17 @@ class FramedRelay(WebSocketRelay):
         pieces: list[Buffer] = []
         while at <= last:
             (word,) = HEADER.unpack_from(data, at)
-            kind, length = word >> 48, word & MAX_LENGTH
+            kind, length = _KINDS.get(word >> 48), word & MAX_LENGTH
             start = at + HEADER.size
             stop = start + length
-            if length > self._small or stop > len(data) or kind not in (_TEXT, _BINARY):
+            if length > self._small or stop > len(data) or kind is None:
                 break
-            if kind == _TEXT and not (framing.carries_text and may_pass(data[start:stop])):
+            if kind is _TEXT and not (framing.carries_text and may_pass(data[start:stop])):
                 break  # `_frame` leaves it out, or raises the fitting error
             if not same:
-                pieces += [header(Kind.TEXT if kind == _TEXT else Kind.BINARY, length), data[start:stop]]
+                pieces += [header(kind, length), data[start:stop]]
             messages, size, at = messages + 1, size + length, stop
-            text += length if kind == _TEXT else 0
+            text += length if kind is _TEXT else 0
         if same and at > begun:
             pieces.append(memoryview(data)[begun:at])
         result.pieces += pieces
