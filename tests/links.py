@@ -1,4 +1,4 @@
-"""Pairs of joined transports of every kind, for the conformance suite and whoever needs one."""
+"""Pairs of joined transports of every kind, for the conformance suite and other tests."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def client_context() -> ssl.SSLContext:
 def tls_engines() -> tuple[Tls, Tls]:
     """The client's and the server's end of TLS without sockets, their handshake done."""
     client, server = Tls(client_context(), "localhost"), Tls(server_context())
-    heard = b""
-    while not client.handshake(heard):
+    received = b""
+    while not client.handshake(received):
         server.handshake(client.replies())
-        heard = server.replies()
+        received = server.replies()
     assert server.handshake(client.replies())
     client.receive(1, lambda _: server.replies())  # session tickets
     return client, server
@@ -99,7 +99,7 @@ class Bench:
         self.near, self.peer = memory_streams(capacity)
         self.link = RelayedTransport(self.near, frames.server(), WebSocketRelay(), leftover, scratch)
 
-    def heard(self) -> bytes:
+    def received(self) -> bytes:
         data = b""
         try:
             while chunk := self.peer.recv(1 << 20):

@@ -1,4 +1,4 @@
-"""Raw peers of a reflector: they send and see bytes, not what our own codec makes of them."""
+"""Raw peers of a reflector: they send and receive bytes, without the codec under test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINKUP = b'medusa:{"type":"linkup"}'
 
 
 class Answer(NamedTuple):
-    """An HTTP answer; header names in lower case. `rest`: all that came behind the head, to the FIN."""
+    """An HTTP answer; header names in lower case. `rest`: all that came after the head, up to the FIN."""
 
     status: int
     headers: dict[str, str]
@@ -174,7 +174,7 @@ class Peer:
         self.send(frame(opcode, payload))
 
     def linked(self) -> None:
-        """Reads up to the linkup, which comes behind pulses."""
+        """Reads up to the linkup, which follows waits."""
         while (message := self.word()) == (TEXT, WAIT, True):
             pass
         assert message == (TEXT, LINKUP, True)
@@ -191,7 +191,7 @@ class Peer:
         return self.received
 
     def closed(self) -> tuple[int, str]:
-        """The Close that comes next but for pings, and a FIN and nothing else behind it once it is answered."""
+        """The Close that comes next, apart from pings. After the answer to it only a FIN may come."""
         close = self.word().close
         with contextlib.suppress(OSError):
             self.control(CLOSE, close[0].to_bytes(2, "big"))

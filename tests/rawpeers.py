@@ -23,7 +23,7 @@ class PlainPeer(Peer):
         return line
 
     def refused(self) -> bytes:
-        """The one line that it is told, and a FIN behind it."""
+        """The one line that comes, and a FIN after it."""
         self.until_fin()
         line = self.line()
         assert self.received == b""
@@ -35,7 +35,7 @@ class PlainPeer(Peer):
 
 
 class FramedPeer(PlainPeer):
-    """Frames of raw TCP, behind the lines."""
+    """Frames of raw TCP, after the lines."""
 
     def frame(self, seconds: float = PATIENCE) -> Frame:
         deadline = Deadline(seconds)
@@ -58,7 +58,7 @@ def connect(reflector: Reflector, data: bytes = b"", port: int | None = None) ->
 
 
 def plain(reflector: Reflector, session: str, side: str, behind: bytes = b"") -> PlainPeer:
-    """One without frames, its greeting sent; `behind` in one segment with that."""
+    """One without frames, its greeting sent; `behind` follows in the same segment."""
     return connect(reflector, f"ATTACH {session} {side}\n".encode() + behind)
 
 
@@ -84,7 +84,7 @@ ATTACH = {"websocket": websocket, "framed": framed, "plain": plain}
 
 @contextlib.contextmanager
 def pair(reflector: Reflector, client_kind: str, agent_kind: str, session: str = "") -> Iterator[tuple[Peer, Peer]]:
-    """A client and an agent that are linked, and have heard of it."""
+    """A client and an agent that are linked and have read the linkup."""
     session = session or new_id()
     with ATTACH[client_kind](reflector, session, "client") as client:
         wait_until(lambda: reflector.states().get(session) == "slave_wait")
@@ -95,7 +95,7 @@ def pair(reflector: Reflector, client_kind: str, agent_kind: str, session: str =
 
 
 def linked(peer: Peer, *before: bytes) -> None:
-    """The peer hears that it is linked, after what tells it that it waits."""
+    """Reads up to the linkup; a plain peer gets the lines `before` first."""
     if isinstance(peer, FramedPeer) or not isinstance(peer, PlainPeer):
         peer.linked()
     else:

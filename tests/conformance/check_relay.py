@@ -19,30 +19,30 @@ ONE_BY_ONE: list[Message] = [Text("é" * 100), Binary(bytes(300)), Binary(b""), 
 
 
 class Joined:
-    """Two peers, their links' other ends, and the way between them, which goes on with every `turn`."""
+    """Two peers, the other ends of their links, and the pumps between those. `step` lets each pump copy once."""
 
     def __init__(self, client: tuple[Transport, RelayedTransport], agent: tuple[Transport, RelayedTransport]) -> None:
         self.client, self._near = client
         self.agent, self._far = agent
         self.there, self.back = Pump(self._near, self._far), Pump(self._far, self._near)
 
-    def turn(self) -> tuple[Progress, Progress]:
+    def step(self) -> tuple[Progress, Progress]:
         return self.there.step(), self.back.step()
 
     def carry(self, source: Transport, sink: Transport, messages: Sequence[Message]) -> list[Message]:
         """Sends all; what arrived, as many as were sent."""
-        waiting, heard, deadline = list(messages), list[Message](), Deadline()
-        while len(heard) < len(messages):
-            assert not deadline.passed, f"{len(heard)} of {len(messages)} have arrived"
+        waiting, received, deadline = list(messages), list[Message](), Deadline()
+        while len(received) < len(messages):
+            assert not deadline.passed, f"{len(received)} of {len(messages)} have arrived"
             if source.flush() and waiting:
                 source.send_nowait(waiting.pop(0))
-            self.turn()
+            self.step()
             while (message := sink.receive_nowait()) is not None:
-                heard.append(message)
-        return heard
+                received.append(message)
+        return received
 
     def until(self, progress: Progress) -> None:
-        """The way from the client to the agent comes to this."""
+        """Copies from the client to the agent until a step ends in `progress`."""
         wait_until(lambda: self.there.step() is progress, str(progress))
 
     def abort(self) -> None:
@@ -70,15 +70,15 @@ def check_order_is_kept(make: Make) -> None:
 
 
 def check_any_cut_of_the_bytes_gives_the_same_messages(make: Make) -> None:
-    joined, heard, deadline = make(), list[Message](), Deadline()
+    joined, received, deadline = make(), list[Message](), Deadline()
     for byte in b"".join(joined.client._codec.frame(message) for message in ONE_BY_ONE):
         write_raw(joined.client, bytes((byte,)))
-        joined.turn()
-    while len(heard) < len(ONE_BY_ONE):
+        joined.step()
+    while len(received) < len(ONE_BY_ONE):
         assert not deadline.passed
-        joined.turn()
-        heard += filter(None, [joined.agent.receive_nowait()])
-    assert heard == ONE_BY_ONE
+        joined.step()
+        received += filter(None, [joined.agent.receive_nowait()])
+    assert received == ONE_BY_ONE
 
 
 def check_pings_are_answered_and_not_passed_on(make: Make) -> None:
@@ -89,7 +89,7 @@ def check_pings_are_answered_and_not_passed_on(make: Make) -> None:
     assert receive(joined.client) == Pong(b"now")
 
 
-def check_a_close_ends_it_behind_all_that_was_sent(make: Make) -> None:
+def check_a_close_arrives_after_all_that_was_sent(make: Make) -> None:
     joined = make()
     messages = [FILLING] * 20
     assert joined.carry(joined.client, joined.agent, list(messages)) == messages
@@ -100,7 +100,7 @@ def check_a_close_ends_it_behind_all_that_was_sent(make: Make) -> None:
     assert receive(joined.client) == Close(1000, "")
 
 
-def check_who_breaks_the_rules_is_told_and_the_other_sees_nothing_of_it(make: Make) -> None:
+def check_a_peer_that_breaks_the_rules_gets_a_close_and_the_other_gets_nothing(make: Make) -> None:
     for data, code in ((b"\x7f" * 20, 1002), (None, 1008)):
         joined = make()
         write_raw(joined.client, data or joined.client._codec.frame(Text("medusa:x")))
@@ -112,7 +112,7 @@ def check_who_breaks_the_rules_is_told_and_the_other_sees_nothing_of_it(make: Ma
         joined.abort()
 
 
-def check_a_reader_that_stops_stops_the_writer_and_nobody_else(make: Make) -> None:
+def check_a_reader_that_stops_stops_its_writer_alone(make: Make) -> None:
     joined = make()
     sent = 0
     while more := clog(joined.client):
@@ -122,13 +122,13 @@ def check_a_reader_that_stops_stops_the_writer_and_nobody_else(make: Make) -> No
     assert len(joined._far._out) < HELD
     messages: list[Message] = [Text("x"), FILLING] * 50
     assert joined.carry(joined.agent, joined.client, messages) == messages
-    heard, deadline = 0, Deadline()
-    while heard < sent:
+    received, deadline = 0, Deadline()
+    while received < sent:
         assert not deadline.passed
         joined.client.flush()
-        joined.turn()
+        joined.step()
         while joined.agent.receive_nowait() is not None:
-            heard += 1
+            received += 1
 
 
 def check_a_source_lost_inside_a_message(make: Make) -> None:

@@ -70,13 +70,13 @@ def check_the_limit_is_an_option(make: Make) -> None:
 def check_any_cut_of_the_bytes_gives_the_same_messages(make: Make) -> None:
     one, other = make()
     messages: list[Message] = [Text("é" * 100), Binary(bytes(300)), Binary(b""), Ping(b"p")]
-    heard: list[Message] = []
+    received: list[Message] = []
     for byte in b"".join(other._codec.frame(message) for message in messages):
         write_raw(other, bytes((byte,)))
-        heard += filter(None, [one.receive_nowait()])
-    while len(heard) < len(messages):
-        heard.append(receive(one))
-    assert heard == messages
+        received += filter(None, [one.receive_nowait()])
+    while len(received) < len(messages):
+        received.append(receive(one))
+    assert received == messages
 
 
 def check_a_message_with_no_legal_form_is_refused_here(make: Make) -> None:
@@ -137,12 +137,12 @@ def check_a_flood_of_pings_to_a_clogged_end_costs_no_memory(make: Make) -> None:
     assert drain(one, other) == [*[FILLING] * sent, Pong(b"999"), Ping(b"999"), Text("999")]
 
 
-def check_a_close_goes_behind_what_waits(make: Make) -> None:
+def check_a_close_is_sent_after_what_waits(make: Make) -> None:
     one, other = make()
     sent = clog(one)
     assert not one.send_nowait(Close(1000, "done"))
-    heard = drain(one, other)
-    assert heard == [*[FILLING] * sent, Close(1000, "done")]
+    received = drain(one, other)
+    assert received == [*[FILLING] * sent, Close(1000, "done")]
 
 
 def check_announcements_are_always_taken_and_the_last_counts(make: Make) -> None:
@@ -159,9 +159,9 @@ def check_pongs_come_between_messages(make: Make) -> None:
     """While both ends write and read, no pong lies inside a message, and the last ping has its pong."""
     one, other = make()
     messages = [Binary(b"%d " % number + bytes(20_000)) for number in range(100)]
-    waiting, heard, pings, deadline = list(messages), list[Message](), 0, Deadline()
-    while waiting or pings < 100 or Pong(b"99") not in heard:
-        assert not deadline.passed, f"{len(heard)} have arrived"
+    waiting, received, pings, deadline = list(messages), list[Message](), 0, Deadline()
+    while waiting or pings < 100 or Pong(b"99") not in received:
+        assert not deadline.passed, f"{len(received)} have arrived"
         if one.flush() and waiting:
             one.send_nowait(waiting.pop(0))
         if pings < 100 and other.flush():
@@ -169,10 +169,10 @@ def check_pongs_come_between_messages(make: Make) -> None:
             pings += 1
         one.receive_nowait()
         while (message := other.receive_nowait()) is not None:
-            heard.append(message)
-    heard += drain(one, other)
-    assert [message for message in heard if isinstance(message, Binary)] == messages
-    pongs = [int(message.payload) for message in heard if isinstance(message, Pong)]
+            received.append(message)
+    received += drain(one, other)
+    assert [message for message in received if isinstance(message, Binary)] == messages
+    pongs = [int(message.payload) for message in received if isinstance(message, Pong)]
     assert pongs == sorted(set(pongs))
 
 

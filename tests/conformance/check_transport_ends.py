@@ -52,7 +52,7 @@ def check_both_close_at_once(make: Make) -> None:
     assert isinstance(ended(other), ClosedTransport)
 
 
-def check_close_gives_up_on_who_does_not_answer(make: Make) -> None:
+def check_close_does_not_wait_for_a_peer_that_does_not_answer(make: Make) -> None:
     for clogged in (False, True):
         one, _ = make()
         if clogged:
@@ -62,7 +62,7 @@ def check_close_gives_up_on_who_does_not_answer(make: Make) -> None:
         assert time.monotonic() - begun < PATIENCE / 2
 
 
-def check_close_gives_up_on_who_goes_on_talking(make: Make) -> None:
+def check_close_does_not_wait_for_a_peer_that_goes_on_sending(make: Make) -> None:
     one, other = make()
     frame, stop = other._codec.frame(Binary(b"x")) * 1000, threading.Event()
 
@@ -81,15 +81,15 @@ def check_close_gives_up_on_who_goes_on_talking(make: Make) -> None:
     flooding.result()
 
 
-def check_a_close_is_answered_behind_what_waits(make: Make) -> None:
+def check_a_close_is_answered_after_what_waits(make: Make) -> None:
     one, other = make()
     sent = clog(one)
     other.send_nowait(Close(1000, "enough"))
     assert wait_until(one.receive_nowait) == Close(1000, "enough")
     closing = Aside(lambda: one.close(timeout=PATIENCE))
-    heard = [receive(other) for _ in range(sent + 1)]
+    received = [receive(other) for _ in range(sent + 1)]
     closing.result()
-    assert heard == [*[FILLING] * sent, Close(1000, "")]
+    assert received == [*[FILLING] * sent, Close(1000, "")]
 
 
 def check_what_was_sent_before_a_close_arrives(make: Make) -> None:
@@ -157,7 +157,7 @@ def check_asking_again_after_the_end_keeps_nothing(make: Make) -> None:
     assert len(depths) == 1
 
 
-def check_who_breaks_the_rules_is_told_once_and_not_listened_to(make: Make) -> None:
+def check_a_peer_that_breaks_the_rules_gets_one_close_and_is_ignored(make: Make) -> None:
     one, other = make()
     write_raw(other, b"\x7f" * 20)
     with pytest.raises(RemoteProtocolError) as caught:

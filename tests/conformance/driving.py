@@ -16,10 +16,10 @@ Make = Callable[..., Ends]
 """Makes a new link; takes `max_message`. All links are let go of after a check."""
 
 SHORT = 50 * MS
-"""For waiting in vain."""
+"""Seconds to wait for what must not happen."""
 
 SETTLING = 250 * MS
-"""A TCP that dropped what did not fit sends it again after 200 ms, and may find room."""
+"""Seconds. A TCP that dropped what did not fit sends it again after 200 ms, and may find room."""
 
 
 FILLING = Binary(bytes(5000))
@@ -27,15 +27,15 @@ FILLING = Binary(bytes(5000))
 
 def carry(source: Transport, sink: Transport, messages: Iterable[Message]) -> list[Message]:
     """Sends all through the ready face of both ends, in this thread; what arrived, as many as were sent."""
-    waiting, heard, deadline = list(messages), list[Message](), Deadline()
+    waiting, received, deadline = list(messages), list[Message](), Deadline()
     count = len(waiting)
-    while len(heard) < count:
-        assert not deadline.passed, f"{len(heard)} of {count} have arrived"
+    while len(received) < count:
+        assert not deadline.passed, f"{len(received)} of {count} have arrived"
         if source.flush() and waiting:
             source.send_nowait(waiting.pop(0))
         while (message := sink.receive_nowait()) is not None:
-            heard.append(message)
-    return heard
+            received.append(message)
+    return received
 
 
 def write_raw(transport: Transport, data: bytes) -> None:
@@ -52,31 +52,31 @@ def write_raw(transport: Transport, data: bytes) -> None:
 def clog(transport: Transport) -> int:
     """Sends FILLING until the peer, which does not read, has no room; how many were accepted."""
     sock = getattr(transport._stream, "_sock", None)
-    patience = SETTLING if sock is not None and sock.family == socket.AF_INET else 0
+    settle = SETTLING if sock is not None and sock.family == socket.AF_INET else 0
     sent, settled = 0, -1
     while settled != transport.sent:
         settled = transport.sent
         while transport.flush():
             sent += 1
             transport.send_nowait(FILLING)
-        transport._stream.wait(False, True, patience)
+        transport._stream.wait(False, True, settle)
     return sent
 
 
 def drain(source: Transport, sink: Transport) -> list[Message]:
-    """What `sink` hears until everything that waits at `source` is through."""
-    heard: list[Message] = []
+    """What `sink` receives until all that waits at `source` has arrived."""
+    received: list[Message] = []
 
     def through() -> bool:
         done = source.flush()
         while not isinstance(message := sink.receive_nowait(), Close) and message is not None:
-            heard.append(message)
+            received.append(message)
         if message:
-            heard.append(message)
+            received.append(message)
         return message is not None or (done and not source.wants_write and sink.received == source.sent)
 
     wait_until(through)
-    return heard
+    return received
 
 
 class Aside:

@@ -42,7 +42,7 @@ _REQUEST_LINE = re.compile(rb"^GET \S+ ")
 
 
 class Shim:
-    """A websocket server to the fuzzer; byte for byte the reflector behind it."""
+    """A websocket server to the fuzzer, which copies bytes from and to a reflector."""
 
     def __init__(self, reflector_port: int) -> None:
         self._port = reflector_port

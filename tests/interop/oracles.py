@@ -1,4 +1,4 @@
-"""Two websocket libraries that nobody here wrote, behind one small face: what they read, as our messages."""
+"""Two independent websocket libraries with one interface: what they read, as our messages."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def attached(relay: Relay, session: str, route: str) -> Iterator[ClientConnectio
 
 
 def linkup(receive: Callable[[], object]) -> None:
-    """Reads up to the linkup; a client that waited is told so before."""
+    """Reads up to the linkup, which follows waits if the client waited."""
     while (message := receive()) == WAIT:
         pass
     assert message == LINKUP

@@ -141,12 +141,12 @@ def test_no_illegal_frame_leaves_us(library: type[Oracle], role: Role, sent: lis
             assert not sendable(message)
             continue
         assert sendable(message)
-        (heard,) = peer.receive(frame)
-        if isinstance(message, Close) and isinstance(heard, Close):
-            assert heard.code == message.code
-            assert message.reason.startswith(heard.reason)
+        (received,) = peer.receive(frame)
+        if isinstance(message, Close) and isinstance(received, Close):
+            assert received.code == message.code
+            assert message.reason.startswith(received.reason)
         else:
-            assert heard == message
+            assert received == message
 
 
 def sendable(message: Message) -> bool:
@@ -205,9 +205,9 @@ def test_two_libraries_understand_each_other_through_our_relay(
     data = b"".join(sender.send(message) for message in sent)
     pieces = [b"one ", b"", b"message"]
     data += b"".join(sender.send_pieces(Kind.TEXT, pieces))
-    heard: list[Message] = []
+    received: list[Message] = []
     for at in range(0, len(data), step or len(data)):
         result = relay.feed(data[at : at + (step or len(data))], WEBSOCKET)
         assert result.error is None
-        heard += receiver.receive(b"".join(result.pieces))
-    assert heard == [*sent, Text("one message")]
+        received += receiver.receive(b"".join(result.pieces))
+    assert received == [*sent, Text("one message")]

@@ -106,8 +106,8 @@ def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: lis
         with mock.patch.object(relay_module, "rewrite", way):
             relay = WebSocketRelay(max_message=70_000, stream_above=above)
         result = relay_all(relay, *chunks(data, lengths))
-        told = (type(result.error), str(result.error), result.pings, result.close, result.boundary)
-        results.append((written(result), result.messages, result.size, relay.mid_frame, *told))
+        state = (type(result.error), str(result.error), result.pings, result.close, result.boundary)
+        results.append((written(result), result.messages, result.size, relay.mid_frame, *state))
     assert results[0] == results[1]
 
 
@@ -118,10 +118,10 @@ def test_the_same_holds_for_the_frames_of_raw_tcp(sent: list[Message], close: Cl
     assert read(FramedConnection(), *chunks(data, lengths)) == whole
     wanted = [message for message in sent if is_data(message)]
     for end, framing in ((client(), WEBSOCKET), (FramedConnection(), FRAMED)):
-        heard = relay_all(FramedRelay(), *chunks(data + b"ignored", lengths), framing=framing)
-        assert read(end, written(heard)) == wanted
-        assert (heard.messages, heard.close, heard.error) == (len(wanted), close, None)
-        assert heard.pings == [message for message in sent if isinstance(message, Ping)]
+        received = relay_all(FramedRelay(), *chunks(data + b"ignored", lengths), framing=framing)
+        assert read(end, written(received)) == wanted
+        assert (received.messages, received.close, received.error) == (len(wanted), close, None)
+        assert received.pings == [message for message in sent if isinstance(message, Ping)]
 
 
 @given(sent=st.lists(messages, max_size=8), lengths=cuts, key=keys)
@@ -131,7 +131,7 @@ def test_a_link_without_frames_gets_the_bytes_and_no_text(sent: list[Message], l
         (FramedConnection(), FramedRelay()),
     ):
         data = b"".join(source.frame(message) for message in sent)
-        heard = relay_all(relay, *chunks(data, lengths), framing=PLAIN)
-        assert written(heard) == b"".join(message.data for message in sent if isinstance(message, Binary))
+        received = relay_all(relay, *chunks(data, lengths), framing=PLAIN)
+        assert written(received) == b"".join(message.data for message in sent if isinstance(message, Binary))
         texts = [message.text.encode() for message in sent if isinstance(message, Text)]
-        assert (heard.left_out, heard.error) == ([text if len(text) <= 65536 else b"" for text in texts], None)
+        assert (received.left_out, received.error) == ([text if len(text) <= 65536 else b"" for text in texts], None)

@@ -1,4 +1,4 @@
-"""However the ciphertext is cut, and however little is read at once: the same plaintext, and nothing left lying."""
+"""However the ciphertext is cut, and however little is read at once: the plaintext is the same and complete."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def nothing(_: int) -> bytes:
 def test_any_cut_gives_the_same_bytes(writes: list[int], cuts: list[int], reads: list[int]) -> None:
     client, server = tls_engines()
     whole = b"".join(bytes([number]) * size for number, size in enumerate(writes))
-    wire, heard, at = b"".join(client.encrypt(bytes([number]) * size) for number, size in enumerate(writes)), b"", 0
-    for turn in range(len(wire)):
-        piece = wire[at : at + cuts[turn % len(cuts)]]
+    wire, received, at = b"".join(client.encrypt(bytes([number]) * size) for number, size in enumerate(writes)), b"", 0
+    for number in range(len(wire)):
+        piece = wire[at : at + cuts[number % len(cuts)]]
         at += len(piece)
-        heard += server.receive(reads[turn % len(reads)], lambda _, piece=piece: piece)  # type: ignore[misc]
+        received += server.receive(reads[number % len(reads)], lambda _, piece=piece: piece)  # type: ignore[misc]
         while server.pending:
-            size = reads[turn % len(reads)]
+            size = reads[number % len(reads)]
             try:
                 data = server.receive(size, nothing)
             except BlockingIOError:
                 break
             assert len(data) <= size
-            heard += data
+            received += data
         if at == len(wire):
             break
-    assert heard == whole
+    assert received == whole
     assert not server.pending

@@ -24,11 +24,11 @@ from medusa.protocol.printable import printable
         ("\ue000\U000e0041\U0010ffff", "\\ue000\\U000e0041\\U0010ffff"),
     ],
 )
-def test_what_could_do_something_is_shown_as_an_escape(text: str, shown: str) -> None:
+def test_characters_that_could_do_harm_are_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_all_of_unicode() -> None:
+def test_every_character_is_shown_or_escaped() -> None:
     every = [chr(code) for code in (*range(0x20000), *range(0x20000, sys.maxunicode, 97))]
     harmless = "".join(c for c in every if c == " " or unicodedata.category(c)[0] not in "CZ")
     harmful = "".join(set(every).difference(harmless))

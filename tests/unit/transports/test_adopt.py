@@ -96,9 +96,9 @@ class TestPlain:
         assert bench.link.relay_write([b"", b"by", b"tes"], mid_frame=True, boundary=0)
         assert not bench.link.mid_frame
         assert bench.link.send_nowait(Binary(b"\xff"))
-        heard = b""
-        while heard != b"bytes\xff":
-            heard += bench.peer.recv(100)
+        received = b""
+        while received != b"bytes\xff":
+            received += bench.peer.recv(100)
 
     @pytest.mark.parametrize(("linked", "last"), [(False, b"ERR 1001 bye\n"), (True, b"")])
     def test_a_close_is_a_fin_and_the_other_direction_goes_on(self, bench: Bench, linked: bool, last: bytes) -> None:
@@ -119,11 +119,11 @@ class TestPlain:
         sent = bytes(1 << 20)
         assert not bench.link.relay_write([sent], mid_frame=False)
         bench.link.send_nowait(Close())
-        heard = 0
+        received = 0
         while data := bench.peer.recv(1 << 16):
-            heard += len(data)
+            received += len(data)
             bench.link.flush()
-        assert heard == len(sent)
+        assert received == len(sent)
 
     def test_after_the_peers_end_it_can_be_written_to(self, bench: Bench) -> None:
         bench.linked().hang_up()
@@ -145,12 +145,12 @@ class TestPlain:
             bench.link.relay_write([b"x"], mid_frame=False)
 
     def test_bytes_that_came_with_the_greeting_are_read_first(self) -> None:
-        bench, heard = Bench(b"early "), b""
+        bench, received = Bench(b"early "), b""
         bench.peer.sendall(b"late")
-        while heard != b"early late":
+        while received != b"early late":
             relayed = wait_until(lambda: bench.link.relay_read(PLAIN))
             assert relayed is not None
-            heard += b"".join(relayed.pieces)
+            received += b"".join(relayed.pieces)
         bench.close()
 
     def test_a_reset_is_a_loss(self) -> None:

@@ -26,7 +26,7 @@ def bench() -> Iterator[Bench]:
     bench.link.abort()
 
 
-def test_what_came_in_with_the_handshake_is_read_first_and_counts() -> None:
+def test_bytes_that_came_with_the_handshake_are_read_first_and_counted() -> None:
     early = frame(TEXT, b"early")
     for face in ("receive_nowait", "relay_read"):
         bench = Bench(leftover=early)
@@ -43,7 +43,7 @@ def test_what_came_in_with_the_handshake_is_read_first_and_counts() -> None:
 def test_a_close_inside_a_frame_is_not_sent(bench: Bench) -> None:
     bench.link.relay_write([head(BINARY, 4, key=None), b"ab"], mid_frame=True)
     bench.link.close(timeout=0)
-    assert bench.heard() == b"\x82\x04ab"
+    assert bench.received() == b"\x82\x04ab"
 
 
 class Endless(MemoryStream):

@@ -120,18 +120,18 @@ def test_frames_right_after_the_answer_are_kept(scheme: str, step: int) -> None:
 
 
 def test_what_is_sent_is_masked_and_the_socket_does_not_block() -> None:
-    heard: list[bytes] = []
+    received: list[bytes] = []
 
     def script(sock: socket.socket) -> None:
         sock.sendall(switching(read_request(sock)))
-        heard.append(until_the_end(sock))
+        received.append(until_the_end(sock))
 
     with ScriptedServer(script) as server:
         link = connect(server.url())
         assert link.receive_nowait() is None
         send(link, Text("Hello"))
         link.abort()
-    (data,) = heard
+    (data,) = received
     assert data[:2] == b"\x81\x85"
     assert bytes(byte ^ data[2 + at % 4] for at, byte in enumerate(data[6:])) == b"Hello"
 

@@ -54,7 +54,7 @@ def test_urls(url: str, target: Target) -> None:
         *("tcp://h/x", "tcp://h:0/x"),
     ],
 )
-def test_what_is_no_url_is_refused_for_good(url: str) -> None:
+def test_other_urls_are_refused_for_good(url: str) -> None:
     with pytest.raises(ConnectRefused) as caught:
         parse_url(url)
     assert (caught.value.status, caught.value.retryable) == (None, False)
@@ -68,7 +68,7 @@ def test_line_ends_in_a_url_reach_no_head() -> None:
     assert not {"\r", "\n"} & set(target.netloc + target.target)
 
 
-def test_nobody_listens() -> None:
+def test_a_port_that_nothing_listens_on() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectRefused, match="Connection refused") as caught:
@@ -100,7 +100,7 @@ def test_tls_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
             assert sock.recv(100) == b"hello!"
 
 
-def test_tls_for_another_name_is_refused_unless_that_is_wished(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_for_another_name_is_refused_unless_any_certificate_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     with ScriptedServer(tls, tls) as server:
         target = parse_url(server.url(scheme="wss"))._replace(host="127.0.0.2")
@@ -217,7 +217,7 @@ def read_connect(sock: socket.socket) -> None:
         pass
 
 
-def test_no_proxy_is_asked_where_none_is_wished(proxies: pytest.MonkeyPatch) -> None:
+def test_no_proxy_is_used_for_a_host_in_no_proxy(proxies: pytest.MonkeyPatch) -> None:
     with ScriptedServer(lambda sock: sock.sendall(b"direct")) as server:
         proxies.setenv("http_proxy", "http://127.0.0.1:1")
         proxies.setenv("no_proxy", "example.org,127.0.0.1")
@@ -226,7 +226,7 @@ def test_no_proxy_is_asked_where_none_is_wished(proxies: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("url", ["socks5://h:1", "https://h:1", "http://", "http://h:x"])
-def test_a_proxy_that_cannot_be_used_is_no_reason_to_go_without(proxies: pytest.MonkeyPatch, url: str) -> None:
+def test_a_proxy_that_cannot_be_used_is_an_error(proxies: pytest.MonkeyPatch, url: str) -> None:
     proxies.setenv("http_proxy", url)
     with pytest.raises(ConnectRefused, match="proxy") as caught:
         open_socket(parse_url("ws://127.0.0.1:1/"), False, deadline())
@@ -240,6 +240,6 @@ def test_after_its_deadline_nothing_is_waited_for() -> None:
         read_response(near, time.monotonic())
 
 
-def test_what_a_later_try_may_change() -> None:
+def test_statuses_that_a_later_try_may_change() -> None:
     assert {404, 429, 500, 502, 503} < RETRYABLE
     assert not {400, 401, 403, 409, 426} & RETRYABLE

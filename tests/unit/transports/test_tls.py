@@ -45,10 +45,10 @@ class TestEngine:
         pieces = [b"%d" % number for number in range(100)]
         wire = b"".join(map(client.encrypt, pieces))
         assert server.receive(2, lambda _: wire) == b"01"
-        heard = b""
+        received = b""
         while server.pending:
-            heard += server.receive(3, nothing)
-        assert b"01" + heard == b"".join(pieces)
+            received += server.receive(3, nothing)
+        assert b"01" + received == b"".join(pieces)
         with pytest.raises(BlockingIOError):
             server.receive(1, nothing)
 
@@ -60,7 +60,7 @@ class TestEngine:
             assert len(server.receive(1 << 17, lambda _, wire=wire: wire)) == 1 << 17  # type: ignore[misc]
         assert server._fed.obj == client._fed.obj == b""
 
-    def test_who_sends_more_of_tls_than_of_data_is_read_in_small_portions(self) -> None:
+    def test_a_peer_that_sends_more_of_tls_than_of_data_is_read_in_small_portions(self) -> None:
         client, server = tls_engines()
         asked: list[int] = []
 
@@ -87,7 +87,7 @@ class TestEngine:
                 server.receive(100, nothing)
         assert server.replies()
 
-    def test_both_kinds_of_end(self) -> None:
+    def test_a_close_notify_and_a_fin_are_ends(self) -> None:
         client, server = tls_engines()
         wire = client.encrypt(b"last") + client.close() + b"junk"
         assert server.receive(100, lambda _: wire) == b"last"
@@ -104,14 +104,14 @@ def _cut(data: bytes, size: int) -> list[bytes]:
 
 
 class TestSocket:
-    def test_it_is_a_sockets_part(self, ends: tuple[TlsSocket, TlsSocket]) -> None:
+    def test_it_behaves_like_a_socket(self, ends: tuple[TlsSocket, TlsSocket]) -> None:
         client, server = ends
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert server.recv(5) + server.recv(100) == b"GET / HTTP/1.1\r\n\r\n"
         server.sendall(bytes(100_000))
-        heard = 0
-        while heard < 100_000:
-            heard += len(client.recv(65536))
+        received = 0
+        while received < 100_000:
+            received += len(client.recv(65536))
         server.shutdown(socket.SHUT_WR)
         assert client.recv(10) == b""
         client.sendall(b"too late")
@@ -142,7 +142,7 @@ class TestSocket:
         ("sent", "text"),
         [(b"HTTP/1.1 400 x\r\n\r\n", "does not speak TLS"), (b"", "in the middle"), (b"\x16\x03\x01", "in the middle")],
     )
-    def test_a_peer_that_speaks_something_else(self, sent: bytes, text: str) -> None:
+    def test_a_peer_without_tls(self, sent: bytes, text: str) -> None:
         near, far = unix_pair()
         with near, far:
             far.sendall(sent)
@@ -169,22 +169,22 @@ class Endless:
 
 
 class TestStream:
-    def test_what_comes_again_is_not_sent_again(self, streams: tuple[TlsStream, TlsStream]) -> None:
+    def test_bytes_that_are_passed_again_are_sent_once(self, streams: tuple[TlsStream, TlsStream]) -> None:
         near, far = streams
         data = os.urandom(3 << 20)
-        sent, refused, heard = 0, 0, b""
-        while len(heard) < len(data):
+        sent, refused, received = 0, 0, b""
+        while len(received) < len(data):
             try:
                 sent += near.send(memoryview(data)[sent:]) if sent < len(data) else 0
             except BlockingIOError:
                 refused += 1
-                heard += read(far, 10_000)
+                received += read(far, 10_000)
             if sent == len(data):
-                heard += read(far, len(data) - len(heard))
+                received += read(far, len(data) - len(received))
         assert refused
-        assert heard == data
+        assert received == data
 
-    def test_waiting_sees_what_no_poll_sees(self, streams: tuple[TlsStream, TlsStream]) -> None:
+    def test_wait_returns_at_once_if_plaintext_is_pending(self, streams: tuple[TlsStream, TlsStream]) -> None:
         near, far = streams
         near.send(b"together")
         assert read(far, 1) == b"t"
@@ -193,27 +193,27 @@ class TestStream:
         assert far.recv(100) == b"ogether"
         assert not far.pending
 
-    def test_an_end_behind_what_the_peer_does_not_take(self, streams: tuple[TlsStream, TlsStream]) -> None:
+    def test_an_end_after_data_that_the_peer_does_not_read(self, streams: tuple[TlsStream, TlsStream]) -> None:
         near, far = streams
         fill(near)
         near.shutdown()
         with pytest.raises(BrokenPipeError):
             near.send(b"never in plain")
-        heard = 0
+        received = 0
 
         def over() -> bool:
-            nonlocal heard
+            nonlocal received
             try:
                 data = far.recv(1 << 17)
             except BlockingIOError:
                 far.wait(True, False, SHORT)
                 return False
-            heard += len(data)
+            received += len(data)
             assert not data.strip(b"\0")
             return not data
 
         wait_until(over)
-        assert heard
+        assert received
 
     def test_a_peer_that_wants_answers_and_reads_none(
         self, streams: tuple[TlsStream, TlsStream], monkeypatch: pytest.MonkeyPatch

@@ -50,7 +50,7 @@ def test_a_head_is_found_however_it_is_cut(step: int) -> None:
     assert found == (FRONT_DOOR, b"")
 
 
-def test_what_comes_behind_a_head_is_kept() -> None:
+def test_bytes_after_a_head_are_kept() -> None:
     assert HeadReader().feed(FRONT_DOOR + b"\r\n\r\n\x81\x80abcd\r\n\r\n") == (FRONT_DOOR, b"\x81\x80abcd\r\n\r\n")
 
 
@@ -86,7 +86,7 @@ AMBIGUOUS = {
     "a bare CR in a value": request(b"X: a\rContent-Length: 5"),
     "a bare CR at the end": request(b"X: a\r"),
     "a bare LF in a value": request(b"X: a\nContent-Length: 5"),
-    "a bare LF behind the request line": b"GET / HTTP/1.1\nHost: h",
+    "a bare LF after the request line": b"GET / HTTP/1.1\nHost: h",
     "a control character": request(b"X: \x1b[31m"),
     "DEL": request(b"X: \x7f"),
     "no colon": request(b"Host h"),
@@ -137,7 +137,7 @@ def test_bounds_of_lines_and_their_number() -> None:
     assert (MAX_HEAD, MAX_LINE, MAX_HEADERS) == (16384, 8192, 100)
 
 
-def test_what_is_legal_is_taken() -> None:
+def test_legal_heads_are_read() -> None:
     head = request(
         b"X-Empty:", b"X:a", b"x: \t b\t ", b"Accept: text/html, */*;q=0.8", b"Name: caf\xe9", b"Content-Length: 007"
     )
@@ -199,7 +199,7 @@ def test_responses(line: bytes, status: int, reason: str) -> None:
         b"HTTP/1.1 101 x\r\nSec-WebSocket-Accept: a\r\nSec-WebSocket-Accept: b",
     ],
 )
-def test_what_is_no_response(head: bytes) -> None:
+def test_other_heads_are_no_response(head: bytes) -> None:
     with pytest.raises(HandshakeError) as caught:
         parse_response(head)
     assert caught.value.http_status == 502

@@ -37,13 +37,13 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("header", "source", "local"), GOOD)
-def test_what_is_read(header: bytes, source: tuple[str, int] | None, local: bool) -> None:
+def test_headers_that_are_read(header: bytes, source: tuple[str, int] | None, local: bool) -> None:
     assert parse_proxy_header(header) == ProxyHeader(source, local, b"")
     assert parse_proxy_header(header + b"GET / HTTP/1.1\r\n") == ProxyHeader(source, local, b"GET / HTTP/1.1\r\n")
 
 
 @pytest.mark.parametrize("header", [header for header, _, _ in GOOD])
-def test_a_part_is_waited_for(header: bytes) -> None:
+def test_a_part_of_a_header_is_no_header_yet(header: bytes) -> None:
     assert all(parse_proxy_header(header[:end]) is None for end in range(len(header)))
 
 
@@ -75,14 +75,14 @@ def test_a_part_is_waited_for(header: bytes) -> None:
         b"\r\n\r\nGET",
     ],
 )
-def test_what_is_refused(data: bytes) -> None:
+def test_other_data_is_refused(data: bytes) -> None:
     with pytest.raises(HandshakeError) as caught:
         parse_proxy_header(data)
     assert caught.value.http_status == 400
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"PROXY ", SIGNATURE, SIGNATURE + b"\x21\x11"]))
-def test_nothing_breaks_it(data: bytes, begin: bytes) -> None:
+def test_any_bytes_are_read_or_refused(data: bytes, begin: bytes) -> None:
     try:
         header = parse_proxy_header(begin + data)
     except HandshakeError:

@@ -51,12 +51,12 @@ def test_what_is_built_is_parsed(built: Credentials) -> None:
 
 
 @given(key_ids)
-def test_key_ids_too(key_id: KeyId) -> None:
+def test_a_key_id_is_parsed_from_its_text(key_id: KeyId) -> None:
     assert KeyId.parse(str(key_id)) == key_id
 
 
 @given(st.text() | st.text().map(lambda text: "Signature " + text))
-def test_anything_else_is_one_error(text: str) -> None:
+def test_any_other_text_raises_the_one_error(text: str) -> None:
     for parse in (parse_authorization, KeyId.parse, parse_presigned):
         with pytest.raises(SignatureError):
             parse(text)
@@ -69,8 +69,10 @@ def test_a_presigned_target_is_parsed(given_parameters: dict[str, str], signatur
 
 
 @given(parameters, st.binary(min_size=1, max_size=60), st.data())
-def test_it_has_one_spelling(given_parameters: dict[str, str], signature: bytes, data: st.DataObject) -> None:
-    """Whatever else is accepted means something else."""
+def test_a_presigned_target_has_one_spelling(
+    given_parameters: dict[str, str], signature: bytes, data: st.DataObject
+) -> None:
+    """Any other target that is accepted means something else."""
     target = presigned_target("/a/b", given_parameters, signature)
     place = data.draw(st.integers(0, len(target)))
     other = target[:place] + data.draw(st.sampled_from(["", "&", "=", "%2F", "+", "x", "?"])) + target[place + 1 :]
@@ -107,7 +109,7 @@ def test_the_date_is_what_is_signed_unless_it_says_more() -> None:
         f"/{'a' * 65}/keys/{MD5}",
     ],
 )
-def test_what_is_no_key_id(text: str) -> None:
+def test_texts_that_are_no_key_id(text: str) -> None:
     with pytest.raises(SignatureError):
         KeyId.parse(text)
 

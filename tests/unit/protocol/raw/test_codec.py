@@ -57,7 +57,7 @@ def test_an_illegal_frame_is_refused_on_what_shows_it(
     assert read(connection, data[: shown_by - 1]) == []
     with pytest.raises(error):
         read(connection, data[shown_by - 1 : shown_by])
-    assert read(connection, raw_frame(BINARY)) == []  # nothing is heard after that
+    assert read(connection, raw_frame(BINARY)) == []  # ignored after the error
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_the_limit_is_of_a_payload() -> None:
     assert read(FramedConnection(3), raw_frame(BINARY, b"abc")) == [Binary(b"abc")]
 
 
-def test_how_much_is_needed() -> None:
+def test_how_many_bytes_a_header_needs() -> None:
     frame = raw_frame(BINARY, b"abc")
     assert [parse_header(frame[:have], 0, 3) for have in (0, 1, 2, 7)] == [1, 2, 8, 8]

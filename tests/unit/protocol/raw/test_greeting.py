@@ -37,20 +37,20 @@ class TestLines:
         for step in (1, 3, len(data)):
             assert line_of(*cut(data, step)) == (b"MEDUSA/1 / h", b"rest\nand more")
 
-    def test_one_that_is_typed_ends_with_cr(self) -> None:
+    def test_a_typed_line_ends_with_cr(self) -> None:
         for data in (b"ATTACH x client\r", b"ATTACH x client\r\nrest", b"ATTACH x client\rrest\n"):
             for step in (1, 3, len(data)):
                 assert line_of(*cut(data, step)) == (b"ATTACH x client", data[16:])
         assert line_of(b"MEDUSA/1\r") is None
 
-    def test_one_that_is_not_whole(self) -> None:
+    def test_a_line_that_is_not_whole(self) -> None:
         reader = LineReader()
         assert reader.empty
         assert reader.feed(b"ATTACH") is None
         assert not reader.empty
 
     @pytest.mark.parametrize("end", [b"\n", b""])
-    def test_the_longest(self, end: bytes) -> None:
+    def test_the_longest_line(self, end: bytes) -> None:
         found = line_of(bytes(MAX_LINE), b"\n")
         assert found == (bytes(MAX_LINE), b"")
         with pytest.raises(HandshakeError, match="first line above 8192 bytes"):
@@ -97,7 +97,7 @@ def test_greetings(line: bytes, greeting: Framed | Plain) -> None:
         (b"POST /x HTTP/2.0", "HTTP is not spoken here"),
     ],
 )
-def test_what_is_none(line: bytes, words: str) -> None:
+def test_other_first_lines_are_refused(line: bytes, words: str) -> None:
     with pytest.raises(HandshakeError) as caught:
         parse_greeting(line)
     assert words in str(caught.value)
@@ -105,7 +105,7 @@ def test_what_is_none(line: bytes, words: str) -> None:
     assert isinstance(caught.value, SpokeHttp) is (b"HTTP" in line)
 
 
-def test_what_is_no_greeting_from_its_first_bytes_on() -> None:
+def test_a_greeting_is_recognised_by_its_first_bytes() -> None:
     assert is_greeting(b"ATTACH ")
     assert not is_greeting(b"ATTACH")
     assert not is_greeting(b"GET /attach/x/slave HTTP/1.1")
@@ -117,29 +117,29 @@ def test_a_token_is_a_url_with_or_without_its_scheme(token: str) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "x", "/x", "https:///x"])
-def test_other_tokens(token: str) -> None:
+def test_other_tokens_are_refused(token: str) -> None:
     with pytest.raises(HandshakeError, match="not a pre-signed URL"):
         parse_token(token)
 
 
-def test_what_is_built_is_what_is_read() -> None:
+def test_a_built_greeting_is_parsed() -> None:
     assert build_framed(SIGNED, "h:1") == b"MEDUSA/1 " + SIGNED.encode() + b" h:1\n"
     assert parse_greeting(build_framed(SIGNED, "h:1").strip()) == Framed(SIGNED, "h:1")
 
 
-class TestAnswers:
-    def test_yes(self) -> None:
+class TestCheckAnswer:
+    def test_an_acceptance(self) -> None:
         check_answer(b"OK")
 
     @pytest.mark.parametrize("code", [404, 1000])
-    def test_no(self, code: int) -> None:
+    def test_a_refusal(self, code: int) -> None:
         line = build_refusal(code, "there is\nno such session")
         assert line == b"ERR %d there is\\x0ano such session\n" % code
         with pytest.raises(HandshakeError, match="there is") as caught:
             check_answer(line.strip())
         assert caught.value.http_status == code
 
-    def test_no_without_a_reason(self) -> None:
+    def test_a_refusal_without_a_reason(self) -> None:
         assert build_refusal(400, "") == b"ERR 400 no reason given\n"
 
     @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ class TestAnswers:
             (b"ERR 4 x", "it answered"),
         ],
     )
-    def test_neither(self, line: bytes, words: str) -> None:
+    def test_anything_else(self, line: bytes, words: str) -> None:
         with pytest.raises(HandshakeError) as caught:
             check_answer(line)
         assert words in str(caught.value)

@@ -76,12 +76,12 @@ def test_bytes_become_binary_messages_of_one_read_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reads", "heard"),
+    ("reads", "received"),
     [([b"\na", b"\nb"], b"a\nb"), ([b"\n", b"\n"], b"\n"), ([b"a\n"], b"a\n"), ([memoryview(b"\n\n")], b"\n")],
 )
-def test_the_lf_behind_a_cr_belongs_to_the_line(reads: list[bytes], heard: bytes) -> None:
+def test_the_lf_after_a_cr_belongs_to_the_line(reads: list[bytes], received: bytes) -> None:
     relay = PlainRelay(after_cr=True)
-    assert b"".join(written(relay.feed(data, PLAIN)) for data in reads) == heard
+    assert b"".join(written(relay.feed(data, PLAIN)) for data in reads) == received
 
 
 def test_bytes_to_bytes_are_not_copied() -> None:
@@ -90,7 +90,7 @@ def test_bytes_to_bytes_are_not_copied() -> None:
     assert piece is buffer
 
 
-class TestWhatAPlainPeerIsTold:
+class TestPlainCodec:
     def test_a_line_at_the_link_up_and_no_other(self) -> None:
         codec = PlainCodec()
         assert codec.frame(Text(build(Wait()))) == b""
@@ -103,10 +103,10 @@ class TestWhatAPlainPeerIsTold:
     @pytest.mark.parametrize(
         ("close", "line"), [(Close(1001, "bye"), b"ERR 1001 bye\n"), (Close(None), b"ERR 1000 no reason given\n")]
     )
-    def test_why_it_ends_before_that(self, close: Close, line: bytes) -> None:
+    def test_the_reason_of_an_end_before_the_linkup(self, close: Close, line: bytes) -> None:
         assert PlainCodec().frame(close).startswith(line)
 
-    def test_what_it_says(self) -> None:
+    def test_bytes_of_several_reads_are_one_message(self) -> None:
         codec = PlainCodec()
         assert codec.next_message() is None
         codec.receive_data(b"a")

@@ -34,7 +34,7 @@ def test_the_examples_of_the_rfc(end: Callable[[], WebSocketConnection], data: s
     assert read(end(), *cut(raw, 1)) == messages
 
 
-def test_what_we_send_is_what_the_rfc_shows() -> None:
+def test_our_frames_are_those_of_the_rfc() -> None:
     assert server().frame(Text("Hello")).hex() == "810548656c6c6f"
     assert server().frame(Ping(b"Hello")).hex() == "890548656c6c6f"
     masked = WebSocketConnection(client()._role, lambda: bytes.fromhex("37fa213d"))
@@ -59,7 +59,7 @@ def test_a_client_masks_each_frame_with_a_new_key() -> None:
 
 
 @pytest.mark.parametrize(("data", "error"), [x[1:] for x in ILLEGAL], ids=[x[0] for x in ILLEGAL])
-def test_what_is_illegal_is_refused_however_it_is_cut(data: bytes, error: type[RemoteProtocolError]) -> None:
+def test_illegal_frames_are_refused_however_they_are_cut(data: bytes, error: type[RemoteProtocolError]) -> None:
     for step in (1, 3, len(data)):
         messages, refused = outcome(frame(TEXT), *cut(data + frame(TEXT), step))
         assert refused is error
@@ -83,7 +83,7 @@ def test_a_client_refuses_masked_frames() -> None:
         read(client(), frame(TEXT, b"x"))
 
 
-def test_what_a_header_still_needs() -> None:
+def test_how_many_bytes_a_header_needs() -> None:
     whole = head(BINARY, 70000)
     needs = [parse_header(whole[:have], 0, True, 1 << 24) for have in range(len(whole))]
     assert needs == [2, 2, *[10] * 8, *[14] * 4]
@@ -97,7 +97,7 @@ def test_close_codes_that_may_be_sent(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535])
-def test_close_codes_that_may_not(code: int) -> None:
+def test_close_codes_that_may_not_be_sent(code: int) -> None:
     with pytest.raises(BadFrame):
         read(server(), frame(CLOSE, struct.pack("!H", code)))
     with pytest.raises(LocalProtocolError):

@@ -57,7 +57,7 @@ def test_the_example_of_the_rfc() -> None:
     ],
     ids=str,
 )
-def test_what_real_clients_send_is_taken(changes: dict[str, Any]) -> None:
+def test_requests_of_real_clients_are_accepted(changes: dict[str, Any]) -> None:
     assert check(**changes) == KEY
 
 
@@ -87,7 +87,7 @@ def test_what_real_clients_send_is_taken(changes: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_upgraded_gets_its_status(status: int, changes: dict[str, str]) -> None:
+def test_a_request_that_cannot_be_upgraded_gets_its_status(status: int, changes: dict[str, str]) -> None:
     with pytest.raises(HandshakeError) as caught:
         check(**changes)
     assert caught.value.http_status == status
@@ -95,7 +95,7 @@ def test_what_cannot_be_upgraded_gets_its_status(status: int, changes: dict[str,
     assert caught.value.headers == expected
 
 
-def test_our_own_request_goes_out_as_it_was_given_and_is_taken() -> None:
+def test_our_own_request_is_sent_as_given_and_accepted() -> None:
     target = "/l/medusa/attach/a%2Fb/slave?expires=1&signature=a%2Bb%3D%3D"
     data = build_upgrade("Host.Example:8080", target, KEY, [("Authorization", 'Signature keyId="/l/keys/x"')])
     found = HeadReader().feed(data)
@@ -129,7 +129,7 @@ def test_answers_that_accept(changes: dict[str, str]) -> None:
     ],
     ids=str,
 )
-def test_answers_that_do_not(status: int, changes: dict[str, str]) -> None:
+def test_answers_that_do_not_accept(status: int, changes: dict[str, str]) -> None:
     with pytest.raises(HandshakeError) as caught:
         accepted(**changes)
     assert caught.value.http_status == status

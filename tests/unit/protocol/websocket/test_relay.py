@@ -53,7 +53,7 @@ def test_fragments_leave_as_one_frame(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 5, 65535, BIG])
-def test_what_no_terminal_gets_is_counted(size: int) -> None:
+def test_payload_of_text_is_counted_apart(size: int) -> None:
     pieces = [frame(TEXT, b"t" * size), frame(BINARY, b"b" * size), frame(TEXT, b"t", fin=False), frame(CONT, b"uvw")]
     data = b"".join(pieces)
     for step in (len(data), 4096, 7):
@@ -89,7 +89,7 @@ def test_a_large_frame_leaves_as_it_arrives(kind: Kind) -> None:
     ],
     ids=lambda value: value[:12].hex() if isinstance(value, bytes) else value.__name__,
 )
-def test_nothing_of_what_is_illegal_leaves(data: bytes, error: type[RemoteProtocolError]) -> None:
+def test_nothing_of_an_illegal_frame_leaves(data: bytes, error: type[RemoteProtocolError]) -> None:
     good = frame(TEXT, b"good")
     for step in (len(good + data) + 6, len(good), 1):
         relay = WebSocketRelay()
@@ -184,7 +184,7 @@ def test_a_limit_below_the_size_that_is_streamed() -> None:
         assert type(result.error) is error
 
 
-def test_where_a_control_frame_may_go() -> None:
+def test_the_boundary_is_where_the_last_large_frame_begins() -> None:
     relay = WebSocketRelay()
     data = frame(TEXT, b"small") + frame(BINARY, bytes(BIG))
     assert feed(relay, data[:5000]).boundary == len(frame(TEXT, b"small", key=None))
