@@ -7,7 +7,7 @@ import socket
 import time
 
 from medusa.protocol.messages import Message
-from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
@@ -70,5 +70,5 @@ class BlockingTransport(RelayedTransport):
 
 def blocking_websocket(sock: socket.socket | TlsSocket, leftover: bytes = b"") -> BlockingTransport:
     """Like `adopt_websocket`."""
-    codec = WebSocketConnection(Role.SERVER, lambda: os.urandom(4))
+    codec = WebSocketCodec(Role.SERVER, lambda: os.urandom(4))
     return BlockingTransport(stream_over(sock), codec, WebSocketRelay(), leftover)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, Close, Message, Ping, Pong
 from medusa.protocol.relay import Framing, Relayed
-from medusa.protocol.websocket.codec import MessageFace, Role, WebSocketConnection, parse_header
+from medusa.protocol.websocket.codec import MessageCodec, Role, WebSocketCodec, parse_header
 from medusa.protocol.websocket.masking import apply_mask_pure
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 
@@ -71,17 +71,17 @@ def cut(data: bytes, step: int) -> Iterator[bytes]:
     return (data[at : at + step] for at in range(0, len(data), step))
 
 
-def server(max_message: int = MAX_MESSAGE) -> WebSocketConnection:
-    """The message face of a server's end: it reads masked frames."""
-    return WebSocketConnection(Role.SERVER, lambda: KEY, max_message)
+def server(max_message: int = MAX_MESSAGE) -> WebSocketCodec:
+    """The codec of a server's end, which reads masked frames."""
+    return WebSocketCodec(Role.SERVER, lambda: KEY, max_message)
 
 
-def client(max_message: int = MAX_MESSAGE) -> WebSocketConnection:
-    """The message face of a client's end: it reads unmasked frames."""
-    return WebSocketConnection(Role.CLIENT, lambda: KEY, max_message)
+def client(max_message: int = MAX_MESSAGE) -> WebSocketCodec:
+    """The codec of a client's end, which reads unmasked frames."""
+    return WebSocketCodec(Role.CLIENT, lambda: KEY, max_message)
 
 
-def read(connection: MessageFace, *chunks: bytes) -> list[Message]:
+def read(connection: MessageCodec, *chunks: bytes) -> list[Message]:
     """The messages that complete with `chunks`. Raises RemoteProtocolError."""
     messages = []
     for chunk in chunks:
@@ -92,9 +92,9 @@ def read(connection: MessageFace, *chunks: bytes) -> list[Message]:
 
 
 def outcome(
-    *chunks: bytes, max_message: int = MAX_MESSAGE, connection: MessageFace | None = None
+    *chunks: bytes, max_message: int = MAX_MESSAGE, connection: MessageCodec | None = None
 ) -> tuple[list[Message], type[RemoteProtocolError] | None]:
-    """What the message face (by default of a websocket's server) makes of what a client sends up to a Close: the
+    """What the codec (by default of a websocket's server) makes of what a client sends up to a Close: the
     messages, and the error that ended them."""
     connection, messages = connection or server(max_message), list[Message]()
     try:

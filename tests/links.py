@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from medusa.protocol.messages import MAX_MESSAGE
-from medusa.protocol.raw.codec import FramedConnection
-from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.raw.codec import FramedCodec
+from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.adopt import adopt_framed, adopt_websocket
 from medusa.transports.base import Transport
@@ -112,7 +112,7 @@ class Bench:
 def linked(pair: Callable[[], tuple[Socket, Socket]], max_message: int = MAX_MESSAGE) -> Ends:
     """The client's and the server's end of a websocket over a pair of sockets."""
     near, far = pair()
-    codec = WebSocketConnection(Role.CLIENT, lambda: os.urandom(4), max_message)
+    codec = WebSocketCodec(Role.CLIENT, lambda: os.urandom(4), max_message)
     return Transport(stream_over(near), codec), adopt_websocket(far, max_message=max_message)
 
 
@@ -130,7 +130,7 @@ def tls_client(max_message: int = MAX_MESSAGE) -> Ends:
 
 def framed_client(max_message: int = MAX_MESSAGE) -> Ends:
     near, far = unix_pair()
-    return Transport(SocketStream(near), FramedConnection(max_message)), adopt_framed(far, max_message=max_message)
+    return Transport(SocketStream(near), FramedCodec(max_message)), adopt_framed(far, max_message=max_message)
 
 
 def websocket_server(max_message: int = MAX_MESSAGE) -> Ends:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from medusa.protocol.messages import MAX_MESSAGE
-from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.relay import FramedRelay
 from medusa.transports.relayed import RelayedTransport
 
@@ -97,7 +97,7 @@ def memory_streams(capacity: int = 1 << 16) -> tuple[MemoryStream, MemoryStream]
 def memory_pair(capacity: int = 1 << 16, max_message: int = MAX_MESSAGE) -> tuple[RelayedTransport, RelayedTransport]:
     """Two joined transports."""
     one, other = (
-        RelayedTransport(stream, FramedConnection(max_message), FramedRelay(max_message))
+        RelayedTransport(stream, FramedCodec(max_message), FramedRelay(max_message))
         for stream in memory_streams(capacity)
     )
     return one, other

@@ -14,9 +14,9 @@ import socket
 from typing import Optional, Union
 
 from medusa.protocol.messages import MAX_MESSAGE, Close
-from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.relay import FramedRelay, PlainCodec, PlainRelay
-from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.protocol.websocket.relay import WebSocketRelay
 from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import TlsSocket, stream_over
@@ -34,7 +34,7 @@ def adopt_websocket(
     scratch: Optional[memoryview] = None,
 ) -> RelayedTransport:
     """A websocket on a socket that was upgraded."""
-    codec = WebSocketConnection(Role.SERVER, _new_key, max_message)
+    codec = WebSocketCodec(Role.SERVER, _new_key, max_message)
     return RelayedTransport(stream_over(sock), codec, WebSocketRelay(max_message), leftover, scratch)
 
 
@@ -45,7 +45,7 @@ def adopt_framed(
     scratch: Optional[memoryview] = None,
 ) -> RelayedTransport:
     """Raw TCP with frames on a socket whose greeting was accepted."""
-    codec = FramedConnection(max_message)
+    codec = FramedCodec(max_message)
     return RelayedTransport(stream_over(sock), codec, FramedRelay(max_message), leftover, scratch)
 
 

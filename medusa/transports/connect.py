@@ -11,9 +11,9 @@ from typing import Iterable, Tuple, Union
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Response
 from medusa.protocol.messages import MAX_MESSAGE
-from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.greeting import REFUSED, LineReader, build_framed, check_answer
-from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.protocol.websocket.handshake import build_upgrade, check_accepted
 from medusa.transports.base import Transport
 from medusa.transports.dial import (
@@ -90,7 +90,7 @@ def upgrade(
     except BaseException:
         sock.close()
         raise
-    codec = WebSocketConnection(Role.CLIENT, _new_key, max_message)
+    codec = WebSocketCodec(Role.CLIENT, _new_key, max_message)
     return Transport(stream_over(sock), codec, leftover=rest)
 
 
@@ -111,7 +111,7 @@ def greet(sock: socket.socket, host: str, target: str, deadline: float, max_mess
     except BaseException:
         sock.close()
         raise
-    return Transport(SocketStream(sock), FramedConnection(max_message), rest)
+    return Transport(SocketStream(sock), FramedCodec(max_message), rest)
 
 
 def _new_key() -> bytes:

@@ -26,7 +26,7 @@ FILLING = Binary(bytes(5000))
 
 
 def carry(source: Transport, sink: Transport, messages: Iterable[Message]) -> list[Message]:
-    """Sends all through the ready face of both ends, in this thread; what arrived, as many as were sent."""
+    """Sends all messages from this thread; returns what arrived, as many as were sent."""
     waiting, received, deadline = list(messages), list[Message](), Deadline()
     count = len(waiting)
     while len(received) < count:

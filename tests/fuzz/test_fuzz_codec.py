@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from medusa.protocol.errors import BadFrame, BadText, HandshakeError, MessageTooBig, PolicyViolation
 from medusa.protocol.http.head import HeadReader, has_body, parse_request, parse_response
 from medusa.protocol.messages import Close, Ping
-from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.greeting import LineReader, parse_greeting
 from medusa.protocol.raw.relay import FRAMED, FramedRelay
 from medusa.protocol.websocket.handshake import check_accepted, check_upgrade
@@ -128,19 +128,19 @@ def check_relay(data: bytes, seed: int) -> None:
         return
     # Text that passes through piece by piece is found bad before its frame is whole.
     assert type(whole.error) is (error or type(None)) or (error is None and type(whole.error) is BadText)
-    # What has left is what the message face reads, the frame that is not whole yet left out.
+    # What has left is what the codec reads, apart from a frame that is not whole yet.
     assert read(client(), written(whole)) == [message for message in messages if is_data(message)]
     assert whole.pings == [message for message in messages if isinstance(message, Ping)]
     assert whole.close == next((message for message in messages if isinstance(message, Close)), None)
 
 
 def check_raw_frames(data: bytes, seed: int) -> None:
-    messages, error = outcome(data, connection=FramedConnection(LIMIT))
+    messages, error = outcome(data, connection=FramedCodec(LIMIT))
     assert error in DOCUMENTED
     wanted = [message for message in messages if is_data(message)]
     for chunks in ([data], list(cut(data, 1)), anywhere(data, seed)):
-        assert outcome(*chunks, connection=FramedConnection(LIMIT)) == (messages, error)
-        for reader, framing in ((client(), WEBSOCKET), (FramedConnection(), FRAMED)):
+        assert outcome(*chunks, connection=FramedCodec(LIMIT)) == (messages, error)
+        for reader, framing in ((client(), WEBSOCKET), (FramedCodec(), FRAMED)):
             result = relay_all(FramedRelay(LIMIT, STREAMED), *chunks, framing=framing)
             if isinstance(result.error, PolicyViolation):
                 continue

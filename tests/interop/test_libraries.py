@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
 from medusa.protocol.messages import MAX_REASON, Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.websocket.codec import Role, WebSocketConnection, legal_close_code
+from medusa.protocol.websocket.codec import Role, WebSocketCodec, legal_close_code
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.interop.oracles import ORACLES, Oracle, Refused, Websockets
 
@@ -25,11 +25,11 @@ both_roles = pytest.mark.parametrize("role", list(Role), ids=lambda role: role.v
 both_oracles = pytest.mark.parametrize("library", ORACLES, ids=lambda library: library.__name__.lower())
 
 
-def ours(role: Role) -> WebSocketConnection:
-    return WebSocketConnection(role, lambda: os.urandom(4))
+def ours(role: Role) -> WebSocketCodec:
+    return WebSocketCodec(role, lambda: os.urandom(4))
 
 
-def read_all(connection: WebSocketConnection, data: bytes, step: int = 0) -> list[Message]:
+def read_all(connection: WebSocketCodec, data: bytes, step: int = 0) -> list[Message]:
     """Everything in `data`, given in pieces of `step` bytes (0: at once)."""
     messages: list[Message] = []
     for at in range(0, len(data), step or len(data) or 1):

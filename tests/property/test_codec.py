@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
-from medusa.protocol.raw.codec import FramedConnection
+from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.relay import FRAMED, PLAIN, FramedRelay
 from medusa.protocol.websocket import relay as relay_module
-from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.frames import (
     BINARY,
@@ -73,7 +73,7 @@ def pieces(message: Message, key: bytes, lengths: list[int]) -> bytes:
 
 @given(sent=st.lists(messages, max_size=8), lengths=cuts, key=keys)
 def test_what_one_end_frames_the_other_reads(sent: list[Message], lengths: list[int], key: bytes) -> None:
-    dialling = WebSocketConnection(Role.CLIENT, lambda: key)
+    dialling = WebSocketCodec(Role.CLIENT, lambda: key)
     for source, sink in ((dialling, server()), (server(), client())):
         data = b"".join(source.frame(message) for message in sent)
         assert read(sink, *chunks(data, lengths)) == sent
@@ -83,7 +83,7 @@ def test_what_one_end_frames_the_other_reads(sent: list[Message], lengths: list[
 def test_the_relay_passes_on_what_the_codec_reads(
     sent: list[tuple[Message, list[int]]], close: Close, lengths: list[int], key: bytes
 ) -> None:
-    dialling = WebSocketConnection(Role.CLIENT, lambda: key)
+    dialling = WebSocketCodec(Role.CLIENT, lambda: key)
     data = b"".join(
         pieces(message, key, parts) if parts and is_data(message) else dialling.frame(message)
         for message, parts in sent
@@ -114,10 +114,10 @@ def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: lis
 @given(sent=st.lists(messages, max_size=8), close=closes, lengths=cuts)
 def test_the_same_holds_for_the_frames_of_raw_tcp(sent: list[Message], close: Close, lengths: list[int]) -> None:
     whole = [*sent, close]
-    data = b"".join(FramedConnection().frame(message) for message in whole)
-    assert read(FramedConnection(), *chunks(data, lengths)) == whole
+    data = b"".join(FramedCodec().frame(message) for message in whole)
+    assert read(FramedCodec(), *chunks(data, lengths)) == whole
     wanted = [message for message in sent if is_data(message)]
-    for end, framing in ((client(), WEBSOCKET), (FramedConnection(), FRAMED)):
+    for end, framing in ((client(), WEBSOCKET), (FramedCodec(), FRAMED)):
         received = relay_all(FramedRelay(), *chunks(data + b"ignored", lengths), framing=framing)
         assert read(end, written(received)) == wanted
         assert (received.messages, received.close, received.error) == (len(wanted), close, None)
@@ -127,8 +127,8 @@ def test_the_same_holds_for_the_frames_of_raw_tcp(sent: list[Message], close: Cl
 @given(sent=st.lists(messages, max_size=8), lengths=cuts, key=keys)
 def test_a_link_without_frames_gets_the_bytes_and_no_text(sent: list[Message], lengths: list[int], key: bytes) -> None:
     for source, relay in (
-        (WebSocketConnection(Role.CLIENT, lambda: key), WebSocketRelay()),
-        (FramedConnection(), FramedRelay()),
+        (WebSocketCodec(Role.CLIENT, lambda: key), WebSocketRelay()),
+        (FramedCodec(), FramedRelay()),
     ):
         data = b"".join(source.frame(message) for message in sent)
         received = relay_all(relay, *chunks(data, lengths), framing=PLAIN)

@@ -12,7 +12,7 @@ from typing import Union
 
 from medusa.protocol.errors import BadFrame, MessageTooBig
 from medusa.protocol.messages import MAX_CONTROL_PAYLOAD, Message
-from medusa.protocol.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, Header, MessageFace, wire_form
+from medusa.protocol.websocket.codec import BINARY, CLOSE, PING, PONG, TEXT, Header, MessageCodec, wire_form
 from medusa.protocol.websocket.masking import NO_MASK
 
 VERSION = 1
@@ -59,7 +59,7 @@ def build_header(kind: int, length: int) -> bytes:
     return HEADER.pack((VERSION << 4 | kind) << 56 | length)
 
 
-class FramedConnection(MessageFace):
+class FramedCodec(MessageCodec):
     """Whole messages of one framed link, the same at both ends."""
 
     def frame(self, message: Message) -> bytes:

@@ -203,7 +203,7 @@ class Fragments:
             raise BadText("text message is not UTF-8") from None
 
 
-class MessageFace:
+class MessageCodec:
     """Whole messages from the bytes of one link; each framing has a subclass, for its headers.
 
     Call `receive_data` with what the stream gave, then `next_message` until it returns None. `frame` gives the bytes to
@@ -290,7 +290,7 @@ class MessageFace:
             raise BadText("text message is not UTF-8") from None
 
 
-class WebSocketConnection(MessageFace):
+class WebSocketCodec(MessageCodec):
     """Whole messages of one websocket.
 
     Args:

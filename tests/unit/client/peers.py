@@ -11,7 +11,7 @@ from types import TracebackType
 from medusa.client.launchers.base import JobRequest, JobState, Launcher
 from medusa.protocol.control import Control, build, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
-from medusa.protocol.websocket.codec import Role, WebSocketConnection
+from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.transports.base import ClosedTransport, Transport
 from medusa.transports.socket_stream import SocketStream
 from tests.blocking import BlockingTransport, blocking_websocket
@@ -31,7 +31,7 @@ class Clock:
 def link_ends() -> tuple[Transport, BlockingTransport]:
     """A client's transport and its peer, over a socket pair."""
     near, far = socket.socketpair()
-    codec = WebSocketConnection(Role.CLIENT, lambda: os.urandom(4))
+    codec = WebSocketCodec(Role.CLIENT, lambda: os.urandom(4))
     return Transport(SocketStream(near), codec), blocking_websocket(far)
 
 

@@ -28,11 +28,11 @@ def bench() -> Iterator[Bench]:
 
 def test_bytes_that_came_with_the_handshake_are_read_first_and_counted() -> None:
     early = frame(TEXT, b"early")
-    for face in ("receive_nowait", "relay_read"):
+    for method in ("receive_nowait", "relay_read"):
         bench = Bench(leftover=early)
         assert bench.link.received == len(early)
         bench.peer.send(frame(TEXT, b"later"))
-        if face == "receive_nowait":
+        if method == "receive_nowait":
             assert [bench.link.receive_nowait() for _ in range(3)] == [Text("early"), Text("later"), None]
         else:
             relayed = [bench.link.relay_read(bench.link.framing) for _ in range(3)]

@@ -4,7 +4,7 @@ import pytest
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.raw.codec import MAX_LENGTH, FramedConnection, parse_header
+from medusa.protocol.raw.codec import MAX_LENGTH, FramedCodec, parse_header
 from medusa.protocol.raw.relay import FRAMED
 from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, cut, outcome, raw_frame, read
 
@@ -23,9 +23,9 @@ EXAMPLES = [
 @pytest.mark.parametrize(("data", "message"), EXAMPLES)
 def test_the_examples_of_the_document(data: str, message: Message) -> None:
     raw = bytes.fromhex(data)
-    assert read(FramedConnection(), raw) == [message]
-    assert read(FramedConnection(), *cut(raw, 1)) == [message]
-    assert FramedConnection().frame(message) == raw
+    assert read(FramedCodec(), raw) == [message]
+    assert read(FramedCodec(), *cut(raw, 1)) == [message]
+    assert FramedCodec().frame(message) == raw
 
 
 @pytest.mark.parametrize("size", [0, 1, 65536, MAX_LENGTH])
@@ -53,7 +53,7 @@ def test_a_data_header(kind: Kind, size: int) -> None:
 def test_an_illegal_frame_is_refused_on_what_shows_it(
     data: bytes, shown_by: int, error: type[RemoteProtocolError]
 ) -> None:
-    connection = FramedConnection(1000)
+    connection = FramedCodec(1000)
     assert read(connection, data[: shown_by - 1]) == []
     with pytest.raises(error):
         read(connection, data[shown_by - 1 : shown_by])
@@ -70,11 +70,11 @@ def test_an_illegal_frame_is_refused_on_what_shows_it(
     ],
 )
 def test_an_illegal_payload(data: bytes, error: type[RemoteProtocolError]) -> None:
-    assert outcome(raw_frame(PONG) + data, connection=FramedConnection()) == ([Pong()], error)
+    assert outcome(raw_frame(PONG) + data, connection=FramedCodec()) == ([Pong()], error)
 
 
 def test_the_limit_is_of_a_payload() -> None:
-    assert read(FramedConnection(3), raw_frame(BINARY, b"abc")) == [Binary(b"abc")]
+    assert read(FramedCodec(3), raw_frame(BINARY, b"abc")) == [Binary(b"abc")]
 
 
 def test_how_many_bytes_a_header_needs() -> None:

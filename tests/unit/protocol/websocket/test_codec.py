@@ -8,7 +8,7 @@ import pytest
 
 from medusa.protocol.errors import BadFrame, LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import Binary, Close, Kind, Message, Ping, Pong, Text
-from medusa.protocol.websocket.codec import WebSocketConnection, build_header, parse_close, parse_header
+from medusa.protocol.websocket.codec import WebSocketCodec, build_header, parse_close, parse_header
 from medusa.protocol.websocket.relay import WEBSOCKET
 from tests.frames import BINARY, CLOSE, CONT, ILLEGAL, PING, PONG, TEXT, client, cut, frame, head, outcome, read, server
 
@@ -28,7 +28,7 @@ RFC_EXAMPLES = [
 
 
 @pytest.mark.parametrize(("end", "data", "messages"), [x[1:] for x in RFC_EXAMPLES], ids=[x[0] for x in RFC_EXAMPLES])
-def test_the_examples_of_the_rfc(end: Callable[[], WebSocketConnection], data: str, messages: list[Message]) -> None:
+def test_the_examples_of_the_rfc(end: Callable[[], WebSocketCodec], data: str, messages: list[Message]) -> None:
     raw = bytes.fromhex(data)
     assert read(end(), raw) == messages
     assert read(end(), *cut(raw, 1)) == messages
@@ -37,7 +37,7 @@ def test_the_examples_of_the_rfc(end: Callable[[], WebSocketConnection], data: s
 def test_our_frames_are_those_of_the_rfc() -> None:
     assert server().frame(Text("Hello")).hex() == "810548656c6c6f"
     assert server().frame(Ping(b"Hello")).hex() == "890548656c6c6f"
-    masked = WebSocketConnection(client()._role, lambda: bytes.fromhex("37fa213d"))
+    masked = WebSocketCodec(client()._role, lambda: bytes.fromhex("37fa213d"))
     assert masked.frame(Text("Hello")).hex() == "818537fa213d7f9f4d5158"
     assert masked.frame(Pong(b"Hello")).hex() == "8a8537fa213d7f9f4d5158"
 
@@ -53,7 +53,7 @@ def test_a_header_has_its_shortest_form(kind: Kind, size: int) -> None:
 
 def test_a_client_masks_each_frame_with_a_new_key() -> None:
     keys = iter([b"\1\2\3\4", b"\5\6\7\x08"])
-    connection = WebSocketConnection(client()._role, lambda: next(keys))
+    connection = WebSocketCodec(client()._role, lambda: next(keys))
     assert connection.frame(Binary(b"x" * 300)) == frame(BINARY, b"x" * 300, key=b"\1\2\3\4")
     assert connection.frame(Ping()) == frame(PING, key=b"\5\6\7\x08")
 
