@@ -9,8 +9,8 @@ from collections.abc import Callable
 import gevent
 import gevent.event
 
-from medusa.reflector.net.byte_pipe import READ_SIZE
 from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.relay.byte_pipe import READ_SIZE
 from medusa.transports.socket_stream import SocketStream
 from tests.waiting import MS, PATIENCE, Deadline
 

@@ -1,27 +1,20 @@
-"""Floor 3, the server. The only place with gevent.
+"""The server. Only this package, its launcher and its workers' program use gevent.
 
-config       what can be set, checked
-server       the parts put together: start, drain, stop
-listening    sockets that listen
-descriptors  how many pairs the limit of open files allows
-wsgi         one request on one connection: strict head, upgrade, hand-over of the socket
-upgrade      gevent-websocket's handler, made tolerant of Manta's clients
-routes       path -> function
-registry     the sessions that live here, and who may attach
-live         one session: its greenlet, its deadlines, the machine's actions carried out
-splicer      the way of the bytes: event watchers around transports
-usage        the start line and the usage record of a session
+server        a reflector put together: start, drain, stop
+config        the options of a reflector, checked, and its fixed times
+refusal       a refusal: its status, and its words for the peer and for the log
+metrics       the numbers that a monitoring system reads
+session_name  what a session is called, and the paths that name it
+child_process command and environment of a process that runs a part of this program
 
-Where there are several workers:
-
-supervisor   starts them, starts them again, passes on what it is told; no gevent
-worker       one of them as the supervisor sees it: a process, its orders, its reports
-task         what passes between the two
-backoff      when to start one again
-placement    which worker a session belongs to
-letters      what a worker writes to another beside a descriptor
-mailbox      how that gets there
-colleagues   the other workers, as one of them sees them
-unwatch      what the event loop forgets of a connection that was given away
-bridge       TLS for a session that lives in another worker
+fronts        accept peers, each front by its protocol, and admit them to sessions
+cluster       the other reflectors that share the session directory
+workers       the other processes of this reflector
+admin         for administrators: metrics, the list of sessions, the published archive
+sessions      the sessions that live in this process
+auth          may this peer do that: accounts, signatures, access by place
+relay         how the bytes of a linked pair move
+net           sockets: listen, accept, addresses, TLS; no policy
 """
+
+from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How this program starts parts of itself as processes."""
+"""Command and environment of a process that runs a part of this program: a worker, or the publisher."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of this installation; start it with `surroundings`."""
+    """The command that runs a module of this installation. Pass `surroundings()` to Popen as well."""
     return [sys.executable, "-m", name, *arguments]
 
 
 def surroundings() -> dict[str, Any]:
-    """Popen's keywords for it."""
+    """Keywords for Popen, so that the process finds the same modules and has no terminal."""
     return {
-        "cwd": "/",  # -m puts the current directory first on the module path: not one that others may write to
+        "cwd": "/",  # -m puts the current directory first on the module path; others must not be able to write there
         "env": {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)},
-        "start_new_session": True,  # no terminal to ask for a passphrase at, or to get a Control-C from
+        "start_new_session": True,  # no terminal: no question for a passphrase, and no Control-C
     }

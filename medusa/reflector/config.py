@@ -1,4 +1,4 @@
-"""What can be set in a reflector, with its defaults, checked in one place."""
+"""The options of a reflector with their defaults, checked; and its fixed times."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import MAX_LENGTH
 
 FOREVER = 10**9
-"""Thirty years, in seconds: what an event loop can still wait for."""
+"""Seconds, thirty years: an event loop can wait for no longer time."""
 
 
 _ADVERTISE = re.compile(r"([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\Z")
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used; the text names it and says why."""
+    """A setting that cannot be used. The text names the option and says why."""
 
 
 @dataclass(frozen=True)
@@ -89,25 +89,25 @@ class ReflectorConfig:
 
     Attributes:
         directory: a URL, which may hold secrets.
-        advertise: HOST or HOST:PORT at which other reflectors reach this one; None for where it listens.
-        site_secret_file: path of what all reflectors that share a directory know; None where none is shared.
+        advertise: HOST or HOST:PORT at which other reflectors reach this one; None for the address of its sockets.
+        site_secret_file: path of the secret that all reflectors sharing a directory have; None if none is shared.
         archive: path of the agent's archive; None where none was built.
         accounts: directory of the logins' public keys; None for no front door.
-        legacy_signatures: take those that cover the Date alone, and rsa-sha1.
+        legacy_signatures: accept signatures that cover the Date alone, and rsa-sha1.
         max_url_lifetime: how far ahead a pre-signed URL may expire.
         raw_port: of raw TCP, 0 for a free one; None for no such port.
         allow_origin: in lower case, the web origins whose pages may attach.
         front_door_only: no internal API at all.
-        no_status: no list of sessions. Their ids are all that protects those of the internal API from each other.
+        no_status: no list of sessions: the sessions of the internal API are protected by their ids alone.
         admins: accounts that may see and end every session, and read the metrics.
-        max_...: 0 for no limit. Addresses of loopback and of trusted proxies are not counted.
-        trusted_proxy: addresses and networks whose X-Forwarded-For is believed.
+        max_...: 0 for no limit. Loopback addresses and those of trusted proxies are not counted.
+        trusted_proxy: addresses and networks of proxies whose X-Forwarded-For is believed.
         proxy_protocol: connections from trusted proxies begin with a PROXY header.
         idle_timeout, max_duration: of a linked session; 0 for none.
-        write_stall: how long a peer may take nothing of what is written to it; 0 for as long as it likes.
-        public_host: in lower case, the values of Host that are this reflector's; empty for any.
+        write_stall: for how long a peer may accept none of the bytes written to it; 0 for ever.
+        public_host: in lower case, the values of Host that name this reflector; empty for any.
         tls_cert, tls_key: paths of PEM files, for https; None for http.
-        publish: where to put the archive at start, as `medusa publish` takes it; it may hold secrets. None for nowhere.
+        publish: the URL for `medusa publish`, where the archive is put at the start; it may hold secrets. None for no.
         timeouts: no options; tests pass others.
     """
 
@@ -147,19 +147,19 @@ class ReflectorConfig:
 
     @property
     def shared(self) -> bool:
-        """Whether other reflectors may use the directory."""
+        """True if other reflectors may use the directory."""
         return is_shared(self.directory)
 
     def address(self, port: int) -> str:
-        """What others reach this reflector by, the URL of its root, where it listens on `port`."""
+        """The URL of this reflector's root for other reflectors. `port`: where it listens."""
         match = _ADVERTISE.match(self.advertise or _bracketed(self.bind_ip))
         assert match is not None
         return "%s://%s:%s" % ("https" if self.tls_cert else "http", match[1], match[2] or port)
 
     def verify(self) -> None:
-        """Raises ConfigError."""
+        """Check each setting, and what they mean together. Raises ConfigError."""
         self._verify_address()
-        self._verify_company()
+        self._verify_combinations()
         self._verify_site()
         for name in _ABOVE_0:
             if not 0 < getattr(self, name) <= FOREVER:
@@ -208,8 +208,8 @@ class ReflectorConfig:
                 "advertise: missing; with bind-ip %s others cannot know how to reach this reflector" % self.bind_ip
             )
 
-    def _verify_company(self) -> None:
-        """What does nothing, or harm, without another setting."""
+    def _verify_combinations(self) -> None:
+        """Settings that do nothing, or harm, without another one."""
         if self.front_door_only and self.accounts is None:
             raise ConfigError("front-door-only: there is no front door without --accounts")
         if self.admins and self.accounts is None:

@@ -1,4 +1,4 @@
-"""The reflector, put together: start, drain, stop."""
+"""A reflector put together from its parts: start, drain, stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from medusa.directory import Directory, DirectoryError, Owner, open_directory
 from medusa.directory.timed import TimedDirectory
 from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.publisher import Publisher
-from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.cluster.forward_in import ForwardIn
@@ -27,7 +27,6 @@ from medusa.reflector.cluster.peer_auth import PeerAuth, load_secret
 from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.config import ConfigError, ReflectorConfig
-from medusa.reflector.draining import wait_for_sessions
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.http_front import Handler, HttpFront
 from medusa.reflector.fronts.raw_front import RawFront
@@ -46,11 +45,14 @@ log = structlog.get_logger(component="server")
 
 
 class Reflector:
-    """One reflector. `start`, then `wait`; `drain` or `stop` from another greenlet.
+    """One reflector. Call `start`, then `wait`; call `drain` or `stop` from another greenlet.
 
     Args:
-        listeners: sockets that listen already, by name; those that are missing are made.
-        handoff: to the other workers, if this is one of several.
+        listeners: sockets that listen already, by name; `start` makes those that are missing.
+        handoff: to the other workers, if this process is one of several.
+
+    Raises:
+        ConfigError: see ReflectorConfig.verify.
     """
 
     def __init__(
@@ -76,29 +78,24 @@ class Reflector:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of its root, at the address where it listens."""
         assert self._http is not None
         scheme = "https://" if self._http.certificate else "http://"
         return scheme + host_port(self._http.socket.getsockname())
 
     @property
     def urls(self) -> str:
-        """Where it listens, as it is announced: for HTTP, and for raw TCP if it does."""
+        """The URLs for HTTP and, if it listens there, for raw TCP, as they are announced on stdout."""
         return self.url + (" raw tcp://" + host_port(self._raw.socket.getsockname()) if self._raw is not None else "")
 
     def start(self) -> None:
-        """Listen.
+        """Begin to listen and to serve.
 
         Raises:
-            ConfigError: the address, the directory or the certificate cannot be had.
+            ConfigError: the address, the directory, the accounts or the certificate cannot be used.
         """
         config = self._config
-        try:
-            self._directory = open_directory(
-                config.directory, config.timeouts.directory_timeout, config.timeouts.directory_connections
-            )
-        except DirectoryError as error:
-            raise ConfigError("directory: %s" % error) from None
+        self._directory = _directory(config)
         peer_auth = None
         if config.shared and config.site_secret_file:
             peer_auth = PeerAuth(load_secret(config.site_secret_file))
@@ -107,7 +104,7 @@ class Reflector:
         if config.tls_cert is not None and config.tls_key is not None:
             certificate = Certificate(config.tls_cert, config.tls_key)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
-        environ = {"wsgi.multiprocess": self._handoff is not None}  # who shares a socket accepts one at a time
+        environ = {"wsgi.multiprocess": self._handoff is not None}  # True: accept one connection at a time
         http = HttpFront(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
         http.certificate = certificate
         http.init_socket()
@@ -119,7 +116,7 @@ class Reflector:
         self.registry = Registry(config, claims, metrics, queue)
         self._forward_out = ForwardOut(config, peer_auth, queue) if peer_auth is not None else None
         admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, metrics=metrics)
-        listing = Listing(self.registry, owner.address, self._workers, self._others(peer_auth))
+        listing = SessionList(self.registry, owner.address, self._workers, self._others(peer_auth))
         administration = self._administration(listing, metrics, authenticator, admission)
         forwarded, routes = None, []
         if peer_auth is not None:
@@ -151,7 +148,7 @@ class Reflector:
         return QueryClient(peer_auth, self.registry, self._forward_out.connect, self._config.timeouts.query_timeout)
 
     def _administration(
-        self, listing: Listing, metrics: Metrics, authenticator: Authenticator | None, admission: Admission
+        self, listing: SessionList, metrics: Metrics, authenticator: Authenticator | None, admission: Admission
     ) -> Administration:
         workers = self._workers
         if workers is not None:
@@ -181,10 +178,12 @@ class Reflector:
             self._http.certificate.reload()
 
     def drain(self, others: Callable[[], object] = lambda: None) -> None:
-        """No new sessions from here on; those that live here, or by way of here, may go on for the drain timeout.
+        """Accept no new sessions, let those here go on for the drain timeout, then stop.
+
+        Connections that are forwarded to other reflectors count as sessions.
 
         Args:
-            others: called when no session lives here any more; returns when those of the other workers have ended too.
+            others: called when no session is left here; returns when the other workers have none left either.
         """
         self.registry.draining = True
         deadline = time.monotonic() + self._config.drain_timeout
@@ -211,12 +210,33 @@ class Reflector:
         self._stopped.set()
 
     def wait(self) -> None:
-        """Until it has stopped."""
+        """Wait until `stop` is done."""
         self._stopped.wait()
+
+
+def wait_for_sessions(registry: Registry, timeout: float, interval: float) -> None:
+    """Wait until no session is left, at most `timeout` seconds; log what is left every `interval` seconds."""
+    deadline = time.monotonic() + timeout
+    log.info("draining", sessions=len(registry.sessions()), timeout_s=timeout)
+    while True:
+        left = deadline - time.monotonic()
+        registry.wait_until_empty(max(0.0, min(interval, left)))
+        sessions, left = len(registry.sessions()), deadline - time.monotonic()
+        if not sessions or left <= 0:
+            return
+        log.info("still draining", sessions=sessions, left_s=round(left, 1))
 
 
 def _green(listener: socket.socket) -> Any:
     return gevent.socket.socket(fileno=listener.detach())
+
+
+def _directory(config: ReflectorConfig) -> Directory:
+    timeouts = config.timeouts
+    try:
+        return open_directory(config.directory, timeouts.directory_timeout, timeouts.directory_connections)
+    except DirectoryError as error:
+        raise ConfigError("directory: %s" % error) from None
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:
@@ -229,7 +249,7 @@ def _authenticator(config: ReflectorConfig) -> Authenticator | None:
 
 
 def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
-    """What gevent would print: of a greenlet, a callback, or accept."""
+    """Logs what gevent would print: an exception of a greenlet, of a callback, or of accept."""
     if isinstance(error, OSError):
         log.error("the system refuses", error=os.strerror(error.errno) if error.errno else str(error))
     else:
@@ -237,7 +257,7 @@ def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
 
 
 class _Quiet:
-    """pywsgi wants a file for its own errors; the handler logs them instead."""
+    """A file for pywsgi's own errors, which are dropped: the handler logs them."""
 
     def write(self, text: str) -> None:
         """Nothing."""

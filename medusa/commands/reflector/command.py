@@ -101,7 +101,7 @@ def _workers(text: str) -> int:
 
 
 def usable_processors() -> int:
-    """Those that this process may run on."""
+    """The number of processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""The options of `medusa reflector` that bound what comes, and say whom a proxy in front may speak for."""
+"""The options of `medusa reflector` for limits, and for proxies in front of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMES = {
 
 
 def add_limit_options(parser: OptionParser) -> None:
-    """They are called as ReflectorConfig calls them."""
+    """Add them, under the names that ReflectorConfig has for them."""
     for name, what in COUNTS.items():
         _add(parser, name, int, "N", f"{what} (%(default)d; 0: no limit)")
     for name, what in TIMES.items():
@@ -40,7 +40,7 @@ def add_limit_options(parser: OptionParser) -> None:
 
 
 def limit_settings(options: SimpleNamespace) -> dict[str, Any]:
-    """Those options, for ReflectorConfig."""
+    """The values of those options, as keywords for ReflectorConfig."""
     return {name: getattr(options, name) for name in (*COUNTS, *TIMES, "trusted_proxy", "proxy_protocol")}
 
 

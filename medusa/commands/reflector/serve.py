@@ -25,7 +25,7 @@ gevent.config.track_greenlet_tree = False
 
 
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
-    """Until a signal ends it; returns the exit status. Raises ConfigError."""
+    """Serve until a signal ends it. Returns the exit status. Raises ConfigError."""
     configure_log(*log_settings)
     reflector = Reflector(config)
     reflector.start()
@@ -41,7 +41,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
 
 
 def configure_log(log_format: str, level: str, **context: object) -> None:
-    """medusa.commands.reflector.logs, for a process that was patched."""
+    """logs.configure for a process that gevent has patched."""
     logs.configure(log_format, level, poll=monkey.get_original("select", "poll"), context=context)
 
 
@@ -62,7 +62,7 @@ def _stop_on_signals(reflector: Reflector) -> None:
 
 
 def _watch(lifeline: int) -> None:
-    """Whoever started this reflector holds the other end: when it is gone, nobody needs it."""
+    """End when the other end of a pipe is closed: the program that started this reflector holds it, and has ended."""
     gevent.os.make_nonblocking(lifeline)
     while gevent.os.nb_read(lifeline, 512):
         pass

@@ -13,7 +13,7 @@ from medusa.reflector.workers.supervisor import Supervisor
 
 
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
-    """Until a signal ends it; returns the exit status. Raises ConfigError."""
+    """Run the workers until a signal ends them. Returns the exit status. Raises ConfigError."""
     logs.configure(*log_settings)
     config.verify()
     fd_limit.raise_limit()

@@ -1,4 +1,4 @@
-"""Tells the service manager how a program fares, where one has started it and wants to know (sd_notify(3))."""
+"""Tells systemd the state of a program that it has started, if it wants to know (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ READY, STOPPING = "READY=1", "STOPPING=1"
 
 
 def notify(state: str) -> None:
-    """Never waits, and never fails: nobody need listen."""
-    import socket  # once gevent has replaced it, where that is to be
+    """Send `state`. Never waits and never fails; does nothing if no service manager has asked."""
+    import socket  # after gevent has patched it, if it does
 
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):

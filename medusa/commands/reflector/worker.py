@@ -28,9 +28,9 @@ from medusa.reflector.workers.task import DRAIN, DRAINED, FAILED, LISTENING, REL
 
 
 def main() -> int:
-    """Runs until it is told to stop; returns the exit status."""
+    """Run until the supervisor stops this worker. Returns the exit status."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)  # whole groups are sent these; the supervisor says what they mean
+        signal.signal(number, lambda *_: None)  # sent to the whole process group; the supervisor acts on them
     line, _, more = _first_line().partition(b"\n")
     task = Task.parse(line)
     configure_log(*task.log, worker=task.number)
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 class _ServingProcess:
-    """Serves when it is made. Raises ConfigError."""
+    """The constructor begins to serve. Raises ConfigError."""
 
     def __init__(self, task: Task) -> None:
         self._released = gevent.event.Event()
@@ -64,11 +64,11 @@ class _ServingProcess:
         if task.draining:
             gevent.spawn(self._drain)
 
-    def obey(self, heard: bytes) -> None:
-        """The supervisor's orders, until it lets go. `heard`: the first of them."""
+    def obey(self, received: bytes) -> None:
+        """Carry out the supervisor's orders until the end of its pipe. `received`: the first bytes of them."""
         gevent.os.make_nonblocking(0)
         while True:
-            *orders, heard = heard.split(b"\n")
+            *orders, received = received.split(b"\n")
             for order in orders:
                 if order == DRAIN:
                     gevent.spawn(self._drain)
@@ -77,7 +77,7 @@ class _ServingProcess:
             data = gevent.os.nb_read(0, 512)
             if not data:
                 break
-            heard += data
+            received += data
         if not self._drained:
             os._exit(0)
         self._released.set()
@@ -113,7 +113,7 @@ def _report(line: str) -> None:
     try:
         os.write(1, line.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
-        pass  # no supervisor any more: the orders have ended as well
+        pass  # the supervisor is gone, so the orders have ended as well
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Numbers of several processes as those of one."""
+"""The metrics of several processes as those of one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 _NO_SUM = "_created"
-"""When a process began to count."""
+"""The suffix of the time when a process began to count, of which no sum makes sense."""
 
 
 def summed(expositions: Iterable[str]) -> bytes:
-    """The text format's samples, each the sum of those of the same name and labels.
+    """Each sample is the sum of the samples with its name and labels, in Prometheus' text format.
 
     Args:
-        expositions: of processes of one kind, in the same format.
+        expositions: of processes of one kind, in that format.
     """
     families: dict[str, Metric] = {}
     samples: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = {}

@@ -8,7 +8,7 @@ import structlog
 
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.aggregate import summed
-from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import Authenticator, Grant, denied
@@ -34,7 +34,7 @@ class Administration:
     def __init__(
         self,
         config: ReflectorConfig,
-        listing: Listing,
+        listing: SessionList,
         metrics: Metrics,
         authenticator: Authenticator | None,
         spend: Callable[[Authenticator, Grant], None],

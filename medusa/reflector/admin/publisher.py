@@ -1,4 +1,7 @@
-"""Publishes the agent's archive beside the service, in a process: what stores need is neither loaded nor waited for."""
+"""Publishes the agent's archive while the reflector serves, in a process of its own.
+
+So the reflector neither loads what stores need nor waits for them.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,11 @@ _PREFIX = "medusa publish: "
 
 
 class Publisher:
-    """`medusa publish URL`, until it is done. It gets the URL by a pipe, for process lists are read by others; when the
-    pipe breaks, however this process ends, it ends too."""
+    """Runs `medusa publish URL`, which tries until it is done.
+
+    The URL, which may hold secrets, goes through a pipe: other users can read process lists. The end of that pipe, in
+    whichever way this process ends, ends the publisher too.
+    """
 
     def __init__(self, url: str, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
@@ -32,7 +38,7 @@ class Publisher:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Returns at once; the log tells the rest."""
+        """Start the process. Returns at once; what becomes of it is logged."""
         try:
             self._process = process = subprocess.Popen(
                 module(
@@ -49,7 +55,7 @@ class Publisher:
         gevent.spawn(self._follow, process)
 
     def stop(self) -> None:
-        """Idempotent."""
+        """End the process, if it still runs. Idempotent."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -68,15 +74,15 @@ class Publisher:
             process.stdin.write(os.fsencode(self._url) + b"\n")
             process.stdin.flush()
         except (OSError, ValueError):
-            pass  # gone already: it says why
-        _tell(process.stdout)
+            pass  # it has ended already, and has written why
+        _log_lines(process.stdout)
         status = process.wait()
         if status < 0 and self._process is not None:
             log.error("archive not published", reason="the publisher was ended by signal %d" % -status)
 
 
-def _tell(lines: IO[bytes]) -> None:
-    """Logs what the publisher says, to its end."""
+def _log_lines(lines: IO[bytes]) -> None:
+    """Log what the publisher writes, up to its end."""
     with lines:
         while line := lines.readline(_LONGEST_LINE):
             text = line.decode("utf-8", "replace").rstrip("\n")

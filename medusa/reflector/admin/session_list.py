@@ -1,4 +1,4 @@
-"""Sessions as an administrator sees and ends them: those that live here, and those of whoever shares the directory."""
+"""Sessions as an administrator sees and ends them: of this process, of other workers and of other reflectors."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, stage
 
 Entry = dict[str, Any]
-"""id, login (None: nobody's), state, owner, created (seconds since 1970), age_s, idle_s, client and agent (addresses,
-missing before they came), client_bytes, agent_bytes, client_messages, agent_messages (sent by each). Of a session whose
-owner did not answer: id, login, owner and error."""
+"""One session: id, login (None for the internal API), state, owner, created (seconds since the epoch), age_s, idle_s,
+client and agent (their addresses, once they are attached), client_bytes, agent_bytes, client_messages, agent_messages
+(sent by each). If its owner did not answer: id, login, owner and error."""
 
 
 class Others(Protocol):
     """The other workers of this reflector, or other reflectors."""
 
     def entries(self) -> list[Entry]:
-        """What lives in them. Raises Refusal: that cannot be found out."""
+        """Their sessions. Raises Refusal: they cannot be found out."""
 
     def kill(self, name: SessionName) -> bool:
-        """End a session there; False: nobody has it. Raises Refusal: that cannot be found out, or done."""
+        """End a session there; False if there is none. Raises Refusal: that cannot be found out, or done."""
 
 
-class Nobody:
-    """There are no others."""
+class NoOthers:
+    """For a reflector without others."""
 
     def entries(self) -> list[Entry]:
-        """None."""
+        """No sessions."""
         return []
 
     def kill(self, name: SessionName) -> bool:
-        """Nobody has it."""
+        """Always False."""
         return False
 
 
-class Listing:
-    """Of all that this reflector knows of.
+class SessionList:
+    """Lists and ends sessions.
 
     Args:
         owner: the address at which others reach this reflector.
@@ -52,38 +52,38 @@ class Listing:
     ) -> None:
         self._registry = registry
         self._owner = owner
-        self._workers = workers or Nobody()
-        self._others = others or Nobody()
+        self._workers = workers or NoOthers()
+        self._others = others or NoOthers()
 
     def entries(self) -> list[Entry]:
-        """Everywhere; oldest first. Raises what Others does."""
+        """All sessions everywhere, oldest first. Raises Refusal, as Others does."""
         return _oldest_first([*self.here(), *self._others.entries()])
 
     def here(self) -> list[Entry]:
-        """In this reflector, oldest first: what another one is to be told."""
+        """The sessions of this reflector, oldest first: the answer to another reflector."""
         return _oldest_first([*self.local(), *self._workers.entries()])
 
     def local(self) -> list[Entry]:
-        """In this process."""
+        """The sessions of this process."""
         return [describe(session, self._owner) for session in self._registry.sessions()]
 
     def find(self, name: SessionName) -> Entry | None:
-        """One of them. Others are asked where it is not here; raises what they do."""
+        """One session, or None. The others are asked if it is not here. Raises Refusal, as Others does."""
         return _named(name, self.here()) or _named(name, self._others.entries())
 
     def kill(self, name: SessionName) -> bool:
-        """End a session, wherever it lives; returns once it has been told. False: there is none.
+        """End a session, wherever it lives. Returns when the end has begun; False if there is no such session.
 
-        Raises what Others does.
+        Raises Refusal, as Others does.
         """
         return self.kill_here(name) or self._others.kill(name)
 
     def kill_here(self, name: SessionName) -> bool:
-        """As `kill`, in this reflector."""
+        """Like `kill`, in this reflector alone."""
         return self.kill_local(name) or self._workers.kill(name)
 
     def kill_local(self, name: SessionName) -> bool:
-        """As `kill`, in this process."""
+        """Like `kill`, in this process alone."""
         for session in self._registry.sessions():
             if session.name == name:
                 session.tell(Input.KILLED)
@@ -100,7 +100,7 @@ def _named(name: SessionName, entries: list[Entry]) -> Entry | None:
 
 
 def describe(session: SessionDriver, owner: str) -> Entry:
-    """A session that lives here."""
+    """The entry of a session of this process. `owner`: the address of this reflector."""
     now = time.time()
     return {
         "id": session.name.session_id,

@@ -1,6 +1,7 @@
-"""Who may sign: a directory with one file per login, in sshd's authorized_keys format.
+"""The public keys of the logins: a directory with one file for each, in the format of sshd's authorized_keys.
 
-`DIR/LOGIN` holds the keys of an account, `DIR/LOGIN.users/USER` those of its users. A file that changed is read anew.
+`DIR/LOGIN` holds the keys of an account, `DIR/LOGIN.users/USER` those of one of its users. A file that has changed is
+read again.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Accounts:
             raise AccountsError("%s: others than its owner can write it: chmod go-w" % directory)
 
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
-        """The key that `fingerprint` names, if it is one of the account's, or of its user."""
+        """The key of the account, or of its `user`, that has `fingerprint`; None if there is no such key."""
         path = self._directory / login if user is None else self._directory / f"{login}.users" / user
         return next((key for key in self._keys(path) if key.matches(fingerprint)), None)
 
@@ -66,12 +67,15 @@ class Accounts:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """A pipe in the place of a file must not stop the service."""
+    """Opens a file. A named pipe in its place must not block the service."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _open_folder(path: Path) -> bool:
-    """Whether others can put files there. A volume of secrets says so, is sticky, and is mounted read-only."""
+    """True if others than the owner can put files into a directory.
+
+    A volume of Kubernetes secrets has the mode for that, and the sticky bit, but is mounted read-only.
+    """
     mode = path.stat().st_mode
     if mode & stat.S_ISVTX and os.statvfs(path).f_flag & os.ST_RDONLY:
         return False
@@ -79,7 +83,10 @@ def _open_folder(path: Path) -> bool:
 
 
 def _trusted(path: Path, mode: int, unsafe: bool) -> bool:
-    """Who can write the file, or put another in its place, can sign. Where a link leads to is the owner's care."""
+    """True if no other user than the owner can write a file, or put another in its place: such a user could sign.
+
+    What a symbolic link points to is not checked: the owner of the directory has made the link.
+    """
     if not stat.S_ISREG(mode):
         return False
     if unsafe or mode & _OTHERS_WRITE:

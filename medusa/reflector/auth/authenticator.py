@@ -1,7 +1,7 @@
-"""The front door's judgement: whether a request proves that it comes from the login that its path names.
+"""Does a request prove that it comes from the login that its path names?
 
-What a stranger learns from a refusal is what stands in his own request. A wrong signature, an unknown login or key, and
-a session that does not exist have one answer (`UNKNOWN`); the routes see to it that it takes one time as well.
+A stranger learns nothing from a refusal but what is in the stranger's own request. A wrong signature, an unknown login
+or key, and a session that does not exist get the same answer (`UNKNOWN`), after the same time (Admission.hold_back).
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from medusa.protocol.http.signature import (
     presigned_text,
 )
 from medusa.reflector.auth.accounts import Accounts
-from medusa.reflector.auth.replay_cache import Nonces
+from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.session import Side
 
 DATE_SKEW = 300
-"""Seconds that a Date may be off: what Manta's front door allows."""
+"""Seconds that a Date may differ from the clock here, as with Manta's front door."""
 
 EXPIRES_SKEW = 60
-"""Seconds that the clocks of who signed a URL and of this host may differ."""
+"""Seconds that the clock of the signer of a URL may differ from the clock here."""
 
 STRONG = (REQUEST_TARGET, "host", "date")
-"""What a signature must cover, so that it is good for one request to one host at one time."""
+"""What a signature must cover, so that it is valid for one request to one host at one time."""
 
 UNKNOWN = "there is no such session, or the signature does not open it: check login, key, host and path"
 
@@ -72,7 +72,11 @@ def used_before() -> Refusal:
 
 @dataclass(frozen=True)
 class Grant:
-    """A request that proved whose it is. `digest` names what was signed, which is good for one use until `until`."""
+    """A request that has proved which login it comes from.
+
+    Attributes:
+        digest: of what was signed; it may be used once, until `until`, in seconds since the epoch.
+    """
 
     key_id: KeyId
     digest: bytes
@@ -81,7 +85,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class _Claim:
-    """What a request claims, before any key was asked: by `key_id`, `text` was signed."""
+    """What a request claims, not verified yet: that the key `key_id` has signed `text`."""
 
     key_id: KeyId
     algorithm: str
@@ -91,16 +95,22 @@ class _Claim:
 
 
 class Authenticator:
-    """Judges requests by the accounts' keys. `clock`: seconds since the epoch."""
+    """Checks requests with the accounts' keys. `clock`: seconds since the epoch."""
 
     def __init__(self, config: ReflectorConfig, accounts: Accounts, clock: Callable[[], float] = time.time) -> None:
         self._config = config
         self._accounts = accounts
         self._clock = clock
-        self.nonces = Nonces(clock)
+        self.nonces = ReplayCache(clock)
 
     def check(self, request: Request, name: SessionName, side: Side) -> Grant:
-        """Whether `request`, a GET for `side` of a session, comes from the login that owns that. Raises Refusal."""
+        """Check that `request`, a GET for one side of the session `name`, comes from the session's login.
+
+        The signature is not used up yet: see Admission.spend.
+
+        Raises:
+            Refusal: made by `denied`.
+        """
         self._check_host(request)
         try:
             claim = self._claim(request, side)
@@ -115,9 +125,10 @@ class Authenticator:
         return Grant(claim.key_id, digest, claim.until)
 
     def check_admin(self, request: Request) -> Grant:
-        """Whether an account of --admins signed `request` in a header, for what no session's owner may. Raises Refusal.
+        """Check that an account of --admins, not one of its users, has signed `request` in a header.
 
-        A user of such an account is not meant.
+        Raises:
+            Refusal: made by `denied`.
         """
         self._check_host(request)
         if "?" in request.target:
@@ -140,7 +151,7 @@ class Authenticator:
             raise denied(403, "the Host header names another host than this one")
 
     def _key(self, claim: _Claim) -> PublicKey:
-        """The key that the claim is true of. To find that there is none takes as long."""
+        """The key that has signed. Takes the same time if there is none: then a decoy verifies. Raises Refusal."""
         key = self._accounts.find(*claim.key_id)
         judge = key if key is not None and key.takes(claim.algorithm) else decoy(claim.algorithm)
         good = judge.verify(claim.algorithm, claim.signature, claim.text)
@@ -168,7 +179,7 @@ class Authenticator:
 
     def _header_claim(self, request: Request, authorization: str, side: Side) -> _Claim:
         credentials = parse_authorization(authorization)
-        # An old agent has a URL. Who saw a client's Date signed must not join its session by that.
+        # Old agents have a URL. A Date signed for a client must not let another join its session as an agent.
         old = self._config.legacy_signatures and side is Side.CLIENT
         needed = ("date",) if old else STRONG
         if not set(needed) <= set(credentials.headers):
@@ -214,7 +225,9 @@ class Authenticator:
 
 
 def _digest(key: PublicKey, name: SessionName, side: Side, text: bytes) -> bytes:
-    """Names what was signed, for which side of which session, and by which key. Not the signature: some algorithms have
-    several for one text. Nor the keyId: no header's signature covers it, and a key has two fingerprints, and perhaps
-    several owners."""
+    """A digest of what was signed, for which side of which session, and by which key.
+
+    Not of the signature: some algorithms have several for one text. Nor of the keyId: no signature of a header covers
+    it, and a key has two fingerprints, and may belong to several accounts.
+    """
     return hashlib.sha256(b"\n".join((key.sha256.encode(), str(name).encode(), side.value.encode(), text))).digest()

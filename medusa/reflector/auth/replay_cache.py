@@ -1,4 +1,4 @@
-"""What was signed and used, for as long as it could be used again."""
+"""Signatures that were used, remembered for as long as they could be used again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 
 
-class Nonces:
+class ReplayCache:
     """Digests of used signatures. `clock`: seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -15,19 +15,19 @@ class Nonces:
         self._expiries: list[tuple[float, bytes]] = []
 
     def used(self, digest: bytes) -> bool:
-        """Whether it was used, and is remembered."""
+        """True if `digest` was used and is still remembered."""
         return self._used.get(digest, False)
 
     def use(self, digest: bytes, until: float) -> None:
-        """Remember it until then."""
+        """Remember `digest` until a time of `clock`."""
         self._forget_expired()
         if digest not in self._used:
             heapq.heappush(self._expiries, (until, digest))
         self._used[digest] = True
 
     def give_back(self, digest: bytes) -> None:
-        """It was not used after all."""
-        if digest in self._used:  # and is in the heap: to drop it here would put it there once more at the next use
+        """`digest` was not used after all."""
+        if digest in self._used:  # it stays in the heap; without its entry here, the next use would push it again
             self._used[digest] = False
 
     def __len__(self) -> int:

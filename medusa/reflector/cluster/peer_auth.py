@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from medusa.reflector.auth.replay_cache import Nonces
+from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.config import ConfigError
 from medusa.reflector.net.certificate import OTHERS
 
@@ -53,7 +53,7 @@ class PeerAuth:
     def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
         self._secret = secret
         self._clock = clock
-        self._used = Nonces(clock)
+        self._used = ReplayCache(clock)
 
     def sign_forward(self, target: str, head: bytes, origin: Origin) -> str:
         """The value of FORWARD_HEADER in a request for `target`. It is good for one use, now.

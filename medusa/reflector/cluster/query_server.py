@@ -12,7 +12,7 @@ import structlog
 from medusa.directory import DirectoryError, Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
-from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import MAX_SKEW, QUESTION_HEADER, BadProof, PeerAuth
 from medusa.reflector.fronts.routes import ONE_SESSION, READING, Route
 from medusa.reflector.net.accepted import Accepted
@@ -28,7 +28,7 @@ log = structlog.get_logger(component="query_server")
 class QueryServer:
     """The routes for other reflectors. `owner`: this reflector."""
 
-    def __init__(self, auth: PeerAuth, claims: Claims, listing: Listing, owner: Owner) -> None:
+    def __init__(self, auth: PeerAuth, claims: Claims, listing: SessionList, owner: Owner) -> None:
         self._auth = auth
         self._claims = claims
         self._listing = listing

@@ -1,7 +1,7 @@
-"""gevent-websocket's handler, for the upgrade alone: it checks the request once more and writes the 101.
+"""gevent-websocket's handler, used for the answer 101 alone: it checks the request once more, and writes the answer.
 
-What it cannot do: take a request without Sec-WebSocket-Version, which is what every program of Manta's sends.
-medusa.protocol.websocket.handshake has judged the request; the handler is shown the plain form.
+It refuses a request without Sec-WebSocket-Version, which is what all programs of Manta send. But the request has been
+checked by medusa.protocol.websocket.handshake, so the handler is shown one with the usual fields.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ QUIET.propagate = False
 
 
 class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
-    """Upgrades when it is told to, by `write_101`; frames are none of its business."""
+    """A pywsgi handler that upgrades if `write_101` is called. It handles no frames."""
 
     environ: Any
 
     def write_101(self, key: str) -> None:
-        """Answer a request that medusa.protocol.websocket.handshake.check_upgrade has accepted; `key` is from there.
+        """Answer a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
+
+        Args:
+            key: returned by check_upgrade.
 
         Raises:
             OSError
@@ -37,4 +40,4 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
         self.write(b"")
 
     def upgrade_websocket(self) -> None:
-        """Never by itself: the route decides."""
+        """For gevent-websocket, which would upgrade here by itself: the route decides that."""

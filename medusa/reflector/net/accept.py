@@ -1,4 +1,4 @@
-"""Accepting, which stands still for as long as the system has no descriptor, or no memory, for another connection."""
+"""The accept loop, which pauses while the system has no descriptor, or no memory, for another connection."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ log = structlog.get_logger(component="http")
 
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-PAUSE = 0.25
-"""Seconds to the next try. Who comes meanwhile waits in the kernel's queue."""
+RETRY_INTERVAL = 0.25
+"""Seconds to the next try. Connections that come meanwhile wait in the kernel's queue."""
 
 HEADROOM = 2
-"""Descriptors that must be free before accepting goes on."""
+"""Free descriptors with which accepting goes on after a pause."""
 
-CALM = 2.0
-"""Seconds without scarcity after which it is over: at the edge of it accepting stops and goes on all the time."""
+CALM_TIMEOUT = 2.0
+"""Seconds without a pause after which the shortage is over and logged so: during one, accepting pauses many times."""
 
 
 class PausingServer(StreamServer):
-    """gevent's, which would log every try. May stand before another class that is made of that."""
+    """gevent's server, with pauses; by itself it would log each failed accept. Can be mixed into a WSGIServer."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._paused = False
-        self._calm: Any = None  # the timer at whose end scarcity is over; None: there is none
+        self._calm: Any = None  # the timer of CALM_TIMEOUT; None if there is no shortage
         super().__init__(*args, **settings)
 
     def do_read(self) -> Any:
-        """For gevent: (socket, address) of a connection, or None where there is none."""
+        """For gevent: (socket, address) of a connection, or None if none waits."""
         try:
             if self._paused and not _room(self.socket.fileno()):
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -46,7 +46,7 @@ class PausingServer(StreamServer):
         return connection
 
     def close(self) -> None:
-        """For gevent."""
+        """For gevent: stop listening."""
         self._forget()
         super().close()
 
@@ -54,11 +54,11 @@ class PausingServer(StreamServer):
         if self._calm is None:
             log.warning("accepting paused", error=os.strerror(error.errno or 0))
         self._forget()
-        self._calm = self.loop.timer(CALM)
+        self._calm = self.loop.timer(CALM_TIMEOUT)
         self._calm.start(self._resumed)
         self._paused = True
         self.stop_accepting()
-        self._timer: Any = self.loop.timer(PAUSE)
+        self._timer: Any = self.loop.timer(RETRY_INTERVAL)
         self._timer.start(self._start_accepting_if_started)  # type: ignore[attr-defined, call-arg]
 
     def _resumed(self) -> None:

@@ -1,4 +1,4 @@
-"""The reflector's certificate: read at the start, and again on SIGHUP."""
+"""The reflector's certificate and its key: read at the start, and again on SIGHUP."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from medusa.reflector.config import ConfigError
 log = structlog.get_logger(component="tls")
 
 OTHERS = 0o077
-"""The mode bits that let anybody but a file's owner at it."""
+"""The mode bits that let other users than its owner use a file."""
 
 
 class Certificate:
     """A certificate chain and its key, both files in PEM.
 
     Attributes:
-        context: for new connections. Those that live keep the one that they began with.
+        context: for new connections. A connection keeps the context that it began with.
 
     Raises:
-        ConfigError: they cannot be used.
+        ConfigError: the files cannot be used.
     """
 
     def __init__(self, certificate: str, key: str) -> None:
@@ -35,10 +35,10 @@ class Certificate:
         self.context = self._load()
 
     def reload(self) -> None:
-        """Read the files again. Where they cannot be used, the old certificate stays, and the log says why."""
+        """Read the files again. If they cannot be used, the old certificate stays in use, and the log says why."""
         try:
             self.context = self._load()
-        except (ConfigError, OSError) as error:  # the latter: a file that goes while it is looked at
+        except (ConfigError, OSError) as error:  # the latter: a file was removed meanwhile
             log.error("certificate not reloaded", error=str(error))
 
     def _load(self) -> ssl.SSLContext:
@@ -49,11 +49,11 @@ class Certificate:
             context.load_cert_chain(self._certificate, self._key, self._no_passphrase)
         except ssl.SSLError as error:
             raise ConfigError(self._why(error.reason or "")) from None
-        self._tell(leaf)
+        self._log(leaf)
         return context
 
     def _why(self, reason: str) -> str:
-        """What OpenSSL's reason means."""
+        """Words for a reason that OpenSSL gives."""
         words = reason.replace("_", " ").lower()
         if reason.startswith(("EE_", "CA_")):  # a key or a digest that its security level forbids
             return f"tls-cert: {self._certificate!r} is too weak: {words}"
@@ -62,11 +62,11 @@ class Certificate:
         return f"tls-key: {self._key!r} holds no private key in PEM" + (f" ({words})" if words else "")
 
     def _no_passphrase(self) -> str:
-        """Without this OpenSSL would ask at the terminal."""
+        """Called for a passphrase: without this, OpenSSL would ask at the terminal."""
         hint = f"openssl pkey -in {self._key} -out DECRYPTED"
         raise ConfigError(f"tls-key: {self._key!r} is encrypted, and nobody is here to unlock it; decrypt it: {hint}")
 
-    def _tell(self, leaf: x509.Certificate) -> None:
+    def _log(self, leaf: x509.Certificate) -> None:
         expires = leaf.not_valid_after_utc
         fingerprint = leaf.fingerprint(hashes.SHA256()).hex()
         log.info("certificate loaded", path=self._certificate, sha256=fingerprint, expires=expires.isoformat())
@@ -77,14 +77,14 @@ class Certificate:
             log.warning("private key open to others", path=self._key, mode="%03o" % (mode & 0o777), wanted="600")
 
 
-_OTHERS_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # the last: of another kind
+_OTHERS_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # the last: of another type
 
 
 def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.num_tickets = 0  # a link is made once, and lives long: nobody comes back with a ticket
+    context.num_tickets = 0  # a link is made once and lives long, so no peer would use a ticket
     context.set_alpn_protocols(["http/1.1"])
     return context
 

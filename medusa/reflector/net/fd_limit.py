@@ -1,4 +1,4 @@
-"""How many pairs the process's limit of open files allows. Each link holds a descriptor for as long as it lives."""
+"""How many pairs the limit of open files (RLIMIT_NOFILE) allows. Each link holds a descriptor as long as it lives."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import structlog
 log = structlog.get_logger(component="descriptors")
 
 WANTED = 10_000
-"""Pairs. A limit that allows fewer is told of at start."""
+"""Pairs. If the limit allows fewer, a warning is logged at the start."""
 
 RESERVED = 64
-"""Descriptors for what is no link: the program's own, and requests that are being answered."""
+"""Descriptors for all but links: the program's own, and requests that are being answered."""
 
 PER_PAIR = 2
 
 PER_BRIDGED_PAIR = 6
-"""With TLS and several workers, counted over all of them: a link that was accepted elsewhere holds two more."""
+"""With TLS and several workers, in all of them together: a link that another worker has accepted holds two more."""
 
 
 def pairs_allowed(limit: int, per_pair: int = PER_PAIR) -> int:
-    """With `limit` descriptors."""
+    """The pairs that `limit` descriptors are enough for."""
     return max(0, limit - RESERVED) // per_pair
 
 
 def raise_limit() -> int:
-    """Take as many descriptors as the process may have without asking anybody; returns the limit that holds now."""
+    """Raise the soft limit to the hard one. Returns the limit that is in force now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -37,7 +37,7 @@ def raise_limit() -> int:
 
 
 def check(per_pair: int = PER_PAIR) -> None:
-    """Raise the limit, and warn where it is low all the same."""
+    """Raise the limit, and log a warning if it is still low."""
     limit = raise_limit()
     pairs = pairs_allowed(limit, per_pair)
     if limit != resource.RLIM_INFINITY and pairs < WANTED:

@@ -1,4 +1,4 @@
-"""What a route gives back."""
+"""The response that a route returns."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 def json_answer(value: object) -> Answer:
-    """200, with one line of JSON."""
+    """Status 200, with `value` as one line of JSON."""
     return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"

@@ -1,10 +1,11 @@
-"""What the reflector does with sockets beside reading and writing: address, hang-up, and gevent's share in them."""
+"""What the reflector does with sockets beside reading and writing: address, watchers, hang-up, leaving gevent."""
 
 from __future__ import annotations
 
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -12,6 +13,9 @@ from gevent import monkey
 
 PlainSocket: Any = monkey.get_original("socket", "socket")
 """The standard library's socket, for links: gevent's own have two watchers each, and a link has watchers already."""
+
+READ, WRITE = 1, 2
+"""libev's event masks, for a watcher of a socket."""
 
 _poll = monkey.get_original("select", "poll")
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # POLLHUP and POLLERR are always reported
@@ -27,6 +31,15 @@ def ungreen(sock: Any) -> socket.socket:
     """The connection of gevent's `sock`, or of a TlsSocket around it, without gevent; `sock` no longer has it."""
     plain: socket.socket = PlainSocket(fileno=sock.detach())
     return plain
+
+
+def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
+    """Start or stop a watcher of the event loop, unless it is in that state already."""
+    if on is not watcher.active:
+        if on:
+            watcher.start(callback)
+        else:
+            watcher.stop()
 
 
 def hung_up(fd: int) -> bool:

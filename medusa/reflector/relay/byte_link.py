@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
-from medusa.reflector.net.byte_pipe import BytePipe
-from medusa.reflector.relay.endpoint import READ, WRITE, switch
+from medusa.reflector.net.sockets import READ, WRITE, switch
+from medusa.reflector.relay.byte_pipe import BytePipe
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
 
 log = structlog.get_logger(component="byte_link")

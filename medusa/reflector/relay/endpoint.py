@@ -13,13 +13,12 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import structlog
 
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
-from medusa.reflector.net.sockets import hung_up
+from medusa.reflector.net.sockets import READ, WRITE, hung_up, switch
 from medusa.reflector.relay import endpoint_states as states
 from medusa.reflector.relay.endpoint_states import Action, Input, State
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
@@ -29,9 +28,6 @@ from medusa.transports.base import READS_AT_ONCE, BrokenTransport, ClosedTranspo
 from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="splicer")
-
-READ, WRITE = 1, 2
-"""libev's event masks."""
 
 _INPUTS = {
     Progress.CLOSED: Input.PEER_CLOSED,
@@ -365,12 +361,3 @@ _CARRY_OUT = {
     Action.REPORT_BREACH: Endpoint._report_breach,
     Action.RELEASE: Endpoint._release,
 }
-
-
-def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
-    """Start a watcher with `callback`, or stop it, if it is not so already."""
-    if on is not watcher.active:
-        if on:
-            watcher.start(callback)
-        else:
-            watcher.stop()

@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 import gevent.socket
 
-from medusa.reflector.admin.session_list import Entry, Listing
+from medusa.reflector.admin.session_list import Entry, SessionList
 from medusa.reflector.config import Timeouts
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.session_name import SessionName
@@ -87,7 +87,7 @@ class OtherWorkers:
         self._handoff = handoff
         self._rpc = rpc
 
-    def serve(self, status: Callable[[], Entries], listing: Listing, metrics: Metrics) -> None:
+    def serve(self, status: Callable[[], Entries], listing: SessionList, metrics: Metrics) -> None:
         """Answer the other workers' questions from here on. `status`: this worker's sessions as /status shows them."""
 
         def kill(name: Any) -> bool:

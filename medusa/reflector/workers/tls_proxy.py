@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from medusa.reflector.net.byte_pipe import BytePipe, join
 from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.relay.byte_pipe import BytePipe, join
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.socket_stream import SocketStream
 

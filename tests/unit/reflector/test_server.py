@@ -11,10 +11,12 @@ from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError, ReflectorConfig
-from medusa.reflector.server import Reflector
+from medusa.reflector.server import Reflector, wait_for_sessions
 from medusa.reflector.session_name import SessionName
+from medusa.session import Input
 from tests.conftest import descriptors
 from tests.peers import Answer, Peer
+from tests.unit.reflector.registries import new_registry
 from tests.waiting import Deadline, wait_until
 
 NAME = SessionName("id")
@@ -107,3 +109,26 @@ def test_drain_waits_for_the_sessions(server: Reflector, logs: list[EventDict]) 
 def test_settings_are_checked_first() -> None:
     with pytest.raises(ConfigError):
         Reflector(ReflectorConfig(port=-1))
+
+
+def test_draining_logs_its_progress() -> None:
+    registry = new_registry(ReflectorConfig())
+    sessions = [registry.open(SessionName(name), "a") for name in ("one", "two")]
+    with capture_logs() as logs:
+        waiter = gevent.spawn(wait_for_sessions, registry, 60, 0.01)
+        for left in (2, 1):
+            while not [e for e in logs if e["event"] == "still draining" and e["sessions"] == left]:
+                gevent.sleep(0.005)
+            sessions.pop().tell(Input.CLIENT_REFUSED)
+        waiter.get()
+    progress = [entry for entry in logs if entry["event"] == "still draining"]
+    assert all(0 < entry["left_s"] <= 60 for entry in progress)
+
+
+def test_draining_ends_after_its_timeout() -> None:
+    registry = new_registry(ReflectorConfig())
+    session = registry.open(SessionName("one"), "a")
+    with capture_logs() as logs:
+        wait_for_sessions(registry, 0.01, 5.0)
+    assert [entry["event"] for entry in logs] == ["draining"]
+    session.tell(Input.CLIENT_REFUSED)

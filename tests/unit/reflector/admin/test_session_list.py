@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
-from medusa.reflector.admin.session_list import Entry, Listing
+from medusa.reflector.admin.session_list import Entry, SessionList
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.registry import Registry
@@ -34,7 +34,7 @@ def registry() -> Registry:
 
 def test_one_list() -> None:
     registry_, others = registry(), Others()
-    listing = Listing(registry_, HERE, others=others)
+    listing = SessionList(registry_, HERE, others=others)
     session = registry_.open(SessionName("here"), "127.0.0.1:2")
     assert [(e["id"], e["owner"]) for e in listing.entries()] == [("there", "http://127.0.0.1:2"), ("here", HERE)]
     assert [e["id"] for e in listing.local()] == ["here"]
@@ -49,7 +49,7 @@ def test_one_list() -> None:
 
 def test_the_end_of_each() -> None:
     registry_, others = registry(), Others()
-    listing = Listing(registry_, HERE, others=others)
+    listing = SessionList(registry_, HERE, others=others)
     session = registry_.open(SessionName("here"), "127.0.0.1:2")
     assert listing.kill(session.name)
     assert others.killed == []
@@ -60,14 +60,14 @@ def test_the_end_of_each() -> None:
 
 def test_workers_are_part_of_a_reflector_and_others_are_not() -> None:
     registry_ = registry()
-    assert [e["id"] for e in Listing(registry_, HERE, workers=Others()).here()] == ["there"]
-    assert Listing(registry_, HERE, others=Others()).here() == []
+    assert [e["id"] for e in SessionList(registry_, HERE, workers=Others()).here()] == ["there"]
+    assert SessionList(registry_, HERE, others=Others()).here() == []
     name = SessionName("there", "alice")
-    assert Listing(registry_, HERE, workers=Others()).kill_here(name)
-    assert not Listing(registry_, HERE, others=Others()).kill_here(name)
+    assert SessionList(registry_, HERE, workers=Others()).kill_here(name)
+    assert not SessionList(registry_, HERE, others=Others()).kill_here(name)
 
 
 def test_alone() -> None:
-    listing = Listing(registry(), HERE)
+    listing = SessionList(registry(), HERE)
     assert listing.entries() == []
     assert not listing.kill(SessionName("there"))

@@ -11,7 +11,7 @@ import pytest
 from medusa.protocol.http.head import Request, parse_request
 from medusa.reflector.auth.accounts import Accounts
 from medusa.reflector.auth.authenticator import Authenticator
-from medusa.reflector.auth.replay_cache import Nonces
+from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
@@ -105,7 +105,7 @@ def test_who_is_denied_with_401_is_told_how_to_sign(door: Authenticator) -> None
 
 def test_nonces_do_not_pile_up() -> None:
     clock = Clock()
-    nonces = Nonces(clock)
+    nonces = ReplayCache(clock)
     for number in range(1000):
         nonces.use(number.to_bytes(2, "big"), clock.now + 10)
         clock.now += 1
@@ -116,7 +116,7 @@ def test_nonces_do_not_pile_up() -> None:
 
 def test_nor_does_one_that_comes_to_nothing_again_and_again() -> None:
     clock = Clock()
-    nonces = Nonces(clock)
+    nonces = ReplayCache(clock)
     for _ in range(1000):
         nonces.use(b"digest", clock.now + 10)
         nonces.give_back(b"digest")

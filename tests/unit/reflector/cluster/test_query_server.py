@@ -12,7 +12,7 @@ import pytest
 from medusa.directory import DirectoryError, Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import parse_request
-from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import PeerAuth
 from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.net.accepted import Accepted
@@ -53,7 +53,7 @@ class Asker:
 
     def __init__(self) -> None:
         self.sessions = Sessions()
-        self.server = QueryServer(AUTH, cast("Claims", self.sessions), cast("Listing", self.sessions), OWNER)
+        self.server = QueryServer(AUTH, cast("Claims", self.sessions), cast("SessionList", self.sessions), OWNER)
         self.sock, self.accepted = unix_pair()
 
     def question(self, method: str, target: str = TARGET, proof: str | None = None, sent: str = "") -> Accepted:

@@ -9,7 +9,7 @@ import pytest
 
 from medusa.protocol.http.head import parse_request
 from medusa.reflector.admin.handlers import Administration
-from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.routes import Application
@@ -30,7 +30,7 @@ def ask(config: ReflectorConfig, host: str, request: bytes) -> tuple[int, bytes]
 
     parts = registry_parts(config)
     admission = Admission(config, parts.registry, None, claims=parts.claims, metrics=parts.metrics)
-    listing = Listing(parts.registry, "here")
+    listing = SessionList(parts.registry, "here")
     administration = Administration(config, listing, parts.metrics, None, admission.spend)
     application = Application(config, parts.registry, admission, administration)
     body = b"".join(application({"medusa.handler": SimpleNamespace(accepted=accepted)}, start_response))

@@ -5,7 +5,7 @@ import socket
 import gevent
 import gevent.event
 
-from medusa.reflector.relay.endpoint import READ
+from medusa.reflector.net.sockets import READ
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.relayed import RELAY_MOST
 from tests.waiting import PATIENCE, wait_until

@@ -10,7 +10,7 @@ import gevent
 import gevent.socket
 import pytest
 
-from medusa.reflector.admin.session_list import Listing
+from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.workers.fd_channel import QUESTION, Message, pack, receive, send, unpack
@@ -35,7 +35,7 @@ class Sessions:
 def serving(two: TwoWorkers) -> None:
     sessions = Sessions()
     status = lambda: [{"id": "mine", "create_time": 2}]  # noqa: E731
-    two.others.serve(status, cast("Listing", sessions), cast("Metrics", sessions))
+    two.others.serve(status, cast("SessionList", sessions), cast("Metrics", sessions))
 
 
 def asked(two: TwoWorkers) -> tuple[object, socket.socket]:

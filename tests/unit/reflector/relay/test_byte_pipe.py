@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medusa.reflector.net.byte_pipe import READ_SIZE, BytePipe, join
+from medusa.reflector.relay.byte_pipe import READ_SIZE, BytePipe, join
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsStream
 from tests.links import unix_pair
