@@ -17,8 +17,9 @@ from tests.reflectors import Reflector, Witness, running
 
 
 @pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running() as reflector:
+def shared_reflector(request: pytest.FixtureRequest) -> Iterator[Reflector]:
+    """One reflector for a module's tests, with the options that the module names REFLECTOR_OPTIONS, if any."""
+    with running(*getattr(request.module, "REFLECTOR_OPTIONS", ())) as reflector:
         yield reflector
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,10 +18,7 @@ BULK = 12_000_000
 TRUSTED = {"SSL_CERT_FILE": str(CERTIFICATE)}
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)) as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = ("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,10 +15,7 @@ from tests.waiting import wait_until
 FORMS = b"say MEDUSA/1 TARGET HOST, or ATTACH ID client|agent, as the first line"
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running("--raw-port", "0") as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = ("--raw-port", "0")
 
 
 def refusals(reflector: Reflector, before: int, component: str = "raw") -> list[tuple[int, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterator
 from threading import Thread
 
 import pytest
@@ -24,10 +23,7 @@ HUNG_UP = (1000, "end of the raw stream")
 START = build(Start()).encode()
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running("--raw-port", "0") as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = ("--raw-port", "0")
 
 
 def is_plain(peer: Peer) -> bool:

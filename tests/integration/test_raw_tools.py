@@ -16,7 +16,7 @@ import pytest
 from tests.agents import Agent, from_source, job_environ, launched, write_config
 from tests.peers import Peer
 from tests.rawpeers import linked, plain
-from tests.reflectors import Reflector, new_id, running
+from tests.reflectors import Reflector, new_id
 from tests.terminals import MLOGIN, environment, find, terminal
 from tests.waiting import PATIENCE, Deadline, wait_until
 
@@ -25,10 +25,7 @@ PROMPT = r"# \x1b\[0m"
 pytestmark = pytest.mark.skipif(not (shutil.which("socat") and shutil.which("nc")), reason="needs socat and nc")
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running("--raw-port", "0") as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = ("--raw-port", "0")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
 
 import pytest
@@ -34,11 +34,7 @@ while True:
 """
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    """A reflector that loses patience soon."""
-    with running("--keepalive", str(INTERVAL)) as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = ("--keepalive", str(INTERVAL))
 
 
 class TestKeepalive:

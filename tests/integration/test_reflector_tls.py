@@ -36,10 +36,7 @@ SIZES = (1, 50_000, 2, 0, 3, 15_000, 4, 5)
 SMALL = [b"%d" % number for number in range(3000)]
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running(*OPTIONS) as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = OPTIONS
 
 
 class TestUpgrade(http.TestUpgrade):

@@ -26,10 +26,7 @@ CROWD = 24
 PIECE = 20_000
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running(*WORKERS) as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = WORKERS
 
 
 @pytest.fixture(scope="module")

@@ -19,10 +19,7 @@ from tests.workers import homes, pairs_everywhere, pids, stopped
 PROXY = "127.0.0.2"
 
 
-@pytest.fixture(scope="module")
-def reflector() -> Iterator[Reflector]:
-    with running("--workers", "3") as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = ("--workers", "3")
 
 
 def listed(reflector: Reflector) -> dict[str, str]:

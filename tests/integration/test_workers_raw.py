@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.integration.test_raw_greetings import (
@@ -26,7 +24,7 @@ from tests.integration.test_raw_sessions import (
 )
 from tests.peers import BINARY
 from tests.rawpeers import connect, linked, pair, plain
-from tests.reflectors import Reflector, new_id, running
+from tests.reflectors import Reflector, new_id
 from tests.workers import handed_over, homes
 
 __all__ = [
@@ -45,10 +43,7 @@ __all__ = [
 CROWD = 24
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running("--workers", "3", "--raw-port", "0") as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = ("--workers", "3", "--raw-port", "0")
 
 
 @pytest.mark.parametrize(("client_kind", "agent_kind"), MIXES)

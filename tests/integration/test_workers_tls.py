@@ -29,10 +29,7 @@ WORKERS = ("--workers", "2", *OPTIONS)
 PIECE = 50_000
 
 
-@pytest.fixture(scope="module")
-def shared_reflector() -> Iterator[Reflector]:
-    with running(*WORKERS) as reflector:
-        yield reflector
+REFLECTOR_OPTIONS = WORKERS
 
 
 class TestUpgrade(http.TestUpgrade):
