@@ -1,0 +1,101 @@
+"""The HTTP front on a socket pair: how a head is read, and what becomes of its connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from medusa.protocol.errors import HandshakeError
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.http_front import Handler, HttpFront, parse_head, read_head
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.listen import HTTP
+from medusa.reflector.session_name import SessionName
+from medusa.session import Side
+from tests.unit.reflector.fronts.conftest import ADDRESS, CONFIG, Bench
+
+ATTACH = b"GET /attach/id/slave?x HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    accepted: Accepted = environ["medusa.handler"].accepted
+    assert accepted.request is not None
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Connection", "close"), ("Content-Length", "2")])
+    return [b"ok"]
+
+
+@pytest.fixture
+def front(bench: Bench) -> HttpFront:
+    front = HttpFront(("127.0.0.1", 0), application, handler_class=Handler, log=None)
+    front.environ["SERVER_NAME"], front.environ["SERVER_PORT"] = "h", "1"
+    front.config, front.metrics = CONFIG, bench.metrics
+    return front
+
+
+def serve(front: HttpFront, bench: Bench, **read_elsewhere: Any) -> bytes:
+    front.serve(Accepted(HTTP, bench.sock, ADDRESS, **read_elsewhere))
+    return bench.received()
+
+
+def test_the_head_and_what_comes_after_it(bench: Bench) -> None:
+    bench.peer.sendall(ATTACH + b"first frame")
+    accepted = Accepted(HTTP, bench.sock, ADDRESS)
+    assert read_head(accepted)
+    parse_head(accepted, CONFIG)
+    assert accepted.request is not None
+    assert (accepted.request.target, accepted.rest) == ("/attach/id/slave?x", b"first frame")
+    assert accepted.data == ATTACH + b"first frame"
+
+
+def test_a_trusted_proxys_header_names_the_client(bench: Bench) -> None:
+    config = ReflectorConfig(trusted_proxy=("10.0.0.0/8",))
+    accepted = Accepted(HTTP, bench.sock, ("10.0.0.1", 7), head=b"GET / HTTP/1.0\r\nX-Forwarded-For: 192.0.2.9")
+    parse_head(accepted, config)
+    assert (accepted.client, accepted.source, accepted.origin) == ("192.0.2.9", "192.0.2.9", ("192.0.2.9", 7))
+
+
+def test_a_request_with_a_body_is_refused(bench: Bench) -> None:
+    accepted = Accepted(HTTP, bench.sock, ADDRESS, head=b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1")
+    with pytest.raises(HandshakeError, match="no request here has a body"):
+        parse_head(accepted, CONFIG)
+
+
+def test_a_request_is_answered_and_the_connection_closed(bench: Bench, front: HttpFront) -> None:
+    bench.peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert serve(front, bench).endswith(b"\r\n\r\nok")
+    assert bench.metrics.handlers == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"", b"408 Request Timeout"),
+        (b"GET / HTTP/1.1\r\n", b"408 Request Timeout"),
+        (b"\x16\x03\x01", b"400 Bad Request"),
+        (b"MEDUSA/1 /attach/id/slave h\n", b"400 Bad Request"),
+    ],
+    ids=["nothing", "half a head", "TLS", "raw TCP"],
+)
+def test_heads_that_are_refused(bench: Bench, front: HttpFront, sent: bytes, status: bytes) -> None:
+    bench.peer.sendall(sent)
+    assert serve(front, bench).startswith(b"HTTP/1.1 " + status)
+
+
+def test_a_stream_that_ends_at_once_gets_no_answer(bench: Bench, front: HttpFront) -> None:
+    bench.peer.shutdown(1)
+    assert serve(front, bench) == b""
+
+
+def test_a_connection_of_another_workers_session_is_handed_over(bench: Bench, front: HttpFront) -> None:
+    front.handoff = bench.workers
+    bench.peer.sendall(ATTACH + b"first frame")
+    assert serve(front, bench) == b""
+    assert bench.workers.taken == [(ATTACH + b"first frame", SessionName("id"), Side.AGENT)]
+
+
+def test_other_paths_and_what_was_handed_over_stay(bench: Bench, front: HttpFront) -> None:
+    front.handoff = bench.workers
+    assert serve(front, bench, data=ATTACH, handed_over=True).endswith(b"ok")
+    assert bench.workers.taken == []
