@@ -98,7 +98,7 @@ def test_the_relay_passes_on_what_the_codec_reads(
     assert result.messages == sum(map(is_data, expected))
 
 
-@pytest.mark.skipif(relay_module.rewrite is None, reason="needs the C fast way: a compiler, then make .venv/.test")
+@pytest.mark.skipif(relay_module.rewrite is None, reason="needs the fast path in C: a compiler, then make .venv/.test")
 @given(data=st.lists(frames, max_size=12).map(b"".join), lengths=cuts, above=st.sampled_from([7, 100, 65536]))
 def test_the_relay_in_c_and_that_in_python_do_the_same(data: bytes, lengths: list[int], above: int) -> None:
     results, ways = [], (relay_module.rewrite, None)

@@ -82,7 +82,7 @@ class WebSocketRelay:
         self._fragments = Fragments(max_message)
         self._held = bytearray()  # an unfinished header or small frame ...
         self._need = 0  # ... and the size it must have before it is parsed again
-        self._left = 0  # payload bytes of the current frame still to come; what they are:
+        self._left = 0  # payload bytes of the current frame still to come; how to take them:
         self._mode = _Mode.FORWARD
         self._key = NO_MASK
         self._fin = True
@@ -171,7 +171,7 @@ class WebSocketRelay:
                 at = self._frame(header, data, at + header.size, framing, result)
 
     def _whole_frames(self, data: Buffer, at: int, result: Relayed) -> int:
-        """The fast way in C, if the framing allows it: data frames without fragments. The rest is left to Python."""
+        """The fast path in C, if the framing allows it: data frames without fragments. The rest is left to Python."""
         in_python = self._left and (self._mode is _Mode.COLLECT or self._utf8 is not None)
         if in_python or self._fragments.started or self._skip:
             return at
@@ -191,7 +191,7 @@ class WebSocketRelay:
         return at
 
     def _small_frames(self, data: bytes, at: int, framing: Framing, result: Relayed) -> int:
-        """The fast way: whole data frames up to 64 KiB, one after another. The rest is left to `_frame`."""
+        """The fast path: whole data frames up to 64 KiB, one after another. The rest is left to `_frame`."""
         if self._fragments.started or self._skip:
             return at
         pieces, end, mask = result.pieces, len(data), apply_mask

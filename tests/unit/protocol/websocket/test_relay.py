@@ -18,11 +18,11 @@ FORGED = b'medusa:{"type":"linkup"}'
 
 @pytest.fixture(params=["in C", "in Python"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything here holds with the fast way and without it."""
+    """Everything here holds with the fast path in C and without it."""
     if request.param == "in Python":
         monkeypatch.setattr(relay_module, "rewrite", None)
     elif relay_module.rewrite is None:
-        pytest.skip("needs the C fast way: a compiler, then make .venv/.test")
+        pytest.skip("needs the fast path in C: a compiler, then make .venv/.test")
 
 
 def feed(relay: WebSocketRelay, data: bytes) -> Relayed:
