@@ -294,7 +294,11 @@ def document() -> str:
         actions = ", ".join(action.name for action in step.actions) or "none"
         outcome = step.outcome.value if step.outcome else ""
         rows.append("| %s | %s | %s | %s | %s |" % (state.name, happened.name, step.next.name, actions, outcome))
-    arrows = ["    %s --> %s: %s" % (*edge, ", ".join(names)) for edge, names in edges.items()]
+    arrows = [
+        "    %s --> %s: %s" % (*edge, ", ".join(names[at : at + 5]))
+        for edge, names in edges.items()
+        for at in range(0, len(names), 5)
+    ]
     diagram = ["```mermaid", "stateDiagram-v2", "    [*] --> CLAIMED", *arrows, "    ENDED --> [*]", "```"]
     outcomes = ["| outcome | meaning |", "|---|---|"]
     outcomes += ["| %s | %s |" % (outcome.value, meaning) for outcome, meaning in OUTCOME_MEANINGS.items()]

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,33 @@ WORKPLACE = ["/" + "work/", "../" + "shared"]
 """Paths of the machines that this project is made on; they mean nothing to its readers."""
 
 BUILT_IN_TYPES = {"dict", "frozenset", "list", "set", "tuple", "type"}
+
+
+MAX_FILES = 9
+"""Files of a package, besides `__init__`: as many as a reader takes in at one look."""
+
+MAX_WIDTH = 120
+"""Characters in a line of a document. Lines of tables and lines with links may be longer."""
+
+PLACES = ("agent/", "bench/", "docs/", "medusa/", "scripts/", "CHANGELOG.md", "CONTRIBUTING.md", "README.md")
+
+NO_TIME = re.compile(r"(?:^|_)(?:PATIENCE|LOOKS?|AGAIN|PAUSES?|PERIODS?|SETTLE)(?:_|$)")
+"""Names that do not say which time is meant: TIMEOUT, INTERVAL and GRACE do (CONTRIBUTING)."""
+
+IDIOMS = re.compile(
+    r"""
+    \b(?:as|behind|by|for|from|of|than|to|with)\ who\b(?!\ (?:is|are|may|owns)\b)  # "who" as a noun
+    | \bwhoever\b
+    | (?:^|[.;:]\ )Who\ \w+\b[^?]*$                                                  # "Who dials is ..."
+    | \bin\ vain\b
+    | \bas\ ever\b
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+"""What a reader has to read twice."""
+
+AS_ANOTHER = re.compile(r"As (?:`|\w+[,.])")
+"""A docstring that starts so says what another thing does, not what this one does."""
 
 
 def tracked() -> list[Path]:
@@ -80,6 +108,132 @@ def test_no_function_is_too_long() -> None:
         if (size := (function.end_lineno or 0) - function.lineno + 1) > MAX_FUNCTION
     }
     assert long == {}
+
+
+def packages() -> list[Path]:
+    """The packages of the product, by their `__init__.py`."""
+    return [
+        path for path in tracked() if path.name == "__init__.py" and relative(path).startswith(("agent/", "medusa/"))
+    ]
+
+
+def listed(init: Path) -> list[str]:
+    """The names in the docstring's list: lines of a name, two or more spaces, and what it is for."""
+    return re.findall(r"^ *(\w+) {2,}\S", ast.get_docstring(ast.parse(init.read_text())) or "", re.MULTILINE)
+
+
+def members(folder: Path) -> set[str]:
+    """Modules and packages in `folder`. `__init__` has the list; `__main__`, and files in C, need not stand in it."""
+    return {name.rpartition(".")[2] for name in modules(relative(folder))} - {"__main__"}
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines and texts of a file's comments and docstrings; of a document or script, all of it."""
+    source = path.read_text()
+    if path.suffix != ".py":
+        yield 1, source
+        return
+    for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string.lstrip("# ")
+    yield from docstrings(ast.parse(source))
+
+
+def docstrings(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The strings that stand alone as statements: docstrings, and texts below constants."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
+
+
+def prose(*suffixes: str) -> Iterator[tuple[Path, int, str]]:
+    for path in tracked_sources(*suffixes):
+        if relative(path).startswith(PLACES):
+            yield from ((path, line, text) for line, text in texts(path))
+
+
+@pytest.mark.parametrize("init", packages(), ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_a_package_lists_its_files(init: Path) -> None:
+    names, files = listed(init), {path.name.partition(".")[0] for path in init.parent.iterdir()}
+    assert members(init.parent) - set(names) == set()
+    assert set(names) - files == set()
+    assert len(names) == len(set(names))
+
+
+def test_no_folder_is_too_wide() -> None:
+    sizes = {relative(init.parent): len([*init.parent.glob("*.py")]) - 1 for init in packages()}
+    assert {name: size for name, size in sizes.items() if size > MAX_FILES} == {}
+
+
+def test_no_line_of_a_document_is_too_wide() -> None:
+    wide = [
+        f"{relative(path)}:{number}"
+        for path in tracked_sources(".md")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > MAX_WIDTH and not line.lstrip().startswith("|") and "](" not in line
+    ]
+    assert wide == []
+
+
+def test_the_name_of_a_time_says_what_it_is() -> None:
+    found = [
+        f"{relative(path)}:{node.lineno} {node.id}"
+        for path in tracked_sources(".py")
+        if relative(path).startswith(("agent/", "medusa/"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and NO_TIME.search(node.id)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [
+        ("A place for who reads.", True),
+        ("Kept; whoever asks gets it.", True),
+        ("Who dials is not the owner.", True),
+        ("It waits in vain.", True),
+        ("A table of who may see what. Who is it?", False),
+        ("The peer that dials, as every peer does.", False),
+    ],
+)
+def test_idioms_are_found(text: str, odd: bool) -> None:
+    assert bool(IDIOMS.search(text)) is odd
+
+
+def test_no_sentence_has_to_be_read_twice() -> None:
+    found = [
+        f"{relative(path)}:{line + text.count(chr(10), 0, match.start())}: {match[0].strip()[:50]}"
+        for path, line, text in prose(".c", ".js", ".md", ".py", ".sh")
+        for match in IDIOMS.finditer(text)
+    ]
+    assert found == []
+
+
+def test_a_docstring_says_what_its_own_subject_does() -> None:
+    found = [f"{relative(path)}:{line}" for path, line, text in prose(".py") if AS_ANOTHER.match(text)]
+    assert found == []
+
+
+DIVIDED = ("agent", "medusa.client", "medusa.client.launchers", "medusa.commands", "medusa.reflector")
+"""Packages with sub-packages whose order a contract states."""
+
+
+def layered() -> set[str]:
+    """The full names in all contracts that state an order."""
+    found: set[str] = set()
+    for contract in contracts().values():
+        if contract["type"] == "layers":
+            names = {name.strip(" ()") for layer in contract["layers"] for name in re.split("[|:]", layer)}
+            found |= {f"{container}.{name}" for container in contract.get("containers", []) for name in names} or names
+    return found
+
+
+@pytest.mark.parametrize("package", DIVIDED)
+def test_a_contract_orders_the_folders(package: str) -> None:
+    folder = ROOT / package.replace(".", "/")
+    folders = {f"{package}.{path.parent.name}" for path in folder.glob("*/__init__.py")}
+    assert folders - layered() == set()
 
 
 def test_every_module_has_its_floor() -> None:

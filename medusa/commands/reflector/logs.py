@@ -57,13 +57,13 @@ _ENCODER = json.JSONEncoder(default=repr)
 
 
 def _serialize(event: Any, **_: Any) -> str:
-    """As json.dumps, which makes an encoder of its own for each line."""
+    """The event as JSON. json.dumps would make an encoder for each line."""
     return _ENCODER.encode(event)
 
 
 class _Lines:
-    """Writes an event's line. A log that nobody takes, or not fast enough, loses lines and says so later: no peer may
-    stop the service by having more written than is read."""
+    """Writes the lines. If the log is not read fast enough, lines are dropped, and a later line says how many: the
+    service never waits for its log, so a peer cannot stop it by causing many lines."""
 
     def __init__(self, fd: int, poll: Callable[[], Any]) -> None:
         self._fd = _unblocking(fd)
