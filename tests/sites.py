@@ -15,21 +15,21 @@ from tests.waiting import PATIENCE, wait_until
 
 SECRET = "of the reflectors of a test's site"
 
-PATIENT = {"directory_timeout": 20.0}
-"""A reflector or a Redis that has stood still does not take the other for one that is away."""
+LONG = {"directory_timeout": 20.0}
+"""So that no reflector takes a Redis on a busy machine for one that is away."""
 
 QUICK = {
-    **PATIENT,
+    **LONG,
     "claim_ttl": 1.5,
     "claim_retry_interval": 0.1,
     "connect_timeout": 1.0,
     "forward_answer_timeout": 2.0,
 }
-"""For what takes a minute outside of tests."""
+"""Shorter than by default, where a test would take a minute."""
 
 
 class Site:
-    """A directory, and what a reflector needs to be of it."""
+    """A directory, and what a reflector needs to share it."""
 
     def __init__(self, redis: RedisServer, secret_file: Path) -> None:
         self.redis = redis
@@ -44,7 +44,7 @@ class Site:
         return reflectors.running(*self.options(), *arguments, timeouts=timeouts, check=check)
 
     def claimed(self, session: str) -> bool:
-        """Whether anybody holds a session of the internal API."""
+        """Whether a reflector holds a session of the internal API."""
         return bool(self.redis.ask("EXISTS", f"medusa:session:{session}"))
 
 
@@ -56,7 +56,7 @@ def dial(port: int) -> socket.socket:
 
 
 def kill(reflector: Reflector) -> None:
-    """With -9."""
+    """By SIGKILL."""
     reflector.process.kill()
     reflector.process.wait()
 
@@ -71,17 +71,17 @@ def site(path: Path) -> Iterator[Site]:
 
 
 def waits(owner: Reflector, session: str) -> None:
-    """Waits until a client waits there."""
+    """Returns when a client waits there."""
     wait_until(lambda: owner.states().get(session) == "slave_wait", "a client that waits")
 
 
 @contextlib.contextmanager
-def pair(client_door: Reflector, agent_door: Reflector, session: str = "") -> Iterator[tuple[Peer, Peer]]:
-    """A client and an agent that are linked, and came in by these doors."""
+def pair(owner: Reflector, other: Reflector, session: str = "") -> Iterator[tuple[Peer, Peer]]:
+    """A client and an agent that are linked: one is connected to `owner`, the other to `other`."""
     session = session or reflectors.new_id()
-    with client_door.attach(session, "master") as client:
-        waits(client_door, session)
-        with agent_door.attach(session, "slave") as agent:
+    with owner.attach(session, "master") as client:
+        waits(owner, session)
+        with other.attach(session, "slave") as agent:
             linked(client, agent)
             yield client, agent
 

@@ -1,4 +1,4 @@
-"""For tests of the reflector: the one that a module shares, and a session that must notice nothing of each test.
+"""For tests of the reflector: one that a module shares, two of one site, and a session that no test may disturb.
 
 For tests of the agent: what it dials, the agent itself, and the client's place in its session.
 """
@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from agent.timeouts import Timeouts
-from tests import agents
+from tests import agents, sites
 from tests.agents import from_source, job_environ, launched, write_config
 from tests.reflectors import Reflector, Witness, running
+from tests.sites import Site
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,27 @@ def reflector(shared_reflector: Reflector) -> Iterator[Reflector]:
     """Fails a test that leaves a session, or an error in the log."""
     yield shared_reflector
     shared_reflector.check()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A directory that reflectors share, for a whole module."""
+    with sites.site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture
+def own_site(tmp_path: Path) -> Iterator[Site]:
+    """A site for one test, which may harm its directory."""
+    with sites.site(tmp_path) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def both(site: Site) -> Iterator[tuple[Reflector, Reflector]]:
+    """Two reflectors of the module's site. A module overrides it to give them options."""
+    with site.reflector() as here, site.reflector() as there:
+        yield here, there
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Three reflectors behind a load balancer: sessions whose ends come in by any door, while reflectors come and go."""
+"""Three reflectors behind a load balancer: both ends of a session reach any of them, while reflectors come and go."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
@@ -21,22 +21,16 @@ from tests.reflectors import Reflector, new_id
 from tests.sites import Site
 from tests.waiting import PATIENCE, wait_until
 
-AT_ONCE = 8
+CONCURRENCY = 8
 SIZE = 1 << 20
 PIECE = 64 * 1024
-DOORS = 3
+REFLECTORS = 3
 
 Balancer = Callable[[Path, list[int]], contextlib.AbstractContextManager[int]]
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with sites.site(tmp_path) as site:
-        yield site
-
-
 def enter(port: int, path: str) -> Peer:
-    """An upgraded connection by any door; tries again, as an agent does, while there is none for it."""
+    """An upgraded connection to any reflector. Tries again, as an agent does, until one accepts it."""
 
     def attempt() -> Peer | None:
         peer = Peer(sites.dial(port))
@@ -49,7 +43,7 @@ def enter(port: int, path: str) -> Peer:
         if status == 101:
             return peer
         peer.close()
-        # 409: the balancer asked a second door when the first had gone; the place is free again soon.
+        # 409: the balancer tried a second reflector after the first had gone; the place is soon free again.
         assert status in (404, 409, 502, 503), status
         return None
 
@@ -59,7 +53,7 @@ def enter(port: int, path: str) -> Peer:
 
 
 def session(port: int) -> str:
-    """A whole one; returns how it went."""
+    """Runs a whole session; returns how it went."""
     name = new_id()
     with enter(port, f"/attach/{name}/master") as client, enter(port, f"/attach/{name}/slave") as agent:
         sites.linked(client, agent)
@@ -99,30 +93,30 @@ def received(peer: Peer) -> bytes:
 @pytest.mark.parametrize(
     ("balancer", "count"), [(balancers.haproxy, 200), (balancers.nginx, 40)], ids=["haproxy", "nginx"]
 )
-def test_sessions_while_reflectors_are_replaced(site: Site, tmp_path: Path, balancer: Balancer, count: int) -> None:
-    ports = [free_port() for _ in range(DOORS)]
-    carried = 0
+def test_sessions_while_reflectors_are_replaced(own_site: Site, tmp_path: Path, balancer: Balancer, count: int) -> None:
+    ports = [free_port() for _ in range(REFLECTORS)]
+    forwarded = 0
     with contextlib.ExitStack() as stack:
-        doors = {port: start(stack, site, port) for port in ports}
+        running = {port: start(stack, own_site, port) for port in ports}
         port = stack.enter_context(balancer(tmp_path, ports))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            running = [pool.submit(session, port) for _ in range(count)]
+        with ThreadPoolExecutor(CONCURRENCY) as pool:
+            submitted = [pool.submit(session, port) for _ in range(count)]
             for number, replaced in enumerate(ports, 1):
-                running[number * count // (DOORS + 2)].result(60)
-                old = doors[replaced]
+                submitted[number * count // (REFLECTORS + 2)].result(60)
+                old = running[replaced]
                 old.signal(signal.SIGTERM)
                 assert old.process.wait(2 * PATIENCE) == 0
-                carried += len(old.logged("carried"))
-                doors[replaced] = start(stack, site, replaced)
-            outcomes = Counter(one.result(60) for one in running)
-        carried += sum(len(door.logged("carried")) for door in doors.values())
+                forwarded += len(old.logged("carried"))
+                running[replaced] = start(stack, own_site, replaced)
+            outcomes = Counter(one.result(60) for one in submitted)
+        forwarded += sum(len(one.logged("carried")) for one in running.values())
     assert outcomes == {GOOD: count}
-    assert carried > count // 4, "two of three agents come to another door than their client"
+    assert forwarded > count // 4, "two of three agents reach another reflector than their client"
 
 
-def start(stack: contextlib.ExitStack, site: Site, port: int) -> Reflector:
+def start(stack: contextlib.ExitStack, own_site: Site, port: int) -> Reflector:
     options = ["--port", str(port), "--drain-timeout", str(PATIENCE)]
-    reflector = stack.enter_context(site.reflector(*options, check=False))
+    reflector = stack.enter_context(own_site.reflector(*options, check=False))
     stack.callback(assert_no_errors, reflector)
     return reflector
 
@@ -131,21 +125,21 @@ def assert_no_errors(reflector: Reflector) -> None:
     assert [entry for entry in reflector.log if entry["level"] > 40] == []
 
 
-def test_a_reflector_and_redis_are_killed_in_the_middle(site: Site, tmp_path: Path) -> None:
-    """Only what went through the reflector that was killed is hurt, and that is told."""
-    ports = [free_port() for _ in range(DOORS)]
+def test_a_reflector_and_redis_are_killed_in_the_middle(own_site: Site, tmp_path: Path) -> None:
+    """Only sessions through the killed reflector are lost, and their other ends get a reason."""
+    ports = [free_port() for _ in range(REFLECTORS)]
     with contextlib.ExitStack() as stack:
-        doors = [
-            stack.enter_context(site.reflector("--port", str(port), timeouts=sites.QUICK, check=False))
+        running = [
+            stack.enter_context(own_site.reflector("--port", str(port), timeouts=sites.QUICK, check=False))
             for port in ports
         ]
         pairs = {
-            (at, to): stack.enter_context(sites.pair(doors[at], doors[to]))
-            for at in range(DOORS)
-            for to in range(DOORS)
+            (at, to): stack.enter_context(sites.pair(running[at], running[to]))
+            for at in range(REFLECTORS)
+            for to in range(REFLECTORS)
         }
-        site.redis.kill()
-        sites.kill(doors[0])
+        own_site.redis.kill()
+        sites.kill(running[0])
         for (at, to), (client, agent) in pairs.items():
             if at == 0:
                 client.until_fin()
@@ -156,8 +150,8 @@ def test_a_reflector_and_redis_are_killed_in_the_middle(site: Site, tmp_path: Pa
             else:
                 client.text("still here")
                 agent.expect(TEXT, b"still here")
-        site.redis.start()
+        own_site.redis.start()
         port = stack.enter_context(balancers.haproxy(tmp_path, ports))
         assert session(port) == GOOD
-        lost = [entry for door in doors[1:] for entry in door.logged("session ended", outcome="lost")]
+        lost = [entry for one in running[1:] for entry in one.logged("session ended", outcome="lost")]
         assert [entry["reason"] for entry in lost] == ["agent: the connection ended without a Close"] * 2

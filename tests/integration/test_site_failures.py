@@ -1,27 +1,20 @@
-"""What befalls several reflectors and their directory: who is hurt, who is told, and what heals by itself."""
+"""Failures of several reflectors and their directory: what is lost, what is reported, and what recovers by itself."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests import sites
 from tests.peers import CLOSE, TEXT, Peer, close_frame, upgrade
 from tests.reflectors import Reflector, new_id
-from tests.sites import PATIENT, QUICK, Site
+from tests.sites import LONG, QUICK, Site
 from tests.waiting import PATIENCE, wait_until
 
 LOST = "this reflector lost the session's id to another"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with sites.site(tmp_path) as site:
-        yield site
 
 
 def talk(client: Peer, agent: Peer) -> None:
@@ -32,52 +25,52 @@ def talk(client: Peer, agent: Peer) -> None:
     client.expect(TEXT, b"to the client")
 
 
-def status(door: Reflector, session: str, role: str = "master") -> int:
-    """What who attaches is answered; whoever is let in hangs up at once."""
-    with door.open(upgrade(f"/attach/{session}/{role}")) as peer:
+def status(reflector: Reflector, session: str, role: str = "master") -> int:
+    """The answer to a peer that attaches, which hangs up at once if it is accepted."""
+    with reflector.open(upgrade(f"/attach/{session}/{role}")) as peer:
         answer = peer.head()
         assert (answer.status == 503) is ("retry-after" in answer.headers)
         return answer.status
 
 
-def opens(door: Reflector) -> bool:
-    """Whether new sessions may begin."""
-    return status(door, new_id()) == 101
+def opens(reflector: Reflector) -> bool:
+    """Whether new sessions can begin."""
+    return status(reflector, new_id()) == 101
 
 
 class TestDirectory:
     """Live sessions go on without it, and new ones begin when it is back."""
 
     @contextlib.contextmanager
-    def away(self, site: Site, how: str) -> Iterator[None]:
+    def away(self, own_site: Site, how: str) -> Iterator[None]:
         if how == "silent":
-            with site.redis.stopped():
+            with own_site.redis.stopped():
                 yield
         elif how == "full":
-            site.redis.ask("CONFIG", "SET", "maxmemory", 1)
+            own_site.redis.ask("CONFIG", "SET", "maxmemory", 1)
             yield
-            site.redis.ask("CONFIG", "SET", "maxmemory", 0)
+            own_site.redis.ask("CONFIG", "SET", "maxmemory", 0)
         else:
-            site.redis.kill()
+            own_site.redis.kill()
             yield
-            site.redis.start()
+            own_site.redis.start()
 
     @pytest.mark.parametrize("how", ["killed", "silent", "full"])
-    def test_is_away_for_a_while(self, site: Site, how: str) -> None:
+    def test_is_away_for_a_while(self, own_site: Site, how: str) -> None:
         timeouts = {**QUICK, "directory_timeout": 1.0} if how == "silent" else QUICK
         with (
-            site.reflector(timeouts=timeouts, check=False) as here,
-            site.reflector(timeouts=timeouts, check=False) as there,
+            own_site.reflector(timeouts=timeouts, check=False) as here,
+            own_site.reflector(timeouts=timeouts, check=False) as there,
         ):
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
-                with self.away(site, how):
+                with self.away(own_site, how):
                     for _ in range(3):
                         assert status(here, new_id()) == 503
                     assert status(there, new_id(), "slave") == (404 if how == "full" else 503)
                     talk(client, agent)
                 wait_until(lambda: opens(here) and opens(there), "new sessions")
-                wait_until(lambda: site.claimed(session), "the claim")
+                wait_until(lambda: own_site.claimed(session), "the claim")
                 talk(client, agent)
                 assert status(there, session) == 409
                 client.send(close_frame())
@@ -87,19 +80,19 @@ class TestDirectory:
             assert len(here.logged("directory unavailable")) == len(here.logged("directory is back")) == 1
             assert "Traceback" not in here.raw_log + there.raw_log
 
-    def test_is_not_there_at_the_start(self, site: Site) -> None:
-        site.redis.kill()
-        with site.reflector(timeouts=QUICK, check=False) as here:
+    def test_is_not_there_at_the_start(self, own_site: Site) -> None:
+        own_site.redis.kill()
+        with own_site.reflector(timeouts=QUICK, check=False) as here:
             wait_until(lambda: here.logged("directory unavailable"))
             assert status(here, new_id()) == 503
-            site.redis.start()
+            own_site.redis.start()
             wait_until(lambda: opens(here), "new sessions")
 
 
 class TestOwner:
     @pytest.mark.parametrize("linked", [True, False], ids=["linked", "waiting"])
-    def test_stands_still_until_another_has_its_id(self, site: Site, linked: bool) -> None:
-        with site.reflector(timeouts=QUICK) as here, site.reflector(timeouts=QUICK) as there:
+    def test_is_suspended_until_another_has_its_id(self, own_site: Site, linked: bool) -> None:
+        with own_site.reflector(timeouts=QUICK) as here, own_site.reflector(timeouts=QUICK) as there:
             session = new_id()
             with contextlib.ExitStack() as stack:
                 if linked:
@@ -122,24 +115,24 @@ class TestOwner:
                 record = here.ended(session)
                 assert (record["outcome"], record["reason"]) == ("ended", LOST)
                 talk(*new)
-                assert site.claimed(session), "the end of the old session has freed nothing"
+                assert own_site.claimed(session), "the end of the old session has freed nothing"
 
-    def test_stands_still_and_nobody_minds(self, site: Site) -> None:
-        with site.reflector(timeouts=QUICK) as here:
+    def test_is_suspended_and_no_other_claims_its_id(self, own_site: Site) -> None:
+        with own_site.reflector(timeouts=QUICK) as here:
             session = new_id()
             with sites.pair(here, here, session) as (client, agent):
                 here.signal(signal.SIGSTOP)
                 try:
-                    wait_until(lambda: not site.claimed(session), "the end of the claim")
+                    wait_until(lambda: not own_site.claimed(session), "the end of the claim")
                 finally:
                     here.signal(signal.SIGCONT)
-                wait_until(lambda: site.claimed(session), "the claim")
+                wait_until(lambda: own_site.claimed(session), "the claim")
                 talk(client, agent)
             assert here.logged("claim restored", session=session)
 
-    def test_is_killed(self, site: Site) -> None:
+    def test_is_killed(self, own_site: Site) -> None:
         lasting = {**QUICK, "claim_ttl": 5.0}
-        with site.reflector(timeouts=lasting, check=False) as here, site.reflector(timeouts=QUICK) as there:
+        with own_site.reflector(timeouts=lasting, check=False) as here, own_site.reflector(timeouts=QUICK) as there:
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
                 sites.kill(here)
@@ -149,33 +142,33 @@ class TestOwner:
             assert status(there, session) == 409
             wait_until(lambda: status(there, session) == 101, "an id that is free")
 
-    def test_stops_while_the_directory_is_asked(self, site: Site) -> None:
+    def test_stops_while_the_directory_is_asked(self, own_site: Site) -> None:
         before, session = new_id(), new_id()
-        with site.reflector(timeouts=PATIENT) as here:
+        with own_site.reflector(timeouts=LONG) as here:
             assert status(here, before) == 101
-            wait_until(lambda: not site.claimed(before), "the end of what is written now")
-            with site.redis.writes_held(), here.open(upgrade(f"/attach/{session}/master")) as peer:
-                wait_until(site.redis.held, "the claim")
+            wait_until(lambda: not own_site.claimed(before), "the release of its claim")
+            with own_site.redis.writes_held(), here.open(upgrade(f"/attach/{session}/master")) as peer:
+                wait_until(own_site.redis.held, "the claim")
                 here.signal(signal.SIGTERM)
                 wait_until(lambda: here.logged("draining"), "the end of new sessions")
-                site.redis.ask("CLIENT", "UNPAUSE")
+                own_site.redis.ask("CLIENT", "UNPAUSE")
                 assert peer.head().status == 503
             assert here.process.wait(PATIENCE) == 0
-            assert not site.claimed(session)
+            assert not own_site.claimed(session)
 
-    def test_is_started_again(self, site: Site) -> None:
-        """At the same address: its ids are free at once."""
+    def test_is_started_again(self, own_site: Site) -> None:
+        """At the same address its ids are free at once."""
         session = new_id()
-        with site.reflector(check=False) as here, site.reflector() as there:
+        with own_site.reflector(check=False) as here, own_site.reflector() as there:
             with sites.pair(here, there, session):
                 sites.kill(here)
-            with site.reflector("--port", str(here.port)) as again:
+            with own_site.reflector("--port", str(here.port)) as again:
                 assert status(there, session) == 409
                 with sites.pair(again, there, session) as (client, agent):
                     talk(client, agent)
 
-    def test_does_not_answer(self, site: Site) -> None:
-        with site.reflector(timeouts=PATIENT) as here, site.reflector(timeouts=QUICK) as there:
+    def test_does_not_answer(self, own_site: Site) -> None:
+        with own_site.reflector(timeouts=LONG) as here, own_site.reflector(timeouts=QUICK) as there:
             session = new_id()
             with here.attach(session, "master"):
                 sites.waits(here, session)

@@ -1,4 +1,4 @@
-"""`medusa sessions` and its routes, at a reflector that the session does not live in."""
+"""`medusa sessions` and its routes, at a reflector that does not own the session."""
 
 from __future__ import annotations
 
@@ -21,20 +21,7 @@ from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with sites.site(tmp_path_factory.mktemp("site")) as site:
-        yield site
-
-
-@pytest.fixture
-def own_site(tmp_path: Path) -> Iterator[Site]:
-    """For what leaves something behind."""
-    with sites.site(tmp_path) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def doors(site: Site) -> Iterator[tuple[Reflector, Reflector]]:
+def both(site: Site) -> Iterator[tuple[Reflector, Reflector]]:
     with site.reflector("--advertise", "localhost") as here, site.reflector() as there:
         yield here, there
 
@@ -47,31 +34,31 @@ def delete(session: str) -> bytes:
     return f"DELETE /sessions/{session} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
-def test_the_whole_site_at_each_of_its_doors(doors: tuple[Reflector, Reflector]) -> None:
-    here, there = doors
+def test_each_reflector_lists_the_whole_site(both: tuple[Reflector, Reflector]) -> None:
+    here, there = both
     session, other = new_id(), new_id()
     with sites.pair(here, there, session) as (client, agent), there.attach(other, "master"):
         sites.waits(there, other)
         agent.text("12345")
         client.expect(TEXT, b"12345")
-        both = [json.loads(said(door, "list", "--json")) for door in doors]
-        for entries in both:
+        lists = [json.loads(said(reflector, "list", "--json")) for reflector in both]
+        for entries in lists:
             owners = {entry["id"]: entry["owner"] for entry in entries}
             assert owners == {session: f"http://localhost:{here.port}", other: there.url}
             assert [entry["id"] for entry in entries] == [session, other], "oldest first"
-        for door in doors:
-            shown = json.loads(said(door, "show", session, "--json"))
+        for reflector in both:
+            shown = json.loads(said(reflector, "show", session, "--json"))
             assert (shown["state"], shown["agent_bytes"], shown["login"]) == ("linked", 5, None)
             assert shown["client"].startswith("127.0.0.1:")
             assert 0 <= shown["idle_s"] <= shown["age_s"]
-            assert door.get(f"/sessions/{session}").json()["owner"] == f"http://localhost:{here.port}"
-            assert door.get("/sessions/nobody").status == 404
+            assert reflector.get(f"/sessions/{session}").json()["owner"] == f"http://localhost:{here.port}"
+            assert reflector.get("/sessions/nobody").status == 404
         client.send(close_frame())
         agent.closed()
 
 
-def test_kill(doors: tuple[Reflector, Reflector]) -> None:
-    here, there = doors
+def test_kill(both: tuple[Reflector, Reflector]) -> None:
+    here, there = both
     session = new_id()
     with sites.pair(here, there, session) as (client, agent):
         assert said(there, "kill", session) == f"killed {session}\n"
@@ -88,7 +75,7 @@ def test_an_owner_of_several_workers_and_tls(site: Site, monkeypatch: pytest.Mon
     with site.reflector("--workers", "2", *options) as here, site.reflector("--workers", "2") as there:
         clients = {session: here.attach(session, "master") for session in [new_id() for _ in range(6)]}
         try:
-            wait_until(lambda: listed(there).keys() == clients.keys(), "all sessions at the other door")
+            wait_until(lambda: listed(there).keys() == clients.keys(), "all sessions at the other reflector")
             assert {entry["owner"] for entry in listed(there).values()} == {f"https://localhost:{here.port}"}
             for session, client in clients.items():
                 assert there.ask(delete(session)).status == 200
@@ -124,7 +111,7 @@ def test_without_the_directory(own_site: Site) -> None:
         assert "other reflectors' sessions are missing: " in done.stderr
         assert "are missing" in run(here, "show", "nobody").stderr
         assert here.ask(delete("nobody")).status == 503
-        assert run(here, "kill", session).returncode == 0, "what lives here needs no directory"
+        assert run(here, "kill", session).returncode == 0, "a session of this reflector needs no directory"
         assert farewell(client) == KILLED
 
 
@@ -137,7 +124,7 @@ def ask(
     to: str = "",
     signed: str = "",
 ) -> bytes:
-    """What a reflector of the site that has `secret` asks, `when` seconds from now."""
+    """A question of a reflector of the site with `secret`, `when` seconds from now."""
     target = "/~carried/sessions" + path
     proof = proofs.PeerAuth(secret.encode(), lambda: time.time() + when)
     value = proof.sign_question(signed or method, target, to or f"http://localhost:{owner.port}")
@@ -145,10 +132,10 @@ def ask(
 
 
 class TestProof:
-    """What a stranger sends to a reflector as if he were one."""
+    """Questions of a stranger that pretends to be a reflector; tests/unit has all ways to forge a proof."""
 
-    def test_is_good_once_and_is_told_of_this_reflector_alone(self, doors: tuple[Reflector, Reflector]) -> None:
-        here, there = doors
+    def test_is_good_once_and_answered_for_this_reflector_only(self, both: tuple[Reflector, Reflector]) -> None:
+        here, there = both
         with there.attach(other := new_id(), "master"):
             sites.waits(there, other)
             question = ask(here)
@@ -166,18 +153,14 @@ class TestProof:
             (lambda here, path: ask(here, "DELETE", path, to="http://127.0.0.1:1"), "without this site's"),
             (lambda here, path: ask(here, "DELETE", path, signed="GET"), "without this site's"),
             (lambda here, path: ask(here, "DELETE", path, when=300), "s off"),
-            (lambda here, path: ask(here, "DELETE", path, when=-300), "s off"),
-            (lambda here, path: ask(here, "DELETE", path).replace(b"Asks", b"Other"), "not of the form"),
-            (lambda here, path: ask(here, "DELETE", path).replace(b"Asks: 1", b"Asks: 2"), "not of the form"),
             (lambda here, path: ask(here, "GET", path), "not asked by DELETE"),
-            (lambda here, path: ask(here, secret="another secret of no site"), "without this site's"),
             (lambda here, path: b"GET /~carried/sessions HTTP/1.1\r\nHost: x\r\n\r\n", "not of the form"),
         ],
     )
     def test_forged(
-        self, doors: tuple[Reflector, Reflector], forge: Callable[[Reflector, str], bytes], why: str
+        self, both: tuple[Reflector, Reflector], forge: Callable[[Reflector, str], bytes], why: str
     ) -> None:
-        here, _ = doors
+        here, _ = both
         session = new_id()
         before = len(here.logged("question refused"))
         with here.attach(session, "master"):
@@ -193,7 +176,7 @@ class TestProof:
             assert alone.ask(ask(alone)).status == 404
 
 
-def test_an_admin_signs_once_for_all_doors(site: Site, tmp_path: Path) -> None:
+def test_an_admins_signature_is_good_for_one_use_in_the_whole_site(site: Site, tmp_path: Path) -> None:
     boss, alice = Key("ed25519"), Key("ed25519")
     allow(tmp_path, "boss", boss)
     allow(tmp_path, "alice", alice)
@@ -210,5 +193,5 @@ def test_an_admin_signs_once_for_all_doors(site: Site, tmp_path: Path) -> None:
             assert farewell(client) == KILLED
             (entry,) = there.logged("session killed", session=session)
             assert (entry["by"], entry["login"]) == ("boss", "alice")
-        assert [door.ask(kill).status for door in (here, there)] == [403, 403]
+        assert [reflector.ask(kill).status for reflector in (here, there)] == [403, 403]
         assert there.get("/sessions").status == 404

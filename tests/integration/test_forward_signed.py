@@ -1,4 +1,4 @@
-"""Who signs is judged at the door he came to, and is not asked again where his session lives."""
+"""A signed request is checked by the reflector that it reaches, and not again by the one that owns the session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def key() -> Key:
 
 
 @pytest.fixture(scope="module")
-def doors(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[tuple[Reflector, Reflector]]:
+def both(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[tuple[Reflector, Reflector]]:
     path = tmp_path_factory.mktemp("site")
     allow(path / "accounts", "alice", key)
     allow(path / "accounts", "bob", Key("ed25519"))
@@ -39,8 +39,8 @@ def client_request(key: Key, session: str) -> bytes:
     return signed_request(key, "alice", attach_path("alice", session, "master"), HOST)
 
 
-def test_a_session_through_two_doors(doors: tuple[Reflector, Reflector], key: Key) -> None:
-    here, there = doors
+def test_a_session_through_two_reflectors(both: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = both
     session = new_id()
     with here.enter(client_request(key, session)) as client:
         wait_until(lambda: session in here.states())
@@ -51,8 +51,8 @@ def test_a_session_through_two_doors(doors: tuple[Reflector, Reflector], key: Ke
     assert (entry["login"], entry["side"], entry["key"]) == ("alice", "agent", key.md5)
 
 
-def test_a_signature_is_good_for_one_use_at_all_doors_together(doors: tuple[Reflector, Reflector], key: Key) -> None:
-    here, there = doors
+def test_a_signature_is_good_for_one_use_in_the_whole_site(both: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = both
     session = new_id()
     request, url = client_request(key, session), agent_request(key, session)
     with here.enter(request) as client:
@@ -60,13 +60,13 @@ def test_a_signature_is_good_for_one_use_at_all_doors_together(doors: tuple[Refl
         assert there.ask(request).status == 403
         with there.enter(url) as agent:
             sites.linked(client, agent)
-            for door in doors:
-                answer = door.ask(url)
+            for reflector in both:
+                answer = reflector.ask(url)
                 assert (answer.status, answer.rest) == (403, b"this signature was used before; sign anew\n")
 
 
-def test_a_signature_that_opened_nothing_is_not_used_up(doors: tuple[Reflector, Reflector], key: Key) -> None:
-    here, there = doors
+def test_a_signature_that_opened_nothing_is_not_used_up(both: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = both
     session = new_id()
     url = agent_request(key, session)
     unknown = there.ask(url)
@@ -79,17 +79,19 @@ def test_a_signature_that_opened_nothing_is_not_used_up(doors: tuple[Reflector, 
             assert answer(here, url).status == 409
         client.closed()
         assert answer(there, url).undated == unknown.undated
-    assert answer(there, url).undated == unknown.undated, "nothing tells a session that is over from one that never was"
+    assert answer(there, url).undated == unknown.undated, "a session that is over looks like one that never was"
 
 
-def answer(door: Reflector, url: bytes) -> Answer:
-    """What it says once the signature is given back, which is just after the answer before."""
-    (found,) = wait_until(lambda: [a for a in [door.ask(url)] if a.status != 403], "a signature that was given back")
+def answer(reflector: Reflector, url: bytes) -> Answer:
+    """The answer after the signature was given back, which happens just after the previous answer."""
+    (found,) = wait_until(
+        lambda: [a for a in [reflector.ask(url)] if a.status != 403], "a signature that was given back"
+    )
     return found
 
 
-def test_nobody_is_carried_into_anothers_session(doors: tuple[Reflector, Reflector], key: Key) -> None:
-    here, there = doors
+def test_nobody_is_forwarded_into_the_session_of_another_login(both: tuple[Reflector, Reflector], key: Key) -> None:
+    here, there = both
     session = new_id()
     with here.enter(client_request(key, session)):
         wait_until(lambda: session in here.states())

@@ -1,4 +1,4 @@
-"""A connection is carried to the reflector that its session lives in, and nobody can tell."""
+"""An agent is forwarded to the reflector that its session lives in, and neither end sees a difference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
 
 import pytest
@@ -23,25 +23,13 @@ from tests.waiting import PATIENCE, wait_until
 MIB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with sites.site(tmp_path_factory.mktemp("site")) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def doors(site: Site) -> Iterator[tuple[Reflector, Reflector]]:
-    with site.reflector() as here, site.reflector() as there:
-        yield here, there
-
-
 def address(peer: Peer) -> str:
     return "%s:%d" % peer.sock.getsockname()[:2]
 
 
-class TestCarried:
-    def test_a_session_through_two_doors(self, doors: tuple[Reflector, Reflector]) -> None:
-        here, there = doors
+class TestForwarded:
+    def test_a_session_through_two_reflectors(self, both: tuple[Reflector, Reflector]) -> None:
+        here, there = both
         session = new_id()
         with sites.pair(here, there, session) as (client, agent):
             client.text("to the agent")
@@ -57,8 +45,8 @@ class TestCarried:
         assert there.logged("carried", client=agent_address)
         assert not there.logged("session ended", session=session)
 
-    def test_what_is_sent_behind_the_head_is_not_lost(self, doors: tuple[Reflector, Reflector]) -> None:
-        here, there = doors
+    def test_bytes_after_the_head_are_not_lost(self, both: tuple[Reflector, Reflector]) -> None:
+        here, there = both
         session = new_id()
         with here.attach(session, "master") as client:
             sites.waits(here, session)
@@ -66,19 +54,19 @@ class TestCarried:
                 sites.linked(client, agent)
                 client.expect(TEXT, b"early")
 
-    def test_refusals_come_back_as_they_are(self, doors: tuple[Reflector, Reflector]) -> None:
-        here, there = doors
+    def test_refusals_come_back_unchanged(self, both: tuple[Reflector, Reflector]) -> None:
+        here, there = both
         session = new_id()
-        unknown = [door.ask(upgrade(f"/attach/{session}/slave")) for door in doors]
+        unknown = [door.ask(upgrade(f"/attach/{session}/slave")) for door in both]
         assert [answer.status for answer in unknown] == [404, 404]
         with sites.pair(here, there, session):
-            taken = [door.ask(upgrade(f"/attach/{session}/{side}")) for door in doors for side in ("slave", "master")]
+            taken = [door.ask(upgrade(f"/attach/{session}/{side}")) for door in both for side in ("slave", "master")]
             assert [answer.status for answer in taken] == [409] * 4
             assert taken[0].undated == taken[2].undated
             assert taken[1].undated == taken[3].undated
 
-    def test_bulk_both_ways_and_readers_that_stop(self, doors: tuple[Reflector, Reflector]) -> None:
-        here, there = doors
+    def test_bulk_both_ways_and_readers_that_stop(self, both: tuple[Reflector, Reflector]) -> None:
+        here, there = both
         with sites.pair(here, there) as (client, agent), there.memory_grows_less_than(8 * MIB):
             ways = [(client, agent, os.urandom(8 * MIB)), (agent, client, os.urandom(8 * MIB))]
             senders = [Thread(target=send, args=(source, data)) for source, _, data in ways]
@@ -116,8 +104,8 @@ def read(peer: Peer, size: int) -> bytes:
 
 class TestEnds:
     @pytest.mark.parametrize("end", ["fin", "reset"])
-    def test_of_the_agents_link(self, doors: tuple[Reflector, Reflector], end: str) -> None:
-        here, there = doors
+    def test_of_the_agents_link(self, both: tuple[Reflector, Reflector], end: str) -> None:
+        here, there = both
         session = new_id()
         with sites.pair(here, there, session) as (client, agent):
             agent.text("last words")
@@ -126,7 +114,7 @@ class TestEnds:
             assert client.closed() == (1000, "remote connection error")
         assert here.ended(session)["outcome"] == "lost"
 
-    def test_the_door_is_killed(self, site: Site) -> None:
+    def test_the_forwarding_reflector_is_killed(self, site: Site) -> None:
         with site.reflector() as here, site.reflector(check=False) as there:
             session = new_id()
             with sites.pair(here, there, session) as (client, agent):
@@ -136,7 +124,7 @@ class TestEnds:
             assert here.ended(session)["outcome"] == "lost"
 
     def test_the_owner_is_killed(self, site: Site) -> None:
-        one = {"directory_connections": 1}  # so that its descriptors are all counted before
+        one = {"directory_connections": 1}  # so that `before` counts all of its descriptors
         with site.reflector(check=False) as here, site.reflector(timeouts=one) as there:
             wait_until(lambda: there.get("/readyz").status == 200)
             before = there.descriptors()
@@ -145,9 +133,9 @@ class TestEnds:
                 sites.kill(here)
                 agent.until_fin()
                 client.until_fin()
-            wait_until(lambda: there.descriptors() <= before, "a door that has let go")
+            wait_until(lambda: there.descriptors() <= before, "the end of the connections")
 
-    def test_a_door_that_drains_waits_for_what_it_carries(self, site: Site) -> None:
+    def test_a_drain_waits_for_forwarded_connections(self, site: Site) -> None:
         with site.reflector() as here, site.reflector("--drain-timeout", str(PATIENCE)) as there:
             with sites.pair(here, there) as (client, agent):
                 there.signal(signal.SIGTERM)
@@ -159,7 +147,7 @@ class TestEnds:
                 agent.closed()
             assert there.process.wait(PATIENCE) == 0
 
-    def test_a_door_that_has_drained_for_long_enough_goes(self, site: Site) -> None:
+    def test_the_drain_timeout_ends_forwarded_connections(self, site: Site) -> None:
         with site.reflector() as here, site.reflector() as there, sites.pair(here, there) as (client, agent):
             there.signal(signal.SIGTERM)
             agent.until_fin()
@@ -169,13 +157,13 @@ class TestEnds:
 
 class TestTls:
     @pytest.mark.parametrize("tls", [(True, True), (True, False), (False, True)], ids=str)
-    def test_between_doors_and_to_peers(
+    def test_between_reflectors_and_to_peers(
         self, site: Site, tls: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
         options = ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE), "--advertise", "localhost"]
-        doors = site.reflector(*options * tls[0]), site.reflector(*options * tls[1])
-        with doors[0] as here, doors[1] as there, sites.pair(here, there) as (client, agent):
+        owner, other = site.reflector(*options * tls[0]), site.reflector(*options * tls[1])
+        with owner as here, other as there, sites.pair(here, there) as (client, agent):
             data = os.urandom(MIB)
             sender = Thread(target=send, args=(agent, data))
             sender.start()
@@ -195,8 +183,8 @@ class TestTls:
             assert there.logged("reflector not reached")
 
 
-def carry(session: str, secret: str = sites.SECRET, when: float = 0, role: str = "slave") -> bytes:
-    """What a reflector of the site that has `secret` sends, `when` seconds from now."""
+def forwarding(session: str, secret: str = sites.SECRET, when: float = 0, role: str = "slave") -> bytes:
+    """What a reflector of the site with `secret` sends to forward an agent, `when` seconds from now."""
     head, target = upgrade(f"/attach/{session}/{role}"), f"/~carried/attach/{session}/{role}"
     site = peer_auth.PeerAuth(secret.encode(), lambda: time.time() + when)
     proof = site.sign_forward(target, head.removesuffix(b"\r\n\r\n"), peer_auth.Origin("http", "192.0.2.1", 5))
@@ -204,12 +192,12 @@ def carry(session: str, secret: str = sites.SECRET, when: float = 0, role: str =
 
 
 class TestProof:
-    """What a stranger sends to a reflector as if he were one."""
+    """Requests of a stranger that pretends to be a reflector; tests/unit has all ways to forge a proof."""
 
-    def test_is_good_once(self, doors: tuple[Reflector, Reflector]) -> None:
-        here, _ = doors
+    def test_is_good_once(self, both: tuple[Reflector, Reflector]) -> None:
+        here, _ = both
         session = new_id()
-        request = carry(session)
+        request = forwarding(session)
         with here.attach(session, "master") as client:
             sites.waits(here, session)
             with here.enter(request) as agent:
@@ -225,18 +213,18 @@ class TestProof:
     @pytest.mark.parametrize(
         ("forge", "why"),
         [
-            (lambda session: carry(session, "another secret of no site"), "without this site's secret"),
-            (lambda session: carry("other").replace(b"/other/", f"/{session}/".encode()), "without this site's secret"),
-            (lambda session: carry(session, when=300), "s off"),
-            (lambda session: carry(session, when=-300), "s off"),
-            (lambda session: carry(session).replace(b"192.0.2.1", b"192.0.2.2"), "without this site's secret"),
-            (lambda session: carry(session).replace(b"Carried: 1", b"Carried: 2"), "not of the form"),
-            (lambda session: carry(session, role="master"), "not for an agent"),
-            (lambda session: carry(session).replace(b"Carried", b"Other"), "not of the form"),
+            (lambda session: forwarding(session, "another secret of no site"), "without this site's secret"),
+            (
+                lambda session: forwarding("other").replace(b"/other/", f"/{session}/".encode()),
+                "without this site's secret",
+            ),
+            (lambda session: forwarding(session, when=300), "s off"),
+            (lambda session: forwarding(session, role="master"), "not for an agent"),
+            (lambda session: forwarding(session).replace(b"Carried", b"Other"), "not of the form"),
         ],
     )
-    def test_forged(self, doors: tuple[Reflector, Reflector], forge: Callable[[str], bytes], why: str) -> None:
-        here, _ = doors
+    def test_forged(self, both: tuple[Reflector, Reflector], forge: Callable[[str], bytes], why: str) -> None:
+        here, _ = both
         session = new_id()
         before = len(here.logged("carried request refused"))
         with here.attach(session, "master"):
@@ -247,29 +235,29 @@ class TestProof:
         (entry,) = here.logged("carried request refused")[before:]
         assert why in entry["reason"]
 
-    def test_is_not_carried_on(self, doors: tuple[Reflector, Reflector]) -> None:
-        here, there = doors
+    def test_is_not_forwarded_again(self, both: tuple[Reflector, Reflector]) -> None:
+        here, there = both
         session = new_id()
         with here.attach(session, "master"):
             sites.waits(here, session)
-            assert there.ask(carry(session)).status == 404
+            assert there.ask(forwarding(session)).status == 404
             assert here.states()[session] == "slave_wait"
 
-    @pytest.mark.parametrize("behind", [b"", b"GET / HT", b"GET / HTTP/1.1\r\n\r\n"])
-    def test_no_whole_request_is_carried(self, doors: tuple[Reflector, Reflector], behind: bytes) -> None:
-        here, _ = doors
-        ours = carry(new_id()).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-        with here.open(ours + behind) as peer:
+    @pytest.mark.parametrize("rest", [b"", b"GET / HT", b"GET / HTTP/1.1\r\n\r\n"])
+    def test_no_whole_request_follows(self, both: tuple[Reflector, Reflector], rest: bytes) -> None:
+        here, _ = both
+        ours = forwarding(new_id()).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        with here.open(ours + rest) as peer:
             peer.fin()
             assert peer.answer().status == 400
 
     def test_a_reflector_without_a_site(self) -> None:
         with running() as alone:
-            assert alone.ask(carry(new_id())).status == 404
+            assert alone.ask(forwarding(new_id())).status == 404
 
 
-def test_raw_tcp_is_carried_as_well(site: Site) -> None:
-    """The owner need not speak it to others."""
+def test_raw_tcp_is_forwarded_as_well(site: Site) -> None:
+    """Also to an owner without a raw port."""
     with site.reflector() as here, site.reflector("--raw-port", "0") as there:
         sessions = [new_id() for _ in range(2)]
         greetings = [f"MEDUSA/1 /attach/{sessions[0]}/slave x\n", f"ATTACH {sessions[1]} agent\nearly"]
@@ -288,16 +276,16 @@ def test_raw_tcp_is_carried_as_well(site: Site) -> None:
             assert here.ended(session)["agent"].startswith("127.0.0.1:")
 
 
-def raw(door: Reflector, greeting: str) -> bytes:
-    """All that the raw port answers."""
-    with socket.create_connection(("127.0.0.1", door.raw_port), timeout=PATIENCE) as sock:
+def raw(reflector: Reflector, greeting: str) -> bytes:
+    """The whole answer of the raw port."""
+    with socket.create_connection(("127.0.0.1", reflector.raw_port), timeout=PATIENCE) as sock:
         sock.sendall(greeting.encode())
         return b"".join(iter(lambda: sock.recv(1000), b""))
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_an_owner_of_several_workers(site: Site, tls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each session lives in one of them, and what is carried may come to any."""
+    """Each session lives in one of them, and a forwarded agent may arrive at any."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     options = ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE), "--advertise", "localhost"] * tls
     with site.reflector("--workers", "2", *options) as here, site.reflector("--workers", "2") as there:
@@ -309,11 +297,11 @@ def test_an_owner_of_several_workers(site: Site, tls: bool, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("trusting", [False, True])
-def test_whose_connection_is_carried(site: Site, trusting: bool) -> None:
-    """He who sent it, not his proxy nor the door, is in the record; and he is counted at the door alone."""
-    behind = ["--trusted-proxy", "127.0.0.1", "--trusted-network"]
-    door, owner = [*behind, "--max-connects-per-minute", "2"], ["--max-connects-per-minute", "1", *behind * trusting]
-    with site.reflector(*owner) as here, site.reflector(*door) as there:
+def test_the_address_of_a_forwarded_client(site: Site, trusting: bool) -> None:
+    """The record has the client's own address, and only the reflector that forwards counts its connections."""
+    proxied = ["--trusted-proxy", "127.0.0.1", "--trusted-network"]
+    other, owner = [*proxied, "--max-connects-per-minute", "2"], ["--max-connects-per-minute", "1", *proxied * trusting]
+    with site.reflector(*owner) as here, site.reflector(*other) as there:
         for left in (True, True, False):
             session = new_id()
             request = upgrade(f"/attach/{session}/slave", x_forwarded_for="203.0.113.9")
