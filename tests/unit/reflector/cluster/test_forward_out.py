@@ -1,0 +1,143 @@
+"""An agent's connection is forwarded to an owner that the test plays, over real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+
+from medusa.directory import Owner
+from medusa.protocol.http.head import parse_request
+from medusa.reflector.cluster.forward_out import ForwardOut
+from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
+from medusa.reflector.config import ReflectorConfig, Timeouts
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.listen import HTTP, RAW
+from medusa.reflector.refusal import Refusal
+from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.reflector.session_name import SessionName
+from tests.waiting import MS, PATIENCE
+
+AUTH = PeerAuth(b"a secret of a site")
+NAME = SessionName("id")
+ADDRESS = ("192.0.2.1", 4711)
+HEAD = b"GET /attach/id/slave HTTP/1.1\r\nHost: h"
+GREETING = b"ATTACH id agent"
+
+
+class Site:
+    """The agent's end of a connection that was accepted here, and the owner's listening socket."""
+
+    def __init__(self, queue: FairQueue) -> None:
+        self.timeouts = Timeouts(connect_timeout=PATIENCE, forward_answer_timeout=100 * MS)
+        self.forward_out = ForwardOut(ReflectorConfig(timeouts=self.timeouts), AUTH, queue)
+        self.agent, self._sock = socket.socketpair()
+        self.listener = socket.socket()  # not create_server, which is the standard library's: it blocks the loop
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen()
+        self.owner = Owner("http://127.0.0.1:%d" % self.listener.getsockname()[1])
+        self.agent.settimeout(PATIENCE)
+
+    def accepted(self, kind: str = HTTP) -> Accepted:
+        head, end = (HEAD, b"\r\n\r\n") if kind == HTTP else (GREETING, b"\n")
+        return Accepted(kind, self._sock, ADDRESS, data=head + end + b"early", head=head, plain=kind == RAW)
+
+    def forward(self, kind: str = HTTP) -> Any:
+        return gevent.spawn(self.forward_out.forward, self.accepted(kind), self.owner, NAME)
+
+    def close(self) -> None:
+        self.forward_out.stop()
+        for sock in (self.agent, self._sock, self.listener):
+            sock.close()
+
+
+@pytest.fixture
+def site(queue: FairQueue) -> Iterator[Site]:
+    with contextlib.closing(Site(queue)) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def owner_of(site: Site) -> Iterator[tuple[Any, bytes]]:
+    """The owner's end of the forwarded connection, and all that was read of it."""
+    sock, _ = site.listener.accept()
+    with sock:
+        sock.settimeout(PATIENCE)
+        data = b""
+        while not data.endswith(b"early"):
+            data += sock.recv(4096)
+        yield sock, data
+
+
+@pytest.mark.parametrize(("kind", "answer"), [(HTTP, b"HTTP/1.1 101 Switching\r\n\r\n"), (RAW, b"OK\n")])
+def test_an_agent_that_the_owner_accepts(site: Site, kind: str, answer: bytes) -> None:
+    forwarding = site.forward(kind)
+    with owner_of(site) as (owner, data):
+        head, _, rest = data.partition(b"\r\n\r\n")
+        own = parse_request(head)
+        proof = own.headers.get("medusa-carried") or ""
+        assert own.target == "/~carried/attach/id/slave"
+        assert AUTH.read_forward(proof) == Origin(kind, *ADDRESS)
+        AUTH.check_forward(proof, own.target, HEAD if kind == HTTP else GREETING)
+        assert rest == site.accepted(kind).data
+        owner.sendall(answer + b"and more")
+        assert forwarding.get(timeout=PATIENCE) is None
+        assert len(site.forward_out) == 1
+        assert site.agent.recv(100) == answer + b"and more"
+        site.agent.sendall(b"to the owner")
+        assert owner.recv(100) == b"to the owner"
+        site.agent.close()
+        assert owner.recv(100) == b""
+    site.forward_out.wait_until_empty(PATIENCE)
+    assert len(site.forward_out) == 0
+
+
+@pytest.mark.parametrize(("kind", "answer"), [(HTTP, b"HTTP/1.1 409 Conflict\r\n\r\n"), (RAW, b"ERR 409 taken\n")])
+def test_an_agent_that_the_owner_refuses_gets_the_owners_answer(site: Site, kind: str, answer: bytes) -> None:
+    forwarding = site.forward(kind)
+    with owner_of(site) as (owner, _):
+        for at in range(len(answer)):
+            owner.sendall(answer[at : at + 1])
+            gevent.sleep(0)
+        refused = forwarding.get(timeout=PATIENCE)
+    assert (refused.status, refused.words) == (409, f"refused by {site.owner.address}")
+    assert site.agent.recv(100).startswith(answer[:1])
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 4", b"SSH-2.0-OpenSSH_9.6\r\n"])
+def test_an_owner_that_gives_no_answer_is_reported_and_the_agent_gets_nothing(site: Site, answer: bytes | None) -> None:
+    """None: it is silent; else it says so much and hangs up."""
+    forwarding = site.forward()
+    with owner_of(site) as (owner, _):
+        if answer is not None:
+            owner.sendall(answer)
+            owner.shutdown(socket.SHUT_WR)
+        with pytest.raises(Refusal) as caught:
+            forwarding.get(timeout=PATIENCE)
+    assert (caught.value.status, caught.value.retry_after) == (503, 5)
+    site.agent.settimeout(20 * MS)
+    with pytest.raises(TimeoutError):
+        site.agent.recv(100)
+    assert len(site.forward_out) == 0
+
+
+def test_an_owner_that_cannot_be_reached(site: Site) -> None:
+    site.listener.close()
+    with pytest.raises(Refusal) as caught:
+        site.forward().get(timeout=PATIENCE)
+    assert caught.value.status == 503
+
+
+def test_stop_ends_what_is_forwarded(site: Site) -> None:
+    forwarding = site.forward()
+    with owner_of(site) as (owner, _):
+        owner.sendall(b"HTTP/1.1 101 Switching\r\n\r\n")
+        forwarding.get(timeout=PATIENCE)
+        site.forward_out.stop()
+        assert owner.recv(100) == b""
+    assert site.agent.recv(100).startswith(b"HTTP/1.1 101")
+    assert site.agent.recv(100) == b""
