@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.measure import NOISE_LIMIT, MeasurementFailed, measure, noise
 from bench.progress import Progress
-from bench.relays import SUBJECTS, WIRES, YARDSTICKS
+from bench.relays import SUBJECTS, WIRES, YARDSTICKS, Kind
 from bench.report import Line, Table
 from bench.rows import IDLE_PAIRS, Row, idle_limit, value
 from bench.toolchain import Unavailable
@@ -20,14 +20,24 @@ Record = dict[str, Any] | None
 """The load generator's figures; None if the measurement failed."""
 
 
-class Campaign:
-    """The rows `chosen`, measured `runs` times with each relay in `only`; with shorter windows if `quick`."""
+Measure = Callable[[Row, Kind, Path, tuple[int, int], bool], dict[str, Any]]
+"""Like bench.measure.measure."""
 
-    def __init__(self, chosen: Sequence[Row], only: Sequence[str], runs: int, quick: bool) -> None:
+
+class Campaign:
+    """The rows `chosen`, measured `runs` times with each relay in `only`; with shorter windows if `quick`.
+
+    `take` makes one measurement.
+    """
+
+    def __init__(
+        self, chosen: Sequence[Row], only: Sequence[str], runs: int, quick: bool, take: Measure = measure
+    ) -> None:
         self._rows = chosen
         self._only = only
         self._runs = runs
         self._quick = quick
+        self._measure = take
         self.records: dict[str, dict[str, list[Record]]] = {
             row.name: {name: [] for name in self._relays(row.wire)} for row in chosen
         }
@@ -97,7 +107,9 @@ class Campaign:
 
     def _take(self, row: Row, name: str, generator: Path, cores: tuple[int, int], progress: Progress) -> None:
         try:
-            self.records[row.name][name].append(measure(row, WIRES[row.wire][name], generator, cores, self._quick))
+            self.records[row.name][name].append(
+                self._measure(row, WIRES[row.wire][name], generator, cores, self._quick)
+            )
             return
         except MeasurementFailed as error:
             self.records[row.name][name].append(None)

@@ -20,6 +20,8 @@ from bench.toolchain import HERE, Unavailable, require
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 5.0
 _POLL_INTERVAL = 0.01
+"""Seconds."""
+
 _LISTEN = "0A"
 """The state of a listening socket in /proc/net/tcp."""
 
@@ -32,12 +34,15 @@ def pinned(core: int | None, ending: str = "TERM") -> list[str]:
 
 
 @contextlib.contextmanager
-def serving(name: str, command: list[str], core: int | None, port: int | None) -> Iterator[tuple[int, str]]:
+def serving(
+    name: str, command: list[str], core: int | None, port: int | None, stop_timeout: float = STOP_TIMEOUT
+) -> Iterator[tuple[int, str]]:
     """Runs `command` while the context lasts. Yields its process id and the line `listening ...` that it printed.
 
     With `port`, it serves as soon as a socket listens there, and the line is empty.
 
-    Raises Unavailable if it does not begin to serve in START_TIMEOUT seconds.
+    Raises Unavailable if it does not begin to serve in START_TIMEOUT seconds. At the end, what has not ended
+    `stop_timeout` seconds after SIGTERM is killed.
     """
     output = subprocess.PIPE if port is None else subprocess.DEVNULL
     with tempfile.TemporaryFile() as log:
@@ -55,7 +60,7 @@ def serving(name: str, command: list[str], core: int | None, port: int | None) -
                 raise Unavailable(f"{name} did not start:\n{_tail(log)}")
             yield process.pid, line
         finally:
-            _stop(process)
+            _stop(process, stop_timeout)
 
 
 def descendants(pid: int) -> list[int]:
@@ -118,26 +123,26 @@ def _tail(log: IO[bytes]) -> str:
     return log.read()[-2000:].decode(errors="replace").strip() or "it printed nothing"
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], timeout: float) -> None:
     offspring = descendants(process.pid)[1:]
     process.terminate()
     try:
-        process.wait(STOP_TIMEOUT)
+        process.wait(timeout)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
     if process.stdout is not None:
         process.stdout.close()
     # The children of sshd end by themselves when their connections end.
-    if not _ended(offspring):
+    if not _ended(offspring, timeout):
         for pid in filter(runs, offspring):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        _ended(offspring)
+        _ended(offspring, timeout)
 
 
-def _ended(offspring: list[int]) -> bool:
-    deadline = time.monotonic() + STOP_TIMEOUT
+def _ended(offspring: list[int], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
     while any(map(runs, offspring)):
         if time.monotonic() > deadline:
             return False

@@ -1,4 +1,4 @@
-"""The order of the measurements, what becomes of those that fail, and how long it will take."""
+"""The order of the measurements, those that fail, and the estimate of the time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bench import campaign as module
 from bench.campaign import Campaign
 from bench.measure import MeasurementFailed
 from bench.progress import Progress
@@ -22,7 +21,7 @@ BULK, ECHO, RAW, DOORS = (
 
 
 class Measurements:
-    """Stands for `measure`: notes what is asked, and answers with a record or with what `failures` has."""
+    """Replaces `measure`: notes each call, and returns a record or raises the relay's exception in `failures`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -34,35 +33,32 @@ class Measurements:
             raise self.failures[kind.name]
         return {"MBps": 10.0, "rtt_us": {"p50": 1, "p99": 2}, "others_pct": 7.0}
 
+    def run(self, rows: list[Row], only: list[str], runs: int = 1) -> Campaign:
+        campaign = Campaign(rows, only, runs, quick=True, take=self)
+        campaign.measure(Path("generator"), (0, 1))
+        return campaign
+
 
 @pytest.fixture
-def measurements(monkeypatch: pytest.MonkeyPatch) -> Measurements:
-    found = Measurements()
-    monkeypatch.setattr(module, "measure", found)
-    return found
+def measurements() -> Measurements:
+    return Measurements()
 
 
-def run(rows: list[Row], only: list[str], runs: int = 1) -> Campaign:
-    campaign = Campaign(rows, only, runs, quick=True)
-    campaign.measure(Path("generator"), (0, 1))
-    return campaign
-
-
-def test_relays_take_turns_in_being_first(measurements: Measurements) -> None:
-    assert run([BULK], ["medusa", "ws"], runs=2).complete
+def test_another_relay_is_first_in_each_run(measurements: Measurements) -> None:
+    assert measurements.run([BULK], ["medusa", "ws"], runs=2).complete
     assert [name for _, name in measurements.asked] == ["medusa", "ws", "ws", "medusa"]
 
 
 def test_each_wire_has_a_table_of_its_own(measurements: Measurements) -> None:
-    tables = run([BULK, ECHO, RAW], ["medusa", "ws", "socat"]).tables()
+    tables = measurements.run([BULK, ECHO, RAW], ["medusa", "ws", "socat"]).tables()
     assert [(table.relays, len(table.lines)) for table in tables] == [(["medusa", "ws"], 3), (["medusa", "socat"], 1)]
 
 
-def test_what_cannot_start_is_left_out_with_its_reason(
+def test_a_relay_that_cannot_start_is_left_out_with_the_reason(
     measurements: Measurements, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measurements.failures["socat"] = Unavailable("socat is not\ninstalled")
-    campaign = run([RAW], ["medusa", "socat"], runs=2)
+    campaign = measurements.run([RAW], ["medusa", "socat"], runs=2)
     assert measurements.asked.count(("raw-64k", "socat")) == 1
     assert campaign.complete
     assert "Left out (raw): socat is not installed" in campaign.notes()
@@ -71,30 +67,30 @@ def test_what_cannot_start_is_left_out_with_its_reason(
 
 def test_nothing_measured_is_not_complete(measurements: Measurements) -> None:
     measurements.failures["medusa"] = Unavailable("no")
-    assert not run([BULK], ["medusa"]).complete
+    assert not measurements.run([BULK], ["medusa"]).complete
     with pytest.raises(Unavailable, match="none of these relays"):
-        run([BULK], ["socat"])
+        measurements.run([BULK], ["socat"])
 
 
 def test_a_failure_is_a_gap_in_its_run(measurements: Measurements, capsys: pytest.CaptureFixture[str]) -> None:
     measurements.failures["ws"] = MeasurementFailed("bulk-16: 3 bytes did not arrive")
-    campaign = run([BULK], ["medusa", "ws"], runs=2)
+    campaign = measurements.run([BULK], ["medusa", "ws"], runs=2)
     assert not campaign.complete
     assert campaign.tables()[0].lines[0].samples == {"medusa": [10.0, 10.0], "ws": [None, None]}
     assert "ws failed: bulk-16: 3 bytes did not arrive" in capsys.readouterr().err
 
 
-def test_what_the_doors_are_is_told_where_they_take_part(measurements: Measurements) -> None:
-    def told(rows: list[Row], only: list[str]) -> bool:
-        return any(note.startswith("one-door: ") for note in run(rows, only).notes())
+def test_the_doors_are_explained_if_they_take_part(measurements: Measurements) -> None:
+    def explained(rows: list[Row], only: list[str]) -> bool:
+        return any(note.startswith("one-door: ") for note in measurements.run(rows, only).notes())
 
-    assert told([DOORS], ["medusa", "two-doors"])
-    assert not told([DOORS], ["medusa"])
-    assert not told([ECHO], ["medusa", "two-doors"])
+    assert explained([DOORS], ["medusa", "two-doors"])
+    assert not explained([DOORS], ["medusa"])
+    assert not explained([ECHO], ["medusa", "two-doors"])
 
 
-def test_noise_is_told_of(measurements: Measurements) -> None:
-    assert any("quiet machine" in note for note in run([BULK], ["medusa"]).notes())
+def test_noise_is_noted(measurements: Measurements) -> None:
+    assert any("quiet machine" in note for note in measurements.run([BULK], ["medusa"]).notes())
 
 
 def test_every_row_has_relays_and_lasts() -> None:
