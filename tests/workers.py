@@ -18,13 +18,13 @@ Pair = tuple[Peer, Peer]
 
 
 def ask(reflector: Reflector) -> list[dict[str, Any]]:
-    """What /status tells of each worker."""
+    """The lines of /status about each worker."""
     told: list[dict[str, Any]] = reflector.status(whole=False)["workers"]
     return told
 
 
 def pids(reflector: Reflector) -> dict[int, int]:
-    """Of the workers, by number; waits until all answer."""
+    """The workers' pids by their numbers; waits until all answer."""
     return {worker["worker"]: worker["pid"] for worker in reflector.status()["workers"]}
 
 
@@ -51,7 +51,7 @@ def pairs_everywhere(reflector: Reflector, each: int = 1) -> Iterator[dict[int, 
 
 
 def gone(pid: int) -> bool:
-    """Also when nobody has waited for it: that is the business of whoever inherits it."""
+    """Whether a process has ended. A zombie counts: its parent may be another process, which has to reap it."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
     except (FileNotFoundError, ProcessLookupError):
@@ -60,7 +60,7 @@ def gone(pid: int) -> bool:
 
 @contextlib.contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """The process stands still; continued, where it still is."""
+    """Suspends a process; continues it afterwards if it still exists."""
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T"))
     try:
@@ -71,7 +71,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 def watched(pid: int) -> list[int]:
-    """The descriptors in the process's epoll set, by the numbers that they had when they were put in."""
+    """The descriptors in the process's epoll set, by the numbers that they had when they were added."""
     return [int(number) for file in Path(f"/proc/{pid}/fdinfo").iterdir() for number in _targets(file)]
 
 

@@ -1,4 +1,4 @@
-"""The shared directory and what befalls its server."""
+"""The shared directory on a real Redis, whose server fails in many ways."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_connection_that_broke_is_not_noticed(server: RedisServer) -> None:
 def test_what_was_done_before_its_answer_was_lost_counts_as_done(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second try of the same claim, heir or end."""
+    """The second attempt to claim, inherit or release."""
     monkeypatch.setattr("secrets.token_hex", lambda size: "ab" * size)
     with opened(server.url) as directory:
         claim = directory.claim("id", HERE)
@@ -89,7 +89,7 @@ def answers(directory: RedisDirectory) -> bool:
     return True
 
 
-def test_only_so_many_ask_at_once(server: RedisServer) -> None:
+def test_connections_are_limited(server: RedisServer) -> None:
     with opened(server.url, timeout=0.2, connections=2) as directory:
         threads = [Thread(target=answers, args=(directory,)) for _ in range(8)]
         with server.stopped():
@@ -100,7 +100,7 @@ def test_only_so_many_ask_at_once(server: RedisServer) -> None:
         for thread in threads:
             thread.join()
         clients = server.ask("CLIENT", "LIST", "TYPE", "normal").splitlines()
-        assert len(clients) <= 2 + 1, "who asks is one of them"
+        assert len(clients) <= 2 + 1, "the connection that asks is one of them"
 
 
 def test_a_server_that_is_full(server: RedisServer) -> None:
@@ -117,7 +117,7 @@ def test_a_server_that_is_full(server: RedisServer) -> None:
         directory.claim("other", HERE)
 
 
-def test_a_server_that_is_others_as_well(server: RedisServer) -> None:
+def test_a_server_that_holds_other_keys(server: RedisServer) -> None:
     server.ask("MSET", *[word for number in range(20_000) for word in (f"medusb:{number}", "")])
     server.ask("SET", "medusa:session", "theirs")
     server.ask("SET", "medusa:session:theirs", "theirs")
@@ -199,7 +199,7 @@ def test_a_master_that_fails_over(tmp_path: Path) -> None:
 
 
 def fails_over(sentinel: RedisServer) -> bool:
-    """False where it has not found the replica yet."""
+    """False if it has not found the replica yet."""
     try:
         return bool(sentinel.ask("SENTINEL", "FAILOVER", "main"))
     except redis.ResponseError:

@@ -1,4 +1,4 @@
-"""Several processes on one port: a session does not care which of them accepted its ends."""
+"""Several processes on one port: it makes no difference which of them accepts the ends of a session."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_many_sessions_at_once_wherever_their_ends_are_accepted(reflector: Refle
                 client.expect(BINARY, ours)
 
 
-def test_bytes_behind_the_head_survive_the_hand_over(reflector: Reflector) -> None:
-    """Each agent's first frames come in one segment with its head; more of them behind it."""
+def test_bytes_after_the_head_survive_the_hand_over(reflector: Reflector) -> None:
+    """Each agent's first frames come in one segment with its head, more of them after it."""
     before = handed_over(reflector)
     while handed_over(reflector) < before + 6:
         early = [os.urandom(size) for size in (1, 0, 300, PIECE)]
@@ -103,8 +103,8 @@ def test_a_head_in_pieces(reflector: Reflector) -> None:
             assert client.head().status == 101
 
 
-def test_what_was_handed_over_wakes_nobody_any_more(reflector: Reflector) -> None:
-    """The kernel watches a connection until its last descriptor is closed, and that is the owner's now."""
+def test_a_connection_that_was_handed_over_is_not_watched_any_more(reflector: Reflector) -> None:
+    """The kernel watches a connection until its last descriptor is closed, and the owner has one."""
     before = handed_over(reflector)
     with contextlib.ExitStack() as stack:
         while handed_over(reflector) < before + 6:
@@ -124,7 +124,7 @@ def wait_until_read(client: Peer) -> None:
 
 
 def watches_what_it_has(pid: int) -> bool:
-    """Now and then it does not seem so: the two looks are not one."""
+    """May be False by chance, as the two lists are not read at the same moment."""
     numbers = watched(pid)
     return len(numbers) == len(set(numbers)) and set(map(str, numbers)) <= set(os.listdir(f"/proc/{pid}/fd"))
 
@@ -165,7 +165,7 @@ class TestStatus:
             names = [new_id() for _ in range(12)]
             for name in names:
                 stack.enter_context(reflector.attach(name, "master"))
-            for _ in range(10):  # whoever answers
+            for _ in range(10):  # any worker may answer
                 shown = reflector.sessions()
                 assert sorted(entry["id"] for entry in shown) == sorted(names)
                 created = [entry["create_time"] for entry in shown]  # milliseconds: several may share one
@@ -199,7 +199,7 @@ class TestFrontDoor:
                 agent.expect(TEXT, LINKUP)
                 Witness(client, agent).check()
 
-    def test_a_url_works_once_whoever_is_asked(self, door: Reflector, key: Key) -> None:
+    def test_a_url_works_once_at_all_workers(self, door: Reflector, key: Key) -> None:
         before = handed_over(door)
         while handed_over(door) < before + 12:
             session = new_id()

@@ -1,4 +1,4 @@
-"""What dies with what when there are several processes, and what is put in its place."""
+"""What ends when one of several processes is killed or stopped, and what is started in its place."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TestAWorkerThatIsKilled:
                 assert homes(reflector)[session] == home
 
     def test_connections_on_their_way_to_it_reach_the_next_one(self) -> None:
-        """It stands still first, so that they wait in its mailbox."""
+        """It is suspended first, so that they wait in its inbox."""
         with running(*WORKERS, check=False) as reflector, contextlib.ExitStack() as stack:
             killed = pids(reflector)[1]
             with stopped(killed):
@@ -78,7 +78,7 @@ class TestAWorkerThatIsKilled:
 
 
 def told(reflector: Reflector, what: str) -> int:
-    """By worker 2, which is asked directly while the other stands still."""
+    """A field of worker 2's status; worker 2 answers while the other one is suspended."""
     (worker,) = [worker for worker in ask(reflector) if worker["worker"] == 2]
     return int(worker[what])
 
@@ -93,7 +93,7 @@ class TestStopping:
                 assert sorted(entry["worker"] for entry in reflector.logged(msg)) == [1, 2]
 
     def test_drains(self) -> None:
-        """A worker whose sessions are over stays for those who ask for what lives in it."""
+        """A worker without sessions stays until the others have drained, to answer their questions."""
         waiting = new_id()
         with running(*WORKERS, "--drain-timeout", "60") as reflector:
             with reflector.pair() as pair, reflector.attach(waiting, "master") as late:

@@ -1,4 +1,4 @@
-"""Several processes that speak TLS: what was decrypted by one reaches the other as it was sent."""
+"""Several processes with TLS: bytes that one decrypts reach the other unchanged."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class TestEnds(sessions.TestEnds):
 
 
 @contextlib.contextmanager
-def bridged_pair(reflector: Reflector, ends: int = 2) -> Iterator[tuple[Peer, Peer, str]]:
-    """A pair of which that many ends were accepted by another worker than it lives in, and its id."""
+def proxied_pair(reflector: Reflector, ends: int = 2) -> Iterator[tuple[Peer, Peer, str]]:
+    """A pair of which so many ends were accepted by another worker than the owner, and its id."""
     while True:
         before, session = handed_over(reflector), new_id()
         with reflector.pair(session) as (client, agent):
@@ -57,7 +57,7 @@ def bridged_pair(reflector: Reflector, ends: int = 2) -> Iterator[tuple[Peer, Pe
 
 @pytest.mark.parametrize("ends", [1, 2])
 def test_bulk_both_ways_at_once(reflector: Reflector, ends: int) -> None:
-    with bridged_pair(reflector, ends) as (client, agent, _):
+    with proxied_pair(reflector, ends) as (client, agent, _):
         pieces = [os.urandom(PIECE) for _ in range(100)]
         wanted = b"".join(unmasked(piece) for piece in pieces)
         data = b"".join(frame(BINARY, piece) for piece in pieces)
@@ -85,25 +85,25 @@ def exchange(socks: list[socket.socket], data: bytes, size: int) -> list[bytes]:
     return [bytes(part) for part in heard]
 
 
-def test_bytes_behind_the_head(reflector: Reflector) -> None:
+def test_bytes_after_the_head(reflector: Reflector) -> None:
     before = handed_over(reflector)
     while handed_over(reflector) < before + 6:
         arrives_early(reflector, new_id(), [os.urandom(size) for size in (1, 0, 300, PIECE)])
 
 
 def test_a_reader_that_stops() -> None:
-    with running(*WORKERS) as reflector, bridged_pair(reflector) as (client, agent, _):
+    with running(*WORKERS) as reflector, proxied_pair(reflector) as (client, agent, _):
         Witness(client, agent).check()
         with reflector.memory_grows_less_than(3 * MIB):
             life.stop_reading(reflector, client, agent)
         Witness(client, agent).check()
 
 
-def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read() -> None:
-    """As in test_reflector_life: nobody's shell may run on because the owner did not see it go."""
+def test_a_client_that_hangs_up_after_bytes_that_the_agent_does_not_read() -> None:
+    """As in test_reflector_life: the owner has to notice, or the shell would run on."""
     with (
         running(*WORKERS, "--keepalive", "1", check=False) as reflector,
-        bridged_pair(reflector) as (client, agent, session),
+        proxied_pair(reflector) as (client, agent, session),
         agent.breathing(),
     ):
         while life.unread(client) == 0:
@@ -113,7 +113,7 @@ def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read() -> None:
 
 
 def test_a_worker_that_is_killed_takes_along_what_it_decrypts() -> None:
-    with running(*WORKERS, check=False) as reflector, bridged_pair(reflector) as (client, agent, session):
+    with running(*WORKERS, check=False) as reflector, proxied_pair(reflector) as (client, agent, session):
         home = homes(reflector)[session]
         os.kill(pids(reflector)[3 - home], signal.SIGKILL)
         for peer in (client, agent):
@@ -126,7 +126,7 @@ def test_a_worker_that_is_killed_takes_along_what_it_decrypts() -> None:
 
 
 def test_the_drain_timeout() -> None:
-    with running(*WORKERS, "--drain-timeout", "0.2") as reflector, bridged_pair(reflector) as (client, agent, _):
+    with running(*WORKERS, "--drain-timeout", "0.2") as reflector, proxied_pair(reflector) as (client, agent, _):
         reflector.signal(signal.SIGTERM)
         assert (client.closed(), agent.closed()) == (GOING, GOING)
         assert reflector.process.wait(PATIENCE) == 0

@@ -59,7 +59,7 @@ class _ServingProcess:
         listeners = {name: _inherited(fd) for name, fd in task.listeners.items()}
         self.reflector = Reflector(task.config, listeners, self._handoff)
         self.reflector.start()
-        fd_limit.check(fd_limit.PER_BRIDGED_PAIR if task.config.tls_cert else fd_limit.PER_PAIR)
+        fd_limit.check(fd_limit.PER_PROXIED_PAIR if task.config.tls_cert else fd_limit.PER_PAIR)
         _report(LISTENING + self.reflector.urls)
         if task.draining:
             gevent.spawn(self._drain)

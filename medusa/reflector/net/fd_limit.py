@@ -16,7 +16,7 @@ RESERVED = 64
 
 PER_PAIR = 2
 
-PER_BRIDGED_PAIR = 6
+PER_PROXIED_PAIR = 6
 """With TLS and several workers, in all of them together: a link that another worker has accepted holds two more."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from medusa.reflector.net import fd_limit
-from medusa.reflector.net.fd_limit import PER_BRIDGED_PAIR, PER_PAIR, RESERVED, WANTED, pairs_allowed
+from medusa.reflector.net.fd_limit import PER_PAIR, PER_PROXIED_PAIR, RESERVED, WANTED, pairs_allowed
 
 Limits = list[tuple[int, int]]
 
@@ -28,7 +28,7 @@ def test_pairs(limit: int, pairs: int) -> None:
 
 
 def test_a_bridged_pair_takes_more() -> None:
-    assert pairs_allowed(RESERVED + 60, PER_BRIDGED_PAIR) == 10
+    assert pairs_allowed(RESERVED + 60, PER_PROXIED_PAIR) == 10
 
 
 def test_is_raised_to_the_hard_one(limits: Limits) -> None:
@@ -49,7 +49,7 @@ def test_a_low_one_is_told_of_once_with_the_pairs_that_it_allows(limits: Limits)
     assert "20064" in entry["advice"]
 
 
-@pytest.mark.parametrize("per_pair", [PER_PAIR, PER_BRIDGED_PAIR])
+@pytest.mark.parametrize("per_pair", [PER_PAIR, PER_PROXIED_PAIR])
 def test_what_is_advised_is_enough(limits: Limits, per_pair: int) -> None:
     limits.append((1, RESERVED + per_pair * WANTED))
     with capture_logs() as logs:
