@@ -1,4 +1,4 @@
-"""`medusa sessions` as a process, and what it does to peers."""
+"""`medusa sessions` as a process, and what its `kill` sends to peers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def said(reflector: Reflector, *arguments: str) -> str:
 
 
 def farewell(peer: Peer) -> tuple[int, str]:
-    """Its Close, behind pulses; answered."""
+    """Reads up to the peer's Close, which may follow pulses, and answers it. Returns its code and reason."""
     while (message := peer.word()).opcode != CLOSE:
         assert message.opcode == TEXT
     peer.send(close_frame())

@@ -1,4 +1,4 @@
-"""What holds for every test: a clean environment, nothing left behind, and in CI nothing skipped."""
+"""Rules for every test: a clean environment, nothing left behind, and in CI nothing skipped."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from hypothesis import HealthCheck, settings
 from tests.terminals import assert_nothing_left
 from tests.waiting import wait_until
 
-# Of the developer's shell or of the make that runs the tests: they would configure the programs under test.
+# Prefixes of variables of the developer's shell, or of make, that would configure the programs under test.
 FOREIGN = ("MEDUSA_", "MAKE", "MFLAGS", "CONFIG_FILE", "MANTA_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
-# Ignored in what nohup and a shell's `&` start, and so in every program under test, which leaves them so.
-DEAFENED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
+# nohup, and `&` of a shell, start programs that ignore these. The programs under test would inherit that.
+OFTEN_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)
 
 
 def pytest_configure() -> None:
-    # No example is judged by the time it takes: the machine may stand still in any.
-    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("patient")
+    # An example may take any time: the machine may be suspended meanwhile.
+    settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("no deadline")
     for name in list(os.environ):
         if name.upper().startswith(FOREIGN):
             del os.environ[name]
-    for number in DEAFENED:
+    for number in OFTEN_IGNORED:
         if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)  # as deaf as before, but what is executed starts with the default
+            signal.signal(
+                number, lambda *_: None
+            )  # still ignored here, but a program that is executed starts with the default
 
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Fails a test that leaves a child process, alive or zombie, or an open file, pipe, socket or terminal."""
+    """Fails a test that leaves a child process, also a zombie, or an open file, pipe, socket or terminal."""
     before = children() | descriptors()
 
     def left() -> dict[str, str]:
@@ -49,7 +51,7 @@ def nothing_left_behind() -> Iterator[None]:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """Where everything that a session makes must lie, and must be gone from."""
+    """The HOME of a session. Everything that the session creates must be there, and be gone at the end."""
     home = tmp_path / "home"
     home.mkdir()
     yield home
@@ -57,7 +59,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def children() -> dict[str, str]:
-    """The processes whose parent is this one, and their names, also of those that ended and were not waited for."""
+    """The child processes of this one, zombies included, with their names."""
     found = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -72,7 +74,7 @@ def children() -> dict[str, str]:
 
 
 def descriptors() -> dict[str, str]:
-    """The open descriptors and what they are, but for those that an event loop or the interpreter keeps for itself."""
+    """The open descriptors and what they are, except those of event loops and of the interpreter."""
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:

@@ -1,4 +1,4 @@
-"""Ports for programs that cannot be told 0."""
+"""Ports for programs that do not accept port 0."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _LOWEST, _ENOUGH = 10_000, 10_000
 
 
 def free_port() -> int:
-    """One that nobody has at this moment, nor is given who asks for any: those come from a range above, as a rule.
+    """A free port of loopback, below the range from which the kernel gives ports to programs that bind to 0.
 
-    It is not held, as bench.processes.reserved_ports would: what listens there may end and start again.
+    The port is not held, unlike those of bench.processes.reserved_ports: a program may listen there, end and start
+    again.
     """
     given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:

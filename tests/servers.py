@@ -1,4 +1,4 @@
-"""A server whose every answer a test writes down."""
+"""A server that answers as a test scripts it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Script = Callable[[socket.socket], None]
 
 
 class ScriptedServer:
-    """Accepts a connection on loopback for each script and runs that on it; what it raises is raised at the end.
+    """Accepts one connection on loopback for each script, and runs the script on it.
 
-    An OSError is not: the client may leave when it likes.
+    An exception of a script is raised at the end, except OSError: the client may leave at any time.
     """
 
     def __init__(self, *scripts: Script) -> None:
@@ -58,7 +58,7 @@ class ScriptedServer:
 
 
 def read_request(sock: socket.socket) -> Request:
-    """The request head that comes next; what follows it must not have come yet."""
+    """Reads one request head. Fails if more than the head has arrived."""
     reader = HeadReader()
     while not (found := reader.feed(sock.recv(4096))):
         pass
@@ -74,7 +74,7 @@ def switching(request: Request) -> bytes:
 
 
 def until_the_end(sock: socket.socket) -> bytes:
-    """All that the client still sends."""
+    """Everything that the client sends until its FIN."""
     data = b""
     while chunk := sock.recv(65536):
         data += chunk

@@ -1,4 +1,4 @@
-"""Signs requests as Manta's programs do, by other means than those under test: what users and forgers can do."""
+"""Signs requests like Manta's programs, with code that shares nothing with the code under test."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Key:
         return signature
 
     def pem(self) -> bytes:
-        """As ssh-keygen writes it."""
+        """The private key in the format of ssh-keygen."""
         form = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
         data: bytes = self._private.private_bytes(*form, serialization.NoEncryption())
         return data
@@ -73,7 +73,12 @@ def authorization(
     names: Sequence[str] = STRONG,
     **changed: str,
 ) -> str:
-    """The header's value for a GET; `owner` is LOGIN or LOGIN/USER; `changed`: its parameters, and `method`."""
+    """The value of the header for a GET.
+
+    Args:
+        owner: LOGIN or LOGIN/USER.
+        changed: other values for parameters of the header, and `method`.
+    """
     algorithm = changed.get("algorithm", key.algorithm)
     method = changed.pop("method", "get")
     lines = {"(request-target)": f"{method} {target}", "host": host, "date": when}
@@ -88,7 +93,7 @@ def authorization(
 
 
 def signed_request(key: Key, login: str, path: str, host: str, ago: float = 0, **changed: str) -> bytes:
-    """An upgrade with a header signed `ago` seconds ago, as mlogin sends it."""
+    """An upgrade like mlogin's, with a header that was signed `ago` seconds ago."""
     when = date(-ago)
     return upgrade(path, host=host, date=when, authorization=authorization(key, login, path, host, when, **changed))
 
@@ -96,7 +101,7 @@ def signed_request(key: Key, login: str, path: str, host: str, ago: float = 0, *
 def signed_target(
     key: Key, owner: str, path: str, host: str, expires: object = None, verb: str = "GET", **changed: str
 ) -> str:
-    """A pre-signed URL's path and query; `changed`: further or other parameters, signed along."""
+    """The path and query of a pre-signed URL. `changed`: further or other parameters, which are signed as well."""
     parameters = {
         "algorithm": key.algorithm.upper(),
         "expires": str(int(time.time()) + 300 if expires is None else expires),
@@ -113,7 +118,7 @@ def attach_path(login: str, session: str, role: str) -> str:
 
 
 def allow(accounts: Path, login: str, *keys: Key, user: str = "") -> None:
-    """Writes the account's file, or its user's."""
+    """Writes the file of an account, or of its user."""
     path = accounts / f"{login}.users" / user if user else accounts / login
     path.parent.mkdir(mode=0o755, exist_ok=True)
     path.write_bytes(b"# keys\n\n" + b"".join(key.line for key in keys))

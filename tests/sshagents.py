@@ -70,7 +70,7 @@ def string(data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def played_agent(answers: Mapping[int, bytes]) -> Iterator[str]:
+def scripted_agent(answers: Mapping[int, bytes]) -> Iterator[str]:
     """Answers each request by the number of its type, and closes the connection on others. Yields the socket's path."""
     with tempfile.TemporaryDirectory(prefix="agent-") as directory, socket.socket(socket.AF_UNIX) as listener:
         path = f"{directory}/socket"

@@ -1,4 +1,4 @@
-"""An HTTP server that keeps what is PUT there, writes every request down, and fails as a test tells it to."""
+"""An HTTP server that stores objects, records every request, and fails as a test wants it to."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ Script = Callable[["Handler"], None]
 
 
 def refusal(status: int, code: str, message: str) -> Reply:
-    """An error as restify tells it."""
+    """An error in the form of restify."""
     body = json.dumps({"code": code, "message": message}).encode()
     return Reply(status, body, (("Content-Type", "application/json"),))
 
 
 def hang_up(handler: Handler) -> None:
-    """No answer at all."""
+    """Ends the connection without an answer."""
     handler.close_connection = True
 
 
 class Store(ThreadingHTTPServer):
-    """`replies` are given before anything is stored or read: one for each request, until none is left."""
+    """`replies` come first, one for each request. After that objects are stored and read."""
 
     daemon_threads = False
 
@@ -61,7 +61,7 @@ class Store(ThreadingHTTPServer):
         return f"{self.scheme}://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that leaves, or does not trust the certificate, is no error here."""
+        """Ignores errors: a client may leave, or not trust the certificate."""
 
     def reply(self, request: Seen) -> Reply:
         path = request.target.partition("?")[0]

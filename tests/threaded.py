@@ -1,4 +1,4 @@
-"""A process whose first thread has ended while another still runs, as those of many daemons do when they end."""
+"""A process whose first thread has ended while another one still runs, which is common when daemons end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ctypes.CDLL(None).pthread_exit(None)
 
 @contextmanager
 def without_first_thread() -> Iterator[subprocess.Popen[bytes]]:
-    """In a session of its own."""
+    """Runs such a process, in a session of its own."""
     with subprocess.Popen([sys.executable, "-c", _SCRIPT], start_new_session=True) as process:
         try:
             wait_until(lambda: " Z " in Path(f"/proc/{process.pid}/stat").read_text(), "the end of its first thread")

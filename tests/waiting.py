@@ -13,13 +13,13 @@ MS = 0.001 * float(os.environ.get("TESTS_TIMEOUT_FACTOR", "1"))
 """Seconds in a millisecond of test time; TESTS_TIMEOUT_FACTOR stretches it on a slow machine."""
 
 PATIENCE = 10_000 * MS
-"""How long a test waits for what must come: far more than it takes, as a loaded machine must not fail it."""
+"""Seconds that a test waits for what must come: far more than it takes, so that a loaded machine does not fail it."""
 
 POLL = 5 * MS
 
 
 class Deadline:
-    """A point in time that several steps of a test spend together."""
+    """A point in time that is common to several steps of a test."""
 
     def __init__(self, seconds: float = PATIENCE) -> None:
         self._at = time.monotonic() + seconds
@@ -40,15 +40,22 @@ def wait_until(
     seconds: float = PATIENCE,
     nap: Callable[[float], object] = time.sleep,
 ) -> T:
-    """Calls `condition` until what it returns is true, and returns that.
+    """Calls `condition` until its result is true, and returns the result.
 
-    For what gives no event to wait for, such as a process or a file of somebody else. Raises AssertionError, naming
-    `what`, when it did not become true within `seconds`. `nap` lets others run between two looks.
+    For things that give no event to wait for, such as another program's process or file.
+
+    Args:
+        what: a name for the error message.
+        seconds: how long the condition may stay false.
+        nap: called between two calls of `condition`, with seconds; lets other threads or greenlets run.
+
+    Raises:
+        AssertionError: the condition was still false after `seconds`.
     """
     deadline, late = Deadline(seconds), False
     while not (value := condition()):
         if late:
             raise AssertionError(f"still waiting for {what or condition} after {seconds:g} s")
         nap(POLL)
-        late = deadline.passed  # judged by a look that begins after it: this process may have stood still
+        late = deadline.passed  # call once more after the deadline: this process may have been suspended
     return value

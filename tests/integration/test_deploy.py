@@ -1,4 +1,4 @@
-"""The samples under deploy/: a session through each proxy, with the client's address in its record; systemd's unit."""
+"""The samples in deploy/: a session through each proxy, with the client's address in its record; the systemd unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`medusa publish` as a program, against stores that nobody here wrote where there are such."""
+"""`medusa publish` as a program, with stores of other projects if there are any."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(*arguments: str, stdin: str | None = None, **variables: str) -> subproce
 
 
 def published(*arguments: str, stdin: str | None = None, **variables: str) -> str:
-    """Where it says that it put the archive."""
+    """The URL at which it says that it has put the archive."""
     done = run(*arguments, stdin=stdin, **variables)
     assert (done.returncode, done.stderr) == (0, "")
     match = re.fullmatch(r"published (\d+) bytes, sha256 [0-9a-f]{64}, at (.*)\n", done.stdout)
@@ -89,7 +89,7 @@ def test_by_put(server: Store) -> None:
         ([hang_up] * 9, "Server disconnected"),
     ],
 )
-def test_a_server_that_does_not_take_it(server: Store, replies: list[Reply], words: str) -> None:
+def test_a_server_that_refuses_it(server: Store, replies: list[Reply], words: str) -> None:
     server.replies = [*replies]
     url = server.url.replace("://", "://user:geheim@") + "/x?geheim"
     told = complaint(url)

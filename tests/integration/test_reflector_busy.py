@@ -1,4 +1,4 @@
-"""Pairs that move all they can, beside each other and beside one who types: every byte arrives, nobody is left out."""
+"""Busy pairs beside each other, and beside a user who types: every byte arrives, and every pair makes progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHARE = 8 << 20
 
 
 class Flood:
-    """Sends frames of many sizes through a pair, and reads them; `done` compares what came."""
+    """Sends frames of many sizes through a pair, and reads them. `done` compares what has arrived."""
 
     def __init__(self, source: Peer, sink: Peer, sizes: list[int]) -> None:
         self._source, self._sink, self._sizes = source, sink, sizes
@@ -54,7 +54,7 @@ class Flood:
 
 
 @pytest.mark.parametrize("size", [1024, 65536, 1 << 20])
-def test_who_types_beside_busy_pairs(reflector: Reflector, size: int) -> None:
+def test_typing_beside_busy_pairs(reflector: Reflector, size: int) -> None:
     with contextlib.ExitStack() as stack:
         witness = Witness(*stack.enter_context(reflector.pair()))
         pairs = [stack.enter_context(reflector.pair()) for _ in range(PAIRS)]
@@ -68,13 +68,13 @@ def test_who_types_beside_busy_pairs(reflector: Reflector, size: int) -> None:
 
 
 def test_beside_floods_of_pings(reflector: Reflector) -> None:
-    """Their reads are small, but something of them is always there."""
+    """Their reads are small, but there is always something to read."""
     with contextlib.ExitStack() as stack:
         client, agent = stack.enter_context(reflector.pair())
         pingers = [stack.enter_context(reflector.pair())[0] for _ in range(2)]
         over = Event()
         threads = [Thread(target=_ping_until, args=(over, pinger)) for pinger in pingers]
-        threads += [Thread(target=_swallow_until, args=(over, pinger)) for pinger in pingers]
+        threads += [Thread(target=_discard_until, args=(over, pinger)) for pinger in pingers]
         for thread in threads:
             thread.start()
         try:
@@ -93,7 +93,7 @@ def _ping_until(over: Event, peer: Peer) -> None:
             left = left[peer.sock.send(left) :] or pings
 
 
-def _swallow_until(over: Event, peer: Peer) -> None:
+def _discard_until(over: Event, peer: Peer) -> None:
     while not over.is_set():
         if select.select([peer.sock], [], [], 50 * MS)[0]:
             peer.sock.recv(1 << 18)

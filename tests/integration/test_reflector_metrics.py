@@ -70,14 +70,14 @@ def test_ready_until_it_drains() -> None:
 
 
 def ask(reflector: Reflector, key: Key, owner: str, ago: float = 0) -> int:
-    """The status of a signed request that a proxy has passed on: not from this host."""
+    """The status of a signed request that a proxy has forwarded, so that it does not come from this host."""
     when = date(-ago)
     lines = ["GET /metrics HTTP/1.1", f"Host: {HOST}", f"Date: {when}", "Via: 1.1 proxy"]
     lines += ["Authorization: " + authorization(key, owner, "/metrics", HOST, when), "", ""]
     return reflector.ask("\r\n".join(lines).encode()).status
 
 
-def test_admins_may_look_from_anywhere(tmp_path: Path) -> None:
+def test_admins_may_read_from_anywhere(tmp_path: Path) -> None:
     key, other = Key("ed25519"), Key("ed25519")
     allow(tmp_path, "alice", key)
     allow(tmp_path, "alice", other, user="ci")

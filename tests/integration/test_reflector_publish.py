@@ -1,4 +1,4 @@
-"""`medusa reflector --publish URL`: beside the service, again and again, and never longer than the service lives."""
+"""`medusa reflector --publish URL`: it runs beside the service, tries again after errors, and ends with the service."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server() -> Iterator[Store]:
 
 
 def publisher(reflector: Reflector) -> int | None:
-    """The process that publishes for it."""
+    """The process id of the reflector's publisher."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             parent = (path / "stat").read_text().rsplit(") ", 1)[1].split()[1]
@@ -64,10 +64,10 @@ def test_a_file_named_from_where_the_reflector_was_started(tmp_path: Path) -> No
 
 
 def test_a_store_that_comes_up_later() -> None:
-    with socket.socket() as unheard:  # and never listens: the port is ours until the store has it
-        unheard.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        unheard.bind(("127.0.0.1", 0))
-        port = unheard.getsockname()[1]
+    with socket.socket() as holder:  # bound, but not listening: no other program gets the port before the store has it
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
         with running("--publish", f"http://127.0.0.1:{port}/agent.sh", timeouts=FAST) as reflector:
             entry = told(reflector, "archive not published")
             assert entry["level"] == 40
@@ -75,7 +75,7 @@ def test_a_store_that_comes_up_later() -> None:
             with reflector.pair() as (client, agent):  # the service does not wait for it
                 client.binary(b"x")
                 agent.expect(2, b"x")
-            unheard.close()
+            holder.close()
             with store(port) as late:
                 told(reflector, "archive published")
                 assert list(late.objects) == ["/agent.sh"]
@@ -103,7 +103,7 @@ def test_into_a_manta_that_does_not_know_the_key_yet(tmp_path: Path, monkeypatch
         assert stand_in.path(ARCHIVE).read_bytes() == CARRIED.read_bytes()
 
 
-def test_what_can_never_be_is_said_once() -> None:
+def test_an_error_that_stays_is_logged_once() -> None:
     with running("--publish", "nonsense://x", timeouts=FAST) as reflector:
         assert "no kind of store" in told(reflector, "archive not published")["reason"]
         wait_until(lambda: publisher(reflector) is None, "the publisher's end")
@@ -111,7 +111,7 @@ def test_what_can_never_be_is_said_once() -> None:
         assert reflector.get("/healthz").status == 200
 
 
-def test_a_missing_archive_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_archive_is_logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MEDUSA_ARCHIVE", str(tmp_path / "none.sh"))
     with running("--publish", str(tmp_path / "agent.sh")) as reflector:
         assert "no agent archive at" in told(reflector, "archive not published")["reason"]
@@ -142,7 +142,7 @@ def test_it_ends_with_the_reflector(server: Store, how: str) -> None:
         wait_until(lambda: gone(pid), "the publisher's end")
 
 
-def test_a_publisher_that_is_killed_is_told_of(server: Store) -> None:
+def test_a_publisher_that_is_killed_is_logged(server: Store) -> None:
     server.replies = [Reply(500)] * 10_000
     with running("--publish", f"{server.url}/agent.sh", timeouts=FAST, check=False) as reflector:
         told(reflector, "archive not published")

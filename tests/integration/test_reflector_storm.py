@@ -1,4 +1,4 @@
-"""Many sessions at once, cut at random moments in every way there is: nothing stays behind."""
+"""Many sessions at once, which end at random moments in all possible ways: nothing is left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.waiting import wait_until
 
 SESSIONS = 200
 
-# Pulses, pings and timeouts all the time, so that they meet everything else.
+# Short times, so that pulses, pings and timeouts coincide with everything else.
 QUICK = {
     "wait_interval": 0.003,
     "close_timeout": 0.2,
@@ -47,7 +47,7 @@ def reflector(request: pytest.FixtureRequest) -> Iterator[Reflector]:
 
 
 class Storm:
-    """Peers of one reflector. They read whatever comes, until they are ended; not all of these let go at once."""
+    """Peers of one reflector. They read everything until they are ended; some do not close their socket at once."""
 
     def __init__(self, reflector: Reflector, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -89,7 +89,7 @@ def test_a_storm(reflector: Reflector, seed: int) -> None:
     before = reflector.descriptors()
     with contextlib.closing(Storm(reflector, seed)) as storm:
         todo = []
-        for at in range(SESSIONS):  # the client mostly comes first; some come twice, some too late
+        for at in range(SESSIONS):  # mostly the client comes first; some peers come twice, some too late
             session, soon = new_id(), storm.rng.randrange(1, 15)
             todo += [(at, session, "master"), (at + soon, session, "slave")]
             todo += [(at + storm.rng.randrange(30), session, role) for role in ("master", "slave")]

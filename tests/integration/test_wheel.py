@@ -1,4 +1,4 @@
-"""What `pip install` brings: both programs, the agent's archive as data, and not the agent as a package."""
+"""`pip install` installs both programs and the agent's archive as data, and not the agent as a package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCES = ["LICENSE", "README.md", "agent", "medusa", "pyproject.toml", "scripts
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy without the archive that lies in this tree, as a build writes beside its sources."""
+    """A wheel built from a copy of the sources without the archive: a build writes files beside its sources."""
     tree, target = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
         source = ROOT / name

@@ -1,4 +1,4 @@
-"""The benchmark works, its relays speak the reflector's wire, and none outlives it. No timing is looked at."""
+"""The benchmark works, its relays speak the reflector's wire, and none outlives it. No time is checked."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_relay_that_does_not_start_says_why() -> None:
 @needs_servers
 @pytest.mark.xdist_group("bench-loadgen")
 def test_the_benchmark_works(tmp_path: Path) -> None:
-    """One quick run with a relay of each kind; whether the reflector has the raw port yet does not matter."""
+    """One quick run with a relay of each kind."""
     chosen = ["--only", "medusa,websockets,haproxy,socat,c-copy,ssh-jump,two-doors", "--rows", "echo,raw-echo,claim"]
     command = [sys.executable, "-m", "bench", "--quick", "--keep", *chosen, "--results", str(tmp_path / "results")]
     command += ["--root", str(tmp_path)]
@@ -93,7 +93,7 @@ def test_the_benchmark_works(tmp_path: Path) -> None:
 @pytest.mark.xdist_group("bench-loadgen")
 @pytest.mark.parametrize(("only", "row"), [("ssh-jump", "raw-echo"), ("two-doors", "site-echo")])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_no_way_out_leaves_a_relay_behind(tmp_path: Path, number: int, only: str, row: str) -> None:
+def test_no_signal_leaves_a_relay_behind(tmp_path: Path, number: int, only: str, row: str) -> None:
     command = [sys.executable, "-m", "bench", "--only", only, "--rows", row, "--results", str(tmp_path)]
     environ = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(

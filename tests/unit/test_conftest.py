@@ -1,4 +1,4 @@
-"""The suite's own safety nets catch what they are for."""
+"""The checks of conftest.py fail a test that breaks their rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting ends with the value, or says what did not come."""
+"""wait_until returns the value, or names what did not come."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of a reflector's metrics."""
+"""The figure that is read from a reflector's metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Medians, ratios and goals; what is saved comes back the same; a picture of it."""
+"""Medians, ratios and goals; results that are saved and read back; the documents; the picture."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def table() -> Table:
     return Table("ws", "medusa", ["medusa", "ws"], lines)
 
 
-def test_a_ratio_is_taken_within_a_run() -> None:
+def test_a_ratio_is_the_median_of_the_ratios_of_each_run() -> None:
     line = table().lines[0]
     assert line.median("medusa") == 550
     assert line.ratio("medusa", "ws") == 2.5
@@ -66,7 +66,7 @@ def test_without_the_yardstick_there_are_no_ratios() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "-"), (0.0, "0"), (0.0123, "0.012"), (0.5, "0.50"), (42.04, "42.0"), (12345.6, "12,346")]
 )
-def test_numbers_show_the_digits_that_count(value: float | None, text: str) -> None:
+def test_numbers_have_three_significant_digits(value: float | None, text: str) -> None:
     assert number(value) == text
 
 
@@ -77,7 +77,7 @@ def test_a_figure_may_be_a_quotient() -> None:
     assert rows.value(DELAY, {"rtt_us": {"p50": 12.5}}) == 12.5
 
 
-def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+def test_a_saved_result_is_read_back(tmp_path: Path) -> None:
     gaps = Table("ws", "medusa", ["ws"], [Line(FREE, {"ws": [None]})])
     result = Result({"cores": "2"}, ["quick"], [table(), gaps])
     paths = results.save(result, {"bulk": {}}, tmp_path, results.LATEST)
@@ -87,7 +87,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     assert results.load(tmp_path) == result
 
 
-def test_nothing_to_quote_is_said(tmp_path: Path) -> None:
+def test_without_a_saved_result_an_error_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="--keep"):
         results.load(tmp_path)
 

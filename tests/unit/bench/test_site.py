@@ -1,4 +1,4 @@
-"""What reflectors of a site share, without a redis-server."""
+"""The directory of several reflectors, without a redis-server."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from medusa.client.keys.ssh_agent import signers
 from medusa.client.outcome import Failure
 from medusa.keys import PublicKey
 from tests.signing import Key
-from tests.sshagents import SshAgent, needs_ssh_agent, played_agent, ssh_agent, string
+from tests.sshagents import SshAgent, needs_ssh_agent, scripted_agent, ssh_agent, string
 
 TEXT = b"date: Sun, 06 Nov 1994 08:49:37 GMT"
 IDENTITIES, SIGN = 11, 13
@@ -57,7 +57,7 @@ def identities(*blobs: bytes) -> bytes:
 
 def test_a_kind_of_key_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     blob = string(SK.encode()) + string(bytes(32)) + string(b"ssh:")
-    with played_agent({IDENTITIES: identities(blob)}) as path:
+    with scripted_agent({IDENTITIES: identities(blob)}) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         assert signers() == ([], [f"{SK} comment (not a kind of key that HTTP signatures know)"])
 
@@ -65,7 +65,7 @@ def test_a_kind_of_key_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPa
 def test_an_agent_that_knows_sha1_only_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     blob = base64.b64decode(Key("rsa").line.split()[1])
     answer = b"\x0e" + string(string(b"ssh-rsa") + string(bytes(256)))
-    with played_agent({IDENTITIES: identities(blob), SIGN: answer}) as path:
+    with scripted_agent({IDENTITIES: identities(blob), SIGN: answer}) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         ((signer,), _) = signers()
         with pytest.raises(Failure, match="signs with RSA keys by SHA-1 only"):
@@ -76,7 +76,7 @@ def test_an_agent_that_knows_sha1_only_is_refused(monkeypatch: pytest.MonkeyPatc
 def test_an_agent_that_does_not_sign(monkeypatch: pytest.MonkeyPatch, answers: dict[int, bytes]) -> None:
     key = Key("ed25519")
     blob = base64.b64decode(key.line.split()[1])
-    with played_agent({IDENTITIES: identities(blob), **answers}) as path:
+    with scripted_agent({IDENTITIES: identities(blob), **answers}) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         ((signer,), _) = signers()
         with pytest.raises(Failure, match=f"ssh-agent did not sign with {key.md5}"):
@@ -85,6 +85,6 @@ def test_an_agent_that_does_not_sign(monkeypatch: pytest.MonkeyPatch, answers: d
 
 @pytest.mark.parametrize("answer", [b"\x05", b""], ids=["failure", "empty"])
 def test_an_agent_that_talks_rubbish_holds_no_keys(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
-    with played_agent({IDENTITIES: answer}) as path:
+    with scripted_agent({IDENTITIES: answer}) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", path)
         assert signers() == ([], [])
