@@ -82,7 +82,7 @@ def test_by_a_signal_from_outside_and_back(shell: Terminal, home: Path) -> None:
 
 
 def test_a_script_around_it_stops_too(shell: Terminal, home: Path) -> None:
-    """As `make session`: else the shell would wait for a make that waits for mlogin."""
+    """Like `make session`. Otherwise the shell would wait for a make that waits for mlogin."""
     shell.type("sh -c '$MLOGIN; echo after'\r")
     shell.until(REMOTE)
     shell.type(b"~\x1a")

@@ -246,7 +246,7 @@ class TestScarcity:
         assert (entry["level"], entry["limit"], entry["pairs"]) == (40, 600, 268)
 
     def test_no_descriptors_left(self) -> None:
-        """Who lives, lives on; who comes, is served when there is room again."""
+        """Live sessions go on, and new connections are served when there is room again."""
         with running() as reflector, reflector.pair() as (client, agent):
             used = reflector.descriptors()
             resource.prlimit(reflector.process.pid, resource.RLIMIT_NOFILE, (used + 3, used + 100))

@@ -206,7 +206,7 @@ class TestSettings:
         ],
     )
     def test_that_cannot_be_used(self, arguments: list[str], words: str) -> None:
-        """Said once, with no other line, whoever finds it."""
+        """It is logged once, without another line, whichever process finds it."""
         status, text = refused(*WORKERS, *arguments)
         assert status == 1
         assert words in text

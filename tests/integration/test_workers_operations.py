@@ -1,4 +1,4 @@
-"""Several processes, and who runs them: one list of sessions, one set of numbers, one judgement of who it is."""
+"""Operators see several workers as one reflector: one list of sessions, one set of numbers, one check of the peer."""
 
 from __future__ import annotations
 

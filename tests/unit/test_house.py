@@ -36,7 +36,7 @@ MAX_FILES = 9
 MAX_WIDTH = 120
 """Characters in a line of a document. Lines of tables and lines with links may be longer."""
 
-PLACES = ("agent/", "bench/", "docs/", "medusa/", "scripts/", "CHANGELOG.md", "CONTRIBUTING.md", "README.md")
+PLACES = ("agent/", "bench/", "docs/", "medusa/", "scripts/", "tests/", "CHANGELOG.md", "CONTRIBUTING.md", "README.md")
 
 NO_TIME = re.compile(r"(?:^|_)(?:PATIENCE|LOOKS?|AGAIN|PAUSES?|PERIODS?|SETTLE)(?:_|$)")
 """Names that do not say which time is meant: TIMEOUT, INTERVAL and GRACE do (CONTRIBUTING)."""

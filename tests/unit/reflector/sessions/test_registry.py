@@ -1,4 +1,4 @@
-"""Who may open and join sessions, and what a directory that is slow or away makes of that."""
+"""Opening and joining sessions, also with a directory that is slow or does not answer."""
 
 from __future__ import annotations
 
