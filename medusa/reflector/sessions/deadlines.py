@@ -104,7 +104,8 @@ class Deadlines:
             if when > now:
                 continue
             if happened is Input.WAIT_PULSE:
-                self._timed[happened] = when + self._config.timeouts.wait_interval
+                interval = self._config.timeouts.wait_interval
+                self._timed[happened] = when + interval * (1 + (now - when) // interval)  # missed pulses are left out
             elif happened is Input.CLOSE_EXPIRED and self._is_read_slowly(links):
                 self._timed[happened] = now + self._config.timeouts.close_timeout
                 continue

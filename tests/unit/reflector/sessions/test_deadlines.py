@@ -58,6 +58,12 @@ class TestWaiting:
             5.9: [],
         }
 
+    def test_a_process_that_was_suspended_sends_one_pulse(self) -> None:
+        session = deadlines()
+        session.wait(0.0)
+        assert all_due(session, 101.0) == [Input.WAIT_PULSE]
+        assert session.next_input([]) == 102.0
+
     def test_a_link_up_ends_it(self) -> None:
         session = deadlines(wait_timeout=5.0)
         session.wait(0.0)
