@@ -175,7 +175,7 @@ class TestPlainToPlain:
         assert (record["outcome"], record["reason"]) == ("completed", f"client: closed ({HUNG_UP[1]})")
         assert (record["client_bytes"], record["agent_bytes"]) == (8, len(MEGABYTE))
 
-    def test_a_fin_waits_behind_what_a_slow_reader_has_not_taken(self, reflector: Reflector) -> None:
+    def test_a_fin_waits_until_a_slow_reader_has_taken_the_bytes_before_it(self, reflector: Reflector) -> None:
         session, size = new_id(), 24 << 20
         with pair(reflector, "plain", "plain", session) as (client, agent):
             client.fin()

@@ -20,7 +20,7 @@ from tests.waiting import MS, PATIENCE, Deadline, wait_until
 
 INTERVAL = 1.0
 ENOUGH = 3.5 * INTERVAL
-"""For longer than this nobody is borne who is silent."""
+"""Seconds of silence after which a peer is lost."""
 MIB = 1 << 20
 
 ANSWERING = """
@@ -242,7 +242,7 @@ class TestBackpressure:
             assert time.monotonic() - begun < 4, "the agent's answer was waited for and read"
         assert reflector.ended(session)["outcome"] == "lost"
 
-    def test_a_client_that_hangs_up_behind_what_an_agent_does_not_read(self) -> None:
+    def test_a_client_that_hangs_up_after_bytes_that_an_agent_does_not_read(self) -> None:
         """No shell may run on for a user who is gone, however busy its terminal is."""
         session = new_id()
         with (
@@ -257,7 +257,7 @@ class TestBackpressure:
             assert record["outcome"] == "lost"
             assert record["reason"].startswith("client: ")
 
-    def test_an_agent_that_hangs_up_behind_what_a_client_does_not_read_yet(self) -> None:
+    def test_an_agent_that_hangs_up_after_bytes_that_a_client_does_not_read_yet(self) -> None:
         """However long the user's pager stands still, what the job wrote last is there."""
         session, enough = new_id(), Deadline(ENOUGH)
         timeouts = {"close_timeout": 0.3}

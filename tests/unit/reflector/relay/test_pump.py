@@ -83,7 +83,7 @@ def test_without_a_sink_data_is_dropped_but_the_rules_hold(source: Wire) -> None
     assert (pump.messages, pump.size) == (0, 0)
 
 
-def test_a_close_is_told_once_and_behind_the_data(source: Wire, sink: Wire) -> None:
+def test_a_close_is_reported_once_and_after_the_data(source: Wire, sink: Wire) -> None:
     source.peer.send(frame(BINARY, b"last") + frame(8, b"\x0f\xa0bye"))
     pump = Pump(source.link, sink.link)
     assert pump.step() is CLOSED

@@ -194,7 +194,7 @@ def test_a_directory_that_is_not_there_at_the_start(
 def test_the_end_waits_for_what_an_answer_brings_about(
     store: Store, claims: Claims, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody who asks at the end gives back what he got."""
+    """A question that is answered at the end may give its mark back."""
     given_back: list[str] = []
 
     def give_back(mark: str) -> None:

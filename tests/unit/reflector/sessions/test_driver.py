@@ -61,7 +61,7 @@ def test_the_client_is_lost_in_the_turn_in_which_the_agent_comes(
 @pytest.mark.parametrize(
     "happened", [Input.CLIENT_CLOSED, Input.CLIENT_LOST, Input.CLIENT_BROKE_RULES, Input.SHUTDOWN, None]
 )
-def test_what_ends_the_wait_and_the_waits_deadlines(
+def test_an_end_of_the_wait_at_the_same_time_as_its_deadlines(
     bench: Bench, logs: list[EventDict], happened: Input | None, order: int
 ) -> None:
     session, _ = bench.waiting()
@@ -74,7 +74,7 @@ def test_what_ends_the_wait_and_the_waits_deadlines(
     assert not errors(logs)
 
 
-def test_an_agent_that_comes_behind_the_end(bench: Bench, logs: list[EventDict]) -> None:
+def test_an_agent_that_comes_after_the_end(bench: Bench, logs: list[EventDict]) -> None:
     session, client = bench.waiting()
     bench.registry.join(NAME)
     session.tell(Input.SHUTDOWN)

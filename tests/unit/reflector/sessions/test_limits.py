@@ -48,10 +48,10 @@ class TestRates:
         for key in range(100):
             rates.take(str(key))
         assert len(rates) == 10
-        assert rates.take("99") > 0, "who came last is known"
+        assert rates.take("99") > 0, "the last key is remembered"
         clock.now += 61
         rates.take("new")
-        assert len(rates) == 1, "who has earned all again is forgotten"
+        assert len(rates) == 1, "a key whose bucket is full is forgotten"
 
 
 class TestWaiting:

@@ -75,13 +75,13 @@ def test_draining_that_begins_while_the_directory_is_asked() -> None:
     gevent.sleep(0)
     with pytest.raises(Refusal) as caught:
         bench.registry.open(NAME, "b")
-    assert caught.value.status == 409, "whoever came first has the id"
+    assert caught.value.status == 409, "the first client has the id"
     bench.registry.draining = True
     directory.go_on.set()
     with pytest.raises(Refusal) as caught:
         opening.get()
     assert (caught.value.status, caught.value.retry_after) == (503, 5)
-    assert directory.lookup(str(NAME)) is None, "at once: who is refused may go to another reflector"
+    assert directory.lookup(str(NAME)) is None, "at once: a client that is refused may try another reflector"
 
 
 def test_a_directory_that_fails_at_the_end(logs: list[EventDict]) -> None:
