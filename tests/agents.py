@@ -1,4 +1,4 @@
-"""An agent as a process, and what it dials: a reflector of three lines with the test in the client's place."""
+"""An agent as a process, and a small reflector that it dials, in which the test is the client."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ QUIET_SHELL = Start(command="/bin/bash", arguments=("--norc", "--noediting"))
 
 
 class Client:
-    """The client's place in a session with an agent."""
+    """The client of a session with an agent."""
 
     def __init__(self, link: BlockingTransport) -> None:
         self.link = link
         self.output = b""
 
     def start(self, wish: Start = QUIET_SHELL) -> Started:
-        """Ask for a command; a bash is given a prompt that the test can wait for."""
-        self.tell(wish)
+        """Ask for a command. A bash gets a prompt that the test can wait for."""
+        self.send_control(wish)
         started = self.control()
         assert isinstance(started, Started)
         if wish.command.endswith("bash") and "-c" not in wish.arguments:
@@ -52,23 +52,23 @@ class Client:
         """Ask for `bash -c script`."""
         return self.start(Start(command="/bin/bash", arguments=("-c", script), **more))  # type: ignore[arg-type]
 
-    def tell(self, message: Control) -> None:
+    def send_control(self, message: Control) -> None:
         self.link.send(Text(control.build(message)), PATIENCE)
 
     def resize(self, columns: int, lines: int) -> None:
-        self.tell(Resize(columns, lines))
+        self.send_control(Resize(columns, lines))
 
     def type(self, data: str | bytes) -> None:
         self.link.send(Binary(data if isinstance(data, bytes) else data.encode()), PATIENCE)
 
     def ask(self, line: str) -> bytes:
-        """What the shell's prompt gives for one line."""
+        """The output of one line that is typed at the shell's prompt."""
         self.output = b""
         self.type(line + "\n")
         return self.until(PROMPT)[: -len(PROMPT)]
 
     def control(self, deadline: Deadline | None = None) -> Control:
-        """The next control message; output before it is kept."""
+        """The next control message; output that comes before it is kept in `output`."""
         deadline = deadline or Deadline()
         output = [self.output]  # joined at the end: += would copy megabytes for each message
         try:
@@ -84,7 +84,7 @@ class Client:
             self.output = b"".join(output)
 
     def until(self, pattern: bytes, deadline: Deadline | None = None) -> bytes:
-        """The output up to and with `pattern`, taken off what is kept."""
+        """The output up to the end of `pattern`, removed from `output`."""
         deadline = deadline or Deadline()
         while pattern not in self.output:
             try:
@@ -98,14 +98,14 @@ class Client:
         return found + pattern
 
     def outcome(self) -> Exit:
-        """How the command ended; `output` holds all of its output then."""
+        """How the command ended. `output` then holds all of its output."""
         last = self.control()
         assert isinstance(last, Exit), last
         return last
 
 
 class Reflector:
-    """Listens for one agent after the other; by TLS if it is given a context."""
+    """Listens for agents, one after the other; with TLS if it is given a context."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._tls = tls
@@ -120,8 +120,8 @@ class Reflector:
         self._socket.close()
 
     def accept(self) -> Client:
-        """Take an agent and say linkup."""
-        peer, head, rest = self._meet()
+        """Accept an agent and send it `linkup`."""
+        peer, head, rest = self._read_head()
         key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)
         assert key is not None
         accepted = accept_value(key.group(1).decode())
@@ -135,11 +135,11 @@ class Reflector:
 
     def refuse(self, status: str) -> None:
         """Answer the next agent with a status."""
-        peer, _, _ = self._meet()
+        peer, _, _ = self._read_head()
         with contextlib.closing(peer):
             peer.sendall(b"HTTP/1.1 " + status.encode() + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
-    def _meet(self) -> tuple[socket.socket | TlsSocket, bytes, bytes]:
+    def _read_head(self) -> tuple[socket.socket | TlsSocket, bytes, bytes]:
         accepted, _ = self._socket.accept()
         accepted.settimeout(PATIENCE)
         peer: socket.socket | TlsSocket = accepted
@@ -159,7 +159,7 @@ class Reflector:
 
 
 class Agent:
-    """An agent's process; its log is read when it is over, or line by line with `logged`."""
+    """An agent's process. `finish` returns its log; `logged` reads it line by line before."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -200,7 +200,7 @@ def write_config(directory: Path, url: str, **more: object) -> Path:
 
 
 def job_environ(**more: str) -> dict[str, str]:
-    """What a job is given: no TERM, USER, SHELL or locale."""
+    """A job's environment: without TERM, USER, SHELL or locale."""
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **more}
 
 
@@ -208,7 +208,7 @@ def job_environ(**more: str) -> dict[str, str]:
 def launched(
     command: Sequence[str | Path], environ: Mapping[str, str], cwd: Path | None = None, **more: object
 ) -> Iterator[Agent]:
-    """`command` as an agent, killed in the end if it still lives."""
+    """`command` as an agent; it is killed at the end if it still lives."""
     process: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload]
         [str(word) for word in command],
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""A root directory that holds busybox and glibc, and nothing else."""
+"""A root directory with busybox and glibc, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OF_GLIBC = ("libc", "libm", "libdl", "libpthread", "libresolv", "librt", "libuti
 
 
 def make_root(root: Path) -> Path:
-    """Links of busybox for all that it does, and glibc's libraries where this machine has them."""
+    """Make links to busybox for all of its commands, and copy glibc's libraries to where this machine has them."""
     for name in ("bin", "dev", "etc", "proc", "tmp"):
         (root / name).mkdir(parents=True)
     busybox = shutil.which("busybox")
@@ -20,8 +20,8 @@ def make_root(root: Path) -> Path:
     for name in subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split():
         if name != "busybox":
             (root / "bin" / name).symlink_to("busybox")
-    told = subprocess.run(["ldd", busybox], check=True, capture_output=True, text=True).stdout
-    libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", told)}
+    output = subprocess.run(["ldd", busybox], check=True, capture_output=True, text=True).stdout
+    libraries = {Path(path) for path in re.findall(r"(/\S+) \(0x", output)}
     places = {path.parent for path in libraries}
     libraries |= {path for place in places for name in OF_GLIBC for path in place.glob(name + ".so.[0-9]")}
     for path in libraries:
@@ -32,6 +32,6 @@ def make_root(root: Path) -> Path:
 
 
 def inside(root: Path, *options: str) -> list[str]:
-    """What is put before a command that is to run there. /tmp is a file system in memory, unless `options` say else."""
+    """The words before a command that is to run in `root`. /tmp is in memory, unless `options` mount something else."""
     command = ["bwrap", "--unshare-all", "--share-net", "--die-with-parent", "--clearenv", "--setenv", "PATH", "/bin"]
     return [*command, "--ro-bind", str(root), "/", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", *options]

@@ -1,4 +1,4 @@
-"""The recipes of docs/ci.md, run as they stand: up to a user in the place of a step that failed."""
+"""The recipes of docs/ci.md, run unchanged, up to a user's session in place of a step that failed."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class Runner:
         command = ["bash", "-eo", "pipefail", "-c", script]
         subprocess.run(command, env={**self.environ, **environ}, cwd=self.work, check=True, timeout=3 * PATIENCE)
 
-    def fails_and_is_looked_into(self, script: str, environ: dict[str, str]) -> None:
+    def check_failure_and_session(self, script: str, environ: dict[str, str]) -> None:
         with launched(["bash", "-ec", script], {**self.environ, **environ}, cwd=self.work) as step:
             log = step.logged("to look into it: mlogin .*\n")
-            invitation = re.search("mlogin (.*)\n", log)
-            assert invitation is not None
-            words = [*shlex.split(invitation.group(1)), "-k", str(self.place / "alice"), "-c", "pwd"]
+            found = re.search("mlogin (.*)\n", log)
+            assert found is not None
+            words = [*shlex.split(found.group(1)), "-k", str(self.place / "alice"), "-c", "pwd"]
             done = run_alone([*MLOGIN, *words], environment(self.place / "temp"))
             assert done.returncode == 0, done.stderr
             assert "it broke" in done.stdout
@@ -80,7 +80,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
 
 
 def expanded(value: str, environ: dict[str, str]) -> str:
-    """As GitLab expands a variable's value."""
+    """A variable's value, expanded as GitLab does."""
     return re.sub(r"\$\$|\$(\w+)", lambda m: environ.get(m.group(1), "") if m.group(1) else "$", value)
 
 
@@ -91,7 +91,7 @@ def test_github(runner: Runner) -> None:
     secret = prepare["env"]["MEDUSA_CI_KEY"].replace("${{ secrets.MEDUSA_CI_KEY }}", runner.key.read_text())
     runner.step(prepare["run"], {"MEDUSA_CI_KEY": secret})
     assert (runner.place / "temp/id_ci").stat().st_mode & 0o777 == 0o600
-    runner.fails_and_is_looked_into(test["run"], test["env"])
+    runner.check_failure_and_session(test["run"], test["env"])
 
 
 def test_gitlab(runner: Runner) -> None:
@@ -101,4 +101,4 @@ def test_gitlab(runner: Runner) -> None:
     *prepare, test = (line.replace("/tmp/", f"{runner.place}/temp/") for line in job["script"])
     for line in prepare:
         runner.step(line, {})
-    runner.fails_and_is_looked_into(test, variables)
+    runner.check_failure_and_session(test, variables)

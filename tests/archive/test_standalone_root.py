@@ -1,4 +1,4 @@
-"""The archive with its own Python where there is nothing but busybox and glibc, and where it cannot run at all."""
+"""The archive with its own Python on a machine with nothing but busybox and glibc, and on one where it cannot run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_there_is_no_python(root: Path) -> None:
 
 
 def test_a_session(root: Path, home: Path, tmp_path: Path) -> None:
-    """By mlogin, its reflector and its local job, which is there."""
+    """mlogin and its reflector run outside, the local job inside."""
     job = tmp_path / "job.sh"
     job.write_text(_job(root))
     arguments = ["-q", "--archive", str(job), "-c", "tty; ls /; cat /proc/mounts | grep -c python; exit 7"]
@@ -63,23 +63,17 @@ def test_a_session(root: Path, home: Path, tmp_path: Path) -> None:
 
 
 def _job(root: Path) -> str:
-    """The script of a local job, which is given `--config FILE`."""
+    """The script of a local job, which gets the arguments `--config FILE`."""
     options = '--ro-bind "$2" /config.json /bin/sh /agent.sh --config /config.json'
     return f"#!/bin/sh\nexec {shlex.join(inside(root))} {options}\n"
 
 
 @pytest.mark.parametrize("named", [False, True])
 def test_tls(root: Path, secure: Reflector, tmp_path: Path, named: bool) -> None:
-    """With the node's certificates where one of the distributions has them, or where a variable says."""
+    """With the certificates of a distribution, or with those that a variable names."""
     place = "/tmp/mine.pem" if named else AUTHORITIES
-    options = [
-        "--ro-bind",
-        str(CERTIFICATE),
-        place,
-        "--ro-bind",
-        str(write_config(tmp_path, secure.url)),
-        "/config.json",
-    ]
+    config = write_config(tmp_path, secure.url)
+    options = ["--ro-bind", str(CERTIFICATE), place, "--ro-bind", str(config), "/config.json"]
     more = ["--setenv", "SSL_CERT_FILE", place] if named else []
     command = [*inside(root, *options, *more), "/bin/sh", "/agent.sh", "--config", "/config.json"]
     with launched(command, dict(os.environ)) as agent:
@@ -111,7 +105,7 @@ MOUNTS = ("--cap-add", "CAP_SYS_ADMIN")
 
 
 def test_a_later_place_is_taken(root: Path) -> None:
-    """/dev/shm, where programs may run."""
+    """/dev/shm, from which programs may run."""
     done = in_root(root, NOEXEC + "sh /agent.sh; s=$?; ls -A /tmp /dev/shm; exit $s", *MOUNTS)
     assert (done.returncode, done.stdout.split()) == (2, ["/dev/shm:", "/tmp:"])
     assert done.stderr.startswith(NO_CONFIG)

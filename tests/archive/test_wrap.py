@@ -206,7 +206,7 @@ def test_a_session_in_place_of_the_step(archive: Path, reflector: Reflector, tmp
     environ = {"MEDUSA_SIGNED_URL": reflector.url, "MINE": "1"}
     with wrap(archive, "--", "sh", "-c", script, environ=environ, cwd=tmp_path) as agent:
         client = reflector.accept()
-        client.tell(QUIET_SHELL)
+        client.send_control(QUIET_SHELL)
         assert isinstance(client.control(), Started)
         title, *shown = client.until(b"\r\n---\r\n").split(b"\r\n")
         assert title.startswith(b"--- last output of: sh -c ")

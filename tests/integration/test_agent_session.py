@@ -31,7 +31,7 @@ LIBRARY_SIGNALS = 3 << 31
 
 
 def test_prompt_of_the_default_shell(client: Client, agent: Agent) -> None:
-    client.tell(Start())
+    client.send_control(Start())
     client.control()
     assert b"poe@manta # " in client.until(b"# ")
     client.type("exit\n")
@@ -53,7 +53,7 @@ def test_nothing_happens_before_start_but_a_resize(client: Client, agent: Agent)
 
 def test_second_start_is_ignored(client: Client, agent: Agent) -> None:
     client.start()
-    client.tell(Start(command="/bin/false"))
+    client.send_control(Start(command="/bin/false"))
     assert client.ask("echo still $((40 + 2))") == b"still 42\r\n"
     end(client, agent)
 
@@ -98,7 +98,7 @@ def test_all_bytes_pass_both_ways(client: Client, agent: Agent) -> None:
 
 
 def test_typed_utf8_is_edited_by_whole_characters(client: Client, agent: Agent) -> None:
-    client.tell(Start())
+    client.send_control(Start())
     client.control()
     client.until(b"# ")
     client.type("echo $((40+2))[äx")
@@ -227,7 +227,7 @@ def test_agent_leaves_no_zombie(client: Client, agent: Agent) -> None:
     ],
 )
 def test_what_cannot_be_started_is_an_error_in_words(client: Client, agent: Agent, wish: Start, words: str) -> None:
-    client.tell(wish)
+    client.send_control(wish)
     answer = client.control()
     assert isinstance(answer, Error)
     assert words in answer.error
@@ -238,7 +238,7 @@ def test_file_that_is_no_program(client: Client, agent: Agent, tmp_path: Path) -
     path = tmp_path / "script"
     path.write_bytes(b"\x7fELF nonsense")
     path.chmod(0o755)
-    client.tell(Start(command=str(path)))
+    client.send_control(Start(command=str(path)))
     answer = client.control()
     assert isinstance(answer, Error)
     assert answer.error == f"{path}: Exec format error"
@@ -252,7 +252,7 @@ def _guard_only(agent: Agent) -> bool:
 
 def test_ctrun_is_left_out_where_there_is_none(client: Client, agent: Agent) -> None:
     words = ("-i", "core", "-l", "child", "/bin/bash", "-c", "echo $0 $1", "one", "two")
-    client.tell(Start(command="/usr/bin/ctrun", arguments=words))
+    client.send_control(Start(command="/usr/bin/ctrun", arguments=words))
     client.control()
     assert client.outcome() == Exit(status=0)
     assert client.output == b"one two\r\n"

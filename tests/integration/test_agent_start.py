@@ -105,7 +105,7 @@ def test_asked_to_stop_while_it_dials(dialled: Reflector, tmp_path: Path) -> Non
     """The reflector has accepted the connection and sends nothing: the agent is in a blocking call."""
     config = write_config(tmp_path, dialled.url)
     with launched(from_source("--config", str(config)), job_environ()) as agent:
-        peer, _, _ = dialled._meet()
+        peer, _, _ = dialled._read_head()
         os.kill(agent.pid, signal.SIGINT)
         assert agent.finish() == (130, agent.logged("stopped by SIGINT"))
         peer.close()

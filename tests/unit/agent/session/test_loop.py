@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -237,6 +240,51 @@ def test_client_that_goes_while_the_terminal_is_full(stage: Stage) -> None:
 
     stage.run(script)
     assert stage.log[-1] == "session over: link lost while the terminal did not take its input"
+    stage.check_nothing_is_left()
+
+
+# Writes until neither the terminal nor the link takes more, writes the number of bytes into a file, and ends.
+OVERFLOW = """
+import os, select, sys
+os.set_blocking(1, False)
+count = 0
+while select.select([], [1], [], 0.1)[1]:
+    count += os.write(1, b"y" * 1000)
+with open(sys.argv[1] + ".part", "w") as file:
+    file.write(str(count))
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize(
+    "background",
+    ["", "trap '' HUP; (while echo x; do sleep 0.01; done) &", "(trap '' HUP; exec yes x 2>&-) &"],
+    ids=["alone", "beside-a-trickle", "beside-a-flood"],
+)
+def test_drain_waits_for_a_link_that_stands_still(stage: Stage, tmp_path: Path, background: str) -> None:
+    count = tmp_path / "count"
+
+    def script(stage: Stage) -> Script:
+        overflow = shlex.join([sys.executable, "-I", "-S", "-c", OVERFLOW, str(count)])
+        stage.tell(shell(f"stty -opost; {overflow}; {background} exit 3"))
+        yield from stage.until(Started)
+        stage.reading = False
+        while not count.exists():
+            stage.clock.now = begun  # the agent is not to miss the client meanwhile
+            yield
+        for columns in range(100):
+            stage.tell(Resize(columns + 1, 25))
+            stage.clock.now += 1
+            yield
+        assert stage.log[1:] == []
+        stage.reading = True
+        yield from stage.until(Exit)
+        stage.far.send_nowait(Close(1000, ""))
+
+    begun = stage.clock.now
+    stage.run(script)
+    assert stage.find(Exit) == [Exit(status=3)]
+    assert stage.output.count(b"y") == int(count.read_text())
     stage.check_nothing_is_left()
 
 
