@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -106,12 +107,14 @@ def test_input_waits_for_a_terminal_that_is_full(start: Start, clock: Clock) -> 
     assert child.deadline() is None
 
 
-def test_full_until_half_of_the_input_is_taken(start: Start) -> None:
-    child = start("/bin/sh", "-c", "stty raw -echo; echo ready; head -c 400000 > /dev/null; exec sleep 1000")
-    put = fill(child)
+def test_full_until_half_of_the_input_is_taken(start: Start, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)  # the command reads nothing before the test opens it
+    child = start("/bin/sh", "-c", f"stty raw -echo; echo ready; read go <'{gate}'; exec cat > /dev/null")
+    assert fill(child) > INPUT_HIGH
+    gate.write_text("\n")
     write_until_taken(child)
     assert len(child._input) <= INPUT_LOW
-    assert put > INPUT_HIGH
 
 
 def test_terminal_that_no_process_has_open_is_read_again_after_a_while(start: Start, clock: Clock) -> None:
