@@ -28,6 +28,7 @@ class LocalLauncher(Launcher):
         self._archive = find_archive(settings.archive).resolve()
         self._ledger = ledger
         self._kill_grace = settings.timeouts.kill_grace
+        self._url_lifetime = settings.timeouts.url_lifetime
         self._stack = contextlib.ExitStack()
         self._log = Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,7 +43,7 @@ class LocalLauncher(Launcher):
             (directory / name).mkdir()
         config = directory / "config.json"
         config.touch(0o600)
-        config.write_text(json.dumps(request.config()))
+        config.write_text(json.dumps(request.config(self._url_lifetime)))
         try:
             self._process = self._spawn(config, {**_environment(directory), **request.environ})
         except OSError as error:

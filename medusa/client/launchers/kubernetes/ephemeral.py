@@ -8,6 +8,7 @@ its URL go in through the container's standard input. It cannot be deleted eithe
 from __future__ import annotations
 
 import base64
+import enum
 import json
 from typing import Any, Protocol
 
@@ -75,6 +76,16 @@ def agent_script(config: dict[str, object], archive: bytes, delimiter: str) -> b
     )
 
 
+class Phase(enum.Enum):
+    """What was done about the container. NEW -> ADDED -> DELIVERED."""
+
+    NEW = enum.auto()
+    ADDED = enum.auto()
+    """It is in the pod's spec, and waits for its agent."""
+    DELIVERED = enum.auto()
+    """It has its agent, and ends with its session."""
+
+
 class EphemeralJob(Job):
     """One ephemeral container as a Job. For one thread at a time.
 
@@ -92,7 +103,7 @@ class EphemeralJob(Job):
         self._api = api
         self._options, self._target, self._archive = options, target, archive
         self._request: JobRequest | None = None
-        self._added = self._delivered = False
+        self._phase = Phase.NEW
 
     def start(self, request: JobRequest) -> None:
         """Adds the container to its pod."""
@@ -108,7 +119,7 @@ class EphemeralJob(Job):
         """Reads the container's status; once it runs, gives it its agent."""
         try:
             found = status.ephemeral_status(self._get_pod(), self.name)
-            if found.alive and found.started and waiting and not self._delivered:
+            if found.alive and found.started and waiting and self._phase is Phase.ADDED:
                 self._deliver()
             if found.alive:
                 self.report(found.words)
@@ -119,7 +130,7 @@ class EphemeralJob(Job):
 
     def close(self, *, clean: bool) -> list[str]:
         """Says how long the container stays if it never got an agent; otherwise it ends with its session."""
-        if self._added and not self._delivered and self.state.alive:
+        if self._phase is Phase.ADDED and self.state.alive:
             minutes = START_TIMEOUT // 60
             return [f"container {self.name} of pod {printable(self.pod)} ends by itself, in {minutes} minutes"]
         return []
@@ -144,14 +155,14 @@ class EphemeralJob(Job):
         if self._options.environ:
             container["env"] = [{"name": name, "value": value} for name, value in self._options.environ.items()]
         self._api.add_container(self.pod, container)
-        self._added = True
+        self._phase = Phase.ADDED
 
     def _get_pod(self) -> Object:
         """The pod; if it was deleted after the container was added, a pod that is being deleted."""
         try:
             return self._api.get("pod", self.pod)
         except KubeError as error:
-            if error.status == NOT_FOUND and self._added:
+            if error.status == NOT_FOUND and self._phase is not Phase.NEW:
                 return {"metadata": {"deletionTimestamp": "now"}}
             raise
 
@@ -159,7 +170,7 @@ class EphemeralJob(Job):
         assert self._request is not None
         script = agent_script(self._request.config(), self._archive, self.name)
         self._api.write_stdin(self.pod, self.name, script, DELIVERED)
-        self._delivered = True
+        self._phase = Phase.DELIVERED
 
     def _log(self, found: status.Status) -> list[str]:
         if not found.started:

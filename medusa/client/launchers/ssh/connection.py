@@ -7,6 +7,7 @@ keys, agents and known hosts, and its checks, are those that the user has chosen
 from __future__ import annotations
 
 import contextlib
+import enum
 import json
 import os
 import signal
@@ -54,6 +55,15 @@ fi
 """
 
 
+class Phase(enum.Enum):
+    """What a connection does. NEW -> ASKING -> OPEN; close() is possible in each."""
+
+    NEW = enum.auto()
+    ASKING = enum.auto()
+    """ssh connects, and may ask on the terminal; also after it has failed to connect."""
+    OPEN = enum.auto()
+
+
 class Connection:
     """A master connection (ControlMaster) of ssh. Call open() once, and close() in any case.
 
@@ -75,7 +85,8 @@ class Connection:
         self.last_lines: list[str] = []
         self.unresponsive = False
         self._timeouts = timeouts
-        self._pid_file = directory / "asking"  # exists until ssh has let the user in, or has failed
+        self._phase = Phase.NEW
+        self._pid_file = directory / "asking"  # for the guard; in phase ASKING it has ssh's process number
         self._argv = ["ssh", "-o", "ControlPersist=no", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"]
         # Our -S stands after the user's options, because ssh takes the last one.
         self._argv += [*options, "-M", "-f", "-N", "-T", "-S", str(directory / "ctl"), "--", host]
@@ -96,6 +107,7 @@ class Connection:
     def open(self) -> None:
         """Returns once the host has let the user in; until then ssh may ask on the terminal. Raises Failure."""
         self._ledger.add("command", self._undo)
+        self._phase = Phase.ASKING
         self._thread.start()
         self._spawned.wait()
         if self._process is None:
@@ -105,6 +117,7 @@ class Connection:
             self._thread.join(self._timeouts.ssh.last_words_timeout)
             raise Failure(f"no connection to {printable(self.host)}: ssh {processes.ended(status)}")
         self._pid_file.unlink()
+        self._phase = Phase.OPEN
 
     def forward(self, port: int) -> int:
         """Forwards a free port of the host's loopback to `port` of ours. Returns the host's port. Raises Failure."""
@@ -149,7 +162,7 @@ class Connection:
 
     def close(self) -> None:
         """Closes the connection, or ends an ssh that still asks."""
-        if self._thread.ident is None:
+        if self._phase is Phase.NEW:
             return
         self._spawned.wait()
         if self._process is not None:
@@ -202,7 +215,7 @@ class Connection:
 
     def _received(self, data: bytes) -> None:
         """Shows what ssh writes while it asks. Later the screen belongs to the session, so it is only kept."""
-        if self._pid_file.exists():
+        if self._phase is Phase.ASKING:
             with contextlib.suppress(OSError):
                 os.write(2, data)
         self._stderr = (self._stderr + data)[-4096:]

@@ -62,7 +62,7 @@ class SshLauncher(Launcher):
 
     def submit(self, request: JobRequest) -> None:
         assert self._connection is not None
-        config = request.config()
+        config = request.config(self._timeouts.url_lifetime)
         url, lines = str(config["signed_url"]), ['echo "medusa-agent $$"']
         if request.embedded is not None:
             port = self._connection.forward(request.embedded)
