@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.signing import Key, Keys
 from tests.terminals import assert_nothing_left
 from tests.waiting import wait_until
 
@@ -47,6 +48,18 @@ def nothing_left_behind() -> Iterator[None]:
         wait_until(lambda: not left())  # a helper thread may need a moment to reap its child or close its end
     except AssertionError:
         pytest.fail("left behind: " + ", ".join(f"{key} ({text})" for key, text in left().items()), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    """Private keys by their kinds."""
+    return Keys()
+
+
+@pytest.fixture(scope="session")
+def key(keys: Keys) -> Key:
+    """The key of an account, for tests that need only one."""
+    return keys["ed25519"]
 
 
 @pytest.fixture

@@ -60,6 +60,28 @@ class Key:
         return data
 
 
+class Keys:
+    """Private keys, each made at its first use: one of each kind, and one named `stranger`, which no account has.
+
+    Not a dict: which keys were made already depends on the tests that ran before.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[str, Key] = {}
+
+    def __getitem__(self, name: str) -> Key:
+        if name not in self._made:
+            self._made[name] = Key("ed25519" if name == "stranger" else name)
+        return self._made[name]
+
+
+def write_key(path: Path, key: Key) -> Path:
+    """Writes a key file, which only its owner can read."""
+    path.touch(0o600)
+    path.write_bytes(key.pem())
+    return path
+
+
 def date(offset: float = 0) -> str:
     return formatdate(time.time() + offset, usegmt=True)
 

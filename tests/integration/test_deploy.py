@@ -37,11 +37,6 @@ def asked(port: int, path: str) -> Answer:
         return peer.answer()
 
 
-@pytest.fixture(scope="module")
-def key() -> Key:
-    return Key("ed25519")
-
-
 @pytest.fixture(params=["haproxy", "nginx"])
 def way(request: pytest.FixtureRequest, tmp_path: Path, key: Key) -> Iterator[tuple[Reflector, int]]:
     """A reflector, and the port of a proxy in front of it."""

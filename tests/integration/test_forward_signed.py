@@ -16,11 +16,6 @@ HOST = "medusa.example"
 
 
 @pytest.fixture(scope="module")
-def key() -> Key:
-    return Key("ed25519")
-
-
-@pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[tuple[Reflector, Reflector]]:
     path = tmp_path_factory.mktemp("site")
     allow(path / "accounts", "alice", key)

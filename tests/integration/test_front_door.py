@@ -11,7 +11,7 @@ import pytest
 
 from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
 from tests.reflectors import Reflector, new_id, running
-from tests.signing import Key, allow, attach_path, authorization, date, signed_request, signed_target
+from tests.signing import Key, Keys, allow, attach_path, authorization, date, signed_request, signed_target
 from tests.waiting import wait_until
 
 HOST = "medusa.example:8381"
@@ -19,19 +19,14 @@ KINDS = ["rsa", "ed25519", "ecdsa256", "ecdsa384", "ecdsa521"]
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {kind: Key(kind) for kind in KINDS}
+def stranger(keys: Keys) -> Key:
+    return keys["stranger"]
 
 
 @pytest.fixture(scope="module")
-def stranger() -> Key:
-    return Key("ed25519")
-
-
-@pytest.fixture(scope="module")
-def accounts(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Path:
+def accounts(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Path:
     directory = tmp_path_factory.mktemp("accounts")
-    allow(directory, "alice", *keys.values())
+    allow(directory, "alice", *(keys[kind] for kind in KINDS))
     allow(directory, "bob", keys["rsa"])
     allow(directory, "alice", keys["ecdsa256"], user="guest")
     return directory
@@ -70,7 +65,7 @@ def linked(client: Peer, agent: Peer) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_of_key_opens_a_session(door: Reflector, keys: dict[str, Key], kind: str) -> None:
+def test_each_kind_of_key_opens_a_session(door: Reflector, keys: Keys, kind: str) -> None:
     session, key = new_id(), keys[kind]
     with waiting(door, key, session) as client, door.enter(agent_request(key, session)) as agent:
         linked(client, agent)
@@ -79,7 +74,7 @@ def test_each_kind_of_key_opens_a_session(door: Reflector, keys: dict[str, Key],
     assert door.ended(session)["login"] == "alice"
 
 
-def test_fingerprints_by_sha256(door: Reflector, keys: dict[str, Key]) -> None:
+def test_fingerprints_by_sha256(door: Reflector, keys: Keys) -> None:
     session, key = new_id(), keys["ed25519"]
     by_name = f"/alice/keys/{key.sha256}"
     request = signed_request(key, "alice", attach_path("alice", session, "master"), HOST, keyId=by_name)
@@ -89,7 +84,7 @@ def test_fingerprints_by_sha256(door: Reflector, keys: dict[str, Key]) -> None:
             linked(client, agent)
 
 
-def test_an_accounts_user_acts_for_the_account(door: Reflector, keys: dict[str, Key]) -> None:
+def test_an_accounts_user_acts_for_the_account(door: Reflector, keys: Keys) -> None:
     session, key = new_id(), keys["ecdsa256"]
     path = attach_path("alice", session, "master")
     when = date()
@@ -108,14 +103,14 @@ def test_an_accounts_user_acts_for_the_account(door: Reflector, keys: dict[str, 
     ],
     ids=["a signed header", "its method named", "two methods and a role", "sha512"],
 )
-def test_other_ways_for_an_agent_to_sign(door: Reflector, keys: dict[str, Key], request_of: object) -> None:
+def test_other_ways_for_an_agent_to_sign(door: Reflector, keys: Keys, request_of: object) -> None:
     session, key = new_id(), keys["rsa"]
     assert callable(request_of)
     with waiting(door, key, session) as client, door.enter(request_of(key, session)) as agent:
         linked(client, agent)
 
 
-def test_one_id_under_two_logins_is_two_sessions(door: Reflector, keys: dict[str, Key]) -> None:
+def test_one_id_under_two_logins_is_two_sessions(door: Reflector, keys: Keys) -> None:
     session, key = new_id(), keys["rsa"]
     with waiting(door, key, session) as alice, waiting(door, key, session, "bob") as bob:
         with door.enter(agent_request(key, session, "bob")) as agent:
@@ -125,7 +120,7 @@ def test_one_id_under_two_logins_is_two_sessions(door: Reflector, keys: dict[str
             linked(alice, agent)
 
 
-def test_nor_is_it_the_one_of_the_internal_api(door: Reflector, keys: dict[str, Key]) -> None:
+def test_nor_is_it_the_one_of_the_internal_api(door: Reflector, keys: Keys) -> None:
     session = new_id()
     with waiting(door, keys["rsa"], session):
         assert door.ask(upgrade(f"/attach/{session}/slave")).status == 404
@@ -134,7 +129,7 @@ def test_nor_is_it_the_one_of_the_internal_api(door: Reflector, keys: dict[str, 
             wait_until(lambda: (session, "") in states(door))
 
 
-def test_a_second_client_or_agent_is_refused_and_disturbs_nobody(door: Reflector, keys: dict[str, Key]) -> None:
+def test_a_second_client_or_agent_is_refused_and_disturbs_nobody(door: Reflector, keys: Keys) -> None:
     session, key = new_id(), keys["ed25519"]
     with waiting(door, key, session) as client, door.enter(agent_request(key, session)) as agent:
         again = signed_request(keys["rsa"], "alice", attach_path("alice", session, "master"), HOST)
@@ -143,7 +138,7 @@ def test_a_second_client_or_agent_is_refused_and_disturbs_nobody(door: Reflector
         linked(client, agent)
 
 
-def test_a_url_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
+def test_a_url_is_good_once(door: Reflector, keys: Keys) -> None:
     session, key = new_id(), keys["ed25519"]
     once = agent_request(key, session)
     assert door.ask(once).status == 404, "before there is a session: it was not used"
@@ -156,7 +151,7 @@ def test_a_url_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
         assert (answer.status, answer.rest) == (403, b"this signature was used before; sign anew\n")
 
 
-def test_a_signed_header_is_good_once(door: Reflector, keys: dict[str, Key]) -> None:
+def test_a_signed_header_is_good_once(door: Reflector, keys: Keys) -> None:
     session = new_id()
     once = signed_request(keys["ecdsa384"], "alice", attach_path("alice", session, "master"), HOST)
     with door.enter(once):
@@ -166,7 +161,7 @@ def test_a_signed_header_is_good_once(door: Reflector, keys: dict[str, Key]) -> 
 
 
 @pytest.mark.parametrize("other_name", ["/alice/keys/{0.sha256}", "/alice/guest/keys/{0.md5}"])
-def test_also_under_another_name_of_its_key(door: Reflector, keys: dict[str, Key], other_name: str) -> None:
+def test_also_under_another_name_of_its_key(door: Reflector, keys: Keys, other_name: str) -> None:
     """The header's signature does not cover the keyId."""
     session, key = new_id(), keys["ecdsa256"]
     once = signed_request(key, "alice", attach_path("alice", session, "master"), HOST)
@@ -178,7 +173,7 @@ def test_also_under_another_name_of_its_key(door: Reflector, keys: dict[str, Key
     assert door.ask(renamed).status == 403
 
 
-def test_two_spellings_of_one_ecdsa_signature_are_one(door: Reflector, keys: dict[str, Key]) -> None:
+def test_two_spellings_of_one_ecdsa_signature_are_one(door: Reflector, keys: Keys) -> None:
     """Whoever has (r, s) has (r, -s) as well; and every signing gives another r."""
     session, key = new_id(), keys["ecdsa256"]
     path = attach_path("alice", session, "slave")
@@ -192,7 +187,7 @@ def test_two_spellings_of_one_ecdsa_signature_are_one(door: Reflector, keys: dic
         assert door.ask(upgrade(second, host=HOST)).status == 403
 
 
-def test_keys_are_read_anew_when_their_file_changes(door: Reflector, accounts: Path, keys: dict[str, Key]) -> None:
+def test_keys_are_read_anew_when_their_file_changes(door: Reflector, accounts: Path, keys: Keys) -> None:
     first, second = keys["ed25519"], keys["ecdsa256"]
 
     def status(key: Key) -> int:
@@ -221,7 +216,7 @@ def test_what_the_internal_api_needs_no_signature_for_comes_from_this_host_alone
         assert door.ask(b"GET /status HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n").status == 403
 
 
-def test_old_clients_sign_the_date_alone(accounts: Path, keys: dict[str, Key]) -> None:
+def test_old_clients_sign_the_date_alone(accounts: Path, keys: Keys) -> None:
     path = attach_path("alice", session := new_id(), "master")
     when = date()
 
@@ -239,7 +234,7 @@ def test_old_clients_sign_the_date_alone(accounts: Path, keys: dict[str, Key]) -
         assert (answer.status, answer.rest) == (401, b"the signature must cover (request-target) host date\n")
 
 
-def test_origins_on_the_list_may_attach(accounts: Path, keys: dict[str, Key]) -> None:
+def test_origins_on_the_list_may_attach(accounts: Path, keys: Keys) -> None:
     path = attach_path("alice", new_id(), "master")
     request = signed_request(keys["rsa"], "alice", path, HOST)
     with running("--accounts", str(accounts), "--allow-origin", "https://jobs.example") as reflector:
@@ -249,7 +244,7 @@ def test_origins_on_the_list_may_attach(accounts: Path, keys: dict[str, Key]) ->
             pass
 
 
-def test_a_reflector_that_knows_its_names_is_no_other(accounts: Path, keys: dict[str, Key]) -> None:
+def test_a_reflector_that_knows_its_names_is_no_other(accounts: Path, keys: Keys) -> None:
     path = attach_path("alice", new_id(), "master")
     with running("--accounts", str(accounts), "--public-host", "Medusa.example:8381, other.example") as reflector:
         assert reflector.ask(signed_request(keys["rsa"], "alice", path, "elsewhere.example")).status == 403
@@ -257,7 +252,7 @@ def test_a_reflector_that_knows_its_names_is_no_other(accounts: Path, keys: dict
             pass
 
 
-def test_without_accounts_there_is_no_front_door(keys: dict[str, Key]) -> None:
+def test_without_accounts_there_is_no_front_door(keys: Keys) -> None:
     with running() as reflector:
         answer = reflector.ask(signed_request(keys["rsa"], "alice", attach_path("alice", new_id(), "master"), HOST))
         assert answer.status == 404

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.peers import upgrade
 from tests.reflectors import Reflector, new_id, running
-from tests.signing import Key, allow, attach_path, signed_request
+from tests.signing import Keys, allow, attach_path, signed_request, write_key
 from tests.sshagents import needs_ssh_agent, ssh_agent
 from tests.terminals import MLOGIN, ROOT, environment, find, processes_of, run_alone, terminal
 from tests.waiting import PATIENCE, wait_until
@@ -21,17 +21,12 @@ PASSPHRASE = "open sesame"
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {"rsa": Key("rsa"), "ed25519": Key("ed25519"), "ecdsa256": Key("ecdsa256"), "stranger": Key("ed25519")}
-
-
-@pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Path:
+def user(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Path:
     """A home directory with keys."""
     user = tmp_path_factory.mktemp("user")
     (user / ".ssh").mkdir()
     for name in ("rsa", "ed25519", "stranger"):
-        (user / ".ssh" / name).write_bytes(keys[name].pem())
+        write_key(user / ".ssh" / name, keys[name])
     locked = serialization.load_ssh_private_key(keys["ed25519"].pem(), None).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.OpenSSH,
@@ -42,7 +37,7 @@ def user(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Path
 
 
 @pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Iterator[Reflector]:
+def door(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[Reflector]:
     accounts = tmp_path_factory.mktemp("accounts")
     allow(accounts, "jill", keys["rsa"], keys["ed25519"], keys["ecdsa256"])
     with running("--accounts", str(accounts)) as reflector:
@@ -65,7 +60,7 @@ def mlogin(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProc
 
 
 def test_a_key_by_its_fingerprint_and_nothing_of_it_is_seen(
-    door: Reflector, keys: dict[str, Key], environ: dict[str, str], home: Path
+    door: Reflector, keys: Keys, environ: dict[str, str], home: Path
 ) -> None:
     environ |= {"MANTA_USER": "jill", "MANTA_KEY_ID": keys["rsa"].md5}
     before = len(door.logged("attached"))
@@ -87,7 +82,7 @@ def test_a_key_by_its_file(door: Reflector, environ: dict[str, str], user: Path)
 
 
 @needs_ssh_agent
-def test_a_key_of_the_ssh_agent(door: Reflector, keys: dict[str, Key], environ: dict[str, str]) -> None:
+def test_a_key_of_the_ssh_agent(door: Reflector, keys: Keys, environ: dict[str, str]) -> None:
     with ssh_agent() as agent:
         agent.add(keys["ecdsa256"])
         arguments = [
@@ -142,9 +137,7 @@ def test_a_job_that_the_user_starts_by_a_signed_line(door: Reflector, environ: d
     assert process.returncode == 7
 
 
-def test_who_is_not_believed_learns_what_to_check(
-    door: Reflector, keys: dict[str, Key], environ: dict[str, str]
-) -> None:
+def test_who_is_not_believed_learns_what_to_check(door: Reflector, keys: Keys, environ: dict[str, str]) -> None:
     run = mlogin(environ, "-q", "--reflector", url(door), "-a", "jill", "-k", keys["stranger"].md5)
     assert run.returncode == 255
     first, who, check = run.stderr.splitlines()
@@ -163,7 +156,7 @@ def test_without_a_key_the_internal_door_is_used(door: Reflector, environ: dict[
     assert run.returncode == 7, run.stderr
 
 
-def test_a_url_signed_by_hand(door: Reflector, keys: dict[str, Key], environ: dict[str, str]) -> None:
+def test_a_url_signed_by_hand(door: Reflector, keys: Keys, environ: dict[str, str]) -> None:
     session, host = new_id(), f"127.0.0.1:{door.port}"
     with door.open(signed_request(keys["rsa"], "jill", attach_path("jill", session, "master"), host)) as client:
         assert client.head().status == 101

@@ -14,7 +14,7 @@ import pytest
 from medusa.client.archive import find_archive
 from tests.agents import Agent, job_environ, launched
 from tests.reflectors import Reflector, new_id, running
-from tests.signing import Key, allow
+from tests.signing import Key, allow, write_key
 from tests.terminals import MLOGIN, ROOT, environment, run_alone, terminal
 from tests.waiting import wait_until
 
@@ -22,18 +22,17 @@ PROMPT = r"#\x1b\[0m "
 
 
 @pytest.fixture(scope="module")
-def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key file, and beside it the accounts that it may speak for."""
-    key, directory = Key("ed25519"), tmp_path_factory.mktemp("jill")
+def key_file(key: Key, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key file in the directory of the accounts."""
+    directory = tmp_path_factory.mktemp("jill")
     (directory / "accounts").mkdir()
     allow(directory / "accounts", "jill", key)
-    (directory / "key").write_bytes(key.pem())
-    return directory / "key"
+    return write_key(directory / "key", key)
 
 
 @pytest.fixture(scope="module")
-def door(key: Path) -> Iterator[Reflector]:
-    with running("--accounts", str(key.parent / "accounts")) as reflector:
+def door(key_file: Path) -> Iterator[Reflector]:
+    with running("--accounts", str(key_file.parent / "accounts")) as reflector:
         yield reflector
 
 
@@ -56,8 +55,8 @@ def test_an_agent_that_was_there_before(door: Reflector, home: Path) -> None:
     assert door.ended(session)["outcome"] == "completed"
 
 
-def test_an_agent_that_comes_later_by_a_url_signed_beforehand(door: Reflector, key: Path, home: Path) -> None:
-    session, who = new_id(), ["-a", "jill", "-k", str(key)]
+def test_an_agent_that_comes_later_by_a_url_signed_beforehand(door: Reflector, key_file: Path, home: Path) -> None:
+    session, who = new_id(), ["-a", "jill", "-k", str(key_file)]
     sign = [sys.executable, "-m", "medusa", "sign-url", *who, "-u", door.url, session]
     url = subprocess.run(sign, env=environment(home), cwd=ROOT, capture_output=True, text=True, check=True).stdout
     arguments = ["--session", session, "--reflector", door.url, *who]

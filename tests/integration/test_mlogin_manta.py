@@ -15,7 +15,7 @@ from medusa.client.archive import find_archive
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from tests.manta.stand_in import Job, Manta, manta, zones
 from tests.reflectors import running
-from tests.signing import Key, allow
+from tests.signing import Keys, allow, write_key
 from tests.sshagents import needs_ssh_agent, ssh_agent
 from tests.terminals import Terminal, assert_nothing_left, environment, mlogin, processes_of, run_alone, terminal
 from tests.waiting import PATIENCE, wait_until
@@ -30,28 +30,23 @@ SHORT = Timeouts(poll_interval=0.1, url_lifetime=10, renewal_interval=0.5)
 
 
 @pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {"rsa": Key("rsa"), "ed25519": Key("ed25519"), "ecdsa256": Key("ecdsa256")}
-
-
-@pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory, keys: dict[str, Key]) -> Path:
+def user(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Path:
     """A home directory with keys."""
     user = tmp_path_factory.mktemp("user")
     (user / ".ssh").mkdir()
     for name in ("rsa", "ed25519"):
-        (user / ".ssh" / name).write_bytes(keys[name].pem())
+        write_key(user / ".ssh" / name, keys[name])
     return user
 
 
 class Place:
     """A Manta with a reflector, and a user of both."""
 
-    def __init__(self, store: Manta, user: Path, keys: dict[str, Key]) -> None:
+    def __init__(self, store: Manta, user: Path, keys: Keys) -> None:
         self.store = store
         self.user = user
-        for key in keys.values():
-            store.add_key(LOGIN, key.line)
+        for kind in ("rsa", "ed25519", "ecdsa256"):
+            store.add_key(LOGIN, keys[kind].line)
         store.add_archive(find_archive())
         self._key = keys["ed25519"].md5
 
@@ -89,14 +84,14 @@ def command(*arguments: str, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Sequence[
 
 
 @pytest.fixture(scope="module")
-def place(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
+def place(user: Path, keys: Keys) -> Iterator[Place]:
     with running() as reflector, manta(reflector_url=f"http://127.0.0.1:{reflector.port}") as store:
         yield Place(store, user, keys)
         assert "signature" not in reflector.raw_log
 
 
 @contextlib.contextmanager
-def holding(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
+def holding(user: Path, keys: Keys) -> Iterator[Place]:
     """A Manta whose jobs wait until they are released. Its reflector closes waiting clients after a second."""
     with running("--wait-timeout", "1") as reflector:
         url = f"http://127.0.0.1:{reflector.port}"
@@ -105,14 +100,14 @@ def holding(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def queue(user: Path, keys: dict[str, Key]) -> Iterator[Place]:
+def queue(user: Path, keys: Keys) -> Iterator[Place]:
     """A Manta whose jobs are never released."""
     with holding(user, keys) as place:
         yield place
 
 
 @pytest.mark.parametrize("name", ["rsa", "ed25519"])
-def test_a_session_with_a_key_in_a_file(place: Place, home: Path, keys: dict[str, Key], name: str) -> None:
+def test_a_session_with_a_key_in_a_file(place: Place, home: Path, keys: Keys, name: str) -> None:
     run = place.run(home, "-k", keys[name].md5, "-c", "echo in $MANTA_JOB_ID; exit 7")
     job = place.done(run.stderr)
     assert (run.returncode, run.stdout) == (7, f"in {job.id}\n"), run.stderr
@@ -123,14 +118,14 @@ def test_a_session_with_a_key_in_a_file(place: Place, home: Path, keys: dict[str
 
 
 @needs_ssh_agent
-def test_a_session_with_a_key_of_the_ssh_agent(place: Place, home: Path, keys: dict[str, Key]) -> None:
+def test_a_session_with_a_key_of_the_ssh_agent(place: Place, home: Path, keys: Keys) -> None:
     with ssh_agent() as agent:
         agent.add(keys["ecdsa256"])
         run = place.run(home, "-k", keys["ecdsa256"].sha256, "-q", "-c", "exit 7", **agent.environ)
     assert (run.returncode, run.stderr) == (7, "")
 
 
-def test_a_session_by_tls(home: Path, user: Path, keys: dict[str, Key]) -> None:
+def test_a_session_by_tls(home: Path, user: Path, keys: Keys) -> None:
     with running() as reflector, manta(tls=True, reflector_url=f"http://127.0.0.1:{reflector.port}") as store:
         place = Place(store, user, keys)
         refused = place.run(home, "-q", "-c", "exit 7")
@@ -247,7 +242,7 @@ def test_sigkill_in_the_queue_leaves_nothing(queue: Place, home: Path) -> None:
         assert_nothing_left(home)
 
 
-def test_a_wait_longer_than_any_timeout(user: Path, keys: dict[str, Key], home: Path) -> None:
+def test_a_wait_longer_than_any_timeout(user: Path, keys: Keys, home: Path) -> None:
     """The first URL expires, and the reflector closes the waiting client more than once."""
     command = ["-c", "echo at last; exit 7"]
     with holding(user, keys) as place, place.terminal(home, *command, timeouts=SHORT) as opened:
@@ -264,10 +259,10 @@ def test_a_wait_longer_than_any_timeout(user: Path, keys: dict[str, Key], home: 
     assert opened.screen.count(b"attaching again") == 1
 
 
-def test_a_wait_at_the_reflectors_own_front_door(user: Path, keys: dict[str, Key], home: Path, tmp_path: Path) -> None:
+def test_a_wait_at_the_reflectors_own_front_door(user: Path, keys: Keys, home: Path, tmp_path: Path) -> None:
     """Each attach there needs a new signature."""
     (tmp_path / "accounts").mkdir()
-    allow(tmp_path / "accounts", LOGIN, *keys.values())
+    allow(tmp_path / "accounts", LOGIN, keys["ed25519"])
     with (
         running("--wait-timeout", "1", "--accounts", str(tmp_path / "accounts")) as reflector,
         manta(hold=True) as store,

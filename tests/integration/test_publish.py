@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from medusa.client.archive import CARRIED
 from tests.links import CERTIFICATE
 from tests.manta.stand_in import ARCHIVE, Manta, manta
 from tests.reflectors import ROOT
-from tests.signing import Key
+from tests.signing import Keys, write_key
 from tests.stores import Reply, Store, hang_up, store
 from tests.waiting import PATIENCE, wait_until
 
@@ -140,28 +141,16 @@ def test_into_s3() -> None:
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Key]:
-    made = {kind: Key(kind) for kind in ("rsa", "ed25519")}
-    for kind, key in made.items():
-        path = tmp_path_factory.getbasetemp() / f"publish_{kind}"
-        path.write_bytes(key.pem())
-        path.chmod(0o600)
-    return made
-
-
-@pytest.fixture(scope="module")
 def a_manta() -> Iterator[Manta]:
     with manta(tls=True) as running:
         yield running
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ed25519"])
-def test_into_a_manta(
-    a_manta: Manta, keys: Mapping[str, Key], kind: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_into_a_manta(a_manta: Manta, keys: Keys, kind: str, tmp_path: Path) -> None:
     login = f"poseidon{kind}"
     a_manta.add_key(login, keys[kind].line)
-    key_file = str(tmp_path_factory.getbasetemp() / f"publish_{kind}")
+    key_file = str(write_key(tmp_path / "key", keys[kind]))
     place = f"manta:{ARCHIVE.replace('poseidon', login)}"
     variables = {"MANTA_USER": login, "MANTA_KEY_ID": key_file, "MANTA_URL": a_manta.url}
     assert "certificate not accepted" in complaint(place, **variables)

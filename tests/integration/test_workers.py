@@ -30,11 +30,6 @@ REFLECTOR_OPTIONS = WORKERS
 
 
 @pytest.fixture(scope="module")
-def key() -> Key:
-    return Key("ed25519")
-
-
-@pytest.fixture(scope="module")
 def door(key: Key, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reflector]:
     accounts = tmp_path_factory.mktemp("accounts")
     allow(accounts, "alice", key)

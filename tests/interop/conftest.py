@@ -20,11 +20,6 @@ def reflector() -> Iterator[Relay]:
 
 
 @pytest.fixture(scope="module")
-def key() -> Key:
-    return Key("ed25519")
-
-
-@pytest.fixture(scope="module")
 def store(key: Key) -> Iterator[Manta]:
     with manta() as store:
         store.add_key("jill", key.line)

@@ -11,7 +11,7 @@ from pathlib import Path
 from medusa.client.timeouts import Timeouts
 from tests.kube.stand_in import Cluster, cluster
 from tests.reflectors import Reflector, running
-from tests.signing import Key, allow
+from tests.signing import Key, allow, write_key
 from tests.terminals import ROOT, Terminal, environment, mlogin, run_alone, terminal
 from tests.waiting import PATIENCE, wait_until
 
@@ -85,8 +85,7 @@ def place(directory: Path, *reflector_options: str, tls: bool = False) -> Iterat
     """A cluster and a reflector that run. `directory` gets the user's key and kubeconfig."""
     (directory / "accounts").mkdir()
     key = Key("ed25519")
-    (directory / "key").write_bytes(key.pem())
-    (directory / "key").chmod(0o600)
+    write_key(directory / "key", key)
     allow(directory / "accounts", LOGIN, key)
     with (
         running("--accounts", str(directory / "accounts"), *reflector_options) as reflector,

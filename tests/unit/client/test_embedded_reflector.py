@@ -28,13 +28,13 @@ def stub(script: str) -> list[str]:
     return [sys.executable, "-I", "-c", STUB % script]
 
 
-def test_yields_the_url_and_ends_it_by_the_lifeline() -> None:
-    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(LISTENS + LIVES)) as url:
+def test_yields_the_url_and_ends_it_by_the_lifeline(signals: Signals) -> None:
+    with embedded_reflector(Ledger(), signals, stub(LISTENS + LIVES)) as url:
         assert url == "http://127.0.0.1:4711"
 
 
 def test_lives_in_a_private_directory_a_session_of_its_own_and_a_cleaned_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    signals: Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MEDUSA_BIND_IP", "0.0.0.0")
     monkeypatch.setenv("CONFIG_FILE", "/nowhere")
@@ -44,7 +44,7 @@ foreign = [name for name in os.environ if name.startswith(("MEDUSA", "CONFIG"))]
 with open({str(told)!r}, "w") as file:
     print(os.getcwd(), os.getsid(0) == os.getpid(), foreign, os.environ["PYTHONPATH"], sep="\\n", file=file)
 """
-    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(script + LISTENS + LIVES)):
+    with embedded_reflector(Ledger(), signals, stub(script + LISTENS + LIVES)):
         directory, own_session, environ, path = told.read_text().splitlines()
         assert os.stat(directory).st_mode & 0o777 == 0o700
     assert not os.path.exists(directory)
@@ -52,43 +52,41 @@ with open({str(told)!r}, "w") as file:
     assert [os.path.abspath(entry) for entry in sys.path] == path.split(os.pathsep)
 
 
-def test_an_end_before_the_greeting_is_reported_with_the_log() -> None:
+def test_an_end_before_the_greeting_is_reported_with_the_log(signals: Signals) -> None:
     script = 'sys.exit("port in use\\x1b[2J")'
-    with Signals() as signals, pytest.raises(Failure) as caught, embedded_reflector(Ledger(), signals, stub(script)):
+    with pytest.raises(Failure) as caught, embedded_reflector(Ledger(), signals, stub(script)):
         pytest.fail("started")
     assert str(caught.value) == "the embedded reflector ended with status 1\n  port in use\\x1b[2J"
 
 
-def test_another_greeting_is_reported() -> None:
+def test_another_greeting_is_reported(signals: Signals) -> None:
     script = 'print("hello", flush=True)\n' + LIVES
     with (
-        Signals() as signals,
         pytest.raises(Failure, match="said 'hello'"),
         embedded_reflector(Ledger(), signals, stub(script)),
     ):
         pytest.fail("started")
 
 
-def test_silence_ends_at_the_deadline() -> None:
+def test_silence_ends_at_the_deadline(signals: Signals) -> None:
     timeouts = Timeouts(reflector_start_timeout=50 * MS)
     with (
-        Signals() as signals,
         pytest.raises(Failure, match="does not start"),
         embedded_reflector(Ledger(), signals, stub(LIVES), timeouts),
     ):
         pytest.fail("started")
 
 
-def test_a_signal_ends_the_wait_for_the_greeting() -> None:
+def test_a_signal_ends_the_wait_for_the_greeting(signals: Signals) -> None:
     script = f"import signal; os.kill({os.getpid()}, signal.SIGTERM)\n" + LIVES
-    with Signals() as signals, pytest.raises(Interrupted), embedded_reflector(Ledger(), signals, stub(script)):
+    with pytest.raises(Interrupted), embedded_reflector(Ledger(), signals, stub(script)):
         pytest.fail("started")
 
 
-def test_one_that_ignores_its_lifeline_is_killed() -> None:
+def test_one_that_ignores_its_lifeline_is_killed(signals: Signals) -> None:
     timeouts = Timeouts(reflector_stop_grace=50 * MS)
     script = LISTENS + "import signal\nwhile True: signal.pause()"
     begun = time.monotonic()
-    with Signals() as signals, embedded_reflector(Ledger(), signals, stub(script), timeouts):
+    with embedded_reflector(Ledger(), signals, stub(script), timeouts):
         pass
     assert time.monotonic() - begun >= 50 * MS

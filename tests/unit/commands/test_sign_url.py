@@ -9,15 +9,21 @@ import pytest
 from medusa.commands import sign_url
 from medusa.keys import PublicKey
 from medusa.protocol.http.signature import parse_presigned, presigned_text
-from tests.signing import Key
-
-KEY = Key("ed25519")
+from tests.signing import Key, write_key
 
 
 @pytest.fixture
-def identity(tmp_path: Path) -> list[str]:
-    (tmp_path / "key").write_bytes(KEY.pem())
-    return ["-a", "jill", "--user", "joe", "-k", str(tmp_path / "key"), "-u", "https://host:8443/prefix/"]
+def identity(tmp_path: Path, key: Key) -> list[str]:
+    return [
+        "-a",
+        "jill",
+        "--user",
+        "joe",
+        "-k",
+        str(write_key(tmp_path / "key", key)),
+        "-u",
+        "https://host:8443/prefix/",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +34,7 @@ def identity(tmp_path: Path) -> list[str]:
         ("/jill/stor/x", "/jill/stor/x"),
     ],
 )
-def test_the_url(identity: list[str], session: str, path: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_url(identity: list[str], key: Key, session: str, path: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = int(time.time())
     assert sign_url.main([*identity, "--expires", "60", session]) == 0
     (url,) = capsys.readouterr().out.splitlines()
@@ -36,9 +42,9 @@ def test_the_url(identity: list[str], session: str, path: str, capsys: pytest.Ca
     assert url.startswith(f"https://host:8443/prefix{path}?")
     _, parameters, signature = parse_presigned(f"{path}?{parts.query}")
     assert before + 60 <= int(parameters["expires"]) <= time.time() + 60
-    assert parameters["keyId"] == f"/jill/joe/keys/{KEY.md5}"
+    assert parameters["keyId"] == f"/jill/joe/keys/{key.md5}"
     text = presigned_text("GET", "host:8443", path, parameters)
-    assert PublicKey.from_ssh(KEY.line).verify(KEY.algorithm, signature, text)
+    assert PublicKey.from_ssh(key.line).verify(key.algorithm, signature, text)
 
 
 @pytest.mark.parametrize(

@@ -16,17 +16,12 @@ from medusa.protocol.http.signature import (
     parse_presigned,
     presigned_text,
 )
-from tests.signing import Key
+from tests.signing import Key, Keys, write_key
 from tests.sshagents import needs_ssh_agent, ssh_agent
 
 NOW = 784111777.9
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 TARGET = "/jill/medusa/attach/4711/master"
-
-
-@pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {kind: Key(kind) for kind in ("rsa", "ecdsa384", "ed25519")}
 
 
 @pytest.fixture(autouse=True)
@@ -38,17 +33,12 @@ def user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / ".ssh"
 
 
-def put(path: Path, key: Key) -> Path:
-    path.write_bytes(key.pem())
-    return path
-
-
 def account(path: Path, key: Key, user: str | None = None) -> Account:
-    return Account("jill", user, KeyFile(put(path / "key", key)).signer(), lambda: NOW)
+    return Account("jill", user, KeyFile(write_key(path / "key", key)).signer(), lambda: NOW)
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa384", "ed25519"])
-def test_a_request_is_signed_with_its_target_its_host_and_its_date(user: Path, keys: dict[str, Key], kind: str) -> None:
+def test_a_request_is_signed_with_its_target_its_host_and_its_date(user: Path, keys: Keys, kind: str) -> None:
     key = keys[kind]
     headers = dict(account(user, key).authorization("GET", TARGET, "host:8443"))
     assert headers["Date"] == DATE
@@ -61,7 +51,7 @@ def test_a_request_is_signed_with_its_target_its_host_and_its_date(user: Path, k
 
 
 @pytest.mark.parametrize("base", ["https://host:8443", "https://host:8443/", "wss://host:8443/prefix/"])
-def test_a_url_is_signed_without_the_path_that_a_proxy_takes_off(user: Path, keys: dict[str, Key], base: str) -> None:
+def test_a_url_is_signed_without_the_path_that_a_proxy_takes_off(user: Path, keys: Keys, base: str) -> None:
     key = keys["ed25519"]
     url = account(user, key, "joe").presign(base, TARGET, 300)
     assert url.startswith(base.rstrip("/") + TARGET + "?")
@@ -75,32 +65,31 @@ def test_a_url_is_signed_without_the_path_that_a_proxy_takes_off(user: Path, key
     assert PublicKey.from_ssh(key.line).verify(key.algorithm, signature, text)
 
 
-def test_an_account_tells_people_who_and_which_key(user: Path, keys: dict[str, Key]) -> None:
+def test_an_account_tells_people_who_and_which_key(user: Path, keys: Keys) -> None:
     key = keys["rsa"]
     assert str(account(user, key, "joe")) == f"account jill/joe, key {key.md5} (rsa, {user}/key)"
 
 
-def test_a_key_by_its_path(user: Path, keys: dict[str, Key]) -> None:
-    put(user / "some name", keys["rsa"])
+def test_a_key_by_its_path(user: Path, keys: Keys) -> None:
+    write_key(user / "some name", keys["rsa"])
     assert find_signer(str(user / "some name")).public.md5 == keys["rsa"].md5
     assert find_signer("~/.ssh/some name").public.md5 == keys["rsa"].md5
 
 
-def test_a_key_by_its_fingerprint_in_the_home_directory(user: Path, keys: dict[str, Key]) -> None:
-    for name, key in keys.items():
-        put(user / name, key)
-    for name, key in keys.items():
+def test_a_key_by_its_fingerprint_in_the_home_directory(user: Path, keys: Keys) -> None:
+    held = {kind: keys[kind] for kind in ("rsa", "ecdsa384", "ed25519")}
+    for name, key in held.items():
+        write_key(user / name, key)
+    for name, key in held.items():
         for fingerprint in (key.md5, "MD5:" + key.md5, key.md5.upper(), key.sha256):
             found = find_signer(fingerprint)
             assert (found.public.md5, found.where) == (key.md5, str(user / name))
 
 
 @needs_ssh_agent
-def test_the_agents_key_goes_before_that_in_a_file(
-    user: Path, keys: dict[str, Key], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put(user / "key", keys["ed25519"])
-    put(user / "another", keys["rsa"])
+def test_the_agents_key_goes_before_that_in_a_file(user: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_key(user / "key", keys["ed25519"])
+    write_key(user / "another", keys["rsa"])
     with ssh_agent() as agent:
         monkeypatch.setenv("SSH_AUTH_SOCK", agent.environ["SSH_AUTH_SOCK"])
         agent.add(keys["ed25519"])

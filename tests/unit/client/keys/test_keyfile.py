@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa
 from medusa.client.keys.keyfile import FileSigner, KeyFile, files_in
 from medusa.client.outcome import Failure
 from medusa.keys import PublicKey
-from tests.signing import Key
+from tests.signing import Key, Keys
 from tests.terminals import environment, terminal
 
 KINDS = ["rsa", "ecdsa256", "ecdsa384", "ecdsa521", "ed25519"]
@@ -23,11 +23,6 @@ FORMS = {
 }
 PASSPHRASE = b"open sesame"
 TEXT = b"date: Sun, 06 Nov 1994 08:49:37 GMT"
-
-
-@pytest.fixture(scope="module")
-def keys() -> dict[str, Key]:
-    return {kind: Key(kind) for kind in KINDS}
 
 
 def write(path: Path, key: Key, form: str = "openssh", passphrase: bytes = b"") -> Path:
@@ -42,7 +37,7 @@ def write(path: Path, key: Key, form: str = "openssh", passphrase: bytes = b"") 
 @pytest.mark.parametrize(
     ("kind", "form"), [(k, f) for k in KINDS for f in FORMS if (k, f) != ("ed25519", "traditional")]
 )
-def test_every_kind_in_every_form_signs(keys: dict[str, Key], kind: str, form: str, tmp_path: Path) -> None:
+def test_every_kind_in_every_form_signs(keys: Keys, kind: str, form: str, tmp_path: Path) -> None:
     file = KeyFile(write(tmp_path / "key", keys[kind], form))
     signer = file.signer()
     assert isinstance(signer, FileSigner)
@@ -54,13 +49,13 @@ def test_every_kind_in_every_form_signs(keys: dict[str, Key], kind: str, form: s
     assert signer.where == str(file.path)
 
 
-def test_the_public_half_of_a_locked_openssh_key_is_known(keys: dict[str, Key], tmp_path: Path) -> None:
+def test_the_public_half_of_a_locked_openssh_key_is_known(keys: Keys, tmp_path: Path) -> None:
     public = KeyFile(write(tmp_path / "key", keys["rsa"], "openssh", PASSPHRASE)).public()
     assert public is not None
     assert public.sha256 == keys["rsa"].sha256
 
 
-def test_the_public_half_of_a_locked_pem_key_is_in_the_file_beside_it(keys: dict[str, Key], tmp_path: Path) -> None:
+def test_the_public_half_of_a_locked_pem_key_is_in_the_file_beside_it(keys: Keys, tmp_path: Path) -> None:
     path = write(tmp_path / "key", keys["rsa"], "traditional", PASSPHRASE)
     assert KeyFile(path).public() is None
     (tmp_path / "key.pub").write_bytes(keys["rsa"].line)
@@ -82,9 +77,7 @@ except Failure as failure:
 
 
 @pytest.mark.parametrize("form", ["openssh", "traditional"])
-def test_the_passphrase_is_asked_for_on_the_terminal(
-    keys: dict[str, Key], form: str, home: Path, tmp_path: Path
-) -> None:
+def test_the_passphrase_is_asked_for_on_the_terminal(keys: Keys, form: str, home: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "key", keys["rsa"], form, PASSPHRASE)
     with terminal([sys.executable, "-c", ASK, str(path)], environment(home)) as opened:
         for typed in (b"", b"wrong", PASSPHRASE):
@@ -96,7 +89,7 @@ def test_the_passphrase_is_asked_for_on_the_terminal(
         assert opened.modes() == opened.modes_at_start
 
 
-def test_three_wrong_passphrases_are_enough(keys: dict[str, Key], home: Path, tmp_path: Path) -> None:
+def test_three_wrong_passphrases_are_enough(keys: Keys, home: Path, tmp_path: Path) -> None:
     path = write(tmp_path / "key", keys["ed25519"], "openssh", PASSPHRASE)
     with terminal([sys.executable, "-c", ASK, str(path)], environment(home)) as opened:
         for _ in range(3):
@@ -105,7 +98,7 @@ def test_three_wrong_passphrases_are_enough(keys: dict[str, Key], home: Path, tm
         opened.until(f"failed: {path}: wrong passphrase")
 
 
-def test_without_a_terminal_nobody_is_asked(keys: dict[str, Key], tmp_path: Path) -> None:
+def test_without_a_terminal_nobody_is_asked(keys: Keys, tmp_path: Path) -> None:
     path = write(tmp_path / "key", keys["ed25519"], "openssh", PASSPHRASE)
     run = subprocess.run(
         [sys.executable, "-c", ASK, path], input=PASSPHRASE + b"\n", capture_output=True, start_new_session=True
@@ -144,7 +137,7 @@ def test_what_is_no_key_to_sign_with_is_refused(data: bytes, why: str, tmp_path:
     assert str(path) in str(caught.value)
 
 
-def test_a_directory_is_searched_for_private_keys_alone(keys: dict[str, Key], tmp_path: Path) -> None:
+def test_a_directory_is_searched_for_private_keys_alone(keys: Keys, tmp_path: Path) -> None:
     for name in ("b", "a"):
         write(tmp_path / name, keys["ed25519"])
     (tmp_path / "a.pub").write_bytes(keys["ed25519"].line)

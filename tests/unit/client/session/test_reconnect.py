@@ -4,7 +4,6 @@ import dataclasses
 import os
 import signal
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,12 +15,6 @@ from medusa.client.timeouts import Timeouts
 from tests.servers import ScriptedServer, read_request, switching
 
 EAGER = Timeouts(reconnect_interval=0.01)
-
-
-@pytest.fixture
-def signals() -> Iterator[Signals]:
-    with Signals() as signals:
-        yield signals
 
 
 def accept(sock: socket.socket) -> None:

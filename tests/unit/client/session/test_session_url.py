@@ -3,17 +3,8 @@ from __future__ import annotations
 import pytest
 
 from medusa.client.keys.account import Account
-from medusa.client.keys.keyfile import KeyFile
 from medusa.client.session.session_url import SessionUrl, archive_url
 from medusa.transports.dial import ConnectRefused, Untrusted
-from tests.signing import Key
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Account:
-    path = tmp_path_factory.mktemp("keys") / "key"
-    path.write_bytes(Key("ed25519").pem())
-    return Account("jill", None, KeyFile(path).signer(), lambda: 1000.0)
 
 
 @pytest.mark.parametrize("base", ["https://host:1/prefix", "https://host:1/prefix/"])

@@ -89,11 +89,10 @@ class Stage:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    with Signals() as signals:
-        stage = Stage(signals)
-        yield stage
-        stage.close()
+def stage(signals: Signals) -> Iterator[Stage]:
+    stage = Stage(signals)
+    yield stage
+    stage.close()
 
 
 def test_returns_at_linkup_and_leaves_what_follows(stage: Stage) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 
 import pytest
@@ -12,16 +11,6 @@ from medusa.client.terminal.signals import Signals
 
 def send(signum: int) -> None:
     os.kill(os.getpid(), signum)
-
-
-def test_signals_become_readable_and_come_in_order() -> None:
-    with Signals() as signals:
-        assert signals.take() == []
-        send(signal.SIGWINCH)
-        send(signal.SIGTERM)
-        assert select.select([signals], [], [], 0)[0] == [signals]
-        assert signals.take() == [signal.SIGWINCH, signal.SIGTERM]
-        assert select.select([signals], [], [], 0)[0] == []
 
 
 def test_the_dispositions_found_are_put_back() -> None:

@@ -12,11 +12,6 @@ from tests.signing import Key, allow
 from tests.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
-def key() -> Key:
-    return Key("ed25519")
-
-
 def found(accounts: Accounts, key: Key, login: str = "alice", user: str | None = None) -> bool:
     return accounts.find(login, user, key.md5) is not None
 

@@ -32,11 +32,6 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="module")
-def key() -> Key:
-    return Key("ed25519")
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

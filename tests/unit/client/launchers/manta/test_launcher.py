@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from medusa.client.keys.account import Account
-from medusa.client.keys.keyfile import KeyFile
 from medusa.client.launchers.base import JobState, Settings
 from medusa.client.launchers.manta.launcher import MantaLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
-from tests.signing import Key
 from tests.unit.client.launchers.manta.fake_api import JOB, FakeApi, error, request
 from tests.waiting import PATIENCE, wait_until
 
@@ -27,13 +25,6 @@ EAGER = Timeouts(poll_interval=0.01)
 HURRIED = Timeouts(poll_interval=0.01, close_timeout=0.01, slow_delay=0.01)
 
 Make = Callable[[Timeouts], MantaLauncher]
-
-
-@pytest.fixture(scope="module")
-def account(tmp_path_factory: pytest.TempPathFactory) -> Account:
-    path = tmp_path_factory.mktemp("keys") / "key"
-    path.write_bytes(Key("ed25519").pem())
-    return Account("jill", None, KeyFile(path).signer())
 
 
 @pytest.fixture
