@@ -1,8 +1,10 @@
-"""What is refused when too much comes, and whose address is counted."""
+"""What is refused when too much comes, whose address is counted, and how long a session may be idle, stall or last."""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.links import CERTIFICATE, client_context
-from tests.peers import BINARY, PING, PONG, Answer, Peer, frame, upgrade
+from tests.peers import BINARY, PONG, TEXT, Answer, Peer, frame, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request
+from tests.terminals import MLOGIN, environment, terminal
 from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example"
@@ -115,19 +118,14 @@ def reflector() -> Iterator[Reflector]:
 
 
 class TestProxyProtocol:
-    def test_the_usage_record_has_the_clients_address(self, reflector: Reflector) -> None:
+    def test_the_usage_record_has_the_clients_address_however_the_header_is_cut(self, reflector: Reflector) -> None:
         session = new_id()
-        with entered(reflector, proxied("203.0.113.9", upgrade(f"/attach/{session}/master")), PROXY) as peer:
-            assert peer.head().status == 101
-        assert reflector.ended(session)["client"] == "203.0.113.9:40000"
-
-    def test_in_pieces(self, reflector: Reflector) -> None:
         with entered(reflector, b"", PROXY) as peer:
-            request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
             for byte in proxied("203.0.113.9", b""):
                 peer.send(bytes([byte]))
-            peer.send(request)
-            assert peer.answer().status == 200
+            peer.send(upgrade(f"/attach/{session}/master"))
+            assert peer.head().status == 101
+        assert reflector.ended(session)["client"] == "203.0.113.9:40000"
 
     def test_who_must_begin_with_it_may_not_leave_it_out(self, reflector: Reflector) -> None:
         assert asked(reflector, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", PROXY).status == 400
@@ -166,27 +164,57 @@ class TestProxyProtocol:
             assert asked(reflector, b"PROXY TCP4 ", PROXY).status == 408
 
 
-class TestWriteStall:
-    def test_who_takes_nothing_is_lost(self) -> None:
-        session = new_id()
-        with running("--write-stall", "3") as reflector, reflector.pair(session) as (client, agent):
-            with client.breathing():
-                data = frame(BINARY, bytes(1 << 16))
-                while agent.writable():
-                    agent.send(data)
-                assert agent.closed() == (1000, "remote connection reset")
-            record = reflector.ended(session)
-            assert (record["outcome"], record["reason"]) == (
-                "lost",
-                "client: took nothing of what was sent to it for 3 s",
-            )
-
-    def test_by_default_a_pager_may_stand_still(self) -> None:
-        with running("--keepalive", "1") as reflector, reflector.pair() as (client, agent):
+def test_a_peer_that_takes_nothing_is_lost() -> None:
+    session = new_id()
+    with running("--write-stall", "2") as reflector, reflector.pair(session) as (client, agent):
+        with client.breathing():
             data = frame(BINARY, bytes(1 << 16))
-            with client.breathing():
-                while agent.writable(3.5):  # for longer than who is silent is borne
-                    agent.send(data)
-            assert list(reflector.states().values()) == ["forwarding"]
-            assert client.frame().opcode in (BINARY, PING)
-            client.send(frame(PONG))
+            while agent.writable():
+                agent.send(data)
+            assert agent.closed() == (1000, "remote connection reset")
+        record = reflector.ended(session)
+        assert (record["outcome"], record["reason"]) == ("lost", "client: took nothing of what was sent to it for 2 s")
+
+
+class TestTimeLimits:
+    def notice(self, peer: Peer) -> str:
+        message = peer.word()
+        assert message.opcode == TEXT
+        assert message.payload.startswith(b"medusa:")
+        body = json.loads(message.payload.removeprefix(b"medusa:"))
+        assert body.pop("type") == "notice"
+        text = body.pop("text")
+        assert body == {}
+        return str(text)
+
+    def test_a_session_in_which_no_terminal_byte_passes(self) -> None:
+        session = new_id()
+        with running("--idle-timeout", "2") as reflector, reflector.pair(session) as (client, agent):
+            words = r"nothing has passed for [0-9]+ s; unless something does, the session ends in [0-9]+ s"
+            assert re.fullmatch(words, self.notice(client))
+            agent.send(frame(PONG) + frame(TEXT, b"ping") + frame(BINARY))
+            assert [client.frame(), client.frame()] == [(TEXT, b"ping", True), (BINARY, b"", True)]
+            for peer in (client, agent):
+                assert peer.closed() == (1000, "the session was idle for too long")
+            record = reflector.ended(session)
+            assert (record["outcome"], record["reason"]) == ("idle", "the session was idle for too long")
+            assert 1.9 < record["linked_s"] < PATIENCE
+
+    def test_a_session_that_lasts(self) -> None:
+        session = new_id()
+        with running("--max-duration", "2") as reflector, reflector.pair(session) as (client, agent):
+            assert self.notice(client).endswith("it may not last longer than 2 s")
+            for peer in (client, agent):
+                assert peer.closed() == (1000, "the session has reached its maximum duration")
+            assert reflector.ended(session)["outcome"] == "too_long"
+
+    def test_what_the_user_sees(self, home: Path) -> None:
+        with running("--idle-timeout", "3") as reflector:
+            command = [*MLOGIN, "--reflector", reflector.url]
+            with terminal(command, environment(home), columns=100, lines=30) as shell:
+                shell.until(r"#\x1b\[0m ")
+                shell.until(r"mlogin: nothing has passed for \d s; unless something does, the session ends in \d s\r\n")
+                shell.until(r"mlogin: the reflector closed the session \(the session was idle for too long\)")
+                shell.until("outcome unknown")
+                assert shell.status() == 254
+                assert shell.modes() == shell.modes_at_start

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import ReflectorConfig
@@ -83,9 +84,15 @@ def test_heads_that_are_refused(bench: Bench, front: HttpFront, sent: bytes, sta
     assert serve(front, bench).startswith(b"HTTP/1.1 " + status)
 
 
-def test_a_stream_that_ends_at_once_gets_no_answer(bench: Bench, front: HttpFront) -> None:
+@pytest.mark.parametrize(("sent", "refusals"), [(b"", []), (b"GET /sta", ["the head ended early"])])
+def test_a_stream_that_ends_before_its_head_gets_no_answer(
+    bench: Bench, front: HttpFront, sent: bytes, refusals: list[str]
+) -> None:
+    bench.peer.sendall(sent)
     bench.peer.shutdown(1)
-    assert serve(front, bench) == b""
+    with capture_logs() as logs:
+        assert serve(front, bench) == b""
+    assert [entry["reason"] for entry in logs] == refusals
 
 
 def test_a_connection_of_another_workers_session_is_handed_over(bench: Bench, front: HttpFront) -> None:

@@ -18,7 +18,7 @@ from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.relay.pump import Progress
 from medusa.session import Side
 from medusa.transports.adopt import adopt_plain, adopt_websocket
-from tests.frames import BINARY, CLOSE, TEXT, client, frame, head, read
+from tests.frames import BINARY, CLOSE, PING, TEXT, client, frame, head, read
 from tests.waiting import wait_until
 
 
@@ -263,3 +263,21 @@ def test_a_backlog_that_shrinks_counts_as_draining(make: Make) -> None:
     assert not far.endpoint.is_draining()
     far.until_received(8193)
     assert far.endpoint.is_draining()
+
+
+def test_nothing_is_asked_of_a_peer_inside_a_frame(make: Make) -> None:
+    near, far = make()
+    near.peer.send(head(BINARY, 1 << 20) + b"begun")
+    far.until_received(10 + 5)
+    assert far.endpoint.backlog == 0
+    assert far.endpoint.is_draining()
+
+
+def test_any_byte_is_a_sign_of_life_and_only_terminal_bytes_are_activity(make: Make) -> None:
+    near, _ = make()
+    byte = frame(BINARY, b"x")
+    for data, is_activity in ((frame(TEXT, b"ping") + frame(PING), False), (byte[:1], False), (byte[1:], True)):
+        near.endpoint.keepalive, before = Keepalive(15, 0.0), near.endpoint.active
+        near.peer.send(data)
+        until(lambda: near.endpoint.keepalive.deadline() > 15)
+        assert (near.endpoint.active > before) is is_activity
