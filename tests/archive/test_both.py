@@ -79,7 +79,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, options: tuple[str, .
 @pytest.mark.parametrize("name", SHELLS)
 def test_every_shell_runs_it(name: str, kind: Kind, temporary: Path) -> None:
     """The error texts quote the arguments unchanged."""
-    command = [*name.split(), kind.archive]
+    command: list[str | Path] = [*name.split(), kind.archive]
     assert run([*command, "--version"], kind.environ).stdout == f"medusa agent {__version__}\n"
     done = run(command, kind.environ)
     assert (done.returncode, done.stdout) == (2, "")

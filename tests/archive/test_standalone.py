@@ -146,7 +146,17 @@ def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporar
     # A broken one may leave things or processes anywhere, or may not end.
     apart = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent"]
     apart += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--tmpfs", "/dev/shm", "--bind", str(tmp_path), str(tmp_path)]
-    command = ["timeout", "-s", "KILL", str(1500 * MS), *apart, "dash", path, "--config", "/no/such/file"]
+    command: list[str | Path] = [
+        "timeout",
+        "-s",
+        "KILL",
+        str(1500 * MS),
+        *apart,
+        "dash",
+        path,
+        "--config",
+        "/no/such/file",
+    ]
     environ = environ_in(temporary, HOME=str(temporary))
     places = [chance.randrange(text) for _ in range(30)] + [chance.randrange(text, len(whole)) for _ in range(6)]
     for at in [*places, *range(text - 30, text, 3), len(whole) - 1]:
