@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -74,8 +75,9 @@ class Ledger:
         Args:
             parent: the directory to make it in; None for that of temporary files.
         """
-        path = os.path.realpath(tempfile.mkdtemp(prefix="medusa-", dir=parent))
-        with self.entry("directory", path):
+        path = os.path.join(os.path.realpath(parent or tempfile.gettempdir()), "medusa-" + secrets.token_hex(4))
+        with self.entry("directory", path):  # before it is made, so that no moment of a kill leaves it behind
+            os.mkdir(path, 0o700)
             try:
                 yield Path(path)
             finally:

@@ -7,6 +7,8 @@ import subprocess
 import termios
 from pathlib import Path
 
+import pytest
+
 from medusa.client import processes
 from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger, left_open, undo
@@ -39,6 +41,14 @@ def test_the_guard_is_released_only_when_nothing_is_open() -> None:
         assert "done" not in told.lines
     ledger.close()
     assert told.lines[-1] == "done"
+
+
+def test_a_private_directory_is_in_the_ledger_before_it_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told()
+    recorded: list[bool] = []
+    monkeypatch.setattr("os.mkdir", lambda path, mode: recorded.append(("directory", path) in left_open(told.lines)))
+    with Ledger(told).private_directory():
+        assert recorded == [True]
 
 
 def test_a_private_directory_is_private_and_goes_with_its_contents() -> None:
