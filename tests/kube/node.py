@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import base64
-import re
 import shutil
-import time
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.kube import rules
 from tests.kube.container import Container
-from tests.kube.events import Events
 from tests.kube.knobs import Knobs
 from tests.kube.objects import Object, Store, now
 from tests.kube.refusal import Refusal
 
 NODE = "node-1"
-_IMAGE = re.compile(r"[a-z0-9]+([._/-][a-z0-9]+)*(:[\w.-]+)?")
-_NO_SHELL = (
-    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
-    'unable to start container process: error during container init: exec: "sh": executable file not found in $PATH'
-)
 
 
 class Node:
     """One thread calls step(), and holds the store's lock."""
 
-    def __init__(self, store: Store, events: Events, knobs: Knobs, root: Path) -> None:
-        self._store, self._events, self._knobs, self._root = store, events, knobs, root
+    def __init__(self, store: Store, knobs: Knobs, root: Path) -> None:
+        self._store, self._knobs, self._root = store, knobs, root
         self._running: dict[str, Container] = {}
         self._ephemeral: dict[tuple[str, str], Container] = {}
         self._logs: dict[str, bytes] = {}
@@ -73,7 +64,7 @@ class Node:
             uid = pod["metadata"]["uid"]
             self._ending[uid] = status
             if uid in self._running:
-                self._running[uid].end(_grace(pod) if grace is None else grace)
+                self._running[uid].end(pod["spec"]["terminationGracePeriodSeconds"] if grace is None else grace)
 
     def _tend(self, pod: Object) -> None:
         uid, status = pod["metadata"]["uid"], pod["status"]
@@ -85,18 +76,13 @@ class Node:
             self._tend_ephemeral(pod)
         elif "deletionTimestamp" in pod["metadata"]:
             self._forget(pod)
-        elif uid in self._ending:
-            self._set(pod, phase="Failed", **self._ending.pop(uid))
         else:
             self._begin(pod)
 
     def _watch(self, pod: Object, container: Container) -> None:
-        uid, limit = pod["metadata"]["uid"], pod["spec"].get("activeDeadlineSeconds")
+        uid = pod["metadata"]["uid"]
         if "deletionTimestamp" in pod["metadata"]:
             container.end(pod["metadata"]["deletionGracePeriodSeconds"])
-        elif limit is not None and uid not in self._ending and _age(pod["status"]["startTime"]) >= limit:
-            message = "Pod was active on the node longer than the specified deadline"
-            self.end(pod, {"reason": "DeadlineExceeded", "message": message})
         code = container.status()
         if code is None:
             return
@@ -113,52 +99,36 @@ class Node:
         self._store.remove("pods", pod)
 
     def _begin(self, pod: Object) -> None:
-        """Tries once to start a pod. If it has to wait, its status says for what."""
-        container = pod["spec"]["containers"][0]
-        if "startTime" not in pod["status"]:
-            self._set(pod, startTime=now(), state={"waiting": {"reason": "ContainerCreating"}})
-        directory = self._root / pod["metadata"]["uid"]
-        try:
-            mounts = self._mounts(pod, container, directory)
-        except Refusal as refusal:
-            message = f'MountVolume.SetUp failed for volume "medusa" : {refusal}'
-            self._events.note(pod, "FailedMount", message, "Warning")
-            return
-        image = self._pull(pod, container)
-        if image == "empty":
-            ended = {"exitCode": 128, "reason": "StartError", "message": _NO_SHELL, "finishedAt": now()}
-            self._set(pod, phase="Failed", state={"terminated": {**ended, "startedAt": now()}})
-            self._logs[pod["metadata"]["uid"]] = b""
-        elif image:
-            running = Container(pod, container, image, mounts, directory)
-            self._running[pod["metadata"]["uid"]] = running
-            self._set(pod, phase="Running", state={"running": {"startedAt": running.begun}})
-            self._events.note(pod, "Started", f"Started container {container['name']}")
-
-    def _pull(self, pod: Object, container: Object) -> str | None:
-        """The kind of the container's image (see Knobs.images); None if it is not there yet."""
-        name = container["image"]
-        if not _IMAGE.fullmatch(name):
-            message = f'Failed to apply default image tag "{name}": invalid reference format'
-            self._wait(pod, "InvalidImageName", message)
-            return None
-        if name not in self._knobs.images:
-            if container.get("imagePullPolicy") == "Never":
-                self._wait(
-                    pod, "ErrImageNeverPull", f'Container image "{name}" is not present with pull policy of Never'
-                )
-                return None
-            said = f'failed to pull and unpack image "{name}": failed to resolve reference "{name}": {name}: not found'
-            if "ErrImagePull" in str(pod["status"]):
-                self._wait(pod, "ImagePullBackOff", f'Back-off pulling image "{name}": ErrImagePull: {said}')
-            else:
-                self._events.note(pod, "Failed", f'Failed to pull image "{name}": {said}', "Warning")
-                self._wait(pod, "ErrImagePull", said)
-            return None
+        """Tries once to start a pod."""
+        uid, container = pod["metadata"]["uid"], pod["spec"]["containers"][0]
+        started = pod["status"].get("startTime", now())
+        self._set(pod, startTime=started, state={"waiting": {"reason": "ContainerCreating"}})
         if self._knobs.pulling:
-            self._events.note(pod, "Pulling", f'Pulling image "{name}"')
-            return None
-        return self._knobs.images[name]
+            self._note_pulling(pod, container["image"])
+            return
+        try:
+            mounts = self._mounts(pod, container, self._root / uid)
+        except Refusal:
+            return  # an object is not there any more, and the pod will soon be deleted as well
+        running = Container(pod, container, self._knobs.images[container["image"]], mounts, self._root / uid)
+        self._running[uid] = running
+        self._set(pod, phase="Running", state={"running": {"startedAt": running.begun}})
+
+    def _note_pulling(self, pod: Object, image: str) -> None:
+        about = {key: pod["metadata"][key] for key in ("namespace", "name", "uid")}
+        if any(event["involvedObject"]["uid"] == about["uid"] for event in self._store.find("events")):
+            return
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{about['name']}.pulling"},
+            "involvedObject": {"apiVersion": "v1", "kind": "Pod", **about},
+            "reason": "Pulling",
+            "message": f'Pulling image "{image}"',
+            "type": "Normal",
+            "lastTimestamp": now(),
+        }
+        self._store.create("events", event)
 
     def _tend_ephemeral(self, pod: Object) -> None:
         """Runs ephemeral containers. Unlike in a real cluster, they do not see the processes of their target."""
@@ -174,9 +144,6 @@ class Node:
         if statuses:
             self._set(pod, ephemeralContainerStatuses=statuses)
 
-    def _wait(self, pod: Object, reason: str, message: str) -> None:
-        self._set(pod, state={"waiting": {"reason": reason, "message": message}})
-
     def _mounts(self, pod: Object, container: Object, directory: Path) -> list[tuple[Path, str, bool]]:
         """Source, mount point and read-only flag of each mount. Raises Refusal if an object does not exist."""
         shutil.rmtree(directory, ignore_errors=True)
@@ -187,14 +154,14 @@ class Node:
             path.mkdir()
             path.chmod(0o777)
             if "projected" in volume:
-                self._project(pod["metadata"]["namespace"], volume["projected"], path)
+                self._project(volume["projected"], path)
         wanted = container.get("volumeMounts", ())
         return [(sources[one["name"]], one["mountPath"], one.get("readOnly", False)) for one in wanted]
 
-    def _project(self, namespace: str, volume: Object, path: Path) -> None:
+    def _project(self, volume: Object, path: Path) -> None:
         for source in volume["sources"]:
             ((plural, wanted),) = ((f"{kind.lower()}s", wanted) for kind, wanted in source.items())
-            found = self._store.get(plural, namespace, wanted["name"])
+            found = self._store.get(plural, wanted["name"])
             files = {**found.get("data", {}), **found.get("binaryData", {})}
             names = {item["key"]: item["path"] for item in wanted.get("items", ())} or {key: key for key in files}
             for key, name in names.items():
@@ -222,11 +189,3 @@ def _state(container: Container | None) -> dict[str, Any]:
         return {"running": {"startedAt": container.begun}}
     ended = {"exitCode": code, "reason": "Error" if code else "Completed"}
     return {"terminated": {**ended, "startedAt": container.begun, "finishedAt": container.begun}}
-
-
-def _age(text: str) -> float:
-    return time.time() - datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def _grace(pod: Object) -> float:
-    return float(pod["spec"].get("terminationGracePeriodSeconds", 30))

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from medusa.client.timeouts import Timeouts
 from tests.kube.stand_in import Cluster, cluster
 from tests.reflectors import Reflector, running
@@ -22,28 +24,33 @@ EAGER = Timeouts(poll_interval=0.1)
 
 class Place:
     """Attributes:
-    kubeconfig: path of the user's file.
+    user: for whom mlogin acts in the cluster: a role in docs/launchers.md, whose rights alone this user has.
     """
 
     def __init__(self, kube: Cluster, reflector: Reflector, directory: Path) -> None:
-        self.kube, self.reflector = kube, reflector
-        self.kubeconfig = kube.write_kubeconfig(directory / "kubeconfig")
-        self._key = directory / "key"
+        self.kube, self.reflector, self._directory = kube, reflector, directory
+        self.user = "medusa"
+        for found in map(yaml.safe_load, documented_yaml()):
+            if found.get("kind") == "Role":
+                name = found["metadata"]["name"]
+                kube.add_user(name, found["rules"])
+                kube.write_kubeconfig(directory / name, name)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self._directory / self.user
 
     def arguments(self, *arguments: str, image: str = "debian:12", options: tuple[str, ...] = ()) -> list[str]:
         """mlogin's command line. `arguments` go to the launcher, `options` to mlogin itself."""
-        who = ["--reflector", self.reflector.url, "-a", LOGIN, "-k", str(self._key)]
+        who = ["--reflector", self.reflector.url, "-a", LOGIN, "-k", str(self._directory / "key")]
         cluster = ["--kubeconfig", str(self.kubeconfig), "--image", image]
         return ["--launcher", "kubernetes", *who, *options, "--", *cluster, *arguments]
 
     def run(
-        self, home: Path, *arguments: str, options: tuple[str, ...] = (), **more: str
+        self, home: Path, *arguments: str, options: tuple[str, ...] = (), image: str = "debian:12"
     ) -> subprocess.CompletedProcess[str]:
-        """Runs mlogin to its end. Arguments as in arguments(); `more` may hold the image."""
-        return self.run_words(home, self.arguments(*arguments, options=options, **more))
-
-    def run_words(self, home: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
-        """Runs mlogin with exactly these arguments."""
+        """Runs mlogin to its end. Arguments as in arguments()."""
+        words = self.arguments(*arguments, options=options, image=image)
         return run_alone(mlogin(*words, timeouts=EAGER), environment(home))
 
     @contextlib.contextmanager
@@ -56,8 +63,7 @@ class Place:
         image: str = "debian:12",
     ) -> Iterator[Terminal]:
         """Runs mlogin on a terminal that is wide enough for every message."""
-        own = self.arguments(*arguments, options=options, image=image)
-        words = mlogin(*own, timeouts=timeouts)
+        words = mlogin(*self.arguments(*arguments, options=options, image=image), timeouts=timeouts)
         with terminal(words, environment(home), columns=400) as opened:
             yield opened
 
@@ -70,9 +76,8 @@ class Place:
 def job_name(output: str | bytes) -> str:
     """The name of the one job in mlogin's output."""
     text = output.decode("utf-8", "replace") if isinstance(output, bytes) else output
-    name: str
     (name,) = set(re.findall("Kubernetes job (medusa-[0-9a-f]{8})", text))
-    return name
+    return str(name)
 
 
 def documented_yaml() -> list[str]:
@@ -81,15 +86,16 @@ def documented_yaml() -> list[str]:
 
 
 @contextlib.contextmanager
-def place(directory: Path, *reflector_options: str, tls: bool = False) -> Iterator[Place]:
-    """A cluster and a reflector that run. `directory` gets the user's key and kubeconfig."""
+def place(directory: Path) -> Iterator[Place]:
+    """A cluster and a reflector that run; the reflector soon closes waiting clients. `directory` gets a user's files.
+
+    By TLS: without it, kubectl sends no token.
+    """
     (directory / "accounts").mkdir()
     key = Key("ed25519")
     write_key(directory / "key", key)
     allow(directory / "accounts", LOGIN, key)
-    with (
-        running("--accounts", str(directory / "accounts"), *reflector_options) as reflector,
-        cluster(tls=tls) as kube,
-    ):
+    options = ("--accounts", str(directory / "accounts"), "--wait-timeout", "3")
+    with running(*options) as reflector, cluster(tls=True) as kube:
         yield Place(kube, reflector, directory)
         assert "signature" not in reflector.raw_log

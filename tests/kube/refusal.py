@@ -9,27 +9,17 @@ REASONS = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "NotFound",
-    405: "MethodNotAllowed",
-    409: "Conflict",
+    409: "AlreadyExists",
     422: "Invalid",
     500: "InternalError",
-    503: "ServiceUnavailable",
 }
 
 
 class Refusal(Exception):
-    def __init__(self, status: int, message: str, reason: str = "") -> None:
+    def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.reason = reason or REASONS[status]
 
     def body(self) -> dict[str, Any]:
-        return {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": str(self),
-            "reason": self.reason,
-            "code": self.status,
-        }
+        kind = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        return {**kind, "message": str(self), "reason": REASONS[self.status], "code": self.status}

@@ -11,13 +11,14 @@
 Like in a cluster: objects with uids, resourceVersions and owners; 409, 404, 422 and limits of size; bearer tokens,
 client certificates and roles; label and field selectors, watches and discovery as far as kubectl needs them; a Job
 controller with one pod and no retries; scheduling, mounting of projected Secrets and ConfigMaps, pulling, running,
-logs, grace and deadlines, all with their events. Objects must follow the schemas that Kubernetes publishes (rules.py).
+logs and grace. Objects must follow the schemas that Kubernetes publishes (rules.py).
 
-Unlike in a cluster: containers share this machine's network; there are no cgroups, so nothing runs out of memory by
-itself; an image is this machine's programs, or busybox alone, in namespaces made by bubblewrap; a pod has one container
-besides ephemeral ones, which do not see its processes; there are no init containers, admission, priorities,
-autoscaling, taints or further nodes; a mounted Secret is read when its container starts and not renewed; there are no
-server-side apply, dry runs, tables, protobuf or default values. Errors and events have the words of Kubernetes 1.32.
+Unlike in a cluster: there is one namespace; pulling is the only event; containers share this machine's network; there
+are no cgroups, so nothing runs out of memory by itself; an image is this machine's programs, or busybox alone, in
+namespaces made by bubblewrap; a pod has one container besides ephemeral ones, which do not see its processes; there are
+no init containers, deadlines, admission, quotas, priorities, autoscaling, taints or further nodes; a mounted Secret is
+read when its container starts and not renewed; there are no server-side apply, dry runs, tables, protobuf or default
+values. Errors have the words of Kubernetes 1.32.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import contextlib
 import json
 import secrets
 import shutil
+import ssl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,18 +36,18 @@ from typing import Any
 
 import pytest
 
-from tests.kube.access import EVERYTHING, User, Users
-from tests.kube.certificates import SERVER, Authority
+from tests.kube.access import EVERYTHING, User
 from tests.kube.controllers import Controllers
-from tests.kube.events import Events
 from tests.kube.knobs import Knobs
 from tests.kube.node import Node
-from tests.kube.objects import Object, Store
-from tests.kube.server import Asked, Server
+from tests.kube.objects import NAMESPACE, Object, Store
+from tests.kube.server import Server
+from tests.links import CERTIFICATE, server_context
 from tests.waiting import wait_until
 
-NAMESPACE = "research"
 OWNER = "jane"
+CERTIFIED = "medusa tests"
+"""The user whose client certificate is also the server's own."""
 
 containers = pytest.mark.skipif(
     not (shutil.which("bwrap") and shutil.which("busybox")), reason="needs bwrap (bubblewrap) and busybox"
@@ -60,13 +62,11 @@ class Cluster:
 
     def __init__(self, root: Path, *, tls: bool) -> None:
         self.knobs = Knobs()
-        self._authority = Authority() if tls else None
-        self._store, self._users = Store(), Users()
-        events = Events(self._store)
-        self._node = Node(self._store, events, self.knobs, root)
-        self._controllers = Controllers(self._store, events, self._node, self.knobs)
-        context = None if self._authority is None else self._authority.server_context()
-        self._server = Server(self._store, self._node, self.knobs, self._users, context)
+        self._tls = tls
+        self._store = Store()
+        self._node = Node(self._store, self.knobs, root)
+        self._controllers = Controllers(self._store, self._node, self.knobs)
+        self._server = Server(self._store, self._node, self.knobs, _server_context() if tls else None)
         port = self._server.server_address[1]
         self.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
         self.add_user(OWNER, EVERYTHING)
@@ -82,28 +82,23 @@ class Cluster:
         assert self._controllers.failure is None, self._controllers.failure
         assert not self._server.failures, self._server.failures
 
-    def add_user(self, name: str, rules: list[dict[str, Any]], namespace: str = NAMESPACE) -> str:
+    def add_user(self, name: str, rules: list[dict[str, Any]]) -> str:
         """Adds a user, or replaces one; returns the token."""
-        token = secrets.token_hex(16)
-        self._users.add(User(name, token, rules, namespace))
-        self._tokens = {**getattr(self, "_tokens", {}), name: token}
-        return token
+        user = self._server.users[name] = User(name, secrets.token_hex(16), rules)
+        return user.token
 
-    def write_kubeconfig(self, path: Path, user: str = OWNER, *, certificate: bool = False, token: str = "") -> Path:
-        """Writes a kubeconfig. `certificate`: with a client certificate instead of a token; needs TLS."""
-        credentials = {"token": token or self._tokens[user]}
-        cluster = {"server": self.url}
-        if self._authority is not None:
-            cluster["certificate-authority-data"] = base64.b64encode(SERVER.read_bytes()).decode()
-        if certificate:
-            assert self._authority is not None
-            pair = zip(("client-certificate-data", "client-key-data"), self._authority.issue(user), strict=True)
-            credentials = {key: base64.b64encode(pem).decode() for key, pem in pair}
+    def write_kubeconfig(self, path: Path, user: str = OWNER, *, token: str = "") -> Path:
+        """Writes a kubeconfig. The user CERTIFIED has a client certificate instead of a token, which needs TLS."""
+        key, mark, certificate = CERTIFICATE.read_bytes().partition(b"-----BEGIN CERTIFICATE")
+        credentials = {"token": token or self._server.users[user].token}
+        if user == CERTIFIED:
+            credentials = {"client-certificate-data": _base64(mark + certificate), "client-key-data": _base64(key)}
+        authority = {"certificate-authority-data": _base64(CERTIFICATE.read_bytes())} if self._tls else {}
         context = {"cluster": "stand-in", "user": user, "namespace": NAMESPACE}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "stand-in", "cluster": cluster}],
+            "clusters": [{"name": "stand-in", "cluster": {"server": self.url, **authority}}],
             "users": [{"name": user, "user": credentials}],
             "contexts": [{"name": "tests", "context": context}],
             "current-context": "tests",
@@ -132,24 +127,25 @@ class Cluster:
         """The uids of pods whose containers run."""
         return self._node.containers()
 
-    def asked(self, verb: str, resource: str) -> list[Asked]:
-        return [one for one in self._server.asked if (one.verb, one.resource) == (verb, resource)]
+    def asked(self, verb: str, resource: str) -> int:
+        """How many such requests there were."""
+        return sum(one[:2] == (verb, resource) for one in self._server.asked)
 
     def users_asking(self) -> set[str]:
-        return {one.user for one in self._server.asked}
+        return {user for _, _, user in self._server.asked}
 
     def start_pod(self, name: str) -> Object:
         """Starts a pod of another user, which runs until it is ended. Returns once it runs."""
         container = {"name": "main", "image": "debian:12", "command": ["sleep", "infinity"]}
         spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [container]}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-        made = self._store.create("pods", NAMESPACE, {**pod, "status": {"phase": "Pending"}})
+        made = self._store.create("pods", {**pod, "status": {"phase": "Pending"}})
         wait_until(lambda: made["metadata"]["uid"] in self.running(), f"pod {name}")
         return made
 
     def delete(self, plural: str, name: str) -> None:
         """Deletes an object, as another user would."""
-        self._store.delete(plural, NAMESPACE, name)
+        self._store.delete(plural, name)
 
     def end(self, pod: Object, *, grace: float | None = None, **status: Any) -> None:
         """Ends a pod as its node would, with this in its status: `reason`, `message`, `terminated`."""
@@ -161,6 +157,18 @@ class Cluster:
 
     def run_out_of_memory(self, pod: Object) -> None:
         self.end(pod, grace=0, terminated={"reason": "OOMKilled", "exitCode": 137})
+
+
+def _server_context() -> ssl.SSLContext:
+    """For a server that accepts clients with and without a certificate."""
+    context = server_context()
+    context.load_verify_locations(CERTIFICATE)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 @contextlib.contextmanager

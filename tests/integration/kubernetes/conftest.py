@@ -1,4 +1,7 @@
-"""One cluster for each module, and a check after each test that nothing is left in it."""
+"""One cluster for all tests, and a check after each that nothing is left in it. mlogin has only the documented rights.
+
+tests/kube describes the stand-in for a cluster.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import pytest
 from tests.kube.place import Place, place
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with place(tmp_path_factory.mktemp("kube")) as found:
         yield found

@@ -17,11 +17,14 @@ from medusa.client.launchers.kubernetes import api
 from medusa.client.launchers.kubernetes.api import Access, KubeClient, find_access
 from medusa.client.launchers.kubernetes.errors import KubeError
 from medusa.client.outcome import Failure
+from medusa.client.timeouts import KubernetesTimeouts
 from tests.kube.access import EVERYTHING
-from tests.kube.certificates import SERVER
-from tests.kube.stand_in import NAMESPACE, Cluster, cluster
+from tests.kube.objects import NAMESPACE
+from tests.kube.stand_in import CERTIFIED, Cluster, cluster
+from tests.links import CERTIFICATE
 from tests.ports import free_port
 from tests.servers import ScriptedServer
+from tests.waiting import MS
 
 POD = "medusa-1"
 
@@ -30,7 +33,7 @@ POD = "medusa-1"
 def kube(tmp_path: Path) -> Iterator[tuple[Cluster, KubeClient]]:
     with cluster() as made:
         access = find_access(str(made.write_kubeconfig(tmp_path / "config")), None, None)
-        client = KubeClient(access, tmp_path)
+        client = KubeClient(access, tmp_path, KubernetesTimeouts(answer_timeout=300 * MS))
         yield made, client
         client.close()
 
@@ -105,6 +108,16 @@ def test_objects(kube: tuple[Cluster, KubeClient]) -> None:
     assert made.names() == []
 
 
+def test_two_kubeconfigs_are_merged(kube: tuple[Cluster, KubeClient], tmp_path: Path) -> None:
+    """The context in one file, its user in another."""
+    whole = json.loads((tmp_path / "config").read_text())
+    (tmp_path / "a").write_text(json.dumps({**whole, "users": []}))
+    (tmp_path / "b").write_text(json.dumps({**whole, "contexts": [], "clusters": []}))
+    client = KubeClient(find_access(f"{tmp_path}/a:{tmp_path}/b", None, None), tmp_path)
+    assert client.pods("a=b") == []
+    client.close()
+
+
 def test_an_expired_token_is_read_again(kube: tuple[Cluster, KubeClient], tmp_path: Path) -> None:
     made, client = kube
     assert client.pods("a=b") == []
@@ -118,7 +131,7 @@ def test_an_expired_token_is_read_again(kube: tuple[Cluster, KubeClient], tmp_pa
     assert str(caught.value) == "list pods: Unauthorized (401)"
 
 
-@pytest.mark.parametrize("how", ["reset", "unavailable"])
+@pytest.mark.parametrize("how", ["reset", "unavailable", "silent"])
 def test_a_cluster_that_does_not_answer(kube: tuple[Cluster, KubeClient], how: str) -> None:
     made, client = kube
     made.knobs.away = how
@@ -166,9 +179,11 @@ def test_keys_of_the_kubeconfig_are_written_to_the_private_directory(tmp_path: P
     private = tmp_path / "private"
     private.mkdir()
     with cluster(tls=True) as made:
-        path = made.write_kubeconfig(tmp_path / "config", certificate=True)
+        made.add_user(CERTIFIED, EVERYTHING)
+        path = made.write_kubeconfig(tmp_path / "config", CERTIFIED)
         client = KubeClient(find_access(str(path), None, None), private)
         assert client.pods("a=b") == []
+        assert made.users_asking() == {CERTIFIED}
         assert len(list(private.iterdir())) == 3
         assert client.access.namespace == NAMESPACE
         client.close()
@@ -198,7 +213,7 @@ def test_the_credentials_of_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(urlsplit(made.url).port))
         loader = incluster_config.InClusterConfigLoader
-        defaults = {"token_filename": str(tmp_path / "token"), "cert_filename": str(SERVER)}
+        defaults = {"token_filename": str(tmp_path / "token"), "cert_filename": str(CERTIFICATE)}
         monkeypatch.setattr(incluster_config, "InClusterConfigLoader", lambda **given: loader(**{**given, **defaults}))
         client = KubeClient(Access(None, None, NAMESPACE), tmp_path)
         assert client.pods("a=b") == []

@@ -78,7 +78,7 @@ class FakeApi:
         return [self.pod] if self.pod else []
 
     def events(self, name: str) -> list[Object]:
-        self._ask("list event")
+        self._ask(f"list event {name}")
         return []
 
     def log(self, pod: str, container: str, lines: int) -> list[str]:
@@ -190,14 +190,17 @@ def test_the_config_is_renewed_only_while_the_job_waits(stage: Stage) -> None:
     assert config["signed_url"] == "http://r/2"
 
 
-def test_events_are_read_only_while_the_job_waits(stage: Stage) -> None:
-    stage.api.pod = pod("Running")
+@pytest.mark.parametrize(
+    ("found", "asked"), [(None, ["list event " + NAME]), ("Pending", ["list event p"]), ("Running", [])]
+)
+def test_events_are_read_only_while_the_job_waits(stage: Stage, found: str | None, asked: list[str]) -> None:
+    stage.api.pod = pod(found) if found else None
     stage.start()
-    assert "list event" not in stage.api.asked
+    assert stage.api.all_asked("list event") == asked
 
 
 def test_no_right_to_read_events_is_no_problem(stage: Stage) -> None:
-    stage.api.errors["list event"] = FORBIDDEN
+    stage.api.errors["list event " + NAME] = FORBIDDEN
     stage.start()
     assert stage.job.state == JobState(alive=True, words="has no pod yet")
 

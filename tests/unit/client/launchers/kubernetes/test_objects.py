@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from typing import Any
 
@@ -20,6 +21,19 @@ ALL = "--image i --cpu 2 --memory 4Gi --gpu 1 --time 1h --pull-secret s --label 
 @pytest.mark.parametrize("pieces", [0, 1, 16])
 def test_a_job_follows_the_schema(words: str, pieces: int) -> None:
     rules.check("Job", "batch/v1", objects.job(NAME, parse(words.split()), pieces))
+
+
+def test_all_options_are_in_the_pod() -> None:
+    overrides = {"priorityClassName": "low", "containers": [{"name": "medusa", "workingDir": "/srv"}]}
+    options = dataclasses.replace(parse(f"{ALL} --service-account r".split()), overrides=overrides)
+    spec = objects.job(NAME, options, 0)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    quantities = {"cpu": "2", "memory": "4Gi", "nvidia.com/gpu": "1"}
+    assert container["resources"] == {"requests": quantities, "limits": quantities}
+    assert (container["env"], container["workingDir"]) == ([{"name": "A", "value": "B"}], "/srv")
+    assert (spec["nodeSelector"], spec["imagePullSecrets"]) == ({"x": "y"}, [{"name": "s"}])
+    assert (spec["serviceAccountName"], spec["automountServiceAccountToken"]) == ("r", True)
+    assert (spec["priorityClassName"], spec["activeDeadlineSeconds"]) == ("low", 3600)
 
 
 def test_a_small_archive_goes_into_the_secret() -> None:
