@@ -73,9 +73,8 @@ class Job:
         self._changed.set()
         path = self._settings.jobs / f"{self.id}.json"
         part = path.with_suffix(".part")
-        part.write_text(
-            json.dumps({**self.status(), "owner": self.login, "inputs": self.inputs, "errors": self.errors})
-        )
+        more = {"owner": self.login, "inputs": self.inputs, "errors": self.errors}
+        part.write_text(json.dumps({**self.status(), **more}))
         part.replace(path)
 
     def status(self) -> dict[str, Any]:

@@ -28,8 +28,8 @@ CERTIFICATE = Path(__file__).parents[1] / "tls" / "localhost.pem"
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
 """Serves a connection of a zone that acts for a login."""
 
-# $1 is the job's `init`, $2 its `exec`. A file records that `init` failed.
-_DRIVER = 'if [ -n "$1" ] && ! /bin/bash -c "$1"; then : >/var/marlin/init-failed; exit 1; fi; exec /bin/bash -c "$2"'
+# $1 is the job's `init`, $2 its `exec`.
+_DRIVER = '/bin/bash -c "$1" || exit; exec /bin/bash -c "$2"'
 
 
 class CannotStart(Exception):
@@ -47,7 +47,7 @@ class Runner:
     async def run(self, job: Job, keys: list[str]) -> dict[str, Any] | None:
         """Runs one task to its end; returns its error, or None. Its zone ends also if the call is cancelled."""
         zone = self._settings.zones / str(uuid.uuid4())
-        for directory in ("assets", "manta", "marlin"):
+        for directory in ("assets", "manta"):
             (zone / directory).mkdir(parents=True)
         try:
             error = await self._in_zone(job, keys, zone)
@@ -110,16 +110,8 @@ class Runner:
             status = await _end_of(process)
         if status == 0:
             return None
-        error = _error(status, (zone / "marlin" / "init-failed").exists())
-        return {**error, "stderr": f"{base}.stderr"}
-
-
-def _error(status: int, init_failed: bool) -> dict[str, Any]:
-    if init_failed:
-        return {"code": "TaskInitError", "message": "init script failed"}
-    if status > 128:
-        return {"code": "UserTaskError", "message": f"user command killed by signal {status - 128}"}
-    return {"code": "UserTaskError", "message": f"user command exited with code {status}"}
+        message = f"user command exited with code {status}"
+        return {"code": "UserTaskError", "message": message, "stderr": f"{base}.stderr"}
 
 
 async def _end_of(process: asyncio.subprocess.Process) -> int:
@@ -142,7 +134,7 @@ def _bubblewrap(zone: Path) -> list[str]:
     argv = ["bwrap", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "zone", "--die-with-parent"]
     argv += zones.programs()
     argv += ["--bind", str(zone / "assets"), "/assets", "--ro-bind", str(zone / "manta"), "/manta"]
-    argv += ["--bind", str(zone / "marlin"), "/var/marlin", "--tmpfs", "/tmp", "--dir", "/root", "--dir", "/var/tmp"]
+    argv += ["--tmpfs", "/tmp", "--dir", "/root", "--dir", "/var/tmp"]
     argv += ["--proc", "/proc", "--dev", "/dev", "--ro-bind", str(_trusted(zone)), "/etc/ssl/certs"]
     return [*argv, "--chdir", "/root", "--"]
 

@@ -16,7 +16,7 @@ from tests.manta.jobs import Jobs
 from tests.manta.objects import Objects
 from tests.manta.runner import CERTIFICATE, Runner
 from tests.manta.settings import Settings
-from tests.manta.signatures import Identity, Keys, identify
+from tests.manta.signatures import Keys, identify
 
 ATTACH = re.compile(r"/([^/]+)/medusa/attach/([^/]+)/(master|slave)")
 JOB = re.compile(r"/([^/]+)/jobs(?:/([0-9a-f-]{36})/(live/.+))?/?")
@@ -80,8 +80,8 @@ class Server:
         request.keep_alive = request.keep_alive and attach is None
         if attach is not None and self._settings.front_door and not login:
             return await muskie.pass_through(request, self._settings)
-        who = Identity(login) if login else identify(request, self._keys)
-        request.who = str(who or "-")
+        who = login or identify(request, self._keys)
+        request.who = who or "-"
         names = request.segments()
         _authorize(request, who, names)
         job = JOB.fullmatch(request.path)
@@ -102,9 +102,9 @@ class Server:
         return None
 
 
-def _authorize(request: Request, who: Identity | None, names: list[str]) -> None:
+def _authorize(request: Request, who: str | None, names: list[str]) -> None:
     """An account may do anything to its own objects; everybody may read public ones. Raises Refusal otherwise."""
-    if who is not None and who.login == names[0]:
+    if who == names[0]:
         return
     if request.method in ("GET", "HEAD") and names[1:2] == ["public"]:
         return

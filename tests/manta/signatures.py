@@ -14,7 +14,6 @@ import time
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from cryptography.exceptions import InvalidSignature
@@ -25,12 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from tests.manta.http import Refusal, Request
 
 HASHES = {"sha1": hashes.SHA1(), "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
-ALGORITHMS = {
-    "rsa-sha1", "rsa-sha256", "rsa-sha384", "rsa-sha512",
-    "ecdsa-sha1", "ecdsa-sha256", "ecdsa-sha384", "ecdsa-sha512",
-    "ed25519-sha512",
-}  # fmt: skip
-KEY_ID = re.compile(r"/([^/]+)(?:/([^/]+))?/keys/([0-9a-f:]+)")
+KEY_ID = re.compile(r"/([^/.][^/]*)/keys/([0-9a-f:]+)")
 MAX_SKEW = 300.0
 """Seconds that a Date header may be off."""
 
@@ -38,47 +32,34 @@ SAFE = "-_.~"
 """Unreserved characters of RFC 3986, besides letters and digits."""
 
 
-class Identity(NamedTuple):
-    """An account, and its subuser if the subuser signed."""
-
-    login: str
-    user: str | None = None
-
-    def __str__(self) -> str:
-        return self.login if self.user is None else f"{self.login}/{self.user}"
-
-
 class Keys:
-    """The accounts' public keys: files like authorized_keys, named `<login>`, or `<login>+<user>` for a subuser."""
+    """The accounts' public keys: files like authorized_keys, named `<login>`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def check(self, key_id: str, algorithm: str, signature: str, text: str) -> Identity:
-        """The owner of the key that signed the text. Raises Refusal if the signature is not good."""
+    def check(self, key_id: str, algorithm: str, signature: str, text: str) -> str:
+        """The login of the account whose key signed the text. Raises Refusal if the signature is not good."""
         found = KEY_ID.fullmatch(key_id)
         if found is None:
             raise Refusal(403, "InvalidKeyId", "the keyId is no /<login>/keys/<md5 fingerprint>")
-        login, user, fingerprint = found.groups()
-        key = self._find(login, user, fingerprint)
-        if algorithm.lower() not in ALGORITHMS:
-            raise Refusal(403, "InvalidAlgorithm", f"{algorithm} is not supported")
+        login, fingerprint = found.groups()
+        key = self._find(login, fingerprint)
         try:
             raw = base64.b64decode(signature, validate=True)
         except (ValueError, binascii.Error):
             raise Refusal(403, "InvalidSignature", "the signature is not base64") from None
         if not _verified(key, algorithm.lower(), raw, text.encode("latin-1")):
             raise Refusal(403, "InvalidSignature", "the signature we calculated does not match the one you sent")
-        return Identity(login, user)
+        return login
 
-    def _find(self, login: str, user: str | None, fingerprint: str) -> object:
-        path = self._directory / (login if user is None else f"{login}+{user}")
-        if "." in (login[0], (user or "x")[0]) or not path.is_file():
+    def _find(self, login: str, fingerprint: str) -> object:
+        path = self._directory / login
+        if not path.is_file():
             raise Refusal(403, "AccountDoesNotExist", f"{login} does not exist")
         for line in path.read_bytes().splitlines():
             blob = base64.b64decode(line.split()[1])
-            digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
-            if fingerprint.replace(":", "") == digest:
+            if fingerprint.replace(":", "") == hashlib.md5(blob, usedforsecurity=False).hexdigest():
                 return load_ssh_public_key(line)
         raise Refusal(403, "KeyDoesNotExist", f"/{login}/keys/{fingerprint} does not exist")
 
@@ -90,17 +71,17 @@ def _verified(key: object, algorithm: str, signature: bytes, text: bytes) -> boo
             key.verify(signature, text, padding.PKCS1v15(), HASHES[name])
         elif kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature, text, ec.ECDSA(HASHES[name]))
-        elif kind == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):
+        elif algorithm == "ed25519-sha512" and isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, text)
         else:
             return False
-    except InvalidSignature:
+    except (InvalidSignature, KeyError):
         return False
     return True
 
 
-def identify(request: Request, keys: Keys) -> Identity | None:
-    """The signer of a request; None if it has no signature. Raises Refusal for a bad signature."""
+def identify(request: Request, keys: Keys) -> str | None:
+    """The account that signed a request; None if it has no signature. Raises Refusal for a bad signature."""
     if request.header("authorization"):
         return _by_header(request, keys)
     if re.search(r"(^|&)signature=", request.query):
@@ -108,7 +89,7 @@ def identify(request: Request, keys: Keys) -> Identity | None:
     return None
 
 
-def _by_header(request: Request, keys: Keys) -> Identity:
+def _by_header(request: Request, keys: Keys) -> str:
     scheme, _, rest = request.header("authorization").partition(" ")
     if scheme != "Signature":
         raise Refusal(403, "AuthSchemeNotAllowed", f"{scheme} is not a supported authentication scheme")
@@ -145,7 +126,7 @@ def _check_date(request: Request) -> None:
         raise Refusal(403, "RequestExpired", f"clock skew of {skew:.0f} s was greater than {MAX_SKEW:g} s")
 
 
-def _by_query(request: Request, keys: Keys) -> Identity:
+def _by_query(request: Request, keys: Keys) -> str:
     pairs = [part.partition("=")[::2] for part in request.query.split("&")]
     given = {unquote(name): unquote(value) for name, value in pairs}
     if len(given) != len(pairs):

@@ -1,7 +1,7 @@
 """A Manta for tests: real HTTP, real signatures, real jobs. Start here.
 
     with manta(reflector_url="http://127.0.0.1:8381") as store:
-        store.add_key("jill", public_key)              # a line as in authorized_keys, bytes or text
+        store.add_key("jill", public_key)              # a line as in authorized_keys
         store.add_archive(archive)                     # as /poseidon/public/medusa/agent.sh
         store.store("/jill/stor/a file", b"data")      # without a request
         ... a client of store.url ...
@@ -51,10 +51,9 @@ class Job(NamedTuple):
     owner: str
     state: str
     cancelled: bool
-    input_done: bool
     inputs: list[str]
-    phase: dict[str, Any]
     errors: list[dict[str, Any]]
+    phase: dict[str, Any]
 
 
 class Manta:
@@ -68,23 +67,21 @@ class Manta:
 
     certificate = CERTIFICATE
 
-    def __init__(self, url: str, settings: Settings, process: subprocess.Popen[bytes]) -> None:
-        self.url, self.process = url, process
+    def __init__(self, url: str, settings: Settings) -> None:
+        self.url = url
         self.log = Path(settings.root) / "log"
         self._settings = settings
 
-    def add_account(self, login: str) -> None:
-        """Adds an account with its root directories, and no key yet."""
+    def add_key(self, login: str, public_key: bytes) -> None:
+        """Adds a key to an account; adds the account, with its root directories, if it does not exist."""
+        self._add_account(login)
+        with open(self._settings.keys / login, "ab") as file:
+            file.write(public_key.strip() + b"\n")
+
+    def _add_account(self, login: str) -> None:
         for name in ROOTS:
             self.path(f"/{login}/{name}").mkdir(parents=True, exist_ok=True)
         (self._settings.keys / login).touch()
-
-    def add_key(self, login: str, public_key: bytes | str, user: str | None = None) -> None:
-        """Adds a key to an account, or to its subuser; adds the account if it does not exist."""
-        self.add_account(login)
-        line = public_key if isinstance(public_key, bytes) else public_key.encode()
-        with open(self._settings.keys / (login if user is None else f"{login}+{user}"), "ab") as file:
-            file.write(line.strip() + b"\n")
 
     def path(self, name: str) -> Path:
         """The file or directory of `/login/stor/...`; it need not exist."""
@@ -93,7 +90,7 @@ class Manta:
     def store(self, name: str, data: bytes) -> Path:
         """Stores an object, and makes its directories."""
         path = self.path(name)
-        self.add_account(name.split("/")[1])
+        self._add_account(name.split("/")[1])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return path
@@ -114,21 +111,9 @@ class Manta:
         (job,) = wait_until(self.jobs, "a job")
         return job
 
-    def done(self) -> Job:
-        """The one job, after waiting for its end."""
-        wait_until(lambda: self.job().state == "done", "the job's end")
-        return self.job()
-
-    def stdout(self, job: Job) -> str:
-        """The standard output of all tasks."""
-        return self._output(job, "stdout")
-
     def stderr(self, job: Job) -> str:
         """The standard error of all tasks: the agents' logs."""
-        return self._output(job, "stderr")
-
-    def _output(self, job: Job, kind: str) -> str:
-        found = sorted(self.path(f"/{job.owner}/jobs/{job.id}/stor").glob(f"*.{kind}"))
+        found = sorted(self.path(f"/{job.owner}/jobs/{job.id}/stor").glob("*.stderr"))
         return "".join(path.read_text() for path in found)
 
     def hold(self) -> None:
@@ -139,11 +124,11 @@ class Manta:
         """Lets queued jobs run."""
         self._settings.hold.unlink()
 
-    def requests(self, method: str = "", path: str = "") -> list[dict[str, str]]:
+    def requests(self, method: str, path: str) -> list[dict[str, str]]:
         """The logged requests: method, path, who, outcome (`ok` or a code) and, for an error, status and message."""
         lines = [line for line in self.log.read_text().splitlines(keepends=True) if line.startswith("{")]
         entries = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [entry for entry in entries if method in ("", entry["method"]) and path in entry["path"]]
+        return [entry for entry in entries if entry["method"] == method and path in entry["path"]]
 
     def zone_processes(self) -> list[str]:
         """The command lines of the zones that run."""
@@ -157,16 +142,7 @@ class Manta:
 
 
 def _job(record: dict[str, Any]) -> Job:
-    return Job(
-        id=record["id"],
-        owner=record["owner"],
-        state=record["state"],
-        cancelled=record["cancelled"],
-        input_done=record["inputDone"],
-        inputs=record["inputs"],
-        phase=record["phases"][0],
-        errors=record["errors"],
-    )
+    return Job(**{name: record[name] for name in Job._fields[:-1]}, phase=record["phases"][0])
 
 
 @contextlib.contextmanager
@@ -185,25 +161,21 @@ def manta(
             directory.mkdir()
         if hold:
             settings.hold.touch()
-        with open(Path(root) / "log", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.manta", settings.text()],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        try:
-            yield Manta(_url(process, Path(root) / "log"), settings, process)
-            _stop(process)
-            # asyncio and Python log exceptions that nothing handles.
-            assert "Traceback" not in (Path(root) / "log").read_text(), (Path(root) / "log").read_text()
-        finally:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    pipe.close()
+        path = Path(root) / "log"
+        command = [sys.executable, "-m", "tests.manta", settings.text()]
+        with (
+            open(path, "ab") as log,
+            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as process,
+        ):
+            try:
+                yield Manta(_url(process, path), settings)
+                assert process.stdin is not None
+                process.stdin.close()
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+        # asyncio and Python log exceptions that nothing handles.
+        assert "Traceback" not in path.read_text(), path.read_text()
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:
@@ -212,9 +184,3 @@ def _url(process: subprocess.Popen[bytes], log: Path) -> str:
     line = process.stdout.readline().decode() if ready else ""
     assert line.startswith("http"), log.read_text()
     return line.strip()
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait(PATIENCE)
