@@ -18,6 +18,16 @@ PATIENCE = 10_000 * MS
 POLL = 5 * MS
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Deadline:
     """A point in time that is common to several steps of a test."""
 

@@ -18,16 +18,6 @@ from tests.blocking import BlockingTransport, blocking_websocket
 from tests.waiting import PATIENCE
 
 
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def link_ends() -> tuple[Transport, BlockingTransport]:
     """A client's transport and its peer, over a socket pair."""
     near, far = socket.socketpair()

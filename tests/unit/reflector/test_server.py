@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import gevent
 import gevent.socket
 import pytest
-from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError, ReflectorConfig
@@ -15,25 +14,11 @@ from medusa.reflector.server import Reflector, wait_for_sessions
 from medusa.reflector.session_name import SessionName
 from medusa.session import Input
 from tests.conftest import descriptors
-from tests.peers import Answer, Peer
+from tests.peers import Answer
+from tests.unit.reflector.conftest import GreenPeer, errors, until
 from tests.unit.reflector.registries import new_registry
-from tests.waiting import Deadline, wait_until
 
 NAME = SessionName("id")
-
-
-class GreenPeer(Peer):
-    """Lets the rest of the process run while it waits."""
-
-    def _more(self, deadline: Deadline, end_expected: bool = False) -> bool:
-        gevent.socket.wait_read(self.sock.fileno(), deadline.left)
-        return super()._more(deadline, end_expected)
-
-
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    with capture_logs() as entries:
-        yield entries
 
 
 @pytest.fixture
@@ -44,7 +29,7 @@ def server(logs: list[EventDict]) -> Iterator[Reflector]:
     yield server
     server.stop()
     server.wait()
-    wait_until(lambda: descriptors() == before, nap=gevent.sleep)
+    until(lambda: descriptors() == before)
 
 
 def ask(server: Reflector, path: str) -> Answer:
@@ -54,15 +39,11 @@ def ask(server: Reflector, path: str) -> Answer:
         return peer.answer()
 
 
-def errors(logs: list[EventDict]) -> list[EventDict]:
-    return [entry for entry in logs if entry["log_level"] == "error"]
-
-
 def test_a_bug_in_a_route(server: Reflector, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.registry, "sessions", lambda: 1 / 0)
     answer = ask(server, "/status")
     assert (answer.status, answer.headers["connection"], answer.rest) == (500, "close", b"")
-    assert [entry["event"] for entry in errors(logs)] == ["request failed"]
+    assert errors(logs) == ["request failed"]
     monkeypatch.undo()
     assert ask(server, "/status").status == 200
 
@@ -92,8 +73,8 @@ def test_what_gevent_would_print_is_logged(
         raise error
 
     gevent.spawn(fail).join()
-    (entry,) = errors(logs)
-    assert expected.items() <= entry.items()
+    assert errors(logs) == [expected["event"]]
+    assert expected.items() <= logs[-1].items()
     assert capfd.readouterr() == ("", "")
 
 
@@ -111,24 +92,21 @@ def test_settings_are_checked_first() -> None:
         Reflector(ReflectorConfig(port=-1))
 
 
-def test_draining_logs_its_progress() -> None:
+def test_draining_logs_its_progress(logs: list[EventDict]) -> None:
     registry = new_registry(ReflectorConfig())
     sessions = [registry.open(SessionName(name), "a") for name in ("one", "two")]
-    with capture_logs() as logs:
-        waiter = gevent.spawn(wait_for_sessions, registry, 60, 0.01)
-        for left in (2, 1):
-            while not [e for e in logs if e["event"] == "still draining" and e["sessions"] == left]:
-                gevent.sleep(0.005)
-            sessions.pop().tell(Input.CLIENT_REFUSED)
-        waiter.get()
+    waiter = gevent.spawn(wait_for_sessions, registry, 60, 0.01)
+    for left in (2, 1):
+        until(lambda left=left: [e for e in logs if e["event"] == "still draining" and e["sessions"] == left])  # type: ignore[misc]
+        sessions.pop().tell(Input.CLIENT_REFUSED)
+    waiter.get()
     progress = [entry for entry in logs if entry["event"] == "still draining"]
     assert all(0 < entry["left_s"] <= 60 for entry in progress)
 
 
-def test_draining_ends_after_its_timeout() -> None:
+def test_draining_ends_after_its_timeout(logs: list[EventDict]) -> None:
     registry = new_registry(ReflectorConfig())
     session = registry.open(SessionName("one"), "a")
-    with capture_logs() as logs:
-        wait_for_sessions(registry, 0.01, 5.0)
-    assert [entry["event"] for entry in logs] == ["draining"]
+    wait_for_sessions(registry, 0.01, 5.0)
+    assert [entry["event"] for entry in logs] == ["session started", "draining"]
     session.tell(Input.CLIENT_REFUSED)

@@ -10,7 +10,8 @@ from medusa.protocol.messages import Binary, Close, Ping, Text
 from medusa.transports.base import BrokenTransport
 from medusa.transports.link import Link, LinkLost, Loss
 from tests.blocking import BlockingTransport
-from tests.unit.client.peers import Clock, link_ends
+from tests.unit.client.peers import link_ends
+from tests.waiting import Clock
 
 Ends = tuple[Link, BlockingTransport, Clock]
 

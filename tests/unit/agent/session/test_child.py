@@ -12,8 +12,7 @@ from agent.session.process_tree import ProcessTree, started_line, terminate
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
-from tests.unit.client.peers import Clock
-from tests.waiting import wait_until
+from tests.waiting import Clock, wait_until
 
 RAW = ("/bin/sh", "-c", "stty raw -echo; echo ready; exec sleep 1000")
 

@@ -21,7 +21,8 @@ from medusa.guard import Guard
 from medusa.protocol.control import Control, Error, Exit, Resize, Start, Started, build, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.transports.base import ClosedTransport
-from tests.unit.client.peers import Clock, link_ends
+from tests.unit.client.peers import link_ends
+from tests.waiting import Clock
 
 Script = Iterator[None]
 

@@ -20,8 +20,8 @@ from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
 from medusa.transports.link import Link
 from tests.blocking import BlockingTransport
-from tests.unit.client.peers import Clock, PlayedLauncher, link_ends
-from tests.waiting import PATIENCE
+from tests.unit.client.peers import PlayedLauncher, link_ends
+from tests.waiting import PATIENCE, Clock
 
 LINKUP = Text(build(Linkup()))
 TIMED_OUT = Close(1000, "no agent came in time")

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import structlog
+from structlog.types import EventDict
 
 from medusa.reflector.auth.accounts import MAX_FILE, Accounts, AccountsError
 from tests.signing import Key, allow
@@ -30,17 +30,16 @@ def test_an_account_and_its_users_have_keys_of_their_own(tmp_path: Path, key: Ke
     assert not found(accounts, key, "alice.users")
 
 
-def test_a_file_that_changed_is_read_anew_and_no_other(tmp_path: Path, key: Key) -> None:
+def test_a_file_that_changed_is_read_anew_and_no_other(tmp_path: Path, key: Key, logs: list[EventDict]) -> None:
     accounts = Accounts(str(tmp_path))
-    with structlog.testing.capture_logs() as logs:
-        assert not found(accounts, key)
-        allow(tmp_path, "alice", key)
-        assert found(accounts, key)
-        assert found(accounts, key)
-        (tmp_path / "alice").write_bytes(b"")
-        assert not found(accounts, key)
-        (tmp_path / "alice").unlink()
-        assert not found(accounts, key)
+    assert not found(accounts, key)
+    allow(tmp_path, "alice", key)
+    assert found(accounts, key)
+    assert found(accounts, key)
+    (tmp_path / "alice").write_bytes(b"")
+    assert not found(accounts, key)
+    (tmp_path / "alice").unlink()
+    assert not found(accounts, key)
     assert [entry["keys"] for entry in logs] == [1, 0]
 
 
@@ -73,22 +72,22 @@ def _now(directory: Path) -> int:
         (b"sk-ssh-ed25519@openssh.com ", "not an RSA, ECDSA or Ed25519 key in OpenSSH's form"),
     ],
 )
-def test_a_line_that_is_not_understood_lets_nobody_in(tmp_path: Path, key: Key, before: bytes, why: str) -> None:
+def test_a_line_that_is_not_understood_lets_nobody_in(
+    tmp_path: Path, key: Key, logs: list[EventDict], before: bytes, why: str
+) -> None:
     other = Key("ed25519")
     (tmp_path / "alice").write_bytes(b"# comment\n" + before + key.line + b"  \n" + other.line)
-    with structlog.testing.capture_logs() as logs:
-        accounts = Accounts(str(tmp_path))
-        assert not found(accounts, key)
-        assert found(accounts, other)
+    accounts = Accounts(str(tmp_path))
+    assert not found(accounts, key)
+    assert found(accounts, other)
     assert [(entry["line"], entry["reason"]) for entry in logs if entry["event"] == "key ignored"] == [(2, why)]
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])
-def test_a_file_that_others_can_write_is_nobodys(tmp_path: Path, key: Key, mode: int) -> None:
+def test_a_file_that_others_can_write_is_nobodys(tmp_path: Path, key: Key, logs: list[EventDict], mode: int) -> None:
     allow(tmp_path, "alice", key)
     (tmp_path / "alice").chmod(mode)
-    with structlog.testing.capture_logs() as logs:
-        assert not found(Accounts(str(tmp_path)), key)
+    assert not found(Accounts(str(tmp_path)), key)
     assert "others than its owner can write" in logs[0]["event"]
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import datetime
 import ssl
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
-from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError
@@ -20,12 +18,6 @@ from medusa.reflector.net.certificate import Certificate
 from tests.links import CERTIFICATE
 
 WORDS = "req -x509 -newkey {} -nodes -days {} -subj /CN=localhost -keyout {} -out {}"
-
-
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    with capture_logs() as entries:
-        yield entries
 
 
 @pytest.fixture(scope="module")

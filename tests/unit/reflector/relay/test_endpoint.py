@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import gevent
 import pytest
-from structlog.testing import capture_logs
+from structlog.types import EventDict
 
 from medusa.protocol.control import Linkup, build
 from medusa.protocol.keepalive import Keepalive
@@ -19,7 +19,7 @@ from medusa.reflector.relay.pump import Progress
 from medusa.session import Side
 from medusa.transports.adopt import adopt_plain, adopt_websocket
 from tests.frames import BINARY, CLOSE, PING, TEXT, client, frame, head, read
-from tests.waiting import wait_until
+from tests.unit.reflector.conftest import until
 
 
 class Wire:
@@ -100,10 +100,6 @@ def make(queue: FairQueue) -> Iterator[Callable[..., tuple[Wire, Wire]]]:
 
 
 Make = Callable[..., tuple[Wire, Wire]]
-
-
-def until(condition: Callable[[], object]) -> None:
-    wait_until(condition, nap=gevent.sleep)
 
 
 def test_both_directions_are_forwarded(make: Make) -> None:
@@ -246,12 +242,13 @@ def test_texts_that_a_plain_sink_has_no_place_for_are_handed_over(queue: FairQue
         wire.peer.close()
 
 
-def test_a_bug_ends_this_connection_and_no_other(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_ends_this_connection_and_no_other(
+    make: Make, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
     near, far = make()
     monkeypatch.setattr(near.endpoint.pump, "step", lambda: 1 / 0)
-    with capture_logs() as logs:
-        near.peer.send(frame(BINARY, b"x"))
-        until(lambda: near.reported)
+    near.peer.send(frame(BINARY, b"x"))
+    until(lambda: near.reported)
     assert (near.reported, far.reported) == ([Progress.LOST], [])
     assert [entry["event"] for entry in logs] == ["internal error"]
 

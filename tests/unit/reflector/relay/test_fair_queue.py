@@ -8,7 +8,8 @@ import gevent.event
 from medusa.reflector.net.sockets import READ
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.relayed import RELAY_MOST
-from tests.waiting import PATIENCE, wait_until
+from tests.unit.reflector.conftest import until
+from tests.waiting import PATIENCE
 
 
 def test_every_step_runs_once_in_its_order(queue: FairQueue) -> None:
@@ -82,7 +83,7 @@ def test_a_step_runs_though_another_event_is_always_pending(queue: FairQueue) ->
 def test_the_clock_stops_when_the_queue_is_empty(queue: FairQueue) -> None:
     queue.add(lambda: None)
     assert queue._clock.active
-    wait_until(lambda: not queue._clock.active, nap=gevent.sleep)
+    until(lambda: not queue._clock.active)
 
 
 def test_there_is_one_buffer_for_all(queue: FairQueue) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import gevent
-import gevent.socket
 import pytest
-from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.directory import Owner
@@ -18,29 +15,20 @@ from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.driver import SessionDriver
 from medusa.session import Input, Side, State
 from medusa.transports.adopt import adopt_plain, adopt_websocket
-from medusa.transports.relayed import RelayedTransport
 from tests.peers import LINKUP, TEXT, Peer
+from tests.unit.reflector.conftest import GreenPeer, run_loop
 from tests.unit.reflector.registries import registry_parts
-from tests.waiting import Deadline, wait_until
 
 NAME = SessionName("id")
 OWNER = Owner("http://127.0.0.1:1")
 CONFIG = ReflectorConfig(timeouts=Timeouts(close_timeout=0.1))
 
 
-class GreenPeer(Peer):
-    """Lets the rest of the process run while it waits."""
-
-    def _more(self, deadline: Deadline, end_expected: bool = False) -> bool:
-        gevent.socket.wait_read(self.sock.fileno(), deadline.left)
-        return super()._more(deadline, end_expected)
-
-
 class Bench:
     """A registry, and raw peers that are attached to its sessions."""
 
-    def __init__(self, directory: MemoryDirectory | None = None, config: ReflectorConfig = CONFIG) -> None:
-        parts = registry_parts(config, directory, OWNER)
+    def __init__(self, directory: MemoryDirectory | None = None) -> None:
+        parts = registry_parts(CONFIG, directory, OWNER)
         self.registry, self.claims = parts.registry, parts.claims
         self._sockets: list[socket.socket] = []
 
@@ -55,13 +43,13 @@ class Bench:
     def attach(self, session: SessionDriver, side: Side) -> Peer:
         """A peer that speaks websocket."""
         theirs, ours = self.connection()
-        self._attach(session, side, adopt_websocket(ours))
+        session.attach(side, adopt_websocket(ours), "127.0.0.1:2")
         return GreenPeer(theirs)
 
     def attach_plain(self, session: SessionDriver, side: Side) -> socket.socket:
         """A peer without frames."""
         theirs, ours = self.connection()
-        self._attach(session, side, adopt_plain(ours))
+        session.attach(side, adopt_plain(ours), "127.0.0.1:2")
         return theirs
 
     def waiting(self) -> tuple[SessionDriver, Peer]:
@@ -88,29 +76,10 @@ class Bench:
             session.tell(Input.SHUTDOWN)
         self.registry.wait_until_empty(5)
 
-    def _attach(self, session: SessionDriver, side: Side, transport: RelayedTransport) -> None:
-        session.attach(side, transport, "127.0.0.1:2")
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Runs the event loop until `condition` holds."""
-    wait_until(condition, nap=gevent.sleep)
-
-
-def run_loop() -> None:
-    """Runs the event loop until all that is ready is done."""
-    for _ in range(5):
-        gevent.sleep(0)
-
 
 def outcomes(logs: list[EventDict]) -> list[str]:
     """Of the sessions that have ended."""
     return [entry["outcome"] for entry in logs if entry["event"] == "session ended"]
-
-
-def errors(logs: list[EventDict]) -> list[str]:
-    """What the log calls errors."""
-    return [entry["event"] for entry in logs if entry["log_level"] == "error"]
 
 
 @pytest.fixture
@@ -118,9 +87,3 @@ def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.close()
-
-
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    with capture_logs() as entries:
-        yield entries

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import gevent
 import pytest
-from structlog.testing import capture_logs
 from structlog.types import EventDict
 
 from medusa.directory import Claim, DirectoryError, Owner, SessionExists
@@ -14,7 +13,7 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
-from tests.waiting import wait_until
+from tests.unit.reflector.conftest import until
 
 NAME, OTHER = SessionName("id", "alice"), SessionName("id")
 QUICK = Timeouts(claim_ttl=0.03, claim_retry_interval=0.01)
@@ -56,10 +55,6 @@ class Store(MemoryDirectory):
         self._claims.clear()
 
 
-def until(condition: Callable[[], object]) -> None:
-    wait_until(condition, nap=gevent.sleep)
-
-
 @pytest.fixture
 def store() -> Store:
     return Store()
@@ -68,12 +63,6 @@ def store() -> Store:
 @pytest.fixture
 def lost() -> list[SessionName]:
     return []
-
-
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    with capture_logs() as entries:
-        yield entries
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from structlog.types import EventDict
 from medusa.protocol.keepalive import Keepalive
 from medusa.session import Input, SessionMachine, Side, State
 from tests.peers import BINARY, LINKUP, PING, TEXT, close_frame, frame
-from tests.unit.reflector.sessions.conftest import NAME, Bench, errors, outcomes, run_loop, until
+from tests.unit.reflector.conftest import errors, run_loop, until
+from tests.unit.reflector.sessions.conftest import NAME, Bench, outcomes
 from tests.waiting import PATIENCE
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import gevent
 import gevent.event
-import pytest
 from structlog.types import EventDict
 
 from medusa.directory import Claim, DirectoryError, Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.refusal import Refusal
 from medusa.session import Input
+from tests.unit.reflector.conftest import errors, refused, run_loop, until
 from tests.unit.reflector.registries import new_registry
-from tests.unit.reflector.sessions.conftest import NAME, OWNER, Bench, errors, outcomes, run_loop, until
+from tests.unit.reflector.sessions.conftest import NAME, OWNER, Bench, outcomes
 
 
 class Slow(MemoryDirectory):
@@ -30,12 +29,10 @@ class Slow(MemoryDirectory):
 
 def test_an_id_is_taken_from_the_claim_on(bench: Bench) -> None:
     session = bench.registry.open(NAME, "a")
-    with pytest.raises(Refusal) as caught:
+    with refused(409):
         bench.registry.open(NAME, "b")
-    assert caught.value.status == 409
-    with pytest.raises(Refusal) as caught:
+    with refused(404):  # an agent tries again then
         bench.registry.join(NAME)
-    assert caught.value.status == 404, "an agent tries again then"
     session.tell(Input.CLIENT_REFUSED)
     run_loop()
     assert bench.registry.sessions() == []
@@ -45,16 +42,14 @@ def test_an_id_is_taken_from_the_claim_on(bench: Bench) -> None:
 def test_the_agents_place_is_kept_while_its_upgrade_is_under_way(bench: Bench) -> None:
     bench.waiting()
     bench.registry.join(NAME)
-    with pytest.raises(Refusal) as caught:
+    with refused(409):
         bench.registry.join(NAME)
-    assert caught.value.status == 409
 
 
 def test_nobody_new_while_draining(bench: Bench) -> None:
     bench.registry.draining = True
-    with pytest.raises(Refusal) as caught:
+    with refused(503, retry_after=5):
         bench.registry.open(NAME, "a")
-    assert (caught.value.status, caught.value.retry_after) == (503, 5)
 
 
 def test_a_directory_that_fails(logs: list[EventDict]) -> None:
@@ -62,9 +57,8 @@ def test_a_directory_that_fails(logs: list[EventDict]) -> None:
         def claim(*_: object, **__: object) -> Claim:
             raise DirectoryError("no answer")
 
-    with pytest.raises(Refusal) as caught:
+    with refused(503, retry_after=5):
         new_registry(ReflectorConfig(), Failing(), OWNER).open(NAME, "a")
-    assert (caught.value.status, caught.value.retry_after) == (503, 5)
     assert logs[0]["error"] == "no answer"
 
 
@@ -73,14 +67,12 @@ def test_draining_that_begins_while_the_directory_is_asked() -> None:
     bench = Bench(directory)
     opening = gevent.spawn(bench.registry.open, NAME, "a")
     gevent.sleep(0)
-    with pytest.raises(Refusal) as caught:
+    with refused(409):  # the first client has the id
         bench.registry.open(NAME, "b")
-    assert caught.value.status == 409, "the first client has the id"
     bench.registry.draining = True
     directory.go_on.set()
-    with pytest.raises(Refusal) as caught:
+    with refused(503, retry_after=5):
         opening.get()
-    assert (caught.value.status, caught.value.retry_after) == (503, 5)
     assert directory.lookup(str(NAME)) is None, "at once: a client that is refused may try another reflector"
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from structlog.testing import capture_logs
+from structlog.types import EventDict
 
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.usage import Usage
@@ -18,16 +18,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_linked_session(clock: list[float]) -> None:
-    with capture_logs() as logs:
-        record = Usage(SessionName("abc"))
-        record.started("127.0.0.1:1")
-        clock[0] = 102.5
-        record.linked()
-        record.because(Side.AGENT, "closed (first)")
-        record.because(Side.CLIENT, "what follows from it")
-        clock[0] = 110.25
-        record.ended(Outcome.COMPLETED, {"client": "127.0.0.1:1", "agent": "127.0.0.1:2"}, {"client_bytes": 7})
+def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
+    record = Usage(SessionName("abc"))
+    record.started("127.0.0.1:1")
+    clock[0] = 102.5
+    record.linked()
+    record.because(Side.AGENT, "closed (first)")
+    record.because(Side.CLIENT, "what follows from it")
+    clock[0] = 110.25
+    record.ended(Outcome.COMPLETED, {"client": "127.0.0.1:1", "agent": "127.0.0.1:2"}, {"client_bytes": 7})
     assert [entry.pop("component") for entry in logs] == ["usage", "usage"]
     assert logs == [
         {"log_level": "info", "event": "session started", "session": "abc", "client": "127.0.0.1:1"},
@@ -46,11 +45,10 @@ def test_a_linked_session(clock: list[float]) -> None:
     ]
 
 
-def test_a_lonely_session(clock: list[float]) -> None:
-    with capture_logs() as logs:
-        record = Usage(SessionName("abc"))
-        clock[0] = 104.0
-        record.ended(Outcome.LONELY, {}, {})
+def test_a_lonely_session(clock: list[float], logs: list[EventDict]) -> None:
+    record = Usage(SessionName("abc"))
+    clock[0] = 104.0
+    record.ended(Outcome.LONELY, {}, {})
     assert (logs[0]["waited_s"], logs[0]["linked_s"], logs[0]["reason"]) == (4.0, 0.0, "")
 
 

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 import gevent
 import pytest
-from structlog.testing import capture_logs
-from structlog.types import EventDict
 
 from medusa.reflector.config import Timeouts
 from medusa.reflector.workers.fd_channel import open_channel, receive, send
@@ -68,12 +66,6 @@ def timeout() -> float:
 def two(timeout: float) -> Iterator[TwoWorkers]:
     with contextlib.closing(TwoWorkers(timeout)) as two:
         yield two
-
-
-@pytest.fixture
-def logs() -> Iterator[list[EventDict]]:
-    with capture_logs() as entries:
-        yield entries
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ from medusa.reflector.workers.handoff import unwatch
 from medusa.reflector.workers.sharding import owner_of
 from medusa.session import Side
 from tests.links import unix_pair
+from tests.unit.reflector.conftest import until
 from tests.unit.reflector.workers.conftest import KEY, TwoWorkers, empty
-from tests.waiting import MS, wait_until
+from tests.waiting import MS
 from tests.workers import watched
 
 ADDRESS = ("192.0.2.1", 4711)
@@ -96,7 +97,7 @@ def test_a_connection_is_taken_over(two: TwoWorkers, connection: Connection) -> 
     two.handoff.fronts[RAW] = serve
     two.start()
     send(two.to_first, pack(Message(RAW, ADDRESS, b"what was read", proxied=True)), accepted.fileno())
-    wait_until(lambda: came, nap=gevent.sleep)
+    until(lambda: came)
     assert came == [Accepted(RAW, came[0].sock, ADDRESS, proxied=True, data=b"what was read", handed_over=True)]
     assert peer.recv(10) == b"hello"
 
@@ -109,7 +110,7 @@ def test_a_packet_that_is_not_understood_is_logged_and_its_connection_closed(
     two.start()
     with accepted:
         send(two.to_first, packet, accepted.fileno())
-    wait_until(lambda: logs, nap=gevent.sleep)
+    until(lambda: logs)
     assert [entry["event"] for entry in logs] == ["connection not taken over"]
     assert peer.recv(10) == b""
 
@@ -133,7 +134,7 @@ def test_with_no_descriptor_left_connections_wait(
     monkeypatch.setattr(socket, "dup", scarce)
     two.start()
     send(two.to_first, pack(Message(HTTP, ADDRESS, b"at last")), connection[1].fileno())
-    wait_until(lambda: came, nap=gevent.sleep)
+    until(lambda: came)
     assert came == [b"at last"]
     assert [entry["error"] for entry in logs] == ["Too many open files"] * 3
 
@@ -143,7 +144,7 @@ def test_a_descriptor_that_is_no_socket(two: TwoWorkers, logs: list[EventDict]) 
     two.start()
     send(two.to_first, pack(Message(HTTP, ADDRESS)), writer)
     os.close(writer)
-    wait_until(lambda: logs, nap=gevent.sleep)
+    until(lambda: logs)
     assert os.read(reader, 1) == b"", "no copy is open any more"
     os.close(reader)
 
