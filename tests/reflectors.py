@@ -213,7 +213,6 @@ def running(
     timeouts: Mapping[str, float] = {},
     check: bool = True,
     pass_fds: Sequence[int] = (),
-    log_to_nobody: bool = False,
     limits: tuple[int, int] | None = None,
 ) -> Iterator[Reflector]:
     """A reflector on a free port; stopped by SIGTERM, if it still runs then, and checked.
@@ -222,17 +221,14 @@ def running(
         limits: of its descriptors, the soft and the hard one.
     """
     with tempfile.NamedTemporaryFile() as log:
-        stderr = _nobody() if log_to_nobody else log.fileno()
         process = subprocess.Popen(
             [*_limited(limits), *command([*DEFAULTS, *arguments], timeouts)],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=stderr,
+            stderr=log.fileno(),
             pass_fds=pass_fds,
         )
-        if log_to_nobody:
-            os.close(stderr)
         try:
             with open(log.name, "rb") as log_file:
                 reflector = Reflector(process, *_listening(process, log_file), log_file)
@@ -252,13 +248,6 @@ def _limited(limits: tuple[int, int] | None) -> list[str]:
     if limits is None:
         return []
     return ["sh", "-c", f'ulimit -Sn {limits[0]} && ulimit -Hn {limits[1]} && exec "$@"', "sh"]
-
-
-def _nobody() -> int:
-    """A pipe's end that nobody reads from; the caller's."""
-    ours, theirs = os.pipe()
-    os.close(ours)
-    return theirs
 
 
 def _listening(process: subprocess.Popen[bytes], log_file: BinaryIO) -> tuple[str, int]:

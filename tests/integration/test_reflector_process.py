@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import signal
-import socket
 import subprocess
 import unicodedata
 from pathlib import Path
@@ -60,7 +58,7 @@ class TestStopping:
             for session in (linked, waiting):
                 assert reflector.ended(session)["outcome"] == "shut_down"
 
-    def test_does_not_wait_for_who_does_not_answer_or_read(self) -> None:
+    def test_does_not_wait_for_peers_that_do_not_answer_or_read(self) -> None:
         with (
             running("--drain-timeout", "0", timeouts=CLOSE_SOON) as reflector,
             reflector.pair() as (_, agent),
@@ -94,12 +92,11 @@ class TestStopping:
                 assert client.until_fin() == b""
 
 
-def refused(*arguments: str, **environment: str) -> tuple[int, str]:
+def refused(*arguments: str) -> tuple[int, str]:
     """The status and the words of a reflector that does not start."""
     process = subprocess.run(
         command(arguments),
         cwd=ROOT,
-        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=PATIENCE,
@@ -113,48 +110,19 @@ def refused(*arguments: str, **environment: str) -> tuple[int, str]:
 
 
 class TestSettings:
-    def test_a_port_in_use(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-            status, text = refused("--port", str(port))
-        assert status == 1
-        assert f"cannot listen on 127.0.0.1:{port}: address already in use" in text
-
     @pytest.mark.parametrize(
-        ("arguments", "words"),
+        ("arguments", "expected", "words"),
         [
-            (["--bind-ip", "0.0.0.0"], "--trusted-network"),
-            (["--bind-ip", "192.0.2.1", "--trusted-network", "--port", "0"], "cannot assign requested address"),
-            (["--front-door-only"], "no front door without --accounts"),
-            (["--directory", "carrier-pigeon://x"], "unknown directory 'carrier-pigeon'"),
-            (["--lifeline", "77"], "lifeline: 77 is not an open descriptor"),
+            (["--directory", "carrier-pigeon://x"], 1, "unknown directory 'carrier-pigeon'"),
+            (["--lifeline", "77"], 1, "lifeline: 77 is not an open descriptor"),
+            (["--allow-origin", "https://a.example/path"], 2, "is not an origin"),
+            (["--public-host", "https://a.example"], 2, "'https://a.example' is not a host"),
         ],
     )
-    def test_that_cannot_be_used(self, arguments: list[str], words: str) -> None:
+    def test_that_cannot_be_used(self, arguments: list[str], expected: int, words: str) -> None:
         status, text = refused(*arguments)
-        assert status == 1
+        assert status == expected
         assert words in text
-
-    @pytest.mark.parametrize(
-        ("arguments", "words"),
-        [
-            (["--allow-origin", "https://a.example,jobs.example"], "'jobs.example' is not an origin"),
-            (["--allow-origin", "https://a.example/path"], "is not an origin"),
-            (["--public-host", "https://a.example"], "'https://a.example' is not a host"),
-        ],
-    )
-    def test_that_cannot_be_read(self, arguments: list[str], words: str) -> None:
-        status, text = refused(*arguments)
-        assert status == 2
-        assert words in text
-
-    @pytest.mark.parametrize("how", ["--config", "MEDUSA_CONFIG", "CONFIG_FILE"])
-    def test_a_broken_config_file(self, tmp_path: Path, how: str) -> None:
-        file = tmp_path / "medusa.conf"
-        file.write_bytes(b"port = x\n")
-        status, said = refused(how, str(file)) if how == "--config" else refused(**{how: str(file)})
-        assert status == 2
-        assert said.startswith(f"medusa reflector: {file}: port: invalid int value: 'x'\n")
 
     def test_the_originals_config_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = tmp_path / "config.json"
@@ -163,24 +131,16 @@ class TestSettings:
         with running() as reflector, reflector.attach(new_id(), "master") as client:
             assert client.closed()[1] == "no agent came in time"
 
-    def test_help_names_every_option(self) -> None:
-        process = subprocess.run(command(["--help"]), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-        assert process.returncode == 0
-        for option in ("config", "bind-ip", "port", "trusted-network", "wait-timeout", "keepalive", "drain-timeout"):
-            assert f"--{option} " in process.stdout
-        assert process.stderr == ""
-
 
 def is_harmless(text: str) -> bool:
     return all(unicodedata.category(c).startswith(HARMLESS) for line in text.splitlines() for c in line)
 
 
 class TestLog:
-    @pytest.mark.parametrize("log_format", ["json", "console"])
-    def test_bytes_from_the_network_are_escaped(self, log_format: str) -> None:
+    def test_bytes_from_the_network_are_escaped(self) -> None:
         evil = "\x1b[2J\u009b31m\u202e\r\nforged=1 session ended\u2028\x00\x7f\u200b"
         session = new_id()
-        with running("--log-format", log_format, check=False) as reflector:
+        with running(check=False) as reflector:
             with reflector.pair(session) as (client, agent):
                 client.send(close_frame(1000, evil))
                 assert agent.closed() == (1000, evil), "the other side gets it as it is"
@@ -193,7 +153,7 @@ class TestLog:
             (ended,) = [line for line in lines if "session ended" in line and session in line]
             assert "\\x1b[2J" in ended.replace("\\\\", "\\")
 
-    def test_has_bunyans_fields_and_the_sessions(self, reflector: Reflector) -> None:
+    def test_has_a_record_of_each_session(self, reflector: Reflector) -> None:
         session = new_id()
         with reflector.pair(session) as (client, agent):
             client.binary(b"12345")
@@ -207,9 +167,6 @@ class TestLog:
         record = reflector.ended(session)
         (started,) = reflector.logged("session started", session=session)
         for entry in (started, record):
-            assert {"name": "medusa", "level": 30, "v": 0, "pid": reflector.process.pid}.items() <= entry.items()
-            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", entry["time"])
-            assert entry["hostname"] == socket.gethostname()
             assert entry["client"] == address["client"]
         assert record["agent"] == address["agent"]
         assert (record["outcome"], record["reason"]) == ("completed", "agent: closed (bye)")
@@ -260,9 +217,3 @@ class TestScarcity:
             wait_until(lambda: reflector.logged("accepting again"))
             assert len(reflector.logged("accepting paused")) == len(reflector.logged("accepting again")) == 1
             assert [entry for entry in reflector.log if entry["level"] >= 50] == []
-
-    def test_a_log_that_nobody_reads(self) -> None:
-        """A reflector whose stderr is a pipe without reader serves all the same."""
-        with running(check=False, log_to_nobody=True) as reflector, reflector.pair() as (client, agent):
-            Witness(client, agent).check()
-            assert reflector.get("/nothing").status == 404
