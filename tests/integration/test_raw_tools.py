@@ -15,7 +15,7 @@ import pytest
 
 from tests.agents import Agent, from_source, job_environ, launched, write_config
 from tests.peers import Peer
-from tests.rawpeers import linked, plain
+from tests.rawpeers import plain
 from tests.reflectors import Reflector, new_id
 from tests.terminals import MLOGIN, environment, find, terminal
 from tests.waiting import PATIENCE, Deadline, wait_until
@@ -78,12 +78,11 @@ def until(peer: Peer, pattern: bytes) -> bytes:
 class TestShells:
     """A plain client and the real agent: a shell with the defaults."""
 
-    @pytest.mark.parametrize("scheme", ["tcp", "http"])
-    def test_a_plain_client_has_a_shell_of_the_agents(self, reflector: Reflector, tmp_path: Path, scheme: str) -> None:
+    def test_a_plain_client_has_a_shell_of_the_agents(self, reflector: Reflector, tmp_path: Path) -> None:
         session = new_id()
         with plain(reflector, session, "client") as client:
             assert client.line() == b"OK waiting"
-            with agent(reflector, session, tmp_path, scheme) as job:
+            with agent(reflector, session, tmp_path) as job:
                 assert client.line() == b"OK linked"
                 until(client, PROMPT.encode())
                 client.send(b"stty size; echo $((6*7))\n")
@@ -144,23 +143,6 @@ class TestTools:
                 os.killpg(client.pid, signal.SIGTERM)
                 assert output(job) == "OK linked\n"
 
-    def test_a_shell_script_at_both_ends(self, reflector: Reflector) -> None:
-        session = new_id()
-        ask = (
-            'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID client" >&3; read -r line <&3; echo "$line"; '
-            'read -r line <&3; echo "$line"; echo 6 7 >&3; read -r line <&3; echo "the answer: $line"'
-        )
-        answer = (
-            'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID agent" >&3; read -r line <&3; echo "$line"; '
-            "read -r a b <&3; echo $((a * b)) >&3"
-        )
-        with sh(ask, reflector, ID=session) as client:
-            waits(reflector, session)
-            with sh(answer, reflector, ID=session) as job:
-                assert output(client) == "OK waiting\nOK linked\nthe answer: 42\n"
-                assert output(job) == "OK linked\n"
-        assert reflector.ended(session)["outcome"] == "completed"
-
     def test_socat_at_both_ends_and_half_close(self, reflector: Reflector) -> None:
         session = new_id()
         ask = (
@@ -186,8 +168,8 @@ class TestTools:
 
 class TestMlogin:
     @pytest.fixture
-    def urls(self, reflector: Reflector) -> dict[str, str]:
-        return {"tcp": f"tcp://127.0.0.1:{reflector.raw_port}", "http": reflector.url}
+    def url(self, reflector: Reflector) -> str:
+        return f"tcp://127.0.0.1:{reflector.raw_port}"
 
     def mlogin(self, home: Path, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -200,33 +182,33 @@ class TestMlogin:
             start_new_session=True,
         )
 
-    def test_a_local_job_by_raw_tcp(self, urls: dict[str, str], home: Path) -> None:
-        with self.mlogin(home, "--reflector", urls["tcp"], "-c", "seq 100000; exit 7") as process:
+    def test_a_local_job_by_raw_tcp(self, url: str, home: Path) -> None:
+        with self.mlogin(home, "--reflector", url, "-c", "seq 100000; exit 7") as process:
             out, errors = process.communicate(timeout=3 * PATIENCE)
         assert process.returncode == 7, errors
         assert out.replace("\r\n", "\n") == "".join(f"{number}\n" for number in range(1, 100001))
 
-    @pytest.mark.parametrize("scheme", ["tcp", "http"])
-    def test_the_line_to_paste_and_an_agent_over_the_other(
-        self, reflector: Reflector, urls: dict[str, str], home: Path, tmp_path: Path, scheme: str
+    def test_the_line_to_paste_and_an_agent_over_http(
+        self, reflector: Reflector, url: str, home: Path, tmp_path: Path
     ) -> None:
-        arguments = ["--launcher", "manual", "--reflector", urls[scheme], "-c", "exit 9"]
+        arguments = ["--launcher", "manual", "--reflector", url, "-c", "exit 9"]
         with self.mlogin(home, *arguments) as process:
-            session = self.session(process)
+            assert process.stderr is not None
+            while not (found := re.search(r"/attach/([0-9a-f-]{36})/slave", process.stderr.readline())):
+                pass
+            session = found[1]
             waits(reflector, session)
-            with agent(reflector, session, tmp_path, {"tcp": "http", "http": "tcp"}[scheme]) as job:
+            with agent(reflector, session, tmp_path, "http") as job:
                 _, errors = process.communicate(timeout=PATIENCE)
                 assert process.returncode == 9, errors
                 assert job.finish()[0] == 0
 
-    def test_a_shell_of_socats_and_what_is_told_at_its_end(
-        self, reflector: Reflector, urls: dict[str, str], home: Path
-    ) -> None:
+    def test_a_shell_of_socats_and_what_is_told_at_its_end(self, reflector: Reflector, url: str, home: Path) -> None:
         script = (
             'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID agent" >&3; read -r _ <&3; '
             "exec socat FD:3 EXEC:'bash --norc -i',pty,stderr,setsid,ctty"
         )
-        arguments = ["--launcher", "manual", "--reflector", urls["tcp"]]
+        arguments = ["--launcher", "manual", "--reflector", url]
         with terminal([*MLOGIN, *arguments], environment(home)) as opened:
             found = opened.until(r"/attach/([0-9a-f-]{36})/slave")
             session = found[1].decode()
@@ -241,14 +223,6 @@ class TestMlogin:
         words = b"the reflector closed the session (end of the raw stream); outcome unknown"
         assert words in opened.screen.replace(b"\r\n", b" ")
 
-    @staticmethod
-    def session(process: subprocess.Popen[str]) -> str:
-        """The id in the line to paste."""
-        assert process.stderr is not None
-        while not (found := re.search(r"/attach/([0-9a-f-]{36})/slave", process.stderr.readline())):
-            pass
-        return found[1]
-
 
 def test_the_line_to_paste_works_where_the_archive_is(reflector: Reflector, home: Path, tmp_path: Path) -> None:
     arguments = ["--launcher", "manual", "--reflector", f"tcp://127.0.0.1:{reflector.raw_port}", "-c", "exit 5"]
@@ -261,19 +235,3 @@ def test_the_line_to_paste_works_where_the_archive_is(reflector: Reflector, home
         assert run.returncode == 0, run.stderr
         process.communicate(timeout=PATIENCE)
         assert process.returncode == 5
-
-
-def test_what_a_plain_agent_hears_of_mlogin(reflector: Reflector) -> None:
-    """Of its control messages nothing; of what is typed everything."""
-    session = new_id()
-    with reflector.attach(session, "master") as client:
-        waits(reflector, session)
-        with plain(reflector, session, "agent") as job:
-            linked(client)
-            linked(job)
-            client.text('mlogin:{"type":"start"}')
-            client.binary(b"ls\r")
-            client.text("ping")
-            client.binary(b"exit\r")
-            job.hears(b"ls\rexit\r")
-    assert reflector.ended(session)["client_left_out"] == 2

@@ -18,7 +18,6 @@ from tests.integration.test_raw_sessions import (
     ready,
     test_a_polite_end,
     test_a_reset_is_a_loss,
-    test_messages_keep_their_kind_and_their_boundaries,
     test_what_a_client_says_before_it_is_linked_is_dropped,
     wrapped,
 )
@@ -35,7 +34,6 @@ __all__ = [
     "test_an_id_is_taken_once",
     "test_frames_right_behind_the_greeting",
     "test_http_is_answered_in_its_own_words",
-    "test_messages_keep_their_kind_and_their_boundaries",
     "test_one_line_then_a_fin_and_a_line_in_the_log",
     "test_what_a_client_says_before_it_is_linked_is_dropped",
 ]

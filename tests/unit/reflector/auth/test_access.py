@@ -66,7 +66,9 @@ def test_other_addresses_are_elsewhere(host: str) -> None:
     assert place_of(accepted(host, LOCAL)) is Place.ELSEWHERE
 
 
-@pytest.mark.parametrize("field", ["forwarded", "via", "x-forwarded-for", "x-forwarded-x", "x-real-ip"])
+@pytest.mark.parametrize(
+    "field", ["forwarded", "via", "x-forwarded-for", "x-forwarded-x", "x-real-ip", "cf-connecting-ip"]
+)
 def test_a_sign_of_a_proxy_is_elsewhere(field: str) -> None:
     assert place_of(accepted("127.0.0.1", LOCAL, (field, ""))) is Place.ELSEWHERE
     assert place_of(accepted("127.0.0.1", LOCAL, proxied=True)) is Place.ELSEWHERE

@@ -84,7 +84,22 @@ def test_what_was_used_is_remembered_as_long_as_it_could_be_used_again(
         door.check(request, NAME, Side.AGENT)
 
 
-def test_who_is_denied_with_401_is_told_how_to_sign(door: Authenticator) -> None:
+def test_one_signed_text_is_good_once_whatever_names_its_key_and_however_it_is_signed(tmp_path: Path) -> None:
+    """No signature covers the header's keyId, and each signing by ECDSA gives another signature."""
+    key, expires = Key("ecdsa256"), int(time.time()) + 300
+    allow(tmp_path, "alice", key)
+    allow(tmp_path, "alice", key, user="guest")
+    door = Authenticator(ReflectorConfig(), Accounts(str(tmp_path)))
+    header = signed_request(key, "alice", PATH, HOST)
+    names = (f"alice/keys/{key.md5}", f"alice/keys/{key.sha256}", f"alice/guest/keys/{key.md5}")
+    headers = [header.replace(names[0].encode(), name.encode()) for name in names]
+    urls = [upgrade(signed_target(key, "alice", PATH, HOST, expires), host=HOST) for _ in range(2)]
+    for requests in (headers, urls):
+        assert len(set(requests)) == len(requests)
+        assert len({door.check(parsed(request), NAME, Side.AGENT).digest for request in requests}) == 1
+
+
+def test_a_peer_that_is_denied_with_401_is_told_how_to_sign(door: Authenticator) -> None:
     with pytest.raises(Refusal) as caught:
         door.check(parsed(upgrade(PATH)), NAME, Side.AGENT)
     expected = ("WWW-Authenticate", 'Signature realm="medusa",headers="(request-target) host date"')
