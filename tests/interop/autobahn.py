@@ -3,15 +3,11 @@
 A shim stands between the fuzzer and the reflector. It gives every connection a session of its own, attaches an echo
 agent to it, and swallows the reflector's texts up to linkup; only then does the fuzzer get its 101, so it sends
 nothing before. From there on the shim copies bytes.
-
-`python -m tests.interop.autobahn [--quick] [CASE ...]` prints a summary; its status is 1 when a case failed.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import collections
 import contextlib
 import re
 import sys
@@ -22,8 +18,6 @@ from typing import TYPE_CHECKING
 import kosoku
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
-
-from bench.relays import KINDS, running
 
 if TYPE_CHECKING:
     from kosoku._kosoku import CaseResult
@@ -138,47 +132,11 @@ async def run_cases(reflector_port: int, cases: Sequence[str] | None = None) -> 
             return failure.results
 
 
-def failed(results: Sequence[CaseResult]) -> list[CaseResult]:
-    """Those that did not pass."""
-    return [result for result in results if not result.passed]
-
-
 def describe(result: CaseResult) -> str:
-    """One failed case, for people: verdicts, reasons, what came and what was asked for."""
+    """A failed case: verdicts, reasons, what came and what was asked for."""
     return (
         f"{result.case_id}: {result.behavior.value}, close {result.behavior_close.value}\n"
         f"    {result.result}\n    {result.result_close}\n"
         f"    received {str(result.received)[:300]}\n    expected {str(result.expected)[:300]}\n"
         f"    closed with {result.remote_close_code} {result.remote_close_reason!r}: {result.was_not_clean_reason}"
     )
-
-
-def summary(results: Sequence[CaseResult]) -> str:
-    """Verdicts by group of cases, one line each."""
-    groups: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
-    for result in results:
-        groups[result.case_id.split(".")[0]][result.behavior.value] += 1
-    return "\n".join(
-        f"{group:>3}: " + ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
-        for group, verdicts in sorted(groups.items(), key=lambda item: int(item[0]))
-    )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the cases against a fresh reflector and prints what came of them."""
-    parser = argparse.ArgumentParser(prog="python -m tests.interop.autobahn", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="ids or globs, such as 9.7.1 or 5.*")
-    parser.add_argument("--quick", action="store_true", help="the subset that the ordinary tests run")
-    parser.add_argument("--relay", choices=list(KINDS), default="medusa", help="what the cases run through")
-    options = parser.parse_args(arguments)
-    with running(KINDS[options.relay]) as relay:
-        results = asyncio.run(run_cases(relay.port, options.cases or (QUICK if options.quick else None)))
-    for result in failed(results):
-        print(describe(result))
-    print(summary(results))
-    print(f"{len(results)} cases, {len(failed(results))} failed")
-    return 1 if failed(results) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

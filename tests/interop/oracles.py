@@ -115,17 +115,15 @@ class Wsproto:
 
     def send_pieces(self, kind: Kind, pieces: Sequence[bytes]) -> list[bytes]:
         """The frames of one fragmented message."""
-        finals = [index == len(pieces) - 1 for index in range(len(pieces))]
+        last = len(pieces) - 1
         if kind is Kind.TEXT:
-            texts = [
-                wsproto_events.TextMessage(piece.decode(), message_finished=final)
-                for piece, final in zip(pieces, finals, strict=True)
-            ]
+            texts = (
+                wsproto_events.TextMessage(piece.decode(), message_finished=at == last)
+                for at, piece in enumerate(pieces)
+            )
             return [self._peer.send(event) for event in texts]
-        return [
-            self._peer.send(wsproto_events.BytesMessage(piece, message_finished=final))
-            for piece, final in zip(pieces, finals, strict=True)
-        ]
+        parts = (wsproto_events.BytesMessage(piece, message_finished=at == last) for at, piece in enumerate(pieces))
+        return [self._peer.send(event) for event in parts]
 
     def _messages(self, event: wsproto_events.Event) -> list[Message]:
         if isinstance(event, wsproto_events.TextMessage):

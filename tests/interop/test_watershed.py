@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from bench.relays import Relay
-from tests.interop.pairs import WAIT, attached, linkup, new_session
+from tests.interop.pairs import attached, linkup, new_session
 from tests.waiting import PATIENCE
 
 SCRIPT = Path(__file__).with_name("watershed_peer.js")
@@ -162,12 +162,6 @@ def test_a_killed_side_is_a_close_at_the_other(reflector: Relay, copy: str, rout
         killed, other = (client, agent) if route == "master" else (agent, client)
         killed.kill()
         assert other.next("end") == {"event": "end", "code": "NORMAL", "reason": reason}
-
-
-def test_wait_pulses_come_before_linkup(reflector: Relay) -> None:
-    with watershed(reflector, new_session(), "master", "manta") as client:
-        client.next("ready")
-        assert client.next("text")["text"] == WAIT
 
 
 def test_an_agent_without_a_client_is_refused(reflector: Relay) -> None:
