@@ -1,6 +1,6 @@
 """Any bytes: accepted, or one of the documented errors; whole, byte by byte and cut anywhere agree.
 
-Each test has a short run for every day and a long one, marked slow.
+Each check has a short run for every day and a long one, marked slow.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Iterable
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -19,6 +20,8 @@ from medusa.protocol.messages import Close, Ping
 from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.greeting import LineReader, parse_greeting
 from medusa.protocol.raw.relay import FRAMED, FramedRelay
+from medusa.protocol.relay import Relayed
+from medusa.protocol.websocket import relay as relay_module
 from medusa.protocol.websocket.handshake import check_accepted, check_upgrade
 from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.frames import KEY, client, cut, frame, head, is_data, outcome, raw_frame, read, relay_all, written
@@ -87,15 +90,6 @@ short_and_long = pytest.mark.parametrize(
 )
 
 
-def run(given_data: st.SearchStrategy[bytes], check: Callable[[bytes, int], None], how: settings) -> None:
-    @how
-    @given(data=given_data, seed=st.integers(0, 1 << 16))
-    def attempt(data: bytes, seed: int) -> None:
-        check(data, seed)
-
-    attempt()
-
-
 def anywhere(data: bytes, seed: int) -> list[bytes]:
     """`data` cut at random."""
     choose, at, chunks = random.Random(seed), 0, []
@@ -115,10 +109,12 @@ def check_frames(data: bytes, seed: int) -> None:
 
 def check_relay(data: bytes, seed: int) -> None:
     messages, error = outcome(data, max_message=LIMIT)
+    streamed = STREAMED if seed % 2 else 7
     results = []
-    for chunks in ([data], cut(data, 1), anywhere(data, seed)):
-        relay = WebSocketRelay(LIMIT, STREAMED)
-        results.append((relay_all(relay, *chunks), relay.mid_frame))
+    for chunks in ([data], list(cut(data, 1)), anywhere(data, seed)):
+        in_c, in_python = (_relayed(way, streamed, chunks) for way in (relay_module.rewrite, None))
+        assert repr(in_c) == repr(in_python)
+        results.append(in_c)
     whole, mid_frame = results[0]
     for result, inside in results:
         assert (type(result.error), result.close, inside) == (type(whole.error), whole.close, mid_frame)
@@ -129,9 +125,19 @@ def check_relay(data: bytes, seed: int) -> None:
     # Text that passes through piece by piece is found bad before its frame is whole.
     assert type(whole.error) is (error or type(None)) or (error is None and type(whole.error) is BadText)
     # What has left is what the codec reads, apart from a frame that is not whole yet.
-    assert read(client(), written(whole)) == [message for message in messages if is_data(message)]
+    wanted = [message for message in messages if is_data(message)]
+    assert read(client(), written(whole)) == wanted
+    assert whole.messages == len(wanted)
     assert whole.pings == [message for message in messages if isinstance(message, Ping)]
     assert whole.close == next((message for message in messages if isinstance(message, Close)), None)
+
+
+def _relayed(way: object, streamed: int, chunks: list[bytes]) -> tuple[Relayed, bool]:
+    with mock.patch.object(relay_module, "rewrite", way):
+        relay = WebSocketRelay(LIMIT, streamed)
+    result = relay_all(relay, *chunks)
+    result.pieces = [written(result)]
+    return result, relay.mid_frame
 
 
 def check_raw_frames(data: bytes, seed: int) -> None:
@@ -146,7 +152,9 @@ def check_raw_frames(data: bytes, seed: int) -> None:
                 continue
             assert type(result.error) is (error or type(None)) or (error is None and type(result.error) is BadText)
             assert read(reader, written(result)) == wanted
+            assert result.messages == len(wanted)
             assert result.pings == [message for message in messages if isinstance(message, Ping)]
+            assert result.close == next((message for message in messages if isinstance(message, Close)), None)
 
 
 def check_greetings(data: bytes, seed: int) -> None:
@@ -214,25 +222,21 @@ heads = st.builds(
 
 
 @short_and_long
-def test_frames_to_messages(how: settings) -> None:
-    run(streams, check_frames, how)
+@pytest.mark.parametrize(
+    ("input_data", "check"),
+    [
+        (streams, check_frames),
+        (streams, check_relay),
+        (raw_streams, check_raw_frames),
+        (greetings, check_greetings),
+        (heads | st.binary(max_size=100), check_heads),
+    ],
+    ids=["frames", "relay", "raw-frames", "greetings", "heads"],
+)
+def test_any_bytes(input_data: st.SearchStrategy[bytes], check: Callable[[bytes, int], None], how: settings) -> None:
+    @how
+    @given(data=input_data, seed=st.integers(0, 1 << 16))
+    def attempt(data: bytes, seed: int) -> None:
+        check(data, seed)
 
-
-@short_and_long
-def test_frames_through_the_relay(how: settings) -> None:
-    run(streams, check_relay, how)
-
-
-@short_and_long
-def test_raw_frames(how: settings) -> None:
-    run(raw_streams, check_raw_frames, how)
-
-
-@short_and_long
-def test_greetings(how: settings) -> None:
-    run(greetings, check_greetings, how)
-
-
-@short_and_long
-def test_heads(how: settings) -> None:
-    run(heads | st.binary(max_size=100), check_heads, how)
+    attempt()
