@@ -19,7 +19,7 @@ from medusa.transports.relayed import RelayedTransport
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import Tls, TlsSocket, stream_over
 from tests import frames
-from tests.memory_transport import memory_pair, memory_streams
+from tests.memory_transport import memory_streams
 from tests.waiting import PATIENCE
 
 CERTIFICATE = Path(__file__).parent / "tls" / "localhost.pem"
@@ -116,10 +116,6 @@ def linked(pair: Callable[[], tuple[Socket, Socket]], max_message: int = MAX_MES
     return Transport(stream_over(near), codec), adopt_websocket(far, max_message=max_message)
 
 
-def memory(max_message: int = MAX_MESSAGE) -> Ends:
-    return memory_pair(max_message=max_message)
-
-
 def websocket_client(max_message: int = MAX_MESSAGE) -> Ends:
     return linked(unix_pair, max_message)
 
@@ -145,7 +141,7 @@ def framed_server(max_message: int = MAX_MESSAGE) -> Ends:
     return framed_client(max_message)[::-1]
 
 
-KINDS = (memory, websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)
+KINDS = (websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)
 """Each makes two joined ends; the first is the one of that kind."""
 
 RELAYED = (websocket_client, tls_client, framed_client)

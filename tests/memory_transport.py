@@ -1,8 +1,6 @@
-"""Transports in memory, with frames of raw TCP, over pipes that can be clogged or cut at any byte."""
+"""Transports in memory, with frames of raw TCP, over buffers that can be clogged or cut at any byte."""
 
 from __future__ import annotations
-
-import threading
 
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import FramedCodec
@@ -17,7 +15,6 @@ class _Pipe:
         self.capacity = capacity
         self.data = bytearray()
         self.ended = False
-        self.changed = threading.Condition()
 
 
 class MemoryStream:
@@ -27,19 +24,16 @@ class MemoryStream:
 
     def __init__(self, incoming: _Pipe, outgoing: _Pipe) -> None:
         self._in, self._out = incoming, outgoing
-        self._closed = False
 
     def fileno(self) -> int:
         return -1
 
     def recv(self, size: int) -> bytes:
-        with self._in.changed:
-            data = bytes(self._in.data[:size])
-            if not data and not self._in.ended:
-                raise BlockingIOError
-            del self._in.data[:size]
-            self._in.changed.notify_all()
-            return data
+        data = bytes(self._in.data[:size])
+        if not data and not self._in.ended:
+            raise BlockingIOError
+        del self._in.data[:size]
+        return data
 
     def recv_into(self, buffer: memoryview) -> int:
         data = self.recv(len(buffer))
@@ -47,45 +41,26 @@ class MemoryStream:
         return len(data)
 
     def send(self, data: bytes | memoryview) -> int:
-        with self._out.changed:
-            if self._closed or self._out.ended:
-                raise BrokenPipeError("the other end is gone")
-            room = self._out.capacity - len(self._out.data)
-            if room <= 0:
-                raise BlockingIOError
-            taken = min(room, len(data))
-            self._out.data += data[:taken]
-            self._out.changed.notify_all()
-            return taken
+        if self._out.ended:
+            raise BrokenPipeError("the other end is gone")
+        room = self._out.capacity - len(self._out.data)
+        if room <= 0:
+            raise BlockingIOError
+        self._out.data += data[:room]
+        return min(room, len(data))
 
     def wait(self, read: bool, write: bool, timeout: float | None) -> None:
-        """Waits for one condition at a time; if both are asked for, returns early."""
-        pipe = self._in if read else self._out
-        with pipe.changed:
-            pipe.changed.wait_for(lambda: self._ready(read, write), 0.01 if read and write else timeout)
-
-    def _ready(self, read: bool, write: bool) -> bool:
-        readable = bool(self._in.data) or self._in.ended
-        writable = self._out.ended or len(self._out.data) < self._out.capacity
-        return (read and readable) or (write and writable)
+        """Returns at once: nothing comes while a test waits."""
 
     def shutdown(self) -> None:
-        with self._out.changed:
-            self._out.ended = True
-            self._out.changed.notify_all()
+        self._out.ended = True
 
     def close(self) -> None:
-        self._closed = True
-        self.shutdown()
-        with self._in.changed:
-            self._in.ended = True
-            self._in.changed.notify_all()
+        self._in.ended = self._out.ended = True
 
-    def clog(self, clogged: bool = True, capacity: int = 1 << 16) -> None:
+    def clog(self, clogged: bool = True) -> None:
         """Stop (or again allow) what this end may write."""
-        with self._out.changed:
-            self._out.capacity = 0 if clogged else capacity
-            self._out.changed.notify_all()
+        self._out.capacity = 0 if clogged else 1 << 16
 
 
 def memory_streams(capacity: int = 1 << 16) -> tuple[MemoryStream, MemoryStream]:
@@ -94,10 +69,9 @@ def memory_streams(capacity: int = 1 << 16) -> tuple[MemoryStream, MemoryStream]
     return MemoryStream(a, b), MemoryStream(b, a)
 
 
-def memory_pair(capacity: int = 1 << 16, max_message: int = MAX_MESSAGE) -> tuple[RelayedTransport, RelayedTransport]:
+def memory_pair() -> tuple[RelayedTransport, RelayedTransport]:
     """Two joined transports."""
     one, other = (
-        RelayedTransport(stream, FramedCodec(max_message), FramedRelay(max_message))
-        for stream in memory_streams(capacity)
+        RelayedTransport(stream, FramedCodec(MAX_MESSAGE), FramedRelay(MAX_MESSAGE)) for stream in memory_streams()
     )
     return one, other

@@ -9,7 +9,7 @@ from medusa.reflector.relay.pump import Progress, Pump
 from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
 from tests.blocking import receive
-from tests.conformance.driving import FILLING, clog, write_raw
+from tests.conformance.driving import FILLING, carry, clog, write_raw
 from tests.waiting import Deadline, wait_until
 
 HELD = 512 * 1024
@@ -30,16 +30,7 @@ class Joined:
         return self.there.step(), self.back.step()
 
     def carry(self, source: Transport, sink: Transport, messages: Sequence[Message]) -> list[Message]:
-        """Sends all; what arrived, as many as were sent."""
-        waiting, received, deadline = list(messages), list[Message](), Deadline()
-        while len(received) < len(messages):
-            assert not deadline.passed, f"{len(received)} of {len(messages)} have arrived"
-            if source.flush() and waiting:
-                source.send_nowait(waiting.pop(0))
-            self.step()
-            while (message := sink.receive_nowait()) is not None:
-                received.append(message)
-        return received
+        return carry(source, sink, messages, self.step)
 
     def until(self, progress: Progress) -> None:
         """Copies from the client to the agent until a step ends in `progress`."""

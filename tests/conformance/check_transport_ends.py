@@ -11,15 +11,15 @@ from medusa.protocol.errors import RemoteProtocolError
 from medusa.protocol.messages import MAX_REASON, Binary, Close, Message, Ping, Text
 from medusa.transports.base import BrokenTransport, ClosedTransport
 from tests.blocking import receive, send
-from tests.conformance.driving import FILLING, SHORT, Aside, Make, clog, ended, write_raw
+from tests.conformance.driving import FILLING, SHORT, Make, aside, clog, ended, write_raw
 from tests.waiting import PATIENCE, wait_until
 
 
 def check_close(make: Make) -> None:
     one, other = make()
-    peer = Aside(lambda: [receive(other), ended(other)])
+    peer = aside(lambda: [receive(other), ended(other)])
     one.close(4000, "é" * 100)
-    close, error = peer.result()
+    close, error = peer.result(PATIENCE)
     assert close == Close(4000, "é" * (MAX_REASON // 2))
     assert isinstance(error, ClosedTransport)
     assert error.close == close
@@ -43,10 +43,10 @@ def check_closing_and_aborting_again_do_nothing(make: Make) -> None:
 
 def check_both_close_at_once(make: Make) -> None:
     one, other = make()
-    both = [Aside(lambda: one.close(1000, "one")), Aside(lambda: other.close(1000, "other"))]
+    both = [aside(lambda: one.close(1000, "one")), aside(lambda: other.close(1000, "other"))]
     begun = time.monotonic()
     for end in both:
-        end.result()
+        end.result(PATIENCE)
     assert time.monotonic() - begun < PATIENCE
     assert isinstance(ended(one), ClosedTransport)
     assert isinstance(ended(other), ClosedTransport)
@@ -73,12 +73,12 @@ def check_close_does_not_wait_for_a_peer_that_goes_on_sending(make: Make) -> Non
         except OSError:
             pass
 
-    flooding = Aside(flood)
+    flooding = aside(flood)
     begun = time.monotonic()
     one.close(timeout=SHORT)
     assert time.monotonic() - begun < PATIENCE / 2
     stop.set()
-    flooding.result()
+    flooding.result(PATIENCE)
 
 
 def check_a_close_is_answered_after_what_waits(make: Make) -> None:
@@ -86,9 +86,9 @@ def check_a_close_is_answered_after_what_waits(make: Make) -> None:
     sent = clog(one)
     other.send_nowait(Close(1000, "enough"))
     assert wait_until(one.receive_nowait) == Close(1000, "enough")
-    closing = Aside(lambda: one.close(timeout=PATIENCE))
+    closing = aside(lambda: one.close(timeout=PATIENCE))
     received = [receive(other) for _ in range(sent + 1)]
-    closing.result()
+    closing.result(PATIENCE)
     assert received == [*[FILLING] * sent, Close(1000, "")]
 
 

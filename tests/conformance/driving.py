@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
 from medusa.protocol.messages import Binary, Close, Message
 from medusa.transports.base import BrokenTransport, ClosedTransport, Transport
 from tests.links import Ends
-from tests.waiting import MS, PATIENCE, Deadline, wait_until
+from tests.waiting import MS, Deadline, wait_until
 
 Make = Callable[..., Ends]
 """Makes a new link; takes `max_message`. All links are let go of after a check."""
@@ -25,14 +24,17 @@ SETTLING = 250 * MS
 FILLING = Binary(bytes(5000))
 
 
-def carry(source: Transport, sink: Transport, messages: Iterable[Message]) -> list[Message]:
-    """Sends all messages from this thread; returns what arrived, as many as were sent."""
+def carry(
+    source: Transport, sink: Transport, messages: Iterable[Message], step: Callable[[], object] = lambda: None
+) -> list[Message]:
+    """Sends all messages from this thread, with `step` in between; returns what arrived, as many as were sent."""
     waiting, received, deadline = list(messages), list[Message](), Deadline()
     count = len(waiting)
     while len(received) < count:
         assert not deadline.passed, f"{len(received)} of {count} have arrived"
         if source.flush() and waiting:
             source.send_nowait(waiting.pop(0))
+        step()
         while (message := sink.receive_nowait()) is not None:
             received.append(message)
     return received
@@ -69,38 +71,18 @@ def drain(source: Transport, sink: Transport) -> list[Message]:
 
     def through() -> bool:
         done = source.flush()
-        while not isinstance(message := sink.receive_nowait(), Close) and message is not None:
+        while (message := sink.receive_nowait()) is not None:
             received.append(message)
-        if message:
-            received.append(message)
+            if isinstance(message, Close):
+                break
         return message is not None or (done and not source.wants_write and sink.received == source.sent)
 
     wait_until(through)
     return received
 
 
-class Aside:
-    """Runs something in a thread; `result` waits for it and raises what it raised."""
-
-    def __init__(self, run: Callable[[], Any]) -> None:
-        self._outcome: list[Any] = []
-        self._error: BaseException | None = None
-        self._run = run
-        self._thread = threading.Thread(target=self._guarded)
-        self._thread.start()
-
-    def _guarded(self) -> None:
-        try:
-            self._outcome.append(self._run())
-        except BaseException as error:  # noqa: BLE001
-            self._error = error
-
-    def result(self) -> Any:
-        self._thread.join(PATIENCE)
-        assert not self._thread.is_alive(), "it still waits"
-        if self._error is not None:
-            raise self._error
-        return self._outcome[0]
+aside = ThreadPoolExecutor().submit
+"""Runs a function in a thread; `result` of what it returns waits for it and raises what it raised."""
 
 
 def ended(transport: Transport) -> Exception:

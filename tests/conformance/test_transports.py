@@ -27,8 +27,6 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
 
 @pytest.mark.parametrize("make", KINDS, ids=lambda kind: kind.__name__, indirect=True)
-@pytest.mark.parametrize(
-    "check", check_transport.CHECKS + check_transport_ends.CHECKS, ids=lambda check: check.__name__[6:]
-)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])
 def test_conformance(check: Callable[[Make], None], make: Make) -> None:
     check(make)
