@@ -22,9 +22,12 @@ def test_no_order_of_events_is_misjudged(events: list[tuple[str, int]], idle_sen
         elif what == "sent":
             keepalive.sent(now)
         else:
+            due = now >= keepalive.deadline()
             if now >= keepalive.deadline() + 15:
                 received = max(received, now - (LOST_AFTER - 1) * 15)
-            assert (keepalive.check(now) is Verdict.LOST) is (now - received >= LOST_AFTER * 15)
+            verdict = keepalive.check(now)
+            assert (verdict is Verdict.LOST) is (now - received >= LOST_AFTER * 15)
+            assert (verdict is Verdict.OK) is not due
         assert keepalive.deadline() <= received + LOST_AFTER * 15
     latest = now
     if now >= keepalive.deadline() + 15:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
 
 OK, PING, LOST = Verdict.OK, Verdict.PING, Verdict.LOST
@@ -62,16 +60,3 @@ def test_an_idle_sender_that_sends_still_pings_a_silent_peer_and_gives_it_up() -
         verdicts.append(keepalive.check(now))
     assert [now for now, verdict in enumerate(verdicts, 1) if verdict is PING] == [15, 30]
     assert verdicts[-1] is LOST
-
-
-@pytest.mark.parametrize("idle_sender", [False, True])
-def test_nothing_is_due_before_the_deadline_and_something_at_it(idle_sender: bool) -> None:
-    keepalive, now = Keepalive(4, 0, idle_sender), 0.0
-    for _ in range(100):
-        due = keepalive.deadline()
-        assert due > now
-        assert keepalive.check((now + due) / 2) is OK
-        now = due
-        if keepalive.check(now) is LOST:
-            break
-    assert now == 12

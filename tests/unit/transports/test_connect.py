@@ -51,6 +51,14 @@ def accepting(answer: Callable[[socket.socket], bytes], early: bytes, step: int 
     return script
 
 
+def over_tls(script: Script) -> Script:
+    def wrapped(sock: socket.socket) -> None:
+        with server_context().wrap_socket(sock, server_side=True) as secure:
+            script(secure)
+
+    return wrapped
+
+
 def refusing(
     read: Callable[[socket.socket], object], answer: bytes, linger: bool = False
 ) -> Callable[[socket.socket], None]:
@@ -63,34 +71,17 @@ def refusing(
     return script
 
 
-def test_the_request_is_byte_for_byte_what_the_url_says() -> None:
-    seen: list[tuple[str, str | None, str | None]] = []
-    path = "/l/attach/a%2Fb/slave?expires=1&signature=a%2B%3d"
-
-    def script(sock: socket.socket) -> None:
-        request = read_request(sock)
-        seen.append((request.target, request.headers.get("host"), request.headers.get("authorization")))
-        sock.sendall(switching(request))
-        until_the_end(sock)
-
-    with ScriptedServer(script) as server:
-        url = f"http://user@LocalHost:{server.port}{path}"
-        connect(url, headers=[("Authorization", "Signature x")]).abort()
-        assert seen == [(path, f"LocalHost:{server.port}", "Signature x")]
-
-
-def test_the_greeting_is_byte_for_byte_what_the_url_says() -> None:
+@pytest.mark.parametrize(
+    ("scheme", "first"), [("http", "GET {} HTTP/1.1\r\nHost: {}\r\n"), ("tcp", "MEDUSA/1 {} {}\n")]
+)
+def test_the_handshake_is_byte_for_byte_what_the_url_says(scheme: str, first: str) -> None:
     seen: list[bytes] = []
     path = "/l/medusa/attach/a%2Fb/slave?expires=1&signature=a%2B%3d"
-
-    def script(sock: socket.socket) -> None:
-        seen.append(read_line(sock))
-        sock.sendall(b"OK\n")
-        until_the_end(sock)
-
-    with ScriptedServer(script) as server:
-        connect(f"tcp://LocalHost:{server.port}{path}").abort()
-        assert seen == [f"MEDUSA/1 {path} LocalHost:{server.port}\n".encode()]
+    with ScriptedServer(lambda sock: seen.append(sock.recv(4096))) as server:
+        with pytest.raises(ConnectRefused):
+            connect(f"{scheme}://user@LocalHost:{server.port}{path}", headers=[("Authorization", "Signature x")])
+        assert seen[0].startswith(first.format(path, f"LocalHost:{server.port}").encode())
+        assert (b"\r\nAuthorization: Signature x\r\n" in seen[0]) is (scheme == "http")
 
 
 def test_every_request_has_its_own_key() -> None:
@@ -107,14 +98,14 @@ def test_every_request_has_its_own_key() -> None:
 
 
 @pytest.mark.parametrize("step", [1 << 20, 50, 3, 1])
-@pytest.mark.parametrize("scheme", ["ws", "tcp"])
+@pytest.mark.parametrize("scheme", ["ws", "wss", "tcp"])
 def test_frames_right_after_the_answer_are_kept(scheme: str, step: int) -> None:
     if scheme == "tcp":
         script = accepting(greeted, raw_frame(TEXT, b"one") + raw_frame(BINARY, b"two"), step)
     else:
         script = accepting(upgrading, frame(TEXT, b"one", key=None) + frame(BINARY, b"two", key=None), step)
-    with ScriptedServer(script) as server:
-        link = connect(server.url(scheme=scheme))
+    with ScriptedServer(over_tls(script) if scheme == "wss" else script) as server:
+        link = connect(server.url(scheme=scheme), insecure_tls=True)
         assert [receive(link), receive(link)] == [Text("one"), Binary(b"two")]
         link.close()
 
@@ -136,64 +127,41 @@ def test_what_is_sent_is_masked_and_the_socket_does_not_block() -> None:
     assert bytes(byte ^ data[2 + at % 4] for at, byte in enumerate(data[6:])) == b"Hello"
 
 
-def test_a_websocket_over_tls() -> None:
-    def script(sock: socket.socket) -> None:
-        with server_context().wrap_socket(sock, server_side=True) as secure:
-            accepting(upgrading, frame(TEXT, b"early", key=None))(secure)
-
-    with ScriptedServer(script) as server:
-        link = connect(server.url(scheme="wss"), insecure_tls=True)
-        assert receive(link) == Text("early")
-        link.close()
-
-
 @pytest.mark.parametrize(
-    ("answer", "status", "retryable", "reason"),
+    ("scheme", "answer", "status", "retryable", "reason"),
     [
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", 404, True, "Not Found"),
-        (b"HTTP/1.1 404 Not Found" + TEXT_BODY + b"no such session\nmore", 404, True, "no such session"),
-        (b"HTTP/1.1 409 Conflict" + TEXT_BODY, 409, False, "Conflict"),
-        (b"HTTP/1.1 409 Conflict\r\nContent-Type: text/html\r\n\r\n<html>", 409, False, "Conflict"),
-        (b"HTTP/1.1 426 \r\n\r\n", 426, False, "no reason given"),
-        (b"HTTP/1.1 503 x\r\n\r\n", 503, True, "x"),
-        (b"HTTP/1.1 200 OK\r\n\r\n", 200, False, "OK"),
-        (b"HTTP/1.1 101 x\r\n\r\n", None, True, "without upgrading"),
-        (b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", None, True, "Accept"),
-        (b"SSH-2.0-x\r\n\r\n", None, True, "not an HTTP response"),
-        *((b"HTTP/1.1 101 x\r\nUpgrade: websocket"[:at], None, True, "closed without an answer") for at in (0, 9, 30)),
-        (b"x" * 20_000, None, True, "above"),
+        ("ws", b"HTTP/1.1 404 Not Found\r\n\r\n", 404, True, "Not Found"),
+        ("ws", b"HTTP/1.1 404 Not Found" + TEXT_BODY + b"no such session\nmore", 404, True, "no such session"),
+        ("ws", b"HTTP/1.1 409 Conflict" + TEXT_BODY, 409, False, "Conflict"),
+        ("ws", b"HTTP/1.1 409 Conflict\r\nContent-Type: text/html\r\n\r\n<html>", 409, False, "Conflict"),
+        ("ws", b"HTTP/1.1 426 \r\n\r\n", 426, False, "no reason given"),
+        ("ws", b"HTTP/1.1 503 x\r\n\r\n", 503, True, "x"),
+        ("ws", b"HTTP/1.1 200 OK\r\n\r\n", 200, False, "OK"),
+        ("ws", b"HTTP/1.1 101 x\r\n\r\n", None, True, "without upgrading"),
+        ("ws", b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", None, True, "Accept"),
+        ("ws", b"SSH-2.0-x\r\n\r\n", None, True, "not an HTTP response"),
+        *(
+            ("ws", b"HTTP/1.1 101 x\r\nUpgrade: websocket"[:at], None, True, "closed without an answer")
+            for at in (0, 9, 30)
+        ),
+        ("ws", b"x" * 20_000, None, True, "above"),
+        ("tcp", b"ERR 404 there is no such session\n", 404, True, "there is no such session"),
+        ("tcp", b"ERR 409 taken\r\n", 409, False, "taken"),
+        ("tcp", b"HTTP/1.1 400 Bad Request\r\n\r\n", None, False, "HTTP is spoken there: a tcp:// URL needs"),
+        ("tcp", b"SSH-2.0-server\r\n", None, True, "no reflector's raw port: it answered SSH-2.0-server"),
+        ("tcp", bytes(9000), None, True, "first line above"),
+        ("tcp", b"", None, True, "closed without an answer|connection failed|reset"),
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_refused_upgrade_says_why_and_whether_to_try_again(
-    answer: bytes, status: int | None, retryable: bool, reason: str
+def test_a_refusal_says_why_and_whether_to_try_again(
+    scheme: str, answer: bytes, status: int | None, retryable: bool, reason: str
 ) -> None:
-    script = refusing(read_request, answer)
+    script = refusing(read_line if scheme == "tcp" else read_request, answer)
     with ScriptedServer(script) as server, pytest.raises(ConnectRefused, match=reason) as caught:
-        connect(server.url("/a?signature=secret"))
+        connect(server.url("/a?signature=secret", scheme))
     assert (caught.value.status, caught.value.retryable) == (status, retryable)
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("answer", "status", "retryable", "words"),
-    [
-        (b"ERR 404 there is no such session\n", 404, True, "there is no such session"),
-        (b"ERR 409 taken\r\n", 409, False, "taken"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", None, False, "HTTP is spoken there: a tcp:// URL needs"),
-        (b"SSH-2.0-server\r\n", None, True, "no reflector's raw port: it answered SSH-2.0-server"),
-        (bytes(9000), None, True, "first line above"),
-        (b"", None, True, "closed without an answer|connection failed|reset"),
-    ],
-    ids=lambda value: str(value)[:30],
-)
-def test_a_refused_greeting_says_why_and_whether_to_try_again(
-    answer: bytes, status: int | None, retryable: bool, words: str
-) -> None:
-    script = refusing(read_line, answer)
-    with ScriptedServer(script) as server, pytest.raises(ConnectRefused, match=words) as caught:
-        connect(server.url(scheme="tcp"))
-    assert (caught.value.status, caught.value.retryable) == (status, retryable)
 
 
 def test_a_connection_that_is_reset_during_the_upgrade() -> None:

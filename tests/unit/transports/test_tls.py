@@ -40,18 +40,6 @@ def nothing(_: int) -> bytes:
 
 
 class TestEngine:
-    def test_small_records_in_one_piece_are_all_announced(self) -> None:
-        client, server = tls_engines()
-        pieces = [b"%d" % number for number in range(100)]
-        wire = b"".join(map(client.encrypt, pieces))
-        assert server.receive(2, lambda _: wire) == b"01"
-        received = b""
-        while server.pending:
-            received += server.receive(3, nothing)
-        assert b"01" + received == b"".join(pieces)
-        with pytest.raises(BlockingIOError):
-            server.receive(1, nothing)
-
     def test_nothing_is_kept_of_what_was_read(self) -> None:
         """An idle link's memory: buffers that bulk made grow would never shrink."""
         client, server = tls_engines()
@@ -97,10 +85,6 @@ class TestEngine:
         client, server = tls_engines()
         assert server.receive(100, lambda _: b"") == b""
         assert server.ended
-
-
-def _cut(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 class TestSocket:

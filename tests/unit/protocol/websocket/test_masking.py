@@ -13,12 +13,6 @@ from medusa.protocol.websocket.masking import apply_mask, apply_mask_pure, rotat
 keys = st.binary(min_size=4, max_size=4)
 
 
-def test_the_example_of_the_rfc() -> None:
-    key, masked = bytes.fromhex("37fa213d"), bytes.fromhex("7f9f4d5158")
-    assert apply_mask(masked, key) == b"Hello"
-    assert apply_mask_pure(masked, key) == b"Hello"
-
-
 @given(data=st.binary(max_size=2000), key=keys)
 def test_accelerated_and_pure_are_equal(data: bytes, key: bytes) -> None:
     plain = bytes(byte ^ key[at % 4] for at, byte in enumerate(data))
