@@ -59,7 +59,7 @@ class Wsproto:
     def send_pieces(self, kind: Kind, pieces: Sequence[bytes]) -> list[bytes]:
         """The frames of one fragmented message."""
         text = kind is Kind.TEXT
-        make = wsproto_events.TextMessage if text else wsproto_events.BytesMessage
+        make: Any = wsproto_events.TextMessage if text else wsproto_events.BytesMessage
         last = len(pieces) - 1
         parts = (piece.decode() if text else piece for piece in pieces)
         return [self._peer.send(make(part, message_finished=at == last)) for at, part in enumerate(parts)]
