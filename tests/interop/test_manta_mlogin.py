@@ -105,7 +105,7 @@ def turn_off_output_processing(screen: Terminal) -> None:
 
 def assert_no_secret_is_logged(place: Place, job_log: str) -> None:
     assert "connected" in job_log
-    for log in (job_log, place.store.log.read_text(), place.reflector.raw_log):
+    for log in (job_log, str(place.store.requests()), place.reflector.raw_log):
         assert not re.search("signature[=:]|keyId=", log, re.IGNORECASE)
 
 

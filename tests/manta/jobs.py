@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.manta.http import Refusal, Request
-from tests.manta.settings import Settings
 
 HOLD_POLL = 0.02
 PHASE_TYPES = ("map", "reduce", "storage-map")
@@ -28,25 +27,24 @@ Run = Callable[["Job", "list[str]"], Awaitable["dict[str, Any] | None"]]
 class Job:
     """A job in any state."""
 
-    def __init__(self, login: str, job: dict[str, Any], settings: Settings) -> None:
-        self.id, self.login, self._settings = str(uuid.uuid4()), login, settings
+    def __init__(self, login: str, job: dict[str, Any]) -> None:
+        self.id, self.login = str(uuid.uuid4()), login
         self.name, self.phase = job.get("name", ""), job["phases"][0]
         self.state, self.cancelled, self.input_done = "queued", False, False
         self.inputs: list[str] = []
         self.errors: list[dict[str, Any]] = []
         self._tasks_done, self._created_at, self._done_at = 0, _now(), ""
         self._changed = asyncio.Event()
-        self.save()
 
     def add(self, keys: list[str]) -> None:
         self._check_open()
         self.inputs += keys
-        self.save()
+        self._changed.set()
 
     def end_input(self) -> None:
         self._check_open()
         self.input_done = True
-        self.save()
+        self._changed.set()
 
     def _check_open(self) -> None:
         if self.input_done or self.state == "done":
@@ -60,22 +58,11 @@ class Job:
         self._tasks_done += 1
         if error is not None:
             self.errors.append({"phaseNum": "0", "what": f"phase 0: {self.phase['type']}", **error})
-        self.save()
 
     def become(self, state: str) -> None:
         self.state = state
         if state == "done":
             self._done_at = _now()
-        self.save()
-
-    def save(self) -> None:
-        """Writes the job to its file, and wakes coroutines that wait in changed()."""
-        self._changed.set()
-        path = self._settings.jobs / f"{self.id}.json"
-        part = path.with_suffix(".part")
-        more = {"owner": self.login, "inputs": self.inputs, "errors": self.errors}
-        part.write_text(json.dumps({**self.status(), **more}))
-        part.replace(path)
 
     def status(self) -> dict[str, Any]:
         """The answer to `live/status`."""
@@ -88,18 +75,26 @@ class Job:
 
 
 class Jobs:
-    """All jobs. `run` runs a task."""
+    """All jobs. `run` runs a task.
 
-    def __init__(self, settings: Settings, run: Run) -> None:
-        self._settings, self._run = settings, run
+    Attributes:
+        held: jobs stay queued.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.held = False
         self._jobs: dict[str, Job] = {}
         self._drivers: dict[str, asyncio.Task[None]] = {}
 
     async def create(self, request: Request, login: str) -> None:
-        job = Job(login, _checked(await request.body()), self._settings)
+        job = Job(login, _checked(await request.body()))
         self._jobs[job.id] = job
         self._drivers[job.id] = asyncio.create_task(self._drive(job))
         request.answer(201, {"Location": f"/{login}/jobs/{job.id}"})
+
+    def all(self) -> list[Job]:
+        return list(self._jobs.values())
 
     def find(self, login: str, job_id: str) -> Job:
         job = self._jobs.get(job_id)
@@ -142,7 +137,7 @@ class Jobs:
 
     async def _drive(self, job: Job) -> None:
         """Runs a job, from the queue to the end of all its tasks."""
-        while self._settings.hold.exists():
+        while self.held:
             await asyncio.sleep(HOLD_POLL)
         job.become("running")
         tasks: list[asyncio.Task[None]] = []

@@ -1,13 +1,11 @@
-"""The stand-in's server: authorization, and routing to the part that answers. Logs each request as JSON on stderr."""
+"""The stand-in's server: authorization, and routing to the part that answers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 import ssl
-import sys
 from collections.abc import AsyncIterator
 
 from tests.manta import muskie
@@ -23,11 +21,16 @@ JOB = re.compile(r"/([^/]+)/jobs(?:/([0-9a-f-]{36})/(live/.+))?/?")
 
 
 class Server:
+    """Attributes:
+    log: one entry for each request: method, path, who, outcome (`ok` or a code) and the message of a refusal.
+    """
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.log: list[dict[str, str]] = []
         self._objects = Objects(settings.objects)
         self._keys = Keys(settings.keys)
-        self._jobs = Jobs(settings, Runner(settings, self._objects, self._serve).run)
+        self.jobs = Jobs(Runner(settings, self._objects, self._serve).run)
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[str]:
@@ -42,7 +45,7 @@ class Server:
             yield f"https://localhost:{port}" if context else f"http://127.0.0.1:{port}"
         finally:
             server.close()
-            await self._jobs.stop()
+            await self.jobs.stop()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, login: str = "") -> None:
         """Serves a connection to its end. `login`: it comes from a zone, whose requests count as that account's."""
@@ -65,14 +68,18 @@ class Server:
             return False
         try:
             carry = await self._route(request, login)
-            _log(request, "ok")
+            self._note(request, "ok")
             if carry is not None:
                 await carry()
         except Refusal as refusal:
-            _log(request, refusal.code, refusal)
+            self._note(request, refusal.code, refusal.message)
             await request.pass_over_body()
             request.refuse(refusal)
         return request.keep_alive
+
+    def _note(self, request: Request, outcome: str, message: str = "") -> None:
+        entry = {"method": request.method, "path": request.path, "who": request.who}
+        self.log.append({**entry, "outcome": outcome, "message": message})
 
     async def _route(self, request: Request, login: str) -> muskie.Carry | None:
         """Answers a request, or upgrades its connection and returns what copies its bytes."""
@@ -88,9 +95,9 @@ class Server:
         if attach is not None and request.method == "GET":
             return await muskie.attach(request, attach[2], attach[3], self._settings)
         if job is not None and job[2]:
-            await self._jobs.answer(request, self._jobs.find(job[1], job[2]), job[3])
+            await self.jobs.answer(request, self.jobs.find(job[1], job[2]), job[3])
         elif job is not None and request.method == "POST":
-            await self._jobs.create(request, job[1])
+            await self.jobs.create(request, job[1])
         elif request.method in ("GET", "HEAD"):
             self._objects.head(request, names)
         elif request.method == "PUT":
@@ -111,10 +118,3 @@ def _authorize(request: Request, who: str | None, names: list[str]) -> None:
     if who is None:
         raise Refusal(401, "AuthorizationRequired", "Authorization is required")
     raise Refusal(403, "AuthorizationFailed", f"{who} is not allowed to access {request.path}")
-
-
-def _log(request: Request, outcome: str, refusal: Refusal | None = None) -> None:
-    entry = {"method": request.method, "path": request.path, "who": request.who, "outcome": outcome}
-    if refusal is not None:
-        entry["status"], entry["message"] = str(refusal.status), refusal.message
-    print(json.dumps(entry), file=sys.stderr, flush=True)

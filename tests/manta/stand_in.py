@@ -18,13 +18,11 @@ a reflector's own front door as they came. `idle_limit` and `tls` are described 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
-import select
 import shutil
-import subprocess
-import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,10 +31,10 @@ import pytest
 
 from tests.manta.objects import ROOTS
 from tests.manta.runner import CERTIFICATE
+from tests.manta.server import Server
 from tests.manta.settings import Settings
 from tests.waiting import PATIENCE, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
 ARCHIVE = "/poseidon/public/medusa/agent.sh"
 
 zones = pytest.mark.skipif(
@@ -61,16 +59,13 @@ class Manta:
 
     Attributes:
         url: for MANTA_URL, http or https.
-        log: a file with one JSON object for each request (see `requests`), and tracebacks.
         certificate: what an https client must trust.
     """
 
     certificate = CERTIFICATE
 
-    def __init__(self, url: str, settings: Settings) -> None:
-        self.url = url
-        self.log = Path(settings.root) / "log"
-        self._settings = settings
+    def __init__(self, url: str, settings: Settings, server: Server) -> None:
+        self.url, self._settings, self._server = url, settings, server
 
     def add_key(self, login: str, public_key: bytes) -> None:
         """Adds a key to an account; adds the account, with its root directories, if it does not exist."""
@@ -104,7 +99,10 @@ class Manta:
 
     def jobs(self) -> list[Job]:
         """All jobs, in no order."""
-        return [_job(json.loads(path.read_bytes())) for path in self._settings.jobs.glob("*.json")]
+        return [
+            Job(job.id, job.login, job.state, job.cancelled, [*job.inputs], [*job.errors], job.phase)
+            for job in self._server.jobs.all()
+        ]
 
     def job(self) -> Job:
         """The one job, after waiting for it."""
@@ -118,17 +116,15 @@ class Manta:
 
     def hold(self) -> None:
         """Keeps jobs in the queue that do not run yet."""
-        self._settings.hold.touch()
+        self._server.jobs.held = True
 
     def release(self) -> None:
         """Lets queued jobs run."""
-        self._settings.hold.unlink()
+        self._server.jobs.held = False
 
-    def requests(self, method: str, path: str) -> list[dict[str, str]]:
-        """The logged requests: method, path, who, outcome (`ok` or a code) and, for an error, status and message."""
-        lines = [line for line in self.log.read_text().splitlines(keepends=True) if line.startswith("{")]
-        entries = [json.loads(line) for line in lines if line.endswith("\n")]
-        return [entry for entry in entries if entry["method"] == method and path in entry["path"]]
+    def requests(self, method: str = "", path: str = "") -> list[dict[str, str]]:
+        """The requests so far; see Server.log."""
+        return [one for one in [*self._server.log] if method in ("", one["method"]) and path in one["path"]]
 
     def zone_processes(self) -> list[str]:
         """The command lines of the zones that run."""
@@ -139,10 +135,6 @@ class Manta:
                 if mark in line:
                     found.append(line.replace(b"\0", b" ").decode("utf-8", "replace"))
         return found
-
-
-def _job(record: dict[str, Any]) -> Job:
-    return Job(**{name: record[name] for name in Job._fields[:-1]}, phase=record["phases"][0])
 
 
 @contextlib.contextmanager
@@ -156,31 +148,44 @@ def manta(
 ) -> Iterator[Manta]:
     """A Manta on a free port. At the end nothing of it is left, no zone either."""
     with tempfile.TemporaryDirectory(prefix="manta-") as root:
-        settings = Settings(root, tls, reflector_url, front_door, idle_limit)
-        for directory in (settings.objects, settings.keys, settings.jobs, settings.zones):
+        settings = Settings(Path(root), tls, reflector_url, front_door, idle_limit)
+        for directory in (settings.objects, settings.keys, settings.zones):
             directory.mkdir()
-        if hold:
-            settings.hold.touch()
-        path = Path(root) / "log"
-        command = [sys.executable, "-m", "tests.manta", settings.text()]
-        with (
-            open(path, "ab") as log,
-            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log) as process,
-        ):
-            try:
-                yield Manta(_url(process, path), settings)
-                assert process.stdin is not None
-                process.stdin.close()
-                process.wait(PATIENCE)
-            finally:
-                process.kill()
-        # asyncio and Python log exceptions that nothing handles.
-        assert "Traceback" not in path.read_text(), path.read_text()
+        server = Server(settings)
+        server.jobs.held = hold
+        with _running(server) as url:
+            yield Manta(url, settings, server)
 
 
-def _url(process: subprocess.Popen[bytes], log: Path) -> str:
-    assert process.stdout is not None
-    ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
-    line = process.stdout.readline().decode() if ready else ""
-    assert line.startswith("http"), log.read_text()
-    return line.strip()
+@contextlib.contextmanager
+def _running(server: Server) -> Iterator[str]:
+    """Runs the server in a thread; yields its URL."""
+    loop, stopping = asyncio.new_event_loop(), asyncio.Event()
+    urls: list[str] = []
+    failures: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: failures.append(context))
+
+    async def serve() -> None:
+        async with server.listening() as url:
+            urls.append(url)
+            await stopping.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="manta")
+    thread.start()
+    try:
+        wait_until(lambda: urls, "the stand-in for Manta")
+        yield urls[0]
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join(PATIENCE)
+        loop.run_until_complete(_cancel_all())
+        loop.close()
+    assert failures == []
+
+
+async def _cancel_all() -> None:
+    """Ends the connections that clients still hold."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

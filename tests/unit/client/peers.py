@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from medusa.client.launchers.base import JobRequest, JobState, Launcher
@@ -16,6 +18,16 @@ from medusa.transports.base import ClosedTransport, Transport
 from medusa.transports.socket_stream import SocketStream
 from tests.blocking import BlockingTransport, blocking_websocket
 from tests.waiting import PATIENCE
+
+
+@contextlib.contextmanager
+def ignored(signum: int) -> Iterator[None]:
+    """This process ignores the signal."""
+    before = signal.signal(signum, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signum, before)
 
 
 def link_ends() -> tuple[Transport, BlockingTransport]:

@@ -77,41 +77,35 @@ def test_undo_runs_commands_before_it_removes_what_they_need(tmp_path: Path) -> 
     assert not directory.exists()
 
 
-def test_undo_restores_ends_and_removes(tmp_path: Path) -> None:
-    master, slave = os.openpty()
-    before = termios.tcgetattr(slave)
-    tty_modes.apply(slave, tty_modes.raw(before))
+def test_undo_restores_ends_and_removes(tty: int, tmp_path: Path) -> None:
+    before = termios.tcgetattr(tty)
+    tty_modes.apply(tty, tty_modes.raw(before))
     doomed = tmp_path / "doomed"
     doomed.mkdir()
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    entries = [("directory", str(doomed)), ("group", str(child.pid)), ("tty", tty_modes.record(slave, before))]
+    entries = [("directory", str(doomed)), ("group", str(child.pid)), ("tty", tty_modes.record(tty, before))]
     undo([json.dumps(["+", kind, value]) for kind, value in entries], grace=0.1)
     assert child.wait() == -signal.SIGTERM
-    assert termios.tcgetattr(slave) == before
+    assert termios.tcgetattr(tty) == before
     assert not doomed.exists()
-    os.close(master)
-    os.close(slave)
 
 
-def test_the_guard_undoes_it_when_the_owner_is_killed(tmp_path: Path) -> None:
+def test_the_guard_undoes_it_when_the_owner_is_killed(tty: int, tmp_path: Path) -> None:
     """The whole chain with a real guard: an owner that dies by SIGKILL with a raw terminal, a job and a directory."""
-    master, slave = os.openpty()
-    before = termios.tcgetattr(slave)
+    before = termios.tcgetattr(tty)
     doomed = tmp_path / "doomed"
     doomed.mkdir()
     owner = os.fork()
     if owner == 0:
         try:
-            _own_and_die(slave, doomed)
+            _own_and_die(tty, doomed)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(owner, 0)[1]) == -9
     wait_until(lambda: not doomed.exists(), "the directory to go")
-    assert termios.tcgetattr(slave) == before
+    assert termios.tcgetattr(tty) == before
     group = int((tmp_path / "group").read_text())
     wait_until(lambda: not processes.group_exists(group), "the job to end")
-    os.close(master)
-    os.close(slave)
 
 
 def _own_and_die(tty: int, doomed: Path) -> None:

@@ -21,7 +21,7 @@ from medusa.client.timeouts import Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
 from medusa.protocol.messages import Binary, Close, Text
 from medusa.transports.link import Link
-from tests.unit.client.peers import Peer, link_ends
+from tests.unit.client.peers import Peer, ignored, link_ends
 from tests.waiting import MS
 
 START = Start("", "xterm", 80, 24, "/bin/bash", ("--norc",))
@@ -142,17 +142,14 @@ def test_help_and_information_go_to_stderr_and_nothing_to_the_agent(stage: Stage
 
 def test_without_job_control_nothing_stops(stage: Stage) -> None:
     """SIGTSTP ignored at the start: nobody would continue what stops."""
-    before = signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     stage.type(b"~\x1ax\r")
 
     def agent(peer: Peer) -> None:
         peer.hear_typed(b"x\r")
         goodbye(peer, Exit(status=0))
 
-    try:
+    with ignored(signal.SIGTSTP):
         stage.run(agent)
-    finally:
-        signal.signal(signal.SIGTSTP, before)
     assert "not suspended" in stage.said()
 
 

@@ -12,28 +12,27 @@ import pytest
 from medusa.client.terminal.messages import CLEAR_LINE, Messages
 from tests.waiting import wait_until
 
+Pipe = tuple[int, int]
 Said = Callable[[], str]
+TTY = tuple[int, Callable[[str], str]]
 
 
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, Said]]:
-    """A descriptor to talk to, and what was said there since the last look."""
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
+def said(pipe: Pipe) -> Said:
+    """What was said to the pipe since the last look."""
+    os.set_blocking(pipe[0], False)
 
     def said() -> str:
         try:
-            return os.read(reader, 65536).decode()
+            return os.read(pipe[0], 65536).decode()
         except BlockingIOError:
             return ""
 
-    yield writer, said
-    os.close(reader)
-    os.close(writer)
+    return said
 
 
 @pytest.fixture
-def tty() -> Iterator[tuple[int, Callable[[str], str]]]:
+def tty() -> Iterator[TTY]:
     """A terminal to talk to, and what was said there, up to a certain end, a pattern: it comes in its own time."""
     master, slave = os.openpty()
 
@@ -48,17 +47,15 @@ def tty() -> Iterator[tuple[int, Callable[[str], str]]]:
     os.close(slave)
 
 
-def test_every_line_says_who_speaks(pipe: tuple[int, Said]) -> None:
-    fd, said = pipe
-    messages = Messages(fd)
+def test_every_line_says_who_speaks(pipe: Pipe, said: Said) -> None:
+    messages = Messages(pipe[1])
     messages.say("hello")
     messages.error("two\nlines")
     assert said() == "mlogin: hello\nmlogin: two\nmlogin: lines\n"
 
 
-def test_quiet_leaves_errors_and_answers(pipe: tuple[int, Said]) -> None:
-    fd, said = pipe
-    messages = Messages(fd, quiet=True)
+def test_quiet_leaves_errors_and_answers(pipe: Pipe, said: Said) -> None:
+    messages = Messages(pipe[1], quiet=True)
     messages.say("hello")
     messages.progress("waiting", 1)
     assert said() == ""
@@ -67,24 +64,22 @@ def test_quiet_leaves_errors_and_answers(pipe: tuple[int, Said]) -> None:
     assert said() == "mlogin: broken\nasked for\n"
 
 
-def test_raw_lines_return_the_carriage(pipe: tuple[int, Said]) -> None:
-    fd, said = pipe
-    messages = Messages(fd)
+def test_raw_lines_return_the_carriage(pipe: Pipe, said: Said) -> None:
+    messages = Messages(pipe[1])
     messages.raw = True
     messages.answer(["one", "two"])
     assert said() == "one\r\ntwo\r\n"
 
 
-def test_without_a_terminal_progress_is_a_line_for_each_change(pipe: tuple[int, Said]) -> None:
-    fd, said = pipe
-    messages = Messages(fd)
+def test_without_a_terminal_progress_is_a_line_for_each_change(pipe: Pipe, said: Said) -> None:
+    messages = Messages(pipe[1])
     for text, elapsed in (("queued", 0.0), ("queued", 1.0), ("running", 2.0)):
         messages.progress(text, elapsed)
     assert said() == "mlogin: queued\nmlogin: running\n"
     assert not messages.animated
 
 
-def test_on_a_terminal_it_spins_with_the_time_and_leaves_no_trace(tty: tuple[int, Callable[[str], str]]) -> None:
+def test_on_a_terminal_it_spins_with_the_time_and_leaves_no_trace(tty: TTY) -> None:
     fd, said_until = tty
     messages = Messages(fd)
     assert messages.animated
@@ -99,7 +94,7 @@ def test_on_a_terminal_it_spins_with_the_time_and_leaves_no_trace(tty: tuple[int
     assert said_until("there\r\n") == "\r\x1b[Kmlogin: there\r\n"
 
 
-def test_a_spinner_keeps_to_one_line(tty: tuple[int, Callable[[str], str]]) -> None:
+def test_a_spinner_keeps_to_one_line(tty: TTY) -> None:
     fd, said_until = tty
     for columns, line in ((26, "waiting in a queue"), (25, "waiting in a q..."), (10, ".."), (5, "")):
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -108,19 +103,19 @@ def test_a_spinner_keeps_to_one_line(tty: tuple[int, Callable[[str], str]]) -> N
         assert said_until(" 0:05") == f"\r\x1b[K/ {line} 0:05"
 
 
-def test_a_call_that_blocks(tty: tuple[int, Callable[[str], str]], pipe: tuple[int, Said]) -> None:
-    with Messages(pipe[0]).waiting("quick"):
+def test_a_call_that_blocks(tty: TTY, pipe: Pipe, said: Said) -> None:
+    with Messages(pipe[1]).waiting("quick"):
         pass
-    assert pipe[1]() == ""
-    with Messages(pipe[0], progress_delay=0.0).waiting("slow"):
-        assert wait_until(pipe[1]) == "mlogin: slow\n"
+    assert said() == ""
+    with Messages(pipe[1], progress_delay=0.0).waiting("slow"):
+        assert wait_until(said) == "mlogin: slow\n"
     with Messages(tty[0], progress_delay=0.0).waiting("slow"):
         tty[1](r" slow 0:\d\d")
         tty[1](r" slow 0:\d\d")
     assert tty[1](re.escape(CLEAR_LINE)).endswith(CLEAR_LINE)
 
 
-def test_what_is_said_does_not_run_into_what_was_shown(tty: tuple[int, Callable[[str], str]]) -> None:
+def test_what_is_said_does_not_run_into_what_was_shown(tty: TTY) -> None:
     fd, said_until = tty
     messages = Messages(fd)
     for data in (b"$ ", b"$ \n"):
@@ -130,9 +125,8 @@ def test_what_is_said_does_not_run_into_what_was_shown(tty: tuple[int, Callable[
     assert said_until("more\r\nhelp\r\nmore\r\n") == "\r\nhelp\r\nmore\r\nhelp\r\nmore\r\n"
 
 
-def test_elsewhere_it_cannot(pipe: tuple[int, Said]) -> None:
-    fd, said = pipe
-    messages = Messages(fd)
+def test_elsewhere_it_cannot(pipe: Pipe, said: Said) -> None:
+    messages = Messages(pipe[1])
     messages.shown(b"$ ")
     messages.say("hello")
     assert said() == "mlogin: hello\n"

@@ -21,14 +21,15 @@ def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     if "not reopened" in request.param:
         monkeypatch.setattr(module, "_reopen", lambda fd: None)
     if request.param == "pty":
-        reader, writer = os.openpty()
+        ends = os.openpty()
     elif request.param == "socket":
-        reader, writer = (end.detach() for end in socket.socketpair())
+        near, far = socket.socketpair()
+        ends = near.detach(), far.detach()
     else:
-        reader, writer = os.pipe()
-    yield reader, writer
-    os.close(reader)
-    os.close(writer)
+        ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
 
 
 def flags(fd: int) -> int:

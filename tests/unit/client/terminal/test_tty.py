@@ -5,7 +5,6 @@ import os
 import signal
 import struct
 import termios
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,24 +14,13 @@ from medusa.client.terminal.tty import Terminal, window_size
 from tests.unit.client.peers import Told
 
 
-@pytest.fixture
-def tty() -> Iterator[int]:
-    master, slave = os.openpty()
-    yield slave
-    os.close(master)
-    os.close(slave)
-
-
 def resize(fd: int, columns: int, lines: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
 
-def test_size_of_the_first_terminal_that_knows(tty: int) -> None:
-    reader, writer = os.pipe()
+def test_size_of_the_first_terminal_that_knows(tty: int, pipe: tuple[int, int]) -> None:
     resize(tty, 132, 43)
-    assert window_size((reader, writer, tty), {"COLUMNS": "1", "LINES": "1"}) == (132, 43)
-    os.close(reader)
-    os.close(writer)
+    assert window_size((*pipe, tty), {"COLUMNS": "1", "LINES": "1"}) == (132, 43)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +55,12 @@ def test_raw_and_back_on_an_error(tty: int) -> None:
     assert [line[:5] for line in told.lines] == ['["+",', '["-",']
 
 
-def test_what_is_no_terminal_is_not_touched() -> None:
-    reader, writer = os.pipe()
+def test_what_is_no_terminal_is_not_touched(pipe: tuple[int, int]) -> None:
     told = Told()
-    with Terminal(reader, Ledger(told)) as terminal:
+    with Terminal(pipe[0], Ledger(told)) as terminal:
         terminal.make_raw()
         assert not terminal.raw
     assert told.lines == []
-    os.close(reader)
-    os.close(writer)
 
 
 def test_a_terminal_that_is_gone_needs_no_restoring() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from medusa.client.launchers.kubernetes.cleanup import delete_all
 from medusa.client.launchers.kubernetes.errors import KubeError
-from tests.unit.client.launchers.clock import Clock
+from tests.waiting import Clock
 
 JOB, SECRET = ("job", "a"), ("secret", "a")
 AWAY, FORBIDDEN = KubeError("away"), KubeError("forbidden", 403)

@@ -17,8 +17,8 @@ from medusa.client.launchers.kubernetes.options import PodOptions
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import KubernetesTimeouts
-from tests.unit.client.launchers.clock import Clock
 from tests.unit.client.peers import Told
+from tests.waiting import Clock
 
 NAME = "medusa-0123abcd"
 TIMES = KubernetesTimeouts()

@@ -14,9 +14,9 @@ from medusa.client.launchers.manta.job import MantaJob
 from medusa.client.ledger import Ledger, left_open
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS
-from tests.unit.client.launchers.clock import Clock
 from tests.unit.client.launchers.manta.fake_api import ARCHIVE, JOB, FakeApi, error, request
 from tests.unit.client.peers import Told
+from tests.waiting import Clock
 
 DONE = {"state": "done", "stats": {}}
 FAILED = {"state": "done", "stats": {"errors": 1}}
