@@ -166,18 +166,3 @@ def test_100_mb_into_a_pipe_beside_the_terminal(pane: Pane, tmp_path: Path) -> N
     pane.type(f"mlogin -q -c {shlex.quote(produce)} | sha256sum > {digest}; echo status ${{PIPESTATUS[*]}}")
     pane.until("status 0 0", 6 * PATIENCE)
     assert digest.read_text().split()[0] == heard.hexdigest()
-
-
-def test_suspended_and_back(pane: Pane, home: Path) -> None:
-    before = pane.modes()
-    remote(pane)
-    pane.keys("Enter", "~", "C-z")
-    pane.until("local>")
-    assert pane.modes() == before
-    pane.type("fg")
-    pane.type("echo $((6*7)); exit 5")
-    pane.until("42")
-    pane.until("mlogin: session complete")
-    pane.type("echo status $?")
-    pane.until("status 5")
-    assert pane.modes() == before

@@ -16,7 +16,6 @@ import pytest
 
 from medusa.transports.tls import TlsError
 from tests.agents import SECRET, Reflector, end, from_source, job_environ, launched, write_config
-from tests.ports import free_port
 from tests.waiting import PATIENCE
 
 
@@ -56,14 +55,6 @@ def test_url_is_a_variable_that_the_shell_does_not_see(dialled: Reflector) -> No
         assert SECRET not in end(client, agent)
 
 
-def test_two_urls_are_refused_unseen() -> None:
-    with launched(from_source("http://top-secret", "http://top-secret"), job_environ()) as agent:
-        status, log = agent.finish()
-    assert status == 2
-    assert "more than one URL" in log
-    assert "top-secret" not in log
-
-
 def test_refusal_for_now_is_tried_again(dialled: Reflector, tmp_path: Path) -> None:
     config = write_config(tmp_path, dialled.url)
     with launched(from_source("--config", str(config)), job_environ()) as agent:
@@ -87,17 +78,6 @@ def test_refusal_for_good_is_final(dialled: Reflector, tmp_path: Path) -> None:
         code, log = agent.finish()
     assert code == 3
     assert "not connected: Conflict (status 409)" in log
-    assert SECRET not in log
-
-
-def test_port_without_a_listener(tmp_path: Path) -> None:
-    port = free_port()
-    config = write_config(tmp_path, f"ws://127.0.0.1:{port}/x?{SECRET}")
-    with launched(from_source("--config", str(config), "--retry-for", "3"), job_environ()) as agent:
-        code, log = agent.finish()
-    assert code == 3
-    assert "next try in" in log
-    assert log.splitlines()[-1].startswith(f"medusa agent: not connected: 127.0.0.1:{port}: ")
     assert SECRET not in log
 
 
@@ -144,17 +124,6 @@ def test_asset_is_found_and_its_object_deleted(
     assert asset.exists()
 
 
-def test_object_that_cannot_be_deleted_is_only_logged(dialled: Reflector, tmp_path: Path) -> None:
-    asset = tmp_path / "poe" / "stor" / "medusa-config-4711.json"
-    asset.parent.mkdir(parents=True)
-    asset.write_text(json.dumps({"signed_url": dialled.url}))
-    with launched(from_source(assets=tmp_path), job_environ()) as agent:
-        dialled.accept().link.close()
-        code, log = agent.finish()
-    assert code == 0
-    assert "/poe/stor/medusa-config-4711.json not deleted: MANTA_URL is not set" in log
-
-
 @pytest.fixture
 def tls_reflector(tmp_path: Path) -> Iterator[Reflector]:
     """A reflector with a certificate that no authority has signed."""
@@ -176,17 +145,3 @@ def test_unknown_certificate_is_refused(tls_reflector: Reflector, tmp_path: Path
         code, log = agent.finish()
     assert code == 3
     assert "certificate not accepted" in log
-
-
-def test_unknown_certificate_is_accepted_on_request(tls_reflector: Reflector, tmp_path: Path) -> None:
-    """And a session over TLS works: a burst of output, which TLS buffers, and big input."""
-    config = write_config(tmp_path, tls_reflector.url, insecure_tls=True)
-    with launched(from_source("--config", str(config)), job_environ()) as agent:
-        client = tls_reflector.accept()
-        client.run("stty raw -echo; printf go; head -c 1000000 | tr x y")
-        client.until(b"go")
-        client.type(b"x" * 1_000_000)
-        client.outcome()
-        assert client.output == b"y" * 1_000_000
-        client.link.close()
-        assert agent.finish()[0] == 0

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from tests.peers import upgrade
-from tests.reflectors import Reflector, new_id, running
-from tests.signing import Keys, allow, attach_path, signed_request, write_key
+from tests.reflectors import Reflector, running
+from tests.signing import Keys, allow, write_key
 from tests.sshagents import needs_ssh_agent, ssh_agent
 from tests.terminals import MLOGIN, ROOT, environment, find, processes_of, run_alone, terminal
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import PATIENCE
 
 PASSPHRASE = "open sesame"
 
@@ -76,11 +74,6 @@ def test_a_key_by_its_fingerprint_and_nothing_of_it_is_seen(
     assert "signature" not in door.raw_log
 
 
-def test_a_key_by_its_file(door: Reflector, environ: dict[str, str], user: Path) -> None:
-    run = mlogin(environ, "--reflector", url(door), "-a", "jill", "-k", f"{user}/.ssh/ed25519", "-c", "exit 7")
-    assert run.returncode == 7, run.stderr
-
-
 @needs_ssh_agent
 def test_a_key_of_the_ssh_agent(door: Reflector, keys: Keys, environ: dict[str, str]) -> None:
     with ssh_agent() as agent:
@@ -97,16 +90,6 @@ def test_a_key_of_the_ssh_agent(door: Reflector, keys: Keys, environ: dict[str, 
         ]
         run = mlogin({**environ, **agent.environ}, *arguments)
     assert (run.returncode, run.stdout) == (0, ".\n"), run.stderr
-
-
-def test_a_locked_key(door: Reflector, environ: dict[str, str], user: Path) -> None:
-    arguments = ["-q", "--reflector", url(door), "-a", "jill", "-k", str(user / "locked"), "-c", "echo in; exit 3"]
-    with terminal([*MLOGIN, *arguments], environ) as opened:
-        opened.until("Passphrase for ")
-        opened.type(PASSPHRASE + "\r")
-        opened.until("in\r\n")
-        assert opened.status() == 3
-        assert opened.modes() == opened.modes_at_start
 
 
 def test_control_c_instead_of_the_passphrase(door: Reflector, environ: dict[str, str], user: Path) -> None:
@@ -144,31 +127,3 @@ def test_who_is_not_believed_learns_what_to_check(door: Reflector, keys: Keys, e
     assert first.startswith(f"mlogin: cannot attach to {url(door)} (HTTP status 404): there is no such session, or")
     assert f"asked for host 127.0.0.1:{door.port} by account jill, key {keys['stranger'].md5} (ed25519, " in who
     assert "the clock" in check
-
-
-def test_an_account_means_nothing_to_a_reflector_of_our_own(environ: dict[str, str]) -> None:
-    run = mlogin({**environ, "MANTA_USER": "jill", "MANTA_KEY_ID": "not even a key"}, "-q", "-c", "exit 7")
-    assert run.returncode == 7, run.stderr
-
-
-def test_without_a_key_the_internal_door_is_used(door: Reflector, environ: dict[str, str]) -> None:
-    run = mlogin({**environ, "MANTA_USER": "jill"}, "-q", "--reflector", url(door), "-c", "exit 7")
-    assert run.returncode == 7, run.stderr
-
-
-def test_a_url_signed_by_hand(door: Reflector, keys: Keys, environ: dict[str, str]) -> None:
-    session, host = new_id(), f"127.0.0.1:{door.port}"
-    with door.open(signed_request(keys["rsa"], "jill", attach_path("jill", session, "master"), host)) as client:
-        assert client.head().status == 101
-        wait_until(lambda: session in door.states())
-        signed = subprocess.run(
-            [sys.executable, "-m", "medusa", "sign-url", "-a", "jill", "-k", "~/.ssh/rsa", "-u", url(door), session],
-            env=environ,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        with door.open(upgrade(signed.removeprefix(url(door)), host=host)) as agent:
-            assert agent.head().status == 101
-            client.linked()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -67,11 +65,6 @@ def test_a_session_on_a_terminal(host: Sshd, home: Path) -> None:
         assert opened.modes() == opened.modes_at_start
 
 
-def test_a_command_and_its_status(host: Sshd, home: Path) -> None:
-    run = mlogin(home, command(host, "-q", "-c", "echo out; exit 9"))
-    assert (run.returncode, run.stdout, run.stderr) == (9, "out\n", "")
-
-
 def test_a_reflector_that_the_host_can_reach_needs_no_forwarding(tmp_path: Path, home: Path) -> None:
     with sshd(tmp_path, home, "DisableForwarding yes") as host, other_reflector() as url:
         run = mlogin(home, command(host, "--reflector", url, "-c", "exit 9"))
@@ -116,42 +109,20 @@ def test_other_options_in_the_users_configuration_do_no_harm(host: Sshd, home: P
     assert run.returncode == 9, run.stderr
 
 
-def test_a_temporary_directory_with_a_long_path(host: Sshd, home: Path) -> None:
-    deep = home / ("x" * 100)
-    deep.mkdir()
-    run = mlogin(deep, command(host, "-c", "exit 9"))
-    deep.rmdir()
-    assert run.returncode == 9, run.stderr
-
-
-@pytest.mark.parametrize("typed", ["no\r", "\x03"])
-def test_the_user_refuses_an_unknown_host(host: Sshd, home: Path, typed: str) -> None:
+def test_the_user_refuses_an_unknown_host(host: Sshd, home: Path) -> None:
     host.forget_host()
     with terminal(command(host), environment(home)) as opened:
         opened.until(r"\(yes/no/\[fingerprint\]\)\? ")
-        opened.type(typed)
+        opened.type("no\r")
         assert opened.status() == 255
         assert opened.modes() == opened.modes_at_start
         assert (host.directory / "known_hosts").read_text() == ""
 
 
-def test_a_changed_host_key_is_never_accepted(host: Sshd, home: Path) -> None:
-    known = host.directory / "known_hosts"
-    known.write_text(f"[127.0.0.1]:{host.port} " + (host.directory / "user.pub").read_text())
-    run = mlogin(home, command(host))
+def test_ssh_cannot_connect(host: Sshd, home: Path) -> None:
+    run = mlogin(home, command(host, options=("-p", "1")))
     assert run.returncode == 255
-    assert "HOST IDENTIFICATION HAS CHANGED" in run.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [(("-i", "/dev/null"), r"Permission denied \(publickey\)"), (("-p", "1"), "port 1: Connection refused")],
-)
-def test_ssh_cannot_connect(host: Sshd, home: Path, options: tuple[str, ...], why: str) -> None:
-    (host.directory / "user.pub").write_text("")
-    run = mlogin(home, command(host, options=options))
-    assert run.returncode == 255
-    assert re.search(why, run.stderr)
+    assert "port 1: Connection refused" in run.stderr
     assert "mlogin: no connection to node: ssh ended with status 255\n" in run.stderr
 
 
@@ -163,7 +134,7 @@ def test_a_host_without_python(tmp_path: Path, home: Path) -> None:
     assert "medusa agent: no Python 3.8 or later" in run.stderr
 
 
-@pytest.mark.parametrize("shell", ["tcsh", "fish", "zsh"])
+@pytest.mark.parametrize("shell", ["tcsh", "fish"])
 def test_other_login_shells(tmp_path: Path, home: Path, shell: str) -> None:
     if not shutil.which(shell):
         pytest.skip(f"needs {shell}")
@@ -200,16 +171,6 @@ def test_sigkill_in_a_session_leaves_nothing(host: Sshd, home: Path) -> None:
         assert_nothing_left(home)
 
 
-def test_sigkill_while_ssh_asks_leaves_nothing(host: Sshd, home: Path) -> None:
-    host.forget_host()
-    with terminal(command(host), environment(home)) as opened:
-        opened.until(r"\(yes/no/\[fingerprint\]\)\? ")
-        opened.process.kill()
-        assert opened.status() == -signal.SIGKILL
-        assert_nothing_left(home)
-        wait_until(lambda: opened.modes() == opened.modes_at_start, "the terminal's modes")
-
-
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_ssh_is_ended_too(host: Sshd, home: Path, signum: signal.Signals) -> None:
     host.forget_host()
@@ -219,18 +180,16 @@ def test_a_stopped_ssh_is_ended_too(host: Sshd, home: Path, signum: signal.Signa
         opened.process.send_signal(signum)
         assert opened.status() in (255, -signal.SIGKILL)
         assert_nothing_left(home)
+        wait_until(lambda: opened.modes() == opened.modes_at_start, "the terminal's modes")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
-def test_a_signal_at_a_random_moment_leaves_nothing(tmp_path: Path, home: Path, signum: signal.Signals) -> None:
-    chance = random.Random(SEED + signum)
-    with sshd(tmp_path, home) as host:
-        for _ in range(5):
-            with ExitStack() as stack:
-                opened = stack.enter_context(terminal(command(host, "-c", "sleep 1000"), environment(home)))
-                moment = Deadline(chance.uniform(0, 3000) * MS)
-                wait_until(lambda: moment.passed)  # noqa: B023 - called here only
-                os.kill(opened.process.pid, signum)
-                assert opened.status() != 0
-                assert_nothing_left(home)
-            wait_until(lambda: not host.connections(), "the end of the connection")
+def test_a_signal_at_a_random_moment_leaves_nothing(host: Sshd, home: Path) -> None:
+    chance = random.Random(SEED)
+    for signum in 3 * [signal.SIGTERM, signal.SIGKILL]:
+        with terminal(command(host, "-c", "sleep 1000"), environment(home)) as opened:
+            moment = Deadline(chance.uniform(0, 2500) * MS)
+            wait_until(lambda: moment.passed)  # noqa: B023 - called here only
+            os.kill(opened.process.pid, signum)
+            assert opened.status() != 0
+            assert_nothing_left(home)
+        wait_until(lambda: not host.connections(), "the end of the connection")
