@@ -54,9 +54,9 @@ class Frame(NamedTuple):
         return int.from_bytes(self.payload[:2], "big"), self.payload[2:].decode()
 
 
-def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, key: bytes | None = bytes(4)) -> bytes:
-    """A client's frame; `key` is None for one that is not masked. `rsv`: 1, 2 or 4 for a reserved bit."""
-    return frames.frame(opcode, payload, fin=fin, rsv=rsv << 4, key=key)
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, key: bytes | None = bytes(4)) -> bytes:
+    """A client's frame; `key` is None for one that is not masked."""
+    return frames.frame(opcode, payload, fin=fin, key=key)
 
 
 def close_frame(code: int = 1000, reason: str = "") -> bytes:

@@ -90,17 +90,22 @@ class Reflector:
         (entry,) = wait_until(lambda: self.logged("request refused")[before:], "a refusal in the log")
         return entry
 
-    def open(self, data: bytes = b"") -> Peer:
-        """A raw connection on which `data` was sent."""
-        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+    def dial(self, source: str = "127.0.0.1") -> socket.socket:
+        """A connection on which nothing was sent yet, not even of TLS; `source`: another of this host's addresses."""
+        sock = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE, source_address=(source, 0))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def open(self, data: bytes = b"", source: str = "127.0.0.1") -> Peer:
+        """A raw connection on which `data` was sent."""
+        sock = self.dial(source)
         peer = Peer(self.tls.wrap_socket(sock, server_hostname="localhost") if self.tls else sock)
         peer.send(data)
         return peer
 
-    def ask(self, data: bytes) -> Answer:
+    def ask(self, data: bytes, source: str = "127.0.0.1") -> Answer:
         """The answer to a raw request."""
-        with self.open(data) as peer:
+        with self.open(data, source) as peer:
             return peer.answer()
 
     def get(self, path: str) -> Answer:
@@ -110,9 +115,9 @@ class Reflector:
         """An upgraded connection; `behind` is sent in one segment with the head."""
         return self.enter(upgrade(f"/attach/{session}/{role}") + behind)
 
-    def enter(self, request: bytes) -> Peer:
+    def enter(self, request: bytes, source: str = "127.0.0.1") -> Peer:
         """The upgraded connection of a raw request."""
-        peer = self.open(request)
+        peer = self.open(request, source)
         try:
             answer = peer.head()
             assert answer.status == 101, answer

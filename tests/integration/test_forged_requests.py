@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.peers import Peer, upgrade
+from tests.peers import upgrade
 from tests.reflectors import Reflector, new_id, running
 from tests.signing import STRONG, Key, allow, attach_path, authorization, date, signed_request, signed_target
 from tests.waiting import wait_until
@@ -212,17 +212,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with running(*arguments, timeouts=prompt) as door, contextlib.ExitStack() as stack:
         ids = [new_id() for _ in range(3)]
         for session, login, key in zip(ids, ("alice", "alice", "bob"), (alice, alice, bob), strict=True):
-            stack.enter_context(_enter(door, signed_request(key, login, attach_path(login, session, "master"), HOST)))
+            stack.enter_context(door.enter(signed_request(key, login, attach_path(login, session, "master"), HOST)))
         wait_until(lambda: list(door.states().values()) == ["slave_wait"] * 3)
         used = upgrade(signed_target(alice, "alice", attach_path("alice", ids[1], "slave"), HOST), host=HOST)
-        stack.enter_context(_enter(door, used))
+        stack.enter_context(door.enter(used))
         yield Scene(door, alice, bob, stranger, small, ids[0], ids[1], ids[2], used)
-
-
-def _enter(door: Reflector, request: bytes) -> Peer:
-    peer = door.open(request)
-    assert peer.head().status == 101
-    return peer
 
 
 def test_the_honest_requests_do_get_in(tmp_path: Path) -> None:
@@ -232,12 +226,12 @@ def test_the_honest_requests_do_get_in(tmp_path: Path) -> None:
     with running("--accounts", str(tmp_path)) as door:
         session = new_id()
         scene = Scene(door, alice, alice, alice, alice, session, "", "", b"")
-        with _enter(door, scene.client(session=session)):
+        with door.enter(scene.client(session=session)):
             wait_until(lambda: door.states().get(session) == "slave_wait")
-            with _enter(door, scene.agent()):
+            with door.enter(scene.agent()):
                 pass
         door.ended(session)
-        with _enter(door, scene.covering("date", *STRONG[:2])):
+        with door.enter(scene.covering("date", *STRONG[:2])):
             pass
 
 

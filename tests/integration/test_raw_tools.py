@@ -57,9 +57,8 @@ def waits(reflector: Reflector, session: str) -> None:
 
 
 @contextlib.contextmanager
-def agent(reflector: Reflector, session: str, directory: Path, scheme: str = "tcp", **environ: str) -> Iterator[Agent]:
-    port = reflector.raw_port if scheme == "tcp" else reflector.port
-    config = write_config(directory, f"{scheme}://127.0.0.1:{port}/attach/{session}/slave")
+def agent(reflector: Reflector, session: str, directory: Path, **environ: str) -> Iterator[Agent]:
+    config = write_config(directory, f"tcp://127.0.0.1:{reflector.raw_port}/attach/{session}/slave")
     with launched(
         from_source("--config", str(config), "--grace", "0.3"), job_environ(MANTA_USER="poe", **environ)
     ) as running:
@@ -187,21 +186,6 @@ class TestMlogin:
             out, errors = process.communicate(timeout=3 * PATIENCE)
         assert process.returncode == 7, errors
         assert out.replace("\r\n", "\n") == "".join(f"{number}\n" for number in range(1, 100001))
-
-    def test_the_line_to_paste_and_an_agent_over_http(
-        self, reflector: Reflector, url: str, home: Path, tmp_path: Path
-    ) -> None:
-        arguments = ["--launcher", "manual", "--reflector", url, "-c", "exit 9"]
-        with self.mlogin(home, *arguments) as process:
-            assert process.stderr is not None
-            while not (found := re.search(r"/attach/([0-9a-f-]{36})/slave", process.stderr.readline())):
-                pass
-            session = found[1]
-            waits(reflector, session)
-            with agent(reflector, session, tmp_path, "http") as job:
-                _, errors = process.communicate(timeout=PATIENCE)
-                assert process.returncode == 9, errors
-                assert job.finish()[0] == 0
 
     def test_a_shell_of_socats_and_what_is_told_at_its_end(self, reflector: Reflector, url: str, home: Path) -> None:
         script = (

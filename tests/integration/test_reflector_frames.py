@@ -10,7 +10,7 @@ from tests.peers import BINARY, CONTINUATION, LINKUP, PING, TEXT, Peer, frame
 from tests.reflectors import Reflector, Witness, new_id
 
 BAD_FRAMES: dict[str, tuple[int, bytes]] = {
-    "a reserved bit": (1002, frame(TEXT, b"x", rsv=4)),
+    "not masked": (1002, frame(TEXT, b"x", key=None)),
     "one byte too long": (1009, b"\x82\xff" + (16 * 1024 * 1024 + 1).to_bytes(8, "big") + bytes(4)),
     "text is not UTF-8": (1007, frame(TEXT, b"\xff")),
     "forged linkup": (1008, frame(TEXT, LINKUP)),

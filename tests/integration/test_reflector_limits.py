@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.links import CERTIFICATE, client_context
-from tests.peers import BINARY, PONG, TEXT, Answer, Peer, frame, upgrade
+from tests.peers import BINARY, PONG, TEXT, Peer, frame, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request
 from tests.terminals import MLOGIN, environment, terminal
@@ -22,20 +20,6 @@ HOST = "medusa.example"
 PROXY = "127.0.0.2"
 
 
-def asked(reflector: Reflector, request: bytes, source: str = "127.0.0.1") -> Answer:
-    with entered(reflector, request, source) as peer:
-        return peer.answer()
-
-
-@contextlib.contextmanager
-def entered(reflector: Reflector, request: bytes, source: str = "127.0.0.1") -> Iterator[Peer]:
-    """A connection from another of this host's addresses, on which `request` was sent."""
-    sock = socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE, source_address=(source, 0))
-    with Peer(sock) as peer:
-        peer.send(request)
-        yield peer
-
-
 def by_proxy(session: str, role: str, client: str) -> bytes:
     return upgrade(f"/attach/{session}/{role}", x_forwarded_for=client)
 
@@ -43,7 +27,7 @@ def by_proxy(session: str, role: str, client: str) -> bytes:
 class TestCaps:
     def test_of_all_sessions(self) -> None:
         with running("--max-sessions", "1") as reflector, reflector.pair() as (client, agent):
-            answer = asked(reflector, upgrade(f"/attach/{new_id()}/master"))
+            answer = reflector.ask(upgrade(f"/attach/{new_id()}/master"))
             assert (answer.status, answer.headers["retry-after"]) == (503, "5")
             assert b"--max-sessions" in answer.rest
             assert reflector.refusal(0)["status"] == 503
@@ -71,27 +55,25 @@ class TestCaps:
         options = ["--trusted-network", "--trusted-proxy", PROXY, "--max-waiting-per-address", "1"]
         with running(*options) as reflector:
             session, here, there = new_id(), "203.0.113.9", "198.51.100.1"
-            with entered(reflector, by_proxy(session, "master", here), PROXY) as client:
-                assert client.head().status == 101
-                assert asked(reflector, by_proxy(new_id(), "master", here), PROXY).status == 429
-                with entered(reflector, by_proxy(new_id(), "master", there), PROXY) as other:
-                    assert other.head().status == 101
+            with reflector.enter(by_proxy(session, "master", here), PROXY):
+                assert reflector.ask(by_proxy(new_id(), "master", here), PROXY).status == 429
+                with reflector.enter(by_proxy(new_id(), "master", there), PROXY):
+                    pass
                 wait_until(lambda: reflector.states() == {session: "slave_wait"})
-                with entered(reflector, by_proxy(session, "slave", there), PROXY) as agent:
-                    assert agent.head().status == 101
+                with reflector.enter(by_proxy(session, "slave", there), PROXY):
                     wait_until(lambda: reflector.states() == {session: "forwarding"})
-                    with entered(reflector, by_proxy(new_id(), "master", here), PROXY) as next_one:
-                        assert next_one.head().status == 101, "who is linked waits no more"
+                    with reflector.enter(by_proxy(new_id(), "master", here), PROXY):
+                        pass  # a client that is linked waits no more
             record = reflector.ended(session)
             assert (record["client"], record["agent"]) == (here, there)
 
     def test_of_connects(self, tmp_path: Path) -> None:
         options = ["--trusted-network", "--trusted-proxy", PROXY, "--max-connects-per-minute", "2"]
         with running(*options, timeouts={"refusal_log_rate": 1}) as reflector:
-            found = [asked(reflector, by_proxy("x", "slave", "203.0.113.9"), PROXY) for _ in range(5)]
+            found = [reflector.ask(by_proxy("x", "slave", "203.0.113.9"), PROXY) for _ in range(5)]
             assert [answer.status for answer in found] == [404, 404, 429, 429, 429]
             assert 0 < int(found[-1].headers["retry-after"]) <= 30
-            assert asked(reflector, by_proxy("x", "slave", "198.51.100.1"), PROXY).status == 404
+            assert reflector.ask(by_proxy("x", "slave", "198.51.100.1"), PROXY).status == 404
             assert [reflector.get("/attach/x/slave").status for _ in range(4)] == [400] * 4, "this host is not counted"
             assert len(reflector.logged("request refused", status=429)) == 1, "a flood leaves few lines"
 
@@ -120,16 +102,16 @@ def reflector() -> Iterator[Reflector]:
 class TestProxyProtocol:
     def test_the_usage_record_has_the_clients_address_however_the_header_is_cut(self, reflector: Reflector) -> None:
         session = new_id()
-        with entered(reflector, b"", PROXY) as peer:
+        with reflector.open(b"", PROXY) as peer:
             for byte in proxied("203.0.113.9", b""):
                 peer.send(bytes([byte]))
             peer.send(upgrade(f"/attach/{session}/master"))
             assert peer.head().status == 101
         assert reflector.ended(session)["client"] == "203.0.113.9:40000"
 
-    def test_who_must_begin_with_it_may_not_leave_it_out(self, reflector: Reflector) -> None:
-        assert asked(reflector, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", PROXY).status == 400
-        with entered(reflector, b"PROXY TCP4", PROXY) as peer:
+    def test_a_proxy_may_not_leave_it_out(self, reflector: Reflector) -> None:
+        assert reflector.ask(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", PROXY).status == 400
+        with reflector.open(b"PROXY TCP4", PROXY) as peer:
             peer.fin()
             assert peer.answer().status == 400
 
@@ -138,8 +120,7 @@ class TestProxyProtocol:
         options += ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)]
         with running(*options) as reflector:
             session = new_id()
-            address = ("127.0.0.1", reflector.port)
-            sock = socket.create_connection(address, timeout=PATIENCE, source_address=(PROXY, 0))
+            sock = reflector.dial(PROXY)
             sock.sendall(proxied("203.0.113.9", b""))
             with Peer(client_context().wrap_socket(sock, server_hostname="localhost")) as peer:
                 peer.send(upgrade(f"/attach/{session}/master"))
@@ -147,21 +128,21 @@ class TestProxyProtocol:
             assert reflector.ended(session)["client"] == "203.0.113.9:40000"
 
     def test_from_nobody_else(self, reflector: Reflector) -> None:
-        assert asked(reflector, proxied("203.0.113.9", upgrade("/attach/x/slave"))).status == 400
+        assert reflector.ask(proxied("203.0.113.9", upgrade("/attach/x/slave"))).status == 400
         assert reflector.get("/healthz").status == 200
 
-    def test_who_comes_through_a_proxy_is_not_this_host(self) -> None:
+    def test_a_client_of_a_proxy_is_not_this_host(self) -> None:
         with running("--trusted-proxy", PROXY, "--proxy-protocol") as reflector:
             request = b"GET /status HTTP/1.1\r\nHost: localhost\r\n\r\n"
             for header in (b"PROXY UNKNOWN\r\n", b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n"):
-                assert asked(reflector, header + request, PROXY).status == 403
+                assert reflector.ask(header + request, PROXY).status == 403
             local = bytes.fromhex("0d0a0d0a000d0a515549540a20000000")
-            assert asked(reflector, local + request, PROXY).status == 200
+            assert reflector.ask(local + request, PROXY).status == 200
 
     def test_under_the_heads_deadline(self) -> None:
         options = ["--trusted-proxy", PROXY, "--proxy-protocol"]
         with running(*options, timeouts={"head_timeout": 0.2}) as reflector:
-            assert asked(reflector, b"PROXY TCP4 ", PROXY).status == 408
+            assert reflector.ask(b"PROXY TCP4 ", PROXY).status == 408
 
 
 def test_a_peer_that_takes_nothing_is_lost() -> None:

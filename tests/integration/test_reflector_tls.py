@@ -10,7 +10,7 @@ import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any, cast
@@ -66,7 +66,7 @@ class Records(Peer):
     """A peer that says where its records and its segments begin."""
 
     def __init__(self, reflector: Reflector) -> None:
-        self.plain = socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)
+        self.plain = reflector.dial()
         self.tls = Tls(client_context(), "localhost")
         super().__init__(cast("socket.socket", TlsSocket(self.plain, self.tls)))
 
@@ -159,21 +159,10 @@ def hello() -> bytes:
     return tls.replies()
 
 
-def fin(peer: Peer) -> bytes:
-    peer.fin()
-    return peer.until_fin()
-
-
-def reset(peer: Peer) -> bytes:
-    peer.sock.recv(1)
-    peer.reset()
-    return b""
-
-
 @pytest.fixture
 def plain(reflector: Reflector) -> Iterator[Peer]:
     """A connection on which no TLS was spoken yet."""
-    with Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as peer:
+    with Peer(reflector.dial()) as peer:
         yield peer
 
 
@@ -194,13 +183,10 @@ class TestHandshakes:
         assert b"https is spoken here" in answer.rest
         assert "https" in told(reflector, "request refused", before)["reason"]
 
-    @pytest.mark.parametrize(("part", "end"), [(50, fin), (10_000, reset)], ids=["part", "reset"])
-    def test_a_client_that_leaves_in_the_middle(
-        self, reflector: Reflector, witness: Witness, plain: Peer, part: int, end: Callable[[Peer], bytes]
-    ) -> None:
+    def test_a_client_that_leaves_in_the_middle(self, reflector: Reflector, witness: Witness, plain: Peer) -> None:
         before = len(reflector.logged("handshake failed"))
-        plain.send(hello()[:part])
-        end(plain)
+        plain.send(hello()[:50])
+        plain.fin()
         assert told(reflector, "handshake failed", before)["reason"]
         witness.check()
 
@@ -208,8 +194,8 @@ class TestHandshakes:
         """No part of it may take longer than a head."""
         with (
             running(*OPTIONS, timeouts={"head_timeout": 1.5}) as reflector,
-            Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as silent,
-            Peer(socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE)) as half,
+            Peer(reflector.dial()) as silent,
+            Peer(reflector.dial()) as half,
             reflector.open() as secure,
         ):
             half.send(hello()[:50])
@@ -223,7 +209,7 @@ class TestHandshakes:
         context = client_context()
         context.set_alpn_protocols(["h2", "http/1.1"])
         with (
-            socket.create_connection(("127.0.0.1", reflector.port), timeout=PATIENCE) as sock,
+            reflector.dial() as sock,
             context.wrap_socket(sock, server_hostname="localhost", suppress_ragged_eofs=False) as secure,
         ):
             assert secure.selected_alpn_protocol() == "http/1.1"
@@ -238,10 +224,7 @@ def new_certificate(path: Path) -> Path:
     """Another for localhost, with its key."""
     words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
     command = ["openssl", *words.split(), "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    key = path.with_suffix(".key")
-    subprocess.run([*command, "-keyout", key, "-out", path], check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + key.read_bytes())
-    key.unlink()
+    subprocess.run([*command, "-keyout", path, "-out", path], check=True, capture_output=True)
     return path
 
 
@@ -263,7 +246,7 @@ class TestReloading:
             reflector.signal(signal.SIGHUP)
             wait_until(lambda: len(reflector.logged("certificate loaded")) == 2)
             assert shown(reflector) != old
-            assert shown(reflector).split() == live.read_text()[: len(shown(reflector))].split()
+            assert shown(reflector).strip() in live.read_text()
             Witness(client, agent).check()
             reflector.tls = ssl.create_default_context(cafile=str(live))
             with reflector.pair() as newer:
