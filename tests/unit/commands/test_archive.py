@@ -7,6 +7,7 @@ import pytest
 
 from medusa.client import archive as carried
 from medusa.commands import archive
+from tests.unit.commands.conftest import Complaint
 
 CONTENT = b"#!/bin/sh\nexit 0\n\xff"
 
@@ -42,7 +43,7 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_the_old_file_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint
 ) -> None:
     target = tmp_path / "there" / "out.sh"
     target.parent.mkdir()
@@ -52,25 +53,21 @@ def test_a_failure_leaves_the_old_file_and_no_other(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    assert archive.main(["-o", str(target)]) == 1
-    assert capsys.readouterr().err == f"medusa archive: {target}: No space left on device\n"
+    said = complaint(archive.main, ["-o", str(target)], 1)
+    assert said == f"medusa archive: {target}: No space left on device\n"
     assert [path.name for path in target.parent.iterdir()] == ["out.sh"]
     assert target.read_text() == "old"
 
 
-def test_a_file_that_cannot_be_made_is_named_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    assert archive.main(["-o", "/nonexist/x"]) == 1
-    assert capsys.readouterr() == ("", "medusa archive: /nonexist/x: No such file or directory\n")
-
-
-def test_a_directory_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("name", "why"), [("none/x", "No such file or directory"), ("there", "Is a directory")])
+def test_a_file_that_cannot_be_made_is_named_with_the_reason(
+    tmp_path: Path, complaint: Complaint, name: str, why: str
+) -> None:
     (tmp_path / "there").mkdir()
-    assert archive.main(["-o", str(tmp_path / "there")]) == 1
-    assert capsys.readouterr().err == f"medusa archive: {tmp_path}/there: Is a directory\n"
+    assert complaint(archive.main, ["-o", f"{tmp_path}/{name}"], 1) == f"medusa archive: {tmp_path}/{name}: {why}\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["carried.sh", "there"]
 
 
-def test_none_to_write_is_a_clear_error(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_none_to_write_is_a_clear_error(installed: Path, complaint: Complaint) -> None:
     installed.unlink()
-    assert archive.main([]) == 1
-    assert "make archive" in capsys.readouterr().err
+    assert "make archive" in complaint(archive.main, [], 1)

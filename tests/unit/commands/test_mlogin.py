@@ -12,6 +12,7 @@ from medusa.client import launchers
 from medusa.client.launchers.base import MantaJobOptions
 from medusa.client.settings import Settings
 from medusa.commands import mlogin
+from tests.unit.commands.conftest import Complaint
 
 
 def test_defaults() -> None:
@@ -41,16 +42,9 @@ def test_what_is_for_the_job_system_stays_as_it_is() -> None:
     )
 
 
-def test_an_unknown_launcher_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="255"):
-        mlogin.parse(["--launcher", "x\x1b"])
-    assert f"there is no launcher `x\\x1b`; there are {', '.join(launchers.names())}" in capsys.readouterr().err
-
-
-def test_a_session_is_met_and_nothing_launched(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="255"):
-        mlogin.parse(["--session", "7", "--launcher", "local"])
-    assert "not both" in capsys.readouterr().err
+def test_an_unknown_launcher_is_answered_with_those_there_are(complaint: Complaint) -> None:
+    said = complaint(mlogin.parse, ["--launcher", "x\x1b"], 255)
+    assert f"there is no launcher `x\\x1b`; there are {', '.join(launchers.names())}" in said
 
 
 KEY = ":".join(["aa"] * 16)
@@ -59,10 +53,9 @@ VARIABLES = {"MANTA_USER": "jill", "MANTA_SUBUSER": "joe", "MANTA_KEY_ID": KEY, 
 
 
 def test_every_option_for_a_manta() -> None:
-    line = (
-        f"--launcher manta -a jill --user joe -k {KEY} -u https://manta --disk 8 --memory 1024 --init hi --image 13.3"
-    )
-    more = ["-s", "~~/stor/a tool", "--asset", "/b", "--assets", "/c", "--agent-object", "/d", "/jill/stor/x"]
+    line = f"--launcher manta -a jill --user joe -k {KEY} -u https://manta --disk 8 --memory 1024 --init hi"
+    more = ["--image", "13.3"]
+    more += ["-s", "~~/stor/a tool", "--asset", "/b", "--assets", "/c", "--agent-object", "/d", "/jill/stor/x"]
     assert mlogin.parse([*line.split(), *more]) == Settings(
         launcher="manta",
         object="/jill/stor/x",
@@ -110,7 +103,7 @@ def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "why"),
     [
         (["--launcher", "manta", "-a", "jill", "-k", KEY], "which Manta? Give --url"),
         (["--launcher", "manta", "-u", "https://m", "-k", KEY], "which account? Give --account"),
@@ -124,22 +117,13 @@ def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept:
         (["--memory", "many"], "'many' is not a number above 0"),
     ],
 )
-def test_what_is_missing_or_wrong_for_a_signature(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        mlogin.parse(arguments)
-    assert caught.value.code == 255
-    assert complaint in capsys.readouterr().err
+def test_what_is_missing_or_wrong_for_a_signature(complaint: Complaint, arguments: list[str], why: str) -> None:
+    assert why in complaint(mlogin.parse, arguments, 255)
 
 
-def test_no_escape_character_is_not_the_default_one() -> None:
-    options = mlogin.parse(["-e", "none"])
-    assert (options.escape, options.escape_given) == (None, True)
-
-
-def test_no_wait_timeout() -> None:
-    assert mlogin.parse(["--wait-timeout", "0"]).wait_timeout is None
+def test_what_is_turned_off() -> None:
+    options = mlogin.parse(["-e", "none", "--wait-timeout", "0"])
+    assert (options.escape, options.escape_given, options.wait_timeout) == (None, True, None)
 
 
 def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +138,7 @@ def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "why"),
     [
         (["--nonsense"], "--nonsense"),
         (["-e", "ab"], "'ab' is not one ASCII character"),
@@ -169,18 +153,14 @@ def test_command_line_over_environment_over_config_file(tmp_path: Path, monkeypa
         (["--wait-timeout", "-1"], "--wait-timeout"),
         (["--wait-timeout", "nan"], "--wait-timeout"),
         (["--config", "/nowhere/mlogin.conf"], "/nowhere/mlogin.conf"),
+        (["--session", "7", "--launcher", "local"], "not both"),
         (["one", "two"], "two"),
     ],
 )
-def test_wrong_usage_is_a_status_that_no_command_has(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as caught:
-        mlogin.parse(arguments)
-    assert caught.value.code == 255
-    said = capsys.readouterr().err
+def test_wrong_usage_is_a_status_that_no_command_has(complaint: Complaint, arguments: list[str], why: str) -> None:
+    said = complaint(mlogin.parse, arguments, 255)
     assert said.startswith("mlogin: ")
-    assert complaint in said
+    assert why in said
     assert "secret" not in said
 
 
@@ -190,17 +170,14 @@ def test_wrong_usage_is_a_status_that_no_command_has(
 )
 @pytest.mark.parametrize("way", ["command line", "environment", "config file"])
 def test_a_url_with_user_info_is_refused_and_not_repeated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], url: str, way: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint, url: str, way: str
 ) -> None:
     config = tmp_path / "mlogin.conf"
     config.write_text(f"reflector = {url}\n" if way == "config file" else "")
     if way == "environment":
         monkeypatch.setenv("MEDUSA_REFLECTOR", url)
     arguments = ["--reflector", url] if way == "command line" else []
-    with pytest.raises(SystemExit) as caught:
-        mlogin.parse(["--config", str(config), *arguments])
-    assert caught.value.code == 255
-    said = capsys.readouterr().err
+    said = complaint(mlogin.parse, ["--config", str(config), *arguments], 255)
     assert "no user name and password" in said
     assert "secret" not in said
 
@@ -215,15 +192,10 @@ def test_assets_in_a_config_file(tmp_path: Path, text: str, assets: tuple[str, .
 
 
 @pytest.mark.parametrize(("text", "key"), [("escape = abc\n", "escape"), ("nosuch = 1\n", "nosuch")])
-def test_a_wrong_config_file_is_named_with_its_key(
-    tmp_path: Path, text: str, key: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_wrong_config_file_is_named_with_its_key(tmp_path: Path, text: str, key: str, complaint: Complaint) -> None:
     config = tmp_path / "mlogin.conf"
     config.write_text(text)
-    with pytest.raises(SystemExit) as caught:
-        mlogin.parse(["--config", str(config)])
-    assert caught.value.code == 255
-    said = capsys.readouterr().err
+    said = complaint(mlogin.parse, ["--config", str(config)], 255)
     assert key in said
     assert str(config) in said
 

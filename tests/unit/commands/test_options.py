@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from medusa.commands.options import OptionParser
+from tests.unit.commands.conftest import Complaint
 
 
 def parser(**more: Any) -> OptionParser:
@@ -18,17 +19,6 @@ def parser(**more: Any) -> OptionParser:
     made.add_argument("--level", choices=("low", "high"), default="low")
     made.add_argument("--version", action="version", version="1")
     return made
-
-
-def complaint(capsys: pytest.CaptureFixture[str], arguments: list[str], status: int = 2, **more: Any) -> str:
-    with pytest.raises(SystemExit) as caught:
-        parser(**more).parse_args(arguments)
-    assert caught.value.code == status
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("prog: ")
-    assert all(line.isprintable() for line in err.splitlines())
-    return err
 
 
 JSON = json.dumps({"bind_ip": "x y", "port": 2, "loud": True, "level": "high"})
@@ -95,25 +85,24 @@ BROKEN: list[tuple[bytes, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "words"), BROKEN, ids=lambda value: repr(value)[:30])
-def test_a_broken_config_file(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: bytes, words: list[str]
-) -> None:
+def test_a_broken_config_file(tmp_path: Path, complaint: Complaint, text: bytes, words: list[str]) -> None:
     """File, key and reason are named."""
     file = tmp_path / "config"
     file.write_bytes(text)
-    said = complaint(capsys, ["--config", str(file)])
+    said = complaint(parser().parse_args, ["--config", str(file)], 2)
+    assert said.startswith("prog: ")
     assert all(word in said for word in [f"{file}: ", *words, "try 'prog --help'"]), said
 
 
-def test_a_config_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_config_file_that_cannot_be_read(tmp_path: Path, complaint: Complaint) -> None:
     for file, why in ((tmp_path, "Is a directory"), (tmp_path / "none", "No such file or directory")):
-        assert complaint(capsys, ["--config", str(file)]).startswith(f"prog: {file}: {why}\n")
+        assert complaint(parser().parse_args, ["--config", str(file)], 2).startswith(f"prog: {file}: {why}\n")
 
 
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--port", "x"], ["--level", "loud"], ["--por", "1"], ["stray"]])
-def test_a_wrong_command_line(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    assert "try 'prog --help'" in complaint(capsys, arguments)
-    complaint(capsys, arguments, status=255, error_status=255)
+def test_a_wrong_command_line(complaint: Complaint, arguments: list[str]) -> None:
+    assert "try 'prog --help'" in complaint(parser().parse_args, arguments, 2)
+    complaint(parser(error_status=255).parse_args, arguments, 255)
 
 
 def test_what_the_parser_could_not_see(

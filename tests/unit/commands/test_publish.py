@@ -8,6 +8,7 @@ import pytest
 
 from medusa.client import archive
 from medusa.commands import publish
+from tests.unit.commands.conftest import Complaint
 
 
 @pytest.fixture(autouse=True)
@@ -16,25 +17,6 @@ def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.write_bytes(b"carried")
     monkeypatch.setattr(archive, "CARRIED", path)
     return path
-
-
-@pytest.fixture
-def complaint(capsys: pytest.CaptureFixture[str]) -> Complaint:
-    return Complaint(capsys)
-
-
-class Complaint:
-    """What a command line that fails says."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> str:
-        assert publish.main(arguments) == 1
-        out, err = self._capsys.readouterr()
-        assert out == ""
-        assert err.startswith("medusa publish: ")
-        return err
 
 
 def test_the_archive_carried_along_or_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,10 +32,10 @@ def test_the_archive_carried_along_or_another(tmp_path: Path, capsys: pytest.Cap
     assert second.endswith(f", at {target}")
 
 
-def test_no_archive(complaint: Complaint, carried: Path, tmp_path: Path) -> None:
-    assert "no agent archive at" in complaint("--retry", "0", "--archive", str(tmp_path / "none.sh"), "there.sh")
+def test_no_archive(complaint: Complaint, carried: Path) -> None:
+    assert "no agent archive at" in complaint(publish.main, ["--retry", "0", "--archive", "/none.sh", "there.sh"], 1)
     carried.unlink()
-    assert "make archive" in complaint("there.sh")
+    assert "make archive" in complaint(publish.main, ["there.sh"], 1)
 
 
 @pytest.mark.parametrize(
@@ -66,11 +48,11 @@ def test_no_archive(complaint: Complaint, carried: Path, tmp_path: Path) -> None
     ],
 )
 def test_what_a_manta_needs_is_asked_for(complaint: Complaint, options: list[str], words: str) -> None:
-    assert words in complaint(*options, "manta:/l/public/x")
+    assert words in complaint(publish.main, [*options, "manta:/l/public/x"], 1)
 
 
 def test_not_again_what_cannot_be(complaint: Complaint) -> None:
-    assert "no kind of store" in complaint("--retry", "0", "nonsense://x")
+    assert "no kind of store" in complaint(publish.main, ["--retry", "0", "nonsense://x"], 1)
 
 
 @pytest.mark.parametrize("behind", [b"\r\nmore", b""])
@@ -85,14 +67,11 @@ def test_the_url_by_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_no_url_by_standard_input(complaint: Complaint, monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
     stdin = io.BytesIO(text)
     monkeypatch.setattr(os, "read", lambda _, size: stdin.read(size))
-    assert "no URL on standard input" in complaint("-")
+    assert "medusa publish: no URL on standard input" in complaint(publish.main, ["-"], 1)
 
 
 @pytest.mark.parametrize(
     "arguments", [[], ["a", "b"], ["--retry", "x", "y"], ["--retry", "-1", "y"], ["--colour", "y"]]
 )
-def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        publish.main(arguments)
-    assert caught.value.code == 2
-    assert "try 'medusa publish --help'" in capsys.readouterr().err
+def test_wrong_usage(arguments: list[str], complaint: Complaint) -> None:
+    assert "try 'medusa publish --help'" in complaint(publish.main, arguments, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medusa.commands import sessions
+from tests.unit.commands.conftest import Complaint
 
 ENTRY = {
     "id": "4711",
@@ -58,15 +59,10 @@ def test_sizes(count: object, text: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["list", "id"], ["show"], ["kill"], ["end", "id"], []])
-def test_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        sessions.main(arguments)
-    assert caught.value.code == 2
-    assert "medusa sessions" in capsys.readouterr().err
+def test_usage(arguments: list[str], complaint: Complaint) -> None:
+    assert "medusa sessions" in complaint(sessions.main, arguments, 2)
 
 
-def test_no_reflector_there(capsys: pytest.CaptureFixture[str]) -> None:
-    assert sessions.main(["list", "--reflector", "http://127.0.0.1:1"]) == 1
-    assert "http://127.0.0.1:1: " in capsys.readouterr().err
-    assert sessions.main(["list", "--reflector", "nonsense"]) == 1
-    assert "--reflector" in capsys.readouterr().err
+@pytest.mark.parametrize(("url", "why"), [("http://127.0.0.1:1", "http://127.0.0.1:1: "), ("nonsense", "--reflector")])
+def test_no_reflector_there(complaint: Complaint, url: str, why: str) -> None:
+    assert why in complaint(sessions.main, ["list", "--reflector", url], 1)

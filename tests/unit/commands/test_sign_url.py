@@ -10,20 +10,13 @@ from medusa.commands import sign_url
 from medusa.keys import PublicKey
 from medusa.protocol.http.signature import parse_presigned, presigned_text
 from tests.signing import Key, write_key
+from tests.unit.commands.conftest import Complaint
 
 
 @pytest.fixture
 def identity(tmp_path: Path, key: Key) -> list[str]:
-    return [
-        "-a",
-        "jill",
-        "--user",
-        "joe",
-        "-k",
-        str(write_key(tmp_path / "key", key)),
-        "-u",
-        "https://host:8443/prefix/",
-    ]
+    path = write_key(tmp_path / "key", key)
+    return ["-a", "jill", "--user", "joe", "-k", str(path), "-u", "https://host:8443/prefix/"]
 
 
 @pytest.mark.parametrize(
@@ -60,17 +53,13 @@ def test_the_url(identity: list[str], key: Key, session: str, path: str, capsys:
         (["-u", "https://host?secret"], "--url is not of the form https://HOST"),
     ],
 )
-def test_what_is_wrong(identity: list[str], changed: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert sign_url.main([*identity, *changed, "4711"]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
+def test_what_is_wrong(identity: list[str], changed: list[str], why: str, complaint: Complaint) -> None:
+    err = complaint(sign_url.main, [*identity, *changed, "4711"], 1)
     assert err.startswith("medusa sign-url: ")
     assert why in err
     assert "secret" not in err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--expires", "0", "x"], ["--expires", "soon", "x"]])
-def test_wrong_usage(identity: list[str], arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        sign_url.main([*identity, *arguments])
-    assert caught.value.code == 2
+def test_wrong_usage(identity: list[str], arguments: list[str], complaint: Complaint) -> None:
+    complaint(sign_url.main, [*identity, *arguments], 2)

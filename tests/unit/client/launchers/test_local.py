@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client import launchers
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.local import LocalLauncher
 from medusa.client.ledger import Ledger, left_open
@@ -56,10 +55,6 @@ def launch(tmp_path: Path, told: Told) -> Iterator[Launch]:
 def ended(launcher: LocalLauncher) -> str:
     wait_until(lambda: not launcher.poll().alive, "the job to end")
     return launcher.poll().words
-
-
-def test_the_name_finds_the_launcher() -> None:
-    assert launchers.find("local") is LocalLauncher
 
 
 def test_the_agent_gets_its_configuration_in_a_private_file(launch: Launch) -> None:
@@ -142,14 +137,12 @@ def test_the_end_of_a_job_and_its_log(launch: Launch) -> None:
     assert ended(launch("kill -9 $$")) == "killed by SIGKILL"
 
 
-def test_an_object_is_refused_before_anything_starts() -> None:
-    with pytest.raises(Failure, match="OBJECT"):
-        LocalLauncher(Settings(object="/manta/stor/x"), Ledger())
-
-
-def test_a_missing_archive_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=r"no agent archive at .*none"):
-        LocalLauncher(Settings(archive=str(tmp_path / "none")), Ledger())
+@pytest.mark.parametrize(
+    ("settings", "why"), [(Settings(object="/x"), "OBJECT"), (Settings(archive="/none"), "no agent archive at /none")]
+)
+def test_unusable_settings_are_refused_before_anything_starts(settings: Settings, why: str) -> None:
+    with pytest.raises(Failure, match=why):
+        LocalLauncher(settings, Ledger())
 
 
 def test_a_process_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: Told) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from medusa.client.launchers.base import JobRequest, JobState, Settings
 from medusa.client.launchers.polled import Job, PolledLauncher
 from medusa.client.ledger import Ledger
@@ -63,10 +65,12 @@ def test_a_problem_leaves_the_rest_of_the_state_as_it_was() -> None:
     assert job.state.describe() == "running"
 
 
-def test_a_launcher_of_another_package_needs_no_times() -> None:
+@pytest.mark.parametrize("clean", [True, False])
+def test_a_launcher_of_another_package_needs_no_times(clean: bool) -> None:
     said: list[str] = []
     with ForeignLauncher(Settings(tell=said.append), Ledger()) as launcher:
         launcher.submit(JobRequest(session_url=lambda lifetime: "http://r"))
         wait_until(lambda: not launcher.poll().alive, "the job's end")
-        launcher.finish(5, clean=True)
-    assert said == ["closed, clean: True"]
+        if clean:
+            launcher.finish(5, clean=True)
+    assert said == [f"closed, clean: {clean}"]

@@ -157,10 +157,13 @@ def test_a_lost_answer_does_not_lead_to_a_second_job(stage: Stage) -> None:
     assert stage.job.state == JobState(alive=True, words="has no pod yet")
 
 
-def test_a_cluster_that_never_answers_is_given_up(stage: Stage) -> None:
-    stage.api.errors["create secret"] = AWAY
+def test_a_cluster_that_never_answers_is_given_up_and_asked_to_delete_once(stage: Stage) -> None:
+    stage.api.errors.update({"create secret": AWAY, "delete secret": AWAY})
     stage.start()
     assert (stage.job.state.alive, stage.job.remarks) == (False, [str(AWAY)])
+    begun = stage.clock.now
+    assert stage.job.close(clean=False) == []
+    assert (stage.clock.now - begun, stage.signs) == (0, ["+"])  # the guard goes on
 
 
 def test_without_a_signature_there_is_no_job(stage: Stage) -> None:
@@ -232,14 +235,6 @@ def test_a_refused_object_is_not_deleted(stage: Stage) -> None:
     stage.start()
     assert stage.job.close(clean=False) == []
     assert stage.api.all_asked("delete") == ["delete secret"]
-
-
-def test_a_cluster_that_never_answered_is_asked_to_delete_once_and_left_to_the_guard(stage: Stage) -> None:
-    stage.api.errors.update({"create secret": AWAY, "delete secret": AWAY})
-    stage.start()
-    begun = stage.clock.now
-    assert stage.job.close(clean=False) == []
-    assert (stage.clock.now - begun, stage.signs) == (0, ["+"])
 
 
 def test_nothing_is_deleted_before_the_start(stage: Stage) -> None:

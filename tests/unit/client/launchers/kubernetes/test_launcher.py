@@ -5,17 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client import launchers
 from medusa.client.launchers.base import JobRequest, Settings
 from medusa.client.launchers.kubernetes import api
 from medusa.client.launchers.kubernetes.launcher import KubernetesLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from tests.kube.stand_in import cluster
-
-
-def test_the_name_finds_the_launcher() -> None:
-    assert launchers.find("kubernetes") is KubernetesLauncher
 
 
 @pytest.mark.parametrize(

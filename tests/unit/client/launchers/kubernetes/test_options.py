@@ -15,33 +15,21 @@ def test_only_the_image_is_required() -> None:
 def test_all_options(tmp_path: Path) -> None:
     overrides = tmp_path / "pod.yaml"
     overrides.write_text("hostNetwork: true\n")
-    words = ["--image=a", "-n", "n", "--context", "c", "--kubeconfig", "f", "--cpu", "1.5", "--memory", "4Gi"]
-    words += [
-        "--gpu",
-        "amd.com/gpu=2",
-        "--time",
-        "1h30m",
-        "--node-selector",
-        "a=b",
-        "--node-selector",
-        "c=",
-        "--env",
-        "X=1=2",
-    ]
-    words += ["--env", "X=1=2", "--label", "l=m", "--pull-secret", "p", "--pull-secret", "q", "--service-account", "s"]
-    assert parse([*words, "--overrides", str(overrides)]) == PodOptions(
-        "a",
-        "n",
-        "c",
-        "f",
-        {"cpu": "1.5", "memory": "4Gi", "amd.com/gpu": "2"},
-        {"a": "b", "c": ""},
-        "s",
-        ("p", "q"),
-        {"l": "m"},
-        {"X": "1=2"},
-        5400,
-        {"hostNetwork": True},
+    words = "--image=a -n n --context c --kubeconfig f --cpu 1.5 --memory 4Gi --gpu amd.com/gpu=2 --time 1h30m"
+    words += " --node-selector a=b --node-selector c= --env X=1=2 --label l=m --pull-secret p --pull-secret q"
+    assert parse([*words.split(), "--service-account", "s", "--overrides", str(overrides)]) == PodOptions(
+        image="a",
+        namespace="n",
+        context="c",
+        kubeconfig="f",
+        resources={"cpu": "1.5", "memory": "4Gi", "amd.com/gpu": "2"},
+        node_selector={"a": "b", "c": ""},
+        service_account="s",
+        pull_secrets=("p", "q"),
+        labels={"l": "m"},
+        environ={"X": "1=2"},
+        seconds=5400,
+        overrides={"hostNetwork": True},
     )
 
 
@@ -55,31 +43,29 @@ def test_spans(text: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ([], "the following arguments are required: --image"),
-        (["--image"], "--image: expected one argument"),
-        (["--image", "a", "stray"], "unrecognized arguments: stray"),
-        (["--image", "a", "--imag", "b"], "unrecognized arguments: --imag b"),
-        (["--image", "a", "--time", "0"], "'0' is no time like 90, 30m or 1h30m"),
-        (["--image", "a", "--time", "1m1h"], "'1m1h' is no time"),
-        (["--image", "a", "--memory", "4GB"], "'4GB' is no quantity like 2, 500m or 4Gi"),
-        (["--image", "a", "--gpu", "two"], "'two' is neither N nor NAME=N"),
-        (["--image", "a", "--gpu", "=2"], "'=2' is neither N nor NAME=N"),
-        (["--image", "a", "--env", "PASSWORD"], "--env: not NAME=VALUE"),
-        (["--image", "a", "--overrides", "/nowhere"], "/nowhere: No such file or directory"),
+        ("", "the following arguments are required: --image"),
+        ("--image", "--image: expected one argument"),
+        ("--image a stray", "unrecognized arguments: stray"),
+        ("--image a --imag b", "unrecognized arguments: --imag b"),
+        ("--image a --time 0", "'0' is no time like 90, 30m or 1h30m"),
+        ("--image a --time 1m1h", "'1m1h' is no time"),
+        ("--image a --memory 4GB", "'4GB' is no quantity like 2, 500m or 4Gi"),
+        ("--image a --gpu two", "'two' is neither N nor NAME=N"),
+        ("--image a --gpu =2", "'=2' is neither N nor NAME=N"),
+        ("--image a --env PASSWORD", "--env: not NAME=VALUE"),
+        ("--image a --overrides /nowhere", "/nowhere: No such file or directory"),
+        ("--image a --overrides list", "holds no pod's spec"),
+        ("--image a --overrides broken", "is neither YAML nor JSON"),
     ],
 )
-def test_a_bad_argument_is_explained(words: list[str], why: str) -> None:
+def test_a_bad_argument_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, why: str) -> None:
+    (tmp_path / "list").write_text("[1]")
+    (tmp_path / "broken").write_text("a: [")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(Failure) as caught:
-        parse(words)
+        parse(words.split())
     assert str(caught.value).startswith("the launcher `kubernetes`: ")
     assert why in str(caught.value)
-
-
-@pytest.mark.parametrize(("text", "why"), [("[1]", "holds no pod's spec"), ("a: [", "is neither YAML nor JSON")])
-def test_bad_overrides(tmp_path: Path, text: str, why: str) -> None:
-    (tmp_path / "f").write_text(text)
-    with pytest.raises(Failure, match=why):
-        parse(["--image", "a", "--overrides", str(tmp_path / "f")])
 
 
 def test_help_on_request(capsys: pytest.CaptureFixture[str]) -> None:

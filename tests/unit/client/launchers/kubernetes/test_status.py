@@ -27,13 +27,8 @@ def job(**more: Any) -> Object:
 
 
 def condition(kind: str, status: str, reason: str, message: str = "") -> Object:
-    return {
-        "type": kind,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": "2026-01-01T00:00:00Z",
-    }
+    when = "2026-01-01T00:00:00Z"
+    return {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": when}
 
 
 def pod(phase: str = "Pending", created: str = "2026-01-01T00:00:00Z", **status: Any) -> Object:
@@ -60,36 +55,50 @@ def event(reason: str, message: str, kind: str = "Warning", uid: str = "pod-uid"
 
 UNSCHEDULABLE = condition("PodScheduled", "False", "Unschedulable", NO_NODE)
 GATED = condition("PodScheduled", "False", "SchedulingGated", "blocked by a gate")
+PREEMPTED = condition("DisruptionTarget", "True", "PreemptionByScheduler", "no room")
 DISRUPTED = condition("DisruptionTarget", "True", "DeletionByTaintManager", "node lost")
 
 
+def deleted(phase: str) -> Object:
+    found = pod(phase, conditions=[PREEMPTED])
+    found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    return found
+
+
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("found", "alive", "words"),
     [
-        (pod(conditions=[UNSCHEDULABLE]), f"Pending: Unschedulable: {NO_NODE.partition(' preemption')[0]}"),
-        (pod(conditions=[GATED]), "Pending: SchedulingGated: blocked by a gate"),
-        (pod(conditions=[condition("PodScheduled", "True", "")]), "Pending"),
-        (pod(conditions=None, containerStatuses=[]), "Pending"),
-        (waiting("ContainerCreating"), "ContainerCreating"),
-        (waiting("PodInitializing"), "Pending"),
-        (waiting("ImagePullBackOff", PULL), f"ImagePullBackOff: {PULL}"),
-        (waiting("ErrImagePull", "rpc error:\n  not found"), "ErrImagePull: rpc error: not found"),
-        (waiting("CreateContainerConfigError", "no secret"), "CreateContainerConfigError: no secret"),
-        (waiting("Evil", "\x1b[2Jx"), "Evil: \\x1b[2Jx"),
-        (pod(initContainerStatuses=[container("init", waiting={"reason": "ErrImagePull"})]), "ErrImagePull"),
-        (pod("Running"), "running on gpu-7"),
-        (pod("Unknown"), "Unknown: its node does not answer"),
+        (pod(conditions=[UNSCHEDULABLE]), True, f"Pending: Unschedulable: {NO_NODE.partition(' preemption')[0]}"),
+        (pod(conditions=[GATED]), True, "Pending: SchedulingGated: blocked by a gate"),
+        (pod(conditions=[condition("PodScheduled", "True", "")]), True, "Pending"),
+        (pod(conditions=None, containerStatuses=[]), True, "Pending"),
+        (waiting("ContainerCreating"), True, "ContainerCreating"),
+        (waiting("PodInitializing"), True, "Pending"),
+        (waiting("ImagePullBackOff", PULL), True, f"ImagePullBackOff: {PULL}"),
+        (waiting("ErrImagePull", "rpc error:\n  not found"), True, "ErrImagePull: rpc error: not found"),
+        (waiting("CreateContainerConfigError", "no secret"), True, "CreateContainerConfigError: no secret"),
+        (waiting("Evil", "\x1b[2Jx"), True, "Evil: \\x1b[2Jx"),
+        (waiting("InvalidImageName", "no"), False, "InvalidImageName: no"),
+        (waiting("ErrImageNeverPull", "no"), False, "ErrImageNeverPull: no"),
+        (pod(initContainerStatuses=[container("init", waiting={"reason": "ErrImagePull"})]), True, "ErrImagePull"),
+        (pod("Running"), True, "running on gpu-7"),
+        (pod("Unknown"), True, "Unknown: its node does not answer"),
+        (deleted("Pending"), False, "is being deleted: PreemptionByScheduler: no room"),
+        (deleted("Running"), False, "is being deleted: PreemptionByScheduler: no room"),
+        (deleted("Failed"), False, "is being deleted: PreemptionByScheduler: no room"),
+        (
+            pod("Failed", reason="Evicted", message="low ", containerStatuses=[terminated(137)]),
+            False,
+            "ended: Evicted: low",
+        ),
+        (pod("Failed", reason="DeadlineExceeded", message="late"), False, "ended: DeadlineExceeded: late"),
+        (pod("Failed", conditions=[DISRUPTED]), False, "ended: DeletionByTaintManager: node lost"),
+        (pod("Failed"), False, "ended"),
     ],
 )
-def test_a_pod_that_waits_or_runs(found: Object, words: str) -> None:
+def test_a_pod(found: Object, alive: bool, words: str) -> None:
     status = job_status(job(), [found], [])
-    assert (status.alive, status.words) == (True, words)
-
-
-@pytest.mark.parametrize("reason", ["InvalidImageName", "ErrImageNeverPull"])
-def test_an_image_that_can_never_run(reason: str) -> None:
-    status = job_status(job(), [waiting(reason, "no")], [])
-    assert (status.alive, status.words) == (False, f"{reason}: no")
+    assert (status.alive, status.words) == (alive, words)
 
 
 @pytest.mark.parametrize(
@@ -112,32 +121,9 @@ def test_a_pod_whose_container_has_ended(field: str, containers: list[Object], w
     assert (status.alive, status.words, status.pod) == (False, words, "medusa-1-00")
 
 
-@pytest.mark.parametrize(
-    ("found", "words"),
-    [
-        ({"reason": "Evicted", "message": "low ", "containerStatuses": [terminated(137)]}, "ended: Evicted: low"),
-        ({"reason": "DeadlineExceeded", "message": "too long"}, "ended: DeadlineExceeded: too long"),
-        ({"conditions": [DISRUPTED]}, "ended: DeletionByTaintManager: node lost"),
-        ({}, "ended"),
-    ],
-)
-def test_a_pod_that_the_cluster_has_ended(found: Object, words: str) -> None:
-    status = job_status(job(), [pod("Failed", **found)], [])
-    assert (status.alive, status.words) == (False, words)
-
-
 def test_a_missing_python_is_explained() -> None:
     status = job_status(job(), [pod("Failed", containerStatuses=[terminated(127)])], [])
     assert status.remarks[1] == "or the archive that brings its own Python: --archive agent-standalone.sh"
-
-
-@pytest.mark.parametrize("phase", ["Pending", "Running", "Failed"])
-def test_a_pod_that_somebody_deletes(phase: str) -> None:
-    message = "default-scheduler: preempting to accommodate a higher priority pod"
-    found = pod(phase, conditions=[condition("DisruptionTarget", "True", "PreemptionByScheduler", message)])
-    found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    status = job_status(job(), [found], [])
-    assert (status.alive, status.words) == (False, f"is being deleted: PreemptionByScheduler: {message}")
 
 
 @pytest.mark.parametrize(

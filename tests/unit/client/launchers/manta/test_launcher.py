@@ -82,14 +82,6 @@ def test_a_url_without_a_scheme_is_https(api: FakeApi, account: Account) -> None
     assert MantaLauncher(Settings(url="manta", account=account), Ledger()).front_door == "https://manta"
 
 
-def test_an_unclean_end_cancels_the_job(launcher: MantaLauncher, api: FakeApi) -> None:
-    launcher.create()
-    launcher.submit(request())
-    launcher.finish(5, clean=False)
-    assert api.methods()[-2:] == ["cancel_job", "delete_object"]
-    assert api.configs() == []
-
-
 def test_a_job_that_is_refused(launcher: MantaLauncher, api: FakeApi) -> None:
     api.errors["create_job"] = [error(503, "Busy"), error(403, "NoJobsForYou")]
     with pytest.raises(Failure, match=r"^no job: Busy: no$"):
@@ -154,13 +146,6 @@ def test_a_manta_that_hangs_does_not_hold_up_the_user(
         f"the Manta does not answer; see what became of job {JOB} by: mjob get {JOB}",
     ]
     released.set()
-
-
-def test_what_cannot_be_undone_is_shown(launcher: MantaLauncher, api: FakeApi, said: list[str]) -> None:
-    api.errors["cancel_job"] = error(503, "Busy")
-    launcher.create()
-    launcher.cancel()
-    assert said == [f"job {JOB} is not cancelled (Busy: no); cancel it by: mjob cancel {JOB}"]
 
 
 @pytest.mark.parametrize(
