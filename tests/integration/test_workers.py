@@ -7,12 +7,10 @@ import json
 import os
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from tests.integration import test_reflector_http as http
-from tests.integration import test_reflector_session as sessions
 from tests.integration.test_reflector_life import unread
 from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
 from tests.reflectors import OF_THE_MACHINE, Reflector, Witness, new_id, running
@@ -37,19 +35,7 @@ def door(key: Key, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reflect
         yield reflector
 
 
-class TestUpgrade(http.TestUpgrade):
-    """With workers."""
-
-
 class TestAttach(http.TestAttach):
-    """With workers."""
-
-
-class TestForwarding(sessions.TestForwarding):
-    """With workers."""
-
-
-class TestEnds(sessions.TestEnds):
     """With workers."""
 
 
@@ -88,16 +74,6 @@ def arrives_early(reflector: Reflector, session: str, early: list[bytes]) -> Non
                 client.expect(BINARY, data)
 
 
-def test_a_head_in_pieces(reflector: Reflector) -> None:
-    before = handed_over(reflector)
-    while handed_over(reflector) < before + 2:
-        request = upgrade(f"/attach/{new_id()}/master")
-        with reflector.open(request[:10]) as client:
-            for at in range(10, len(request), 40):
-                client.send(request[at : at + 40])
-            assert client.head().status == 101
-
-
 def test_a_connection_that_was_handed_over_is_not_watched_any_more(reflector: Reflector) -> None:
     """The kernel watches a connection until its last descriptor is closed, and the owner has one."""
     before = handed_over(reflector)
@@ -124,15 +100,6 @@ def watches_what_it_has(pid: int) -> bool:
     return len(numbers) == len(set(numbers)) and set(map(str, numbers)) <= set(os.listdir(f"/proc/{pid}/fd"))
 
 
-def test_the_peers_address_is_the_true_one(reflector: Reflector) -> None:
-    before = handed_over(reflector)
-    while handed_over(reflector) < before + 2:
-        session = new_id()
-        with reflector.attach(session, "master") as client:
-            address = "%s:%d" % client.sock.getsockname()
-        assert reflector.ended(session)["client"] == address
-
-
 def test_log_lines_carry_the_workers_number(reflector: Reflector) -> None:
     session = new_id()
     with reflector.attach(session, "master"):
@@ -140,12 +107,6 @@ def test_log_lines_carry_the_workers_number(reflector: Reflector) -> None:
     assert reflector.ended(session)["worker"] == home
     (served,) = reflector.logged("worker serves", worker=home)
     assert served["worker_pid"] == pids(reflector)[home] == reflector.ended(session)["pid"]
-
-
-def test_one_line_is_printed_and_that_when_all_serve() -> None:
-    with running(*WORKERS) as reflector:  # which checks the line
-        assert [entry["worker"] for entry in ask(reflector)] == [1, 2, 3]
-        assert len(reflector.logged("worker serves")) == 3
 
 
 def test_as_many_as_there_are_processors() -> None:
@@ -178,22 +139,8 @@ class TestStatus:
                     Witness(client, agent).check()
             wait_until(lambda: not reflector.sessions())
 
-    def test_healthz_answers_for_one(self, reflector: Reflector) -> None:
-        assert reflector.get("/healthz").json()["alive"] is True
-
 
 class TestFrontDoor:
-    def test_sessions(self, door: Reflector, key: Key) -> None:
-        before = handed_over(door)
-        while handed_over(door) < before + 6:
-            session = new_id()
-            path = attach_path("alice", session, "slave")
-            request = upgrade(signed_target(key, "alice", path, HOST), host=HOST)
-            with self.waiting(door, key, session) as client, door.enter(request) as agent:
-                client.linked()
-                agent.expect(TEXT, LINKUP)
-                Witness(client, agent).check()
-
     def test_a_url_works_once_at_all_workers(self, door: Reflector, key: Key) -> None:
         before = handed_over(door)
         while handed_over(door) < before + 12:
@@ -228,12 +175,3 @@ def test_each_worker_tells_of_a_low_limit_of_descriptors() -> None:
     with running(*WORKERS, limits=(256, 600)) as reflector:
         entries = [json.loads(line) for line in reflector.raw_log.splitlines() if OF_THE_MACHINE in line]
     assert sorted((entry["worker"], entry["pairs"]) for entry in entries) == [(1, 268), (2, 268), (3, 268)]
-
-
-def test_the_archive_is_published_by_one(tmp_path: Path) -> None:
-    target = tmp_path / "agent.sh"
-    with running(*WORKERS, "--publish", str(target)) as reflector:
-        wait_until(lambda: reflector.logged("archive published"))
-        pids(reflector)
-        (entry,) = reflector.logged("archive published")
-    assert entry["worker"] == 1

@@ -8,13 +8,12 @@ import socket
 from collections.abc import Iterator
 from functools import partial
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.peers import BINARY, Answer, Peer, close_frame, frame, upgrade
 from tests.reflectors import Reflector, new_id, running
 from tests.waiting import PATIENCE, wait_until
-from tests.workers import homes, pairs_everywhere, pids, stopped
+from tests.workers import homes, pairs_everywhere
 
 PROXY = "127.0.0.2"
 
@@ -56,16 +55,6 @@ def test_the_end_of_a_session_wherever_it_lives(reflector: Reflector) -> None:
     assert {reflector.ended(session)["outcome"] for session in sessions} == {"killed"}
 
 
-def test_a_worker_that_does_not_answer_is_left_out() -> None:
-    with running("--workers", "2") as reflector:
-        session = new_id()
-        with reflector.attach(session, "master"):
-            wait_until(lambda: session in homes(reflector))
-            home, workers = homes(reflector)[session], pids(reflector)
-            with stopped(workers[3 - home]):
-                assert listed(reflector) == {session: "waiting"}
-
-
 @contextlib.contextmanager
 def entered(port: int, data: bytes) -> Iterator[Peer]:
     sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE, source_address=(PROXY, 0))
@@ -79,8 +68,8 @@ def asked(port: int, data: bytes) -> Answer:
         return peer.answer()
 
 
-@pytest.mark.parametrize("header", ["PROXY UNKNOWN", "PROXY TCP4 127.0.0.1 127.0.0.1 1 2"])
-def test_who_comes_through_a_proxy_is_this_host_at_no_worker(header: str) -> None:
+def test_who_comes_through_a_proxy_is_this_host_at_no_worker() -> None:
+    header = "PROXY TCP4 127.0.0.1 127.0.0.1 1 2"
     options = ["--workers", "3", "--raw-port", "0", "--trusted-proxy", PROXY, "--proxy-protocol"]
     with running(*options) as reflector:
         for _ in range(20):  # so that some are handed over

@@ -4,39 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.test_raw_greetings import (
-    test_a_line_that_comes_byte_by_byte,
-    test_an_id_is_taken_once,
-    test_frames_right_behind_the_greeting,
-    test_http_is_answered_in_its_own_words,
-    test_one_line_then_a_fin_and_a_line_in_the_log,
-)
-from tests.integration.test_raw_sessions import (
-    MIXES,
-    TestPlainToPlain,
-    bytes_of,
-    ready,
-    test_a_polite_end,
-    test_a_reset_is_a_loss,
-    test_what_a_client_says_before_it_is_linked_is_dropped,
-    wrapped,
-)
+from tests.integration.test_raw_greetings import test_an_id_is_taken_once, test_frames_right_behind_the_greeting
+from tests.integration.test_raw_sessions import MIXES, bytes_of, ready, wrapped
 from tests.peers import BINARY
 from tests.rawpeers import connect, linked, pair, plain
 from tests.reflectors import Reflector, new_id
 from tests.workers import handed_over, homes
 
-__all__ = [
-    "TestPlainToPlain",
-    "test_a_line_that_comes_byte_by_byte",
-    "test_a_polite_end",
-    "test_a_reset_is_a_loss",
-    "test_an_id_is_taken_once",
-    "test_frames_right_behind_the_greeting",
-    "test_http_is_answered_in_its_own_words",
-    "test_one_line_then_a_fin_and_a_line_in_the_log",
-    "test_what_a_client_says_before_it_is_linked_is_dropped",
-]
+__all__ = ["test_an_id_is_taken_once", "test_frames_right_behind_the_greeting"]
 
 CROWD = 24
 

@@ -14,9 +14,7 @@ import pytest
 
 from medusa.protocol.messages import Kind
 from medusa.protocol.websocket.relay import frame_header
-from tests.integration import test_reflector_http as http
 from tests.integration import test_reflector_life as life
-from tests.integration import test_reflector_session as sessions
 from tests.integration.test_reflector_process import GOING
 from tests.integration.test_reflector_tls import MIB, OPTIONS
 from tests.integration.test_workers import arrives_early
@@ -30,18 +28,6 @@ PIECE = 50_000
 
 
 REFLECTOR_OPTIONS = WORKERS
-
-
-class TestUpgrade(http.TestUpgrade):
-    """Over TLS, with workers."""
-
-
-class TestForwarding(sessions.TestForwarding):
-    """Over TLS, with workers."""
-
-
-class TestEnds(sessions.TestEnds):
-    """Over TLS, with workers."""
 
 
 @contextlib.contextmanager
@@ -97,19 +83,6 @@ def test_a_reader_that_stops() -> None:
         with reflector.memory_grows_less_than(3 * MIB):
             life.stop_reading(reflector, client, agent)
         Witness(client, agent).check()
-
-
-def test_a_client_that_hangs_up_after_bytes_that_the_agent_does_not_read() -> None:
-    """As in test_reflector_life: the owner has to notice, or the shell would run on."""
-    with (
-        running(*WORKERS, "--keepalive", "1", check=False) as reflector,
-        proxied_pair(reflector) as (client, agent, session),
-        agent.breathing(),
-    ):
-        while life.unread(client) == 0:
-            client.send(frame(BINARY, bytes(PIECE)))
-        client.fin()
-        wait_until(lambda: reflector.states().get(session) == "closing")
 
 
 def test_a_worker_that_is_killed_takes_along_what_it_decrypts() -> None:
