@@ -7,14 +7,21 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from medusa.client.launchers.base import JobRequest, JobState, Launcher
+from medusa.client.terminal.console import Console
+from medusa.client.terminal.messages import Messages
+from medusa.client.terminal.signals import Signals
+from medusa.client.terminal.stdout import Stdout
+from medusa.client.terminal.tty import Terminal
 from medusa.protocol.control import Control, build, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.transports.base import ClosedTransport, Transport
+from medusa.transports.link import Link
 from medusa.transports.socket_stream import SocketStream
 from tests.blocking import BlockingTransport, blocking_websocket
 from tests.waiting import PATIENCE
@@ -35,6 +42,33 @@ def link_ends() -> tuple[Transport, BlockingTransport]:
     near, far = socket.socketpair()
     codec = WebSocketCodec(Role.CLIENT, lambda: os.urandom(4))
     return Transport(SocketStream(near), codec), blocking_websocket(far)
+
+
+class Desk:
+    """mlogin's link and standard descriptors, whose other ends the test holds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        near, self.far = link_ends()
+        self.link = Link(near, clock)
+        self.stdin, self.keyboard = os.pipe()
+        self.screen, self.stdout = os.pipe()
+        self.stderr, self.said_to = os.pipe()
+        self.output = Stdout(self.stdout)
+
+    def close(self) -> None:
+        self.output.close()
+        self.link.abort()
+        self.far.abort()
+        for fd in (self.stdin, self.keyboard, self.screen, self.stdout, self.stderr, self.said_to):
+            if fd >= 0:
+                os.close(fd)
+
+    def console(self, terminal: Terminal, signals: Signals) -> Console:
+        return Console(terminal, self.output, Messages(self.said_to), signals)
+
+    def said(self) -> str:
+        """What mlogin has said to the user."""
+        return os.read(self.stderr, 65536).decode()
 
 
 class Peer:

@@ -21,7 +21,3 @@ def test_another_one(tmp_path: Path) -> None:
     assert archive.find_archive(str(tmp_path / "other.sh")) == tmp_path / "other.sh"
     with pytest.raises(Failure, match=r"no agent archive at .*none\.sh$"):
         archive.find_archive(str(tmp_path / "none.sh"))
-
-
-def test_the_place_is_where_the_build_puts_it() -> None:
-    assert archive.CARRIED.parts[-3:] == ("medusa", "data", "agent.sh")

@@ -52,28 +52,18 @@ with open({str(told)!r}, "w") as file:
     assert [os.path.abspath(entry) for entry in sys.path] == path.split(os.pathsep)
 
 
-def test_an_end_before_the_greeting_is_reported_with_the_log(signals: Signals) -> None:
-    script = 'sys.exit("port in use\\x1b[2J")'
-    with pytest.raises(Failure) as caught, embedded_reflector(Ledger(), signals, stub(script)):
-        pytest.fail("started")
-    assert str(caught.value) == "the embedded reflector ended with status 1\n  port in use\\x1b[2J"
-
-
-def test_another_greeting_is_reported(signals: Signals) -> None:
-    script = 'print("hello", flush=True)\n' + LIVES
-    with (
-        pytest.raises(Failure, match="said 'hello'"),
-        embedded_reflector(Ledger(), signals, stub(script)),
-    ):
-        pytest.fail("started")
-
-
-def test_silence_ends_at_the_deadline(signals: Signals) -> None:
-    timeouts = Timeouts(reflector_start_timeout=50 * MS)
-    with (
-        pytest.raises(Failure, match="does not start"),
-        embedded_reflector(Ledger(), signals, stub(LIVES), timeouts),
-    ):
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ('sys.exit("port in use\\x1b[2J")', r"the embedded reflector ended with status 1\n  port in use\\x1b\[2J$"),
+        ('print("hello", flush=True)\n' + LIVES, "said 'hello'"),
+        (LIVES, "does not start"),
+    ],
+    ids=["ends", "says something else", "says nothing"],
+)
+def test_a_start_that_fails_is_reported(signals: Signals, script: str, why: str) -> None:
+    timeouts = Timeouts(reflector_start_timeout=(50 if script == LIVES else 10_000) * MS)
+    with pytest.raises(Failure, match=why), embedded_reflector(Ledger(), signals, stub(script), timeouts):
         pytest.fail("started")
 
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import signal
-
 import pytest
 
-from medusa.client.outcome import Failure, Interrupted, OutcomeUnknown, status_of
+from medusa.client.outcome import status_of
 from medusa.protocol.control import Exit
 
 
@@ -23,14 +21,3 @@ from medusa.protocol.control import Exit
 )
 def test_the_status_for_what_the_agent_said(end: Exit, status: int) -> None:
     assert status_of(end) == status
-
-
-def test_a_lost_session_is_told_apart_from_none_at_all() -> None:
-    assert Failure("no").status == 255
-    assert OutcomeUnknown("link lost").status == 254
-    assert str(OutcomeUnknown("link lost")) == "link lost; outcome unknown"
-
-
-def test_an_interruption_is_not_caught_as_an_error() -> None:
-    assert not isinstance(Interrupted(signal.SIGTERM), Exception)
-    assert str(Interrupted(signal.SIGTERM)) == "ended by SIGTERM"

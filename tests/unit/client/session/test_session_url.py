@@ -54,27 +54,28 @@ def test_who_is_refused_for_who_he_is_learns_who_he_was(account: Account, status
     assert check == "  check that this account has this key there, the host's name, and the clock"
 
 
+CHECK = "  check the address, and that a reflector runs there and can be reached from here"
+
+
+@pytest.mark.parametrize(
+    ("cause", "advice"),
+    [
+        (ConnectRefused("OK", None), [CHECK]),
+        (ConnectRefused("OK", 200), [CHECK]),
+        (ConnectRefused("OK", 302), [CHECK]),
+        (Untrusted("self-signed"), ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]),
+        (
+            ConnectRefused("taken", 409),
+            ["  another mlogin is in that session or waits there: end it, or use another session"],
+        ),
+        (ConnectRefused("busy", 503), []),
+    ],
+)
+def test_other_refusals_have_advice_that_fits(account: Account, cause: ConnectRefused, advice: list[str]) -> None:
+    failure = SessionUrl("https://host:1", "4711", account).refused(cause)
+    assert str(failure).splitlines()[1:] == advice
+
+
 def test_who_did_not_say_who_he_is_is_told_how() -> None:
     failure = SessionUrl("https://host:1", "4711").refused(ConnectRefused("who are you", 401))
     assert "--account and --key" in str(failure)
-
-
-def test_who_does_not_trust_the_other_is_told_how() -> None:
-    lines = str(SessionUrl("https://host:1", "4711").refused(Untrusted("host:1: self-signed"))).splitlines()
-    assert lines[1:] == ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
-
-
-@pytest.mark.parametrize("status", [None, 200, 302])
-def test_who_finds_no_reflector_is_told_what_to_check(account: Account, status: int | None) -> None:
-    lines = str(SessionUrl("https://host:1", "4711", account).refused(ConnectRefused("OK", status))).splitlines()
-    assert lines[1:] == ["  check the address, and that a reflector runs there and can be reached from here"]
-
-
-def test_who_comes_second_is_told_of_the_first(account: Account) -> None:
-    lines = str(SessionUrl("https://host:1", "4711", account).refused(ConnectRefused("taken", 409))).splitlines()
-    assert lines[1:] == ["  another mlogin is in that session or waits there: end it, or use another session"]
-
-
-def test_other_refusals_stand_for_themselves(account: Account) -> None:
-    failure = SessionUrl("https://host:1", "4711", account).refused(ConnectRefused("busy", 503))
-    assert len(str(failure).splitlines()) == 1

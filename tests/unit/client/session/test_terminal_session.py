@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,41 +13,24 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
 from medusa.client.session.terminal_session import HIGH_WATER, TerminalSession
 from medusa.client.session.walltime import WalltimeNotices
-from medusa.client.terminal.console import Console
-from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.control import Error, Exit, Notice, Resize, Start, Started
 from medusa.protocol.messages import Binary, Close, Text
-from medusa.transports.link import Link
-from tests.unit.client.peers import Peer, ignored, link_ends
-from tests.waiting import MS
+from tests.unit.client.peers import Desk, Peer, ignored
+from tests.waiting import MS, wait_until
 
 START = Start("", "xterm", 80, 24, "/bin/bash", ("--norc",))
 
 
-class Stage:
+class Stage(Desk):
     """One session: what the test types goes in at one pipe, what is shown and said comes out of two others."""
 
     def __init__(self) -> None:
-        near, self.far = link_ends()
-        self.link = Link(near, time.monotonic)
-        self.stdin, self.keyboard = os.pipe()
-        self.screen, self.stdout = os.pipe()
-        self.stderr, self.said_to = os.pipe()
-        self.output = Stdout(self.stdout)
+        super().__init__()
         self.job = JobState(alive=True, words="runs")
         self.timeouts = Timeouts()
-
-    def close(self) -> None:
-        self.output.close()
-        self.link.abort()
-        self.far.abort()
-        for fd in (self.stdin, self.keyboard, self.screen, self.stdout, self.stderr, self.said_to):
-            if fd >= 0:
-                os.close(fd)
 
     def type(self, data: bytes) -> None:
         os.write(self.keyboard, data)
@@ -59,9 +43,6 @@ class Stage:
     def shown(self) -> bytes:
         return os.read(self.screen, 1 << 20)
 
-    def said(self) -> str:
-        return os.read(self.stderr, 65536).decode()
-
     def run(self, script: Callable[[Peer], None]) -> Exit:
         """A session whose agent follows `script` from the start message on."""
 
@@ -70,10 +51,9 @@ class Stage:
             script(peer)
 
         with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, Peer(self.far, agent):
-            console = Console(terminal, self.output, Messages(self.said_to), signals)
             notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
-            session = TerminalSession(self.link, console, b"~", lambda: ["session 4711"], notices, self.timeouts)
-            return session.run(START)
+            console, info = self.console(terminal, signals), lambda: ["session 4711"]
+            return TerminalSession(self.link, console, b"~", info, notices, self.timeouts).run(START)
 
 
 @pytest.fixture
@@ -235,6 +215,7 @@ def test_an_agent_that_fails_later_leaves_the_outcome_unknown(stage: Stage) -> N
     def agent(peer: Peer) -> None:
         peer.say(Started(1))
         peer.say(Error("the terminal is gone"))
+        assert peer.hear(Close) == Close(1000, "aborting")
 
     with pytest.raises(OutcomeUnknown):
         stage.run(agent)
@@ -298,6 +279,8 @@ def test_a_disconnect_is_heard_although_the_agent_reads_nothing(stage: Stage) ->
         for _ in range(HIGH_WATER // 1024 - 1):
             stage.type(b"x" * 1023 + b"\r")
         stage.type(b"~.")
+        wait_until(lambda: not select.select([stage.stdin], [], [], 0)[0], "the client to read all of it")
+        peer.hear_end()
 
     with pytest.raises(OutcomeUnknown, match="disconnected"):
         stage.run(agent)

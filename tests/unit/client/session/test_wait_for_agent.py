@@ -10,17 +10,13 @@ from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.session.wait_for_agent import RECONNECTS, LinkEnd, WaitForAgent
-from medusa.client.terminal.console import Console
-from medusa.client.terminal.messages import Messages
 from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal
 from medusa.protocol.control import KILLED, Linkup, Wait, build
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
-from medusa.transports.link import Link
 from tests.blocking import BlockingTransport
-from tests.unit.client.peers import PlayedLauncher, link_ends
+from tests.unit.client.peers import Desk, PlayedLauncher, link_ends
 from tests.waiting import PATIENCE, Clock
 
 LINKUP = Text(build(Linkup()))
@@ -42,27 +38,22 @@ class NextLinks:
         return near
 
 
-class Stage:
+class Stage(Desk):
     """A wait whose link, job, clock and next links the test plays."""
 
     def __init__(self, signals: Signals) -> None:
-        near, self.far = link_ends()
-        self.stderr, self._writer = os.pipe()
-        self.stdin, self._stdin_writer = os.pipe()
-        self._stdout = Stdout(self._writer)
         self.clock = Clock()
-        self.link = Link(near, self.clock)
+        super().__init__(self.clock)
         self.launcher = PlayedLauncher()
         self.next = NextLinks()
         self.deadline = self.clock.now + 600
         self._signals = signals
 
     def run(self, *, reconnects: bool = False, queues: bool = True) -> None:
-        terminal = Terminal(self.stdin, Ledger())
         WaitForAgent(
             self.link,
             self.launcher,
-            Console(terminal, self._stdout, Messages(self._writer), self._signals),
+            self.console(Terminal(self.stdin, Ledger()), self._signals),
             deadline=self.deadline,
             reconnect=self.next if reconnects else None,
             queues=queues,
@@ -76,16 +67,10 @@ class Stage:
         else:
             self.far.send(close)
 
-    def said(self) -> str:
-        return os.read(self.stderr, 65536).decode()
-
     def close(self) -> None:
-        self._stdout.close()
-        self.link.abort()
-        for far in (self.far, *self.next.fars):
+        super().close()
+        for far in self.next.fars:
             far.abort()
-        for fd in (self.stderr, self._writer, self.stdin, self._stdin_writer):
-            os.close(fd)
 
 
 @pytest.fixture
@@ -179,14 +164,6 @@ def test_another_link_follows_and_the_user_is_told_once(
     assert stage.said().count(f"; attaching again {words}\n") == 1
 
 
-def test_no_link_follows_one_that_an_administrator_ended(stage: Stage) -> None:
-    stage.far.send(Text(build(Wait(KILLED))))
-    stage.far.send(Close(1000, "an administrator ended the session"))
-    with pytest.raises(Failure, match="an administrator ended the session"):
-        stage.run(reconnects=True)
-    assert stage.next.fars == []
-
-
 def test_the_link_before_is_closed_first(stage: Stage) -> None:
     """The session's id is free only then."""
     connect = stage.next
@@ -202,18 +179,21 @@ def test_the_link_before_is_closed_first(stage: Stage) -> None:
     stage.next = connect
 
 
-def test_no_link_follows_for_a_job_that_has_ended(stage: Stage) -> None:
-    stage.launcher.state = JobState(alive=False, words="was cancelled")
-    stage.far.send(TIMED_OUT)
-    with pytest.raises(Failure, match="played job was cancelled before its agent appeared"):
-        stage.run(reconnects=True)
-    assert stage.next.fars == []
-
-
-def test_no_link_follows_one_that_was_closed_if_jobs_do_not_queue(stage: Stage) -> None:
-    stage.far.send(TIMED_OUT)
-    with pytest.raises(Failure, match="no agent came in time"):
-        stage.run(reconnects=True, queues=False)
+@pytest.mark.parametrize(
+    ("alive", "messages", "queues", "error"),
+    [
+        (True, [Text(build(Wait(KILLED))), Close(1000, "killed by an administrator")], True, "by an administrator"),
+        (False, [TIMED_OUT], True, "played job was cancelled before its agent appeared"),
+        (True, [TIMED_OUT], False, "no agent came in time"),
+    ],
+    ids=["killed", "the job has ended", "jobs do not queue"],
+)
+def test_no_link_follows(stage: Stage, alive: bool, messages: list[Message], queues: bool, error: str) -> None:
+    stage.launcher.state = JobState(alive=alive, words="was cancelled")
+    for message in messages:
+        stage.far.send(message)
+    with pytest.raises(Failure, match=error):
+        stage.run(reconnects=True, queues=queues)
     assert stage.next.fars == []
 
 

@@ -56,7 +56,7 @@ def test_a_reader_that_stops_stops_only_the_outlet(ends: tuple[int, int]) -> Non
             pass
         return stdout.pending == 0 and heard >= len(BULK)
 
-    wait_until(all_heard, "all bytes")
+    wait_until(all_heard, "all bytes", nap=lambda _: None)
     stdout.close()
 
 
