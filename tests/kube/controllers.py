@@ -52,10 +52,8 @@ class Controllers:
         if "startTime" not in job["status"]:
             job["status"].update(startTime=now())
             self._make_pod(job)
-        elif "Succeeded" in phases:
-            self._end(job, "Complete", "CompletionsReached", "Reached expected number of succeeded pods")
         elif not phases or "Failed" in phases:
-            self._end(job, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+            self._fail(job)
 
     def _make_pod(self, job: Object) -> None:
         name, uid = job["metadata"]["name"], job["metadata"]["uid"]
@@ -70,9 +68,9 @@ class Controllers:
         self._store.create("pods", {**pod, "status": {"phase": "Pending"}})
         self._store.touch("jobs", job)
 
-    def _end(self, job: Object, kind: str, reason: str, message: str) -> None:
-        condition = {"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": now()}
-        job["status"]["conditions"] = [condition]
+    def _fail(self, job: Object) -> None:
+        why = {"reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}
+        job["status"]["conditions"] = [{"type": "Failed", "status": "True", **why, "lastTransitionTime": now()}]
         rules.check("Job", "batch/v1", job)
         self._store.touch("jobs", job)
 

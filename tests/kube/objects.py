@@ -18,7 +18,6 @@ Object = dict[str, Any]
 
 class Resource(NamedTuple):
     group: str
-    version: str
     plural: str
     kind: str
 
@@ -28,17 +27,17 @@ class Resource(NamedTuple):
 
     @property
     def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
+        return f"{self.group}/v1" if self.group else "v1"
 
 
 RESOURCES = {
     resource.plural: resource
     for resource in (
-        Resource("batch", "v1", "jobs", "Job"),
-        Resource("", "v1", "pods", "Pod"),
-        Resource("", "v1", "secrets", "Secret"),
-        Resource("", "v1", "configmaps", "ConfigMap"),
-        Resource("", "v1", "events", "Event"),
+        Resource("batch", "jobs", "Job"),
+        Resource("", "pods", "Pod"),
+        Resource("", "secrets", "Secret"),
+        Resource("", "configmaps", "ConfigMap"),
+        Resource("", "events", "Event"),
     )
 }
 

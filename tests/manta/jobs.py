@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import re
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -33,7 +32,7 @@ class Job:
         self.state, self.cancelled, self.input_done = "queued", False, False
         self.inputs: list[str] = []
         self.errors: list[dict[str, Any]] = []
-        self._tasks_done, self._created_at, self._done_at = 0, _now(), ""
+        self._tasks_done = 0
         self._changed = asyncio.Event()
 
     def add(self, keys: list[str]) -> None:
@@ -61,17 +60,13 @@ class Job:
 
     def become(self, state: str) -> None:
         self.state = state
-        if state == "done":
-            self._done_at = _now()
 
     def status(self) -> dict[str, Any]:
         """The answer to `live/status`."""
         tasks = 1 if self.phase["type"] == "reduce" else len(self.inputs)
         stats = {"errors": len(self.errors), "outputs": 0, "retries": 0, "tasks": tasks, "tasksDone": self._tasks_done}
         found = {"id": self.id, "name": self.name, "state": self.state, "cancelled": self.cancelled}
-        found |= {"inputDone": self.input_done, "timeCreated": self._created_at, "phases": [self.phase]}
-        found |= {"stats": stats, "options": {}}
-        return {**found, "timeDone": self._done_at} if self._done_at else found
+        return {**found, "inputDone": self.input_done, "phases": [self.phase], "stats": stats}
 
 
 class Jobs:
@@ -211,7 +206,3 @@ def _check_phase(phase: Any) -> None:
 def _demand(holds: bool, what: str) -> None:
     if not holds:
         raise Refusal(400, "InvalidJob", f"job is invalid: {what}")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())

@@ -191,15 +191,6 @@ def test_assets_in_a_config_file(tmp_path: Path, text: str, assets: tuple[str, .
     assert mlogin.parse(["--config", str(config)]).manta.assets == assets
 
 
-@pytest.mark.parametrize(("text", "key"), [("escape = abc\n", "escape"), ("nosuch = 1\n", "nosuch")])
-def test_a_wrong_config_file_is_named_with_its_key(tmp_path: Path, text: str, key: str, complaint: Complaint) -> None:
-    config = tmp_path / "mlogin.conf"
-    config.write_text(text)
-    said = complaint(mlogin.parse, ["--config", str(config)], 255)
-    assert key in said
-    assert str(config) in said
-
-
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         mlogin.parse(["--version"])
