@@ -86,8 +86,6 @@ def nobody(store: Manta) -> User:
         ("GET", f"{STOR}?x", {}, {}, "InvalidSignature"),
         ("GET", "/jill/public", {}, {}, "InvalidSignature"),
         ("GET", STOR, {}, {"host": "other"}, "InvalidSignature"),
-        ("GET", STOR, {}, {"date": date(-301)}, "RequestExpired"),
-        ("GET", STOR, {}, {"date": date(302)}, "RequestExpired"),
         ("GET", STOR, {"signature": "AAAA"}, {}, "InvalidSignature"),
         ("GET", STOR, {"signature": ""}, {}, "InvalidHeader"),
         ("GET", STOR, {"keyId": f"/jill/keys/{'00' * 16}"}, {}, "KeyDoesNotExist"),
@@ -105,6 +103,11 @@ def test_a_signature_is_good_for_its_own_request_only(
     assert nobody.ask("GET", STOR, date=when, authorization=signed)[0] == 200
     bad = authorization(key, "jill", STOR, nobody.host, when, **changed)
     assert nobody.ask(method, target, b"", **{"date": when, "authorization": bad, **sent})[1] == code
+
+
+@pytest.mark.parametrize("off", [-301, 302])
+def test_a_bad_date_is_refused(jill: User, off: float) -> None:
+    assert jill.ask("GET", STOR, date=date(off)) == (403, "RequestExpired")
 
 
 def test_a_bad_signed_url_is_refused(key: Key, nobody: User) -> None:

@@ -58,9 +58,6 @@ class Job:
         if error is not None:
             self.errors.append({"phaseNum": "0", "what": f"phase 0: {self.phase['type']}", **error})
 
-    def become(self, state: str) -> None:
-        self.state = state
-
     def status(self) -> dict[str, Any]:
         """The answer to `live/status`."""
         tasks = 1 if self.phase["type"] == "reduce" else len(self.inputs)
@@ -123,7 +120,7 @@ class Jobs:
             raise Refusal(409, "InvalidJobState", f"job {job.id} is done")
         job.cancelled = job.input_done = True
         await _stop(self._drivers[job.id])
-        job.become("done")
+        job.state = "done"
 
     async def stop(self) -> None:
         """Ends all jobs that run."""
@@ -134,7 +131,7 @@ class Jobs:
         """Runs a job, from the queue to the end of all its tasks."""
         while self.held:
             await asyncio.sleep(HOLD_POLL)
-        job.become("running")
+        job.state = "running"
         tasks: list[asyncio.Task[None]] = []
         try:
             while not job.input_done:
@@ -147,7 +144,7 @@ class Jobs:
         finally:
             for task in tasks:
                 await _stop(task)
-        job.become("done")
+        job.state = "done"
 
     def _start(self, job: Job, keys: list[str]) -> asyncio.Task[None]:
         async def run() -> None:
