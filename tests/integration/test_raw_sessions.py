@@ -123,19 +123,6 @@ def test_a_reset_is_a_loss(reflector: Reflector, client_kind: str, agent_kind: s
     assert reflector.ended(session)["outcome"] == "lost"
 
 
-@pytest.mark.parametrize(
-    ("data", "code"), [(raw_frame(BINARY, b"x", flags=1), 1002), (raw_frame(TEXT, b'medusa:{"type":"linkup"}'), 1008)]
-)
-def test_a_peer_that_breaks_the_rules_of_frames(reflector: Reflector, data: bytes, code: int) -> None:
-    session = new_id()
-    with pair(reflector, "websocket", "framed", session) as (client, agent):
-        agent.send(raw_frame(BINARY, b"before") + data)
-        client.expect(BINARY, b"before")
-        assert agent.closed()[0] == code
-        assert client.closed() == (1000, "the remote side broke the protocol")
-    assert reflector.ended(session)["outcome"] == "ended"
-
-
 class TestPlainToPlain:
     """What no other pair has: each direction ends by itself."""
 
@@ -213,17 +200,6 @@ def test_what_a_client_says_before_it_is_linked_is_dropped(reflector: Reflector)
             agent.expect(TEXT, START)
             client.send(b"in time")
             agent.expect(BINARY, b"in time")
-
-
-def test_a_client_that_hangs_up_while_it_waits_frees_its_id(reflector: Reflector) -> None:
-    session = new_id()
-    with plain(reflector, session, "client") as client:
-        assert client.line() == b"OK waiting"
-        client.fin()
-        assert client.until_fin() == b""
-    assert reflector.ended(session)["outcome"] == "lonely"
-    with plain(reflector, session, "client") as client:
-        assert client.line() == b"OK waiting"
 
 
 def test_a_framed_peer_that_answers_pings_lives() -> None:

@@ -94,12 +94,17 @@ class TestShells:
         record = reflector.ended(session)
         assert (record["outcome"], record["agent_left_out"]) == ("completed", 2)  # started, and exit
 
-    def test_socat_on_a_terminal(self, reflector: Reflector, tmp_path: Path, home: Path) -> None:
-        session = new_id()
-        command = ["socat", "-,raw,echo=0", f"TCP:127.0.0.1:{reflector.raw_port}"]
+    @pytest.mark.parametrize("greeted_by", ["typing", "the shell"])
+    def test_socat_on_a_terminal(self, reflector: Reflector, tmp_path: Path, home: Path, greeted_by: str) -> None:
+        session, port = new_id(), reflector.raw_port
+        command = ["socat", "-,raw,echo=0", f"TCP:127.0.0.1:{port}"]
+        if greeted_by == "the shell":
+            greeting = f"exec 3<>/dev/tcp/127.0.0.1/{port} && echo 'ATTACH {session} client' >&3"
+            command = ["bash", "-c", f"{greeting} && socat -,raw,echo=0 FD:3"]
         with terminal(command, environment(home)) as opened:
-            wait_until(lambda: opened.modes() != opened.modes_at_start, "a raw terminal")
-            opened.type(f"ATTACH {session} client\r")
+            if greeted_by == "typing":
+                wait_until(lambda: opened.modes() != opened.modes_at_start, "a raw terminal")
+                opened.type(f"ATTACH {session} client\r")
             opened.until("OK waiting\n")
             with agent(reflector, session, tmp_path, TMPDIR=str(home)) as job:
                 opened.until(PROMPT)
@@ -112,22 +117,6 @@ class TestShells:
                 opened.type("exit\r")
                 assert opened.status() == 0
                 assert opened.modes() == opened.modes_at_start
-                assert job.finish()[0] == 0
-
-    def test_a_greeting_by_the_shell_and_the_terminal_by_socat(
-        self, reflector: Reflector, tmp_path: Path, home: Path
-    ) -> None:
-        session = new_id()
-        script = (
-            f"exec 3<>/dev/tcp/127.0.0.1/{reflector.raw_port} && echo 'ATTACH {session} client' >&3 && "
-            "socat -,raw,echo=0 FD:3"
-        )
-        with terminal(["bash", "-c", script], environment(home)) as opened:
-            opened.until("OK waiting\n")
-            with agent(reflector, session, tmp_path) as job:
-                opened.until(PROMPT)
-                opened.type("exit\r")
-                assert opened.status() == 0
                 assert job.finish()[0] == 0
 
 
@@ -166,36 +155,28 @@ class TestTools:
 
 
 class TestMlogin:
-    @pytest.fixture
-    def url(self, reflector: Reflector) -> str:
-        return f"tcp://127.0.0.1:{reflector.raw_port}"
-
-    def mlogin(self, home: Path, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    def test_a_local_job_by_raw_tcp(self, reflector: Reflector, home: Path) -> None:
+        arguments = ["--reflector", f"tcp://127.0.0.1:{reflector.raw_port}", "-c", "seq 100000; exit 7"]
+        done = subprocess.run(
             [*MLOGIN, *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             env=environment(home),
-            text=True,
             start_new_session=True,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        assert done.returncode == 7, done.stderr
+        assert done.stdout.replace("\r\n", "\n") == "".join(f"{number}\n" for number in range(1, 100001))
 
-    def test_a_local_job_by_raw_tcp(self, url: str, home: Path) -> None:
-        with self.mlogin(home, "--reflector", url, "-c", "seq 100000; exit 7") as process:
-            out, errors = process.communicate(timeout=3 * PATIENCE)
-        assert process.returncode == 7, errors
-        assert out.replace("\r\n", "\n") == "".join(f"{number}\n" for number in range(1, 100001))
-
-    def test_a_shell_of_socats_and_what_is_told_at_its_end(self, reflector: Reflector, url: str, home: Path) -> None:
+    def test_a_shell_of_socats_and_what_is_told_at_its_end(self, reflector: Reflector, home: Path) -> None:
         script = (
             'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID agent" >&3; read -r _ <&3; '
             "exec socat FD:3 EXEC:'bash --norc -i',pty,stderr,setsid,ctty"
         )
-        arguments = ["--launcher", "manual", "--reflector", url]
+        arguments = ["--launcher", "manual", "--reflector", f"tcp://127.0.0.1:{reflector.raw_port}"]
         with terminal([*MLOGIN, *arguments], environment(home)) as opened:
-            found = opened.until(r"/attach/([0-9a-f-]{36})/slave")
-            session = found[1].decode()
+            session = opened.until(r"/attach/([0-9a-f-]{36})/slave")[1].decode()
             waits(reflector, session)
             with sh(script, reflector, ID=session) as job:
                 opened.until("[$#] ")
@@ -211,7 +192,14 @@ class TestMlogin:
 def test_the_line_to_paste_works_where_the_archive_is(reflector: Reflector, home: Path, tmp_path: Path) -> None:
     arguments = ["--launcher", "manual", "--reflector", f"tcp://127.0.0.1:{reflector.raw_port}", "-c", "exit 5"]
     subprocess.run([*MLOGIN[:1], "-m", "medusa", "archive", "-o", "agent.sh"], cwd=tmp_path, check=True)
-    with TestMlogin().mlogin(home, *arguments) as process:
+    with subprocess.Popen(
+        [*MLOGIN, *arguments],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment(home),
+        start_new_session=True,
+        text=True,
+    ) as process:
         assert process.stderr is not None
         while not (line := process.stderr.readline()).startswith("MEDUSA_SIGNED_URL='tcp://"):
             pass

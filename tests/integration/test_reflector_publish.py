@@ -26,15 +26,10 @@ def server() -> Iterator[Store]:
 
 
 def publisher(reflector: Reflector) -> int | None:
-    """The process id of the reflector's publisher."""
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = (path / "stat").read_text().rsplit(") ", 1)[1].split()[1]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(parent) == reflector.process.pid:
-            return int(path.name)
-    return None
+    """The process id of the reflector's publisher, which is its only child."""
+    pid = reflector.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0]) if children else None
 
 
 def gone(pid: int) -> bool:
