@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -26,6 +27,7 @@ class Kind(NamedTuple):
 
     archive: Path
     option: str
+    end_of_text: bytes
     environ: dict[str, str]
     start: float
     interrupted: tuple[int, ...]
@@ -36,10 +38,10 @@ def kind(request: pytest.FixtureRequest, temporary: Path) -> Kind:
     if request.param == "ordinary":
         environ = job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON=sys.executable)
         # Python itself may be interrupted before a line of ours runs, and then ends with 1.
-        return Kind(request.getfixturevalue("archive"), "", environ, 250, (1,))
+        return Kind(request.getfixturevalue("archive"), "", b'PAYLOAD = """', environ, 250, (1,))
     environ = job_environ(TMPDIR=str(temporary), MEDUSA_PYTHON="/no/such/python")
     # PyInstaller's loader has statuses of its own for a KeyboardInterrupt before and after it has started Python.
-    return Kind(request.getfixturevalue("standalone"), "--standalone", environ, 500, (1, 255))
+    return Kind(request.getfixturevalue("standalone"), "--standalone", b"exit 126\nexit 126\n", environ, 500, (1, 255))
 
 
 # ------------------------------------------------------------------ how they are built
@@ -62,15 +64,28 @@ def test_another_build_elsewhere_gives_the_same_bytes(kind: Kind, tmp_path: Path
     assert set(tmp_path.iterdir()) == before
 
 
-@pytest.mark.parametrize("options", [(), ("--standalone",)])
 @pytest.mark.parametrize(
-    ("python", "reason"), [("/no/such/python", "no /no/such/python"), ("/usr/bin/false", "")], ids=["none", "broken"]
+    ("options", "broken", "reason"),
+    [
+        ([], {"PYTHON": "/no/such/python"}, "no /no/such/python"),
+        ([], {"PYTHON": "/usr/bin/false"}, ""),
+        ([], {"PATH": f"tools:{os.environ['PATH']}"}, ""),
+        (["--standalone"], {"PYTHON": "/no/such/python"}, "no /no/such/python"),
+        (["--standalone"], {"PYTHON": "/usr/bin/false"}, ""),
+    ],
 )
-def test_a_build_that_fails_leaves_nothing(tmp_path: Path, options: tuple[str, ...], python: str, reason: str) -> None:
+def test_a_build_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], broken: dict[str, str], reason: str
+) -> None:
+    """At its last step, the disk is full, say."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/chmod").symlink_to("/usr/bin/false")
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(subprocess.CalledProcessError) as caught:
-        build(tmp_path / "agent.sh", *options, TMPDIR=str(tmp_path), PYTHON=python)
+        build(tmp_path / "out/agent.sh", *options, TMPDIR=str(tmp_path / "out"), **broken)
     assert reason in caught.value.stderr.decode()
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 # ------------------------------------------------------------------ how they run
@@ -129,3 +144,58 @@ def test_a_signal_at_any_time_leaves_nothing(kind: Kind, tmp_path: Path, tempora
             status, _ = agent.finish()
         assert status in (-number, 128 + number, *(kind.interrupted if number == signal.SIGINT else ()))
         wait_until(lambda: list(temporary.iterdir()) == [])
+
+
+# ------------------------------------------------------------------ damage
+
+LAUNCHER = b"#!/bin/sh\n#SBATCH --time=10\nMEDUSA_GREETING='a b'; export MEDUSA_GREETING\n"
+"""What a launcher writes before the archive."""
+
+
+def test_an_archive_with_a_broken_byte_runs_nothing(kind: Kind, tmp_path: Path, temporary: Path) -> None:
+    """In the text of the program more often than in the payload."""
+    # Such an archive may leave files or processes anywhere, or may not end.
+    apart = [
+        "timeout",
+        "-s",
+        "KILL",
+        str(1500 * MS),
+        "bwrap",
+        "--dev-bind",
+        "/",
+        "/",
+        "--unshare-pid",
+        "--die-with-parent",
+    ]
+    apart += ["--proc", "/proc", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--tmpfs", "/dev/shm"]
+    apart += ["--ro-bind", sys.prefix, sys.prefix, "--bind", str(tmp_path), str(tmp_path)]
+    path, leftovers, environ = tmp_path / "agent.sh", set[Path](), {**kind.environ, "HOME": str(temporary)}
+
+    def starts(data: bytes) -> bool:
+        path.write_bytes(next(before) + data)
+        done = run([*apart, "dash", path, "--config", "/no/such/file"], environ, cwd=tmp_path, errors="replace")
+        assert done.returncode != 0
+        return "/no/such/file" in done.stderr
+
+    data, chance, before = kind.archive.read_bytes(), random.Random(1), itertools.cycle([b"", LAUNCHER])
+    assert starts(data)
+    text = data.index(kind.end_of_text)
+    places = [chance.randrange(text) for _ in range(35)] + [chance.randrange(text, len(data)) for _ in range(8)]
+    for at in [*places, *range(text - 30, text, 3), *range(len(data) - 34, len(data), 3)]:
+        byte = bytes([data[at] ^ 1 << chance.randrange(7)])
+        assert not starts(data[:at] + byte + data[at + 1 :]), at
+        # Only a whole program has to clean up after itself.
+        if not kind.option or at >= text:
+            wait_until(lambda: set(temporary.iterdir()) <= leftovers)
+        leftovers.update(temporary.iterdir())
+
+
+@pytest.mark.parametrize("left", [1000, 40_000, 60_000, -1_000_000, *range(-25, -1, 4), -2])
+def test_an_archive_that_was_cut_off_runs_nothing(kind: Kind, tmp_path: Path, temporary: Path, left: int) -> None:
+    path = tmp_path / "agent.sh"
+    path.write_bytes(kind.archive.read_bytes()[:left])
+    for command in ("dash '{}' --config /no/such/file", "dash -s -- --config /no/such/file <'{}'"):
+        done = run(["sh", "-c", command.format(path)], kind.environ)
+        assert "/no/such/file" not in done.stderr
+        assert done.returncode != 0 or not kind.option or left == 1000
+    assert list(temporary.iterdir()) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.agents import ROOT
-from tests.archive.conftest import build
 
 MAX_SIZE = 112 * 1024
 """Bytes. Linux allows 128 KiB (MAX_ARG_STRLEN) for one variable of the environment, in which some job systems hand over
@@ -85,16 +83,3 @@ def _code(source: str) -> str:
             texts = [item for item in body if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)]
             body[:] = [item for item in body if item not in texts and not isinstance(item, ast.Pass)]
     return "\n".join(f"{getattr(node, 'lineno', 0)} {type(node).__name__}" for node in ast.walk(tree)) + ast.dump(tree)
-
-
-def test_build_that_fails_at_its_last_step_leaves_nothing(tmp_path: Path) -> None:
-    """The disk is full, say."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "chmod").write_text("#!/bin/sh\nexit 1\n")
-    (tools / "chmod").chmod(0o755)
-    target = tmp_path / "out"
-    target.mkdir()
-    with pytest.raises(subprocess.CalledProcessError):
-        build(target / "agent.sh", TMPDIR=str(target), PATH=f"{tools}:{os.environ['PATH']}")
-    assert list(target.iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from medusa.protocol.control import Exit, Start
 from tests.agents import Reflector, job_environ, launched, wait_until_session_is_gone, write_config
 from tests.archive.test_run import NO_CONFIG, SHELLS, run
-from tests.waiting import MS, wait_until
+from tests.waiting import wait_until
 
 MAX_SIZE = 15 << 20
 
@@ -133,53 +132,3 @@ def test_a_step_runs_alone_if_its_python_does_not_run(
     done = run([*name.split(), path, "wrap", "--", *step], environ_in(temporary, MEDUSA_SIGNED_URL="https://h/"))
     assert (done.returncode, done.stdout) == (5, f"{words}\n")
     assert "its Python is for" in done.stderr
-
-
-# ------------------------------------------------------------------ damage
-
-
-def test_damaged_archive_runs_nothing(standalone: Path, tmp_path: Path, temporary: Path) -> None:
-    whole = standalone.read_bytes()
-    text = whole.index(b"exit 126\nexit 126\n")
-    chance = random.Random(1)
-    path, leftovers = tmp_path / "agent.sh", set(temporary.iterdir())
-    # A broken one may leave things or processes anywhere, or may not end.
-    apart = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--die-with-parent"]
-    apart += ["--tmpfs", "/tmp", "--tmpfs", "/var/tmp", "--tmpfs", "/dev/shm", "--bind", str(tmp_path), str(tmp_path)]
-    command: list[str | Path] = [
-        "timeout",
-        "-s",
-        "KILL",
-        str(1500 * MS),
-        *apart,
-        "dash",
-        path,
-        "--config",
-        "/no/such/file",
-    ]
-    environ = environ_in(temporary, HOME=str(temporary))
-    places = [chance.randrange(text) for _ in range(30)] + [chance.randrange(text, len(whole)) for _ in range(6)]
-    for at in [*places, *range(text - 30, text, 3), len(whole) - 1]:
-        data = bytearray(whole)
-        data[at] ^= 1 << chance.randrange(7)
-        path.write_bytes(data)
-        done = run(command, environ, cwd=tmp_path, errors="replace")
-        assert "/no/such/file" not in done.stderr, at
-        assert done.returncode != 0, at
-        # Only a whole program has to clean up after itself.
-        if at >= text:
-            wait_until(lambda: set(temporary.iterdir()) <= leftovers)
-        leftovers.update(temporary.iterdir())
-
-
-@pytest.mark.parametrize("left", [1000, 40_000, 100_000, 3_000_000, -1])
-def test_archive_that_was_cut_off_runs_nothing(standalone: Path, tmp_path: Path, temporary: Path, left: int) -> None:
-    path = tmp_path / "agent.sh"
-    path.write_bytes(standalone.read_bytes()[:left])
-    done = run(["dash", path, "--config", "/no/such/file"], environ_in(temporary))
-    assert "/no/such/file" not in done.stderr
-    assert done.returncode != 0 or left == 1000
-    with path.open() as file:
-        done = run(["dash"], environ_in(temporary), stdin=file)
-    assert done.returncode != 0 or left == 1000
-    assert list(temporary.iterdir()) == []
