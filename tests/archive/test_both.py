@@ -19,7 +19,7 @@ from medusa import __version__
 from tests.agents import ROOT, Reflector, job_environ, launched, write_config
 from tests.archive.conftest import build
 from tests.archive.test_run import NO_CONFIG, SHELLS, hold_session, run
-from tests.waiting import MS, wait_until
+from tests.waiting import MS, PATIENCE, wait_until
 
 
 class Kind(NamedTuple):
@@ -171,14 +171,15 @@ def test_an_archive_with_a_broken_byte_runs_nothing(kind: Kind, tmp_path: Path, 
     apart += ["--ro-bind", sys.prefix, sys.prefix, "--bind", str(tmp_path), str(tmp_path)]
     path, leftovers, environ = tmp_path / "agent.sh", set[Path](), {**kind.environ, "HOME": str(temporary)}
 
-    def starts(data: bytes) -> bool:
+    def starts(data: bytes, timeout: float = 3000 * MS) -> bool:
         path.write_bytes(next(before) + data)
-        done = run([*apart, "dash", path, "--config", "/no/such/file"], environ, cwd=tmp_path, errors="replace")
+        limit = ["timeout", "-s", "KILL", str(timeout)]
+        done = run([*limit, *apart, "dash", path, "--config", "/no/such/file"], environ, cwd=tmp_path, errors="replace")
         assert done.returncode != 0
         return "/no/such/file" in done.stderr
 
     data, chance, before = kind.archive.read_bytes(), random.Random(1), itertools.cycle([b"", LAUNCHER])
-    assert starts(data)
+    assert starts(data, PATIENCE / 2)
     text = data.index(kind.end_of_text)
     places = [chance.randrange(text) for _ in range(35)] + [chance.randrange(text, len(data)) for _ in range(8)]
     for at in [*places, *range(text - 30, text, 3), *range(len(data) - 34, len(data), 3)]:
