@@ -1,10 +1,10 @@
-"""The life of one session as one table. No I/O, no clock.
+"""The state machine of one session, as one table. It has no I/O and no clock.
 
 All states of a session stand here and nowhere else. `SessionMachine.process` takes one input and returns the actions to
-carry out, in order. It never waits, so one input is dealt with before the next under any scheduler. A (state, input)
-pair that is not in the table cannot happen: if one does, the caller has a bug, and `process` raises.
+carry out, in order. It never waits, so each input is finished before the next one starts. A pair of state and input
+that is missing from the table is a bug of the caller: `process` raises IllegalInput.
 
-docs/protocol.md shows this table; `python -m medusa.session` prints it in the form that stands there.
+docs/protocol.md shows this table; `python -m medusa.session` prints the text that stands there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from medusa.protocol.messages import Close
 
 
 class _Named(enum.Enum):
-    """Members are compared by identity, and hashed by it: Enum's own hash is Python code."""
+    """The base of the enums here. Members are hashed by identity: Enum's own `__hash__` is Python code, so slower."""
 
     __hash__ = object.__hash__
 
@@ -29,7 +29,7 @@ class Side(_Named):
 
 
 class State(_Named):
-    """Where a session is."""
+    """The states that a session can be in."""
 
     CLAIMED = "the id is taken, the client's upgrade is under way"
     WAITING = "the client waits for an agent"
@@ -51,11 +51,11 @@ STATUS_NAMES = {
     State.CLOSING_AGENT: "closing",
     State.ENDED: "post_destroy",
 }
-"""The names of the states in the original's /status."""
+"""The name that /status shows for each state: the names that the original Medusa used."""
 
 
 def stage(state: State) -> str:
-    """claimed, waiting, linked, closing or ended: the name of the state in this project's own lists."""
+    """Returns the name that lists of sessions show for `state`: claimed, waiting, linked, closing or ended."""
     return state.name.partition("_")[0].lower()
 
 
@@ -64,7 +64,7 @@ CLOSING = (State.CLOSING_BOTH, State.CLOSING_CLIENT, State.CLOSING_AGENT)
 
 
 class Input(_Named):
-    """What can happen to a session."""
+    """The events that can happen to a session."""
 
     CLIENT_ATTACHED = "the client's upgrade is done"
     CLIENT_REFUSED = "the client's upgrade failed"
@@ -90,7 +90,7 @@ class Input(_Named):
 
 
 class Action(_Named):
-    """What the reflector is to do."""
+    """The actions that a step can ask the reflector to carry out."""
 
     START_WAIT = "read the client, start the deadlines of the wait"
     SEND_WAIT = "tell the client to wait"
@@ -107,7 +107,7 @@ class Action(_Named):
 
 
 class Outcome(enum.Enum):
-    """How a session ended; every session has exactly one."""
+    """The ways in which a session can end. Every ended session has exactly one outcome."""
 
     COMPLETED = "completed"
     LONELY = "lonely"
@@ -136,19 +136,21 @@ OUTCOME_MEANINGS = {
 
 AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
-"""The reasons that the original's Close frames gave the other side."""
+"""The reasons in the Close that the remaining side gets. The original Medusa sent the same texts."""
 
 GOING_AWAY = 1001
-"""RFC 6455 section 7.4.1: a server going down."""
+"""The close code of a server that shuts down (RFC 6455 section 7.4.1)."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One entry of the table.
+    """One entry of the table: what a session does in one state with one input.
 
     Attributes:
-        outcome: how the session ends, if this step decides it.
-        close: sent to the sides that this step closes; None to pass on the Close that the other side sent.
+        next: the state after this step.
+        actions: what the reflector has to do, in this order.
+        outcome: the session's outcome if this step decides it, else None.
+        close: the Close for the sides that this step closes. None: pass on the reason of the side that closed first.
     """
 
     next: State
@@ -215,7 +217,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     **{(_S.CLOSING_CLIENT, gone): _RELEASE for gone in _CLIENT_GONE},
     **{(_S.CLOSING_AGENT, gone): _RELEASE for gone in _AGENT_GONE},
     **{(closing, _I.CLOSE_EXPIRED): _RELEASE for closing in CLOSING},
-    # A side that breaks the rules has been sent a Close and is read until it goes: that is still to come.
+    # A side that broke the rules has been sent a Close. It is read until its link ends, which is another input.
     (_S.CLOSING_BOTH, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
     (_S.CLOSING_BOTH, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
     (_S.CLOSING_CLIENT, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT),
@@ -229,20 +231,20 @@ TABLE: dict[tuple[State, Input], Step] = {
         for closing in CLOSING
     },
 }
-"""(state, input) -> step."""
+"""The step for each pair of state and input."""
 
 
 class IllegalInput(Exception):
-    """An input that its state has no entry for: a bug of the caller."""
+    """The table has no entry for this input in this state: a bug of the caller."""
 
 
 class SessionMachine:
-    """One session's place in the table.
+    """The state machine of one session.
 
     Attributes:
-        state: where it is.
-        outcome: set by the first step that decides it.
-        close: what to send to the sides that the last step closes.
+        state: the session's state now.
+        outcome: None until a step decides it; then it stays the same.
+        close: the Close to send to the sides that the last step closes.
     """
 
     __slots__ = ("close", "outcome", "state")
@@ -253,13 +255,14 @@ class SessionMachine:
         self.close = Close()
 
     def process(self, happened: Input, close: Close | None = None) -> tuple[Action, ...]:
-        """Take one input; returns the actions to carry out now, in this order.
+        """Takes one input. Returns the actions that the caller has to carry out now, in this order.
 
         Args:
-            close: with CLIENT_CLOSED and AGENT_CLOSED, the peer's Close; its reason is passed on under code 1000.
+            close: the Close that the peer sent, if the input is CLIENT_CLOSED or AGENT_CLOSED. Its reason is passed on
+                to the other side, with the code 1000.
 
         Raises:
-            IllegalInput: the state has no entry for this input; nothing changed.
+            IllegalInput: the table has no entry for this input in this state. The state is unchanged.
         """
         step = TABLE.get((self.state, happened))
         if step is None:
@@ -271,22 +274,22 @@ class SessionMachine:
 
 
 def closed(side: Side) -> Input:
-    """`side` sent a Close."""
+    """Returns the input for a Close that `side` has sent."""
     return Input.CLIENT_CLOSED if side is Side.CLIENT else Input.AGENT_CLOSED
 
 
 def lost(side: Side) -> Input:
-    """`side` is gone without a Close."""
+    """Returns the input for a link of `side` that is gone without a Close."""
     return Input.CLIENT_LOST if side is Side.CLIENT else Input.AGENT_LOST
 
 
 def broke_rules(side: Side) -> Input:
-    """`side` broke the protocol and was sent a Close."""
+    """Returns the input for a `side` that broke the protocol, after it was sent a Close."""
     return Input.CLIENT_BROKE_RULES if side is Side.CLIENT else Input.AGENT_BROKE_RULES
 
 
 def document() -> str:
-    """The diagram and the tables in the form in which docs/protocol.md shows them."""
+    """Returns the diagram and the tables of this module in Markdown, for docs/protocol.md."""
     edges: dict[tuple[str, str], list[str]] = {}
     rows = ["| state | input | next | actions | outcome |", "|---|---|---|---|---|"]
     for (state, happened), step in TABLE.items():

@@ -1,8 +1,8 @@
-"""Which reflector owns which session: one interface, and one file for each store.
+"""The directory says which reflector owns which session. One interface, and one file for each store.
 
-base       the interface, and what it raises
-memory     the store of a single process
-redis      the store that several reflectors share
+base       the interface, its records and its exceptions
+memory     the store for a single process
+redis      the store that several reflectors share, in Redis
 redis_url  URLs of Redis: one server, a unix socket, Sentinels, a Cluster
 timed      a directory that reports how long each question takes
 """
@@ -37,19 +37,19 @@ MEMORY = "memory:"
 
 
 def is_shared(url: str) -> bool:
-    """Whether several processes can use the directory that `url` names."""
+    """True if several processes can share the directory that `url` names."""
     return url.partition(":")[0].partition("+")[0] in ("redis", "rediss")
 
 
 def open_directory(url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> Directory:
-    """The directory that `url` names; nothing connects yet.
+    """Returns the directory that `url` names. It connects at the first question, not now.
 
     Args:
-        timeout: seconds for a shared store to accept a connection, and again to answer.
-        connections: to a shared store, at most.
+        timeout: seconds for a shared store to accept a connection, and as many again to answer a question.
+        connections: the maximum number of connections to a shared store.
 
     Raises:
-        DirectoryError: no store of that kind is known, or the URL is not of the form that it takes.
+        DirectoryError: `url` names an unknown kind of store, or is malformed.
     """
     if url == MEMORY:
         return MemoryDirectory()

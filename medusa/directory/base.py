@@ -1,4 +1,4 @@
-"""The directory: which reflector owns which session id. At most one does, at any time."""
+"""The interface of the directory, which knows for each session id the one reflector that owns it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import abc
 from dataclasses import dataclass
 
 TIMEOUT = 2.0
-"""Seconds for a store to accept a connection, and again to answer."""
+"""Seconds for a store to accept a connection, and as many again to answer a question."""
 
 CONNECTIONS = 16
-"""To a store, at most."""
+"""The maximum number of connections from one process to a store."""
 
 TTL = 60.0
-"""Seconds that a claim holds unless it is renewed: after so long at most the ids of a dead reflector are free."""
+"""Seconds after which a claim expires unless it is renewed. So the ids of a dead reflector become free in time."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A reflector. `address`: the URL of its root, by which other reflectors reach it."""
+    """A reflector that owns sessions. `address` is the URL of its root, by which other reflectors reach it."""
 
     address: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to hold `session_id`. `token` differs from that of any other claim on the same id."""
+    """The right of the reflector `owner` to hold `session_id`. Each claim has a different random `token`."""
 
     session_id: str
     owner: Owner
@@ -32,11 +32,11 @@ class Claim:
 
 
 class DirectoryError(Exception):
-    """The store cannot be used, so nothing is known about any claim. The text holds no password."""
+    """The store cannot be used, so it is unknown which ids are claimed. The text can be logged: it has no password."""
 
 
 class SessionExists(Exception):
-    """The id is claimed already. `claim`: the claim that holds it."""
+    """The session id is already claimed. `claim` is the claim that holds it."""
 
     def __init__(self, claim: Claim) -> None:
         super().__init__("the session exists")
@@ -44,61 +44,70 @@ class SessionExists(Exception):
 
     @property
     def owner(self) -> Owner:
-        """The reflector that holds the id."""
+        """The reflector that holds the session id."""
         return self.claim.owner
 
 
 class StaleClaim(Exception):
-    """The claim does not hold the id any more: it expired, was released, or was replaced."""
+    """The claim no longer holds its session id: it has expired, or was released or replaced."""
 
 
 class Directory(abc.ABC):
-    """Claims on session ids. Every store passes tests/conformance/check_directory.py.
+    """A store of claims on session ids. Every subclass passes tests/conformance/check_directory.py.
 
-    All methods but `close` may raise DirectoryError, and may take seconds.
+    Every method except `close` may raise DirectoryError. Each may block for seconds.
     """
 
     @abc.abstractmethod
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
-        """Claim the id for `ttl` seconds, atomically. Call `renew` before they are over.
+        """Claims the session id for `ttl` seconds, atomically. Call `renew` before the claim expires.
 
         Raises:
-            SessionExists: another claim holds it.
+            SessionExists: another claim holds the id.
         """
 
     @abc.abstractmethod
     def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
-        """Replace `old` by a new claim of the same owner, atomically. Call only if the holder of `old` has died.
+        """Replaces the claim `old` with a new claim of the same owner, atomically. Returns the new claim.
+
+        Call this only if the process that held `old` has died.
 
         Raises:
-            StaleClaim: `old` does not hold the id any more.
+            StaleClaim: `old` no longer holds its session id.
         """
 
     @abc.abstractmethod
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
-        """Hold the id for `ttl` seconds from now. Raises StaleClaim."""
+        """Makes the claim expire `ttl` seconds from now. Raises StaleClaim if it no longer holds its session id."""
 
     @abc.abstractmethod
     def release(self, claim: Claim) -> None:
-        """Free the id. Does nothing if `claim` does not hold it any more."""
+        """Frees the session id. Does nothing if `claim` no longer holds it."""
 
     @abc.abstractmethod
     def lookup(self, session_id: str) -> Owner | None:
-        """The reflector that holds the id; None if it is free."""
+        """Returns the reflector that holds the session id, or None if the id is free."""
 
     @abc.abstractmethod
     def entries(self, limit: int) -> dict[str, Owner]:
-        """Up to `limit` ids that are held, and their owners. Ids that change hands meanwhile may be missing."""
+        """Returns up to `limit` claimed session ids, each with its owner.
+
+        An id that is claimed or released during the call may be missing.
+        """
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """Remember `mark` for `ttl` seconds, atomically. True if it was not remembered yet.
+        """Records, atomically, that `mark` is used, for `ttl` seconds. Returns True if it was unused until now.
 
-        Only a shared store does so, for all processes; with others, each process has to remember its own marks.
+        A shared store records marks for all processes. Any other store always returns True: the process itself has
+        to remember the marks that it has used.
         """
         return True
 
     def give_back(self, mark: str) -> None:  # noqa: B027 - a store that remembers no marks has none to forget
-        """Forget `mark`: it was not used after all."""
+        """Forgets `mark`, so that `spend` takes it again. Call this if the mark was not used after all."""
 
     def close(self) -> None:  # noqa: B027 - not every store has connections
-        """Close the connections. Calls that wait for an answer get some seconds; later calls connect again."""
+        """Closes the connections to the store.
+
+        Questions that still wait get some seconds for their answers. A later question connects again.
+        """

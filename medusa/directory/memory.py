@@ -1,4 +1,4 @@
-"""The directory of a single process."""
+"""The directory for a single process: it keeps the claims in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from medusa.directory.base import TTL, Claim, Directory, Owner, SessionExists, S
 
 
 class MemoryDirectory(Directory):
-    """Claims in a dict; safe for threads. `clock`: monotonic seconds."""
+    """A directory that keeps its claims in a dict. Threads may share it. `clock` returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -1,7 +1,7 @@
-"""The directory that several reflectors share, on Redis.
+"""The directory that several reflectors share, in Redis.
 
-A claim is a key that expires. Its value is the token and the owner's address. The scripts below run within Redis, and
-compare that value before they change the key.
+A claim is a key of Redis that expires. The key's value is the claim's token and its owner's address. Redis runs the
+scripts below; each compares the value before it changes the key.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from medusa.directory.redis_url import RedisUrl, parse
 PREFIX = "medusa:"
 
 LIST_TIMEOUT = 5.0
-"""Seconds for `entries` to search a store that may hold many other keys."""
+"""Seconds after which `entries` ends its search: the store may hold many other keys."""
 
 _BATCH = 1000
-"""Keys that are read with one command."""
+"""The number of keys that one command reads."""
 
-# Some versions of redis-py have no types for these.
+# Some versions of redis-py have no type hints for these classes.
 _ClusterNode: Any = cluster.ClusterNode
 _Sentinel: Any = sentinel.Sentinel
 
-# A script runs twice if its first answer was lost. So it succeeds as well if the new value is there already.
+# A script runs a second time if its first answer was lost. So it also succeeds if the key already has the new value.
 _CLAIM = """
 local held = redis.call('GET', KEYS[1])
 if held and held ~= ARGV[1] then return held end
@@ -68,15 +68,16 @@ return redis.call('DEL', KEYS[1])
 
 
 class RedisDirectory(Directory):
-    """Connects when it is first asked.
+    """A directory in Redis. It connects at the first question.
 
     Args:
-        url: of a form that medusa.directory.redis_url.parse takes.
-        timeout: seconds for a server to accept a connection, and as many to answer.
-        connections: at most so many at once; a call that finds none free waits for `timeout`.
+        url: the address of the store, see medusa.directory.redis_url.
+        timeout: seconds for a server to accept a connection, and as many again to answer a question.
+        connections: the maximum number of connections. If all are busy, a question waits up to `timeout` seconds
+            for one.
 
     Raises:
-        DirectoryError: `url` is not of the form.
+        DirectoryError: `url` is malformed.
     """
 
     def __init__(self, url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> None:
@@ -84,7 +85,7 @@ class RedisDirectory(Directory):
         self._connections = connections
         self._url = parse(url)
         self._prefix = self._url.options.get("prefix", PREFIX)
-        self._clients: list[Any] = []  # commands go to the first
+        self._clients: list[Any] = []  # commands go to the first client
         self._connecting = threading.Lock()
         self._free = threading.BoundedSemaphore(connections)
 
@@ -119,7 +120,7 @@ class RedisDirectory(Directory):
         return None if value is None else _claim(session_id, value).owner
 
     def entries(self, limit: int) -> dict[str, Owner]:
-        """See Directory. In a store with very many other keys, not all claims may be found within LIST_TIMEOUT."""
+        """See Directory. If the store has very many other keys, the result may lack claims: see LIST_TIMEOUT."""
         found: dict[str, Owner] = {}
         deadline = time.monotonic() + LIST_TIMEOUT
         prefix = self._key("")
@@ -143,7 +144,7 @@ class RedisDirectory(Directory):
             client.delete(self._mark(mark))
 
     def close(self) -> None:
-        """See Directory. Only one thread may call it."""
+        """See Directory. Only one thread may call this method."""
         deadline = time.monotonic() + 2 * self._timeout
         held = 0
         try:
@@ -188,15 +189,18 @@ class RedisDirectory(Directory):
 
 
 def _connect(url: RedisUrl, timeout: float) -> list[Any]:
-    """The client to use, then those that it uses itself. A Cluster's connects at once, others when they are used."""
+    """Returns the client for commands, followed by the clients that it uses itself: those of the Sentinels.
+
+    The client of a Cluster connects now. The others connect at their first command.
+    """
     options: dict[str, Any] = {
         "username": url.user,
         "password": url.password,
         "socket_timeout": timeout,
         "socket_connect_timeout": timeout,
-        # Try again if a connection broke since it was last used, but not if the server is silent.
+        # Retry if a connection has broken since its last use. Do not retry if the server is silent.
         "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-        "protocol": 2,  # which every server speaks
+        "protocol": 2,  # every server supports RESP 2
     }
     if url.secure:
         options["ssl"] = True
@@ -245,5 +249,5 @@ def _ms(seconds: float) -> int:
 
 
 def _literal(text: bytes) -> bytes:
-    r"""A pattern of Redis that matches `text` only."""
+    r"""Returns a pattern for SCAN that matches exactly `text`."""
     return re.sub(rb"([\\*?\[\]^])", rb"\\\1", text)

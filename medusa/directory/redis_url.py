@@ -1,11 +1,12 @@
-"""URLs of Redis: one server, the master that Sentinels know, or a Cluster.
+"""Parses the URLs of Redis stores: of one server, of a master that Sentinels name, or of a Cluster.
 
     redis://[USER[:PASSWORD]@]HOST[:PORT][/DB]
     redis+unix://[USER[:PASSWORD]@]/PATH
     redis+sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]/SERVICE[/DB]
     redis+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]
 
-`rediss` instead of `redis` means TLS. A query may hold OPTIONS. A password without a user is written ":PASSWORD@".
+`rediss` in place of `redis` means TLS. The query (?NAME=VALUE&...) may set the names in OPTIONS. If there is a
+password but no user, write ":PASSWORD@".
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::([0-9]{1,5}))?\Z")
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """The parts of a URL.
+    """The parts of the URL of a Redis store.
 
     Attributes:
         kind: "" for one server, "unix", "sentinel" or "cluster".
-        hosts: (host, port) of each.
-        path: decoded: the path of a unix socket, else it names service and database.
-        where: the URL without its secrets, to be shown.
+        secure: True if the connection uses TLS.
+        hosts: the host and port of each server.
+        path: the URL's path, percent-decoded: the path of the unix socket, or the service and database.
+        where: the URL without user, password and query, for logs and errors.
     """
 
     kind: str
@@ -45,21 +47,22 @@ class RedisUrl:
 
     @property
     def database(self) -> int:
-        """The number of the database."""
+        """The number of the Redis database, 0 if the URL has none."""
         last = self.path.rpartition("/")[2]
         return int(last) if last.isdecimal() and self.kind != "unix" else 0
 
     @property
     def service(self) -> str:
-        """The Sentinels' name of the master."""
+        """The name under which the Sentinels know the master."""
         return self.path.strip("/").partition("/")[0]
 
 
 def parse(url: str) -> RedisUrl:
-    """Parse a URL.
+    """Parses the URL of a Redis store.
 
     Raises:
-        DirectoryError: it is malformed. The text shows nothing of it, as a password may stand in any place.
+        DirectoryError: `url` is malformed. The error's text quotes no part of the URL, because any part of a
+            malformed URL may be a password.
     """
     match = _URL.match(url)
     if match is None or (match[2] or "") not in PORTS:

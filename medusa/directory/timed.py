@@ -1,4 +1,4 @@
-"""A directory that reports how long each question takes, and whether it failed."""
+"""A directory that measures how long each question to another directory takes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Asked = Callable[[str, float, bool], None]
-"""(name of the method, seconds that it took, whether it raised DirectoryError)."""
+"""A callback with three arguments: the method's name, the seconds it took, whether it raised DirectoryError."""
 
 
 class TimedDirectory(Directory):
-    """`directory`, with a call of `asked` after each question to it."""
+    """A directory that passes each question to `directory`, and calls `asked` after each answer or failure."""
 
     def __init__(self, directory: Directory, asked: Asked) -> None:
         self._directory = directory
@@ -55,7 +55,7 @@ class TimedDirectory(Directory):
         self._timed("give_back", self._directory.give_back, mark)
 
     def close(self) -> None:
-        """See Directory. Not a question: it is not timed."""
+        """See Directory. This call is not measured: it asks the store nothing."""
         self._directory.close()
 
     def _timed(self, name: str, ask: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:

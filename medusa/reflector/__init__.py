@@ -1,20 +1,22 @@
-"""The server. Only this package, its launcher and its workers' program use gevent.
+"""The reflector: the server that joins a client to an agent.
 
-server         a reflector put together: start, drain, stop
-config         the options of a reflector, checked, and its fixed times
+Only this package and the commands that start it (medusa.commands.reflector) use gevent.
+
+server         puts a reflector together from its parts; starts, drains and stops it
+config         the options of a reflector and their checks, and its fixed times
 refusal        a refusal: its status, and its words for the peer and for the log
-metrics        the numbers that a monitoring system reads
-session_name   what a session is called, and the paths that name it
-child_process  command and environment of a process that runs a part of this program
+metrics        the numbers for a monitoring system
+session_name   the name of a session, and the paths that contain it
+child_process  the command and environment of a process that runs a module of this installation
 
-fronts         accept peers, each front by its protocol, and admit them to sessions
-cluster        the other reflectors that share the session directory
-workers        the other processes of this reflector
-admin          for administrators: metrics, the list of sessions, the published archive
+fronts         accept peers by HTTP or raw TCP, and admit them to sessions
+cluster        exchanges connections and questions with the other reflectors that share the session directory
+workers        exchanges connections and questions with the other processes of this reflector
+admin          what administrators use: metrics, the list of sessions, the published archive
 sessions       the sessions that live in this process
-auth           may this peer do that: accounts, signatures, access by place
-relay          how the bytes of a linked pair move
-net            sockets: listen, accept, addresses, TLS; no policy
+auth           decides what a peer may do: accounts, signatures, access by network address
+relay          moves the bytes of a linked pair
+net            sockets: listening, accepting, addresses, TLS; decides nothing about peers
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Command and environment of a process that runs a part of this program: a worker, or the publisher."""
+"""The command and environment of a child process that runs a module of Medusa: a worker, or the publisher."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of this installation. Pass `surroundings()` to Popen as well."""
+    """Returns the command that runs the module `name` of this installation. Pass `surroundings()` to Popen as well."""
     return [sys.executable, "-m", name, *arguments]
 
 
 def surroundings() -> dict[str, Any]:
-    """Keywords for Popen, so that the process finds the same modules and has no terminal."""
+    """Returns keyword arguments for Popen: the child finds the same modules as this process, and has no terminal."""
     return {
-        "cwd": "/",  # -m puts the current directory first on the module path; others must not be able to write there
+        "cwd": "/",  # `-m` imports from the current directory first, so others must not be able to write there
         "env": {**os.environ, "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path)},
-        "start_new_session": True,  # no terminal: no question for a passphrase, and no Control-C
+        "start_new_session": True,  # without a terminal, no passphrase is asked for and no Control-C arrives
     }

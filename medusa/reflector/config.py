@@ -1,4 +1,4 @@
-"""The options of a reflector with their defaults, checked; and its fixed times."""
+"""The options of a reflector with their defaults and checks, and its fixed times."""
 
 from __future__ import annotations
 
@@ -12,49 +12,51 @@ from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import MAX_LENGTH
 
 FOREVER = 10**9
-"""Seconds, thirty years: an event loop can wait for no longer time."""
+"""The longest time that an option may set: thirty years, in seconds. The event loop cannot wait for longer."""
 
 
 _ADVERTISE = re.compile(r"([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\Z")
 
 
 class ConfigError(Exception):
-    """A setting that cannot be used. The text names the option and says why."""
+    """A setting cannot be used. The text names the option and the reason."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Times that are no options: an operator need not know them, and a test that cannot wait passes others.
+    """The reflector's times that no option sets. Tests that cannot wait so long pass shorter ones.
 
-    All are in seconds. A TIMEOUT is when to give up, an INTERVAL is how long until the same is done again, a GRACE is
-    the time between asking a process to end and killing it.
+    All times are in seconds. A TIMEOUT is the time after which to give up. An INTERVAL is the time between two
+    repetitions. A GRACE is the time between asking a process to end and killing it.
 
     Attributes:
-        head_timeout: for a request head, or a greeting, to arrive whole.
-        answer_timeout: for a peer that accepts nothing of the answer to its request.
-        linger_timeout: to go on reading after an answer, so that the peer sees the answer and a FIN, not a reset.
-        refusal_delay: from a request that the front door refuses to its answer, whatever the reason: how long the
-            decision took must not show.
-        refusal_log_rate: lines a minute in the log for what the limits refuse; no time, but as fixed as these.
-        wait_interval: between two `wait` messages to a client without an agent: what the original's clients show.
-        close_timeout: for a side to answer a Close, or to hang up, before its connection is dropped.
-        claim_ttl: after which a claim that nobody renews is free.
-        claim_retry_interval: between two tries to reach a directory that is away.
-        claim_release_timeout: for the names of the last sessions to be freed when the reflector stops.
-        directory_timeout: for a shared directory to accept a connection, and again to answer.
-        directory_connections: to a shared directory, at most; a count.
-        connect_timeout: for a connection to another reflector, with its TLS.
-        forward_answer_timeout: for the owner of a session to answer a forwarded agent; it may have to ask a slow
-            directory first.
-        query_timeout: for another reflector's whole answer to a question, with the connection to it.
-        handoff_timeout: for room in another worker's mailbox; longer than a worker takes to start again.
-        status_timeout: for another worker to tell which sessions live in it.
+        head_timeout: for a request head, or a greeting, to arrive completely.
+        answer_timeout: without progress while a peer receives the answer to its request.
+        linger_timeout: to go on reading after an answer. A peer that is still sending then gets the answer and a FIN
+            rather than a reset.
+        refusal_delay: from a request that the front door refuses to the answer. It is the same for every reason, so
+            that a peer learns nothing from the time that the decision took.
+        refusal_log_rate: a count, not a time: at most so many lines a minute in the log about refusals by limits.
+        wait_interval: between two `wait` messages to a client without an agent. The original Medusa's clients show
+            each of them.
+        close_timeout: for a side to answer a Close, or to hang up. Then its connection is dropped.
+        claim_ttl: after which a claim expires unless it is renewed.
+        claim_retry_interval: between two attempts to reach a directory that does not answer.
+        claim_release_timeout: for the release of the last sessions' names when the reflector stops.
+        directory_timeout: for a shared directory to accept a connection, and as many again to answer a question.
+        directory_connections: a count, not a time: the maximum number of connections to a shared directory.
+        connect_timeout: to connect to another reflector, including the TLS handshake.
+        forward_answer_timeout: for the reflector that owns a session to answer a forwarded agent. It may have to ask
+            a slow directory first.
+        query_timeout: to connect to another reflector, ask it a question and receive the whole answer.
+        handoff_timeout: for another worker's full inbox to get room. This is longer than the restart of a worker.
+        status_timeout: for another worker to answer a question, such as which sessions live in it.
         worker_grace: for drained workers to end.
-        worker_finish_timeout: for connections of other workers' sessions to pass on what they still have, when all
-            sessions are over.
-        publish_retry_interval: from a failure to publish the archive to the next try.
-        publish_grace: for the publisher to end.
-        drain_log_interval: between two lines in the log while the reflector drains.
+        worker_finish_timeout: for the connections that belong to other workers' sessions to pass on their last bytes,
+            after all sessions are over.
+        publish_retry_interval: between a failure to publish the archive and the next attempt.
+        publish_grace: for the process that publishes the archive to end.
+        drain_log_interval: between two log lines while the reflector drains.
         lag_interval: between two measurements of how late the event loop is.
     """
 
@@ -85,30 +87,40 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class ReflectorConfig:
-    """Times are in seconds.
+    """The options of one reflector. All times are in seconds.
 
     Attributes:
-        directory: a URL, which may hold secrets.
-        advertise: HOST or HOST:PORT at which other reflectors reach this one; None for the address of its sockets.
-        site_secret_file: path of the secret that all reflectors sharing a directory have; None if none is shared.
-        archive: path of the agent's archive; None where none was built.
-        accounts: directory of the logins' public keys; None for no front door.
-        legacy_signatures: accept signatures that cover the Date alone, and rsa-sha1.
-        max_url_lifetime: how far ahead a pre-signed URL may expire.
-        raw_port: of raw TCP, 0 for a free one; None for no such port.
-        allow_origin: in lower case, the web origins whose pages may attach.
-        front_door_only: no internal API at all.
-        no_status: no list of sessions: the sessions of the internal API are protected by their ids alone.
-        admins: accounts that may see and end every session, and read the metrics.
-        max_...: 0 for no limit. Loopback addresses and those of trusted proxies are not counted.
-        trusted_proxy: addresses and networks of proxies whose X-Forwarded-For is believed.
-        proxy_protocol: connections from trusted proxies begin with a PROXY header.
-        idle_timeout, max_duration: of a linked session; 0 for none.
-        write_stall: for how long a peer may accept none of the bytes written to it; 0 for ever.
-        public_host: in lower case, the values of Host that name this reflector; empty for any.
-        tls_cert, tls_key: paths of PEM files, for https; None for http.
-        publish: the URL for `medusa publish`, where the archive is put at the start; it may hold secrets. None for no.
-        timeouts: no options; tests pass others.
+        bind_ip: the IP address to listen on.
+        port: the port for HTTP; 0 for any free port.
+        directory: the URL of the session directory. It may contain secrets.
+        trusted_network: allow a `bind_ip` that is no loopback address without `accounts`.
+        wait_timeout: for which a client waits for an agent.
+        keepalive: the silence of a peer after which it is sent a ping.
+        drain_timeout: for which sessions may go on after SIGTERM.
+        max_message: the largest message that is accepted, in bytes.
+        archive: the path of the agent's archive; None if it was not built.
+        accounts: the path of the directory with the logins' public keys; None for no front door (/LOGIN/attach/...).
+        legacy_signatures: also accept signatures that cover the Date header alone, and signatures by rsa-sha1.
+        max_url_lifetime: the longest time for which a pre-signed URL may be valid.
+        raw_port: the port for raw TCP; 0 for any free port, None for no raw TCP.
+        allow_origin: the web origins, in lower case, whose pages may attach.
+        front_door_only: serve only signed requests: no /attach/ and no /status.
+        no_status: serve no /status. Its list shows the session ids, and an id is all that /attach/ asks for.
+        admins: the accounts that may see and end every session, and read the metrics.
+        max_sessions, max_waiting_per_login, max_waiting_per_address, max_connects_per_minute: limits; 0 for none.
+            Loopback addresses and addresses of trusted proxies are not counted.
+        trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
+        proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
+        idle_timeout, max_duration: after which a linked session ends; 0 for never. See `TimeLimits`.
+        write_stall: for which a peer may accept none of the bytes written to it; 0 for no limit.
+        public_host: the values of the Host header, in lower case, that name this reflector; empty for any value.
+        tls_cert, tls_key: the paths of PEM files; None for http instead of https.
+        publish: the URL to which the archive is published at the start (see `medusa publish`); None for nowhere.
+            It may contain secrets.
+        advertise: HOST or HOST:PORT at which other reflectors reach this one; None for the address it listens on.
+        site_secret_file: the path of the secret that all reflectors with the same directory share; None if the
+            directory is not shared.
+        timeouts: the times that no option sets.
     """
 
     bind_ip: str = "127.0.0.1"
@@ -147,17 +159,17 @@ class ReflectorConfig:
 
     @property
     def shared(self) -> bool:
-        """True if other reflectors may use the directory."""
+        """True if other reflectors may use the same directory."""
         return is_shared(self.directory)
 
     def address(self, port: int) -> str:
-        """The URL of this reflector's root for other reflectors. `port`: where it listens."""
+        """Returns the URL at which other reflectors reach this one. `port`: the port that it listens on."""
         match = _ADVERTISE.match(self.advertise or _bracketed(self.bind_ip))
         assert match is not None
         return "%s://%s:%s" % ("https" if self.tls_cert else "http", match[1], match[2] or port)
 
     def verify(self) -> None:
-        """Check each setting, and what they mean together. Raises ConfigError."""
+        """Checks each setting, and combinations of settings. Raises ConfigError if one cannot be used."""
         self._verify_address()
         self._verify_combinations()
         self._verify_site()
@@ -209,7 +221,7 @@ class ReflectorConfig:
             )
 
     def _verify_combinations(self) -> None:
-        """Settings that do nothing, or harm, without another one."""
+        """Raises ConfigError for a setting that is useless or harmful without another setting."""
         if self.front_door_only and self.accounts is None:
             raise ConfigError("front-door-only: there is no front door without --accounts")
         if self.admins and self.accounts is None:

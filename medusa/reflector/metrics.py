@@ -1,4 +1,4 @@
-"""The numbers that a monitoring system reads of this process. They hold no id and no login."""
+"""The numbers about this process for a monitoring system. They contain no session id and no login."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ _WAIT = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
 
 class Counted(Protocol):
-    """What is counted of a session that lives here."""
+    """A session, with the attributes that Metrics counts."""
 
     @property
     def state(self) -> State:
-        """Where the session is."""
+        """The session's state."""
 
     @property
     def links(self) -> int:
-        """How many of its connections are open."""
+        """The number of the session's open connections."""
 
     def counts(self) -> dict[str, int]:
-        """client_bytes, agent_bytes, client_messages and agent_messages: what each side has sent to the other."""
+        """Returns the payload bytes and messages that each side has sent to the other.
+
+        The keys are client_bytes, agent_bytes, client_messages and agent_messages.
+        """
 
 
 class Metrics:
-    """The numbers of one reflector, in a registry of their own: several reflectors may live in one process."""
+    """The numbers of one reflector. Each object has its own registry, so several reflectors can share a process."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -69,51 +72,54 @@ class Metrics:
         self._registry.register(_SessionCollector(self))
 
     def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
-        """Count these sessions each time that the numbers are read."""
+        """Sets the function that returns the live sessions. It is called each time that the numbers are read."""
         self._sessions = sessions
 
     def measure_lag_forever(self, interval: float) -> None:
-        """Measure how late the event loop is, every `interval` seconds. Run this in a greenlet of its own."""
+        """Measures every `interval` seconds how late the event loop is. Never returns: give it its own greenlet."""
         while True:
             due = time.monotonic() + interval
             gevent.sleep(interval)
             self._lag.observe(max(0.0, time.monotonic() - due))
 
     def accepted(self) -> None:
-        """Count a connection that was accepted."""
+        """Counts a connection that was accepted."""
         self._accepted.inc()
 
     def refused(self, status: int) -> None:
-        """Count a refusal, by its HTTP status."""
+        """Counts a refusal, by its HTTP status."""
         self._refusals.labels(str(status)).inc()
 
     def linked(self, waited: float, took: float) -> None:
-        """Count a link-up.
+        """Counts a session whose two sides were linked.
 
         Args:
-            waited: seconds from the client's coming to its agent's.
+            waited: seconds from the start of the session to the arrival of its agent.
             took: seconds from the agent's request to the link-up.
         """
         self._wait.observe(waited)
         self._link_up.observe(took)
 
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
-        """Count a session that ended. `counts`: see Counted."""
+        """Counts a session that ended. `counts`: see Counted.counts."""
         self._ended[outcome].inc()
         self._past.update(counts)
 
     def asked_directory(self, operation: str, seconds: float, failed: bool) -> None:
-        """Count a question to the directory, which answered or failed after `seconds`."""
+        """Counts a question to the directory. `seconds`: the time until the directory answered or failed."""
         self._directory.labels(operation).observe(seconds)
         if failed:
             self._directory_errors.labels(operation).inc()
 
     def exposition(self) -> bytes:
-        """All numbers, in the text format of Prometheus."""
+        """Returns all numbers in the text format of Prometheus."""
         return generate_latest(self._registry)
 
     def of_sessions(self) -> Iterator[Metric]:
-        """What is counted anew each time: the sessions that live, and what passed through them and all before."""
+        """Yields the metrics that are computed at each reading: live sessions, open connections, and relayed data.
+
+        The relayed bytes and messages include those of all sessions that have ended.
+        """
         states = Tally({stage(state): 0 for state in State if state is not State.ENDED})
         totals, links = Tally(self._past), 0
         for session in self._sessions():

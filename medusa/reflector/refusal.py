@@ -1,4 +1,4 @@
-"""A refusal: what the reflector answers instead of doing what a peer asked for."""
+"""The refusal: the exception by which the reflector rejects what a peer asked for."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ NOTHING_HERE = "there is nothing at this path"
 
 
 class Refusal(Exception):
-    """Raised before anything was answered; a front turns it into an answer and a line in the log.
+    """The reflector refuses a request. Raise it before any part of an answer is sent.
+
+    The front that accepted the peer turns the refusal into an answer and a line in the log.
 
     Attributes:
-        status: HTTP's; over raw TCP it stands in the refusal's line.
-        words: for the peer.
-        log_words: for the log, where more may be said than to the peer.
-        retry_after: seconds that the peer is told to wait before it tries again; 0 tells it nothing.
-        headers: to add to an HTTP answer.
-        secret: an unauthenticated peer must not learn anything from how long the decision took, so the answer is
-            delayed (Admission.delay).
-        limited: by a limit that a flood may meet any number of times, so its lines in the log are limited too.
+        status: the HTTP status. Over raw TCP, the answer's line contains it as well.
+        words: the text for the peer.
+        log_words: the text for the log, which may say more than the peer is told.
+        retry_after: seconds after which the peer may try again; 0 to tell it no time.
+        headers: headers to add to an HTTP answer.
+        secret: if True, the answer is delayed (see Admission.delay), so that an unauthenticated peer learns nothing
+            from the time that the decision took.
+        limited: if True, the number of log lines is limited too: during a flood, a limit may refuse very often.
     """
 
     def __init__(
@@ -45,10 +47,10 @@ class Refusal(Exception):
 
     @classmethod
     def of(cls, error: HandshakeError | Refusal) -> Refusal:
-        """`error` itself, or the refusal of a request that is not well formed."""
+        """Returns `error` if it is a Refusal, else a Refusal with the HandshakeError's status, text and headers."""
         return error if isinstance(error, Refusal) else cls(error.http_status, str(error), headers=error.headers)
 
 
 def directory_away() -> Refusal:
-    """For a request that needs the directory, while the directory does not answer."""
+    """Returns the refusal (503) of a request that needs the directory while the directory does not answer."""
     return Refusal(503, "sessions cannot be registered or found at the moment", retry_after=5)

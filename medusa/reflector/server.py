@@ -1,4 +1,4 @@
-"""A reflector put together from its parts: start, drain, stop."""
+"""Puts a reflector together from its parts; starts, drains and stops it."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ log = structlog.get_logger(component="server")
 
 
 class Reflector:
-    """One reflector. Call `start`, then `wait`; call `drain` or `stop` from another greenlet.
+    """A reflector. Call `start`, then `wait`. To end it, call `drain` or `stop` from another greenlet.
 
     Args:
-        listeners: sockets that listen already, by name; `start` makes those that are missing.
-        handoff: to the other workers, if this process is one of several.
+        listeners: sockets that already listen, under the names HTTP and RAW. `start` opens the ones that are missing.
+        handoff: passes connections to the other workers; None if this is the only process.
 
     Raises:
         ConfigError: see ReflectorConfig.verify.
@@ -78,18 +78,18 @@ class Reflector:
 
     @property
     def url(self) -> str:
-        """The URL of its root, at the address where it listens."""
+        """The URL of this reflector's root, at the address that it listens on."""
         assert self._http is not None
         scheme = "https://" if self._http.certificate else "http://"
         return scheme + host_port(self._http.socket.getsockname())
 
     @property
     def urls(self) -> str:
-        """The URLs for HTTP and, if it listens there, for raw TCP, as they are announced on stdout."""
+        """The reflector's URL for HTTP, followed by the URL for raw TCP if it has such a port. Printed at the start."""
         return self.url + (" raw tcp://" + host_port(self._raw.socket.getsockname()) if self._raw is not None else "")
 
     def start(self) -> None:
-        """Begin to listen and to serve.
+        """Starts to listen and to serve.
 
         Raises:
             ConfigError: the address, the directory, the accounts or the certificate cannot be used.
@@ -104,7 +104,8 @@ class Reflector:
         if config.tls_cert is not None and config.tls_key is not None:
             certificate = Certificate(config.tls_cert, config.tls_key)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
-        environ = {"wsgi.multiprocess": self._handoff is not None}  # True: accept one connection at a time
+        # True among workers: then gevent accepts one connection at a time, so that the workers share the load.
+        environ = {"wsgi.multiprocess": self._handoff is not None}
         http = HttpFront(_green(listener), None, handler_class=Handler, log=None, error_log=_Quiet(), environ=environ)
         http.certificate = certificate
         http.init_socket()
@@ -170,7 +171,7 @@ class Reflector:
             log.warning("raw TCP is not encrypted", advice="keep it to loopback, or to a network that is trusted")
 
     def reload(self) -> None:
-        """Read the certificate again, for new connections."""
+        """Reads the certificate again. New connections use it."""
         assert self._http is not None
         if self._http.certificate is None:
             log.info("nothing to reload", reason="no --tls-cert")
@@ -178,12 +179,12 @@ class Reflector:
             self._http.certificate.reload()
 
     def drain(self, others: Callable[[], object] = lambda: None) -> None:
-        """Accept no new sessions, let those here go on for the drain timeout, then stop.
+        """Accepts no new sessions, lets the live ones go on for up to the drain timeout, then stops.
 
-        Connections that are forwarded to other reflectors count as sessions.
+        A connection that is forwarded to another reflector counts as a session.
 
         Args:
-            others: called when no session is left here; returns when the other workers have none left either.
+            others: called when this process has no session left. It waits until the other workers have none either.
         """
         self.registry.draining = True
         deadline = time.monotonic() + self._config.drain_timeout
@@ -195,7 +196,7 @@ class Reflector:
         self.stop()
 
     def stop(self) -> None:
-        """End all sessions with Close 1001 and stop listening."""
+        """Ends all sessions with the close code 1001, and stops listening."""
         assert self._http is not None
         self.registry.shut_down()
         if self._forward_out is not None:
@@ -210,12 +211,12 @@ class Reflector:
         self._stopped.set()
 
     def wait(self) -> None:
-        """Wait until `stop` is done."""
+        """Waits until `stop` is done."""
         self._stopped.wait()
 
 
 def wait_for_sessions(registry: Registry, timeout: float, interval: float) -> None:
-    """Wait until no session is left, at most `timeout` seconds; log what is left every `interval` seconds."""
+    """Waits until no session is left, at most `timeout` seconds. Logs every `interval` seconds how many are left."""
     deadline = time.monotonic() + timeout
     log.info("draining", sessions=len(registry.sessions()), timeout_s=timeout)
     while True:
@@ -249,7 +250,7 @@ def _authenticator(config: ReflectorConfig) -> Authenticator | None:
 
 
 def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
-    """Logs what gevent would print: an exception of a greenlet, of a callback, or of accept."""
+    """Logs an exception of a greenlet, a callback or `accept`, in place of gevent's traceback on stderr."""
     if isinstance(error, OSError):
         log.error("the system refuses", error=os.strerror(error.errno) if error.errno else str(error))
     else:
@@ -257,13 +258,13 @@ def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
 
 
 class _Quiet:
-    """A file for pywsgi's own errors, which are dropped: the handler logs them."""
+    """A file that drops all text. pywsgi writes errors to it, which the handler has logged already."""
 
     def write(self, text: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def flush(self) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)

@@ -1,4 +1,4 @@
-"""The name of a session: its id, and the login that it belongs to."""
+"""The name of a session (its id and its login), and the paths that contain such a name."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from medusa.protocol.session_id import parse_id
 from medusa.session import Side
 
 CARRIED = "/~carried"
-"""Precedes an attach path in a request of another reflector. No login begins like this."""
+"""The prefix of an attach path in a request that another reflector forwards. No login begins with a tilde."""
 
 SESSIONS = CARRIED + "/sessions"
-"""The path at which another reflector asks for the sessions that live here. A session's path may follow."""
+"""The path at which another reflector asks which sessions live here. The path of one session may follow it."""
 
 SIDES = {attach_path.CLIENT: Side.CLIENT, attach_path.AGENT: Side.AGENT}
 
 
 class SessionName(NamedTuple):
-    """The same id under two logins names two sessions. A session of the internal API has no login."""
+    """The name of a session: an id and a login. The same id with another login names another session.
+
+    `login` is "" for a session of the internal API (/attach/ without a login).
+    """
 
     session_id: str
     login: str = ""
 
     def __str__(self) -> str:
-        """The name as one text. It is unambiguous: no id begins with a tilde, and no login holds a slash."""
+        """Returns the name as one text, from which `read` gets the name back: ids have no tilde, logins no slash."""
         return f"~{self.login}/{self.session_id}" if self.login else self.session_id
 
     @classmethod
     def read(cls, text: str) -> SessionName:
-        """The name that `text`, made by `str`, stands for."""
+        """Returns the name for a text that `str(name)` made."""
         login, slash, session_id = text[1:].partition("/")
         return cls(session_id, login) if slash and text.startswith("~") else cls(text)
 
 
 def parse_path(path: str) -> tuple[SessionName, Side] | None:
-    """The session and the side that an attach path names; None if it is no such path, or its id is not valid."""
+    """Returns the session and the side that `path` names. None if it is no attach path, or its id is invalid."""
     found = attach_path.parse(path.removeprefix(CARRIED))
     if found is None:
         return None
@@ -47,6 +50,6 @@ def parse_path(path: str) -> tuple[SessionName, Side] | None:
 
 
 def attach_path_of(name: SessionName, side: Side) -> str:
-    """The attach path of one side of a session; the inverse of `parse_path`."""
+    """Returns the attach path for one side of a session: the inverse of `parse_path`."""
     role = next(role for role, of in SIDES.items() if of is side)
     return attach_path.build(name.session_id, role, name.login)

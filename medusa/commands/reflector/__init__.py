@@ -1,12 +1,12 @@
-"""`medusa reflector`.
+"""The command `medusa reflector`.
 
-command        the options; then one process, or a supervisor and workers
+command        reads the options, then runs one process, or a supervisor and workers
 limit_options  the options for limits and trusted proxies
-serve          one process: logging, signals, gevent
-supervise      several processes: the supervisor's side
-worker         several processes: the program of a worker
-logs           the log's form: JSON in bunyan's fields, or for a terminal
-systemd        tells systemd that the reflector is ready, or stops
+serve          runs a single process: logging, signals, gevent
+supervise      runs the supervisor of several processes
+worker         the program of one worker process
+logs           sets up the log: JSON with bunyan's fields, or text for a terminal
+systemd        tells systemd that the reflector is ready, or that it stops
 """
 
 from __future__ import annotations

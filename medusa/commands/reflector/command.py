@@ -1,6 +1,6 @@
-"""`medusa reflector`: its options; then one process, or a supervisor and several.
+"""The command `medusa reflector`: reads the options, then runs one process, or a supervisor and several workers.
 
-Nothing that gevent replaces may be imported here: medusa.commands.reflector.serve has to come first.
+This module must not import a module that gevent patches (socket, threading, ...): `serve` has to patch it first.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MAX_WORKERS = 256
 
 
 def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
-    """Run a reflector until a signal ends it; returns the exit status. `timeouts`: None for the defaults."""
+    """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the default values."""
     if "MEDUSA_CONFIG" not in os.environ and "CONFIG_FILE" in os.environ:
-        os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the original's name
+        os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the name in the original Medusa
     parser = _parser()
     options = parser.parse_args(argv)
     log_format = options.log_format or ("console" if sys.stderr.isatty() else "json")
@@ -41,7 +41,7 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
 def _parser() -> OptionParser:
     parser = OptionParser("medusa reflector", "Run a reflector: the server that joins a user's terminal to an agent.")
     add = parser.add_argument
-    # The parser's prefix for variables leaves this option out.
+    # The parser gives every other option a variable; this one names its variable itself.
     config = "key = value lines or JSON; also by CONFIG_FILE"
     add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help=config)
     add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
@@ -101,7 +101,7 @@ def _workers(text: str) -> int:
 
 
 def usable_processors() -> int:
-    """The number of processors that this process may run on."""
+    """Returns the number of processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

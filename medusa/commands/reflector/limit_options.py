@@ -1,4 +1,4 @@
-"""The options of `medusa reflector` for limits, and for proxies in front of it."""
+"""The options of `medusa reflector` for its limits, and for the proxies in front of the reflector."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMES = {
 
 
 def add_limit_options(parser: OptionParser) -> None:
-    """Add them, under the names that ReflectorConfig has for them."""
+    """Adds the options for limits and proxies to `parser`. Each has the name of its field in ReflectorConfig."""
     for name, what in COUNTS.items():
         _add(parser, name, int, "N", f"{what} (%(default)d; 0: no limit)")
     for name, what in TIMES.items():
@@ -40,7 +40,7 @@ def add_limit_options(parser: OptionParser) -> None:
 
 
 def limit_settings(options: SimpleNamespace) -> dict[str, Any]:
-    """The values of those options, as keywords for ReflectorConfig."""
+    """Returns the values of the options for limits and proxies, as keyword arguments for ReflectorConfig."""
     return {name: getattr(options, name) for name in (*COUNTS, *TIMES, "trusted_proxy", "proxy_protocol")}
 
 

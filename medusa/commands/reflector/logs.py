@@ -1,4 +1,4 @@
-"""Logging of the server: structured events on stderr, as bunyan's JSON lines or for a console."""
+"""The reflector's log: structured events on stderr, as JSON lines with bunyan's fields or as text for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import structlog
 from medusa.protocol.printable import printable
 
 BUNYAN_LEVELS = {"debug": 20, "info": 30, "warning": 40, "error": 50, "critical": 60, "exception": 50}
-"""Bunyan's numbers, so that its tools (and those of Manta's operators) read these lines."""
+"""The number that bunyan has for each level, so that bunyan's tools can read the log."""
 
 
 def configure(
@@ -25,13 +25,14 @@ def configure(
     poll: Callable[[], Any] = select.poll,
     context: Mapping[str, Any] = {},
 ) -> None:
-    """Set the process's structlog up.
+    """Sets up structlog for this process.
 
     Args:
-        log_format, level: of LOG_FORMATS and LOG_LEVELS in medusa.commands.options.
-        fd: where the lines go.
-        poll: select.poll, as it was before anything was monkey-patched: a log line may not switch greenlets.
-        context: fields of every line.
+        log_format: one of LOG_FORMATS in medusa.commands.options.
+        level: one of LOG_LEVELS there; events below this level are dropped.
+        fd: the descriptor that the lines are written to.
+        poll: the select.poll that gevent has not patched, because writing a log line must not switch greenlets.
+        context: fields to add to every line.
     """
 
     def add_context(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -57,30 +58,33 @@ _ENCODER = json.JSONEncoder(default=repr)
 
 
 def _serialize(event: Any, **_: Any) -> str:
-    """The event as JSON. json.dumps would make an encoder for each line."""
+    """Returns the event as JSON. (json.dumps would make a new encoder for each line.)"""
     return _ENCODER.encode(event)
 
 
 class _Lines:
-    """Writes the lines. If the log is not read fast enough, lines are dropped, and a later line says how many: the
-    service never waits for its log, so a peer cannot stop it by causing many lines."""
+    """A logger of structlog that writes lines to `fd` and never waits.
+
+    If the reader of the log is too slow, lines are dropped, and a later line says how many. So a peer that causes
+    many lines cannot stop the reflector.
+    """
 
     def __init__(self, fd: int, poll: Callable[[], Any]) -> None:
         self._fd = _unblocking(fd)
         self._poll = poll()
         self._poll.register(self._fd, select.POLLOUT)
         self._lost = 0
-        self._torn = b""  # what ends a line that was cut off
+        self._torn = b""  # the newline that is still due after a line that was cut off
 
     def msg(self, line: str) -> None:
-        """Any event, whatever its level."""
+        """Writes one line. Every level uses this method."""
         if self._lost and self._takes():
             lost, self._lost = self._lost, 0
             structlog.get_logger(component="log").warning("log lines lost", count=lost)
         data = whole = self._torn + (line + "\n").encode("utf-8", "backslashreplace")
         try:
             while data and self._takes():
-                # A pipe that takes anything takes this much at once.
+                # A pipe that is writable takes this much without blocking.
                 data = data[os.write(self._fd, data[: select.PIPE_BUF]) :]
         except OSError:
             pass
@@ -95,8 +99,11 @@ class _Lines:
 
 
 def _unblocking(fd: int) -> int:
-    """A descriptor for what `fd` shows that no write waits on. A terminal may say that it takes something and take less
-    than a line; flags set on `fd` itself would be those of everybody who shares it."""
+    """Opens the terminal of `fd` again, so that no write to it blocks. Returns `fd` if it is no terminal.
+
+    A terminal can be writable and still block in the middle of a line. O_NONBLOCK on `fd` itself would also change
+    the other programs that share the open file.
+    """
     try:
         return os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
@@ -104,7 +111,7 @@ def _unblocking(fd: int) -> int:
 
 
 def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """For who forgot: JSON escapes by itself, a console shows what it gets."""
+    """Escapes control characters in all fields. JSON escapes them anyway; a terminal would obey them."""
     return {
         key: printable(value, limit=4096) if isinstance(value, str) and key != "exception" else value
         for key, value in event.items()
@@ -112,7 +119,7 @@ def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
 
 
 class _Bunyan:
-    """The event under bunyan's names."""
+    """A processor of structlog that gives an event bunyan's names and fields."""
 
     def __init__(self) -> None:
         self._head = {"name": "medusa", "hostname": socket.gethostname(), "pid": os.getpid()}

@@ -1,4 +1,4 @@
-"""One reflector process: logging and signals around medusa.reflector."""
+"""Runs a reflector in a single process: sets up gevent, logging and signals, then serves."""
 
 # ruff: noqa: E402
 from __future__ import annotations
@@ -20,12 +20,12 @@ from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net import fd_limit
 from medusa.reflector.server import Reflector
 
-# For gevent's own debugging: the stack of each spawn, which costs more than the spawn.
+# By default gevent keeps the stack of each spawn for debugging. That costs more than the spawn itself.
 gevent.config.track_greenlet_tree = False
 
 
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
-    """Serve until a signal ends it. Returns the exit status. Raises ConfigError."""
+    """Runs a reflector until a signal ends it. Returns the exit status. Raises ConfigError."""
     configure_log(*log_settings)
     reflector = Reflector(config)
     reflector.start()
@@ -41,12 +41,12 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
 
 
 def configure_log(log_format: str, level: str, **context: object) -> None:
-    """logs.configure for a process that gevent has patched."""
+    """Sets up the log of a process that gevent has patched. `context`: fields to add to every line."""
     logs.configure(log_format, level, poll=monkey.get_original("select", "poll"), context=context)
 
 
 def _stop_on_signals(reflector: Reflector) -> None:
-    """The first SIGTERM or SIGINT drains, a second one stops hard."""
+    """Installs the handlers: the first SIGTERM or SIGINT drains the reflector, a second one ends it at once."""
     seen: list[int] = []
 
     def on_signal(number: int) -> None:
@@ -62,7 +62,10 @@ def _stop_on_signals(reflector: Reflector) -> None:
 
 
 def _watch(lifeline: int) -> None:
-    """End when the other end of a pipe is closed: the program that started this reflector holds it, and has ended."""
+    """Waits until the pipe `lifeline` is closed, then ends this process at once.
+
+    The program that started this reflector holds the other end. So the pipe is closed when that program has ended.
+    """
     gevent.os.make_nonblocking(lifeline)
     while gevent.os.nb_read(lifeline, 512):
         pass

@@ -1,4 +1,4 @@
-"""Several reflector processes: medusa.reflector.workers.supervisor, with the sockets that they share."""
+"""Runs a reflector as several processes: opens the sockets that they share, and starts the supervisor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medusa.reflector.workers.supervisor import Supervisor
 
 
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
-    """Run the workers until a signal ends them. Returns the exit status. Raises ConfigError."""
+    """Runs the supervisor and its workers until a signal ends them. Returns the exit status. Raises ConfigError."""
     logs.configure(*log_settings)
     config.verify()
     fd_limit.raise_limit()

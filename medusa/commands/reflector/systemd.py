@@ -1,4 +1,4 @@
-"""Tells systemd the state of a program that it has started, if it wants to know (sd_notify(3))."""
+"""Tells systemd that a program it has started is ready, or stops (sd_notify(3))."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ READY, STOPPING = "READY=1", "STOPPING=1"
 
 
 def notify(state: str) -> None:
-    """Send `state`. Never waits and never fails; does nothing if no service manager has asked."""
-    import socket  # after gevent has patched it, if it does
+    """Sends `state`, such as READY, to the service manager. Never blocks or raises.
+
+    Does nothing if the program runs under no service manager, or under one that wants no such messages.
+    """
+    import socket  # imported here because gevent may patch it after this module is loaded
 
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path.startswith(("/", "@")):

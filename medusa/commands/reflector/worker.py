@@ -1,6 +1,6 @@
-"""One of several reflector processes.
+"""The program of one worker: one of several reflector processes that share a port.
 
-Started by medusa.reflector.workers.supervisor, which is at the other end of its standard input and output.
+The supervisor (medusa.reflector.workers.supervisor) starts it, and has the other end of its standard input and output.
 """
 
 # ruff: noqa: E402
@@ -28,9 +28,9 @@ from medusa.reflector.workers.task import DRAIN, DRAINED, FAILED, LISTENING, REL
 
 
 def main() -> int:
-    """Run until the supervisor stops this worker. Returns the exit status."""
+    """Runs a worker until its supervisor stops it. Returns the exit status."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)  # sent to the whole process group; the supervisor acts on them
+        signal.signal(number, lambda *_: None)  # a terminal sends them to all processes; the supervisor acts on them
     line, _, more = _first_line().partition(b"\n")
     task = Task.parse(line)
     configure_log(*task.log, worker=task.number)
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 class _ServingProcess:
-    """The constructor begins to serve. Raises ConfigError."""
+    """The reflector of one worker. The constructor starts to serve. Raises ConfigError."""
 
     def __init__(self, task: Task) -> None:
         self._released = gevent.event.Event()
@@ -65,7 +65,7 @@ class _ServingProcess:
             gevent.spawn(self._drain)
 
     def obey(self, received: bytes) -> None:
-        """Carry out the supervisor's orders until the end of its pipe. `received`: the first bytes of them."""
+        """Carries out the supervisor's orders until its pipe ends. `received`: what was already read from the pipe."""
         gevent.os.make_nonblocking(0)
         while True:
             *orders, received = received.split(b"\n")
@@ -113,7 +113,7 @@ def _report(line: str) -> None:
     try:
         os.write(1, line.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
-        pass  # the supervisor is gone, so the orders have ended as well
+        pass  # the supervisor is gone, so `obey` reaches the end of the pipe as well
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The sessions that live in this process.
 
-claims           the names that this process holds in the directory: taken, renewed, freed
-deadlines        what is due in one session, and when to ask again
-driver           one session: its inputs, its actions, the greenlet of its linked pair
-limits           how many may connect, and wait
-plain_client     what the reflector says to an agent in place of a client without frames
-registry         all sessions by name: open, join, forget
-time_limits      how long a linked session may be idle, and last
-usage            the log records of a session's start and end
+claims           claims the names of these sessions in the directory, renews and releases them
+deadlines        decides what is due in one session, and when to check again
+driver           runs one session: its inputs, its actions, the greenlet of its linked pair
+limits           limits how many peers may connect, and how many clients may wait
+plain_client     answers an agent in place of a client that uses raw TCP without frames
+registry         all sessions by name: opens, joins and forgets them
+time_limits      limits how long a linked session may be idle, and how long it may last
+usage            logs a session's start, and a usage record when it has ended
 """
 
 from __future__ import annotations

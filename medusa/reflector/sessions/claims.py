@@ -1,6 +1,6 @@
-"""The names that this process holds in the directory: claimed, renewed, released.
+"""Claims the names of this process's sessions in the directory, renews and releases them.
 
-The directory may be slow, or away. A session that lives goes on without it; no new one begins.
+The directory may be slow or may not answer. Then live sessions go on, and no new session can begin.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ from medusa.reflector.session_name import SessionName
 log = structlog.get_logger(component="claims")
 
 RENEWALS = 8
-"""Renewals that run at the same time, at most."""
+"""The maximum number of renewals at the same time."""
 
 _TRIES = 3
 
 _NO_NAME = "."
-"""No session can have this name."""
+"""A name that no session can have."""
 
 
 class Claims:
-    """The names that one process holds.
+    """The session names that one process has claimed in the directory.
+
+    Most methods ask the directory, and block their greenlet until it answers.
 
     Attributes:
-        on_lost: called with a name that another reflector holds now; once.
-        away: the directory did not answer, or refused, when it was last asked.
+        on_lost: called with the name if another reflector has taken over a name. Called once for each such name.
+        away: True if the last question to the directory failed.
     """
 
     def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts) -> None:
@@ -41,22 +43,22 @@ class Claims:
         self._timeouts = timeouts
         self._directory = directory
         self._owner = owner
-        self._claims: dict[SessionName, Claim | None] = {}  # None: asked for and not answered yet, or lost
+        self._claims: dict[SessionName, Claim | None] = {}  # None: the claim is not confirmed yet, or is lost
         self._releasing = gevent.pool.Group()
         self._failed = gevent.event.Event()
         self._asking = 0
-        self._answered = gevent.event.Event()  # since `finish` checked last
+        self._answered = gevent.event.Event()  # set by each answer since `_finish` last checked
 
     @property
     def away(self) -> bool:
         return self._failed.is_set()
 
     def take(self, name: SessionName) -> None:
-        """Claim `name`, and hold it until it is released. Waits.
+        """Claims `name`, and keeps it claimed until it is released. Blocks until the directory answers.
 
         Raises:
-            SessionExists: somebody holds it, perhaps this process.
-            DirectoryError
+            SessionExists: another reflector, or this process, already holds the name.
+            DirectoryError: the directory did not answer.
         """
         if name in self._claims:
             raise SessionExists(self._claims[name] or Claim(str(name), self._owner, ""))
@@ -68,50 +70,54 @@ class Claims:
             raise
 
     def release(self, name: SessionName) -> None:
-        """Free `name` soon, in a greenlet: does not wait."""
+        """Starts to release `name` in a new greenlet. Does not block."""
         self._release(self._claims.pop(name))
 
     def release_now(self, name: SessionName) -> None:
-        """Free `name`. Waits, so that a client that is refused after this may try another reflector at once."""
+        """Releases `name`. Blocks until it is free, so that a refused client can try another reflector at once."""
         claim = self._claims.pop(name)
         if claim is not None:
             self._ask_quietly(self._directory.release, claim)
 
     def elsewhere(self, name: SessionName) -> Owner | None:
-        """The other reflector that holds `name`; None if nobody does, or this one. Waits.
+        """Returns the other reflector that holds `name`. None if this reflector holds it, or none does.
+
+        Blocks until the directory answers.
 
         Raises:
-            DirectoryError
+            DirectoryError: the directory did not answer.
         """
         owner = None if name in self._claims else self._ask(self._directory.lookup, str(name))
         return None if owner == self._owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner]:
-        """The names that other reflectors hold, and their owners; `limit` of them at most. Waits.
+        """Returns up to `limit` names that other reflectors hold, each with its owner.
+
+        Blocks until the directory answers.
 
         Raises:
-            DirectoryError
+            DirectoryError: the directory did not answer.
         """
         return {name: by for name, by in self._directory.entries(limit).items() if by != self._owner}
 
     def check(self) -> None:
-        """Ask the directory for a name that nobody holds. Waits.
+        """Checks that the directory answers, by looking up a name that no session can have.
 
         Raises:
-            DirectoryError: it is away.
+            DirectoryError: the directory did not answer.
         """
         self._directory.lookup(_NO_NAME)
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """See Directory. Waits."""
+        """See Directory. Blocks until the directory answers."""
         return bool(self._ask(self._directory.spend, mark, ttl))
 
     def give_back(self, mark: str) -> None:
-        """See Directory. Does not wait."""
+        """See Directory. Does not block."""
         self._ask_later(self._directory.give_back, mark)
 
     def renew_forever(self) -> None:
-        """Renew what is held, three times in a `claim_ttl`. Run this in a greenlet of its own."""
+        """Renews all claims three times in each `claim_ttl`. Never returns: run it in a greenlet of its own."""
         while True:
             if self._is_answering():
                 self._renew_all()
@@ -120,11 +126,14 @@ class Claims:
                 gevent.sleep(self._timeouts.claim_retry_interval)
 
     def finish(self) -> None:
-        """Wait until all released names are free and all questions answered, `claim_release_timeout` at most."""
+        """Waits until the directory has answered all questions, so that all released names are free.
+
+        Waits at most `claim_release_timeout`.
+        """
         gevent.with_timeout(self._timeouts.claim_release_timeout, self._finish, timeout_value=None)
 
     def _finish(self) -> None:
-        # An answer may make its asker give a mark back, which is a question again.
+        # An answer may make its caller give a mark back, which asks the directory another question.
         while self._asking or self._releasing:
             self._releasing.join()
             if self._asking:
@@ -144,7 +153,7 @@ class Claims:
             try:
                 return self._inherit(old)
             except StaleClaim:
-                pass  # it became free meanwhile
+                pass  # the name became free meanwhile: claim it again
         raise AssertionError
 
     def _claim(self, name: str) -> Claim:
@@ -156,7 +165,7 @@ class Claims:
         return claim
 
     def _release(self, claim: Claim | None) -> None:
-        if claim is not None and not self.away:  # else it expires
+        if claim is not None and not self.away:  # otherwise the claim expires
             self._ask_later(self._directory.release, claim)
 
     def _ask_later(self, function: Callable[..., object], *arguments: object) -> None:
@@ -169,7 +178,7 @@ class Claims:
             pass  # `_ask` has logged it
 
     def _is_answering(self) -> bool:
-        """Whether the directory answers a question that makes it write: a store that is full can still be read."""
+        """Returns True if the directory answers a question that makes it write. (A full store can still be read.)"""
         before = self.away
         try:
             self._directory.spend("probe of " + self._owner.address, 0.001)
@@ -192,20 +201,20 @@ class Claims:
         try:
             self._ask(self._directory.renew, claim, self._timeouts.claim_ttl)
         except DirectoryError:
-            pass  # it is tried again
+            pass  # `renew_forever` tries again
         except StaleClaim:
             if self._claims.get(name) is claim:
                 self._restore(name, claim)
 
     def _restore(self, name: SessionName, old: Claim) -> None:
-        """Claim a name again: the claim expired while this process or the directory was suspended, or was forgotten."""
+        """Claims `name` again after its claim was lost: it expired during a suspension, or the store forgot it."""
         try:
             claim = self._claim(str(name))
         except DirectoryError:
             return
         except SessionExists as held:
             if self._claims.get(name) is old:
-                self._claims[name] = None  # nothing is left to renew, or to free
+                self._claims[name] = None  # there is no claim left to renew or to release
                 log.warning("claim lost", session=name.session_id, login=name.login, to=held.owner.address)
                 self.on_lost(name)
             return
@@ -233,4 +242,4 @@ class Claims:
 
 
 def _ignore(name: SessionName) -> None:
-    """The default of `on_lost`."""
+    """Does nothing: the default of `on_lost`."""

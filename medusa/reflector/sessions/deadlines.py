@@ -1,7 +1,8 @@
-"""The deadlines of one session: what is due now, and when to ask again. Pure: no I/O, and the time is passed in.
+"""The deadlines of one session: decides what is due now, and when to check again. No I/O; the time is passed in.
 
-Times are in seconds of one monotonic clock. `check_links` judges the connections; `happened` returns the inputs of the
-session's table that are due. Both may be called at any time; `next_check` and `next_input` say when something is due.
+Times are in seconds of one monotonic clock. `happened` returns the inputs for the session's table that are due, and
+`check_links` returns the connections that need a ping or are lost. Both may be called at any time. `next_input` and
+`next_check` return the times of their next useful calls.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from medusa.reflector.sessions.time_limits import TimeLimits
 from medusa.session import Input, Side
 
 STALL_CHECKS = 4
-"""Checks in one `write_stall`: a stall is noticed too late by a quarter of that at most."""
+"""The number of checks in one `write_stall`. So a stall is noticed at most a quarter of `write_stall` late."""
 
 
 class Link(Protocol):
-    """What is asked of a connection; `relay.endpoint.Endpoint` explains each."""
+    """A connection, with the attributes that Deadlines reads. `relay.endpoint.Endpoint` explains them."""
 
     side: Side
     keepalive: Keepalive
@@ -44,20 +45,20 @@ class Link(Protocol):
 
 
 class Ping(NamedTuple):
-    """The peer is to be asked for a sign of life."""
+    """The order to send a ping to the peer at `side`, because it has been silent."""
 
     side: Side
 
 
 class Lost(NamedTuple):
-    """The peer is to be given up; `why` is for the usage record."""
+    """The order to give up the peer at `side`. `why` is the reason for the usage record."""
 
     side: Side
     why: str
 
 
 class Deadlines:
-    """The deadlines of one session. Call `wait`, `link` and `finish` when the session gets so far."""
+    """The deadlines of one session. Call `wait`, `link` and `finish` when the session enters that phase."""
 
     __slots__ = ("_backlogs", "_closing", "_config", "_hurried", "_limits", "_next_stall_check", "_stalls", "_timed")
 
@@ -67,45 +68,49 @@ class Deadlines:
         self._limits: TimeLimits | None = None
         self._closing = False
         self._hurried = False
-        self._backlogs: dict[Side, int] | None = None  # at the last end of the close timeout
+        self._backlogs: dict[Side, int] | None = None  # bytes not sent yet, when the close timeout last expired
         self._next_stall_check = now if config.write_stall else math.inf
         self._stalls: dict[Side, tuple[int, int, float]] | None = None  # (backlog, sent, since when)
 
     def wait(self, now: float) -> None:
-        """The client waits for an agent."""
+        """Starts the deadlines of a client that waits for an agent."""
         pulse = now + self._config.timeouts.wait_interval
         self._timed = {Input.WAIT_PULSE: pulse, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
 
     def link(self, now: float) -> None:
-        """The two sides are linked."""
+        """Starts the deadlines of a linked session."""
         self._timed = {}
         if self._config.idle_timeout or self._config.max_duration:
             self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, now)
 
     def finish(self, now: float) -> None:
-        """The session closes: its sides have `close_timeout` to answer, or to go."""
+        """Starts the deadline of a session that closes: `close_timeout` for its sides to answer, or to hang up."""
         self._limits = None
         self._closing = True
         self._timed = {Input.CLOSE_EXPIRED: now + self._config.timeouts.close_timeout}
 
     def hurry(self) -> None:
-        """Wait no longer than the close timeout, even if a client reads slowly."""
+        """Makes the close timeout final: from now on it is not extended for a client that reads slowly."""
         self._hurried = True
 
     def left(self, now: float, links: Collection[Link]) -> tuple[float, float]:
-        """Seconds to (the end by duration, the end by idleness) of a linked session; infinite without a limit."""
+        """Returns the seconds until the linked session ends by its maximum duration, and by the idle timeout.
+
+        Each is infinite if there is no such limit.
+        """
         return self._limits.left(now, active(links)) if self._limits is not None else (math.inf, math.inf)
 
     # ------------------------------------------------------------------ inputs of the session's table
 
     def happened(self, now: float, links: Collection[Link]) -> Input | None:
-        """The input that is due now. Process it, and call again until None."""
+        """Returns an input that is due now, or None. Process the input, then call this again until it returns None."""
         for happened, when in list(self._timed.items()):
             if when > now:
                 continue
             if happened is Input.WAIT_PULSE:
                 interval = self._config.timeouts.wait_interval
-                self._timed[happened] = when + interval * (1 + (now - when) // interval)  # missed pulses are left out
+                # Pulses that were missed are skipped.
+                self._timed[happened] = when + interval * (1 + (now - when) // interval)
             elif happened is Input.CLOSE_EXPIRED and self._is_read_slowly(links):
                 self._timed[happened] = now + self._config.timeouts.close_timeout
                 continue
@@ -115,15 +120,15 @@ class Deadlines:
         return self._limits.due(now, active(links)) if self._limits is not None else None
 
     def next_input(self, links: Collection[Link]) -> float:
-        """When to call `happened`."""
+        """Returns the time at which to call `happened` next."""
         limit = self._limits.deadline(active(links)) if self._limits is not None else math.inf
         return min([limit, *self._timed.values()])
 
     def _is_read_slowly(self, links: Collection[Link]) -> bool:
-        """Whether to wait longer for a peer that lives but has not received its Close yet.
+        """Returns True if a side still has bytes to receive before its Close, and may take longer.
 
-        A client may stop reading for as long as its user likes (a pager, a stopped terminal): what the job wrote must
-        not be cut off. An agent must make progress: nobody is left who could see its shell.
+        A client may stop reading for as long as its user likes (a pager, a stopped terminal), because the job's
+        output must not be cut off. An agent must have received bytes since the last call: no user sees its output.
         """
         before = self._backlogs or {}
         self._backlogs = {link.side: link.backlog for link in links if link.open}
@@ -135,7 +140,10 @@ class Deadlines:
     # ------------------------------------------------------------------ connections
 
     def check_links(self, now: float, links: Collection[Link]) -> list[Ping | Lost]:
-        """What is to be done with the connections now: by keepalive, and by the limit to write stalls."""
+        """Returns what to do with the connections now: whom to send a ping, and which peers to give up.
+
+        A peer is lost if it does not answer pings, or accepts nothing that is written to it for `write_stall`.
+        """
         due = [verdict for link in self._judged(links) for verdict in self._judge(link, now)]
         if now >= self._next_stall_check:
             self._next_stall_check = now + self._config.write_stall / STALL_CHECKS
@@ -145,11 +153,11 @@ class Deadlines:
         return due
 
     def next_check(self, links: Collection[Link]) -> float:
-        """When to call `check_links`."""
+        """Returns the time at which to call `check_links` next."""
         return min([self._next_stall_check, *(link.keepalive.deadline() for link in self._judged(links))])
 
     def _judged(self, links: Collection[Link]) -> list[Link]:
-        """The connections whose silence means something. A peer that got its Close has the close timeout instead."""
+        """Returns the connections that keepalive applies to. After its Close a peer has the close timeout instead."""
         return [link for link in links if link.open and (not self._closing or link.backlog)]
 
     def _judge(self, link: Link, now: float) -> Iterator[Ping | Lost]:
@@ -168,7 +176,7 @@ class Deadlines:
             return False
         if self._stalls is None:
             self._stalls = {}
-        # What the peer accepts makes the backlog smaller, or lets the kernel accept more.
+        # If the peer accepts bytes, the backlog shrinks, or the kernel takes more of it.
         backlog, sent = link.backlog, link.sent
         before = self._stalls.get(link.side)
         if not backlog or before is None or before[:2] != (backlog, sent):
@@ -178,14 +186,14 @@ class Deadlines:
 
 
 def active(links: Collection[Link]) -> float:
-    """When the last terminal byte passed; before any, when the last side came."""
+    """Returns the time of the last terminal byte. If there was none yet: the time at which the last side attached."""
     return max(link.active for link in links)
 
 
 def _answers_pings(link: Link) -> bool:
-    """Whether the peer could show that it lives: not if it is not read, or plain.
+    """Returns False if the peer's silence means nothing: it is plain (has no pings), or it is not read now.
 
-    A peer that has hung up is judged all the same, except for an agent, whose last words are for the client to read in
-    its own time, and a plain peer whose FIN leaves the other direction open.
+    If such a peer has hung up, the answer is still True. There are two exceptions. An agent's last output waits until
+    the client reads it. The FIN of some plain peers ends only one direction.
     """
     return not (link.paused or link.plain) or (link.side is not Side.AGENT and not link.passes_fin and link.hung_up)

@@ -1,4 +1,4 @@
-"""The driver of one session: it feeds inputs to the session's table and carries out the actions (medusa/session.py)."""
+"""Runs one session: passes inputs to the session's table (medusa/session.py) and carries out the table's actions."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: b
 
 
 class Holder(Protocol):
-    """What a session says to the registry that holds it."""
+    """The registry that holds a session, with the methods that the session calls."""
 
     def stop_waiting(self, session: SessionDriver) -> None:
-        """The session's agent came."""
+        """Takes note that the session's agent has arrived, so the session no longer counts as waiting."""
 
     def forget(self, session: SessionDriver) -> None:
-        """The session is over."""
+        """Takes note that the session is over, and releases its name."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What all sessions of one reflector share."""
+    """The objects that all sessions of one process share."""
 
     config: ReflectorConfig
     queue: FairQueue
@@ -56,10 +56,10 @@ class Context:
 
 
 class SessionDriver:
-    """Made when the session's id is claimed; ends by itself.
+    """One session. Create it after the session's name is claimed; it ends by itself.
 
-    `tell` takes inputs from any greenlet or callback. They are dealt with one after another: while a client waits
-    alone, by a callback on the event loop; once a pair is linked, by the pair's greenlet.
+    Any greenlet or callback may call `tell` to pass an input. The inputs are processed one after another: by a
+    callback on the event loop while the client waits for an agent, and by the pair's greenlet after the link-up.
     """
 
     def __init__(self, name: SessionName, context: Context, client_address: str) -> None:
@@ -68,9 +68,9 @@ class SessionDriver:
         self.usage = Usage(name)
         self._context = context
         self._endpoints: dict[Side, Endpoint] = {}
-        self._agent_requested = 0.0  # when the agent's request came, by time.monotonic()
+        self._agent_requested = 0.0  # the time of the agent's request, by time.monotonic()
         self._inbox: list[tuple[Input, Close | None]] = []  # an empty deque takes ten times as much memory
-        self._woken = False  # a step, or the link-up, is going to run
+        self._woken = False  # True: a step, or the link-up, is already scheduled
         self._pair: greenlet | None = None
         self._deadlines = Deadlines(context.config, time.monotonic())
         self._timer: Any = None
@@ -78,7 +78,7 @@ class SessionDriver:
         self.usage.started(client_address)
 
     def expect_agent(self) -> bool:
-        """Keep the place for an agent whose upgrade is to follow. False: there is an agent, or the session closes."""
+        """Reserves the agent's place until `attach`. Returns False if it is taken, or if the session is closing."""
         if self.machine.state is not State.WAITING:
             return False
         self.machine.process(Input.AGENT_EXPECTED)
@@ -86,7 +86,10 @@ class SessionDriver:
         return True
 
     def attach(self, side: Side, transport: RelayedTransport, address: str) -> None:
-        """The upgrade of `side` is done. If the session cannot take the link any more, it is closed with the reason."""
+        """Adds the connection of `side` after its upgrade. If the session is over by now, closes the connection.
+
+        `address`: the peer's address, for logs and lists.
+        """
         if self.machine.state is not _ATTACH_IN[side]:
             transport.close(1000, _OVER.reason, timeout=0.1)
             return
@@ -96,7 +99,7 @@ class SessionDriver:
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
-        """Process an input soon. `close` as of SessionMachine.process. Does not wait."""
+        """Schedules an input for processing, and returns at once. `close`: see SessionMachine.process."""
         self._inbox.append((happened, close))
         self._wake()
 
@@ -104,30 +107,30 @@ class SessionDriver:
 
     @property
     def state(self) -> State:
-        """Where the session is."""
+        """The session's state."""
         return self.machine.state
 
     def has(self, side: Side) -> bool:
-        """Whether `side` has attached."""
+        """Returns True if `side` has attached."""
         return side in self._endpoints
 
     @property
     def links(self) -> int:
-        """How many of its connections are open."""
+        """The number of the session's open connections."""
         return sum(endpoint.open for endpoint in self._endpoints.values())
 
     @property
     def addresses(self) -> dict[str, str]:
-        """The addresses of the sides that have attached, by side."""
+        """The addresses of the peers that have attached, keyed by "client" and "agent"."""
         return {side.value: endpoint.address for side, endpoint in self._endpoints.items()}
 
     @property
     def active(self) -> float:
-        """When the last terminal byte passed, by time.monotonic(); before any, when the last side came."""
+        """The time.monotonic() of the last terminal byte. If there was none yet: of the last attachment."""
         return max((endpoint.active for endpoint in self._endpoints.values()), default=time.monotonic())
 
     def counts(self) -> dict[str, int]:
-        """Messages and payload bytes that each side has sent to the other."""
+        """Returns how many messages and payload bytes each side has sent to the other. Keys: see Counted.counts."""
         counts: dict[str, int] = {}
         for side in Side:
             pump = self._endpoints[side].pump if side in self._endpoints else None
@@ -137,7 +140,7 @@ class SessionDriver:
                 counts["%s_left_out" % side.value] = pump.left_out_count
         return counts
 
-    # ------------------------------------------------------------------ who runs the steps
+    # ------------------------------------------------------------------ how the steps are run
 
     def _wake(self) -> None:
         if not self._woken:
@@ -145,28 +148,29 @@ class SessionDriver:
             self._context.queue.loop.run_callback(self._step if self._pair is None else self._pair.switch)
 
     def _own_pair(self) -> Iterator[None]:
-        """The greenlet of a linked pair, its one owner: link up, splice both directions, close, release.
+        """The code of a linked pair's greenlet: link up, splice both directions, close, release.
 
-        It is a generator because a generator's frame lives on the heap. The first Python function that a greenlet calls
-        gives it a stack page of 4 KiB for the rest of its life, so the greenlet of an idle pair calls none: the link-up
-        runs on the event loop's stack, and `wait` is C.
+        It is a generator to save memory: a generator's frame lives on the heap. The first Python function that a
+        greenlet calls costs it a stack page of 4 KiB until it ends. So the greenlet of an idle pair calls none: the
+        link-up runs on the event loop's stack, and `wait` is written in C.
         """
         wait = gevent.get_hub().switch
         self._context.queue.loop.run_callback(self._link_up)
-        while self.machine.state is State.LINKED:  # spliced: the endpoints' watchers move the bytes
+        while self.machine.state is State.LINKED:  # spliced: the watchers of the endpoints move the bytes
             wait()
             self._step()
-        while self.machine.state is not State.ENDED:  # closing: each side answers its Close, goes, or runs out of time
+        # Closing: each side answers its Close, hangs up, or exceeds the close timeout.
+        while self.machine.state is not State.ENDED:
             wait()
             self._step()
-        yield  # released, by the table's last action; this ends the greenlet
+        yield  # the table's last action has released everything; this ends the greenlet
 
     def _step(self) -> None:
-        """Process the inputs that came, then those that are due."""
+        """Processes the inputs from `tell`, then the inputs that deadlines cause."""
         self._woken = False
         owner = self._pair
         self._guarded(self._process_inputs)
-        if self._pair is owner:  # else the pair's greenlet goes on from here
+        if self._pair is owner:  # otherwise the pair has just been linked, and its greenlet continues
             self._set_timer()
 
     def _process_inputs(self) -> None:
@@ -179,9 +183,9 @@ class SessionDriver:
             self._process(due, None)
 
     def _look(self) -> None:
-        """At a deadline. A ping, which is the usual one, does not wake the pair's greenlet."""
+        """Called by the timer at a deadline. Usually a ping is due; sending it does not wake the pair's greenlet."""
         self._guarded(self._check_deadlines)
-        if not self._woken:  # else the step that follows does it
+        if not self._woken:  # otherwise the scheduled step sets the timer
             self._set_timer()
 
     def _check_deadlines(self) -> None:
@@ -195,7 +199,7 @@ class SessionDriver:
             self._wake()
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """A bug ends this session, and no other: the id and the connections are released all the same."""
+        """Calls `work`. If it raises, which is a bug, ends this session alone: releases its name and connections."""
         try:
             work()
         except Exception:
@@ -205,7 +209,7 @@ class SessionDriver:
             self._wake()  # so that the pair's greenlet ends
 
     def _set_timer(self) -> None:
-        """Call `_look` at the next deadline, or before: the timer is left alone if a deadline only moves away."""
+        """Starts a timer that calls `_look` at the next deadline. An active timer that fires earlier is kept."""
         when = math.inf
         if not self._over:
             when = min(self._deadlines.next_input(self._links), self._deadlines.next_check(self._links))
@@ -269,7 +273,7 @@ class SessionDriver:
         self.usage.linked()
         self._context.holder.stop_waiting(self)
         self._pair = greenlet(self._own_pair().__next__, gevent.get_hub())
-        self._woken = True  # until the link-up is done
+        self._woken = True  # keeps `_wake` from switching to the greenlet before the link-up is done
         self._context.queue.loop.run_callback(self._pair.switch)
 
     def _link_up(self) -> None:

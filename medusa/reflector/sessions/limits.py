@@ -1,4 +1,7 @@
-"""How many peers may connect, and wait: limits that ordinary use never meets. They are kept in memory alone."""
+"""Limits how many peers may connect, and how many clients may wait. Ordinary use stays far below the limits.
+
+The counts are kept in the memory of this process only.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,17 @@ from medusa.reflector.refusal import Refusal
 MINUTE = 60.0
 
 MAX_REMEMBERED = 16384
-"""Keys of one kind that are remembered; the one that was used longest ago is forgotten first."""
+"""The maximum number of keys in one RateLimits. The least recently used key is forgotten first."""
 
 WAITING_RETRY_AFTER = 10
-"""Seconds after which to try again if another session must end its wait first."""
+"""The Retry-After, in seconds, for a client that is refused because too many sessions wait."""
 
 
 class RateLimits:
-    """At most `limit` events a minute for each key, and no more than that at once; 0 for no limit.
+    """A rate limit for each key: `limit` events a minute, which may come in one burst. 0 for no limit.
 
-    Virtual scheduling (GCRA): for each key, the time is stored at which its bucket is full again. A key that is absent
-    has a full bucket.
+    The algorithm is virtual scheduling (GCRA). For each key it stores the time at which the key's bucket is full
+    again. A key that is absent has a full bucket.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,12 +35,12 @@ class RateLimits:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str) -> float:
-        """Count one event of `key`; returns 0.0, or, if it is over the limit, the seconds after which there is room."""
+        """Counts one event of `key` and returns 0.0. If that exceeds the limit: returns the seconds to wait first."""
         if not self._step:
             return 0.0
         now = self._clock()
         full_at = max(now, self._full_at.get(key, 0.0)) + self._step
-        if full_at - now > MINUTE + 1e-6:  # sums of many steps are not exact
+        if full_at - now > MINUTE + 1e-6:  # tolerance, because the sum of many steps is not exact
             return full_at - now - MINUTE
         self._full_at[key] = full_at
         self._full_at.move_to_end(key)
@@ -56,7 +59,7 @@ class RateLimits:
 
 
 class Limits:
-    """The limits of one process. A login or an address that is None is not counted."""
+    """The limits for peers of one process. An argument `login` or `address` that is None is not counted."""
 
     def __init__(self, config: ReflectorConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._by_address = RateLimits(config.max_connects_per_minute, clock)
@@ -65,14 +68,17 @@ class Limits:
         self._waiting: Counter[tuple[str, str]] = Counter()
 
     def connect(self, *, address: str | None = None, login: str | None = None) -> None:
-        """Count a peer that wants to attach. Raises Refusal, 429."""
+        """Counts a peer that wants to attach. Raises Refusal (429) if there were too many in the last minute."""
         for rates, key, what in ((self._by_address, address, "address"), (self._by_login, login, "login")):
             wait = rates.take(key) if key is not None else 0.0
             if wait:
                 raise _exceeded("too many connections a minute from this %s (--max-connects-per-minute)" % what, wait)
 
     def wait(self, *, address: str | None, login: str | None) -> tuple[tuple[str, str], ...]:
-        """Count a session that begins to wait. Give the result to `stop_waiting` after that. Raises Refusal, 429."""
+        """Counts a session that starts to wait for an agent. Raises Refusal (429) if too many wait.
+
+        Returns the keys to pass to `stop_waiting` when the wait is over.
+        """
         keys = [(kind, key) for kind, key in (("login", login), ("address", address)) if key]
         for kind, key in keys:
             if 0 < self._caps[kind] <= self._waiting[kind, key]:
@@ -82,7 +88,7 @@ class Limits:
         return tuple(keys)
 
     def stop_waiting(self, keys: tuple[tuple[str, str], ...]) -> None:
-        """The session has its agent, or is over. `keys`: what `wait` returned."""
+        """Ends the count of a waiting session: its agent has arrived, or it is over. `keys`: the result of `wait`."""
         for key in keys:
             self._waiting[key] -= 1
             if not self._waiting[key]:
@@ -90,19 +96,19 @@ class Limits:
 
 
 def _exceeded(words: str, retry_after: float) -> Refusal:
-    """The refusal by a limit that `words` name. `retry_after`: seconds."""
+    """Returns the refusal (429) for a limit that was exceeded. `retry_after`: seconds."""
     return Refusal(429, words, retry_after=max(1, math.ceil(retry_after)), limited=True)
 
 
 class LogLimiter:
-    """Keeps a flood out of the log: at most `limit` lines a minute, which say how many were left out."""
+    """A rate limit for log lines: at most `limit` lines a minute. The next line says how many were left out."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rates = RateLimits(limit, clock)
         self._left_out = 0
 
     def fields(self) -> dict[str, int] | None:
-        """Fields to add to a line that may be written now; None if it must be left out."""
+        """Call this before each log line. Returns fields to add to the line, or None if the line must be left out."""
         if self._rates.take(""):
             self._left_out += 1
             return None

@@ -1,4 +1,4 @@
-"""What the reflector says to an agent in place of a plain client, which knows no messages (raw TCP without frames)."""
+"""Answers an agent in place of a plain client: one that uses raw TCP without frames, and so cannot send messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from medusa.protocol.control import Error, Exit, Start, build, parse
 from medusa.protocol.messages import Close
 
 START_TEXT = build(Start())
-"""Sent to the agent at the link-up: a shell, with the agent's defaults."""
+"""The message that starts the agent's default command. The reflector sends it to the agent at the link-up."""
 
 _DONE = Close(1000, "done")
 
 
 def reply(texts: Iterable[bytes]) -> Close | None:
-    """What a client would send after these texts of the agent's: a Close after the last output, else nothing."""
+    """Returns the Close to send to the agent if `texts` contain its last message (Exit or Error), else None."""
     if any(isinstance(parse(text.decode()), (Error, Exit)) for text in texts):
         return _DONE
     return None

@@ -1,4 +1,4 @@
-"""The sessions that live in this process, by name: open one for a client, join one as an agent."""
+"""All sessions that live in this process, by name: opens one for a client, and joins an agent to one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from medusa.session import Input, State
 
 
 class Registry:
-    """All sessions of this process. A name is claimed in the directory for as long as its session lives.
+    """The sessions of this process. The name of each is claimed in the directory as long as the session lives.
 
     Attributes:
-        draining: no new session may begin.
+        draining: True if no new session may begin.
     """
 
     def __init__(self, config: ReflectorConfig, claims: Claims, metrics: Metrics, queue: FairQueue) -> None:
@@ -34,17 +34,19 @@ class Registry:
         self.draining = False
         self._limits = Limits(config)
         self._context = Context(config, queue, metrics, self)
-        self._waiting: dict[SessionName, tuple[tuple[str, str], ...]] = {}  # the keys under which each is counted
+        # For each waiting session the keys under which `Limits` counts it.
+        self._waiting: dict[SessionName, tuple[tuple[str, str], ...]] = {}
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
-        """Make a session for the client at `address`. Its upgrade is to follow: then call `attach`, or tell
-        CLIENT_REFUSED. Waits for the directory.
+        """Creates a session for the client at `address`. Blocks until the directory answers.
+
+        Upgrade the client's connection next. Then call the session's `attach`, or tell it CLIENT_REFUSED.
 
         Args:
-            source: the address under which it is counted; None if it is not.
+            source: the address under which the limits count the client; None to count it under none.
 
         Raises:
-            Refusal: 409 the id is taken, 429 too many wait, 503 no new sessions now.
+            Refusal: 409 if the name is taken, 429 if too many clients wait, 503 if no new session can begin now.
         """
         self._refuse_while_draining()
         if 0 < self._config.max_sessions <= len(self._sessions):
@@ -70,7 +72,7 @@ class Registry:
         except DirectoryError:
             raise directory_away() from None
         try:
-            self._refuse_while_draining()  # it may have begun while the directory was asked
+            self._refuse_while_draining()  # draining may have begun while the directory was asked
         except Refusal:
             self._claims.release_now(name)
             raise
@@ -80,19 +82,23 @@ class Registry:
             raise Refusal(503, "this reflector is shutting down", retry_after=5)
 
     def connect(self, *, source: str | None = None, login: str | None = None) -> None:
-        """Count a peer that wants to attach, by its address or by its proven login. Raises Refusal, 429."""
+        """Counts a peer that wants to attach, by its address or by the login that it has proved.
+
+        Raises Refusal (429) if there were too many in the last minute.
+        """
         self._limits.connect(address=source, login=login)
 
     def stop_waiting(self, session: SessionDriver) -> None:
-        """The session's agent came, or it is over. Idempotent."""
+        """Ends the count of `session` as waiting: its agent has arrived, or it is over. Idempotent."""
         self._limits.stop_waiting(self._waiting.pop(session.name, ()))
 
     def join(self, name: SessionName) -> SessionDriver:
-        """The session that an agent may join. Its place is kept: after its upgrade call `attach`, or tell
-        AGENT_REFUSED.
+        """Returns the session that an agent wants to join, and reserves the agent's place in it.
+
+        Upgrade the agent's connection next. Then call the session's `attach`, or tell it AGENT_REFUSED.
 
         Raises:
-            Refusal: 404 there is no such session, 409 it has an agent, or is over.
+            Refusal: 404 if there is no such session, 409 if it has an agent already or is closing.
         """
         session = self._sessions.get(name)
         if session is None or session.machine.state is State.CLAIMED:
@@ -102,7 +108,7 @@ class Registry:
         return session
 
     def forget(self, session: SessionDriver) -> None:
-        """The session is over: release its name. Idempotent."""
+        """Removes a session that is over, and releases its name. Idempotent."""
         if self._sessions.get(session.name) is not session:
             return
         self.stop_waiting(session)
@@ -112,10 +118,10 @@ class Registry:
         self._claims.release(session.name)
 
     def elsewhere(self, name: SessionName) -> Owner | None:
-        """The other reflector in which a session lives; None if it lives here, or nowhere.
+        """Returns the other reflector in which a session lives. None if it lives here, or does not exist.
 
         Raises:
-            Refusal: 503, the directory is away.
+            Refusal: 503, the directory does not answer.
         """
         try:
             return self._claims.elsewhere(name)
@@ -123,18 +129,21 @@ class Registry:
             raise directory_away() from None
 
     def of_others(self, limit: int) -> dict[SessionName, Owner]:
-        """The sessions of other reflectors and their owners, `limit` at most. Raises Refusal, 503."""
+        """Returns up to `limit` sessions of other reflectors, each with its owner.
+
+        Raises Refusal (503) if the directory does not answer.
+        """
         try:
             return {SessionName.read(name): owner for name, owner in self._claims.of_others(limit).items()}
         except DirectoryError:
             raise directory_away() from None
 
     def sessions(self) -> list[SessionDriver]:
-        """All sessions, oldest first."""
+        """Returns all sessions of this process, oldest first."""
         return list(self._sessions.values())
 
     def unready(self) -> str:
-        """Why no new session can begin here; "" if one can. Waits for the directory."""
+        """Returns why no new session can begin here, or "" if one can. Blocks until the directory answers."""
         if self.draining:
             return "this reflector is shutting down"
         try:
@@ -144,7 +153,7 @@ class Registry:
         return ""
 
     def shut_down(self) -> None:
-        """End every session; returns when all are over."""
+        """Ends every session. Returns when all are over."""
         self.draining = True
         live = self.sessions()
         for session in live:
@@ -153,7 +162,7 @@ class Registry:
         self._claims.finish()
 
     def wait_until_empty(self, timeout: float | None = None) -> None:
-        """Wait until no session is left, `timeout` seconds at most."""
+        """Waits until no session is left, at most `timeout` seconds."""
         self._empty.wait(timeout)
 
     def _claim_lost(self, name: SessionName) -> None:

@@ -1,6 +1,7 @@
-"""How long a linked session may last: without a terminal byte, and in all. Pure: the time is passed in.
+"""Limits how long a linked session may be idle (pass no terminal byte), and how long it may last.
 
-Times are in seconds of one monotonic clock. `active` is when the last terminal byte passed.
+No I/O: the time is passed in. All times are in seconds of one monotonic clock. The argument `active` is the time at
+which the last terminal byte passed.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ import math
 from medusa.session import Input
 
 NOTICE = 60.0
-"""Seconds from the notice to the end; half of a limit that is shorter than two of these."""
+"""Seconds from the notice to the user until the session's end. For a limit below 2 * NOTICE: half of the limit."""
 
 
 class TimeLimits:
-    """The limits of one linked session; 0 for none.
+    """The time limits of one linked session.
 
     Args:
-        now: when the two sides were linked.
+        idle_timeout: the longest time without a terminal byte; 0 for no limit.
+        max_duration: the longest time since the link-up; 0 for no limit.
+        now: the time of the link-up.
     """
 
     __slots__ = ("_duration", "_duration_noticed", "_idle", "_idle_noticed_for", "_linked")
@@ -26,10 +29,13 @@ class TimeLimits:
         self._idle, self._duration = idle_timeout or math.inf, max_duration or math.inf
         self._linked = now
         self._duration_noticed = False
-        self._idle_noticed_for = -math.inf  # the `active` that the last notice was about
+        self._idle_noticed_for = -math.inf  # the value of `active` at the last notice
 
     def due(self, now: float, active: float) -> Input | None:
-        """The notice, or the end, that is due now. Call until it returns None, or an end."""
+        """Returns the input that is due now: a notice, or the end (..._EXPIRED). None if no input is due.
+
+        After a notice, call this again at once: another input may be due as well.
+        """
         end, idle_end = self._ends(active)
         if now >= end:
             return Input.DURATION_EXPIRED
@@ -44,7 +50,7 @@ class TimeLimits:
         return None
 
     def deadline(self, active: float) -> float:
-        """When to call `due` next, if no terminal byte passes before."""
+        """Returns the time at which to call `due` next, if no terminal byte passes until then."""
         end, idle_end = self._ends(active)
         if not self._duration_noticed:
             end -= lead(self._duration)
@@ -53,7 +59,7 @@ class TimeLimits:
         return min(end, idle_end)
 
     def left(self, now: float, active: float) -> tuple[float, float]:
-        """Seconds to (the end by duration, the end by idleness)."""
+        """Returns the seconds until the session ends by its maximum duration, and by the idle timeout."""
         end, idle_end = self._ends(active)
         return end - now, idle_end - now
 
@@ -62,5 +68,5 @@ class TimeLimits:
 
 
 def lead(limit: float) -> float:
-    """Seconds before its end at which the notice of `limit` is due."""
+    """Returns how many seconds before the end of a time limit its notice is due. `limit`: the limit, in seconds."""
     return min(NOTICE, limit / 2)

@@ -1,4 +1,4 @@
-"""The log records of a session: one line when it starts, one record when it has ended."""
+"""Logs the usage of a session: one line when it starts, and one record when it has ended."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger(component="usage")
 
 
 class Usage:
-    """The times of one session, and the reason of its end."""
+    """The usage record of one session: its times, and the reason why it ended."""
 
     def __init__(self, name: SessionName) -> None:
         self._name = {"session": name.session_id, **({"login": name.login} if name.login else {})}
@@ -25,28 +25,28 @@ class Usage:
         self.reason = ""
 
     def started(self, client: str) -> None:
-        """Log that the session exists. `client`: its address."""
+        """Logs that the session has started. `client`: the client's address."""
         log.info("session started", **self._name, client=client)
 
     def linked(self) -> None:
-        """The agent came; the wait is over."""
+        """Notes the time at which the agent was linked, which ends the wait."""
         self._linked = time.monotonic()
 
     @property
     def waited(self) -> float:
-        """Seconds from the start until the agent came, or until now."""
+        """The seconds from the session's start to the link-up. If there was none: until now."""
         return (self._linked or time.monotonic()) - self._begun
 
     def because(self, side: Side, why: str) -> None:
-        """Note why the session ends, in words about a side. The first reason stays."""
+        """Notes the reason why the session ends, if a side caused it. Only the first reason is kept."""
         self.reason = self.reason or printable("%s: %s" % (side.value, why))
 
     def ended_by(self, why: str) -> None:
-        """Note why the reflector ends the session. The first reason stays."""
+        """Notes the reason why the reflector ends the session. Only the first reason is kept."""
         self.reason = self.reason or why
 
     def ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
-        """Log the record of a session that is over. `counts`: messages and payload bytes, each way."""
+        """Logs the usage record of a session that is over. `counts`: see SessionDriver.counts."""
         now = time.monotonic()
         record: dict[str, Any] = {
             **self._name,
