@@ -1,14 +1,14 @@
-"""Floor 0, the wire: pure and standard library only. No socket, clock, thread or random source in here.
+"""Floor 0: the wire protocols. Pure code, standard library only: no sockets, clocks, threads or random numbers here.
 
-attach_path  the path by which a side attaches to its session
-control      the text messages between client, reflector and agent
-errors       who broke the rules (the type) and what to answer (close code, HTTP status)
-http         HTTP heads, the PROXY header, and signed requests
-keepalive    when to ping a silent peer and when it is lost
-messages     what a transport hands over; limits with their reasons
-printable    network text made safe for logs and terminals
-raw          raw TCP: its greeting, its frames, and the relay of both
+attach_path  builds and parses the URL path by which a client or an agent attaches to its session
+control      the control messages (text) between client, reflector and agent
+errors       the errors: the type says which side broke the rules, the attributes say what to answer
+http         HTTP heads, the PROXY protocol's header, and signed requests
+keepalive    decides when to ping a silent peer and when to give it up
+messages     the message types that every transport delivers, and the size limits
+printable    makes text from the network safe for logs and terminals
+raw          raw TCP: its greeting, its frames, and its relays
 relay        what the relays of all framings share
-session_id   the ids that sessions may have
-websocket    RFC 6455: handshake, frames, and the relay of frames
+session_id   parses and checks session ids
+websocket    RFC 6455: the handshake, the frames, and the relay of frames
 """

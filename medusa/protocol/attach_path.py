@@ -1,9 +1,9 @@
-"""The path by which a side attaches to its session, built and parsed here alone. No I/O.
+"""Builds and parses the URL path by which a client or an agent attaches to its session. No I/O.
 
-    /attach/ID/ROLE                 the internal API: the peer is judged by where it comes from
-    /LOGIN/medusa/attach/ID/ROLE    the front door: the request is signed by the account LOGIN
+    /attach/ID/ROLE                 the internal API: the reflector checks the address that the peer connects from
+    /LOGIN/medusa/attach/ID/ROLE    the public API: the request must be signed by the account LOGIN
 
-ID is percent-encoded (RFC 3986 section 2.1). ROLE is the original's word for a side.
+ID is percent-encoded (RFC 3986 section 2.1). ROLE is `master` (the client) or `slave` (the agent), as in the original.
 """
 
 from __future__ import annotations
@@ -14,26 +14,29 @@ from typing import NamedTuple, Optional, Tuple
 
 CLIENT = "master"
 AGENT = "slave"
-"""The two roles."""
+"""The two values of ROLE in a path."""
 
 LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
-"""The regular expression of a login: it never begins with a dot and never holds a slash or a percent sign."""
+"""The regular expression of a login. A login never begins with a dot, and holds no slash and no percent sign."""
 
 _SESSION = r"/attach/([^/]*)/(%s|%s)\Z" % (CLIENT, AGENT)
 INTERNAL = re.compile(_SESSION)
 SIGNED = re.compile("/(%s)/medusa%s" % (LOGIN, _SESSION))
-"""For a table of routes; the groups are the id as it stands in the path and the role, after the login if signed."""
+"""Patterns for a table of HTTP routes.
+
+Groups of INTERNAL: the session id (still percent-encoded), the role. Groups of SIGNED: the login, then the same two.
+"""
 
 _WITH_PREFIX = re.compile("(.*?)(?:/(%s)/medusa)?%s" % (LOGIN, _SESSION), re.DOTALL)
 
 
 class AttachPath(NamedTuple):
-    """What an attach path says.
+    """The parts of an attach path.
 
     Attributes:
-        raw_id: the session's id as it stands in the path; `session_id.parse_id` decodes and checks it.
+        raw_id: the session id, still percent-encoded and unchecked; `session_id.parse_id` decodes and checks it.
         role: CLIENT or AGENT.
-        login: the account of the front door; empty for the internal API.
+        login: the account that signs the request; empty for the internal API.
     """
 
     raw_id: str
@@ -42,13 +45,16 @@ class AttachPath(NamedTuple):
 
 
 def build(session_id: str, role: str, login: str = "") -> str:
-    """The path for `role` (CLIENT or AGENT) of a session; of the front door if there is a `login`."""
+    """Returns the path by which `role` (CLIENT or AGENT) attaches to a session.
+
+    It is the public API's path if there is a `login`, else the internal API's.
+    """
     account = "/%s/medusa" % login if login else ""
     return "%s/attach/%s/%s" % (account, urllib.parse.quote(session_id, safe="-_.~:@+"), role)
 
 
 def parse(path: str) -> Optional[AttachPath]:
-    """What `path` says, without its query; None if it is not an attach path."""
+    """Returns the parts of `path`, or None if it is not an attach path. Remove the query from `path` first."""
     internal = INTERNAL.match(path)
     if internal:
         return AttachPath(internal.group(1), internal.group(2))
@@ -57,9 +63,12 @@ def parse(path: str) -> Optional[AttachPath]:
 
 
 def parse_after_prefix(path: str) -> Optional[Tuple[str, AttachPath]]:
-    """The prefix that a proxy takes off, and what the attach path after it says; None if `path` does not end in one.
+    """Splits `path` into a prefix and the attach path after it. Returns None if `path` does not end in an attach path.
 
-    For the user's side of a URL. The reflector must use `parse`: it serves no prefix.
+    For clients and agents: their URL may begin with a prefix, which a proxy removes. The reflector uses `parse`.
+
+    Returns:
+        (prefix, parts of the attach path)
     """
     found = _WITH_PREFIX.match(path)
     return (found.group(1), AttachPath(found.group(3), found.group(4), found.group(2) or "")) if found else None

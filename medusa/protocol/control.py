@@ -1,10 +1,10 @@
-"""Control messages: TEXT messages of a prefix and one JSON object with a `type` (docs/protocol.md).
+"""Control messages: text messages that consist of a prefix and one JSON object with a `type` (docs/protocol.md).
 
-`medusa:` messages come from the reflector alone; `mlogin:` messages pass between client and agent. Each is a dataclass
-whose fields carry their checks, and one row of MESSAGES.
+Only the reflector sends `medusa:` messages. Client and agent send each other `mlogin:` messages. Each control message
+is a dataclass, whose field metadata holds the check of each field, and has one row in MESSAGES.
 
-Text that is not a control message, an unknown type and broken JSON parse to None. They must be survived because the
-original's peers send such things: its client a bare `ping` every 15 s, as a sign of life.
+`parse` returns None for text that is no control message, for an unknown type and for broken JSON. A receiver must
+ignore these, because the programs of the original Medusa send such texts: its client sends a bare `ping` every 15 s.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ REFLECTOR_PREFIX = "medusa:"
 PEER_PREFIX = "mlogin:"
 
 KILLED = "killed"
-"""The `outcome` of a session that an administrator ended."""
+"""The `outcome` in a Wait message: an administrator has ended the session."""
 
 MAX_WINDOW = 0xFFFF
-"""struct winsize holds unsigned shorts."""
+"""The largest number of columns or lines: the kernel's struct winsize holds unsigned shorts."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """Any control message."""
+    """The base class of all control messages."""
 
 
 # ---------------------------------------------------------------------- checks
-# Each takes what JSON gave for a field and returns the field's value, or raises ValueError.
+# Each check takes a value from the parsed JSON and returns the value for the field, or raises ValueError.
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not a string")
-    # Undecodable bytes of a command line travel as U+DC80..U+DCFF (PEP 383); no other lone surrogate can be encoded.
+    # Bytes of a command line that are not UTF-8 are sent as U+DC80..U+DCFF (PEP 383). Other lone surrogates fail here.
     value.encode("utf-8", "surrogateescape")
     return value
 
@@ -59,7 +59,7 @@ _natural = _integer(0, 1 << 53)
 
 
 def _window(value: Any) -> int:
-    # A terminal that does not know its size reports 0; the original's clients then send 0 or a wild number.
+    # A terminal of unknown size reports 0. The original's clients then send 0 or an absurdly large number.
     return min(_natural(value), MAX_WINDOW)
 
 
@@ -76,11 +76,11 @@ _STATUS = _check(_integer(0, 255))
 
 @dataclass(frozen=True)
 class Wait(Control):
-    """Reflector to client: no agent yet.
+    """Reflector to client: the agent has not attached yet.
 
     Attributes:
-        outcome: KILLED if an administrator has ended the session: a Close follows, and the client does not attach
-            again. None while the session waits.
+        outcome: None while the session waits for its agent. KILLED if an administrator has ended the session: then a
+            Close follows, and the client must not attach again.
     """
 
     outcome: Optional[str] = field(default=None, metadata=_TEXT)
@@ -88,19 +88,25 @@ class Wait(Control):
 
 @dataclass(frozen=True)
 class Linkup(Control):
-    """Reflector to both: everything from here on is forwarded."""
+    """Reflector to client and agent: both are attached, and all later messages are forwarded between them."""
 
 
 @dataclass(frozen=True)
 class Notice(Control):
-    """Reflector to client: words for the user."""
+    """Reflector to client: a text to show to the user."""
 
     text: str = field(metadata=_TEXT)
 
 
 @dataclass(frozen=True)
 class Start(Control):
-    """Client to agent: run this. Empty strings and None mean the agent's defaults."""
+    """Client to agent: start this command in a terminal. Empty strings and None mean the agent's defaults.
+
+    Attributes:
+        cwd: the working directory.
+        term: the value of TERM.
+        columns, lines: the size of the user's terminal.
+    """
 
     cwd: str = field(default="", metadata=_TEXT)
     term: str = field(default="", metadata=_TEXT)
@@ -112,7 +118,7 @@ class Start(Control):
 
 @dataclass(frozen=True)
 class Resize(Control):
-    """Client to agent: the window has this size now."""
+    """Client to agent: the user's terminal now has this size."""
 
     columns: int = field(metadata=_WINDOW)
     lines: int = field(metadata=_WINDOW)
@@ -120,23 +126,27 @@ class Resize(Control):
 
 @dataclass(frozen=True)
 class Started(Control):
-    """Agent to client: the child runs."""
+    """Agent to client: the command was started, with this process id."""
 
     pid: int = field(metadata=_NATURAL)
 
 
 @dataclass(frozen=True)
 class Error(Control):
-    """Agent to client: the child could not be started."""
+    """Agent to client: the command could not be started; `error` says why."""
 
     error: str = field(metadata=_TEXT)
 
 
 @dataclass(frozen=True)
 class Exit(Control):
-    """Agent to client, after the last output.
+    """Agent to client: the command has ended, and all of its output was sent.
 
-    An original agent sets neither field: the status is unknown, the end was clean.
+    An agent of the original Medusa sends neither field: the command ended normally, with an unknown status.
+
+    Attributes:
+        status: the command's exit status.
+        signal: the name of the signal that ended the command.
     """
 
     status: Optional[int] = field(default=None, metadata=_STATUS)
@@ -153,13 +163,13 @@ MESSAGES: Dict[Tuple[str, str], Type[Any]] = {
     (PEER_PREFIX, "error"): Error,
     (PEER_PREFIX, "exit"): Exit,
 }
-"""(prefix, type on the wire) -> class. The only place that knows the names."""
+"""Maps (prefix, `type` in the JSON object) to the class of the message."""
 
 _NAMES = {cls: key for key, cls in MESSAGES.items()}
 
 
 def build(message: Control) -> str:
-    """The text of a control message; fields that are None are left out."""
+    """Returns the text of a control message. Leaves out the fields that are None."""
     prefix, name = _NAMES[type(message)]
     body: Dict[str, Any] = {"type": name}
     body.update((key, value) for key, value in asdict(message).items() if value is not None)
@@ -167,7 +177,10 @@ def build(message: Control) -> str:
 
 
 def parse(text: str) -> Optional[Control]:
-    """The control message in `text`, or None: it is no such message, unknown, or a field has the wrong type."""
+    """Returns the control message in `text`.
+
+    Returns None if `text` is no control message, its `type` is unknown, or a field is missing or has a wrong value.
+    """
     for prefix in (REFLECTOR_PREFIX, PEER_PREFIX):
         if text.startswith(prefix):
             return _parse_body(prefix, text[len(prefix) :])

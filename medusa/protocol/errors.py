@@ -1,13 +1,13 @@
-"""Errors of the wire. The type says which side broke the rules, the attributes what to answer.
+"""The errors of the wire protocols. The type says which side broke the rules; the attributes say what to answer.
 
 ProtocolError
-    LocalProtocolError          our own bug: an illegal call
-    RemoteProtocolError         the peer broke the rules; carries a close code
+    LocalProtocolError          this program broke the rules: a bug
+    RemoteProtocolError         the peer broke the rules; has a close code:
         BadFrame                1002
         BadText                 1007
         PolicyViolation         1008
         MessageTooBig           1009
-    HandshakeError              carries an HTTP status (and headers for the answer)
+    HandshakeError              a bad HTTP head or greeting; has an HTTP status (and headers) for the answer
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from typing import Tuple
 
 
 class ProtocolError(Exception):
-    """Base of all wire errors."""
+    """The base class of all errors of the wire protocols."""
 
 
 class LocalProtocolError(ProtocolError):
-    """This program asked for something illegal: a bug here, not in the peer."""
+    """This program tried to send something illegal, or at an illegal time. It is a bug in this program."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent something illegal. `close_code` is the RFC 6455 section 7.4.1 code to fail it with."""
+    """The peer sent something illegal. Answer it with a Close with `close_code` (RFC 6455 section 7.4.1)."""
 
     close_code = 1002
 
 
 class BadFrame(RemoteProtocolError):
-    """An illegal frame header or frame sequence."""
+    """The peer sent an illegal frame header or an illegal sequence of frames."""
 
 
 class BadText(RemoteProtocolError):
-    """A text message or close reason that is not UTF-8."""
+    """The peer sent a text message or a close reason that is not UTF-8."""
 
     close_code = 1007
 
 
 class PolicyViolation(RemoteProtocolError):
-    """A well-formed message that this peer may not send, such as a forged control message of the reflector."""
+    """The peer sent a message that it is not allowed to send, such as a control message of the reflector."""
 
     close_code = 1008
 
 
 class MessageTooBig(RemoteProtocolError):
-    """A message above the configured limit."""
+    """The peer sent a message that is longer than the configured limit."""
 
     close_code = 1009
 
 
 class HandshakeError(ProtocolError):
-    """An HTTP head that is not acceptable.
+    """An HTTP head, or a greeting of raw TCP, that cannot be accepted.
 
     Attributes:
-        http_status: the status to answer with.
-        headers: more headers for that answer, such as Sec-WebSocket-Version (RFC 6455 section 4.4).
+        http_status: the HTTP status to answer with.
+        headers: extra headers for the answer, such as Sec-WebSocket-Version (RFC 6455 section 4.4).
     """
 
     def __init__(self, http_status: int, reason: str, headers: Tuple[Tuple[str, str], ...] = ()) -> None:

@@ -1,15 +1,18 @@
-"""When to ping a peer and when it is lost. No clock: times, in seconds of any monotonic clock, are passed in."""
+"""Decides when to ping a silent peer and when to give it up.
+
+Reads no clock: the caller passes the time, in seconds of any monotonic clock.
+"""
 
 from __future__ import annotations
 
 import enum
 
 LOST_AFTER = 3
-"""A peer that is silent for this many intervals is lost."""
+"""The number of intervals of silence after which a peer is lost."""
 
 
 class Verdict(enum.Enum):
-    """What `Keepalive.check` says."""
+    """The result of `Keepalive.check`: what the caller has to do."""
 
     OK = "nothing to do"
     PING = "ping the peer now"
@@ -17,15 +20,15 @@ class Verdict(enum.Enum):
 
 
 class Keepalive:
-    """One peer's signs of life.
+    """The keepalive of one peer: remembers when the peer last gave a sign of life.
 
-    Call `received` and `sent` as bytes pass, and `check` at `deadline`; then do what the verdict says.
+    Call `received` and `sent` whenever bytes have come or gone. Call `check` at `deadline()`, and do what it returns.
 
     Args:
-        interval: seconds of silence after which to ping, and again after each further one.
-        now: the time.
-        idle_sender: also ping if this end has sent nothing for an interval, for a peer that judges by what it receives
-            and whose own pings may wait unread here.
+        interval: seconds of silence before the first ping, and between two pings.
+        now: the current time.
+        idle_sender: True to ping also if this end has sent nothing for an interval. For a peer that gives up a silent
+            sender, and whose own pings this end may leave unread.
     """
 
     def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:
@@ -34,19 +37,19 @@ class Keepalive:
         self._sent = now if idle_sender else None
 
     def received(self, now: float) -> None:
-        """Bytes came from the peer; or this end does not read it on purpose, and so cannot judge it."""
+        """Notes a sign of life from the peer. Call it when bytes have come, and also while this end reads nothing."""
         self._received = self._asked = now
 
     def sent(self, now: float) -> None:
-        """Bytes went to the peer."""
+        """Notes that this end has sent bytes to the peer."""
         if self._sent is not None:
             self._sent = now
 
     def check(self, now: float) -> Verdict:
-        """What is due. After PING the next is due an interval later.
+        """Returns what to do now. After PING, the next ping is due one interval later.
 
-        If this call comes at least one interval late, this process was suspended and may not have read what came: the
-        peer has one more interval before it is lost.
+        If this call comes at least one interval late, this process was suspended and may not have read what the peer
+        sent. Then the peer gets at least one more interval before it is lost.
         """
         if now >= self.deadline() + self.interval:
             self._received = max(self._received, now - (LOST_AFTER - 1) * self.interval)
@@ -59,6 +62,6 @@ class Keepalive:
         return Verdict.PING
 
     def deadline(self) -> float:
-        """When to call `check` next."""
+        """Returns the time at which to call `check` next."""
         ping = self._asked if self._sent is None else min(self._asked, self._sent)
         return min(ping + self.interval, self._received + LOST_AFTER * self.interval)

@@ -1,4 +1,4 @@
-"""The messages that a transport hands over, and the limits that hold on every transport."""
+"""The message types that every transport sends and receives, and the size limits for all transports."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from dataclasses import dataclass
 from typing import Union
 
 MAX_MESSAGE = 16 * 1024 * 1024
-"""Limit of one message in bytes; a message in fragments is held in memory. Autobahn's largest case (9.1.6) needs it."""
+"""The default limit of one message, in bytes. A fragmented message of that size is kept in memory.
+
+The largest case of the Autobahn test suite (9.1.6) has this size.
+"""
 
 STREAM_ABOVE = 64 * 1024
-"""Bytes. Whole frames above this are relayed as they arrive, so a relay's memory does not grow with the message."""
+"""A size in bytes. A relay forwards each larger unfragmented message piece by piece, as it arrives.
+
+So the relay's memory does not grow with the message.
+"""
 
 MAX_CONTROL_PAYLOAD = 125
-"""Bytes (RFC 6455 section 5.5)."""
+"""The limit of the payload of a Ping, Pong or Close frame, in bytes (RFC 6455 section 5.5)."""
 
 MAX_REASON = 123
-"""Bytes of UTF-8 in a close reason: what a control frame holds besides the two bytes of its code."""
+"""The limit of a close reason, in bytes of UTF-8: MAX_CONTROL_PAYLOAD minus the two bytes of the close code."""
 
 
 class Kind(enum.IntEnum):
-    """The kinds of message that are forwarded, as RFC 6455 opcodes. Text carries control, binary terminal bytes."""
+    """The kinds of message that a relay forwards, as RFC 6455 opcodes.
+
+    Text messages are control messages. Binary messages hold terminal input or output.
+    """
 
     TEXT = 1
     BINARY = 2
@@ -28,35 +37,38 @@ class Kind(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Text:
-    """A whole text message, valid UTF-8."""
+    """A whole text message."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Binary:
-    """A whole binary message, possibly empty."""
+    """A whole binary message. It may be empty."""
 
     data: bytes
 
 
 @dataclass(frozen=True)
 class Ping:
-    """At most 125 bytes. The transport answers it; it is handed over as a sign of life."""
+    """A ping, with a payload of at most 125 bytes.
+
+    The transport answers a received Ping itself, and then passes it to the caller as a sign of life.
+    """
 
     payload: bytes = b""
 
 
 @dataclass(frozen=True)
 class Pong:
-    """The answer to a ping, or an unsolicited sign of life."""
+    """The answer to a Ping, with the same payload. A peer may also send one unasked, as a sign of life."""
 
     payload: bytes = b""
 
 
 @dataclass(frozen=True)
 class Close:
-    """The polite end. `code` is None if the peer gave none (RFC 6455 section 7.1.5)."""
+    """The message that ends a link politely. `code` is None if the peer sent no code (RFC 6455 section 7.1.5)."""
 
     code: Union[int, None] = 1000
     reason: str = ""
@@ -66,5 +78,5 @@ Message = Union[Text, Binary, Ping, Pong, Close]
 
 
 def clip_reason(reason: str) -> str:
-    """`reason` cut at a character boundary so that it fits a close frame."""
+    """Returns `reason`, cut at a character boundary if it does not fit into a close frame."""
     return reason.encode("utf-8", "replace")[:MAX_REASON].decode("utf-8", "ignore")

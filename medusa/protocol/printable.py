@@ -1,4 +1,4 @@
-"""Makes text from the network safe to show: it cannot move a cursor, forge a log line or reorder a sentence."""
+"""Makes text from the network safe to show: it then cannot move the cursor, fake a log line or reorder a sentence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ _SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctu
 
 
 def printable(text: str, limit: int = 256) -> str:
-    """`text` cut at `limit` characters; control, format (bidi too), surrogate and unassigned characters are escaped."""
+    """Returns `text`, cut after `limit` characters, with all characters escaped that are not safe to show.
+
+    These are control, format (also bidirectional), surrogate, private-use and unassigned characters, and all white
+    space except the plain space.
+    """
     cut = text[:limit]
     if not (cut.isascii() and cut.isprintable()):  # rare
         cut = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)

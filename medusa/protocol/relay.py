@@ -1,7 +1,7 @@
-"""What the relays of all framings share: the framing they write in, their result, and which text may pass. No I/O.
+"""What the relays of all framings share. No I/O.
 
-A relay reads the bytes of one link and gives the bytes for the other, without making messages of them. Each framing has
-one: websocket/relay.py and raw/relay.py. Does not travel with the agent.
+A relay turns the bytes that arrive on one link into the bytes to write to another link, without making Message objects
+of them. Each framing has its relay, in websocket/relay.py or raw/relay.py. The agent's archive holds no relays.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from medusa.protocol.messages import Close, Kind, Ping
 from medusa.protocol.websocket.masking import Buffer
 
 FORGED = REFLECTOR_PREFIX.encode("ascii")
-"""The first bytes of texts that only the reflector may send."""
+"""The first bytes of a text message that only the reflector may send. From a peer, such a message is forged."""
 
 
 class Framing(NamedTuple):
-    """How data is framed on the link that is written to.
+    """How a relay has to frame data messages for a link that it writes to.
 
     Attributes:
-        kind: the framing's name; a link of the same kind can be given frames as they are.
-        header: (kind of message, payload length in bytes) -> the header of a whole data frame.
-        carries_text: whether a text message has a place on the link; if not, it is left out.
-        in_place: whether a websocket client's frames can be rewritten for it in the buffer that they arrived in.
+        kind: the framing's name. The raw relays pass frames unchanged to a link of the same kind.
+        header: a function that takes the kind of message and the payload length in bytes, and returns the frame header.
+        carries_text: True if the link can carry text messages. If not, a relay drops them.
+        in_place: True if frames from a websocket client can be rewritten to this framing inside the read buffer.
     """
 
     kind: str
@@ -36,21 +36,22 @@ class Framing(NamedTuple):
 
 @dataclass
 class Relayed:
-    """What a relay made of one piece of input.
+    """The result of one call of a relay's `feed`.
 
     Attributes:
-        pieces: bytes to write to the other link, in this order and before anything below is acted on. They may lie in
-            the buffer that was given, and are good until that is used again.
-        messages: number of whole messages that ended in `pieces`.
-        size: payload bytes in `pieces`.
-        text: those of them that belong to text messages, which no terminal gets.
-        boundary: number of bytes in `pieces` before the last frame that is let out as it arrives, None if there is no
-            such frame. A control frame may go there if `pieces` end inside that frame.
-        left_out: text messages that the other link cannot carry; an empty one stands for a text above 64 KiB.
-        slow_frames: number of frames that were handled one by one: each costs some microseconds, however small it is.
-        pings: to be answered. Answering the last would do (RFC 6455 section 5.5.3), but Autobahn counts all.
-        close: the peer's Close.
-        error: the peer broke the rules; nothing after that is read.
+        pieces: the bytes to write to the other link, in this order. Write them before you handle the other attributes.
+            They may be views of the input buffer, so they are valid until the buffer is used again.
+        messages: the number of messages whose end is in `pieces`.
+        size: the number of payload bytes in `pieces`.
+        text: how many of these payload bytes belong to text messages. (The rest is terminal input or output.)
+        boundary: the offset in `pieces` at which the last large frame begins, a frame that is forwarded piece by piece.
+            None if no such frame begins here. If `pieces` end inside that frame, a control frame may be inserted there.
+        left_out: the text messages that were dropped because the other link cannot carry text. An empty one stands for
+            a text of more than 64 KiB.
+        slow_frames: the number of frames that the slow path handled. Even the smallest takes it some microseconds.
+        pings: the pings to answer. An answer to the last is enough (RFC 6455 section 5.5.3), but Autobahn expects all.
+        close: the peer's Close, if it has sent one.
+        error: the error if the peer broke the rules. All input after that was ignored.
     """
 
     pieces: List[Buffer] = field(default_factory=list)
@@ -66,12 +67,15 @@ class Relayed:
 
     @property
     def written(self) -> int:
-        """Bytes in `pieces`."""
+        """The number of bytes in `pieces`."""
         return sum(map(len, self.pieces))
 
 
 def may_pass(payload: bytes) -> bool:
-    """Whether the payload of a whole text message may be forwarded: it is UTF-8 and not forged."""
+    """Returns True if a text message with this payload may be forwarded.
+
+    It must be UTF-8, and must not begin with the prefix of the reflector's own messages (FORGED).
+    """
     try:
         payload.decode("utf-8")
     except UnicodeDecodeError:
@@ -80,6 +84,6 @@ def may_pass(payload: bytes) -> bool:
 
 
 def refuse_forged(payload: Buffer) -> None:
-    """Raises PolicyViolation if a text's payload begins with what only the reflector may send."""
+    """Raises PolicyViolation if a text message with this payload begins like the reflector's own messages (FORGED)."""
     if bytes(payload[: len(FORGED)]) == FORGED:
         raise PolicyViolation("text with the reflector's own prefix")

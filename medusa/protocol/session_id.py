@@ -1,4 +1,4 @@
-"""The ids that sessions may have."""
+"""Parses and checks session ids."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from medusa.protocol.errors import HandshakeError
 
 _ID = re.compile(r"[a-z0-9_][a-z0-9_.:@+\-]*(?:/[a-z0-9_][a-z0-9_.:@+\-]*)*\Z")
 MAX_ID = 255
-"""Characters. A job's id is a UUID in practice; this leaves room for a site's own scheme."""
+"""The limit of a session id, in characters. Most ids are UUIDs of jobs; a site may use longer ids of its own."""
 
 
 def parse_id(raw: str) -> str:
-    """The session's id in a path segment: percent-decoded, trimmed and lower-cased, as the original does.
+    """Returns the session id in a path segment: percent-decoded, without white space around it, and in lower case.
+
+    The original Medusa does the same.
 
     Raises:
-        HandshakeError: 400, the segment is not an id.
+        HandshakeError: with status 400, because the segment is not a legal id.
     """
     if re.search(r"%(?![0-9A-Fa-f]{2})", raw):
         raise HandshakeError(400, "bad session id")
@@ -24,7 +26,7 @@ def parse_id(raw: str) -> str:
         session_id = urllib.parse.unquote(raw, errors="strict").strip()
     except UnicodeDecodeError:
         session_id = ""
-    # Checked before lower(): some characters beyond ASCII have a lower case within ASCII.
+    # `isascii` comes before `lower`, because the lower case of some non-ASCII characters is ASCII.
     if not session_id.isascii() or not _ID.match(session_id.lower()) or len(session_id) > MAX_ID:
         raise HandshakeError(400, "bad session id")
     return session_id.lower()

@@ -1,6 +1,6 @@
-"""What Medusa reads and writes of HTTP.
+"""The parts of HTTP that Medusa reads and writes.
 
-head          HTTP heads, read strictly (RFC 9112)
-proxy_header  the PROXY protocol's header, versions 1 and 2
-signature     signed requests, by a header or a pre-signed URL
+head          parses the heads of HTTP requests and responses, strictly (RFC 9112)
+proxy_header  parses the header of the PROXY protocol, versions 1 and 2
+signature     builds and parses signed requests: with a signature in a header, or in a pre-signed URL
 """

@@ -1,6 +1,6 @@
-"""HTTP/1.x heads, read strictly (RFC 9112). No I/O.
+"""Parses the heads of HTTP/1.x requests and responses, strictly (RFC 9112). No I/O.
 
-A head that two programs could understand in two ways is refused: request smuggling relies on lenient readers.
+It refuses each head that two programs could understand in two ways, because request smuggling relies on such heads.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from medusa.protocol.errors import HandshakeError
 MAX_HEAD = 16 * 1024
 MAX_LINE = 8 * 1024
 MAX_HEADERS = 100
-"""Limits of a head and of a line in bytes, and of the number of fields. Nginx and Apache have similar defaults; a
-signed request of Manta's clients has about 1 KiB."""
+"""The limits of a head (bytes), of one line (bytes) and of the number of header fields.
+
+Nginx and Apache have similar defaults. A signed request of Manta's clients has about 1 KiB.
+"""
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
@@ -35,28 +37,32 @@ _ONCE = frozenset(
         "transfer-encoding",
     )
 )
-"""Fields that must not be given twice: two readers could believe two different ones."""
+"""The header fields that may occur only once. Otherwise two programs could each use a different one."""
 
 
 class Headers:
-    """Header fields in their order; names compare in lower case."""
+    """The header fields of a head, in their order.
+
+    Args:
+        items: (name in lower case, value) of each field.
+    """
 
     def __init__(self, items: List[Tuple[str, str]]) -> None:
         self.items = items
         self._first = dict(reversed(items))
 
     def get(self, name: str) -> Optional[str]:
-        """The first value of `name` (lower case)."""
+        """Returns the value of the first field called `name` (lower case). None if there is no such field."""
         return self._first.get(name)
 
     def tokens(self, name: str) -> List[str]:
-        """The comma-separated tokens of all fields called `name`, in lower case."""
+        """Returns the comma-separated tokens of all fields called `name` (lower case). The tokens are in lower case."""
         values = ",".join(value for key, value in self.items if key == name)
         return [token.strip().lower() for token in values.split(",") if token.strip()]
 
 
 class Request(NamedTuple):
-    """A request head. `target` is in origin form, byte for byte as sent."""
+    """The head of a request. `target` is its path and query (origin form), byte for byte as the peer sent it."""
 
     method: str
     target: str
@@ -65,7 +71,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """A response head."""
+    """The head of a response."""
 
     status: int
     reason: str
@@ -73,21 +79,24 @@ class Response(NamedTuple):
 
 
 class HeadReader:
-    """Collects bytes until a head is whole. Call `feed` with each piece from the stream."""
+    """A buffer that collects bytes until it holds a whole head. Call `feed` with each piece from the stream."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     @property
     def empty(self) -> bool:
-        """Whether no byte has come yet."""
+        """True if no byte has come yet."""
         return not self._data
 
     def feed(self, data: bytes) -> Optional[Tuple[bytes, bytes]]:
-        """(head without its empty line, bytes that came after it) once the head is whole; None before.
+        """Adds `data` to the buffer. Returns None until the head is whole.
+
+        Returns:
+            (head without the empty line at its end, bytes that came after the head)
 
         Raises:
-            HandshakeError: 400, the head is larger than MAX_HEAD.
+            HandshakeError: with status 400, because the head is larger than MAX_HEAD.
         """
         searched = max(0, len(self._data) - 3)
         self._data += data
@@ -100,10 +109,10 @@ class HeadReader:
 
 
 def parse_request(head: bytes) -> Request:
-    """The request in a whole head.
+    """Parses the whole head of a request.
 
     Raises:
-        HandshakeError: 400; the text says which rule was broken.
+        HandshakeError: with status 400. The text says which rule the head breaks.
     """
     lines = _lines(head)
     words = lines[0].split(b" ")
@@ -118,10 +127,10 @@ def parse_request(head: bytes) -> Request:
 
 
 def parse_response(head: bytes) -> Response:
-    """The response in a whole head.
+    """Parses the whole head of a response.
 
     Raises:
-        HandshakeError: 502, it is not an HTTP response.
+        HandshakeError: with status 502, because the head is not that of an HTTP response.
     """
     try:
         lines = _lines(head)
@@ -135,7 +144,7 @@ def parse_response(head: bytes) -> Response:
 
 
 def has_body(headers: Headers) -> bool:
-    """Whether a request with these headers announces a body."""
+    """Returns True if a request with these headers announces a body."""
     return headers.get("transfer-encoding") is not None or int(headers.get("content-length") or 0) > 0
 
 
@@ -153,7 +162,7 @@ def _headers(lines: List[bytes]) -> Headers:
     seen = set()
     for line in lines:
         name, colon, value = line.partition(b":")
-        # A bare CR or LF, NUL, a folded line or a space before the colon each fail one of these two.
+        # These two checks also refuse a bare CR or LF, a NUL, a folded line and a space before the colon.
         if not colon or not _TOKEN.match(name):
             raise HandshakeError(400, "bad header name")
         if not _VALUE.match(value):

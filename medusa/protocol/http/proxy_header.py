@@ -1,7 +1,7 @@
-"""The header that a proxy sends before a client's bytes to name the client: PROXY protocol, versions 1 and 2.
+"""Parses the header of the PROXY protocol, versions 1 and 2. A proxy sends it before the client's bytes.
 
-Source: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt. It is read strictly, and at the very beginning:
-anything else is refused and never taken for a request.
+The header tells the client's address. Source: https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt.
+Parsing is strict: a stream that does not begin with a correct header is refused.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from typing import NamedTuple, Optional, Tuple
 from medusa.protocol.errors import HandshakeError
 
 MAX_TEXT = 107
-"""The longest header of version 1 that the protocol allows, in bytes, with its CR LF."""
+"""The limit of a header of version 1, in bytes, with its CR LF. The protocol's text sets it."""
 
 MAX_BINARY = 4096
-"""Limit of a header of version 2, in bytes after its first 16: addresses, and extensions such as a certificate."""
+"""The limit of a header of version 2, in bytes, without its first 16 bytes.
+
+These bytes hold the addresses, and extensions such as a certificate.
+"""
 
 _TEXT, _BINARY = b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n"
 _FIXED = len(_BINARY) + 4
@@ -29,11 +32,11 @@ _SIZES = {_UNSPECIFIED: 0, _TCP4: 12, _TCP6: 36, _UNIX: 216}
 
 
 class ProxyHeader(NamedTuple):
-    """A whole header.
+    """A whole header of the PROXY protocol.
 
     Attributes:
-        source: the client's address and port; None if the proxy does not say.
-        local: the connection is the proxy's own, such as a health check.
+        source: the client's address and port. None if the header does not give them.
+        local: True if the proxy made the connection for itself, for example as a health check.
         rest: the bytes that came after the header.
     """
 
@@ -43,10 +46,10 @@ class ProxyHeader(NamedTuple):
 
 
 def parse_proxy_header(data: bytes) -> Optional[ProxyHeader]:
-    """The header that `data` begins with; None if it is not whole yet.
+    """Parses the header at the start of `data`. Returns None if the header is not whole yet.
 
     Raises:
-        HandshakeError: 400, `data` begins with no PROXY header, or with a broken one.
+        HandshakeError: with status 400, because `data` begins with a broken header, or with something else.
     """
     if data.startswith(_BINARY[: len(data)]):
         return _binary(data)

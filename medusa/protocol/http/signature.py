@@ -1,10 +1,13 @@
-"""Signed requests as Manta's programs make them: which text is signed, and how it is sent. No keys, no clock, no I/O.
+"""Signed requests, in the format of Manta's programs: the text to sign, and where the signature is put in the request.
+
+Handles no keys, reads no clock and does no I/O.
 
 There are two forms. An `Authorization: Signature` header (draft-cavage-http-signatures) signs header fields. A
-pre-signed URL carries its signature in the query, for programs that have no key; it signs the method, the host, the
-path and the rest of the query. Both name the key by its owner and fingerprint.
+pre-signed URL has its signature in the query, for programs that have no key. It signs the method, the host, the path
+and the rest of the query. Both forms name the key by its owner and its fingerprint.
 
-A request that two readers could understand in two ways is refused: a pre-signed query has one spelling.
+A request that two programs could understand in two ways is refused. So there is only one legal spelling of a
+pre-signed query.
 """
 
 from __future__ import annotations
@@ -30,27 +33,27 @@ _PARAMETER = re.compile(r'\s*([a-z][A-Za-z]{0,31})="([^"\\]*)"\s*\Z')
 _HEADER_NAMES = re.compile(r"[!-~]+(?: [!-~]+)*\Z")
 _ALGORITHM = re.compile(r"[A-Za-z0-9\-]{1,32}\Z")
 _UNRESERVED = "-_.~"
-"""Not percent-encoded, as letters and digits (RFC 3986 section 2.3)."""
+"""The characters that, like letters and digits, are not percent-encoded (RFC 3986 section 2.3)."""
 
 
 class SignatureError(ProtocolError):
-    """Not a signed request of either form. The text names the broken rule and repeats nothing of the request."""
+    """A request is not correctly signed. The text names the broken rule, and never quotes the request."""
 
 
 class HeaderFields(Protocol):
-    """Header fields by name."""
+    """The header fields of a request."""
 
     def get(self, name: str) -> str | None:
-        """The value of the field `name` (lower case)."""
+        """Returns the value of the field called `name` (lower case), or None if there is no such field."""
 
 
 class KeyId(NamedTuple):
-    """Names a key.
+    """The name of a key: the owner and the fingerprint.
 
     Attributes:
-        login: the account that owns it.
-        user: a subuser of that account, None for the account itself.
-        fingerprint: MD5 in hexadecimal with colons, or `SHA256:` and base64, as ssh prints it.
+        login: the account that owns the key.
+        user: the subuser of that account that owns the key; None if the account itself owns it.
+        fingerprint: an MD5 in hexadecimal with colons, or `SHA256:` and base64, in the format of ssh-keygen.
     """
 
     login: str
@@ -63,7 +66,11 @@ class KeyId(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> KeyId:
-        """The key that `text` names. Raises SignatureError."""
+        """Parses a key's name in the form /LOGIN/keys/FINGERPRINT or /LOGIN/USER/keys/FINGERPRINT.
+
+        Raises:
+            SignatureError: `text` has neither form.
+        """
         match = _KEY_ID.match(text)
         if match is None:
             raise SignatureError("keyId is not /LOGIN/keys/FINGERPRINT")
@@ -71,7 +78,12 @@ class KeyId(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """What an Authorization header says. `algorithm` is in lower case; `headers` are the signed fields, in order."""
+    """The content of an Authorization header.
+
+    Attributes:
+        algorithm: the name of the signature algorithm, in lower case.
+        headers: the names of the signed header fields, in the order in which they are signed.
+    """
 
     key_id: KeyId
     algorithm: str
@@ -80,7 +92,7 @@ class Credentials(NamedTuple):
 
 
 def parse_authorization(value: str) -> Credentials:
-    """The credentials in an Authorization header. Raises SignatureError."""
+    """Parses the value of an Authorization header. Raises SignatureError if it has not the required form."""
     scheme, _, rest = value.partition(" ")
     if scheme.lower() != SCHEME.lower():
         raise SignatureError("the Authorization scheme is not Signature")
@@ -109,7 +121,7 @@ def parse_authorization(value: str) -> Credentials:
 
 
 def build_authorization(credentials: Credentials) -> str:
-    """The value of the Authorization header."""
+    """Returns the value of the Authorization header for `credentials`."""
     signature = base64.b64encode(credentials.signature).decode("ascii")
     return (
         f'{SCHEME} keyId="{credentials.key_id}",algorithm="{credentials.algorithm}",'
@@ -118,7 +130,10 @@ def build_authorization(credentials: Credentials) -> str:
 
 
 def header_text(names: Iterable[str], method: str, target: str, headers: HeaderFields) -> bytes:
-    """The text that an Authorization header signs: a line for each of `names` (lower case).
+    """Returns the text to sign for an Authorization header: one line for each field in `names`.
+
+    Args:
+        names: the names of the signed fields, in lower case. REQUEST_TARGET stands for the method and the target.
 
     Raises:
         SignatureError: the request lacks one of the fields.
@@ -133,15 +148,15 @@ def header_text(names: Iterable[str], method: str, target: str, headers: HeaderF
 
 
 def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, str]) -> bytes:
-    """The text that a pre-signed URL signs.
+    """Returns the text to sign for a pre-signed URL.
 
     Args:
-        method: of the request; a `method` among the parameters takes precedence.
-        host: with its port if the URL has one.
-        parameters: the query without `signature`, decoded.
+        method: the method of the request. It is ignored if `parameters` holds a `method`.
+        host: the host of the URL, with the port if the URL has one.
+        parameters: the decoded parameters of the query, without `signature`.
 
     Raises:
-        SignatureError: the method holds a character that no method may have.
+        SignatureError: the method holds an illegal character.
     """
     try:
         return "\n".join((parameters.get("method", method), host, path, _query(parameters))).encode("latin-1")
@@ -150,13 +165,20 @@ def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, s
 
 
 def presigned_target(path: str, parameters: Mapping[str, str], signature: bytes) -> str:
-    """The signed URL's path and query."""
+    """Returns the path and query of a pre-signed URL."""
     value = base64.b64encode(signature).decode("ascii")
     return f"{path}?{_query(parameters)}&signature={_quote(value)}"
 
 
 def parse_presigned(target: str) -> tuple[str, dict[str, str], bytes]:
-    """(path, parameters without the signature, signature) of a request target. Raises SignatureError."""
+    """Splits the path and query of a pre-signed URL into its parts.
+
+    Returns:
+        (path, decoded parameters without `signature`, signature)
+
+    Raises:
+        SignatureError: the URL is not correctly signed, or its query is not in the one legal spelling.
+    """
     path, _, query = target.partition("?")
     parameters: dict[str, str] = {}
     for part in query.split("&"):

@@ -1,6 +1,6 @@
-"""Raw TCP, for peers and networks without HTTP.
+"""The raw TCP protocol, for peers and networks without HTTP.
 
-codec     frames: the header rules and whole messages
-greeting  the first line of each side
-relay     the reflector's side: frames and bare bytes, moved from link to link
+codec     the frames: their header, and the conversion between messages and bytes
+greeting  builds and parses the first line of the peer, and the reflector's answer
+relay     the reflector's relays, for links with frames and for links without
 """

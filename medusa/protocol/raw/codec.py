@@ -1,8 +1,8 @@
-"""Frames of raw TCP, version 1 (docs/protocol.md): the header rules, and whole messages. No I/O.
+"""The frames of raw TCP, version 1 (docs/protocol.md): their header, and the conversion of messages. No I/O.
 
     | version 4, type 4 | flags 8 | payload length 48 | payload       (bits; network byte order)
 
-One frame is one message. Types are numbered like the opcodes of RFC 6455. Nothing is masked, and no flag is defined.
+One frame is one message. The types have the numbers of the opcodes of RFC 6455. There is no masking, and no flag yet.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ from medusa.protocol.websocket.masking import NO_MASK
 VERSION = 1
 HEADER = struct.Struct("!Q")
 MAX_LENGTH = (1 << 48) - 1
-"""Bytes of payload that the header has room for."""
+"""The largest payload length that the header can express, in bytes."""
 
 _KNOWN = frozenset((TEXT, BINARY, CLOSE, PING, PONG))
 
 
 def parse_header(data: Union[bytes, bytearray, memoryview], at: int, limit: int) -> Union[Header, int]:
-    """The header at `data[at:]`; or the number of bytes from `at` that are needed before it can be parsed further.
+    """Parses the frame header that begins at `data[at]`.
 
     Args:
-        limit: of a data frame's payload, in bytes.
+        limit: the limit of the payload of a data frame, in bytes.
+
+    Returns:
+        The header. If it is not all there yet: the number of bytes from `at` that are needed to parse further.
 
     Raises:
-        BadFrame, MessageTooBig: on the first bytes that show it.
+        BadFrame, MessageTooBig: the header breaks a rule. Raised as soon as the first wrong byte is there.
     """
     have = len(data) - at
     if have < 1:
@@ -55,18 +58,19 @@ def parse_header(data: Union[bytes, bytearray, memoryview], at: int, limit: int)
 
 
 def build_header(kind: int, length: int) -> bytes:
-    """The header of a frame."""
+    """Returns the header of a frame with `length` bytes of payload."""
     return HEADER.pack((VERSION << 4 | kind) << 56 | length)
 
 
 class FramedCodec(MessageCodec):
-    """Whole messages of one framed link, the same at both ends."""
+    """The codec of one raw TCP link with frames: converts messages to bytes and back. Both ends use this class."""
 
     def frame(self, message: Message) -> bytes:
-        """The bytes of one frame.
+        """Returns the frame of `message`.
 
         Raises:
-            LocalProtocolError: a control payload above 125 bytes, a close code that may not be sent, a lone surrogate.
+            LocalProtocolError: a ping's or pong's payload is above 125 bytes, a close code is illegal, or a text has a
+                lone surrogate.
         """
         kind, payload = wire_form(message)
         return build_header(kind, len(payload)) + payload

@@ -1,9 +1,10 @@
-"""The first lines of raw TCP: the peer's greeting and the reflector's answer (docs/protocol.md). No I/O.
+"""Builds and parses the first lines of raw TCP: the peer's greeting and the reflector's answers (docs/protocol.md).
 
-greeting                                    answers
-MEDUSA/1 <target> <host>                    OK; frames follow
-ATTACH <id> client|agent [<token>]          OK waiting (to a client), OK linked; bare bytes follow
-either                                      ERR <code> <words>
+No I/O. The greetings and their answers:
+
+MEDUSA/1 <target> <host>                    OK; then frames follow in both directions
+ATTACH <id> client|agent [<token>]          OK waiting (only to a client), then OK linked; then bytes without frames
+either of the two                           ERR <code> <words>, if the reflector refuses
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 
 MAX_LINE = 8 * 1024
-"""Bytes, without the line's end; as in an HTTP head."""
+"""The limit of a line without its end, in bytes. It is the same as in an HTTP head."""
 
 ACCEPTED = b"OK\n"
 WAITING = b"OK waiting\n"
@@ -30,7 +31,7 @@ _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
 _PLAIN_WORD = b"ATTACH "
 _OURS = (b"MEDUSA/", _PLAIN_WORD)
 GREETING_START = 7
-"""Number of bytes that distinguish a greeting from other protocols."""
+"""The number of bytes that are enough to tell a greeting from other protocols."""
 
 _TLS = 0x16
 """The first byte of every TLS connection (RFC 8446 section 5.1)."""
@@ -40,18 +41,29 @@ FORMS = "say MEDUSA/1 TARGET HOST, or ATTACH ID client|agent, as the first line"
 
 
 class SpokeHttp(HandshakeError):
-    """An HTTP request; the refusal must be an HTTP response."""
+    """The peer sent an HTTP request to the raw port. Refuse it with an HTTP response."""
 
 
 class Framed(NamedTuple):
-    """Frames follow. `target` and `host` are those of the HTTP request that the greeting stands for."""
+    """A greeting after which the peer sends frames.
+
+    Attributes:
+        target: path and query of the URL that the peer attaches to.
+        host: host and port of that URL.
+    """
 
     target: str
     host: str
 
 
 class Plain(NamedTuple):
-    """Bare bytes follow. `session` is the id as it was given, `role` the attach path's word for the side."""
+    """A greeting after which the peer sends bytes without frames.
+
+    Attributes:
+        session: the session id, unchecked.
+        role: `attach_path.CLIENT` or `attach_path.AGENT`.
+        token: a pre-signed URL (see `parse_token`); empty if the peer sent none.
+    """
 
     session: str
     role: str
@@ -59,12 +71,12 @@ class Plain(NamedTuple):
 
 
 class LineReader:
-    """Collects bytes until a line is whole. Call `feed` with each piece from the stream.
+    """A buffer that collects bytes until it holds a whole line. Call `feed` with each piece from the stream.
 
-    The line ends with LF or CR LF. A plain greeting may end with CR alone: Enter on a raw terminal sends that.
+    The line ends with LF or CR LF. An ATTACH greeting may end with CR alone: Enter on a raw terminal sends that.
 
     Attributes:
-        typed: CR alone ended the line; the rest may begin with an LF that belongs to it.
+        typed: True if a CR ended an ATTACH greeting. The next bytes may then begin with the LF of a CR LF.
     """
 
     def __init__(self) -> None:
@@ -73,14 +85,17 @@ class LineReader:
 
     @property
     def empty(self) -> bool:
-        """Whether no byte has come yet."""
+        """True if no byte has come yet."""
         return not self._data
 
     def feed(self, data: bytes) -> Optional[Tuple[bytes, bytes]]:
-        """(line without its end, bytes that came after it) once the line is whole; None before.
+        """Adds `data` to the buffer. Returns None until the line is whole.
+
+        Returns:
+            (line without its end, bytes that came after the line)
 
         Raises:
-            HandshakeError: 400, the line is too long, or the first byte is that of a TLS connection.
+            HandshakeError: with status 400, because the line is too long or the peer speaks TLS.
         """
         searched = len(self._data)
         self._data += data
@@ -100,7 +115,7 @@ class LineReader:
 
 
 def parse_greeting(line: bytes) -> Union[Framed, Plain]:
-    """The greeting in a line. Raises HandshakeError: 400, it is not a greeting."""
+    """Parses the peer's first line. Raises HandshakeError with status 400 if the line is not a greeting."""
     framed, plain = _FRAMED.match(line), _PLAIN.match(line)
     if framed and framed.group(1) != VERSION:
         raise HandshakeError(400, "version 1 is spoken here")
@@ -115,10 +130,10 @@ def parse_greeting(line: bytes) -> Union[Framed, Plain]:
 
 
 def parse_token(token: str) -> Framed:
-    """The request that a pre-signed URL stands for; the URL may lack its scheme.
+    """Splits the pre-signed URL of an ATTACH greeting into target and host. The URL may lack its scheme.
 
     Raises:
-        HandshakeError: 400, it is not a URL.
+        HandshakeError: with status 400, because `token` is not a URL.
     """
     host, slash, rest = token.rpartition("://")[2].partition("/")
     if not host or not slash:
@@ -127,25 +142,35 @@ def parse_token(token: str) -> Framed:
 
 
 def is_greeting(data: bytes) -> bool:
-    """Whether a stream that begins with `data` (at least GREETING_START bytes) is raw TCP, not HTTP."""
+    """Returns True if `data` is the start of a greeting, not of HTTP. `data` must have GREETING_START bytes or more."""
     return data.startswith(_OURS)
 
 
 def build_framed(target: str, host: str) -> bytes:
-    """The greeting for a URL: `target` is its path and query, `host` its host and port, byte for byte."""
+    """Returns the greeting for links with frames.
+
+    Args:
+        target: path and query of the URL, byte for byte.
+        host: host and port of the URL, byte for byte.
+    """
     return ("MEDUSA/1 %s %s\n" % (target, host)).encode("ascii")
 
 
 def build_refusal(code: int, words: str) -> bytes:
-    """The line that refuses a greeting (`code`: an HTTP status) or ends a session that is not linked (a close code)."""
+    """Returns the line that refuses a greeting, or that ends a link without frames before its session is linked.
+
+    Args:
+        code: an HTTP status if it refuses the greeting, else a close code of RFC 6455.
+    """
     return ("ERR %d %s\n" % (code, printable(words) or "no reason given")).encode("utf-8")
 
 
 def check_answer(line: bytes) -> None:
-    """Check that a framed greeting was accepted.
+    """Checks that `line` accepts the greeting of a link with frames.
 
     Raises:
-        HandshakeError: the reflector's own status if it refused; 400 if the peer speaks HTTP, 502 for anything else.
+        HandshakeError: if the reflector refused, with the status in its line. With status 400 if the peer speaks HTTP,
+            502 for any other line.
     """
     if line == ACCEPTED.strip():
         return

@@ -1,4 +1,4 @@
-"""The relays of raw TCP, with frames and without, and what a peer without frames gets to read. No I/O."""
+"""The relays of raw TCP, with frames and without, and the codec for peers without frames. No I/O."""
 
 from __future__ import annotations
 
@@ -23,20 +23,23 @@ def _no_header(kind: Kind, length: int) -> bytes:
 PLAIN = Framing("plain", _no_header, carries_text=False)
 
 _KINDS = {HEADER.unpack(build_header(kind, 0))[0] >> 48: kind for kind in Kind}
-"""The first two bytes of a data frame, as a number -> its kind."""
+"""Maps the first two bytes of a data frame, as a number, to the kind of its message."""
 
 _TEXT = Kind.TEXT
 _LF = 0x0A
 
 
 class FramedRelay(WebSocketRelay):
-    """Like a websocket's relay, with other headers. Frames for a link of the same kind leave as they are."""
+    """A relay that reads from a raw TCP link with frames. See WebSocketRelay; only the headers differ.
+
+    It forwards frames unchanged if the other link is also raw TCP with frames.
+    """
 
     framing = FRAMED
 
     def __init__(self, max_message: int = MAX_MESSAGE, stream_above: int = STREAM_ABOVE) -> None:
         super().__init__(max_message, stream_above)
-        self._rewrite = None  # there is none in C
+        self._rewrite = None  # the routine in C reads websocket frames only
 
     def _parse_header(self, data: Buffer, at: int) -> Header | int:
         return parse_header(data, at, self._limit)
@@ -56,7 +59,7 @@ class FramedRelay(WebSocketRelay):
             if length > self._small or stop > len(data) or kind is None:
                 break
             if kind is _TEXT and not (framing.carries_text and may_pass(data[start:stop])):
-                break  # `_frame` leaves it out, or raises the fitting error
+                break  # `_frame` drops the message, or raises the right error
             if not same:
                 pieces += [header(kind, length), data[start:stop]]
             messages, size, at = messages + 1, size + length, stop
@@ -71,10 +74,10 @@ class FramedRelay(WebSocketRelay):
 
 
 class PlainRelay:
-    """Reads what a peer without frames sends: each read is one binary message.
+    """A relay that reads from a raw TCP link without frames. It makes each piece of input one binary message.
 
     Args:
-        after_cr: an LF at the very beginning still belongs to the greeting, which ended with CR.
+        after_cr: True if the greeting ended with CR. Then an LF at the very beginning is dropped as a part of its end.
     """
 
     framing = PLAIN
@@ -85,14 +88,14 @@ class PlainRelay:
         self._after_cr = after_cr
 
     def put_back(self, buffer: memoryview, end: int) -> int:
-        """Nothing is held."""
+        """Returns 0: this relay keeps no bytes of earlier input. See WebSocketRelay."""
         return 0
 
     def skip_message(self) -> None:
-        """Nothing to do: what was read is always a whole message."""
+        """Does nothing, because each piece of input is a whole message. See WebSocketRelay."""
 
     def feed(self, data: Buffer, framing: Framing) -> Relayed:
-        """Make of bytes from the stream what to write to a link of `framing`; the payload is not copied."""
+        """Frames `data` as one binary message for a link of `framing`. Does not copy the data."""
         if self._after_cr:
             self._after_cr = False
             data = data[1:] if data[0] == _LF else data
@@ -103,10 +106,12 @@ class PlainRelay:
 
 
 class PlainCodec:
-    """Messages to and from a peer without frames: lines until the session is linked, then bare bytes.
+    """The codec of a raw TCP link without frames.
+
+    The peer gets lines until its session is linked, and after that the bytes of binary messages.
 
     Attributes:
-        linked: the line that says so was sent; no other line follows.
+        linked: True if `frame` has returned the line `OK linked`. It returns no other lines after that.
     """
 
     def __init__(self) -> None:
@@ -114,16 +119,19 @@ class PlainCodec:
         self._data = bytearray()
 
     def receive_data(self, data: bytes) -> None:
-        """Store bytes from the stream."""
+        """Stores bytes from the stream for `next_message`."""
         self._data += data
 
     def next_message(self) -> Optional[Message]:
-        """All that was stored, as one message; None if there is nothing."""
+        """Returns all stored bytes as one binary message, or None if there are none."""
         data, self._data = bytes(self._data), bytearray()
         return Binary(data) if data else None
 
     def frame(self, message: Message) -> bytes:
-        """What the peer gets to read for `message`; for most texts and for pings that is nothing."""
+        """Returns the bytes to send to the peer for `message`.
+
+        They are empty for pings, for pongs and for all texts except Linkup. A Close gives a line only before Linkup.
+        """
         if isinstance(message, Binary):
             return message.data
         if isinstance(message, Text) and isinstance(parse(message.text), Linkup) and not self.linked:
