@@ -1,16 +1,16 @@
 """The program in the job: it finds its configuration, dials the reflector and gives the client a command on a terminal.
 
 It uses the standard library, ptyprocess and the modules of medusa that travel with it (scripts/agent.manifest). It has
-one thread and never uses gevent, because a parent's greenlets would go on running in its forked child.
+one thread. It never uses gevent, because after a fork, the parent's greenlets would go on running in the child.
 
 __main__  the command line
-archived  how the archive starts: check the file, import the modules from memory
-config    find, read and delete the session's configuration
-dial      dial the reflector, again and again for a while
-log       one line for each event, on stderr
-poller    a poll set
+archived  starts the archive: checks its file, and imports the modules from memory
+config    finds, reads and deletes the session's configuration
+dial      dials the reflector, again and again for a while
+log       writes one line for each event to stderr
+poller    a set of descriptors to poll
 signals   the signals that ask the agent to stop
-timeouts  all times in one record
-session   one session: link and terminal joined
-wrap      run a step of the job, and offer a session if it fails
+timeouts  all timeouts and intervals, in one record
+session   one session: joins the link and a command on a terminal
+wrap      runs a step of the job, and offers a session if the step fails
 """

@@ -1,4 +1,4 @@
-"""The agent's command line. The archive calls it from agent/archived.py."""
+"""The agent's command line. In the archive, agent/archived.py calls `main`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from medusa.option_types import seconds
 from medusa.transports.base import Transport
 
 RETRY_FOR = 90.0
-"""Seconds; other reflectors can take over the session ids of one that was killed after 60."""
+"""Seconds to go on dialling. 60 seconds after a reflector was killed, another one can take over its session ids."""
 
 HIDDEN_URL = "MEDUSA_ARGUMENT_URL"
-"""The variable in which the archive's stub passes on a URL argument, as process lists show arguments."""
+"""The variable in which the archive's stub passes on a URL argument, because process lists show arguments."""
 
 EXIT_BAD_CONFIG = 2
 EXIT_NOT_CONNECTED = 3
@@ -40,10 +40,11 @@ reflector; 128+n stopped by signal n. The archive itself: 125 --extract failed, 
 
 
 def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
-    """Run one session, or with `wrap` one command. Returns the exit status.
+    """Runs one session, or one command if the first word is `wrap`. Returns the exit status.
 
     Args:
-        assets: the directory in which a job finds its assets.
+        argv: the words of the command line; None for those of this process.
+        assets: the directory of the job's assets, which are copies of objects in Manta's store.
     """
     _fill_standard_fds()
     words = sys.argv[1:] if argv is None else argv
@@ -52,11 +53,11 @@ def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS, timeouts
     options = _parse(words, timeouts)
     timeouts = replace(timeouts, hangup_grace=options.grace)
     no_core_dumps()
-    # The guard first of all: if it were forked later, it would hold the configuration's secrets.
+    # Start the guard first of all: forked later, it would hold the configuration's secrets.
     guard = Guard.start(lambda lines: end_sessions(lines, timeouts))
     adopt_orphans()
     signals = StopSignals()
-    # The archive blocks these while it imports modules; from here on, a stop is logged.
+    # The archive blocks these signals while it imports modules. From here on, they stop the agent with a log line.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
         return _run(options, assets, signals, guard, timeouts)
@@ -85,12 +86,15 @@ def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
     hidden = os.environ.pop(HIDDEN_URL, None)
     options.url += [] if hidden is None else [hidden]
     if len(options.url) > 1:
-        parser.error("more than one URL")  # which are not quoted, as they are secrets
+        parser.error("more than one URL")  # the message does not quote the URLs: they are secrets
     return options
 
 
 def _fill_standard_fds() -> None:
-    """Open those of the descriptors 0-2 that are closed, so that no socket gets the number of the log."""
+    """Opens each of the descriptors 0-2 that is closed.
+
+    Otherwise a socket could get the descriptor of stderr, and the log would be written to the socket.
+    """
     fd = os.open(os.devnull, os.O_RDWR)
     while fd <= 2:
         fd = os.dup(fd)

@@ -1,7 +1,7 @@
-"""How the archive starts, in memory: no module is written to a file, unless `--extract` asks for that.
+"""Starts the archive in memory: no module is written to a file, unless `--extract` asks for that.
 
-This checks the archive's file, makes the modules importable and runs the agent. As the first of the modules to run, it
-cannot import another one at its top.
+This module checks the archive's file, makes the other modules importable and runs the agent. It is the first module to
+run, so it cannot import another module of the archive at its top.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ BAD_USAGE, NO_ROOM, DAMAGED = 2, 125, 126
 
 _BEGINNING = b"#!/bin/sh\n# Medusa agent "
 _MARKS = (b"\nmedusa_agent() {", b"\n# self=")
-"""Each marks a file as an archive of ours. There are two, as one broken byte can damage only one of them."""
+"""A file that contains one of these texts is an archive of the agent.
+
+There are two of them, because one broken byte can damage only one.
+"""
 
 
 def main(files: Mapping[str, bytes], words: List[str]) -> int:
-    """Do what the archive's command line asks for; the exit status.
+    """Does what the archive's command line asks for. Returns the exit status.
 
     Args:
         files: the contents of the files in the archive, by path.
-        words: the path of the archive's own file, then the user's arguments. The path must equal MEDUSA_SELF: a broken
-            byte in the shell's part may have changed one of them.
+        words: the path of the archive's own file, then the user's arguments. The path must equal MEDUSA_SELF. If they
+            differ, a broken byte in the archive's shell script has changed one of them.
     """
     archive = os.environ.pop("MEDUSA_SELF", None)
     if archive is None or words[:1] != [archive] or is_damaged(archive):
@@ -45,10 +48,10 @@ def main(files: Mapping[str, bytes], words: List[str]) -> int:
 
 
 def _run(files: Mapping[str, bytes], words: List[str]) -> int:
-    # Before the agent has set its handlers, a signal would end it with a traceback or without a log line.
+    # Until the agent has set its handlers, a signal would end it with a traceback, or without a log line.
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
     sys.argv = words
-    sys.excepthook = traceback.print_exception  # the built-in one looks for source lines in files only
+    sys.excepthook = traceback.print_exception  # the built-in hook looks for source lines only in files
     sys.meta_path.insert(0, Importer(files))
     from agent.__main__ import main as agent
 
@@ -56,13 +59,16 @@ def _run(files: Mapping[str, bytes], words: List[str]) -> int:
 
 
 class Importer:
-    """Lets `import` find modules in `files`. Tracebacks show these as files of a directory `agent.sh`."""
+    """A finder and loader of modules, whose sources are in `files` (contents by path).
+
+    Tracebacks show the modules as files of a directory `agent.sh`.
+    """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> Optional[ModuleSpec]:
-        """Find a module. See importlib.abc.MetaPathFinder."""
+        """Returns the spec of the module `name`, or None if it is not in `files`. See importlib.abc.MetaPathFinder."""
         file = self._file(name)
         if file is None:
             return None
@@ -72,15 +78,15 @@ class Importer:
         return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Returns None: the import system makes the module."""
+        """Returns None, so that the import system makes the module object. See importlib.abc.Loader."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the module's code."""
+        """Executes the module's code. See importlib.abc.Loader."""
         code = compile(self.get_source(module.__name__), str(module.__file__), "exec", dont_inherit=True)
         exec(code, module.__dict__)  # noqa: S102
 
     def get_source(self, name: str) -> str:
-        """The source text, which tracebacks quote too. Raises ImportError."""
+        """Returns the source text of the module `name`. Tracebacks call this too. Raises ImportError."""
         file = self._file(name)
         if file is None:
             raise ImportError(name)
@@ -92,7 +98,7 @@ class Importer:
 
 
 def is_damaged(path: str) -> bool:
-    """True if the file is an archive, or ends with one, and its digest is not the one that the archive states."""
+    """True if the file is or contains an archive of the agent, and its SHA-256 digest is not the one that it states."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -101,7 +107,7 @@ def is_damaged(path: str) -> bool:
     if not any(mark in data for mark in _MARKS):
         return False
     digests = list(re.finditer(rb"\n# self=([0-9a-f]{64})\n", data))
-    # A launcher may have put text of its own before the archive.
+    # A launcher may have put its own text before the archive.
     start = data.rfind(_BEGINNING, 0, digests[-1].start()) if digests else -1
     if start < 0:
         return True

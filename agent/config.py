@@ -1,4 +1,7 @@
-"""The session's configuration: where it comes from, what it must hold, and its removal from the object store."""
+"""Finds the session's configuration, checks it, and deletes it from the object store.
+
+A job of Manta has it as an asset: a file that is a copy of an object in Manta's store.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,27 @@ ASSETS = "/assets"
 ASSET_PATTERN = "*/stor/medusa-config-*.json"
 SCHEMES = ("http", "https", "ws", "wss", "tcp")
 MAX_BYTES = 64 * 1024
-"""Of a configuration file. A signed URL has a few hundred."""
+"""The maximum size of a configuration file. A signed URL has a few hundred bytes."""
 DELETE_TIMEOUT = 5.0
-"""Seconds, for each step of the request to the object store."""
+"""Seconds for each step of the request to the object store: to connect, to send, to receive."""
 SWITCH = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
 class ConfigError(Exception):
-    """There is no configuration, or a bad one. The text names source, key and reason, but not the value, a secret."""
+    """There is no configuration, or it is wrong.
+
+    The text names the source, the key and the reason. It never quotes the value, because that is a secret.
+    """
 
 
 @dataclass(frozen=True)
 class Config:
-    """Where to dial.
+    """The configuration of a session: where to dial.
 
     Attributes:
-        signed_url: the URL. Its query is a credential, so repr() leaves it out.
-        insecure_tls: do not verify the server's certificate.
-        path: the file that this was read from, if any.
+        signed_url: the URL to dial. Its query is a credential, so repr() omits the URL.
+        insecure_tls: True if the server's certificate is not to be verified.
+        path: the path of the file from which the configuration was read; None if it was not in a file.
     """
 
     signed_url: str = field(repr=False)
@@ -42,15 +48,17 @@ class Config:
 def obtain(
     argument: Optional[str], option: Optional[str], insecure: bool, environ: Mapping[str, str], assets: str = ASSETS
 ) -> Config:
-    """The configuration: a URL as argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_CONFIG or the job's newest asset.
+    """Returns the configuration, from the first of these that is given.
+
+    They are: the URL argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, the newest configuration file in `assets`.
 
     Args:
         argument: the URL argument.
-        option: the file that `--config` names.
-        insecure: whether `--insecure-tls` is given. Like MEDUSA_INSECURE_TLS, it overrides what a file says.
+        option: the path that `--config` gives.
+        insecure: True if `--insecure-tls` is given. This option, or MEDUSA_INSECURE_TLS, overrides what a file says.
 
     Raises:
-        ConfigError: there is none, or it is wrong.
+        ConfigError: there is no configuration, or it is wrong.
     """
     insecure = switch("MEDUSA_INSECURE_TLS", environ) or insecure
     if argument is not None:
@@ -63,7 +71,11 @@ def obtain(
 
 
 def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS) -> str:
-    """The path of the file: `--config`, else MEDUSA_CONFIG, else the newest of the job's assets. Raises ConfigError."""
+    """Returns the path of the configuration file. Raises ConfigError if there is none.
+
+    It is `option`, the value of `--config`; else MEDUSA_CONFIG; else the newest file in `assets` that matches
+    ASSET_PATTERN.
+    """
     given = option or environ.get("MEDUSA_CONFIG")
     if given:
         return given
@@ -75,7 +87,10 @@ def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS
 
 
 def load(path: str) -> Config:
-    """Read and check a file. Unknown keys are ignored, as a later client may write more. Raises ConfigError."""
+    """Reads and checks a configuration file. Raises ConfigError.
+
+    Unknown keys are ignored, because a later client may write more keys.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -99,7 +114,7 @@ def checked_url(source: str, value: Any) -> str:
     """Returns `value` if it is a URL that the agent can dial.
 
     Raises:
-        ConfigError: it is not. The text begins with `source`.
+        ConfigError: `value` is not such a URL. The text begins with `source`, which says where `value` was found.
     """
     if value is None:
         raise ConfigError("%s: missing" % source)
@@ -126,7 +141,7 @@ def _flag(path: str, value: Any) -> bool:
 
 
 def switch(name: str, environ: Mapping[str, str]) -> bool:
-    """The value of a variable that is a flag; False if it is not set. Raises ConfigError."""
+    """Returns the value of the variable `name`, which is a flag; False if it is not set. Raises ConfigError."""
     value = environ.get(name, "").lower()
     if value not in SWITCH:
         raise ConfigError("%s: none of %s" % (name, ", ".join(filter(None, SWITCH))))
@@ -134,7 +149,10 @@ def switch(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
-    """The name of the object that an asset is a copy of, `/<login>/stor/...`; None if the file is not an asset."""
+    """Returns the name, `/<login>/stor/...`, of the object of which the file is a copy.
+
+    Returns None if the file is not an asset.
+    """
     relative = os.path.relpath(path, assets)
     if relative.startswith(os.pardir) or os.path.isabs(relative) or "/stor/" not in relative:
         return None
@@ -142,10 +160,10 @@ def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
 
 
 def delete_object(manta_url: Optional[str], name: str) -> None:
-    """Delete an object by the access to the store that a job has without authentication.
+    """Deletes an object from the store at `manta_url`, which a job can use without authentication.
 
     Raises:
-        ConfigError: it could not be deleted. The session can go on without that.
+        ConfigError: the object could not be deleted. The session can go on all the same.
     """
     try:
         parts = urlsplit(manta_url or "")
@@ -164,7 +182,10 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
 
 
 def delete_asset(path: Optional[str], environ: Mapping[str, str], log: Callable[[str], None], assets: str) -> None:
-    """Delete the object of which the configuration at `path` is a copy, if it is one. A failure is only logged."""
+    """Deletes the object of which the configuration file at `path` is a copy. Only logs a failure.
+
+    Does nothing if `path` is None or the file is not an asset.
+    """
     name = asset_object(path, assets) if path else None
     if name is None:
         return

@@ -1,4 +1,4 @@
-"""Dialling the reflector, again and again for a while: it may start later than the job, or be restarted just now."""
+"""Dials the reflector, again and again for a while: it may start later than the job, or be restarting just now."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from medusa.transports.dial import ConnectRefused
 FIRST_INTERVAL = 0.25
 """Seconds between the first two attempts, on average; it doubles with each further attempt."""
 LONGEST_INTERVAL = 8.0
-"""Seconds between two attempts at the most, on average."""
+"""The maximum of the seconds between two attempts, on average."""
 CONNECT_TIMEOUT = 15.0
-"""Seconds, of one attempt."""
+"""Seconds after which one attempt is given up."""
 
 
 class Unreachable(Exception):
-    """No attempt has made a link, and no further one will be made. The text is the last refusal."""
+    """No attempt has made a link, and there will be no further attempt. The text describes the last refusal."""
 
 
 def public_part(url: str) -> str:
-    """Scheme, host and path of a URL, which may be shown. Its query and its password are credentials."""
+    """Returns scheme, host and path of a URL: the part that may be shown. Query and password are credentials."""
     parts = urlsplit(url)
     return "%s://%s%s" % (parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
 
@@ -37,14 +37,15 @@ def dial(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Transport:
-    """Call `attempt` until it returns a transport.
+    """Calls `attempt` until it returns a transport, which `dial` returns.
 
     Args:
-        retry_for: seconds after which a refusal is final. The first attempt is made in any case.
-        jitter: returns a random number in [0, 1), so that agents that lost the same reflector do not dial in step.
+        attempt: makes one attempt; raises ConnectRefused if it fails.
+        retry_for: seconds after which to give up. The first attempt is made in any case.
+        jitter: returns a random number in [0, 1). So agents that lost the same reflector dial at different times.
 
     Raises:
-        Unreachable: a refusal is final, by its nature or by `retry_for`.
+        Unreachable: an attempt failed, and another would fail too or would be too late.
     """
     give_up = clock() + retry_for
     interval = FIRST_INTERVAL
@@ -62,15 +63,15 @@ def dial(
 
 
 def describe(refused: ConnectRefused) -> str:
-    """A refusal in words, with its status."""
+    """Returns a text that describes the refusal, with its HTTP status if it has one."""
     return "%s (status %d)" % (refused, refused.status) if refused.status else str(refused)
 
 
 def connector(url: str, insecure_tls: bool, timeout: float = CONNECT_TIMEOUT) -> Callable[[], Transport]:
-    """One attempt, as a function without arguments."""
+    """Returns a function without arguments that makes one attempt to dial `url`. It raises ConnectRefused."""
     return lambda: connect(url, insecure_tls=insecure_tls, timeout=timeout)
 
 
 def jitter() -> float:
-    """A random number in [0, 1)."""
+    """Returns a random number in [0, 1)."""
     return int.from_bytes(os.urandom(2), "big") / 65536

@@ -1,4 +1,7 @@
-"""The log: one line per event on stderr, which a job system keeps for the user. No secrets, and no query of a URL."""
+"""The log: one line per event on stderr, which a job system keeps for the user.
+
+Callers log no secrets, and so no query of a URL.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ STDERR = 2
 
 
 def log(event: str, timeout: float = 0.0) -> None:
-    """Write one line. It is lost if stderr is closed, or takes nothing for `timeout` seconds. Never raises."""
+    """Writes one line to stderr. Never raises.
+
+    The line is lost if stderr is closed, or accepts nothing for `timeout` seconds.
+    """
     line = "medusa agent: %s\n" % printable(event, MAX_LINE)
     try:
         if _writable(STDERR, timeout):
@@ -22,7 +28,7 @@ def log(event: str, timeout: float = 0.0) -> None:
 
 
 def _writable(fd: int, timeout: float) -> bool:
-    # A pipe that is writable takes PIPE_BUF bytes at once, so the loop does not block on a log line.
+    # A pipe that poll reports as writable accepts PIPE_BUF bytes at once, so a log line does not block the loop.
     poller = select.poll()
     poller.register(fd, select.POLLOUT)
     return any(event & select.POLLOUT for _, event in poller.poll(1000 * timeout))

@@ -1,4 +1,4 @@
-"""A poll set that is given in each round of a loop what to watch."""
+"""A set of descriptors to poll, for a loop that says in each round what to watch."""
 
 from __future__ import annotations
 
@@ -9,18 +9,24 @@ READ = select.POLLIN
 WRITE = select.POLLOUT
 FAILED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 PEER_CLOSED = getattr(select, "POLLRDHUP", 0x2000 if hasattr(select, "epoll") else 0)
-"""The peer has sent a FIN, even if bytes before it are unread. 0 if not Linux; PyPy's select has no name for it."""
+"""The event that the peer has sent a FIN, even if bytes before it are unread.
+
+0 on systems other than Linux. PyPy's select has no name for it.
+"""
 
 
 class Poller:
-    """Wraps select.poll. It leaves out a descriptor with no events, as poll would always report its hang-up."""
+    """A set of descriptors to poll, by select.poll.
+
+    A descriptor with no wanted events is left out, because poll would report its hang-up all the time.
+    """
 
     def __init__(self) -> None:
         self._poll = select.poll()
         self._masks: Dict[int, int] = {}
 
     def watch(self, wanted: Dict[int, int]) -> None:
-        """Watch exactly these descriptors for these events."""
+        """Watches exactly these descriptors from now on. `wanted`: the events to watch for, by descriptor."""
         for fd in [fd for fd in self._masks if not wanted.get(fd)]:
             self._poll.unregister(fd)
             del self._masks[fd]
@@ -30,6 +36,9 @@ class Poller:
                 self._masks[fd] = mask
 
     def wait(self, timeout: Optional[float]) -> Dict[int, int]:
-        """Wait up to `timeout` seconds, or without end if None. Returns the events by descriptor, FAILED among them."""
-        # Rounded up, so that a deadline has passed when the wait for it ends.
+        """Waits for an event, up to `timeout` seconds; without limit if it is None.
+
+        Returns the events by descriptor. They may include those of FAILED, which are always watched.
+        """
+        # Round up, so that a deadline has passed when the wait for it ends.
         return dict(self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999))))

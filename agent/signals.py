@@ -9,11 +9,14 @@ from typing import Iterable, Optional
 from medusa.signal_pipe import SignalPipe
 
 STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-"""What asks the agent to stop."""
+"""The signals that ask the agent to stop."""
 
 
 class Stopped(BaseException):
-    """The agent was asked to stop during a blocking call. Not an Exception, so that no general handler swallows it."""
+    """A signal asked the agent to stop during a blocking call. `number` is the signal.
+
+    This is no Exception, so that no `except Exception` catches it.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -21,15 +24,15 @@ class Stopped(BaseException):
 
 
 class StopSignals(SignalPipe):
-    """A SignalPipe that remembers the first signal that asks to stop, and can raise it.
+    """A SignalPipe that remembers the first signal that asks the agent to stop, and can raise Stopped for it.
 
     Args:
-        stopping: signals that ask to stop.
-        others: signals that only make the pipe readable; SIGCHLD always does.
+        stopping: the signals that ask to stop.
+        others: more signals that only make the pipe readable, as SIGCHLD always does.
 
     Attributes:
         stopped: the stopping signal that came first, or None.
-        raising: set this around calls that block: a stopping signal then raises Stopped, once.
+        raising: set this to True around calls that block. The next stopping signal then raises Stopped.
     """
 
     def __init__(self, stopping: Iterable[int] = STOPPING, others: Iterable[int] = ()) -> None:
@@ -39,7 +42,7 @@ class StopSignals(SignalPipe):
         super().__init__((*self._stopping, signal.SIGCHLD, *others), self._handle)
 
     def check(self) -> None:
-        """Raise Stopped if a stopping signal has come."""
+        """Raises Stopped if a stopping signal has come."""
         if self.stopped is not None:
             raise Stopped(self.stopped)
 

@@ -1,4 +1,4 @@
-"""The agent's times, all in seconds, in one record that is passed in."""
+"""The agent's timeouts and intervals, in one record that the functions get as an argument."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds. `..._timeout`: give up after; `..._interval`: do again every; `..._grace`: between asking and killing.
+    """The agent's times, all in seconds.
+
+    After a `..._timeout`, the agent gives up. It repeats something every `..._interval`. A `..._grace` is the time
+    between the request to end and the kill.
 
     Attributes:
-        keepalive_interval: of silence on the link before a ping. The reflector's default as well, and half of the
-            silence after which the original's load balancer cuts a connection.
-        leave_timeout: for the client to close the link after `exit` or `error`.
-        close_timeout: for the reflector to answer a Close.
-        hangup_grace: between SIGHUP and SIGKILL for what is left of a session.
-        kill_timeout: for killed processes to vanish; one in an uninterruptible call may not.
-        processes_interval: between two looks at the processes that are being ended.
-        quiet_timeout: without output after which the terminal of an ended child is taken to be empty.
-        drain_timeout: for reading that terminal, while the link takes data: a background process may write for ever.
-        input_interval: between two attempts to write to a terminal, whose driver may not report that it takes input.
-        reopen_interval: between two attempts to read a terminal that no process has open; the child may reopen it.
-        url_timeout: for the command that prints a URL.
-        log_timeout: for stderr to take a line that the user must see; a failed step may just have filled it.
-        output_timeout: for the last output of a step that was asked to end; its reader may have stopped reading.
-        terminal_interval: between two looks at the signals that a terminal's keys send.
+        keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of
+            the silence after which the load balancer of the original program cuts a connection.
+        leave_timeout: time for the client to close the link after `exit` or `error`.
+        close_timeout: time for the reflector to answer a Close.
+        hangup_grace: time between SIGHUP and SIGKILL for the processes that are left of a session.
+        kill_timeout: time for killed processes to vanish. A process in an uninterruptible call may not vanish.
+        processes_interval: time between two checks of the processes that are being ended.
+        quiet_timeout: time without output after which the terminal of an ended child counts as empty.
+        drain_timeout: time to read the terminal of an ended child, because a background process may write for ever.
+            Time while the link accepts no data does not count.
+        input_interval: time between two attempts to write to a terminal. Its driver may not report that it accepts
+            input.
+        reopen_interval: time between two attempts to read a terminal that no process has open. The child may open it
+            again.
+        url_timeout: time for the command that prints a URL.
+        log_timeout: time for stderr to accept a line that the user must see. A failed step may just have filled the
+            pipe.
+        output_timeout: time to pass on the last output of a step that was asked to end. Its reader may have stopped
+            reading.
+        terminal_interval: time between two checks for signals that the keys of a terminal send.
     """
 
     keepalive_interval: float = 15.0

@@ -1,10 +1,10 @@
-"""One session of the agent: a link and a command on a pseudo-terminal, joined.
+"""One session of the agent: joins a link and a command on a pseudo-terminal.
 
-loop          the loop that joins them
-phases        the table that says what follows from what
-drain         when the output of a command that has ended is complete
+loop          the loop that joins link and terminal
+phases        the table of the session: for each phase and input, the next phase and the actions
+drain         decides when the output of a command that has ended is complete
 child         a command on its terminal: input, output, exit
-spawn         start a command on a terminal
-command       what to start: the client's request resolved on this machine
-process_tree  all processes of the session, and how to end them
+spawn         starts a command on a terminal
+command       decides what to start, from the client's request and what this machine has
+process_tree  finds all processes of the session, and ends them
 """

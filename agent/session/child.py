@@ -20,19 +20,19 @@ from medusa.protocol.control import Exit, Resize
 READ_SIZE = 64 * 1024
 
 INPUT_HIGH = 256 * 1024
-"""Bytes of input that may wait for the terminal. If more wait, a paste waits in the network and not in memory."""
+"""Bytes. If more input than this waits for the terminal, the link is not read: a long paste waits in the network."""
 INPUT_LOW = INPUT_HIGH // 2
-"""Bytes of waiting input below which more is welcome again."""
+"""Bytes. If no more input than this waits, the link is read again."""
 
 
 class Child:
-    """One command that was started, and the master side of its terminal.
+    """A started command, and the master side of its terminal.
 
     Attributes:
-        pid: of the command, which leads its own kernel session.
-        fd: the terminal's master side, non-blocking; -1 after `close`.
-        exit: how the command ended; None until `reap` has seen that.
-        full: whether so much input waits that no more should be read for it.
+        pid: the pid of the command, which leads its own kernel session.
+        fd: the descriptor of the terminal's master side, non-blocking; -1 after `close`.
+        exit: how the command ended; None until `reap` has found that it has ended.
+        full: True if so much input waits that the caller should not read more from the link.
     """
 
     def __init__(self, pid: int, fd: int, clock: Callable[[], float], timeouts: Timeouts) -> None:
@@ -48,17 +48,20 @@ class Child:
 
     @classmethod
     def start(cls, launch: Launch, guard: Guard, clock: Callable[[], float], timeouts: Timeouts) -> Child:
-        """Start a command. Raises CannotStart."""
+        """Starts a command. `clock` returns monotonic seconds. Raises CannotStart."""
         return cls(*spawn(launch, guard), clock, timeouts)
 
     # ------------------------------------------------------------------ poll
 
     def events(self, *, reading: bool) -> int:
-        """What to poll for; 0 for nothing. `reading`: whether output is wanted now."""
+        """Returns the events for which to poll `fd`; 0 for none. `reading`: True if output is wanted now."""
         return (READ if reading and self._is_open else 0) | (WRITE if self._input else 0)
 
     def deadline(self) -> Optional[float]:
-        """When to call `write_input` or `read` again even if no poll reports anything."""
+        """Returns when to call `write_input` and `read` even if the poll reports nothing; None if that is not needed.
+
+        The time is in seconds of the clock.
+        """
         now = self._clock()
         due = [now + self._timeouts.input_interval] if self._input else []
         due += [] if self._is_open else [self._reopen_at]
@@ -71,10 +74,11 @@ class Child:
     # ------------------------------------------------------------------ output
 
     def read(self) -> Optional[bytes]:
-        """Output, about READ_SIZE bytes at most; None if there is none now.
+        """Returns output, READ_SIZE bytes at most; None if there is none now.
 
         Raises:
-            EOFError: no process has the terminal open. The child may open it again: `retry_later`, then call again.
+            EOFError: no process has the terminal open. The command may open it again: call `retry_later`, then go on
+                to call `read`.
         """
         if not self._is_open:
             return None
@@ -99,22 +103,22 @@ class Child:
         return b"".join(parts) or None
 
     def retry_later(self) -> None:
-        """After EOFError: do not read for a while, as a poll would report the end of file for ever."""
+        """Makes `read` return None for `reopen_interval`. Call it after EOFError, which would come again at once."""
         self._reopen_at = self._clock() + self._timeouts.reopen_interval
 
     def retry_now(self) -> None:
-        """Read again at once."""
+        """Ends the effect of `retry_later`: the next `read` reads."""
         self._reopen_at = self._clock()
 
     # ------------------------------------------------------------------ input
 
     def put(self, data: bytes) -> None:
-        """Add input, however much; `full` may become True. Call `write_input` after it."""
+        """Adds input of any size to the waiting input. `full` may become True. Call `write_input` next."""
         self._input += data
         self.full = len(self._input) > INPUT_HIGH
 
     def write_input(self) -> None:
-        """Write as much of the waiting input as the terminal takes."""
+        """Writes as much of the waiting input as the terminal accepts now."""
         if not self._input:
             return
         with memoryview(self._input) as view:
@@ -127,12 +131,12 @@ class Child:
             self.full = False
 
     def drop_input(self) -> None:
-        """Forget the waiting input: no process will read it."""
+        """Discards the waiting input. Call it if no process will read the input."""
         self._input.clear()
         self.full = False
 
     def _write(self, data: memoryview) -> Optional[int]:
-        """How many bytes the terminal took; None if no process has it open."""
+        """Returns how many bytes the terminal accepted; None if no process has it open."""
         try:
             return os.write(self.fd, data)
         except OSError as error:
@@ -143,16 +147,16 @@ class Child:
             raise
 
     def resize(self, size: Resize) -> None:
-        """Set the terminal's size; the kernel sends SIGWINCH to the foreground processes."""
+        """Sets the terminal's size. The kernel then sends SIGWINCH to the foreground processes."""
         try:
             fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", size.lines, size.columns, 0, 0))
         except (OSError, ValueError):
-            pass  # the terminal is gone, or the size is none that it can have
+            pass  # the terminal is gone, or cannot have this size
 
     # ------------------------------------------------------------------ end
 
     def foreground(self) -> List[int]:
-        """The terminal's foreground process group, if there is one."""
+        """Returns a list of the id of the terminal's foreground process group; empty if there is none."""
         try:
             group = os.tcgetpgrp(self.fd)
         except OSError:
@@ -160,10 +164,13 @@ class Child:
         return [group] if group > 1 else []
 
     def reap(self) -> bool:
-        """Reap children that have ended; True if the command is among them, now or before. Call after each SIGCHLD."""
+        """Reaps the agent's children that have ended. Returns True if the command has ended, now or before.
+
+        Call it after each SIGCHLD.
+        """
         while True:
             try:
-                # Any child: the agent has adopted the session's orphans.
+                # Wait for any child: the agent has adopted the session's orphans.
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 break
@@ -174,7 +181,7 @@ class Child:
         return self.exit is not None
 
     def close(self) -> None:
-        """Close the master side; the kernel then hangs up on the processes that have the terminal open."""
+        """Closes the terminal's master side. The kernel then hangs up on the processes that have the terminal open."""
         self._input.clear()
         if self.fd >= 0:
             os.close(self.fd)
@@ -188,4 +195,4 @@ def _exit_of(status: int) -> Exit:
     try:
         return Exit(signal=signal.Signals(number).name)
     except ValueError:
-        return Exit(status=128 + number)  # real-time signals have no names that the client knows
+        return Exit(status=128 + number)  # the client knows no names of real-time signals

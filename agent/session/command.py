@@ -1,4 +1,4 @@
-"""What to run, where and with which environment: the client's `start` resolved against this machine."""
+"""Decides what to run, in which directory and environment, from the client's `start` and what this machine has."""
 
 from __future__ import annotations
 
@@ -16,47 +16,50 @@ DEFAULT_SIZE = Resize(columns=80, lines=25)
 LAST_RESORT = "/bin/sh"
 
 SECRET_PREFIX = "MEDUSA_"  # noqa: S105
-"""Variables with this prefix configure the agent; the command does not get them."""
+"""The prefix of the variables that configure the agent. The command does not get them."""
 
 PS1_IN_JOB = "\\[\\e[1m\\]${MANTA_USER}@manta # \\[\\e[0m\\]"
 PS1_ELSEWHERE = "\\[\\e[1m\\]\\u@\\h:\\w\\$\\[\\e[0m\\] "
 PS1_PLAIN = "${MANTA_USER:-job} $ "
-"""For a shell that may not know bash's escapes."""
+"""The prompt for a shell that may not know bash's escapes."""
 
 _CTRUN_WITH_VALUE = "Ffilor"
-"""Options of ctrun(1) that take a value; -t and -v take none."""
+"""The letters of the options of ctrun(1) that take a value. Its options -t and -v take none."""
 _BASH_WITH_VALUE = ("--rcfile", "--init-file")
 
 Which = Callable[[str], Optional[str]]
 
 
 def to_bytes(text: str) -> bytes:
-    """Text for the kernel. Not by os.fsencode, which depends on the locale, and a job may have none."""
+    """Encodes a text for the kernel, in UTF-8. os.fsencode would depend on the locale, and a job may have none."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def to_text(data: bytes) -> str:
-    """The inverse of `to_bytes`."""
+    """Decodes a text from the kernel: the inverse of `to_bytes`."""
     return data.decode("utf-8", "surrogateescape")
 
 
 def which(program: str) -> Optional[str]:
-    """The executable that `program` names, by the agent's own PATH."""
+    """Returns the path of the executable that `program` names, by the agent's own PATH; None if there is none."""
     found = shutil.which(to_bytes(program))
     return None if found is None else to_text(found)
 
 
 class CannotStart(Exception):
-    """The child cannot be started; the text is for the user."""
+    """The command cannot be started. The text is shown to the user."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What to start.
+    """A command that can be started on this machine.
 
     Attributes:
         argv: the program's path and its arguments.
-        notes: one log line for each replacement made.
+        cwd: the directory to start it in.
+        env: its environment.
+        size: the initial size of its terminal.
+        notes: one log line for each program that was replaced because this machine does not have it.
     """
 
     argv: Tuple[str, ...]
@@ -67,13 +70,15 @@ class Launch:
 
 
 def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], which: Which = which) -> Launch:
-    """Turn the client's request into a Launch.
+    """Returns the Launch for the client's request `start`.
 
     Args:
-        early: the last resize that came before `start`.
+        early: the last `resize` that the client sent before `start`, if any.
+        environ: the agent's environment.
+        which: returns the path of a program, or None.
 
     Raises:
-        CannotStart: no such program or directory.
+        CannotStart: there is no such program or directory.
     """
     cwd = _directory(start.cwd)
     words = [start.command, *start.arguments] if start.command else [*DEFAULT_COMMAND, *start.arguments]
@@ -87,7 +92,10 @@ def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], w
 
 
 def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Resize]) -> Resize:
-    """A new size. Values that are None, or 0 as of a terminal that does not know its size, are taken from `known`."""
+    """Returns a terminal's size. A value that is None or 0 is taken from `known`, or else from DEFAULT_SIZE.
+
+    A terminal that does not know its size reports 0.
+    """
     known = known or DEFAULT_SIZE
     return Resize(columns=columns or known.columns, lines=lines or known.lines)
 
@@ -95,7 +103,7 @@ def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Res
 def _directory(cwd: str) -> str:
     try:
         cwd = os.path.join(to_text(os.getcwdb()), cwd)
-        os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # with the dot, as it fails for a file
+        os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # with the dot, so that it fails for a file
     except OSError as error:
         raise CannotStart("cannot start in %s: %s" % (cwd or "the agent's directory", error.strerror)) from None
     if not os.access(to_bytes(cwd), os.X_OK):
@@ -109,7 +117,10 @@ def _at(cwd: str, program: str) -> str:
 
 
 def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]:
-    """ctrun(1) puts its command into a contract, which only SmartOS has; the original client always asks for it."""
+    """Returns the command without `ctrun` in front of it if this machine has no ctrun(1), and notes for the log.
+
+    The original client always asks for ctrun, which puts its command into a contract. Only SmartOS has contracts.
+    """
     if os.path.basename(argv[0]) != "ctrun" or which(argv[0]) is not None:
         return argv, []
     rest = argv[1:]
@@ -125,10 +136,13 @@ def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]
 
 
 def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
-    """What to run if the bash that is asked for is missing: another bash, or sh without the options of bash.
+    """Returns what to run if the bash that the client asks for is missing: another bash, or sh without bash's options.
 
     Returns:
-        The command, whether it is sh, and a line for the log. Raises CannotStart.
+        The command, True if it is sh, and a line for the log.
+
+    Raises:
+        CannotStart: the command is not bash, or there is no shell.
     """
     if os.path.basename(argv[0]) != "bash":
         raise CannotStart("%s: not found or not executable" % argv[0])
@@ -159,7 +173,10 @@ def _environment(term: str, environ: Mapping[str, str], plain: bool) -> Dict[str
 
 
 def _has_utf8_locale() -> bool:
-    """Whether C.UTF-8 is known here. A job may have no locale, and in the C locale bash edits UTF-8 byte by byte."""
+    """True if this machine has the locale C.UTF-8.
+
+    A job may have no locale set. In the C locale, bash edits UTF-8 text byte by byte.
+    """
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, "C.UTF-8")

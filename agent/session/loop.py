@@ -1,4 +1,7 @@
-"""One session: a link and a command on a terminal, joined in one thread that never blocks. phases.py has its table."""
+"""Runs one session: joins a link and a command on a terminal, in one thread that never blocks.
+
+phases.py has the session's table.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,12 @@ _LOSSES = {
 
 @dataclass(frozen=True)
 class Context:
-    """What a session uses of the process that runs it.
+    """What a session needs from the process that runs it.
 
     Attributes:
-        environ: the agent's own environment, as text by `command.to_text`.
-        log: is given one line for each event.
-        clock: seconds, monotonic.
+        environ: the agent's own environment, decoded by `command.to_text`.
+        log: a function that logs one line. It is called for each event.
+        clock: returns monotonic seconds.
     """
 
     signals: StopSignals
@@ -52,10 +55,10 @@ class Context:
 
 
 class SessionLoop:
-    """One session over `transport`, which this owns from here on.
+    """One session over `transport`. It takes over the transport, and closes it in the end.
 
     Args:
-        preface: what the user is shown before any output of the command.
+        preface: bytes that the user is shown before any output of the command.
     """
 
     def __init__(
@@ -72,7 +75,7 @@ class SessionLoop:
         self._leave_at: Optional[float] = None
         self._termination: Optional[Termination] = None
         self._poller = poller or Poller()
-        # The guard, and what a program that has become the agent by exec(2) had started.
+        # Children that are not of the session: the guard, and those of a program that became the agent by exec(2).
         self._spared = children(os.getpid())
         self._actions: Dict[Action, Callable[[Any], None]] = {
             Action.KEEP_SIZE: self._keep_size,
@@ -90,7 +93,7 @@ class SessionLoop:
         }
 
     def run(self) -> None:
-        """Returns when the session is over, its link is closed and its last process has ended."""
+        """Runs the session. Returns when it is over: its link is closed and its last process has ended."""
         try:
             self._run()
         except BaseException:

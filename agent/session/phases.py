@@ -1,7 +1,7 @@
-"""One session of the agent as one table. No I/O, no clock.
+"""The table of one session of the agent. No I/O, no clock.
 
-`TABLE` says what follows from each input in each phase. An input that may come in a phase in which it means nothing has
-an entry that changes nothing; a pair without an entry cannot happen.
+For each phase and input, `TABLE` has the next phase and the actions. If an input may come in a phase but means nothing
+there, its entry changes nothing. A pair without an entry cannot happen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Dict, Iterable, NamedTuple, Tuple
 
 
 class Phase(enum.Enum):
-    """Where a session is."""
+    """The phase that a session is in."""
 
     WAITING = "for the client's `start`"
     RUNNING = "the child lives"
@@ -22,7 +22,7 @@ class Phase(enum.Enum):
 
 
 class Input(enum.Enum):
-    """What can happen to a session."""
+    """An event of a session."""
 
     START = "the client asks for a command"
     STARTED = "the command was started"
@@ -41,7 +41,7 @@ class Input(enum.Enum):
 
 
 class Action(enum.Enum):
-    """What the loop is to do."""
+    """Something that the loop is to do."""
 
     KEEP_SIZE = "remember the size of the client's terminal"
     START_CHILD = "start the command; STARTED or NOT_STARTED follows"
@@ -58,7 +58,7 @@ class Action(enum.Enum):
 
 
 class Step(NamedTuple):
-    """What follows from an input: the next phase, and actions to carry out in this order."""
+    """An entry of the table: the next phase, and the actions to carry out, in this order."""
 
     phase: Phase
     actions: Tuple[Action, ...] = ()
@@ -91,7 +91,7 @@ _add(_LINKED, (Input.CLIENT_CLOSED, Input.LINK_LOST, Input.PEER_BROKE_PROTOCOL, 
 _add(_LINKED[:3], (Input.STOPPED,), Step(Phase.ENDING, (Action.SEND_STOPPED, *_END)))
 _add((Phase.LEAVING,), (Input.STOPPED,), Step(Phase.ENDING, _END))
 
-# What a client may send at any time, and what comes too late to matter.
+# Inputs that the client may send at any time, and inputs that come too late to matter, change nothing.
 for _phase in _LINKED:
     for _input in (Input.START, Input.DATA, Input.RESIZE):
         TABLE.setdefault((_phase, _input), Step(_phase))

@@ -1,7 +1,7 @@
-"""Every process that a session has started, and their end: SIGHUP, a grace, SIGKILL.
+"""Finds all processes of a session, and ends them: sends SIGHUP, and after some seconds SIGKILL.
 
-To signal one process group is not enough, as a shell gives each of its jobs a group of its own; SIGHUP is not enough
-either, as nohup makes a program ignore it.
+It is not enough to signal one process group, because a shell gives each of its jobs a group of its own. SIGHUP is not
+enough either, because nohup makes a program ignore it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ENDED = "ended "
 
 
 def children(parent: int, proc: str = PROC) -> Set[int]:
-    """The live children of a process; none if /proc cannot be read."""
+    """Returns the pids of the live children of a process; an empty set if /proc cannot be read."""
     return {process.pid for process in processes(proc) or () if process.alive and process.parent == parent}
 
 
@@ -29,9 +29,10 @@ class ProcessTree:
 
     Args:
         session: the session's id, which is the pid of its leader.
-        groups: on a system without /proc, process groups to signal beside that of the leader.
-        adopter: the process that adopts orphans (see spawn.adopt_orphans). Its children belong to the tree as well,
-        spared: but not these, which it had before the session.
+        groups: process groups to signal on a system without /proc, besides the group of the leader.
+        adopter: the pid of the process that adopts orphans (see spawn.adopt_orphans). Its children belong to the tree.
+        spared: the pids of the children that the adopter had before the session. They do not belong to the tree.
+        proc: the directory /proc, or a substitute for tests.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class ProcessTree:
         self._proc = proc
 
     def members(self) -> Optional[Set[int]]:
-        """Their pids, or None if /proc cannot be read."""
+        """Returns the pids of the live processes in the tree, or None if /proc cannot be read."""
         found = processes(self._proc)
         return None if found is None else {process.pid for process in found if self._counts(process)}
 
@@ -58,7 +59,7 @@ class ProcessTree:
         return process.alive and (process.session == self.session or orphan)
 
     def send(self, number: int) -> bool:
-        """Send a signal to all of them; True if there was one."""
+        """Sends the signal `number` to all processes of the tree. Returns True if there was at least one process."""
         found = self.members()
         if found is not None:
             for pid in found:
@@ -84,13 +85,13 @@ def _killpg(group: int, number: int) -> bool:
 
 
 class Termination:
-    """The end of a process tree, step by step, for a loop that must not block. It begins with SIGHUP.
+    """Ends a process tree step by step, for a loop that must not block. The constructor sends SIGHUP.
 
     Args:
-        now: seconds, by the clock that `step` is given.
+        now: the time, in seconds of the clock that `step` uses too.
 
     Attributes:
-        done: no process is left, or none that can be killed.
+        done: True if no process is left, or only processes that cannot be killed.
     """
 
     def __init__(self, tree: ProcessTree, now: float, timeouts: Timeouts) -> None:
@@ -101,47 +102,50 @@ class Termination:
             tree.send(signal.SIGCONT)  # a stopped process would never receive its SIGHUP
 
     def step(self, now: float) -> bool:
-        """Check what is left and kill it if its grace is over; returns `done`. Call every `processes_interval`."""
+        """Checks which processes are left, and kills them if the grace after SIGHUP is over. Returns `done`.
+
+        Call this every `processes_interval`.
+        """
         if self.done:
             return True
         if now < self._kill_at:
             self.done = not self._send(0)
         else:
-            # At every step anew: a process may fork while the others are being listed.
+            # Kill again at every step: a process may fork while the others are being listed.
             self._give_up_at = min(self._give_up_at, now + self._timeouts.kill_timeout)
             self.done = not self._send(signal.SIGKILL) or now >= self._give_up_at
         return self.done
 
     def _send(self, number: int) -> bool:
-        # A second time before the tree counts as empty: one listing may miss a process that is adopted meanwhile.
+        # The tree is empty only if two listings find no process: one may miss a process that is adopted meanwhile.
         return self._tree.send(number) or self._tree.send(number)
 
 
 def terminate(tree: ProcessTree, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """End a process tree. Blocks until that is done."""
+    """Ends all processes of a tree. Blocks until they have ended, or cannot be killed."""
     termination = Termination(tree, time.monotonic(), timeouts)
     while not termination.step(time.monotonic()):
         time.sleep(timeouts.processes_interval)
 
 
 def started_line(session: int) -> str:
-    """For a guard: end this session if its owner dies."""
+    """Returns the line to record in a guard when a session has started: the guard is to end it if the agent dies."""
     return "%s%d" % (_STARTED, session)
 
 
 def ended_line(session: int) -> str:
-    """For a guard: that session is over, and another may get its id."""
+    """Returns the line to record in a guard when a session is over, because another session may get its id."""
     return "%s%d" % (_ENDED, session)
 
 
 def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """A guard's cleanup: end the sessions that its lines name and do not name as ended."""
+    """Ends the sessions that have not ended, by the lines recorded in a guard. It is the cleanup of that guard."""
     for session in live_sessions(lines):
         terminate(ProcessTree(session), timeouts)
 
 
 def live_sessions(lines: Iterable[str]) -> List[int]:
-    """The ids of the sessions that were started and not ended, in order."""
+    """Returns the ids of the sessions that have started and not ended, by the lines recorded in a guard, in order."""
     live: List[int] = []
     for line in lines:
         if line.startswith(_STARTED):

@@ -1,7 +1,7 @@
-"""Starting a command on a pseudo-terminal.
+"""Starts a command on a pseudo-terminal.
 
-ptyprocess opens the terminal and starts the command. Its reading, writing, waiting and killing block or sleep, so they
-are not used: see child.py.
+ptyprocess opens the terminal and starts the command. Its methods to read, write, wait and kill block or sleep, so
+child.py has its own.
 """
 
 from __future__ import annotations
@@ -18,30 +18,32 @@ from agent.session.process_tree import ended_line, started_line
 from medusa.guard import Guard
 
 _PR_SET_CHILD_SUBREAPER = 36
-"""prctl(2)."""
+"""The option of prctl(2) that makes a process adopt the orphans among its descendants."""
 
 
 def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
-    """Start the command. It tells `guard` of itself before it executes its program, so that it is never unguarded.
+    """Starts a command on a new terminal.
+
+    The child records itself in `guard` before it executes the program, so the guard knows every command that runs.
 
     Returns:
-        Its pid, which is the id of its session too, and the terminal's master side.
+        The command's pid, which is also the id of its kernel session, and the descriptor of the terminal's master side.
 
     Raises:
-        CannotStart: no terminal, no process, or the program cannot be executed.
+        CannotStart: there is no free terminal or process, or the program cannot be executed.
     """
     agent = os.getpid()
     made: List[Tuple[int, int]] = []
 
     class Started(PtyProcess):  # type: ignore[misc]  # has no types
-        """Without the file objects, the waiting and the sleeping of its base class.
+        """A started process that only keeps its pid and terminal. The base class would open files, wait and sleep.
 
-        `spawn` makes it before it knows whether the command could be executed.
+        PtyProcess.spawn creates it before it knows whether the program could be executed.
         """
 
         def __init__(self, pid: int, fd: int) -> None:
             self.pid, self.fd = pid, fd
-            self.closed = True  # keeps __del__ of the base class from doing anything
+            self.closed = True  # so that __del__ of the base class does nothing
             made.append((pid, fd))
 
     def prepare() -> None:
@@ -69,20 +71,23 @@ def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
 
 
 def _reset() -> None:
-    """In the child: undo what the agent or its parent changed and a child would inherit."""
+    """Undoes, in the forked child, the changes of the agent or its parent that the command would inherit."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         try:
             signal.signal(number, signal.SIG_DFL)
         except OSError:
-            continue  # one of the C library's own
+            continue  # the C library reserves this signal
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     no_core_dumps()
     _close_on_exec()
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what the child leaves behind, to reap it: a container's process 1 may not. Linux only."""
+    """Makes the agent adopt the processes that the command leaves behind, in order to reap them.
+
+    Process 1 of a container may not reap them. Works on Linux only; does nothing on other systems.
+    """
     try:
         import ctypes
 
@@ -92,12 +97,15 @@ def adopt_orphans() -> None:
 
 
 def no_core_dumps() -> None:
-    """Write no core file, as it would hold secrets. Only the soft limit is set: a user who wants one may raise it."""
+    """Makes this process write no core file, because that would contain secrets.
+
+    Sets only the soft limit: a user who wants a core file may raise it.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _close_on_exec() -> None:
-    # ptyprocess closes descriptors up to the soft limit; one that was inherited may lie above it.
+    # ptyprocess closes descriptors up to the soft limit. An inherited descriptor may be above the limit.
     try:
         names = os.listdir("/proc/self/fd")
     except OSError:

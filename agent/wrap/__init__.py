@@ -1,9 +1,9 @@
-"""`agent.sh wrap -- COMMAND`: run a step of a job, and offer a session in its place if it fails.
+"""`agent.sh wrap -- COMMAND`: runs a step of a job, and offers a session in its place if the step fails.
 
-main     the command line, and what happens in which order
-options  where to dial and how long to wait
-step     run the command
-output   pass its output on
-tail     keep the last of its output
-wait     dial until a client is there
+main     the command line, and the order of all that happens
+options  the options: where to dial, and how long to wait for a client
+step     runs the command of the step
+output   passes the output of the step on
+tail     keeps the last output of the step
+wait     dials the reflector until a client is there
 """

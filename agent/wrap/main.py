@@ -1,7 +1,7 @@
-"""`agent.sh wrap -- COMMAND`: run a step of a job, and offer a terminal in its place if it fails.
+"""`agent.sh wrap -- COMMAND`: runs a step of a job, and offers a terminal in its place if the step fails.
 
-Nothing here may make a step fail or hang that would not have done so without it. Whatever prevents a session is logged
-in one line, and the exit status is the step's.
+If a step succeeds without `wrap`, it must succeed with it. Whatever prevents a session is logged in one line, and the
+exit status is always that of the step.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
 
 LC_CTYPE = "MEDUSA_LC_CTYPE"
-"""The variable in which the archive's stub leaves the value of LC_CTYPE after a `=`, or nothing if it was not set: in
-the C locale, Python sets LC_CTYPE to a value of its own."""
+"""The variable in which the archive's stub saves LC_CTYPE, because Python changes LC_CTYPE in the C locale.
+
+It holds `=` and the value of LC_CTYPE. It is empty if LC_CTYPE was not set.
+"""
 
 MAX_TITLE = 200
-"""Characters of the command that are shown."""
+"""The number of characters of the command that are shown to the user."""
 
 EXPIRY = 60.0
-"""Seconds after which a refused URL may be one that has expired, so that its command is asked for another."""
+"""Seconds after which a URL may have expired: if it is refused then, the URL command runs again to print a new one."""
 
 _FORBIDDEN = (401, 403)
 
@@ -49,7 +51,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(argv: List[str], assets: str = config.ASSETS, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
-    """Run the command that follows `--`. Returns its exit status."""
+    """Runs the command that follows `--` in `argv`. Returns its exit status."""
     words, command = _split(argv)
     environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
     options = _parse(words, environ, assets)
@@ -72,7 +74,7 @@ def main(argv: List[str], assets: str = config.ASSETS, timeouts: Timeouts = DEFA
         guard.done()
         signals.close()
     if status == INTERRUPTED:
-        # A shell script goes on after an exit status, but ends if its command was killed by Control-C.
+        # A shell script ends if Control-C killed its command, but goes on after an exit status.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     return status
@@ -88,7 +90,10 @@ def _parse(words: List[str], environ: Mapping[str, str], assets: str) -> Union[O
 
 
 def _become(command: List[str], error: OSError) -> int:
-    """Execute the command in place of the agent, as no process can be forked. Returns only if that fails."""
+    """Executes the command in place of the agent, because no process can be forked.
+
+    Returns only if that fails: the exit status.
+    """
     log("%s; the step runs by itself" % error.strerror)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     try:
@@ -109,11 +114,12 @@ def _clean_up(lines: List[str]) -> None:
 
 
 class Wrap:
-    """One step, and the session after it if it fails.
+    """One step of a job, and the session after it if the step fails.
 
     Args:
-        options: where to dial, or why that is not known.
-        context: its `environ` is all of the agent's own environment.
+        options: where to dial, or the error that says why that is unknown.
+        context: what the session needs. Its `environ` is the agent's whole environment.
+        assets: the directory of the job's assets.
     """
 
     def __init__(self, command: List[str], options: Union[Options, ConfigError], context: Context, assets: str) -> None:
@@ -122,7 +128,7 @@ class Wrap:
         self._tail = Tail()
 
     def run(self) -> int:
-        """Returns the step's status, whatever becomes of the session."""
+        """Runs the step, and the session if the step fails. Always returns the step's exit status."""
         context = self._context
         run = Step(self._command, _environment(os.environb), self._signals, context.guard, self._tail, self._timeouts)
         outcome = run.run()
@@ -137,7 +143,7 @@ class Wrap:
             log("step %s; no session: %s" % (outcome.words, error), self._timeouts.log_timeout)
         except Stopped as stopped:
             log("step %s; stopped by %s" % (outcome.words, signal.Signals(stopped.number).name))
-        except Exception as error:  # noqa: BLE001  (whatever it is, the step's status is what counts)
+        except Exception as error:  # noqa: BLE001  (no error may hide the step's status)
             log("step %s; no session: %s" % (outcome.words, type(error).__name__))
         finally:
             self._signals.raising = False
@@ -170,7 +176,11 @@ class Wrap:
 
 
 class _Target:
-    """Where to dial. If a command prints the URL, it is asked for another when the URL has expired."""
+    """The reflector to dial. If a URL command prints the URL, it runs again when the URL has expired.
+
+    Attributes:
+        config: the configuration with the current URL.
+    """
 
     def __init__(self, options: Options, environ: Mapping[str, str], timeouts: Timeouts) -> None:
         self._options, self._environ, self._timeouts = options, environ, timeouts
@@ -181,7 +191,15 @@ class _Target:
         return self._options.target(self._environ, self._timeouts.url_timeout)
 
     def attempt(self, left: float) -> Transport:
-        """Dial, for at most `left` seconds or a little more. Raises ConnectRefused."""
+        """Dials the reflector once. Returns the link.
+
+        Args:
+            left: seconds until the wait for a client ends. The attempt may take a little longer.
+
+        Raises:
+            ConnectRefused: the attempt failed.
+            ConfigError: the URL command failed.
+        """
         timeout = max(1.0, min(CONNECT_TIMEOUT, left))
         try:
             return connector(self.config.signed_url, self.config.insecure_tls, timeout)()
@@ -194,7 +212,10 @@ class _Target:
 
 
 def _environment(environ: Mapping[bytes, bytes]) -> Dict[bytes, bytes]:
-    """The step's environment: the agent's own without its configuration and without what its interpreter has set."""
+    """Returns the environment for the step, made from the agent's environment.
+
+    It lacks the variables that configure the agent. LC_CTYPE, which Python may have changed, has its old value again.
+    """
     prefix, mark = SECRET_PREFIX.encode(), LC_CTYPE.encode()
     env = {name: value for name, value in environ.items() if not name.startswith(prefix)}
     locale: Optional[bytes] = environ.get(mark)

@@ -1,4 +1,4 @@
-"""The options of `agent.sh wrap`: where to dial when the step has failed, and for how long to wait for a client."""
+"""The options of `agent.sh wrap`: where to dial when the step has failed, and how long to wait for a client."""
 
 from __future__ import annotations
 
@@ -32,11 +32,14 @@ _SHOWN_AS = {"ws": "http", "wss": "https"}
 
 @dataclass(frozen=True)
 class Options:
-    """What the options say. Either `config` says where to dial, or `command` prints it.
+    """The values of the options. Either `config` has the URL to dial, or `command` prints it.
 
     Attributes:
-        session: the id of the session that `command` is asked for.
         hold: seconds to wait for a client; 0 for no session at all.
+        session: the id of the session for which `command` prints a URL.
+        config: the configuration with the URL, if it is known.
+        command: the URL command, a text for sh.
+        insecure_tls: True if the certificate of the URL that `command` prints is not to be verified.
     """
 
     hold: float
@@ -46,7 +49,14 @@ class Options:
     insecure_tls: bool = False
 
     def target(self, environ: Mapping[str, str], timeout: float) -> Config:
-        """Where to dial. Runs `command` if there is one, for at most `timeout` seconds. Raises ConfigError."""
+        """Returns the configuration with the URL to dial. If there is a URL command, runs it to get the URL.
+
+        Args:
+            timeout: seconds for the URL command.
+
+        Raises:
+            ConfigError: the URL command failed, or printed no URL that the agent can dial.
+        """
         if self.config is not None:
             return self.config
         more = {"MEDUSA_SESSION": self.session, "MEDUSA_HOLD": "%d" % -(-self.hold // 1)}
@@ -55,14 +65,14 @@ class Options:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Raises ConfigError instead of exiting, as the step is to be run in any case."""
+    """A parser that raises ConfigError instead of exiting, because the step must run in any case."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
 
 def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Options:
-    """Read the options, and the variables that stand for them.
+    """Parses the options, and the environment variables that can replace them.
 
     Raises:
         ConfigError: an option is wrong, or nothing says where to dial.
@@ -116,7 +126,10 @@ def _attach_url(base: str, session: str) -> str:
 
 
 def client_command(url: str) -> str:
-    """The command by which a user reaches the agent that dials `url`. It holds nothing secret."""
+    """Returns the mlogin command by which a user reaches the agent that dials `url`. It contains no secret.
+
+    If the URL has an unknown form, returns a text with the public part of the URL.
+    """
     parts = urlsplit(url)
     found = attach_path.parse_after_prefix(parts.path)
     if found is None or found[1].role != attach_path.AGENT or not found[1].raw_id:
@@ -130,10 +143,13 @@ def client_command(url: str) -> str:
 
 
 def first_line(command: str, environ: Dict[str, str], timeout: float) -> str:
-    """Run a shell command and return the first line that it prints.
+    """Runs a shell command. Returns the first line that it prints.
+
+    Args:
+        timeout: seconds for the command to end.
 
     Raises:
-        ConfigError: it failed, or has not ended after `timeout` seconds. The text holds nothing of what it printed.
+        ConfigError: the command failed or did not end in time. The text quotes nothing that the command printed.
     """
     try:
         process = subprocess.Popen(

@@ -1,7 +1,7 @@
-"""Passing a step's output on to the agent's own: every byte, in order, with no buffer that grows.
+"""Passes a step's output on to the agent's stdout and stderr: every byte, in order, with no buffer that grows.
 
-Other programs have the agent's stdout and stderr open as well, so they are not made non-blocking: no more is written at
-once than poll(2) promises room for. A reader that is slow slows the step.
+Other programs have the agent's stdout and stderr open too, so the agent must not make them non-blocking. It writes no
+more at once than poll(2) promises room for. A slow reader slows the step.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from medusa.guard import close_others
 
 READ_SIZE = 64 * 1024
 SLICE = getattr(select, "PIPE_BUF", 512)
-"""Bytes that a pipe takes at once if poll(2) reports it as writable."""
+"""The number of bytes that a pipe accepts at once if poll(2) reports it as writable."""
 
 
 class Stream:
-    """One pipe and where its bytes go.
+    """A pipe of the step, whose bytes are passed on to a descriptor of the agent.
 
     Args:
-        source: a pipe's reading end, which this owns.
-        sink: a descriptor, which this does not own.
-        tail: is given a copy of all bytes.
+        source: the reading end of the pipe. `close` closes it.
+        sink: the descriptor to write to. It is never closed here.
+        tail: gets a copy of all bytes.
     """
 
     def __init__(self, source: int, sink: int, tail: Optional[Tail]) -> None:
@@ -40,13 +40,13 @@ class Stream:
         os.set_blocking(source, False)
 
     def wanted(self) -> Dict[int, int]:
-        """What to poll for, by descriptor."""
+        """Returns the events to poll for, by descriptor."""
         if self._pending:
             return {self.sink: WRITE}
         return {} if self.source < 0 or self.passed else {self.source: READ}
 
     def step(self, events: Dict[int, int]) -> None:
-        """Read or write, if poll has reported that as possible."""
+        """Reads from the pipe or writes to the sink, if `events` (from the poll, by descriptor) allow it."""
         if self._pending:
             if events.get(self.sink):
                 self._write()
@@ -54,25 +54,31 @@ class Stream:
             self._read()
 
     def limit_to_present(self) -> None:
-        """The step has ended: pass on what the pipe holds now and no more, as what follows is another process's."""
+        """Limits the output to the bytes that the pipe holds now. Call this when the step has ended.
+
+        Later bytes come from another process.
+        """
         if self.source >= 0:
             answer = fcntl.ioctl(self.source, termios.FIONREAD, bytes(4))
             (self._left,) = struct.unpack("i", answer)
 
     @property
     def passed(self) -> bool:
-        """Whether all that the step wrote before its end is passed on."""
+        """True if all bytes that the step wrote before its end have been passed on."""
         return not self._pending and (self.source < 0 or self._left == 0)
 
     def has_writer(self) -> bool:
-        """Whether more may come, as another process has the pipe open or what was read is not yet passed on."""
+        """Returns True if there may be more to pass on. Ends the effect of `limit_to_present`.
+
+        That is so if another process has the pipe open, or some of what was read has not been passed on.
+        """
         self._left = None
         if self.source >= 0 and not self._pending:
             self._read()
         return bool(self.wanted())
 
     def close(self) -> None:
-        """Stop. A process that still writes gets EPIPE."""
+        """Closes the pipe and discards what has not been passed on. A process that still writes gets EPIPE."""
         self._pending = b""
         if self.source >= 0:
             os.close(self.source)
@@ -96,20 +102,23 @@ class Stream:
         try:
             self._pending = self._pending[os.write(self.sink, self._pending[:SLICE]) :]
         except BlockingIOError:
-            pass  # another program has made it non-blocking, and taken the room
+            pass  # another program has made the sink non-blocking, and filled it
         except OSError as error:
-            self._pending = b""  # a full disk, perhaps; the bytes are lost, as they would be without the agent
+            self._pending = b""  # the disk is full, for example: the bytes would be lost without the agent too
             if error.errno in (errno.EPIPE, errno.ECONNRESET):
-                self.close()  # its reader is gone, and the step must notice that
+                self.close()  # the reader is gone: the step must get EPIPE too
 
 
 def wanted(streams: List[Stream]) -> Dict[int, int]:
-    """What to poll for, by descriptor, for all of them."""
+    """Returns the events to poll for, by descriptor, of all `streams`."""
     return {fd: mask for stream in streams for fd, mask in stream.wanted().items()}
 
 
 def hand_over(streams: List[Stream]) -> None:
-    """Fork a process that passes on what background processes will write. It ends with the last of them."""
+    """Forks a process that passes on the output of the step's background processes, until the last of them has ended.
+
+    Closes the streams in this process. Forks nothing if no process can write any more.
+    """
     written = [stream for stream in streams if stream.has_writer()]
     if written and os.fork() == 0:
         try:
@@ -122,12 +131,12 @@ def hand_over(streams: List[Stream]) -> None:
 
 def _pass_on(streams: List[Stream]) -> None:
     signal.set_wakeup_fd(-1)
-    # It must outlive the last writer, which may ignore any of these signals.
+    # This process must outlive the last writer, which may ignore any of these signals.
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
         try:
             signal.signal(number, signal.SIG_IGN)
         except OSError:
-            continue  # one of the C library's own
+            continue  # the C library reserves this signal
     kept = {fd for stream in streams for fd in (stream.source, stream.sink)}
     close_others(kept)
     for fd in {0, 1, 2} - kept:

@@ -1,4 +1,4 @@
-"""Running the job's own step as if it ran alone: its output is passed through, and signals are passed on to it."""
+"""Runs the job's step as if it ran alone: passes its output on, and passes signals on to it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from medusa.guard import Guard
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 ENDS_STEP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""Those of PASSED_ON that ask for the step's end."""
+"""The signals among PASSED_ON that ask the step to end."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
 _SI_KERNEL = 0x80
-"""siginfo's si_code, on Linux, of a signal that comes from a terminal's key."""
+"""The si_code in siginfo, on Linux, of a signal that a key of the terminal sent."""
 _STARTED, _ENDED = "step ", "step ended "
 
 
 class Phase(enum.Enum):
-    """Where a step is."""
+    """The phase that a step is in."""
 
     RUNNING = "its process lives"
     FLUSHING = "it has ended; its last output is being passed on"
@@ -39,7 +39,7 @@ class Phase(enum.Enum):
 
 
 class Input(enum.Enum):
-    """What can happen to a step."""
+    """An event of a step."""
 
     EXITED = "its process has ended"
     OUTPUT_PASSED = "all of its output is passed on"
@@ -51,20 +51,21 @@ TABLE = {
     (Phase.RUNNING, Input.EXITED): Phase.FLUSHING,
     (Phase.RUNNING, Input.STOP_ASKED): Phase.RUNNING,
     (Phase.FLUSHING, Input.OUTPUT_PASSED): Phase.OVER,
-    (Phase.FLUSHING, Input.STOP_ASKED): Phase.OVER,  # what reads the output may never read on
+    (Phase.FLUSHING, Input.STOP_ASKED): Phase.OVER,  # the reader of the output may never read on
     (Phase.FLUSHING, Input.OUTPUT_EXPIRED): Phase.OVER,
     (Phase.OVER, Input.STOP_ASKED): Phase.OVER,
 }
-"""The next phase. A pair that is not in it cannot happen."""
+"""The next phase, by phase and input. A pair that is not in the table cannot happen."""
 
 
 class Outcome(NamedTuple):
     """How a step ended.
 
     Attributes:
-        status: as a shell's `$?`: its own, 128+n for signal n, 127 not found, 126 not executable.
-        words: the same in words.
-        stopped: its end was asked for, of the agent or by a key of the terminal.
+        status: the exit status as in a shell's `$?`: 128+n if signal n killed the step, 127 if the command was not
+            found, 126 if it could not be executed.
+        words: a text that describes the status.
+        stopped: True if somebody asked the step to end, by a signal to the agent or a key of the terminal.
     """
 
     status: int
@@ -73,11 +74,13 @@ class Outcome(NamedTuple):
 
 
 class Step:
-    """One run of a command.
+    """One run of the step's command.
 
     Args:
-        guard: is told of the process, so that it does not outlive an agent that is killed.
-        tail: gets stdout and stderr, in the order in which they are read.
+        argv: the command and its arguments.
+        env: its environment.
+        guard: gets a record of the process, so that the guard kills it if the agent is killed.
+        tail: gets the output of stdout and stderr, in the order in which it is read.
     """
 
     def __init__(
@@ -98,7 +101,7 @@ class Step:
         self._expires_at = math.inf
 
     def run(self) -> Outcome:
-        """Returns when the step has ended and all of its output is passed on."""
+        """Runs the step. Returns its outcome when it has ended and all its output is passed on, or given up."""
         try:
             process = self._spawn()
         except OSError as error:
@@ -111,7 +114,7 @@ class Step:
             self._loop(masked)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, masked)
-        process.returncode = 0  # `_reap` has waited for it; the object must not try to
+        process.returncode = 0  # `_reap` has waited for the process; the Popen object must not wait again
         hand_over(self._streams)
         return self._outcome()
 
@@ -127,7 +130,7 @@ class Step:
                 self._streams.append(Stream(reader, sink, self._tail))
 
     def _execute(self, out: int, err: int) -> subprocess.Popen[bytes]:
-        # The step inherits all descriptors, such as those of make's job server.
+        # The step inherits all descriptors, for example those of make's job server.
         def start(argv: List[bytes]) -> subprocess.Popen[bytes]:
             return subprocess.Popen(argv, env=self._env, stdout=out, stderr=err, close_fds=False)
 
@@ -178,13 +181,16 @@ class Step:
             try:
                 os.kill(self._pid, number)
             except OSError:
-                pass  # it runs as another user
+                pass  # the step runs as another user
         if number in ENDS_STEP:
             self._stopped = True
             self._process(Input.STOP_ASKED)
 
     def _check_terminal(self, masked: FrozenSet[signal.Signals]) -> None:
-        """Take pending signals. One that a key has sent must not be passed on: the step has received it as well."""
+        """Takes the pending signals, and passes on those that no key has sent.
+
+        The terminal sends the signal of a key to the step too.
+        """
         while masked:
             info = signal.sigtimedwait(masked, 0)
             if info is None:
@@ -195,7 +201,7 @@ class Step:
                 self._pass_on(info.si_signo)
 
     def _reap(self) -> None:
-        # Any child: the first process of a container has adopted others.
+        # Wait for any child: the first process of a container adopts others.
         while self._phase is Phase.RUNNING:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
@@ -222,23 +228,26 @@ class Step:
 
 
 def end_step(lines: List[str]) -> None:
-    """A guard's cleanup: kill the step that its lines name, unless they name it as ended."""
+    """Kills the step, if by the lines recorded in a guard it has not ended. It is part of the cleanup of that guard."""
     named: Tuple[str, ...] = tuple(line for line in lines if line.startswith(_STARTED))
     if named and not named[-1].startswith(_ENDED):
         try:
             os.kill(int(named[-1][len(_STARTED) :]), signal.SIGKILL)
         except OSError:
-            pass  # it has ended
+            pass  # the step has ended
 
 
 def _two_files() -> bool:
-    """Whether stdout and stderr are two files. If they are one, one pipe keeps the order of what is written."""
+    """True if stdout and stderr are two files. If they are one file, one pipe for both keeps the order of output."""
     out, err = os.fstat(1), os.fstat(2)
     return (out.st_dev, out.st_ino, out.st_rdev) != (err.st_dev, err.st_ino, err.st_rdev)
 
 
 def _terminal_signals() -> FrozenSet[signal.Signals]:
-    """The signals whose origin must be known, as a terminal's keys send them to the step as well."""
+    """Returns the signals that a key of the terminal (such as Control-C) sends to the step too, not only to the agent.
+
+    The agent must know whether a key sent them, so that the step does not get them twice.
+    """
     handled = {number for number in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))

@@ -1,15 +1,15 @@
-"""The last output of a step, and its form for a terminal."""
+"""Keeps the last output of a step, and formats it for a terminal."""
 
 from __future__ import annotations
 
 import re
 
 LIMIT = 64 * 1024
-"""Bytes."""
+"""The number of bytes of output that are kept."""
 
 
 class Tail:
-    """Keeps the last `limit` bytes of a stream of any length."""
+    """The last `limit` bytes of a stream of any length."""
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
@@ -17,14 +17,14 @@ class Tail:
         self._cut = False
 
     def add(self, data: bytes) -> None:
-        """Add what the step wrote next."""
+        """Adds the bytes that the step wrote next."""
         self._kept += data[-self._limit :]
         self._cut = self._cut or len(data) > self._limit
-        if len(self._kept) >= 2 * self._limit:  # not at each call, as that moves all that is left
+        if len(self._kept) >= 2 * self._limit:  # rarely, because it moves all bytes that are left
             self._trim()
 
     def bytes(self) -> bytes:
-        """The last bytes, from the beginning of a line if they hold one."""
+        """Returns the last bytes. If the stream was longer, they begin with a whole line, if there is one."""
         if len(self._kept) > self._limit:
             self._trim()
         kept = bytes(self._kept)
@@ -36,10 +36,14 @@ class Tail:
 
 
 def format_tail(output: bytes, title: str) -> bytes:
-    """`output` for a terminal in raw mode, between two lines with dashes. `title` must hold no control characters."""
+    """Returns `output` in the form for a terminal in raw mode, between two lines with dashes.
+
+    Args:
+        title: is shown in the first line. It must contain no control characters.
+    """
     body = re.sub(rb"(?<!\r)\n", b"\r\n", output)
     if b"\x1b" in output:
-        body += b"\x1b[m"  # a colour that the output does not reset must not become the shell's
+        body += b"\x1b[m"  # if the output does not reset its colour, the shell must not get that colour
     if output and not output.endswith(b"\n"):
         body += b"\r\n"
     return b"--- last output of: %s\r\n%s---\r\n" % (title.encode("utf-8", "backslashreplace"), body)

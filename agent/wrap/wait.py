@@ -1,4 +1,4 @@
-"""Waiting for a client after a step has failed: the reflector is dialled at intervals, until one is there."""
+"""Waits for a client after a step has failed: dials the reflector at intervals, until a client is there."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from medusa.transports.dial import ConnectRefused
 DIAL_INTERVAL = 3.0
 """Seconds between two attempts, while the reflector answers that no client is there."""
 LONGEST_INTERVAL = 12.0
-"""Seconds between two attempts at the most; the interval doubles with each other answer."""
+"""The maximum of the seconds between two attempts. The interval doubles when an attempt fails in another way."""
 UNREACHABLE_TIMEOUT = 90.0
-"""Seconds without any answer after which to give up, so as not to occupy a machine while the reflector is down."""
+"""Seconds without any answer after which to give up: a job should not occupy a machine while the reflector is down."""
 LOG_INTERVAL = 60.0
 """Seconds between two log lines about the time that is left."""
 
 NO_CLIENT = 404
-"""The reflector's status for an agent whose session has no client."""
+"""The HTTP status that the reflector sends an agent whose session has no client."""
 
 
 def wait_for_client(
@@ -30,11 +30,12 @@ def wait_for_client(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Transport:
-    """Call `attempt`, with the seconds that are left, until it returns a transport.
+    """Calls `attempt` until it returns a transport, which this function returns.
 
     Args:
-        seconds: how long to wait.
-        jitter: a random number in [0, 1), in seconds, so that agents do not dial in step.
+        attempt: makes one attempt to dial. Its argument is the number of seconds that are left.
+        seconds: how long to wait for a client.
+        jitter: returns a random number of seconds in [0, 1), so that agents dial at different times.
 
     Raises:
         Unreachable: no client came, or none can come.
@@ -63,7 +64,14 @@ def wait_for_client(
 
 
 def _reason(refused: ConnectRefused, known: str, log: Callable[[str], None]) -> str:
-    """Why there is no link; empty if no client is there. Logs a reason that is not the `known` one."""
+    """Returns the reason why there is no link; an empty text if only the client is missing. Logs a new reason.
+
+    Args:
+        known: the reason of the attempt before.
+
+    Raises:
+        Unreachable: further attempts would fail too.
+    """
     if not refused.retryable:
         raise Unreachable(describe(refused)) from None
     reason = "" if refused.status == NO_CLIENT else describe(refused)
