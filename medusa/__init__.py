@@ -2,16 +2,16 @@
 
 commands       the command lines: `medusa` and `mlogin`
 reflector      the server that joins a client and an agent
-client         mlogin: a terminal in a job
-session        the life of a session as one table
-transports     links: whole messages over a socket, TLS, dialling
-directory      which reflector owns which session
-protocol       what is on the wire, without I/O
+client         mlogin: gives the user a terminal in a job
+session        the states of a session, in one table
+transports     links, which carry whole messages over a socket; TLS; dialling
+directory      the record of which reflector owns which session
+protocol       the formats on the wire, without I/O
 guard          a child process that cleans up after its parent was killed
 keys           SSH public keys
 option_types   types of command-line options
-process_table  what /proc says about processes
-signal_pipe    signals as readable bytes
+process_table  reads the processes from /proc
+signal_pipe    turns signals into bytes of a pipe
 """
 
 __version__ = "0.1.0"

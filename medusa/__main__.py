@@ -1,4 +1,4 @@
-"""`python -m medusa`: the same as the console script `medusa`."""
+"""The program that `python -m medusa` runs: the same as the console script `medusa`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A helper process that cleans up after its owner has died, even of SIGKILL.
+"""The guard: a helper process that cleans up if the process that started it has died, even of SIGKILL.
 
-The helper holds the reading end of a pipe, and the owner the only writing end. If the pipe ends without the line
-`done`, the owner has died, and the cleanup runs in the helper. Fork it early: before threads, before the terminal is
-changed, before secrets are read.
+The helper holds the reading end of a pipe. The process that started it, its owner, holds the only writing end. If the
+pipe ends without the line `done`, the owner has died, and the helper runs the cleanup. Start the guard early: before
+the owner starts threads, changes the terminal or reads secrets.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ _ALL_SIGNALS = signal.valid_signals()
 
 
 class Guard:
-    """The owner's end.
+    """The guard, as seen from its owner (the process that started it).
+
+    A forked child of the owner may call `record` too, until it executes another program.
 
     Attributes:
-        pid: of the helper.
-        fd: of the pipe; -1 after `done`. A forked child of the owner may call `record` too, until it runs another
-            program.
+        pid: the pid of the helper process.
+        fd: the descriptor of the pipe to the helper; -1 after `done`.
     """
 
     def __init__(self, pid: int, fd: int) -> None:
@@ -31,20 +32,20 @@ class Guard:
 
     @classmethod
     def start(cls, cleanup: Callable[[List[str]], None], keep_fds: Iterable[int] = ()) -> Guard:
-        """Fork the helper.
+        """Forks the helper process. Returns the guard.
 
         Args:
-            cleanup: called in the helper, if the owner has died without `done`, with the lines recorded so far. The
-                signals INT, HUP, TERM, QUIT and TSTP are ignored then, descriptors 0-2 are /dev/null, and the working
-                directory is /.
-            keep_fds: descriptors that `cleanup` needs; all others are closed.
+            cleanup: called in the helper if the owner has died without a call of `done`. Its argument are the lines
+                recorded so far. The helper ignores the signals INT, HUP, TERM, QUIT and TSTP. Its descriptors 0-2 are
+                /dev/null, and its working directory is /.
+            keep_fds: descriptors that `cleanup` needs. The helper closes all others.
 
         Raises:
-            OSError: the system has no room for a process or a pipe.
+            OSError: the system has no free process or pipe.
         """
         reader, writer = os.pipe()
         try:
-            # A signal right after the fork would run the owner's handlers in the helper.
+            # Without the mask, a signal right after the fork would run the owner's handlers in the helper.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
             try:
                 pid = os.fork()
@@ -60,13 +61,13 @@ class Guard:
         return cls(pid, writer)
 
     def record(self, line: str) -> None:
-        """Give `cleanup` one more line. If the helper has been killed, the line is lost without an error."""
+        """Adds a line to those that `cleanup` gets. If the helper was killed, the line is lost without an error."""
         if "\n" in line:
             raise ValueError("one line, please")
         self._write(line.encode("utf-8", "surrogateescape") + b"\n")
 
     def done(self) -> None:
-        """Nothing is left to clean up: end the helper without a cleanup, and reap it. Idempotent."""
+        """Ends the helper without a cleanup, and reaps it. Call it when nothing is left to clean up. Idempotent."""
         if self.fd < 0:
             return
         self._write(_DONE + b"\n")
@@ -75,7 +76,7 @@ class Guard:
         try:
             os.waitpid(self.pid, 0)
         except ChildProcessError:
-            pass  # the owner has reaped it: it waits for any child
+            pass  # the owner has already reaped the helper: it waits for any child
 
     def _write(self, data: bytes) -> None:
         try:
@@ -85,14 +86,14 @@ class Guard:
 
 
 def close_others(keep: AbstractSet[int]) -> None:
-    """Close all descriptors above 2 except these. Call it in a forked child."""
+    """Closes all descriptors above 2 except those in `keep`. Call this in a forked child."""
     for fd in _open_fds():
         if fd > 2 and fd not in keep:
             _close(fd)
 
 
 def _run_helper(reader: int, keep: FrozenSet[int], cleanup: Callable[[List[str]], None]) -> None:
-    """Never returns: the owner's stack must not be unwound in the helper."""
+    """Runs the helper process. Never returns, because the helper must not go on with the owner's code."""
     try:
         _detach(keep | {reader})
         lines = _read_lines(reader)
@@ -103,14 +104,18 @@ def _run_helper(reader: int, keep: FrozenSet[int], cleanup: Callable[[List[str]]
 
 
 def _detach(keep: FrozenSet[int]) -> None:
-    """Drop what the helper inherited from its owner: signal handlers, session, directory, descriptors."""
+    """Drops what the helper has inherited from its owner: signal handlers, session, directory, descriptors.
+
+    Args:
+        keep: descriptors that stay open.
+    """
     _rename("medusa-guard")
     signal.set_wakeup_fd(-1)
     for number in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:
         try:
             signal.signal(number, signal.SIG_IGN if number in _IGNORED else signal.SIG_DFL)
         except OSError:
-            continue  # the C library reserves some
+            continue  # the C library reserves this signal
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.setsid()  # a kill of the owner's process group must not reach the helper
     os.chdir("/")
@@ -122,7 +127,7 @@ def _detach(keep: FrozenSet[int]) -> None:
 
 
 def _rename(name: str) -> None:
-    """On Linux, change the process's name, so that `pkill` by the owner's name does not reach the helper."""
+    """Changes the process's name, so that `pkill` by the owner's name does not reach the helper. On Linux only."""
     try:
         with open("/proc/self/comm", "w") as comm:
             comm.write(name)
@@ -147,7 +152,7 @@ def _close(fd: int) -> None:
 
 
 def _read_lines(reader: int) -> Optional[List[str]]:
-    """Wait for the owner's end. Returns the recorded lines; None if the last one is `done`."""
+    """Waits until the owner has died or called `done`. Returns the recorded lines, or None if it called `done`."""
     received = b""
     while True:
         data = os.read(reader, 4096)

@@ -1,4 +1,4 @@
-"""SSH public keys: parsed, named by fingerprint, and used to verify signatures. Only this file knows algorithms."""
+"""Parses SSH public keys, computes their fingerprints and verifies signatures. Only this file knows the algorithms."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 MIN_RSA_BITS = 2048
-"""NIST SP 800-131A: shorter keys are no longer trusted."""
+"""The shortest RSA key that is accepted, in bits: NIST SP 800-131A no longer trusts shorter keys."""
 
 MAX_RSA_BITS = 16384
-"""OpenSSL verifies with no longer key."""
+"""The longest RSA key that is accepted, in bits: OpenSSL refuses to verify with a longer key."""
 
 MAX_RSA_EXPONENT = 2**32
-"""All programs use 65537. The time to verify grows with the exponent's length, to 8 ms at 3000 bits, and everybody who
-knows the key's fingerprint can make a server spend it."""
+"""The largest exponent of an RSA key that is accepted. All programs use 65537.
+
+The time to verify a signature grows with the length of the exponent, to 8 ms at 3000 bits. Anybody who knows the key's
+fingerprint can make a server spend that time.
+"""
 
 Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -29,9 +32,9 @@ class Algorithm(NamedTuple):
     """A signature algorithm.
 
     Attributes:
-        kind: of the keys that it is for.
-        digest: None if the algorithm has its own.
-        weak: for old clients only.
+        kind: the kind of the keys that it works with: rsa, ecdsa or ed25519.
+        digest: the digest of the text that is signed; None if the algorithm has its own digest.
+        weak: True if only old clients need the algorithm.
     """
 
     kind: str
@@ -50,10 +53,13 @@ ALGORITHMS = {
     "ed25519": Algorithm("ed25519", None),
     "ed25519-sha512": Algorithm("ed25519", None),
 }
-"""The names that Manta's programs use, in lower case."""
+"""The signature algorithms, by the names that Manta's programs use, in lower case."""
 
 _SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
-"""Without the sk- types: their keys sign another text, although `cryptography` loads them as the plain kind."""
+"""The types of SSH keys that are accepted.
+
+The sk- types (security keys) are not: `cryptography` loads them as keys of the plain kind, but they sign another text.
+"""
 
 _CURVES: dict[str, ec.EllipticCurve] = {
     "ecdsa-sha256": ec.SECP256R1(),
@@ -64,20 +70,20 @@ _CURVE_ALGORITHM = {curve.name: algorithm for algorithm, curve in _CURVES.items(
 
 
 class BadKey(Exception):
-    """A key that cannot be used; the text says why."""
+    """The key cannot be used. The text says why."""
 
 
 class PublicKey:
-    """A public key.
+    """A public key of a kind, length and curve that is accepted.
 
     Attributes:
         kind: rsa, ecdsa or ed25519.
-        md5, sha256: its fingerprints, in the form of a keyId.
-        algorithm: the name of the algorithm that its owner signs with.
+        md5, sha256: the key's fingerprints, in the forms that a keyId in a signed request has.
+        algorithm: the name of the algorithm with which the key's owner signs.
     """
 
     def __init__(self, key: object) -> None:
-        """Raises BadKey."""
+        """Raises BadKey if the key is not accepted. `key` is a public key of `cryptography`."""
         if isinstance(key, rsa.RSAPublicKey):
             if key.key_size < MIN_RSA_BITS:
                 raise BadKey("an RSA key of %d bits is too short; %d are needed" % (key.key_size, MIN_RSA_BITS))
@@ -99,7 +105,7 @@ class PublicKey:
 
     @classmethod
     def from_ssh(cls, line: bytes) -> PublicKey:
-        """From `TYPE BASE64 [COMMENT]`, as in a .pub file. Raises BadKey."""
+        """Parses a line `TYPE BASE64 [COMMENT]`, as in a .pub file. Returns the key. Raises BadKey."""
         words = line.split()[:2]
         try:
             if not words or words[0] not in _SSH_TYPES:
@@ -109,16 +115,22 @@ class PublicKey:
             raise BadKey("not an RSA, ECDSA or Ed25519 key in OpenSSH's form") from None
 
     def matches(self, fingerprint: str) -> bool:
-        """Whether `fingerprint` is this key's, in the form of a keyId or of ssh-keygen."""
+        """Returns True if `fingerprint` is that of this key. It may be in the form of a keyId or of ssh-keygen."""
         return fingerprint.removeprefix("MD5:").lower() == self.md5 or fingerprint.rstrip("=") == self.sha256
 
     def takes(self, algorithm: str) -> bool:
-        """Whether `algorithm`, a key of ALGORITHMS, is for this kind of key. Each elliptic curve has one digest."""
+        """Returns True if the algorithm with the name `algorithm`, as in ALGORITHMS, works with this key.
+
+        A key of an elliptic curve works with only one algorithm, because each curve has one digest.
+        """
         used = ALGORITHMS.get(algorithm)
         return used is not None and used.kind == self.kind and (used.kind != "ecdsa" or algorithm == self.algorithm)
 
     def verify(self, algorithm: str, signature: bytes, text: bytes) -> bool:
-        """Whether `signature` is this key's over `text`. False as well if the key does not take the algorithm."""
+        """Returns True if `signature` is a signature of `text` by this key.
+
+        Returns False too if the algorithm does not work with this key.
+        """
         if not self.takes(algorithm):
             return False
         used = ALGORITHMS[algorithm]
@@ -138,7 +150,10 @@ class PublicKey:
 
 @functools.cache
 def decoy(algorithm: str) -> PublicKey:
-    """A key that nobody has, for an algorithm of ALGORITHMS. To verify with it takes as long as with a real key."""
+    """Returns a decoy: a key that nobody has the private key of, for an algorithm of ALGORITHMS.
+
+    Verifying with it takes as long as with a real key.
+    """
     kind = ALGORITHMS[algorithm].kind
     if kind == "rsa":
         return PublicKey(rsa.RSAPublicNumbers(65537, 2**2048 - 1).public_key())

@@ -1,15 +1,15 @@
-"""Types of command-line options that mlogin and the agent share."""
+"""Types of command-line options, for the parsers of mlogin and of the agent."""
 
 from __future__ import annotations
 
 import argparse
 
 LONGEST = 1e9
-"""Seconds, about 30 years: beyond it, what computes with times begins to overflow."""
+"""The limit of a number of seconds, about 30 years. Larger times would overflow in some functions."""
 
 
 def seconds(text: str) -> float:
-    """A number of seconds: 0 or more, fractions too. Raises ArgumentTypeError."""
+    """Parses a number of seconds: 0 or more, with or without a fraction. Raises ArgumentTypeError."""
     try:
         value = float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The machine's processes: a reading of /proc, once."""
+"""Reads the machine's processes from /proc."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ PROC = "/proc"
 
 
 class Process(NamedTuple):
-    """One process.
+    """One process of the machine.
 
     Attributes:
-        pid, parent, group, session: as ps(1) names them: PID, PPID, PGID, SID.
-        alive: False for a zombie.
+        pid, parent, group, session: the ids that ps(1) shows as PID, PPID, PGID and SID.
+        alive: False if the process is a zombie.
     """
 
     pid: int
@@ -25,22 +25,22 @@ class Process(NamedTuple):
 
 
 def processes(proc: str = PROC) -> Optional[List[Process]]:
-    """All processes, zombies too; None if /proc is missing or not of a kind that is known here (Linux, illumos)."""
+    """Returns all processes, including zombies. None if /proc is missing or is not that of Linux or illumos."""
     try:
         pids = [name for name in os.listdir(proc) if name.isdigit()]
     except OSError:
         return None
     found = [process for process in (_read(os.path.join(proc, pid)) for pid in pids) if process is not None]
-    # A /proc in which this process is missing is of another kind, or another container's.
+    # If this process is missing in /proc, it is the /proc of an unknown system or of another container.
     return found if any(process.pid == os.getpid() for process in found) else None
 
 
 def _read(directory: str) -> Optional[Process]:
     try:
         with open(os.path.join(directory, "stat"), "rb") as file:
-            # pid (name) state ppid pgrp session ... num_threads; the name may hold anything, parentheses too
+            # pid (name) state ppid pgrp session ... num_threads; the name may contain any bytes, even parentheses
             fields = file.read().rpartition(b")")[2].split()
-        # A process whose first thread has ended is shown as a zombie while other threads still run.
+        # A process whose first thread has ended has the state of a zombie while other threads still run.
         alive = fields[0] not in (b"Z", b"X") or int(fields[17]) > 1
         return Process(int(os.path.basename(directory)), int(fields[1]), int(fields[2]), int(fields[3]), alive)
     except FileNotFoundError:
@@ -50,7 +50,10 @@ def _read(directory: str) -> Optional[Process]:
 
 
 def _read_psinfo(directory: str) -> Optional[Process]:
-    """illumos, proc(5): struct psinfo begins with pr_flag, pr_nlwp (0 for a zombie), pid, ppid, pgid, sid."""
+    """Reads one process from the /proc of illumos; None if that fails.
+
+    By proc(5), struct psinfo begins with pr_flag, pr_nlwp (0 for a zombie), pid, ppid, pgid, sid.
+    """
     try:
         with open(os.path.join(directory, "psinfo"), "rb") as file:
             _, threads, pid, parent, group, session = struct.unpack("6i", file.read(24))

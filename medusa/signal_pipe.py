@@ -1,4 +1,4 @@
-"""Signals as bytes in a pipe, so that one poll waits for them as it waits for everything else; and their names."""
+"""Turns signals into bytes of a pipe, so that one poll can wait for signals too. Also has the names of signals."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any, Callable, Dict, Iterable, List, Optional
 Handler = Callable[[int, Optional[FrameType]], Any]
 
 READ_SIZE = 4096
-"""Bytes, each of which is one signal."""
+"""The maximum number of bytes to read from the pipe at once. Each byte is one signal."""
 
 
 def do_nothing(number: int, frame: Optional[FrameType]) -> None:
-    """A handler for signals of which the byte in the pipe says all. It is there because SIG_IGN would bring no byte."""
+    """Does nothing: a handler for signals that only need their byte in the pipe. SIG_IGN would write no byte."""
 
 
 def signal_name(number: int) -> str:
-    """`SIGTERM`; `signal 35` for one without a name, such as most real-time signals."""
+    """Returns the name of a signal, such as `SIGTERM`. Returns `signal 35` for a signal without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -26,17 +26,17 @@ def signal_name(number: int) -> str:
 
 
 class SignalPipe:
-    """Owns the handlers of some signals, and a pipe that becomes readable with each of them.
+    """A pipe that becomes readable when one of some signals comes. Sets the handlers of these signals.
 
-    Poll `fileno()`; if it is readable, call `take`. There is one per process (see signal.set_wakeup_fd), and only the
-    main thread may make it.
+    Poll `fileno()`. If it is readable, call `take`. A process can have only one such pipe (see signal.set_wakeup_fd).
+    Only the main thread may create it.
 
     Args:
         numbers: the signals.
-        handler: what Python calls for each of them besides, between two instructions of whatever runs then.
+        handler: Python calls it too for each of these signals, between any two instructions of the main thread.
 
     Attributes:
-        found: the handlers that the signals had before, which `close` puts back.
+        found: the handlers that the signals had before. `close` restores them.
     """
 
     def __init__(self, numbers: Iterable[int], handler: Handler = do_nothing) -> None:
@@ -47,18 +47,18 @@ class SignalPipe:
         self.found: Dict[int, Any] = {number: signal.signal(number, handler) for number in numbers}
 
     def fileno(self) -> int:
-        """The descriptor to poll."""
+        """Returns the descriptor to poll."""
         return self._reader
 
     def take(self) -> List[int]:
-        """The signals that came since the last call, in order. Never blocks."""
+        """Returns the signals that have come since the last call, in order. Never blocks."""
         try:
             return list(os.read(self._reader, READ_SIZE))
         except BlockingIOError:
             return []
 
     def close(self) -> None:
-        """Put the former handlers back and close the pipe."""
+        """Restores the former handlers and closes the pipe."""
         signal.set_wakeup_fd(self._fd_before)
         for number, handler in self.found.items():
             signal.signal(number, handler)
