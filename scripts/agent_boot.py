@@ -1,7 +1,8 @@
 """The first Python code of the archive: checks and unpacks the payload, and calls agent/archived.py.
 
-It is executed as a text, with the arguments [-c, the file of the archive, the words of the user]. It contains no single
-quote, because it stands between single quotes in a shell script. mkshar.sh fills in the digest and the payload.
+The stub passes this code to Python as a text. Then sys.argv is -c, the path of the archive, and the words of the user.
+The code contains no single quote, because it stands between single quotes in a shell script. mkshar.sh fills in the
+digest and the payload.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ ENTRY = "agent/archived.py"
 
 
 def files() -> Dict[str, bytes]:
-    """The files of the payload, a tar archive of plain files, by path. Exits with status 126 if it is damaged."""
+    """Unpacks the payload, a tar archive of plain files. Returns the contents of its files by path.
+
+    Exits with status 126 if the payload is damaged.
+    """
     try:
         packed = base64.b64decode(PAYLOAD)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Removes docstrings and comments from Python files, in place: a quarter of the archive's size.
+"""Removes docstrings and comments from Python files, in place. They would be a quarter of the archive's size.
 
-Their lines stay, empty, so that a traceback from a job names the lines of the source.
+Their lines stay, but empty, so that a traceback from a job has the line numbers of the source.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def strip(source: str) -> str:
-    """`source` without docstrings and comments. Raises ValueError if the program would change."""
+    """Returns `source` without docstrings and comments. Raises ValueError if the program would change."""
     lines = source.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
@@ -30,7 +30,10 @@ def strip(source: str) -> str:
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, int, bool]]:
-    """The statements that are a string: first and last line, from 0, and True if the body needs a `pass` instead."""
+    """Finds the statements that are only a string.
+
+    Yields the first and the last line of each, counted from 0, and True if its body needs a `pass` in its place.
+    """
     for node in ast.walk(tree):
         body = node.body if has_body(node) else []  # type: ignore[attr-defined]
         found = [item for item in body if is_text(item)]
@@ -47,7 +50,7 @@ def is_text(node: ast.AST) -> bool:
 
 
 def shape(source: str) -> str:
-    """The syntax tree without docstrings, as a text: two programs with the same shape do the same."""
+    """Returns the syntax tree without docstrings, as a text. Two programs with the same shape do the same."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if has_body(node):

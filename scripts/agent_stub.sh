@@ -15,7 +15,7 @@ medusa_agent() {
     echo 'medusa agent @VERSION@'
     return 0
   fi
-  # A URL is a secret, and process lists show arguments: pass it on in a variable. The words after `wrap` are not ours.
+  # A URL is a secret, and process lists show arguments: pass it on in a variable. Leave the words after `wrap` alone.
   unset MEDUSA_ARGUMENT_URL
   [ "${1-}" = wrap ] || for medusa_word do
     shift
@@ -42,9 +42,9 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
       exec "$@"
     fi
     medusa_program=$(command -v "$medusa_python" 2>/dev/null) || continue
-    # Not with $(...): ksh93 would need a temporary file for it.
+    # $(...) is not used here, because ksh93 would need a temporary file for it.
     if "$medusa_program" -I -S -c "$medusa_probe" >/dev/null 2>&1 </dev/null; then
-      # A shim, such as the one of pyenv, changes the environment of the job: use the program that it starts, if that runs.
+      # A shim, such as that of pyenv, changes the environment of the job. Use the Python that it starts, if that runs.
       read -r medusa_line <"$medusa_program"
       case ${MEDUSA_PYTHON:+chosen }$medusa_line in
         '#!'*)
@@ -57,11 +57,11 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
     medusa_version=$("$medusa_program" -I -S -c "$medusa_probe" 2>/dev/null </dev/null)
     medusa_found="${medusa_found:+$medusa_found, }$medusa_program (${medusa_version:-does not run})"
   done
-  # In a variable, because a here-document would need a temporary file. No quote may follow the one that ends the text: if
-  # a broken byte ends the text early, the function has no end, and nothing runs.
+  # The text is in a variable, because a here-document would need a temporary file. No quote may follow the one that
+  # ends the text. So if a broken byte ends the text early, the function has no end, and nothing runs.
   export MEDUSA_SELF MEDUSA_BOOT MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
   MEDUSA_BOOT='@BOOT@'
   exec "$medusa_program" -I -S -B -c "import os; exec(os.environ.pop(\"MEDUSA_BOOT\"))" "$medusa_self" "$@"
 }
-false # the exit status if damage makes the next line a comment. It has the name twice: one bad byte cannot pass two checks
+false # the exit status if damage makes the next line a comment. That line has $0 twice: a bad byte cannot change both
 medusa_agent "$0" and "$0" "$@"

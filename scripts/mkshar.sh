@@ -1,8 +1,8 @@
 #!/bin/sh
 # Builds the agent's self-extracting archive: mkshar.sh [--standalone] OUTPUT
-# --standalone: with its own Python, by PyInstaller, for machines of this machine's kind.
-# agent.manifest lists the files. ptyprocess is the one that is installed for $PYTHON (default: python3).
-# The same sources give the same bytes, with any umask, time, zone, locale, directory or environment.
+# --standalone: the archive contains its own Python, made by PyInstaller, for machines of the same kind as this one.
+# agent.manifest lists the files. ptyprocess is copied from where it is installed for $PYTHON (default: python3).
+# The same sources always give the same bytes, whatever the umask, time, zone, locale, directory or environment.
 set -eu
 unset CDPATH GZIP TAR_OPTIONS
 LC_ALL=C
@@ -35,8 +35,8 @@ texts = [str(f.locate()) for f in files if f.name == "LICENSE"] + ["/usr/share/d
 texts = [text for text in texts if os.path.exists(text)] or sys.exit("mkshar.sh: no licence text of ptyprocess")
 print(os.path.dirname(spec.origin))
 print(texts[0])'
-# Without -I, because an isolated package build gives its requirements by PYTHONPATH. In /, so that Python imports nothing
-# from the working directory.
+# Python runs without -I, because an isolated package build passes its requirements in PYTHONPATH. It runs in /, so that
+# it imports nothing from the working directory.
 (cd / && "$python" -c "$find_ptyprocess") >"$work/ptyprocess"
 ptyprocess=$(sed -n 1p "$work/ptyprocess")
 licence=$(sed -n 2p "$work/ptyprocess")
@@ -83,7 +83,7 @@ self=$(cat "$work/text" "$work/binary" | sha256sum | cut -c -64)
 sed "s/^# self=$zeros\$/# self=$self/" "$work/text" >"$work/final"
 sh -n "$work/final"
 
-# Renamed into place, so that a program that reads the old file meanwhile reads all of it.
+# Rename the new file into place, so that a program that reads the old file meanwhile reads all of it.
 beside=$(mktemp "$output.XXXXXX")
 cat "$work/final" "$work/binary" >"$beside"
 chmod 755 "$beside"

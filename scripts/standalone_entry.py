@@ -1,9 +1,10 @@
 """The first code in the standalone archive's own Python.
 
-It imports all modules, removes the directory of this Python, and then executes the same text that the ordinary archive
-gives to the Python of the machine.
+It imports all modules and removes the directory of this Python. Then it executes agent_boot.py, which is the text that
+the ordinary archive gives to the Python of the machine.
 
-Arguments: the directory; the process that removes it if this one ends before, or 0; then the arguments of the text.
+Arguments: the directory of this Python; the pid of the process that removes the directory if this process ends too
+early, or 0; then the arguments for agent_boot.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import signal
 
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-# Before the other imports: no signal may interrupt this program until the directory is gone.
+# Block signals before the other imports: no signal may end this program until the directory is gone.
 signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
 
 import importlib  # noqa: E402
@@ -21,14 +22,14 @@ import sys  # noqa: E402
 import time  # noqa: E402
 
 LIFELINE = 9
-"""A pipe's descriptor. When it is closed, the other process removes the directory."""
+"""The descriptor of a pipe to the process that removes the directory: it does so when the pipe is closed."""
 
 AUTHORITIES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Gentoo
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Red Hat, Fedora, Amazon
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",  # SUSE
-    "/etc/ssl/cert.pem",  # Alpine, and systems that are no Linux
+    "/etc/ssl/cert.pem",  # Alpine, and systems other than Linux
 )
 NO_AUTHORITIES = "no CA certificates on this machine: SSL_CERT_FILE may name a file of them"
 
@@ -49,14 +50,19 @@ def main() -> None:
 
 
 def load(names: str) -> None:
-    """Imports every module in the list `names`, a file. After the removal none can be imported."""
+    """Imports every module whose name is in the file `names`. After `remove`, no module can be imported."""
     with open(names, encoding="ascii") as file:
         for name in file.read().split():
             importlib.import_module(name)
 
 
 def remove(directory: str, remover: int) -> None:
-    """Removes the directory, as far as possible: a session is not refused because files stay."""
+    """Removes the directory as far as possible: if files stay, the session can begin all the same.
+
+    Args:
+        directory: the directory of this Python.
+        remover: the pid of the process that would remove it if this process ended; 0 if there is none.
+    """
     try:
         for name in os.listdir(directory):
             os.unlink(os.path.join(directory, name))
@@ -69,18 +75,18 @@ def remove(directory: str, remover: int) -> None:
 
 
 def reap(remover: int) -> None:
-    """Waits for the process `remover`, for a second at most: a damaged stub may keep it alive."""
+    """Waits for the end of the process `remover`, at most a second: in a damaged stub, it may never end."""
     for _ in range(100):
         try:
             if os.waitpid(remover, os.WNOHANG)[0]:
                 return
         except ChildProcessError:
-            return  # SIGCHLD is ignored, so the kernel has reaped it
+            return  # SIGCHLD is ignored, so the kernel has reaped the process
         time.sleep(0.01)
 
 
 def restore(environ: os._Environ[str]) -> None:
-    """Resets the variables that the stub and PyInstaller's loader have set."""
+    """Restores the variables that the archive's stub and PyInstaller's loader have changed."""
     for name in [name for name in environ if name.startswith("_PYI_")]:
         del environ[name]
     for name in ("LD_LIBRARY_PATH", "LD_LIBRARY_PATH_ORIG"):
@@ -91,7 +97,10 @@ def restore(environ: os._Environ[str]) -> None:
 
 
 def load_authorities(context: ssl.SSLContext, _: object = None) -> None:
-    """Replaces SSLContext.load_default_certs, which looks only where the building machine has its certificates."""
+    """Loads the machine's CA certificates, in place of SSLContext.load_default_certs.
+
+    The original function looks only where the machine that built the archive has its certificates.
+    """
     context.set_default_verify_paths()
     if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ or context.cert_store_stats()["x509_ca"]:
         return
@@ -107,7 +116,7 @@ def authorities() -> str | None:
 
 
 def hashed_authorities() -> bool:
-    """True if OpenSSL's directory has certificates. It reads them, by their hashes, when it needs one."""
+    """True if OpenSSL's directory of certificates is not empty. OpenSSL reads a file of it when it needs one."""
     directory = ssl.get_default_verify_paths().openssl_capath
     return os.path.isdir(directory) and bool(os.listdir(directory))
 

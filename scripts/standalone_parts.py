@@ -1,4 +1,7 @@
-"""Steps of mkstandalone.sh: `licences PYTHON STAGE` and `pack PYTHON WORK`. PYTHON is a directory of files."""
+"""Steps of mkstandalone.sh: `licences PYTHON STAGE` and `pack PYTHON WORK`.
+
+PYTHON is the directory that PyInstaller made. It holds only files.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,14 @@ import sysconfig
 from pathlib import Path
 
 BLOCK = 4096
-"""Bytes. The stub cuts files out with dd, in blocks of this size. They are padded with newlines, which do no harm."""
+"""The size in bytes of the blocks in which the stub cuts out files, with dd.
+
+Each file is padded with newlines to whole blocks. They do no harm.
+"""
 
 
 def licences(python: Path, stage: Path) -> None:
-    """Copies the licence texts of Python and of its libraries into the stage: they must go with the archive."""
+    """Copies the licence texts of Python and of its libraries into the stage, because the archive must contain them."""
     target = stage / "licences"
     target.mkdir()
     version = "python%d.%d" % sys.version_info[:2]
@@ -24,7 +30,7 @@ def licences(python: Path, stage: Path) -> None:
 
 
 def _packages(library: str) -> list[str]:
-    """The Debian packages that contain the library."""
+    """Returns the names of the Debian packages that contain the library."""
     try:
         done = subprocess.run(["dpkg-query", "-S", f"*/{library}"], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -41,7 +47,11 @@ def _lay(name: str, places: list[Path], target: Path) -> None:
 
 
 def pack(python: Path, work: Path) -> None:
-    """Writes WORK/all, the files in a row; WORK/members, the stub's lines for them; WORK/facts, a sed script."""
+    """Writes three files into `work` for the stub.
+
+    They are: `all`, the files of `python` one after another; `members`, the lines of the stub that cut them out;
+    `facts`, a sed script that fills what the machine must have into the stub.
+    """
     at = 0
     members = []
     with (work / "all").open("wb") as out:
@@ -56,7 +66,7 @@ def pack(python: Path, work: Path) -> None:
 
 
 def _facts(python: Path) -> dict[str, str]:
-    """What the machine must have, read from the files: its architecture, the loader and the version of glibc."""
+    """Returns what the machine must have: the architecture, and, found in the files, the loader and glibc's version."""
     needed = [
         int(found)
         for path in python.iterdir()

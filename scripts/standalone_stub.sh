@@ -1,11 +1,11 @@
 #!/bin/sh
 # Medusa agent @VERSION@ with its own Python, https://www.mozilla.org/MPL/2.0/ (licences of the rest: --extract DIR).
-# Unpacks into a private directory, which is gone before the session begins. Try --help, --list, --extract DIR, --version.
+# Unpacks into a private directory, removed before the session begins. Try --help, --list, --extract DIR, --version.
 # SHA-256 of this file with zeros for the digits of the next line:
 # self=@SELF@
 # shellcheck disable=SC2094,SC2317
 # Every variable begins with medusa_, so that no variable of the session is changed. If the first line of a function is
-# damaged, the shell runs its body while it reads it; the second line prevents that.
+# damaged, the shell would run the function's body at once. The second line of each function prevents that.
 
 medusa_fail() {
   [ "$medusa_whole" ] || exit 126
@@ -34,7 +34,7 @@ medusa_keep_step() {
   done
 }
 
-# Fails if this machine is not of the kind that the Python was built for, as far as that can be seen without running it.
+# Fails if this machine cannot run the archive's Python, as far as that can be told without running it.
 medusa_check_machine() {
   [ "$medusa_whole" ] || exit 126
   case $(uname -m) in
@@ -53,11 +53,11 @@ medusa_check_machine() {
   fi
 }
 
-# Makes a directory in $1 from which programs may run. Sets $medusa_dir, or $medusa_reason and fails.
+# Makes a directory in $1 from which programs may run, and sets $medusa_dir. If it fails, sets $medusa_reason instead.
 medusa_make_directory() {
   [ "$medusa_whole" ] || exit 126
   case $1 in /*) medusa_base=$1 ;; *) medusa_base=$(pwd)/$1 ;; esac
-  # mktemp ignores signals, so that its name is always known here and a trap can remove the directory.
+  # mktemp ignores signals, so that $medusa_dir is always set and a trap can remove the directory.
   medusa_dir=$(trap '' HUP INT TERM; mktemp -d "$medusa_base/medusa-XXXXXX" 2>&1) || {
     medusa_reason=${medusa_dir##*: }
     medusa_dir=
@@ -82,8 +82,8 @@ medusa_give_up() {
   exec 9>&-
 }
 
-# Starts a process that removes the directory if this process ends, in any way, before the agent has removed it: it reads
-# from a pipe whose other end, descriptor 9, is here. Without mkfifo only the traps remove it.
+# Starts a process that removes the directory if this process ends, in any way, before the agent has removed it. The new
+# process reads from a pipe; descriptor 9 of this process is the other end. Without mkfifo, only the traps remove it.
 medusa_watch() {
   [ "$medusa_whole" ] || exit 126
   medusa_remover=0
@@ -91,7 +91,7 @@ medusa_watch() {
     exec 9>/dev/null
     return
   }
-  # Descriptor 8, open for both, lets the other two opens of the pipe return at once.
+  # Descriptor 8 is open for reading and writing, so that the other two opens of the pipe return at once.
   exec 8<>"$medusa_dir/lifeline" 7<"$medusa_dir/lifeline" 9>"$medusa_dir/lifeline" 8>&-
   (
     trap '' HUP INT TERM
@@ -108,7 +108,8 @@ medusa_payload() {
   tail -c '@SIZE@' "$medusa_source"
 }
 
-# A shell that reads a pipe has read ahead, but not past the lines `exit 126`. The payload is what is left in the pipe.
+# If the shell reads the archive from a pipe, it has read ahead, but not past the lines `exit 126`. The rest in the pipe
+# is the payload.
 medusa_find_payload() {
   [ "$medusa_whole" ] || exit 126
   medusa_source=$medusa_file
@@ -143,7 +144,7 @@ medusa_members() {
 @MEMBERS@
 }
 
-# Sets variables that the agent resets before it runs a program of the user.
+# Sets variables. The agent restores them before it runs a program of the user.
 medusa_set_variables() {
   [ "$medusa_whole" ] || exit 126
   MEDUSA_SELF=$medusa_file
@@ -164,7 +165,7 @@ medusa_agent() {
     echo 'medusa agent @VERSION@'
     exit 0
   fi
-  # A URL is a secret, and process lists show arguments: pass it on in a variable. The words after `wrap` are not ours.
+  # A URL is a secret, and process lists show arguments: pass it on in a variable. Leave the words after `wrap` alone.
   unset MEDUSA_ARGUMENT_URL
   [ "${1-}" = wrap ] || for medusa_word do
     shift
@@ -191,7 +192,7 @@ medusa_agent() {
       if medusa_unpack; then
         umask "$medusa_umask"
         medusa_set_variables
-        # 9>&9, because some shells would close it otherwise.
+        # 9>&9, because some shells would close descriptor 9 otherwise.
         exec "$medusa_dir/agent" "$medusa_dir" "$medusa_remover" "$medusa_self" "$@" 9>&9
       fi
       medusa_reason='no room'
@@ -203,5 +204,5 @@ medusa_agent() {
   done
   medusa_fail 125 "cannot unpack: ${medusa_said:-$medusa_place: $medusa_reason}"
 }
-false # the exit status if damage makes the next line a comment. It has the name twice: one bad byte cannot pass two checks
+false # the exit status if damage makes the next line a comment. That line has $0 twice: a bad byte cannot change both
 medusa_agent "$0" and "$0" "$@"; exit 126
