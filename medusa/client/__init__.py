@@ -1,17 +1,17 @@
 """mlogin: a terminal in a job, through a reflector.
 
-mlogin              the flow: reflector, job, link, session, exit status
-embedded_reflector  a reflector of mlogin's own on loopback
+mlogin              runs mlogin: starts reflector and job, attaches, runs the session, returns the exit status
+embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
-session             one session: attach, wait, converse
-launchers           one module or package for each job system
-archive             the agent's archive that this installation carries
-terminal            the user's side: descriptors 0 to 2 and signals
-ledger              what the guard process must undo if mlogin is killed
-cleanup             how the guard undoes it
-processes           child processes: trees, groups, tails of logs
+session             runs one session: attaches, waits for the agent, passes the bytes
+launchers           starts jobs: one module or package for each job system
+archive             finds and writes the archive (the program file) of the agent
+terminal            the user's side: standard input, output and error, and signals
+ledger              records what the guard process must undo if mlogin is killed
+cleanup             code that the guard process runs to undo it
+processes           helpers for child processes: directory trees, process groups, ends of logs
 keys                an account and its private key
-settings            what the user asks, in one record
-timeouts            every time of mlogin, in one record
-outcome             exit statuses, and the errors that carry them
+settings            the record of all options of the user
+timeouts            the record of all timeouts and intervals
+outcome             exit statuses, and the exceptions that have them
 """

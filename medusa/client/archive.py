@@ -1,4 +1,5 @@
-"""The agent's archive that this installation carries: package data, made by the build."""
+"""Finds and writes the agent's archive: the single executable file that is the agent. The build puts it into the
+package's data."""
 
 from __future__ import annotations
 
@@ -12,11 +13,15 @@ from medusa.client.outcome import Failure
 
 CARRIED = Path(medusa.__file__).parent / "data" / "agent.sh"
 MODE = 0o755
-"""Of an archive that is written."""
+"""The file mode of an archive that is written."""
 
 
 def find_archive(path: str | None = None) -> Path:
-    """The archive at `path`; by default the one that this installation carries. Raises Failure if there is none."""
+    """Returns the path of the agent's archive: `path`, or if that is None, the archive in this package.
+
+    Raises:
+        Failure: there is no such file.
+    """
     archive = CARRIED if path is None else Path(path)
     if archive.is_file():
         return archive
@@ -26,7 +31,11 @@ def find_archive(path: str | None = None) -> Path:
 
 
 def write_archive(archive: bytes, path: str) -> None:
-    """Writes an executable file whole or not at all. Raises OSError, whose text may name a temporary file."""
+    """Writes `archive` to `path` as an executable file. If it fails, the old file at `path` is unchanged.
+
+    Raises:
+        OSError: its text may name a temporary file instead of `path`.
+    """
     fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path) or ".")
     try:
         with os.fdopen(fd, "wb") as file:

@@ -1,4 +1,4 @@
-"""A reflector of mlogin's own: a process on loopback, which ends with mlogin, however that ends."""
+"""Runs a reflector for one mlogin: a process that listens on loopback. It ends when mlogin ends, even by SIGKILL."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ _MAX_GREETING = 4096
 def embedded_reflector(
     ledger: Ledger, signals: Signals, command: Sequence[str] = (), timeouts: Timeouts = DEFAULT_TIMEOUTS
 ) -> Iterator[str]:
-    """Runs a reflector during a block and yields its base URL.
+    """Context manager that runs a reflector during the `with` block and yields the reflector's base URL.
 
     Args:
-        command: what to run instead of this installation's reflector, with `--port 0 --no-status --lifeline FD` added.
+        ledger: makes the directory of the reflector's log.
+        command: the program and arguments to run instead of `medusa reflector`. The arguments
+            `--port 0 --no-status --lifeline FD` are added.
 
     Raises:
-        Failure: it did not start; the text has the end of its log.
+        Failure: the reflector did not start. The text contains the last lines of its log.
     """
     with ledger.private_directory() as directory:
         lifeline_reader, lifeline = os.pipe()
@@ -56,20 +58,20 @@ def embedded_reflector(
 def _spawn(command: Sequence[str], lifeline: int, directory: Path, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as stderr:
         return subprocess.Popen(
-            # Only the session's id keeps other users of this host out of it, so the reflector shows no status.
+            # Other users of this host can join the session if they learn its id. So the reflector shows no status.
             [*command, "--port", "0", "--no-status", "--lifeline", str(lifeline)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
             pass_fds=[lifeline],
-            cwd=directory,  # `-m` puts it first on the module path, so it must be one that only this user can write to
+            cwd=directory,  # `-m` imports modules from it first, so only this user may be able to write there
             env=_environment(),
-            start_new_session=True,  # so that Control-C on the terminal does not reach it
+            start_new_session=True,  # Control-C on the terminal must not end the reflector
         )
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, with its module path, and without options that are meant for another reflector."""
+    """Returns the environment for the reflector: this process's, plus its module path, minus options of reflectors."""
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("MEDUSA_") and name != "CONFIG_FILE"
     }
@@ -78,7 +80,11 @@ def _environment() -> dict[str, str]:
 
 
 def _read_greeting(process: subprocess.Popen[bytes], log: Path, timeouts: Timeouts) -> str:
-    """Returns the URL in `listening URL ...`, the line that a reflector prints when it serves. Raises Failure."""
+    """Waits for the line `listening URL ...` that a reflector prints when it is ready. Returns its URL.
+
+    Raises:
+        Failure: the reflector ended, printed something else, or was not ready after `reflector_start_timeout`.
+    """
     assert process.stdout is not None
     received = b""
     deadline = time.monotonic() + timeouts.reflector_start_timeout
@@ -103,7 +109,7 @@ def _failure(what: str, log: Path) -> Failure:
 
 
 def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
-    """Waits for the process, which ends because its lifeline was closed; kills it after `grace` seconds."""
+    """Waits until the reflector ends, and kills it after `grace` seconds. Close its lifeline pipe before."""
     assert process.stdout is not None
     process.stdout.close()
     if not processes.wait_quietly(process, grace):

@@ -1,10 +1,15 @@
-"""An undo log: what must be undone if mlogin is killed by a signal that cannot be caught. (The name `ledger` is public,
-see docs/launchers.md.)
+"""The ledger is mlogin's undo log: it lists what the guard process must undo if mlogin is killed by SIGKILL.
 
-mlogin writes each entry to the guard process when it is made, and removes it when mlogin has undone it itself. If
-mlogin is killed, the guard undoes what is left: first the modes of the terminal, then process groups, then what is on
-other machines, by commands and by requests that were signed in advance, since the guard holds no key. Directories come
-last: the commands may need what is in them.
+mlogin sends each new entry to the guard, and removes the entry when mlogin itself has undone it. If mlogin is killed,
+the guard undoes the entries that are left, in this order:
+
+1. It restores the modes of the terminal.
+2. It ends process groups.
+3. It runs commands and sends HTTP requests that remove things on other machines. The guard has no private key, so
+   mlogin signs these requests in advance.
+4. It removes directories. They come last because the commands may need files in them.
+
+The name `ledger` is public, see docs/launchers.md.
 """
 
 from __future__ import annotations
@@ -28,24 +33,24 @@ GRACE = Timeouts.kill_grace
 """Seconds between SIGTERM and SIGKILL to a process group."""
 
 REQUEST_TIMEOUT = 20.0
-"""Seconds that the guard waits for the answer to a request."""
+"""Seconds that the guard process waits for the answer to an HTTP request."""
 
 Entry = tuple[str, str]
-"""Kind and value:
+"""An entry of the ledger: its kind and its value. The kinds and their values are:
 
-tty        modes, as tty_modes.record makes them
-group      the number of a process group
-command    a JSON list of words
-request    a SignedRequest as text
-directory  a path
+tty        the terminal modes to restore, as text that tty_modes.record made
+group      the number of the process group to end
+command    the command to run, as a JSON list of words
+request    the HTTP request to send, as text that SignedRequest.text made
+directory  the path of the directory to remove
 """
 
 COMMAND_TIMEOUT = 300.0
-"""Seconds that the guard waits for the end of a command."""
+"""Seconds that the guard process waits for a command to end."""
 
 
 class GuardPipe(Protocol):
-    """What Ledger uses of medusa.guard.Guard."""
+    """The methods of medusa.guard.Guard that Ledger uses."""
 
     def record(self, line: str) -> None: ...
 
@@ -53,7 +58,11 @@ class GuardPipe(Protocol):
 
 
 class Ledger:
-    """The open entries of this process. Without a guard, nothing is undone if it is killed."""
+    """The undo log of this process: the list of what is still to be undone.
+
+    Args:
+        guard: the pipe to the guard process. If it is None, nothing is undone when this process is killed.
+    """
 
     def __init__(self, guard: GuardPipe | None = None) -> None:
         self._guard = guard
@@ -61,7 +70,7 @@ class Ledger:
 
     @contextlib.contextmanager
     def entry(self, kind: str, value: str) -> Iterator[None]:
-        """Keeps an entry open during a block which itself undoes what the entry is for."""
+        """Context manager: adds an entry, and removes it after the `with` block. The block must do the undoing."""
         self.add(kind, value)
         try:
             yield
@@ -70,13 +79,15 @@ class Ledger:
 
     @contextlib.contextmanager
     def private_directory(self, parent: Path | None = None) -> Iterator[Path]:
-        """Makes a directory that only this user can enter, and removes it with everything in it at the end.
+        """Context manager that makes a directory for this user only and yields its path.
+
+        The directory and everything in it is removed after the `with` block.
 
         Args:
-            parent: the directory to make it in; None for that of temporary files.
+            parent: the directory in which to make it; None for the directory of temporary files.
         """
         path = os.path.join(os.path.realpath(parent or tempfile.gettempdir()), "medusa-" + secrets.token_hex(4))
-        with self.entry("directory", path):  # before it is made, so that no moment of a kill leaves it behind
+        with self.entry("directory", path):  # first the entry: a kill right after mkdir must not leave the directory
             os.mkdir(path, 0o700)
             try:
                 yield Path(path)
@@ -84,18 +95,18 @@ class Ledger:
                 processes.remove_tree(path)
 
     def add(self, kind: str, value: str) -> None:
-        """Opens an entry. Call this before, or directly after, what it would undo."""
+        """Adds an entry. Call this directly before, or directly after, the action that the entry will undo."""
         self._open[kind, value] = None
         self._write("+", kind, value)
 
     def remove(self, kind: str, value: str) -> None:
-        """Closes an entry, after it was undone or needs no undoing any more. Idempotent."""
+        """Removes an entry, if it is there. Call this when nothing is left to undo for it."""
         if (kind, value) in self._open:
             del self._open[kind, value]
             self._write("-", kind, value)
 
     def close(self) -> None:
-        """Ends the guard if no entry is open. Otherwise it acts on them when this process ends."""
+        """Ends the guard process if no entry is left. Otherwise the guard undoes the entries when this process ends."""
         if self._guard is not None and not self._open:
             self._guard.done()
 
@@ -105,7 +116,10 @@ class Ledger:
 
 
 def left_open(lines: Iterable[str]) -> list[Entry]:
-    """The entries that were added and not removed, in order. A line that its writer's death cut short is skipped."""
+    """Returns the entries that were added and not removed, oldest first.
+
+    Skips a line that is incomplete because mlogin was killed while it wrote the line.
+    """
     entries: dict[Entry, None] = {}
     for line in lines:
         try:
@@ -120,11 +134,11 @@ def left_open(lines: Iterable[str]) -> list[Entry]:
 
 
 def undo(lines: list[str], grace: float = GRACE) -> None:
-    """Undoes what mlogin left open. Runs in the guard process after mlogin was killed.
+    """Undoes the entries that mlogin has not removed. Runs in the guard process after mlogin was killed.
 
     Args:
-        lines: everything that the ledger wrote.
-        grace: seconds between SIGTERM and SIGKILL to process groups.
+        lines: all lines that mlogin's ledger sent to the guard.
+        grace: seconds between SIGTERM and SIGKILL to a process group.
     """
     entries = left_open(lines)
     for kind, value in entries:

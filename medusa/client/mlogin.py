@@ -1,4 +1,7 @@
-"""The flow of mlogin: reflector, job, link, session, exit status. medusa/commands/mlogin.py parses the arguments."""
+"""Runs mlogin: starts a reflector and a job, attaches, runs the session, and returns the exit status.
+
+medusa/commands/mlogin.py parses the arguments.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 
 def run(settings: Settings) -> int:
-    """Runs mlogin and returns its exit status. Everything that it started or changed is undone before."""
+    """Runs mlogin, undoes everything that it started or changed, and returns its exit status."""
     messages = Messages(quiet=settings.quiet)
     login = Login(settings, messages)
     try:
@@ -48,10 +51,10 @@ def run(settings: Settings) -> int:
     except Interrupted as interrupted:
         messages.error(str(interrupted))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
-    except KeyboardInterrupt:  # outside the `with` of Signals
+    except KeyboardInterrupt:  # SIGINT came before or after the `with` block of Signals
         messages.error("ended by SIGINT")
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
-    except Exception:  # noqa: BLE001 - every way out has a status
+    except Exception:  # noqa: BLE001 - mlogin always ends with one of its own exit statuses
         lines = traceback.format_exc().splitlines()
         messages.error("\n".join(["internal error", *map(printable, lines)]))
         return OUTCOME_UNKNOWN if login.started else OWN_ERROR
@@ -61,7 +64,7 @@ class Login:
     """One run of mlogin.
 
     Attributes:
-        started: the agent was asked to start the command.
+        started: True if the agent was asked to start the user's command.
     """
 
     def __init__(self, settings: Settings, messages: Messages) -> None:
@@ -71,14 +74,14 @@ class Login:
         self.started = False
 
     def run(self) -> int:
-        """Returns the exit status of a session that ended well. Raises Failure or Interrupted otherwise."""
+        """Runs mlogin. Returns the exit status that the agent reported. Raises Failure or Interrupted otherwise."""
         with contextlib.ExitStack() as stack:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
-            self._find_key(signals)  # after the guard's fork: the guard must not hold a private key
+            self._find_key(signals)  # after _ledger() has forked the guard, which must not hold a private key
             launcher = stack.enter_context(launchers.find(self._settings.launcher)(self._settings, ledger))
             dialer = self._dialer(stack, ledger, signals, launcher)
-            # The client attaches before the job runs: an agent without a client is refused.
+            # mlogin attaches before the job starts, because the reflector refuses an agent without a client.
             with self._messages.waiting(f"connecting to {printable(dialer.url.base)}"):
                 link = Link(dialer.connect(), time.monotonic)
             stack.callback(link.abort)
@@ -93,7 +96,7 @@ class Login:
             return status_of(self._session(link, launcher, console, info))
 
     def _dialer(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher) -> Dialer:
-        """Starts a reflector if none is named, and creates the job."""
+        """Starts a reflector if the user named none, creates the job, and returns the Dialer for its session."""
         base = self._settings.reflector or launcher.front_door
         embedded = base is None
         if base is None:
@@ -109,7 +112,7 @@ class Login:
             end = self._converse(link, launcher, console, info)
             self._report_end(end)
         finally:
-            # The end of the link ends the job, so it must come first.
+            # The agent ends when the link ends. So end the link first, then wait for the job.
             link.abort()
             launcher.finish(self._timeouts.job_end_grace, clean=end is not None)
             if end is None:
@@ -117,13 +120,13 @@ class Login:
         return end
 
     def _find_key(self, signals: Signals) -> None:
-        """Sets the account in the settings, if one is named."""
+        """Finds the account's private key and puts the account into the settings, if the user named an account."""
         settings = self._settings
         if settings.login is None:
             return
         from medusa.client.keys.account import Account, find_signer  # slow to load
 
-        with signals.interruptible():  # it may ask for a passphrase
+        with signals.interruptible():  # find_signer may ask for a passphrase
             account = Account(settings.login, settings.subuser, find_signer(settings.key))
         self._settings = dataclasses.replace(settings, account=account)
 
@@ -152,7 +155,7 @@ class Login:
 
     def _converse(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
         terminal = console.terminal
-        # Piped bytes are data, unless the user names an escape character.
+        # If the input is piped, escapes are recognised only if the user named an escape character.
         escaping = terminal.is_tty or self._settings.escape_given
         character = self._settings.escape if escaping else None
         notices = walltime.WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
@@ -174,7 +177,7 @@ class Login:
         return Start("", term, columns, lines, "/bin/bash", arguments)
 
     def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
-        """What the escape for information shows."""
+        """Returns a function that makes the lines for the escape `~i` (information about the session)."""
         begun = time.monotonic()
         url = dialer.url
 
@@ -193,7 +196,7 @@ class Login:
         return lines
 
     def _report_job(self, launcher: Launcher) -> None:
-        """Says what became of the job of a session that was cut off: often that is the reason."""
+        """Tells the user how the job ended. Call after a session was cut off: the job's end is often the reason."""
         state = launcher.poll()
         if self.started and not state.alive:
             self._messages.say(f"{launcher.describe()} {state.describe()}")
@@ -207,7 +210,7 @@ class Login:
 
 @contextlib.contextmanager
 def _ledger() -> Iterator[Ledger]:
-    """A ledger with its guard, which is forked before there is anything to undo."""
+    """Context manager that yields a ledger with a guard process. Enter it before there is anything to undo."""
     ledger = Ledger(Guard.start(ledgers.undo, keep_fds=[0] if os.isatty(0) else []))
     try:
         yield ledger

@@ -1,4 +1,4 @@
-"""Exit statuses of mlogin, and the errors that carry them."""
+"""Exit statuses of mlogin, and the exceptions that have an exit status."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from medusa.protocol.control import Exit
 from medusa.signal_pipe import signal_name
 
 OUTCOME_UNKNOWN = 254
-"""The session was started, and ended before the agent said how the command ended. A lost link never gives 0."""
+"""The exit status if the session ended before the agent reported how the command ended, such as by a lost link."""
 
 OWN_ERROR = 255
-"""No session was started. The same number as ssh(1)'s."""
+"""The exit status if no session was started. ssh(1) uses the same number for its own errors."""
 
 SIGNALLED = 128
-"""Added to the number of the signal that ended the remote command, as shells do."""
+"""If a signal ended the remote command, the exit status is this plus the signal's number, as in shells."""
 
 
 class Failure(Exception):
-    """Ends mlogin: its text is for the user, `status` is the exit status.
+    """An error that ends mlogin. Its text is shown to the user; `status` is the exit status.
 
-    This class itself is for errors before the session was started.
+    Raise this class itself for errors before the session was started, and a subclass for later ones.
     """
 
     status = OWN_ERROR
 
 
 class OutcomeUnknown(Failure):
-    """The session was started, and how the command ended is not known."""
+    """The session was started, but it is unknown how the command ended."""
 
     status = OUTCOME_UNKNOWN
 
@@ -36,7 +36,7 @@ class OutcomeUnknown(Failure):
 
 
 class Interrupted(BaseException):
-    """A signal asks mlogin to end. Not an Exception, so that no general handler swallows it."""
+    """A signal asks mlogin to end. It is a BaseException, so that no `except Exception` catches it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"ended by {signal_name(signum)}")
@@ -44,11 +44,14 @@ class Interrupted(BaseException):
 
 
 def status_of(end: Exit) -> int:
-    """The exit status for the agent's Exit; 0 if that has neither status nor signal, as from an original agent."""
+    """Returns the exit status for the agent's Exit message.
+
+    It is 0 if the message has neither status nor signal. Agents of the original Medusa send such messages.
+    """
     if end.signal is None:
         return end.status or 0
     try:
         return SIGNALLED + signal.Signals[end.signal].value
     except KeyError:
-        # This system has no number for the signal; it is still no success.
+        # This system has no number for that signal. The status must still report an error.
         return SIGNALLED

@@ -1,4 +1,4 @@
-"""Child processes and what they leave: directory trees, process groups, logs."""
+"""Helpers for child processes: removes directory trees, ends process groups, reads the end of a log."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from medusa.protocol.printable import printable
 from medusa.signal_pipe import signal_name
 
 _POLL_INTERVAL = 0.02
-"""Seconds between two looks at a process group, whose end only its parent is told of; or between two tries."""
+"""Seconds between two checks for whether a process group has ended, and between two tries to remove a tree."""
 
 KILL_TIMEOUT = 3.0
-"""Seconds to wait for the effect of SIGKILL, which a process in an uninterruptible call does not feel."""
+"""Seconds to wait after SIGKILL. A process in an uninterruptible system call does not end until the call does."""
 
 _TAIL_SIZE = 4096
-"""Bytes at the end of a log that are read."""
+"""`tail` reads this many bytes at the end of a log."""
 
 _TRIES = 5
-"""How often a tree is removed: a process may make a file in a directory that is being emptied."""
+"""How often to try to remove a tree. A try fails if a process creates a file in the tree meanwhile."""
 
 
 def remove_tree(path: str) -> None:
-    """Removes a directory and what is in it, read-only directories too. Never follows a symlink out of it."""
+    """Removes a directory and everything in it, also read-only directories. Never follows symlinks.
+
+    Returns without an error if that fails.
+    """
     for _ in range(_TRIES):
         _try_to_remove_tree(path)
         if not os.path.lexists(path):
@@ -39,7 +42,7 @@ def remove_tree(path: str) -> None:
 
 def _try_to_remove_tree(path: str) -> None:
     _make_accessible(path)
-    # Top-down: each directory is made accessible before it is listed.
+    # os.walk goes from the top down, so each directory is made accessible before it is listed.
     for directory, names, _ in os.walk(path):
         for name in names:
             _make_accessible(os.path.join(directory, name))
@@ -53,28 +56,30 @@ def _make_accessible(directory: str) -> None:
 
 
 def group_exists(group: int) -> bool:
-    """Whether a live process of the group is left. Without a usable /proc, zombies count as alive."""
+    """Returns True if a process of the group `group` is alive. If /proc cannot be read, zombies count as alive."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    # Orphans become zombies until init reaps them, which in a container may be late or never.
+    # An orphan that has ended stays a zombie until init reaps it. In a container that may be late or never.
     alive = [process.alive for process in process_table.processes() or () if process.group == group]
     return not alive or any(alive)
 
 
 def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: None) -> None:
-    """Ends every process of the group and waits for that: SIGTERM, then SIGKILL to those left after `grace` seconds.
+    """Sends SIGTERM to the process group, then SIGKILL if it still exists after `grace` seconds. Waits for its end.
 
     Args:
-        reap: called after each look. The parent of the group's leader must reap the leader in it.
+        group: the number of the process group.
+        grace: seconds between SIGTERM and SIGKILL.
+        reap: called after each check. If the group's leader is a child of this process, it must reap that child.
     """
     for signum, timeout in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_TIMEOUT)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signum)
-            # A stopped process acts on SIGTERM only after it continues.
+            # A stopped process acts on SIGTERM only after SIGCONT.
             os.killpg(group, signal.SIGCONT)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -86,14 +91,18 @@ def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: No
 
 
 def ended(returncode: int) -> str:
-    """How a process ended, in words, by subprocess.Popen.returncode."""
+    """Returns words for how a process ended: `killed by SIGTERM`, `ended with status 1`.
+
+    Args:
+        returncode: as in subprocess.Popen.returncode.
+    """
     if returncode < 0:
         return f"killed by {signal_name(-returncode)}"
     return f"ended with status {returncode}"
 
 
 def wait_quietly(process: subprocess.Popen[bytes], timeout: float) -> bool:
-    """Waits up to `timeout` seconds. Returns whether the process has ended."""
+    """Waits up to `timeout` seconds for the end of `process`. Returns True if it has ended."""
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -102,7 +111,7 @@ def wait_quietly(process: subprocess.Popen[bytes], timeout: float) -> bool:
 
 
 def tail(path: Path, lines: int = 10) -> list[str]:
-    """The last lines of a log, safe to show; none if it cannot be read."""
+    """Returns the last lines of the log at `path`, with unprintable characters escaped. Empty if it is unreadable."""
     try:
         with path.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_SIZE))

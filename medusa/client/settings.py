@@ -1,4 +1,4 @@
-"""What the user asks of mlogin: one record, made from the command line and handed down to the launcher."""
+"""The record of all options of mlogin. It is made from the command line and passed down to the launcher."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ if TYPE_CHECKING:
     from medusa.client.keys.account import Account
 
 AGENT_OBJECT = "/poseidon/public/medusa/agent.sh"
-"""The Manta object in which Manta's own programs expect the agent's archive."""
+"""The path of the Manta object in which Manta's own programs expect the agent's archive."""
 
 DEFAULT_ESCAPE = b"~"
 
 
 @dataclass(frozen=True)
 class MantaJobOptions:
-    """What the user asks of a Manta job. Disk in GB, memory in MB; None for the Manta's own default.
+    """The user's options for a Manta job. Where an option is None, Manta uses its own default.
 
     Attributes:
+        disk: disk space in GB.
+        memory: memory in MB.
         init: shell command that runs in the job before the agent.
         image: semver range of the job's image.
-        assets: objects that the job finds below /assets.
-        agent: the object that is the agent's archive.
+        assets: paths of Manta objects that the job finds below /assets.
+        agent: path of the Manta object that holds the agent's archive.
     """
 
     disk: int | None = None
@@ -39,29 +41,32 @@ class MantaJobOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the user asks of mlogin. A launcher uses some attributes and refuses the others by `refuse_others`.
+    """The options of one run of mlogin. A launcher uses some of them, and refuses the others by `refuse_others`.
 
     Attributes:
-        command: what the shell runs; None for a login shell.
-        escape: the escape character, None for none; DEFAULT_ESCAPE unless `escape_given`.
-        quiet: write errors only.
-        launcher: its name.
-        reflector: base URL; None for the launcher's front door, or else for a reflector of mlogin's own.
-        wait_timeout: seconds to wait for the agent; None for as long as the reflector waits, or, if jobs of the
-            launcher queue, for as long as the job lives.
-        archive: path of the agent's archive; None for the one that this installation carries.
-        object: the object or host that the job is to run on; None for none.
-        arguments: options for the job system's own program, unchanged.
-        job: id of a job that already runs, in which to start the agent.
-        session: id of a session whose agent is started elsewhere.
+        command: the command line for the shell on the job's side; None for an interactive shell.
+        escape: the escape character, None to recognise no escapes.
+        escape_given: True if the user set `escape`; otherwise it is DEFAULT_ESCAPE.
+        quiet: True to write only errors.
+        launcher: the launcher's name.
+        reflector: the reflector's base URL. If None, mlogin uses the launcher's front door (the reflector that serves
+            the job system), or if there is none, starts an embedded reflector.
+        wait_timeout: seconds to wait for the agent. If None, mlogin waits as long as the reflector does or, if jobs of
+            this launcher can queue, as long as the job lives.
+        archive: path of the agent's archive; None for the one in this package.
+        object: the Manta object or the host that the job is to run on; None if the user named none.
+        arguments: arguments that are passed unchanged to the job system's own program.
+        job: id of a running job in which to start the agent.
+        session: id of a session whose agent somebody else starts.
         manta: options of a Manta job.
-        url: of the Manta.
-        login, subuser, key: the account that signs requests, and its key as find_signer takes it; login is None if
-            nothing is signed.
-        account: the same with the key found, which mlogin does before it makes the launcher.
-        insecure_tls: do not verify the certificates of reflector and Manta.
-        tell: says a line to the user.
-        timeouts: how long mlogin and the launcher wait for what.
+        url: the URL of the Manta service.
+        login: the account that signs requests; None if requests are not signed.
+        subuser: the subuser of that account, or None.
+        key: the account's private key, in a form that find_signer accepts.
+        account: the account of `login`, `subuser` and `key`. mlogin sets it before it makes the launcher.
+        insecure_tls: True to accept any TLS certificate of the reflector and of Manta.
+        tell: a function that shows a line to the user.
+        timeouts: all timeouts and intervals.
     """
 
     command: str | None = None
@@ -87,10 +92,11 @@ class Settings:
     timeouts: Timeouts = DEFAULT_TIMEOUTS
 
     def refuse_others(self, launcher: str, *taken: str) -> None:
-        """Raises Failure if an attribute is set that `launcher` does not use.
+        """Raises Failure if the user set an option that `launcher` does not use.
 
         Args:
-            taken: names of the attributes that it uses. Only those in `_OPTIONS` are checked.
+            launcher: the launcher's name, for the error.
+            taken: names of the attributes that the launcher uses. Only attributes in `_OPTIONS` are checked.
         """
         for name, options in _OPTIONS.items():
             if name not in taken and getattr(self, name) not in (None, (), MantaJobOptions()):
@@ -105,4 +111,4 @@ _OPTIONS = {
     "session": "--session means",
     "manta": "--disk, --memory, --init, --image, --asset and --agent-object mean",
 }
-"""Attributes that not every launcher uses -> the options that set them, as the subject of a sentence."""
+"""The attributes that only some launchers use. Each value is the start of a sentence about the options that set it."""

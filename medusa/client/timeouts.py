@@ -1,8 +1,13 @@
-"""All times of mlogin that are not a part of a protocol, in seconds, as one record that is passed down from `main`.
+"""All timeouts and intervals of mlogin, in seconds, in one record. `main` passes it down. Times that are a part of a
+protocol are not here.
 
-A name ends in `_timeout` if mlogin gives up after that time, in `_interval` if it does something again that often, in
-`_grace` if something gets that time to end by itself before it is killed, and in `_delay` if mlogin does something
-once after that time.
+The last word of a name says what the time means:
+
+_timeout   mlogin gives up after this time.
+_interval  mlogin waits this long before it does the same thing again.
+_grace     a process or job has this long to end by itself before it is killed.
+_delay     mlogin does something once, after this time.
+_lifetime  a URL is valid for this long.
 """
 
 from __future__ import annotations
@@ -12,10 +17,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class SlurmTimeouts:
-    """Attributes:
-    command_timeout: for one command of Slurm; while a controller is away, the command itself keeps trying.
-    end_grace: for a job to end by itself after its session, before it is cancelled.
-    end_interval: between two questions about the job in that time.
+    """The times of the Slurm launcher, in seconds.
+
+    Attributes:
+        command_timeout: for one command of Slurm to end. The command itself retries while Slurm's controller is away.
+        end_grace: for a job to end by itself after its session, before it is cancelled.
+        end_interval: during `end_grace`, the time between two checks of the job.
     """
 
     command_timeout: float = 30.0
@@ -25,11 +32,13 @@ class SlurmTimeouts:
 
 @dataclass(frozen=True)
 class MantaTimeouts:
-    """Attributes:
-    connect_timeout: for a TCP connection and its TLS handshake.
-    silence_timeout: between two pieces of an answer, and before the first.
-    answer_timeout: for the whole answer.
-    retry_intervals: before each further try of a request that failed in passing.
+    """The times of the Manta launcher, in seconds.
+
+    Attributes:
+        connect_timeout: for a TCP connection and its TLS handshake.
+        silence_timeout: for the first bytes of an answer to arrive, and after that for more bytes to arrive.
+        answer_timeout: for the whole answer to arrive.
+        retry_intervals: the wait before each retry of a request that had a temporary failure.
     """
 
     connect_timeout: float = 10.0
@@ -40,18 +49,21 @@ class MantaTimeouts:
 
 @dataclass(frozen=True)
 class KubernetesTimeouts:
-    """Attributes:
-    connect_timeout: for a TCP connection to the API server and its TLS handshake.
-    answer_timeout: for the API server's answer.
-    url_lifetime: for which the agent's URL is valid; its node reads it before it pulls the image, which can take
-        minutes.
-    renewal_interval: between two configs of a waiting job.
-    last_words_timeout: for a pod to say how it ended, if its session was cut off; a node reports it a second later.
-    last_words_interval: between two questions about the pod in that time.
-    close_timeout: for deleting the job if the API server does not answer.
-    guard_timeout: the same for the guard process.
-    retry_interval: between two tries to delete.
-    stdin_timeout: for a container to say that it has read the agent's archive.
+    """The times of the Kubernetes launcher, in seconds.
+
+    Attributes:
+        connect_timeout: for a TCP connection to the API server and its TLS handshake.
+        answer_timeout: for the API server's answer.
+        url_lifetime: how long the agent's URL is valid. A node reads the URL before it pulls the image, and that pull
+            can take minutes.
+        renewal_interval: how often a waiting job gets a new config with a new URL for the agent.
+        last_words_timeout: for the API server to report how a pod ended, after its session was cut off. A node
+            reports it about a second late.
+        last_words_interval: during `last_words_timeout`, the time between two checks of the pod.
+        close_timeout: how long mlogin tries to delete the job while the API server does not answer.
+        guard_timeout: how long the guard process tries to delete the job while the API server does not answer.
+        retry_interval: between two tries to delete the job.
+        stdin_timeout: for a container to report that it has read the agent's archive from its standard input.
     """
 
     connect_timeout: float = 5.0
@@ -68,11 +80,13 @@ class KubernetesTimeouts:
 
 @dataclass(frozen=True)
 class SshTimeouts:
-    """Attributes:
-    command_timeout: for the host's answer to a command through the open connection.
-    end_timeout: the same at the end, while the user waits.
-    last_words_timeout: until the last output of `ssh` is on the screen.
-    pid_timeout: until the host has named the agent's process.
+    """The times of the ssh launcher, in seconds.
+
+    Attributes:
+        command_timeout: for a command on the host to end, over the ssh connection that is already open.
+        end_timeout: the same for the command that ends the job; it is short because the user waits for it.
+        last_words_timeout: for the last output of the `ssh` program to appear on the screen.
+        pid_timeout: for the host to report the process id of the agent.
     """
 
     command_timeout: float = 20.0
@@ -83,27 +97,32 @@ class SshTimeouts:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Attributes:
-    reflector_start_timeout: for mlogin's own reflector to say where it listens; interpreters start slowly on busy
-        machines.
-    reflector_stop_grace: for mlogin's own reflector to end by itself, before it is killed.
-    reconnect_interval: before each try to attach again: a signature is good for one use, and its date counts seconds.
-    reconnect_timeout: for which a reflector may be away while a job waits to run. If several reflectors share a
-        directory, the others release the sessions of one that was killed after 60.
-    end_of_input_interval: between the first two Control-D that say that the input has ended; doubled each time. One
-        that arrives while a shell changes the modes of its terminal is lost, and input that has ended has also ended
-        for the next reader.
-    end_of_input_longest_interval: the limit of that doubling.
-    walltime_interval: between two looks at the job's remaining time, which the job system may change.
-    job_end_grace: for a job to end by itself after its session.
-    kill_grace: between SIGTERM and SIGKILL to a job's processes on this machine.
-    poll_interval: between two questions to a job system.
-    slow_delay: after which the user is told that mlogin waits for the job system.
-    close_timeout: for a job system to remove the job; one that is away must not hold up the user.
-    url_lifetime: for which an agent's signed URL is valid, as in the original.
-    renewal_interval: between two configs of a waiting job. Half of `url_lifetime`: whenever the job starts, the agent
-        has that long to attach.
-    slurm, manta, kubernetes, ssh: of the launcher with that name.
+    """The times of mlogin, in seconds.
+
+    Attributes:
+        reflector_start_timeout: for the embedded reflector to start to listen. Python starts slowly on busy machines.
+        reflector_stop_grace: for the embedded reflector to end by itself, before it is killed.
+        reconnect_interval: the wait before each try to attach again. A signature is accepted only once, and two
+            signatures of the same second would be equal.
+        reconnect_timeout: how long a reflector may be away while a job waits to run. If several reflectors share a
+            directory and one of them is killed, its sessions become free after 60 seconds.
+        end_of_input_interval: when the user's input has ended, mlogin sends Control-D. This is the wait before it sends
+            another; each further wait is twice as long. One is not enough: a shell that changes the modes of its
+            terminal just then loses it, and the next program that reads needs one too.
+        end_of_input_longest_interval: the longest wait between two Control-D.
+        walltime_interval: between two checks of the job's remaining time, which the job system may change.
+        job_end_grace: for a job to end by itself after its session.
+        kill_grace: between SIGTERM and SIGKILL to a job's processes on this machine.
+        poll_interval: between two questions to a job system.
+        slow_delay: after this wait for the job system, the user is told what mlogin waits for.
+        close_timeout: for a job system to remove the job. It is short because the user waits for it.
+        url_lifetime: how long the agent's signed URL is valid, the same as in the original Medusa.
+        renewal_interval: how often a waiting job gets a new config with a new URL for the agent. It is half of
+            `url_lifetime`, so that the agent always has at least the other half to attach.
+        slurm: the times of the Slurm launcher.
+        manta: the times of the Manta launcher.
+        kubernetes: the times of the Kubernetes launcher.
+        ssh: the times of the ssh launcher.
     """
 
     reflector_start_timeout: float = 20.0
