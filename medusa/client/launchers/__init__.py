@@ -1,15 +1,17 @@
-"""Launchers: one file or package for each job system. Loads the one that is asked for, also from other packages.
+"""The launchers start the agent: one file or package for each job system. Loads a launcher by its name.
 
-base        what every launcher is: Launcher, Settings, JobRequest, JobState; public
-existing    an agent that is started elsewhere: --session
+Other Python packages can add launchers, by an entry point. "Public" marks the modules that they may use.
+
+base        the base class Launcher, with Settings, JobRequest and JobState; public
+existing    starts nothing: waits for an agent that is started elsewhere (--session)
 kubernetes  jobs and containers of a Kubernetes cluster
 local       a process on this machine
 manta       jobs of a Manta
-manual      the user starts the agent
-polled      base for job systems that a thread has to ask; public
-script      the agent's archive with its settings in one file; public
+manual      prints a command line by which the user starts the agent
+polled      the base class for job systems that have to be asked again and again; public
+script      joins the agent's settings and its archive into one shell script; public
 slurm       jobs of a Slurm cluster
-ssh         a host that the user's own ssh reaches
+ssh         a host that the user's `ssh` command reaches
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 GROUP = "medusa.launchers"
-"""Group of the entry points by which other packages add launchers: a name for --launcher, and a Launcher class."""
+"""The group of the entry points by which other packages add launchers.
+
+An entry point has the name for --launcher, and refers to a subclass of Launcher.
+"""
 
 EXISTING = "held"
-"""The launcher that --session chooses; --launcher does not take it."""
+"""The name of the launcher that --session selects. It cannot be given to --launcher."""
 
 OURS = {
     EXISTING: "medusa.client.launchers.existing:ExistingLauncher",
@@ -36,19 +41,19 @@ OURS = {
     "slurm": "medusa.client.launchers.slurm.launcher:SlurmLauncher",
     "ssh": "medusa.client.launchers.ssh.launcher:SshLauncher",
 }
-"""Name -> module and class, written as in an entry point."""
+"""Medusa's own launchers: name -> `module:class`, as an entry point writes it."""
 
 
 def names() -> list[str]:
-    """All names that --launcher takes, sorted."""
+    """Returns all names that can be given to --launcher, sorted."""
     return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))} - {EXISTING})
 
 
 def find(name: str) -> type[Launcher]:
-    """The launcher of that name. If another package has one of the same name, Medusa's own is taken.
+    """Returns the launcher class with this name. Medusa's own takes precedence over one of another package.
 
     Raises:
-        Failure: there is none, or it cannot be loaded.
+        Failure: no launcher has this name, or it cannot be loaded.
     """
     if name in OURS:
         module, _, attribute = OURS[name].partition(":")

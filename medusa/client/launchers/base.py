@@ -1,4 +1,4 @@
-"""What mlogin asks of a job system: run the agent, say how the job is doing, and end it."""
+"""The interface between mlogin and a job system: start a job with the agent, report its state, and end it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ __all__ = ["JobRequest", "JobState", "Launcher", "MantaJobOptions", "Settings"]
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
-    """What the agent must know.
+    """The facts that a job needs, so that its agent can attach to the session.
 
     Attributes:
-        session_url: makes a new URL at which the agent attaches; it stays valid for at least so many seconds.
-        archive_url: where the reflector serves the agent's archive; None if that is not known.
-        insecure_tls: do not verify the reflector's certificate.
-        environ: further variables for the job.
-        embedded: port of mlogin's own reflector, which only this machine can reach; None for any other reflector.
+        session_url: returns a new URL at which the agent attaches. Its argument: how many seconds the URL must stay
+            valid at least.
+        archive_url: the URL at which the reflector serves the agent's archive; None if it is unknown.
+        insecure_tls: True if the agent must not verify the reflector's certificate.
+        environ: further environment variables for the job.
+        embedded: the port of mlogin's own reflector, which listens on this machine's loopback only. None if mlogin
+            uses any other reflector.
     """
 
     session_url: Callable[[float], str]
@@ -34,24 +36,24 @@ class JobRequest:
     embedded: int | None = None
 
     def config(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, object]:
-        """The agent's config file, with a URL that stays valid for `lifetime` seconds."""
+        """Returns the content of the agent's config file. Its URL stays valid for `lifetime` seconds."""
         return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls}
 
     def variables(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, str]:
-        """The same as environment variables of the agent, and `environ`."""
+        """Returns environment variables for the agent: the same settings as in `config`, and all of `environ`."""
         insecure = {"MEDUSA_INSECURE_TLS": "true"} if self.insecure_tls else {}
         return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **self.environ}
 
 
 @dataclass(frozen=True)
 class JobState:
-    """What is known of a job.
+    """The state of a job, so far as its launcher knows it. All texts are printable and for the user.
 
     Attributes:
-        alive: an agent may still appear.
-        words: what the job does, for people, printable: `queued`, `running`, `ended with status 127`.
-        ends_at: when the job system will end it, on time.monotonic's clock; None for never, or not known.
-        problem: why the launcher knows no more, or could not do what it should, printable; None if all is well.
+        alive: True if the agent runs, or may still start to run.
+        words: the state in words, such as `queued`, `running` or `ended with status 127`.
+        ends_at: the time.monotonic() at which the job system will end the job; None if never, or if it is unknown.
+        problem: what prevents the launcher from knowing more, or from doing its work; None if nothing does.
     """
 
     alive: bool
@@ -60,20 +62,21 @@ class JobState:
     problem: str | None = None
 
     def describe(self) -> str:
-        """All of it in words: `queued; the cluster does not answer`."""
+        """Returns the state and the problem in words, such as `queued; the cluster does not answer`."""
         return self.words if self.problem is None else f"{self.words}; {self.problem}"
 
 
 class Launcher(abc.ABC):
-    """One job. Call create() once, submit() once, poll() as often as you like, then finish() once.
+    """One job that runs the agent. Call create() once, submit() once, poll() at any time, and finish() once.
 
-    As a context manager it ends with cancel(). The constructor checks what it can before anything is started, and
-    raises Failure.
+    Use it in a `with` block, which ends with cancel(). The constructor starts nothing, but checks the settings, and
+    raises Failure if the job cannot be started with them.
 
     Attributes:
-        name: what --launcher takes.
-        queues: jobs may wait for hours until they run, longer than a reflector keeps a client that is alone.
-        front_door: the reflector for its sessions unless the user names one; None for mlogin's own reflector.
+        name: the name for --launcher.
+        queues: True if a job may wait in a queue for hours. A reflector does not keep a waiting client for so long,
+            so mlogin attaches again.
+        front_door: the URL of the reflector to use if the user names none. None: mlogin starts its own reflector.
     """
 
     name: ClassVar[str]
@@ -85,42 +88,48 @@ class Launcher(abc.ABC):
 
     @abc.abstractmethod
     def describe(self) -> str:
-        """The job in a few printable words: `local job 4711`."""
+        """Returns the name of the job in a few printable words, such as `local job 4711`."""
 
     def create(self) -> str:
-        """The id of the session that the job's agent will join. Raises Failure: there can be no job."""
+        """Returns the id of the session that the job's agent will join. Raises Failure if the job cannot be created."""
         return str(uuid.uuid4())
 
     @abc.abstractmethod
     def submit(self, request: JobRequest) -> None:
-        """Lets the agent start; the client has attached. If that fails, raises Failure, or poll() reports it."""
+        """Starts the job, or lets a created job run. mlogin calls this after it has attached to the session.
+
+        If the start fails, this method raises Failure, or poll() reports the failure later.
+        """
 
     def instructions(self) -> list[str]:
-        """After submit(), until the agent appears: what the user has to do now. Returns each line once."""
+        """Returns lines that tell the user what to do now, each line only once.
+
+        mlogin calls this repeatedly after submit(), until the agent appears.
+        """
         return []
 
     @abc.abstractmethod
     def poll(self) -> JobState:
-        """What is known of the job. Returns at once: a launcher that has to ask does so in a thread."""
+        """Returns the state of the job. Never blocks: a launcher that has to ask a job system does so in a thread."""
 
     @abc.abstractmethod
     def log_tail(self) -> list[str]:
-        """The last lines that the job wrote, printable."""
+        """Returns the last lines of the job's log, printable. mlogin shows them if no agent appears."""
 
     def joined(self) -> None:  # noqa: B027 - most launchers do nothing
-        """The agent has appeared."""
+        """Takes note that the agent has attached. mlogin calls this once."""
 
     @abc.abstractmethod
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Ends the job after a session: lets it end by itself for `grace` seconds, then cancels it.
+        """Ends the job after its session. First waits up to `grace` seconds for the job to end by itself.
 
         Args:
-            clean: the agent has reported how its session ended; if not, it may still run.
+            clean: True if the agent has reported how the session ended. If False, the agent may still run.
         """
 
     @abc.abstractmethod
     def cancel(self) -> None:
-        """Ends the job if it runs, and removes what it left. Idempotent."""
+        """Ends the job if it is alive, and removes its files and other traces. May be called again."""
 
     def __enter__(self) -> Launcher:
         return self

@@ -1,4 +1,4 @@
-"""The launcher behind --session: it starts nothing and waits for an agent that is started elsewhere."""
+"""The launcher for `mlogin --session`: starts nothing, and waits for an agent that is started elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medusa.protocol.session_id import parse_id
 
 
 class ExistingLauncher(Launcher):
-    """Joins the session that --session names. The job belongs to somebody else, who ends it."""
+    """A job that somebody else starts and ends. Its agent attaches to the session that --session names."""
 
     name = "held"
 
@@ -34,7 +34,7 @@ class ExistingLauncher(Launcher):
         return "an agent that is started elsewhere"
 
     def submit(self, request: JobRequest) -> None:
-        """Does nothing: the agent already knows where to attach."""
+        """Does nothing: the agent already has the URL at which to attach."""
 
     def poll(self) -> JobState:
         return self._state
@@ -46,7 +46,7 @@ class ExistingLauncher(Launcher):
         return ["is it running, and does it dial this reflector, for this session and account?"]
 
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Does nothing: the agent ends with its session."""
+        """Does nothing: the agent ends by itself after the session."""
 
     def cancel(self) -> None:
-        """Does nothing: the job was not started here."""
+        """Does nothing: this mlogin has not started the job."""

@@ -1,4 +1,7 @@
-"""The launcher `local`: a process on this machine, apart from mlogin's terminal and environment, like a real job."""
+"""The launcher `local`: runs the agent as a process on this machine.
+
+As in a job of a job system, the process has no terminal, and only a few of mlogin's environment variables.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,17 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
-"""Variables of mlogin's environment that a job gets, besides LC_*: no display, no socket of an agent, no secret."""
+"""The environment variables that a job gets from mlogin, in addition to LC_*.
+
+The job gets no other variables, so it cannot use the display or an ssh-agent, and no secrets leak.
+"""
 
 
 class LocalLauncher(Launcher):
-    """Runs `sh agent.sh` in a process session of its own and in a private directory, which cancel() removes."""
+    """A job that is the process `sh agent.sh` on this machine, in its own process session.
+
+    The process runs in a private directory, which cancel() removes.
+    """
 
     name = "local"
 
@@ -68,7 +77,7 @@ class LocalLauncher(Launcher):
         process, self._process = self._process, None
         with self._stack:
             if process is not None:
-                # Also if the leader has ended: other processes of its group may still run.
+                # Do this even if the process itself has ended: others of its process group may still run.
                 processes.stop_group(process.pid, self._kill_grace, process.poll)
                 self._ledger.remove("group", str(process.pid))
 
@@ -87,6 +96,6 @@ class LocalLauncher(Launcher):
 
 def _environment(directory: Path) -> dict[str, str]:
     environ = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
-    # Below the private directory, so temporary files are removed with it, also after a SIGKILL.
+    # In the private directory, so that temporary files are removed with it, even after a SIGKILL.
     environ["TMPDIR"] = str(directory / "tmp")
     return environ

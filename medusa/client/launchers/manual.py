@@ -1,4 +1,4 @@
-"""The launcher `manual`: the user starts the agent by pasting one line into a job, container or shell."""
+"""The launcher `manual`: prints a command line that the user runs in a job, container or shell to start the agent."""
 
 from __future__ import annotations
 
@@ -11,14 +11,20 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
 MAX_URL_LIFETIME = 3600.0
-"""Seconds; by default a reflector refuses a signed URL that is valid for longer."""
+"""Seconds that a signed URL is valid, at most. By default a reflector refuses URLs with a longer validity."""
 
 RENEWAL_MARGIN = 60.0
-"""Seconds before a URL expires at which a new line is printed: time to paste a line that was copied just before."""
+"""Seconds before a URL expires at which a new command line is printed.
+
+So a user who copied the old line just before still has the time to paste it.
+"""
 
 
 class ManualLauncher(Launcher):
-    """Prints the line to paste, and a new one before its URL expires. The user starts the job and ends it."""
+    """A job that the user starts by a command line and ends.
+
+    instructions() returns the line, and a new line before the URL in it expires.
+    """
 
     name = "manual"
 
@@ -46,8 +52,8 @@ class ManualLauncher(Launcher):
         previous, self._url = self._url, request.session_url(lifetime)
         self._renew_at = now + max(lifetime - RENEWAL_MARGIN, lifetime / 2)
         if self._wait_timeout is not None and lifetime >= self._wait_timeout:
-            self._renew_at = now + lifetime  # mlogin gives up then
-        if self._url == previous:  # a URL without a signature does not expire
+            self._renew_at = now + lifetime  # at this time mlogin stops waiting, so it needs no new line before
+        if self._url == previous:  # a URL without a signature does not expire, so the first line stays valid
             return []
         if previous:
             return ["That line is about to expire. From now on, run this one:", "", _line(request, self._url), ""]
@@ -61,14 +67,17 @@ class ManualLauncher(Launcher):
         return []
 
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Does nothing: the agent ends with its session."""
+        """Does nothing: the agent ends by itself after the session."""
 
     def cancel(self) -> None:
-        """Does nothing: an agent that runs ends when its link is lost."""
+        """Does nothing: a running agent ends when it loses its connection to the reflector."""
 
 
 def _line(request: JobRequest, url: str) -> str:
-    """The line to paste. The URL is secret and goes into a variable, because process lists show arguments."""
+    """Returns the command line for the user.
+
+    The URL is secret. So it is set as a variable: process lists show a program's arguments.
+    """
     variables = f"{'MEDUSA_INSECURE_TLS=1 ' * request.insecure_tls}MEDUSA_SIGNED_URL={_quoted(url)}"
     if request.archive_url is None:
         return f"{variables} sh agent.sh"
@@ -77,5 +86,5 @@ def _line(request: JobRequest, url: str) -> str:
 
 
 def _quoted(url: str) -> str:
-    """The text in single quotes, even if it needs none: users edit a line before they run it."""
+    """Returns the text in single quotes. (shlex.quote may leave the quotes out, but users may edit the line.)"""
     return "'" + url.replace("'", "'\"'\"'") + "'"

@@ -1,4 +1,7 @@
-"""Launchers for job systems that have to be asked: a thread asks, so the session's loop never waits for an answer."""
+"""The base classes of launchers for job systems that have to be asked again and again for a job's state.
+
+A thread asks, so the loop that serves the terminal never blocks on an answer.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """The part of the module `time` that is used by jobs."""
+    """The functions of the module `time` that jobs use. Tests pass another object."""
 
     def monotonic(self) -> float: ...
 
@@ -27,14 +30,14 @@ class Clock(Protocol):
 
 
 class Job(abc.ABC):
-    """One job in a job system. Call `start` once, then `look` again and again, and `close` in any case. Each may block.
+    """A job in a job system. Call `start` once, then `look` repeatedly, and in any case `close` at the end.
 
-    A subclass keeps `state` up to date by `report`, `report_problem`, `over` and `fail`.
+    These three methods may block. A subclass calls `report`, `report_problem`, `over` and `fail` to set `state`.
 
     Attributes:
-        state: what is known of the job; read by another thread.
-        remarks: why no agent came, once none can come any more; printable lines.
-        joined: the agent came; set by another thread.
+        state: the state of the job. Another thread reads it.
+        remarks: printable lines that explain why there is no agent. Empty while the job is alive.
+        joined: True if the agent has attached. Another thread sets it.
     """
 
     def __init__(self, words: str) -> None:
@@ -44,46 +47,54 @@ class Job(abc.ABC):
 
     @abc.abstractmethod
     def start(self, request: JobRequest) -> None:
-        """Hands the job over to the system. Raises nothing: what goes wrong is in `state`."""
+        """Submits the job to the job system. Raises no exceptions: after a failure, `state` describes it."""
 
     @abc.abstractmethod
     def look(self, *, waiting: bool) -> None:
-        """Asks the system for the job's state; while `waiting` for the agent, also renews what the agent will need."""
+        """Asks the job system for the job's state, and sets `state`.
+
+        waiting: True until the agent attaches. Then this method also renews the agent's config before it expires.
+        """
 
     def report(self, words: str, ends_at: float | None = None, problem: str | None = None) -> None:
-        """The job is alive. The arguments are those of JobState."""
+        """Sets `state` to that of a live job. The arguments are those of JobState."""
         self.state = JobState(alive=True, words=words, ends_at=ends_at, problem=problem)
 
     def report_problem(self, text: str) -> None:
-        """Something failed that may succeed next time. Everything else in `state` stays as it was last reported."""
+        """Sets the problem in `state` to `text`, and keeps the rest. For failures that may not happen next time."""
         self.state = dataclasses.replace(self.state, problem=text)
 
     def over(self, words: str, remarks: Iterable[str] = ()) -> None:
-        """The job ended, or no agent can come any more. Sets `remarks` before `state`, which another thread reads."""
+        """Sets `state` to that of a job that has ended, or whose agent can no longer attach.
+
+        Sets `remarks` first: another thread reads them when it sees the new state.
+        """
         self.remarks = list(remarks)
         self.state = JobState(alive=False, words=words)
 
     def fail(self, why: str) -> None:
-        """mlogin gives the job up; each line of `why` becomes a remark."""
+        """Sets `state` to that of a failed job. Each line of `why` becomes a remark."""
         self.over("failed", why.splitlines())
 
     @abc.abstractmethod
     def close(self, *, clean: bool) -> list[str]:
-        """Ends the job and removes what it left. After a `clean` session the job may be left to end by itself.
+        """Ends the job and removes its files and other traces.
+
+        If the session was `clean` (the agent has reported its end), the job may be left to end by itself.
 
         Returns:
-            What could not be done, as lines that say what the user can do.
+            Lines for the user: what could not be ended or removed, and how the user can do it.
         """
 
 
 class PolledLauncher(Launcher):
-    """Calls the steps of a Job in a thread. A subclass sets `job` in its constructor or in create().
+    """A launcher that calls the methods of a Job in a thread. A subclass sets `job`, in its constructor or in create().
 
     Attributes:
-        system: the name of the job system in sentences: `the Manta`.
+        system: the name of the job system as messages to the user use it, such as `the Manta`.
 
     Args:
-        tell: says a line to the user.
+        tell: shows a line to the user.
     """
 
     queues = True
@@ -99,7 +110,7 @@ class PolledLauncher(Launcher):
 
     @abc.abstractmethod
     def lost(self) -> str:
-        """What the user can do about a job whose system does not answer: `see ... by: COMMAND`."""
+        """Returns what the user can do about the job if the job system does not answer: `see ... by: COMMAND`."""
 
     def submit(self, request: JobRequest) -> None:
         self._thread.call(lambda: self._run(request))
@@ -114,14 +125,14 @@ class PolledLauncher(Launcher):
         self.job.joined = True
 
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Closes the job. After a clean session it ends by itself; to cancel it would mark it as cancelled."""
+        """Closes the job. After a clean session the job is not cancelled: its final state would be `cancelled`."""
         self._close(clean=clean)
 
     def cancel(self) -> None:
         self._close(clean=False)
 
     def ask(self, function: Callable[[], T]) -> T:
-        """Runs `function` in the thread and waits for its result; tells the user if that takes long."""
+        """Runs `function` in the thread, and returns its result. Tells the user if that takes long."""
         future = self._thread.call(function)
         self._wait(future)
         return future.result()
@@ -131,7 +142,7 @@ class PolledLauncher(Launcher):
             self.job.start(request)
             while self.job.state.alive and not self._ending.wait(self._timeouts.poll_interval):
                 self.job.look(waiting=not self.job.joined)
-        except Exception as error:  # noqa: BLE001 - nobody asks for this call's result
+        except Exception as error:  # noqa: BLE001 - no caller reads the future of this call
             self.job.fail(f"internal error: {printable(repr(error))}")
 
     def _close(self, *, clean: bool) -> None:
@@ -139,7 +150,7 @@ class PolledLauncher(Launcher):
             return
         self._closed = True
         self._ending.set()
-        # The thread closes the job after its current step: a job that is just being created is not forgotten.
+        # The thread closes the job after its current call. So a job that is just being created is closed as well.
         closing = self._thread.call(lambda: self.job.close(clean=clean))
         self._thread.stop()
         if self._wait(closing, self._timeouts.close_timeout):
@@ -150,7 +161,10 @@ class PolledLauncher(Launcher):
             self._tell(line)
 
     def _wait(self, future: Future[T], timeout: float | None = None) -> bool:
-        """Whether the call ended within `timeout` seconds; None for no limit."""
+        """Waits for the call of `future`, up to `timeout` seconds (None: no limit). Returns True if the call has ended.
+
+        Tells the user if it takes long.
+        """
         if not wait([future], self._timeouts.slow_delay).done:
             limit = "" if timeout is None else f", for {timeout:g} s at the most"
             self._tell(f"waiting for {self.system} to answer{limit}")
@@ -158,20 +172,20 @@ class PolledLauncher(Launcher):
 
 
 class _TaskThread:
-    """Runs calls one after another in a daemon thread, so that a call that hangs does not keep the program alive."""
+    """A daemon thread that runs calls one after another. A call that hangs does not keep the program alive."""
 
     def __init__(self) -> None:
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="launcher", daemon=True)
 
     def call(self, function: Callable[[], T]) -> Future[T]:
-        """Queues a call; the future gets what `function` returns or raises."""
+        """Queues a call of `function`. The future gets what it returns or raises."""
         future: Future[T] = Future()
 
         def run() -> None:
             try:
                 future.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - future.result() raises it
+            except BaseException as error:  # noqa: BLE001 - future.result() raises it again
                 future.set_exception(error)
 
         if self._thread.ident is None:
@@ -180,16 +194,16 @@ class _TaskThread:
         return future
 
     def stop(self) -> None:
-        """Ends the thread after the calls that are queued."""
+        """Lets the thread end after the calls that are queued now. Does not wait for that."""
         self._tasks.put(None)
 
     def join(self, timeout: float) -> bool:
-        """Whether the thread has ended, after at most `timeout` seconds."""
+        """Waits up to `timeout` seconds for the end of the thread. Returns True if the thread has ended."""
         if self._thread.ident is not None:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread handles them
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread handles signals
         while (task := self._tasks.get()) is not None:
             task()

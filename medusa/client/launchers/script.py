@@ -1,4 +1,4 @@
-"""The agent's archive and its settings in one file, for job systems that take one script."""
+"""Joins the agent's settings and its archive into one shell script, for job systems that accept a single file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def with_settings(archive: Path, settings: Mapping[str, str], lines: Iterable[str] = ()) -> bytes:
-    """A shell script that exports `settings` as variables, runs `lines`, and continues with the archive.
+    """Returns a shell script that exports `settings` as variables, runs `lines`, and then runs the archive.
 
     Raises:
         OSError: the archive cannot be read.

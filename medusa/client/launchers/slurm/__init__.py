@@ -1,9 +1,9 @@
-"""The launcher `slurm`: a session in a Slurm job, through Slurm's own commands.
+"""The launcher `slurm`: runs the agent in a Slurm job. It calls Slurm's commands (sbatch, squeue, ...).
 
-batch     a job of our own: sbatch
-commands  what Slurm's commands print, as values; pure
-job       what batch and step share
-launcher  the launcher itself
+batch     a job that mlogin submits with sbatch
+commands  parses the output of Slurm's commands, and makes their environments; no I/O
+job       the base class for batch and step
+launcher  the class SlurmLauncher
 step      a step in a job that already runs: srun --overlap
 """
 

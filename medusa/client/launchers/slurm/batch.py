@@ -1,4 +1,4 @@
-"""A Slurm job of our own: `sbatch` of the agent's archive."""
+"""A Slurm job that mlogin submits: `sbatch` with the agent's archive as the script."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 DEFAULTS = ("--job-name=medusa", "--output=/dev/null")
-"""Options of sbatch that stand before the user's, which override them."""
+"""Default options of sbatch. The user's options follow and override them."""
 
-# sbatch's output appears in one step, by a rename, so a cleanup after SIGKILL sees all of it or none. While FILE.new
-# exists, sbatch may still be trying to reach its controller: the cleanup waits for it, for up to 4 minutes. If there
-# is no FILE.new after 2 seconds, sbatch was never started.
+# _SUBMIT writes the output of sbatch to FILE.new, and renames that to FILE when sbatch has ended. If mlogin is killed,
+# the guard process runs _CANCEL_SUBMITTED, which reads the job's id from FILE and so never sees a part of the output.
+# While only FILE.new exists, sbatch may still be trying to reach the controller: the cleanup waits up to 4 minutes.
+# If there is no FILE.new after 2 seconds, sbatch was never started.
 _SUBMIT = 'sbatch "$@" >"$0.new"; status=$?; mv "$0.new" "$0"; exit $status'
 _CANCEL_SUBMITTED = """i=0 id= cluster=
 while [ ! -e "$1" ] && [ $i -lt 1200 ] && { [ -e "$1.new" ] || [ $i -lt 10 ]; }; do sleep 0.2; i=$((i + 1)); done
@@ -28,15 +29,15 @@ while IFS=';' read -r job of; do
 done <"$1"
 [ -z "$id" ] || scancel ${cluster:+"--clusters=$cluster"} "$id\""""
 
-# The guard has mlogin's environment: variables that select jobs for scancel are removed first.
+# The guard runs scancel in mlogin's environment. So this removes the variables that select jobs for scancel.
 _WITHOUT_FILTERS = "unset $(env | sed -n 's/^\\(SCANCEL_[A-Z_]*\\)=.*/\\1/p')\n"
 
 
 class BatchJob(SlurmJob):
-    """A job that this launcher submits, and cancels at the end."""
+    """A Slurm job that this process submits, and cancels at the end."""
 
     def start(self, request: JobRequest) -> None:
-        """Submits the job."""
+        """Submits the job with sbatch, and waits until sbatch has ended."""
         try:
             directory = self._prepare(request)
             script = self._write_script(directory, spooled=True)
@@ -48,7 +49,7 @@ class BatchJob(SlurmJob):
         self._ledger.add("command", undo)
         with script.open("rb") as stdin:
             command = ["sh", "-c", _SUBMIT, str(output), "--parsable", *DEFAULTS, *self._arguments]
-            # Its own process session: a Control-C while Slurm decides must not end sbatch before it prints the id.
+            # In its own process session, so that a Control-C does not end sbatch before it has printed the job's id.
             done = subprocess.run(
                 command,
                 stdin=stdin,
@@ -62,12 +63,12 @@ class BatchJob(SlurmJob):
         self._ledger.remove("command", undo)
 
     def close(self, *, clean: bool) -> list[str]:
-        """Cancels the job unless it ends by itself, and removes its directory."""
+        """Cancels the job if it does not end by itself, and removes its private directory."""
         with self._stack:
             if self.joined:
                 self._await_end()
             left = self._cancel() if self.job_id is not None and not self._ended else []
-        if not left and self.job_id is not None:  # else the guard tries once more
+        if not left and self.job_id is not None:  # otherwise the guard tries to cancel it once more
             self._ledger.remove("command", self._undo())
         return left
 
@@ -83,12 +84,15 @@ class BatchJob(SlurmJob):
         self.look(waiting=True)
 
     def _undo(self) -> str:
-        """The guard's command that cancels the job."""
+        """Returns the command, as an entry in the ledger, by which the guard cancels the job if mlogin is killed."""
         assert self.job_id is not None
         return json.dumps(["sh", "-c", _WITHOUT_FILTERS + 'exec scancel "$@"', "sh", *self._cluster, self.job_id])
 
     def _await_end(self) -> None:
-        """Looks until the job has ended: only then is known whether it ended by itself or was cancelled."""
+        """Calls `look` until the job has ended, for `end_grace` at most.
+
+        A job that ends by itself is not cancelled, so Slurm records how it ended.
+        """
         times = self._timeouts.slurm
         deadline = self._clock.monotonic() + times.end_grace
         while self.job_id is not None and self.state.alive and self._clock.monotonic() < deadline:
@@ -97,7 +101,7 @@ class BatchJob(SlurmJob):
                 self._clock.sleep(times.end_interval)
 
     def _cancel(self) -> list[str]:
-        """Returns what the user can do if the job cannot be cancelled."""
+        """Cancels the job. Returns lines for the user if that fails: why, and how to cancel it by hand."""
         assert self.job_id is not None
         command = ["scancel", *self._cluster, self.job_id]
         try:

@@ -1,4 +1,4 @@
-"""What Slurm's commands are given and what they print, as values and in words. Starts no process."""
+"""Parses the output of Slurm's commands, and makes the environments to run them in. Runs no command itself."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from medusa.protocol.printable import printable
 
 FORMAT = "%T|%S|%L|%B|%r"
-"""Format of squeue for one job: state, start time, time left, batch host, reason."""
+"""The argument of squeue --format: prints a job's state, start time, time left, batch host and reason."""
 
 FILTER_PREFIXES = ("SQUEUE_", "SCANCEL_")
-"""Variables with these prefixes select jobs for squeue and scancel, or make scancel ask for confirmation."""
+"""The prefixes of variables that select jobs for squeue and scancel, or make scancel ask for confirmation."""
 
 _ENDED = {
     "BOOT_FAIL": "was given a node that did not boot",
@@ -26,24 +26,25 @@ _ENDED = {
     "REVOKED": "was taken by another cluster",
     "TIMEOUT": "was ended by its time limit",
 }
-"""Final states, see squeue(1) -> words."""
+"""The final states of a job (see squeue(1)) -> the same in words, for the user."""
 
 RUNNING, PENDING = "RUNNING", "PENDING"
 
 _UNKNOWN = ("", "n/a", "N/A", "None", "Unknown")
-"""What squeue prints for a value that it does not have."""
+"""The texts that squeue prints in place of a missing value."""
 
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """What squeue says about a job.
+    """The entry of one job in the output of squeue.
 
     Attributes:
-        state: such as PENDING.
-        start: when it started, or is expected to; seconds since 1970, None if Slurm does not know.
-        left: seconds that it may still run, None for no limit.
-        host: node that runs its script; empty if it does not run yet.
-        reason: why it waits; empty for none.
+        state: the job's state, such as PENDING.
+        start: the time at which the job started, or is expected to start, in seconds since 1970. None if Slurm does
+            not know it.
+        left: how many seconds the job may still run; None for no limit.
+        host: the node that runs the job's script; empty if the job does not run yet.
+        reason: why the job waits; empty if there is no reason.
     """
 
     state: str
@@ -57,10 +58,12 @@ class QueueEntry:
         return self.state not in _ENDED
 
     def words(self, clock: Callable[[], float] = time.time) -> str:
-        """`PENDING (Resources), starts about 14:05`, `RUNNING on node3`, `was cancelled`.
+        """Returns the entry in words for the user.
+
+        Examples: `PENDING (Resources), starts about 14:05`, `RUNNING on node3`, `was cancelled`.
 
         Args:
-            clock: seconds since 1970.
+            clock: returns the current time, in seconds since 1970.
         """
         if not self.alive:
             return _ENDED[self.state]
@@ -72,26 +75,31 @@ class QueueEntry:
 
 
 def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for sbatch and srun, which pass it on to the job.
+    """Returns the environment for sbatch and srun. They pass it on to the job.
 
-    Leaves out variables that configure mlogin, and SBATCH_WAIT, which makes sbatch wait for the job's end.
+    Variables that configure mlogin are left out. So is SBATCH_WAIT, which makes sbatch wait for the job's end.
     """
     return {n: value for n, value in environ.items() if not n.startswith("MEDUSA_") and n != "SBATCH_WAIT"}
 
 
 def query_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a command whose output is parsed: English, times in seconds since 1970, no filters."""
+    """Returns the environment for a Slurm command whose output is parsed.
+
+    The output is in English, with times in seconds since 1970. Variables that select jobs are left out.
+    """
     own = {name: value for name, value in job_environment(environ).items() if not name.startswith(FILTER_PREFIXES)}
     return {**own, "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
 
 
 def parse_submission(text: str) -> tuple[str, list[str]]:
-    """The id of a new job, and the option by which other commands find its cluster, from the output of sbatch.
+    """Parses the output of sbatch. Some sites replace sbatch by a program that prints more lines, or another format.
 
-    Some sites replace sbatch by a program that prints more lines, or ignores --parsable.
+    Returns:
+        The id of the new job, and the options by which other commands find its cluster: none if sbatch names no
+        cluster.
 
     Raises:
-        ValueError: there is no id.
+        ValueError: the output contains no job id.
     """
     for line in reversed(text.splitlines()):
         job, _, cluster = line.strip().removeprefix("Submitted batch job ").partition(";")
@@ -101,7 +109,7 @@ def parse_submission(text: str) -> tuple[str, list[str]]:
 
 
 def parse_queue(text: str) -> QueueEntry | None:
-    """The job in the output of `squeue --noheader --format FORMAT`; None if there is none."""
+    """Parses the output of `squeue --noheader --format FORMAT`. Returns the first job, or None if there is none."""
     for line in text.splitlines():  # with --clusters, the first line names the cluster
         fields = [printable(field.strip()) for field in line.split("|", 4)]
         if len(fields) == 5:
@@ -113,7 +121,10 @@ def parse_queue(text: str) -> QueueEntry | None:
 
 
 def parse_duration(text: str) -> float | None:
-    """Seconds in `[days-][[hours:]minutes:]seconds`; None for anything else, which means no limit."""
+    """Parses a duration of the form `[days-][[hours:]minutes:]seconds`. Returns it in seconds.
+
+    Returns None for any other text: squeue prints a word if there is no limit.
+    """
     days, _, rest = text.rpartition("-")
     parts = rest.split(":")
     if not all(part.isascii() and part.isdecimal() for part in [days or "0", *parts]):
@@ -125,26 +136,29 @@ def parse_duration(text: str) -> float | None:
 
 
 def time_of_day(moment: float, now: float) -> str:
-    """A local time, with the date unless that is today. Both arguments in seconds since 1970."""
+    """Returns `moment` as a local time of day for the user, with the date if that is not today's.
+
+    Both arguments are in seconds since 1970.
+    """
     then = time.localtime(moment)
     today = time.localtime(now)[:3] == then[:3]
     return time.strftime("%H:%M" if today else "%a %d %b %H:%M", then)
 
 
-# Slurm's commands exit with 1 for every error: only the text on stderr says which one it was.
+# Slurm's commands exit with status 1 after every error. Only the text on stderr tells the errors apart.
 
 
 def is_unknown_job(stderr: str) -> bool:
-    """Whether a command failed because Slurm does not know the job, or has forgotten it."""
+    """True if a command failed because Slurm does not know the job, or no longer knows it."""
     return "Invalid job id" in stderr
 
 
 def has_ended(stderr: str) -> bool:
-    """Whether scancel failed because the job has ended."""
+    """True if scancel failed because the job has already ended."""
     return "already complet" in stderr
 
 
 def error_lines(stderr: str) -> list[str]:
-    """What a command wrote to stderr, without the prefixes `sbatch: error: `; printable lines."""
+    """Returns a command's stderr as printable lines, without prefixes such as `sbatch: error: `."""
     lines = (line.removeprefix(line.partition(": ")[0] + ": ").removeprefix("error: ") for line in stderr.splitlines())
     return [printable(line) for line in lines if line.strip()]

@@ -1,4 +1,7 @@
-"""What a job and a step in a job have in common: squeue's answers, the script, and the config that is kept fresh."""
+"""The base class of a Slurm job and of a step in a job.
+
+It asks squeue for the state, writes the script that runs the agent, and renews the agent's config while the job waits.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,13 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
 MAX_SPOOLED_SCRIPT = 1 << 20
-"""Bytes of a script for sbatch. Slurm's default limit is four times that, but its controller keeps every script."""
+"""Bytes of a script for sbatch, at most.
 
-# Runs in the job before the agent: uses the fresh config and the log's place if the node can see the directory.
+Slurm accepts four times that by default. But its controller stores every script, so ours are kept small.
+"""
+
+# Shell lines that run in the job before the agent. If the node can see the private directory, the agent reads the
+# latest config from it, and writes its log to it.
 _PROLOGUE = (
     'if [ -r "$MEDUSA_PLACE/config.json" ]; then',
     "  MEDUSA_CONFIG=$MEDUSA_PLACE/config.json; export MEDUSA_CONFIG; unset MEDUSA_SIGNED_URL MEDUSA_INSECURE_TLS",
@@ -34,20 +41,21 @@ _PROLOGUE = (
 
 
 class NoAnswer(Exception):
-    """Slurm does not answer. The text is the last line of what its command wrote to stderr."""
+    """Slurm does not answer. The text is the last line that Slurm's command wrote to stderr."""
 
     def __init__(self, stderr: str) -> None:
         super().__init__("; ".join(commands.error_lines(stderr)[-1:]) or "Slurm does not answer")
 
 
 class SlurmJob(Job):
-    """Base of the two kinds of job.
+    """A job in Slurm. The subclasses are BatchJob and StepJob.
 
     Attributes:
-        job_id: None until it is known.
+        job_id: the id of the Slurm job; None until it is known.
 
     Args:
-        clock: the module `time`, or a test's own.
+        arguments: the user's options for sbatch or srun.
+        clock: the module `time`, or the clock of a test.
     """
 
     def __init__(
@@ -69,11 +77,12 @@ class SlurmJob(Job):
         self._directory: Path | None = None
         self._request: JobRequest | None = None
         self._renew_at = 0.0
-        self._ended = False  # Slurm said so; `state` may also be over because mlogin gave the job up
+        # True if Slurm says that the job has ended. (`state` is also not alive if mlogin has given the job up.)
+        self._ended = False
         self.job_id: str | None = None
 
     def look(self, *, waiting: bool) -> None:
-        """Asks squeue for the state; while `waiting` for the agent, also renews its config."""
+        """Asks squeue for the job's state. While `waiting` for the agent, also renews the agent's config in time."""
         try:
             entry = self._query()
         except NoAnswer as error:
@@ -83,11 +92,11 @@ class SlurmJob(Job):
         if waiting and self._clock.monotonic() >= self._renew_at:
             try:
                 self._write_config()
-            except (OSError, Failure) as error:  # the disk is full; the ssh-agent does not sign any more
+            except (OSError, Failure) as error:  # such as: the disk is full, or the ssh-agent no longer signs
                 self.report_problem(f"its URL is not renewed: {printable(str(error))}")
 
     def _query(self) -> commands.QueueEntry | None:
-        """What squeue says about the job. Raises NoAnswer."""
+        """Asks squeue about the job. Returns its entry, or None if Slurm does not know the job. Raises NoAnswer."""
         words = ["squeue", *self._cluster, "--noheader", "--states=all", "--format", commands.FORMAT]
         done = self._run([*words, "--jobs", self.job_id or ""])
         if done.returncode and not commands.is_unknown_job(done.stderr):
@@ -95,9 +104,9 @@ class SlurmJob(Job):
         return commands.parse_queue(done.stdout)
 
     def _update(self, entry: commands.QueueEntry | None) -> None:
-        """Sets `state` by squeue's answer."""
+        """Sets `state` according to the answer of squeue."""
         now = self._clock.monotonic()
-        # A job that squeue does not show may still exist, so close() cancels it.
+        # If squeue does not show the job, the job may still exist. Then `_ended` is False, so that close() cancels it.
         self._ended = entry is not None and not entry.alive
         if entry is None:
             self.over("is not known to Slurm any more", self._log_tail())
@@ -116,12 +125,15 @@ class SlurmJob(Job):
             self.report(entry.words(), None if entry.left is None else now + entry.left)
 
     def _cannot_reach_reflector(self, host: str) -> bool:
-        """Whether the job runs on another machine although mlogin's own reflector listens on loopback."""
+        """True if the job runs on another machine, and uses mlogin's own reflector, which listens on loopback only."""
         embedded = self._request is not None and self._request.embedded is not None
         return embedded and host != "" and not self._is_this_machine(host)
 
     def _is_this_machine(self, host: str) -> bool:
-        """Whether a node is this machine. If Slurm does not say, True: the agent will fail to attach if it is not."""
+        """True if the node `host` is this machine, and also if Slurm does not answer.
+
+        (If the answer is wrong, the agent fails to attach, and the user learns of it in this way.)
+        """
         own = socket.gethostname().partition(".")[0]
         if host.partition(".")[0] == own:
             return True
@@ -132,7 +144,11 @@ class SlurmJob(Job):
         return any(word.partition(".")[0] == f"NodeHostName={own}" for word in shown.split())
 
     def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Runs one of Slurm's commands for its output. Raises NoAnswer: it takes too long, or does not exist."""
+        """Runs one of Slurm's commands, and returns its output.
+
+        Raises:
+            NoAnswer: the command takes too long, or cannot be started.
+        """
         try:
             return subprocess.run(
                 command,
@@ -151,17 +167,17 @@ class SlurmJob(Job):
             raise NoAnswer(f"{command[0]}: {error.strerror}") from None
 
     def _prepare(self, request: JobRequest) -> Path:
-        """Makes the private directory that the job will read, with the agent's config in it."""
+        """Makes a private directory for the job, and writes the agent's config there. Returns the directory."""
         self._request = request
         self._directory = self._stack.enter_context(self._ledger.private_directory(_shared_directory()))
         self._write_config()
         return self._directory
 
     def _write_config(self) -> None:
-        """Replaces the config in one step: the job may be reading it."""
+        """Writes a new config for the agent. Replaces the old file atomically, because the job may be reading it."""
         assert self._request is not None
         assert self._directory is not None
-        # Set first, so that a failure is not repeated at once: to sign, the ssh-agent may ask the user.
+        # Set before the URL is signed, so that a failure is not repeated at once: the ssh-agent may ask the user.
         self._renew_at = self._clock.monotonic() + self._timeouts.renewal_interval
         new = self._directory / "config.new"
         new.touch(0o600)
@@ -169,11 +185,12 @@ class SlurmJob(Job):
         new.replace(self._directory / "config.json")
 
     def _write_script(self, directory: Path, *, spooled: bool) -> Path:
-        """Writes the shell script that becomes the agent.
+        """Writes the shell script that runs the agent. Returns its path.
 
         Args:
-            spooled: Slurm keeps the script, so it must be text and not too large. If the archive is not, the script
-                runs a copy of it in the shared directory.
+            directory: the private directory, which the job can read.
+            spooled: True if Slurm stores the script. Then the script must be text, of at most MAX_SPOOLED_SCRIPT
+                bytes. If the archive is binary or larger, the script runs a copy of the archive in `directory`.
         """
         assert self._request is not None
         settings = {**self._request.variables(self._timeouts.url_lifetime), "MEDUSA_PLACE": str(directory)}
@@ -193,7 +210,7 @@ class SlurmJob(Job):
 
 
 def _shared_directory() -> Path:
-    """A directory below the user's home, which nodes usually share. Raises OSError."""
+    """Makes a directory in the user's home, which the nodes usually share. Returns its path. Raises OSError."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     if not os.path.isabs(state):
         raise OSError(f"no home directory: {printable(state)}; set XDG_STATE_HOME to a directory that the nodes share")

@@ -1,4 +1,4 @@
-"""The launcher `slurm`: a job of Slurm, or a step in a job that already runs, through Slurm's own commands."""
+"""The launcher `slurm`: runs the agent in a new Slurm job, or in a step of a job that already runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from medusa.protocol.printable import printable
 
 
 class SlurmLauncher(PolledLauncher):
-    """`sbatch` of the archive; with --job, `srun` in that job. Arguments after -- are options of sbatch or srun."""
+    """A job in Slurm. By default it is submitted by sbatch; with --job it is a step that srun starts in that job.
+
+    Arguments after -- are passed to sbatch or srun as options.
+    """
 
     name = "slurm"
     system = "Slurm"

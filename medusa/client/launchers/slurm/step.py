@@ -1,4 +1,4 @@
-"""A step in a Slurm job that already runs: `srun --overlap` of the agent's archive."""
+"""A step in a Slurm job that already runs: `srun --overlap` runs the agent's archive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 
 class StepJob(SlurmJob):
-    """A step, which ends with its srun. The job belongs to somebody else and goes on."""
+    """A step in a running job. The step ends when its srun process ends.
+
+    mlogin has not started the job itself, so it does not end the job.
+    """
 
     def __init__(
         self,
@@ -32,7 +35,7 @@ class StepJob(SlurmJob):
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, request: JobRequest) -> None:
-        """Starts the step if the job runs."""
+        """Starts the step with srun if the job is running; otherwise reports why it cannot."""
         self._request = request
         try:
             entry = self._query()
@@ -51,14 +54,14 @@ class StepJob(SlurmJob):
                 self.fail(f"cannot start srun: {error}")
 
     def look(self, *, waiting: bool) -> None:
-        """Asks for the state of the job; if srun has ended, so has the step."""
+        """Asks squeue for the state of the job. If srun has ended, reports that the step has ended."""
         super().look(waiting=waiting)
         status = None if self._process is None else self._process.poll()
         if status is not None and self.state.alive:
             self.over(f"has no such step any more: srun {processes.ended(status)}", self._log_tail())
 
     def close(self, *, clean: bool) -> list[str]:
-        """Ends srun, and with it the step, and removes its directory."""
+        """Ends srun and so the step, and removes the step's private directory."""
         process, self._process = self._process, None
         with self._stack:
             if process is not None:

@@ -1,7 +1,7 @@
-"""The launcher `ssh`: an agent on a host that the user's own ssh reaches.
+"""The launcher `ssh`: runs the agent on a host that the user's `ssh` command reaches.
 
-connection  one connection of the user's ssh, through which everything goes
-launcher    the launcher itself
+connection  the one ssh connection to the host, which all commands use
+launcher    the class SshLauncher
 """
 
 from __future__ import annotations

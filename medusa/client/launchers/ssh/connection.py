@@ -1,7 +1,7 @@
-"""One connection of the user's own ssh to a host; everything else goes through it without asking again.
+"""One ssh connection to a host. All commands on the host use it, so ssh asks for passwords only once.
 
-ssh opens it while the terminal is free for questions. The program `ssh` does all of the work, so its configuration,
-keys, agents and known hosts, and its checks, are those that the user has chosen.
+The connection is opened before the session starts, while ssh can still ask its questions on the terminal. The user's
+program `ssh` does all the work. So the user's configuration, keys, ssh-agents and known hosts apply.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
 MAX_SOCKET_PATH = 104
-"""Bytes of a socket's path that every system accepts."""
+"""Bytes in the path of a unix socket, at most. Every system accepts this length."""
 
 _PATH_IN_DIRECTORY = len("/medusa-12345678/ctl.1234567890123456")
-"""Bytes that ssh appends to the directory while it creates the socket."""
+"""Bytes that follow the temporary directory in the socket's path: a private directory, the name, ssh's suffix."""
 
 _KEPT_LINES = 10
-"""Lines of ssh's stderr that are kept: the last ones."""
+"""The number of last lines of ssh's stderr that are kept."""
 
-# For the guard, if mlogin is killed: ends an ssh that still asks, the agent on the host, and the connection.
+# The guard process runs this if mlogin is killed. It ends: ssh, if that still asks on the terminal; the agent on the
+# host; the connection.
 _UNDO = r"""
 pids=$1 out=$2 host=$3; shift 3
 if read -r asking <"$pids" && kill "$asking" && kill -CONT "$asking"; then
@@ -56,25 +57,25 @@ fi
 
 
 class Phase(enum.Enum):
-    """What a connection does. NEW -> ASKING -> OPEN; close() is possible in each."""
+    """The phases of a connection: NEW -> ASKING -> OPEN. close() may be called in each phase."""
 
     NEW = enum.auto()
     ASKING = enum.auto()
-    """ssh connects, and may ask on the terminal; also after it has failed to connect."""
+    """ssh connects, and may ask questions on the terminal. The phase stays the same if ssh fails to connect."""
     OPEN = enum.auto()
 
 
 class Connection:
-    """A master connection (ControlMaster) of ssh. Call open() once, and close() in any case.
+    """A master connection of ssh (ControlMaster) to one host. Call open() once, and in any case close() at the end.
 
     Attributes:
-        output: file with the agent's standard output; one of its lines is `medusa-agent PID`.
+        output: the local file with the standard output of the script that spawn() has started.
         last_lines: the last lines that ssh wrote to stderr, printable.
-        unresponsive: the host did not answer a command in time.
+        unresponsive: True if the host did not answer a command in time.
 
     Args:
-        options: of ssh, from the user.
-        directory: private.
+        options: the user's options for ssh.
+        directory: a private directory for the socket and other files.
     """
 
     def __init__(
@@ -86,11 +87,11 @@ class Connection:
         self.unresponsive = False
         self._timeouts = timeouts
         self._phase = Phase.NEW
-        self._pid_file = directory / "asking"  # for the guard; in phase ASKING it has ssh's process number
+        self._pid_file = directory / "asking"  # for the guard: contains ssh's pid in phase ASKING
         self._argv = ["ssh", "-o", "ControlPersist=no", "-o", "RemoteCommand=none", "-o", "ClearAllForwardings=yes"]
-        # Our -S stands after the user's options, because ssh takes the last one.
+        # Our -S comes after the user's options: if -S is given twice, ssh uses the last one.
         self._argv += [*options, "-M", "-f", "-N", "-T", "-S", str(directory / "ctl"), "--", host]
-        # If the socket is gone, ssh must fail instead of dialling by itself and asking.
+        # If the socket is gone, ssh must fail. By default it would open a new connection, and ask for a password.
         no_dialling = ["-F", "none", "-o", "ProxyCommand=false", "-o", "BatchMode=yes"]
         self._through = ["ssh", *no_dialling, "-T", "-S", str(directory / "ctl")]
         self._ledger = ledger
@@ -101,11 +102,16 @@ class Connection:
         self._error: OSError | None = None
         self._spawned = threading.Event()
         self._stderr = b""
-        # No signal handler interrupts a thread, so no process is started and then forgotten.
+        # A thread starts ssh: signal handlers run in the main thread only. A handler that raises an exception while
+        # Popen runs could otherwise leave an ssh that nobody ends.
         self._thread = threading.Thread(target=self._run, name="ssh", daemon=True)
 
     def open(self) -> None:
-        """Returns once the host has let the user in; until then ssh may ask on the terminal. Raises Failure."""
+        """Connects to the host, and returns when the user is logged in. Until then ssh may ask on the terminal.
+
+        Raises:
+            Failure: ssh cannot be started, or cannot connect.
+        """
         self._ledger.add("command", self._undo)
         self._phase = Phase.ASKING
         self._thread.start()
@@ -120,7 +126,11 @@ class Connection:
         self._phase = Phase.OPEN
 
     def forward(self, port: int) -> int:
-        """Forwards a free port of the host's loopback to `port` of ours. Returns the host's port. Raises Failure."""
+        """Forwards a free port of the host's loopback to `port` on this machine's loopback. Returns the host's port.
+
+        Raises:
+            Failure: the host does not answer, or its sshd forbids it.
+        """
         done = self._ask("-O", "forward", "-R", f"127.0.0.1:0:127.0.0.1:{port}", "--", self.host)
         if done is not None and done.returncode == 0 and done.stdout.strip().isdigit():
             return int(done.stdout)
@@ -132,28 +142,31 @@ class Connection:
         )
 
     def spawn(self, script: bytes, log: Path) -> subprocess.Popen[bytes]:
-        """Starts a script in the host's /bin/sh. It goes in by standard input, so no process list shows it.
+        """Runs a script in /bin/sh on the host. sh reads it from standard input, so no process list shows the script.
 
         Args:
-            log: gets its standard error.
+            log: the local file for the script's standard error.
 
         Returns:
-            Our ssh, which ends with the script.
+            The local ssh process, which ends when the script ends.
         """
         with tempfile.TemporaryFile() as file, self.output.open("wb") as output, log.open("wb") as errors:
             file.write(script)
             file.seek(0)
-            # `exec /bin/sh -s` means the same to every login shell.
+            # The user's login shell runs this command; it means the same in every shell.
             return subprocess.Popen(
                 [*self._through, "--", self.host, "exec /bin/sh -s"],
                 stdin=file,
                 stdout=output,
                 stderr=errors,
-                start_new_session=True,  # a Control-C on the terminal must not reach it
+                start_new_session=True,  # a Control-C on the terminal must not end this ssh
             )
 
     def run(self, command: str) -> bool:
-        """Whether a command succeeded on the host. After one that got no answer, returns False at once."""
+        """Runs a command on the host. Returns True if it succeeded.
+
+        If an earlier command got no answer in time, returns False at once and runs nothing.
+        """
         if self.unresponsive:
             return False
         done = self._ask("--", self.host, command, timeout=self._timeouts.ssh.end_timeout)
@@ -161,7 +174,7 @@ class Connection:
         return done is not None and done.returncode == 0
 
     def close(self) -> None:
-        """Closes the connection, or ends an ssh that still asks."""
+        """Closes the connection. Ends ssh if it still asks on the terminal."""
         if self._phase is Phase.NEW:
             return
         self._spawned.wait()
@@ -172,7 +185,7 @@ class Connection:
         self._ledger.remove("command", self._undo)
 
     def _stop_asking(self, process: subprocess.Popen[bytes]) -> None:
-        # ssh restores the terminal's modes at SIGTERM; SIGCONT, because it may be suspended.
+        # At SIGTERM ssh restores the terminal's modes and exits. ssh may be suspended, so SIGCONT is needed as well.
         for signum in (signal.SIGTERM, signal.SIGCONT):
             process.send_signal(signum)
         if not processes.wait_quietly(process, self._timeouts.kill_grace):
@@ -180,7 +193,7 @@ class Connection:
             process.wait()
 
     def _ask(self, *words: str, timeout: float | None = None) -> subprocess.CompletedProcess[bytes] | None:
-        """Runs ssh once through the connection; None if it takes longer than `timeout` seconds."""
+        """Runs an ssh command through the connection. Returns its result, or None if `timeout` (seconds) expires."""
         try:
             return subprocess.run(
                 [*self._through, *words],
@@ -194,7 +207,7 @@ class Connection:
             return None
 
     def _run(self) -> None:
-        """In the thread: starts ssh and reads its stderr until the connection ends."""
+        """The code of the thread: starts ssh, and reads its stderr until the connection ends."""
         try:
             self._process = subprocess.Popen(
                 ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self._pid_file), *self._argv],
@@ -206,7 +219,7 @@ class Connection:
             return
         finally:
             self._spawned.set()
-        # The main thread handles signals. Blocked only now: ssh would inherit the mask.
+        # The main thread handles signals. This thread blocks them only now, because ssh would inherit the mask.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         assert self._process.stderr is not None
         with self._process.stderr as stderr:
@@ -214,7 +227,10 @@ class Connection:
                 self._received(data)
 
     def _received(self, data: bytes) -> None:
-        """Shows what ssh writes while it asks. Later the screen belongs to the session, so it is only kept."""
+        """Keeps the last lines of ssh's stderr. In phase ASKING it also shows `data` on the screen.
+
+        Later it does not, because the screen belongs to the session.
+        """
         if self._phase is Phase.ASKING:
             with contextlib.suppress(OSError):
                 os.write(2, data)
@@ -224,7 +240,7 @@ class Connection:
 
 
 def socket_directory() -> Path:
-    """A temporary directory whose path is short enough for ssh's socket. Raises Failure."""
+    """Returns a temporary directory whose path is short enough for ssh's socket. Raises Failure if there is none."""
     shared = ("/tmp", "/var/tmp")  # noqa: S108 - the caller makes a private directory in it
     for place in (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR"), *shared):
         if place and len(os.path.realpath(place)) + _PATH_IN_DIRECTORY <= MAX_SOCKET_PATH and os.access(place, os.W_OK):

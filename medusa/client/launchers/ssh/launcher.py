@@ -1,4 +1,4 @@
-"""The launcher `ssh`: an agent on a host that the user's own ssh reaches."""
+"""The launcher `ssh`: runs the agent on a host that the user's `ssh` command reaches."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ from medusa.client.timeouts import Timeouts
 from medusa.protocol.printable import printable
 
 _NO_PROXY = 'no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"; NO_PROXY=$no_proxy; export no_proxy NO_PROXY'
-"""Shell: a proxy must not be used for the forwarded port on the host's loopback."""
+"""Shell code that makes the agent dial the forwarded port on the host's loopback directly, without a proxy."""
 
 _PID_INTERVAL = 0.1
-"""Seconds between two looks for the agent's process number in its output."""
+"""Seconds between two searches for the agent's pid in its output."""
 
 
 class SshLauncher(Launcher):
-    """Runs the archive on OBJECT, [USER@]HOST. The agent reaches mlogin's own reflector by a port that ssh forwards."""
+    """An agent on the host that OBJECT names as [USER@]HOST.
+
+    If mlogin runs its own reflector, ssh forwards a port of the host to it.
+    """
 
     name = "ssh"
 
@@ -54,7 +57,10 @@ class SshLauncher(Launcher):
         return f"a job on {printable(self._host)}"
 
     def create(self) -> str:
-        """Connects as well. This comes before mlogin attaches, because the user may need long to answer ssh."""
+        """Connects to the host, and returns a new session id.
+
+        The user may need long to answer the questions of ssh. So this is done here, before mlogin attaches.
+        """
         self._directory = self._stack.enter_context(self._ledger.private_directory(socket_directory()))
         self._connection = Connection(self._host, self._options, self._directory, self._ledger, self._timeouts)
         self._connection.open()
@@ -91,7 +97,7 @@ class SshLauncher(Launcher):
         self.cancel()
 
     def cancel(self) -> None:
-        self.poll()  # keeps how the job ended by itself, if it did
+        self.poll()  # if the job has ended by itself, `_state` now says how
         connection, self._connection = self._connection, None
         process, self._process = self._process, None
         with self._stack:
@@ -109,7 +115,7 @@ class SshLauncher(Launcher):
 
 
 def _end(connection: Connection, process: subprocess.Popen[bytes], timeouts: Timeouts) -> None:
-    """Ends the agent on the host, if it runs, and our ssh that started it."""
+    """Ends the agent on the host, if it runs, and `process`: the local ssh that started the agent."""
     for signal in ("TERM", "KILL"):
         if process.poll() is not None:
             break
@@ -122,7 +128,10 @@ def _end(connection: Connection, process: subprocess.Popen[bytes], timeouts: Tim
 
 
 def _agent_pid(connection: Connection, process: subprocess.Popen[bytes], timeout: float) -> str | None:
-    """The agent's process number on the host; None if it is not known in time. A login shell may print lines before."""
+    """Returns the agent's pid on the host. None if the agent does not print it in `timeout` seconds.
+
+    The agent's script prints the line `medusa-agent PID`. The login shell may print other lines before it.
+    """
     for _ in range(round(timeout / _PID_INTERVAL)):
         if found := re.search(rb"^medusa-agent (\d+)$", connection.output.read_bytes(), re.MULTILINE):
             return found[1].decode()
