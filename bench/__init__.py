@@ -1,1 +1,1 @@
-"""The benchmark: Medusa's speed beside other relays on the same wire. `python -m bench -h` has the options."""
+"""The benchmark: compares Medusa's speed with that of other relays. `python -m bench -h` shows the options."""

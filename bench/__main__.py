@@ -66,7 +66,7 @@ def _cores() -> tuple[int, int]:
 
 
 def _interrupted(*_: object) -> NoReturn:
-    # The relays are ended on the way out: no further signal may cut that short.
+    # The exception ends the relays on its way out. No further signal may interrupt that.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -117,7 +117,10 @@ def _picture(directory: Path, name: str) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measures, prints the tables, saves everything. Returns 1 if a measurement failed, 2 if a tool is missing."""
+    """Measures, prints the tables and saves everything. Returns the exit status.
+
+    It is 0 if all measurements succeeded, 1 if one failed, 2 if a tool is missing.
+    """
     options = _options(arguments)
     try:
         if options.readme:

@@ -17,17 +17,22 @@ from bench.toolchain import Unavailable
 REASON_LIMIT = 200
 
 Record = dict[str, Any] | None
-"""The load generator's figures; None if the measurement failed."""
+"""What the load generator printed about one measurement; None if the measurement failed."""
 
 
 Measure = Callable[[Row, Kind, Path, tuple[int, int], bool], dict[str, Any]]
-"""Like bench.measure.measure."""
+"""A function that makes one measurement. Its arguments and result are those of bench.measure.measure."""
 
 
 class Campaign:
-    """The rows `chosen`, measured `runs` times with each relay in `only`; with shorter windows if `quick`.
+    """All measurements of one benchmark.
 
-    `take` makes one measurement.
+    Args:
+        chosen: the rows to measure.
+        only: the names of the relays to measure.
+        runs: how many times each row is measured with each relay.
+        quick: True for shorter measurements.
+        take: makes one measurement.
     """
 
     def __init__(
@@ -42,12 +47,17 @@ class Campaign:
             row.name: {name: [] for name in self._relays(row.wire)} for row in chosen
         }
         self._left_out: dict[tuple[str, str], str] = {}
-        """(wire, relay) -> the reason why it could not take part."""
+        """For each (wire, relay) that could not take part, the reason."""
 
     def measure(self, generator: Path, cores: tuple[int, int]) -> None:
-        """Makes all measurements. Prints what cannot be measured, and leaves it out.
+        """Makes all measurements. If a relay cannot take part, prints the reason and leaves the relay out.
 
-        Raises Unavailable if there is nothing to measure.
+        Args:
+            generator: the path of the load generator.
+            cores: the core for the relay, and the core for the load generator.
+
+        Raises:
+            Unavailable: there is nothing to measure.
         """
         if not any(self.records.values()):
             raise Unavailable("none of these relays takes part in any of these rows")
@@ -64,7 +74,7 @@ class Campaign:
 
     @property
     def complete(self) -> bool:
-        """True if something was measured, and nothing failed; what was left out does not count."""
+        """True if something was measured and no measurement failed. Relays that were left out do not count."""
         taken = [
             samples
             for row in self._rows
@@ -74,7 +84,7 @@ class Campaign:
         return bool(taken) and all(len(samples) == self._runs and None not in samples for samples in taken)
 
     def tables(self) -> list[Table]:
-        """One for each wire that has rows and relays."""
+        """Returns a table for each wire of which rows and relays were chosen."""
         found = []
         for wire in WIRES:
             names = self._relays(wire)
@@ -84,7 +94,7 @@ class Campaign:
         return found
 
     def notes(self) -> list[str]:
-        """What a reader has to know about the figures."""
+        """Returns the notes that a reader of the figures needs."""
         return [
             f"Medians of {self._runs}; ratios are taken within a run; MB = 1e6 payload bytes; v: less is better.",
             "Backpressure: " + "; ".join(self._backpressure()) + ".",
@@ -101,7 +111,7 @@ class Campaign:
         for run in range(self._runs):
             for row in self._rows:
                 names = self._relays(row.wire)
-                # Another relay is first in each run: a drift of the machine must not favour one of them.
+                # Each run begins with another relay, so that a drift of the machine's speed favours none of them.
                 first = run % len(names) if names else 0
                 yield from ((run, row, name) for name in names[first:] + names[:first])
 

@@ -1,4 +1,4 @@
-"""The figures in README.md and docs/benchmark.md: written there between two marks, and read back by a test."""
+"""Writes the figures into README.md and docs/benchmark.md, between two marks. A test reads them back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ END = "<!-- end of figures -->\n"
 
 
 def figures(result: Result) -> dict[str, str]:
-    """What each document has between its marks, by the document's path from the root."""
+    """Returns the text between the marks of each document, by the document's path from the root."""
     return {"README.md": result.summary(), "docs/benchmark.md": result.markdown()}
 
 
 def write(result: Result, root: Path = ROOT) -> list[Path]:
-    """Puts the figures into the documents below `root`; returns their paths. Raises ValueError if a mark is missing."""
+    """Writes the figures into the documents below `root`. Returns the paths of the documents.
+
+    Raises:
+        ValueError: a document has no marks.
+    """
     written = []
     for name, text in figures(result).items():
         path = root / name
@@ -29,12 +33,12 @@ def write(result: Result, root: Path = ROOT) -> list[Path]:
 
 
 def quoted(name: str, root: Path = ROOT) -> str:
-    """The text between the marks of a document. Raises ValueError if a mark is missing."""
+    """Returns the text between the marks of the document `name`. Raises ValueError if a mark is missing."""
     return _parts(root / name)[1].strip("\n") + "\n"
 
 
 def _parts(path: Path) -> tuple[str, str, str]:
-    """The text before the marks, between them and after them."""
+    """Returns three parts of a document: the text before the marks, between them and after them."""
     before, begin, rest = path.read_text().partition(BEGIN)
     between, end, after = rest.partition(END)
     if not begin or not end:

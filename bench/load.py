@@ -1,4 +1,4 @@
-"""How busy other processes kept the two cores: time that neither the relay nor the load generator used."""
+"""Measures how busy other processes keep the two cores: time that neither the relay nor the load generator used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ _TICK: int = os.sysconf("SC_CLK_TCK")
 
 
 class Bystanders:
-    """Measures from its creation to `share`. `pids` are the relay's processes; their children count as well."""
+    """A measurement of the load by processes other than the relay and this one. It begins when it is created.
+
+    Args:
+        pids: the relay's processes. Their descendants count as the relay's, too.
+        cores: the numbers of the two cores.
+    """
 
     def __init__(self, pids: Sequence[int], cores: tuple[int, int]) -> None:
         self._pids = pids
@@ -24,7 +29,7 @@ class Bystanders:
         self._others = self._seconds()
 
     def share(self) -> float:
-        """Per cent of the two cores' time that other processes used, or that the host did not provide."""
+        """Returns the per cent of the two cores' time, until now, that other processes used or the host withheld."""
         elapsed = (time.monotonic() - self._begun) * len(self._cores)
         return max(0.0, 100.0 * (self._seconds() - self._others) / elapsed)
 
@@ -37,7 +42,10 @@ class Bystanders:
 
 
 def _busy(cores: tuple[int, int]) -> float:
-    """Seconds used by processes or stolen by the host. Interrupts are left out: no process is charged for them."""
+    """Returns the seconds that processes used on these cores, or the host stole from them, since the machine started.
+
+    Time in interrupts does not count, because no process is charged for it.
+    """
     wanted = {f"cpu{core}" for core in cores}
     lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
     times = [[int(field) for field in fields] for name, *fields in lines if name in wanted]
@@ -45,7 +53,10 @@ def _busy(cores: tuple[int, int]) -> float:
 
 
 def _process(pid: int) -> float:
-    """Seconds used by a process and its ended children; 0 if it is gone, as socat is after its pair."""
+    """Returns the seconds of CPU time of a process and its ended children.
+
+    Returns 0 if the process is gone: socat ends after its pair.
+    """
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return sum(int(field) for field in fields[11:15]) / _TICK

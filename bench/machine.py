@@ -1,4 +1,4 @@
-"""The machine and the versions of the programs that the figures were measured with."""
+"""Describes the machine on which the figures were measured, and the versions of the programs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERSION = re.compile(r"\d+\.\d[\w.]*")
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores, memory, kernel, and the versions of interpreters, packages and programs."""
+    """Returns a description: processor, cores, memory, kernel, and the versions of Python, packages and programs."""
     facts = {
         "processor": _first("/proc/cpuinfo", "model name") or platform.machine(),
         "cores": str(os.cpu_count()),

@@ -1,4 +1,4 @@
-"""One measurement: a fresh relay on one core, the load generator on the other; repeated if it was noisy."""
+"""Makes one measurement, with a new relay on one core and the load generator on another. Repeats it if it was noisy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.relays import Kind, Relay, running
 from bench.rows import Row
 
 NOISE_LIMIT = 5.0
-"""Per cent of the two cores' time. If other processes used more, the measurement is repeated."""
+"""Per cent of the two cores' time. If other processes used more, the measurement is noisy and is repeated."""
 
 ATTEMPTS = 3
 
@@ -26,13 +26,21 @@ METRICS_TIMEOUT = 10.0
 
 
 class MeasurementFailed(Exception):
-    """The load generator found lost or wrong bytes or could not set up its pairs, or the relay gave no metrics."""
+    """The measurement failed.
+
+    Either the load generator found lost or wrong bytes or could not set up its pairs, or the relay gave no metrics.
+    """
 
 
 def measure(row: Row, kind: Kind, generator: Path, cores: tuple[int, int], quick: bool) -> dict[str, Any]:
-    """The load generator's JSON record from the quietest of up to ATTEMPTS runs, or of one if `quick`.
+    """Measures a row with a relay. Returns the load generator's JSON record.
 
-    Each run has a relay process of its own, so that none inherits the heap of another.
+    Makes up to ATTEMPTS runs, or one if `quick`, and returns the record of the least noisy run. Each run starts a new
+    relay process, so that no run inherits the heap of another.
+
+    Args:
+        generator: the path of the load generator.
+        cores: the core for the relay, and the core for the load generator.
 
     Raises:
         MeasurementFailed: the load generator or the relay failed.
@@ -52,7 +60,7 @@ def measure(row: Row, kind: Kind, generator: Path, cores: tuple[int, int], quick
 
 
 def noise(record: dict[str, Any]) -> float:
-    """Per cent of the two cores' time that other processes used during the measurement."""
+    """Returns the per cent of the two cores' time that other processes used during the measurement."""
     return float(record["others_pct"])
 
 
@@ -67,9 +75,13 @@ def _run_once(row: Row, relay: Relay, generator: Path, core: int, quick: bool) -
 
 
 def mean_claim(exposition: str) -> float:
-    """The mean time of a claim in the directory, in microseconds, from a reflector's metrics.
+    """Returns the mean time of a claim in the directory, in microseconds.
 
-    Raises MeasurementFailed if there was no claim.
+    Args:
+        exposition: a reflector's metrics, in the text format of Prometheus.
+
+    Raises:
+        MeasurementFailed: there was no claim.
     """
     samples = (sample for family in text_string_to_metric_families(exposition) for sample in family.samples)
     totals = {sample.name: sample.value for sample in samples if sample.labels.get("operation") == "claim"}

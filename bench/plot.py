@@ -1,7 +1,7 @@
-"""The picture of a result: a small chart for each figure, each with its own scale.
+"""Draws the picture of a result: a small chart for each figure, each with its own scale.
 
-`python -m bench.plot RESULT.json PICTURE.png` draws a saved result. It runs as a process of its own, because
-matplotlib leaves font files open.
+`python -m bench.plot RESULT.json PICTURE.png` draws a saved result. Run it as a separate process, because matplotlib
+leaves font files open.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from bench.report import Line, Table, from_json, number
 
 COLUMNS = 4
 LOG_FROM = 30.0
-"""A scale is logarithmic if its largest figure is this many times the smallest, or more."""
+"""The scale of a chart is logarithmic if its largest value is at least this many times its smallest."""
 
 _PATCH = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-"""A white box, so that a label stays readable if the goal's line crosses it."""
+"""The white box behind a label. It keeps the label readable if the line of the goal crosses it."""
 
 COLOURS = {
     "medusa": "#1b6ca8",
@@ -42,7 +42,7 @@ COLOURS = {
 
 
 def draw(tables: Sequence[Table], path: Path) -> None:
-    """Writes a PNG."""
+    """Draws the tables into a PNG file at `path`."""
     panels = [(table, line) for table in tables for line in table.lines]
     height = math.ceil(len(panels) / COLUMNS)
     sheet = Sheet(figsize=(4.4 * COLUMNS, 2.0 * height + 0.6), layout="constrained")
@@ -82,7 +82,7 @@ def _label(table: Table, line: Line, name: str) -> str:
 
 
 def _scale(axis: Axes, shown: list[float]) -> str:
-    """Sets the scale, with room for the labels. Returns a note for the title if the scale is not linear."""
+    """Sets the scale of a chart, with room for the labels. Returns a note for the title; empty if it is linear."""
     axis.tick_params(labelsize=8)
     axis.spines[["top", "right"]].set_visible(False)
     if not shown:

@@ -1,4 +1,4 @@
-"""The processes of the benchmark: pinned to a core, awaited until they serve, and always ended."""
+"""Runs the processes of the benchmark: pins each to a core, waits until it serves, and always ends it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,12 @@ _LISTEN = "0A"
 
 
 def pinned(core: int | None, ending: str = "TERM") -> list[str]:
-    """A command prefix that keeps a command on `core`, and sends it the signal `ending` when the benchmark ends."""
+    """Returns a prefix for a command: it keeps the command on `core`, and sends it a signal when the benchmark ends.
+
+    Args:
+        core: the number of the core. If it is None, the prefix is empty.
+        ending: the name of the signal.
+    """
     if core is None:
         return []
     return [require("setpriv"), "--pdeathsig", ending, require("taskset"), "-c", str(core)]
@@ -37,12 +42,18 @@ def pinned(core: int | None, ending: str = "TERM") -> list[str]:
 def serving(
     name: str, command: list[str], core: int | None, port: int | None, stop_timeout: float = STOP_TIMEOUT
 ) -> Iterator[tuple[int, str]]:
-    """Runs `command` while the context lasts. Yields its process id and the line `listening ...` that it printed.
+    """Context manager that runs `command`. Yields its process id and the line `listening ...` that it printed.
 
-    With `port`, it serves as soon as a socket listens there, and the line is empty.
+    On leaving the context, sends the process SIGTERM. Kills it and its descendants if they have not ended after
+    `stop_timeout` seconds.
 
-    Raises Unavailable if it does not begin to serve in START_TIMEOUT seconds. At the end, what has not ended
-    `stop_timeout` seconds after SIGTERM is killed.
+    Args:
+        name: the name of the program, for an error.
+        core: the core to run the process on; None for any.
+        port: if it is given, the process serves as soon as a socket listens on this port. Then the line is empty.
+
+    Raises:
+        Unavailable: the process did not begin to serve within START_TIMEOUT seconds.
     """
     output = subprocess.PIPE if port is None else subprocess.DEVNULL
     with tempfile.TemporaryFile() as log:
@@ -64,7 +75,7 @@ def serving(
 
 
 def descendants(pid: int) -> list[int]:
-    """`pid` and all its descendants, itself first; empty if it is gone."""
+    """Returns `pid` and the pids of all its descendants, `pid` first. The list is empty if the process is gone."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -77,10 +88,10 @@ def descendants(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def reserved_ports(count: int) -> Iterator[list[int]]:
-    """Free ports of loopback, for programs that do not accept port 0.
+    """Context manager that reserves free ports of loopback, for programs that do not accept port 0. Yields the ports.
 
-    Each is held by a bound socket that does not listen: the kernel gives it to no other program, and a program that
-    sets SO_REUSEADDR may listen there.
+    A socket is bound to each port but does not listen. So the kernel gives the port to no other program, and a program
+    that sets SO_REUSEADDR may listen on it.
     """
     with contextlib.ExitStack() as held:
         ports = []
@@ -103,7 +114,7 @@ def _await_line(process: subprocess.Popen[bytes]) -> str | None:
 
 
 def _await_listener(process: subprocess.Popen[bytes], port: int) -> str | None:
-    # Not by a connection: socat accepts only one, and a forwarder would dial out for it.
+    # Do not test the port with a connection: socat accepts only one, and a forwarder would dial out for it.
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         if _listens(port):

@@ -1,4 +1,4 @@
-"""What a long benchmark measures now, and how long it will still take."""
+"""Shows what a long benchmark measures now, and how long it will still take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import TextIO
 
 
 class Progress:
-    """One line that is rewritten on a terminal, else one line a measurement. Weights are expected seconds."""
+    """The progress of a benchmark. On a terminal it rewrites one line, else it prints a line for each measurement.
+
+    Args:
+        weight: the expected seconds of all measurements together.
+        output: where to print.
+        clock: returns monotonic seconds.
+    """
 
     def __init__(self, weight: float, output: TextIO = sys.stderr, clock: Callable[[], float] = time.monotonic) -> None:
         self._left = weight
@@ -20,18 +26,21 @@ class Progress:
         self._shown = False
 
     def begin(self, text: str) -> None:
-        """Shows what is measured now."""
+        """Shows that the measurement `text` begins, with an estimate of the time that is left."""
         left = f"{text}  {self._estimate()} left"
         print(f"\r\033[K{left}" if self._rewrites else f"{left}\n", end="", file=self._output, flush=True)
         self._shown = self._rewrites
 
     def end(self, weight: float, *, skipped: bool = False) -> None:
-        """Counts a measurement as done. A skipped one does not count for the pace."""
+        """Counts a measurement of `weight` expected seconds as done.
+
+        A skipped measurement does not count in the estimate of the pace.
+        """
         self._left -= weight
         self._done += 0.0 if skipped else weight
 
     def clear(self) -> None:
-        """Clears the line, for other output."""
+        """Clears the line on the terminal. Call this before other output."""
         if self._shown:
             print("\r\033[K", end="", file=self._output, flush=True)
             self._shown = False

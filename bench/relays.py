@@ -1,4 +1,4 @@
-"""The contestants: how each relay is started, pinned to one core, and ended."""
+"""The contestants: the relays that are compared. Starts each of them on one core, and ends it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,36 @@ _ADDRESS = re.compile(r"(http|raw tcp)://127\.0\.0\.1:(\d+)")
 
 @dataclass(frozen=True)
 class Relay:
-    """A relay process that serves on loopback, and what the load generator has to be told of it."""
+    """A running relay, which serves on a port of loopback.
+
+    Attributes:
+        port: the port.
+        pid: the pid of the relay's main process.
+        flags: the options of the load generator for this relay.
+        helpers: pids of processes that do a part of its work and are not its children.
+    """
 
     port: int
     pid: int
     flags: tuple[str, ...] = ()
     helpers: tuple[int, ...] = ()
-    """Process ids of what does part of its work without being its child."""
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """All the processes that are to be charged to it; their children are, too."""
+        """The pids of all processes whose CPU time and memory count as the relay's. Their descendants' count, too."""
         return (self.pid, *self.helpers)
 
 
 @dataclass(frozen=True)
 class RelayKind:
-    """One contestant. `command` yields its command line; it prints `listening http://127.0.0.1:PORT` when it serves.
+    """A relay that pairs clients and agents, like the reflector.
 
-    With `raw`, that line goes on with ` raw tcp://127.0.0.1:PORT`, and that port is the one to be measured.
+    When it serves, it prints the line `listening http://127.0.0.1:PORT`.
+
+    Attributes:
+        command: returns the command line that starts it.
+        backpressure: a few words that say how it limits the bytes in its memory.
+        raw: True to measure its raw port. Then the line ends with ` raw tcp://127.0.0.1:PORT`.
     """
 
     name: str
@@ -50,18 +61,28 @@ class RelayKind:
 
 @dataclass(frozen=True)
 class ForwarderKind:
-    """A contestant that copies bytes between two ports and has no sessions; see bench/peers/forwarder.py."""
+    """A relay that copies bytes between two ports and has no sessions. See bench/peers/forwarder.py.
+
+    Attributes:
+        processes: returns the processes to start. Its arguments are a directory for files, and the ports.
+        slave_flag: the option that makes the load generator dial the port at the far end, or listen on it.
+        backpressure: a few words that say how it limits the bytes in its memory.
+    """
 
     name: str
     processes: Callable[[Path, forwarder.Ports], list[forwarder.Process]]
     slave_flag: str
-    """The load generator's option for the far end: dial a port there, or listen for the relay's connection."""
     backpressure: str
 
 
 @dataclass(frozen=True)
 class SiteKind:
-    """Reflectors that share a directory, as one contestant: clients dial the first of them, agents the last."""
+    """Several reflectors that share a directory, measured as one relay. Clients dial the first, agents the last.
+
+    Attributes:
+        doors: the number of reflectors.
+        backpressure: a few words that say how they limit the bytes in their memory.
+    """
 
     name: str
     doors: int
@@ -112,23 +133,27 @@ _CONTESTANTS: dict[str, tuple[Kind, ...]] = {
     "site": (_MEDUSA, SiteKind("one-door", 1, "pull pump"), SiteKind("two-doors", 2, "pull pump")),
 }
 WIRES: dict[str, dict[str, Kind]] = {wire: {kind.name: kind for kind in kinds} for wire, kinds in _CONTESTANTS.items()}
-"""wire -> name -> contestant. On `workers` and `site` the reflector is compared with itself."""
+"""The contestants by wire and name. On the wires `workers` and `site`, the reflector is compared with itself."""
 
 KINDS: dict[str, RelayKind] = {name: kind for name, kind in WIRES["websocket"].items() if isinstance(kind, RelayKind)}
-"""The websocket relays, which speak the reflector's wire."""
+"""The relays for websockets, by name. They speak the reflector's protocol."""
 
 YARDSTICKS = {"websocket": "ws", "raw": "haproxy", "workers": "medusa", "site": "medusa"}
-"""wire -> the contestant that the others are compared with."""
+"""For each wire, the contestant with which the others are compared."""
 
 SUBJECTS = {"websocket": "medusa", "raw": "medusa", "workers": "two-workers", "site": "two-doors"}
-"""wire -> the contestant that the goals of its rows are for."""
+"""For each wire, the contestant that should reach the goals of its rows."""
 
 NAMES = list(dict.fromkeys(name for kinds in WIRES.values() for name in kinds))
 
 
 @contextlib.contextmanager
 def running(kind: Kind, core: int | None = None) -> Iterator[Relay]:
-    """Runs a fresh relay while the context lasts, on `core` if given. Raises Unavailable if it does not start."""
+    """Context manager that runs a new relay, on `core` unless that is None. Yields the relay.
+
+    Raises:
+        Unavailable: the relay did not start.
+    """
     with _started(kind, core) as relay:
         yield relay
 

@@ -1,4 +1,4 @@
-"""Tables of medians, ratios and goals, as text and as Markdown."""
+"""Makes tables of medians, ratios and goals, as text and as Markdown."""
 
 from __future__ import annotations
 
@@ -13,24 +13,37 @@ from bench.rows import Figure, Goal
 
 @dataclass(frozen=True)
 class Line:
-    """One figure with the samples of every relay, one for each run; None if it could not be measured."""
+    """A line of a table: one figure, and the samples of every relay.
+
+    Attributes:
+        samples: for each relay, one value for each run; None if the measurement failed.
+    """
 
     figure: Figure
     samples: dict[str, list[float | None]]
 
     def median(self, relay: str) -> float | None:
-        """The median of a relay's samples, or None."""
+        """Returns the median of the samples of a relay, or None if it has none."""
         return _median(self.samples.get(relay, []))
 
     def ratio(self, relay: str, yardstick: str) -> float | None:
-        """The median of the ratios to the yardstick within each run, so that a drift between runs cancels out."""
+        """Returns the median of the ratios of a relay to the relay `yardstick`, or None if there is none.
+
+        Each ratio is of two samples of the same run, so that a drift between runs cancels out.
+        """
         pairs = zip(self.samples.get(relay, []), self.samples.get(yardstick, []), strict=False)
         return _median([None if ours is None or not theirs else ours / theirs for ours, theirs in pairs])
 
 
 @dataclass(frozen=True)
 class Table:
-    """Lines that were measured with the same relays. The goals are for `subject`."""
+    """A table of figures that were measured with the same relays.
+
+    Attributes:
+        yardstick: the relay with which the others are compared.
+        subject: the relay that should reach the goals.
+        relays: the names of all relays, in the order of their columns.
+    """
 
     yardstick: str
     subject: str
@@ -38,7 +51,7 @@ class Table:
     lines: list[Line]
 
     def text(self) -> str:
-        """Aligned columns: for each relay its median and its ratio to the yardstick; then the goal."""
+        """Returns the table as text: for each relay its median and its ratio to the yardstick; then the goal."""
         head = ["", "unit", *(cell for name in self.relays for cell in self._heads(name)), "goal"]
         body = [
             [*_titles(line), *(cell for name in self.relays for cell in self._figures(line, name)), self._verdict(line)]
@@ -48,7 +61,7 @@ class Table:
         return "\n".join(_aligned(row, widths) for row in [head, *body])
 
     def markdown(self) -> str:
-        """A Markdown table, with the ratio in brackets after the median, and without the goals."""
+        """Returns the table in Markdown, with the ratio in brackets after the median, and without the goals."""
         head = ["", "unit", *self.relays]
         body = [
             [*_titles(line), *(_bracketed(self._figures(line, name)) for name in self.relays)] for line in self.lines
@@ -56,7 +69,7 @@ class Table:
         return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
 
     def met(self, line: Line) -> bool | None:
-        """True if the subject reached the line's goal; None if there is no goal or nothing was measured."""
+        """Returns True if the subject reached the line's goal; None if there is no goal or nothing was measured."""
         goal = line.figure.goal
         if goal is None:
             return None
@@ -66,7 +79,7 @@ class Table:
         return reached >= goal.bound if line.figure.higher_is_better else reached <= goal.bound
 
     def goal(self, line: Line) -> float | None:
-        """The goal in the line's unit; None if there is none, or if the yardstick was not measured."""
+        """Returns the goal in the line's unit; None if there is no goal, or if the yardstick was not measured."""
         goal = line.figure.goal
         if goal is None:
             return None
@@ -96,7 +109,10 @@ class Table:
 
 
 def number(value: float | None) -> str:
-    """At least three significant digits where possible: none after the point from 100 on, one from 10, two from 0.1."""
+    """Returns a number as text, `-` for None.
+
+    It has no digits after the point from 100 on, one from 10 on, two from 0.1 on, and three below that.
+    """
     if value is None:
         return "-"
     digits = next((digits for bound, digits in ((100, 0), (10, 1), (0.1, 2)) if abs(value) >= bound), 3)
@@ -113,7 +129,7 @@ def _bracketed(cells: list[str]) -> str:
 
 
 def from_json(record: dict[str, Any]) -> Table:
-    """The table of a JSON record that was made with `dataclasses.asdict`."""
+    """Returns the table that was saved as a JSON record. The record was made by `dataclasses.asdict`."""
     lines = [Line(_figure(line["figure"]), line["samples"]) for line in record["lines"]]
     return Table(record["yardstick"], record["subject"], record["relays"], lines)
 

@@ -1,4 +1,4 @@
-"""The result of one run of the benchmark: as text and Markdown, saved below results/, and read back."""
+"""The result of one run of the benchmark: makes text and Markdown from it, saves it below results/, and reads it."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ SUMMARY = (
 
 @dataclass(frozen=True)
 class Result:
-    """The tables, the machine that they were measured on, and notes for their readers."""
+    """The result of a benchmark: the tables, the machine on which they were measured, and notes for the readers."""
 
     machine: dict[str, str]
     notes: list[str]
     tables: list[Table] = field(default_factory=list)
 
     def text(self) -> str:
-        """All of it, for a terminal."""
+        """Returns the whole result as text for a terminal."""
         width = max(map(len, self.machine), default=0)
         facts = "\n".join(f"{name:{width}}  {fact}" for name, fact in self.machine.items())
         return "\n\n".join([facts, *(table.text() for table in self.tables), "\n".join(self.notes)]) + "\n"
 
     def markdown(self) -> str:
-        """All of it, for docs/benchmark.md."""
+        """Returns the whole result in Markdown, for docs/benchmark.md."""
         facts = ", ".join(f"{name} {fact}" for name, fact in self.machine.items() if fact != "absent")
         notes = [f"Measured on: {facts}.", "In brackets: the ratio to the relay that has none.", *self.notes]
         items = "\n".join(textwrap.fill(f"- {note}", 120, subsequent_indent="  ") for note in notes)
@@ -52,7 +52,10 @@ class Result:
         return "\n\n".join([*(table.markdown() for table in self.tables), items, picture]) + "\n"
 
     def summary(self) -> str:
-        """The lines of SUMMARY, for README, with the relays of the first table that has such lines."""
+        """Returns the figures of SUMMARY in Markdown, for README. They are from the first table that has such figures.
+
+        Returns an empty text if no table has them.
+        """
         for table in self.tables:
             lines = [line for title in SUMMARY for line in table.lines if line.figure.title == title]
             if lines:
@@ -62,7 +65,13 @@ class Result:
 
 
 def save(result: Result, records: Any, directory: Path, name: str) -> list[Path]:
-    """Writes the text, and the JSON with `records` if there are any; returns their paths."""
+    """Writes a result into two files, as text and as JSON. Returns their paths.
+
+    Args:
+        records: what the load generator printed. It is added to the JSON unless it is None.
+        directory: the directory of the files. It is created if it is missing.
+        name: the name of the files, without a suffix.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     text, data = (directory / f"{name}{suffix}" for suffix in (".txt", ".json"))
     text.write_text(result.text())
@@ -71,7 +80,7 @@ def save(result: Result, records: Any, directory: Path, name: str) -> list[Path]
 
 
 def draw(directory: Path, name: str) -> Path:
-    """Draws the picture of a saved result; returns its path. Raises Unavailable without matplotlib."""
+    """Draws the picture of a saved result. Returns its path. Raises Unavailable if matplotlib is missing."""
     require_package("matplotlib")
     data, picture = (directory.resolve() / f"{name}{suffix}" for suffix in (".json", ".png"))
     subprocess.run([sys.executable, "-m", "bench.plot", str(data), str(picture)], check=True, cwd=HERE.parent)
@@ -79,7 +88,7 @@ def draw(directory: Path, name: str) -> Path:
 
 
 def load(directory: Path) -> Result:
-    """The result that was saved as LATEST. Raises Unavailable if there is none."""
+    """Reads the result that was saved as LATEST. Raises Unavailable if there is none."""
     path = directory / f"{LATEST}.json"
     if not path.exists():
         raise Unavailable(f"{path} is not there: run `python -m bench --keep` on a quiet machine first")
@@ -88,5 +97,5 @@ def load(directory: Path) -> Result:
 
 
 def stamp() -> str:
-    """A name for a run: the time in UTC."""
+    """Returns a name for the files of this run: the time in UTC."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -1,4 +1,4 @@
-"""The rows of the tables: the load generator's arguments, the figures that are taken from it, and the goals."""
+"""The rows to measure: for each, the arguments of the load generator, the figures from its output, and the goals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SPARE_DESCRIPTORS = 200
 
 @dataclass(frozen=True)
 class Goal:
-    """What the reflector should reach: a ratio to the yardstick, or a value if `absolute`."""
+    """A goal for the reflector. `bound` is a value if `absolute`, else a ratio to the relay that is the yardstick."""
 
     bound: float
     absolute: bool = False
@@ -21,7 +21,12 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of a table. `path` leads to the value in the load generator's JSON, `over` to a divisor of it."""
+    """A value that is shown as one line of a table.
+
+    Attributes:
+        path: the keys that lead to the value in the load generator's JSON.
+        over: the keys that lead to a number by which the value is divided, if any.
+    """
 
     title: str
     unit: str
@@ -37,7 +42,18 @@ def _window(seconds: float, warmup: float) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """One run of the load generator. `full` and `quick` are the arguments that say how much and how long."""
+    """A measurement with the load generator, which gives one or more figures.
+
+    Attributes:
+        arguments: the arguments of the load generator.
+        figures: the figures to take from its output.
+        full: more arguments, which say how much and how long to measure.
+        quick: the same for a quick run, in place of `full`.
+        wire: the key in relays.WIRES of the relays to measure.
+        around: an estimate of the seconds that a full run takes before and after its window. It is only for the
+            estimate of the time that is left.
+        claims: True to add `claim_us` to the record: the mean time of a claim, from the reflector's metrics.
+    """
 
     name: str
     arguments: tuple[str, ...]
@@ -46,16 +62,14 @@ class Row:
     quick: tuple[str, ...] = _window(1, 0.5)
     wire: str = "websocket"
     around: float = 2.0
-    """Seconds that a full run takes besides its window, for start, set-up and end: a guess, for the estimate."""
     claims: bool = False
-    """True: read from the reflector's metrics afterwards how long a claim took, as `claim_us` in the record."""
 
     def options(self, quick: bool) -> tuple[str, ...]:
-        """The arguments for a full or for a quick run."""
+        """Returns the arguments of the load generator for a full or a quick run."""
         return self.arguments + (self.quick if quick else self.full)
 
     def seconds(self, quick: bool) -> float:
-        """How long one measurement takes, roughly, in seconds."""
+        """Returns an estimate of how long one measurement takes, in seconds."""
         options = itertools.pairwise(self.options(quick))
         return (min(self.around, 2.0) if quick else self.around) + sum(
             float(amount) for flag, amount in options if flag in _LASTING
@@ -66,7 +80,7 @@ _LASTING = ("--duration", "--warmup", "--settle", "--stall", "--resume")
 
 
 def idle_pairs(limit: int) -> int:
-    """How many pairs a relay can hold with `limit` open files: two for each pair, and some for itself."""
+    """Returns how many pairs a relay can hold with `limit` open files: two for each pair, and some for itself."""
     return max(1, min(IDLE_PAIRS, (limit - _SPARE_DESCRIPTORS) // 2))
 
 
@@ -80,7 +94,7 @@ def _delay(title: str, percentile: str, goal: Goal | None = None) -> Figure:
 
 
 def idle_limit() -> int:
-    """How many files a process may have open."""
+    """Returns how many files a process may have open: the hard limit."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
@@ -170,7 +184,7 @@ ROWS = (
 
 
 def value(figure: Figure, record: dict[str, Any]) -> float:
-    """The figure's value in the load generator's record. Raises KeyError if it is not there."""
+    """Returns the figure's value in the load generator's record. Raises KeyError if it is not there."""
     return _found(figure.path, record) / (_found(figure.over, record) or 1.0 if figure.over else 1.0)
 
 

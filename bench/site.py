@@ -1,4 +1,4 @@
-"""What the reflectors of one site share: a directory on a Redis of their own, and a secret."""
+"""Starts what the reflectors of one site share: a directory in a Redis of their own, and a secret."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from bench.toolchain import require, require_package
 
 @contextlib.contextmanager
 def shared(core: int | None) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Runs a redis-server while the context lasts, on `core` if given. Yields its process id and a reflector's options.
+    """Context manager that runs a redis-server, on `core` unless that is None.
 
-    It listens on loopback and saves nothing. Raises Unavailable if it is not installed or does not start.
+    Yields its process id, and the options that make a reflector use it. The server listens on loopback and saves
+    nothing.
+
+    Raises:
+        Unavailable: redis-server is not installed or did not start.
     """
     require_package("redis")
     with contextlib.ExitStack() as stack:
@@ -28,7 +32,15 @@ def shared(core: int | None) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def redis_command(scratch: Path, port: int) -> list[str]:
-    """A redis-server in the foreground that writes no file. Raises Unavailable if it is not installed."""
+    """Returns the command of a redis-server that runs in the foreground and writes no file.
+
+    Args:
+        scratch: a directory for the server to work in.
+        port: the port of loopback to listen on.
+
+    Raises:
+        Unavailable: redis-server is not installed.
+    """
     unsaved = ["--save", "", "--appendonly", "no"]
     place = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(scratch)]
     return [require("redis-server"), *place, *unsaved, "--daemonize", "no"]

@@ -1,6 +1,6 @@
-"""Programs that a benchmark needs besides Python: a C compiler, node, npm packages, servers.
+"""Finds the programs that a benchmark needs besides Python: a C compiler, node, npm packages, servers.
 
-The load generator and the npm packages are built and installed on first use; scripts/setup installs Debian's packages.
+It builds the load generator and installs the npm packages on first use. scripts/setup installs Debian's packages.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _PACKAGES = {
     "taskset": "util-linux",
 }
 _ALSO_IN = ["/usr/sbin", "/sbin"]
-"""Directories of servers on Debian, which are not on the PATH of every user."""
+"""The directories in which Debian installs servers. They are not on the PATH of every user."""
 
 
 def require(tool: str) -> str:
-    """The path of `tool`. Raises Unavailable, with the Debian package that has it."""
+    """Returns the path of the program `tool`. Raises Unavailable, with the name of the Debian package to install."""
     path = shutil.which(tool, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_ALSO_IN]))
     if path is None:
         raise Unavailable(f"{tool} is not installed; on Debian: apt-get install {_PACKAGES.get(tool, tool)}")
@@ -48,12 +48,16 @@ def require_package(name: str) -> None:
 
 
 def build_load_generator() -> Path:
-    """The path of the compiled load generator. Raises Unavailable if it cannot be compiled."""
+    """Compiles the load generator if it is needed. Returns its path. Raises Unavailable if that fails."""
     return compiled(HERE / "loadgen.c")
 
 
 def compiled(source: Path) -> Path:
-    """The path of the program made of one C file, compiled if the source is newer. Raises Unavailable if that fails."""
+    """Compiles the program of one C file, unless it is newer than the file. Returns the path of the program.
+
+    Raises:
+        Unavailable: it cannot be compiled.
+    """
     binary = HERE / "build" / source.stem
     if binary.exists() and binary.stat().st_mtime >= source.stat().st_mtime:
         return binary
@@ -64,7 +68,10 @@ def compiled(source: Path) -> Path:
 
 
 def install_packages(directory: Path = HERE) -> Path:
-    """Installs the packages that `directory`/package.json pins, if they are missing; returns the node_modules."""
+    """Installs the packages that `directory`/package.json pins, unless they are there.
+
+    Returns the path of the directory `node_modules`.
+    """
     modules = directory / "node_modules"
     if installed_versions(directory) != pinned_versions(directory):
         options = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
@@ -73,13 +80,13 @@ def install_packages(directory: Path = HERE) -> Path:
 
 
 def pinned_versions(directory: Path = HERE) -> dict[str, str]:
-    """Package name -> version, from package.json."""
+    """Returns the versions of the packages that package.json pins, by name."""
     record: dict[str, dict[str, str]] = json.loads((directory / "package.json").read_text())
     return record["dependencies"]
 
 
 def installed_versions(directory: Path = HERE) -> dict[str, str]:
-    """Package name -> version, from node_modules; only packages that package.json names."""
+    """Returns the versions of the packages in node_modules, by name; only of those that package.json names."""
     manifests = {name: directory / "node_modules" / name / "package.json" for name in pinned_versions(directory)}
     return {name: json.loads(path.read_text())["version"] for name, path in manifests.items() if path.exists()}
 

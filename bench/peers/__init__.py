@@ -1,1 +1,1 @@
-"""The other relays, one small file each."""
+"""The relays that Medusa is compared with, one small file for each."""

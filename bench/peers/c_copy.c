@@ -1,6 +1,6 @@
 /*
- * The smallest possible relay: accept one connection on each of two ports of loopback, then read and write.
- * Usage: c_copy ENTRY EXIT.  It serves one pair; a half-close is passed on.
+ * The smallest possible relay: it accepts one connection on each of two ports of loopback, then copies the bytes.
+ * Usage: c_copy ENTRY EXIT.  It serves one pair, and passes a half-close on.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -35,7 +35,7 @@ static int caller(int at)
 	return fd;
 }
 
-/* Copies once. Returns 0 at the end of the input. */
+/* Copies one block. Returns 0 at the end of the input. */
 static int copy(int from, int to)
 {
 	ssize_t got = read(from, block, sizeof block);
@@ -61,7 +61,7 @@ int main(int count, char **words)
 	while (ends[0].fd >= 0 || ends[1].fd >= 0) {
 		if (poll(ends, 2, -1) < 0) die("poll");
 		for (int i = 0; i < 2; i++)
-			if (ends[i].revents && !copy(fds[i], fds[!i])) ends[i].fd = -1; /* poll leaves it out from now on */
+			if (ends[i].revents && !copy(fds[i], fds[!i])) ends[i].fd = -1; /* poll ignores it from now on */
 	}
 	return 0;
 }

@@ -1,4 +1,4 @@
-"""The smallest possible relay, in C (c_copy.c): the best that the raw rows could reach."""
+"""The smallest possible relay, in C (c_copy.c): no relay can be much faster in the raw rows."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from bench.toolchain import compiled
 
 
 def processes(scratch: Path, ports: Ports) -> list[Process]:
-    """One process, for one pair."""
+    """Returns the processes to start: one, which serves one pair."""
     return [Process([str(compiled(Path(__file__).with_suffix(".c"))), str(ports.entry), str(ports.exit)], ports.entry)]

@@ -1,4 +1,4 @@
-"""Records for contestants that forward bytes between two ports."""
+"""Records for relays that forward bytes between two ports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ports:
-    """Free ports of loopback. Clients dial `entry`, the far side is at `exit`, and `inner` is for the relay itself."""
+    """Free ports of loopback for one relay.
+
+    The load generator's clients dial `entry`. Its far side is at `exit`. The relay may use `inner` between its
+    processes.
+    """
 
     entry: int
     exit: int
@@ -16,7 +20,10 @@ class Ports:
 
 @dataclass(frozen=True)
 class Process:
-    """A process of the relay. The processes are started in order; one serves as soon as a socket listens on `port`."""
+    """A process of the relay. It is ready as soon as a socket listens on `port`.
+
+    The processes of a relay are started in order, each after the one before is ready.
+    """
 
     command: list[str]
     port: int

@@ -25,7 +25,7 @@ listen bench
 
 
 def processes(scratch: Path, ports: Ports) -> list[Process]:
-    """One process, in the foreground."""
+    """Returns the processes to start: one haproxy, in the foreground."""
     config = scratch / "haproxy.cfg"
     config.write_text(CONFIG.format(entry=ports.entry, exit=ports.exit))
     return [Process([require("haproxy"), "-db", "-q", "-f", str(config)], ports.entry)]

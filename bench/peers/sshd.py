@@ -1,7 +1,7 @@
-"""`ssh -L` through an sshd, directly or by a jump host. The jump host is the same sshd, so all is encrypted twice.
+"""`ssh -L` through an sshd, directly or through a jump host. The jump host is the same sshd, so it encrypts all twice.
 
 The sshd has its own keys and configuration and listens on loopback. It uses no password, agent or file of the user.
-Its processes and those of the clients share the one core that a relay has.
+The processes of ssh and sshd share the one core that a relay has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bench.peers.forwarder import Ports, Process
 from bench.toolchain import Unavailable, require
 
 PRIVILEGE_SEPARATION = Path("/run/sshd")
-"""The empty directory that an sshd of root needs for its children. The system's service would make it."""
+"""The empty directory that an sshd run by root needs for its children. Usually the system's service creates it."""
 
 SERVER = """\
 ListenAddress 127.0.0.1:{port}
@@ -48,12 +48,12 @@ Host target jump
 
 
 def processes(scratch: Path, ports: Ports) -> list[Process]:
-    """The sshd, and the ssh that listens at `entry`."""
+    """Returns the processes to start: the sshd, and the ssh that listens at `entry`."""
     return [_server(scratch, ports), _client(scratch, ports, [])]
 
 
 def processes_with_jump(scratch: Path, ports: Ports) -> list[Process]:
-    """Like `processes`, with `ssh -J`."""
+    """Returns the processes to start: the sshd, and an ssh that listens at `entry` and uses a jump host."""
     return [_server(scratch, ports), _client(scratch, ports, ["-J", "jump"])]
 
 

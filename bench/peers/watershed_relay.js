@@ -1,9 +1,9 @@
 'use strict';
 /*
- * A pairing relay on npm `watershed`, the library of the original system, on the same wire as the reflector
- * (docs/protocol.md, part 1). Usage: node watershed_relay.js [PORT]
+ * A relay like the reflector, with npm's `watershed`, the library of the original program. It speaks the protocol of
+ * docs/protocol.md, part 1. Usage: node watershed_relay.js [PORT]
  *
- * The library offers no back-pressure, so there is none here: what a destination does not read stays in memory.
+ * The library offers no back-pressure, so this relay has none: bytes that a destination does not read stay in memory.
  */
 const http = require('http');
 const { Watershed } = require('watershed');

@@ -1,7 +1,7 @@
-"""A pairing relay on PyPI `websockets` under uvloop, on the same wire as the reflector (docs/protocol.md, part 1).
+"""A relay like the reflector, with PyPI's `websockets` and uvloop. It speaks the protocol of docs/protocol.md, part 1.
 
-Its settings are fair: no compression, the library's C routines, and back-pressure by its public functions: a message
-is sent before the next one is received. Usage: python -m bench.peers.websockets_relay [PORT]
+Its settings are fair: no compression, and the library's C routines. Back-pressure is by the library's public
+functions: a message is sent before the next one is received. Usage: python -m bench.peers.websockets_relay [PORT]
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ ROUTE = re.compile(r"/attach/([^/]+)/(master|slave)")
 
 
 class Session:
-    """A client after its upgrade, and later its agent."""
+    """A session, which begins with the client's request.
+
+    Attributes:
+        agent: the agent's connection, when it is there.
+        over: is set when the session is over.
+        claimed: True if an agent has asked to join.
+    """
 
     def __init__(self) -> None:
         self.agent: asyncio.Future[ServerConnection] = asyncio.get_running_loop().create_future()
@@ -37,8 +43,8 @@ sessions: dict[str, Session] = {}
 
 
 def judge(connection: ServerConnection, request: Request) -> Response | None:
-    """Refuses the requests that the reflector would refuse. For the others it reserves the place in the session."""
-    request.headers.setdefault("Sec-WebSocket-Version", "13")  # the original's clients leave it out
+    """Returns a refusal if the reflector would refuse the request. Else reserves the place in the session."""
+    request.headers.setdefault("Sec-WebSocket-Version", "13")  # the clients of the original program leave it out
     route = ROUTE.fullmatch(request.path)
     if route is None:
         return connection.respond(HTTPStatus.BAD_REQUEST, "")
@@ -75,7 +81,7 @@ async def attach(connection: ServerConnection) -> None:
 
 
 async def agent_of(session: Session, client: ServerConnection) -> ServerConnection:
-    """Waits for the agent, and sends the client a pulse meanwhile."""
+    """Waits for the agent. Returns its connection. Meanwhile, sends the client a `wait` message at intervals."""
     while True:
         with contextlib.suppress(asyncio.TimeoutError):
             return await asyncio.wait_for(asyncio.shield(session.agent), WAIT_PULSE)
@@ -83,7 +89,7 @@ async def agent_of(session: Session, client: ServerConnection) -> ServerConnecti
 
 
 async def forward(source: ServerConnection, destination: ServerConnection) -> None:
-    """Copies messages until one side is closed, then closes both."""
+    """Copies messages from `source` to `destination` until one of them is closed, then closes both."""
     with contextlib.suppress(ConnectionClosed):
         async for message in source:
             await destination.send(message)
@@ -92,7 +98,7 @@ async def forward(source: ServerConnection, destination: ServerConnection) -> No
 
 
 async def main(port: int) -> None:
-    """Serves until it is killed."""
+    """Serves on loopback until the process is killed. `port`: 0 for any free port."""
     serving = serve(
         attach,
         "127.0.0.1",

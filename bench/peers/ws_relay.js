@@ -1,9 +1,10 @@
 'use strict';
 /*
- * A pairing relay on npm `ws`, on the same wire as the reflector (docs/protocol.md, part 1). Usage: node ws_relay.js [PORT]
+ * A relay like the reflector, with npm's `ws`. It speaks the protocol of docs/protocol.md, part 1.
+ * Usage: node ws_relay.js [PORT]
  *
- * Its settings are fair: no compression, native unmasking if bufferutil is installed, and back-pressure by the
- * library's public functions: a source is paused while its destination has more than HIGH_WATER unsent.
+ * Its settings are fair: no compression, and native unmasking if bufferutil is installed. Back-pressure is by the
+ * library's public functions: a source is paused while its destination has more than HIGH_WATER unsent bytes.
  */
 const http = require('http');
 const { WebSocket, WebSocketServer } = require('ws');
@@ -60,7 +61,7 @@ server.on('upgrade', (request, socket, head) => {
   if (!id) return refuse(socket, 400);
   if (side === 'slave' && !session) return refuse(socket, 404);
   if (side === 'master' ? session : session.agent) return refuse(socket, 409);
-  request.headers['sec-websocket-version'] ??= '13'; // absent in what the original's clients send; ws insists on it
+  request.headers['sec-websocket-version'] ??= '13'; // the original clients leave it out; ws needs it
   upgrader.handleUpgrade(request, socket, head, (peer) =>
     side === 'master' ? attachClient(id, peer) : attachAgent(session, peer));
 });
