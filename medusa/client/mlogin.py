@@ -124,7 +124,7 @@ class Login:
         settings = self._settings
         if settings.login is None:
             return
-        from medusa.client.keys.account import Account, find_signer  # slow to load
+        from medusa.client.keys.account import Account, find_signer  # takes long to import
 
         with signals.interruptible():  # find_signer may ask for a passphrase
             account = Account(settings.login, settings.subuser, find_signer(settings.key))

@@ -49,8 +49,8 @@ class Settings:
         escape_given: True if the user set `escape`; otherwise it is DEFAULT_ESCAPE.
         quiet: True to write only errors.
         launcher: the launcher's name.
-        reflector: the reflector's base URL. If None, mlogin uses the launcher's front door (the reflector that serves
-            the job system), or if there is none, starts an embedded reflector.
+        reflector: the reflector's base URL. If None, mlogin uses `front_door`, the launcher's default reflector. If
+            the launcher has none, mlogin starts an embedded reflector.
         wait_timeout: seconds to wait for the agent. If None, mlogin waits as long as the reflector does or, if jobs of
             this launcher can queue, as long as the job lives.
         archive: path of the agent's archive; None for the one in this package.

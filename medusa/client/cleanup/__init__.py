@@ -1,5 +1,5 @@
-"""What the guard process does after mlogin was killed, apart from ending processes.
+"""Code for the guard process, which cleans up after mlogin was killed.
 
-signed_request  an HTTP request that was signed in advance
-tty_modes       the modes of a terminal, noted and restored
+signed_request  sends an HTTP request that mlogin has signed in advance
+tty_modes       records and restores the modes of a terminal
 """

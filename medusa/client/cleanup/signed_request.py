@@ -1,4 +1,7 @@
-"""An HTTP request that was signed in advance: the guard process sends it after mlogin was killed, and holds no key."""
+"""An HTTP request that mlogin signs in advance. If mlogin is killed, the guard process sends it.
+
+The guard process has no private key, so it cannot sign requests itself.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from medusa.transports.tls import client_context
 
 @dataclass(frozen=True, repr=False)
 class SignedRequest:
-    """A request without a body. It is accepted for as long as its Date is (by Manta: 300 s).
+    """A signed HTTP request without a body. The server accepts it while its Date is recent (Manta: 300 s).
 
     Attributes:
-        headers: with the signature, so they are secret.
+        method: the request's method.
+        url: the request's URL.
+        headers: the header fields. They are secret because they contain the signature.
+        insecure_tls: True to accept any TLS certificate.
     """
 
     method: str
@@ -22,21 +28,21 @@ class SignedRequest:
     insecure_tls: bool = False
 
     def text(self) -> str:
-        """One line for `parse`. It holds the signature, so it is secret."""
+        """Returns the request as one line of text, which `parse` reads. It is secret: it contains the signature."""
         return json.dumps(asdict(self))
 
     @classmethod
     def parse(cls, text: str) -> SignedRequest:
-        """Reads what `text` wrote."""
+        """Returns the request whose `text` method made the line `text`."""
         return cls(**json.loads(text))
 
     def send(self, timeout: float) -> None:
-        """Sends it once, and follows no redirect.
+        """Sends the request once. Does not follow redirects.
 
         Raises:
-            OSError: no answer within `timeout` seconds, or one that is not a success.
+            OSError: there was no answer within `timeout` seconds, or the answer reports no success.
         """
-        import urllib.request  # only the guard needs it, if at all
+        import urllib.request  # imported here because only a guard that cleans up needs it
 
         class RefuseRedirect(urllib.request.HTTPRedirectHandler):
             def redirect_request(self, *args: object, **kwargs: object) -> None:
@@ -45,5 +51,5 @@ class SignedRequest:
         handler = urllib.request.HTTPSHandler(context=client_context(self.insecure_tls))
         opener = urllib.request.build_opener(handler, RefuseRedirect())
         body = b"" if self.method == "POST" else None
-        request = urllib.request.Request(self.url, body, self.headers, method=self.method)  # noqa: S310 - a Manta's
+        request = urllib.request.Request(self.url, body, self.headers, method=self.method)  # noqa: S310 - a Manta URL
         opener.open(request, timeout=timeout).close()

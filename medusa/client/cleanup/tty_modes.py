@@ -1,6 +1,7 @@
-"""Modes of a terminal: raw, and back. Functions of a file descriptor; medusa/client/terminal/tty.py holds the state.
+"""Functions that set, record and restore the modes of a terminal. They keep no state.
 
-Apart from that file because the ledger needs these functions, and that file needs the ledger.
+The class Terminal in medusa/client/terminal/tty.py keeps the state. It uses the ledger, and the ledger uses these
+functions, so they need a file of their own.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import termios
 from typing import Any
 
 Modes = list[Any]
-"""What termios.tcgetattr returns."""
+"""The modes of a terminal, in the form that termios.tcgetattr returns."""
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 
 
 def raw(modes: Modes) -> Modes:
-    """`modes` changed as ssh(1) changes them: every byte passes at once and unchanged, both ways."""
+    """Returns raw modes, made from `modes` in the same way as ssh(1) does.
+
+    In raw mode the terminal passes on every byte at once and unchanged, in both directions.
+    """
     changed = [*modes[:_CC], list(modes[_CC])]
     changed[_IFLAG] |= termios.IGNPAR
     changed[_IFLAG] &= ~(termios.ISTRIP | termios.INLCR | termios.IGNCR | termios.ICRNL)
@@ -32,7 +36,10 @@ def raw(modes: Modes) -> Modes:
 
 
 def apply(fd: int, modes: Modes) -> None:
-    """Sets `modes` after pending output is written. In a background job this stops the process (SIGTTOU)."""
+    """Sets the terminal's modes after pending output is written. Stops this process if it runs in the background.
+
+    That stop comes from the signal SIGTTOU.
+    """
     while True:
         try:
             return termios.tcsetattr(fd, termios.TCSADRAIN, modes)
@@ -42,7 +49,10 @@ def apply(fd: int, modes: Modes) -> None:
 
 
 def restore(fd: int, modes: Modes) -> None:
-    """Sets `modes` at once, even in a background job: the process that changed the modes must restore them."""
+    """Sets the terminal's modes at once, even if this process runs in the background.
+
+    A process that has changed the modes must be able to restore them at any time.
+    """
     before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         termios.tcsetattr(fd, termios.TCSANOW, modes)
@@ -51,12 +61,15 @@ def restore(fd: int, modes: Modes) -> None:
 
 
 def record(fd: int, before: Modes) -> str:
-    """Text for `restore_if_unchanged`: the modes that are set now, and those to restore."""
+    """Returns a text for `restore_if_unchanged`: the terminal's present modes, and `before`, the modes to restore."""
     return json.dumps({"fd": fd, "before": _plain(before), "now": _plain(termios.tcgetattr(fd))})
 
 
 def restore_if_unchanged(text: str) -> None:
-    """Restores the modes, unless another process has set others since: a shell may have its terminal back already."""
+    """Restores the modes that `record` wrote into `text`. Does nothing if another process has set other modes since.
+
+    That other process may be the shell, if it has its terminal back already.
+    """
     noted = json.loads(text)
     if _plain(termios.tcgetattr(noted["fd"])) == noted["now"]:
         *flags, characters = noted["before"]

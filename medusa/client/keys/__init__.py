@@ -1,6 +1,6 @@
-"""An account and the private key that signs its requests.
+"""Accounts, and the private keys that sign their requests.
 
-account    who signs, and how requests are signed
-keyfile    private keys in files
-ssh_agent  private keys in an ssh-agent
+account    an account: signs requests, finds its private key
+keyfile    signs with a private key in a file
+ssh_agent  signs with a private key in an ssh-agent
 """

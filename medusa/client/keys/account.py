@@ -1,6 +1,6 @@
-"""An account at a front door or a Manta, and the private key that signs its requests.
+"""An account at a reflector or a Manta, and the private key that signs the account's requests.
 
-Slow to load: import it only in functions that sign.
+This module takes long to import, so import it only in functions that sign.
 """
 
 from __future__ import annotations
@@ -29,31 +29,33 @@ from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 
 SIGNED = (REQUEST_TARGET, "host", "date")
-"""What the signature in a header covers: it is valid for one request to one host, while its date is accepted."""
+"""The parts of a request that a signature in the header covers. So it is valid for one target, host and date."""
 
 
 class Signer(Protocol):
-    """A private key, in a file or an ssh-agent."""
+    """A private key that can sign. It is in a file or in an ssh-agent."""
 
     @property
     def public(self) -> PublicKey:
-        """The public half."""
+        """The public key that belongs to this private key."""
 
     @property
     def where(self) -> str:
-        """The file or `ssh-agent`, for messages."""
+        """The place of the key, for messages: the path of its file, or `ssh-agent`."""
 
     def sign(self, text: bytes) -> bytes:
-        """The signature by `public.algorithm`, an ECDSA one in DER. Raises Failure."""
+        """Returns the signature of `text` by `public.algorithm`. ECDSA signatures are DER-encoded. Raises Failure."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """An account and its key.
+    """An account and the private key that signs its requests.
 
     Attributes:
+        login: the name of the account.
         user: a subuser of the account; None for the account itself.
-        clock: seconds since the epoch.
+        signer: the private key.
+        clock: returns the seconds since the epoch.
     """
 
     login: str
@@ -63,15 +65,16 @@ class Account:
 
     @property
     def key_id(self) -> KeyId:
-        """With the MD5 fingerprint of the key: Manta takes no other."""
+        """The name of the key in requests. It contains the MD5 fingerprint, because Manta accepts no other."""
         return KeyId(self.login, self.user, self.signer.public.md5)
 
     def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
-        """The header fields Date and Authorization for one request.
+        """Signs one request. Returns its header fields Date and Authorization.
 
         Args:
-            target: path and query, exactly as in the request.
-            host: the value of its Host header.
+            method: the request's method.
+            target: the request's path and query, exactly as they will be sent.
+            host: the value of the request's Host header.
         """
         date = formatdate(self.clock(), usegmt=True)
         signature = self.signer.sign(header_text(SIGNED, method, target, {"host": host, "date": date}))
@@ -79,9 +82,9 @@ class Account:
         return [("Date", date), ("Authorization", build_authorization(credentials))]
 
     def presign(self, base_url: str, path: str, lifetime: float) -> str:
-        """A URL whose holder can GET `path` for `lifetime` seconds without a key.
+        """Returns a signed URL. Anybody who has it can GET `path` for `lifetime` seconds without a key.
 
-        A path in `base_url` is for a proxy that removes it, so it is not signed.
+        The signature leaves out the path of `base_url`, because that path is for a proxy that removes it.
         """
         parameters = {
             "algorithm": self.signer.public.algorithm.upper(),
@@ -93,7 +96,7 @@ class Account:
         return base_url.rstrip("/") + presigned_target(path, parameters, signature)
 
     def to_check(self, host: str) -> list[str]:
-        """Lines for the user after a refusal: what the request claimed, and what to check."""
+        """Returns lines for the user after `host` refused a signed request: what was sent, and what to check."""
         now = formatdate(self.clock(), usegmt=True)
         return [
             f"  asked for host {printable(host)} by {self}; the clock here says {now}",
@@ -101,20 +104,21 @@ class Account:
         ]
 
     def __str__(self) -> str:
-        """Account and key, for messages."""
+        """Returns the names of the account and its key, for messages."""
         who = printable(self.login if self.user is None else f"{self.login}/{self.user}")
         public = self.signer.public
         return f"account {who}, key {public.md5} ({public.kind}, {printable(self.signer.where)})"
 
 
 def find_signer(key: str | None) -> Signer:
-    """Finds the private key that `key` names. May ask for a passphrase on the terminal.
+    """Returns the private key that `key` names. May ask for its passphrase on the terminal.
 
     Args:
-        key: its fingerprint (MD5 or SHA256), to be found in the ssh-agent or else in ~/.ssh; or the path of its file.
+        key: the path of the key's file, or the key's fingerprint (MD5 or SHA256). A fingerprint is looked up in the
+            ssh-agent, then in ~/.ssh.
 
     Raises:
-        Failure: there is none, or it cannot be used.
+        Failure: there is no such key, or it cannot be used.
     """
     if not key:
         raise Failure("no key to sign with; give one by --key or MANTA_KEY_ID, as a fingerprint or a file")
@@ -124,7 +128,7 @@ def find_signer(key: str | None) -> Signer:
             how = "ssh-keygen -l -E md5 -f FILE shows one"
             raise Failure(f"no key file {printable(key)}, and that is no fingerprint either ({how})")
         return keyfile.KeyFile(path).signer()
-    from medusa.client.keys import ssh_agent  # slow to load
+    from medusa.client.keys import ssh_agent  # takes long to import
 
     usable, useless = ssh_agent.signers()
     for signer in usable:

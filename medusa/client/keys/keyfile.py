@@ -1,4 +1,4 @@
-"""Private keys in files: in OpenSSH's format or PEM, with or without a passphrase."""
+"""Reads private keys from files, in OpenSSH's format or in PEM, with or without a passphrase."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from medusa.keys import ALGORITHMS, BadKey, PublicKey
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 MAX_SIZE = 64 * 1024
-"""Bytes that are read of a file; an RSA key of 16384 bits takes a fifth of that."""
+"""The maximum number of bytes that are read of a file. An RSA key of 16384 bits is a fifth as large."""
 
 TRIES = 3
-"""How often a passphrase is asked for, as by ssh(1)."""
+"""How often to ask for the passphrase of a key; the same number as in ssh(1)."""
 
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
 
 
 class FileSigner:
-    """Signs with a key in this process's memory. Its repr does not show the key."""
+    """A private key in the memory of this process, which can sign. The object's repr does not show the key."""
 
     def __init__(self, key: PrivateKey, where: str) -> None:
-        """Raises BadKey: the key is of a kind that cannot sign requests."""
+        """`where` names the key's file, for messages. Raises BadKey if this kind of key cannot sign requests."""
         self.public = PublicKey(key.public_key())
         self.where = where
         self._key = key
 
     def sign(self, text: bytes) -> bytes:
-        """The signature by `public.algorithm`, an ECDSA one in DER."""
+        """Returns the signature of `text` by `public.algorithm`. ECDSA signatures are DER-encoded."""
         if isinstance(self._key, ed25519.Ed25519PrivateKey):
             return self._key.sign(text)
         digest = ALGORITHMS[self.public.algorithm].digest or hashes.SHA256()
@@ -46,7 +46,7 @@ class FileSigner:
 
 
 class KeyFile:
-    """A file that may hold a private key. Nothing is decrypted before `signer` is called."""
+    """A file that may contain a private key. The key is decrypted only when `signer` is called."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,11 +54,14 @@ class KeyFile:
 
     @property
     def is_private_key(self) -> bool:
-        """Whether the file looks like a private key."""
+        """True if the file begins like a private key."""
         return self._data.startswith(b"-----BEGIN ") and b" PRIVATE KEY-----" in self._data[:80]
 
     def public(self) -> PublicKey | None:
-        """The public half, from the file or its `.pub`; None if it cannot be read without a passphrase."""
+        """Returns the public key, from this file or from the `.pub` file beside it.
+
+        Returns None if neither can be read without a passphrase.
+        """
         for line in (_openssh_public(self._data), _read(self.path.with_name(self.path.name + ".pub"))):
             try:
                 if line:
@@ -71,7 +74,7 @@ class KeyFile:
             return None
 
     def signer(self) -> FileSigner:
-        """Decrypts the key; asks for its passphrase on the terminal if it has one. Raises Failure."""
+        """Reads the private key and returns it. If it has a passphrase, asks for it on the terminal. Raises Failure."""
         if not self._data:
             raise Failure(f"{self.path} is empty, or cannot be read")
         if not self.is_private_key:
@@ -93,7 +96,7 @@ class KeyFile:
             passphrase = _ask(f"Passphrase for {self.path}: ")
             try:
                 return _load(self._data, passphrase)
-            except (TypeError, ValueError):  # an empty one is a TypeError
+            except (TypeError, ValueError):  # an empty passphrase raises TypeError
                 continue
         raise Failure(f"{self.path}: wrong passphrase")
 
@@ -106,7 +109,10 @@ class KeyFile:
 
 
 def files_in(directory: Path) -> Iterator[KeyFile]:
-    """The private keys in a directory such as ~/.ssh, sorted by name; none if it cannot be read."""
+    """Yields the files in `directory` that look like private keys, sorted by name.
+
+    Yields nothing if the directory cannot be read.
+    """
     try:
         paths = sorted(path for path in directory.iterdir() if path.is_file() and path.suffix != ".pub")
     except OSError:
@@ -118,7 +124,7 @@ def files_in(directory: Path) -> Iterator[KeyFile]:
 
 
 def _read(path: Path) -> bytes:
-    """The beginning of a file; empty if it cannot be read."""
+    """Returns the first MAX_SIZE bytes of a file, or nothing if the file cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_SIZE)
@@ -127,7 +133,13 @@ def _read(path: Path) -> bytes:
 
 
 def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
-    """Raises TypeError if a passphrase is needed, ValueError if it is wrong, BadKey for another kind of key."""
+    """Decodes a private key and returns it.
+
+    Raises:
+        TypeError: the key needs a passphrase.
+        ValueError: the passphrase is wrong, or the key is malformed.
+        BadKey: the key is neither an RSA nor an ECDSA nor an Ed25519 key.
+    """
     openssh = b"-----BEGIN OPENSSH" in data[:32]
     load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
     key = load(data, passphrase)
@@ -137,7 +149,10 @@ def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
 
 
 def _openssh_public(data: bytes) -> bytes:
-    """`TYPE BASE64` of the public half, which OpenSSH's format leaves readable (PROTOCOL.key); empty for others."""
+    """Returns the public key in a private key file, as `TYPE BASE64`. Needs no passphrase.
+
+    Returns nothing if the file is not in OpenSSH's format, which OpenSSH's document PROTOCOL.key describes.
+    """
     body = b"".join(line for line in data.splitlines() if not line.startswith(b"-----"))
     try:
         blob = base64.b64decode(body, validate=True)
@@ -148,19 +163,22 @@ def _openssh_public(data: bytes) -> bytes:
     rest = blob[len(_OPENSSH_MAGIC) :]
     for _ in ("cipher", "key derivation", "its options"):
         _, rest = _string(rest)
-    public, _ = _string(rest[4:])  # after the number of keys
+    public, _ = _string(rest[4:])  # the first 4 bytes are the number of keys
     kind, _ = _string(public)
     return kind + b" " + base64.b64encode(public)
 
 
 def _string(data: bytes) -> tuple[bytes, bytes]:
-    """A string of RFC 4251, section 5, and what follows it."""
+    """Splits `data`, which begins with a string of RFC 4251, section 5. Returns that string and the bytes after it."""
     end = 4 + int.from_bytes(data[:4], "big")
     return data[4:end], data[end:]
 
 
 def _ask(prompt: str) -> bytes:
-    """Raises Failure if there is no terminal: a passphrase is never read from piped input."""
+    """Asks for a passphrase on the terminal and returns it. Raises Failure if there is no terminal.
+
+    A passphrase is never read from piped input.
+    """
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

@@ -1,4 +1,4 @@
-"""Private keys in an ssh-agent, which signs with them and does not hand them out."""
+"""Signs with private keys in an ssh-agent. The ssh-agent never gives out the keys; it makes the signatures itself."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from medusa.client.outcome import Failure
 from medusa.keys import BadKey, PublicKey
 
 _RSA_ALGORITHM = "rsa-sha2-256"
-"""RFC 8332. Without this algorithm in the request, an agent signs by SHA-1."""
+"""The algorithm for RSA keys (RFC 8332). An ssh-agent that is asked for no algorithm signs with SHA-1."""
 
 
 class AgentSigner:
-    """Signs by the agent at SSH_AUTH_SOCK. Each signature has its own connection, so any thread may call."""
+    """A private key in the ssh-agent at SSH_AUTH_SOCK, which can sign.
+
+    Each call of `sign` opens a new connection to the ssh-agent, so threads may share this object.
+    """
 
     def __init__(self, public: PublicKey, blob: bytes) -> None:
         self.public = public
@@ -28,7 +31,11 @@ class AgentSigner:
         self._blob = blob
 
     def sign(self, text: bytes) -> bytes:
-        """The signature by `public.algorithm`, an ECDSA one in DER. Raises Failure: the agent refused, or is gone."""
+        """Returns the signature of `text` by `public.algorithm`. ECDSA signatures are DER-encoded.
+
+        Raises:
+            Failure: the ssh-agent refused, cannot be reached, or no longer has the key.
+        """
         with _agent() as keys:
             key = next((key for key in keys if key.blob == self._blob), None)
             if key is None:
@@ -41,7 +48,10 @@ class AgentSigner:
         return self._signature(paramiko.Message(answer))
 
     def _signature(self, answer: paramiko.Message) -> bytes:
-        """Converts from SSH's format (RFC 4253 section 6.6, RFC 5656 section 3.1.2) to that of HTTP signatures."""
+        """Converts a signature from SSH's format to the format of HTTP signatures, and returns it.
+
+        SSH's format: RFC 4253 section 6.6, RFC 5656 section 3.1.2.
+        """
         algorithm, signature = answer.get_text(), answer.get_binary()
         if self.public.kind == "rsa" and algorithm != _RSA_ALGORITHM:
             raise Failure("this ssh-agent signs with RSA keys by SHA-1 only; use an ed25519 key, or a key file")
@@ -52,7 +62,7 @@ class AgentSigner:
 
 
 def signers() -> tuple[list[AgentSigner], list[str]]:
-    """What the agent holds: usable keys, and a line for each key that cannot be used."""
+    """Returns the keys in the ssh-agent that can sign requests, and a line of text for each other key."""
     usable, useless = [], []
     with _agent() as keys:
         for key in keys:
@@ -66,20 +76,26 @@ def signers() -> tuple[list[AgentSigner], list[str]]:
 
 
 class _Agent(AgentSSH):
-    """Like paramiko.Agent, which leaves its socket open if it cannot use it; this one is given a socket."""
+    """A paramiko.Agent on a socket that the caller has opened, and closes.
+
+    paramiko.Agent itself opens a socket, and does not close it after an error.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__()
-        self._connect(sock)  # type: ignore[attr-defined] # types-paramiko leaves out what subclasses call
+        self._connect(sock)  # type: ignore[attr-defined] # types-paramiko leaves out methods for subclasses
 
 
 @contextlib.contextmanager
 def _agent() -> Iterator[tuple[AgentKey, ...]]:
-    """The keys of the agent, usable inside the block; none if there is no agent."""
+    """Context manager that yields the keys of the ssh-agent. They can sign only in the `with` block.
+
+    Yields no keys if there is no ssh-agent.
+    """
     with socket.socket(socket.AF_UNIX) as sock:
         try:
             sock.connect(os.environ.get("SSH_AUTH_SOCK") or "/nonexistent")
             keys = _Agent(sock).get_keys()
-        except (paramiko.SSHException, OSError, TypeError, ValueError):  # the last two: malformed answers
+        except (paramiko.SSHException, OSError, TypeError, ValueError):  # the last two: the answer is malformed
             keys = ()
         yield keys

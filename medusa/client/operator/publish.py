@@ -1,6 +1,6 @@
-"""Writes the agent's archive to a place where jobs find it, and reads it back: a Manta, a file, or a store of fsspec.
+"""Writes the agent's archive to a place where jobs find it: a Manta, a file, or any store that fsspec supports.
 
-No text from here holds the user, password or query of a URL: some stores take secrets in them.
+The texts and errors of this module leave out the user, password and query of a URL, because these may be secret.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from medusa.protocol.printable import printable
 CONTENT_TYPE = "application/x-sh"
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "https", "https": "https"}
-"""URL scheme -> the extra of this package that installs what fsspec needs for it."""
+"""For each URL scheme: the extra of this Python package that installs what fsspec needs for the scheme."""
 
 HTTP_TIMEOUT = 60.0
 """Seconds for one request by http or https."""
@@ -33,7 +33,7 @@ class PublishError(Exception):
     """The archive was not published.
 
     Attributes:
-        lasting: trying again cannot help.
+        lasting: True if trying again cannot help.
     """
 
     def __init__(self, text: str, lasting: bool = False) -> None:
@@ -42,19 +42,20 @@ class PublishError(Exception):
 
 
 def publish(archive: bytes, url: str, manta: Callable[[], MantaClient], http_timeout: float = HTTP_TIMEOUT) -> str:
-    """Writes the archive, reads it back and compares.
+    """Writes the archive to `url`, then reads it back and compares.
 
     Args:
+        archive: the content of the archive.
         url: `manta:/LOGIN/...`, the path of a file, or a URL for fsspec.
-        manta: makes a client; called only if the URL names a Manta object.
-        http_timeout: seconds for one request, if the URL is for http or https.
+        manta: makes a client of Manta. It is called only if `url` names a Manta object.
+        http_timeout: seconds for one request, if `url` is an http or https URL.
 
     Returns:
-        A line for the user: size, digest and place.
+        A line for the user with the archive's size, digest and place.
 
     Raises:
-        PublishError
-        Failure: from `manta`.
+        PublishError: the archive was not written, or differs when it is read back.
+        Failure: `manta` raised it.
     """
     match = _SCHEME.match(url)
     if match is None and (url.startswith("//") or "//" in url.partition("::")[2]):
@@ -71,18 +72,18 @@ def publish(archive: bytes, url: str, manta: Callable[[], MantaClient], http_tim
 
 
 def uses_manta(url: str) -> bool:
-    """Whether `publish` will call its argument `manta` for this URL."""
+    """Returns True if `url` names a Manta object, so that `publish` needs a client of Manta."""
     return url.startswith(_MANTA)
 
 
 def shown(url: str) -> str:
-    """`url` without user, password and query, and printable."""
+    """Returns `url` without its user, password and query, and with unprintable characters escaped."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "//..." if url.startswith("//") else printable(url)
     place, *behind = re.split("[?#]", rest, maxsplit=1)
     if behind and "@" in behind[0]:
-        return printable(f"{scheme}://...")  # the ? may be part of a password
+        return printable(f"{scheme}://...")  # the ? or # may be part of a password
     return printable(f"{scheme}://{place.rpartition('@')[2]}")
 
 
@@ -117,7 +118,7 @@ def _into_file(archive: bytes, path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read()
     except (OSError, ValueError) as error:
-        # The error's own text would name a temporary file.
+        # str(error) would name a temporary file.
         raise PublishError(f"{printable(path)}: {getattr(error, 'strerror', None) or error}") from None
 
 
@@ -130,13 +131,13 @@ def _into_store(archive: bytes, url: str, scheme: str, http_timeout: float) -> b
         store.pipe_file(path, archive)
         store.invalidate_cache()
         return bytes(store.cat_file(path))
-    except Exception as error:  # noqa: BLE001 (each store has errors of its own)
+    except Exception as error:  # noqa: BLE001 (each store raises other exceptions)
         raise PublishError(f"{shown(url)}: {_words(error, url)}") from None
 
 
 def _require(scheme: str) -> None:
-    """Raises PublishError unless fsspec can use URLs of that scheme."""
-    import fsspec  # not needed for a Manta or a file
+    """Raises PublishError if fsspec cannot use URLs of `scheme`: it is unknown, or a package is not installed."""
+    import fsspec  # imported here because a Manta or a file does not need it
 
     try:
         fsspec.get_filesystem_class(scheme)
@@ -153,7 +154,7 @@ def _options(scheme: str, http_timeout: float) -> dict[str, Any]:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=http_timeout)
-    # `encoded`: a signed query must be sent unchanged. `trust_env`: use the proxies of the environment.
+    # `encoded`: send the URL unchanged, because its query may be signed. `trust_env`: use the environment's proxies.
     return {"encoded": True, "client_kwargs": {"trust_env": True, "timeout": timeout}}
 
 
@@ -168,7 +169,7 @@ def _words(error: Exception, url: str) -> str:
 
 
 def _secrets(url: str) -> Iterator[str]:
-    """Every part of `url` that may be secret, unless it is so short that it may also be an ordinary word."""
+    """Yields every part of `url` that may be secret. Skips parts of up to 3 characters: they may be ordinary words."""
     yield url
     place, *behind = re.split("[?#]", url.partition("://")[2], maxsplit=1)
     user, _, _ = place.rpartition("@")

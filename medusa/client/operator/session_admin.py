@@ -1,4 +1,4 @@
-"""Lists and ends sessions of any account by a reflector's HTTP API for administrators."""
+"""Lists and ends the sessions of all accounts, through a reflector's HTTP API for administrators."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from medusa.transports.dial import ConnectRefused, parse_url
 from medusa.transports.tls import client_context
 
 TIMEOUT = 30.0
-"""Seconds for each read or write: the reflector may have to ask others."""
+"""Seconds for each read or write. The reflector may have to ask other reflectors before it answers."""
 
 MAX_ANSWER = 256 * 1024 * 1024
-"""Bytes of an answer that are read."""
+"""The maximum number of bytes that are read of an answer."""
 
 Entry = dict[str, Any]
-"""One session, as the reflector's JSON describes it."""
+"""The description of one session, in the form of the reflector's JSON."""
 
 
 class Administrator:
-    """A client of the reflector at `base`.
+    """A client of the administrators' API of the reflector at `base`.
 
     Args:
-        account: signs the requests; None if no signature is needed, as on the reflector's own host.
+        base: the reflector's URL.
+        account: the account that signs requests. None to send them unsigned: the reflector's own host may do that.
+        insecure_tls: True to accept any TLS certificate.
 
     Attributes:
-        missing: why the last list lacks the sessions of other reflectors; empty if it is complete.
+        missing: why the last list of sessions is incomplete, such as a reflector that did not answer. Empty if the
+            list is complete.
     """
 
     missing = ""
@@ -46,7 +49,7 @@ class Administrator:
         self._insecure = insecure_tls
 
     def sessions(self) -> list[Entry]:
-        """All sessions; check `missing` afterwards. Raises Failure."""
+        """Returns all sessions. Some reflectors may not have answered: then `missing` says so. Raises Failure."""
         answer = self._ask("GET", "/sessions")
         found = answer.get("sessions")
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
@@ -55,7 +58,11 @@ class Administrator:
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
-        """The session with this id, and of `login` if that is given. Raises Failure unless there is just one."""
+        """Returns the session with the id `session`, of the account `login` unless that is None.
+
+        Raises:
+            Failure: there is no such session, or there are several, or the reflector did not answer.
+        """
         wanted = session.strip().lower()
         found = [e for e in self.sessions() if e.get("id") == wanted and login in (None, e.get("login") or "")]
         if not found:
@@ -67,7 +74,7 @@ class Administrator:
         return found[0]
 
     def kill(self, entry: Entry) -> None:
-        """Ends one of `sessions()`. Raises Failure."""
+        """Ends a session. `entry`: its description from `sessions` or `find`. Raises Failure."""
         quoted = urllib.parse.quote(str(entry["id"]), safe="-_.~:@+")
         login = f"{entry['login']}/" if entry.get("login") else ""
         self._ask("DELETE", f"/sessions/{login}{quoted}")

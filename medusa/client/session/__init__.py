@@ -1,12 +1,12 @@
-"""One session, from the client's attach to the agent's exit.
+"""Runs one session in mlogin, from the time when mlogin attaches until the agent reports the command's end.
 
-session_url       the URLs at which its two sides attach
-reconnect         dials the reflector, and again after a link was lost
-wait_for_agent    from the attach to Linkup
-terminal_session  one loop over terminal, link and signals, from `start` to `exit`
-user_input        what the user types, on its way to the link
-escape            pure scanner for escapes such as `~.`
-walltime          notices before the job's time is over
-ending            the table of the ways in which a session ends
-link_errors       why a link ended, in words
+session_url       makes the URLs at which mlogin and the agent attach
+reconnect         connects to the reflector, and connects again after a link was lost
+wait_for_agent    waits for the message Linkup: the agent has attached
+terminal_session  passes bytes between terminal and link, from the message `start` to the message `exit`
+user_input        keeps what the user types until the link takes it
+escape            finds escapes such as `~.` in what the user types; no I/O
+walltime          makes the notices that the job's time will soon be over
+ending            the table of the ways in which a session can end
+link_errors       describes in words why a link ended
 """

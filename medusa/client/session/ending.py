@@ -1,4 +1,4 @@
-"""The ways in which a session ends, and what mlogin does for each: one table."""
+"""A table: the ways in which a session can end, and what mlogin does in each case."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medusa.protocol.control import Exit
 
 
 class Ending(enum.Enum):
-    """Why a session is over."""
+    """The ways in which a session can end."""
 
     EXIT = "the agent said how the command ended"
     NOT_STARTED = "the agent could not start the command"
@@ -22,12 +22,12 @@ class Ending(enum.Enum):
 
 
 class Step(NamedTuple):
-    """What follows.
+    """What mlogin does when a session has ended.
 
     Attributes:
-        close: reason of the Close that mlogin sends; None if the link is lost.
-        drain: whether output that has arrived is still written, however slow its reader is.
-        error: what mlogin raises; None if it returns the agent's Exit.
+        close: the reason in the Close message that mlogin sends; None to send no Close because the link is lost.
+        drain: True to write all output that has arrived to standard output, even if that takes long.
+        error: the exception that mlogin raises; None if it returns the agent's Exit message.
     """
 
     close: str | None
@@ -47,10 +47,14 @@ STEPS = {
 
 
 class SessionEnded(Exception):
-    """Raised inside the session's loop to leave it.
+    """An exception that the session's loop raises to end itself.
+
+    Args:
+        text: words for the user.
 
     Attributes:
-        exit: the agent's, for Ending.EXIT only.
+        ending: the way in which the session ended.
+        exit: the agent's Exit message if `ending` is Ending.EXIT, else None.
     """
 
     def __init__(self, ending: Ending, text: str = "", end: Exit | None = None) -> None:
@@ -63,7 +67,7 @@ class SessionEnded(Exception):
         return STEPS[self.ending]
 
     def result(self) -> Exit:
-        """The agent's Exit. Raises Failure or OutcomeUnknown for every other ending."""
+        """Returns the agent's Exit message if there is one. Raises Failure or OutcomeUnknown otherwise."""
         if self.step.error is not None:
             raise self.step.error(str(self))
         assert self.exit is not None

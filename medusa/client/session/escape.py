@@ -1,7 +1,8 @@
-"""Escapes in what the user types, such as `~.`, recognised at the start of a line. Pure: bytes in, events out.
+"""Finds escapes such as `~.` in the bytes that the user types. No I/O.
 
-The rules are those of ssh(1): an escape is the escape character, as the very first byte or after CR or LF, and the
-byte after it. The doubled character stands for the character itself; everything else is sent as typed.
+The rules are those of ssh(1). An escape consists of the escape character and the byte after it. It is recognised only
+at the start of a line: as the very first byte, or after CR or LF. Twice the escape character means that the character
+itself is sent. All other bytes are sent as typed, also an escape character before a byte without a meaning.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 
 
 class Action(enum.Enum):
-    """What an escape asks for; the value is the byte after the escape character."""
+    """The actions that an escape can ask for. The value is the byte after the escape character."""
 
     DISCONNECT = ord(".")
     INFO = ord("i")
@@ -20,17 +21,20 @@ class Action(enum.Enum):
 
 
 Event = bytes | Action
-"""Bytes to send, or what an escape asks for."""
+"""What EscapeScanner finds in the input: bytes to send to the agent, or the action that an escape asks for."""
 
 _NEWLINES = b"\r\n"
 _ACTIONS = {action.value: action for action in Action}
 
 
 def parse_character(text: str) -> bytes | None:
-    """Parses the option for the escape character: one ASCII character, `^X` for Control-X, or `none` (None).
+    """Parses the option for the escape character. Returns the character, or None if `text` is `none`.
+
+    Args:
+        text: one ASCII character, `^X` for Control-X, or `none`.
 
     Raises:
-        ValueError: it is none of these, or a character that already has a meaning in an escape.
+        ValueError: `text` has another form, or the character already has a meaning in escapes.
     """
     if text == "none":
         return None
@@ -46,13 +50,13 @@ def parse_character(text: str) -> bytes | None:
 
 
 def show_character(character: bytes) -> str:
-    """The escape character as people write it: `~`, `^]`."""
+    """Returns the escape character in the form that is shown to the user, such as `~` or `^]`."""
     code = character[0]
     return character.decode("ascii") if code >= 0x20 and code != 0x7F else "^" + chr(code ^ 0x40)
 
 
 def help_text(character: bytes) -> list[str]:
-    """The lines that `~?` shows."""
+    """Returns the lines that the escape `~?` (help) shows."""
     c = show_character(character)
     return [
         "Supported escape sequences:",
@@ -66,10 +70,12 @@ def help_text(character: bytes) -> list[str]:
 
 
 class EscapeScanner:
-    """Splits typed bytes into bytes to send and actions. How the bytes are divided among the calls makes no difference.
+    """A scanner that separates the typed bytes into bytes to send and actions.
+
+    The input may be divided among the calls of `feed` in any way.
 
     Args:
-        character: the escape character; None for none.
+        character: the escape character; None to recognise no escapes.
     """
 
     def __init__(self, character: bytes | None) -> None:
@@ -79,7 +85,7 @@ class EscapeScanner:
         self._held = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events in `data`, in order. An escape character at the end is held back until its next byte comes."""
+        """Returns the events in `data`, in order. An escape character at the end is kept until the next call."""
         if self._boundary is None:
             return [data] if data else []
         events: list[Event] = []
@@ -100,7 +106,7 @@ class EscapeScanner:
         return events
 
     def finish(self) -> bytes:
-        """Call at the end of input. Returns the escape character that was held back, if any."""
+        """Returns the escape character that `feed` has kept back, or nothing. Call this at the end of input."""
         held, self._held = self._held, False
         return self._character if held and self._character else b""
 
@@ -108,7 +114,7 @@ class EscapeScanner:
         assert self._character is not None
         self._held = False
         if code in _ACTIONS:
-            return _ACTIONS[code]  # nothing was sent, so the line is still at its start
+            return _ACTIONS[code]  # nothing was sent, so the next byte is still at the start of the line
         self._at_line_start = code in _NEWLINES
         typed = bytes([code])
         return typed if typed == self._character else self._character + typed

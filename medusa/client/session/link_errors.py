@@ -1,4 +1,4 @@
-"""Why the link to the reflector ended, in words for the user."""
+"""Describes to the user why the link to the reflector ended."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _TEXTS = {
 
 
 def describe(lost: LinkLost) -> str:
-    """One line, safe to show."""
+    """Returns one line that says why the link ended, with unprintable characters escaped."""
     return _TEXTS[lost.loss].format(printable(lost.detail) or "no reason given")
 
 
 def describe_close(close: Close) -> str:
-    """The same for a Close that was received."""
+    """Returns one line about the Close message that the reflector sent, with unprintable characters escaped."""
     return describe(LinkLost(Loss.CLOSED, close.reason))

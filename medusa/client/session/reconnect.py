@@ -1,4 +1,4 @@
-"""Dials the reflector for the user's side: before the job runs, and again if that link ends before the agent comes."""
+"""Connects mlogin to the reflector before the job runs, and again if that link ends before the agent attaches."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
 
 
 class Dialer:
-    """Makes transports to one session's client side.
+    """A maker of connections to the reflector, by which mlogin attaches to one session as its client.
 
     Attributes:
-        url: of the session.
-        embedded: the reflector is mlogin's own, on loopback.
+        url: the session's URL.
+        embedded: True if the reflector was started by this mlogin, and listens on loopback.
     """
 
     def __init__(
@@ -40,16 +40,25 @@ class Dialer:
         self._poll = PollSet()
 
     def connect(self) -> Transport:
-        """Dials once. Raises Failure, whose text says what the user can do about it; Interrupted."""
+        """Tries once to attach, and returns the connection.
+
+        Raises:
+            Failure: the try failed. The text says what the user can do about it.
+            Interrupted: a signal asked mlogin to end.
+        """
         try:
             return self._dial()
         except ConnectRefused as error:
             raise self.url.refused(error) from error
 
     def reconnect(self) -> Transport:
-        """Dials for up to `reconnect_timeout` until a try succeeds, with `reconnect_interval` before each try.
+        """Attaches again after a link has ended, and returns the new connection.
 
-        Call it after a link has ended. Raises Failure, also at once if the reflector refuses for good; Interrupted.
+        Tries for up to `reconnect_timeout`, and waits `reconnect_interval` before each try.
+
+        Raises:
+            Failure: the time is over, or the reflector refused in a way that a retry cannot change.
+            Interrupted: a signal asked mlogin to end.
         """
         deadline = time.monotonic() + self._timeouts.reconnect_timeout
         while True:
@@ -65,7 +74,7 @@ class Dialer:
             url, headers = self.url.client_url()
             if not self.embedded:
                 return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
-            # A proxy cannot reach this machine's loopback.
+            # Use no HTTP proxy: a proxy cannot reach the loopback interface of this machine.
             target = parse_url(url)
             try:
                 sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)

@@ -1,4 +1,7 @@
-"""The URLs at which the two sides of a session attach: of a reflector's internal API, or signed for a front door."""
+"""Makes the URLs at which mlogin and the agent attach to a session.
+
+A reflector's internal API needs no signature. A front door (a reflector's port for signed requests) does.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ if TYPE_CHECKING:
     from medusa.client.keys.account import Account
 
 _NOT_AUTHORISED = (401, 403, 404)
-"""HTTP statuses of a front door that does not accept the account, or hides the session from it."""
+"""The HTTP statuses of a front door that rejects the account, or that hides the session from this account."""
 
 TAKEN = 409
-"""HTTP status: the session has a client, perhaps one whose link the reflector has not released yet."""
+"""The HTTP status if the session already has a client. That may be a lost link that still counts as connected."""
 
 _FIRST_REFUSAL = 400
-"""The lowest HTTP status that a reflector refuses with. A lower one comes from another kind of server."""
+"""A reflector that refuses sends this HTTP status or a higher one. A lower one comes from another kind of server."""
 
 CLIENT_LIFETIME = 60.0
 """Seconds for which a URL that mlogin signs for itself is valid."""
@@ -28,12 +31,13 @@ CLIENT_LIFETIME = 60.0
 
 @dataclass(frozen=True)
 class SessionUrl:
-    """One session at one reflector.
+    """The address of one session at one reflector.
 
     Attributes:
-        base: http, https, ws, wss or tcp URL. A path in it is for a proxy that removes it, so it is not signed.
-        session: its id.
-        account: signs the requests to a front door; None for the internal API, which needs no signature.
+        base: the reflector's URL: http, https, ws, wss or tcp. Signatures leave out its path, because that path is
+            for a proxy that removes it.
+        session: the session's id.
+        account: the account that signs requests to a front door; None for the internal API.
     """
 
     base: str
@@ -41,7 +45,7 @@ class SessionUrl:
     account: Account | None = None
 
     def client_url(self) -> tuple[str, list[tuple[str, str]]]:
-        """URL and header fields with which the client attaches, signed now: dial them at once."""
+        """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire."""
         path = self.path(attach_path.CLIENT)
         if self.account and is_raw(self.base):  # raw TCP has no header fields
             return self.account.presign(self.base, path, CLIENT_LIFETIME), []
@@ -49,16 +53,16 @@ class SessionUrl:
         return self.base.rstrip("/") + path, headers
 
     def agent_url(self, lifetime: float) -> str:
-        """The URL at which the agent attaches. If it is signed, it is valid for `lifetime` seconds from now."""
+        """Returns the URL at which the agent attaches. A signed URL is valid for `lifetime` seconds from now."""
         path = self.path(attach_path.AGENT)
         return self.account.presign(self.base, path, lifetime) if self.account else self.base.rstrip("/") + path
 
     def path(self, side: str) -> str:
-        """The path of one side, as attach_path names it."""
+        """Returns the path at which one side attaches. `side` is attach_path.CLIENT or attach_path.AGENT."""
         return attach_path.build(self.session, side, self.account.login if self.account else "")
 
     def refused(self, error: ConnectRefused) -> Failure:
-        """The error for the user: why the client cannot attach, and what the user can do about it."""
+        """Returns an error that tells the user why mlogin cannot attach, and what to do about it."""
         protocol = "" if is_raw(self.base) else "HTTP "
         status = f" ({protocol}status {error.status})" if error.status else ""
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
@@ -79,7 +83,7 @@ class SessionUrl:
 
 
 def archive_url(base: str) -> str | None:
-    """Where the reflector at `base` serves the agent's archive, as an HTTP URL; None if `base` is for raw TCP only."""
+    """Returns the HTTP URL of the agent's archive at the reflector. None if `base` is a tcp URL, which has no HTTP."""
     if is_raw(base):
         return None
     scheme, _, rest = base.rstrip("/").partition("://")

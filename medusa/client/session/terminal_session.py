@@ -1,4 +1,4 @@
-"""The session: one loop over terminal, link and signals, from `start` to the agent's `exit`."""
+"""Runs a session: passes bytes between the terminal and the link, from the message `start` to the message `exit`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from medusa.protocol.printable import printable
 from medusa.transports.link import Link, LinkLost, Loss
 
 HIGH_WATER = 256 * 1024
-"""Bytes that may wait for the terminal, or for the link, before the other end is no longer read."""
+"""If this many bytes wait to be written to one end (terminal or link), the other end is not read."""
 
 _READ_SIZE = 64 * 1024
 _MAX_TEXT = 1024
@@ -35,12 +35,16 @@ SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
 
 
 class TerminalSession:
-    """One session over a link on which Linkup was received.
+    """A session of the user's terminal with an agent.
 
     Args:
-        character: the escape character, None for none.
-        info: the lines that the escape for information shows.
-        clock: seconds, monotonic; the one by which the link and the notices count.
+        link: the link to the reflector, on which Linkup was received: the agent has attached.
+        console: the user's terminal, standard output, messages and signals.
+        character: the escape character; None to recognise no escapes.
+        info: returns the lines that the escape `~i` (information) shows.
+        notices: makes the notices that the job's time will soon be over.
+        timeouts: the times of mlogin.
+        clock: returns monotonic seconds; it must be the clock that `link` and `notices` use.
     """
 
     def __init__(
@@ -66,14 +70,14 @@ class TerminalSession:
         self._started = False
 
     def run(self, start: Start) -> Exit:
-        """Sends `start`, then passes bytes until the session ends.
+        """Sends `start` to the agent, then passes bytes until the session ends.
 
         Returns:
-            What the agent said. The link is closed, all output is written.
+            The agent's Exit message. By then the link is closed and all output is written.
 
         Raises:
             Failure: the agent could not start the command.
-            OutcomeUnknown: the session ended in any other way.
+            OutcomeUnknown: the session ended in any other way, so it is unknown how the command ended.
         """
         ended = self._until_it_ends(lambda: self._loop(start))
         assert ended is not None
@@ -82,7 +86,7 @@ class TerminalSession:
         return ended.result()
 
     def _until_it_ends(self, step: Callable[[], None]) -> SessionEnded | None:
-        """Runs `step`; returns how the session ended in it, if it did, and closes the link if that is to be done."""
+        """Calls `step`. If the session ends in it, closes the link if it is still open, and returns how it ended."""
         try:
             step()
             return None
@@ -112,10 +116,10 @@ class TerminalSession:
         if notice := self._notices.check(now):
             self._messages.error(notice)
 
-    # From the link.
+    # What comes from the link.
 
     def _receive(self) -> None:
-        """Reads until no message is there, not until poll reports none: TLS may hold messages back from poll."""
+        """Handles all messages that have arrived. Does not ask poll, which cannot see messages in TLS's buffer."""
         while self._stdout.pending < HIGH_WATER and (message := self._link.receive()) is not None:
             self._handle(message)
 
@@ -144,7 +148,7 @@ class TerminalSession:
     def _on_notice(self, notice: Notice) -> None:
         self._messages.error(printable(notice.text, _MAX_TEXT))
 
-    # To the link.
+    # What goes to the link.
 
     def _send(self) -> None:
         self._link.flush()
@@ -185,7 +189,7 @@ class TerminalSession:
         else:
             self._messages.answer(["not suspended: there is no job control to come back by"])
 
-    # To the user.
+    # What goes to the user.
 
     def _write(self) -> None:
         try:
@@ -195,14 +199,14 @@ class TerminalSession:
             raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
 
     def _drain(self) -> None:
-        """Writes all that is left, as slowly as it is read; a signal ends it."""
+        """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""
         self._write()
         while self._stdout.pending:
             self._poll.wait({self._stdout.fileno(): select.POLLOUT, self._signals.fileno(): select.POLLIN})
             self._take_signals()
             self._write()
 
-    # Events.
+    # Waiting for events.
 
     def _wait(self) -> None:
         ready = self._poll.wait(self._wanted(), self._timeout())
@@ -212,7 +216,7 @@ class TerminalSession:
             self._read_input()
 
     def _wanted(self) -> dict[int, int]:
-        """What to poll for."""
+        """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
         reads_input = not self._input.ended and len(self._input) < HIGH_WATER
         return {
             self._signals.fileno(): select.POLLIN,
@@ -222,7 +226,7 @@ class TerminalSession:
         }
 
     def _timeout(self) -> float:
-        """Seconds until something is due."""
+        """Returns the seconds until the next keepalive, notice or Control-D is due."""
         return min(self._link.deadline(), self._notices.deadline, self._input.deadline) - self._clock()
 
     def _take_signals(self) -> None:
@@ -252,7 +256,7 @@ _ON_CONTROL: dict[type[Control], Callable[[TerminalSession, Any], None]] = {
     Error: TerminalSession._on_error,
     Notice: TerminalSession._on_notice,
 }
-"""What follows a control message. Others mean nothing here."""
+"""The handler of each control message. Control messages of other types are ignored."""
 
 _ON_ACTION: dict[Action, Callable[[TerminalSession], None]] = {
     Action.DISCONNECT: TerminalSession._disconnect,
@@ -260,11 +264,11 @@ _ON_ACTION: dict[Action, Callable[[TerminalSession], None]] = {
     Action.HELP: TerminalSession._show_help,
     Action.INFO: TerminalSession._show_info,
 }
-"""What follows an escape."""
+"""The handler of each escape."""
 
 _ON_SIGNAL: dict[int, Callable[[TerminalSession], None]] = {
     signal.SIGWINCH: TerminalSession._on_resize,
     signal.SIGTSTP: TerminalSession._suspend,
     signal.SIGCONT: TerminalSession._resume,
 }
-"""What follows a signal. Signals that end mlogin are raised as Interrupted."""
+"""The handler of each signal. Signals that end mlogin have none: they raise Interrupted."""

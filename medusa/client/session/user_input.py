@@ -1,4 +1,4 @@
-"""What the user types, on its way to the agent. Pure: bytes and times in, bytes and actions out."""
+"""Keeps what the user types until the link takes it, and finds the escapes in it. No I/O; the time is passed in."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from medusa.client.session.escape import Action, EscapeScanner
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
 END_OF_FILE = b"\x04"
-"""Control-D: a terminal has no other way to say that its input has ended."""
+"""Control-D. Only this byte can tell a program that reads a terminal that the input has ended."""
 
 
 class UserInput:
-    """Takes escapes out of the typed bytes and keeps the others until the link takes them.
+    """The queue of typed bytes that are still to be sent to the agent. Escapes are removed from them.
 
-    After the end of input it says Control-D again and again, at growing intervals: a shell that just then changes the
-    modes of its terminal loses one, and the end of input also holds for the next program that reads.
+    After the end of input it adds Control-D again and again, at growing intervals. One is not enough: a shell that
+    changes the modes of its terminal just then loses it, and the next program that reads needs one too.
 
     Args:
-        character: the escape character, None for none.
+        character: the escape character; None to recognise no escapes.
 
     Attributes:
-        ended: nothing more can be read.
+        ended: True if the input has ended.
     """
 
     def __init__(self, character: bytes | None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
@@ -34,16 +34,16 @@ class UserInput:
         self.ended = False
 
     def __len__(self) -> int:
-        """Bytes that wait for the link."""
+        """Returns the number of bytes that wait to be sent."""
         return len(self._waiting)
 
     @property
     def deadline(self) -> float:
-        """When `repeat_end` must be called; infinite while bytes wait, as another Control-D would only wait too."""
+        """The time at which to call `repeat_end`. Infinite while bytes wait to be sent, or before the end of input."""
         return math.inf if self._waiting else self._repeat_at
 
     def feed(self, data: bytes) -> list[Action]:
-        """Adds typed bytes. Returns the actions that their escapes ask for."""
+        """Adds typed bytes to the queue. Returns the actions that the escapes in them ask for."""
         actions = []
         for event in self._scanner.feed(data):
             if isinstance(event, bytes):
@@ -53,24 +53,24 @@ class UserInput:
         return actions
 
     def end(self, now: float) -> None:
-        """The input has ended: says so to the program that reads. An unfinished last line needs one Control-D more.
+        """Adds a Control-D, or two if the last line is not finished. Call this at the end of input.
 
         Args:
-            now: seconds, by the clock of `deadline`.
+            now: the time, in seconds of the clock that `deadline` uses.
         """
         self.ended = True
         self._append(self._scanner.finish())
         if self._last != b"\n":
-            self._append(END_OF_FILE)  # which only hands the unfinished line to a program that reads lines
+            self._append(END_OF_FILE)  # after an unfinished line, the first Control-D only passes on that line
         self._append_end(now)
 
     def repeat_end(self, now: float) -> None:
-        """Says Control-D again, if that is due."""
+        """Adds another Control-D if `deadline` has passed."""
         if now >= self.deadline:
             self._append_end(now)
 
     def take(self, size: int) -> bytes:
-        """At most `size` bytes, in the order in which they were typed."""
+        """Removes up to `size` bytes from the front of the queue and returns them."""
         data = bytes(self._waiting[:size])
         del self._waiting[:size]
         return data

@@ -1,4 +1,4 @@
-"""From the client's attach to Linkup: the client is there first, the agent comes when its job runs."""
+"""Waits until the agent has attached to the session. mlogin attaches first; the agent attaches when its job runs."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from medusa.transports.base import Transport
 from medusa.transports.link import Link, LinkLost
 
 POLL_INTERVAL = 1.0
-"""Seconds between two questions to the launcher, if no spinner asks for more."""
+"""Seconds between two checks of the job, if mlogin shows no spinner. A spinner needs a shorter interval."""
 
 
 class LinkEnd(enum.Enum):
-    """How a link ended before an agent came."""
+    """The ways in which a link can end before the agent has attached."""
 
     LOST = "it broke, or the reflector does not answer"
     STOPPED = "the reflector that held it stops"
@@ -36,14 +36,19 @@ class LinkEnd(enum.Enum):
 
 
 class Reconnects(NamedTuple):
-    """How many links may follow in all: for jobs that can wait in a queue longer than a reflector waits, and others."""
+    """How often in all mlogin may attach again after a link has ended.
+
+    Attributes:
+        queued: the limit for jobs that can wait in a queue. They may wait longer than the reflector does.
+        immediate: the limit for jobs that start at once.
+    """
 
     queued: float
     immediate: int
 
 
 RECONNECTS = {
-    # What breaks the sixth link is not a reflector that was lost.
+    # immediate=5: if six links break, the cause is hardly a lost reflector.
     LinkEnd.LOST: Reconnects(queued=math.inf, immediate=5),
     LinkEnd.STOPPED: Reconnects(queued=math.inf, immediate=5),
     LinkEnd.CLOSED: Reconnects(queued=math.inf, immediate=0),
@@ -52,13 +57,16 @@ RECONNECTS = {
 
 
 class WaitForAgent:
-    """Waits until the session's agent is there. Call `run` once.
+    """The wait for the agent of one session. Call `run` once.
 
     Args:
-        deadline: by `clock`; None for as long as the job lives.
-        reconnect: makes the next link, or raises Failure; None to give up if the link ends.
-        queues: jobs of this launcher can wait in a queue.
-        clock: seconds, monotonic.
+        link: mlogin's link to the reflector.
+        launcher: the launcher of the job.
+        console: the user's terminal, messages and signals.
+        deadline: the time, by `clock`, at which to give up; None to wait as long as the job lives.
+        reconnect: attaches again and returns the new connection, or raises Failure. None to give up if the link ends.
+        queues: True if jobs of this launcher can wait in a queue.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -85,11 +93,11 @@ class WaitForAgent:
         self._killed = False
 
     def run(self) -> None:
-        """Returns at Linkup. What follows that message on the link is left unread.
+        """Returns when the message Linkup has arrived. Messages after it stay unread on the link.
 
         Raises:
             Failure: the job or the link ended, or the deadline passed.
-            Interrupted: a signal asked for the end.
+            Interrupted: a signal asked mlogin to end.
         """
         begun = self._clock()
         try:
@@ -109,7 +117,7 @@ class WaitForAgent:
             self._messages.progress_done()
 
     def _linked(self) -> bool:
-        """Reads what has arrived. Returns whether Linkup was among it."""
+        """Reads the messages that have arrived. Returns True if Linkup was among them."""
         try:
             self._link.flush()
             while (message := self._link.receive()) is not None:
@@ -135,7 +143,7 @@ class WaitForAgent:
         return LinkEnd.STOPPED if close.code == GOING_AWAY else LinkEnd.CLOSED
 
     def _replace_link(self, end: LinkEnd, why: str) -> None:
-        """Attaches again, or raises Failure."""
+        """Attaches again after the link has ended. Raises Failure with the text `why` if that is not allowed."""
         allowed = RECONNECTS[end].queued if self._queues else RECONNECTS[end].immediate
         if self._reconnect is None or not allowed:
             raise Failure(why)
@@ -148,7 +156,7 @@ class WaitForAgent:
         if self._reconnects == 1:
             until = " until the job has its turn" if self._queues else " with the same id"
             self._messages.say(f"{why}; attaching again{until}")
-        self._link.close("attaching again")  # the session's id is free only then
+        self._link.close("attaching again")  # the reflector must release the session before mlogin attaches again
         self._link.replace(self._reconnect())
 
     def _report(self, state: JobState, elapsed: float) -> None:

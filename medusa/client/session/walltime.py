@@ -1,4 +1,4 @@
-"""How long the job system lets a job run, and the notices before that time is over."""
+"""Makes the notices for the user that the time of a job will soon be over, when the job system ends the job."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable
 from medusa.client.launchers.base import JobState
 
 NOTICES = (300.0, 60.0)
-"""Seconds before the job's end at which the user gets a notice."""
+"""The user gets a notice this many seconds before the job's time is over."""
 
 SLACK = 30.0
-"""Seconds by which the job's end must move for the same notice to be given again: job systems round."""
+"""If the job's end is moved by more than this many seconds, a notice is given again. Smaller changes are rounding."""
 
 
 class WalltimeNotices:
-    """Gives each notice once, and again if the job got more time meanwhile.
+    """The notices about the time of one job. Each is given once, and again if the job has got more time meanwhile.
 
     Args:
-        poll: the state of the job.
-        interval: seconds between two calls of `poll`: the time of a job can change while it runs.
+        poll: returns the state of the job.
+        interval: seconds between two calls of `poll`. The time of a job can change while it runs.
 
     Attributes:
-        deadline: when `check` must be called, by time.monotonic's clock, as JobState.ends_at.
+        deadline: the time at which to call `check`, in seconds of time.monotonic.
     """
 
     def __init__(self, poll: Callable[[], JobState], interval: float) -> None:
@@ -32,7 +32,7 @@ class WalltimeNotices:
         self.deadline = -math.inf
 
     def check(self, now: float) -> str | None:
-        """The notice that is due, if any. Before `deadline` it does nothing."""
+        """Returns the notice that is due now, or None. Before `deadline` it does nothing and returns None."""
         if now < self.deadline:
             return None
         left = seconds_left(self._poll(), now)
@@ -53,12 +53,12 @@ class WalltimeNotices:
 
 
 def seconds_left(state: JobState, now: float) -> float | None:
-    """Seconds until the job system ends the job; None if it does not, or if that is not known."""
+    """Returns the seconds until the job system ends the job. None if the job has no time limit or an unknown one."""
     return None if state.ends_at is None else max(0.0, state.ends_at - now)
 
 
 def words(seconds: float) -> str:
-    """`2 d 3 h`, `1 h 5 min`, `4 min 58 s`, `58 s`: the two greatest units."""
+    """Returns a time in words, in its two greatest units: `2 d 3 h`, `1 h 5 min`, `4 min 58 s`, `58 s`."""
     left = round(seconds)
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

@@ -1,9 +1,9 @@
-"""The user's side: the descriptors 0 to 2 and the signals of a terminal.
+"""The user's side of mlogin: standard input, output and error (descriptors 0 to 2), and signals.
 
-console   all of it in one record
+console   a record of standard input, output, messages and signals
 tty       standard input: window size, raw mode, suspending
 stdout    standard output that never blocks
 messages  standard error: advisory text, errors, a spinner
-signals   signals as events of a descriptor
-poll_set  one poll object for a loop
+signals   receives signals as events of a descriptor that can be polled
+poll_set  a poll object that a loop can use in each round
 """

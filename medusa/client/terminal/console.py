@@ -1,4 +1,4 @@
-"""The user's side of a session: standard input, output and error, and the terminal's signals."""
+"""A record of the user's side of a session: standard input, output and error, and the signals."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ from medusa.client.terminal.tty import Terminal
 
 @dataclass
 class Console:
-    """Attributes:
-    terminal: standard input, whether it is a terminal or not.
-    messages: standard error.
+    """The user's side of a session.
+
+    Attributes:
+        terminal: standard input, also if it is a pipe or a file.
+        stdout: standard output, for the bytes of the session.
+        messages: standard error, for the words of mlogin.
+        signals: the signals that mlogin receives.
     """
 
     terminal: Terminal

@@ -1,4 +1,4 @@
-"""What mlogin says on stderr: advisory text, errors, and a spinner while it waits. Session bytes never pass here."""
+"""Writes mlogin's own words to stderr: advisory text, errors, and a spinner while it waits. No bytes of sessions."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ CLEAR_LINE = "\r\x1b[K"
 CUT = "..."
 
 SPINNER_INTERVAL = 0.1
-"""Seconds between two pictures of the spinner."""
+"""Seconds between two frames of the spinner."""
 
 PROGRESS_DELAY = 1.0
-"""Seconds that a call may take before the user is told what mlogin does."""
+"""After so many seconds in a blocking call, the user is told what mlogin waits for."""
 
 
 class Messages:
-    """Lines on stderr. The caller makes text of foreign origin printable.
+    """The writer of mlogin's own lines on stderr.
 
-    For one thread at a time. `waiting` starts a thread of its own, which writes while its caller blocks, and which has
-    ended when the block is left.
+    If a text comes from another program, the caller must escape its unprintable characters. Only one thread may use
+    this object at a time. During the `with` block of `waiting` a helper thread uses it, so the caller must not.
 
     Args:
-        fd: where to write.
-        quiet: leave out everything but errors and answers.
-        progress_delay: seconds that a call in `waiting` may take before the user is told of it.
+        fd: the descriptor to write to.
+        quiet: True to write only errors and answers.
+        progress_delay: seconds that the block of `waiting` may take before the user is told what mlogin waits for.
 
     Attributes:
-        raw: the terminal does no output processing; lines need their own carriage returns.
+        raw: True if the terminal is in raw mode, so that each line must end with a carriage return and a newline.
     """
 
     def __init__(self, fd: int = 2, *, quiet: bool = False, progress_delay: float = PROGRESS_DELAY) -> None:
@@ -47,30 +47,34 @@ class Messages:
 
     @property
     def animated(self) -> bool:
-        """Whether to call `progress` every SPINNER_INTERVAL."""
+        """True if there is a spinner, so that `progress` must be called every SPINNER_INTERVAL seconds."""
         return self._animated
 
     def shown(self, data: bytes) -> None:
-        """Call after session bytes went to the same screen: the next message then begins on a line of its own."""
+        """Call after `data`, bytes of the session, was written to the terminal.
+
+        If `data` does not end with a newline, the next message will begin on a new line.
+        """
         self._mid_line = self._is_tty and not data.endswith(b"\n")
 
     def say(self, text: str) -> None:
-        """Writes advisory text, unless quiet."""
+        """Writes a line of advisory text. Does nothing if `quiet` was set."""
         if not self._quiet:
             self._write_lines([f"mlogin: {text}"])
 
     def error(self, text: str) -> None:
-        """Writes an error, also if quiet."""
+        """Writes the lines of an error, even if `quiet` was set."""
         self._write_lines(f"mlogin: {line}" for line in text.splitlines() or [""])
 
     def answer(self, lines: Iterable[str]) -> None:
-        """Writes what the user has just asked for by an escape, also if quiet."""
+        """Writes lines that the user asked for by an escape such as `~?`, even if `quiet` was set."""
         self._write_lines(lines)
 
     def progress(self, text: str, elapsed: float) -> None:
-        """Shows that mlogin still waits: a spinner on a terminal; elsewhere a line if `text` has changed.
+        """Shows that mlogin still waits: by a spinner on a terminal, else by a line each time that `text` changes.
 
         Args:
+            text: what mlogin waits for.
             elapsed: seconds since the wait began.
         """
         if self._animated:
@@ -83,14 +87,14 @@ class Messages:
         self._last = text
 
     def progress_done(self) -> None:
-        """Takes the spinner off the screen."""
+        """Removes the spinner from the screen."""
         if self._animated and self._frames:
             self._write(CLEAR_LINE)
         self._frames = 0
 
     @contextlib.contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Shows progress from a thread while the caller's block runs, if that takes long."""
+        """Context manager: if its `with` block takes long, a helper thread shows progress with `text` meanwhile."""
         done = threading.Event()
 
         def show() -> None:
@@ -110,7 +114,10 @@ class Messages:
             self.progress_done()
 
     def _cut(self, text: str, others: int) -> str:
-        """`text`, cut to fit on one line beside `others` characters: a line that wraps cannot be taken back."""
+        """Returns `text`, shortened so that it and `others` more characters fit on one line of the terminal.
+
+        A longer line would wrap, and CLEAR_LINE could not remove all of it.
+        """
         with contextlib.suppress(OSError):
             columns = os.get_terminal_size(self._fd).columns
             room = max(0, columns - 1 - others)
@@ -126,7 +133,7 @@ class Messages:
 
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "backslashreplace")
-        # If stderr is gone, there is no place left to report that.
+        # If stderr cannot be written to, there is nowhere to report the error.
         with contextlib.suppress(OSError):
             while data:
                 data = data[os.write(self._fd, data) :]

@@ -1,4 +1,4 @@
-"""One poll object for a loop, whose descriptors differ a little from round to round."""
+"""A poll object for a loop that waits for slightly different descriptors in each round."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 
 
 class PollSet:
-    """Waits for descriptors; the poll object keeps those that stay the same."""
+    """A poll object that is reused. Each wait registers only the descriptors that differ from the last wait."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
         self._events: dict[int, int] = {}
 
     def wait(self, wanted: Mapping[int, int], timeout: float | None = None) -> set[int]:
-        """Returns the descriptors that are ready, or have an error or a hang-up.
+        """Waits for events. Returns the descriptors that are ready, have an error, or have hung up.
 
         Args:
-            wanted: descriptor -> events, as select.poll has them. A descriptor without events is left out: poll would
-                report its hang-up again and again.
-            timeout: seconds; None for no limit.
+            wanted: the events to wait for on each descriptor, as flags of select.poll. A descriptor with no events is
+                left out, because poll would report its hang-up again and again.
+            timeout: seconds to wait at most; None for no limit.
         """
         wanted = {fd: events for fd, events in wanted.items() if events}
         for fd in self._events.keys() - wanted.keys():

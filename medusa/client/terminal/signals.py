@@ -1,4 +1,4 @@
-"""mlogin's signals as events for its loop, so that none interrupts a step half-way."""
+"""Receives mlogin's signals as events for its loop, so that a signal does not interrupt other code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _WATCHED = (*FATAL, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGC
 
 
 class Signals:
-    """Between enter and exit: `fileno()` is readable if signals came, and `take` returns their numbers.
+    """The signals that mlogin receives. Use it in a `with` block, which installs and removes the handlers.
 
-    A signal that was ignored when mlogin was started (by nohup, or in a shell's background job) stays ignored.
+    In the block, `fileno()` is readable if signals have arrived, and `take` returns their numbers. A signal that was
+    ignored when mlogin was started (by nohup, or in a shell's background job) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -34,20 +35,23 @@ class Signals:
         self._pipe.close()
 
     def fileno(self) -> int:
-        """The descriptor to poll."""
+        """Returns the descriptor to poll. It is readable if signals have arrived."""
         return self._pipe.fileno()
 
     @property
     def job_control(self) -> bool:
-        """Whether a shell will continue what stops: one without job control starts commands with SIGTSTP ignored."""
+        """True if the shell has job control, so that it can continue mlogin after a stop.
+
+        A shell without job control starts its commands with SIGTSTP ignored.
+        """
         return signal.SIGTSTP in self._pipe.found
 
     def take(self) -> list[int]:
-        """The signals that came since the last call, in order. Never blocks."""
+        """Returns the numbers of the signals that arrived since the last call, in order. Never blocks."""
         return self._pipe.take()
 
     def take_or_raise(self) -> list[int]:
-        """Like `take`, but raises Interrupted if one of FATAL is among the signals."""
+        """Returns the numbers that `take` returns. Raises Interrupted if a signal in FATAL is among them."""
         numbers = self.take()
         for number in numbers:
             if number in FATAL:
@@ -56,7 +60,10 @@ class Signals:
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Put this around a call that blocks without watching `fileno()`: one of FATAL raises Interrupted inside it."""
+        """Context manager for a blocking call: in its `with` block a signal in FATAL raises Interrupted at once.
+
+        Needed for calls that do not poll `fileno()`.
+        """
         self._raising = True
         try:
             self.take_or_raise()
@@ -66,7 +73,7 @@ class Signals:
 
     @contextlib.contextmanager
     def default(self, number: int) -> Iterator[None]:
-        """Inside, signal `number` does what the system does by default."""
+        """Context manager: in its `with` block the signal `number` has the system's default action."""
         before = signal.signal(number, signal.SIG_DFL)
         try:
             yield
@@ -75,7 +82,10 @@ class Signals:
 
     @contextlib.contextmanager
     def stoppable(self) -> Iterator[None]:
-        """Put this around a call that blocks while the terminal's modes are unchanged: SIGTSTP stops mlogin at once."""
+        """Context manager for a blocking call: in its `with` block SIGTSTP stops mlogin at once.
+
+        Use it only while the terminal is not in raw mode.
+        """
         with self.default(signal.SIGTSTP) if self.job_control else contextlib.nullcontext():
             yield
 

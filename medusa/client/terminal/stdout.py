@@ -1,8 +1,8 @@
-"""Standard output that never blocks the session's loop, without changing flags that other processes share.
+"""Writes to standard output without blocking the session's loop.
 
-O_NONBLOCK belongs to the open file description, which the shell and every other process on the terminal share; setting
-it breaks them. So a terminal or pipe is opened a second time if the system allows it (Linux); otherwise it is written
-in pieces for which poll has promised room.
+Setting O_NONBLOCK on descriptor 1 would break other programs, because the shell and every process on the terminal share
+that flag. So on Linux a terminal or pipe is opened a second time, with O_NONBLOCK. On other systems, poll is asked
+before each write, and the writes are so small that they do not block.
 """
 
 from __future__ import annotations
@@ -15,17 +15,20 @@ import stat
 import sys
 
 _WHOLE = 64 * 1024
-"""Bytes of one write that cannot block."""
+"""The maximum size in bytes of one write to a non-blocking descriptor."""
 
 _PIECE = 512
-"""Bytes: _POSIX_PIPE_BUF, which a writable pipe takes without blocking."""
+"""The maximum size in bytes of one write to a blocking descriptor. A writable pipe accepts so much without blocking,
+see _POSIX_PIPE_BUF."""
 
 
 class Stdout:
-    """Bytes on their way to a file descriptor. Call `put`, and `pump` whenever the descriptor is writable.
+    """A queue of bytes that are still to be written to the descriptor `fd`.
+
+    `put` adds bytes to the queue. Call `pump` whenever the descriptor is writable.
 
     Attributes:
-        pending: bytes accepted and not yet written.
+        pending: the number of bytes in the queue.
     """
 
     def __init__(self, fd: int = 1) -> None:
@@ -35,17 +38,21 @@ class Stdout:
         self.pending = 0
 
     def fileno(self) -> int:
-        """The descriptor to poll."""
+        """Returns the descriptor to poll."""
         return self._fd if self._own is None else self._own
 
     def put(self, data: bytes) -> None:
-        """Accepts all of `data`; the caller stops when `pending` is too much."""
+        """Adds all of `data` to the queue. The queue has no limit: stop calling this while `pending` is too large."""
         if data:
             self._waiting.append(memoryview(data))
             self.pending += len(data)
 
     def pump(self) -> None:
-        """Writes what can be written now. Raises OSError (EPIPE, EIO) if the reader is gone."""
+        """Writes as much of the queue as is possible without blocking.
+
+        Raises:
+            OSError: nobody reads the output any more (EPIPE, EIO).
+        """
         while self._waiting and self._ready():
             piece = self._waiting[0][: _PIECE if self._own is None else _WHOLE]
             try:
@@ -59,7 +66,7 @@ class Stdout:
                 self._waiting[0] = self._waiting[0][written:]
 
     def close(self) -> None:
-        """Closes the second descriptor, if there is one; the one that was passed in stays open."""
+        """Closes the descriptor that this object has opened, if any. `fd` itself stays open."""
         if self._own is not None:
             os.close(self._own)
             self._own = None
@@ -73,9 +80,10 @@ class Stdout:
 
 
 def _reopen(fd: int) -> int | None:
-    """Opens a terminal or pipe a second time, non-blocking; None if that is not possible."""
+    """Opens the terminal or pipe of `fd` a second time, with O_NONBLOCK. Returns None if that is not possible."""
     mode = os.fstat(fd).st_mode
-    # A regular file must not be reopened: its offset would no longer be shared. A socket cannot be.
+    # If a regular file were reopened, the other processes that write to it would no longer share its offset.
+    # A socket cannot be reopened.
     if not sys.platform.startswith("linux") or not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
         return None
     with contextlib.suppress(OSError):

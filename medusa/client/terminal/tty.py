@@ -1,4 +1,4 @@
-"""The user's terminal: its size, raw mode, and the modes from before, restored on every way out."""
+"""The user's terminal: finds its size, sets raw mode, and restores the former modes, however mlogin ends."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from medusa.client.terminal.signals import Signals
 
 DEFAULT_SIZE = (80, 24)
 LARGEST = 0xFFFF
-"""struct winsize holds unsigned shorts."""
+"""The largest number of columns or lines. struct winsize stores each as an unsigned short."""
 
 
 def window_size(fds: Sequence[int] = (0, 1, 2), environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
-    """(columns, lines) of the first of `fds` that is a terminal with a size, else COLUMNS and LINES, else 80x24."""
+    """Returns the size of the user's window as (columns, lines).
+
+    Takes it from the first of `fds` that is a terminal with a size, else from the variables COLUMNS and LINES. If
+    those are missing too, the size is 80x24.
+    """
     for fd in fds:
         with contextlib.suppress(OSError):
             size = os.get_terminal_size(fd)
@@ -36,9 +40,10 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 class Terminal:
-    """Standard input. If it is no terminal, no method changes anything but `suspend`, which still stops mlogin.
+    """Standard input and its terminal modes. Use it in a `with` block; leaving the block restores the modes.
 
-    Leaving the context restores the modes; if this process is killed, the guard does, by what `ledger` says.
+    If standard input is not a terminal, the methods change no modes, and only `suspend` does anything: it stops
+    mlogin. If mlogin is killed, the guard process restores the modes, which are recorded in `ledger`.
     """
 
     def __init__(self, fd: int, ledger: Ledger) -> None:
@@ -56,11 +61,11 @@ class Terminal:
 
     @property
     def raw(self) -> bool:
-        """Whether the terminal is in raw mode."""
+        """True if the terminal is in raw mode."""
         return self._before is not None
 
     def make_raw(self) -> None:
-        """Sets raw mode; `restore` sets the modes that were found."""
+        """Puts the terminal into raw mode, and remembers its former modes for `restore`."""
         if not self.is_tty or self.raw:
             return
         before = termios.tcgetattr(self.fd)
@@ -70,12 +75,12 @@ class Terminal:
         self._ledger.add("tty", self._noted)
 
     def make_raw_again(self) -> None:
-        """Call after SIGCONT: while mlogin was stopped, a shell may have set modes of its own."""
+        """Sets raw mode again if it was set. Call this after SIGCONT: the shell may have set other modes meanwhile."""
         if self._before is not None:
             tty_modes.apply(self.fd, tty_modes.raw(self._before))
 
     def restore(self) -> None:
-        """Sets the modes from before `make_raw`. Does nothing if the terminal is gone."""
+        """Restores the modes that the terminal had before `make_raw`. Does nothing if the terminal is gone."""
         if self._before is None:
             return
         before, self._before = self._before, None
@@ -84,10 +89,11 @@ class Terminal:
         self._ledger.remove("tty", self._noted)
 
     def suspend(self, signals: Signals, *, whole_job: bool) -> None:
-        """Restores the modes, stops mlogin until SIGCONT, and sets raw mode again if it was set.
+        """Restores the terminal's modes, stops mlogin until SIGCONT, and then sets raw mode again if it was set.
 
         Args:
-            whole_job: stop the process group, as the terminal's own Control-Z does: a script or make that runs mlogin
+            signals: mlogin's signals. SIGTSTP has its default action during the stop.
+            whole_job: True to stop the whole process group, like Control-Z on a terminal. A script that runs mlogin
                 must stop too, otherwise the shell does not get the terminal back.
         """
         was_raw = self.raw
