@@ -1,7 +1,7 @@
 """Functions that set, record and restore the modes of a terminal. They keep no state.
 
-The class Terminal in medusa/client/terminal/tty.py keeps the state. It uses the ledger, and the ledger uses these
-functions, so they need a file of their own.
+The class Terminal in medusa/client/terminal/tty.py keeps the state. Terminal imports the ledger, and the ledger imports
+these functions. If they were in tty.py, that would be an import cycle.
 """
 
 from __future__ import annotations

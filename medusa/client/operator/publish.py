@@ -23,7 +23,7 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "https", "
 """For each URL scheme: the extra of this Python package that installs what fsspec needs for the scheme."""
 
 HTTP_TIMEOUT = 60.0
-"""Seconds for one request by http or https."""
+"""Seconds for one request, if the archive is published to an http or https URL."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*)://", re.IGNORECASE)
 _MANTA = "manta:"

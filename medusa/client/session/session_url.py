@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from medusa.client.keys.account import Account
 
 _NOT_AUTHORISED = (401, 403, 404)
-"""The HTTP statuses of a front door that rejects the account, or that hides the session from this account."""
+"""The HTTP statuses by which a reflector's front door rejects the account, or hides the session from this account."""
 
 TAKEN = 409
 """The HTTP status if the session already has a client. That may be a lost link that still counts as connected."""

@@ -86,7 +86,10 @@ class TerminalSession:
         return ended.result()
 
     def _until_it_ends(self, step: Callable[[], None]) -> SessionEnded | None:
-        """Calls `step`. If the session ends in it, closes the link if it is still open, and returns how it ended."""
+        """Calls `step`. If the session ends in it, closes the link and returns how the session ended, else None.
+
+        A link that is lost already is not closed.
+        """
         try:
             step()
             return None

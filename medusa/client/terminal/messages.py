@@ -1,4 +1,7 @@
-"""Writes mlogin's own words to stderr: advisory text, errors, and a spinner while it waits. No bytes of sessions."""
+"""Writes mlogin's own words to stderr: advisory text, errors, and a spinner while mlogin waits.
+
+The bytes of the session never go through this module.
+"""
 
 from __future__ import annotations
 
