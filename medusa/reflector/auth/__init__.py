@@ -1,9 +1,9 @@
-"""May this peer do that?
+"""Decides what a peer may do, and checks signatures.
 
-access         one table: resources, options, and where the peer is
-authenticator  is this request signed by the login that its path names
-accounts       the public keys of the logins
-replay_cache   signatures that were used, so that none is used twice
+access         decides which resources a peer may use, from one table
+authenticator  checks that a request is signed by the login that its path names
+accounts       reads the public keys of the logins from files
+replay_cache   remembers the signatures that were used, so that none is used twice
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""May this peer use this? One table over five options and where the peer is; no I/O.
+"""Decides whether a peer may use a resource, from one table over five options and the peer's place. No I/O.
 
-Rows are resources, columns are what the options and the peer's place make of them:
+The row is the resource, with its own option if that is given. The column is --front-door-only or --trusted-network, if
+one of them is given, else the peer's place. The cell is an Outcome:
 
 | resource                     | --front-door-only | --trusted-network | this host | other name | elsewhere |
 |------------------------------|-------------------|-------------------|-----------|------------|-----------|
@@ -11,14 +12,22 @@ Rows are resources, columns are what the options and the peer's place make of th
 | SESSIONS: /status, /sessions | nothing           | allowed           | allowed   | other host | not local |
 | SESSIONS, --no-status        | nothing           | nothing           | nothing   | other host | not local |
 
---front-door-only wins over --trusted-network. "This host" is a loopback address with no sign of a proxy; "other name"
-is this host, asked for by a name. A web page may have its own name lead to this host, and read what is answered, so
-numbers and sessions want a Host that is an address. A greeting has no header that would tell of a forwarder on this
-host, so with --accounts loopback is no proof.
+If both options are given, --front-door-only decides.
 
-A signature decides by itself, in every column: for METRICS and SESSIONS that of an account of --admins, if there are
---accounts and the request has an Authorization header; for SIGNED_ATTACH, /LOGIN/medusa/attach/..., that of the login,
-if there are --accounts. Everything else (/healthz, /readyz, /agent.sh) is open to all.
+"This host": the peer has a loopback address, and no proxy has forwarded the request. "Other name": the same, but the
+Host header has a name other than localhost. METRICS and SESSIONS refuse such a name: the owner of a web page can let
+the name of the page lead to this host, and the page could then read the answer.
+
+A raw greeting has no header that would show a proxy on this host. So with --accounts a loopback address is no proof
+that the peer is on this host.
+
+A signature decides alone, in every column:
+
+- METRICS, SESSIONS: if --accounts is given and the request has an Authorization header, an account that --admins names
+  must have signed the request.
+- SIGNED_ATTACH (/LOGIN/medusa/attach/...): the login in the path must have signed the request. This needs --accounts.
+
+Every peer may use everything else (/healthz, /readyz, /agent.sh).
 """
 
 from __future__ import annotations
@@ -36,11 +45,11 @@ from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 
 _PROXY_FIELD = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
-"""Header fields that proxies add: a request with any of them does not come from this host, whatever its address."""
+"""Header fields that proxies add. A request with any of them counts as coming from elsewhere, even from loopback."""
 
 
 class Resource(enum.Enum):
-    """What is asked for."""
+    """A resource that not every peer may use. The table at the top of this module has their paths."""
 
     ATTACH = enum.auto()
     RAW_ATTACH = enum.auto()
@@ -50,19 +59,19 @@ class Resource(enum.Enum):
 
 
 class Place(enum.Enum):
-    """Where the peer is."""
+    """Where a peer is, as seen from the host of this reflector."""
 
     THIS_HOST = enum.auto()
-    OTHER_NAME = enum.auto()  # this host, but the request's Host names another
+    OTHER_NAME = enum.auto()  # this host, but the Host header has a name other than localhost
     ELSEWHERE = enum.auto()
 
 
 class Outcome(enum.Enum):
-    """What follows."""
+    """The decision about a peer and a resource."""
 
     ALLOWED = enum.auto()
-    BY_SIGNATURE = enum.auto()
-    NOTHING = enum.auto()
+    BY_SIGNATURE = enum.auto()  # the request's signature decides
+    NOTHING = enum.auto()  # 404, as if there were no such path
     NO_ACCOUNTS = enum.auto()
     NOT_LOCAL = enum.auto()
     OTHER_HOST = enum.auto()
@@ -73,7 +82,7 @@ _ALLOWED, _NOTHING, _NOT_LOCAL = Outcome.ALLOWED, Outcome.NOTHING, Outcome.NOT_L
 _OTHER_HOST, _UNSIGNED = Outcome.OTHER_HOST, Outcome.UNSIGNED
 
 _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Outcome]] = {
-    # (resource, is its own option given): front door only, trusted network, this host, other name, elsewhere
+    # (resource, True if its own option is given): front door only, trusted network, this host, other name, elsewhere
     (Resource.ATTACH, False): (_NOTHING, _ALLOWED, _ALLOWED, _ALLOWED, _NOT_LOCAL),
     (Resource.RAW_ATTACH, False): (_NOTHING, _ALLOWED, _ALLOWED, _ALLOWED, _NOT_LOCAL),
     (Resource.RAW_ATTACH, True): (_NOTHING, _ALLOWED, _UNSIGNED, _UNSIGNED, _UNSIGNED),
@@ -84,7 +93,7 @@ _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Ou
 
 
 def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False) -> Outcome:
-    """What the table says. `signed`: the request has an Authorization header."""
+    """Returns what the table says about `resource`. `signed`: the request has an Authorization header."""
     has_accounts = config.accounts is not None
     if resource is Resource.SIGNED_ATTACH:
         return Outcome.BY_SIGNATURE if has_accounts else Outcome.NO_ACCOUNTS
@@ -98,10 +107,12 @@ def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed:
 
 
 def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:
-    """True if the peer may use `resource` as it is; False if the request's signature has to be checked next.
+    """Checks whether the peer of a connection may use `resource`.
+
+    Returns True if it may. Returns False if the request's signature decides: then check the signature next.
 
     Raises:
-        Refusal
+        Refusal: the peer may not use the resource.
     """
     signed = accepted.request is not None and accepted.request.headers.get("authorization") is not None
     outcome = decide(resource, place_of(accepted), config, signed=signed)
@@ -111,7 +122,7 @@ def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bo
 
 
 def place_of(accepted: Accepted) -> Place:
-    """Where the peer of a connection is."""
+    """Returns where the peer of a connection is."""
     request = accepted.request if accepted.kind == HTTP else None
     fields = request.headers.items if request is not None else ()
     if accepted.proxied or not is_loopback(accepted.address[0]) or any(_PROXY_FIELD.match(name) for name, _ in fields):
@@ -121,7 +132,10 @@ def place_of(accepted: Accepted) -> Place:
 
 
 def is_this_host(host: str) -> bool:
-    """True if a Host header has an address, or localhost: no name server can make that lead to another host."""
+    """Returns True if a Host header has an IP address or `localhost`.
+
+    A web page that reads from this host cannot have such a name. (See "other name" at the top of this module.)
+    """
     try:
         name = urllib.parse.urlsplit("//" + host).hostname or ""
         return name == "localhost" or bool(ipaddress.ip_address(name))

@@ -1,7 +1,7 @@
-"""The public keys of the logins: a directory with one file for each, in the format of sshd's authorized_keys.
+"""Reads the public keys of the logins from a directory, whose files have the format of sshd's authorized_keys.
 
-`DIR/LOGIN` holds the keys of an account, `DIR/LOGIN.users/USER` those of one of its users. A file that has changed is
-read again.
+The file `DIR/LOGIN` holds the keys of an account. The file `DIR/LOGIN.users/USER` holds the keys of one user of the
+account. A file that has changed is read again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from medusa.keys import BadKey, PublicKey
 log = structlog.get_logger(component="accounts")
 
 MAX_FILE = 1024 * 1024
-"""Bytes; thousands of keys."""
+"""The largest size in bytes of a file of keys: room for thousands of keys."""
 
 _KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -25,14 +25,17 @@ _Version = tuple[int, ...]
 
 
 class AccountsError(Exception):
-    """The directory cannot be used."""
+    """The directory of accounts cannot be used. The text says why."""
 
 
 class Accounts:
-    """The keys of each login. Logins and users must have the form of medusa.protocol.attach_path.LOGIN."""
+    """The public keys of all accounts and their users, from the files in `directory`.
+
+    Logins and users become file names. So they must have the form of medusa.protocol.attach_path.LOGIN.
+    """
 
     def __init__(self, directory: str) -> None:
-        """Raises AccountsError."""
+        """Raises AccountsError if the directory cannot be read, or if others than its owner can write it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         try:
@@ -44,7 +47,10 @@ class Accounts:
             raise AccountsError("%s: others than its owner can write it: chmod go-w" % directory)
 
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
-        """The key of the account, or of its `user`, that has `fingerprint`; None if there is no such key."""
+        """Returns the key with `fingerprint` of the account `login`, or of its user `user` if that is not None.
+
+        Returns None if there is no such key.
+        """
         path = self._directory / login if user is None else self._directory / f"{login}.users" / user
         return next((key for key in self._keys(path) if key.matches(fingerprint)), None)
 
@@ -67,14 +73,15 @@ class Accounts:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file. A named pipe in its place must not block the service."""
+    """Opens a file for `open`, without blocking even if the file is a named pipe."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _open_folder(path: Path) -> bool:
-    """True if others than the owner can put files into a directory.
+    """Returns True if others than the owner can create files in a directory.
 
-    A volume of Kubernetes secrets has the mode for that, and the sticky bit, but is mounted read-only.
+    A volume of Kubernetes secrets seems to be such a directory by its mode, but it is mounted read-only. Its mode has
+    the sticky bit.
     """
     mode = path.stat().st_mode
     if mode & stat.S_ISVTX and os.statvfs(path).f_flag & os.ST_RDONLY:
@@ -83,9 +90,14 @@ def _open_folder(path: Path) -> bool:
 
 
 def _trusted(path: Path, mode: int, unsafe: bool) -> bool:
-    """True if no other user than the owner can write a file, or put another in its place: such a user could sign.
+    """Returns True if only the owner can write or replace a file of keys. Anybody else who can could sign as the login.
 
-    What a symbolic link points to is not checked: the owner of the directory has made the link.
+    If the file is a symbolic link, the directory of its target is not checked: the owner of `path`'s directory has made
+    the link.
+
+    Args:
+        mode: the file's mode.
+        unsafe: others than the owner can create files in its directory.
     """
     if not stat.S_ISREG(mode):
         return False
@@ -106,7 +118,7 @@ def _read(path: Path, data: bytes) -> list[PublicKey]:
             continue
         try:
             if not words[0].startswith(_KEY_TYPES):
-                # from="...", expiry-time="..." and others restrict a key: to overlook them would be to lift them.
+                # Options such as from="..." and expiry-time="..." restrict a key. To ignore them would lift that.
                 raise BadKey("options before a key are not understood")
             keys.append(PublicKey.from_ssh(line))
         except BadKey as error:

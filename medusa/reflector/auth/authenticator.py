@@ -1,7 +1,7 @@
-"""Does a request prove that it comes from the login that its path names?
+"""Checks that a request is signed by the login that its path names.
 
-A stranger learns nothing from a refusal but what is in the stranger's own request. A wrong signature, an unknown login
-or key, and a session that does not exist get the same answer (`UNKNOWN`), after the same time (Admission.hold_back).
+A refusal tells a stranger only what is in the stranger's own request. A wrong signature, an unknown login or key, and a
+session that does not exist get the same answer (`UNKNOWN`) after the same time (see Admission.hold_back).
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from medusa.reflector.session_name import SessionName
 from medusa.session import Side
 
 DATE_SKEW = 300
-"""Seconds that a Date may differ from the clock here, as with Manta's front door."""
+"""Seconds by which a Date header may differ from the clock of this host. Manta's front door allows as many."""
 
 EXPIRES_SKEW = 60
-"""Seconds that the clock of the signer of a URL may differ from the clock here."""
+"""Seconds by which the clock of a URL's signer may differ from the clock of this host."""
 
 STRONG = (REQUEST_TARGET, "host", "date")
-"""What a signature must cover, so that it is valid for one request to one host at one time."""
+"""The parts of a request that a signature must cover, so that it is valid for one request, host and time only."""
 
 UNKNOWN = "there is no such session, or the signature does not open it: check login, key, host and path"
 
@@ -50,32 +50,36 @@ _CHALLENGE = ("WWW-Authenticate", 'Signature realm="medusa",headers="%s"' % " ".
 
 
 def denied(status: int, words: str, log_words: str = "") -> Refusal:
-    """The refusal of a request that does not prove who sent it.
+    """Returns the refusal of a request whose signature does not open what it asks for.
 
     Args:
-        status: 401 it is not properly signed; 403 it is, and is not allowed; 404 the peer is to learn nothing.
-        log_words: for the log, where it says more than `words`.
+        status: 401 if the request is not properly signed, 403 if it is but is not allowed, 404 if the peer must not
+            learn the reason.
+        words: the text for the peer.
+        log_words: the text for the log, if it says more than `words`.
     """
     headers = [_CHALLENGE] if status == 401 else []
     return Refusal(status, words, log_words, headers=headers, secret=True)
 
 
 def unknown(log_words: str) -> Refusal:
-    """The one answer to all that a stranger must not be able to tell apart."""
+    """Returns the refusal (404) with the same text for all reasons that a stranger must not tell apart."""
     return denied(404, UNKNOWN, log_words)
 
 
 def used_before() -> Refusal:
-    """For a signature that is not new: each is good for one use."""
+    """Returns the refusal (403) of a signature that was used before: each can be used once."""
     return denied(403, "this signature was used before; sign anew")
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A request that has proved which login it comes from.
+    """The result of a check: the request is signed by a key of the login.
 
     Attributes:
-        digest: of what was signed; it may be used once, until `until`, in seconds since the epoch.
+        key_id: the login, and the key that has signed.
+        digest: the digest of what was signed. It may be used once: see Admission.spend.
+        until: the time at which the signature expires, in seconds since the epoch.
     """
 
     key_id: KeyId
@@ -85,7 +89,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class _Claim:
-    """What a request claims, not verified yet: that the key `key_id` has signed `text`."""
+    """What a request claims, before it is verified: the key `key_id` has signed `text`, and `signature` is the result.
+
+    `until`: the time at which the signature expires, in seconds since the epoch.
+    """
 
     key_id: KeyId
     algorithm: str
@@ -95,7 +102,7 @@ class _Claim:
 
 
 class Authenticator:
-    """Checks requests with the accounts' keys. `clock`: seconds since the epoch."""
+    """A checker of signed requests, with the public keys of `accounts`. `clock` returns seconds since the epoch."""
 
     def __init__(self, config: ReflectorConfig, accounts: Accounts, clock: Callable[[], float] = time.time) -> None:
         self._config = config
@@ -104,12 +111,12 @@ class Authenticator:
         self.nonces = ReplayCache(clock)
 
     def check(self, request: Request, name: SessionName, side: Side) -> Grant:
-        """Check that `request`, a GET for one side of the session `name`, comes from the session's login.
+        """Checks that the login of the session `name` has signed `request`, a GET for one side of this session.
 
-        The signature is not used up yet: see Admission.spend.
+        Call Admission.spend with the returned Grant next: it marks the signature as used.
 
         Raises:
-            Refusal: made by `denied`.
+            Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.
         """
         self._check_host(request)
         try:
@@ -125,10 +132,13 @@ class Authenticator:
         return Grant(claim.key_id, digest, claim.until)
 
     def check_admin(self, request: Request) -> Grant:
-        """Check that an account of --admins, not one of its users, has signed `request` in a header.
+        """Checks that an account of --admins has signed `request` in its Authorization header.
+
+        The signature of one of the account's users is refused. If the request changes something, call Admission.spend
+        with the returned Grant next.
 
         Raises:
-            Refusal: made by `denied`.
+            Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.
         """
         self._check_host(request)
         if "?" in request.target:
@@ -151,7 +161,10 @@ class Authenticator:
             raise denied(403, "the Host header names another host than this one")
 
     def _key(self, claim: _Claim) -> PublicKey:
-        """The key that has signed. Takes the same time if there is none: then a decoy verifies. Raises Refusal."""
+        """Returns the key that has signed. Raises Refusal if the login has no such key, or the signature is wrong.
+
+        Without such a key, this takes the same time: a decoy key verifies the signature instead.
+        """
         key = self._accounts.find(*claim.key_id)
         judge = key if key is not None and key.takes(claim.algorithm) else decoy(claim.algorithm)
         good = judge.verify(claim.algorithm, claim.signature, claim.text)
@@ -179,7 +192,8 @@ class Authenticator:
 
     def _header_claim(self, request: Request, authorization: str, side: Side) -> _Claim:
         credentials = parse_authorization(authorization)
-        # Old agents have a URL. A Date signed for a client must not let another join its session as an agent.
+        # A signature of the Date alone is valid for any request. It is accepted for a client only: otherwise another
+        # peer could use it to join the client's session as an agent. (Old agents use a signed URL.)
         old = self._config.legacy_signatures and side is Side.CLIENT
         needed = ("date",) if old else STRONG
         if not set(needed) <= set(credentials.headers):
@@ -225,9 +239,9 @@ class Authenticator:
 
 
 def _digest(key: PublicKey, name: SessionName, side: Side, text: bytes) -> bytes:
-    """A digest of what was signed, for which side of which session, and by which key.
+    """Returns a digest of what was signed, the session and its side, and the key that has signed.
 
-    Not of the signature: some algorithms have several for one text. Nor of the keyId: no signature of a header covers
-    it, and a key has two fingerprints, and may belong to several accounts.
+    The signature is left out, because some algorithms make several for one text. The keyId is left out, because a
+    signature in a header does not cover it. Besides, a key has two fingerprints, and may belong to several accounts.
     """
     return hashlib.sha256(b"\n".join((key.sha256.encode(), str(name).encode(), side.value.encode(), text))).digest()

@@ -1,4 +1,4 @@
-"""Signatures that were used, remembered for as long as they could be used again."""
+"""Remembers used signatures until they expire, so that none is used twice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class ReplayCache:
-    """Digests of used signatures. `clock`: seconds since the epoch."""
+    """The digests of used signatures. `clock` returns seconds since the epoch."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -15,19 +15,19 @@ class ReplayCache:
         self._expiries: list[tuple[float, bytes]] = []
 
     def used(self, digest: bytes) -> bool:
-        """True if `digest` was used and is still remembered."""
+        """Returns True if `digest` was used, and is still remembered."""
         return self._used.get(digest, False)
 
     def use(self, digest: bytes, until: float) -> None:
-        """Remember `digest` until a time of `clock`."""
+        """Remembers `digest` as used until `clock` shows the time `until`."""
         self._forget_expired()
         if digest not in self._used:
             heapq.heappush(self._expiries, (until, digest))
         self._used[digest] = True
 
     def give_back(self, digest: bytes) -> None:
-        """`digest` was not used after all."""
-        if digest in self._used:  # it stays in the heap; without its entry here, the next use would push it again
+        """Marks `digest` as unused again, because the request with it was not granted."""
+        if digest in self._used:  # the heap still has it: without this entry, `use` would push it again
             self._used[digest] = False
 
     def __len__(self) -> int:

@@ -1,11 +1,11 @@
-"""The other reflectors that share the session directory.
+"""Talks to the other reflectors of the site, which share the session directory.
 
-peer_auth     requests between reflectors, signed with the site's secret
-forward_out   an agent that came to the wrong reflector is forwarded to the owner of its session
-forward_in    an agent that another reflector forwards is attached here
-byte_proxy    the byte proxy of a forwarded connection
+peer_auth     signs and checks requests between reflectors, with the site's secret
+forward_out   forwards an agent to the reflector that owns its session
+forward_in    attaches an agent that another reflector forwards here
+byte_proxy    copies the bytes of a forwarded connection
 query_client  asks the other reflectors for their sessions, or to end one
-query_server  answers such questions
+query_server  answers these questions of other reflectors
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The byte proxy of a connection that is forwarded to another reflector.
+"""Copies the bytes of a connection that is forwarded to another reflector.
 
-It looks at no frame and answers no ping: the peer and the session's owner judge each other. The end of one stream
-becomes the end of the other, after all bytes that came before it.
+The proxy parses no frames and answers no pings: the peer, and the reflector that owns the session, check each other.
+When one stream has ended, the proxy ends the other stream after all bytes that came before.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ def open_byte_proxy(
     stall_timeout: float | None,
     ended: Callable[[ByteLink], None],
 ) -> ByteLink:
-    """Start to copy between the streams of the peer and the owner, which are the link's from here on.
+    """Starts to copy between the peer and the owner (the reflector that has the session).
+
+    Returns the link. It owns both streams from now on.
 
     Args:
-        answer: bytes of the owner's answer that were read already.
-        stall_timeout: seconds without a byte in either direction after which the link ends if one of its ends is gone.
-            None if one end may go on without the other: then only the kernel finds out that an end is gone.
-        ended: called once, when the link has ended; perhaps before this returns.
+        queue: the event loop's fair queue.
+        streams: the peer's stream, then the owner's.
+        answer: the first bytes of the owner's answer, which were read already.
+        stall_timeout: seconds. If one end is gone, and no byte has moved for so long, the link ends. None if one end
+            may go on without the other: then only the kernel detects that an end is gone.
+        ended: called once after the link has ended, perhaps before this function returns.
     """
     return ByteLink(queue, join(*streams), stall_timeout, is_lost, ended, answer)
 
 
 def is_lost(outward: BytePipe, inward: BytePipe) -> bool:
-    """True if nothing has moved in either direction, and one of the ends is gone."""
+    """Returns True if an end is gone, and no byte has moved in either direction since the last check."""
     pipes = (outward, inward)
     moved = any(pipe.has_read or pipe.has_written for pipe in pipes)
     return not moved and any(pipe.ended or pipe.is_stuck for pipe in pipes)

@@ -1,7 +1,7 @@
-"""Agents that other reflectors forward here, after they have admitted them, for sessions of this reflector.
+"""Attaches agents that other reflectors forward here, because this reflector owns their sessions.
 
-Such a request begins with the forwarding reflector's own head, whose path names the session. After that comes the
-peer's own request or greeting, which is answered as if the peer itself were connected here.
+The other reflector has admitted the agent. It sends a request head of its own, whose path names the session. After that
+comes the agent's own request or greeting, which is answered as if the agent had connected here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = structlog.get_logger(component="forward_in")
 
 
 class ForwardIn:
-    """Checks and attaches them. `scratch`: see RelayedTransport."""
+    """Checks forwarded connections, and attaches their agents. `scratch`: the read buffer, see RelayedTransport."""
 
     def __init__(self, auth: PeerAuth, admission: Admission, config: ReflectorConfig, scratch: memoryview) -> None:
         self._auth = auth
@@ -40,15 +40,16 @@ class ForwardIn:
         self._scratch = scratch
 
     def enter(self, accepted: Accepted, upgrade: Callable[[], RelayedTransport]) -> None:
-        """Attach the peer whose connection is forwarded through this one.
+        """Attaches the agent whose connection another reflector forwards through this one.
 
-        A peer of raw TCP gets its answer here; for one of HTTP, the caller answers what is raised.
+        If an agent that speaks raw TCP is refused, this method answers it. If an agent that speaks HTTP is refused,
+        the caller has to answer it with the exception.
 
         Args:
-            upgrade: answers the peer's own request with 101 and makes its transport; for HTTP only.
+            upgrade: answers the agent's own request with 101, and returns its transport. For HTTP only.
 
         Raises:
-            HandshakeError, Refusal
+            HandshakeError, Refusal: the forwarding request, or the agent, is refused.
         """
         assert accepted.request is not None
         target, proof = accepted.request.target, accepted.request.headers.get(FORWARD_HEADER.lower()) or ""
@@ -98,10 +99,10 @@ class ForwardIn:
 
 
 def _take_place(accepted: Accepted, origin: Origin) -> None:
-    """From here on the connection stands for the forwarded peer.
+    """Gives the connection the address of the forwarded agent, as if the agent had connected here.
 
     Raises:
-        HandshakeError: the forwarding reflector has hung up. This process may have been suspended, and a peer that
+        HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended. An agent that
             waits no longer must not take the agent's place in the session.
     """
     if hung_up(accepted.sock.fileno()):

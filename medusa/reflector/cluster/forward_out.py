@@ -1,8 +1,8 @@
-"""An agent whose session lives in another reflector is forwarded to it: agents may connect to any reflector.
+"""Forwards an agent to the reflector that owns its session: agents may connect to any reflector of the site.
 
-The session's owner gets a request head that proves which site forwards, and for which peer; after that all bytes that
-were read of the peer, unchanged. It answers the peer itself, and from then on bytes are copied (byte_proxy). A
-forwarded request is answered where it arrives, so none is forwarded in a circle.
+The owner gets a request head which proves that a reflector of its site forwards, and which names the agent's address.
+After that, the owner gets all bytes that were read from the agent, unchanged. It answers the agent itself. From then on
+byte_proxy copies the bytes. A reflector never forwards a forwarded request again, so no request goes in a circle.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from medusa.transports.tls import Tls, TlsSocket, stream_over
 log = structlog.get_logger(component="forward_out")
 
 _STATUS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
-"""How an answer begins, with its status if it has one."""
+"""How an answer begins, by the kind of connection. The group is the status, if the answer has one."""
 
 _ACCEPTED = {HTTP: 101, RAW: 0}
 _MAX_START = len(b"HTTP/1.1 101")
-"""Bytes, in which an answer's status is found, or never."""
+"""The number of bytes within which the status of every valid answer is found."""
 
 
 class ForwardOut:
-    """The way to the other reflectors of the site. `queue`: the event loop's."""
+    """A forwarder of agents to the other reflectors of the site. `queue`: the event loop's fair queue."""
 
     def __init__(self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue) -> None:
         self._auth = auth
@@ -59,12 +59,13 @@ class ForwardOut:
         return len(self._links)
 
     def forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
-        """Forward an agent that was admitted here to `owner`, where its session `name` lives; the owner answers it.
+        """Forwards an agent that was admitted here to `owner`, the reflector that holds the session `name`.
 
-        Returns None if the owner has accepted, else the owner's refusal, which the peer has got already.
+        The owner answers the agent. Returns None if the owner has accepted the agent. Otherwise returns the refusal
+        that the owner has sent to the agent.
 
         Raises:
-            Refusal: 503, the owner cannot be reached; the peer has got no answer.
+            Refusal: 503, the owner cannot be reached. The agent has received no answer yet.
         """
         self._asking += 1
         self._empty.clear()
@@ -89,18 +90,21 @@ class ForwardOut:
         return None
 
     def wait_until_empty(self, timeout: float) -> None:
-        """Wait until no connection is forwarded any more, up to `timeout` seconds."""
+        """Waits until no connection is forwarded any more, for at most `timeout` seconds."""
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
         self._empty.wait(timeout)
 
     def stop(self) -> None:
-        """End all forwarded connections."""
+        """Ends all forwarded connections."""
         for link in list(self._links):
             link.end()
 
     def _ask(self, accepted: Accepted, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
-        """Returns (the connection to the owner, the first bytes of its answer, the status in them)."""
+        """Asks the owner to attach the agent.
+
+        Returns the connection to the owner, the first bytes of the owner's answer, and the status in these bytes.
+        """
         target = CARRIED + attach_path_of(name, Side.AGENT)
         proof = self._auth.sign_forward(target, accepted.head, Origin(accepted.kind, *accepted.origin))
         host = urllib.parse.urlsplit(owner.address).netloc
@@ -121,11 +125,11 @@ class ForwardOut:
         return sock, answer, int(match[1] or 0)
 
     def connect(self, address: str) -> Any:
-        """A connection to the reflector at `address`, within `connect_timeout`, through TLS if it speaks that.
+        """Returns a connection to the reflector at `address`, with TLS if the address is an https URL.
 
         Raises:
-            OSError
-            ValueError: `address` is no URL of a reflector.
+            OSError: the reflector cannot be reached within `connect_timeout`.
+            ValueError: `address` is not the URL of a reflector.
         """
         parts = urllib.parse.urlsplit(address)
         deadline = time.monotonic() + self._timeouts.connect_timeout
@@ -144,7 +148,7 @@ class ForwardOut:
     def _join(self, accepted: Accepted, sock: Any, answer: bytes) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
-        outer = stream_over(accepted.take())  # what was read of it has been sent
+        outer = stream_over(accepted.take())  # all bytes that were read from it are sent
         inner = stream_over(plain if tls is None else TlsSocket(plain, tls))
         stall_timeout = None if accepted.plain else self._stall_timeout
         link = open_byte_proxy(self._queue, (outer, inner), answer, stall_timeout, self._forget)
@@ -161,7 +165,10 @@ class ForwardOut:
 
 
 def _context(certificate: str | None) -> ssl.SSLContext:
-    """Trusts the system's authorities and this reflector's own certificate: the reflectors of a site may share one."""
+    """Returns a TLS context that trusts the system's certificate authorities and this reflector's own certificate.
+
+    The reflectors of a site may share one certificate.
+    """
     context = ssl.create_default_context()
     if certificate is not None:
         context.load_verify_locations(certificate)

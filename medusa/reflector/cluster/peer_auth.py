@@ -1,4 +1,7 @@
-"""How the reflectors of one site authenticate each other's requests: HMACs with a secret that all read from a file."""
+"""Signs requests to the other reflectors of the site, and checks their requests.
+
+The signatures are HMACs with the site's secret, which each reflector reads from a file.
+"""
 
 from __future__ import annotations
 
@@ -18,28 +21,31 @@ from medusa.reflector.net.certificate import OTHERS
 
 FORWARD_HEADER = "Medusa-Carried"
 QUESTION_HEADER = "Medusa-Asks"
-"""Header fields with a proof: of a request that forwards a peer's connection, and of a reflector's own question."""
+"""The header fields for the proof that a reflector of the site sends the request.
+
+FORWARD_HEADER is for a request that forwards an agent's connection, QUESTION_HEADER for a question of the reflector.
+"""
 
 MAX_SKEW = 60
-"""Seconds that the clocks of two reflectors may differ."""
+"""Seconds by which the clocks of two reflectors may differ."""
 
 MIN_SECRET = 16
-"""Bytes."""
+"""The least length of the secret, in bytes."""
 
 _FORWARD = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) (http|raw) ([0-9A-Fa-f:.%]+) ([0-9]{1,5}) ([0-9a-f]{64})\Z")
 _QUESTION = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{64})\Z")
 
 
 class BadProof(Exception):
-    """A request that no reflector of this site made, or not now; the text is for the log."""
+    """A proof is malformed, not made with the site's secret, out of date, or already used. The text is for the log."""
 
 
 class Origin(NamedTuple):
-    """What one reflector tells another about a forwarded connection.
+    """The origin of a forwarded connection, as one reflector tells it to another.
 
     Attributes:
-        kind: HTTP or RAW (medusa.reflector.net.listen): what the peer speaks.
-        host, port: the peer's address.
+        kind: the protocol that the agent speaks: HTTP or RAW (medusa.reflector.net.listen).
+        host, port: the agent's address.
     """
 
     kind: str
@@ -48,7 +54,10 @@ class Origin(NamedTuple):
 
 
 class PeerAuth:
-    """Makes proofs for requests to other reflectors, and checks theirs. `clock`: seconds since the epoch."""
+    """Makes the proofs in requests to other reflectors, and checks the proofs in their requests.
+
+    `clock` returns seconds since the epoch.
+    """
 
     def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
         self._secret = secret
@@ -56,29 +65,32 @@ class PeerAuth:
         self._used = ReplayCache(clock)
 
     def sign_forward(self, target: str, head: bytes, origin: Origin) -> str:
-        """The value of FORWARD_HEADER in a request for `target`. It is good for one use, now.
+        """Returns the value of FORWARD_HEADER for a request for `target`. It is valid once, and within MAX_SKEW.
 
         Args:
-            head: what the peer's own request or greeting begins with; it follows the forwarding request.
+            head: the head of the agent's own request, or its greeting. It is sent after the forwarding request's head.
         """
         fields = "1 %d %s %s %s %d" % (self._clock(), secrets.token_hex(16), *origin)
         return "%s %s" % (fields, self._mac(b"medusa carried", fields, target, head))
 
     def read_forward(self, value: str) -> Origin:
-        """The origin that a header names. Nothing is checked yet: call `check_forward` when the peer's head was read.
+        """Returns the origin that the value of a FORWARD_HEADER names. Does not check the proof.
+
+        Read the agent's own head next, then call `check_forward`.
 
         Raises:
-            BadProof: the header has another form.
+            BadProof: the value is malformed.
         """
         match = _match(_FORWARD, value)
         return Origin(match[3], match[4], int(match[5]))
 
     def check_forward(self, value: str, target: str, head: bytes) -> None:
-        """Check a FORWARD_HEADER, and remember that it was used. One process owns the session that `target` names, so
-        no other has to know.
+        """Checks the value of a FORWARD_HEADER, and remembers that it was used.
+
+        Only this process needs to remember that: no other process owns the session that `target` names.
 
         Raises:
-            BadProof
+            BadProof: the value is not made for this `target` and `head`, is out of date, or was used before.
         """
         when, nonce = self._check(_match(_FORWARD, value), b"medusa carried", target, head)
         if self._used.used(nonce.encode()):
@@ -86,21 +98,23 @@ class PeerAuth:
         self._used.use(nonce.encode(), when + MAX_SKEW)
 
     def sign_question(self, method: str, target: str, owner: str) -> str:
-        """The value of QUESTION_HEADER in a request to the reflector at the address `owner`, and to no other."""
+        """Returns the value of QUESTION_HEADER for a request that only the reflector at the address `owner` accepts."""
         fields = "1 %d %s" % (self._clock(), secrets.token_hex(16))
         return "%s %s" % (fields, self._mac(b"medusa asks", fields, method + " " + target, owner.encode()))
 
     def check_question(self, value: str, method: str, target: str, owner: str) -> str:
-        """Check a QUESTION_HEADER. Returns its nonce, of which the caller has to make sure that it is used once: any
-        worker of this reflector may get the copy of a question.
+        """Checks the value of a QUESTION_HEADER, and returns its nonce.
+
+        The caller has to make sure that the nonce is used only once. Any worker of this reflector may get a copy of the
+        question, so the workers have to share the used nonces.
 
         Raises:
-            BadProof
+            BadProof: the value is not made for this request to `owner`, or is out of date.
         """
         return self._check(_match(_QUESTION, value), b"medusa asks", method + " " + target, owner.encode())[1]
 
     def _check(self, match: re.Match[str], purpose: bytes, target: str, head: bytes) -> tuple[int, str]:
-        """Returns (when it was made, nonce)."""
+        """Checks the HMAC and the time of a proof. Returns when it was made, and its nonce. Raises BadProof."""
         fields, _, mac = match[0].rpartition(" ")
         if not hmac.compare_digest(mac, self._mac(purpose, fields, target, head)):
             raise BadProof("made without this site's secret")
@@ -123,7 +137,7 @@ def _match(form: re.Pattern[str], value: str) -> re.Match[str]:
 
 
 def load_secret(path: str) -> bytes:
-    """The site's secret from a file, without white space around it.
+    """Returns the site's secret from the file `path`, without the white space around it.
 
     Raises:
         ConfigError: the file cannot be read, others than its owner may read it, or the secret is too short.

@@ -1,4 +1,4 @@
-"""Asks the other reflectors that share the directory: for their sessions, or to end one."""
+"""Asks the other reflectors that share the directory for their sessions, or to end one session."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ from medusa.reflector.sessions.registry import Registry
 log = structlog.get_logger(component="query_client")
 
 CONCURRENCY = 16
-"""Reflectors that are asked at the same time."""
+"""The maximum number of reflectors that are asked at the same time."""
 
 MAX_ANSWER = 16 * 1024 * 1024
-"""Bytes: some 40,000 sessions."""
+"""The largest answer in bytes: room for some 40,000 sessions."""
 
 MAX_NAMES = 100_000
-"""Names that the directory is asked for."""
+"""The maximum number of session names that the directory is asked for."""
 
 
 class NoAnswer(Exception):
-    """A reflector gave no answer, or none that can be used; the text says why."""
+    """A reflector did not answer, or its answer cannot be used. The text says why."""
 
 
 class QueryClient:
-    """The other reflectors as the `Others` of medusa.reflector.admin.session_list.
+    """A client of the other reflectors: lists and ends their sessions.
+
+    It implements the interface `Others` of medusa.reflector.admin.session_list.
 
     Args:
-        connect: ForwardOut.connect, or what does the same.
-        timeout: seconds for a connection and a whole answer.
+        connect: returns a connection to the reflector at an address: ForwardOut.connect, or a replacement.
+        timeout: seconds to connect to a reflector and receive its whole answer.
     """
 
     def __init__(self, auth: PeerAuth, registry: Registry, connect: Callable[[str], Any], timeout: float) -> None:
@@ -53,7 +55,11 @@ class QueryClient:
         self._connect = connect
 
     def entries(self) -> list[Entry]:
-        """See Others. Each owner is asked once. If one does not answer, its sessions are listed by their names."""
+        """Returns the sessions of the other reflectors; see Others.
+
+        Each reflector that owns sessions is asked once. If it does not answer, its sessions are listed with no more
+        than their names and the error.
+        """
         names: dict[Owner, list[SessionName]] = {}
         for name, owner in self._registry.of_others(MAX_NAMES).items():
             names.setdefault(owner, []).append(name)
@@ -61,7 +67,7 @@ class QueryClient:
         return [entry for entries in lists for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
-        """See Others."""
+        """Ends the session `name` in the reflector that owns it; see Others."""
         owner = self._registry.elsewhere(name)
         if owner is None:
             return False
@@ -92,7 +98,10 @@ class QueryClient:
         raise reason
 
     def _exchange(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
-        """Raises NoAnswer, and what a connection or a parser raises."""
+        """Sends a request to `owner`, and returns the JSON object in the answer.
+
+        Raises NoAnswer, and the errors of the connection and of the parsers.
+        """
         host = urllib.parse.urlsplit(owner.address).netloc
         proof = self._auth.sign_question(method, target, owner.address)
         head = "%s %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (method, target, host, QUESTION_HEADER, proof)
@@ -106,7 +115,7 @@ class QueryClient:
 
 
 def _body(sock: Any) -> bytes:
-    """The body of the answer, whose status has to be 200."""
+    """Returns the body of the answer on `sock`. Raises NoAnswer if the status is not 200."""
     reader, found = HeadReader(), None
     while found is None:
         found = reader.feed(_receive(sock))
@@ -129,7 +138,7 @@ def _receive(sock: Any) -> bytes:
 
 
 def _entries(answer: dict[str, Any], owner: Owner) -> list[Entry]:
-    """The sessions in an answer, if they have the form that other code relies on."""
+    """Returns the sessions in an answer. Raises NoAnswer if they lack the form that other code relies on."""
     entries = answer.get("sessions")
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
         raise NoAnswer("not the answer of a reflector of this site")

@@ -1,6 +1,6 @@
-"""Answers the questions of other reflectors: the sessions of this reflector, and the end of one.
+"""Answers the questions of other reflectors: lists the sessions of this reflector, or ends one of them.
 
-It answers for this reflector and its workers alone, so no question is passed on in a circle.
+It answers for this reflector (all of its workers) only. It passes no question on, so no question goes in a circle.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger(component="query_server")
 
 
 class QueryServer:
-    """The routes for other reflectors. `owner`: this reflector."""
+    """The HTTP routes that other reflectors use. `owner`: this reflector, as the directory names it."""
 
     def __init__(self, auth: PeerAuth, claims: Claims, listing: SessionList, owner: Owner) -> None:
         self._auth = auth
@@ -35,7 +35,7 @@ class QueryServer:
         self._owner = owner
 
     def routes(self) -> list[Route]:
-        """Its routes, for Application."""
+        """Returns these routes, to be passed to Application."""
         one = re.compile(rf"{re.escape(SESSIONS)}/{ONE_SESSION}")
         return [
             Route(re.compile(re.escape(SESSIONS) + r"\Z"), self.sessions),
@@ -43,12 +43,15 @@ class QueryServer:
         ]
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """GET: the sessions of this reflector. Raises what `_check` does."""
+        """Answers GET with the sessions of this reflector. Raises what `_check` raises."""
         self._check(accepted, "GET")
         return json_answer({"sessions": self._listing.here()})
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """DELETE: end a session of this reflector. The answer says whether there was one. Raises what `_check` does."""
+        """Answers DELETE: ends a session of this reflector. The answer says whether there was one.
+
+        Raises what `_check` raises.
+        """
         self._check(accepted, "DELETE")
         name = SessionName(parse_id(raw_id), login or "")
         killed = self._listing.kill_here(name)
@@ -57,11 +60,11 @@ class QueryServer:
         return json_answer({"killed": killed})
 
     def _check(self, accepted: Accepted, method: str) -> None:
-        """Check that another reflector of the site asks.
+        """Checks that another reflector of the site has sent the request, and that it still waits for the answer.
 
         Raises:
-            Refusal: 404, it does not, as far as anybody can tell; 503, the directory is away.
-            HandshakeError: 400, it waits no longer.
+            Refusal: 404 if the request has no valid proof, 503 if the directory does not answer.
+            HandshakeError: 400, the other reflector has hung up.
         """
         request = accepted.request
         assert request is not None
@@ -77,7 +80,7 @@ class QueryServer:
             raise HandshakeError(400, "the reflector that asked has given up")
 
     def _use_up(self, nonce: str) -> None:
-        """In the directory, for all workers."""
+        """Marks a nonce as used. The mark is in the directory, which all workers share. Raises BadProof, Refusal."""
         try:
             fresh = self._claims.spend("question " + nonce, 2 * MAX_SKEW)
         except DirectoryError:
