@@ -1,10 +1,10 @@
-"""Where peers come in: one front for each protocol, and what both ask before a peer gets in.
+"""Accepts peers: one front for each protocol, and the admission that both fronts use.
 
-http_front  HTTP: a request head read strictly, TLS, the upgrade
-raw_front   raw TCP: a greeting, then frames or plain bytes
-upgrade     gevent-websocket's handler, which writes the answer 101
-routes      the paths of HTTP, and the function for each
-admission   may this peer attach to this session, and the attaching
+http_front  accepts HTTP: does TLS, reads the request's head strictly, answers or upgrades the connection
+raw_front   accepts raw TCP: reads a greeting, then makes a link with frames or plain bytes
+upgrade     writes the answer 101, with gevent-websocket's handler
+routes      finds the function for the path of an HTTP request
+admission   decides whether a peer may attach to a session, and attaches it
 """
 
 from __future__ import annotations

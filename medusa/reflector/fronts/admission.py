@@ -1,4 +1,4 @@
-"""Admission: may this peer attach to this session, and the attaching itself, whatever protocol the peer speaks."""
+"""Decides whether a peer may attach to a session, and attaches the peer. Both fronts use it, HTTP and raw TCP."""
 
 from __future__ import annotations
 
@@ -27,22 +27,25 @@ log = structlog.get_logger(component="doors")
 _NO_SUCH_SESSION = "signed, but there is no such session"
 
 Accept = Callable[[], RelayedTransport]
-"""Tells the peer that it is accepted, and makes its link; called when the peer's place in the session is reserved."""
+"""A function that tells the peer that it is accepted, and returns the peer's transport.
+
+It is called after the peer's place in the session has been reserved.
+"""
 
 
 class Forwarder(Protocol):
-    """The way to the other reflectors of the site."""
+    """The interface to forward agents to the other reflectors of the site."""
 
     def forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
-        """Give an agent's connection to the owner of its session; see medusa.reflector.cluster.forward_out."""
+        """Forwards an agent to the reflector that owns its session; see medusa.reflector.cluster.forward_out."""
 
 
 class Admission:
-    """Of one reflector, for both fronts.
+    """The admission of peers to the sessions of one reflector. Both fronts use it.
 
     Args:
-        authenticator: None if there are no accounts.
-        forwarder: None if no other reflector shares the directory.
+        authenticator: checks the signatures of requests. None if there are no accounts.
+        forwarder: forwards agents to other reflectors. None if no other reflector shares the directory.
     """
 
     def __init__(
@@ -64,22 +67,26 @@ class Admission:
         self._log_limiter = LogLimiter(config.timeouts.refusal_log_rate)
 
     def note(self, refused: Refusal) -> dict[str, int] | None:
-        """Count a refusal. Returns fields to add to its line in the log; None if the line is to be left out."""
+        """Counts a refusal. Returns the fields to add to its log line, or None if the line must be left out."""
         self._metrics.refused(refused.status)
         return self._log_limiter.fields() if refused.limited else {}
 
     def hold_back(self, begun: float) -> None:
-        """Wait until the time of an answer to a request of time.monotonic() `begun` tells nothing."""
+        """Waits before an answer, so that the peer learns nothing from the time that the decision took.
+
+        `begun`: the value of time.monotonic() when the request came.
+        """
         gevent.sleep(max(0.0, begun + self._config.timeouts.refusal_delay - time.monotonic()))
 
     def count(self, source: str | None) -> None:
-        """Count a request to attach, before anything else is checked. Raises Refusal, 429."""
+        """Counts a request to attach. Call this before other checks. Raises Refusal (429) if there were too many."""
         self._registry.connect(source=source)
 
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
-        """Like `enter`, but first authenticate the connection's request.
+        """Authenticates the connection's request, then attaches the peer as `enter` does.
 
-        Call after access.check for Resource.SIGNED_ATTACH.
+        Call access.check for Resource.SIGNED_ATTACH first. Returns and raises what `enter` does, and also raises
+        Refusal if the signature does not open the session.
         """
         authenticator = self._authenticator
         assert accepted.request is not None
@@ -102,7 +109,7 @@ class Admission:
         return None
 
     def enter_forwarded(self, accepted: Accepted, name: SessionName, accept: Accept) -> None:
-        """Attach an agent that another reflector has admitted and counted. It is not forwarded once more.
+        """Attaches an agent that another reflector has admitted and counted. Does not forward it again.
 
         Raises what `enter` raises.
         """
@@ -114,12 +121,15 @@ class Admission:
             raise
 
     def enter(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
-        """Attach a peer that may attach. A client begins a session here; an agent goes to where its session lives.
+        """Attaches a peer that has passed the checks. Forwards an agent if another reflector holds its session.
 
-        Returns the refusal with which another reflector has answered the peer, for the log; else None.
+        A client begins a new session here.
+
+        Returns None if the peer is attached. If another reflector has refused the agent, and has answered it, returns
+        that refusal: log it only.
 
         Raises:
-            Refusal: nothing was answered yet.
+            Refusal: the peer is refused, and has received no answer yet.
             Exception: what `accept` raises.
         """
         if self._forwarder is not None and side is Side.AGENT:
@@ -143,10 +153,10 @@ class Admission:
         session.attach(side, transport, client)
 
     def spend(self, authenticator: Authenticator, grant: Grant) -> None:
-        """Use up a signature: here, and at all reflectors that share the directory.
+        """Marks a signature as used, here and in the directory, so that no reflector of the site accepts it again.
 
         Raises:
-            Refusal: 403 it was used before, 503 the directory does not answer.
+            Refusal: 403 if the signature was used before, 503 if the directory does not answer.
         """
         authenticator.nonces.use(grant.digest, grant.until)
         try:
@@ -158,7 +168,7 @@ class Admission:
         raise used_before()
 
     def _give_back(self, authenticator: Authenticator, grant: Grant) -> None:
-        """The signature was not used after all."""
+        """Marks a signature as unused again, because its peer was not attached."""
         authenticator.nonces.give_back(grant.digest)
         self._claims.give_back(grant.digest.hex())
 

@@ -1,7 +1,8 @@
-"""One request on one connection: the head read strictly and under a deadline, then pywsgi runs the application.
+"""Accepts HTTP connections: reads the head of one request on each, then lets pywsgi run the application.
 
-pywsgi alone has no deadline for a head and reads ambiguous ones; so the head is read and judged here, and pywsgi never
-sees it. No connection is kept alive: what stands behind a request is an upgraded link's first bytes, or nothing.
+pywsgi has no time limit for a head, and accepts ambiguous heads. So this module reads and checks the head, and pywsgi
+never sees it. No connection is kept alive for a second request. Bytes that follow the head can only be the first bytes
+of a websocket.
 """
 
 from __future__ import annotations
@@ -38,30 +39,34 @@ log = structlog.get_logger(component="http")
 
 PLAIN_REQUEST = "GET / HTTP/1.1"
 NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
-"""What pywsgi is shown of any request: it would read the head once more, in its own way and within its own bounds."""
+"""The request that pywsgi is shown in place of the real one.
+
+Otherwise pywsgi would parse the head again, with rules and limits of its own.
+"""
 
 HANDSHAKE = 0x16
-"""The first byte of every TLS connection: a record of this type (RFC 8446, section 5.1)."""
+"""The first byte of every TLS connection: the type of a handshake record (RFC 8446, section 5.1)."""
 
 
 class Handoff(Protocol):
-    """The way to the other workers; see medusa.reflector.workers.handoff."""
+    """The interface to hand connections over to other workers; see medusa.reflector.workers.handoff."""
 
     def hand_over(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
-        """Give a connection to the worker that owns the session `name`; False if that is this one.
+        """Hands a connection over to the worker that owns the session `name`. Returns False if this worker owns it.
 
         Raises:
-            HandshakeError: 503, the owner does not take it.
+            HandshakeError: 503, the other worker does not take the connection.
         """
 
 
 class HttpFront(PausingServer, WSGIServer):
-    """Listens for HTTP.
+    """The server for HTTP connections.
 
     Attributes:
-        certificate: None if connections are not encrypted.
-        handoff: None if there are no other workers.
-        scratch: see RelayedTransport.
+        certificate: the certificate for TLS. None if connections are not encrypted.
+        handoff: hands connections over to other workers. None if there are no others.
+        config, metrics: the configuration and the metrics of the reflector.
+        scratch: the buffer that links read into; see RelayedTransport.
     """
 
     certificate: Certificate | None = None
@@ -71,26 +76,26 @@ class HttpFront(PausingServer, WSGIServer):
     scratch: memoryview
 
     def serve(self, accepted: Accepted) -> None:
-        """Go on with a connection that another worker has accepted. Call in a greenlet of the connection's own."""
+        """Serves a connection that another worker has accepted and handed over. Call this in a new greenlet."""
         Handler(accepted.sock, accepted.address, self, accepted).handle()
 
 
 class Handler(UpgradeHandler):
-    """Serves one connection. The application finds it in the environ, under `medusa.handler`.
+    """The handler of one HTTP connection. The application finds it in the WSGI environ, under `medusa.handler`.
 
     Attributes:
-        accepted: the connection.
+        accepted: the connection, with all that is known about it.
     """
 
     def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted | None = None) -> None:
-        """`accepted`: None if this process has just accepted the connection."""
+        """`accepted`: a connection that another worker handed over. None if this process has just accepted `sock`."""
         self.accepted = accepted or Accepted(HTTP, sock, address)
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET  # type: ignore[attr-defined]
 
     @property
     def socket(self) -> Any:
-        """The connection, for pywsgi; None if it was taken."""
+        """The connection's socket, for pywsgi. None after a link, or another process, has taken the connection."""
         return self.accepted.sock
 
     @socket.setter
@@ -98,11 +103,14 @@ class Handler(UpgradeHandler):
         self.accepted.sock = sock
 
     def read_requestline(self) -> str:
-        """For pywsgi."""
+        """Returns a fixed request line to pywsgi, because the real one has already been read."""
         return PLAIN_REQUEST
 
     def read_request(self, raw_requestline: str) -> bool:
-        """For pywsgi: what it would find in such a request."""
+        """Sets the attributes that pywsgi expects to be set from the request: here, from the fixed request line.
+
+        Returns True, which means a valid request.
+        """
         self.command, self.path, self.request_version = raw_requestline.split()
         self.headers = NO_HEADERS
         self.content_length = None
@@ -110,7 +118,7 @@ class Handler(UpgradeHandler):
         return True
 
     def handle(self) -> None:
-        """Serve the connection to its end. The server calls it in a greenlet of the connection's own."""
+        """Serves the connection to its end. The server calls this in a new greenlet for each connection."""
         metrics, timeouts = self.server.metrics, self.server.config.timeouts
         if not self.accepted.handed_over:
             metrics.accepted()
@@ -129,13 +137,13 @@ class Handler(UpgradeHandler):
             metrics.handlers -= 1
 
     def get_environ(self) -> Any:
-        """The environ of WSGI, and this handler."""
+        """Returns the environ of WSGI, with this handler added to it."""
         environ = super().get_environ()
         environ["medusa.handler"] = self
         return environ
 
     def upgrade(self, key: str) -> RelayedTransport:
-        """Answer the request with 101, and make the link. `key`: from check_upgrade. Raises OSError."""
+        """Answers the request with 101. Returns the transport. `key`: from check_upgrade. Raises OSError."""
         self.write_101(key)
         accepted, server = self.accepted, self.server
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
@@ -155,7 +163,11 @@ class Handler(UpgradeHandler):
         return True
 
     def _handed_over(self) -> bool:
-        """True if another worker serves the connection from now on, or should, but does not take it."""
+        """Hands the connection over if another worker owns its session.
+
+        Returns False if this worker has to serve the connection. Returns True if nothing is left to do: another worker
+        serves it, or that worker did not take it and the peer was refused.
+        """
         handoff, request = self.server.handoff, self.accepted.request
         assert request is not None
         named = parse_path(request.target.partition("?")[0])
@@ -168,7 +180,11 @@ class Handler(UpgradeHandler):
             return True
 
     def _decrypt(self, data: bytes) -> bytes:
-        """Do the TLS handshake that begins with `data`, if TLS is spoken here. Returns the first bytes of the head."""
+        """Does the TLS handshake that begins with `data`, if this front has a certificate.
+
+        Returns the first bytes of the request's head, decrypted. Raises TlsError if the handshake fails, and
+        HandshakeError if the peer speaks TLS to a front without a certificate, or the reverse.
+        """
         certificate = self.server.certificate
         if not data:  # a port scan sends nothing
             return data
@@ -180,7 +196,8 @@ class Handler(UpgradeHandler):
         secure = TlsSocket(self.socket, Tls(certificate.context))
         try:
             secure.handshake(data)
-        except (OSError, HandshakeError) as error:  # the latter is the timeout; no plain text can be sent any more
+        except (OSError, HandshakeError) as error:
+            # HandshakeError is the timeout. It must not be answered: no plain text can be sent any more.
             raise TlsError(getattr(error, "strerror", None) or str(error)) from None
         self.socket = secure
         return secure.recv(RECORD)
@@ -195,14 +212,14 @@ class Handler(UpgradeHandler):
         self.socket.sendall((head % (error.http_status, reason, len(body), more)).encode() + body)
 
     def log_request(self) -> None:
-        """Not pywsgi's own line, which carries raw bytes of the request."""
+        """Logs nothing: pywsgi's own line would contain raw bytes of the request."""
 
     def log_error(self, msg: str, *args: Any) -> None:
-        """pywsgi's complaints."""
+        """Logs an error that pywsgi has found."""
         log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """An exception of the application: a bug, or a peer that is gone."""
+        """Logs an exception of the application as a bug, and answers 500. An OSError is ignored: the peer is gone."""
         if not isinstance(v, OSError):
             log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
             if not self.headers_sent:
@@ -218,18 +235,23 @@ class Handler(UpgradeHandler):
 
 
 def head_timeout(seconds: float, status: int) -> gevent.Timeout:
-    """Raises HandshakeError, with `status`, in its block if a head is not whole after so many seconds."""
+    """Returns a context manager that limits the time in which a request head is read.
+
+    If its `with` block lasts longer than `seconds`, it raises HandshakeError with `status` there.
+    """
     return gevent.Timeout(seconds, HandshakeError(status, "no whole request head in %g s" % seconds))
 
 
 def read_head(accepted: Accepted) -> bool:
-    """Read up to the end of the head, which becomes the connection's. Call within `head_timeout`.
+    """Reads up to the end of the request's head, and keeps the head in `accepted`.
 
-    Returns False if the stream ends first.
+    Call this in a `with head_timeout(...)` block, then call `parse_head`.
+
+    Returns False if the stream ends before the head does.
 
     Raises:
-        HandshakeError: it is not HTTP, or too long.
-        OSError
+        HandshakeError: the peer does not speak HTTP, or the head is too long.
+        OSError: the connection is broken.
     """
     reader = HeadReader()
     data = accepted.data or accepted.receive()
@@ -247,7 +269,7 @@ def read_head(accepted: Accepted) -> bool:
 
 
 def parse_head(accepted: Accepted, config: ReflectorConfig) -> None:
-    """Parse the head that was read, and find out whose request it is. Raises HandshakeError."""
+    """Parses the head that `read_head` has read, and finds out the client's address. Raises HandshakeError."""
     accepted.request = parse_request(accepted.head)
     accepted.forwarded_for = client_of(accepted.address[0], accepted.request.headers, config.trusted_proxy)
     accepted.source = source_of(accepted.host, config)

@@ -1,6 +1,7 @@
-"""Raw TCP: one greeting on each connection, read strictly and under a deadline; then the link, with frames or without.
+"""Accepts raw TCP connections: reads one greeting on each, strictly and with a time limit, then makes a link.
 
-The steps of a connection are `read_greeting`, then `enter`, which checks and attaches.
+The greeting says whether the link has frames or plain bytes. `read_greeting` reads the greeting. `RawFront.enter`
+checks it and attaches the peer.
 """
 
 from __future__ import annotations
@@ -52,13 +53,13 @@ _HTTP_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnec
 
 
 class RawFront(PausingServer):
-    """Listens for raw TCP.
+    """The server for raw TCP connections.
 
     Args:
-        listener: gevent's socket.
-        metrics: of the reflector.
-        scratch: as RelayedTransport's.
-        handoff: None if there are no other workers.
+        listener: the listening socket, of gevent's type.
+        config, metrics: the configuration and the metrics of the reflector.
+        scratch: the buffer that links read into; see RelayedTransport.
+        handoff: hands connections over to other workers. None if there are no others.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class RawFront(PausingServer):
             self.max_accept = 1  # workers that share a socket accept one connection at a time
 
     def serve(self, accepted: Accepted) -> None:
-        """Serve a connection to its end. Call in a greenlet of the connection's own."""
+        """Serves a connection to its end. Call this in a new greenlet."""
         begun = time.monotonic()
         if not accepted.handed_over:
             self._metrics.accepted()
@@ -114,10 +115,10 @@ class RawFront(PausingServer):
             self.enter(greeting, accepted)
 
     def enter(self, greeting: Framed | Plain, accepted: Accepted) -> None:
-        """Attach the peer, if it may attach.
+        """Attaches the peer that sent `greeting`, if it may attach.
 
         Raises:
-            HandshakeError, Refusal
+            HandshakeError, Refusal: the peer is refused, and has received no answer yet.
         """
         name, side = _named(greeting)
         accepted.plain = isinstance(greeting, Plain)
@@ -151,7 +152,10 @@ class RawFront(PausingServer):
 def accept_greeting(
     greeting: Framed | Plain, side: Side, accepted: Accepted, max_message: int, scratch: memoryview
 ) -> RelayedTransport:
-    """Tell the peer that it is accepted, and make its link. Raises OSError."""
+    """Tells the peer that it is accepted, and returns the peer's transport. Raises OSError.
+
+    An agent without frames is told nothing.
+    """
     if isinstance(greeting, Framed):
         accepted.sock.sendall(ACCEPTED)
         return adopt_framed(accepted.take(), accepted.rest, max_message, scratch)
@@ -161,18 +165,23 @@ def accept_greeting(
 
 
 def greeting_timeout(seconds: float) -> gevent.Timeout:
-    """Raises HandshakeError, 408, in its block if the greeting is not whole after so many seconds."""
+    """Returns a context manager that limits the time in which a greeting is read.
+
+    If its `with` block lasts longer than `seconds`, it raises HandshakeError (408) there.
+    """
     return gevent.Timeout(seconds, HandshakeError(408, "no greeting in %g s; %s" % (seconds, FORMS)))
 
 
 def read_greeting(accepted: Accepted) -> bool:
-    """Read the first line, which becomes the connection's head. Call within `greeting_timeout`.
+    """Reads the first line, which is the greeting, and keeps it in `accepted` as the head.
 
-    Returns False if nothing came at all.
+    Call this in a `with greeting_timeout(...)` block.
+
+    Returns False if the stream ends without a byte.
 
     Raises:
-        HandshakeError: 400, it is too long, or the stream ends before it.
-        OSError
+        HandshakeError: 400, the line is too long, or the stream ends within it.
+        OSError: the connection is broken.
     """
     reader = LineReader()
     data = accepted.data or accepted.receive()
@@ -188,7 +197,7 @@ def read_greeting(accepted: Accepted) -> bool:
 
 
 def _request(greeting: Framed | Plain) -> Request | None:
-    """The request that a greeting stands for; None if it is not signed. Raises HandshakeError."""
+    """Returns the request that a greeting stands for. None if it is plain and has no token. Raises HandshakeError."""
     if isinstance(greeting, Plain):
         if not greeting.token:
             return None
@@ -197,7 +206,7 @@ def _request(greeting: Framed | Plain) -> Request | None:
 
 
 def _named(greeting: Framed | Plain) -> tuple[SessionName, Side]:
-    """The session that a greeting names, and for which side. Raises HandshakeError, Refusal."""
+    """Returns the session and the side that a greeting names. Raises HandshakeError, Refusal."""
     if isinstance(greeting, Framed):
         return _named_by_path(greeting)
     session_id, side = parse_id(greeting.session), SIDES[greeting.role]

@@ -1,4 +1,4 @@
-"""Path -> function. One table; what is not in it is 404."""
+"""Finds the function for the path of an HTTP request, and answers what it returns. Answers 404 for any other path."""
 
 from __future__ import annotations
 
@@ -51,26 +51,28 @@ REASONS = {
 READING = ("GET", "HEAD")
 
 ONE_SESSION = rf"(?:({LOGIN})/)?([^/]*)\Z"
-"""The end of a path that names one session: its login, if it has one, and its id."""
+"""The regular expression for the end of a path that names one session: its login, if it has one, and its id."""
 
 TAKEN: Answer = (101, [], b"")
-"""The connection no longer speaks HTTP."""
+"""Returned by a function that has upgraded or forwarded the connection: there is no HTTP answer left to send."""
 
 
 class Upgrade(Protocol):
-    """A connection whose request may become a websocket: the HTTP front's handler."""
+    """The HTTP front's handler of one connection, which a request may upgrade to a websocket."""
 
     accepted: Accepted
 
     def upgrade(self, key: str) -> RelayedTransport:
-        """Answer the request with 101, and make the link. `key`: from check_upgrade. Raises OSError."""
+        """Answers the request with 101. Returns the transport. `key`: from check_upgrade. Raises OSError."""
 
 
 class Route(NamedTuple):
-    """A path, and the function that answers it: it gets the connection, and the groups of `path`.
+    """A path, and the function that answers requests for it.
 
     Attributes:
-        methods: what may be asked; HEAD goes with GET.
+        path: a regular expression for the path.
+        function: returns the answer. Its arguments are the connection and the groups of `path`.
+        methods: the HTTP methods that are allowed. HEAD has to be listed if GET is.
     """
 
     path: Pattern[str]
@@ -79,23 +81,26 @@ class Route(NamedTuple):
 
 
 class Workers(Protocol):
-    """The workers of this reflector; see medusa.reflector.workers.rpc."""
+    """The interface for questions to all workers of this reflector; see medusa.reflector.workers.rpc."""
 
     def status(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The sessions of all workers, and a line on each worker."""
+        """Returns the sessions of all workers, and an entry that describes each worker."""
 
 
 Forwarded = Callable[[Accepted, Callable[[], RelayedTransport]], None]
-"""Attaches an agent that another reflector forwards. The second argument answers an upgrade, and makes the link."""
+"""A function that attaches an agent which another reflector forwards.
+
+Its arguments are the connection, and a function that answers the upgrade with 101 and returns the transport.
+"""
 
 
 class Application:
     """The reflector's routes as a WSGI application.
 
     Args:
-        workers: None if there is one alone.
-        forwarded: for agents that other reflectors forward; None if there are no others.
-        routes: more of them, which are tried first.
+        workers: asks all workers. None if this process is the only worker.
+        forwarded: attaches agents that other reflectors forward. None if there are no other reflectors.
+        routes: additional routes, which are tried first.
     """
 
     def __init__(
@@ -164,17 +169,20 @@ class Application:
         raise Refusal(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Upgrade, raw_id: str, role: str) -> Answer:
-        """Attach to a session of the internal API: the original's front door has decided who may."""
+        """Attaches a peer to a session of the internal API.
+
+        The request needs no signature: Manta's front door has authenticated the peer.
+        """
         access.check(Resource.ATTACH, handler.accepted, self._config)
         return self._attach(handler, raw_id, role)
 
     def _attach_signed(self, handler: Upgrade, login: str, raw_id: str, role: str) -> Answer:
-        """Attach to a session of a login, if the request is signed for it."""
+        """Attaches a peer to a session of a login, if the login has signed the request."""
         access.check(Resource.SIGNED_ATTACH, handler.accepted, self._config)
         return self._attach(handler, raw_id, role, login)
 
     def _attach_forwarded(self, handler: Upgrade) -> Answer:
-        """Attach an agent that another reflector has admitted."""
+        """Attaches an agent that another reflector has admitted and forwards here."""
         if self._forwarded is None:
             raise Refusal(404, NOTHING_HERE)
         self._forwarded(handler.accepted, lambda: handler.upgrade(_upgrade_key(handler.accepted)))
@@ -231,7 +239,7 @@ class Application:
 
 
 def entries(registry: Registry) -> list[dict[str, Any]]:
-    """The sessions that live here, as /status shows them."""
+    """Returns the sessions in `registry`, in the form that /status shows."""
     return [
         {
             "id": session.name.session_id,

@@ -1,7 +1,8 @@
-"""gevent-websocket's handler, used for the answer 101 alone: it checks the request once more, and writes the answer.
+"""Writes the answer 101 to a websocket's request, with gevent-websocket's handler.
 
-It refuses a request without Sec-WebSocket-Version, which is what all programs of Manta send. But the request has been
-checked by medusa.protocol.websocket.handshake, so the handler is shown one with the usual fields.
+gevent-websocket checks the request again, and would refuse it without the field Sec-WebSocket-Version. The programs of
+Manta do not send that field. Since medusa.protocol.websocket.handshake has already accepted the request, the handler
+is shown the usual fields instead.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ QUIET.propagate = False
 
 
 class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
-    """A pywsgi handler that upgrades if `write_101` is called. It handles no frames."""
+    """A handler for pywsgi that upgrades its connection when `write_101` is called. It reads and writes no frames."""
 
     environ: Any
 
     def write_101(self, key: str) -> None:
-        """Answer a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
+        """Answers 101 to a request that medusa.protocol.websocket.handshake.check_upgrade has accepted.
 
         Args:
-            key: returned by check_upgrade.
+            key: what check_upgrade returned.
 
         Raises:
-            OSError
+            OSError: the answer could not be sent.
         """
         self.environ["HTTP_SEC_WEBSOCKET_KEY"] = key
         self.environ["HTTP_SEC_WEBSOCKET_VERSION"] = VERSION
@@ -40,4 +41,4 @@ class UpgradeHandler(WebSocketHandler):  # type: ignore[misc]
         self.write(b"")
 
     def upgrade_websocket(self) -> None:
-        """For gevent-websocket, which would upgrade here by itself: the route decides that."""
+        """Does nothing. gevent-websocket calls this to upgrade any request, but here the route decides that."""
