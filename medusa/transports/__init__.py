@@ -1,12 +1,12 @@
-"""Floor 2, links: whole messages both ways over anything like a socket. No gevent in here.
+"""Floor 2: transports. A transport sends and receives whole messages over one connection. No gevent in here.
 
-base           one link: a stream and a codec joined, with backpressure
-interfaces     what a link is made of
-socket_stream  a socket that never blocks
-tls            TLS: what a client trusts, the handshake, and a stream through it
-dial           a connected socket to where a URL points: TCP, proxy, TLS
-link           a transport with its keepalive and backpressure, for a loop that polls
-connect        the client's end of a link to a URL
-adopt          the reflector's end of a link whose handshake is done
-relayed        what a reflector adds to a link: frames move to another link
+base           the transport: joins a stream and a codec, and tells the caller when it must wait with sending
+interfaces     the interfaces of the parts of a transport, for type checkers
+socket_stream  a stream over a socket, without encryption
+tls            TLS: the certificates that a client trusts, the handshake, and a stream over it
+dial           opens a connected socket to the host of a URL: TCP, proxy, TLS
+link           a transport with a keepalive, for loops that poll (mlogin and the agent)
+connect        opens a transport to a URL, at the client's end
+adopt          makes a transport of an accepted socket, at the reflector's end
+relayed        a transport that can also forward frames to another one, for the reflector
 """

@@ -1,10 +1,10 @@
-"""The reflector's end of a link whose handshake is done: a transport around its socket. Does not travel.
+"""Makes a transport of an accepted socket after the handshake, at the reflector's end. Not in the agent's archive.
 
-The arguments that all share:
-    sock: owned by the transport from here on.
-    leftover: bytes that were read after the request head or the greeting.
-    max_message: limit of one message in bytes.
-    scratch: as RelayedTransport's.
+The arguments that all functions share:
+    sock: the socket. The transport owns it from here on, and closes it.
+    leftover: the bytes that came after the request head or the greeting, and were already read.
+    max_message: the limit of one message, in bytes.
+    scratch: the read buffer, see RelayedTransport.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import TlsSocket, stream_over
 
 END_OF_STREAM = Close(1000, "end of the raw stream")
-"""What the end of a stream without frames stands for: its peer has no other polite end."""
+"""The Close that `receive_nowait` returns if a peer without frames ends its stream. Such a peer cannot send a Close."""
 
 Socket = Union[socket.socket, TlsSocket]
 
@@ -33,7 +33,7 @@ def adopt_websocket(
     max_message: int = MAX_MESSAGE,
     scratch: Optional[memoryview] = None,
 ) -> RelayedTransport:
-    """A websocket on a socket that was upgraded."""
+    """Returns a transport for a websocket. `sock` must already be upgraded."""
     codec = WebSocketCodec(Role.SERVER, _new_key, max_message)
     return RelayedTransport(stream_over(sock), codec, WebSocketRelay(max_message), leftover, scratch)
 
@@ -44,7 +44,7 @@ def adopt_framed(
     max_message: int = MAX_MESSAGE,
     scratch: Optional[memoryview] = None,
 ) -> RelayedTransport:
-    """Raw TCP with frames on a socket whose greeting was accepted."""
+    """Returns a transport for raw TCP with frames. The greeting must already be accepted."""
     codec = FramedCodec(max_message)
     return RelayedTransport(stream_over(sock), codec, FramedRelay(max_message), leftover, scratch)
 
@@ -55,13 +55,13 @@ def adopt_plain(
     scratch: Optional[memoryview] = None,
     after_cr: bool = False,
 ) -> RelayedTransport:
-    """Raw TCP without frames, for a peer such as socat or a shell script.
+    """Returns a transport for raw TCP without frames, for a peer such as socat or a shell script.
 
-    Each direction ends alone: a Close that is sent is a FIN after all that waits, and what the peer has not ended may
-    go on.
+    The two directions end separately. To send a Close, the transport sends all waiting bytes and then a FIN. After that
+    it still receives what the peer sends.
 
     Args:
-        after_cr: the greeting ended with CR, and an LF may follow.
+        after_cr: True if the greeting ended with CR. Then an LF may follow, which belongs to the greeting.
     """
     return RelayedTransport(stream_over(sock), PlainCodec(), PlainRelay(after_cr), leftover, scratch, END_OF_STREAM)
 

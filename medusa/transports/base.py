@@ -1,8 +1,9 @@
-"""One peer's link: messages in, messages out, over one stream in one framing. relayed.py adds what a reflector needs.
+"""The transport: sends and receives whole messages over one stream in one framing. relayed.py adds relaying to it.
 
-No call waits but `close`: an event loop, or a program that polls, owns the link and is the only thread to use it.
+No method blocks except `close`. Only one thread may use a transport, usually an event loop or a loop that polls.
 
-At most one data frame waits for the kernel here, and one control frame of each kind: there is no queue to grow.
+A transport has no queue that could grow. At most one data frame, and one control frame of each kind, wait in it until
+the kernel takes them.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ if TYPE_CHECKING:
     from medusa.transports.interfaces import Codec, Stream
 
 READ_SIZE = 128 * 1024
-"""Bytes asked of the stream at once: a few reads of a pty, or two frames of 64 KiB."""
+"""The size of one read from the stream, in bytes: enough for a few reads of a pty, or for two frames of 64 KiB."""
 
 READS_AT_ONCE = 16
-"""Reads in one call that yields no message: a flood must not keep an event loop or a deadline waiting."""
+"""The maximum number of reads in one call, so that a peer that floods this end cannot block the caller for long."""
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds that `close` waits for the peer's Close."""
+"""The default time that `close` waits for the peer's Close, in seconds."""
 
 
 class ClosedTransport(Exception):
-    """The link ended politely, or this end closed it. `close` is the peer's Close, None if it sent none."""
+    """The link has ended: the peer sent a Close, or this end closed it.
+
+    Attributes:
+        close: the peer's Close; None if the peer sent none.
+    """
 
     def __init__(self, close: Optional[Close]) -> None:
         super().__init__("the link is closed")
@@ -36,19 +41,21 @@ class ClosedTransport(Exception):
 
 
 class BrokenTransport(Exception):
-    """The link is gone without a Close: the stream ended or failed."""
+    """The link was lost: its stream ended or failed before the peer sent a Close."""
 
 
 class Transport:
-    """A link over `stream`, framed by `codec`.
+    """A link to one peer. It sends and receives messages over `stream`, and converts them with `codec`.
 
     Attributes:
-        received, sent: bytes so far; a change in `received` is a sign of life.
+        received, sent: the number of bytes so far. If `received` grows, the peer is alive.
 
     Args:
-        leftover: bytes that were read before the transport was made, such as those that came with a handshake.
-        end_is_close: for a framing that has no Close: what the end of the peer's stream stands for. A Close that is
-            sent is then a FIN after all that waits, and neither end of the stream ends the other direction.
+        leftover: the bytes that were read from the stream before the transport was made, for example together with a
+            handshake.
+        end_is_close: only for a framing without a Close message: the Close that `receive_nowait` returns when the
+            peer's stream ends. To send a Close, the transport then sends all waiting bytes and a FIN, and each
+            direction can end while the other goes on.
     """
 
     def __init__(
@@ -58,52 +65,53 @@ class Transport:
         self._codec = codec
         self._leftover = leftover
         self._end_is_close = end_is_close
-        self._out = bytearray()  # framed, not yet taken by the kernel
-        self._held: Dict[Type[Any], bytes] = {}  # control frames that may not cut into a frame: the latest of each kind
-        self._mid_frame = False  # what was written last ends inside a frame
+        self._out = bytearray()  # bytes of frames that the kernel has not taken yet
+        self._held: Dict[Type[Any], bytes] = {}  # control frames that wait until a frame ends: the last of each kind
+        self._mid_frame = False  # True if the bytes that were written last end inside a frame
         self._close_sent = False
         self._fin_sent = False
         self._peer_close: Optional[Close] = None
-        self._ended: Optional[Exception] = None  # nothing more can be read ...
-        self._write_error: Optional[BrokenTransport] = None  # ... or written; what the peer sent before can be read
+        self._ended: Optional[Exception] = None  # why nothing more can be read
+        self._write_error: Optional[BrokenTransport] = None  # why nothing more can be written; reading may still work
         self.received = len(leftover)
         self.sent = 0
 
     def fileno(self) -> int:
-        """The file descriptor to watch; -1 once closed."""
+        """Returns the file descriptor to poll; -1 after the transport was closed."""
         return self._stream.fileno()
 
     @property
     def wants_write(self) -> bool:
-        """Whether something waits for the kernel: call `flush` when the stream is writable."""
+        """True if bytes wait until the kernel can take them. Then call `flush` when the stream is writable."""
         return bool(self._out or (self._held and not self._mid_frame))
 
     @property
     def pending(self) -> bool:
-        """Whether bytes have arrived that no poll of `fileno` would report: read on."""
+        """True if bytes have arrived that a poll of `fileno` would not report. Then read before you poll."""
         return bool(self._leftover) or self._stream.pending
 
     @property
     def write_failed(self) -> bool:
-        """Whether writing failed. What the peer sent before that can still be read."""
+        """True if writing failed. Messages that the peer sent before that can still be received."""
         return self._write_error is not None
 
     @property
     def mid_frame(self) -> bool:
-        """Whether what was written ends inside a frame: such a link can be aborted, but not closed politely."""
+        """True if the written bytes end inside a frame. Such a link cannot send a Close; it can only be aborted."""
         return self._mid_frame
 
     # ------------------------------------------------------------------ messages
 
     def receive_nowait(self) -> Optional[Message]:
-        """The next whole message, or None if none is there. Call it until None before you wait.
+        """Returns the next whole message, or None if none is there. Call it until it returns None, then poll.
 
-        A Ping or a Close is answered here before it is returned.
+        It answers a Ping or a Close itself, and returns it too.
 
         Raises:
-            ClosedTransport: after the peer's Close was returned, or after `close` or `abort`.
+            ClosedTransport: the peer's Close was already returned, or this end called `close` or `abort`.
             BrokenTransport: the stream ended or failed without a Close.
-            RemoteProtocolError: once; the peer was sent a Close with the fitting code.
+            RemoteProtocolError: the peer broke the rules. Raised only once. The transport has sent the peer a Close
+                with the right code.
         """
         reads = 0
         while True:
@@ -125,11 +133,12 @@ class Transport:
             self._codec.receive_data(data)
 
     def send_nowait(self, message: Message) -> bool:
-        """Accept `message` and write what the kernel takes of it; True if that is all.
+        """Accepts `message`, and writes as much of it as the kernel takes now. Returns True if nothing is left.
 
         Raises:
-            LocalProtocolError: data while `wants_write`: wait until the stream is writable and `flush` first.
-            ClosedTransport: a Close was sent before.
+            LocalProtocolError: `message` is a Text or Binary, and `wants_write` is True. Wait until the stream is
+                writable, and call `flush` first.
+            ClosedTransport: this end has already sent a Close.
             BrokenTransport: the stream failed.
         """
         self._raise_if_unwritable()
@@ -141,15 +150,15 @@ class Transport:
         return self.flush()
 
     def announce(self, text: str) -> bool:
-        """Send a short text that is accepted even while `wants_write`; a later one replaces one that still waits.
+        """Sends a short text message, even while `wants_write` is True. It replaces an earlier one that still waits.
 
-        Returns and raises what `send_nowait` does.
+        Returns True if nothing is left to write. Raises ClosedTransport and BrokenTransport, see `send_nowait`.
         """
         self._raise_if_unwritable()
         return self._send_control(Text(text))
 
     def flush(self) -> bool:
-        """Write what waits; True if nothing waits any more.
+        """Writes as many waiting bytes as the kernel takes now. Returns True if none are left.
 
         Raises:
             BrokenTransport: the stream failed.
@@ -172,25 +181,25 @@ class Transport:
     # ------------------------------------------------------------------ the end
 
     def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
-        """End politely: send a Close, wait up to `timeout` seconds for the peer's, then `abort`. Never raises."""
+        """Sends a Close, waits up to `timeout` seconds for the peer's Close, and then calls `abort`. Never raises."""
         deadline = time.monotonic() + timeout
         try:
             if not self._close_sent:
                 self.send_nowait(Close(code, reason))
             while True:
                 if self.receive_nowait() is None or time.monotonic() >= deadline:
-                    self._wait(True, deadline)  # ends the waiting even if the peer goes on sending
+                    self._wait(True, deadline)  # raises TimeoutError after `deadline`, even if messages keep coming
         except (ClosedTransport, BrokenTransport, RemoteProtocolError, TimeoutError, LocalProtocolError):
             pass
         try:
-            while not self.flush():  # the answer to the peer's Close may be among it
+            while not self.flush():  # the answer to the peer's Close may still have to be written
                 self._wait(False, deadline)
         except (BrokenTransport, TimeoutError):
             pass
         self.abort()
 
     def abort(self) -> None:
-        """Let go at once, with a FIN and without a Close. Idempotent."""
+        """Closes the connection at once: with a FIN, but without a Close. May be called more than once."""
         if not isinstance(self._ended, ClosedTransport):
             self._ended = ClosedTransport(self._peer_close)
         self._out.clear()
@@ -199,12 +208,15 @@ class Transport:
         self._stream.close()
 
     def finish(self) -> None:
-        """Write nothing more: send a FIN. What still comes can only be discarded, as TLS ends with this too."""
+        """Sends a FIN; nothing can be sent after it. Call only `discard` and `abort` from now on.
+
+        What the peer still sends cannot be received as messages, because this ends TLS as well.
+        """
         self._close_sent = self._fin_sent = True
         self._stream.shutdown()
 
     def discard(self) -> bool:
-        """Read and drop what has arrived, or a part of it; True if the peer has ended the stream."""
+        """Reads and drops bytes that have arrived, not always all. Returns True if the peer has ended the stream."""
         try:
             for _ in range(READS_AT_ONCE):
                 if self._recv() is None:
@@ -214,7 +226,7 @@ class Transport:
         return False
 
     def _wait(self, read: bool, deadline: float) -> None:
-        """Until the stream is readable if `read`, else writable. Raises TimeoutError once `deadline` has passed."""
+        """Waits until the stream is readable (if `read`) or writable; flushes it. Raises TimeoutError at `deadline`."""
         timeout = deadline - time.monotonic()
         if timeout <= 0:
             raise TimeoutError
@@ -223,12 +235,12 @@ class Transport:
             self.flush()
         except BrokenTransport:
             if not read:
-                raise  # a reader goes on to what the peer sent before that
+                raise  # if `read`, go on: the peer may have sent messages before that
 
     # ------------------------------------------------------------------ reading
 
     def _recv(self, size: int = READ_SIZE) -> Optional[bytes]:
-        """The leftover, or what the stream has; None if nothing is there."""
+        """Returns the leftover bytes if there are any, else bytes from the stream. None if the stream has none now."""
         if self._leftover:
             data, self._leftover = self._leftover, b""
             return data
@@ -244,11 +256,11 @@ class Transport:
         return data
 
     def _broken(self, error: Optional[OSError]) -> Exception:
-        """What to raise now that the stream has failed with `error`, or ended."""
+        """Returns the exception to raise after the stream failed with `error`, or ended if `error` is None."""
         if error is None and self._ended is None and self._end_is_close is not None:
             self._peer_close = self._end_is_close
         if self._ended is None:
-            if self._peer_close is not None:  # a stream ends after a Close
+            if self._peer_close is not None:  # after a Close, the end of the stream is no error
                 self._ended = ClosedTransport(self._peer_close)
             else:
                 text = error.strerror or str(error) if error else "the connection ended without a Close"
@@ -257,7 +269,7 @@ class Transport:
 
     def _raise_if_ended(self) -> None:
         if self._ended is not None:
-            raise self._ended.with_traceback(None)  # it would grow with every raise
+            raise self._ended.with_traceback(None)  # otherwise its traceback would grow each time it is raised
         if self._peer_close is not None:
             raise ClosedTransport(self._peer_close)
 
@@ -272,13 +284,13 @@ class Transport:
             raise ClosedTransport(self._peer_close)
 
     def _write(self, data: Any) -> int:
-        """How many bytes the stream takes now."""
+        """Writes `data` to the stream. Returns how many bytes the stream took. Raises BrokenTransport if it failed."""
         try:
             taken = self._stream.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
-            self._out = bytearray()  # `data` may be a view of the old one
+            self._out = bytearray()  # a new one: `data` may be a view of the old one, which then cannot be cleared
             self._held.clear()
             self._write_error = BrokenTransport(error.strerror or str(error))
             raise self._write_error from None
@@ -293,10 +305,10 @@ class Transport:
             self._try_control(Close(1000, ""))
 
     def _answer_pings(self, pings: Sequence[Ping]) -> None:
-        """Answer the pings of one read in one write, so that a flood costs no more than it cost the peer."""
+        """Answers all pings of one read in one write, so that many pings cost this end no more than the peer."""
         if not (self._out or self._mid_frame or self._close_sent or self._write_error):
             self._out += b"".join(self._codec.frame(Pong(ping.payload)) for ping in pings[:-1])
-        # While something waits, only the last is answered (RFC 6455 section 5.5.3): what waits stays bounded.
+        # While other bytes wait, answer only the last ping (RFC 6455 section 5.5.3), so that no queue can grow.
         self._answer(pings[-1])
 
     def _try_control(self, message: Message) -> None:
@@ -305,7 +317,7 @@ class Transport:
         try:
             self._send_control(message)
         except BrokenTransport:
-            pass  # the next write raises it; what has arrived is still to be read
+            pass  # the next write raises it again; messages that have arrived can still be received
 
     def _send_control(self, message: Message) -> bool:
         frame = self._codec.frame(message)

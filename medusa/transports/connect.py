@@ -1,4 +1,4 @@
-"""The client's end of a link: `connect` dials a URL and shakes hands, by a websocket or by raw TCP with frames."""
+"""Opens the client's end of a link: `connect` connects to a URL, by a websocket or by raw TCP with frames."""
 
 from __future__ import annotations
 
@@ -39,12 +39,18 @@ def connect(
     headers: Iterable[Tuple[str, str]] = (),
     max_message: int = MAX_MESSAGE,
 ) -> Transport:
-    """A link to `url`, through the environment's proxy: raw TCP with frames for tcp, else a websocket.
+    """Opens a link to `url`, through the proxy that the environment variables name, if any.
 
-    Raw TCP has neither TLS nor `headers`.
+    A tcp:// URL gives raw TCP with frames, without TLS; other URLs give a websocket.
+
+    Args:
+        insecure_tls: True to accept any certificate.
+        timeout: the time limit for everything together, in seconds.
+        headers: (name, value) of further header fields of the request; ignored for raw TCP.
+        max_message: the limit of one message, in bytes.
 
     Raises:
-        ConnectRefused: with the status of the refusal if there was one, and whether to try again.
+        ConnectRefused: the connection failed, or the server refused. The error says whether to try again.
     """
     deadline = time.monotonic() + timeout
     target = parse_url(url)
@@ -63,15 +69,17 @@ def upgrade(
     headers: Iterable[Tuple[str, str]] = (),
     max_message: int = MAX_MESSAGE,
 ) -> Transport:
-    """A websocket on a connected socket, which it owns from here on.
+    """Asks the server for a websocket on a connected socket. Returns its transport, which owns the socket from then on.
 
     Args:
-        host: for the Host header.
-        target: path and query.
-        deadline: of time.monotonic().
+        host: the value of the Host header.
+        target: the path and query of the request.
+        deadline: the latest end, as a time of time.monotonic().
+        headers: (name, value) of further header fields of the request.
+        max_message: the limit of one message, in bytes.
 
     Raises:
-        ConnectRefused: the socket is closed.
+        ConnectRefused: the server refused, or the connection failed. The socket is then closed.
     """
     key = base64.b64encode(os.urandom(16)).decode("ascii")
     try:
@@ -95,7 +103,10 @@ def upgrade(
 
 
 def greet(sock: socket.socket, host: str, target: str, deadline: float, max_message: int = MAX_MESSAGE) -> Transport:
-    """Raw TCP with frames on a connected socket, which it owns from here on. Arguments and errors: see `upgrade`."""
+    """Sends the greeting of raw TCP with frames. Returns the transport, which owns the socket from then on.
+
+    For the arguments and errors see `upgrade`.
+    """
     try:
         sock.settimeout(remaining(deadline))
         sock.sendall(build_framed(target, host))
@@ -119,7 +130,7 @@ def _new_key() -> bytes:
 
 
 def _explanation(sock: Union[socket.socket, TlsSocket], response: Response, body: bytes, deadline: float) -> str:
-    """The first line of a refusal's text body, which is for the user; empty if there is none."""
+    """Returns the first line of a refusal's plain-text body, as a message for the user. Empty if there is none."""
     if not (response.headers.get("content-type") or "").startswith("text/plain"):
         return ""
     length = response.headers.get("content-length") or ""

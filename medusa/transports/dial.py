@@ -1,4 +1,4 @@
-"""A connected socket to the host of a URL: TCP, through the environment's proxy if there is one, and TLS."""
+"""Opens a connected socket to the host of a URL: TCP, the proxy that the environment variables name, and TLS."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from medusa.protocol.http.head import HeadReader, Response, parse_response
 from medusa.transports.tls import Tls, TlsSocket, client_context
 
 SECURE = {"https": True, "wss": True, "http": False, "ws": False, "tcp": False}
-"""Whether each scheme means TLS."""
+"""Maps each URL scheme to True if it means TLS."""
 
 RAW = "tcp"
-"""The scheme of raw TCP, which does not begin with HTTP."""
+"""The URL scheme of raw TCP. Raw TCP uses no HTTP."""
 
 RETRYABLE = frozenset((404, 408, 425, 429, 500, 502, 503, 504))
-"""Statuses that a later try may change; 404: the session may be about to be made."""
+"""The HTTP statuses after which a later try may succeed. 404 is among them: the session may soon be created."""
 
 PROXY_AUTHENTICATION_REQUIRED = 407
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
 CONNECT_TIMEOUT = 30.0
-"""Seconds for everything together: address, TCP, proxy, TLS, upgrade or greeting."""
+"""The default limit, in seconds, for everything together: name lookup, TCP, proxy, TLS, and the upgrade or greeting."""
 
 SIGNAL_LATENCY = 0.5
-"""Most seconds of one wait, after which the next begins: Python handles a signal between two."""
+"""The longest single wait, in seconds. Longer waits are split, because Python handles signals between two waits."""
 
 
 class ConnectRefused(Exception):
-    """There is no link. The text says why; it never holds the URL's query, which may be signed.
+    """The link could not be opened. The text says why. It never holds the URL's query, which may contain a signature.
 
     Attributes:
-        status: HTTP status of the refusal, None if the peer sent none, or none that can be believed.
-        retryable: whether a later try may succeed.
+        status: the HTTP status with which the peer refused. None if it sent no status, or a wrong answer.
+        retryable: True if a later try may succeed.
     """
 
     def __init__(self, reason: str, status: Optional[int] = None, retryable: bool = True) -> None:
@@ -54,7 +54,13 @@ class Untrusted(ConnectRefused):
 
 
 class Target(NamedTuple):
-    """What a URL points to. `netloc` and `target` are its own bytes: a signed URL is compared byte for byte."""
+    """The parts of a URL that are needed to connect.
+
+    Attributes:
+        secure: True if the URL asks for TLS.
+        host, port: the host and port to connect to.
+        netloc, target: host and port, path and query, unchanged from the URL: a signed URL is compared byte for byte.
+    """
 
     secure: bool
     host: str
@@ -67,15 +73,15 @@ T = TypeVar("T")
 
 
 def is_raw(url: str) -> bool:
-    """Whether `url` is for raw TCP."""
+    """Returns True if the scheme of `url` is that of raw TCP."""
     return url.partition("://")[0].lower() == RAW
 
 
 def parse_url(url: str) -> Target:
-    """The target of a ws, wss, http, https or tcp URL.
+    """Parses a ws, wss, http, https or tcp URL.
 
     Raises:
-        ConnectRefused: it is not such a URL.
+        ConnectRefused: `url` is not such a URL.
     """
     try:
         parts = urllib.parse.urlsplit(url)
@@ -93,10 +99,14 @@ def parse_url(url: str) -> Target:
 
 
 def open_socket(target: Target, insecure_tls: bool, deadline: float) -> Union[socket.socket, TlsSocket]:
-    """A blocking socket to `target`; `deadline` is of time.monotonic().
+    """Opens a blocking socket to `target`, through a proxy and with TLS if necessary.
+
+    Args:
+        insecure_tls: True to accept any certificate.
+        deadline: the latest end, as a time of time.monotonic().
 
     Raises:
-        ConnectRefused
+        ConnectRefused: the connection failed, or the proxy refused.
     """
     where = "%s:%d" % ("[%s]" % target.host if ":" in target.host else target.host, target.port)
     proxy = _proxy(target)
@@ -114,10 +124,10 @@ def open_socket(target: Target, insecure_tls: bool, deadline: float) -> Union[so
 
 
 def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tuple[Response, bytes]:
-    """An HTTP response's head, and the bytes that came after it.
+    """Reads an HTTP response up to the end of its head. Returns the head, and the bytes that came after it.
 
     Raises:
-        ConnectRefused: it did not come in time, or is not HTTP.
+        ConnectRefused: the head did not come before `deadline`, or is not HTTP.
     """
     head, rest = read_answer(sock, deadline, HeadReader().feed)
     try:
@@ -127,10 +137,14 @@ def read_response(sock: Union[socket.socket, TlsSocket], deadline: float) -> Tup
 
 
 def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Callable[[bytes], Optional[T]]) -> T:
-    """The first result of `feed` that is not None, given the bytes as they come.
+    """Reads from the socket and calls `feed` with each piece, until `feed` returns something. Returns that result.
+
+    Args:
+        deadline: the latest end, as a time of time.monotonic().
+        feed: a function that returns None until the answer is whole.
 
     Raises:
-        ConnectRefused: it did not come in time, or `feed` raised HandshakeError.
+        ConnectRefused: the answer was not whole before `deadline`, or `feed` raised HandshakeError.
     """
     while True:
         sock.settimeout(min(SIGNAL_LATENCY, remaining(deadline)))
@@ -152,7 +166,7 @@ def read_answer(sock: Union[socket.socket, TlsSocket], deadline: float, feed: Ca
 
 
 def remaining(deadline: float) -> float:
-    """Seconds left; never 0, which would make a socket non-blocking."""
+    """Returns the seconds until `deadline`. Never returns 0, because that timeout would make a socket non-blocking."""
     return max(0.001, deadline - time.monotonic())
 
 
@@ -161,7 +175,7 @@ def _connect(host: str, port: int, deadline: float) -> socket.socket:
         sock = socket.create_connection((host, port), remaining(deadline))
     except (OSError, UnicodeError) as error:
         raise _refused("%s:%d" % (host, port), error) from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send a keystroke without waiting for the next
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send each keystroke at once
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return sock
 
@@ -180,7 +194,11 @@ def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> 
 
 
 def _proxy(target: Target) -> Optional[Tuple[str, int, str]]:
-    """(host, port, Proxy-Authorization or "") of the proxy that HTTP(S)_PROXY and NO_PROXY name for `target`."""
+    """Returns the proxy for `target` according to HTTP_PROXY, HTTPS_PROXY and NO_PROXY. None if there is none.
+
+    Returns:
+        (host, port, value of the Proxy-Authorization header or "")
+    """
     proxies = urllib.request.getproxies_environment()
     url = proxies.get("https" if target.secure else "http")
     bypass = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What a transport is made of. For type checkers alone: does not travel with the agent."""
+"""The interfaces of the parts of a transport. Only type checkers use this file: it is not in the agent's archive."""
 
 from __future__ import annotations
 
@@ -9,67 +9,85 @@ from medusa.protocol.relay import Framing, Relayed
 
 
 class Stream(Protocol):
-    """Bytes both ways. `recv` and `send` raise BlockingIOError instead of waiting, OSError if the stream is gone."""
+    """A stream of bytes in both directions, such as a socket.
+
+    `recv`, `recv_into` and `send` never block. They raise BlockingIOError if nothing can be read or written now, and
+    another OSError if the stream has failed.
+    """
 
     def fileno(self) -> int:
-        """The descriptor to watch; -1 if there is none."""
+        """Returns the file descriptor to poll; -1 if there is none."""
 
     @property
     def pending(self) -> bool:
-        """Whether `recv` may have bytes that no poll of `fileno` would report."""
+        """True if `recv` may have bytes that a poll of `fileno` would not report."""
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end."""
+        """Reads and returns up to `size` bytes; b"" at the end of the stream."""
 
     def recv_into(self, buffer: memoryview) -> int:
-        """Like `recv`, into `buffer`; returns how many bytes came, 0 at the end."""
+        """Reads into `buffer`. Returns the number of bytes; 0 at the end of the stream."""
 
     def send(self, data: Union[bytes, memoryview]) -> int:
-        """How many bytes were taken. After BlockingIOError call it with the same bytes; more may follow them."""
+        """Sends a part of `data`, or all of it. Returns the number of bytes that were sent.
+
+        After BlockingIOError, pass the same bytes in the next call; more bytes may follow them.
+        """
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
-        """Until ready for any of what is asked, closed, or `timeout` seconds have passed; may return earlier."""
+        """Waits until the stream is readable (if `read`) or writable (if `write`), at most `timeout` seconds.
+
+        May also return earlier.
+        """
 
     def shutdown(self) -> None:
-        """Nothing more will be sent. Never raises."""
+        """Ends the sending direction: the peer sees the end of the stream. Never raises."""
 
     def close(self) -> None:
-        """Let go of both directions. Idempotent."""
+        """Closes the stream in both directions. May be called more than once."""
 
 
 class Codec(Protocol):
-    """Messages of a framing."""
+    """A codec: converts messages to bytes in one framing, and back."""
 
     def receive_data(self, data: bytes) -> None:
-        """Store bytes from the stream."""
+        """Stores bytes from the stream for `next_message`."""
 
     def next_message(self) -> Optional[Message]:
-        """The next whole message, or None. Raises RemoteProtocolError, once."""
+        """Returns the next whole message, or None if more bytes are needed.
+
+        Raises:
+            RemoteProtocolError: the peer broke the rules. Raised only once.
+        """
 
     def frame(self, message: Message) -> bytes:
-        """The bytes of a message. Raises LocalProtocolError."""
+        """Returns the bytes to send for `message`. Raises LocalProtocolError if the message cannot be sent."""
 
 
 class Relay(Protocol):
-    """Turns the bytes of a framing into those of another link's."""
+    """A relay: turns the bytes that arrive on its link into the bytes to write to another link."""
 
     @property
     def framing(self) -> Framing:
-        """How to write to this link: for the relay that reads the other one."""
+        """How another relay has to frame data that is written to this relay's link."""
 
     @property
     def mid_frame(self) -> bool:
-        """Whether part of a frame was let out and the rest is to come."""
+        """True if a part of a frame was forwarded and the rest has not come yet."""
 
     @property
     def held(self) -> int:
-        """Number of bytes of an unfinished frame that are kept in it."""
+        """The number of held bytes: the start of an unfinished frame, which the relay keeps until the rest comes."""
 
     def put_back(self, buffer: memoryview, end: int) -> int:
-        """Offset to feed from: 0 if the held bytes were copied in front of the new ones, else the start of those."""
+        """Moves the held bytes to the start of `buffer`, in front of the new bytes in buffer[held:end].
+
+        Call it before `feed`. Returns the offset at which the input for `feed` begins: 0 if the held bytes were moved.
+        If they are still too few to be parsed, they stay in the relay, and the offset is `held`.
+        """
 
     def skip_message(self) -> None:
-        """Drop the message that is arriving, if any."""
+        """Drops the message that is arriving, if there is one. The messages after it are forwarded again."""
 
     def feed(self, data: Union[bytes, memoryview], framing: Framing) -> Relayed:
-        """What to write to a link of `framing` for bytes from the stream, which may be overwritten."""
+        """Turns bytes from the stream into bytes for a link of `framing`. May overwrite `data` if it is writable."""

@@ -1,4 +1,4 @@
-"""A link: a transport with its keepalive and backpressure, driven by a loop that polls. For mlogin and the agent."""
+"""A link: a transport with a keepalive and a short send queue, for the polling loops of mlogin and of the agent."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from medusa.protocol.messages import Binary, Message, Ping, Text
 from medusa.transports.base import CLOSE_TIMEOUT, BrokenTransport, ClosedTransport, Transport
 
 KEEPALIVE_INTERVAL = 15.0
-"""Seconds; the reflector's default as well, and half of the silence after which load balancers cut a connection."""
+"""The default interval between pings, in seconds. The reflector has the same default.
+
+It is half of the time after which load balancers cut a silent connection.
+"""
 
 
 class Loss(enum.Enum):
-    """How a link ended."""
+    """The ways in which a link can end."""
 
     CLOSED = "a Close was sent"
     BROKEN = "the stream ended or failed without a Close"
@@ -26,11 +29,12 @@ class Loss(enum.Enum):
 
 
 class LinkLost(Exception):
-    """The link has ended and is of no more use; call `close` or `abort`.
+    """The link has ended, and cannot be used any more. Call its `close` or `abort`.
 
     Attributes:
-        loss: how it ended.
-        detail: more about it in words, possibly the peer's and so not safe to show; may be empty.
+        loss: how the link ended.
+        detail: a text with the details. It may come from the peer, so make it printable before you show it. It may be
+            empty.
     """
 
     def __init__(self, loss: Loss, detail: str = "") -> None:
@@ -40,18 +44,18 @@ class LinkLost(Exception):
 
 
 class Link:
-    """Messages out and in; no call blocks, except `close`.
+    """A link to one peer, which sends and receives messages. No method blocks except `close`.
 
-    In each round of its loop the owner polls for `events`, for at most `timeout` seconds or, if `unread`, for none at
-    all; then it calls `flush`, `receive` and `keep_alive`.
+    In each round of its loop, the caller polls `fileno` for `events`, for at most `timeout` seconds. If `unread` is
+    True, it does not wait in the poll. Then it calls `flush`, `receive` and `keep_alive`.
 
     Args:
-        clock: seconds, monotonic.
-        interval: seconds of silence after which the peer is pinged. After three of them it is lost.
+        clock: a function that returns the time, in seconds of a monotonic clock.
+        interval: seconds of silence before the peer is pinged. After three intervals of silence the link is lost.
 
     Attributes:
-        sent, received: bytes of Binary messages so far.
-        unread: messages may be waiting that no poll would report.
+        sent, received: the number of bytes in Binary messages so far.
+        unread: True if messages may be waiting that a poll would not report.
     """
 
     def __init__(self, transport: Transport, clock: Callable[[], float], interval: float = KEEPALIVE_INTERVAL) -> None:
@@ -65,7 +69,7 @@ class Link:
         self.sent = self.received = 0
 
     def replace(self, transport: Transport) -> None:
-        """Abort the transport and go on with another one."""
+        """Aborts the current transport, and uses `transport` from now on."""
         self._transport.abort()
         self._transport = transport
         self._traffic = (transport.received, transport.sent)
@@ -73,29 +77,29 @@ class Link:
         self.reset_keepalive()
 
     def fileno(self) -> int:
-        """The descriptor to poll."""
+        """Returns the file descriptor to poll."""
         return self._transport.fileno()
 
     @property
     def clear(self) -> bool:
-        """Whether the next message may be sent."""
+        """True if `send_data` and `send_control` may be called now, because no earlier message is still waiting."""
         return not (self._queue or self._transport.wants_write)
 
     def events(self, *, reading: bool) -> int:
-        """What to poll for.
+        """Returns the events to poll for, as a mask of select.POLLIN and select.POLLOUT.
 
         Args:
-            reading: whether messages are wanted now. While they are not, the peer's pongs are not seen either, so its
-                silence is no reason to give it up.
+            reading: True if the caller wants to receive messages now. If not, pongs are not read either, so the peer
+                then does not count as silent.
         """
         self._reading = reading
         return (select.POLLIN if reading else 0) | (select.POLLOUT if self._transport.wants_write else 0)
 
     def receive(self) -> Optional[Message]:
-        """The next message, possibly a Close, or None if no whole one is there.
+        """Returns the next whole message (it may be a Close), or None if none is there.
 
         Raises:
-            LinkLost: the stream ended, the peer broke the protocol, or the Close was already handed over.
+            LinkLost: the stream ended, the peer broke the protocol, or the Close was already returned.
         """
         try:
             message = self._transport.receive_nowait()
@@ -107,21 +111,25 @@ class Link:
         return message
 
     def send_data(self, data: bytes) -> None:
-        """Send bytes of the terminal. Only when `clear`. Raises LinkLost."""
+        """Sends terminal input or output. Call it only if `clear` is True. Raises LinkLost if the link has ended."""
         self.sent += len(data)
         self._send(Binary(data))
 
     def send_control(self, message: Control) -> None:
-        """Send a control message. Only when `clear`. Raises LinkLost."""
+        """Sends a control message. Call it only if `clear` is True. Raises LinkLost if the link has ended."""
         self._send(Text(build(message)))
 
     def queue(self, *messages: Message) -> None:
-        """Send these as soon as the transport takes them; until then the link is not `clear`. Raises LinkLost."""
+        """Sends `messages` as soon as the transport takes them. Until then, `clear` is False.
+
+        Raises:
+            LinkLost: the link has ended.
+        """
         self._queue += messages
         self.flush()
 
     def flush(self) -> None:
-        """Write as much of what is waiting as the kernel takes. Raises LinkLost."""
+        """Writes as many waiting messages as the kernel takes now. Raises LinkLost if the link has ended."""
         try:
             while self._transport.flush() and self._queue:
                 self._transport.send_nowait(self._queue.pop(0))
@@ -129,7 +137,11 @@ class Link:
             raise _lost(error) from error
 
     def keep_alive(self) -> None:
-        """Ping the peer if that is due. Call in each round, after `receive`. Raises LinkLost if the peer is silent."""
+        """Pings the peer if a ping is due. Call it in each round of the loop, after `receive`.
+
+        Raises:
+            LinkLost: the peer has been silent for three intervals, or the link has ended.
+        """
         now = self._clock()
         received, sent = self._traffic
         self._traffic = (self._transport.received, self._transport.sent)
@@ -144,23 +156,23 @@ class Link:
             self._send(Ping())
 
     def reset_keepalive(self) -> None:
-        """Begin to count the peer's silence anew: this process was stopped and could not have received anything."""
+        """Counts the peer's silence from now on. Call it after this process was stopped and could not read."""
         self._keepalive.received(self._clock())
 
     def deadline(self) -> float:
-        """When `keep_alive` must be called next, by the clock."""
+        """Returns the time, by `clock`, at which `keep_alive` must be called next."""
         return self._keepalive.deadline()
 
     def timeout(self) -> float:
-        """Seconds until `deadline`."""
+        """Returns the seconds until `deadline()`; 0 if it has passed."""
         return max(0.0, self.deadline() - self._clock())
 
     def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
-        """Send a Close and wait up to `timeout` seconds for the peer's. Never raises."""
+        """Sends a Close, waits up to `timeout` seconds for the peer's Close, and ends the link. Never raises."""
         self._transport.close(1000, reason, timeout)
 
     def abort(self) -> None:
-        """End the link at once, without a Close."""
+        """Ends the link at once, without a Close."""
         self._transport.abort()
 
     def _send(self, message: Message) -> None:

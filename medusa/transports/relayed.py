@@ -1,4 +1,4 @@
-"""What a reflector adds to a link: frames move to another link without messages being made of them. Does not travel."""
+"""A transport that can also forward frames to another transport, for the reflector. Not in the agent's archive."""
 
 from __future__ import annotations
 
@@ -11,33 +11,43 @@ from medusa.transports.base import Transport
 from medusa.transports.interfaces import Codec, Relay, Stream
 
 MOST_HELD = STREAM_ABOVE + 16
-"""Bytes of an unfinished frame that a relay keeps: one that is not let out as it arrives, and its header."""
+"""The most bytes of an unfinished frame that a relay keeps: the largest frame that it does not forward piece by piece.
+
+The 16 bytes are for its header.
+"""
 
 RELAY_START = 4 * 1024
 RELAY_MOST = 256 * 1024
 SLOW_FRAMES = 128
-"""Relay reads begin small, in bytes, double up to RELAY_MOST, and begin anew after one with more slow frames than this:
-256 KiB of empty pings would take a fifth of a second from all the other sessions on the loop."""
+"""The size of the reads of `relay_read`, in bytes, grows from RELAY_START to RELAY_MOST: it doubles after each read.
+
+It returns to RELAY_START after a read with more than SLOW_FRAMES slow frames (see `Relayed.slow_frames`). Otherwise
+256 KiB of empty pings would stop all other sessions on the event loop for a fifth of a second.
+"""
 
 
 def new_scratch() -> memoryview:
-    """A buffer for the reads of any number of links that are read one after another."""
+    """Returns a read buffer for RelayedTransport. Transports may share it if they are read one after another."""
     return memoryview(bytearray(MOST_HELD + RELAY_MOST))
 
 
 class RelayedTransport(Transport):
-    """A transport whose frames can be moved to another one.
+    """A transport that can also forward its frames to another RelayedTransport.
+
+    To forward, pass the result of this transport's `relay_read` to the other transport's `relay_write`.
 
     Attributes:
-        framing: how data is framed on this link, for the relay that reads the other one.
-        plain: the link has no frames: it carries neither text nor pings, and each direction ends alone, by a FIN.
-        last_read: bytes that the last `relay_read` got from the stream.
-        costly: it held more than SLOW_FRAMES slow frames: few bytes, but much work.
+        framing: how another relay has to frame data that is written to this link.
+        plain: True if the link has no frames. Then it carries neither texts nor pings, and its two directions end
+            separately, each by a FIN.
+        last_read: the number of bytes that the last `relay_read` got from the stream.
+        costly: True if the last `relay_read` handled more than SLOW_FRAMES slow frames: few bytes, but much work.
 
     Args:
-        scratch: the buffer to read into, shared with other links of one event loop; by default each read has a buffer
-            of its own.
-        end_is_close: as Transport's.
+        relay: the relay that reads from this link.
+        leftover, end_is_close: see Transport.
+        scratch: the read buffer (see `new_scratch`), shared with other transports on the same event loop. By default,
+            each read has a buffer of its own.
     """
 
     def __init__(
@@ -59,13 +69,14 @@ class RelayedTransport(Transport):
         self.costly = False
 
     def relay_read(self, framing: Framing) -> Optional[Relayed]:
-        """What has arrived, framed for another link by its `framing`; None if nothing is there now.
+        """Reads what has arrived, and frames it for another link, whose `framing` is passed in.
 
-        Pings, a Close and broken rules are answered here as in `receive_nowait`, and reported. The pieces are good
-        until the scratch buffer is used again.
+        Returns None if nothing has arrived. The pieces in the result are valid until the scratch buffer is used again.
+
+        It answers pings, a Close and broken rules itself, like `receive_nowait`, and reports them in the result.
 
         Raises:
-            ClosedTransport, BrokenTransport: as `receive_nowait`.
+            ClosedTransport, BrokenTransport: see `receive_nowait`.
         """
         if self._ended is not None or self._peer_close is not None:
             self._raise_if_ended()
@@ -88,26 +99,33 @@ class RelayedTransport(Transport):
 
     @property
     def reading_mid_frame(self) -> bool:
-        """Whether `relay_read` has let out part of a frame."""
+        """True if `relay_read` has returned a part of a frame, and the rest has not come yet."""
         return self._relay.mid_frame
 
     def skip_message(self) -> None:
-        """Drop the message that is arriving, if any, from what `relay_read` gives."""
+        """Drops the message that is arriving, if there is one: `relay_read` returns no more of it."""
         self._relay.skip_message()
 
     def relay_write(self, pieces: Sequence[Any], mid_frame: bool, boundary: Optional[int] = None) -> bool:
-        """Write frames that were made with this link's `framing`. Returns and raises what `send_nowait` does.
+        """Writes frames that another relay has made for this link, and as much of them as the kernel takes now.
+
+        Returns True if nothing is left to write.
 
         Args:
-            mid_frame: the last frame is not whole yet.
-            boundary: a frame begins after this many bytes of `pieces`, see `Relayed.boundary`.
+            pieces: the bytes of the frames, see `Relayed.pieces`.
+            mid_frame: True if `pieces` end inside a frame.
+            boundary: the offset in `pieces` at which the last large frame begins, see `Relayed.boundary`.
+
+        Raises:
+            LocalProtocolError: earlier bytes still wait. Wait until the stream is writable, and call `flush` first.
+            ClosedTransport, BrokenTransport: see `send_nowait`.
         """
         self._raise_if_unwritable()
         if self._out:
             raise LocalProtocolError("data before the last was flushed")
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         if self._held and boundary is not None:
-            # Between large frames that follow one another there is no other moment for a pong.
+            # If one large frame follows another, a pong can only be sent between the two.
             data = b"".join((data[:boundary], self._take_held(), data[boundary:]))
         self._mid_frame = mid_frame and not self.plain
         taken = self._write(data) if data else 0

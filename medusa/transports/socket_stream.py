@@ -1,4 +1,4 @@
-"""A plain socket as a stream that never blocks."""
+"""A stream over a socket without encryption."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import socket
 from typing import Optional, Union
 
 MOST_UNREAD = 16
-"""Reads of 64 KiB that `close` spends on input that nobody wants."""
+"""The maximum number of reads (64 KiB each) by which `close` drops unread input."""
 
 
 class SocketStream:
-    """A stream over `sock`, which it owns from here on and makes non-blocking."""
+    """A stream over the socket `sock`. See `interfaces.Stream`, also for what the methods raise.
+
+    It makes the socket non-blocking, and owns it from then on: `close` closes it.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -19,28 +22,28 @@ class SocketStream:
         sock.setblocking(False)
 
     def fileno(self) -> int:
-        """The socket's descriptor; -1 once closed."""
+        """Returns the socket's file descriptor; -1 after `close`."""
         return self._sock.fileno()
 
     @property
     def pending(self) -> bool:
-        """Whether bytes are here that no poll would report: the kernel reports all of a plain socket's."""
+        """False: there are never bytes that a poll would not report."""
         return False
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end; BlockingIOError if there are none."""
+        """Reads and returns up to `size` bytes; b"" at the end. Raises BlockingIOError if there are none now."""
         return self._sock.recv(size)
 
     def recv_into(self, buffer: memoryview) -> int:
-        """Like `recv`, into `buffer`; returns how many bytes came, 0 at the end."""
+        """Reads into `buffer`. Returns the number of bytes; 0 at the end. Raises BlockingIOError if none are there."""
         return self._sock.recv_into(buffer)
 
     def send(self, data: Union[bytes, memoryview]) -> int:
-        """Bytes that were taken; BlockingIOError if none could be."""
+        """Sends a part of `data`, or all of it. Returns the number of bytes sent. Raises BlockingIOError if it is 0."""
         return self._sock.send(data)
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
-        """Until the socket is ready for any of what is asked, or `timeout` seconds have passed."""
+        """Waits until the socket is readable (if `read`) or writable (if `write`), at most `timeout` seconds."""
         poll = select.poll()
         try:
             poll.register(self._sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
@@ -49,15 +52,16 @@ class SocketStream:
         poll.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
 
     def shutdown(self) -> None:
-        """FIN: nothing more will be sent."""
+        """Sends a FIN: nothing can be sent after it. May be called more than once."""
         if not self._fin_sent:
             self._fin_sent = True
             self._shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """End the connection, even if another process holds a copy of the descriptor. Idempotent.
+        """Ends the connection, even if another process has a copy of the descriptor. May be called more than once.
 
-        Unread input is read first: the kernel would answer it with a reset, which proxies do not pass on.
+        It first reads and drops unread input. Otherwise the kernel would reset the connection, and proxies do not
+        pass on a reset.
         """
         try:
             for _ in range(MOST_UNREAD):

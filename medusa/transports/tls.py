@@ -1,6 +1,6 @@
-"""TLS, three times: `Tls` without I/O, `TlsSocket` as a socket that waits, `TlsStream` as a stream that never waits.
+"""TLS in three classes: `Tls` does no I/O, `TlsSocket` is a blocking socket, `TlsStream` is a non-blocking stream.
 
-A connection begins as a TlsSocket, for the TLS handshake and the HTTP head; `stream_over` makes the TlsStream of it.
+A connection begins as a TlsSocket, for the TLS handshake and the HTTP head. Then `stream_over` makes a TlsStream of it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,29 @@ from typing import Any, Callable, List, Optional, Union
 from medusa.transports.socket_stream import SocketStream
 
 RECORD = 16 * 1024
-"""Most bytes of plaintext in one record (RFC 8446 section 5.1). OpenSSL is given and asked for no more at once, because
-its memory buffers never shrink."""
+"""The most bytes of plaintext in one TLS record (RFC 8446 section 5.1).
+
+No single call passes more bytes to OpenSSL, because its memory buffers never shrink.
+"""
 
 CHUNK = 64 * 1024
-"""Most bytes of plaintext that are encrypted before the kernel takes them."""
+"""The most bytes of plaintext that TlsStream encrypts before the kernel has taken the ciphertext."""
 
-_NOTHING = memoryview(b"")  # what is left of a view would keep all of it
+_NOTHING = memoryview(b"")  # replaces an empty rest of a view, which would keep the whole buffer alive
 
 MAX_REPLIES = 16 * 1024
-"""Most bytes of TLS's own answers that wait after data. A peer that asks for new keys again and again, and reads no
-answer, would fill the memory."""
+"""The most bytes of TLS's own answers that may wait to be sent, besides data.
+
+Without a limit, a peer that keeps asking for new keys, and never reads the answers, would fill the memory.
+"""
 
 
 def client_context(insecure: bool = False) -> ssl.SSLContext:
-    """What a client trusts: the system's certificates, or SSL_CERT_FILE's. If `insecure`, any certificate."""
+    """Returns the TLS settings of a client. It trusts the certificates of the system, or those in SSL_CERT_FILE.
+
+    Args:
+        insecure: True to accept any certificate.
+    """
     context = ssl.create_default_context()
     if insecure:
         context.check_hostname = False
@@ -37,41 +45,43 @@ def client_context(insecure: bool = False) -> ssl.SSLContext:
 
 
 class TlsError(OSError):
-    """TLS failed; the text says how."""
+    """TLS failed, in the handshake or later. The text says why."""
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EPROTO, text)
 
 
 class Tls:
-    """One end of TLS between buffers.
+    """One end of a TLS connection, without I/O: it converts plaintext to ciphertext and back.
 
     Args:
-        server_name: the name in the certificate to expect; None at the server's end.
+        server_name: the name that the server's certificate must have; None at the server's end.
 
     Attributes:
-        ended: nothing more comes: the peer said so, or its stream has ended. (Whether the end was polite shows in the
-            websocket's Close.)
+        ended: True if no more data will come: the peer sent a close_notify, or its stream ended. The difference does
+            not matter, because a websocket's Close shows if the end was polite.
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_name is None, server_name)
-        self._fed = _NOTHING  # ciphertext that OpenSSL has not been given yet
-        self._little_data = False  # most of what came last was TLS's own
+        self._fed = _NOTHING  # ciphertext that has come, but was not passed to OpenSSL yet
+        self._little_data = False  # True if less than half of the last ciphertext was data
         self._failure: Optional[TlsError] = None
         self.ended = False
 
     @property
     def pending(self) -> bool:
-        """Whether `receive` may have plaintext without more ciphertext."""
+        """True if `receive` may return plaintext, or raise an error, without more ciphertext."""
         return not self.ended and bool(self._failure or self._fed or self._in.pending or self._ssl.pending())
 
     def handshake(self, data: bytes = b"") -> bool:
-        """Go on with the handshake, given ciphertext that came; True if it is done. Then send `replies`.
+        """Continues the handshake with the ciphertext `data`. Returns True if the handshake is done.
+
+        After each call, send what `replies` returns, also if the call raised: the replies then tell the peer the error.
 
         Raises:
-            ssl.SSLCertVerificationError, TlsError: send `replies` after these as well; they tell the peer.
+            ssl.SSLCertVerificationError, TlsError: the handshake failed.
         """
         self._fed = memoryview(data)
         while True:
@@ -89,17 +99,17 @@ class Tls:
                 return True
 
     def receive(self, size: int, recv: Callable[[int], bytes]) -> bytes:
-        """Up to `size` bytes of plaintext; b"" if no record is whole yet, or if the stream has `ended`.
+        """Returns up to `size` bytes of plaintext; b"" if no record is whole yet, or if `ended` is True.
 
         Args:
-            recv: asked for ciphertext, at most once.
+            recv: a function that returns ciphertext, at most as many bytes as it is asked for. Called at most once.
 
         Raises:
-            TlsError, and what `recv` raises.
+            TlsError: TLS failed. Errors of `recv` are passed on.
         """
         data = self._read(size)
         if not data and not self.ended:
-            # 128 KiB of requests for new keys would take a tenth of a second from all other sessions on the loop.
+            # 128 KiB of requests for new keys would stop all other sessions on the event loop for a tenth of a second.
             self._fed = memoryview(recv(RECORD if self._little_data else max(size, RECORD)))
             self.ended = not self._fed
             came = len(self._fed)
@@ -108,7 +118,7 @@ class Tls:
         return data
 
     def encrypt(self, data: Union[bytes, memoryview]) -> bytes:
-        """The ciphertext to send. Raises TlsError."""
+        """Returns the ciphertext of `data`, with any waiting `replies` in front of it. Raises TlsError if TLS fails."""
         view, parts, at = memoryview(data), [self._out.read()], 0
         try:
             while at < len(view):
@@ -119,14 +129,14 @@ class Tls:
         return b"".join(parts)
 
     def replies(self) -> bytes:
-        """Bytes that TLS itself has to send; may be empty."""
+        """Returns the bytes that TLS itself has to send now, such as parts of the handshake. They may be empty."""
         return self._out.read() if self._out.pending else b""
 
     def close(self) -> bytes:
-        """The close_notify to send. Nothing that still comes can be decrypted."""
+        """Returns the close_notify to send. After this call, nothing more can be decrypted."""
         try:
             self._ssl.unwrap()
-        except OSError:  # the peer's own is not there yet
+        except OSError:  # the peer's close_notify has not come yet
             pass
         return self._out.read()
 
@@ -144,7 +154,7 @@ class Tls:
             except ssl.SSLError as error:
                 self._failure = _failed(error)
                 if parts:
-                    break  # the data before that is good
+                    break  # return the good data first; the next call raises
                 raise self._failure from None
             if not data:
                 self.ended = True
@@ -158,7 +168,12 @@ class Tls:
 
 
 class TlsSocket:
-    """The part of a blocking socket's interface that HTTP needs, over a connected socket. `sock` may be gevent's."""
+    """A blocking socket with TLS, with only those methods of a socket that the HTTP code needs.
+
+    Args:
+        sock: the connected socket, from the standard library or from gevent.
+        tls: its TLS, with the handshake still to do.
+    """
 
     def __init__(self, sock: Any, tls: Tls) -> None:
         self.sock = sock
@@ -168,10 +183,15 @@ class TlsSocket:
         self.detach, self.close = sock.detach, sock.close
 
     def handshake(self, data: bytes = b"", deadline: Optional[float] = None) -> None:
-        """Do the handshake. `data` has come already; `deadline` is of time.monotonic().
+        """Does the whole handshake. Blocks until it is done.
+
+        Args:
+            data: ciphertext that was already read from the socket.
+            deadline: the latest end, as a time of time.monotonic().
 
         Raises:
-            ssl.SSLCertVerificationError, TlsError and other OSErrors.
+            ssl.SSLCertVerificationError, TlsError: the handshake failed.
+            OSError: the connection failed, or the deadline passed.
         """
         try:
             while not self.tls.handshake(data):
@@ -187,7 +207,10 @@ class TlsSocket:
         self.sock.sendall(self.tls.replies())
 
     def recv(self, size: int) -> bytes:
-        """Like a socket's; after `shutdown` it returns ciphertext, which can only be dropped."""
+        """Reads and returns up to `size` bytes of plaintext, like socket.recv.
+
+        After `shutdown`, it returns ciphertext instead, which the caller can only drop.
+        """
         if self._shut_down:
             data: bytes = self.sock.recv(size)
             return data
@@ -199,20 +222,20 @@ class TlsSocket:
             taken += len(ciphertext)
             return ciphertext
 
-        while taken <= 2 * RECORD:  # one record more than any data needs
+        while taken <= 2 * RECORD:  # more than enough ciphertext for one whole record of data
             data = self.tls.receive(size, recv)
             if data or self.tls.ended:
                 return data
         raise TlsError("the peer sends TLS records without data in them")
 
     def sendall(self, data: bytes) -> None:
-        """Like a socket's."""
-        if self.sock.fileno() < 0:  # data that is encrypted but not sent would break all that follows
+        """Encrypts and sends `data`, like socket.sendall."""
+        if self.sock.fileno() < 0:  # do not encrypt first: a lost record would make all later records invalid
             raise OSError(errno.EBADF, "the connection was closed or given away")
         self.sock.sendall(self.tls.encrypt(data))
 
     def shutdown(self, how: int) -> None:
-        """Like a socket's, after a close_notify."""
+        """Sends a close_notify, and then shuts the socket down, like socket.shutdown."""
         if not self._shut_down and self.sock.fileno() >= 0:
             self._shut_down = True
             self.sock.sendall(self.tls.close())
@@ -226,24 +249,24 @@ class TlsSocket:
 
 
 class TlsStream(SocketStream):
-    """Like a SocketStream, through TLS whose handshake is done."""
+    """A stream over a socket with TLS. The handshake must already be done. See SocketStream."""
 
     def __init__(self, sock: socket.socket, tls: Tls) -> None:
         super().__init__(sock)
         self._tls: Optional[Tls] = tls  # None after `shutdown`
-        self._unsent = _NOTHING  # ciphertext
-        self._owed = 0  # bytes of plaintext in it, not reported as taken yet
+        self._unsent = _NOTHING  # ciphertext that the kernel has not taken yet
+        self._owed = 0  # bytes of plaintext in `_unsent` that `send` has not reported as sent yet
 
     @property
     def pending(self) -> bool:
-        """Whether bytes are here that no poll would report."""
+        """True if bytes have come that a poll would not report, because they are no longer in the kernel."""
         return self._tls is not None and self._tls.pending
 
     def recv(self, size: int) -> bytes:
-        """Up to `size` bytes, b"" at the end; BlockingIOError if there are none."""
+        """Reads and returns up to `size` bytes; b"" at the end. Raises BlockingIOError if there are none now."""
         tls = self._tls
         if tls is None:
-            return super().recv(size)  # will be dropped, so it is not decrypted
+            return super().recv(size)  # not decrypted: after `shutdown` all input is dropped
         try:
             data = tls.receive(size, super().recv)
         finally:
@@ -253,16 +276,17 @@ class TlsStream(SocketStream):
         raise BlockingIOError
 
     def recv_into(self, buffer: memoryview) -> int:
-        """Like `recv`, into `buffer`; returns how many bytes came, 0 at the end."""
+        """Reads into `buffer`. Returns the number of bytes; 0 at the end. Raises BlockingIOError if none are there."""
         data = self.recv(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def send(self, data: Union[bytes, memoryview]) -> int:
-        """Bytes that were taken; BlockingIOError if none could be.
+        """Encrypts and sends a part of `data`, or all of it. Returns the number of bytes sent.
 
-        All that was encrypted must be sent. If the kernel takes only a part, the bytes count as taken once the rest is
-        sent; until then the caller passes them again, as `interfaces.Stream.send` says.
+        Raises BlockingIOError if the kernel takes only a part of the ciphertext. The stream keeps the rest and sends it
+        in the next call, before anything else. So pass the same bytes again (see `interfaces.Stream.send`): that call
+        reports them as sent, and does not encrypt them again.
         """
         self._flush()
         if not self._owed and self._tls is not None:
@@ -270,17 +294,17 @@ class TlsStream(SocketStream):
             self._unsent = memoryview(self._tls.encrypt(memoryview(data)[: self._owed]))
             self._flush()
         elif self._tls is None:
-            return super().send(data)  # fails: the socket was shut down
+            return super().send(data)  # raises OSError, because the socket was shut down
         taken, self._owed = self._owed, 0
         return taken
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
-        """Until ready for any of what is asked, or `timeout` seconds have passed."""
+        """Waits until the stream is readable (if `read`) or writable (if `write`), at most `timeout` seconds."""
         if not (read and self.pending):
             super().wait(read, write, timeout)
 
     def shutdown(self) -> None:
-        """Send close_notify and FIN; the FIN alone if the peer does not read."""
+        """Sends a close_notify and a FIN. Sends only the FIN if the kernel cannot take more bytes now."""
         tls, self._tls = self._tls, None
         if tls is not None:
             try:
@@ -296,7 +320,11 @@ class TlsStream(SocketStream):
             self._unsent = self._unsent[super().send(self._unsent) :] or _NOTHING
 
     def _reply(self, tls: Tls) -> None:
-        """Send TLS's own answers. If they must wait, they are sent before the next data."""
+        """Sends the answers that TLS itself has to send. If the kernel cannot take them, they go before the next data.
+
+        Raises:
+            TlsError: too many answers are waiting.
+        """
         replies = tls.replies()
         if not replies:
             return
@@ -307,11 +335,14 @@ class TlsStream(SocketStream):
             if len(self._unsent) > CHUNK + MAX_REPLIES:
                 raise TlsError("the peer asks for new keys and does not read the answers") from None
         except OSError:
-            pass  # the next write raises it
+            pass  # the next write raises it again
 
 
 def stream_over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
-    """The stream over a socket that `dial.open_socket` gave or a server accepted. It owns the socket from here on."""
+    """Returns a stream over a connected socket. The stream owns the socket from then on.
+
+    The socket comes from `dial.open_socket`, or was accepted by a server. If it has TLS, the handshake must be done.
+    """
     return TlsStream(sock.sock, sock.tls) if isinstance(sock, TlsSocket) else SocketStream(sock)
 
 

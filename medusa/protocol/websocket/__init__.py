@@ -1,8 +1,8 @@
-"""Websockets (RFC 6455).
+"""The websocket protocol (RFC 6455).
 
-_fastrelay  the relay's inner loop in C; optional
-codec       frames: the header rules and whole messages
-handshake   the upgrade, both ends
-masking     XOR of a payload with its key
-relay       the reflector's side: frames moved from link to link
+_fastrelay  the inner loop of the relay in C; optional
+codec       the frames: their header, and the conversion between messages and bytes
+handshake   the upgrade from HTTP, for client and server
+masking     applies a masking key to a payload
+relay       the reflector's relay, which forwards frames from one link to another
 """

@@ -1,7 +1,7 @@
 /*
- * The inner loop of the websocket relay: data frames of a client are rewritten in place as those of a server. All other
- * frames are left to relay.py beside this file, which gives the same bytes (tests/property/test_codec.py) and does all
- * of the work if this file was not compiled.
+ * The inner loop of the websocket relay: it rewrites data frames of a client in place as data frames of a server.
+ * relay.py beside this file handles all other frames, and all frames if this file was not compiled. Both give the same
+ * bytes (tests/property/test_codec.py).
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -19,7 +19,7 @@ typedef u8 block __attribute__((vector_size(32)));
 static const char FORGED[] = "medusa:";
 #define FORGED_SIZE ((Py_ssize_t)sizeof FORGED - 1)
 
-/* Needs dst <= src: a block is loaded before it is stored, and no store reaches what is still to be loaded. */
+/* Moves bytes from src to dst and applies the key. Needs dst <= src: then no store hits a byte not yet loaded. */
 static void
 move_unmasked(u8 *dst, const u8 *src, Py_ssize_t size, const u8 key[4])
 {
@@ -53,7 +53,7 @@ rotate(u8 key[4], Py_ssize_t consumed)
         key[i] = old[(i + consumed) & 3];
 }
 
-/* A frame's header; `size` is 0 if it is not all here, or if the frame is left to relay.py. */
+/* The header of a frame. Its `size` is 0 if the header is not all here, or if relay.py must handle the frame. */
 typedef struct {
     Py_ssize_t size, length;
     u8 key[4];
@@ -75,7 +75,7 @@ read_header(const u8 *data, Py_ssize_t have)
         uint64_t length = 0;
         for (int i = 0; i < extended; i++)
             length = length << 8 | data[2 + i];
-        /* Not in its shortest form (RFC 6455 section 5.2), or longer than any limit. */
+        /* Refuse a length that is not in its shortest form (RFC 6455 section 5.2), or that is above any limit. */
         if (length < (extended == 2 ? 126 : 0x10000) || length > (uint64_t)PY_SSIZE_T_MAX)
             return h;
         h.length = (Py_ssize_t)length;
@@ -85,7 +85,7 @@ read_header(const u8 *data, Py_ssize_t have)
     return h;
 }
 
-/* Writes the header without its key, 4 bytes shorter; returns its size. */
+/* Writes the header `masked` to dst without its key, so 4 bytes shorter. Returns the new size. */
 static Py_ssize_t
 write_header(u8 *dst, u8 first, const u8 *masked, Py_ssize_t masked_size)
 {
@@ -175,19 +175,20 @@ rewrite_frames(u8 *data, Py_ssize_t end, Py_ssize_t small, Py_ssize_t limit, pro
 
 PyDoc_STRVAR(rewrite_doc,
 "rewrite(buffer, at, small, limit, left, key)\n--\n\n"
-"Rewrite in place, from buffer[at] on, data frames of a client as those of a server.\n\n"
-"Takes whole data frames of up to `small` bytes. Binary frames above that, up to `limit`, are taken as they arrive.\n"
-"Stops at the first frame of any other kind.\n\n"
+"Rewrites data frames of a client in place as data frames of a server, from buffer[at] on.\n\n"
+"Handles unfragmented data frames of up to `small` payload bytes once they are complete. Handles larger binary\n"
+"frames, up to `limit` payload bytes, piece by piece as they arrive. Stops at the first other frame.\n\n"
 "Args:\n"
-"    left, key: payload bytes still to come of a frame that is taken as it arrives, and their key (4 bytes).\n\n"
+"    left, key: number of payload bytes still to come of a large frame that has begun (0 if there is none), and the\n"
+"        masking key (4 bytes) for them.\n\n"
 "Returns:\n"
-"    at: offset of the first byte that was not taken.\n"
+"    at: offset of the first byte that was not handled.\n"
 "    end: offset after the last byte that was written.\n"
-"    messages: number of whole messages that ended.\n"
-"    size: payload bytes written.\n"
-"    left, key: as above, for the next call.\n"
-"    boundary: offset of the last header that was written of a frame above `small`; -1 if there is none.\n"
-"    text: payload bytes of text messages.");
+"    messages: number of messages that ended.\n"
+"    size: number of payload bytes that were written.\n"
+"    left, key: the values to pass in the next call.\n"
+"    boundary: offset of the last written header of a large frame; -1 if there is none.\n"
+"    text: number of the written payload bytes that belong to text messages.");
 
 static PyObject *
 rewrite(PyObject *Py_UNUSED(module), PyObject *args)

@@ -1,6 +1,7 @@
-"""RFC 6455 frames: the header rules, and whole messages. No I/O. Sections are those of RFC 6455.
+"""The frames of RFC 6455: their header, and the conversion between messages and bytes. No I/O.
 
-Client and agent use this. The reflector's relay (relay.py) turns the bytes of one link into those of another.
+All section numbers in this file are those of RFC 6455. While a session is linked, the reflector does not use the
+codecs: its relay (relay.py) turns the bytes of one link directly into the bytes for the other.
 
      0                   1                   2                   3
     |F|R|R|R| opcode|M| length 7    | 16 bits if 126, 64 bits if 127 | key, 4 bytes, if M | payload
@@ -30,7 +31,7 @@ from medusa.protocol.websocket.masking import NO_MASK, Buffer, apply_mask
 
 
 class Role(enum.Enum):
-    """Of this end in the handshake; a client masks, a server does not (section 5.1)."""
+    """The role of this end in the handshake. A client masks its frames, a server does not (section 5.1)."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -43,7 +44,14 @@ _KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 
 class Header(NamedTuple):
-    """A frame's header (section 5.2). `size` is its own length in bytes, `length` the payload's; `key` masks it."""
+    """The header of a frame (section 5.2).
+
+    Attributes:
+        fin: True if this is the last or only frame of its message.
+        key: the masking key of the payload, NO_MASK if there is none.
+        length: the length of the payload in bytes.
+        size: the length of the header itself in bytes.
+    """
 
     fin: bool
     opcode: int
@@ -53,14 +61,17 @@ class Header(NamedTuple):
 
 
 def parse_header(data: Buffer, at: int, masked: bool, limit: int) -> Union[Header, int]:
-    """The header at `data[at:]`; or the number of bytes from `at` that are needed before it can be parsed further.
+    """Parses the frame header that begins at `data[at]`.
 
     Args:
-        masked: whether the peer must mask.
-        limit: of a data frame's payload, in bytes.
+        masked: True if the peer must mask its frames. If not, it must not.
+        limit: the limit of the payload of a data frame, in bytes.
+
+    Returns:
+        The header. If it is not all there yet: the number of bytes from `at` that are needed to parse further.
 
     Raises:
-        BadFrame, MessageTooBig: on the first bytes that show it; the key need not be there.
+        BadFrame, MessageTooBig: the header breaks a rule. Raised as soon as the first wrong byte is there.
     """
     have = len(data) - at
     if have < 2:
@@ -103,7 +114,7 @@ def _extended_length(data: Buffer, at: int, width: int) -> int:
 
 
 def build_header(opcode: int, length: int, key: Optional[bytes] = None) -> bytes:
-    """The header of a whole frame; of a masked one if there is a `key` (4 bytes)."""
+    """Returns the header of an unfragmented frame. The frame is masked if there is a `key` (4 bytes)."""
     bit = MASKED if key is not None else 0
     if length < 126:
         header = struct.pack("!BB", FIN | opcode, bit | length)
@@ -115,12 +126,12 @@ def build_header(opcode: int, length: int, key: Optional[bytes] = None) -> bytes
 
 
 def legal_close_code(code: int) -> bool:
-    """Whether `code` may stand in a close frame (section 7.4 and the IANA registry)."""
+    """Returns True if a close frame may hold `code` (section 7.4 and the IANA registry)."""
     return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999
 
 
 def parse_close(payload: bytes) -> Close:
-    """The Close in a close frame's payload (sections 5.5.1 and 7.4). Raises BadFrame, BadText."""
+    """Parses the payload of a close frame (sections 5.5.1 and 7.4). Raises BadFrame or BadText if it is illegal."""
     if not payload:
         return Close(None, "")
     if len(payload) == 1:
@@ -135,7 +146,11 @@ def parse_close(payload: bytes) -> Close:
 
 
 def close_payload(close: Close) -> bytes:
-    """A close frame's payload; the reason is cut to what fits. Raises LocalProtocolError: the code may not be sent."""
+    """Returns the payload of the frame of `close`. Cuts the reason if it is too long.
+
+    Raises:
+        LocalProtocolError: a close frame may not hold this code.
+    """
     if close.code is None:
         return b""
     if not legal_close_code(close.code):
@@ -144,7 +159,13 @@ def close_payload(close: Close) -> bytes:
 
 
 class Fragments:
-    """Puts the fragments of a message together; checks order, size and UTF-8 as they come, but not their number."""
+    """A buffer that puts the fragments of a message together. It is used for one message after another.
+
+    It checks the order, the total size and the UTF-8 of the fragments as they come. It does not limit their number.
+
+    Args:
+        limit: the limit of one message, in bytes.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -152,39 +173,48 @@ class Fragments:
         self._data = bytearray()
         self._size = 0
         self._kept = True
-        self._utf8: Optional[codecs.IncrementalDecoder] = None  # of a text
+        self._utf8: Optional[codecs.IncrementalDecoder] = None  # only for a text message
 
     @property
     def started(self) -> bool:
-        """Whether a fragmented message has begun and not ended."""
+        """True if a fragmented message has begun and has not ended yet."""
         return self._kind is not None
 
     def check(self, header: Header) -> None:
-        """Check by its header that a data frame fits the sequence (section 5.4). Raises BadFrame, MessageTooBig."""
+        """Checks the header of the next data frame. Call it before the payload is added.
+
+        Raises:
+            BadFrame: the frame continues no message, or begins a message inside a fragmented one (section 5.4).
+            MessageTooBig: the message would exceed the limit.
+        """
         if (header.opcode == CONTINUATION) is not self.started:
             raise BadFrame("continuation of nothing" if header.opcode == CONTINUATION else "message inside a message")
         if self._size + header.length > self._limit:
             raise MessageTooBig("message above the limit of %d bytes" % self._limit)
 
     def begin(self, kind: Kind) -> None:
-        """A fragmented message of `kind` begins."""
+        """Begins a fragmented message of `kind`. Then call `add` for each piece of payload, and `finish` at the end."""
         self._kind = kind
         self._utf8 = codecs.getincrementaldecoder("utf-8")() if kind is Kind.TEXT else None
 
     def add(self, piece: Buffer) -> None:
-        """Take payload bytes of the message. Raises BadText."""
+        """Appends payload bytes to the message. Raises BadText if they are not UTF-8 in a text message."""
         self._decode(piece, final=False)
         self._size += len(piece)
         if self._kept:
             self._data += piece
 
     def drop(self) -> None:
-        """Keep nothing of the message that is arriving, but go on to check it."""
+        """Drops the data of the message that is arriving. The rest of it is still checked, but not kept."""
         self._kept = not self.started
         self._data.clear()
 
     def finish(self) -> Tuple[Kind, bytes]:
-        """The whole message, with no data if it was dropped; the next may begin. Raises BadText."""
+        """Ends the message, and returns its kind and its data. The data are empty if the message was dropped.
+
+        Raises:
+            BadText: the text message ends inside a character.
+        """
         kind = self._kind
         assert kind is not None
         self._decode(b"", final=True)
@@ -204,13 +234,14 @@ class Fragments:
 
 
 class MessageCodec:
-    """Whole messages from the bytes of one link; each framing has a subclass, for its headers.
+    """The base class of codecs: it turns the bytes that arrive on one link into whole messages.
 
-    Call `receive_data` with what the stream gave, then `next_message` until it returns None. `frame` gives the bytes to
-    write for a message. To answer pings and closes is the transport's duty.
+    Call `receive_data` with bytes from the stream, then `next_message` until it returns None. Each framing has a
+    subclass, which parses its headers and has a method `frame` for the other direction. The transport, not the codec,
+    answers pings and closes.
 
     Args:
-        max_message: limit of one message in bytes.
+        max_message: the limit of one message, in bytes.
     """
 
     def __init__(self, max_message: int = MAX_MESSAGE) -> None:
@@ -221,19 +252,24 @@ class MessageCodec:
         self._failed = False
 
     def _parse_header(self) -> Union[Header, int]:
-        """The header at the start of the buffer, or the number of bytes needed. Raises BadFrame, MessageTooBig."""
+        """Returns the header at the start of the buffer, or the number of bytes that are needed to parse further.
+
+        Raises:
+            BadFrame, MessageTooBig: the header breaks a rule.
+        """
         raise NotImplementedError
 
     def receive_data(self, data: bytes) -> None:
-        """Store bytes from the stream; then call `next_message`."""
+        """Stores bytes from the stream. Then call `next_message` until it returns None."""
         if not self._failed:
             self._buffer += data
 
     def next_message(self) -> Optional[Message]:
-        """The next whole message, or None if more bytes are needed.
+        """Returns the next whole message, or None if more bytes are needed.
 
         Raises:
-            RemoteProtocolError: once; all that is received after it is ignored.
+            RemoteProtocolError: the peer broke the rules. Raised only once: later calls ignore all input, and return
+                None.
         """
         if self._failed:
             return None
@@ -251,7 +287,10 @@ class MessageCodec:
             raise
 
     def _next_frame(self) -> Optional[Tuple[Header, bytes]]:
-        """The next whole frame and its payload, unmasked; None if more bytes are needed."""
+        """Removes the next whole frame from the buffer. Returns its header and its unmasked payload.
+
+        Returns None if more bytes are needed.
+        """
         header = self._header
         if header is None:
             found = self._parse_header()
@@ -270,7 +309,7 @@ class MessageCodec:
         return header, payload if header.key == NO_MASK else apply_mask(payload, header.key)
 
     def _message(self, header: Header, payload: bytes) -> Optional[Message]:
-        """The message that ends with this frame; None if the frame is a fragment of one that goes on."""
+        """Returns the message that ends with this frame, or None if more fragments of the message must follow."""
         if header.opcode & 0x08:
             return parse_control(header.opcode, payload)
         if not header.fin and header.opcode != CONTINUATION:
@@ -291,11 +330,12 @@ class MessageCodec:
 
 
 class WebSocketCodec(MessageCodec):
-    """Whole messages of one websocket.
+    """The codec of one websocket: converts messages to bytes and back.
 
     Args:
-        role: of this end.
-        new_key: returns 4 unpredictable bytes, for each frame that a client sends (section 5.3).
+        role: the role of this end.
+        new_key: a function that returns 4 unpredictable bytes. A client calls it for each frame (section 5.3).
+        max_message: the limit of one message, in bytes.
     """
 
     def __init__(self, role: Role, new_key: Callable[[], bytes], max_message: int = MAX_MESSAGE) -> None:
@@ -304,10 +344,11 @@ class WebSocketCodec(MessageCodec):
         self._new_key = new_key
 
     def frame(self, message: Message) -> bytes:
-        """The bytes of one whole frame.
+        """Returns the frame of `message`.
 
         Raises:
-            LocalProtocolError: a control payload above 125 bytes, a close code that may not be sent, a lone surrogate.
+            LocalProtocolError: a ping's or pong's payload is above 125 bytes, a close code is illegal, or a text has a
+                lone surrogate.
         """
         opcode, payload = wire_form(message)
         if self._role is Role.SERVER:
@@ -320,14 +361,18 @@ class WebSocketCodec(MessageCodec):
 
 
 def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:
-    """The message of a control frame. Raises BadFrame, BadText."""
+    """Returns the message of a control frame. Raises BadFrame or BadText if it is an illegal close frame."""
     if opcode == CLOSE:
         return parse_close(payload)
     return Ping(payload) if opcode == PING else Pong(payload)
 
 
 def wire_form(message: Message) -> Tuple[int, bytes]:
-    """(opcode, payload) of a message. Raises LocalProtocolError if it has no legal form."""
+    """Returns the opcode and the payload of the frame of `message`.
+
+    Raises:
+        LocalProtocolError: no legal frame can hold the message.
+    """
     if isinstance(message, Binary):
         return BINARY, message.data
     if isinstance(message, Text):

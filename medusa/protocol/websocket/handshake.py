@@ -1,7 +1,7 @@
-"""The websocket upgrade (RFC 6455 section 4), both ends. No I/O.
+"""Builds and checks the requests and responses of the websocket upgrade (RFC 6455 section 4). No I/O.
 
-One point is more tolerant than the RFC: a request without Sec-WebSocket-Version, as Manta's programs send it, counts as
-version 13.
+It is more tolerant than the RFC in one point: a request without Sec-WebSocket-Version counts as version 13, because
+Manta's programs send such requests.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def accept_value(key: str) -> str:
-    """Sec-WebSocket-Accept for a key (section 4.2.2)."""
+    """Returns the value of Sec-WebSocket-Accept that answers the Sec-WebSocket-Key `key` (RFC 6455 section 4.2.2)."""
     return base64.b64encode(hashlib.sha1(key.encode("ascii") + _GUID).digest()).decode("ascii")  # noqa: S324
 
 
 def check_upgrade(request: Request) -> str:
-    """The key of a request that may be upgraded.
+    """Checks that a client's request asks correctly for a websocket. Returns its Sec-WebSocket-Key.
 
     Raises:
-        HandshakeError: 405 if it is not a GET, 426 for another websocket version, else 400.
+        HandshakeError: with status 405 if the method is not GET, 426 for a websocket version other than 13, else 400.
     """
     headers = request.headers
     if request.method != "GET":
@@ -51,7 +51,14 @@ def check_upgrade(request: Request) -> str:
 
 
 def build_upgrade(host: str, target: str, key: str, headers: Iterable[Tuple[str, str]] = ()) -> bytes:
-    """A client's request. `host` and `target` are sent as they are: a signed URL is compared byte for byte."""
+    """Returns a client's request for a websocket.
+
+    Args:
+        host: the value of the Host header. The server compares a signed URL byte for byte, so give it as in the URL.
+        target: path and query, also as in the URL.
+        key: the value of the Sec-WebSocket-Key header.
+        headers: (name, value) of further headers.
+    """
     lines = ["GET %s HTTP/1.1" % target, "Host: %s" % host, "Connection: Upgrade", "Upgrade: websocket"]
     lines += ["Sec-WebSocket-Version: " + VERSION, "Sec-WebSocket-Key: " + key]
     lines += ["%s: %s" % header for header in headers]
@@ -59,10 +66,13 @@ def build_upgrade(host: str, target: str, key: str, headers: Iterable[Tuple[str,
 
 
 def check_accepted(response: Response, key: str) -> None:
-    """Check that the server accepted the upgrade (section 4.1).
+    """Checks that the server accepted the upgrade (RFC 6455 section 4.1).
+
+    Args:
+        key: the Sec-WebSocket-Key of the request.
 
     Raises:
-        HandshakeError: the server's own status if it refused, 502 if its answer is wrong.
+        HandshakeError: with the server's status if the server refused, with 502 if its answer breaks the rules.
     """
     if response.status != 101:
         raise HandshakeError(response.status, response.reason or "no reason given")

@@ -1,4 +1,7 @@
-"""XOR of a payload with its masking key (RFC 6455 section 5.3), by the C routine of `websockets` if it is installed."""
+"""Applies a masking key to a payload, by XOR (RFC 6455 section 5.3).
+
+Uses the C routine of the package `websockets` if it is installed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from typing import Callable, Union
 Buffer = Union[bytes, bytearray, memoryview]
 
 NO_MASK = b"\0\0\0\0"
-"""The key that npm `watershed` always sends: legal, and the payload is as it was."""
+"""The key of zeros, which leaves the payload unchanged. It is legal, and npm `watershed` always sends it."""
 
 
 def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
-    """`data` XORed with the 4-byte `key`, as one operation on big integers: 50 times as fast as a loop over bytes."""
+    """Returns `data` XORed with the repeated 4-byte `key`.
+
+    Does it in one operation on big integers, which is 50 times as fast as a loop over bytes.
+    """
     size = len(data)
     if not size:
         return b""
@@ -21,7 +27,7 @@ def apply_mask_pure(data: Buffer, key: bytes) -> bytes:
 
 apply_mask: Callable[[Buffer, bytes], bytes] = apply_mask_pure
 try:
-    # The only import in this package from outside the standard library; the agent's archive runs without it.
+    # The only import in medusa.protocol from outside the standard library. The agent's archive does without it.
     from websockets.speedups import apply_mask as _accelerated
 
     apply_mask = _accelerated
@@ -30,6 +36,6 @@ except ImportError:
 
 
 def rotate_key(key: bytes, consumed: int) -> bytes:
-    """The key for the payload that follows the first `consumed` bytes."""
+    """Returns the key to apply to the rest of a payload, after its first `consumed` bytes."""
     shift = consumed % 4
     return key[shift:] + key[:shift]

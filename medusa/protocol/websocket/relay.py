@@ -1,9 +1,11 @@
-"""The relay of a websocket: the bytes of one link in, the bytes for another out. No I/O.
+"""The relay that reads from a websocket client: it turns the client's bytes into bytes for another link. No I/O.
 
 Its rules:
-- a message leaves as ONE frame of its kind (npm `watershed` closes on FIN=0), so fragments are put together first;
-- a whole frame above 64 KiB leaves as it arrives, header at once, so memory does not grow with the message;
-- nothing of an illegal frame leaves, and nothing of a text message that claims to come from the reflector.
+- It sends each message as ONE frame, because npm `watershed` closes the link at a fragment. So it puts the fragments
+  of a message together first.
+- It forwards an unfragmented frame above 64 KiB piece by piece, as it arrives, and its header at once. So its memory
+  does not grow with the message.
+- It sends no byte of an illegal frame, and none of a text message that begins like the reflector's own messages.
 """
 
 from __future__ import annotations
@@ -32,16 +34,16 @@ _SHORT = [[build_header(opcode, length) for length in range(126)] for opcode in 
 
 
 def frame_header(kind: Kind, length: int) -> bytes:
-    """The header of a whole unmasked data frame, as a server sends it."""
+    """Returns the header of an unfragmented, unmasked data frame, as a server sends it."""
     return _SHORT[kind][length] if length < 126 else build_header(kind, length)
 
 
 WEBSOCKET = Framing("websocket", frame_header, in_place=True)
-"""How data is framed toward a websocket client."""
+"""How a relay has to frame data for a link to a websocket client."""
 
 Rewrite = Callable[[Any, int, int, int, int, bytes], Any]
 rewrite: Optional[Rewrite] = None
-"""The fast routine in C, if it was built: see `rewrite` in _fastrelay.c."""
+"""The fast routine in C (`rewrite` in _fastrelay.c). None if it was not built."""
 try:
     from medusa.protocol.websocket._fastrelay import rewrite
 except ImportError:
@@ -52,24 +54,24 @@ _TEXT, _BINARY = Kind.TEXT, Kind.BINARY
 
 
 class _Mode(enum.Enum):
-    """What is done with the payload that is arriving."""
+    """What WebSocketRelay does with the payload that is arriving."""
 
     FORWARD = "it leaves as it arrives"
     COLLECT = "it is added to the fragments"
 
 
 class WebSocketRelay:
-    """Reads what a websocket client (which masks) sends.
+    """A relay that reads from a websocket client. The client must mask its frames.
 
-    Call `feed` with each piece from the stream and write `Relayed.pieces` to the other link. While `mid_frame`, only
-    the rest of that frame may be written there; if this link is lost then, the other must be aborted.
+    Call `feed` with each piece from the stream, and write `Relayed.pieces` to the other link. While `mid_frame` is
+    True, only the rest of that frame may be written to the other link. If this link is lost meanwhile, abort the other.
 
     Attributes:
-        framing: how to write to this link: for the relay that reads the other one.
+        framing: how another relay has to frame data that is written to this link.
 
     Args:
-        max_message: limit of one message in bytes.
-        stream_above: whole frames above this many bytes leave as they arrive.
+        max_message: the limit of one message, in bytes.
+        stream_above: a size in bytes; each larger unfragmented frame is forwarded piece by piece, as it arrives.
     """
 
     framing = WEBSOCKET
@@ -77,12 +79,12 @@ class WebSocketRelay:
     def __init__(self, max_message: int = MAX_MESSAGE, stream_above: int = STREAM_ABOVE) -> None:
         self._rewrite = rewrite
         self._limit = max_message
-        self._stream_above = max(stream_above, len(FORGED))  # what leaves at once shows if it is forged
+        self._stream_above = max(stream_above, len(FORGED))  # so that a large frame is long enough to be checked
         self._small = min(self._stream_above, max_message)
         self._fragments = Fragments(max_message)
-        self._held = bytearray()  # an unfinished header or small frame ...
-        self._need = 0  # ... and the size it must have before it is parsed again
-        self._left = 0  # payload bytes of the current frame still to come; how to take them:
+        self._held = bytearray()  # the held bytes: an unfinished header or small frame ...
+        self._need = 0  # ... and the number of bytes that are needed to parse it further
+        self._left = 0  # payload bytes of the current frame that are still to come; the next lines say how to take them
         self._mode = _Mode.FORWARD
         self._key = NO_MASK
         self._fin = True
@@ -95,28 +97,28 @@ class WebSocketRelay:
 
     @property
     def mid_frame(self) -> bool:
-        """Whether part of a frame was let out and the rest is to come."""
+        """True if a part of a frame was forwarded and the rest has not come yet."""
         return self._left > 0 and self._mode is _Mode.FORWARD and not self._skip
 
     def skip_message(self) -> None:
-        """Drop the message that is arriving, if any; the next one is forwarded again."""
+        """Drops the message that is arriving, if there is one. The messages after it are forwarded again."""
         data_frame_begun = bool(self._held) and not self._held[0] & 0x08
         self._skip = data_frame_begun or self._left > 0 or self._fragments.started
         self._fragments.drop()
 
     @property
     def held(self) -> int:
-        """Bytes of an unfinished frame that are kept here."""
+        """The number of held bytes: the start of an unfinished frame, which the relay keeps until the rest comes."""
         return len(self._held)
 
     def put_back(self, buffer: memoryview, end: int) -> int:
-        """Move the held bytes to the start of `buffer`, so that the frame lies in one piece. Call it before `feed`.
+        """Moves the held bytes to the start of `buffer`, so that the unfinished frame lies in one piece.
 
-        The caller has left room for `held` bytes there and has read what follows, up to buffer[end]. Nothing moves
-        while the frame is too short to be parsed.
+        Call it before `feed`. The caller must have left `held` bytes free at the start of `buffer`, and must have read
+        new bytes into buffer[held:end]. If the frame is still too short to be parsed, nothing is moved.
 
         Returns:
-            the offset in `buffer` to feed from.
+            The offset in `buffer` at which the input for `feed` begins.
         """
         held = len(self._held)
         if not held or end < self._need:
@@ -126,9 +128,9 @@ class WebSocketRelay:
         return 0
 
     def feed(self, data: Buffer, framing: Framing) -> Relayed:
-        """Make of bytes from the stream what to write to a link of `framing`. A writable buffer may be overwritten.
+        """Turns bytes from the stream into bytes for a link of `framing`. May overwrite `data` if it is writable.
 
-        Never raises for what the peer did: see `Relayed.error`.
+        If the peer broke the rules, it sets `Relayed.error` and does not raise.
         """
         result = Relayed()
         if self._held:
@@ -136,7 +138,7 @@ class WebSocketRelay:
             if len(self._held) < self._need:
                 return result
             data, self._held = self._held, bytearray()
-        # What is not to be rewritten in place is of type bytes from here on.
+        # From here on, `data` is of type bytes unless it may be rewritten in place.
         if self._rewrite is None or not framing.in_place:
             data = bytes(data)
         elif isinstance(data, bytes):
@@ -171,7 +173,10 @@ class WebSocketRelay:
                 at = self._frame(header, data, at + header.size, framing, result)
 
     def _whole_frames(self, data: Buffer, at: int, result: Relayed) -> int:
-        """The fast path in C, if the framing allows it: data frames without fragments. The rest is left to Python."""
+        """Handles unfragmented data frames in C, until the first frame that only Python can handle.
+
+        Returns the offset of the first byte that was not handled. The framing of the other link must be `in_place`.
+        """
         in_python = self._left and (self._mode is _Mode.COLLECT or self._utf8 is not None)
         if in_python or self._fragments.started or self._skip:
             return at
@@ -191,7 +196,10 @@ class WebSocketRelay:
         return at
 
     def _small_frames(self, data: bytes, at: int, framing: Framing, result: Relayed) -> int:
-        """The fast path: whole data frames up to 64 KiB, one after another. The rest is left to `_frame`."""
+        """Handles unfragmented data frames up to 64 KiB in a fast loop, until the first frame of another kind.
+
+        Returns the offset of the first byte that was not handled.
+        """
         if self._fragments.started or self._skip:
             return at
         pieces, end, mask = result.pieces, len(data), apply_mask
@@ -215,7 +223,7 @@ class WebSocketRelay:
             elif first == text:
                 payload = mask(data[start:stop], data[start - 4 : start])
                 if not may_pass(payload):
-                    break  # `_frame` raises the fitting error
+                    break  # `_frame` raises the right error
                 append(header(_TEXT, length))
                 append(payload)
                 result.text += length
@@ -228,7 +236,11 @@ class WebSocketRelay:
         return at
 
     def _needed(self, header: Header) -> int:
-        """Bytes of this frame that must be here before `_frame` takes it. Raises if it is out of sequence."""
+        """Returns how many bytes of this frame must have come before `_frame` can handle it.
+
+        Raises:
+            BadFrame, MessageTooBig: the frame does not fit after the frames before it.
+        """
         if header.opcode & 0x08:
             return header.size + header.length
         self._fragments.check(header)
@@ -239,7 +251,10 @@ class WebSocketRelay:
         return header.size + (len(FORGED) if header.opcode == TEXT else 0)
 
     def _frame(self, header: Header, data: Buffer, at: int, framing: Framing, result: Relayed) -> int:
-        """Take the frame whose payload begins at `at`; returns the offset of the next unread byte."""
+        """Handles a frame, or only its header if its payload is taken piece by piece. The payload begins at `at`.
+
+        Returns the offset of the first byte that was not handled.
+        """
         if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
             end = at + header.length
             payload = _unmask(memoryview(data)[at:end], header.key)
@@ -250,7 +265,7 @@ class WebSocketRelay:
             else:
                 self._emit(Kind(header.opcode), payload, framing, result)
             return end
-        if header.opcode == TEXT and header.fin:  # before any of it counts as let out
+        if header.opcode == TEXT and header.fin:  # checked before `mid_frame` can become true
             refuse_forged(_unmask(data[at : at + len(FORGED)], header.key))
         self._left, self._key, self._fin = header.length, header.key, header.fin
         if _in_pieces(header):
@@ -274,7 +289,7 @@ class WebSocketRelay:
         return at
 
     def _payload(self, data: Buffer, at: int, framing: Framing, result: Relayed) -> int:
-        """Take what is here of a payload that is handled as it arrives; returns the offset after it."""
+        """Handles the next bytes of a payload that is taken piece by piece. Returns the offset after them."""
         piece: Buffer = memoryview(data)[at : at + self._left]
         taken = len(piece)
         piece = _unmask(piece, self._key)
@@ -319,7 +334,7 @@ class WebSocketRelay:
             result.pings.append(message)
         elif isinstance(message, Close):
             result.close = message
-            self._done = True  # section 5.5.1: no data after a Close
+            self._done = True  # no data may follow a Close (RFC 6455 section 5.5.1)
 
 
 def _in_pieces(header: Header) -> bool:
