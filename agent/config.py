@@ -122,7 +122,7 @@ def checked_url(source: str, value: Any) -> str:
         raise ConfigError("%s: not a string" % source)
     try:
         parts = urlsplit(value)
-        parts.port  # noqa: B018  (raises ValueError if it is no port)
+        parts.port  # noqa: B018  (raises ValueError if the port is wrong)
     except ValueError:
         raise ConfigError("%s: not a URL" % source) from None
     if parts.scheme not in SCHEMES:

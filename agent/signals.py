@@ -15,7 +15,7 @@ STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 class Stopped(BaseException):
     """A signal asked the agent to stop during a blocking call. `number` is the signal.
 
-    This is no Exception, so that no `except Exception` catches it.
+    It is not a subclass of Exception, so `except Exception` does not catch it.
     """
 
     def __init__(self, number: int) -> None:

@@ -84,7 +84,7 @@ class Campaign:
         return bool(taken) and all(len(samples) == self._runs and None not in samples for samples in taken)
 
     def tables(self) -> list[Table]:
-        """Returns a table for each wire of which rows and relays were chosen."""
+        """Returns one table for each wire that has a chosen row and a chosen relay."""
         found = []
         for wire in WIRES:
             names = self._relays(wire)

@@ -29,7 +29,10 @@ class Bystanders:
         self._others = self._seconds()
 
     def share(self) -> float:
-        """Returns the per cent of the two cores' time, until now, that other processes used or the host withheld."""
+        """Returns how many per cent of the two cores' time were used by other processes or withheld by the host.
+
+        The time counts from the creation of this object until now.
+        """
         elapsed = (time.monotonic() - self._begun) * len(self._cores)
         return max(0.0, 100.0 * (self._seconds() - self._others) / elapsed)
 
@@ -53,9 +56,9 @@ def _busy(cores: tuple[int, int]) -> float:
 
 
 def _process(pid: int) -> float:
-    """Returns the seconds of CPU time of a process and its ended children.
+    """Returns the seconds of CPU time that a process and its ended children have used.
 
-    Returns 0 if the process is gone: socat ends after its pair.
+    Returns 0 if the process has ended, as socat does after it has served its pair.
     """
     with contextlib.suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -59,7 +59,7 @@ def serving(
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*pinned(core), *command],
-            bufsize=0,  # select does not see a line that is in a buffer
+            bufsize=0,  # without a buffer, because select does not see a line that is in one
             cwd=HERE.parent,
             stdin=subprocess.DEVNULL,
             stdout=output,

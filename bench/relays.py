@@ -37,7 +37,7 @@ class Relay:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """The pids of all processes whose CPU time and memory count as the relay's. Their descendants' count, too."""
+        """The pids of the relay's processes. The load generator measures them and their descendants."""
         return (self.pid, *self.helpers)
 
 

@@ -69,7 +69,10 @@ class Table:
         return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *body])
 
     def met(self, line: Line) -> bool | None:
-        """Returns True if the subject reached the line's goal; None if there is no goal or nothing was measured."""
+        """Returns True if the subject reached the line's goal, False if it missed the goal.
+
+        Returns None if the line has no goal or nothing was measured.
+        """
         goal = line.figure.goal
         if goal is None:
             return None

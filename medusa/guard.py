@@ -35,8 +35,8 @@ class Guard:
         """Forks the helper process. Returns the guard.
 
         Args:
-            cleanup: called in the helper if the owner has died without a call of `done`. Its argument are the lines
-                recorded so far. The helper ignores the signals INT, HUP, TERM, QUIT and TSTP. Its descriptors 0-2 are
+            cleanup: called in the helper if the owner has died without a call of `done`. It gets the lines that were
+                recorded. The helper ignores the signals INT, HUP, TERM, QUIT and TSTP. Its descriptors 0-2 are
                 /dev/null, and its working directory is /.
             keep_fds: descriptors that `cleanup` needs. The helper closes all others.
 

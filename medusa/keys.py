@@ -150,9 +150,9 @@ class PublicKey:
 
 @functools.cache
 def decoy(algorithm: str) -> PublicKey:
-    """Returns a decoy: a key that nobody has the private key of, for an algorithm of ALGORITHMS.
+    """Returns a decoy: a key that belongs to no account. It works with `algorithm`, a name in ALGORITHMS.
 
-    Verifying with it takes as long as with a real key.
+    Verifying with the decoy takes as long as with a real key. So the time of a refusal does not tell if a key exists.
     """
     kind = ALGORITHMS[algorithm].kind
     if kind == "rsa":

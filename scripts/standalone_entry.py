@@ -46,7 +46,7 @@ def main() -> None:
     ssl.SSLContext.load_default_certs = load_authorities  # type: ignore[method-assign, assignment]
     sys.argv[:] = ["-c", *sys.argv[3:]]
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-    exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - the program itself
+    exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - this text is the program
 
 
 def load(names: str) -> None:
@@ -121,7 +121,7 @@ def hashed_authorities() -> bool:
     return os.path.isdir(directory) and bool(os.listdir(directory))
 
 
-def print_once(text: str, printed: set[str] = set()) -> None:  # noqa: B006 - shared by all calls on purpose
+def print_once(text: str, printed: set[str] = set()) -> None:  # noqa: B006 - all calls share the set on purpose
     if text not in printed:
         printed.add(text)
         sys.stderr.write("medusa agent: %s\n" % text)

@@ -47,10 +47,10 @@ def _lay(name: str, places: list[Path], target: Path) -> None:
 
 
 def pack(python: Path, work: Path) -> None:
-    """Writes three files into `work` for the stub.
+    """Writes three files into `work`, from which mkstandalone.sh makes the stub and the payload.
 
-    They are: `all`, the files of `python` one after another; `members`, the lines of the stub that cut them out;
-    `facts`, a sed script that fills what the machine must have into the stub.
+    `all` contains the files of the directory `python`, one after another. `members` contains the stub's lines that cut
+    these files out again. `facts` is a sed script that fills the needs of that Python (see `_facts`) into the stub.
     """
     at = 0
     members = []

@@ -22,7 +22,7 @@ READ_SIZE = 64 * 1024
 INPUT_HIGH = 256 * 1024
 """Bytes. If more input than this waits for the terminal, the link is not read: a long paste waits in the network."""
 INPUT_LOW = INPUT_HIGH // 2
-"""Bytes. If no more input than this waits, the link is read again."""
+"""Bytes. When no more input than this waits for the terminal, the link is read again."""
 
 
 class Child:

@@ -112,7 +112,7 @@ def _directory(cwd: str) -> str:
 
 
 def _at(cwd: str, program: str) -> str:
-    # A relative path is relative to the child's directory, not to the agent's.
+    # A relative path starts at the command's directory, not at the agent's.
     return os.path.join(cwd, program) if os.path.dirname(program) else program
 
 
@@ -163,7 +163,7 @@ def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
 
 def _environment(term: str, environ: Mapping[str, str], plain: bool) -> Dict[str, str]:
     env = {name: value for name, value in environ.items() if not name.startswith(SECRET_PREFIX)}
-    for name in ("COLUMNS", "LINES"):  # programs would believe these even after a resize
+    for name in ("COLUMNS", "LINES"):  # programs would trust these variables even after a resize
         env.pop(name, None)
     env["TERM"] = term or DEFAULT_TERM
     env["PS1"] = PS1_PLAIN if plain else PS1_IN_JOB if env.get("MANTA_USER") else PS1_ELSEWHERE

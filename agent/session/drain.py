@@ -9,7 +9,7 @@ MAX_BYTES = 256 * 1024
 
 
 class Drain:
-    """The drain of one child's terminal: its last output is read, until it is complete.
+    """The drain of an ended child's terminal: the child's last output is read until it is complete.
 
     A terminal does not report its end if a background process has it open. So a drain is over after a time without
     output, at the latest after `drain_timeout` or MAX_BYTES. The time while the link is clogged does not count, because
@@ -52,7 +52,8 @@ class Drain:
             clogged: True if the link accepts no data now.
         """
         if not self._clogged:
-            # No round waits for longer than `quiet_timeout`. If this process was stopped meanwhile, count no more.
+            # No round waits for longer than `quiet_timeout`. So count no more than that, in case this
+            # process was stopped meanwhile.
             self._time_left -= min(now - self._checked_at, self._timeouts.quiet_timeout)
         self._checked_at, self._clogged = now, clogged
         return not clogged and (self.spent or now - self._quiet_since >= self._timeouts.quiet_timeout)

@@ -22,7 +22,7 @@ class Phase(enum.Enum):
 
 
 class Input(enum.Enum):
-    """An event of a session."""
+    """An event that can happen to a session."""
 
     START = "the client asks for a command"
     STARTED = "the command was started"
@@ -41,7 +41,7 @@ class Input(enum.Enum):
 
 
 class Action(enum.Enum):
-    """Something that the loop is to do."""
+    """An action that the loop is to carry out."""
 
     KEEP_SIZE = "remember the size of the client's terminal"
     START_CHILD = "start the command; STARTED or NOT_STARTED follows"

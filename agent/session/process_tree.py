@@ -73,7 +73,7 @@ def _kill(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except OSError:
-        pass  # it has ended meanwhile, or runs as another user
+        pass  # the process has ended meanwhile, or runs as another user
 
 
 def _killpg(group: int, number: int) -> bool:
@@ -139,13 +139,21 @@ def ended_line(session: int) -> str:
 
 
 def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """Ends the sessions that have not ended, by the lines recorded in a guard. It is the cleanup of that guard."""
+    """Ends the sessions that are still live. A guard calls this if the agent has died.
+
+    Args:
+        lines: the lines that were recorded in the guard.
+    """
     for session in live_sessions(lines):
         terminate(ProcessTree(session), timeouts)
 
 
 def live_sessions(lines: Iterable[str]) -> List[int]:
-    """Returns the ids of the sessions that have started and not ended, by the lines recorded in a guard, in order."""
+    """Returns the ids of the sessions that have started and not ended, in order.
+
+    Args:
+        lines: the lines that were recorded in a guard.
+    """
     live: List[int] = []
     for line in lines:
         if line.startswith(_STARTED):

@@ -35,7 +35,7 @@ def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
     agent = os.getpid()
     made: List[Tuple[int, int]] = []
 
-    class Started(PtyProcess):  # type: ignore[misc]  # has no types
+    class Started(PtyProcess):  # type: ignore[misc]  # the package has no type hints
         """A started process that only keeps its pid and terminal. The base class would open files, wait and sleep.
 
         PtyProcess.spawn creates it before it knows whether the program could be executed.
@@ -59,7 +59,7 @@ def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
             dimensions=(launch.size.lines, launch.size.columns),
             pass_fds=(guard.fd,),
         )
-    except Exception as error:  # noqa: BLE001  (ptyprocess raises again whatever happened in the child)
+    except Exception as error:  # noqa: BLE001  (ptyprocess raises here any exception of the child)
         if os.getpid() != agent:
             os._exit(127)  # a forked child must never return into the agent's stack
         for pid, fd in made:
@@ -115,7 +115,7 @@ def _close_on_exec() -> None:
             try:
                 os.set_inheritable(fd, False)
             except OSError:
-                continue  # the descriptor of the listing itself
+                continue  # this descriptor belonged to the listing itself
 
 
 def _reason(error: Exception) -> str:

@@ -92,7 +92,7 @@ def _parse(words: List[str], environ: Mapping[str, str], assets: str) -> Union[O
 def _become(command: List[str], error: OSError) -> int:
     """Executes the command in place of the agent, because no process can be forked.
 
-    Returns only if that fails: the exit status.
+    If that fails, returns the exit status.
     """
     log("%s; the step runs by itself" % error.strerror)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)

@@ -39,7 +39,7 @@ class Phase(enum.Enum):
 
 
 class Input(enum.Enum):
-    """An event of a step."""
+    """An event that can happen to a step."""
 
     EXITED = "its process has ended"
     OUTPUT_PASSED = "all of its output is passed on"
@@ -138,10 +138,10 @@ class Step:
             return start(self._argv)
         except OSError as error:
             path = self._env.get(b"PATH")
-            found = shutil.which(self._argv[0], path=path)  # type: ignore[arg-type]  # bytes beside bytes
+            found = shutil.which(self._argv[0], path=path)  # type: ignore[arg-type]  # both are bytes
             if error.errno != errno.ENOEXEC or found is None:
                 raise
-            return start([b"/bin/sh", found, *self._argv[1:]])  # as execvp(3) does
+            return start([b"/bin/sh", found, *self._argv[1:]])  # run a script without a `#!` line, as execvp(3) does
 
     def _not_started(self, error: OSError) -> Outcome:
         for stream in self._streams:
@@ -228,7 +228,11 @@ class Step:
 
 
 def end_step(lines: List[str]) -> None:
-    """Kills the step, if by the lines recorded in a guard it has not ended. It is part of the cleanup of that guard."""
+    """Kills the step if it has not ended. A guard calls this if the agent has died.
+
+    Args:
+        lines: the lines that were recorded in the guard. They say which step has started or ended.
+    """
     named: Tuple[str, ...] = tuple(line for line in lines if line.startswith(_STARTED))
     if named and not named[-1].startswith(_ENDED):
         try:

@@ -22,7 +22,7 @@ class Ports:
 class Process:
     """A process of the relay. It is ready as soon as a socket listens on `port`.
 
-    The processes of a relay are started in order, each after the one before is ready.
+    The processes of a relay start in order: each one starts when the one before it is ready.
     """
 
     command: list[str]

@@ -43,7 +43,7 @@ sessions: dict[str, Session] = {}
 
 
 def judge(connection: ServerConnection, request: Request) -> Response | None:
-    """Returns a refusal if the reflector would refuse the request. Else reserves the place in the session."""
+    """Returns a refusal if the reflector would refuse the request. Else reserves the place, and returns None."""
     request.headers.setdefault("Sec-WebSocket-Version", "13")  # the clients of the original program leave it out
     route = ROUTE.fullmatch(request.path)
     if route is None:
