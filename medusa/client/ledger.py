@@ -116,9 +116,9 @@ class Ledger:
 
 
 def left_open(lines: Iterable[str]) -> list[Entry]:
-    """Returns the entries that were added and not removed, oldest first.
+    """Reads the lines that a ledger wrote. Returns the entries that were added and not removed, oldest first.
 
-    Skips a line that is incomplete because mlogin was killed while it wrote the line.
+    Skips an incomplete line: mlogin may be killed while it writes one.
     """
     entries: dict[Entry, None] = {}
     for line in lines:

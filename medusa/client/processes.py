@@ -69,12 +69,15 @@ def group_exists(group: int) -> bool:
 
 
 def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: None) -> None:
-    """Sends SIGTERM to the process group, then SIGKILL if it still exists after `grace` seconds. Waits for its end.
+    """Ends a process group: sends SIGTERM, then SIGKILL if it still exists after `grace` seconds.
+
+    Returns when the group has ended, or KILL_TIMEOUT seconds after SIGKILL.
 
     Args:
         group: the number of the process group.
         grace: seconds between SIGTERM and SIGKILL.
-        reap: called after each check. If the group's leader is a child of this process, it must reap that child.
+        reap: called after each check for whether the group exists. If the group's leader is a child of this process,
+            `reap` must wait for that child without blocking (as Popen.poll does).
     """
     for signum, timeout in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_TIMEOUT)):
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -33,7 +33,7 @@ class SignedRequest:
 
     @classmethod
     def parse(cls, text: str) -> SignedRequest:
-        """Returns the request whose `text` method made the line `text`."""
+        """Makes a request from a line that the method `text` has written."""
         return cls(**json.loads(text))
 
     def send(self, timeout: float) -> None:

@@ -58,7 +58,10 @@ class Administrator:
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
-        """Returns the session with the id `session`, of the account `login` unless that is None.
+        """Returns the description of the session with the id `session`.
+
+        Args:
+            login: the account that the session must belong to; None for any account.
 
         Raises:
             Failure: there is no such session, or there are several, or the reflector did not answer.

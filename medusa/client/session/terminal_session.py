@@ -86,9 +86,9 @@ class TerminalSession:
         return ended.result()
 
     def _until_it_ends(self, step: Callable[[], None]) -> SessionEnded | None:
-        """Calls `step`. If the session ends in it, closes the link and returns how the session ended, else None.
+        """Calls `step`. If the session ends during the call, closes the link and returns how the session ended.
 
-        A link that is lost already is not closed.
+        Returns None if the session goes on.
         """
         try:
             step()
@@ -122,7 +122,7 @@ class TerminalSession:
     # What comes from the link.
 
     def _receive(self) -> None:
-        """Handles all messages that have arrived. Does not ask poll, which cannot see messages in TLS's buffer."""
+        """Handles all messages that have arrived. Does not use poll: poll cannot see messages in the buffer of TLS."""
         while self._stdout.pending < HIGH_WATER and (message := self._link.receive()) is not None:
             self._handle(message)
 
