@@ -9,7 +9,7 @@ READ = select.POLLIN
 WRITE = select.POLLOUT
 FAILED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 PEER_CLOSED = getattr(select, "POLLRDHUP", 0x2000 if hasattr(select, "epoll") else 0)
-"""The event that the peer has sent a FIN, even if bytes before it are unread.
+"""The event of poll that means that the peer has sent a FIN, even if bytes before the FIN are unread.
 
 0 on systems other than Linux. PyPy's select has no name for it.
 """

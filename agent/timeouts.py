@@ -9,8 +9,8 @@ from dataclasses import dataclass
 class Timeouts:
     """The agent's times, all in seconds.
 
-    After a `..._timeout`, the agent gives up. It repeats something every `..._interval`. A `..._grace` is the time
-    between the request to end and the kill.
+    After a `..._timeout`, the agent gives up. After an `..._interval`, it tries or checks again. A `..._grace` is the
+    time that processes have to end before they are killed.
 
     Attributes:
         keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of

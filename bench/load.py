@@ -18,7 +18,7 @@ class Bystanders:
     """A measurement of the load by processes other than the relay and this one. It begins when it is created.
 
     Args:
-        pids: the relay's processes. Their descendants count as the relay's, too.
+        pids: the relay's processes. Their descendants are counted with the relay.
         cores: the numbers of the two cores.
     """
 

@@ -1,4 +1,4 @@
-"""The result of one run of the benchmark: makes text and Markdown from it, saves it below results/, and reads it."""
+"""The result of one run of the benchmark, as text and Markdown. Saves it in files below results/, and reads them."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def remove(directory: str, remover: int) -> None:
 
 
 def reap(remover: int) -> None:
-    """Waits for the end of the process `remover`, at most a second: in a damaged stub, it may never end."""
+    """Waits up to a second for the process `remover` to end. If the stub is damaged, that process may never end."""
     for _ in range(100):
         try:
             if os.waitpid(remover, os.WNOHANG)[0]:

@@ -70,7 +70,7 @@ class Stream:
     def has_writer(self) -> bool:
         """Returns True if there may be more to pass on. Ends the effect of `limit_to_present`.
 
-        That is so if another process has the pipe open, or some of what was read has not been passed on.
+        There may be more if another process has the pipe open, or some of what was read has not been passed on.
         """
         self._left = None
         if self.source >= 0 and not self._pending:
