@@ -1,4 +1,4 @@
-"""`medusa archive`: writes the agent's archive that this installation carries."""
+"""The command `medusa archive`: writes the agent's archive that came with this installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ USAGE_ERROR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
+    """Runs `medusa archive`. Returns the exit status: 0, or 1 after an error.
+
+    Raises SystemExit(2) for wrong usage.
+    """
     parser = OptionParser("medusa archive", "Write the agent archive that this installation carries.", USAGE_ERROR)
     parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: -, standard output")
     options = parser.parse_args(argv)
@@ -37,7 +40,7 @@ def _complain(message: str) -> int:
 
 
 def _write(archive: bytes, output: str) -> None:
-    """Writes to standard output if `output` is `-`, else to that file."""
+    """Writes the archive to standard output if `output` is `-`, else to the file `output`."""
     if output == "-":
         sys.stdout.buffer.write(archive)
         sys.stdout.buffer.flush()

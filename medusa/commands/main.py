@@ -1,7 +1,7 @@
-"""`medusa COMMAND ...`: finds the command and calls it. It knows no command's options.
+"""The program `medusa COMMAND ...`: finds the command's module and calls it. Each command parses its own options.
 
-It imports little: `medusa reflector` must put gevent's socket, threading and ssl in place before any other module of
-the process imports names from them.
+This module imports little. `medusa reflector` must let gevent patch socket, threading and ssl first, before any other
+module imports names from them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from medusa import __version__
 
 
 class Command(NamedTuple):
-    """Attributes:
-    module: has `main(arguments) -> exit status`.
+    """A command of `medusa`.
+
+    Attributes:
+        help: the command's line in the help text.
+        module: the name of the module whose function `main(arguments)` runs the command and returns the exit status.
     """
 
     help: str
@@ -32,13 +35,16 @@ COMMANDS = {
     "publish": Command("put the agent's archive where jobs find it", "medusa.commands.publish"),
     "sign-url": Command("print a signed URL for the agent of a session", "medusa.commands.sign_url"),
 }
-"""The commands by their names."""
+"""All commands of `medusa`, by name."""
 
 USAGE_ERROR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `medusa` with `argv` (without the program's name; default: the process's own); returns the exit status."""
+    """Runs `medusa` and returns the exit status.
+
+    `argv`: the arguments, without the program's name. None for the arguments of this process.
+    """
     name, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
     if name in ("-h", "--help", "help"):
         print(usage())
@@ -53,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def usage() -> str:
-    """The help text: one line for each command."""
+    """Returns the help text of `medusa`, with a line for each command."""
     width = max(map(len, COMMANDS))
     commands = (f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items())
     return "\n".join(

@@ -1,7 +1,7 @@
-"""The options for account, key and Manta, of all programs that sign requests.
+"""The options for account, key and Manta, which all programs that sign requests share.
 
-Names and variables are the original's. The variables MANTA_... are set for all of a user's programs, so everything else
-wins over them: the command line, then MEDUSA_..., then the config file.
+Options and variables have the same names as in the original Medusa. The variables MANTA_... are set for all programs of
+a user, so they have the least weight: the command line comes first, then MEDUSA_..., then the config file.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from medusa.commands.options import OptionParser
 
 
 class SigningOptions(NamedTuple):
-    """What the user gave; None for what is missing.
+    """The values of the options for account, key and Manta. A value that the user did not give is None.
 
     Attributes:
-        key: a fingerprint, or the path of a key file.
-        url: of the Manta, or of a reflector.
+        account: the login of the account.
+        subuser: the name of a user of the account.
+        key: the fingerprint of an ssh key, or the path of its file.
+        url: the URL of the Manta, or of a reflector.
+        insecure_tls: trust any certificate.
     """
 
     account: str | None
@@ -29,7 +32,7 @@ class SigningOptions(NamedTuple):
     insecure_tls: bool
 
     def require(self, *names: str) -> None:
-        """Raises Failure, with what to do, for the first of `names` (`account`, `key`, `url`) that is missing."""
+        """Raises Failure, which says what to do, if an option of `names` (`account`, `key`, `url`) is missing."""
         for name in names:
             if not getattr(self, name):
                 raise Failure(_MISSING[name])
@@ -43,14 +46,14 @@ _MISSING = {
 
 
 def add_manta_options(parser: OptionParser) -> None:
-    """Adds all options; `manta_options` reads them, and the variable MANTA_TLS_INSECURE."""
+    """Adds all options for account, key and Manta to `parser`. After parsing, call `manta_options` for their values."""
     add_signing_options(parser)
     insecure = "trust any certificate; also by MANTA_TLS_INSECURE"
     parser.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
 
 
 def add_signing_options(parser: OptionParser) -> None:
-    """Adds the options of a program that signs a URL and sends no request."""
+    """Adds the options for account, key and Manta to `parser`, for a program that signs a URL but sends no request."""
     add, environ = parser.add_argument, os.environ.get
     add("-a", "--account", metavar="LOGIN", default=environ("MANTA_USER"), help="account; also by MANTA_USER")
     add(
@@ -72,8 +75,11 @@ def add_signing_options(parser: OptionParser) -> None:
 
 
 def manta_options(given: SimpleNamespace) -> SigningOptions:
-    """The options that the user gave. A variable that is empty counts as missing."""
-    insecure = os.environ.get("MANTA_TLS_INSECURE", "") not in ("", "0")  # as the original reads it
+    """Returns the values of the options for account, key and Manta. An empty value counts as missing.
+
+    `given`: what the parser returned.
+    """
+    insecure = os.environ.get("MANTA_TLS_INSECURE", "") not in ("", "0")  # the same rule as in the original Medusa
     return SigningOptions(
         given.account or None,
         given.subuser or None,

@@ -1,4 +1,4 @@
-"""`mlogin`: a terminal in a job. Parses the arguments and opens descriptors; the rest is medusa/client/mlogin.py."""
+"""The program `mlogin`: opens a terminal in a job. Parses the arguments; medusa/client/mlogin.py does the rest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from medusa.transports.dial import SECURE
 
 MANTA, LOCAL = "manta", "local"
 DEFAULT_WAIT = 600.0
-"""Seconds to wait for the agent, if jobs of the launcher do not queue; also the reflector's own limit."""
+"""The default time in seconds to wait for the agent if the launcher has no queue. The reflector has the same limit."""
 
 DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is started for this session alone; with
 --launcher manta, sessions meet at the Manta's own. With an account and a key, requests to either are signed."""
@@ -40,15 +40,18 @@ def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUT
     """Runs mlogin and returns its exit status.
 
     Args:
-        argv: without the program's name; None for the arguments of this process.
-        timeouts: every time of mlogin; tests pass their own.
+        argv: the arguments, without the program's name. None for the arguments of this process.
+        timeouts: all timeouts of mlogin. Tests pass their own.
     """
     _open_standard_fds()
     return run(dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts))
 
 
 def parse(argv: Sequence[str]) -> Settings:
-    """The settings from a command line, its environment and its config file. Raises SystemExit(255) for a wrong one."""
+    """Returns the settings of mlogin, from the command line `argv`, the environment and the config file.
+
+    Raises SystemExit(255) if an option is wrong.
+    """
     parser = _parser()
     own, passed_on = _split(argv)
     given = parser.parse_args(own)
@@ -84,9 +87,10 @@ def parse(argv: Sequence[str]) -> Settings:
 
 
 def _manta(given: SimpleNamespace) -> SigningOptions:
-    """The account that signs, if one does. Raises Failure if a part of it is missing.
+    """Returns the account and the key that sign requests. They are None if requests are not to be signed.
 
-    The variables MANTA_... alone do not make mlogin sign: they may be set for other programs.
+    Raises Failure if the account, the key or the URL is needed and missing. If only a variable MANTA_... names one of
+    them, that is no error: the variable may be set for other programs.
     """
     manta = manta_options(given)
     unsigned = SigningOptions(None, None, None, None, given.insecure_tls)
@@ -109,7 +113,7 @@ def _manta(given: SimpleNamespace) -> SigningOptions:
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """mlogin's own arguments, and those after the first `--`."""
+    """Returns two lists: mlogin's own arguments, and the arguments after the first `--`."""
     words = list(argv)
     at = words.index("--") if "--" in words else len(words)
     return words[:at], words[at + 1 :]
@@ -185,7 +189,7 @@ def _add_manta_options(parser: OptionParser) -> None:
 
 
 def _escape(text: str) -> tuple[bytes | None]:
-    """A tuple, so that `none` differs from an option that is missing."""
+    """Returns the escape character in a tuple, so that the value `none` differs from a missing option."""
     try:
         return (parse_character(text),)
     except ValueError as error:
@@ -199,12 +203,12 @@ def _url(text: str) -> str:
         good = parts.scheme in SECURE and parts.hostname and port
     except ValueError:
         good = False
-    # The text is not repeated: before an @ may be a password, which may even contain a /.
+    # The message does not repeat the text: a password may stand before the @. It may even contain a /.
     if "@" in text:
         raise argparse.ArgumentTypeError(
             "no user name and password, and no other @, may stand in the URL of a reflector"
         )
-    if "?" in text:  # not repeated either: the query may be a signature
+    if "?" in text:  # the message does not repeat the text here either: the query may be a signature
         raise argparse.ArgumentTypeError("the URL of a reflector has no query: neither ? nor what follows it")
     if not good or parts.fragment:
         raise argparse.ArgumentTypeError(
@@ -220,7 +224,10 @@ def _count(text: str) -> int:
 
 
 def _open_standard_fds() -> None:
-    """Opens 0, 1 and 2 if the caller closed them: else the next socket gets that number, and terminal bytes with it."""
+    """Opens whichever of the descriptors 0, 1 and 2 are closed.
+
+    Otherwise the next socket would get one of these numbers, and what is written to the terminal would go into it.
+    """
     while True:
         fd = os.open(os.devnull, os.O_RDWR)
         if fd > 2:

@@ -1,6 +1,7 @@
-"""Options of a command. The command line wins over the environment (MEDUSA_<OPTION>), that over the config file.
+"""Parses the options of a program: from the command line, the environment (MEDUSA_<OPTION>) and a config file.
 
-A config file has `key = value` lines, or is one JSON object as the original's is; `_` and `-` in keys are the same.
+An option on the command line overrides the environment, and the environment overrides the config file. A config file
+has lines `key = value`, or is one JSON object as in the original Medusa. In keys, `_` and `-` mean the same.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ NOT_IN_A_FILE = ("config", "help", "version")
 
 
 class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
-    """A parser whose errors in a config file name the file, the key and the reason. They exit with `error_status`."""
+    """A parser of options. For an error in a config file, it names the file, the key and the reason.
+
+    `error_status`: the exit status after any error of usage, in a config file too.
+    """
 
     def __init__(self, prog: str, description: str, error_status: int = 2, **more: Any) -> None:
         super().__init__(
@@ -39,19 +43,20 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         self._config_file_parser.owner = self
 
     def error(self, message: str) -> NoReturn:
-        """Writes an error of usage and exits with `error_status`."""
+        """Writes an error of usage to stderr, and exits with `error_status`."""
         self._leave(self._error_status, f"{self.prog}: {message}\ntry '{self.prog} --help'\n")
 
     def complain(self, message: str) -> NoReturn:
-        """Writes an error that was found after parsing, and exits with status 1.
+        """Writes an error that was found after parsing to stderr, and exits with status 1.
 
         Args:
-            message: if it is `KEY: REASON`, the file or variable that set the option KEY is added.
+            message: the error. If its form is `KEY: REASON`, the name of the file or variable that has set the option
+                KEY is written before it.
         """
         self._leave(1, f"{self.prog}: {self._origin(message.partition(': ')[0])}{message}\n")
 
     def _origin(self, key: str) -> str:
-        """What set option `key`: "FILE: ", "VARIABLE: ", or nothing for the command line."""
+        """Returns the name of the file or variable that has set option `key`, and a colon. "" for the command line."""
         for source, settings in self.get_source_to_settings_dict().items():
             for name, (action, _) in settings.items():
                 if action is not None and "--" + key in action.option_strings:
@@ -70,7 +75,10 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         raise SystemExit(status)
 
     def check(self, file: str, key: str, value: object) -> str | list[str]:
-        """The text of `value` for option `key`, or a list if the option may be repeated; exits if it is not valid."""
+        """Checks the value of an option in a config file. Exits if there is no such option, or the value is not valid.
+
+        Returns the value as text. A list, for an option that may be repeated, is returned as a list of texts.
+        """
         file, key = printable(file), printable(key)
         action = next((a for a in self._actions if "--" + key in a.option_strings), None)
         if action is None or action.dest in NOT_IN_A_FILE:
@@ -93,7 +101,7 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
 
 
 class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
-    """Reads both forms of a config file; `owner` checks each key and value."""
+    """A parser of both forms of a config file. `owner` is the parser of options that checks each key and value."""
 
     owner: OptionParser
 
@@ -134,4 +142,4 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 
 
 class _Pairs(list[tuple[str, object]]):
-    """A JSON object as pairs, so that a key that is given twice is noticed."""
+    """A JSON object as a list of its keys and values. Unlike a dict, the list shows if a key is given twice."""

@@ -1,4 +1,4 @@
-"""`medusa publish URL`: puts the agent's archive where jobs find it."""
+"""The command `medusa publish URL`: puts the agent's archive in a place where jobs find it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from medusa.option_types import seconds
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
-"""Exit status after Control-C, as of shells."""
+"""The exit status after Control-C, the same as a shell's."""
 
 MAX_URL = 65536
-"""Bytes that are read of a URL on standard input."""
+"""The largest length in bytes of a URL that is read from standard input."""
 
 DESCRIPTION = """Put the agent's archive where jobs find it, and read it back."""
 
@@ -34,7 +34,10 @@ command line goes before the variables MEDUSA_..., and these before MANTA_..."""
 
 
 def main(argv: Sequence[str] | None = None, http_timeout: float = HTTP_TIMEOUT) -> int:
-    """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
+    """Runs `medusa publish`. Returns the exit status: 0, 1 after an error, 130 after Control-C.
+
+    Raises SystemExit(2) for wrong usage. `http_timeout`: seconds for one request to an http or https URL.
+    """
     options = _parser().parse_args(sys.argv[1:] if argv is None else list(argv))
     try:
         return _run(options, http_timeout)
@@ -49,7 +52,7 @@ def _parser() -> OptionParser:
     add("--archive", metavar="FILE", help="archive to publish (default: the one carried along)")
     add("--retry", metavar="SECONDS", type=seconds, help="try again after so long, until it is done")
     add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
-    # `url` is the option for the Manta.
+    # The name `url` is taken: --url names the Manta.
     add("place", metavar="URL", help="where to; -: the first line of standard input, as a URL may hold secrets")
     return parser
 
@@ -89,7 +92,10 @@ def _complain(message: str) -> int:
 
 
 def _first_line() -> str:
-    """Reads byte by byte, because what follows the line may belong to the lifeline."""
+    """Returns the first line of standard input, without its end. Raises Failure if the line is blank.
+
+    Reads byte by byte, because standard input may be the `--lifeline` too: the bytes after the line are for `_watch`.
+    """
     line = b""
     while not line.endswith(b"\n") and len(line) < MAX_URL and (byte := os.read(0, 1)):
         line += byte
@@ -99,7 +105,10 @@ def _first_line() -> str:
 
 
 def _watch(lifeline: int) -> None:
-    """Ends this process when the program that started it has ended, which holds the other end of `lifeline`."""
+    """Reads the descriptor `lifeline` to its end, then ends this process at once.
+
+    The program that started this process holds the other end. So the lifeline ends when that program has ended.
+    """
     try:
         while os.read(lifeline, 512):
             pass

@@ -1,4 +1,4 @@
-"""`medusa sessions`: lists, shows and ends sessions of a reflector."""
+"""The command `medusa sessions`: lists, shows and ends sessions of a reflector."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ Entry = dict[str, Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
+    """Runs `medusa sessions`. Returns the exit status: 0, or 1 after an error.
+
+    Raises SystemExit(2) for wrong usage.
+    """
     given = _parser().parse_args(argv)
     if (given.session is None) is (given.verb != "list"):
         _parser().error("list takes no ID, show and kill take one")
@@ -102,7 +105,7 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
 
 
 def table(sessions: Sequence[Entry]) -> str:
-    """A table for people: a line of headings, then a line for each session."""
+    """Returns a table for people to read: a line of headings, then a line for each session."""
     rows = [list(COLUMNS), *([cell(entry) for cell in COLUMNS.values()] for entry in sessions)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
@@ -110,14 +113,21 @@ def table(sessions: Sequence[Entry]) -> str:
 
 
 def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
-    """Lines on what the list lacks: one for each owner that did not answer, one if other reflectors are missing."""
+    """Returns lines that say what the list of sessions lacks.
+
+    There is one line for each reflector that did not answer, and one if the sessions of all other reflectors are
+    missing.
+
+    Args:
+        missing: why the sessions of all other reflectors are missing; "" if they are not.
+    """
     silent = {_value(e.get("owner")): _value(e["error"]) for e in sessions if e.get("error") is not None}
     lines = [f"{owner} does not answer: {error}" for owner, error in silent.items()]
     return [f"other reflectors' sessions are missing: {missing}", *lines] if missing else lines
 
 
 def duration(seconds: object) -> str:
-    """Seconds in the two greatest units, such as 3m05s; `-` if not a number."""
+    """Returns a duration in its two largest units, such as 3m05s, or `-` if `seconds` is not a number."""
     if not isinstance(seconds, (int, float)):
         return "-"
     minutes, left = divmod(int(seconds), 60)
@@ -131,7 +141,7 @@ def duration(seconds: object) -> str:
 
 
 def size(count: object) -> str:
-    """A number of bytes, such as 1.5M; `-` if not a number."""
+    """Returns a number of bytes as text, such as 1.5M, or `-` if `count` is not a number."""
     if not isinstance(count, (int, float)):
         return "-"
     value, units = float(count), "BKMGT"

@@ -1,4 +1,4 @@
-"""`medusa sign-url`: prints a URL with which a job without a key attaches to one session of an account."""
+"""The command `medusa sign-url`: prints a URL with which a job that has no key can attach to a session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, parse_url
 
 LIFETIME = 300.0
-"""Seconds for which the URL is valid, as the original's."""
+"""The default time in seconds for which the URL is valid: the same as in the original Medusa."""
 
 DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belongs in the agent's config under
 `signed_url`. It lets whoever has it into that session, once, until it expires. --url is that of the reflector, or of a
@@ -28,7 +28,10 @@ USAGE_ERROR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 1 for an error, 2 (from the parser) for wrong usage."""
+    """Runs `medusa sign-url`. Returns the exit status: 0, or 1 after an error.
+
+    Raises SystemExit(2) for wrong usage.
+    """
     parser = OptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR, epilog=PRECEDENCE, add_env_var_help=False)
     add_signing_options(parser)
     parser.add_argument(
@@ -46,7 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def signed(manta: SigningOptions, session: str, lifetime: float) -> str:
-    """The signed URL for a session's id, or for a path. Raises Failure."""
+    """Returns a signed URL that is valid for `lifetime` seconds. Raises Failure.
+
+    `session`: the id of a session; or a path, which is signed as it is.
+    """
     manta.require("account", "key", "url")
     assert manta.account is not None
     assert manta.url is not None
@@ -67,7 +73,7 @@ def _check(account: str, user: str | None, url: str) -> None:
         good = "@" not in url and "?" not in url and parse_url(url).host
     except ConnectRefused:
         good = ""
-    if not good:  # the text does not repeat it: it may hold a password
+    if not good:  # the message does not repeat the URL, which may hold a password
         raise Failure("--url is not of the form https://HOST, with a port or without")
 
 
