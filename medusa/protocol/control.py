@@ -76,7 +76,7 @@ _STATUS = _check(_integer(0, 255))
 
 @dataclass(frozen=True)
 class Wait(Control):
-    """Reflector to client: the agent has not attached yet.
+    """The message from reflector to client that the agent has not attached yet.
 
     Attributes:
         outcome: None while the session waits for its agent. KILLED if an administrator has ended the session: then a
@@ -88,19 +88,24 @@ class Wait(Control):
 
 @dataclass(frozen=True)
 class Linkup(Control):
-    """Reflector to client and agent: both are attached, and all later messages are forwarded between them."""
+    """The message from reflector to client and agent that both are attached.
+
+    The reflector forwards all later messages between them.
+    """
 
 
 @dataclass(frozen=True)
 class Notice(Control):
-    """Reflector to client: a text to show to the user."""
+    """The message from reflector to client that holds a text for the user."""
 
     text: str = field(metadata=_TEXT)
 
 
 @dataclass(frozen=True)
 class Start(Control):
-    """Client to agent: start this command in a terminal. Empty strings and None mean the agent's defaults.
+    """The message from client to agent that asks it to start a command in a terminal.
+
+    Empty strings and None mean the agent's defaults.
 
     Attributes:
         cwd: the working directory.
@@ -118,7 +123,7 @@ class Start(Control):
 
 @dataclass(frozen=True)
 class Resize(Control):
-    """Client to agent: the user's terminal now has this size."""
+    """The message from client to agent that the size of the user's terminal has changed. It holds the new size."""
 
     columns: int = field(metadata=_WINDOW)
     lines: int = field(metadata=_WINDOW)
@@ -126,21 +131,21 @@ class Resize(Control):
 
 @dataclass(frozen=True)
 class Started(Control):
-    """Agent to client: the command was started, with this process id."""
+    """The message from agent to client that the command was started. `pid` is its process id."""
 
     pid: int = field(metadata=_NATURAL)
 
 
 @dataclass(frozen=True)
 class Error(Control):
-    """Agent to client: the command could not be started; `error` says why."""
+    """The message from agent to client that the command could not be started. `error` says why."""
 
     error: str = field(metadata=_TEXT)
 
 
 @dataclass(frozen=True)
 class Exit(Control):
-    """Agent to client: the command has ended, and all of its output was sent.
+    """The message from agent to client that the command has ended, and that all of its output was sent.
 
     An agent of the original Medusa sends neither field: the command ended normally, with an unknown status.
 

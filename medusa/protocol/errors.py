@@ -20,39 +20,39 @@ class ProtocolError(Exception):
 
 
 class LocalProtocolError(ProtocolError):
-    """This program tried to send something illegal, or at an illegal time. It is a bug in this program."""
+    """Raised if this program tries to send something illegal, or at an illegal time: a bug in this program."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent something illegal. Answer it with a Close with `close_code` (RFC 6455 section 7.4.1)."""
+    """Raised if the peer sent something illegal. Answer it with a Close with `close_code` (RFC 6455 section 7.4.1)."""
 
     close_code = 1002
 
 
 class BadFrame(RemoteProtocolError):
-    """The peer sent an illegal frame header or an illegal sequence of frames."""
+    """Raised if the peer sent an illegal frame header or an illegal sequence of frames."""
 
 
 class BadText(RemoteProtocolError):
-    """The peer sent a text message or a close reason that is not UTF-8."""
+    """Raised if the peer sent a text message or a close reason that is not UTF-8."""
 
     close_code = 1007
 
 
 class PolicyViolation(RemoteProtocolError):
-    """The peer sent a message that it is not allowed to send, such as a control message of the reflector."""
+    """Raised if the peer sent a message that it is not allowed to send, such as a control message of the reflector."""
 
     close_code = 1008
 
 
 class MessageTooBig(RemoteProtocolError):
-    """The peer sent a message that is longer than the configured limit."""
+    """Raised if the peer sent a message that is longer than the configured limit."""
 
     close_code = 1009
 
 
 class HandshakeError(ProtocolError):
-    """An HTTP head, or a greeting of raw TCP, that cannot be accepted.
+    """Raised if an HTTP head, or a greeting of raw TCP, cannot be accepted.
 
     Attributes:
         http_status: the HTTP status to answer with.

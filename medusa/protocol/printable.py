@@ -14,7 +14,7 @@ def printable(text: str, limit: int = 256) -> str:
     space except the plain space.
     """
     cut = text[:limit]
-    if not (cut.isascii() and cut.isprintable()):  # rare
+    if not (cut.isascii() and cut.isprintable()):  # rare, so the slow path
         cut = "".join(c if c == " " or unicodedata.category(c)[0] in _SHOWN else _escape(c) for c in cut)
     return cut + ("..." if len(text) > limit else "")
 

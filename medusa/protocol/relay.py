@@ -45,7 +45,7 @@ class Relayed:
         size: the number of payload bytes in `pieces`.
         text: how many of these payload bytes belong to text messages. (The rest is terminal input or output.)
         boundary: the offset in `pieces` at which the last large frame begins, a frame that is forwarded piece by piece.
-            None if no such frame begins here. If `pieces` end inside that frame, a control frame may be inserted there.
+            None if none begins in them. If `pieces` end inside that frame, a control frame may be inserted there.
         left_out: the text messages that were dropped because the other link cannot carry text. An empty one stands for
             a text of more than 64 KiB.
         slow_frames: the number of frames that the slow path handled. Even the smallest takes it some microseconds.

@@ -29,7 +29,7 @@ CLOSE_TIMEOUT = 2.0
 
 
 class ClosedTransport(Exception):
-    """The link has ended: the peer sent a Close, or this end closed it.
+    """Raised if the link has already ended: the peer sent a Close, or this end closed it.
 
     Attributes:
         close: the peer's Close; None if the peer sent none.
@@ -41,7 +41,7 @@ class ClosedTransport(Exception):
 
 
 class BrokenTransport(Exception):
-    """The link was lost: its stream ended or failed before the peer sent a Close."""
+    """Raised if the link was lost: its stream ended or failed before the peer sent a Close."""
 
 
 class Transport:

@@ -36,7 +36,9 @@ SIGNAL_LATENCY = 0.5
 
 
 class ConnectRefused(Exception):
-    """The link could not be opened. The text says why. It never holds the URL's query, which may contain a signature.
+    """Raised if a link could not be opened. The text says why.
+
+    The text never holds the URL's query, which may contain a signature.
 
     Attributes:
         status: the HTTP status with which the peer refused. None if it sent no status, or a wrong answer.
@@ -50,7 +52,7 @@ class ConnectRefused(Exception):
 
 
 class Untrusted(ConnectRefused):
-    """The peer's certificate is not trusted."""
+    """Raised if the link could not be opened because the peer's certificate is not trusted."""
 
 
 class Target(NamedTuple):

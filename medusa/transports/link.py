@@ -29,7 +29,7 @@ class Loss(enum.Enum):
 
 
 class LinkLost(Exception):
-    """The link has ended, and cannot be used any more. Call its `close` or `abort`.
+    """Raised if the link has ended. It cannot be used any more: call its `close` or `abort`.
 
     Attributes:
         loss: how the link ended.

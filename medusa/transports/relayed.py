@@ -107,7 +107,7 @@ class RelayedTransport(Transport):
         self._relay.skip_message()
 
     def relay_write(self, pieces: Sequence[Any], mid_frame: bool, boundary: Optional[int] = None) -> bool:
-        """Writes frames that another relay has made for this link, and as much of them as the kernel takes now.
+        """Accepts frames that another relay has made for this link, and writes as much as the kernel takes now.
 
         Returns True if nothing is left to write.
 

@@ -47,7 +47,7 @@ class SocketStream:
         poll = select.poll()
         try:
             poll.register(self._sock, (select.POLLIN if read else 0) | (select.POLLOUT if write else 0))
-        except ValueError:  # closed
+        except ValueError:  # the socket is closed
             return
         poll.poll(None if timeout is None else max(0, int(timeout * 1000) + 1))
 

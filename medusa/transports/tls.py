@@ -45,7 +45,7 @@ def client_context(insecure: bool = False) -> ssl.SSLContext:
 
 
 class TlsError(OSError):
-    """TLS failed, in the handshake or later. The text says why."""
+    """Raised if TLS failed, in the handshake or later. The text says why."""
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EPROTO, text)

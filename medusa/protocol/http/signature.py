@@ -37,7 +37,7 @@ _UNRESERVED = "-_.~"
 
 
 class SignatureError(ProtocolError):
-    """A request is not correctly signed. The text names the broken rule, and never quotes the request."""
+    """Raised if a request is not correctly signed. The text names the broken rule, and never quotes the request."""
 
 
 class HeaderFields(Protocol):
@@ -92,7 +92,7 @@ class Credentials(NamedTuple):
 
 
 def parse_authorization(value: str) -> Credentials:
-    """Parses the value of an Authorization header. Raises SignatureError if it has not the required form."""
+    """Parses the value of an Authorization header. Raises SignatureError if the value is malformed."""
     scheme, _, rest = value.partition(" ")
     if scheme.lower() != SCHEME.lower():
         raise SignatureError("the Authorization scheme is not Signature")

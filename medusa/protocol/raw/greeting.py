@@ -41,7 +41,7 @@ FORMS = "say MEDUSA/1 TARGET HOST, or ATTACH ID client|agent, as the first line"
 
 
 class SpokeHttp(HandshakeError):
-    """The peer sent an HTTP request to the raw port. Refuse it with an HTTP response."""
+    """Raised if the peer sent an HTTP request to the raw port. Refuse it with an HTTP response."""
 
 
 class Framed(NamedTuple):
