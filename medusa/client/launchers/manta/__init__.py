@@ -1,10 +1,10 @@
-"""The launcher `manta`: a session's job in a Manta, an object store that runs jobs.
+"""The launcher `manta`: runs the agent as a job in a Manta (an object store that also runs jobs).
 
-api       requests by their purpose: objects, directories, jobs
-errors    the error that a request raises, and its words
-http      one signed HTTP request
-job       one job, step by step
-launcher  the launcher itself
+api       one method for each request that is needed: on objects, directories and jobs
+errors    the exception that a failed request raises, and its text
+http      sends one signed HTTP request, and retries it
+job       creates, starts, watches and closes one job
+launcher  the class MantaLauncher
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The part of Manta's HTTP API that `mlogin` and `medusa publish` need: objects, directories, jobs.
+"""A client for the part of Manta's HTTP API that `mlogin` and `medusa publish` need: objects, directories, jobs.
 
-Paths, header fields and bodies are those of lib/client.js in the npm package `manta`.
+It sends the same paths, header fields and bodies as lib/client.js in the npm package `manta`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _JOB_ID = re.compile(r"[A-Za-z0-9\-]{1,64}\Z")
 
 
 class ObjectInfo(NamedTuple):
-    """What HEAD says about an object: its content type, and its size in bytes, None if that is not given."""
+    """The answer to HEAD about an object: the content type, and the size in bytes (None if the answer has none)."""
 
     type: str
     size: int | None
@@ -33,10 +33,12 @@ class ObjectInfo(NamedTuple):
 
 
 def normal_path(path: str, login: str | None = None) -> str:
-    """A path of Manta's in its shortest form: without `.`, `..`, a doubled or a trailing slash; `~~` becomes `/login`.
+    """Returns a path in Manta in its shortest form.
+
+    Resolves `.` and `..`, removes double and trailing slashes, and replaces `~~` at the start by `/login`.
 
     Raises:
-        MantaError: the path is not absolute, or names nothing.
+        MantaError: the path is not absolute, or has no parts.
     """
     if login and (path == "~~" or path.startswith("~~/")):
         path = f"/{login}{path[2:]}"
@@ -46,15 +48,15 @@ def normal_path(path: str, login: str | None = None) -> str:
 
 
 class MantaClient:
-    """One Manta for one account; any thread may use it.
+    """A client for one Manta and one account. Any thread may use it.
 
-    Every method raises MantaError. If the Manta cannot be reached or answers 502 or 503, a request that may take effect
-    twice is tried three times more. Redirects are not followed.
+    Every method may raise MantaError. If the Manta cannot be reached, or answers 502 or 503, a request is retried up
+    to three times if it may safely be sent twice. Redirects are not followed.
 
     Args:
-        url: of the Manta: scheme (default: https), host, port.
-        account: signs requests; None, as in a job, for requests without a signature.
-        sleep, max_answer: as in MantaHttp.
+        url: the address of the Manta: scheme (default: https), host and port.
+        account: signs the requests. None: requests are not signed (inside a job they need no signature).
+        sleep, max_answer: see MantaHttp.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class MantaClient:
         return self._http.request("GET", self._path(path), headers={"Accept": "*/*"}).body
 
     def put_object(self, path: str, data: bytes, content_type: str, durability: int | None = None) -> None:
-        """Args: durability: number of copies; None for the Manta's default, 2."""
+        """Stores `data` as an object. `durability`: the number of copies; None for the Manta's default, 2."""
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         headers = {**_JSON, "Content-Type": content_type, "Content-MD5": base64.b64encode(digest).decode("ascii")}
         if durability is not None:
@@ -86,11 +88,14 @@ class MantaClient:
         self._http.request("PUT", self._path(path), data, headers)
 
     def put_directory(self, path: str) -> None:
-        """Creates a directory; one that exists is no error."""
+        """Creates a directory. Succeeds as well if it already exists."""
         self._http.request("PUT", self._path(path), headers={**_JSON, "Content-Type": DIRECTORY})
 
     def make_directories(self, path: str) -> None:
-        """Creates a directory and its parents, except /LOGIN/stor, /LOGIN/public and the like, which always exist."""
+        """Creates a directory and its parents.
+
+        Does not create the topmost ones (/LOGIN/stor, /LOGIN/public, ...), because they always exist.
+        """
         parts = normal_path(path, self.login).split("/")
         for length in range(4, len(parts) + 1):
             self.put_directory("/".join(parts[:length]))
@@ -99,7 +104,7 @@ class MantaClient:
         self._http.request("DELETE", self._path(path), headers=_JSON)
 
     def create_job(self, job: dict[str, Any]) -> str:
-        """Creates a job; returns its id."""
+        """Creates a job. Returns the job's id."""
         headers = {**_JSON, "Content-Type": "application/json; type=job"}
         answer = self._http.request("POST", self._jobs(), json.dumps(job).encode("ascii"), headers)
         job_id = answer.headers.get("Location", "").rstrip("/").rpartition("/")[2]
@@ -108,7 +113,7 @@ class MantaClient:
         return job_id
 
     def add_job_key(self, job_id: str, key: str) -> None:
-        """Args: key: path of an object that the job is to work on."""
+        """Adds an object to the input of a job. `key`: the object's path."""
         path = normal_path(key, self.login).encode("utf-8", "surrogateescape")
         self._http.request("POST", self._jobs(job_id, "in"), path, {**_JSON, "Content-Type": "text/plain"})
 
@@ -119,19 +124,19 @@ class MantaClient:
         self._post_nothing(self._jobs(job_id, "cancel"))
 
     def prepared_delete(self, path: str) -> SignedRequest:
-        """A signed request that does delete_object(path); valid for some minutes."""
+        """Returns a signed request that another process can send to delete an object. It is valid for some minutes."""
         return self._http.prepare("DELETE", self._path(path))
 
     def prepared_cancel(self, job_id: str) -> SignedRequest:
-        """A signed request that does cancel_job(job_id); valid for some minutes."""
+        """Returns a signed request that another process can send to cancel a job. It is valid for some minutes."""
         return self._http.prepare("POST", self._jobs(job_id, "cancel"))
 
     def job_status(self, job_id: str) -> dict[str, Any]:
-        """The job's status: `state` (`queued`, `running`, `done`), `cancelled`, `inputDone`, `stats`."""
+        """Returns the job's status. Keys: `state` (`queued`, `running`, `done`), `cancelled`, `inputDone`, `stats`."""
         return _object(self._http.request("GET", self._jobs(job_id, "status"), headers=_JSON).body)
 
     def job_errors(self, job_id: str) -> list[dict[str, Any]]:
-        """A record for each task that failed: `code`, `message`, `what`."""
+        """Returns one record for each failed task of the job, with the keys `code`, `message` and `what`."""
         headers = {"Accept": "application/x-json-stream"}
         lines = self._http.request("GET", self._jobs(job_id, "err"), headers=headers).body.splitlines()
         return [_object(line) for line in lines if line.strip()]

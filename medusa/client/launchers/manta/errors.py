@@ -1,4 +1,7 @@
-"""The error that every request to a Manta raises, made from an answer or from what requests and urllib3 raise."""
+"""The exception that a failed request to a Manta raises.
+
+It is made from the Manta's answer, or from an exception of the packages requests and urllib3.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ from medusa.protocol.printable import printable
 
 _TEMPORARY = frozenset((502, 503))
 _CODES = {400: "BadRequestError", 401: "UnauthorizedError", 403: "ForbiddenError", 404: "NotFoundError"}
-"""Manta's codes for answers without a body, such as those to HEAD."""
+"""HTTP status -> Manta's error code, for answers that have no body with the code, such as answers to HEAD."""
 
 
 class MantaError(Exception):
-    """A request failed. The text is printable and holds no signature.
+    """A request to a Manta failed. The text is printable and contains no signature.
 
     Attributes:
-        status: the HTTP status; None if no answer came.
-        code: Manta's name for the error, always with the ending that its own client gives it: `ResourceNotFoundError`.
-            Empty if no answer came.
+        status: the HTTP status; None if there was no answer.
+        code: Manta's name for the error, such as `ResourceNotFoundError`. It always ends in `Error`, as in Manta's own
+            client. Empty if there was no answer, or if the code is unknown.
     """
 
     def __init__(self, text: str, status: int | None = None, code: str = "") -> None:
@@ -34,13 +37,13 @@ class MantaError(Exception):
 
 
 class Failed(NamedTuple):
-    """One try that failed.
+    """A failed try to send a request.
 
-    A value, not an exception: an exception that is raised keeps the frames that it came through, and so the connection.
+    It is returned, not raised: a raised exception would keep its stack frames alive, and with them the connection.
 
     Attributes:
-        temporary: the next try may succeed.
-        unsent: the request did not reach the Manta, so another try cannot do anything twice.
+        temporary: True if the next try may succeed.
+        unsent: True if the request did not reach the Manta. Then it is safe to send it again.
     """
 
     error: MantaError
@@ -49,10 +52,11 @@ class Failed(NamedTuple):
 
 
 def no_answer(where: str, error: Exception) -> Failed:
-    """The failure for an exception of requests, urllib3 or the system.
+    """Returns the Failed for a request that got no answer.
 
     Args:
-        where: the request and the Manta's host, for the text.
+        where: the request and the Manta's host, for the error's text.
+        error: the exception of requests, urllib3 or the system.
     """
     causes = list(_causes(error))
     unsent = any(isinstance(e, (urllib3.exceptions.NewConnectionError, requests.ConnectTimeout)) for e in causes)
@@ -65,11 +69,11 @@ def no_answer(where: str, error: Exception) -> Failed:
 
 
 def refusal(what: str, response: requests.Response, content: bytes) -> Failed:
-    """The failure for an answer that is not 2xx.
+    """Returns the Failed for an answer whose status is not 2xx.
 
     Args:
-        what: the request, for the text.
-        content: the body.
+        what: the request, for the error's text.
+        content: the body of the answer.
     """
     status = response.status_code
     code, message = _parse(content)
@@ -81,14 +85,17 @@ def refusal(what: str, response: requests.Response, content: bytes) -> Failed:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and its causes, the first cause last."""
+    """Yields the exception, then its cause, then the cause of that, and so on to the original one."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def _words(cause: BaseException) -> str:
-    """A first cause in words. Texts of requests and urllib3 are not used: they hold URLs, passwords, header fields."""
+    """Returns the original cause of a failure in words, printable.
+
+    The texts of requests and urllib3 are not used, because they contain URLs, passwords and header fields.
+    """
     if isinstance(cause, TimeoutError):
         return "timed out"
     if isinstance(cause, (OSError, http.client.HTTPException)) and not isinstance(cause, requests.RequestException):
@@ -97,7 +104,7 @@ def _words(cause: BaseException) -> str:
 
 
 def _parse(content: bytes) -> tuple[str, str]:
-    """Code and message in an error's body, printable; empty if it is not Manta's JSON."""
+    """Returns code and message from the body of an error, printable. Both are empty if the body is not Manta's JSON."""
     try:
         found = json.loads(content)
         return printable(str(found.get("code") or ""), 64), printable(str(found.get("message") or ""))

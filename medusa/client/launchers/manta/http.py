@@ -1,7 +1,7 @@
-"""One signed HTTP request to a Manta, through `requests`.
+"""Sends signed HTTP requests to a Manta, with the package `requests`.
 
-Proxies and CA bundles come from the environment, as `requests` takes them. Credentials do not: ~/.netrc is not read.
-urllib3's own retries are not used: each try is signed anew, and a failure may stand in the body of an answer.
+Proxies and CA bundles come from the environment variables that `requests` knows. Credentials in ~/.netrc are ignored.
+The retries of urllib3 are not used: each try needs a new signature, and the error code is in the body of the answer.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ from medusa.protocol.printable import printable
 from medusa.transports.tls import client_context
 
 MAX_ANSWER = 16 * 1024 * 1024
-"""Bytes in an answer."""
+"""Bytes in the body of an answer, at most."""
 
 _USER_AGENT = f"medusa/{__version__}"
 
 
 class Signing(Protocol):
-    """The part of medusa.client.keys.account.Account that is used here."""
+    """An object that signs requests: the part of medusa.client.keys.account.Account that is used here."""
 
     @property
     def login(self) -> str: ...
 
     def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
-        """The header fields that prove who sends the request."""
+        """Returns the header fields with the signature of a request."""
 
 
 class Answer(NamedTuple):
-    """A 2xx answer."""
+    """The answer to a successful request: its status was 2xx."""
 
     headers: Mapping[str, str]
     body: bytes
 
 
 class MantaHttp:
-    """Requests to one Manta, each on a connection of its own; any thread may make them.
+    """Sends requests to one Manta, each on a new connection. Any thread may use it.
 
     Args:
-        url: of the Manta: scheme (default: https), host, port; nothing else.
-        account: None for requests that are not signed.
-        sleep: waits for so many seconds before another try.
-        max_answer: bytes in an answer.
+        url: the address of the Manta: scheme (default: https), host and port, nothing else.
+        account: signs the requests. None: requests are not signed.
+        sleep: waits before a retry. Its argument is in seconds.
+        max_answer: bytes in the body of an answer, at most.
 
     Raises:
-        MantaError: `url` is not such a URL.
+        MantaError: `url` does not have this form.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class MantaHttp:
         """Sends a request until it succeeds, fails for good, or has been tried often enough.
 
         Args:
-            path: percent-encoded, as `encoded` returns it.
-            idempotent: the request may take effect twice, so it is tried again even if an earlier try may have
-                arrived; by default True for every method but POST.
+            path: the percent-encoded path, see `encoded`.
+            idempotent: True if the request may safely be sent twice. Then it is retried even if an earlier try may have
+                reached the Manta. None: True for every method except POST.
 
         Raises:
-            MantaError
+            MantaError: all tries failed, or one failed for good.
         """
         idempotent = method != "POST" if idempotent is None else idempotent
         what = f"{method} {printable(urllib.parse.unquote(path))}"
@@ -112,7 +112,7 @@ class MantaHttp:
         raise result.error
 
     def prepare(self, method: str, path: str) -> SignedRequest:
-        """A signed request for another process to send; `path` as in `request`."""
+        """Returns a signed request that another process can send. `path`: see `request`."""
         headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": _USER_AGENT}
         if self._account is not None:
             with self._signing:
@@ -146,7 +146,7 @@ class MantaHttp:
         return Answer(response.headers, content)
 
     def _session(self) -> requests.Session:
-        """A session for one request: threads share nothing, and no connection or cookie is kept."""
+        """Returns a new session of `requests` for one request. So threads share nothing, and no cookies are kept."""
         session = requests.Session()
         for scheme in ("http://", "https://"):
             session.mount(scheme, _Adapter(self._tls))
@@ -161,7 +161,10 @@ class MantaHttp:
         return request
 
     def _read(self, what: str, response: requests.Response) -> bytes | Failed:
-        """The body, within limits of size and time: the silence timeout alone does not end one that trickles."""
+        """Reads the body of an answer. Returns Failed if the body is too large, or takes longer than `answer_timeout`.
+
+        (The silence timeout alone does not end a body that arrives very slowly.)
+        """
         limit, timeout = self._max_answer, self._timeouts.answer_timeout
         content, deadline = bytearray(), time.monotonic() + timeout
         for piece in response.iter_content(65536):
@@ -174,12 +177,15 @@ class MantaHttp:
 
 
 def encoded(path: str) -> str:
-    """A path of Manta's, percent-encoded like JavaScript's encodeURIComponent for each part."""
+    """Percent-encodes a path in Manta: each part as JavaScript's encodeURIComponent does it."""
     return urllib.parse.quote(path.encode("utf-8", "surrogateescape"), safe="/!'()*")
 
 
 class _Adapter(HTTPAdapter):
-    """Trusts the system's certificates, as mlogin does elsewhere; requests would trust a list of its own."""
+    """An HTTPAdapter that trusts the system's CA certificates, as the rest of mlogin does.
+
+    By default, requests trusts the CA certificates that it brings along.
+    """
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -202,7 +208,7 @@ def _base(url: str) -> str:
         good = parts.scheme in ("http", "https") and parts.hostname and parts.netloc.isascii() and (parts.port or True)
     except ValueError:
         good = False
-    # The text does not repeat the URL: the part before an @ may be a password.
+    # The error's text does not quote the URL, because the part before an @ may be a password.
     if not good or "@" in url or parts.path.strip("/") or parts.query or parts.fragment:
         raise MantaError("the URL of a Manta is http://HOST or https://HOST, with a port or without, and nothing else")
     return f"{parts.scheme}://{parts.netloc}"

@@ -1,4 +1,4 @@
-"""One interactive job in a Manta, in the steps of the original `mlogin`. Each step may block."""
+"""One interactive job in a Manta. It takes the same steps as the original `mlogin`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
 MAX_ERRORS = 10
-"""Errors of a job, and lines of its stderr, that are shown."""
+"""The maximum number of a job's errors that are shown, and of lines of its stderr."""
 
 _NOT_FOUND, _FORBIDDEN, _CONFLICT = 404, 403, 409
 _ERRORS = (MantaError, Failure)
-"""What a request raises; Failure if the ssh-agent does not sign any more."""
+"""The exceptions that a request may raise. It raises Failure if the ssh-agent no longer signs."""
 
 
 class Api(Protocol):
-    """The part of medusa.client.launchers.manta.api.MantaClient that is used here."""
+    """The methods of medusa.client.launchers.manta.api.MantaClient that MantaJob calls."""
 
     def head_object(self, path: str) -> ObjectInfo: ...
 
@@ -55,15 +55,16 @@ class Api(Protocol):
 
 
 class MantaJob(Job):
-    """One job. Call create() before start(). For one thread at a time.
+    """A job in a Manta. Call create() before start(). Only one thread at a time may use it. Each method may block.
 
     Attributes:
-        job_id: None until it is created.
+        job_id: the id of the job in the Manta; None until the job is created.
 
     Args:
-        ledger: gets signed requests that undo everything if this process is killed.
-        target: the object to work on, None for a job without input.
-        clock: the module `time`, or a test's own.
+        ledger: gets signed requests by which the guard process cancels the job and deletes the config if this
+            process is killed.
+        target: the path of the object that the job works on; None for a job without input.
+        clock: the module `time`, or the clock of a test.
 
     Raises:
         MantaError: an option is not a path in Manta.
@@ -91,15 +92,16 @@ class MantaJob(Job):
         self._clock = clock
         self._request: JobRequest | None = None
         self._renew_at = self._renew_undo_at = 0.0
-        self._undo: dict[str, str] = {}  # what the guard would send: `cancel`, `delete` -> signed request
+        self._undo: dict[str, str] = {}  # `cancel`, `delete` -> the signed request in the ledger
         self._ended = False
         self.job_id: str | None = None
 
     def create(self) -> str:
-        """Checks the object and creates the job, which waits for its input. Returns its id.
+        """Creates the job, which then waits for its input. Returns the job's id.
 
         Raises:
-            Failure, MantaError
+            Failure: the job cannot work on the object `target`, or the ssh-agent does not sign.
+            MantaError: a request failed.
         """
         if self._target is not None:
             self._check_target(self._target)
@@ -109,7 +111,7 @@ class MantaJob(Job):
         return self.job_id
 
     def start(self, request: JobRequest) -> None:
-        """Stores the agent's config and ends the job's input, so that the job may run."""
+        """Stores the agent's config in the Manta, and ends the job's input, so that the job can run."""
         assert self.job_id is not None
         self._request = request
         try:
@@ -124,7 +126,10 @@ class MantaJob(Job):
             self.report("queued")
 
     def look(self, *, waiting: bool) -> None:
-        """Asks for the job's state; renews the guard's requests and, while `waiting` for the agent, its config."""
+        """Asks the Manta for the job's state. When it is due, renews the signed requests for the guard process.
+
+        While `waiting` for the agent, also renews the agent's config.
+        """
         assert self.job_id is not None
         words, problem = "unknown", None
         try:
@@ -142,10 +147,12 @@ class MantaJob(Job):
         self.report(words, problem=problem)
 
     def close(self, *, clean: bool) -> list[str]:
-        """Removes the config. Cancels the job unless it has ended, or will end by itself after a `clean` session.
+        """Deletes the agent's config, and cancels the job if it is alive.
+
+        After a `clean` session (the agent has reported its end) the job is not cancelled: it ends by itself.
 
         Returns:
-            What could not be done, as lines that say what the user can do.
+            Lines for the user: what failed, and how the user can do it by hand.
         """
         left = []
         if self.job_id is not None and not clean and not self._ended:
@@ -187,7 +194,7 @@ class MantaJob(Job):
         try:
             self._api.cancel_job(job_id)
         except _ERRORS as error:
-            if _status(error) not in (_NOT_FOUND, _CONFLICT):  # the job has ended
+            if _status(error) not in (_NOT_FOUND, _CONFLICT):  # these two mean that the job has ended
                 return [f"job {job_id} is not cancelled ({error}); cancel it by: mjob cancel {job_id}"]
         self._forget_undo("cancel")
         return []
@@ -202,13 +209,16 @@ class MantaJob(Job):
         return []
 
     def _renew_undo(self) -> None:
-        """Signs the requests for the guard anew: a Manta accepts a signed Date for as long as a URL stays valid."""
+        """Replaces the signed requests in the ledger, which the guard process sends if mlogin is killed.
+
+        A Manta accepts a signed request for a limited time: for as long as a signed URL stays valid.
+        """
         assert self.job_id is not None
         fresh = {"cancel": self._api.prepared_cancel(self.job_id).text()}
         if self._request is not None:
             fresh["delete"] = self._api.prepared_delete(self._config).text()
         for name, text in fresh.items():
-            if text != self._undo.get(name):  # signatures of the same second are equal
+            if text != self._undo.get(name):  # two signatures made in the same second are equal
                 self._ledger.add("request", text)
                 self._forget_undo(name)
                 self._undo[name] = text
@@ -243,7 +253,7 @@ class MantaJob(Job):
         return lines + self._stderr_tail(errors) + self._missing_agent()
 
     def _stderr_tail(self, errors: list[dict[str, Any]]) -> list[str]:
-        """The last lines that the first failed task wrote to stderr."""
+        """Returns the last lines of stderr of the first failed task for which the Manta has stored it."""
         path = next((str(error["stderr"]) for error in errors if error.get("stderr")), None)
         try:
             text = b"" if path is None else self._api.get_object(path)
@@ -252,7 +262,7 @@ class MantaJob(Job):
         return [f"  {printable(line)}" for line in text.decode("utf-8", "replace").splitlines()[-MAX_ERRORS:]]
 
     def _missing_agent(self) -> list[str]:
-        """Says so if the agent's archive does not exist."""
+        """Returns a line for the user if the agent's archive does not exist in the Manta; otherwise no lines."""
         try:
             self._api.head_object(self._agent)
         except _ERRORS as error:

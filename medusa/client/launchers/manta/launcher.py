@@ -1,4 +1,4 @@
-"""The launcher `manta`: jobs of a Manta, through its HTTP API."""
+"""The launcher `manta`: runs the agent as a job in a Manta, through the Manta's HTTP API."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from medusa.client.launchers.manta.job import MantaJob
 
 _NOT_ALLOWED = (401, 403)
-"""HTTP statuses for an account that is not recognised, or has no right to create jobs."""
+"""The HTTP statuses of an answer that refuses the account: it is unknown, or has no right to create jobs."""
 
 
 class MantaLauncher(PolledLauncher):
-    """A job that runs the agent: a map job on OBJECT, or a reduce job if there is none."""
+    """A job in a Manta: a map job on OBJECT, or a reduce job if the user names no OBJECT."""
 
     name = "manta"
     system = "the Manta"
@@ -52,7 +52,7 @@ class MantaLauncher(PolledLauncher):
         return f"Manta job {self.job.job_id}" if self.job.job_id else "Manta job"
 
     def create(self) -> str:
-        """Creates the job. Its id is also the session's id at the front door."""
+        """Creates the job. Returns its id, which is also the id of the session."""
         try:
             return self.ask(self.job.create)
         except self._error as error:
