@@ -1,7 +1,7 @@
-"""The cluster's API through the official client: objects as the API has them in JSON, and errors in words.
+"""A client for the API of a cluster. It uses the official Python client, but returns objects as JSON.
 
-A kubeconfig, found as kubectl finds it, says which cluster it is and who the user is. The client's modules take a
-second to load, so they are loaded in functions here and nowhere else.
+The kubeconfig, found in the same way as by kubectl, names the cluster and the user. The modules of the official client
+take a second to load. So only this file imports them, and only inside functions.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from medusa.protocol.printable import printable
 
 DEFAULT_NAMESPACE = "default"
 IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""The directory in which a pod finds its credentials for its own cluster."""
+"""The directory in a pod that contains the pod's credentials for its cluster."""
 
 STDIN_CHUNK = 16384
-"""Bytes in one message to a container's standard input."""
+"""Bytes in one message to a container's standard input, at most."""
 
 NOT_INSTALLED = (
     "the launcher `kubernetes` needs the official client of Kubernetes: pip install 'medusa-session[kubernetes]'"
@@ -51,16 +51,16 @@ _KINDS = {
     "pod": ("CoreV1Api", "pod", "pods"),
     "event": ("CoreV1Api", "event", "events"),
 }
-"""kubectl's name of a kind -> the client's class, part of its method's name, and the resource's name in a Role."""
+"""Kind, as kubectl calls it -> class in the official client, part of the method's name, resource's name in a Role."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Which cluster, which user, and which namespace. None of it is secret.
+    """The choice of a cluster, a user and a namespace. It contains no secrets.
 
     Attributes:
-        kubeconfig: absolute paths, joined as in KUBECONFIG; None for the credentials of the pod that mlogin runs in.
-        context: None for the current one.
+        kubeconfig: absolute paths, joined as in KUBECONFIG. None if mlogin runs in a pod and uses its credentials.
+        context: the name of the context; None for the current context.
     """
 
     kubeconfig: str | None
@@ -68,14 +68,14 @@ class Access:
     namespace: str
 
     def kubectl(self) -> str:
-        """The beginning of a kubectl command for the same cluster and namespace."""
+        """Returns the beginning of a kubectl command for this cluster and namespace."""
         config = ["--kubeconfig", self.kubeconfig] if self.kubeconfig and os.pathsep not in self.kubeconfig else []
         context = ["--context", self.context] if self.context else []
         return shlex.join(["kubectl", *config, *context, "-n", self.namespace])
 
 
 def require_client() -> None:
-    """Raises Failure if the official client, which is an optional dependency, is not installed."""
+    """Raises Failure if the official client is not installed. It is an optional dependency."""
     try:
         importlib.import_module("kubernetes")
     except ImportError:
@@ -83,10 +83,13 @@ def require_client() -> None:
 
 
 def find_access(kubeconfig: str | None, context: str | None, namespace: str | None) -> Access:
-    """Finds the cluster as kubectl does: the named file, KUBECONFIG, ~/.kube/config, the credentials of a pod.
+    """Finds the cluster in the same way as kubectl.
+
+    Uses the first that exists of: the file `kubeconfig`, the files in KUBECONFIG, ~/.kube/config, the credentials of
+    the pod that mlogin runs in.
 
     Raises:
-        Failure: there is none of these, or it has no such context.
+        Failure: none of them exists, or the file is invalid or has no such context.
     """
     import yaml
     from kubernetes import config
@@ -110,13 +113,17 @@ def find_access(kubeconfig: str | None, context: str | None, namespace: str | No
 
 
 class KubeClient:
-    """Requests to one namespace of a cluster. For one thread at a time; every call may block, and raises KubeError.
+    """A client for one namespace of a cluster. Only one thread at a time may use it.
+
+    Every request may block, and may raise KubeError.
 
     Attributes:
-        interactive: helper programs that make tokens may use the terminal. Set it to False once a session uses it.
+        server: the URL of the API server, for messages.
+        interactive: True if helper programs that make tokens may use the terminal. Set it to False when the session
+            starts to use the terminal.
 
     Args:
-        directory: private; the client writes keys of the kubeconfig there.
+        directory: a private directory, in which the official client stores keys from the kubeconfig.
     """
 
     def __init__(
@@ -131,7 +138,10 @@ class KubeClient:
         self.interactive = True
 
     def now(self) -> float:
-        """Seconds since 1970 by the cluster's clock, as its last answer told it: objects have times of that clock."""
+        """Returns the time of the cluster's clock, in seconds since 1970. Times in objects are times of that clock.
+
+        It is computed from the Date of the last answer.
+        """
         return time.time() + self._clock_offset
 
     def create(self, kind: str, body: Object) -> Object:
@@ -144,29 +154,29 @@ class KubeClient:
         self._object("patch", kind, name, self.access.namespace, body)
 
     def delete(self, kind: str, name: str) -> None:
-        """Deletes an object with all that it owns."""
+        """Deletes an object, and all objects that it owns."""
         self._object("delete", kind, name, self.access.namespace, propagation_policy="Background")
 
     def pods(self, selector: str) -> list[Object]:
         return self._list("pod", label_selector=selector)
 
     def events(self, name: str) -> list[Object]:
-        """Events about the object with that name."""
+        """Returns the events about the object with this name."""
         return self._list("event", field_selector=f"involvedObject.name={name}")
 
     def log(self, pod: str, container: str, lines: int) -> list[str]:
-        """The last lines of a container's log, printable."""
+        """Returns the last lines of a container's log, printable."""
         arguments = (pod, self.access.namespace)
         data = self._ask("read", "pod", "_log", *arguments, container=container, tail_lines=lines, limit_bytes=65536)
         return [printable(line) for line in data.decode("utf-8", "replace").splitlines()[-lines:]]
 
     def add_container(self, pod: str, container: Object) -> None:
-        """Adds an ephemeral container to a pod that runs; nothing can remove it."""
+        """Adds an ephemeral container to a running pod. Kubernetes offers no way to remove it."""
         body = {"spec": {"ephemeralContainers": [container]}}
         self._ask("patch", "pod", "_ephemeralcontainers", pod, self.access.namespace, body)
 
     def write_stdin(self, pod: str, container: str, data: bytes, until: str) -> None:
-        """Writes to the standard input of a container, waits until it has written `until`, and ends its input."""
+        """Writes `data` to a container's standard input, waits until it prints `until`, and closes the input."""
         from kubernetes.client import ApiException
         from kubernetes.stream import stream
         from websocket import WebSocketException
@@ -185,7 +195,7 @@ class KubeClient:
             raise KubeError(f"attach pods: {printable(str(error))}") from None
 
     def close(self) -> None:
-        """Closes all connections. The next call reads the kubeconfig again and opens new ones."""
+        """Closes all connections. The next request reads the kubeconfig again, and opens a new connection."""
         for api in self._apis.values():
             pools = api.api_client.rest_client.pool_manager.pools
             for key in pools.keys():  # noqa: SIM118 - not a dict, and not iterable
@@ -212,7 +222,8 @@ class KubeClient:
         except KubeError as error:
             if error.status != UNAUTHORIZED:
                 raise
-        self.close()  # the token may have expired: the kubeconfig, or its helper program, may have a new one
+        # The token may have expired. Then the kubeconfig, or a helper program that it names, may have a new one.
+        self.close()
         return self._once(verb, kind, suffix, *arguments, **options)
 
     def _once(self, verb: str, kind: str, suffix: str, *arguments: Any, **options: Any) -> bytes:
@@ -222,7 +233,7 @@ class KubeClient:
             call = getattr(self._api(api), f"{verb}_namespaced_{method}{suffix}")
             answer = call(*arguments, **options, _preload_content=False, _request_timeout=timeout)
             data: bytes = answer.data
-        except Exception as error:  # noqa: BLE001 - _error raises those that are not expected
+        except Exception as error:  # noqa: BLE001 - _error raises unexpected exceptions again
             what = f"{'get' if verb == 'read' else verb} {resource}{suffix.replace('_', '/')}"
             raise self._error(error, what) from None
         self._note_time(answer.headers.get("Date"))
@@ -237,7 +248,7 @@ class KubeClient:
         import urllib3
         from kubernetes import client, config
 
-        # It would be written to the terminal, and a user who turned verification off knows.
+        # The warning would appear on the terminal. A user who has turned verification off does not need it.
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
         configuration = client.Configuration()
         options = {"client_configuration": configuration}
@@ -258,7 +269,7 @@ class KubeClient:
         self._apis = {name: getattr(client, name)(api) for name in {api for api, _, _ in _KINDS.values()}}
 
     def _error(self, error: Exception, what: str) -> KubeError:
-        """The error in words. Raises an exception again that no request explains: it is a bug."""
+        """Returns the KubeError for an exception of a request. An unexpected `error` is a bug: raises it again."""
         import urllib3
         from kubernetes import config
         from kubernetes.client import ApiException
@@ -278,7 +289,7 @@ class KubeClient:
 
 @contextlib.contextmanager
 def _without_terminal() -> Iterator[None]:
-    """Within the block, programs that the client starts get /dev/null instead of the terminal."""
+    """Context manager. In the `with` block, programs that the client starts get /dev/null instead of the terminal."""
     with open(os.devnull, "r+") as null, contextlib.redirect_stderr(null):
         before, sys.stdin = sys.stdin, null
         try:
@@ -288,7 +299,14 @@ def _without_terminal() -> Iterator[None]:
 
 
 def _write(link: Any, data: bytes, until: str, timeout: float) -> None:
-    """Args: link: the client's websocket to a container."""
+    """Writes `data` to a container, and waits until the container prints `until`.
+
+    Args:
+        link: the official client's websocket to the container.
+
+    Raises:
+        KubeError: the container ends, or does not print `until` in `timeout` seconds.
+    """
     for start in range(0, len(data), STDIN_CHUNK):
         link.write_stdin(data[start : start + STDIN_CHUNK])
     deadline, output = time.monotonic() + timeout, ""

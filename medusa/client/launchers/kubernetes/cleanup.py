@@ -1,10 +1,12 @@
-"""Deletes what one session has in a cluster: called by mlogin at its end, run by its guard if mlogin is killed.
+"""Deletes the objects of one session in a cluster.
+
+mlogin calls `delete_all` at its end. If mlogin is killed, its guard process runs this module as a program:
 
     python -m medusa.client.launchers.kubernetes.cleanup PLACE KIND/NAME ...
 
 PLACE is JSON: {"kubeconfig": ..., "context": ..., "namespace": ..., "guard_timeout": ..., "retry_interval": ...}.
 
-The guard reads the kubeconfig again, so that no command line holds a secret.
+The program reads the kubeconfig itself, so its command line contains no secrets.
 """
 
 from __future__ import annotations
@@ -25,14 +27,17 @@ from medusa.client.launchers.polled import Clock
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 
 LATE_REQUEST_DELAY = 3.0
-"""Seconds after which a request that mlogin sent just before it died has taken effect."""
+"""Seconds between two rounds of deletion by the program.
+
+After this time a request that mlogin sent just before it was killed has taken effect.
+"""
 
 Key = tuple[str, str]
-"""Kind and name of an object."""
+"""The kind and the name of an object."""
 
 
 class Deleter(Protocol):
-    """The part of medusa.client.launchers.kubernetes.api.KubeClient that is used here."""
+    """A client that deletes objects: the part of KubeClient that is used here."""
 
     def delete(self, kind: str, name: str) -> None: ...
 
@@ -44,10 +49,10 @@ def delete_all(
     retry_interval: float = DEFAULT_TIMEOUTS.kubernetes.retry_interval,
     clock: Clock = time,
 ) -> dict[Key, KubeError]:
-    """Deletes objects in this order. Tries again for `timeout` seconds while the cluster does not answer.
+    """Deletes objects in the order of `keys`. Retries temporary failures for up to `timeout` seconds.
 
     Returns:
-        The objects that could not be deleted, and why.
+        The objects that could not be deleted, each with the error.
     """
     deadline = clock.monotonic() + timeout
     while True:
@@ -58,7 +63,7 @@ def delete_all(
             except KubeError as error:
                 if error.status != NOT_FOUND:
                     failed[key] = error
-                if error.status is None:  # the next request would get no answer either
+                if error.status is None:  # the cluster does not answer: do not try the other objects now
                     failed.update(dict.fromkeys(keys[keys.index(key) :], error))
                     break
         keys = [key for key in keys if key in failed and failed[key].temporary]
@@ -68,12 +73,12 @@ def delete_all(
 
 
 def kubectl_command(access: Access, name: str) -> str:
-    """The command by which a user deletes all objects of session `name`."""
+    """Returns the kubectl command by which a user can delete all objects of the session `name`."""
     return f"{access.kubectl()} delete job,secret,configmap -l {INSTANCE}={name}"
 
 
 def guard_command(access: Access, keys: Sequence[Key], timeouts: KubernetesTimeouts) -> list[str]:
-    """The command by which the guard deletes these objects."""
+    """Returns the command by which the guard process deletes these objects: it runs this module."""
     times = {"guard_timeout": timeouts.guard_timeout, "retry_interval": timeouts.retry_interval}
     place = json.dumps({**dataclasses.asdict(access), **times})
     return [sys.executable, "-m", __name__, place, *(f"{kind}/{name}" for kind, name in keys)]

@@ -1,8 +1,8 @@
-"""An ephemeral container in a pod that already runs, as `kubectl debug` makes one.
+"""Runs the agent in an ephemeral container of a pod that already runs. (`kubectl debug` makes such containers too.)
 
-Such a container stays in the spec of its pod until the pod is deleted, so nothing secret may be in it: the agent and
-its URL go in through the container's standard input. It cannot be deleted either: it ends with its session, or after
-`START_TIMEOUT` if no agent was delivered.
+An ephemeral container stays in the spec of its pod until the pod is deleted. So the spec must contain no secrets: the
+container reads the agent and its URL from standard input. The container cannot be deleted. It ends after its session,
+or after `START_TIMEOUT` if mlogin did not deliver an agent.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 LOG_LINES = 10
-"""Lines of a failed container's log that are shown: the last ones."""
+"""The number of last lines that are shown of a container's log."""
 
 START_TIMEOUT = 600
-"""Seconds that a container waits for its agent. If mlogin is killed before it delivers one, nothing else ends it."""
+"""Seconds that a container waits for its agent. This ends a container whose mlogin was killed before the delivery."""
 
 DELIVERED = "medusa: delivered"
-"""The line that the container writes after it has read its whole script."""
+"""The line that the container prints after it has read its whole script."""
 
-# The first process of a container cannot be killed from within: the agent's shell is its child, and gets its signals.
+# The first process of a container cannot be killed from inside the container. So the shell that becomes the agent is
+# its child, which can be killed after START_TIMEOUT. The first process passes its signals on to this child.
 _WAIT_FOR_SCRIPT = f"""exec 3<&0
 sh -c '(sleep {START_TIMEOUT}; kill -9 $$) >/dev/null 2>&1 3<&- & export MEDUSA_WATCH=$!; exec sh -s' <&3 3<&- &
 agent=$!
@@ -43,7 +44,7 @@ Object = dict[str, Any]
 
 
 class Api(Protocol):
-    """The part of medusa.client.launchers.kubernetes.api.KubeClient that is used here."""
+    """The methods of medusa.client.launchers.kubernetes.api.KubeClient that EphemeralJob calls."""
 
     def get(self, kind: str, name: str) -> Object: ...
 
@@ -55,10 +56,10 @@ class Api(Protocol):
 
 
 def agent_script(config: dict[str, object], archive: bytes, delimiter: str) -> bytes:
-    """The shell script that the container reads from its standard input: it unpacks the agent and becomes it.
+    """Returns the shell script that the container reads from standard input. It unpacks the agent and runs it.
 
     Args:
-        delimiter: ends the here-documents; a word that is not in the archive.
+        delimiter: the word that ends the here-documents in the script. The archive must not contain it.
     """
     decoder = b"base64 -d" if b"\0" in archive else b"cat"
     text = base64.encodebytes(archive) if b"\0" in archive else archive
@@ -77,24 +78,24 @@ def agent_script(config: dict[str, object], archive: bytes, delimiter: str) -> b
 
 
 class Phase(enum.Enum):
-    """What was done about the container. NEW -> ADDED -> DELIVERED."""
+    """The phases of an ephemeral container: NEW -> ADDED -> DELIVERED."""
 
     NEW = enum.auto()
     ADDED = enum.auto()
-    """It is in the pod's spec, and waits for its agent."""
+    """The container is in the pod's spec, and waits for its agent."""
     DELIVERED = enum.auto()
-    """It has its agent, and ends with its session."""
+    """The container has received its agent, and ends after its session."""
 
 
 class EphemeralJob(Job):
-    """One ephemeral container as a Job. For one thread at a time.
+    """An ephemeral container that runs the agent. Only one thread at a time may use it.
 
     Attributes:
-        name: of the container.
-        pod: name of the pod that it is added to.
+        name: the name of the container.
+        pod: the name of the pod to which the container is added.
 
     Args:
-        target: the container whose processes the new one is to see; None for the pod's first one.
+        target: the name of the pod's container whose processes the new container can see; None for the first one.
     """
 
     def __init__(self, api: Api, options: PodOptions, pod: str, target: str | None, archive: bytes, name: str) -> None:
@@ -116,7 +117,7 @@ class EphemeralJob(Job):
             self.look(waiting=True)
 
     def look(self, *, waiting: bool) -> None:
-        """Reads the container's status; once it runs, gives it its agent."""
+        """Reads the container's status. When the container runs, delivers the agent to it."""
         try:
             found = status.ephemeral_status(self._get_pod(), self.name)
             if found.alive and found.started and waiting and self._phase is Phase.ADDED:
@@ -129,7 +130,10 @@ class EphemeralJob(Job):
             self.report_problem(str(error))
 
     def close(self, *, clean: bool) -> list[str]:
-        """Says how long the container stays if it never got an agent; otherwise it ends with its session."""
+        """Returns a line for the user if the container still waits for its agent: when it will end. Deletes nothing.
+
+        A container with an agent ends by itself after the session.
+        """
         if self._phase is Phase.ADDED and self.state.alive:
             minutes = START_TIMEOUT // 60
             return [f"container {self.name} of pod {printable(self.pod)} ends by itself, in {minutes} minutes"]
@@ -158,7 +162,7 @@ class EphemeralJob(Job):
         self._phase = Phase.ADDED
 
     def _get_pod(self) -> Object:
-        """The pod; if it was deleted after the container was added, a pod that is being deleted."""
+        """Returns the pod. If it has disappeared since the container was added: a stand-in marked as being deleted."""
         try:
             return self._api.get("pod", self.pod)
         except KubeError as error:

@@ -1,4 +1,4 @@
-"""The error that every request to a cluster raises, and its words."""
+"""The exception that a failed request to a cluster raises, and its text."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ BAD_REQUEST, UNAUTHORIZED, NOT_FOUND, CONFLICT, TOO_MANY = 400, 401, 404, 409, 4
 
 
 class KubeError(Exception):
-    """The cluster refused a request or did not answer. The text is printable.
+    """The cluster refused a request, or did not answer. The text is printable.
 
     Attributes:
-        status: HTTP status of the answer; None if none came.
+        status: the HTTP status of the answer; None if there was no answer.
     """
 
     def __init__(self, text: str, status: int | None = None) -> None:
@@ -24,15 +24,17 @@ class KubeError(Exception):
 
     @property
     def temporary(self) -> bool:
-        """Whether the same request may succeed later."""
+        """True if the same request may succeed later."""
         return self.status is None or self.status == TOO_MANY or self.status >= 500
 
 
 def refusal(error: Any, what: str, server: str) -> KubeError:
-    """The error for an ApiException of the official client.
+    """Returns the KubeError for an ApiException of the official client.
 
     Args:
-        what: verb and resource, as a Role has to allow them: `create jobs.batch`.
+        error: the ApiException.
+        what: the verb and the resource of the request, as in the rules of a Role, such as `create jobs.batch`.
+        server: the URL of the API server, for the text.
     """
     if not error.status:
         return KubeError(f"{server} does not answer: {printable(str(error.reason))}")
@@ -46,12 +48,12 @@ def refusal(error: Any, what: str, server: str) -> KubeError:
 
 
 def network_words(error: Exception) -> str:
-    """An error of urllib3 or the system, without the names of Python objects that urllib3 puts in front."""
+    """Returns the text of an exception of urllib3 or the system, without the Python objects that urllib3 puts in it."""
     text = re.sub(r"<[^<>]*object at 0x[0-9a-f]+>", "", str(error))
     text = re.sub(r"HTTPS?Connection(Pool)?\([^()]*\)", "", text)
     return printable(text.strip(" :(),'") or type(error).__name__)
 
 
 def config_words(error: Exception) -> str:
-    """An error in a kubeconfig, on one line."""
+    """Returns the text of an exception about a kubeconfig, on one line and printable."""
     return printable(" ".join(str(error).split()) or type(error).__name__, 300)

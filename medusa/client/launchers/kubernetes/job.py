@@ -1,4 +1,4 @@
-"""One session's Job in a cluster, with the Secret and ConfigMaps that belong to it. Each step may block."""
+"""Runs the agent in a new Job (Kubernetes' own term), with the Secret and ConfigMaps that the Job needs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 
 LOG_LINES = 10
-"""Lines of a failed pod's log that are shown: the last ones."""
+"""The number of last lines that are shown of a pod's log."""
 
 Object = dict[str, Any]
 
 
 class Api(cleanup.Deleter, Protocol):
-    """The part of medusa.client.launchers.kubernetes.api.KubeClient that is used here."""
+    """The methods of medusa.client.launchers.kubernetes.api.KubeClient that KubeJob calls."""
 
     access: Access
 
@@ -45,17 +45,17 @@ class Api(cleanup.Deleter, Protocol):
 
 
 class KubeJob(Job):
-    """One session's Job. For one thread at a time.
+    """The Job of one session in a cluster. Only one thread at a time may use it. Each method may block.
 
-    Creating its objects takes several requests. If the cluster stops answering in between, the next `look` goes on
-    where the last one failed.
+    To create its objects takes several requests. If a request fails because the cluster does not answer, the next call
+    of `look` sends it again and continues from there.
 
     Attributes:
-        name: of the Job and the Secret, random; the names of the ConfigMaps begin with it.
+        name: the random name of the Job and of the Secret. The names of the ConfigMaps start with it.
 
     Args:
-        ledger: gets the command that deletes all objects if this process is killed.
-        clock: the module `time`, or a test's own.
+        ledger: gets the command by which the guard process deletes all objects if this process is killed.
+        clock: the module `time`, or the clock of a test.
     """
 
     def __init__(
@@ -78,20 +78,23 @@ class KubeJob(Job):
         self._timeouts = timeouts
         self._clock = clock
         self._request: JobRequest | None = None
-        self._steps: list[Callable[[], None]] = []  # still to be done to create the job
-        self._answered = False  # the cluster has answered at least one request
-        self._created: list[cleanup.Key] = []  # what was, or may have been, created
+        self._steps: list[Callable[[], None]] = []  # the steps that are left until all objects exist
+        self._answered = False  # True if a step has succeeded, so the cluster exists
+        self._created: list[cleanup.Key] = []  # the objects that were created, or may have been
         self._renew_at = 0.0
 
     def start(self, request: JobRequest) -> None:
-        """Creates the Job and what belongs to it."""
+        """Creates the Secret, the ConfigMaps and the Job."""
         self._request = request
         self._ledger.add("command", self._guard_command())
         self._steps = [self._create_secret, *self._create_config_maps(), self._create_job]
         self.look(waiting=True)
 
     def look(self, *, waiting: bool) -> None:
-        """Creates what is still missing, renews the config if it is due, and reads the job's status."""
+        """Creates the objects that do not exist yet, and reads the status of the Job.
+
+        While `waiting` for the agent, also renews the agent's config when that is due.
+        """
         try:
             while self._steps:
                 self._steps[0]()
@@ -101,7 +104,7 @@ class KubeJob(Job):
                 self._api.patch("secret", self.name, {"data": objects.config_data(self._config())})
             self._read_status(waiting=waiting)
         except (KubeError, Failure) as error:
-            # A cluster that never answered may not exist; one that did answer is waited for.
+            # Before the first answer the cluster may not exist, so do not retry. After it, wait for the next answer.
             retry = isinstance(error, KubeError) and error.temporary and self._answered
             if self._steps and not retry:
                 self.fail(str(error))
@@ -109,10 +112,10 @@ class KubeJob(Job):
                 self.report_problem(str(error))
 
     def close(self, *, clean: bool) -> list[str]:
-        """Deletes the Job and what belongs to it.
+        """Deletes the Job, the ConfigMaps and the Secret.
 
         Returns:
-            What could not be deleted, as lines that say what the user can do.
+            Lines for the user: what could not be deleted, and how the user can delete it.
         """
         if self._request is None:
             return []
@@ -122,8 +125,8 @@ class KubeJob(Job):
         timeout = times.close_timeout if self._answered else 0.0
         failed = cleanup.delete_all(self._api, self._created[::-1], timeout, times.retry_interval, self._clock)
         if failed and not self._answered:
-            return []  # probably nothing was created; the guard goes on trying in case something was
-        if failed:  # the guard goes on trying here too
+            return []  # probably nothing was created; in case it was, the guard tries to delete it
+        if failed:  # the guard tries again
             why = "; ".join(dict.fromkeys(map(str, failed.values())))
             what = ", ".join(f"{kind} {name}" for kind, name in failed)
             command = cleanup.kubectl_command(self._api.access, self.name)
@@ -132,7 +135,10 @@ class KubeJob(Job):
         return []
 
     def _await_end(self) -> None:
-        """Reads the status until the pod has ended: if the cluster ended it, its status says so a little later."""
+        """Reads the status until the pod has ended, or `last_words_timeout` expires.
+
+        If the cluster has ended the pod, the reason appears in the status a little later.
+        """
         deadline = self._clock.monotonic() + self._timeouts.last_words_timeout
         try:
             self._read_status(waiting=False)
@@ -140,10 +146,10 @@ class KubeJob(Job):
                 self._clock.sleep(self._timeouts.last_words_interval)
                 self._read_status(waiting=False)
         except KubeError:
-            pass  # deleting the job comes next, and reports a cluster that does not answer
+            pass  # `close` deletes the job next, and reports it if the cluster does not answer
 
     def _keys(self) -> list[cleanup.Key]:
-        """All objects of this session."""
+        """Returns the kinds and names of all objects of this session."""
         parts = objects.part_names(self.name, len(self._parts))
         return [("job", self.name), ("secret", self.name), *(("configmap", part) for part in parts)]
 
@@ -154,7 +160,7 @@ class KubeJob(Job):
         self._create("secret", objects.secret(self.name, self._config(), self._archive))
 
     def _create_config_maps(self) -> list[Callable[[], None]]:
-        """One step for each ConfigMap."""
+        """Returns a list of steps. Each creates one ConfigMap."""
         bodies = objects.config_maps(self.name, self._parts)
         return [lambda body=body: self._create("configmap", body) for body in bodies]  # type: ignore[misc]
 
@@ -163,7 +169,10 @@ class KubeJob(Job):
         self._steps[1:] = [self._set_owner]
 
     def _set_owner(self) -> None:
-        """Lets the Job own the other objects: the cluster deletes them with it, even if no mlogin or guard is left."""
+        """Makes the Job the owner of the other objects.
+
+        So the cluster deletes them together with the Job, even if mlogin and its guard are dead.
+        """
         owned = objects.owned_by(self._api.get("job", self.name))
         for kind, name in self._keys()[1:]:
             self._api.patch(kind, name, owned)
@@ -176,13 +185,13 @@ class KubeJob(Job):
             self._api.create(kind, body)
         except KubeError as error:
             if error.status == CONFLICT:
-                return  # created by an earlier request whose answer was lost: the name is random
+                return  # the name is random, so an earlier request created it and its answer was lost
             if not error.temporary:
                 self._created.remove(key)
             raise
 
     def _config(self) -> dict[str, object]:
-        """A fresh agent's config."""
+        """Returns a new config for the agent, with a new URL."""
         assert self._request is not None
         self._renew_at = self._clock.monotonic() + self._timeouts.renewal_interval
         return self._request.config(self._timeouts.url_lifetime)
@@ -204,7 +213,7 @@ class KubeJob(Job):
         return None
 
     def _events(self, job: Object | None, pods: list[Object]) -> list[Object]:
-        """Events that may say what the job waits for; none if the user may not read events."""
+        """Returns events that may explain why the Job waits. Empty if no pod is pending, or if access is denied."""
         if job is None or any(pod.get("status", {}).get("phase") != "Pending" for pod in pods):
             return []
         try:
@@ -215,7 +224,7 @@ class KubeJob(Job):
         return []
 
     def _log(self, found: status.Status) -> list[str]:
-        """The last lines of a pod that has ended. A pod that never ran has no log."""
+        """Returns the last lines of the pod's log, after the pod has ended. Empty if the pod has never run."""
         if found.pod is None or found.started is None:
             return []
         try:

@@ -1,4 +1,4 @@
-"""The launcher `kubernetes`: jobs of a Kubernetes cluster, through its API."""
+"""The launcher `kubernetes`: runs the agent in a Kubernetes cluster, through the cluster's API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from medusa.protocol.printable import printable
 
 
 class KubernetesLauncher(PolledLauncher):
-    """A Job with one pod that runs the agent in an image of the user's; with --job, an ephemeral container."""
+    """A Job whose pod runs the agent, or, with --job, an ephemeral container in a pod that already runs.
+
+    The user chooses the image of the container.
+    """
 
     name = "kubernetes"
     system = "the cluster"

@@ -1,6 +1,7 @@
-"""The objects that a session creates: a Job, a Secret, and ConfigMaps for an archive too large for the Secret. Pure.
+"""Describes the objects that a session creates in the cluster, as JSON: a Job, a Secret, and ConfigMaps. No I/O.
 
-Nothing secret is in the Job: the agent's config is in the Secret, which only the pod mounts.
+The ConfigMaps are for an archive that is too large for the Secret. The Job contains no secrets: the agent's config is
+in the Secret, which only the pod mounts.
 """
 
 from __future__ import annotations
@@ -13,34 +14,42 @@ from medusa.client.launchers.kubernetes.options import PodOptions
 
 CONTAINER = "medusa"
 GIVEN, MADE = "/run/medusa/given", "/run/medusa/made"
-"""Directories in the container: with the agent and its config, and the one in which an agent in parts is joined."""
+"""Directories in the container. GIVEN contains the agent's archive and config.
+
+If the archive comes in parts, the container joins them to one file in MADE.
+"""
 
 INSTANCE = "app.kubernetes.io/instance"
-"""The label that all objects of one session have, with the same value."""
+"""The name of a label. Its value is the same on all objects of one session."""
 
 MAX_PART = 1_000_000
-"""Bytes of an archive, or of a part of one, in one object. Kubernetes allows 1 MiB of data in an object and 1.5 MiB in
-a request."""
+"""Bytes of an archive, or of one part of it, in one object, at most.
+
+Kubernetes allows 1 MiB of data in an object, and 1.5 MiB in a request.
+"""
 
 TTL_AFTER_FINISHED = 600
-"""Seconds after which the cluster deletes a finished Job, with what belongs to it, if nobody else does."""
+"""Seconds after which the cluster itself deletes a finished Job and the objects that the Job owns."""
 
 TERMINATION_GRACE = 10
-"""Seconds between SIGTERM and SIGKILL to a pod: the agent gives its own processes 3, and then reports the end."""
+"""Seconds between SIGTERM and SIGKILL to a pod. The agent needs 3 s to end its processes, and then reports the end."""
 
 _READABLE = 0o444
-"""Mode of the mounted files: the image may run as any user, and no other container has the mount."""
+"""The mode of the mounted files. All users may read them, because the image may run as any user.
+
+This is safe: no other container mounts the files.
+"""
 
 _AGENT = f"{GIVEN}/agent.sh"
 _CONFIG = ["--config", f"{GIVEN}/config.json"]
 _JOIN_PARTS = f'cat {GIVEN}/agent.sh.* >{MADE}/agent.sh && exec sh {MADE}/agent.sh "$@"'
 
 Object = dict[str, Any]
-"""An object as the API has it in JSON."""
+"""An object of Kubernetes as the API represents it in JSON."""
 
 
 def archive_parts(archive: bytes) -> list[bytes]:
-    """The archive in parts, each for one ConfigMap; empty if the whole archive fits into the Secret."""
+    """Splits the archive into parts, one for each ConfigMap. Returns [] if the whole archive fits into the Secret."""
     if len(archive) <= MAX_PART:
         return []
     return [archive[start : start + MAX_PART] for start in range(0, len(archive), MAX_PART)]
@@ -51,7 +60,7 @@ def part_names(name: str, count: int) -> list[str]:
 
 
 def secret(name: str, config: dict[str, object], archive: bytes | None) -> Object:
-    """Args: archive: None if ConfigMaps hold it in parts."""
+    """Returns the Secret. `archive`: the agent's archive; None if ConfigMaps contain it in parts."""
     data = config_data(config)
     if archive is not None:
         data["agent.sh"] = base64.b64encode(archive).decode()
@@ -59,12 +68,12 @@ def secret(name: str, config: dict[str, object], archive: bytes | None) -> Objec
 
 
 def config_data(config: dict[str, object]) -> dict[str, str]:
-    """The agent's config as the data of a Secret."""
+    """Returns the agent's config in the form that a Secret has in its field `data`."""
     return {"config.json": base64.b64encode(json.dumps(config).encode()).decode()}
 
 
 def config_maps(name: str, parts: list[bytes]) -> list[Object]:
-    """One ConfigMap for each part, in order."""
+    """Returns one ConfigMap for each part of the archive, in the same order."""
     return [
         {
             "apiVersion": "v1",
@@ -78,14 +87,14 @@ def config_maps(name: str, parts: list[bytes]) -> list[Object]:
 
 
 def owned_by(job: Object) -> Object:
-    """A patch that makes the Job own an object, which is then deleted with it."""
+    """Returns a patch for another object. After it the Job owns the object, so both are deleted together."""
     metadata = job["metadata"]
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
     return {"metadata": {"ownerReferences": [owner]}}
 
 
 def job(name: str, options: PodOptions, parts: int) -> Object:
-    """Args: parts: number of ConfigMaps that hold the archive; 0 if the Secret holds it."""
+    """Returns the Job. `parts`: the number of ConfigMaps that contain the archive; 0 if the Secret contains it."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -130,7 +139,7 @@ def _container(options: PodOptions, parts: int) -> Object:
         "image": options.image,
         "command": command,
         "volumeMounts": mounts,
-        # The status then has the last lines of the log, for users who may not read logs.
+        # After an error the status then has the last lines of the log, for users who have no right to read logs.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
     if options.environ:
@@ -158,10 +167,10 @@ def _labels(instance: str) -> dict[str, str]:
 
 
 def merge(base: Any, over: Any) -> Any:
-    """`base` with the user's own `over` merged in: `--overrides`.
+    """Returns `base`, changed by the user's `over` (from `--overrides`).
 
-    Mappings are merged key by key, and null removes a key. Lists whose items all have a name are merged item by item.
-    Everything else, lists without names included, is replaced.
+    Mappings are merged key by key, and null removes a key. Lists are merged item by item if every item has a `name`.
+    In all other cases `over` replaces `base`.
     """
     if isinstance(base, dict) and isinstance(over, dict):
         kept = {key: merge(base.get(key), value) for key, value in over.items() if value is not None}

@@ -1,4 +1,4 @@
-"""The arguments after `--`: properties of the pod, and which cluster runs it."""
+"""Parses the arguments after `--`. They select the cluster and set properties of the pod."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 GPU = "nvidia.com/gpu"
-"""The resource that --gpu N counts unless it names another."""
+"""The resource that --gpu N asks for. --gpu NAME=N asks for another one."""
 
 DESCRIPTION = """What may stand behind --. The agent runs in a Job with one pod, in an image of yours, in the cluster
 that kubectl would use."""
@@ -25,15 +25,15 @@ _SECONDS = (86400, 3600, 60, 1)
 
 @dataclass(frozen=True)
 class PodOptions:
-    """What the user asks for.
+    """The options that the user gives after `--`.
 
     Attributes:
-        namespace: None for that of the context.
-        context: None for the kubeconfig's current one.
-        kubeconfig: path; None for the file that kubectl would use.
-        resources: name -> quantity, both the request and the limit.
-        seconds: that the pod may run on its node; None for no limit.
-        overrides: merged into the pod's spec.
+        namespace: None for the namespace of the context.
+        context: None for the current context of the kubeconfig.
+        kubeconfig: the path of the kubeconfig; None for the file that kubectl would use.
+        resources: name -> quantity. The quantity is both the request and the limit.
+        seconds: how many seconds the pod may run on its node; None for no limit.
+        overrides: a mapping that is merged into the pod's spec.
     """
 
     image: str = ""
@@ -50,7 +50,7 @@ class PodOptions:
     overrides: dict[str, Any] = field(default_factory=dict)
 
     def refuse_pod_options(self) -> None:
-        """Raises Failure if an option is set that an ephemeral container cannot have."""
+        """Raises Failure if an option is set that makes no sense for an ephemeral container."""
         taken = {name: getattr(self, name) for name in ("image", "namespace", "context", "kubeconfig", "environ")}
         if PodOptions(**taken) != self:
             options = "--image, --namespace, --context, --kubeconfig and --env"
@@ -63,7 +63,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(words: Sequence[str]) -> PodOptions:
-    """Parses the arguments. Raises Failure for bad arguments, SystemExit(0) after it has printed help."""
+    """Parses the arguments after `--`.
+
+    Raises:
+        Failure: an argument is wrong.
+        SystemExit: the arguments ask for help, which has been printed. The exit status is 0.
+    """
     given = _parser().parse_args(list(words))
     named = {"cpu": given.cpu, "memory": given.memory, **dict([given.gpu] if given.gpu else [])}
     return PodOptions(
@@ -137,7 +142,7 @@ def _span(text: str) -> int:
 
 
 def _overrides(path: str) -> dict[str, Any]:
-    import yaml  # a dependency of the official client
+    import yaml  # installed with the official client of Kubernetes
 
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))

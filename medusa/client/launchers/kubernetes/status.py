@@ -1,6 +1,6 @@
-"""The status of a session's Job or container in words, from what the API says of it, its pods and their events. Pure.
+"""Puts the status of a Job or an ephemeral container into words. No I/O: the caller passes the objects and events.
 
-Words and messages of the cluster follow the API's reference: Job, Pod, ContainerStatus, Event.
+The fields and reasons are those of the Kubernetes API reference: see Job, Pod, ContainerStatus and Event there.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from medusa.protocol.printable import printable
 from medusa.signal_pipe import signal_name
 
 Object = dict[str, Any]
-"""An object as the API has it in JSON."""
+"""An object of Kubernetes as the API represents it in JSON."""
 
 FATAL_REASONS = ("InvalidImageName", "ErrImageNeverPull")
-"""Reasons of a waiting container that waiting does not cure."""
+"""Reasons of a waiting container which mean that it will never start."""
 
 POD_SECURITY_VIOLATION = "violates PodSecurity"
-"""Part of the event's message if the namespace will never admit such a pod; the event has no field for it."""
+"""Part of the message of an event which means that the namespace will never admit the pod.
+
+The event has no other field that says so.
+"""
 
 COMMAND_NOT_FOUND = 127
-"""Exit status of a shell that did not find its command, and of an agent's archive that found no Python."""
+"""The exit status of a shell that cannot find its command, and of the agent's archive if it finds no Python."""
 
 _MAX_MESSAGE = 300
 _NOTHING: Object = {}
@@ -33,15 +36,15 @@ _NOTHING: Object = {}
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a job.
+    """The status of a Job or an ephemeral container.
 
     Attributes:
-        alive: an agent may still appear.
-        words: printable.
-        remarks: what the user should know about a job that is over; printable lines.
-        pod: name of the pod that has the log; None if there is no pod.
-        started: when the node took the pod on, as the API writes times; None before that.
-        limit: seconds that the pod may run from then on; None for no limit.
+        alive: True if the agent runs, or may still start to run.
+        words: the status in words for the user, printable.
+        remarks: printable lines for the user about a job that has ended: its probable cause and a remedy.
+        pod: the name of the pod that has the log; None if there is no pod.
+        started: when the node accepted the pod, or started the container, as the API writes it (RFC 3339). None before.
+        limit: seconds that the pod may run after `started`; None for no limit.
     """
 
     alive: bool
@@ -53,12 +56,12 @@ class Status:
 
 
 def job_status(job: Object | None, pods: list[Object], events: list[Object]) -> Status:
-    """The status of a session's Job.
+    """Returns the status of a session's Job.
 
     Args:
-        job: None if it does not exist any more.
-        pods: those of the job. Only the latest counts: the job makes no second one while the first lives.
-        events: events of the namespace about the job or its pods; may be empty.
+        job: the Job; None if it no longer exists.
+        pods: the pods of the Job. Only the latest one counts, because a Job has one live pod at a time.
+        events: events about the Job or its pods; may be empty.
     """
     pod = max(pods, key=lambda pod: _text(pod, "metadata", "creationTimestamp"), default=None)
     if pod is not None:
@@ -67,14 +70,14 @@ def job_status(job: Object | None, pods: list[Object], events: list[Object]) -> 
         return Status(alive=False, words="was deleted")
     failed = _condition(job, "Failed")
     if failed is not None:
-        # The job makes no second pod, so it fails if somebody deletes the first.
+        # The Job creates no second pod. So it fails if somebody deletes its pod.
         remark = _reason_and_message(failed)
         return Status(alive=False, words="failed, its pod is gone", remarks=(remark,) if remark else ())
     return _status_without_pod(job, [event for event in events if _concerns(event, job)])
 
 
 def ephemeral_status(pod: Object, name: str) -> Status:
-    """The status of the ephemeral container `name` of a pod."""
+    """Returns the status of the ephemeral container `name` in a pod."""
     status = pod.get("status", _NOTHING)
     found = [one for one in status.get("ephemeralContainerStatuses", ()) if one.get("name") == name]
     state = found[0].get("state", _NOTHING) if found else _NOTHING
@@ -123,7 +126,7 @@ def _pod_status(pod: Object, events: list[Object]) -> Status:
 
 
 def _pending(pod: Object, status: Object, events: list[Object]) -> tuple[bool, str]:
-    """Whether a pending pod may still run, and what it waits for."""
+    """Returns whether a pending pod may still run, and what the pod waits for."""
     scheduled = _condition(pod, "PodScheduled")
     if scheduled is not None and scheduled.get("status") == "False":
         return True, f"Pending: {_reason_and_message(scheduled)}"
@@ -139,7 +142,7 @@ def _pending(pod: Object, status: Object, events: list[Object]) -> tuple[bool, s
 
 
 def _current_event(events: list[Object]) -> str:
-    """The latest event, if it is a warning or a step that takes time, as `: Reason: message`; else nothing."""
+    """Returns the latest event as `: Reason: message` if it is a warning or a step that takes time; otherwise ""."""
     event = _latest(events)
     return f": {printable(str(event.get('reason')))}: {_message(event)}" if event and _is_notable(event) else ""
 
@@ -149,8 +152,8 @@ def _is_notable(event: Object) -> bool:
 
 
 def _pod_end(status: Object) -> tuple[str, tuple[str, ...]]:
-    """How a pod ended, and remarks."""
-    if status.get("reason"):  # the node or the cluster ended it: Evicted, DeadlineExceeded, NodeShutdown
+    """Returns how a pod ended, in words, and remarks for the user."""
+    if status.get("reason"):  # the node or the cluster has ended the pod: Evicted, DeadlineExceeded, NodeShutdown
         return f"ended: {_reason_and_message(status)}", ()
     for container in _containers(status):
         ended = container.get("state", _NOTHING).get("terminated")
@@ -160,7 +163,7 @@ def _pod_end(status: Object) -> tuple[str, tuple[str, ...]]:
 
 
 def _container_end(container: Object, terminated: Object) -> tuple[str, tuple[str, ...]]:
-    """How a container ended, and remarks."""
+    """Returns how a container ended, in words, and remarks for the user."""
     code = terminated.get("exitCode", 0)
     words = f"ended with status {code}"
     if terminated.get("reason") not in ("Completed", "Error", None):
@@ -178,30 +181,30 @@ def _container_end(container: Object, terminated: Object) -> tuple[str, tuple[st
 
 
 def _containers(status: Object) -> Iterable[Object]:
-    """The statuses of a pod's containers, in the order in which they start."""
+    """Returns the statuses of a pod's containers, in the order in which the containers start."""
     return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
 
 
 def _disruption(status: Object) -> str:
-    """`: Reason: message` if the cluster says why it ends the pod; else nothing."""
+    """Returns `: Reason: message` if the cluster says why it ends the pod; otherwise ""."""
     found = _condition({"status": status}, "DisruptionTarget")
     return f": {_reason_and_message(found)}" if found is not None and found.get("status") == "True" else ""
 
 
 def _condition(thing: Object, kind: str) -> Object | None:
-    """The condition of this type, unless its status is Unknown."""
+    """Returns the condition of the type `kind`. None if there is none, or if its status is Unknown."""
     conditions = thing.get("status", _NOTHING).get("conditions") or []
     return next((found for found in conditions if found.get("type") == kind and found.get("status") != "Unknown"), None)
 
 
 def _reason_and_message(thing: Object) -> str:
-    """`Reason: message` of a condition or a state."""
+    """Returns the reason and the message of a condition or a state, as `Reason: message`."""
     reason, message = thing.get("reason"), thing.get("message")
     return ": ".join(filter(None, (reason and printable(str(reason)), message and _message(thing))))
 
 
 def _message(thing: Object) -> str:
-    """The message on one line, without the scheduler's part about preemption, which is long and rarely of use."""
+    """Returns the message on one line. The scheduler's long part about preemption is cut off."""
     text = " ".join(str(thing.get("message", "")).split())
     return printable(text.partition(" preemption: ")[0], _MAX_MESSAGE)
 
@@ -211,21 +214,27 @@ def _concerns(event: Object, thing: Object) -> bool:
 
 
 def _latest(events: list[Object], reason: str | None = None) -> Object | None:
-    """The latest event (with this reason). Times have whole seconds: of the last second, a notable event is taken."""
+    """Returns the latest event, or the latest one with this reason.
+
+    Times have whole seconds. If several events are of the latest second, a notable one is preferred.
+    """
     found = [event for event in events if reason in (None, event.get("reason"))]
     return max(found, key=lambda event: (_event_time(event), _is_notable(event)), default=None)
 
 
 def _event_time(event: Object) -> str:
-    """When an event happened last; RFC 3339 in UTC, so texts sort as times do. Which field is set depends on the
-    event's source: `series` for one that repeats, else the older `lastTimestamp` or the newer `eventTime`."""
+    """Returns the time at which an event happened last, as RFC 3339 in UTC. Such texts sort in the order of time.
+
+    The source of an event decides which field has the time: `series` if the event repeats, otherwise `lastTimestamp`
+    (older sources) or `eventTime` (newer sources).
+    """
     series = event.get("series") or _NOTHING
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return next((str(time) for time in times if time), _text(event, "metadata", "creationTimestamp"))
 
 
 def _text(thing: Object, *names: str) -> str:
-    """The text at a path of field names; empty if there is none."""
+    """Returns the text at the end of a path of field names, such as metadata, creationTimestamp. Empty if none."""
     found: Any = thing
     for name in names:
         found = found.get(name) or _NOTHING
