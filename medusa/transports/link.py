@@ -29,7 +29,7 @@ class Loss(enum.Enum):
 
 
 class LinkLost(Exception):
-    """Raised if the link has ended. It cannot be used any more: call its `close` or `abort`.
+    """Raised if the link has ended. The link cannot be used any more: call its `close` or `abort`.
 
     Attributes:
         loss: how the link ended.

@@ -1,6 +1,6 @@
 """The frames of RFC 6455: their header, and the conversion between messages and bytes. No I/O.
 
-All section numbers in this file are those of RFC 6455. While a session is linked, the reflector does not use the
+Section numbers in this file are those of RFC 6455. While a session is linked, the reflector does not use the
 codecs: its relay (relay.py) turns the bytes of one link directly into the bytes for the other.
 
      0                   1                   2                   3
@@ -31,7 +31,7 @@ from medusa.protocol.websocket.masking import NO_MASK, Buffer, apply_mask
 
 
 class Role(enum.Enum):
-    """The role of this end in the handshake. A client masks its frames, a server does not (section 5.1)."""
+    """The role of this end in the handshake. A client masks its frames, a server does not (RFC 6455 section 5.1)."""
 
     CLIENT = "client"
     SERVER = "server"
@@ -44,7 +44,7 @@ _KNOWN = frozenset((CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))
 
 
 class Header(NamedTuple):
-    """The header of a frame (section 5.2).
+    """The header of a frame (RFC 6455 section 5.2).
 
     Attributes:
         fin: True if this is the last or only frame of its message.
@@ -126,12 +126,15 @@ def build_header(opcode: int, length: int, key: Optional[bytes] = None) -> bytes
 
 
 def legal_close_code(code: int) -> bool:
-    """Returns True if a close frame may hold `code` (section 7.4 and the IANA registry)."""
+    """Returns True if a close frame may hold `code` (RFC 6455 section 7.4 and the IANA registry)."""
     return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999
 
 
 def parse_close(payload: bytes) -> Close:
-    """Parses the payload of a close frame (sections 5.5.1 and 7.4). Raises BadFrame or BadText if it is illegal."""
+    """Parses the payload of a close frame (RFC 6455 sections 5.5.1, 7.4).
+
+    Raises BadFrame or BadText if the payload is illegal.
+    """
     if not payload:
         return Close(None, "")
     if len(payload) == 1:
@@ -181,10 +184,10 @@ class Fragments:
         return self._kind is not None
 
     def check(self, header: Header) -> None:
-        """Checks the header of the next data frame. Call it before the payload is added.
+        """Checks the header of the next data frame (RFC 6455 section 5.4). Call it before the payload is added.
 
         Raises:
-            BadFrame: the frame continues no message, or begins a message inside a fragmented one (section 5.4).
+            BadFrame: the frame continues no message, or begins a message inside a fragmented one.
             MessageTooBig: the message would exceed the limit.
         """
         if (header.opcode == CONTINUATION) is not self.started:
@@ -334,7 +337,7 @@ class WebSocketCodec(MessageCodec):
 
     Args:
         role: the role of this end.
-        new_key: a function that returns 4 unpredictable bytes. A client calls it for each frame (section 5.3).
+        new_key: a function that returns 4 unpredictable bytes. A client calls it for each frame (RFC 6455 section 5.3).
         max_message: the limit of one message, in bytes.
     """
 
