@@ -23,7 +23,7 @@ NOT_IN_A_FILE = ("config", "help", "version")
 
 
 class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
-    """A parser of options. For an error in a config file, it names the file, the key and the reason.
+    """A parser of options. Its message on an error in a config file names the file, the key and the reason.
 
     `error_status`: the exit status after any error of usage, in a config file too.
     """
@@ -77,7 +77,7 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
     def check(self, file: str, key: str, value: object) -> str | list[str]:
         """Checks the value of an option in a config file. Exits if there is no such option, or the value is not valid.
 
-        Returns the value as text. A list, for an option that may be repeated, is returned as a list of texts.
+        Returns the value as text. If `value` is a list, and the option may be repeated, returns a list of texts.
         """
         file, key = printable(file), printable(key)
         action = next((a for a in self._actions if "--" + key in a.option_strings), None)

@@ -1,7 +1,7 @@
 """Decides whether a peer may use a resource, from one table over five options and the peer's place. No I/O.
 
-The row is the resource, with its own option if that is given. The column is --front-door-only or --trusted-network, if
-one of them is given, else the peer's place. The cell is an Outcome:
+Each row is for a resource. A resource that has an option of its own has another row, for when that option is given. The
+columns are for the other options, and for the peer's place if neither of these is given. Each cell is an Outcome:
 
 | resource                     | --front-door-only | --trusted-network | this host | other name | elsewhere |
 |------------------------------|-------------------|-------------------|-----------|------------|-----------|
@@ -12,7 +12,7 @@ one of them is given, else the peer's place. The cell is an Outcome:
 | SESSIONS: /status, /sessions | nothing           | allowed           | allowed   | other host | not local |
 | SESSIONS, --no-status        | nothing           | nothing           | nothing   | other host | not local |
 
-If both options are given, --front-door-only decides.
+If --front-door-only and --trusted-network are both given, --front-door-only decides.
 
 "This host": the peer has a loopback address, and no proxy has forwarded the request. "Other name": the same, but the
 Host header has a name other than localhost. METRICS and SESSIONS refuse such a name: the owner of a web page can let
@@ -93,7 +93,10 @@ _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Ou
 
 
 def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False) -> Outcome:
-    """Returns what the table says about `resource`. `signed`: the request has an Authorization header."""
+    """Returns what the table says about `resource` for a peer at `place`.
+
+    `signed`: the request has an Authorization header.
+    """
     has_accounts = config.accounts is not None
     if resource is Resource.SIGNED_ATTACH:
         return Outcome.BY_SIGNATURE if has_accounts else Outcome.NO_ACCOUNTS
@@ -134,7 +137,7 @@ def place_of(accepted: Accepted) -> Place:
 def is_this_host(host: str) -> bool:
     """Returns True if a Host header has an IP address or `localhost`.
 
-    A web page that reads from this host cannot have such a name. (See "other name" at the top of this module.)
+    Any other name may belong to a web page whose owner lets the name lead to this host.
     """
     try:
         name = urllib.parse.urlsplit("//" + host).hostname or ""

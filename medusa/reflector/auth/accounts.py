@@ -47,9 +47,9 @@ class Accounts:
             raise AccountsError("%s: others than its owner can write it: chmod go-w" % directory)
 
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
-        """Returns the key with `fingerprint` of the account `login`, or of its user `user` if that is not None.
+        """Returns the key that has `fingerprint`, or None if there is no such key.
 
-        Returns None if there is no such key.
+        Searches the keys of the account `login`. If `user` is not None, searches the keys of this user of the account.
         """
         path = self._directory / login if user is None else self._directory / f"{login}.users" / user
         return next((key for key in self._keys(path) if key.matches(fingerprint)), None)
@@ -73,15 +73,15 @@ class Accounts:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file for `open`, without blocking even if the file is a named pipe."""
+    """Opens a file without blocking, even if it is a named pipe. To be passed to `open` as its `opener`."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _open_folder(path: Path) -> bool:
     """Returns True if others than the owner can create files in a directory.
 
-    A volume of Kubernetes secrets seems to be such a directory by its mode, but it is mounted read-only. Its mode has
-    the sticky bit.
+    Returns False for a directory with the sticky bit on a read-only file system, whatever its mode: a volume of
+    Kubernetes secrets is like this.
     """
     mode = path.stat().st_mode
     if mode & stat.S_ISVTX and os.statvfs(path).f_flag & os.ST_RDONLY:
@@ -90,10 +90,9 @@ def _open_folder(path: Path) -> bool:
 
 
 def _trusted(path: Path, mode: int, unsafe: bool) -> bool:
-    """Returns True if only the owner can write or replace a file of keys. Anybody else who can could sign as the login.
+    """Returns True if only the owner can write or replace a file of keys. Any other writer could sign as the login.
 
-    If the file is a symbolic link, the directory of its target is not checked: the owner of `path`'s directory has made
-    the link.
+    If the file is a symbolic link, the directory of its target is not checked, because the owner has made the link.
 
     Args:
         mode: the file's mode.

@@ -50,7 +50,7 @@ _CHALLENGE = ("WWW-Authenticate", 'Signature realm="medusa",headers="%s"' % " ".
 
 
 def denied(status: int, words: str, log_words: str = "") -> Refusal:
-    """Returns the refusal of a request whose signature does not open what it asks for.
+    """Returns the refusal of a request that is not signed, or whose signature does not allow it.
 
     Args:
         status: 401 if the request is not properly signed, 403 if it is but is not allowed, 404 if the peer must not
@@ -63,7 +63,10 @@ def denied(status: int, words: str, log_words: str = "") -> Refusal:
 
 
 def unknown(log_words: str) -> Refusal:
-    """Returns the refusal (404) with the same text for all reasons that a stranger must not tell apart."""
+    """Returns the refusal (404) whose answer is the same for several reasons, so that a stranger cannot tell which.
+
+    `log_words`: the reason, for the log.
+    """
     return denied(404, UNKNOWN, log_words)
 
 
@@ -132,7 +135,7 @@ class Authenticator:
         return Grant(claim.key_id, digest, claim.until)
 
     def check_admin(self, request: Request) -> Grant:
-        """Checks that an account of --admins has signed `request` in its Authorization header.
+        """Checks that an account which the option --admins names has signed `request` in its Authorization header.
 
         The signature of one of the account's users is refused. If the request changes something, call Admission.spend
         with the returned Grant next.
@@ -239,7 +242,7 @@ class Authenticator:
 
 
 def _digest(key: PublicKey, name: SessionName, side: Side, text: bytes) -> bytes:
-    """Returns a digest of what was signed, the session and its side, and the key that has signed.
+    """Returns one digest over the signed text, the session, its side, and the key that has signed.
 
     The signature is left out, because some algorithms make several for one text. The keyId is left out, because a
     signature in a header does not cover it. Besides, a key has two fingerprints, and may belong to several accounts.

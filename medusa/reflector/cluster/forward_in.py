@@ -31,7 +31,10 @@ log = structlog.get_logger(component="forward_in")
 
 
 class ForwardIn:
-    """Checks forwarded connections, and attaches their agents. `scratch`: the read buffer, see RelayedTransport."""
+    """The handler of connections that other reflectors forward: checks them, and attaches their agents.
+
+    `scratch`: the buffer that links read into; see RelayedTransport.
+    """
 
     def __init__(self, auth: PeerAuth, admission: Admission, config: ReflectorConfig, scratch: memoryview) -> None:
         self._auth = auth
@@ -103,7 +106,7 @@ def _take_place(accepted: Accepted, origin: Origin) -> None:
 
     Raises:
         HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended. An agent that
-            waits no longer must not take the agent's place in the session.
+            waits no longer must not join the session.
     """
     if hung_up(accepted.sock.fileno()):
         raise HandshakeError(400, "the reflector that forwarded this has given up")

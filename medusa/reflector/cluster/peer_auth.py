@@ -21,7 +21,7 @@ from medusa.reflector.net.certificate import OTHERS
 
 FORWARD_HEADER = "Medusa-Carried"
 QUESTION_HEADER = "Medusa-Asks"
-"""The header fields for the proof that a reflector of the site sends the request.
+"""The header fields for a proof that the request comes from a reflector of the site.
 
 FORWARD_HEADER is for a request that forwards an agent's connection, QUESTION_HEADER for a question of the reflector.
 """
@@ -54,7 +54,7 @@ class Origin(NamedTuple):
 
 
 class PeerAuth:
-    """Makes the proofs in requests to other reflectors, and checks the proofs in their requests.
+    """The maker of proofs for requests to other reflectors, and the checker of the proofs in their requests.
 
     `clock` returns seconds since the epoch.
     """
@@ -65,10 +65,11 @@ class PeerAuth:
         self._used = ReplayCache(clock)
 
     def sign_forward(self, target: str, head: bytes, origin: Origin) -> str:
-        """Returns the value of FORWARD_HEADER for a request for `target`. It is valid once, and within MAX_SKEW.
+        """Returns the value of FORWARD_HEADER for a request for `target`. It can be used once, within MAX_SKEW seconds.
 
         Args:
             head: the head of the agent's own request, or its greeting. It is sent after the forwarding request's head.
+            origin: the agent's protocol and address.
         """
         fields = "1 %d %s %s %s %d" % (self._clock(), secrets.token_hex(16), *origin)
         return "%s %s" % (fields, self._mac(b"medusa carried", fields, target, head))

@@ -76,11 +76,11 @@ class QueryServer:
         except BadProof as error:
             log.warning("question refused", client=accepted.client, reason=str(error))
             raise Refusal(404, NOTHING_HERE) from None
-        if hung_up(accepted.sock.fileno()):  # this process may have been suspended
+        if hung_up(accepted.sock.fileno()):  # perhaps because this process was suspended
             raise HandshakeError(400, "the reflector that asked has given up")
 
     def _use_up(self, nonce: str) -> None:
-        """Marks a nonce as used. The mark is in the directory, which all workers share. Raises BadProof, Refusal."""
+        """Marks a nonce as used, in the directory, which all workers share. Raises BadProof if it was used before."""
         try:
             fresh = self._claims.spend("question " + nonce, 2 * MAX_SKEW)
         except DirectoryError:

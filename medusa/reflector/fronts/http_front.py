@@ -107,9 +107,9 @@ class Handler(UpgradeHandler):
         return PLAIN_REQUEST
 
     def read_request(self, raw_requestline: str) -> bool:
-        """Sets the attributes that pywsgi expects to be set from the request: here, from the fixed request line.
+        """Sets the attributes that pywsgi itself would set from a request, here from the fixed request line.
 
-        Returns True, which means a valid request.
+        Returns True to tell pywsgi that the request is valid.
         """
         self.command, self.path, self.request_version = raw_requestline.split()
         self.headers = NO_HEADERS
@@ -143,7 +143,7 @@ class Handler(UpgradeHandler):
         return environ
 
     def upgrade(self, key: str) -> RelayedTransport:
-        """Answers the request with 101. Returns the transport. `key`: from check_upgrade. Raises OSError."""
+        """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
         self.write_101(key)
         accepted, server = self.accepted, self.server
         return adopt_websocket(accepted.take(), accepted.rest, server.config.max_message, server.scratch)
@@ -219,7 +219,7 @@ class Handler(UpgradeHandler):
         log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Logs an exception of the application as a bug, and answers 500. An OSError is ignored: the peer is gone."""
+        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError: the peer is gone."""
         if not isinstance(v, OSError):
             log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
             if not self.headers_sent:

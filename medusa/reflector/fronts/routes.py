@@ -1,4 +1,4 @@
-"""Finds the function for the path of an HTTP request, and answers what it returns. Answers 404 for any other path."""
+"""Finds the function for the path of an HTTP request, and sends the answer that it returns. Other paths get 404."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ ONE_SESSION = rf"(?:({LOGIN})/)?([^/]*)\Z"
 """The regular expression for the end of a path that names one session: its login, if it has one, and its id."""
 
 TAKEN: Answer = (101, [], b"")
-"""Returned by a function that has upgraded or forwarded the connection: there is no HTTP answer left to send."""
+"""What a route's function returns after it has upgraded or forwarded the connection: no answer is left to send."""
 
 
 class Upgrade(Protocol):
@@ -63,7 +63,7 @@ class Upgrade(Protocol):
     accepted: Accepted
 
     def upgrade(self, key: str) -> RelayedTransport:
-        """Answers the request with 101. Returns the transport. `key`: from check_upgrade. Raises OSError."""
+        """Answers the request with 101. Returns the transport. `key`: returned by check_upgrade. Raises OSError."""
 
 
 class Route(NamedTuple):
