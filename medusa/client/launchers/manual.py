@@ -21,9 +21,9 @@ So a user who copied the old line just before still has the time to paste it.
 
 
 class ManualLauncher(Launcher):
-    """A job that the user starts by a command line and ends.
+    """A job that the user starts with a command line, and also ends.
 
-    instructions() returns the line, and a new line before the URL in it expires.
+    instructions() returns the command line, and a new one before the URL in it expires.
     """
 
     name = "manual"
@@ -52,7 +52,7 @@ class ManualLauncher(Launcher):
         previous, self._url = self._url, request.session_url(lifetime)
         self._renew_at = now + max(lifetime - RENEWAL_MARGIN, lifetime / 2)
         if self._wait_timeout is not None and lifetime >= self._wait_timeout:
-            self._renew_at = now + lifetime  # at this time mlogin stops waiting, so it needs no new line before
+            self._renew_at = now + lifetime  # mlogin stops waiting then, so no new line is needed earlier
         if self._url == previous:  # a URL without a signature does not expire, so the first line stays valid
             return []
         if previous:

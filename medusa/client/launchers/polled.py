@@ -61,7 +61,7 @@ class Job(abc.ABC):
         self.state = JobState(alive=True, words=words, ends_at=ends_at, problem=problem)
 
     def report_problem(self, text: str) -> None:
-        """Sets the problem in `state` to `text`, and keeps the rest. For failures that may not happen next time."""
+        """Sets the problem in `state` to `text`, and keeps the rest of `state`. Use this for temporary failures."""
         self.state = dataclasses.replace(self.state, problem=text)
 
     def over(self, words: str, remarks: Iterable[str] = ()) -> None:

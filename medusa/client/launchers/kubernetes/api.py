@@ -85,11 +85,11 @@ def require_client() -> None:
 def find_access(kubeconfig: str | None, context: str | None, namespace: str | None) -> Access:
     """Finds the cluster in the same way as kubectl.
 
-    Uses the first that exists of: the file `kubeconfig`, the files in KUBECONFIG, ~/.kube/config, the credentials of
-    the pod that mlogin runs in.
+    Reads the file `kubeconfig`, by default the files in KUBECONFIG or ~/.kube/config. If `kubeconfig` is None and none
+    of the default files exists, it uses the credentials of the pod that mlogin runs in, if any.
 
     Raises:
-        Failure: none of them exists, or the file is invalid or has no such context.
+        Failure: there are no credentials, or the file is invalid or has no such context.
     """
     import yaml
     from kubernetes import config
@@ -176,7 +176,7 @@ class KubeClient:
         self._ask("patch", "pod", "_ephemeralcontainers", pod, self.access.namespace, body)
 
     def write_stdin(self, pod: str, container: str, data: bytes, until: str) -> None:
-        """Writes `data` to a container's standard input, waits until it prints `until`, and closes the input."""
+        """Writes `data` to a container's standard input. Closes the input when the container has printed `until`."""
         from kubernetes.client import ApiException
         from kubernetes.stream import stream
         from websocket import WebSocketException

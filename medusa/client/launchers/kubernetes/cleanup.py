@@ -78,7 +78,7 @@ def kubectl_command(access: Access, name: str) -> str:
 
 
 def guard_command(access: Access, keys: Sequence[Key], timeouts: KubernetesTimeouts) -> list[str]:
-    """Returns the command by which the guard process deletes these objects: it runs this module."""
+    """Returns the command that runs this module to delete the objects `keys`. The guard process runs it."""
     times = {"guard_timeout": timeouts.guard_timeout, "retry_interval": timeouts.retry_interval}
     place = json.dumps({**dataclasses.asdict(access), **times})
     return [sys.executable, "-m", __name__, place, *(f"{kind}/{name}" for kind, name in keys)]

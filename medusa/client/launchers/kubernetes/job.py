@@ -213,7 +213,7 @@ class KubeJob(Job):
         return None
 
     def _events(self, job: Object | None, pods: list[Object]) -> list[Object]:
-        """Returns events that may explain why the Job waits. Empty if no pod is pending, or if access is denied."""
+        """Returns events that may explain why the Job waits. Empty if its pod no longer waits, or access is denied."""
         if job is None or any(pod.get("status", {}).get("phase") != "Pending" for pod in pods):
             return []
         try:

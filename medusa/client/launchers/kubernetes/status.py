@@ -216,7 +216,7 @@ def _concerns(event: Object, thing: Object) -> bool:
 def _latest(events: list[Object], reason: str | None = None) -> Object | None:
     """Returns the latest event, or the latest one with this reason.
 
-    Times have whole seconds. If several events are of the latest second, a notable one is preferred.
+    Times have whole seconds. If several events are of the latest second, one that `_is_notable` is preferred.
     """
     found = [event for event in events if reason in (None, event.get("reason"))]
     return max(found, key=lambda event: (_event_time(event), _is_notable(event)), default=None)

@@ -126,7 +126,7 @@ class MantaJob(Job):
             self.report("queued")
 
     def look(self, *, waiting: bool) -> None:
-        """Asks the Manta for the job's state. When it is due, renews the signed requests for the guard process.
+        """Asks the Manta for the job's state. Renews the signed requests for the guard process before they expire.
 
         While `waiting` for the agent, also renews the agent's config.
         """

@@ -68,7 +68,7 @@ class BatchJob(SlurmJob):
             if self.joined:
                 self._await_end()
             left = self._cancel() if self.job_id is not None and not self._ended else []
-        if not left and self.job_id is not None:  # otherwise the guard tries to cancel it once more
+        if not left and self.job_id is not None:  # otherwise the guard process tries to cancel the job once more
             self._ledger.remove("command", self._undo())
         return left
 
@@ -84,7 +84,7 @@ class BatchJob(SlurmJob):
         self.look(waiting=True)
 
     def _undo(self) -> str:
-        """Returns the command, as an entry in the ledger, by which the guard cancels the job if mlogin is killed."""
+        """Returns the command that cancels the job, as JSON. The guard process runs it if mlogin is killed."""
         assert self.job_id is not None
         return json.dumps(["sh", "-c", _WITHOUT_FILTERS + 'exec scancel "$@"', "sh", *self._cluster, self.job_id])
 

@@ -210,7 +210,7 @@ class SlurmJob(Job):
 
 
 def _shared_directory() -> Path:
-    """Makes a directory in the user's home, which the nodes usually share. Returns its path. Raises OSError."""
+    """Makes a directory in XDG_STATE_HOME or the user's home, which nodes usually share. Returns it. Raises OSError."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     if not os.path.isabs(state):
         raise OSError(f"no home directory: {printable(state)}; set XDG_STATE_HOME to a directory that the nodes share")
