@@ -1,11 +1,11 @@
-"""How the bytes of a linked pair move.
+"""Moves the bytes of a linked pair: between the connections of a client and its agent.
 
 byte_pipe        one direction of a byte proxy as a step function, without an event loop
-byte_link        a proxy of bytes: two pipes between two streams, by watchers
-endpoint         one side's connection on the event loop: watchers, backpressure
-endpoint_states  the life of that connection as a table, with half-close
-fair_queue       turns for busy connections, and the buffer that all read into
-pump             one direction of copying between two transports, one step at a time
+byte_link        a byte proxy on the event loop: two byte pipes between two streams
+endpoint         the connection of one side on the event loop: watchers, backpressure
+endpoint_states  the life of that connection as a table of states, with half-close
+fair_queue       gives turns to busy connections, and holds the buffer that all connections read into
+pump             copies in one direction between two transports, one step at a time
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A byte proxy on the event loop: two byte pipes, driven by watchers. No greenlet runs for it."""
+"""A byte proxy on the event loop: two byte pipes, driven by the loop's watchers, without a greenlet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ log = structlog.get_logger(component="byte_link")
 
 
 class ByteLink:
-    """Owns both streams, copies bytes both ways, and ends by itself when both directions have ended.
+    """A running byte proxy between two streams. It ends by itself when both directions have ended.
 
     Args:
-        queue: the loop's fair queue, for directions that are busy.
-        pipes: to the peer and from it, as `join` gives them; their streams are the link's from here on.
-        interval: seconds between two calls of `is_lost`; None: it is never called.
-        is_lost: gets the pipes to and from the peer, whose `has_read` and `has_written` cover the last interval. True
-            ends the link.
-        ended: called once, after the link has ended; perhaps before the constructor returns.
-        first: bytes for the peer that were read already.
+        queue: the event loop's fair queue, which gives turns to busy directions.
+        pipes: the pipe to the peer and the pipe from it, as `join` returns them. The link now owns their streams, and
+            closes them at its end.
+        interval: seconds between two calls of `is_lost`. With None it is never called.
+        is_lost: called with both pipes, as in `pipes`; their `has_read` and `has_written` cover the last interval. If
+            it returns True, the link ends.
+        ended: called once with this link when it has ended, perhaps before the constructor returns.
+        first: bytes for the peer that the caller has already read.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class ByteLink:
         self.run(lambda: outward.push(memoryview(first)))
 
     def run(self, step: Callable[[], None]) -> None:
-        """Run one step of a pipe, then wait for what both pipes need next."""
+        """Runs one step of a pipe, then sets the watchers for what both pipes need next."""
         if self.over:
             return
         try:
@@ -57,12 +58,12 @@ class ByteLink:
             else:
                 for driver in self._drivers:
                     driver.settle()
-        except Exception:  # a bug: this link ends, and no other
+        except Exception:  # a bug: only this link ends
             log.exception("internal error")
             self.end()
 
     def end(self) -> None:
-        """Close both streams at once. Idempotent."""
+        """Closes both streams immediately, and calls `ended`. Idempotent."""
         if self.over:
             return
         self.over = True
@@ -83,7 +84,7 @@ class ByteLink:
 
 
 class _Driver:
-    """Calls one pipe when its source is readable, its sink is writable, or its place in the queue has come."""
+    """The watchers of one pipe: they run it when its source is readable, its sink is writable, or it is its turn."""
 
     def __init__(self, link: ByteLink, pipe: BytePipe) -> None:
         self.pipe = pipe
@@ -93,14 +94,17 @@ class _Driver:
         self._writable = link.queue.loop.io(pipe.sink.fileno(), WRITE)
 
     def settle(self) -> None:
-        """Watch for what the pipe waits for. Bytes that TLS has decrypted already make no socket readable."""
+        """Starts the watchers for what the pipe needs, and stops the others.
+
+        Bytes that TLS has already decrypted make no socket readable, so for these the pipe joins the fair queue.
+        """
         if self.pipe.wants_read and self.pipe.source.pending:
             self._enqueue()
         switch(self._writable, self.pipe.wants_write, self._on_writable)
         switch(self._readable, self.pipe.wants_read and not self._queued, self._on_readable)
 
     def stop(self) -> None:
-        """For good: a descriptor must not be closed while it is watched."""
+        """Ends both watchers for ever. Call it before the descriptors are closed: libev must not watch a closed one."""
         self._readable.close()
         self._writable.close()
 

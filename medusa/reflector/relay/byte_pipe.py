@@ -1,7 +1,7 @@
 """One direction of a byte proxy as a step function: no event loop, no clock.
 
-Two pipes make a proxy (`join`). The caller waits for what `wants_read` and `wants_write` ask for, and then calls `read`
-or `write`. No bytes are changed, made up or reordered.
+Two pipes make a proxy (see `join`). If `wants_read` is True, the caller waits until the source is readable and calls
+`read`. If `wants_write` is True, it waits until the sink is writable and calls `write`. The bytes are copied unchanged.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsStream
 
 READ_SIZE = 64 * 1024
-"""Bytes that one pipe holds at most: one read."""
+"""The size of one read in bytes, and so the most that a pipe holds."""
 
 
 class BytePipe:
-    """Copies from `source` to `sink` until the source ends or the sink fails.
+    """A copier from `source` to `sink`, which ends when the source ends or the sink fails.
 
-    Bytes that the sink does not take are held, and nothing more is read until it has taken them. The end of the source
-    is passed on to the sink after the last byte.
+    The pipe holds the bytes that the sink does not accept, and reads no more until the sink has accepted them. When the
+    source has ended and all bytes are written, the pipe shuts down the sink.
 
     Args:
-        drains: if the sink fails, go on reading and drop what is read, until the source ends.
+        drains: if True, the pipe goes on reading after the sink has failed, and drops the bytes, until the source ends.
 
     Attributes:
-        ended: nothing more will be read or written.
-        has_read: something was read, or the end of the source, since `forget_moves`.
-        has_written: the sink took something since `forget_moves`.
+        ended: True if nothing more will be read or written.
+        has_read: True if bytes, or the end of the source, were read since the last `forget_moves`.
+        has_written: True if the sink accepted bytes since the last `forget_moves`.
     """
 
     _reverse: BytePipe
@@ -37,37 +37,40 @@ class BytePipe:
         self.ended = False
         self.has_read = self.has_written = False
         self._drains = drains
-        self._drops = False  # what is read
+        self._drops = False  # True: the bytes that are read are dropped
         self._held = b""
 
     @property
     def wants_read(self) -> bool:
-        """Call `read` when the source is readable."""
+        """True if `read` is to be called as soon as the source is readable."""
         return not (self.ended or self._held)
 
     @property
     def wants_write(self) -> bool:
-        """Call `write` when the sink is writable."""
+        """True if `write` is to be called as soon as the sink is writable."""
         return bool(self._held)
 
     @property
     def is_stuck(self) -> bool:
-        """True if the source has hung up, but its end cannot be passed on because the sink does not read."""
+        """True if the source has hung up, but its end cannot be passed on because the sink accepts no bytes."""
         return bool(self._held) and hung_up(self.source.fileno())
 
     def forget_moves(self) -> None:
-        """Begin to observe anew whether anything moves."""
+        """Sets `has_read` and `has_written` to False."""
         self.has_read = self.has_written = False
 
     def read(self, buffer: memoryview) -> int:
-        """Read once, into `buffer`, and pass it on. Returns the bytes read: 0 if none have come, or at the end."""
+        """Reads once into `buffer`, and writes the bytes to the sink.
+
+        Returns the number of bytes read: 0 if none have arrived, or if the source has ended.
+        """
         if not self.wants_read:
             return 0
         try:
             size = self.source.recv_into(buffer[:READ_SIZE])
         except BlockingIOError:
             return 0
-        except OSError:  # after a reset the source takes nothing either
+        except OSError:  # the source was reset, so nothing can be written to it either
             self._reverse._fail()
             size = 0
         self.has_read = True
@@ -78,38 +81,41 @@ class BytePipe:
         return size
 
     def write(self) -> None:
-        """Offer the held bytes to the sink."""
+        """Writes the held bytes to the sink, as many as it accepts now."""
         self.push(memoryview(self._held))
 
     def push(self, data: memoryview) -> None:
-        """Write `data`, and hold what the sink does not take. For bytes that were read elsewhere: before any `read`."""
+        """Writes `data` to the sink, and holds what the sink does not accept.
+
+        If the caller has read bytes of the source itself, it pushes them here before it calls `read`.
+        """
         try:
             while data:
                 data = data[self.sink.send(data) :]
                 self.has_written = True
         except BlockingIOError:
             self._held = bytes(data)
-        except OSError:  # the other direction goes on: what the sink sent last may not have been read yet
+        except OSError:  # the other direction goes on: the last bytes from the sink may still be unread
             self._fail()
         else:
             self._held = b""
 
     def _end(self) -> None:
-        """The source has ended."""
+        """Passes the end of the source on to the sink."""
         self.ended = True
         self.sink.shutdown()
-        # A TLS stream decrypts nothing after its own end, so what it still receives is of no use.
+        # A TLS stream that was shut down decrypts nothing more, so what is still read from it is dropped.
         self._reverse._drops |= isinstance(self.sink, TlsStream)
 
     def _fail(self) -> None:
-        """The sink takes nothing any more."""
+        """Takes note that the sink accepts no more bytes."""
         self._held = b""
         self._drops = True
         self.ended |= not self._drains
 
 
 def join(outer: SocketStream, inner: SocketStream, *, drains: bool = False) -> tuple[BytePipe, BytePipe]:
-    """Both directions of a proxy: (from inner to outer, from outer to inner). `drains` is for the latter."""
+    """Returns the two pipes of a proxy: (from inner to outer, from outer to inner). `drains` applies to the second."""
     outward, inward = BytePipe(inner, outer), BytePipe(outer, inner, drains=drains)
     outward._reverse, inward._reverse = inward, outward
     return outward, inward

@@ -1,8 +1,8 @@
-"""One side's connection on the event loop: watchers move its bytes, a table holds its life (endpoint_states.py).
+"""The connection of one side on the event loop. Watchers move its bytes; its states are in endpoint_states.py.
 
-Each connection has a read and a write watcher. Their callbacks move what is there and never wait, so no greenlet is
-switched to for data. A callback makes one read. A connection that fills its reads is not watched for a while, but takes
-turns with others of its kind (fair_queue.py), so that all pairs make progress.
+Each connection has a read watcher and a write watcher. Their callbacks never wait, so data needs no greenlet switch. A
+callback makes one read. A connection whose reads are large is busy: its read watcher is stopped, and it takes turns
+with the other busy connections (fair_queue.py). So all pairs make progress.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ Report = Callable[["Endpoint", Progress], None]
 
 
 class Endpoint:
-    """One side's connection. It drops what it reads until `forward` joins it to the other side.
+    """The connection of one side (client or agent). It drops what it reads until `forward` joins it to the other side.
 
-    `report` is called once with CLOSED or LOST when the peer has ended; with BROKE_RULES when the peer breaks the
-    protocol, and then once more when it goes.
+    `report` is called once, with CLOSED or LOST, when the peer has ended the connection. If the peer breaks the
+    protocol, `report` is called with BROKE_RULES, and again with LOST when the peer hangs up.
 
     Attributes:
-        state: of the table.
-        address: the peer's, for logs and lists.
-        active: when the last terminal byte came, by time.monotonic(); at first, when the peer came.
-        on_left_out: called with the texts that the other side has no place for; None if nobody wants them.
+        state: the current state of endpoint_states.TABLE.
+        address: the peer's address, for logs and lists.
+        active: the time.monotonic() of the last terminal byte from the peer. Before the first one: of the attachment.
+        on_left_out: called with the text messages that the other side's protocol cannot carry. None: they are dropped.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class Endpoint:
         self.on_left_out: Callable[[Sequence[bytes]], None] | None = None
         self._queue = queue
         self._report = report
-        self._sink: Endpoint | None = None  # gets what is read here
-        self._source: Endpoint | None = None  # what it reads is written here
-        self._queued = False  # in the fair queue, and so not watched for reading
+        self._sink: Endpoint | None = None  # what is read here is written to this endpoint
+        self._source: Endpoint | None = None  # what this endpoint reads is written here
+        self._queued = False  # True: in the fair queue, so the read watcher is stopped
         self._accepted = 0  # bytes that had reached the peer's host at the last call of `is_draining`
         self._readable = queue.loop.io(transport.fileno(), READ)
         self._writable = queue.loop.io(transport.fileno(), WRITE)
 
-    # ------------------------------------------------------------------ what the session's driver does
+    # ------------------------------------------------------------------ called by the session's driver
 
     def start(self) -> None:
-        """Begin to read. Bytes that came in with the handshake are dealt with now, before anything else happens."""
+        """Starts to read. Processes the bytes that arrived with the handshake before it returns."""
         self._watch(True)
         for _ in range(READS_AT_ONCE):
             if not self.transport.pending or self.paused:
@@ -88,14 +88,14 @@ class Endpoint:
             self._on_readable()
 
     def forward(self, sink: Endpoint) -> None:
-        """From now on what is read goes to `sink`; a message that has arrived in part is dropped."""
+        """Forwards to `sink` what is read from now on. A message that has arrived in part is dropped."""
         self.transport.skip_message()
         self._sink, sink._source = sink, self
         self.pump.sink = sink.transport
         self._process(Input.LINKED_PLAIN if self.plain and sink.plain else Input.LINKED)
 
     def detach(self) -> None:
-        """Drop what is read from now on."""
+        """Stops forwarding: what is read from now on is dropped."""
         sink, self._sink, self.pump.sink = self._sink, None, None
         self._process(Input.DETACHED)
         if sink is not None:
@@ -104,17 +104,17 @@ class Endpoint:
         self._settle()
 
     def announce(self, text: str) -> None:
-        """Send a short text of the reflector's own."""
+        """Sends the peer a short text message from the reflector."""
         self._attempt(lambda: self.transport.announce(text))
 
     def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Sends the peer a ping, which it has to answer."""
         self._attempt(lambda: self.transport.send_nowait(Ping(b"medusa")))
 
     def close(self, close: Close) -> None:
-        """Send a Close after what is still to be written.
+        """Sends a Close after all that is still to be written.
 
-        If the last thing written ends inside a frame, the peer is given up instead: a Close would be read as the rest
+        If the last bytes written end inside a frame, the peer is given up instead: it would read the Close as the rest
         of that frame.
         """
         if self.transport.mid_frame:
@@ -123,52 +123,52 @@ class Endpoint:
             self._attempt(lambda: self.transport.send_nowait(close))
 
     def give_up(self, why: str) -> None:
-        """Close the connection now, and report the peer as lost. `why` is for the usage record."""
+        """Closes the connection now, and reports the peer as lost. `why` is the reason for the usage record."""
         self.pump.why = why
         self._process(Input.GIVEN_UP)
 
     def dismiss(self, close: Close) -> None:
-        """Close the connection now, without a report; with `close` if neither side has sent a Close."""
+        """Closes the connection now, without a report. Sends `close` first if the connection is still open."""
         if self.open and not self.transport.mid_frame:
             with contextlib.suppress(BrokenTransport, ClosedTransport):
                 self.transport.send_nowait(close)
         self._process(Input.DISMISSED)
 
-    # ------------------------------------------------------------------ what the deadlines ask
+    # ------------------------------------------------------------------ read by the session's deadlines
 
     @property
     def open(self) -> bool:
-        """Whether the peer has neither ended its stream nor broken the rules."""
+        """True until the peer ends its stream, or breaks the protocol, or the connection is closed here."""
         return self.state in states.OPEN
 
     @property
     def plain(self) -> bool:
-        """Whether the peer knows no frames."""
+        """True if the peer uses raw TCP without frames."""
         return self.transport.plain
 
     @property
     def passes_fin(self) -> bool:
-        """Whether the end of what is read here would leave the other direction open."""
+        """True if a FIN from the peer ends only its own direction: both peers are plain, and they are linked."""
         return self.state is State.FORWARDING_PLAIN
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is read here, because the other side accepts no more."""
+        """True if reading is paused, because bytes still wait to be written to the other side."""
         return self._sink is not None and self._sink.transport.wants_write
 
     @property
     def hung_up(self) -> bool:
-        """Whether the peer has ended its stream, even if bytes before that end are still unread."""
+        """True if the peer has ended its stream, even if bytes before that end are still unread."""
         return hung_up(self.transport.fileno())
 
     @property
     def sent(self) -> int:
-        """Bytes that the kernel has accepted so far."""
+        """The number of bytes to the peer that the kernel has accepted so far."""
         return self.transport.sent
 
     @property
     def backlog(self) -> int:
-        """Bytes written, or still to be written, that have not reached the peer's host; at least 1 if any wait here."""
+        """The number of bytes that the peer's host has not acknowledged, plus 1 if more bytes wait in this process."""
         try:
             (unsent,) = struct.unpack("i", fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, bytes(4)))
         except (OSError, ValueError):
@@ -176,9 +176,10 @@ class Endpoint:
         return int(unsent) + self.transport.wants_write
 
     def is_draining(self) -> bool:
-        """Whether a ping is stuck behind data that the peer is still accepting: then its silence does not count.
+        """Returns True if a ping may be stuck behind data that the peer is still accepting.
 
-        Compares with the last call.
+        Then the peer's silence means nothing. The peer is accepting data if more bytes have reached its host since the
+        last call. If all bytes have reached it, a ping is stuck only behind a frame that is not complete yet.
         """
         backlog = self.backlog
         before, self._accepted = self._accepted, self.transport.sent - backlog
@@ -213,7 +214,7 @@ class Endpoint:
         self._report(self, Progress.BROKE_RULES)
 
     def _release(self) -> None:
-        # A descriptor may not be closed while it is watched.
+        # libev must not watch a descriptor that is closed.
         self._readable.close()
         self._writable.close()
         self.transport.abort()
@@ -225,7 +226,7 @@ class Endpoint:
             return
         try:
             self._read()
-        except Exception:  # a bug ends this connection, and no other
+        except Exception:  # a bug: only this connection ends
             log.exception("internal error")
             self.give_up("internal error")
 
@@ -233,7 +234,7 @@ class Endpoint:
         source = self._source
         if source is not None and source.open and source.transport.last_read >= BULK:
             self._writable.stop()
-            source._enqueue()  # its turn begins with what waits here
+            source._enqueue()  # in its turn, the pump first writes what waits here
             return
         try:
             with contextlib.suppress(BrokenTransport):
@@ -280,7 +281,7 @@ class Endpoint:
         self._process(happened)
 
     def _go_on(self) -> None:
-        """After a step that the other side accepted whole, which is the usual case: nothing is to be settled there."""
+        """Plans the next read after a step whose bytes the other side accepted completely, which is the usual case."""
         transport = self.transport
         if transport.last_read >= BULK or transport.costly or transport.pending:
             self._enqueue()
@@ -289,7 +290,7 @@ class Endpoint:
         if transport.wants_write:
             self._settle()
         if self._sink is not None and self.pump.sink is None:
-            self._sink._settle()  # writing there has failed
+            self._sink._settle()  # writing to the other side has failed
 
     def _discard(self) -> None:
         self.keepalive.received(time.monotonic())
@@ -301,17 +302,20 @@ class Endpoint:
             self._watch(True)
 
     def _enqueue(self) -> None:
-        """Read next when the fair queue says so: after a large or costly read, and for bytes that no poll reports."""
+        """Lets the fair queue decide when to read next, and stops the read watcher.
+
+        Used after a large or costly read, and for bytes that TLS or the transport already holds, which no watcher sees.
+        """
         if not self._queued:
             self._queued = True
             self._readable.stop()
             self._queue.add(self._on_turn)
 
     def _watch(self, on: bool) -> None:
-        """Read when the loop says that there is something, or do not."""
+        """Starts or stops the read watcher."""
         if self._readable.active is on or self._queued or self.state is State.RELEASED:
             return
-        self.keepalive.received(time.monotonic())  # nothing could be heard while nothing was read
+        self.keepalive.received(time.monotonic())  # silence does not count while nothing is read
         switch(self._readable, on, self._on_readable)
         if on and self.transport.pending:
             self._enqueue()
@@ -319,12 +323,12 @@ class Endpoint:
     # ------------------------------------------------------------------ writing
 
     def _attempt(self, send: Callable[[], object]) -> None:
-        with contextlib.suppress(BrokenTransport, ClosedTransport):  # reading finds that out as well
+        with contextlib.suppress(BrokenTransport, ClosedTransport):  # reading will notice the end as well
             send()
         self._settle()
 
     def _settle(self) -> None:
-        """Watch for what is waited for. Call after anything that may have changed it."""
+        """Sets the watchers by what waits to be written, and ends what is due to end. Call it after each change."""
         if self.state is State.RELEASED:
             return
         wants_write = self.transport.wants_write
@@ -340,7 +344,7 @@ class Endpoint:
             source._watch(not wants_write)
 
     def _settle_half_closed(self) -> None:
-        """End what is half-closed after all is written both ways, or after one side cannot be written to."""
+        """Ends a half-closed pair when all is written in both directions, or one side when it cannot be written to."""
         other = self._sink
         if self.transport.write_failed:
             self._process(Input.WRITE_FAILED)

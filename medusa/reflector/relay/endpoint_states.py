@@ -1,11 +1,11 @@
-"""The life of one side's connection as one table, with half-close in it. No I/O, no clock.
+"""The life of the connection of one side (client or agent) as one table of states. No I/O, no clock.
 
-`endpoint.Endpoint` says what happened and carries out the actions. A (state, input) pair that is not in the table
-cannot happen: if one does, the caller has a bug, and `step` raises.
+`endpoint.Endpoint` calls `step` with what has happened, and carries out the actions. For a pair (state, input) that is
+missing from the table `step` raises: the caller has a bug.
 
-Half-close: a plain peer (raw TCP without frames) can end one direction by a FIN and go on with the other. Between two
-plain peers a FIN is passed on, and the end of a side is reported only after both directions have ended. Toward a peer
-with frames a FIN ends both directions at once.
+Half-close: a plain peer (raw TCP without frames) can end one direction with a FIN and go on with the other. Between two
+plain peers a FIN is passed on, and the end of a side is reported only after both directions have ended. If the other
+peer uses frames, the FIN ends both directions immediately.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 
 class _Named(enum.Enum):
-    """Members are compared by identity, and hashed by it: Enum's own hash is Python code."""
+    """An Enum whose members are hashed by identity: Enum's own `__hash__` is written in Python, so it is slower."""
 
     __hash__ = object.__hash__
 
 
 class State(_Named):
-    """How far the life of a connection has come."""
+    """A phase in the life of a connection."""
 
     DROPPING = "open, and what is read is dropped: its client waits, or its session is over"
     FORWARDING = "open, and what is read goes to the other side"
@@ -34,16 +34,16 @@ class State(_Named):
 
 
 OPEN = (State.DROPPING, State.FORWARDING, State.FORWARDING_PLAIN)
-"""The peer has neither ended its stream nor broken the rules."""
+"""The states before the peer has ended its stream or broken the protocol."""
 
 READING = (*OPEN, State.DISCARDING)
 HALF_CLOSED = (State.HALF_CLOSED, State.HALF_CLOSED_LAST)
 REPORTED = (State.DISCARDING, State.ENDED)
-"""The session knows, and only what waits for the peer is still written."""
+"""The states after a report to the session, in which only what waits for the peer is still written."""
 
 
 class Input(_Named):
-    """What can happen to a connection."""
+    """An event in the life of a connection."""
 
     LINKED = "the two sides are joined"
     LINKED_PLAIN = "the two sides are joined, and both are plain"
@@ -59,7 +59,7 @@ class Input(_Named):
 
 
 class Action(_Named):
-    """What the endpoint is to do."""
+    """An action that the endpoint has to carry out."""
 
     WATCH = "read"
     UNWATCH = "read no more"
@@ -71,14 +71,14 @@ class Action(_Named):
 
 
 class Step(NamedTuple):
-    """One entry of the table."""
+    """One entry of the table: the next state, and the actions in their order."""
 
     next: State
     actions: tuple[Action, ...] = ()
 
 
 class IllegalInput(Exception):
-    """An input that its state has no entry for: a bug of the caller."""
+    """The table has no entry for this input in this state: the caller has a bug."""
 
 
 _S, _I, _A = State, Input, Action
@@ -86,7 +86,7 @@ _HALF_CLOSE = (_A.UNWATCH, _A.FORWARD_FIN)
 _CLOSED = Step(_S.ENDED, (_A.REPORT_CLOSED,))
 
 TABLE: dict[tuple[State, Input], Step] = {
-    # An open connection.
+    # The connection is open.
     (_S.DROPPING, _I.LINKED): Step(_S.FORWARDING),
     (_S.DROPPING, _I.LINKED_PLAIN): Step(_S.FORWARDING_PLAIN),
     (_S.DROPPING, _I.DETACHED): Step(_S.DROPPING),
@@ -98,14 +98,14 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.FORWARDING_PLAIN, _I.PEER_CLOSED_LAST): Step(_S.HALF_CLOSED_LAST, _HALF_CLOSE),
     **{(state, _I.PEER_LOST): Step(_S.ENDED, (_A.UNWATCH, _A.REPORT_LOST)) for state in READING},
     **{(state, _I.PEER_BROKE_RULES): Step(_S.DISCARDING, (_A.WATCH, _A.REPORT_BREACH)) for state in OPEN},
-    # Half-closed: the end is reported when the other direction has ended as well, or will not.
+    # Half-closed: the end is reported when the other direction has ended too, or when it cannot end in order any more.
     **{(state, _I.BOTH_WRITTEN): _CLOSED for state in HALF_CLOSED},
     **{(state, _I.WRITE_FAILED): _CLOSED for state in HALF_CLOSED},
     **{(state, _I.DETACHED): _CLOSED for state in HALF_CLOSED},
-    # The two sides may be joined, and parted, after one of them has ended.
+    # The two sides may be joined, or separated, even after one of them has ended.
     **{(state, linked): Step(state) for state in (*REPORTED, _S.RELEASED) for linked in (_I.LINKED, _I.LINKED_PLAIN)},
     **{(state, _I.DETACHED): Step(state) for state in (*REPORTED, _S.RELEASED)},
-    # If only writing fails, what the peer sent before may still be read.
+    # If only writing fails, bytes that the peer sent before may still be read.
     **{(state, _I.WRITE_FAILED): Step(state) for state in (*OPEN, *REPORTED, _S.RELEASED)},
     **{(state, _I.GIVEN_UP): Step(_S.RELEASED, (_A.RELEASE, _A.REPORT_LOST)) for state in (*READING, *HALF_CLOSED)},
     (_S.ENDED, _I.GIVEN_UP): Step(_S.RELEASED, (_A.RELEASE,)),
@@ -113,11 +113,11 @@ TABLE: dict[tuple[State, Input], Step] = {
     **{(state, _I.DISMISSED): Step(_S.RELEASED, (_A.RELEASE,)) for state in State if state is not _S.RELEASED},
     (_S.RELEASED, _I.DISMISSED): Step(_S.RELEASED),
 }
-"""(state, input) -> step."""
+"""Maps each possible (state, input) to its step."""
 
 
 def step(state: State, happened: Input) -> Step:
-    """What `happened` leads to in `state`. Raises IllegalInput."""
+    """Returns the entry for the input `happened` in `state`. Raises IllegalInput if there is none."""
     found = TABLE.get((state, happened))
     if found is None:
         raise IllegalInput("%s while %s" % (happened.name, state.name))

@@ -1,7 +1,7 @@
-"""Steps of busy connections, one at a time, and the buffer that all connections of an event loop read into.
+"""Runs the steps of busy connections one at a time. Also holds the buffer that all connections of a loop read into.
 
-A connection that fills its reads queues its next read here. So a keystroke of another pair waits for one such read at
-most.
+A connection whose reads are large queues its next read here. So a keystroke of another pair waits for at most one such
+read.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from typing import Any
 from medusa.transports.relayed import new_scratch
 
 BULK = 16 * 1024
-"""Bytes in one read from which on a connection counts as busy: more than typing, or a redrawn screen, makes."""
+"""A connection is busy if one read returns at least so many bytes. Typing and redrawn screens stay below that."""
 
 MAX_DELAY = 0.004
-"""Seconds after which a queued step runs even though other events are pending.
+"""Seconds after which a queued step runs even if the event loop has had no idle moment.
 
-Connections whose reads are small are never queued. A flood of pings, or enough pairs that type, would leave no moment
-without a pending event.
+Connections whose reads are small are never queued. So a flood of pings, or many users who type, can keep the event loop
+from ever being idle.
 """
 
 
 class FairQueue:
-    """Runs one queued step per loop iteration, from an idle watcher, so any other event goes first; if there is no idle
-    moment, one step each MAX_DELAY.
+    """A queue of steps that run when the event loop is idle, one per loop iteration.
+
+    Each step runs from an idle watcher, so all other events go first. If the loop is never idle, one step runs every
+    MAX_DELAY seconds.
 
     Attributes:
-        loop: the event loop, gevent's.
-        scratch: the buffer that every connection reads into; free again when the callback that read into it returns.
+        loop: gevent's event loop.
+        scratch: the buffer that every connection reads into. A callback may use it only until it returns.
     """
 
     def __init__(self, loop: Any) -> None:
@@ -37,11 +39,11 @@ class FairQueue:
         self.scratch = new_scratch()
         self._steps: deque[Callable[[], None]] = deque()
         self._idle = loop.idle()
-        self._ran = False  # a step, since the last tick of the clock
+        self._ran = False  # True: a step has run since the last tick of the clock
         self._clock = loop.timer(MAX_DELAY, MAX_DELAY)  # runs until a tick finds the queue empty
 
     def add(self, step: Callable[[], None]) -> None:
-        """Run `step` once, after those that are queued already. It must not raise."""
+        """Queues `step`, which runs once, after the steps already queued. It must not raise."""
         self._steps.append(step)
         if not self._idle.active:
             self._idle.start(self._run_one)

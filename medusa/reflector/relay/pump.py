@@ -1,7 +1,6 @@
-"""One direction of copying between two transports, one step at a time.
+"""Copies in one direction between two transports, one step at a time.
 
-A step never waits. The caller decides when to take the next: the reflector's endpoints by event watchers, a test by a
-loop.
+A step never waits. The caller decides when to run the next one: the reflector's endpoints by watchers, tests in a loop.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from medusa.transports.relayed import RelayedTransport
 
 
 class Progress(enum.Enum):
-    """What a step achieved, and so what to wait for."""
+    """The result of a step, which also says what to wait for."""
 
     MOVED = "there may be more: step again"
     IDLE = "until the source is readable"
@@ -27,17 +26,17 @@ class Progress(enum.Enum):
 
 
 class Pump:
-    """Copies from `source` to `sink`. Without a sink it drops the data, and reads only to notice the source's end.
+    """A copier from `source` to `sink`. Without a sink it drops the data, and reads only to notice the source's end.
 
-    Backpressure: while the sink has something unwritten, nothing is read.
+    Backpressure: while the sink has unwritten bytes, nothing is read.
 
     Attributes:
-        messages, size: copied so far, in messages and payload bytes.
-        terminal: payload bytes of `size` that are not text: what the user typed, or sees.
-        left_out: text messages of the last step that the sink has no place for.
-        left_out_count: how many of them so far.
-        close: the source's Close, after CLOSED.
-        why: what happened, in words, after LOST or BROKE_RULES.
+        messages, size: the number of messages, and of payload bytes, copied so far.
+        terminal: how many bytes of `size` came in binary messages, which carry terminal input and output.
+        left_out: the text messages that the last step dropped, because the sink's protocol cannot carry text.
+        left_out_count: the number of text messages dropped so far.
+        close: the Close that the source sent. Set when a step returns CLOSED.
+        why: the reason for the usage record. Set when a step returns LOST or BROKE_RULES.
     """
 
     def __init__(self, source: RelayedTransport, sink: RelayedTransport | None = None) -> None:
@@ -52,13 +51,13 @@ class Pump:
         self.why = ""
 
     def step(self) -> Progress:
-        """Copy what one read gives. Call again, or wait, as the result says."""
+        """Reads once and copies the data. The result says whether to call again now, or what to wait for."""
         sink, self.left_out = self.sink, ()
         try:
             if sink is not None and sink.wants_write and not sink.flush():
                 return Progress.BLOCKED
         except BrokenTransport:
-            self.sink = sink = None  # the reader of that transport finds its end
+            self.sink = sink = None  # the pump that reads from that transport will notice its end
         try:
             relayed = self.source.relay_read((sink or self.source).framing)
         except ClosedTransport as error:
@@ -70,7 +69,7 @@ class Pump:
         if relayed is None:
             return Progress.IDLE
         if sink is None:
-            self.source.skip_message()  # so that nothing of it is held
+            self.source.skip_message()  # so that no part of a message is held
         else:
             self.left_out = relayed.left_out
             self.left_out_count += len(relayed.left_out)
