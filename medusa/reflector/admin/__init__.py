@@ -1,8 +1,8 @@
-"""For administrators.
+"""What the reflector offers to administrators.
 
-handlers      the routes: metrics, the sessions of all users, the end of a session
-session_list  the sessions of this process, of the other workers and of the other reflectors
-aggregate     the metrics of several processes as those of one
+handlers      handles their requests: metrics, a list of all users' sessions, ending a session
+session_list  lists and ends the sessions of this process, of other workers and of other reflectors
+aggregate     adds up the metrics of several processes
 publisher     publishes the agent's archive while the reflector runs
 """
 

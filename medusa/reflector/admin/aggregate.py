@@ -1,4 +1,4 @@
-"""The metrics of several processes as those of one."""
+"""Adds up the metrics of several processes, as if they were one process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 _NO_SUM = "_created"
-"""The suffix of the time when a process began to count, of which no sum makes sense."""
+"""The suffix of metrics that hold the time when a process began to count. Adding up times makes no sense."""
 
 
 def summed(expositions: Iterable[str]) -> bytes:
-    """Each sample is the sum of the samples with its name and labels, in Prometheus' text format.
+    """Returns metrics, in Prometheus' text format, in which samples with the same name and labels are added up.
 
     Args:
-        expositions: of processes of one kind, in that format.
+        expositions: the metrics of each process, in the same format. All processes run the same program.
     """
     families: dict[str, Metric] = {}
     samples: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], float]] = {}

@@ -1,4 +1,4 @@
-"""The routes of the reflector's administrators: metrics, the sessions of all users, and the end of a session."""
+"""Handles the requests of administrators: metrics, a list of all users' sessions, and ending a session."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ log = structlog.get_logger(component="admin")
 
 
 class Administration:
-    """The functions of these routes; each takes the connection of the request, and raises Refusal.
+    """The handlers of administrators' requests. Each takes the connection of the request, and may raise Refusal.
 
     Args:
-        authenticator: None if there are no accounts.
-        spend: uses up the signature of an administrator; see Admission.spend.
-        workers_metrics: returns the metrics of the other workers as text; None if there are no other workers.
+        authenticator: checks signatures. None if the reflector has no accounts.
+        spend: marks an administrator's signature as used; see Admission.spend.
+        workers_metrics: returns the metrics of the other workers as texts. None if there are no other workers.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Administration:
         self._workers_metrics = workers_metrics
 
     def metrics(self, accepted: Accepted) -> Answer:
-        """The metrics of all workers, for Prometheus."""
+        """Returns the metrics of all workers added up, in Prometheus' text format."""
         self.check(Resource.METRICS, accepted)
         body = self._metrics.exposition()
         if self._workers_metrics is not None:
@@ -56,7 +56,10 @@ class Administration:
         return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """All sessions. If those of other reflectors cannot be found out: the sessions here, and why not the others."""
+        """Returns all sessions.
+
+        If the other reflectors' sessions cannot be listed: this reflector's, and the reason in the field `missing`.
+        """
         self.check(Resource.SESSIONS, accepted)
         try:
             return json_answer({"sessions": self._listing.entries()})
@@ -64,7 +67,7 @@ class Administration:
             return json_answer({"sessions": self._listing.here(), "missing": str(error)})
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """One session: GET shows it, DELETE ends it."""
+        """Handles a request for one session: GET returns its entry, DELETE ends the session."""
         by = self.check(Resource.SESSIONS, accepted)
         assert accepted.request is not None
         name = SessionName(parse_id(raw_id), login or "")
@@ -81,12 +84,13 @@ class Administration:
         return json_answer({"killed": True})
 
     def check(self, resource: Resource, accepted: Accepted) -> str:
-        """The login of the administrator who signed the request; "" if the peer may see `resource` without that.
+        """Returns the login of the administrator who signed the request.
 
-        A signature for anything but reading is used up.
+        Returns "" if this peer may use `resource` without a signature. Unless the request only reads (GET, HEAD), its
+        signature is marked as used.
 
         Raises:
-            Refusal
+            Refusal: the peer may not use `resource`.
         """
         if access.check(resource, accepted, self._config):
             return ""

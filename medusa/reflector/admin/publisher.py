@@ -1,6 +1,6 @@
-"""Publishes the agent's archive while the reflector serves, in a process of its own.
+"""Publishes the agent's archive in a separate process while the reflector serves.
 
-So the reflector neither loads what stores need nor waits for them.
+So the reflector does not load the libraries of the archive's store, and never waits for the store.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _PREFIX = "medusa publish: "
 
 
 class Publisher:
-    """Runs `medusa publish URL`, which tries until it is done.
+    """A child process `medusa publish`, which tries until the archive is published at `url`.
 
-    The URL, which may hold secrets, goes through a pipe: other users can read process lists. The end of that pipe, in
-    whichever way this process ends, ends the publisher too.
+    The URL may contain secrets, and other users can read command lines. So the child reads the URL from a pipe. When
+    this process ends, in whatever way, the pipe closes, and that ends the child too.
     """
 
     def __init__(self, url: str, timeouts: Timeouts) -> None:
@@ -38,7 +38,7 @@ class Publisher:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start the process. Returns at once; what becomes of it is logged."""
+        """Starts the child process, and returns at once. Its success or failure is logged."""
         try:
             self._process = process = subprocess.Popen(
                 module(
@@ -55,7 +55,7 @@ class Publisher:
         gevent.spawn(self._follow, process)
 
     def stop(self) -> None:
-        """End the process, if it still runs. Idempotent."""
+        """Ends the child process if it still runs. Idempotent."""
         if self._process is None:
             return
         process, self._process = self._process, None
@@ -74,7 +74,7 @@ class Publisher:
             process.stdin.write(os.fsencode(self._url) + b"\n")
             process.stdin.flush()
         except (OSError, ValueError):
-            pass  # it has ended already, and has written why
+            pass  # the child has already ended, and has written the reason
         _log_lines(process.stdout)
         status = process.wait()
         if status < 0 and self._process is not None:
@@ -82,7 +82,7 @@ class Publisher:
 
 
 def _log_lines(lines: IO[bytes]) -> None:
-    """Log what the publisher writes, up to its end."""
+    """Logs each line that the child process writes, until its output ends."""
     with lines:
         while line := lines.readline(_LONGEST_LINE):
             text = line.decode("utf-8", "replace").rstrip("\n")

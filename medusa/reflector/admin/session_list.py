@@ -1,4 +1,4 @@
-"""Sessions as an administrator sees and ends them: of this process, of other workers and of other reflectors."""
+"""Lists and ends sessions for administrators: those of this process, of other workers and of other reflectors."""
 
 from __future__ import annotations
 
@@ -11,38 +11,46 @@ from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, stage
 
 Entry = dict[str, Any]
-"""One session: id, login (None for the internal API), state, owner, created (seconds since the epoch), age_s, idle_s,
-client and agent (their addresses, once they are attached), client_bytes, agent_bytes, client_messages, agent_messages
-(sent by each). If its owner did not answer: id, login, owner and error."""
+"""The entry of one session, as a dictionary that fits into JSON.
+
+Its keys: id; login (None for the internal API); state; owner (the address of the session's reflector); created
+(seconds since the epoch); age_s and idle_s (seconds); client and agent (their addresses, once they have attached);
+client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent).
+If the owner did not answer, the entry has only id, login, owner and error.
+"""
 
 
 class Others(Protocol):
-    """The other workers of this reflector, or other reflectors."""
+    """An interface to the sessions of the other workers of this reflector, or to those of other reflectors."""
 
     def entries(self) -> list[Entry]:
-        """Their sessions. Raises Refusal: they cannot be found out."""
+        """Returns the entries of the sessions there. Raises Refusal if they cannot be listed."""
 
     def kill(self, name: SessionName) -> bool:
-        """End a session there; False if there is none. Raises Refusal: that cannot be found out, or done."""
+        """Ends a session there. Returns False if no such session exists there.
+
+        Raises Refusal if the session cannot be looked up or ended.
+        """
 
 
 class NoOthers:
-    """For a reflector without others."""
+    """The `Others` of a reflector that has no other workers, or knows no other reflectors. It has no sessions."""
 
     def entries(self) -> list[Entry]:
-        """No sessions."""
+        """Returns an empty list."""
         return []
 
     def kill(self, name: SessionName) -> bool:
-        """Always False."""
+        """Returns False."""
         return False
 
 
 class SessionList:
-    """Lists and ends sessions.
+    """A list of the sessions everywhere, which can also end them.
 
     Args:
-        owner: the address at which others reach this reflector.
+        registry: the sessions of this process.
+        owner: the address at which other reflectors reach this one. Each entry names it as the session's owner.
         workers: the other workers of this reflector.
         others: the other reflectors that share the directory.
     """
@@ -56,34 +64,37 @@ class SessionList:
         self._others = others or NoOthers()
 
     def entries(self) -> list[Entry]:
-        """All sessions everywhere, oldest first. Raises Refusal, as Others does."""
+        """Returns the sessions of all reflectors, oldest first. Raises Refusal; see Others."""
         return _oldest_first([*self.here(), *self._others.entries()])
 
     def here(self) -> list[Entry]:
-        """The sessions of this reflector, oldest first: the answer to another reflector."""
+        """Returns the sessions of all workers of this reflector, oldest first. Other reflectors ask for these."""
         return _oldest_first([*self.local(), *self._workers.entries()])
 
     def local(self) -> list[Entry]:
-        """The sessions of this process."""
+        """Returns the sessions of this process."""
         return [describe(session, self._owner) for session in self._registry.sessions()]
 
     def find(self, name: SessionName) -> Entry | None:
-        """One session, or None. The others are asked if it is not here. Raises Refusal, as Others does."""
+        """Returns the entry of one session, or None. Asks other reflectors if this one does not have it.
+
+        Raises Refusal; see Others.
+        """
         return _named(name, self.here()) or _named(name, self._others.entries())
 
     def kill(self, name: SessionName) -> bool:
-        """End a session, wherever it lives. Returns when the end has begun; False if there is no such session.
+        """Tells a session to end, wherever it lives, and does not wait for its end.
 
-        Raises Refusal, as Others does.
+        Returns False if there is no such session. Raises Refusal; see Others.
         """
         return self.kill_here(name) or self._others.kill(name)
 
     def kill_here(self, name: SessionName) -> bool:
-        """Like `kill`, in this reflector alone."""
+        """Ends a session like `kill`, but only if it lives in this reflector."""
         return self.kill_local(name) or self._workers.kill(name)
 
     def kill_local(self, name: SessionName) -> bool:
-        """Like `kill`, in this process alone."""
+        """Ends a session like `kill`, but only if it lives in this process."""
         for session in self._registry.sessions():
             if session.name == name:
                 session.tell(Input.KILLED)
@@ -100,7 +111,7 @@ def _named(name: SessionName, entries: list[Entry]) -> Entry | None:
 
 
 def describe(session: SessionDriver, owner: str) -> Entry:
-    """The entry of a session of this process. `owner`: the address of this reflector."""
+    """Returns the entry of a session of this process. `owner`: the address of this reflector."""
     now = time.time()
     return {
         "id": session.name.session_id,

@@ -1,14 +1,14 @@
-"""Sockets, without policy.
+"""Sockets and connections. What a peer may do is decided elsewhere.
 
-listen          sockets that listen, and the options of the sockets they accept
-accept          the accept loop, which pauses while descriptors or memory are short
-accepted        one accepted connection: the record that all other parts pass on
-client_address  which host a connection comes from: the peer, or the client that a trusted proxy names
-proxy_protocol  the first bytes of a connection, with the PROXY header ahead of them
-certificate     the reflector's certificate and key, read again on SIGHUP
-sockets         address, hang-up, and a socket without gevent
-fd_limit        how many pairs the limit of open files allows
-http_response   status, header fields and body
+listen          opens listening sockets, and sets the options of the sockets that they accept
+accept          the accept loop, which pauses while file descriptors or memory are short
+accepted        the record of one accepted connection, which the parts of the reflector pass on
+client_address  finds which host a connection comes from: the peer, or the client that a trusted proxy names
+proxy_protocol  reads the first bytes of a connection, and the PROXY header that may precede them
+certificate     loads the reflector's certificate and key, and reloads them on SIGHUP
+sockets         helpers for sockets: addresses, watchers, hang-up, sockets without gevent
+fd_limit        raises the limit of open files, and computes how many pairs it allows
+http_response   the type of an HTTP response: status, header fields and body
 """
 
 from __future__ import annotations

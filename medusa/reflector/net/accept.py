@@ -1,4 +1,4 @@
-"""The accept loop, which pauses while the system has no descriptor, or no memory, for another connection."""
+"""The accept loop. It pauses while the system has no file descriptor, or no memory, for another connection."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ log = structlog.get_logger(component="http")
 SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 RETRY_INTERVAL = 0.25
-"""Seconds to the next try. Connections that come meanwhile wait in the kernel's queue."""
+"""Seconds of one pause. Connections that arrive meanwhile wait in the kernel's queue."""
 
 HEADROOM = 2
-"""Free descriptors with which accepting goes on after a pause."""
+"""The number of free file descriptors that must exist before accepting goes on after a pause."""
 
 CALM_TIMEOUT = 2.0
-"""Seconds without a pause after which the shortage is over and logged so: during one, accepting pauses many times."""
+"""Seconds without a new pause after which the log says that the shortage is over. One shortage has many pauses."""
 
 
 class PausingServer(StreamServer):
-    """gevent's server, with pauses; by itself it would log each failed accept. Can be mixed into a WSGIServer."""
+    """A gevent server that pauses during a shortage. gevent's own would log each failed accept, again and again.
+
+    It can be mixed into a WSGIServer.
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._paused = False
@@ -32,7 +35,7 @@ class PausingServer(StreamServer):
         super().__init__(*args, **settings)
 
     def do_read(self) -> Any:
-        """For gevent: (socket, address) of a connection, or None if none waits."""
+        """Accepts one connection; gevent calls this. Returns (socket, address), or None if no connection waits."""
         try:
             if self._paused and not _room(self.socket.fileno()):
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
@@ -46,7 +49,7 @@ class PausingServer(StreamServer):
         return connection
 
     def close(self) -> None:
-        """For gevent: stop listening."""
+        """Stops listening; gevent calls this."""
         self._forget()
         super().close()
 

@@ -1,4 +1,4 @@
-"""One accepted connection: the record that every part of the reflector passes on, from accept to the link."""
+"""The record of one accepted connection, which the parts of the reflector pass on until it becomes a link."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from medusa.transports.tls import RECORD, TlsSocket
 
 @dataclass
 class Accepted:
-    """A connection, who is at its other end, and what was read of it so far.
+    """A connection, the address of its client, and the bytes read from it so far.
 
     Attributes:
-        kind: HTTP or RAW (medusa.reflector.net.listen): what it speaks.
-        sock: gevent's socket, or a TlsSocket around it; None after `take`.
-        address: of the client, as a socket has it: the peer's, or what a PROXY header says.
-        proxied: a PROXY header says that the client is another host than the peer, whatever address it gives.
-        data: all that was read, without a PROXY header, decrypted; what another process needs to start anew.
-        handed_over: another worker has accepted it, and read `data`.
-        head: the request's head, or the greeting's line, without its end.
-        rest: what was read after the head.
-        typed: the greeting's line ended as a person's Enter ends it; see LineReader.
-        plain: no frames: each direction may end without the other.
-        request: what `head` says; that of a raw greeting is the request that it stands for. None before it is parsed.
-        forwarded_for: the client's host, if a trusted proxy's header field names another than `address`.
-        source: under what the connections of this client are counted; None for not at all.
+        kind: the protocol of the connection: HTTP or RAW (medusa.reflector.net.listen).
+        sock: gevent's socket, or a TlsSocket around it. None after `take`.
+        address: the client's address as a socket returns it: that of the peer, or the one in a PROXY header.
+        proxied: True if a PROXY header says that the peer is a proxy for a client, even if it gives no address.
+        data: all bytes read so far, decrypted and without a PROXY header. Another process can start again from them.
+        handed_over: True if another worker has accepted the connection, read `data` and handed both over.
+        head: the head of the HTTP request, or the line of the raw greeting, without its line end.
+        rest: the bytes that were read after the head.
+        typed: True if a lone CR ended the greeting, as when a person presses Enter; see LineReader.
+        plain: True if the link will have no frames, so that each direction may end by itself.
+        request: the parsed head; for a raw greeting, the HTTP request that it stands for. None until it is parsed.
+        forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if it is that of `address`.
+        source: the key under which this client's connections are counted. None: they are not counted.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Accepted:
 
     @property
     def taken(self) -> bool:
-        """True after `take`: the connection belongs to a link, or to another process."""
+        """True after `take`: the connection now belongs to a link or to another process."""
         return self.sock is None
 
     @property
@@ -57,26 +57,26 @@ class Accepted:
 
     @property
     def client(self) -> str:
-        """The client for the log: its address, without a port if only a header field names it."""
+        """The client's address for the log: host:port, or the host alone if it comes from X-Forwarded-For."""
         return host_port(self.address) if self.host == self.address[0] else self.host
 
     @property
     def origin(self) -> tuple[str, int]:
-        """The client's IP address, with the port of whatever is at the other end of the connection."""
+        """The client's IP address, and the port of `address`, which may belong to a proxy."""
         return self.host, self.address[1]
 
     def receive(self) -> bytes:
-        """Read some bytes, which are added to `data`; empty at the end of the stream. Raises OSError."""
+        """Reads some bytes, adds them to `data` and returns them; b"" means the end of the stream. Raises OSError."""
         data: bytes = self.sock.recv(RECORD)
         self.data += data
         return data
 
     def unwrap(self) -> None:
-        """Go on with what follows the head: it is a request, or a greeting, of its own, to be read next."""
+        """Drops the head. The bytes after it begin with another request or greeting, which is to be read next."""
         self.data, self.head, self.rest = self.rest, b"", b""
 
     def take(self) -> socket.socket | TlsSocket:
-        """The connection without gevent, fit for a link, which owns it from now on."""
+        """Returns the connection as a socket without gevent, for a link. The caller owns it; `sock` becomes None."""
         tls = self.sock.tls if isinstance(self.sock, TlsSocket) else None
         plain = ungreen(self.sock)
         self.sock = None

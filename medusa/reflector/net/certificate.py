@@ -1,4 +1,4 @@
-"""The reflector's certificate and its key: read at the start, and again on SIGHUP."""
+"""Loads the reflector's certificate and private key: at the start, and again on SIGHUP."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from medusa.reflector.config import ConfigError
 log = structlog.get_logger(component="tls")
 
 OTHERS = 0o077
-"""The mode bits that let other users than its owner use a file."""
+"""The mode bits that let users other than the owner of a file use it."""
 
 
 class Certificate:
-    """A certificate chain and its key, both files in PEM.
+    """The reflector's certificate chain and its private key, loaded from two PEM files.
 
     Attributes:
-        context: for new connections. A connection keeps the context that it began with.
+        context: the SSLContext for new connections. A connection keeps the context that it started with.
 
     Raises:
         ConfigError: the files cannot be used.
@@ -35,10 +35,10 @@ class Certificate:
         self.context = self._load()
 
     def reload(self) -> None:
-        """Read the files again. If they cannot be used, the old certificate stays in use, and the log says why."""
+        """Reads the files again. If they cannot be used, keeps the old certificate and logs the reason."""
         try:
             self.context = self._load()
-        except (ConfigError, OSError) as error:  # the latter: a file was removed meanwhile
+        except (ConfigError, OSError) as error:  # OSError: a file was removed while it was in use
             log.error("certificate not reloaded", error=str(error))
 
     def _load(self) -> ssl.SSLContext:
@@ -53,16 +53,16 @@ class Certificate:
         return context
 
     def _why(self, reason: str) -> str:
-        """Words for a reason that OpenSSL gives."""
+        """Returns an error text for the user. `reason` is the code of OpenSSL's error."""
         words = reason.replace("_", " ").lower()
-        if reason.startswith(("EE_", "CA_")):  # a key or a digest that its security level forbids
+        if reason.startswith(("EE_", "CA_")):  # OpenSSL's security level forbids the key or the digest
             return f"tls-cert: {self._certificate!r} is too weak: {words}"
         if reason in _OTHERS_KEY:
             return f"tls-key: {self._key!r} is not the key of the certificate in {self._certificate!r}"
         return f"tls-key: {self._key!r} holds no private key in PEM" + (f" ({words})" if words else "")
 
     def _no_passphrase(self) -> str:
-        """Called for a passphrase: without this, OpenSSL would ask at the terminal."""
+        """Raises ConfigError. OpenSSL calls this if the key is encrypted; otherwise it would ask at the terminal."""
         hint = f"openssl pkey -in {self._key} -out DECRYPTED"
         raise ConfigError(f"tls-key: {self._key!r} is encrypted, and nobody is here to unlock it; decrypt it: {hint}")
 
@@ -77,14 +77,14 @@ class Certificate:
             log.warning("private key open to others", path=self._key, mode="%03o" % (mode & 0o777), wanted="600")
 
 
-_OTHERS_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # the last: of another type
+_OTHERS_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # the last: wrong type of key
 
 
 def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
-    context.num_tickets = 0  # a link is made once and lives long, so no peer would use a ticket
+    context.num_tickets = 0  # no session tickets: a link is made once and lives long, so no peer would use one
     context.set_alpn_protocols(["http/1.1"])
     return context
 

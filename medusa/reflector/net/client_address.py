@@ -1,6 +1,6 @@
-"""Which host a connection comes from: the peer itself, or the client that a trusted proxy names.
+"""Finds which host a connection comes from: the peer itself, or the client that a trusted proxy names. No I/O.
 
-A proxy names it in X-Forwarded-For, or in a PROXY header ahead of all other bytes (proxy_protocol). No I/O.
+A proxy names the client in the field X-Forwarded-For, or in a PROXY header before all other bytes (proxy_protocol).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 IPV6_SITE = 64
-"""Bits of a network's prefix: a host that has one address of such a network can use all of them."""
+"""The prefix length of an IPv6 network that counts as one host: a host usually can use all of its addresses."""
 
 
 @functools.lru_cache(maxsize=16)
 def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    """Networks, and addresses as networks of one. Raises ValueError."""
+    """Returns the networks in `texts`. An address becomes a network of that one address. Raises ValueError."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def within(host: str, networks: tuple[str, ...]) -> bool:
-    """True if an address is in one of `networks`."""
+    """Returns True if the address `host` is in one of `networks`."""
     if not networks:
         return False
     address = parse_address(host)
@@ -34,18 +34,18 @@ def within(host: str, networks: tuple[str, ...]) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
-    """True if an address is this host's own."""
+    """Returns True if `host` is a loopback address."""
     return parse_address(host).is_loopback
 
 
 def parse_address(host: str) -> Address:
-    """An address; an IPv4 address that is written as one of IPv6 becomes one of IPv4. Raises ValueError."""
+    """Returns the parsed address. An IPv4-mapped IPv6 address becomes the IPv4 address. Raises ValueError."""
     address = ipaddress.ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def site(host: str) -> str:
-    """The key under which an address is counted: the address itself, or the network of one of IPv6."""
+    """Returns the key under which an address is counted: an IPv4 address itself, of an IPv6 address its /64 network."""
     address = parse_address(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), IPV6_SITE), strict=False))
@@ -53,9 +53,10 @@ def site(host: str) -> str:
 
 
 def source_of(host: str, config: ReflectorConfig) -> str | None:
-    """The key under which the connections of the client at `host` are counted.
+    """Returns the key under which the connections of the client at `host` are counted.
 
-    None, for no counting, is the answer for this host and for trusted proxies, which speak for many clients.
+    Returns None for a loopback address and for a trusted proxy. Their connections are not counted, because they may
+    come from many clients.
     """
     if is_loopback(host) or within(host, config.trusted_proxy):
         return None
@@ -63,10 +64,10 @@ def source_of(host: str, config: ReflectorConfig) -> str | None:
 
 
 def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
-    """The client that sent a request which came from `host`, by X-Forwarded-For.
+    """Returns the address of the client that sent a request. `host` is the address that the request came from.
 
-    Each proxy appends the address that it was called from. The last address that is no proxy's is the client's; what
-    stands before it was written by the client and is not believed.
+    If `host` is a trusted proxy, X-Forwarded-For names the client: each proxy appends the address of its own peer. The
+    client is the last address in it that is not a proxy. Addresses before that may be invented by the client.
     """
     if not proxies or not within(host, proxies):
         return host

@@ -1,4 +1,7 @@
-"""How many pairs the limit of open files (RLIMIT_NOFILE) allows. Each link holds a descriptor as long as it lives."""
+"""Raises the limit of open files (RLIMIT_NOFILE), and computes how many linked pairs it allows.
+
+Each link holds at least one file descriptor for as long as it lives.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,28 @@ import structlog
 log = structlog.get_logger(component="descriptors")
 
 WANTED = 10_000
-"""Pairs. If the limit allows fewer, a warning is logged at the start."""
+"""A number of pairs. If the limit allows fewer, a warning is logged at the start."""
 
 RESERVED = 64
-"""Descriptors for all but links: the program's own, and requests that are being answered."""
+"""The number of descriptors kept for everything except links: the program's own, and for requests in progress."""
 
 PER_PAIR = 2
+"""Descriptors that a pair needs: one for each link."""
 
 PER_PROXIED_PAIR = 6
-"""With TLS and several workers, in all of them together: a link that another worker has accepted holds two more."""
+"""Descriptors that a pair needs with TLS and several workers, in all workers together.
+
+A link that a worker accepts for a session of another worker needs two more: both ends of a socket pair between them.
+"""
 
 
 def pairs_allowed(limit: int, per_pair: int = PER_PAIR) -> int:
-    """The pairs that `limit` descriptors are enough for."""
+    """Returns the number of pairs for which `limit` descriptors are enough."""
     return max(0, limit - RESERVED) // per_pair
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to the hard one. Returns the limit that is in force now."""
+    """Raises the soft limit to the hard limit, if the system allows it. Returns the limit now in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -37,7 +44,7 @@ def raise_limit() -> int:
 
 
 def check(per_pair: int = PER_PAIR) -> None:
-    """Raise the limit, and log a warning if it is still low."""
+    """Raises the limit, and logs a warning if it allows fewer than WANTED pairs."""
     limit = raise_limit()
     pairs = pairs_allowed(limit, per_pair)
     if limit != resource.RLIM_INFINITY and pairs < WANTED:

@@ -1,4 +1,4 @@
-"""The response that a route returns."""
+"""The HTTP response that a route returns."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 def json_answer(value: object) -> Answer:
-    """Status 200, with `value` as one line of JSON."""
+    """Returns the answer with status 200 and `value` as one line of JSON."""
     return 200, [("Content-Type", "application/json")], json.dumps(value).encode() + b"\n"

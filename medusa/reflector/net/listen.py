@@ -1,4 +1,4 @@
-"""Sockets that listen, with their options; and the words for an address that cannot be used."""
+"""Opens listening sockets, sets their options, and reports an address that cannot be used."""
 
 from __future__ import annotations
 
@@ -10,35 +10,42 @@ from typing import Any
 from medusa.reflector.config import ConfigError
 
 HTTP, RAW = "http", "raw"
-"""The names of the listeners, and of what is spoken there."""
+"""The names of the two listeners. Each is also the name of the protocol that peers use there."""
 
 BACKLOG = 1024
+"""The length of the kernel's queue of connections that are not accepted yet."""
 
 BUFFER = 256 * 1024
-"""Bytes that the kernel may hold for each direction of a link. By default it holds up to 13 MB of a pair whose reader
-has stopped, and is a quarter slower, because the bytes on their way no longer fit into a processor's own cache."""
+"""Bytes that the kernel may buffer in each direction of a link.
+
+By default the kernel would buffer up to 13 MB of a pair whose reader has stopped. Then a link would also be a quarter
+slower, because the buffered bytes no longer fit into the processor's cache.
+"""
 
 TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 TCP_OPTIONS += [(socket.SOL_SOCKET, option, BUFFER) for option in (socket.SO_RCVBUF, socket.SO_SNDBUF)]
 TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-"""With the kernel's keepalive (SO_KEEPALIVE): a peer that is not read, because the other side takes nothing, cannot
-answer a ping."""
+"""(level, option, value) of each option of a link's socket.
+
+SO_KEEPALIVE is among them because pings do not always work: while the other side accepts nothing, a peer is not read,
+so its answer to a ping would not be seen.
+"""
 if hasattr(socket, "TCP_KEEPIDLE"):
     TCP_OPTIONS += [(socket.IPPROTO_TCP, option, 15) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
     TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
 
 
 def prepare(sock: Any) -> None:
-    """Set TCP_OPTIONS. Accepted sockets inherit them from the listening one."""
+    """Sets TCP_OPTIONS on a socket. The sockets that a listening socket accepts inherit its options."""
     for level, option, value in TCP_OPTIONS:
         sock.setsockopt(level, option, value)
 
 
 def listen(ip: str, port: int, option: str = "--port") -> socket.socket:
-    """A non-blocking socket that listens at an address; the sockets that it accepts have TCP_OPTIONS.
+    """Returns a non-blocking socket that listens at an address. The sockets that it accepts have TCP_OPTIONS.
 
     Args:
-        option: that sets the port, for the words of an error.
+        option: the command-line option that sets the port, for the text of an error.
 
     Raises:
         ConfigError: the address cannot be used.

@@ -1,4 +1,4 @@
-"""The first bytes of a connection: a PROXY header, if a trusted proxy has to send one, and what comes after it."""
+"""Reads the first bytes of a connection, and before them the PROXY header that a trusted proxy has to send."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from medusa.transports.tls import RECORD
 
 
 def read_first_bytes(accepted: Accepted, config: ReflectorConfig) -> bytes:
-    """The first bytes of a connection, after a PROXY header if one must come; empty if the peer sends nothing.
+    """Returns the first bytes of a connection, without a PROXY header. Returns b"" if the peer closes instead.
 
-    Sets the connection's `address` and `proxied`. From an untrusted address a PROXY header is not parsed: it is then
-    refused like anything else that does not belong there.
+    A peer that is a trusted proxy has to send a PROXY header if the configuration says so. The header sets `address`
+    and `proxied` of the connection. From any other peer a PROXY header is returned like all bytes, and so is refused
+    later as a malformed request or greeting.
 
     Raises:
-        HandshakeError: 400, the header is missing or broken.
-        OSError
+        HandshakeError: 400, the header is missing or malformed.
+        OSError: reading failed.
     """
     sock = accepted.sock
     data = bytes(sock.recv(RECORD))

@@ -1,4 +1,4 @@
-"""What the reflector does with sockets beside reading and writing: address, watchers, hang-up, leaving gevent."""
+"""Helpers for sockets: addresses as text, watchers, hang-up, and sockets without gevent."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ import gevent
 from gevent import monkey
 
 PlainSocket: Any = monkey.get_original("socket", "socket")
-"""The standard library's socket, for links: gevent's own have two watchers each, and a link has watchers already."""
+"""The standard library's socket class, for links. A gevent socket has two watchers, but a link has its own."""
 
 READ, WRITE = 1, 2
-"""libev's event masks, for a watcher of a socket."""
+"""The event masks of libev for a watcher: the socket is readable, or writable."""
 
 _poll = monkey.get_original("select", "poll")
-_HUNG_UP = getattr(select, "POLLRDHUP", 0)  # POLLHUP and POLLERR are always reported
+_HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
 
 def host_port(address: tuple[Any, ...]) -> str:
-    """host:port of a socket's address, an IPv6 host in brackets."""
+    """Returns a socket's address as the text host:port, with an IPv6 host in brackets."""
     host, port = address[:2]
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
 
 
 def ungreen(sock: Any) -> socket.socket:
-    """The connection of gevent's `sock`, or of a TlsSocket around it, without gevent; `sock` no longer has it."""
+    """Moves the connection from `sock`, a gevent socket or a TlsSocket around one, to a new socket without gevent.
+
+    Returns the new socket. `sock` is unusable afterwards.
+    """
     plain: socket.socket = PlainSocket(fileno=sock.detach())
     return plain
 
 
 def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
-    """Start or stop a watcher of the event loop, unless it is in that state already."""
+    """Starts (`on`) or stops a watcher of the event loop. Does nothing if it is already in that state."""
     if on is not watcher.active:
         if on:
             watcher.start(callback)
@@ -43,24 +46,26 @@ def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
 
 
 def hung_up(fd: int) -> bool:
-    """True if the peer has ended its stream, also if bytes that came before the end are still unread."""
+    """Returns True if the peer has ended its stream, even if bytes before that end are still unread."""
     poll = _poll()
     poll.register(fd, _HUNG_UP)
     return bool(poll.poll(0))
 
 
 def hang_up(sock: Any, timeout: float) -> None:
-    """End a connection so that the peer sees what was sent, and a FIN rather than a reset.
+    """Closes a connection in order: the peer gets all that was sent, and then a FIN instead of a reset.
+
+    For that it reads, and drops, what the peer still sends, until the peer closes its end.
 
     Args:
-        timeout: seconds to go on reading.
+        timeout: the maximum number of seconds to read.
     """
     deadline = time.monotonic() + timeout
     try:
         sock.settimeout(timeout)
         sock.shutdown(socket.SHUT_WR)
         while time.monotonic() < deadline and sock.recv(65536):
-            gevent.sleep(0)  # recv does not let others run while there is something to read
+            gevent.sleep(0)  # recv does not switch greenlets while bytes are available
     except OSError:
         pass
     finally:
