@@ -1,16 +1,16 @@
-"""The other processes of one reflector (`--workers N`): a supervisor, and workers that share its sockets.
+"""Several processes for one reflector (`--workers N`): a supervisor, and workers that share its listening sockets.
 
 Without gevent:
-    supervisor  starts workers, restarts them, passes on signals
+    supervisor  starts workers, restarts them, and passes signals on to them
     process     one worker's process as the supervisor sees it, and the backoff of its restarts
-    task        what a worker gets at its start, the orders after that, and its reports
-    sharding    which worker owns a session: a keyed hash of its name
-    fd_channel  messages between workers, each with one descriptor
+    task        what the supervisor writes to a worker (its task, later orders), and what the worker reports
+    sharding    computes which worker owns a session: by a keyed hash of the session's name
+    fd_channel  messages between workers, each with one file descriptor
 
 With gevent, in each worker:
-    handoff     connections handed to the worker that owns their session, and taken over from the others
-    rpc         questions between workers: status, sessions, metrics, the end of a session
-    tls_proxy   TLS of a connection whose session lives in another worker
+    handoff     hands connections to the worker that owns their session, and takes them over from other workers
+    rpc         questions between workers: status, sessions, metrics, ending a session
+    tls_proxy   decrypts and encrypts for a TLS connection whose session lives in another worker
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Messages between workers, each with one descriptor, over unix sockets (SOCK_SEQPACKET, SCM_RIGHTS). Nothing waits.
+"""Messages between workers, each with one file descriptor, over unix sockets (SOCK_SEQPACKET, SCM_RIGHTS).
 
-Each worker has an inbox, and all others share its outbox. The supervisor makes them and keeps both ends open, so the
-messages in an inbox survive its worker: the next one with that number receives them.
+For each worker there is a pair of sockets: its inbox, from which it receives, and an outbox, to which all other workers
+send. The supervisor makes the pair and keeps both ends open. So the messages survive if the worker dies: the next
+worker with the same number receives them.
 
-A packet is one line of JSON, then the bytes that were read of the connection. All senders belong to one run and one
-version of the reflector; a packet of another form is a bug, and must not become half a connection.
+A packet is one line of JSON, then the bytes that were read from the connection. All senders belong to one run and one
+version of the reflector. So a malformed packet comes from a bug; it is refused as a whole. No function here blocks.
 """
 
 from __future__ import annotations
@@ -16,33 +17,36 @@ import struct
 from typing import Any, NamedTuple
 
 MAX_PACKET = 64 * 1024
-"""Bytes. A request head has at most 16 KiB, and the bytes after it that came with the same read at most as many."""
+"""The maximum size of a packet, in bytes.
+
+A request head has at most 16 KiB, and at most as many bytes after the head arrive with the same read.
+"""
 
 MAX_HEADER = 512
-"""Bytes of the line of JSON, with its end."""
+"""The maximum size of the line of JSON in bytes, with its line end."""
 
 CAPACITY = 4 * MAX_PACKET
-"""Bytes that wait in an inbox at most; the kernel may grant less (net.core.wmem_max)."""
+"""The maximum number of bytes that wait in an inbox. The kernel may grant less (net.core.wmem_max)."""
 
 QUESTION = "question"
-"""The kind of a message with a question: its descriptor is the socket to write the answer to (see rpc)."""
+"""The kind of a message that is a question. Its descriptor is a socket, to which the answer is written (see rpc)."""
 
 _INT = struct.Struct("i")
 _DAMAGED = socket.MSG_TRUNC | socket.MSG_CTRUNC
 
 
 class BadMessage(Exception):
-    """A message that cannot be sent, or a packet that is not understood."""
+    """A message is too long to be sent, or a packet is malformed."""
 
 
 class Message(NamedTuple):
-    """What comes with a descriptor.
+    """The content of a message about a descriptor: a connection to take over, or a question to answer.
 
     Attributes:
-        kind: the listener that accepted the descriptor's connection, or QUESTION.
-        address: the peer's, as a socket has it.
-        data: the bytes that were read of the connection so far, or the question.
-        proxied: as Accepted's.
+        kind: the name of the listener that accepted the connection, or QUESTION.
+        address: the client's address, as a socket returns it. Empty for a question.
+        data: the bytes that were read from the connection so far, or the question.
+        proxied: see Accepted.
     """
 
     kind: str
@@ -52,7 +56,7 @@ class Message(NamedTuple):
 
 
 def pack(message: Message) -> bytes:
-    """The packet for `message`. Raises BadMessage: it would be too long."""
+    """Returns the packet for `message`. Raises BadMessage if it would be too long."""
     header = json.dumps([message.kind, message.proxied, *message.address]).encode() + b"\n"
     if len(header) > MAX_HEADER or len(header) + len(message.data) > MAX_PACKET:
         raise BadMessage("a message of %d bytes" % (len(header) + len(message.data)))
@@ -60,7 +64,7 @@ def pack(message: Message) -> bytes:
 
 
 def unpack(packet: bytes) -> Message:
-    """The message that `pack` was given. Raises BadMessage."""
+    """Returns the message in a packet that `pack` made. Raises BadMessage if the packet is malformed."""
     header, newline, data = packet.partition(b"\n")
     if not newline or len(header) >= MAX_HEADER or len(packet) > MAX_PACKET:
         raise BadMessage("no header, or too long")
@@ -74,13 +78,13 @@ def unpack(packet: bytes) -> Message:
 
 
 def _is_address(address: list[Any]) -> bool:
-    """Whether it is (host, port), or IPv6's (host, port, flow, scope)."""
+    """Returns True if `address` is [host, port], or [host, port, flow, scope] as for IPv6."""
     host, *numbers = address
     return isinstance(host, str) and len(numbers) in (1, 3) and all(type(number) is int for number in numbers)
 
 
 def open_channel() -> tuple[socket.socket, socket.socket]:
-    """A new (inbox, outbox), both non-blocking. All senders share the outbox and its capacity."""
+    """Returns a new pair (inbox, outbox) of non-blocking sockets. All senders share the outbox and its capacity."""
     inbox, outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     outbox.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, CAPACITY)
     for end in (inbox, outbox):
@@ -89,30 +93,30 @@ def open_channel() -> tuple[socket.socket, socket.socket]:
 
 
 def send(outbox: socket.socket, packet: bytes, fd: int) -> None:
-    """Send a packet with a duplicate of `fd`.
+    """Sends a packet with a duplicate of `fd`.
 
     Raises:
-        BlockingIOError: there is no room; wait until the outbox is writable.
-        OSError: the system refuses.
+        BlockingIOError: there is no room now. Wait until the outbox is writable, and call again.
+        OSError: the system cannot send it.
     """
     socket.send_fds(outbox, [packet], [fd])
 
 
 def receive(inbox: socket.socket) -> tuple[bytes, int]:
-    """The oldest packet and its descriptor, which the caller has to close.
+    """Returns the oldest packet and its descriptor, which the caller has to close.
 
     Raises:
-        BlockingIOError: there is none; wait until the inbox is readable.
-        BadMessage: it came without its descriptor, or truncated.
-        OSError: this process has no descriptor left; the packet stays in the inbox. Try again later.
+        BlockingIOError: there is no packet now. Wait until the inbox is readable, and call again.
+        BadMessage: the packet arrived truncated, or without its descriptor. It is lost.
+        OSError: this process has no descriptor left. The packet stays in the inbox; call again later.
     """
-    socket.close(socket.dup(inbox.fileno()))  # if this fails, the kernel would drop the packet's descriptor
-    # Not recv_fds, which does not pass its flags on in every Python: other processes would inherit the descriptor.
+    socket.close(socket.dup(inbox.fileno()))  # fails if no descriptor is left; recvmsg would then drop the packet's
+    # recv_fds ignores its flags in some Pythons; without MSG_CMSG_CLOEXEC child processes would inherit the descriptor.
     packet, ancillary, flags, _ = inbox.recvmsg(MAX_PACKET, socket.CMSG_LEN(_INT.size), socket.MSG_CMSG_CLOEXEC)
     fds = [fd for _, kind, data in ancillary if kind == socket.SCM_RIGHTS for (fd,) in _INT.iter_unpack(data)]
     if flags & _DAMAGED or len(fds) != 1:
         for fd in fds:
             with contextlib.suppress(OSError):
-                socket.close(fd)  # gevent's os.close waits for the next iteration of its loop
+                socket.close(fd)  # closes now; gevent's os.close waits for the next iteration of the event loop
         raise BadMessage("truncated" if flags & socket.MSG_TRUNC else "not one descriptor")
     return packet, fds[0]

@@ -1,4 +1,4 @@
-"""Connections are handed to the worker that owns their session, and taken over from the worker that accepted them."""
+"""Hands each connection to the worker that owns its session, and takes over those that other workers accepted."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ from medusa.transports.tls import TlsSocket, stream_over
 log = structlog.get_logger(component="handoff")
 
 MIN_RETRY_INTERVAL, MAX_RETRY_INTERVAL = 0.01, 1.0
-"""Seconds until the inbox is read again after this process had no descriptor left; doubled each time."""
+"""Seconds to wait before the inbox is read again when this process has no descriptor left. Doubled each time."""
 
 BATCH = 16
-"""Messages received before other greenlets may run."""
+"""The number of messages to receive before other greenlets may run."""
 
 socketpair: Any = monkey.get_original("socket", "socketpair")
-"""A pair of sockets that are not gevent's."""
+"""The standard library's socketpair, which gevent has replaced in the socket module."""
 
 
 class Handoff:
-    """One worker's way to the others. Call `start` when `fronts` and `on_question` are set.
+    """One worker's channels to and from the other workers. Set `fronts` and `on_question`, then call `start`.
 
     Args:
-        number: of this worker.
-        key: of medusa.reflector.workers.sharding.
-        inbox: this worker's.
-        outboxes: the other workers', by number. No socket blocks.
+        number: the number of this worker.
+        key: the key for owner_of (medusa.reflector.workers.sharding), the same in all workers.
+        inbox: the socket from which this worker receives messages; non-blocking.
+        outboxes: the sockets to the inboxes of the other workers, by worker number; non-blocking.
         stall_timeout: see open_tls_proxy.
 
     Attributes:
-        fronts: by the kind of a connection: called with it, in a greenlet of its own.
-        on_question: called with the socket for the answer, and the question, in a greenlet of its own.
-        handed_over, taken_over: connections so far.
+        fronts: functions by the kind of a connection. Each connection taken over is passed to one in a new greenlet.
+        on_question: called in a new greenlet for each question, with the socket for the answer and the question.
+        handed_over, taken_over: the numbers of connections handed over, and taken over, so far.
     """
 
     on_question: Callable[[Any, bytes], None]
@@ -86,31 +86,36 @@ class Handoff:
         return self._outboxes.keys()
 
     def start(self, queue: FairQueue) -> None:
-        """Begin to read the inbox, which may hold messages for a predecessor. `queue`: the event loop's."""
+        """Starts to read the inbox. It may already hold messages, sent to a worker of this number that has died.
+
+        Args:
+            queue: the fair queue of the event loop.
+        """
         self._queue = queue
         gevent.spawn(self._read_forever)
 
     def finish(self, timeout: float) -> None:
-        """Wait up to `timeout` seconds for TLS connections of other workers' sessions to deliver what they hold."""
+        """Waits until all TLS proxies for sessions of other workers have ended, but at most `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self._proxies and (left := deadline - time.monotonic()) > 0:
             self._proxy_ended.clear()
             self._proxy_ended.wait(left)
 
-    # ------------------------------------------------------------------ to the others
+    # ------------------------------------------------------------------ to the other workers
 
     def owner(self, name: SessionName) -> int | None:
-        """The number of the worker that owns `name`; None for this one."""
+        """Returns the number of the worker that owns the session `name`, or None if that is this worker."""
         owner = owner_of(name, self._key, len(self._outboxes) + 1)
         return None if owner == self.number else owner
 
     def hand_over(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
-        """Hand a connection, of which the head was read, to the worker that owns the session `name`.
+        """Hands a connection, whose head was read, to the worker that owns the session `name`.
 
-        Returns False if that is this worker: serve the connection here.
+        Returns True if another worker now has the connection, and False if this worker owns the session and is to
+        serve the connection itself.
 
         Raises:
-            HandshakeError: 503, the owner's inbox stayed full. The connection is still the caller's.
+            HandshakeError: 503, the connection could not be sent. The caller still owns it.
         """
         owner = self.owner(name)
         if owner is None:
@@ -136,7 +141,7 @@ class Handoff:
         finally:
             far.close()
         outer = stream_over(accepted.take())
-        # A client may read the job's last output for as long as it lives; an agent has to go on reading.
+        # A client that is alive may take any time to read the job's last output. An agent has to go on reading.
         lenient = side is Side.CLIENT
         proxy = open_tls_proxy(self._queue, outer, SocketStream(near), self._stall_timeout, lenient, self._forget)
         if not proxy.over:
@@ -147,10 +152,12 @@ class Handoff:
         self._proxy_ended.set()
 
     def send(self, worker: int, message: Message, sock: Any) -> None:
-        """Give `worker` a duplicate of `sock`. The caller has to close `sock` right after that.
+        """Sends a connection to another worker: `message`, with a duplicate of the descriptor of `sock`.
+
+        The caller has to close `sock` right after this call.
 
         Raises:
-            HandshakeError: 503, the worker's inbox stayed full.
+            HandshakeError: 503, the worker's inbox stayed full, or the system cannot send.
         """
         try:
             self.post(worker, message, sock.fileno(), self._timeouts.handoff_timeout)
@@ -160,11 +167,11 @@ class Handoff:
         self.handed_over += 1
 
     def post(self, worker: int, message: Message, fd: int, timeout: float) -> None:
-        """Send `message` with a duplicate of `fd`; wait up to `timeout` seconds for room.
+        """Sends `message` to another worker, with a duplicate of `fd`. Waits up to `timeout` seconds for room.
 
         Raises:
-            OSError: there was no room in time (TimeoutError), or the system refuses.
-            BadMessage: it is too long.
+            OSError: there was no room in time (TimeoutError), or the system cannot send.
+            BadMessage: the message is too long.
         """
         outbox, packet = self._outboxes[worker], pack(message)
         with gevent.Timeout(timeout, TimeoutError("its mailbox is full")):
@@ -174,7 +181,7 @@ class Handoff:
                 except BlockingIOError:
                     wait_write(outbox.fileno())
 
-    # ------------------------------------------------------------------ from the others
+    # ------------------------------------------------------------------ from the other workers
 
     def _read_forever(self) -> None:
         interval = MIN_RETRY_INTERVAL
@@ -193,7 +200,7 @@ class Handoff:
                 log.error("the system refuses", error=os.strerror(error.errno or 0))
                 gevent.sleep(interval)
                 interval = min(MAX_RETRY_INTERVAL, interval * 2)
-            except Exception:  # a bug: one connection is lost, but not the inbox
+            except Exception:  # a bug: one connection is lost, and the inbox is still read
                 log.exception("internal error")
 
     def _dispatch(self, packet: bytes, fd: int) -> None:
@@ -222,11 +229,12 @@ class Handoff:
 
 
 def unwatch(fd: int) -> None:
-    """Remove `fd`, which no greenlet here waits for any more, from the event loop's epoll set.
+    """Removes `fd`, for which no greenlet waits any more, from the epoll set of the event loop.
 
-    libev leaves that to close(2). But the kernel keeps watching until the last duplicate is closed, and the duplicate
-    of a connection that was given away belongs to another process: each byte for it would wake this process up, and
-    libev, which knows nothing of the number or has another connection under it, would rebuild its whole epoll set.
+    Normally libev relies on close(2) for that. But the kernel watches a connection until its last duplicate is closed,
+    and another process has a duplicate of a connection that was handed over. Each byte for it would wake this process
+    up too. libev would not know the descriptor, or use it for another connection, and would rebuild its whole epoll
+    set.
     """
     loop: Any = gevent.get_hub().loop
     if loop.backend != "epoll":
@@ -235,7 +243,7 @@ def unwatch(fd: int) -> None:
         with monkey.get_original("select", "epoll").fromfd(os.dup(loop.fileno())) as epoll:
             epoll.unregister(fd)
     except OSError:
-        pass  # it was never watched; or no descriptor is left, and libev has to rebuild
+        pass  # `fd` was never watched, or no descriptor is left; then libev rebuilds its set if it has to
 
 
 def _refused(worker: int, error: Exception) -> HandshakeError:

@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it: a process, its orders and its reports; and when to start one again."""
+"""A worker's process as the supervisor sees it: starts it, gives it orders, reads its reports. Also its backoff."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from medusa.reflector.workers.task import DRAINED, FAILED, LISTENING, Task
 PROGRAM = "medusa.commands.reflector.worker"
 
 EXIT_TIMEOUT = 1.0
-"""Seconds from the end of a worker's output to the end of its process; then it is killed."""
+"""Seconds that a worker's process may go on after its output has ended. Then it is killed."""
 
 STEADY_LIFETIME = 10.0
-"""Seconds: a worker that lived for so long did not fail at its start."""
+"""Seconds. If a worker lived at least so long, its end does not count as a failed start."""
 
 MIN_BACKOFF, MAX_BACKOFF = 0.1, 10.0
-"""Seconds."""
+"""The shortest and the longest wait before a restart, in seconds."""
 
 
 class WorkerProcess:
-    """Starts the process at once.
+    """The process of one worker. The constructor starts it.
 
     Attributes:
-        started: by time.monotonic().
-        url: where it serves; "" while it does not.
-        complaint: why it cannot serve; "" if it did not say.
-        drained: no session lives in it any more, and none will.
+        started: the time.monotonic() of its start.
+        url: the URLs where the worker serves. "" until it has reported them.
+        complaint: the reason why the worker cannot serve. "" if it has not reported one.
+        drained: True if the worker has reported that it has no session any more, and will get none.
 
     Args:
-        pass_fds: the descriptors that `task` names.
-        program: the module to run.
+        task: the task that the worker reads from its standard input.
+        pass_fds: the descriptors that `task` names, for the process to inherit.
+        program: the module that the process runs.
 
     Raises:
-        OSError: the system has no room for it.
+        OSError: the system cannot start another process.
     """
 
     def __init__(self, task: Task, pass_fds: Sequence[int], program: str = PROGRAM) -> None:
@@ -60,20 +61,23 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process id."""
         return self._process.pid
 
     def fileno(self) -> int:
-        """The descriptor that becomes readable when the worker reports, or ends."""
+        """Returns the descriptor of the worker's output. It becomes readable when the worker reports, or ends."""
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
     def order(self, order: bytes) -> None:
-        """Send one of the orders of medusa.reflector.workers.task."""
+        """Sends the worker an order: DRAIN or RELOAD of medusa.reflector.workers.task."""
         self._write(order + b"\n")
 
     def read_reports(self) -> bool:
-        """Read what has been reported; call when readable. False: the output has ended, so call `reap`."""
+        """Reads the worker's reports into the attributes. Call it when `fileno` is readable.
+
+        Returns False if the worker's output has ended. Then call `reap`.
+        """
         data = os.read(self.fileno(), 4096)
         *lines, self._half_line = (self._half_line + data).split(b"\n")
         for line in lines:
@@ -81,18 +85,21 @@ class WorkerProcess:
         return bool(data)
 
     def dismiss(self) -> None:
-        """Close its input: it stops, at once or, if it has drained, after its last connections."""
+        """Tells the worker to stop, by closing its input.
+
+        It stops immediately, unless it has drained: then it waits for its last connections.
+        """
         assert self._process.stdin is not None
         self._process.stdin.close()
 
     def kill(self) -> None:
-        """Stop it hard. Idempotent."""
+        """Kills the process (SIGKILL). Idempotent."""
         self._process.kill()
 
     def reap(self) -> dict[str, int | str]:
-        """Wait for the process, and return how it ended: {"status": ...} or {"signal": ...}, as the log has it.
+        """Waits for the end of the process. Returns how it ended, as fields for the log: "status" or "signal".
 
-        A process that only closed its output is killed after EXIT_TIMEOUT.
+        If the process does not end within EXIT_TIMEOUT, it is killed.
         """
         try:
             status = self._process.wait(EXIT_TIMEOUT)
@@ -117,20 +124,24 @@ class WorkerProcess:
         try:
             self._process.stdin.write(line)
         except OSError:
-            pass  # it has ended, which its output shows, or has read no order for a very long time
+            pass  # the worker has ended, as the end of its output will show; or it has long stopped reading orders
 
 
 class Backoff:
-    """How long to wait before a worker is started again. No clock.
+    """The waiting times before one worker's restarts. It has no clock.
 
-    The first start follows at once, each later one after twice the time, until a worker has lived for STEADY_LIFETIME.
+    The first restart follows immediately, the second after MIN_BACKOFF. Then the wait doubles each time, up to
+    MAX_BACKOFF. It begins anew when a worker has lived for STEADY_LIFETIME.
     """
 
     def __init__(self) -> None:
         self._failures = 0
 
     def delay(self, lived: float) -> float:
-        """Seconds to wait. Call once for each worker that has ended, `lived` seconds after its start."""
+        """Returns the seconds to wait before the restart of a worker that has ended `lived` seconds after its start.
+
+        Call it once for each end of a worker.
+        """
         if lived >= STEADY_LIFETIME:
             self._failures = 0
         self._failures += 1

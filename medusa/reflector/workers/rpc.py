@@ -1,7 +1,7 @@
-"""Questions between the workers of this reflector: which sessions live in each, what its metrics are, end this one.
+"""Questions between the workers of this reflector: "which sessions do you have?", "what are your metrics?".
 
-A question travels as a message whose descriptor is a socket for the answer. Both are JSON: the question is
-[name, argument], the answer {"answer": ...}, or {} if the worker knows no such question.
+A question is sent as a message whose descriptor is a socket for the answer. Question and answer are JSON: the question
+is [name, argument], the answer is {"answer": ...}, or {} if the worker does not know the question.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from medusa.reflector.workers.fd_channel import QUESTION, Message
 from medusa.reflector.workers.handoff import Handoff, socketpair
 
 MAX_ANSWER = 64 * 1024 * 1024
-"""Bytes."""
+"""The maximum size of an answer in bytes."""
 
 _STATUS, _SESSIONS, _KILL, _METRICS = "status", "sessions", "kill", "metrics"
 
@@ -31,10 +31,11 @@ Entries = list[dict[str, Any]]
 
 
 class Rpc:
-    """Asks the other workers, and answers them.
+    """The questions of one worker to the others, and its answers to theirs.
 
     Attributes:
-        answers: by the name of a question: gets the question's argument; what it returns must fit into JSON.
+        answers: functions by the name of a question. Each gets the question's argument, and returns the answer, which
+            must fit into JSON.
     """
 
     def __init__(self, handoff: Handoff, timeouts: Timeouts) -> None:
@@ -44,7 +45,7 @@ class Rpc:
         handoff.on_question = self._serve
 
     def ask(self, worker: int, question: str, argument: object = None) -> dict[str, Any]:
-        """Ask one worker. Returns {"answer": ...}, or {"error": why there is none}."""
+        """Asks another worker. Returns {"answer": ...}, {} if it does not know the question, or {"error": reason}."""
         near, far = socketpair()
         with gevent.socket.socket(fileno=near.detach()) as sock, far:
             begun = time.monotonic()
@@ -62,7 +63,7 @@ class Rpc:
             return answer
 
     def ask_all(self, question: str) -> dict[int, dict[str, Any]]:
-        """Ask all other workers at once. Returns what `ask` returns, by the number of the worker."""
+        """Asks all other workers at the same time. Returns the results of `ask` by worker number."""
         asking = {worker: gevent.spawn(self.ask, worker, question) for worker in self._handoff.others}
         return {worker: greenlet.get() for worker, greenlet in asking.items()}
 
@@ -74,13 +75,13 @@ class Rpc:
                 sock.settimeout(self._timeout)
                 sock.sendall(json.dumps({"answer": answer(argument)} if answer else {}).encode())
             except OSError:
-                pass  # the asker waits no longer
+                pass  # the worker that asked no longer waits
 
 
 class OtherWorkers:
     """The sessions and metrics of the other workers. A worker that does not answer is left out.
 
-    It is the `Others` of medusa.reflector.admin.session_list.
+    This class implements `Others` of medusa.reflector.admin.session_list.
     """
 
     def __init__(self, handoff: Handoff, rpc: Rpc) -> None:
@@ -88,7 +89,10 @@ class OtherWorkers:
         self._rpc = rpc
 
     def serve(self, status: Callable[[], Entries], listing: SessionList, metrics: Metrics) -> None:
-        """Answer the other workers' questions from here on. `status`: this worker's sessions as /status shows them."""
+        """Starts to answer the other workers' questions.
+
+        `status` returns the sessions of this worker as /status shows them.
+        """
 
         def kill(name: Any) -> bool:
             return listing.kill_local(SessionName(*name))
@@ -105,7 +109,10 @@ class OtherWorkers:
         self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
 
     def status(self) -> tuple[Entries, Entries]:
-        """For /status: (the sessions of all workers, a line about each worker), this one's included."""
+        """Returns, for /status, a list of all workers' sessions, and a list with an entry for each worker.
+
+        Both include this worker.
+        """
         own: Any = self._rpc.answers[_STATUS](None)
         others = self._rpc.ask_all(_STATUS).items()
         workers: Entries = [own, *(reply.get("answer") or {"worker": number, **reply} for number, reply in others)]
@@ -114,16 +121,16 @@ class OtherWorkers:
         return sorted(sessions, key=lambda entry: entry["create_time"]), workers
 
     def entries(self) -> list[Entry]:
-        """See Others."""
+        """Returns the sessions of the other workers."""
         return [entry for entries in self._answers(_SESSIONS) for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
-        """See Others."""
+        """Ends a session of another worker. Returns False if there is none, or if that worker does not answer."""
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
     def metrics(self) -> list[str]:
-        """Their metrics, in Prometheus' text format."""
+        """Returns the metrics of each other worker, in Prometheus' text format."""
         return self._answers(_METRICS)
 
     def _answers(self, question: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Which worker owns a session: computed from its name, so that no table of sessions has to be shared. No I/O."""
+"""Computes from a session's name which worker owns it, so that the workers need no common table. No I/O."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ import hashlib
 from medusa.reflector.session_name import SessionName
 
 KEY_SIZE = 32
-"""Bytes of the key. It is random in each run: with a known key, a user could choose ids that one worker owns."""
+"""The size of the key in bytes.
+
+The key is random in each run. With a known key, a user could choose session ids that all belong to one worker.
+"""
 
 
 def owner_of(name: SessionName, key: bytes, workers: int) -> int:
-    """The number of the worker that owns `name`, from 1 to `workers`; the same in all workers that share `key`."""
+    """Returns the number of the worker that owns the session `name`, from 1 to `workers`.
+
+    Workers with the same `key` get the same result.
+    """
     digest = hashlib.blake2b(str(name).encode(), digest_size=8, key=key).digest()
     return 1 + int.from_bytes(digest, "big") % workers

@@ -1,6 +1,7 @@
-"""Runs several reflector processes on the same sockets: starts workers, restarts them, and passes on signals.
+"""Runs several reflector processes on the same sockets: starts workers, restarts them, and passes signals on to them.
 
-Plain Python, without gevent and threads. It holds what has to survive a worker: the listening sockets and the inboxes.
+The supervisor uses neither gevent nor threads. It keeps open what has to survive a worker's death: the listening
+sockets, and the sockets between the workers.
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ from medusa.signal_pipe import SignalPipe, do_nothing
 log = structlog.get_logger(component="supervisor")
 
 ORDERS: dict[int, bytes] = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.SIGHUP: RELOAD}
-"""The order that a signal becomes. A second one that means DRAIN stops the supervisor at once."""
+"""The order to send to the workers for each signal. A second DRAIN signal stops the supervisor immediately."""
 
 MAX_WAIT = 3600.0
-"""Seconds."""
+"""The maximum number of seconds that the supervisor waits for one event."""
 
 
 class Supervisor:
-    """Call `run`, once, from the main thread; it returns when all workers have ended.
+    """The supervisor of a reflector's workers. Call `run` once, from the main thread.
 
     Args:
-        listeners: by their names (medusa.reflector.net.listen); closed when `run` returns.
-        log_settings: format and level, for the workers.
+        listeners: the listening sockets by name (medusa.reflector.net.listen). `run` closes them when it returns.
+        log_settings: the log's format and level, for the workers.
         announce: called once, when all workers serve, with the URLs of the reflector.
-        lifeline: a descriptor; at its end of file the supervisor stops at once.
-        program: the module that a worker runs.
+        lifeline: a descriptor. When it reaches end of file, the supervisor stops immediately. None: there is no such.
+        program: the module that a worker's process runs.
 
     Raises:
-        ConfigError: the system has no room for the sockets of so many workers.
+        ConfigError: the system cannot open the sockets between so many workers.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Supervisor:
         fds = {name: sock.fileno() for name, sock in listeners.items()}
         self._tasks = {
             number: Task(
-                # One worker publishes. If it dies before that is done, the next one with its number goes on.
+                # Only worker 1 publishes the agent's archive. If it dies before that is done, its successor publishes.
                 config if number == 1 else replace(config, publish=None),
                 number,
                 key,
@@ -84,19 +85,21 @@ class Supervisor:
         }
         self._backoffs = {number: Backoff() for number in self._tasks}
         self._workers: dict[int, WorkerProcess] = {}
-        self._due: dict[int, float] = {}  # when to start the missing workers
+        self._due: dict[int, float] = {}  # by number: when to start a worker that has ended
         self._announced = False
         self._draining = False
-        self._leaving = False  # all workers were dismissed ...
-        self._kill_at = math.inf  # ... and are killed at this time
-        self._status: int | None = None  # if set, stop at once with this exit status
+        self._leaving = False  # True: all workers were told to stop ...
+        self._kill_at = math.inf  # ... and those still running at this time are killed
+        self._status: int | None = None  # if set: stop immediately with this exit status
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
-        """Supervise until all workers have ended. Returns the exit status.
+        """Runs the workers. Returns the exit status.
+
+        It returns when the workers have drained and ended. A second signal or the end of the lifeline stops it at once.
 
         Raises:
-            ConfigError: a worker cannot serve, before all of them have served once.
+            ConfigError: a worker could not start to serve, and not all workers have served yet.
         """
         signals = SignalPipe(ORDERS)
         self._selector.register(signals, selectors.EVENT_READ, lambda: self._on_signals(signals.take()))
@@ -110,7 +113,7 @@ class Supervisor:
         finally:
             self._clean_up()
             signals.close()
-            for number in ORDERS:  # a signal that comes while the program exits must not change its status
+            for number in ORDERS:  # a signal that arrives while the program exits must not change its exit status
                 signal.signal(number, do_nothing)
         return self._status or 0
 
@@ -164,14 +167,14 @@ class Supervisor:
             self._restart_later(worker.number, worker, end)
 
     def _restart_later(self, number: int, worker: WorkerProcess | None, end: Mapping[str, int | str]) -> None:
-        """A worker has ended, or could not be started: plan the next start.
+        """Plans the next start of a worker that has ended, or that could not be started.
 
         Args:
-            worker: None if there was no process.
-            end: how it ended, for the log.
+            worker: the process that has ended. None if it could not be started.
+            end: how the worker ended, as fields for the log.
 
         Raises:
-            ConfigError: not all workers have served yet, so the next one would fail as well.
+            ConfigError: not all workers have served yet. A restart would probably fail for the same reason.
         """
         if not self._announced:
             how = end.get("reason") or ", ".join(f"{what} {value}" for what, value in end.items())
@@ -179,7 +182,7 @@ class Supervisor:
         lived = time.monotonic() - worker.started if worker else 0.0
         if self._draining and not (worker and worker.url):
             log.error("worker ended", worker=number, **end, lived_s=round(lived, 3))
-            return  # a drain needs no new worker where none has served
+            return  # draining: no new worker is needed, because this one never served
         wait = self._backoffs[number].delay(lived)
         self._due[number] = time.monotonic() + wait
         log.error("worker ended", worker=number, **end, lived_s=round(lived, 3), next_start_s=wait)

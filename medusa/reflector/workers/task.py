@@ -1,7 +1,8 @@
-"""What a worker gets at its start: one line of JSON on its standard input; and the lines that follow. No I/O.
+"""The lines between the supervisor and a worker: the task, later orders, and the worker's reports. No I/O.
 
-The command line and the environment would not do, as other users may read them; nor would the config file, which may
-have changed: all workers of a run have one configuration.
+The task is one line of JSON on the worker's standard input. A command line or the environment could be read by other
+users. The worker does not read the config file, because it may have changed: all workers of a run must have the same
+configuration.
 """
 
 from __future__ import annotations
@@ -15,28 +16,35 @@ from medusa.reflector.config import ReflectorConfig, Timeouts
 
 DRAIN = b"drain"
 RELOAD = b"reload"
-"""Orders: lines that follow the task. At the end of its input a worker stops: hard, or in order if it has drained."""
+"""Orders: lines that may follow the task.
+
+At the end of its input a worker stops: immediately, or after its last connections if it has drained.
+"""
 
 LISTENING = "listening "
 FAILED = "failed "
 DRAINED = "drained"
-"""Reports: lines on the worker's standard output. LISTENING is followed by the URLs where it serves, FAILED by the
-reason why it cannot. DRAINED: no session lives in it any more, and none will."""
+"""Reports: lines on the worker's standard output.
+
+LISTENING is followed by the URLs where the worker serves, FAILED by the reason why it cannot serve. DRAINED means that
+the worker has no session any more, and will get none.
+"""
 
 
 @dataclass(frozen=True)
 class Task:
-    """All descriptors are inherited.
+    """All that a worker needs at its start. The worker inherits the descriptors in it.
 
     Attributes:
-        number: of the worker, from 1.
-        key: of medusa.reflector.workers.sharding, in hexadecimal.
-        listeners: descriptors of listening sockets, by name.
+        config: the configuration of the reflector.
+        number: the number of the worker, from 1.
+        key: the key for owner_of (medusa.reflector.workers.sharding), in hexadecimal.
+        listeners: the descriptors of the listening sockets, by name.
         inbox: the descriptor of the worker's own inbox.
-        outboxes: descriptors to the inboxes of the others, by their numbers.
-        directory: the working directory, from which relative paths of the configuration count.
-        log: format and level.
-        draining: the other workers drain already, so drain at once.
+        outboxes: the descriptors of the sockets to the other workers' inboxes, by worker number.
+        directory: the working directory, to which relative paths in the configuration refer.
+        log: the log's format and level.
+        draining: True if the other workers are already draining, so that the new worker drains at its start.
     """
 
     config: ReflectorConfig
@@ -50,12 +58,12 @@ class Task:
     draining: bool = False
 
     def line(self) -> bytes:
-        """The line to send, with its end."""
+        """Returns the task as a line to send, with its line end."""
         return json.dumps(dataclasses.asdict(self)).encode() + b"\n"
 
     @classmethod
     def parse(cls, line: bytes) -> Task:
-        """The task that `line` was made from."""
+        """Returns the task in a line that `line()` made."""
         fields = json.loads(line)
         config: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields["config"].items()

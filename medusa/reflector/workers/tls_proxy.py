@@ -1,7 +1,8 @@
-"""The TLS of a connection whose session lives in another worker: decrypted here, passed on through a unix socket.
+"""Decrypts and encrypts a TLS connection whose session lives in another worker, through a unix socket to that worker.
 
-TLS's state cannot leave its process. The cost for each connection: two more descriptors, and in each direction one more
-copy and two more system calls. No byte is made up, and none is dropped that the owner could still have got.
+This is necessary because the state of TLS cannot move to another process. It costs two more descriptors for each
+connection, and in each direction one more copy and two more system calls. The bytes are copied unchanged, and none is
+dropped as long as the other worker can still receive it.
 """
 
 from __future__ import annotations
@@ -23,22 +24,27 @@ def open_tls_proxy(
     lenient: bool,
     ended: Callable[[ByteLink], None],
 ) -> ByteLink:
-    """Start to copy between the peer's stream, through TLS, and the owning worker's; both are the link's from here on.
+    """Starts a proxy between a peer and the owner (the worker that owns the session). Returns the running proxy.
+
+    The proxy closes both streams at its end.
 
     Args:
-        stall_timeout: seconds without a sign of life after which the rest of a link counts as lost. As long as both
-            ends are there, the owner judges the peer, not this process.
-        lenient: after the owner has closed, bytes received from the peer also count as a sign of life; otherwise only
-            bytes that it accepts.
-        ended: called once, when the link has ended.
+        queue: the fair queue of the event loop.
+        outer: the TLS stream to the peer.
+        inner: the stream to the owner.
+        stall_timeout: when one end has closed, the other end is lost after so many seconds without a sign of life.
+            While both ends are open, the owner decides whether the peer is lost, not this proxy.
+        lenient: after the owner has closed, bytes received from the peer are also a sign of life. Otherwise only bytes
+            that the peer accepts are.
+        ended: called once with the proxy when it has ended.
     """
     return ByteLink(queue, join(outer, inner, drains=True), stall_timeout, partial(is_lost, lenient), ended)
 
 
 def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:
-    """True if one end is gone and the other one shows no sign of life."""
+    """Returns True if one end has closed and the other has shown no sign of life since the last check."""
     if outward.ended and inward.wants_read and not inward.has_read:
-        return True  # the owner is done, and the peer does not hang up
+        return True  # the owner has closed and all is written, but the peer does not hang up
     if inward.is_stuck and not inward.has_written:
         return True
     peer_lives = lenient and inward.has_read
