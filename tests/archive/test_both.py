@@ -136,7 +136,7 @@ def test_a_signal_at_any_time_leaves_nothing(kind: Kind, tmp_path: Path, tempora
     config = write_config(tmp_path, "http://127.0.0.1:1/")
     command: list[str | Path] = ["dash", kind.archive, "--config", config]
     chance = random.Random(1)
-    for number in 6 * [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]:
+    for number in 4 * [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]:
         with launched(command, kind.environ, start_new_session=True) as agent:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 agent.process.wait(chance.uniform(0, kind.start) * MS)
@@ -181,7 +181,7 @@ def test_an_archive_with_a_broken_byte_runs_nothing(kind: Kind, tmp_path: Path, 
     data, chance, before = kind.archive.read_bytes(), random.Random(1), itertools.cycle([b"", LAUNCHER])
     assert starts(data, PATIENCE / 2)
     text = data.index(kind.end_of_text)
-    places = [chance.randrange(text) for _ in range(35)] + [chance.randrange(text, len(data)) for _ in range(8)]
+    places = [chance.randrange(text) for _ in range(16)] + [chance.randrange(text, len(data)) for _ in range(4)]
     for at in [*places, *range(text - 30, text, 3), *range(len(data) - 34, len(data), 3)]:
         byte = bytes([data[at] ^ 1 << chance.randrange(7)])
         assert not starts(data[:at] + byte + data[at + 1 :]), at

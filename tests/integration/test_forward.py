@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
 from threading import Thread
 
 import pytest
@@ -16,7 +15,7 @@ from medusa.reflector.cluster import peer_auth
 from tests import sites
 from tests.links import CERTIFICATE
 from tests.peers import BINARY, CLOSE, LINKUP, TEXT, Peer, close_frame, frame, upgrade
-from tests.reflectors import Reflector, new_id, running
+from tests.reflectors import Reflector, new_id
 from tests.sites import Site
 from tests.waiting import PATIENCE, wait_until
 
@@ -78,15 +77,6 @@ class TestForwarded:
             for sender in senders:
                 sender.join()
 
-    def test_the_owners_keepalive_reaches_the_agent(self, site: Site) -> None:
-        with site.reflector("--keepalive", "1") as here, site.reflector() as there:
-            session = new_id()
-            with sites.pair(here, there, session) as (client, agent), client.breathing():
-                assert agent.frame().opcode == 9
-                agent.until_fin()
-                assert client.closed() == (1000, "remote connection error")
-            assert here.ended(session)["reason"] == "agent: silent for 3 s"
-
 
 def send(peer: Peer, data: bytes) -> None:
     for at in range(0, len(data), 60_000):
@@ -147,13 +137,6 @@ class TestEnds:
                 agent.closed()
             assert there.process.wait(PATIENCE) == 0
 
-    def test_the_drain_timeout_ends_forwarded_connections(self, site: Site) -> None:
-        with site.reflector() as here, site.reflector() as there, sites.pair(here, there) as (client, agent):
-            there.signal(signal.SIGTERM)
-            agent.until_fin()
-            assert client.closed() == (1000, "remote connection error")
-            assert there.process.wait(PATIENCE) == 0
-
 
 class TestTls:
     @pytest.mark.parametrize("tls", [(True, True), (True, False), (False, True)], ids=str)
@@ -210,31 +193,6 @@ class TestProof:
             assert here.states()[session] == "slave_wait"
         assert here.logged("carried request refused", reason="used before")
 
-    @pytest.mark.parametrize(
-        ("forge", "why"),
-        [
-            (lambda session: forwarding(session, "another secret of no site"), "without this site's secret"),
-            (
-                lambda session: forwarding("other").replace(b"/other/", f"/{session}/".encode()),
-                "without this site's secret",
-            ),
-            (lambda session: forwarding(session, when=300), "s off"),
-            (lambda session: forwarding(session, role="master"), "not for an agent"),
-            (lambda session: forwarding(session).replace(b"Carried", b"Other"), "not of the form"),
-        ],
-    )
-    def test_forged(self, both: tuple[Reflector, Reflector], forge: Callable[[str], bytes], why: str) -> None:
-        here, _ = both
-        session = new_id()
-        before = len(here.logged("carried request refused"))
-        with here.attach(session, "master"):
-            sites.waits(here, session)
-            answer = here.ask(forge(session))
-            assert (answer.status, answer.rest) == (404, b"there is nothing at this path\n")
-            assert here.states()[session] == "slave_wait"
-        (entry,) = here.logged("carried request refused")[before:]
-        assert why in entry["reason"]
-
     def test_is_not_forwarded_again(self, both: tuple[Reflector, Reflector]) -> None:
         here, there = both
         session = new_id()
@@ -242,18 +200,6 @@ class TestProof:
             sites.waits(here, session)
             assert there.ask(forwarding(session)).status == 404
             assert here.states()[session] == "slave_wait"
-
-    @pytest.mark.parametrize("rest", [b"", b"GET / HT", b"GET / HTTP/1.1\r\n\r\n"])
-    def test_no_whole_request_follows(self, both: tuple[Reflector, Reflector], rest: bytes) -> None:
-        here, _ = both
-        ours = forwarding(new_id()).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-        with here.open(ours + rest) as peer:
-            peer.fin()
-            assert peer.answer().status == 400
-
-    def test_a_reflector_without_a_site(self) -> None:
-        with running() as alone:
-            assert alone.ask(forwarding(new_id())).status == 404
 
 
 def test_raw_tcp_is_forwarded_as_well(site: Site) -> None:

@@ -73,16 +73,6 @@ def test_each_kind_of_key_opens_a_session(door: Reflector, keys: Keys, kind: str
     assert door.ended(session)["login"] == "alice"
 
 
-def test_fingerprints_by_sha256(door: Reflector, keys: Keys) -> None:
-    session, key = new_id(), keys["ed25519"]
-    by_name = f"/alice/keys/{key.sha256}"
-    request = signed_request(key, "alice", attach_path("alice", session, "master"), HOST, keyId=by_name)
-    with door.enter(request) as client:
-        wait_until(lambda: (session, "alice") in states(door))
-        with door.enter(agent_request(key, session, keyId=by_name)) as agent:
-            linked(client, agent)
-
-
 def test_an_accounts_user_acts_for_the_account(door: Reflector, keys: Keys) -> None:
     session, key = new_id(), keys["ecdsa256"]
     path = attach_path("alice", session, "master")
@@ -139,15 +129,6 @@ def test_a_url_is_good_once(door: Reflector, keys: Keys) -> None:
     with waiting(door, key, session, ago=7):
         answer = door.ask(once)
         assert (answer.status, answer.rest) == (403, b"this signature was used before; sign anew\n")
-
-
-def test_a_signed_header_is_good_once(door: Reflector, keys: Keys) -> None:
-    session = new_id()
-    once = signed_request(keys["ecdsa384"], "alice", attach_path("alice", session, "master"), HOST)
-    with door.enter(once):
-        pass
-    door.ended(session)
-    assert door.ask(once).status == 403
 
 
 def test_old_clients_sign_the_date_alone(accounts: Path, keys: Keys) -> None:

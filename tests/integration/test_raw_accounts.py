@@ -55,18 +55,6 @@ def test_a_signed_greeting_with_frames(door: Reflector, key: Key) -> None:
             linked(agent)
 
 
-@pytest.mark.parametrize(
-    ("line", "answer"),
-    [
-        ("ATTACH x client", b"ERR 401 a pre-signed URL is needed"),
-        ("MEDUSA/1 /alice/medusa/attach/x/master h", b"ERR 401 an HTTP signature or a pre-signed URL is needed"),
-    ],
-)
-def test_loopback_is_no_proof_where_there_are_accounts(door: Reflector, line: str, answer: bytes) -> None:
-    with connect(door, line.encode() + b"\n") as peer:
-        assert peer.refused() == answer
-
-
 def test_what_was_signed_for_another_host_side_or_login(door: Reflector, key: Key) -> None:
     signed = target(key, "x", "master")
     for line in (

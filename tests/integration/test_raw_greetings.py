@@ -36,20 +36,6 @@ def test_one_line_then_a_fin_and_a_line_in_the_log(reflector: Reflector, data: b
     assert line.startswith(b"ERR %d %s" % (entry["status"], entry["reason"][:20].encode()))
 
 
-def test_a_line_that_comes_byte_by_byte(reflector: Reflector) -> None:
-    with connect(reflector) as peer:
-        for byte in b"ATTACH x agent\r\n":
-            peer.send(bytes((byte,)))
-        assert peer.refused() == b"ERR 404 there is no such session"
-
-
-def test_http_is_answered_in_its_own_words(reflector: Reflector) -> None:
-    with connect(reflector, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") as peer:
-        answer = peer.answer()
-    assert answer.status == 400
-    assert answer.rest == b"this is the raw port, and HTTP is not spoken here; " + FORMS + b"\n"
-
-
 def test_a_greeting_on_the_http_port(reflector: Reflector) -> None:
     with reflector.open() as peer:
         for byte in b"ATTACH ":

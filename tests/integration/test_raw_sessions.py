@@ -10,8 +10,8 @@ import pytest
 
 from medusa.protocol.control import Start, build
 from tests.frames import raw_frame
-from tests.peers import BINARY, CLOSE, PING, PONG, TEXT, Peer, close_frame, frame
-from tests.rawpeers import FramedPeer, PlainPeer, framed, linked, pair, plain
+from tests.peers import BINARY, CLOSE, TEXT, Peer, close_frame, frame
+from tests.rawpeers import FramedPeer, PlainPeer, pair, plain
 from tests.reflectors import Reflector, new_id, running
 from tests.waiting import PATIENCE, Deadline, wait_until
 
@@ -64,22 +64,6 @@ def test_bytes_pass_both_ways(reflector: Reflector, client_kind: str, agent_kind
                 sender.start()
                 assert bytes_of(sink, len(data)) == data
                 sender.join()
-
-
-@pytest.mark.parametrize(("client_kind", "agent_kind"), [("websocket", "plain"), ("plain", "framed")])
-def test_text_to_a_plain_peer_is_left_out_and_counted(reflector: Reflector, client_kind: str, agent_kind: str) -> None:
-    session = new_id()
-    with pair(reflector, client_kind, agent_kind, session) as (client, agent):
-        ready(client, agent)
-        source, sink = (agent, client) if is_plain(client) else (client, agent)
-        text = wrapped(source, TEXT, b"mlogin:x")
-        source.send(text + wrapped(source, BINARY, b"a") + wrapped(source, TEXT, bytes(70_000)) + text)
-        source.send(wrapped(source, BINARY, b"b"))
-        assert bytes_of(sink, 2) == b"ab"
-    record = reflector.ended(session)
-    side = "agent" if is_plain(client) else "client"
-    assert (record[f"{side}_left_out"], record[f"{side}_messages"], record[f"{side}_bytes"]) == (3, 2, 2)
-    assert len([name for name in record if name.endswith("_left_out")]) == 1
 
 
 @pytest.mark.parametrize(("client_kind", "agent_kind"), [mix for mix in MIXES if mix != ("plain", "plain")])
@@ -187,29 +171,3 @@ class TestPlainToPlain:
                 client.close()
                 assert reflector.process.wait(PATIENCE) == 0
             assert reflector.ended(session)["outcome"] == "shut_down"
-
-
-def test_what_a_client_says_before_it_is_linked_is_dropped(reflector: Reflector) -> None:
-    session = new_id()
-    with plain(reflector, session, "client", b"too early") as client:
-        assert client.line() == b"OK waiting"
-        wait_until(lambda: reflector.states().get(session) == "slave_wait")
-        with framed(reflector, session, "agent") as agent:
-            linked(agent)
-            linked(client)
-            agent.expect(TEXT, START)
-            client.send(b"in time")
-            agent.expect(BINARY, b"in time")
-
-
-def test_a_framed_peer_that_answers_pings_lives() -> None:
-    with (
-        running("--raw-port", "0", "--keepalive", "0.5") as reflector,
-        pair(reflector, "plain", "framed") as (client, agent),
-    ):
-        ready(client, agent)
-        for _ in range(4):  # three in a row unanswered would be the end of it
-            assert agent.frame().opcode == PING
-            agent.send(raw_frame(PONG))
-        client.send(b"still here")
-        assert agent.word() == (BINARY, b"still here", True)

@@ -149,10 +149,6 @@ class TestTools:
         record = reflector.ended(session)
         assert (record["outcome"], record["client_bytes"], record["agent_bytes"]) == ("completed", 3893, 3893)
 
-    def test_a_refusal_in_a_script(self, reflector: Reflector) -> None:
-        with sh("echo ATTACH nobody agent | nc 127.0.0.1 $PORT", reflector) as process:
-            assert output(process) == "ERR 404 there is no such session\n"
-
 
 class TestMlogin:
     def test_a_local_job_by_raw_tcp(self, reflector: Reflector, home: Path) -> None:

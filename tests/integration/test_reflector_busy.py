@@ -64,10 +64,3 @@ def test_typing_beside_busy_pairs(reflector: Reflector, size: int) -> None:
             keystrokes += 1
         assert [flood.done() for flood in floods] == [True] * PAIRS
         assert keystrokes
-
-
-def test_both_directions_of_one_pair(reflector: Reflector) -> None:
-    with reflector.pair() as (client, agent):
-        sizes = [1024 * (1 + number % 150) for number in range(200)]
-        floods = [Flood(client, agent, sizes), Flood(agent, client, sizes[::-1])]
-        assert [flood.done() for flood in floods] == [True, True]

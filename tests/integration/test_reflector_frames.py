@@ -40,13 +40,6 @@ class TestBadFrames:
         assert record[("client_messages", "agent_messages")[side]] == 1
         assert record[("client_bytes", "agent_bytes")[side]] == len(b"still good")
 
-    @pytest.mark.parametrize(("code", "data"), BAD_FRAMES.values(), ids=BAD_FRAMES)
-    def test_end_a_session_that_waits(self, reflector: Reflector, witness: Witness, code: int, data: bytes) -> None:
-        session = new_id()
-        with reflector.attach(session, "master", data) as client:
-            assert client.closed()[0] == code
-        assert reflector.ended(session)["outcome"] == "ended"
-
 
 class TestFloods:
     """A peer that sends as fast as it can, from a thread, while another session is asked whether it notices."""

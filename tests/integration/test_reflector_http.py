@@ -52,25 +52,6 @@ class TestUpgrade:
             agent.expect(TEXT, LINKUP)
             agent.expect(TEXT, b"now")
 
-    def test_the_head_and_a_frame_in_small_segments(self, reflector: Reflector) -> None:
-        data = upgrade(f"/attach/{new_id()}/master") + frame(TEXT, b"x")
-        with reflector.open() as client:
-            for at in range(0, len(data), 7):
-                client.send(data[at : at + 7])
-            assert client.head().status == 101
-
-    @pytest.mark.parametrize(("status", "changed"), [(400, {"sec_websocket_key": "short"}), (426, {"version": "8"})])
-    def test_is_refused(
-        self, reflector: Reflector, witness: Witness, status: int, changed: dict[str, str | None]
-    ) -> None:
-        before, session = len(reflector.logged("request refused")), new_id()
-        answer = reflector.ask(upgrade(f"/attach/{session}/master", **changed))
-        assert answer.status == status
-        assert answer.headers["connection"] == "close"
-        assert answer.headers.get("sec-websocket-version") == ("13" if status == 426 else None)
-        assert reflector.refusal(before)["status"] == status
-        assert session not in reflector.states()
-
 
 class TestAttach:
     def test_a_second_client_or_agent_is_refused_and_disturbs_nobody(self, reflector: Reflector) -> None:
@@ -81,12 +62,6 @@ class TestAttach:
                 answer = reflector.ask(upgrade(f"/attach/{session}/{role}"))
                 assert (answer.status, answer.headers["connection"]) == (409, "close")
             Witness(client, agent).check()
-
-    def test_ids_are_decoded_and_lower_cased(self, reflector: Reflector) -> None:
-        with reflector.attach("LOGIN%2fjobs", "master") as client:
-            assert list(reflector.states()) == ["login/jobs"]
-            with reflector.attach("login%2FJOBS", "slave"):
-                client.linked()
 
     @pytest.mark.parametrize("sent", ["a%2F..%2Fb", "a" * 8000], ids=["dots", "long"])
     def test_odd_ids_are_refused(self, reflector: Reflector, sent: str) -> None:

@@ -37,21 +37,6 @@ def test_silent_peers_are_pinged_and_lost_after_three_intervals(reflector: Refle
     assert reflector.ended(waiting)["outcome"] == "lonely"
 
 
-def test_no_agent_came() -> None:
-    session = new_id()
-    with running("--wait-timeout", "0.5", timeouts={"wait_interval": 0.125}) as reflector:
-        with reflector.attach(session, "master") as client:
-            while (message := client.frame()).opcode == TEXT:
-                pass
-            assert message.close == (1000, "no agent came in time")
-            assert reflector.states() == {session: "closing"}
-            client.send(frame(CLOSE, message.payload))
-            assert client.until_fin() == b""
-        record = reflector.ended(session)
-        assert (record["outcome"], record["linked_s"]) == ("expired", 0)
-        assert 0.5 <= record["waited_s"] < PATIENCE
-
-
 class TestBackpressure:
     def test_a_reader_that_stops(self) -> None:
         with running() as reflector, reflector.pair() as (sink, source):
@@ -59,14 +44,6 @@ class TestBackpressure:
             with reflector.memory_grows_less_than(MIB):
                 stop_reading(reflector, source, sink)
             Witness(source, sink).check()
-
-    def test_both_readers_stop(self) -> None:
-        with running() as reflector, reflector.pair() as peers:
-            with reflector.memory_grows_less_than(MIB):
-                sent = [clog(peer) for peer in peers]
-                for source, sink in ((0, 1), (1, 0)):
-                    assert received(peers[sink], sent[source][1]) == sent[source][0]
-            Witness(*peers).check()
 
     def test_a_client_that_hangs_up_after_bytes_that_an_agent_does_not_read(self) -> None:
         """No shell may run on for a user who is gone, however busy its terminal is."""

@@ -13,7 +13,6 @@ from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, PONG, TEXT, Peer, frame, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request
-from tests.terminals import MLOGIN, environment, terminal
 from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example"
@@ -180,22 +179,3 @@ class TestTimeLimits:
             record = reflector.ended(session)
             assert (record["outcome"], record["reason"]) == ("idle", "the session was idle for too long")
             assert 1.9 < record["linked_s"] < PATIENCE
-
-    def test_a_session_that_lasts(self) -> None:
-        session = new_id()
-        with running("--max-duration", "2") as reflector, reflector.pair(session) as (client, agent):
-            assert self.notice(client).endswith("it may not last longer than 2 s")
-            for peer in (client, agent):
-                assert peer.closed() == (1000, "the session has reached its maximum duration")
-            assert reflector.ended(session)["outcome"] == "too_long"
-
-    def test_what_the_user_sees(self, home: Path) -> None:
-        with running("--idle-timeout", "3") as reflector:
-            command = [*MLOGIN, "--reflector", reflector.url]
-            with terminal(command, environment(home), columns=100, lines=30) as shell:
-                shell.until(r"#\x1b\[0m ")
-                shell.until(r"mlogin: nothing has passed for \d s; unless something does, the session ends in \d s\r\n")
-                shell.until(r"mlogin: the reflector closed the session \(the session was idle for too long\)")
-                shell.until("outcome unknown")
-                assert shell.status() == 254
-                assert shell.modes() == shell.modes_at_start

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from medusa.transports.dial import RETRYABLE, ConnectRefused, Target, open_socket, parse_url, read_response, remaining
+from medusa.transports.dial import ConnectRefused, Target, open_socket, parse_url, read_response, remaining
 from tests.links import CERTIFICATE, server_context, unix_pair
 from tests.servers import ScriptedServer
 from tests.waiting import MS, PATIENCE
@@ -238,8 +238,3 @@ def test_after_its_deadline_nothing_is_waited_for() -> None:
     near, far = unix_pair()
     with near, far, pytest.raises(ConnectRefused, match="timed out"):
         read_response(near, time.monotonic())
-
-
-def test_statuses_that_a_later_try_may_change() -> None:
-    assert {404, 429, 500, 502, 503} < RETRYABLE
-    assert not {400, 401, 403, 409, 426} & RETRYABLE

@@ -43,7 +43,3 @@ def step(phase: Phase, text: str | None) -> Step | None:
 def test_every_pair(phase: Phase, event: Input) -> None:
     expected = step(phase, EXPECTED[event][list(Phase).index(phase)])
     assert TABLE.get((phase, event)) == expected
-
-
-def test_every_action_is_used() -> None:
-    assert {action for entry in TABLE.values() for action in entry.actions} == set(Action)
