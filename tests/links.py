@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from medusa.protocol.messages import MAX_MESSAGE
@@ -116,33 +117,19 @@ def linked(pair: Callable[[], tuple[Socket, Socket]], max_message: int = MAX_MES
     return Transport(stream_over(near), codec), adopt_websocket(far, max_message=max_message)
 
 
-def websocket_client(max_message: int = MAX_MESSAGE) -> Ends:
-    return linked(unix_pair, max_message)
-
-
-def tls_client(max_message: int = MAX_MESSAGE) -> Ends:
-    return linked(tls_pair, max_message)
-
-
-def framed_client(max_message: int = MAX_MESSAGE) -> Ends:
+def framed(max_message: int = MAX_MESSAGE) -> Ends:
     near, far = unix_pair()
     return Transport(SocketStream(near), FramedCodec(max_message)), adopt_framed(far, max_message=max_message)
 
 
-def websocket_server(max_message: int = MAX_MESSAGE) -> Ends:
-    return linked(tcp_pair, max_message)[::-1]
+def turned(make: Callable[..., Ends]) -> Callable[..., Ends]:
+    return lambda **options: make(**options)[::-1]
 
 
-def tls_server(max_message: int = MAX_MESSAGE) -> Ends:
-    return tls_client(max_message)[::-1]
+RELAYED: dict[str, Callable[..., Ends]]
+RELAYED = {"websocket": partial(linked, unix_pair), "tls": partial(linked, tls_pair), "framed": framed}
+"""Each makes two joined ends; the second is one that a reflector relays from and to."""
 
-
-def framed_server(max_message: int = MAX_MESSAGE) -> Ends:
-    return framed_client(max_message)[::-1]
-
-
-KINDS = (websocket_client, websocket_server, tls_client, tls_server, framed_client, framed_server)
-"""Each makes two joined ends; the first is the one of that kind."""
-
-RELAYED = (websocket_client, tls_client, framed_client)
-"""Those of them whose second end is one that a reflector relays from and to."""
+SERVERS = RELAYED | {"websocket": partial(linked, tcp_pair)}
+KINDS = RELAYED | {f"{name}-server": turned(make) for name, make in SERVERS.items()}
+"""Every kind of transport; the first end is the one of that kind."""

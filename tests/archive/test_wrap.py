@@ -125,15 +125,6 @@ def test_without_python_the_step_runs_alone(archive: Path) -> None:
     assert b"no Python 3.8 or later" in done.stderr
 
 
-def test_a_reflector_that_refuses_for_good(archive: Path, reflector: Reflector) -> None:
-    with wrap(archive, "--", "false", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
-        reflector.refuse("403 Forbidden")
-        status, log = agent.finish()
-    assert status == 1
-    assert "no session: " in log
-    assert SECRET not in log
-
-
 def test_signals_end_the_wait_once(archive: Path, reflector: Reflector) -> None:
     with wrap(archive, "--", "sh", "-c", "exit 3", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
         agent.logged("holding for 600 s")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,11 +9,11 @@ from medusa.transports.base import Transport
 from medusa.transports.relayed import RelayedTransport
 from tests.conformance import check_relay
 from tests.conformance.check_relay import Joined, Make
-from tests.links import RELAYED, Ends
+from tests.links import RELAYED
 
 
-def relayed(kind: Callable[[], Ends]) -> tuple[Transport, RelayedTransport]:
-    peer, relay = kind()
+def relayed(kind: str) -> tuple[Transport, RelayedTransport]:
+    peer, relay = RELAYED[kind]()
     assert isinstance(relay, RelayedTransport)
     return peer, relay
 
@@ -22,8 +23,8 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
     made: list[Joined] = []
 
     def make_one() -> Joined:
-        client, agent = map(relayed, request.param)
-        made.append(Joined(client, agent))
+        client, agent = request.param
+        made.append(Joined(relayed(client), relayed(agent)))
         return made[-1]
 
     yield make_one
@@ -31,12 +32,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
         joined.abort()
 
 
-MIXES = [(client, agent) for client in RELAYED for agent in RELAYED]
-
-
-@pytest.mark.parametrize(
-    "make", MIXES, ids=lambda mix: "-".join(kind.__name__.removesuffix("_client") for kind in mix), indirect=True
-)
+@pytest.mark.parametrize("make", list(itertools.product(RELAYED, RELAYED)), ids="-".join, indirect=True)
 @pytest.mark.parametrize("check", check_relay.CHECKS, ids=lambda check: check.__name__[6:])
 def test_conformance(check: Callable[[Make], None], make: Make) -> None:
     check(make)

@@ -26,7 +26,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
         transport.abort()
 
 
-@pytest.mark.parametrize("make", KINDS, ids=lambda kind: kind.__name__, indirect=True)
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS, indirect=True)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])
 def test_conformance(check: Callable[[Make], None], make: Make) -> None:
     check(make)

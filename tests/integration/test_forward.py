@@ -6,7 +6,6 @@ import hashlib
 import os
 import signal
 import socket
-import time
 from threading import Thread
 
 import pytest
@@ -166,10 +165,10 @@ class TestTls:
             assert there.logged("reflector not reached")
 
 
-def forwarding(session: str, secret: str = sites.SECRET, when: float = 0, role: str = "slave") -> bytes:
-    """What a reflector of the site with `secret` sends to forward an agent, `when` seconds from now."""
-    head, target = upgrade(f"/attach/{session}/{role}"), f"/~carried/attach/{session}/{role}"
-    site = peer_auth.PeerAuth(secret.encode(), lambda: time.time() + when)
+def forwarding(session: str) -> bytes:
+    """What a reflector of the site sends to forward an agent."""
+    head, target = upgrade(f"/attach/{session}/slave"), f"/~carried/attach/{session}/slave"
+    site = peer_auth.PeerAuth(sites.SECRET.encode())
     proof = site.sign_forward(target, head.removesuffix(b"\r\n\r\n"), peer_auth.Origin("http", "192.0.2.1", 5))
     return f"GET {target} HTTP/1.1\r\nHost: x\r\nMedusa-Carried: {proof}\r\n\r\n".encode() + head
 

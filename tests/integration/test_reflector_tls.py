@@ -19,7 +19,6 @@ import pytest
 
 from medusa.transports.tls import Tls, TlsSocket
 from tests.integration import test_reflector_http as http
-from tests.integration import test_reflector_life as life
 from tests.integration import test_reflector_session as sessions
 from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, LINKUP, TEXT, Peer, frame, upgrade
@@ -48,15 +47,6 @@ class TestForwarding(sessions.TestForwarding):
 
 class TestEnds(sessions.TestEnds):
     """Over TLS."""
-
-
-def test_a_reader_that_stops() -> None:
-    """As in test_reflector_life; beside the kernel's buffers TLS has some of its own."""
-    with running(*OPTIONS) as reflector, reflector.pair() as (source, sink):
-        Witness(source, sink).check()
-        with reflector.memory_grows_less_than(2 * MIB):
-            life.stop_reading(reflector, source, sink)
-        Witness(source, sink).check()
 
 
 # ---------------------------------------------------------------------- bytes that TLS holds, and no poll reports
@@ -98,12 +88,6 @@ def records_pair(reflector: Reflector, *early: bytes) -> Iterator[tuple[Peer, Re
 
 
 class TestNothingIsLeftLying:
-    def test_many_small_records_in_one_segment(self, reflector: Reflector) -> None:
-        with records_pair(reflector) as (client, agent):
-            agent.plain.sendall(agent.encrypted(*(frame(BINARY, data) for data in SMALL)))
-            for data in SMALL:
-                client.expect(BINARY, data)
-
     def test_many_small_records_behind_the_upgrade(self, reflector: Reflector) -> None:
         with records_pair(reflector, *(frame(BINARY, data) for data in SMALL)) as (client, _):
             for data in SMALL:

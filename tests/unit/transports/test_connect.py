@@ -11,7 +11,7 @@ import pytest
 from medusa.protocol.messages import Binary, Text
 from medusa.transports.connect import connect, upgrade
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused
-from tests.blocking import receive, send
+from tests.blocking import receive
 from tests.frames import BINARY, CLOSE, TEXT, cut, frame, raw_frame
 from tests.links import server_context, unix_pair
 from tests.servers import Script, ScriptedServer, read_request, switching, until_the_end
@@ -108,23 +108,6 @@ def test_frames_right_after_the_answer_are_kept(scheme: str, step: int) -> None:
         link = connect(server.url(scheme=scheme), insecure_tls=True)
         assert [receive(link), receive(link)] == [Text("one"), Binary(b"two")]
         link.close()
-
-
-def test_what_is_sent_is_masked_and_the_socket_does_not_block() -> None:
-    received: list[bytes] = []
-
-    def script(sock: socket.socket) -> None:
-        sock.sendall(switching(read_request(sock)))
-        received.append(until_the_end(sock))
-
-    with ScriptedServer(script) as server:
-        link = connect(server.url())
-        assert link.receive_nowait() is None
-        send(link, Text("Hello"))
-        link.abort()
-    (data,) = received
-    assert data[:2] == b"\x81\x85"
-    assert bytes(byte ^ data[2 + at % 4] for at, byte in enumerate(data[6:])) == b"Hello"
 
 
 @pytest.mark.parametrize(

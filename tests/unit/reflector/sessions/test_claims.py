@@ -166,20 +166,6 @@ def test_a_directory_that_goes_and_comes_back(claims: Claims, store: Store, logs
     assert events(logs) == ["directory unavailable", "directory is back"]
 
 
-def test_a_directory_that_is_not_there_at_the_start(
-    store: Store, lost: list[SessionName], logs: list[EventDict]
-) -> None:
-    store.away = True
-    claims = Claims(store, HERE, QUICK)
-    claims.on_lost = lost.append
-    keeping = gevent.spawn(claims.renew_forever)
-    until(lambda: claims.away)
-    store.away = False
-    until(lambda: not claims.away)
-    keeping.kill()
-    assert events(logs) == ["directory unavailable", "directory is back"]
-
-
 def test_the_end_waits_for_what_an_answer_brings_about(
     store: Store, claims: Claims, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,7 +97,7 @@ def test_an_agent_and_a_pulse(bench: Bench, logs: list[EventDict]) -> None:
     assert session.machine.state is State.LINKED
 
 
-def test_in_the_sessions_greenlet(bench: Bench, logs: list[EventDict]) -> None:
+def test_a_bug_in_the_sessions_greenlet(bench: Bench, logs: list[EventDict]) -> None:
     session, client, agent = bench.linked()
     session.machine = SessionMachine()
     client.send(close_frame())
@@ -108,21 +108,6 @@ def test_in_the_sessions_greenlet(bench: Bench, logs: list[EventDict]) -> None:
     assert bench.registry.sessions() == []
     assert outcomes(logs) == ["ended"]
     assert errors(logs) == ["session failed"]
-
-
-def test_in_a_callback_on_the_loop(bench: Bench, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
-    session, client, agent = bench.linked()
-
-    def fail() -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(session._endpoints[Side.CLIENT].pump, "step", fail)
-    client.send(frame(TEXT, b"x"))
-    client.until_fin()
-    assert agent.closed() == (1000, "remote connection reset")
-    until(lambda: outcomes(logs))
-    assert outcomes(logs) == ["lost"]
-    assert errors(logs) == ["internal error"]
 
 
 def test_a_client_that_waits_alone_has_no_greenlet(bench: Bench) -> None:
