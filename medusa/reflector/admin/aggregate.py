@@ -1,4 +1,4 @@
-"""Adds up the metrics of several processes, as if they were one process."""
+"""Adds up the metrics of several processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NO_SUM = "_created"
 
 
 def summed(expositions: Iterable[str]) -> bytes:
-    """Returns metrics, in Prometheus' text format, in which samples with the same name and labels are added up.
+    """Adds up metrics: samples with the same name and labels become one. Returns them in Prometheus' text format.
 
     Args:
         expositions: the metrics of each process, in the same format. All processes run the same program.

@@ -56,9 +56,9 @@ class Administration:
         return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Returns all sessions.
+        """Returns the sessions of all reflectors.
 
-        If the other reflectors' sessions cannot be listed: this reflector's, and the reason in the field `missing`.
+        If other reflectors cannot be asked: returns this reflector's sessions, and the reason in the field `missing`.
         """
         self.check(Resource.SESSIONS, accepted)
         try:

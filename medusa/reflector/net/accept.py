@@ -35,7 +35,7 @@ class PausingServer(StreamServer):
         super().__init__(*args, **settings)
 
     def do_read(self) -> Any:
-        """Accepts one connection; gevent calls this. Returns (socket, address), or None if no connection waits."""
+        """Accepts one connection; gevent calls this. Returns (socket, address), or None if there is none."""
         try:
             if self._paused and not _room(self.socket.fileno()):
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -76,7 +76,7 @@ class Accepted:
         self.data, self.head, self.rest = self.rest, b"", b""
 
     def take(self) -> socket.socket | TlsSocket:
-        """Returns the connection as a socket without gevent, for a link. The caller owns it; `sock` becomes None."""
+        """Takes the connection out of this record. Returns it as a socket without gevent, which the caller now owns."""
         tls = self.sock.tls if isinstance(self.sock, TlsSocket) else None
         plain = ungreen(self.sock)
         self.sock = None

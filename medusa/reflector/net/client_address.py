@@ -15,12 +15,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 IPV6_SITE = 64
-"""The prefix length of an IPv6 network that counts as one host: a host usually can use all of its addresses."""
+"""The prefix length of an IPv6 network that counts as one host, because one host can usually use all its addresses."""
 
 
 @functools.lru_cache(maxsize=16)
 def parse_networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    """Returns the networks in `texts`. An address becomes a network of that one address. Raises ValueError."""
+    """Parses `texts` as networks. An address becomes a network of that one address. Raises ValueError."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
@@ -39,13 +39,13 @@ def is_loopback(host: str) -> bool:
 
 
 def parse_address(host: str) -> Address:
-    """Returns the parsed address. An IPv4-mapped IPv6 address becomes the IPv4 address. Raises ValueError."""
+    """Returns the parsed address. An IPv4-mapped IPv6 address becomes that IPv4 address. Raises ValueError."""
     address = ipaddress.ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
 
 def site(host: str) -> str:
-    """Returns the key under which an address is counted: an IPv4 address itself, of an IPv6 address its /64 network."""
+    """Returns the key under which `host` is counted: an IPv4 address itself, or the /64 network of an IPv6 address."""
     address = parse_address(host)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address), IPV6_SITE), strict=False))
@@ -66,8 +66,8 @@ def source_of(host: str, config: ReflectorConfig) -> str | None:
 def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
     """Returns the address of the client that sent a request. `host` is the address that the request came from.
 
-    If `host` is a trusted proxy, X-Forwarded-For names the client: each proxy appends the address of its own peer. The
-    client is the last address in it that is not a proxy. Addresses before that may be invented by the client.
+    If `host` is a trusted proxy, X-Forwarded-For names the client, because each proxy appends the address of its peer.
+    The last address there that is not a trusted proxy is the client's. The client may have invented those before it.
     """
     if not proxies or not within(host, proxies):
         return host

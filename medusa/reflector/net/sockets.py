@@ -37,7 +37,7 @@ def ungreen(sock: Any) -> socket.socket:
 
 
 def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
-    """Starts (`on`) or stops a watcher of the event loop. Does nothing if it is already in that state."""
+    """Starts a watcher of the event loop if `on` is True, otherwise stops it. Does nothing if that is already so."""
     if on is not watcher.active:
         if on:
             watcher.start(callback)

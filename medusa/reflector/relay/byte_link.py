@@ -84,7 +84,7 @@ class ByteLink:
 
 
 class _Driver:
-    """The watchers of one pipe: they run it when its source is readable, its sink is writable, or it is its turn."""
+    """The watchers of one pipe, and its place in the fair queue. They run the pipe whenever it can read or write."""
 
     def __init__(self, link: ByteLink, pipe: BytePipe) -> None:
         self.pipe = pipe

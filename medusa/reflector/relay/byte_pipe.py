@@ -11,7 +11,7 @@ from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsStream
 
 READ_SIZE = 64 * 1024
-"""The size of one read in bytes, and so the most that a pipe holds."""
+"""The maximum size of one read in bytes, and so the most that a pipe holds."""
 
 
 class BytePipe:
@@ -87,7 +87,7 @@ class BytePipe:
     def push(self, data: memoryview) -> None:
         """Writes `data` to the sink, and holds what the sink does not accept.
 
-        If the caller has read bytes of the source itself, it pushes them here before it calls `read`.
+        A caller that has read bytes from the source itself pushes these before it calls `read`.
         """
         try:
             while data:

@@ -80,7 +80,7 @@ class Endpoint:
     # ------------------------------------------------------------------ called by the session's driver
 
     def start(self) -> None:
-        """Starts to read. Processes the bytes that arrived with the handshake before it returns."""
+        """Starts to read. Before it returns, it processes the bytes that arrived with the handshake."""
         self._watch(True)
         for _ in range(READS_AT_ONCE):
             if not self.transport.pending or self.paused:
@@ -88,7 +88,7 @@ class Endpoint:
             self._on_readable()
 
     def forward(self, sink: Endpoint) -> None:
-        """Forwards to `sink` what is read from now on. A message that has arrived in part is dropped."""
+        """Forwards to `sink` what is read from now on. A message that is partly here already is dropped."""
         self.transport.skip_message()
         self._sink, sink._source = sink, self
         self.pump.sink = sink.transport
@@ -214,7 +214,7 @@ class Endpoint:
         self._report(self, Progress.BROKE_RULES)
 
     def _release(self) -> None:
-        # libev must not watch a descriptor that is closed.
+        # Before the descriptor is closed, because libev must not watch a closed one.
         self._readable.close()
         self._writable.close()
         self.transport.abort()
@@ -328,7 +328,7 @@ class Endpoint:
         self._settle()
 
     def _settle(self) -> None:
-        """Sets the watchers by what waits to be written, and ends what is due to end. Call it after each change."""
+        """Sets the watchers by what waits to be written, and ends a connection that is done. Call after each change."""
         if self.state is State.RELEASED:
             return
         wants_write = self.transport.wants_write

@@ -1,4 +1,4 @@
-"""Runs the steps of busy connections one at a time. Also holds the buffer that all connections of a loop read into.
+"""Runs the steps of busy connections one at a time. Holds the buffer that all connections on an event loop read into.
 
 A connection whose reads are large queues its next read here. So a keystroke of another pair waits for at most one such
 read.

@@ -38,7 +38,7 @@ BATCH = 16
 """The number of messages to receive before other greenlets may run."""
 
 socketpair: Any = monkey.get_original("socket", "socketpair")
-"""The standard library's socketpair, which gevent has replaced in the socket module."""
+"""The standard library's socketpair function, whose sockets do not use gevent."""
 
 
 class Handoff:
@@ -52,7 +52,7 @@ class Handoff:
         stall_timeout: see open_tls_proxy.
 
     Attributes:
-        fronts: functions by the kind of a connection. Each connection taken over is passed to one in a new greenlet.
+        fronts: the function for each kind of connection. It is called in a new greenlet with each one taken over.
         on_question: called in a new greenlet for each question, with the socket for the answer and the question.
         handed_over, taken_over: the numbers of connections handed over, and taken over, so far.
     """
@@ -232,9 +232,9 @@ def unwatch(fd: int) -> None:
     """Removes `fd`, for which no greenlet waits any more, from the epoll set of the event loop.
 
     Normally libev relies on close(2) for that. But the kernel watches a connection until its last duplicate is closed,
-    and another process has a duplicate of a connection that was handed over. Each byte for it would wake this process
-    up too. libev would not know the descriptor, or use it for another connection, and would rebuild its whole epoll
-    set.
+    and another process has a duplicate of a connection that was handed over. So each byte for that connection would
+    wake up this process too. libev would find that it does not watch this descriptor, or uses its number for another
+    connection, and would rebuild its whole epoll set.
     """
     loop: Any = gevent.get_hub().loop
     if loop.backend != "epoll":

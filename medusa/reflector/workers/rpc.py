@@ -31,7 +31,7 @@ Entries = list[dict[str, Any]]
 
 
 class Rpc:
-    """The questions of one worker to the others, and its answers to theirs.
+    """One worker's means to ask the other workers, and to answer their questions.
 
     Attributes:
         answers: functions by the name of a question. Each gets the question's argument, and returns the answer, which

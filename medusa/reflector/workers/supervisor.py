@@ -28,7 +28,7 @@ from medusa.signal_pipe import SignalPipe, do_nothing
 log = structlog.get_logger(component="supervisor")
 
 ORDERS: dict[int, bytes] = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.SIGHUP: RELOAD}
-"""The order to send to the workers for each signal. A second DRAIN signal stops the supervisor immediately."""
+"""The order to send to the workers for each signal. A second signal for DRAIN stops the supervisor at once."""
 
 MAX_WAIT = 3600.0
 """The maximum number of seconds that the supervisor waits for one event."""
@@ -41,7 +41,7 @@ class Supervisor:
         listeners: the listening sockets by name (medusa.reflector.net.listen). `run` closes them when it returns.
         log_settings: the log's format and level, for the workers.
         announce: called once, when all workers serve, with the URLs of the reflector.
-        lifeline: a descriptor. When it reaches end of file, the supervisor stops immediately. None: there is no such.
+        lifeline: a descriptor. When it reaches end of file, the supervisor stops immediately. None: no lifeline.
         program: the module that a worker's process runs.
 
     Raises:
