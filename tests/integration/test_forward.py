@@ -136,6 +136,13 @@ class TestEnds:
                 agent.closed()
             assert there.process.wait(PATIENCE) == 0
 
+    def test_the_drain_timeout_ends_forwarded_connections(self, site: Site) -> None:
+        with site.reflector() as here, site.reflector() as there, sites.pair(here, there) as (client, agent):
+            there.signal(signal.SIGTERM)
+            agent.until_fin()
+            assert client.closed() == (1000, "remote connection error")
+            assert there.process.wait(PATIENCE) == 0
+
 
 class TestTls:
     @pytest.mark.parametrize("tls", [(True, True), (True, False), (False, True)], ids=str)

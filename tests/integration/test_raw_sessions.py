@@ -110,21 +110,6 @@ def test_a_reset_is_a_loss(reflector: Reflector, client_kind: str, agent_kind: s
 class TestPlainToPlain:
     """What no other pair has: each direction ends by itself."""
 
-    def test_what_one_side_has_ended_the_other_may_still_answer(self, reflector: Reflector) -> None:
-        session = new_id()
-        with pair(reflector, "plain", "plain", session) as (client, agent):
-            client.send(b"question")
-            client.fin()
-            assert agent.until_fin() == b"question"
-            agent.received = b""
-            assert reflector.states()[session] == "forwarding"
-            agent.send(MEGABYTE)
-            agent.fin()
-            assert client.until_fin() == MEGABYTE
-        record = reflector.ended(session)
-        assert (record["outcome"], record["reason"]) == ("completed", f"client: closed ({HUNG_UP[1]})")
-        assert (record["client_bytes"], record["agent_bytes"]) == (8, len(MEGABYTE))
-
     def test_a_fin_waits_until_a_slow_reader_has_taken_the_bytes_before_it(self, reflector: Reflector) -> None:
         session, size = new_id(), 24 << 20
         with pair(reflector, "plain", "plain", session) as (client, agent):

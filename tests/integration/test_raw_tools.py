@@ -151,20 +151,6 @@ class TestTools:
 
 
 class TestMlogin:
-    def test_a_local_job_by_raw_tcp(self, reflector: Reflector, home: Path) -> None:
-        arguments = ["--reflector", f"tcp://127.0.0.1:{reflector.raw_port}", "-c", "seq 100000; exit 7"]
-        done = subprocess.run(
-            [*MLOGIN, *arguments],
-            stdin=subprocess.DEVNULL,
-            env=environment(home),
-            start_new_session=True,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 7, done.stderr
-        assert done.stdout.replace("\r\n", "\n") == "".join(f"{number}\n" for number in range(1, 100001))
-
     def test_a_shell_of_socats_and_what_is_told_at_its_end(self, reflector: Reflector, home: Path) -> None:
         script = (
             'exec 3<>/dev/tcp/127.0.0.1/$PORT; echo "ATTACH $ID agent" >&3; read -r _ <&3; '

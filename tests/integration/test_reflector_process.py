@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import BINARY, LINKUP, TEXT, close_frame, frame, upgrade
-from tests.reflectors import OF_THE_MACHINE, ROOT, Reflector, Witness, command, new_id, running
+from tests.peers import LINKUP, TEXT, close_frame, upgrade
+from tests.reflectors import OF_THE_MACHINE, ROOT, Witness, command, new_id, running
 from tests.waiting import PATIENCE, wait_until
 
 CLOSE_SOON = {"close_timeout": 0.3}
@@ -46,17 +46,6 @@ class TestStopping:
                     assert reflector.process.poll() is None
             assert reflector.process.wait(PATIENCE) == 0
             assert {entry["outcome"] for entry in reflector.logged("session ended")} == {"lost"}
-
-    def test_ends_what_is_left_after_the_drain_timeout(self) -> None:
-        linked, waiting = new_id(), new_id()
-        with running("--drain-timeout", "0.2") as reflector:
-            with reflector.pair(linked) as (client, agent), reflector.attach(waiting, "master") as lonely:
-                reflector.signal(signal.SIGTERM)
-                for peer in (client, agent, lonely):
-                    assert peer.closed() == GOING
-            assert reflector.process.wait(PATIENCE) == 0
-            for session in (linked, waiting):
-                assert reflector.ended(session)["outcome"] == "shut_down"
 
     def test_does_not_wait_for_peers_that_do_not_answer_or_read(self) -> None:
         with (
@@ -152,28 +141,6 @@ class TestLog:
             assert is_harmless("\n".join(lines))
             (ended,) = [line for line in lines if "session ended" in line and session in line]
             assert "\\x1b[2J" in ended.replace("\\\\", "\\")
-
-    def test_has_a_record_of_each_session(self, reflector: Reflector) -> None:
-        session = new_id()
-        with reflector.pair(session) as (client, agent):
-            client.binary(b"12345")
-            agent.expect(BINARY, b"12345")
-            for number in range(3):
-                agent.send(frame(TEXT, b"%d" % number))
-                client.frame()
-            address = {"client": "%s:%d" % client.sock.getsockname(), "agent": "%s:%d" % agent.sock.getsockname()}
-            agent.send(close_frame(1000, "bye"))
-            client.closed()
-        record = reflector.ended(session)
-        (started,) = reflector.logged("session started", session=session)
-        for entry in (started, record):
-            assert entry["client"] == address["client"]
-        assert record["agent"] == address["agent"]
-        assert (record["outcome"], record["reason"]) == ("completed", "agent: closed (bye)")
-        assert [record[f"client_{what}"] for what in ("messages", "bytes")] == [1, 5]
-        assert [record[f"agent_{what}"] for what in ("messages", "bytes")] == [3, 3]
-        assert 0 <= record["waited_s"] < PATIENCE
-        assert 0 <= record["linked_s"] < PATIENCE
 
 
 class TestScarcity:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.peers import BINARY, CLOSE, LINKUP, PING, PONG, TEXT, WAIT, Frame, Peer, close_frame, frame
-from tests.reflectors import Reflector, Witness, new_id, running
-from tests.waiting import PATIENCE, wait_until
+from tests.reflectors import Reflector, new_id, running
+from tests.waiting import PATIENCE
 
 
 class TestWaiting:
@@ -110,14 +110,3 @@ class TestEnds:
             assert last == (TEXT, b"last words", True) or way is Peer.reset
             assert (peers[1 - side].frame() if last.opcode == TEXT else last).close == (1000, expected)
         assert reflector.ended(session)["outcome"] == "lost"
-
-    def test_the_id_is_free_again(self, reflector: Reflector) -> None:
-        session = new_id()
-        for number in range(5):
-            with reflector.pair(session) as (client, agent):
-                Witness(client, agent).check()
-                client.send(close_frame(1000, "done"))
-                assert agent.closed() == (1000, "done")
-                assert client.closed() == (1000, "")
-            wait_until(lambda: session not in reflector.states())
-            assert len(reflector.logged("session ended", session=session)) == number + 1

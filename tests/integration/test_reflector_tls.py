@@ -167,13 +167,6 @@ class TestHandshakes:
         assert b"https is spoken here" in answer.rest
         assert "https" in told(reflector, "request refused", before)["reason"]
 
-    def test_a_client_that_leaves_in_the_middle(self, reflector: Reflector, witness: Witness, plain: Peer) -> None:
-        before = len(reflector.logged("handshake failed"))
-        plain.send(hello()[:50])
-        plain.fin()
-        assert told(reflector, "handshake failed", before)["reason"]
-        witness.check()
-
     def test_silence(self) -> None:
         """No part of it may take longer than a head."""
         with (

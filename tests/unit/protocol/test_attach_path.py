@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from medusa.protocol import attach_path
 from medusa.protocol.attach_path import AGENT, CLIENT, AttachPath, build, parse, parse_after_prefix
 
 
@@ -25,15 +24,6 @@ from medusa.protocol.attach_path import AGENT, CLIENT, AttachPath, build, parse,
 )
 def test_what_a_path_says(path: str, meant: AttachPath | None) -> None:
     assert parse(path) == meant
-
-
-def test_a_route_gets_what_the_path_says() -> None:
-    internal = attach_path.INTERNAL.match("/attach/ID/master")
-    signed = attach_path.SIGNED.match("/alice/medusa/attach/ID/slave")
-    assert internal is not None
-    assert internal.groups() == ("ID", "master")
-    assert signed is not None
-    assert signed.groups() == ("alice", "ID", "slave")
 
 
 @pytest.mark.parametrize("login", ["", "alice"])

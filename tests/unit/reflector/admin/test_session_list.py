@@ -65,9 +65,3 @@ def test_workers_are_part_of_a_reflector_and_others_are_not() -> None:
     name = SessionName("there", "alice")
     assert SessionList(registry_, HERE, workers=Others()).kill_here(name)
     assert not SessionList(registry_, HERE, others=Others()).kill_here(name)
-
-
-def test_alone() -> None:
-    listing = SessionList(registry(), HERE)
-    assert listing.entries() == []
-    assert not listing.kill(SessionName("there"))
