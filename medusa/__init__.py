@@ -11,6 +11,7 @@ guard          a child process that cleans up after its parent was killed
 keys           SSH public keys
 option_types   types of command-line options
 process_table  reads the processes from /proc
+service_variables  recognises the variables that Kubernetes sets for Services
 signal_pipe    turns signals into bytes of a pipe
 """
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from medusa.protocol.control import Resize, Start
+from medusa.service_variables import is_service_variable
 
 DEFAULT_COMMAND = ("/bin/bash", "--norc")
 DEFAULT_TERM = "xterm"
@@ -161,8 +162,13 @@ def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
     return [LAST_RESORT, *rest], True, "no bash here: running %s" % LAST_RESORT
 
 
+def configures_agent(name: str, value: str) -> bool:
+    """True if a variable configures the agent. The job's own program does not get it."""
+    return name.startswith(SECRET_PREFIX) and not is_service_variable(name, value)
+
+
 def _environment(term: str, environ: Mapping[str, str], plain: bool) -> Dict[str, str]:
-    env = {name: value for name, value in environ.items() if not name.startswith(SECRET_PREFIX)}
+    env = {name: value for name, value in environ.items() if not configures_agent(name, value)}
     for name in ("COLUMNS", "LINES"):  # programs would trust these variables even after a resize
         env.pop(name, None)
     env["TERM"] = term or DEFAULT_TERM

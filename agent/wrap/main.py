@@ -16,7 +16,7 @@ from agent import config
 from agent.config import Config, ConfigError
 from agent.dial import CONNECT_TIMEOUT, Unreachable, connector, jitter
 from agent.log import log
-from agent.session.command import SECRET_PREFIX, to_text
+from agent.session.command import configures_agent, to_text
 from agent.session.loop import Context, SessionLoop
 from agent.session.process_tree import end_sessions
 from agent.session.spawn import adopt_orphans, no_core_dumps
@@ -216,9 +216,8 @@ def _environment(environ: Mapping[bytes, bytes]) -> Dict[bytes, bytes]:
 
     It lacks the variables that configure the agent. LC_CTYPE, which Python may have changed, has its old value again.
     """
-    prefix, mark = SECRET_PREFIX.encode(), LC_CTYPE.encode()
-    env = {name: value for name, value in environ.items() if not name.startswith(prefix)}
-    locale: Optional[bytes] = environ.get(mark)
+    env = {name: value for name, value in environ.items() if not configures_agent(to_text(name), to_text(value))}
+    locale: Optional[bytes] = environ.get(LC_CTYPE.encode())
     if locale is not None:
         env.pop(b"LC_CTYPE", None)
         env.update({b"LC_CTYPE": locale[1:]} if locale else {})

@@ -87,29 +87,47 @@ def parse(argv: Sequence[str]) -> Settings:
 
 
 def _manta(given: SimpleNamespace) -> SigningOptions:
-    """Returns the account and the key that sign requests. They are None if requests are not to be signed.
+    """Returns the account that signs, or options without an account if nothing is to be signed.
 
-    Raises Failure if the account, the key or the URL is needed and missing. If only a variable MANTA_... names one of
-    them, that is no error: the variable may be set for other programs.
+    The variables MANTA_... alone do not make mlogin sign, because they may be set for other programs.
+
+    Raises Failure if a part of the account is missing, if a login is malformed, or if nothing could use an option that
+    the user gave for mlogin.
     """
     manta = manta_options(given)
-    unsigned = SigningOptions(None, None, None, None, given.insecure_tls)
+    wished = _wished(given, manta)
     if given.launcher == MANTA:
         manta.require("url", "account", "key")
-    elif given.reflector is None:
-        if manta.url not in (None, os.environ.get("MANTA_URL"), os.environ.get("MEDUSA_URL")):
+    else:
+        if "url" in wished:
             raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
-        return unsigned
-    elif not (manta.account and manta.key):
-        if manta.account not in (None, os.environ.get("MANTA_USER")):
-            manta.require("key")
-        if manta.key not in (None, os.environ.get("MANTA_KEY_ID")):
-            manta.require("account")
-        return unsigned
+        if given.reflector is None and wished:
+            options = " and ".join(f"--{name.replace('_', '-')}" for name in wished)
+            raise Failure(f"{options}: for which reflector? Give --reflector URL, or --launcher manta")
+        if {"account", "key", "subuser"} & set(wished):
+            manta.require("account", "key")
+        elif not (given.reflector and manta.account and manta.key):
+            return SigningOptions(None, None, None, None, given.insecure_tls)
     for name in filter(None, (manta.account, manta.subuser)):
         if not re.fullmatch(LOGIN, name):
             raise Failure(f"{name!r} is no login")
     return manta
+
+
+def _wished(given: SimpleNamespace, manta: SigningOptions) -> list[str]:
+    """Returns the names of the options that the user gave for mlogin, and not for all programs of a Manta."""
+    shared = {
+        "account": ("MANTA_USER",),
+        "subuser": ("MANTA_SUBUSER",),
+        "key": ("MANTA_KEY_ID",),
+        "url": ("MANTA_URL", "MEDUSA_URL"),
+    }
+    wished = [
+        name
+        for name, variables in shared.items()
+        if getattr(manta, name) not in (None, *map(os.environ.get, variables))
+    ]
+    return [*wished, "insecure_tls"] if given.insecure_tls else wished
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from typing import Any, NoReturn, TextIO
 
 import configargparse
 
 from medusa.protocol.printable import printable
+from medusa.service_variables import is_service_variable
 
 LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -41,6 +43,11 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         )
         self._error_status = error_status
         self._config_file_parser.owner = self
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
+        """Parses as ConfigArgParse does. A variable that is empty, or that describes a Service, counts as unset."""
+        more["env_vars"] = {n: v for n, v in os.environ.items() if v and not is_service_variable(n, v)}
+        return super().parse_known_args(args, namespace, **more)
 
     def error(self, message: str) -> NoReturn:
         """Writes an error of usage to stderr, and exits with `error_status`."""

@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     if (given.session is None) is (given.verb != "list"):
         _parser().error("list takes no ID, show and kill take one")
+    if (given.account is None) is not (given.key is None):
+        _parser().error("a request is signed by an account with its key: give --account and --key, or neither")
     try:
         _VERBS[given.verb](_administrator(given), given)
     except Failure as failure:

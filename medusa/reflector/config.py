@@ -209,6 +209,9 @@ class ReflectorConfig:
         if self.advertise is not None and not _ADVERTISE.match(self.advertise):
             raise ConfigError("advertise: %r is not HOST or HOST:PORT" % self.advertise)
         if not self.shared:
+            for name in ("advertise", "site_secret_file"):
+                if getattr(self, name) is not None:
+                    raise ConfigError("%s: other reflectors find this one in a --directory redis:..." % _option(name))
             return
         if self.site_secret_file is None:
             raise ConfigError(
@@ -226,6 +229,8 @@ class ReflectorConfig:
             raise ConfigError("front-door-only: there is no front door without --accounts")
         if self.admins and self.accounts is None:
             raise ConfigError("admins: these are accounts: give --accounts as well")
+        if self.legacy_signatures and self.accounts is None:
+            raise ConfigError("legacy-signatures: nothing is signed without --accounts")
         if self.proxy_protocol and not self.trusted_proxy:
             raise ConfigError("proxy-protocol: from nobody; give --trusted-proxy as well")
         for given, missing in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):

@@ -20,7 +20,7 @@ class Refusal(Exception):
         log_words: the text for the log, which may say more than the peer is told.
         retry_after: seconds after which the peer may try again; 0 to tell it no time.
         headers: headers to add to an HTTP answer.
-        secret: if True, the answer is delayed (see Admission.delay), so that an unauthenticated peer learns nothing
+        secret: if True, the answer is delayed (see Admission.hold_back), so that an unauthenticated peer learns nothing
             from the time that the decision took.
         limited: if True, the number of log lines is limited too: during a flood, a limit may refuse very often.
     """

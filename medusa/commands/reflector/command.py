@@ -25,7 +25,7 @@ MAX_WORKERS = 256
 
 def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the default values."""
-    if "MEDUSA_CONFIG" not in os.environ and "CONFIG_FILE" in os.environ:
+    if not os.environ.get("MEDUSA_CONFIG") and "CONFIG_FILE" in os.environ:
         os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the name in the original Medusa
     parser = _parser()
     options = parser.parse_args(argv)

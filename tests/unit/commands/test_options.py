@@ -48,6 +48,42 @@ def test_command_line_over_environment_over_file_over_default(tmp_path: Path, mo
     assert parser().parse_args([*arguments, "--port", "4"]).port == 4
 
 
+@pytest.mark.parametrize(
+    ("service", "option"), [("MEDUSA", "port"), ("MEDUSA_RAW", "raw-port"), ("MEDUSA_BIND_IP", "bind-ip")]
+)
+@pytest.mark.parametrize("address", ["tcp://10.96.0.7:8381", "udp://10.0.0.1:53", "tcp://[fd00::7]:8381"])
+def test_what_kubernetes_sets_for_a_service_is_no_option(
+    monkeypatch: pytest.MonkeyPatch, service: str, option: str, address: str
+) -> None:
+    for name, value in {
+        "SERVICE_HOST": "10.96.0.7",
+        "SERVICE_PORT": "8381",
+        "SERVICE_PORT_HTTP": "8381",
+        "PORT": address,
+        "PORT_8381_TCP": address,
+        "PORT_8381_TCP_PROTO": "tcp",
+        "PORT_8381_TCP_PORT": "8381",
+        "PORT_8381_TCP_ADDR": "10.96.0.7",
+    }.items():
+        monkeypatch.setenv(f"{service}_{name}", value)
+    made = parser()
+    taken = ["raw-port", "service-host", "service-port", "service-port-http", "port-8381-tcp", "port-8381-tcp-port"]
+    for name in taken:
+        made.add_argument(f"--{name}", default=1)
+    found = vars(made.parse_args([]))
+    assert found == {**found, "port": 1, "bind_ip": "default", **{name.replace("-", "_"): 1 for name in taken}}
+    variable = f"MEDUSA_{option.upper().replace('-', '_')}"
+    monkeypatch.setenv(variable, "8")  # what a pod's own specification sets replaces the Service's variable
+    assert str(vars(made.parse_args([]))[option.replace("-", "_")]) == "8"
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MEDUSA_PORT", "MEDUSA_CONFIG", "MEDUSA_LOUD", "MEDUSA_LEVEL", "MEDUSA_BIND_IP"):
+        monkeypatch.setenv(name, "")
+    found = parser().parse_args([])
+    assert (found.port, found.config, found.loud, found.level, found.bind_ip) == (1, None, False, "low", "default")
+
+
 def test_a_flag_can_be_off_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text('{"loud": false}')

@@ -67,7 +67,9 @@ def test_a_certificate_and_its_key_come_together(given: str, missing: str) -> No
         ReflectorConfig(**{given: "a"}).verify()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("lonely", [{"admins": ("alice",)}, {"proxy_protocol": True}, {"front_door_only": True}])
+@pytest.mark.parametrize(
+    "lonely", [{"admins": ("alice",)}, {"proxy_protocol": True}, {"front_door_only": True}, {"legacy_signatures": True}]
+)
 def test_what_does_nothing_alone(lonely: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="^" + next(iter(lonely)).replace("_", "-") + ": "):
         ReflectorConfig(**lonely).verify()  # type: ignore[arg-type]
@@ -102,6 +104,11 @@ class TestSite:
     )
     def test_what_is_told(self, config: ReflectorConfig, address: str) -> None:
         assert config.address(5) == address
+
+    @pytest.mark.parametrize("setting", [{"advertise": "a.example"}, {"site_secret_file": "file"}])
+    def test_what_means_nothing_without_a_shared_directory(self, setting: dict[str, str]) -> None:
+        with pytest.raises(ConfigError, match=f"^{next(iter(setting)).replace('_', '-')}: other reflectors find"):
+            ReflectorConfig(**setting).verify()  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("bad", ["", "a b", "http://a:5", "a:", "a:123456", "::1", "a:x", "a/b"])
     def test_what_is_no_address(self, bad: str) -> None:

@@ -127,6 +127,8 @@ def test_environment_is_the_agents_without_its_own_variables() -> None:
         "PATH": "/bin",
         "MEDUSA_CONFIG": "/x",
         "MEDUSA_": "",
+        "MEDUSA_SERVICE_HOST": "10.96.0.7",
+        "MEDUSA_PORT": "tcp://10.96.0.7:8381",
         "LINES": "1",
         "COLUMNS": "2",
         "TERM": "a",
@@ -134,7 +136,8 @@ def test_environment_is_the_agents_without_its_own_variables() -> None:
     }
     env = resolve(Start(), None, agents, BASH).env
     assert env.pop("PS1") == r"\[\e[1m\]\u@\h:\w\$\[\e[0m\] "
-    assert env == {"PATH": "/bin", "TERM": "xterm", "LANG": "C"}
+    service = {"MEDUSA_SERVICE_HOST": "10.96.0.7", "MEDUSA_PORT": "tcp://10.96.0.7:8381"}
+    assert env == {"PATH": "/bin", "TERM": "xterm", "LANG": "C", **service}
 
 
 def test_prompt_and_terminal_in_a_job() -> None:

@@ -1,0 +1,22 @@
+"""Recognises the variables that Kubernetes (and Docker's links) set in each container for each Service."""
+
+from __future__ import annotations
+
+import re
+
+_NAME = re.compile(
+    r"[A-Z][A-Z0-9_]*_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_PORT = re.compile(r"[A-Z][A-Z0-9_]*_PORT")
+_URL = re.compile(r"(?:tcp|udp|sctp)://")
+
+
+def is_service_variable(name: str, value: str) -> bool:
+    """True if a variable describes a Service.
+
+    A Service `medusa` sets MEDUSA_PORT=tcp://10.96.0.7:8381, a Service `medusa-raw` MEDUSA_RAW_PORT; these names are
+    also those of options. An option that names a port takes a number, so its value tells the two apart.
+
+    Source: Kubernetes, "Environment variables" of "Service"; the form is that of Docker's legacy container links.
+    """
+    return bool(_NAME.fullmatch(name) or (_PORT.fullmatch(name) and _URL.match(value)))
