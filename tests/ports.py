@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 from pathlib import Path
@@ -26,3 +27,10 @@ def free_port() -> int:
             except OSError:
                 continue
         return port
+
+
+def listens(port: int) -> bool:
+    """Whether a program accepts connections at this port of loopback."""
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
+        return True
+    return False

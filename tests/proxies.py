@@ -44,20 +44,38 @@ def haproxy(scratch: Path, port: int) -> contextlib.AbstractContextManager[int]:
     """HAProxy from the sample, in front of a reflector's port. Gives its own port."""
     changes = {"server one 127.0.0.1:8381": f"server one 127.0.0.1:{port}", "maxconn 40000": "maxconn 100"}
     bind = "bind :443 ssl crt /etc/haproxy/medusa.pem"
-    return run_haproxy(
+    return _run_haproxy(
         scratch, lambda fd: rendered("haproxy.cfg", {**changes, bind: f"bind fd@{fd} ssl crt {CERTIFICATE}"})
     )
 
 
-def nginx(scratch: Path, port: int) -> contextlib.AbstractContextManager[int]:
-    """The same with nginx."""
-    changes = {"/etc/nginx/medusa.pem": str(CERTIFICATE), "server 127.0.0.1:8381": f"server 127.0.0.1:{port}"}
-    listen = "listen 443 ssl;"
-    return run_nginx(scratch, lambda own: rendered("nginx.conf", {**changes, listen: f"listen 127.0.0.1:{own} ssl;"}))
+def balancer(scratch: Path, ports: Sequence[int]) -> contextlib.AbstractContextManager[int]:
+    """HAProxy in front of several reflectors: each connection goes to any of them, without TLS. Gives its port."""
+    servers = "\n".join(f"    server s{port} 127.0.0.1:{port}" for port in ports)
+    return _run_haproxy(scratch, lambda fd: _BALANCER.format(fd=fd, servers=servers))
+
+
+_BALANCER = """
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel 60s
+listen site
+    bind fd@{fd}
+    balance random
+    option redispatch 1
+    retries 5
+    retry-on conn-failure empty-response 503
+    option httpchk GET /readyz
+    default-server check inter 100ms fall 1 rise 1
+{servers}
+"""
 
 
 @contextlib.contextmanager
-def run_haproxy(scratch: Path, config: Callable[[int], str]) -> Iterator[int]:
+def _run_haproxy(scratch: Path, config: Callable[[int], str]) -> Iterator[int]:
     """Runs HAProxy; gives its port. `config` gets the descriptor of the socket that it takes over."""
     program = tool("haproxy")
     with socket.create_server(("127.0.0.1", 0), backlog=128) as entry:
@@ -67,18 +85,20 @@ def run_haproxy(scratch: Path, config: Callable[[int], str]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def run_nginx(scratch: Path, http: Callable[[int], str]) -> Iterator[int]:
-    """Runs nginx; gives its port. `http` gets that port, and returns the inside of `http { }`.
+def nginx(scratch: Path, port: int) -> Iterator[int]:
+    """nginx from the sample, in front of a reflector's port. Gives its own port.
 
     The variable NGINX is nginx's own way to take over a socket.
     """
     program = tool("nginx")
+    changes = {"/etc/nginx/medusa.pem": str(CERTIFICATE), "server 127.0.0.1:8381": f"server 127.0.0.1:{port}"}
     with socket.create_server(("127.0.0.1", 0), backlog=128) as entry:
-        config, port = scratch / "nginx.conf", entry.getsockname()[1]
-        config.write_text(_NGINX.format(scratch=scratch, http=http(port)))
+        config, own = scratch / "nginx.conf", entry.getsockname()[1]
+        http = rendered("nginx.conf", {**changes, "listen 443 ssl;": f"listen 127.0.0.1:{own} ssl;"})
+        config.write_text(_NGINX.format(scratch=scratch, http=http))
         command = [program, "-p", str(scratch), "-c", str(config), "-e", "stderr"]
         with _running(command, scratch, entry, {"NGINX": f"{entry.fileno()};"}):
-            yield port
+            yield own
 
 
 _NGINX = """

@@ -7,14 +7,13 @@ import getpass
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
+from tests.ports import free_port, listens
 from tests.waiting import PATIENCE, wait_until
 
 SSHD = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
@@ -111,16 +110,10 @@ def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iter
         arguments = [SSHD, "-D", "-e", "-f", str(directory / "sshd_config")]
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stderr=log, env={"PATH": os.environ["PATH"]})
     try:
-        wait_until(lambda: _listens(port), "sshd")
+        wait_until(lambda: listens(port), "sshd")
         served = Sshd(directory, port, process)
         yield served
         wait_until(lambda: not served.connections(), "the end of all connections")
     finally:
         process.kill()
         process.wait(PATIENCE)
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False

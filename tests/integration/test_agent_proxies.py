@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from medusa.client.archive import find_archive
 from medusa.protocol.control import Exit
 from tests.agents import SECRET, Reflector, job_environ, launched
-from tests.ports import free_port
+from tests.ports import free_port, listens
 from tests.waiting import PATIENCE, wait_until
 
 LOGIN = "jill:p%2dss_word"
@@ -30,16 +29,10 @@ def tinyproxy(place: Path, *lines: str) -> Iterator[int]:
     config.write_text("\n".join([f"Port {port}", "Listen 127.0.0.1", "Timeout 60", "MaxClients 20", *lines, ""]))
     with subprocess.Popen(["tinyproxy", "-d", "-c", str(config)], stdout=subprocess.DEVNULL) as process:
         try:
-            wait_until(lambda: _listens(port), "tinyproxy")
+            wait_until(lambda: listens(port), "tinyproxy")
             yield port
         finally:
             process.terminate()
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE):
-        return True
-    return False
 
 
 def hold_session(dialled: Reflector, command: list[str | Path], environ: dict[str, str]) -> str:

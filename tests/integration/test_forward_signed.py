@@ -34,18 +34,6 @@ def client_request(key: Key, session: str) -> bytes:
     return signed_request(key, "alice", attach_path("alice", session, "master"), HOST)
 
 
-def test_a_session_through_two_reflectors(both: tuple[Reflector, Reflector], key: Key) -> None:
-    here, there = both
-    session = new_id()
-    with here.enter(client_request(key, session)) as client:
-        wait_until(lambda: session in here.states())
-        with there.enter(agent_request(key, session)) as agent:
-            sites.linked(client, agent)
-    assert here.ended(session)["login"] == "alice"
-    (entry,) = there.logged("attached", session=session)
-    assert (entry["login"], entry["side"], entry["key"]) == ("alice", "agent", key.md5)
-
-
 def test_a_signature_is_good_for_one_use_in_the_whole_site(both: tuple[Reflector, Reflector], key: Key) -> None:
     here, there = both
     session = new_id()
@@ -58,6 +46,9 @@ def test_a_signature_is_good_for_one_use_in_the_whole_site(both: tuple[Reflector
             for reflector in both:
                 answer = reflector.ask(url)
                 assert (answer.status, answer.rest) == (403, b"this signature was used before; sign anew\n")
+    assert here.ended(session)["login"] == "alice"
+    (entry,) = there.logged("attached", session=session)
+    assert (entry["login"], entry["side"], entry["key"]) == ("alice", "agent", key.md5)
 
 
 def test_a_signature_that_opened_nothing_is_not_used_up(both: tuple[Reflector, Reflector], key: Key) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests import balancers, sites
+from tests import sites
 from tests.ports import free_port
+from tests.proxies import balancer
 from tests.terminals import MLOGIN, environment, terminal
 from tests.waiting import wait_until
 
@@ -15,7 +16,7 @@ def test_a_waiting_session_outlives_its_reflector(tmp_path: Path, home: Path) ->
     ports = [free_port() for _ in range(2)]
     with sites.site(tmp_path) as site:
         doors = [site.reflector("--port", str(port), timeouts=sites.QUICK, check=False) for port in ports]
-        with doors[0] as here, doors[1] as there, balancers.haproxy(tmp_path, ports) as port:
+        with doors[0] as here, doors[1] as there, balancer(tmp_path, ports) as port:
             arguments = ["--launcher", "manual", "--reflector", f"http://127.0.0.1:{port}", "-c", "echo ans''wer"]
             with terminal([*MLOGIN, *arguments], environment(home)) as opened:
                 opened.until("waiting for")
