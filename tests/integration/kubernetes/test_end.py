@@ -19,7 +19,7 @@ from tests.waiting import MS, Deadline, wait_until
 pytestmark = containers
 
 SESSION = ("-c", "trap '' TERM; echo here; while :; do sleep 0.1; done")
-INTERRUPTIONS = 20
+INTERRUPTIONS = 12
 PATIENT = replace(EAGER, kubernetes=KubernetesTimeouts(last_words_timeout=8))
 WAYS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 

@@ -18,7 +18,7 @@ pytestmark = containers
 
 NO_NODE = "0/3 nodes are available: 3 Insufficient cpu."
 UP = ("-c", "echo here at last; exit 7")
-SHORT = replace(EAGER, kubernetes=KubernetesTimeouts(url_lifetime=10, renewal_interval=0.5))
+SHORT = replace(EAGER, kubernetes=KubernetesTimeouts(url_lifetime=5, renewal_interval=0.25))
 QUICK = replace(EAGER, kubernetes=KubernetesTimeouts(connect_timeout=3, close_timeout=1, retry_interval=0.1))
 
 
@@ -34,7 +34,7 @@ def test_a_wait_longer_than_any_timeout(here: Place, home: Path) -> None:
     with here.terminal(home, options=UP, timeouts=SHORT) as opened:
         opened.until(f"job medusa-[0-9a-f]{{8}}: Pending: Unschedulable: {re.escape(NO_NODE)} ")
         opened.until("no agent came in time.*; attaching again until the job has its turn")
-        wait_until(lambda: here.kube.asked("patch", "secrets") > renewals, "10.5 s of renewals", 3 * PATIENCE)
+        wait_until(lambda: here.kube.asked("patch", "secrets") > renewals, "5.25 s of renewals", 3 * PATIENCE)
         here.kube.knobs.unschedulable = None
         up(opened)
 
