@@ -189,3 +189,11 @@ def test_a_plain_clients_agent_gets_start_and_done(bench: Bench, logs: list[Even
     until(lambda: outcomes(logs))
     assert outcomes(logs) == ["completed"]
     assert client.recv(100) == b"OK linked\n$ "
+
+
+def test_the_notice_of_a_session_that_lasts_names_its_limit(bench: Bench) -> None:
+    """This one has no limit."""
+    session, client, _ = bench.linked()
+    session.tell(Input.DURATION_NOTICE)
+    words = b"the session ends in inf s: it may not last longer than 0 s"
+    client.expect(TEXT, b'medusa:{"type":"notice","text":"%s"}' % words)
