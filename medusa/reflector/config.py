@@ -109,6 +109,7 @@ class ReflectorConfig:
         admins: the accounts that may see and end every session, and read the metrics.
         max_sessions, max_waiting_per_login, max_waiting_per_address, max_connects_per_minute: limits; 0 for none.
             Loopback addresses and addresses of trusted proxies are not counted.
+        max_sessions_per_login, max_sessions_per_address: limits as well; None for half of `max_sessions`.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
         idle_timeout, max_duration: after which a linked session ends; 0 for never. See `TimeLimits`.
@@ -141,6 +142,8 @@ class ReflectorConfig:
     no_status: bool = False
     admins: tuple[str, ...] = ()
     max_sessions: int = 10000
+    max_sessions_per_login: int | None = None
+    max_sessions_per_address: int | None = None
     max_waiting_per_login: int = 200
     max_waiting_per_address: int = 500
     max_connects_per_minute: int = 1200
@@ -162,6 +165,19 @@ class ReflectorConfig:
         """True if other reflectors may use the same directory."""
         return is_shared(self.directory)
 
+    @property
+    def sessions_per_login(self) -> int:
+        """The most sessions of one login; 0 for no limit."""
+        return self._share_of_sessions(self.max_sessions_per_login)
+
+    @property
+    def sessions_per_address(self) -> int:
+        """The most sessions without a login whose clients have one address; 0 for no limit."""
+        return self._share_of_sessions(self.max_sessions_per_address)
+
+    def _share_of_sessions(self, given: int | None) -> int:
+        return (self.max_sessions + 1) // 2 if given is None else given
+
     def address(self, port: int) -> str:
         """Returns the URL at which other reflectors reach this one. `port`: the port that it listens on."""
         match = _ADVERTISE.match(self.advertise or _bracketed(self.bind_ip))
@@ -180,7 +196,7 @@ class ReflectorConfig:
             if not 0 <= getattr(self, name) <= FOREVER:
                 raise ConfigError("%s: must be between 0 and %d seconds" % (_option(name), FOREVER))
         for name in _COUNTS:
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise ConfigError("%s: must be 0, for no limit, or more" % _option(name))
         if not 1 <= self.max_message <= MAX_LENGTH:
             raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
@@ -240,7 +256,14 @@ class ReflectorConfig:
 
 _ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
 _FROM_0 = ("drain_timeout", "write_stall", "idle_timeout", "max_duration")
-_COUNTS = ("max_sessions", "max_waiting_per_login", "max_waiting_per_address", "max_connects_per_minute")
+_COUNTS = (
+    "max_sessions",
+    "max_sessions_per_login",
+    "max_sessions_per_address",
+    "max_waiting_per_login",
+    "max_waiting_per_address",
+    "max_connects_per_minute",
+)
 
 
 def _bracketed(ip: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,19 @@ import pytest
 from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, PONG, TEXT, Peer, frame, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
-from tests.signing import Key, allow, attach_path, signed_request
+from tests.signing import Key, allow, attach_path, signed_request, signed_target
+from tests.sites import dial
 from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example"
 PROXY = "127.0.0.2"
+
+
+def raw_answer(port: int, greeting: bytes) -> bytes:
+    """All that the raw port answers."""
+    with Peer(dial(port)) as peer:
+        peer.send(greeting)
+        return peer.until_fin()
 
 
 def by_proxy(session: str, role: str, client: str) -> bytes:
@@ -30,6 +39,27 @@ class TestCaps:
             assert b"--max-sessions" in answer.rest
             assert reflector.refusal(0)["status"] == 503
             Witness(client, agent).check()
+
+    def test_of_a_login(self, tmp_path: Path) -> None:
+        """One account cannot take all, and a stranger is not told whether it has."""
+        key, stranger = Key("ed25519"), Key("ed25519")
+        allow(tmp_path, "alice", key)
+        allow(tmp_path, "bob", key)
+        with running("--accounts", str(tmp_path), "--max-sessions", "4") as reflector, contextlib.ExitStack() as stack:
+
+            def master(login: str, key: Key = key) -> bytes:
+                return signed_request(key, login, attach_path(login, new_id(), "master"), HOST)
+
+            before = reflector.ask(master("alice", stranger)).undated
+            for _ in range(2):
+                stack.enter_context(reflector.enter(master("alice")))
+            for _ in range(5):
+                answer = reflector.ask(master("alice"))
+                assert (answer.status, answer.headers["retry-after"]) == (429, "10")
+                assert b"(--max-sessions-per-login)" in answer.rest
+            assert reflector.ask(master("alice", stranger)).undated == before
+            for login in ("bob", "bob"):
+                stack.enter_context(reflector.enter(master(login)))
 
     def test_of_a_login_that_waits(self, tmp_path: Path) -> None:
         key = Key("ed25519")
@@ -74,6 +104,26 @@ class TestCaps:
             assert reflector.ask(by_proxy("x", "slave", "198.51.100.1"), PROXY).status == 404
             assert [reflector.get("/attach/x/slave").status for _ in range(4)] == [400] * 4, "this host is not counted"
             assert len(reflector.logged("request refused", status=429)) == 1, "a flood leaves few lines"
+
+    @pytest.mark.parametrize("raw", [False, True])
+    def test_the_url_of_one_job_does_not_lock_its_account_out(self, tmp_path: Path, raw: bool) -> None:
+        """Its holder tries again and again; clients of the account, and agents of its other jobs, still come in."""
+        key, job, other = Key("ed25519"), new_id(), new_id()
+        allow(tmp_path, "alice", key)
+        options = ["--accounts", str(tmp_path), "--max-connects-per-minute", "20", "--raw-port", "0"]
+        urls = {name: signed_target(key, "alice", attach_path("alice", name, "slave"), HOST) for name in (job, other)}
+        with running(*options, timeouts={"refusal_delay": 0.0}) as reflector:
+
+            def status(session: str) -> int:
+                if not raw:
+                    return reflector.ask(upgrade(urls[session], host=HOST)).status
+                greeting = f"ATTACH {session} agent http://{HOST}{urls[session]}\n".encode()
+                return int(raw_answer(reflector.raw_port, greeting).split()[1])
+
+            assert [status(job) for _ in range(12)] == [404] * 10 + [429] * 2
+            assert status(other) == 404
+            with reflector.enter(signed_request(key, "alice", attach_path("alice", job, "master"), HOST)):
+                pass
 
     def test_a_login_is_counted_once_it_is_proven(self, tmp_path: Path) -> None:
         key, stranger = Key("ed25519"), Key("ed25519")

@@ -119,6 +119,13 @@ class TestOwner:
             assert here.process.wait(PATIENCE) == 0
             assert not own_site.claimed(session)
 
+    def test_lets_no_more_in_while_the_directory_is_slow(self, own_site: Site) -> None:
+        with own_site.reflector("--max-sessions", "3", timeouts=LONG) as here, contextlib.ExitStack() as stack:
+            with own_site.redis.writes_held():
+                peers = [stack.enter_context(here.open(upgrade(f"/attach/{new_id()}/master"))) for _ in range(12)]
+                wait_until(lambda: len(here.logged("request refused", status=503)) == 9, "the refusals")
+            assert sorted(peer.head().status for peer in peers) == [101] * 3 + [503] * 9
+
     def test_is_started_again(self, own_site: Site) -> None:
         """At the same address its ids are free at once."""
         session = new_id()

@@ -15,6 +15,8 @@ DEFAULTS = ReflectorConfig()
 
 COUNTS = {
     "max_sessions": "sessions in this process; more get 503",
+    "max_sessions_per_login": "sessions of one login in this process; more get 429",
+    "max_sessions_per_address": "sessions without a login from one address in this process; more get 429",
     "max_waiting_per_login": "sessions of one login that wait for an agent; more get 429",
     "max_waiting_per_address": "sessions from one address that wait for an agent; more get 429",
     "max_connects_per_minute": "attaches from one address, and as one login; more get 429",
@@ -30,7 +32,8 @@ TIMES = {
 def add_limit_options(parser: OptionParser) -> None:
     """Adds the options for limits and proxies to `parser`. Each has the name of its field in ReflectorConfig."""
     for name, what in COUNTS.items():
-        _add(parser, name, int, "N", f"{what} (%(default)d; 0: no limit)")
+        default = "half of --max-sessions" if getattr(DEFAULTS, name) is None else "%(default)d"
+        _add(parser, name, int, "N", f"{what} ({default}; 0: no limit)")
     for name, what in TIMES.items():
         _add(parser, name, float, "S", f"{what} (%(default)g; 0: never)")
     believed = "proxies whose X-Forwarded-For is believed: addresses and networks (none)"

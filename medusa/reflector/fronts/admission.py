@@ -78,9 +78,9 @@ class Admission:
         """
         gevent.sleep(max(0.0, begun + self._config.timeouts.refusal_delay - time.monotonic()))
 
-    def count(self, source: str | None) -> None:
+    def count(self, source: str | None, side: Side = Side.CLIENT) -> None:
         """Counts a request to attach. Call this before other checks. Raises Refusal (429) if there were too many."""
-        self._registry.connect(source=source)
+        self._registry.connect(source=source, side=side)
 
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
         """Authenticates the connection's request, then attaches the peer as `enter` does.
@@ -92,7 +92,7 @@ class Admission:
         assert accepted.request is not None
         assert authenticator is not None
         grant = authenticator.check(accepted.request, name, side)
-        self._registry.connect(login=name.login)
+        self._registry.connect(proved=name, side=side)
         self.spend(authenticator, grant)
         client = accepted.client
         try:

@@ -127,7 +127,7 @@ class RawFront(PausingServer):
         def accept() -> RelayedTransport:
             return accept_greeting(greeting, side, accepted, self._config.max_message, self._scratch)
 
-        self._admission.count(accepted.source)
+        self._admission.count(accepted.source, side)
         resource = Resource.SIGNED_ATTACH if name.login else Resource.RAW_ATTACH
         unsigned = access.check(resource, accepted, self._config)
         enter = self._admission.enter if unsigned else self._admission.enter_signed

@@ -190,10 +190,11 @@ class Application:
 
     def _attach(self, handler: Upgrade, raw_id: str, role: str, login: str = "") -> Answer:
         accepted = handler.accepted
-        self._admission.count(accepted.source)
+        side = SIDES[role]
+        self._admission.count(accepted.source, side)
         self._check_origin(accepted)
         key = _upgrade_key(accepted)
-        name, side = SessionName(parse_id(raw_id), login), SIDES[role]
+        name = SessionName(parse_id(raw_id), login)
         enter = self._admission.enter_signed if login else self._admission.enter
         refused = enter(accepted, name, side, lambda: handler.upgrade(key))
         if refused is not None:

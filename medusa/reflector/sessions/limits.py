@@ -1,6 +1,7 @@
-"""Limits how many peers may connect, and how many clients may wait. Ordinary use stays far below the limits.
+"""Limits how many peers may connect, and how many sessions may live and wait. Ordinary use stays far below the limits.
 
-The counts are kept in the memory of this process only.
+The counts are kept in the memory of this process only. A method reads and changes them in one step, without asking
+anyone else, so that no two peers can get the same last place.
 """
 
 from __future__ import annotations
@@ -9,17 +10,28 @@ import math
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
+from medusa.session import Side
 
 MINUTE = 60.0
 
 MAX_REMEMBERED = 16384
 """The maximum number of keys in one RateLimits. The least recently used key is forgotten first."""
 
-WAITING_RETRY_AFTER = 10
-"""The Retry-After, in seconds, for a client that is refused because too many sessions wait."""
+FULL_RETRY_AFTER = 5
+"""The Retry-After, in seconds, for a client that is refused because this process has too many sessions."""
+
+OWN_RETRY_AFTER = 10
+"""The same, for a client whose login, or whose address, has too many sessions."""
+
+MIN_TRIES = 10
+"""The least number of tries a minute to join one session as its agent; see `Limits`."""
+
+TRIES_SHARE = 10
+"""The agents of one session may use up one part in so many of what all agents of its login may."""
 
 
 class RateLimits:
@@ -58,41 +70,128 @@ class RateLimits:
         return len(self._full_at)
 
 
+Key = tuple[str, str]
+"""The key of a count: the words of its cap, and the login or address whose sessions are counted ("" for all)."""
+
+_ALL: Key = ("", "")
+_LOGIN_FULL = "this login has as many sessions as it may (--max-sessions-per-login)"
+_ADDRESS_FULL = "this address has as many sessions without a login as it may (--max-sessions-per-address)"
+_WAITING = "too many sessions of this %s wait for an agent (--max-waiting-per-%s)"
+
+
+class Place:
+    """The place of one session under the limits, from the time before its name is claimed until it is over.
+
+    Both methods are idempotent, so each count ends exactly once.
+    """
+
+    __slots__ = ("_counts", "_living", "_waiting")
+
+    def __init__(self, counts: Counter[Key], living: tuple[Key, ...], waiting: tuple[Key, ...]) -> None:
+        self._counts, self._living, self._waiting = counts, living, waiting
+        counts.update((*living, *waiting))
+
+    def stop_waiting(self) -> None:
+        """Ends the count of the session as waiting: its agent has arrived, or it is over."""
+        keys, self._waiting = self._waiting, ()
+        self._forget(keys)
+
+    def leave(self) -> None:
+        """Ends all counts of the session: it is over, or did not come about."""
+        self.stop_waiting()
+        keys, self._living = self._living, ()
+        self._forget(keys)
+
+    def _forget(self, keys: tuple[Key, ...]) -> None:
+        for key in keys:
+            self._counts[key] -= 1
+            if not self._counts[key]:
+                del self._counts[key]
+
+
+class Cap(NamedTuple):
+    """The most sessions that one login, or one address, may have.
+
+    Attributes:
+        of: whose sessions are counted: "login", "address", or "nameless address" for those without a login only.
+        waiting: True if only the sessions that wait for an agent are counted.
+        most: the limit; 0 for none.
+        words: the text of the refusal.
+    """
+
+    of: str
+    waiting: bool
+    most: int
+    words: str
+
+
 class Limits:
-    """The limits for peers of one process. An argument `login` or `address` that is None is not counted."""
+    """The limits for peers of one process. An argument `login` or `address` that is None, or "", is not counted.
+
+    The tries of clients and of agents are counted apart: who holds the URL of one job can only use up what the agents
+    of its login may. And of this, one session gets a share only, so that the other jobs' agents still come in.
+    """
 
     def __init__(self, config: ReflectorConfig, clock: Callable[[], float] = time.monotonic) -> None:
-        self._by_address = RateLimits(config.max_connects_per_minute, clock)
-        self._by_login = RateLimits(config.max_connects_per_minute, clock)
-        self._caps = {"login": config.max_waiting_per_login, "address": config.max_waiting_per_address}
-        self._waiting: Counter[tuple[str, str]] = Counter()
+        self._max_sessions = config.max_sessions
+        self._caps = [
+            Cap("login", False, config.sessions_per_login, _LOGIN_FULL),
+            Cap("nameless address", False, config.sessions_per_address, _ADDRESS_FULL),
+            Cap("login", True, config.max_waiting_per_login, _WAITING % ("login", "login")),
+            Cap("address", True, config.max_waiting_per_address, _WAITING % ("address", "address")),
+        ]
+        tries = config.max_connects_per_minute
+        self._by_address = {side: RateLimits(tries, clock) for side in Side}
+        self._by_login = {side: RateLimits(tries, clock) for side in Side}
+        self._by_session = RateLimits(min(tries, max(MIN_TRIES, tries // TRIES_SHARE)), clock)
+        self._counts: Counter[Key] = Counter()
 
-    def connect(self, *, address: str | None = None, login: str | None = None) -> None:
-        """Counts a peer that wants to attach. Raises Refusal (429) if there were too many in the last minute."""
-        for rates, key, what in ((self._by_address, address, "address"), (self._by_login, login, "login")):
-            wait = rates.take(key) if key is not None else 0.0
-            if wait:
-                raise _exceeded("too many connections a minute from this %s (--max-connects-per-minute)" % what, wait)
+    def connect(
+        self,
+        *,
+        address: str | None = None,
+        login: str | None = None,
+        session: str | None = None,
+        side: Side = Side.CLIENT,
+    ) -> None:
+        """Counts a peer that wants to attach at `side`. Raises Refusal (429) if there were too many in the last minute.
 
-    def wait(self, *, address: str | None, login: str | None) -> tuple[tuple[str, str], ...]:
-        """Counts a session that starts to wait for an agent. Raises Refusal (429) if too many wait.
-
-        Returns the keys to pass to `stop_waiting` when the wait is over.
+        `session`: the name of the session that an agent has proved to be for.
         """
-        keys = [(kind, key) for kind, key in (("login", login), ("address", address)) if key]
-        for kind, key in keys:
-            if 0 < self._caps[kind] <= self._waiting[kind, key]:
-                reason = "too many sessions of this %s wait for an agent (--max-waiting-per-%s)" % (kind, kind)
-                raise _exceeded(reason, WAITING_RETRY_AFTER)
-        self._waiting.update(keys)
-        return tuple(keys)
+        agent = session if side is Side.AGENT else None
+        for rates, key, what in (
+            (self._by_address[side], address, "from this address"),
+            (self._by_session, agent, "to this session"),
+            (self._by_login[side], login, "from this login"),
+        ):
+            wait = rates.take(key) if key else 0.0
+            if wait:
+                raise _exceeded("too many connections a minute %s (--max-connects-per-minute)" % what, wait)
 
-    def stop_waiting(self, keys: tuple[tuple[str, str], ...]) -> None:
-        """Ends the count of a waiting session: its agent has arrived, or it is over. `keys`: the result of `wait`."""
-        for key in keys:
-            self._waiting[key] -= 1
-            if not self._waiting[key]:
-                del self._waiting[key]
+    def enter(self, *, address: str | None, login: str | None) -> Place:
+        """Reserves the place of a session that is about to begin, and counts it as waiting for an agent.
+
+        Raises:
+            Refusal: 429 if its login, or its address, has too many sessions or too many that wait; 503 if there are
+                too many in all.
+        """
+        names = {"login": login, "address": address, "nameless address": None if login else address}
+        keys: dict[bool, list[Key]] = {False: [_ALL], True: []}
+        for cap in self._caps:
+            name = names[cap.of]
+            if name:
+                key = (cap.words, name)
+                if 0 < cap.most <= self._counts[key]:
+                    raise _exceeded(cap.words, OWN_RETRY_AFTER)
+                keys[cap.waiting].append(key)
+        if 0 < self._max_sessions <= self._counts[_ALL]:
+            words = "this reflector has as many sessions as it may (--max-sessions)"
+            raise Refusal(503, words, retry_after=FULL_RETRY_AFTER, limited=True)
+        return Place(self._counts, tuple(keys[False]), tuple(keys[True]))
+
+    def __len__(self) -> int:
+        """Returns how many keys are counted now."""
+        return len(self._counts)
 
 
 def _exceeded(words: str, retry_after: float) -> Refusal:

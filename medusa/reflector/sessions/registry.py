@@ -12,8 +12,8 @@ from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.driver import Context, SessionDriver
-from medusa.reflector.sessions.limits import Limits
-from medusa.session import Input, State
+from medusa.reflector.sessions.limits import Limits, Place
+from medusa.session import Input, Side, State
 
 
 class Registry:
@@ -34,8 +34,7 @@ class Registry:
         self.draining = False
         self._limits = Limits(config)
         self._context = Context(config, queue, metrics, self)
-        # For each waiting session the keys under which `Limits` counts it.
-        self._waiting: dict[SessionName, tuple[tuple[str, str], ...]] = {}
+        self._places: dict[SessionName, Place] = {}
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
         """Creates a session for the client at `address`. Blocks until the directory answers.
@@ -46,20 +45,18 @@ class Registry:
             source: the address under which the limits count the client; None to count it under none.
 
         Raises:
-            Refusal: 409 if the name is taken, 429 if too many clients wait, 503 if no new session can begin now.
+            Refusal: 409 if the name is taken, 429 or 503 if a limit is reached, 503 if no new session can begin now.
         """
         self._refuse_while_draining()
-        if 0 < self._config.max_sessions <= len(self._sessions):
-            words = "this reflector has as many sessions as it may (--max-sessions)"
-            raise Refusal(503, words, retry_after=5, limited=True)
-        keys = self._limits.wait(address=source, login=name.login)
+        # The place is reserved before the directory is asked: others may be let in while it answers.
+        place = self._limits.enter(address=source, login=name.login)
         try:
             self._claim(name)
+            session = SessionDriver(name, self._context, address)
         except BaseException:
-            self._limits.stop_waiting(keys)
+            place.leave()
             raise
-        session = SessionDriver(name, self._context, address)
-        self._waiting[name] = keys
+        self._places[name] = place
         self._sessions[name] = session
         self._empty.clear()
         return session
@@ -81,16 +78,20 @@ class Registry:
         if self.draining:
             raise Refusal(503, "this reflector is shutting down", retry_after=5)
 
-    def connect(self, *, source: str | None = None, login: str | None = None) -> None:
-        """Counts a peer that wants to attach, by its address or by the login that it has proved.
+    def connect(
+        self, *, source: str | None = None, proved: SessionName | None = None, side: Side = Side.CLIENT
+    ) -> None:
+        """Counts a peer that wants to attach at `side`: by its address, or by the session that it has proved to be for.
 
         Raises Refusal (429) if there were too many in the last minute.
         """
-        self._limits.connect(address=source, login=login)
+        login, session = (proved.login, str(proved)) if proved else (None, None)
+        self._limits.connect(address=source, login=login, session=session, side=side)
 
     def stop_waiting(self, session: SessionDriver) -> None:
         """Ends the count of `session` as waiting: its agent has arrived, or it is over. Idempotent."""
-        self._limits.stop_waiting(self._waiting.pop(session.name, ()))
+        if self._sessions.get(session.name) is session:
+            self._places[session.name].stop_waiting()
 
     def join(self, name: SessionName) -> SessionDriver:
         """Returns the session that an agent wants to join, and reserves the agent's place in it.
@@ -111,8 +112,8 @@ class Registry:
         """Removes a session that is over, and releases its name. Idempotent."""
         if self._sessions.get(session.name) is not session:
             return
-        self.stop_waiting(session)
         del self._sessions[session.name]
+        self._places.pop(session.name).leave()
         if not self._sessions:
             self._empty.set()
         self._claims.release(session.name)

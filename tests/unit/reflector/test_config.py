@@ -39,6 +39,8 @@ def test_what_is_not_an_address(bad: str) -> None:
         ("idle_timeout", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
         ("max_duration", [0, 1, 1e9], [-0.1, math.nan, math.inf, 1e10]),
         ("max_sessions", [0, 1], [-1]),
+        ("max_sessions_per_login", [None, 0, 1], [-1]),
+        ("max_sessions_per_address", [None, 0, 1], [-1]),
         ("max_waiting_per_login", [0, 1], [-1]),
         ("max_waiting_per_address", [0, 1], [-1]),
         ("max_connects_per_minute", [0, 1], [-1]),

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import contextlib
+from typing import TypedDict
+
 import pytest
 
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.sessions import limits
 from medusa.reflector.sessions.limits import Limits, LogLimiter, RateLimits
+from medusa.session import Side
 from tests.unit.reflector.conftest import refused
 from tests.waiting import Clock
+
+
+class Peer(TypedDict):
+    """By whom a session is counted."""
+
+    address: str | None
+    login: str | None
 
 
 class TestRates:
@@ -43,50 +54,102 @@ class TestRates:
         assert len(rates) == 1, "a key whose bucket is full is forgotten"
 
 
-class TestWaiting:
-    def test_caps(self) -> None:
-        some = Limits(ReflectorConfig(max_waiting_per_login=2, max_waiting_per_address=3))
-        first = some.wait(address="here", login="alice")
-        some.wait(address="there", login="alice")
-        with refused(429, "max-waiting-per-login", retry_after=10):
-            some.wait(address="elsewhere", login="alice")
-        some.wait(address="here", login="bob")
-        some.wait(address="here", login=None)
-        with refused(429, "max-waiting-per-address", retry_after=10):
-            some.wait(address="here", login="carol")
-        some.stop_waiting(first)
-        some.wait(address="here", login="alice")
+ALICE: Peer = {"address": None, "login": "alice"}
+BOB: Peer = {"address": None, "login": "bob"}
+HERE: Peer = {"address": "here", "login": None}
+THERE: Peer = {"address": "there", "login": None}
+LOOPBACK: Peer = {"address": None, "login": None}
 
-    def test_nobody_to_count(self) -> None:
-        one = Limits(ReflectorConfig(max_waiting_per_login=1, max_waiting_per_address=1))
-        for _ in range(5):
-            assert one.wait(address=None, login=None) == ()
+CAPS = [
+    ({"max_sessions_per_login": 2}, 429, "max-sessions-per-login", ALICE, BOB),
+    ({"max_sessions": 4}, 429, "max-sessions-per-login", ALICE, BOB),
+    ({"max_sessions": 3}, 429, "max-sessions-per-login", ALICE, LOOPBACK),
+    ({"max_sessions_per_address": 2}, 429, "max-sessions-per-address", HERE, THERE),
+    ({"max_sessions": 4}, 429, "max-sessions-per-address", HERE, {"address": "here", "login": "alice"}),
+    ({"max_waiting_per_login": 2}, 429, "max-waiting-per-login", ALICE, BOB),
+    ({"max_waiting_per_address": 2}, 429, "max-waiting-per-address", HERE, THERE),
+    ({"max_waiting_per_address": 2}, 429, "max-waiting-per-address", {"address": "here", "login": "x"}, ALICE),
+    ({"max_sessions": 2, "max_sessions_per_login": 0}, 503, "max-sessions", ALICE, None),
+    ({"max_sessions": 2}, 503, "max-sessions", LOOPBACK, None),
+]
 
-    def test_no_caps(self) -> None:
-        none = Limits(ReflectorConfig(max_waiting_per_login=0, max_waiting_per_address=0))
-        for _ in range(1000):
-            none.wait(address="here", login="alice")
 
-    def test_a_refusal_counts_for_nothing(self) -> None:
-        some = Limits(ReflectorConfig(max_waiting_per_login=5, max_waiting_per_address=1))
-        held = some.wait(address="here", login="alice")
+@pytest.mark.parametrize(("config", "status", "option", "peer", "other"), CAPS)
+class TestSessions:
+    def test_one_more_is_refused_and_others_are_not(
+        self, config: dict[str, int], status: int, option: str, peer: Peer, other: Peer | None
+    ) -> None:
+        some = Limits(ReflectorConfig(**config))  # type: ignore[arg-type]
+        first, _ = some.enter(**peer), some.enter(**peer)
         for _ in range(9):
-            with refused(429, retry_after=10):
-                some.wait(address="here", login="alice")
-        some.stop_waiting(held)
-        for _ in range(5):
-            some.wait(address=None, login="alice")
+            with refused(status, "--%s" % option, retry_after=5 if status == 503 else 10):
+                some.enter(**peer)
+        if other is not None:
+            some.enter(**other).leave()
+        first.leave()
+        some.enter(**peer)
+
+    def test_each_count_ends_once(
+        self, config: dict[str, int], status: int, option: str, peer: Peer, other: Peer | None
+    ) -> None:
+        some = Limits(ReflectorConfig(**config))  # type: ignore[arg-type]
+        first, second = some.enter(**peer), some.enter(**peer)
+        for _ in range(3):
+            first.stop_waiting()
+            first.leave()
+        some.enter(**peer).leave()
+        with contextlib.ExitStack() as left:
+            left.callback(some.enter(**peer).leave)
+            with refused(status, retry_after=5 if status == 503 else 10):
+                some.enter(**peer)
+        second.leave()
+        assert len(some) == 0
 
 
-def test_connects_of_addresses_and_logins_are_apart(clock: Clock) -> None:
-    some = Limits(ReflectorConfig(max_connects_per_minute=1), clock)
-    some.connect(address="x")
-    some.connect(login="x")
-    some.connect()
-    with refused(429, "from this address", retry_after=60):
+def test_no_caps() -> None:
+    none = Limits(ReflectorConfig(max_sessions=0, max_waiting_per_login=0, max_waiting_per_address=0))
+    for _ in range(1000):
+        none.enter(address="here", login="alice")
+
+
+def test_a_session_that_waits_no_more_still_lives() -> None:
+    some = Limits(ReflectorConfig(max_sessions_per_login=2, max_waiting_per_login=1))
+    for _ in range(2):
+        some.enter(**ALICE).stop_waiting()
+    with refused(429, "max-sessions-per-login", retry_after=10):
+        some.enter(**ALICE)
+
+
+class TestConnects:
+    def test_of_addresses_and_logins_are_apart(self, clock: Clock) -> None:
+        some = Limits(ReflectorConfig(max_connects_per_minute=1), clock)
         some.connect(address="x")
-    with refused(429, "from this login", retry_after=60):
         some.connect(login="x")
+        some.connect()
+        with refused(429, "from this address", retry_after=60):
+            some.connect(address="x")
+        with refused(429, "from this login", retry_after=60):
+            some.connect(login="x")
+
+    @pytest.mark.parametrize("key", ["login", "address"])
+    def test_of_agents_cost_clients_nothing(self, clock: Clock, key: str) -> None:
+        some = Limits(ReflectorConfig(max_connects_per_minute=3), clock)
+        for side in (Side.AGENT, Side.CLIENT):
+            for _ in range(3):
+                some.connect(**{key: "x"}, side=side)  # type: ignore[arg-type]
+            with refused(429, retry_after=20):
+                some.connect(**{key: "x"}, side=side)  # type: ignore[arg-type]
+
+    def test_of_one_jobs_agent_cost_other_jobs_little(self, clock: Clock) -> None:
+        some = Limits(ReflectorConfig(max_connects_per_minute=300), clock)
+        for _ in range(30):
+            some.connect(login="alice", session="one", side=Side.AGENT)
+        for _ in range(500):
+            with refused(429, "to this session", retry_after=2):
+                some.connect(login="alice", session="one", side=Side.AGENT)
+        for _ in range(30):
+            some.connect(login="alice", session="other", side=Side.AGENT)
+            some.connect(login="alice", session="one", side=Side.CLIENT)
 
 
 def test_a_flood_leaves_few_lines(clock: Clock) -> None:
