@@ -34,6 +34,18 @@ class Framing(NamedTuple):
     in_place: bool = False
 
 
+class Unfinished(NamedTuple):
+    """A message of which a part has come.
+
+    Attributes:
+        number: tells messages of one link apart: it stays the same as long as the same message is unfinished.
+        arrived: a number that grows by 1 with each byte of the message that comes. It may begin below 0.
+    """
+
+    number: int
+    arrived: int
+
+
 @dataclass
 class Relayed:
     """The result of one call of a relay's `feed`.
@@ -48,6 +60,7 @@ class Relayed:
             None if none begins in them. If `pieces` end inside that frame, a control frame may be inserted there.
         left_out: the text messages that were dropped because the other link cannot carry text. An empty one stands for
             a text of more than 64 KiB.
+        held: the number of bytes that the relay now holds, or has to hold until an unfinished frame is whole.
         slow_frames: the number of frames that the slow path handled. Even the smallest takes it some microseconds.
         pings: the pings to answer. An answer to the last is enough (RFC 6455 section 5.5.3), but Autobahn expects all.
         close: the peer's Close, if it has sent one.
@@ -60,6 +73,7 @@ class Relayed:
     text: int = 0
     boundary: Optional[int] = None
     left_out: List[bytes] = field(default_factory=list)
+    held: int = 0
     slow_frames: int = 0
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None

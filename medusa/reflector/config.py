@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medusa.directory import is_shared
 from medusa.directory.base import CONNECTIONS, TIMEOUT, TTL
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import MAX_LENGTH
+
+HELD_SHARE = 8
+"""One login may use up one part in so many of the memory that all peers may make a process hold."""
+
+MIN_HELD = 1 << 20
+"""The least that this may be limited to, in bytes, so that ordinary frames never reach the limit."""
 
 FOREVER = 10**9
 """The longest time that an option may set: thirty years, in seconds. The event loop cannot wait for longer."""
@@ -113,6 +119,11 @@ class ReflectorConfig:
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
         idle_timeout, max_duration: after which a linked session ends; 0 for never. See `TimeLimits`.
+        max_held: the most bytes that peers may make this process hold, in unfinished messages and by not reading; 0
+            for no limit. See `held_in_all`.
+        max_held_per_login: the same for one login, or for one address without a login; None for an eighth of it.
+        message_timeout: for a message that has begun to be finished; 0 for no limit. See Deadlines, which gives large
+            messages more.
         write_stall: for which a peer may accept none of the bytes written to it; 0 for no limit.
         public_host: the values of the Host header, in lower case, that name this reflector; empty for any value.
         tls_cert, tls_key: the paths of PEM files; None for http instead of https.
@@ -149,6 +160,9 @@ class ReflectorConfig:
     max_connects_per_minute: int = 1200
     trusted_proxy: tuple[str, ...] = ()
     proxy_protocol: bool = False
+    max_held: int = 256 << 20
+    max_held_per_login: int | None = None
+    message_timeout: float = 60.0
     write_stall: float = 0.0
     idle_timeout: float = 0.0
     max_duration: float = 0.0
@@ -177,6 +191,22 @@ class ReflectorConfig:
 
     def _share_of_sessions(self, given: int | None) -> int:
         return (self.max_sessions + 1) // 2 if given is None else given
+
+    @property
+    def held_in_all(self) -> int:
+        """The most bytes that peers may make this process hold: room for two messages at least. 0 for no limit."""
+        return self.max_held and max(self.max_held, 2 * max(self.max_message, MIN_HELD))
+
+    @property
+    def held_per_login(self) -> int:
+        """The most bytes for one login: room for one message at least. 0 for no limit."""
+        most = self.held_in_all // HELD_SHARE if self.max_held_per_login is None else self.max_held_per_login
+        return most and max(most, self.max_message, MIN_HELD)
+
+    def for_worker(self, workers: int) -> ReflectorConfig:
+        """Returns the options of one of so many workers, which share the memory that peers may make them hold."""
+        own = self.max_held_per_login and max(1, self.max_held_per_login // workers)
+        return replace(self, max_held=self.max_held and max(1, self.max_held // workers), max_held_per_login=own)
 
     def address(self, port: int) -> str:
         """Returns the URL at which other reflectors reach this one. `port`: the port that it listens on."""
@@ -255,7 +285,7 @@ class ReflectorConfig:
 
 
 _ABOVE_0 = ("wait_timeout", "keepalive", "max_url_lifetime")
-_FROM_0 = ("drain_timeout", "write_stall", "idle_timeout", "max_duration")
+_FROM_0 = ("drain_timeout", "message_timeout", "write_stall", "idle_timeout", "max_duration")
 _COUNTS = (
     "max_sessions",
     "max_sessions_per_login",
@@ -263,6 +293,8 @@ _COUNTS = (
     "max_waiting_per_login",
     "max_waiting_per_address",
     "max_connects_per_minute",
+    "max_held",
+    "max_held_per_login",
 )
 
 

@@ -69,11 +69,16 @@ class Metrics:
         )
         self._past: Tally[str] = Tally()
         self._sessions: Callable[[], Sequence[Counted]] = list
+        self._memory: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._registry.register(_SessionCollector(self))
 
     def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
         """Sets the function that returns the live sessions. It is called each time that the numbers are read."""
         self._sessions = sessions
+
+    def watch_memory(self, memory: Callable[[], tuple[int, int]]) -> None:
+        """Sets the function that returns how many bytes are held for peers, and how often more was refused."""
+        self._memory = memory
 
     def measure_lag_forever(self, interval: float) -> None:
         """Measures every `interval` seconds how late the event loop is. Never returns: give it its own greenlet."""
@@ -141,6 +146,11 @@ class Metrics:
         open_.add_metric(["request"], self.handlers)
         open_.add_metric(["link"], links)
         yield open_
+        used, refusals = self._memory()
+        yield GaugeMetricFamily(
+            "medusa_held_bytes", "Bytes that are held because peers finish or read too little", used
+        )
+        yield CounterMetricFamily("medusa_held_refusals", "Messages refused because too many bytes are held", refusals)
 
     def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(name, what, buckets=buckets, registry=self._registry)

@@ -115,7 +115,8 @@ class Reflector:
         metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
         claims = Claims(TimedDirectory(self._directory, metrics.asked_directory), owner, config.timeouts)
         self.registry = Registry(config, claims, metrics, queue)
-        self._forward_out = ForwardOut(config, peer_auth, queue) if peer_auth is not None else None
+        budget = self.registry.budget
+        self._forward_out = ForwardOut(config, peer_auth, queue, budget) if peer_auth is not None else None
         admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, metrics=metrics)
         listing = SessionList(self.registry, owner.address, self._workers, self._others(peer_auth))
         administration = self._administration(listing, metrics, authenticator, admission)
@@ -132,7 +133,7 @@ class Reflector:
             self._prepare_raw(config, admission, metrics, queue.scratch)
         if self._handoff is not None:
             self._handoff.fronts[HTTP] = http.serve
-            self._handoff.start(queue)
+            self._handoff.start(queue, budget)
         if self._raw is not None:
             self._raw.start()
         http.start()

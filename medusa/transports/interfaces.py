@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional, Protocol, Union
 
 from medusa.protocol.messages import Message
-from medusa.protocol.relay import Framing, Relayed
+from medusa.protocol.relay import Framing, Relayed, Unfinished
 
 
 class Stream(Protocol):
@@ -86,8 +86,32 @@ class Relay(Protocol):
         If they are still too few to be parsed, they stay in the relay, and the offset is `held`.
         """
 
+    @property
+    def unfinished(self) -> Optional[Unfinished]:
+        """The message of which a part has come. None if there is none."""
+
+    def stream_above(self, size: int) -> None:
+        """Sets the size in bytes above which unfragmented frames that begin from now on are forwarded in pieces."""
+
+    def stop(self) -> None:
+        """Drops all that is held. All later input is ignored."""
+
     def skip_message(self) -> None:
         """Drops the message that is arriving, if there is one. The messages after it are forwarded again."""
 
     def feed(self, data: Union[bytes, memoryview], framing: Framing) -> Relayed:
         """Turns bytes from the stream into bytes for a link of `framing`. May overwrite `data` if it is writable."""
+
+
+class Share(Protocol):
+    """The memory that several transports may hold together."""
+
+    @property
+    def tight(self) -> bool:
+        """True if the transports have to hold as little as possible."""
+
+    def take(self, size: int) -> str:
+        """Counts `size` more bytes and returns "". If that exceeds a limit: counts nothing, and returns the reason."""
+
+    def add(self, size: int) -> None:
+        """Counts `size` more bytes, even beyond the limits, for they are held already; fewer if it is negative."""

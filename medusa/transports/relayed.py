@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Optional, Sequence
 
-from medusa.protocol.errors import LocalProtocolError
+from medusa.protocol.errors import LocalProtocolError, MessageTooBig, RemoteProtocolError
 from medusa.protocol.messages import STREAM_ABOVE, Close
-from medusa.protocol.relay import Framing, Relayed
+from medusa.protocol.relay import Framing, Relayed, Unfinished
 from medusa.transports.base import Transport
-from medusa.transports.interfaces import Codec, Relay, Stream
+from medusa.transports.interfaces import Codec, Relay, Share, Stream
+from medusa.transports.tls import CHUNK, TlsStream
 
-MOST_HELD = STREAM_ABOVE + 16
-"""The most bytes of an unfinished frame that a relay keeps: the largest frame that it does not forward piece by piece.
+HEADER_SIZE = 16
+"""No header of a frame has more bytes."""
 
-The 16 bytes are for its header.
-"""
+MOST_HELD = STREAM_ABOVE + HEADER_SIZE
+"""The most bytes of an unfinished frame that a relay keeps: its header, and the largest payload that is not streamed."""
 
 RELAY_START = 4 * 1024
 RELAY_MOST = 256 * 1024
@@ -24,6 +25,29 @@ SLOW_FRAMES = 128
 It returns to RELAY_START after a read with more than SLOW_FRAMES slow frames (see `Relayed.slow_frames`). Otherwise
 256 KiB of empty pings would stop all other sessions on the event loop for a fifth of a second.
 """
+
+
+UNCOUNTED = RELAY_START
+"""The bytes that a link may hold in each direction without being counted.
+
+A share that is tight makes each link hold no more than about that. So typing and pagers go on even if it is used up.
+"""
+
+
+class Unlimited:
+    """A share without a limit, for what is not given another."""
+
+    tight = False
+
+    def take(self, size: int) -> str:
+        """Returns "": more may always be held."""
+        return ""
+
+    def add(self, size: int) -> None:
+        """Does nothing."""
+
+
+UNLIMITED = Unlimited()
 
 
 def new_scratch() -> memoryview:
@@ -41,6 +65,7 @@ class RelayedTransport(Transport):
         plain: True if the link has no frames. Then it carries neither texts nor pings, and its two directions end
             separately, each by a FIN.
         last_read: the number of bytes that the last `relay_read` got from the stream.
+        share: where the bytes that this transport holds are counted. Set it before the first `relay_read`.
         costly: True if the last `relay_read` handled more than SLOW_FRAMES slow frames: few bytes, but much work.
 
     Args:
@@ -67,6 +92,10 @@ class RelayedTransport(Transport):
         self.plain = not self.framing.carries_text
         self.last_read = 0
         self.costly = False
+        self.share: Share = UNLIMITED
+        self._tight = False
+        self._granted = UNCOUNTED  # bytes of an unfinished message that the relay may hold
+        self._waiting = 0  # counted bytes that wait until the kernel takes them
 
     def relay_read(self, framing: Framing) -> Optional[Relayed]:
         """Reads what has arrived, and frames it for another link, whose `framing` is passed in.
@@ -80,12 +109,17 @@ class RelayedTransport(Transport):
         """
         if self._ended is not None or self._peer_close is not None:
             self._raise_if_ended()
+        if self.share.tight is not self._tight:
+            self._adapt(self.share.tight)
         data = self._read_in_place()
         if data is None:
             return None
         relayed = self._relay.feed(data, framing)
+        held, granted = relayed.held, self._granted
+        if held > granted or (granted > UNCOUNTED and (not held or held + STREAM_ABOVE < granted)):
+            self._grant(held, relayed)
         self.costly = relayed.slow_frames > SLOW_FRAMES
-        if self.costly:
+        if self.costly or self._tight:
             self._relay_size = RELAY_START
         elif self._relay_size < RELAY_MOST:
             self._relay_size *= 2
@@ -93,9 +127,20 @@ class RelayedTransport(Transport):
             self._answer_pings(relayed.pings)
         if relayed.close is not None:
             self._answer(relayed.close)
+            self._stop_relay()
         if relayed.error is not None:
-            self._try_control(Close(relayed.error.close_code, str(relayed.error)))
+            self.refuse(relayed.error)
         return relayed
+
+    def refuse(self, error: RemoteProtocolError) -> None:
+        """Sends the peer a Close for its `error`, and drops what is held of its unfinished message."""
+        self._try_control(Close(error.close_code, str(error)))
+        self._stop_relay()
+
+    @property
+    def unfinished(self) -> Optional[Unfinished]:
+        """The message of which a part has come. None if there is none."""
+        return self._relay.unfinished
 
     @property
     def reading_mid_frame(self) -> bool:
@@ -105,6 +150,22 @@ class RelayedTransport(Transport):
     def skip_message(self) -> None:
         """Drops the message that is arriving, if there is one: `relay_read` returns no more of it."""
         self._relay.skip_message()
+        if self._granted > UNCOUNTED:
+            self._settle_grant(self._relay.held)
+
+    def flush(self) -> bool:
+        """See Transport. Also counts the bytes that still wait."""
+        try:
+            return super().flush()
+        finally:
+            if self._out or self._waiting:
+                self._count_waiting()
+
+    def abort(self) -> None:
+        """See Transport. Also drops all that is held."""
+        super().abort()
+        self._stop_relay()
+        self._count_waiting()
 
     def relay_write(self, pieces: Sequence[Any], mid_frame: bool, boundary: Optional[int] = None) -> bool:
         """Accepts frames that another relay has made for this link, and writes as much as the kernel takes now.
@@ -151,3 +212,45 @@ class RelayedTransport(Transport):
         self.received += taken
         self.last_read = taken
         return buffer[relay.put_back(buffer, held + taken) : held + taken]
+
+    # ------------------------------------------------------------------ what is held
+
+    def _adapt(self, tight: bool) -> None:
+        """Makes this link hold little if its share is `tight`, else as much as is fastest."""
+        self._tight = tight
+        self._relay.stream_above(UNCOUNTED - HEADER_SIZE if tight else STREAM_ABOVE)
+        if tight:
+            self._relay_size = RELAY_START
+
+    def _grant(self, held: int, relayed: Relayed) -> None:
+        """Counts `held` bytes of an unfinished message. If they are too many, `relayed` gets the error."""
+        more = held - self._granted
+        refused = self.share.take(more) if more > 0 else ""
+        if refused and relayed.error is None:
+            relayed.error = MessageTooBig(refused)
+        elif not refused:
+            self._granted += max(0, more)
+            self._settle_grant(held)
+
+    def _settle_grant(self, held: int) -> None:
+        """Gives back what is counted beyond `held` bytes of an unfinished message."""
+        unused = self._granted - max(held, UNCOUNTED)
+        if unused:
+            self._granted -= unused
+            self.share.add(-unused)
+
+    def _stop_relay(self) -> None:
+        self._relay.stop()
+        self._settle_grant(0)
+
+    def _count_waiting(self) -> None:
+        size = len(self._out)
+        encrypted = min(size, CHUNK) if isinstance(self._stream, TlsStream) else 0  # TLS holds these bytes once more
+        waiting = max(0, size + encrypted - UNCOUNTED)
+        if waiting != self._waiting:
+            self.share.add(waiting - self._waiting)
+            self._waiting = waiting
+
+    def _broken(self, error: Optional[OSError]) -> Exception:
+        self._stop_relay()
+        return super()._broken(error)

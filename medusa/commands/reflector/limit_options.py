@@ -22,9 +22,15 @@ COUNTS = {
     "max_connects_per_minute": "attaches from one address, and as one login; more get 429",
 }
 
+BYTES = {
+    "max_held": "unfinished messages, and what peers do not read, in all; beyond it 1009",
+    "max_held_per_login": "the same, of one login or of one address without a login",
+}
+
 TIMES = {
     "idle_timeout": "end a session through which no terminal byte has passed for so long",
     "max_duration": "end a session that has lasted so long since its agent came",
+    "message_timeout": "a message that is not finished after so long, and 1 s more for each KiB of it, is refused",
     "write_stall": "a peer that takes nothing of what is sent to it for so long is lost",
 }
 
@@ -34,6 +40,9 @@ def add_limit_options(parser: OptionParser) -> None:
     for name, what in COUNTS.items():
         default = "half of --max-sessions" if getattr(DEFAULTS, name) is None else "%(default)d"
         _add(parser, name, int, "N", f"{what} ({default}; 0: no limit)")
+    for name, what in BYTES.items():
+        default = "an eighth of --max-held" if getattr(DEFAULTS, name) is None else "%(default)d"
+        _add(parser, name, int, "BYTES", f"{what} ({default}; 0: no limit)")
     for name, what in TIMES.items():
         _add(parser, name, float, "S", f"{what} (%(default)g; 0: never)")
     believed = "proxies whose X-Forwarded-For is believed: addresses and networks (none)"
@@ -44,7 +53,7 @@ def add_limit_options(parser: OptionParser) -> None:
 
 def limit_settings(options: SimpleNamespace) -> dict[str, Any]:
     """Returns the values of the options for limits and proxies, as keyword arguments for ReflectorConfig."""
-    return {name: getattr(options, name) for name in (*COUNTS, *TIMES, "trusted_proxy", "proxy_protocol")}
+    return {name: getattr(options, name) for name in (*COUNTS, *BYTES, *TIMES, "trusted_proxy", "proxy_protocol")}
 
 
 def _add(parser: OptionParser, name: str, kind: type, metavar: str, text: str) -> None:

@@ -83,6 +83,7 @@ class PlainRelay:
     framing = PLAIN
     mid_frame = False
     held = 0
+    unfinished = None
 
     def __init__(self, after_cr: bool = False) -> None:
         self._after_cr = after_cr
@@ -90,6 +91,12 @@ class PlainRelay:
     def put_back(self, buffer: memoryview, end: int) -> int:
         """Returns 0: this relay keeps no bytes of earlier input. See WebSocketRelay."""
         return 0
+
+    def stream_above(self, size: int) -> None:
+        """Does nothing, because all input is forwarded as it arrives. See WebSocketRelay."""
+
+    def stop(self) -> None:
+        """Does nothing, because nothing is held. See WebSocketRelay."""
 
     def skip_message(self) -> None:
         """Does nothing, because each piece of input is a whole message. See WebSocketRelay."""

@@ -168,20 +168,25 @@ class Fragments:
 
     Args:
         limit: the limit of one message, in bytes.
+
+    Attributes:
+        started: True if a fragmented message has begun and has not ended yet.
+        size: the number of bytes of that message that have come so far.
     """
 
     def __init__(self, limit: int) -> None:
+        self.started = False
+        self.size = 0
         self._limit = limit
-        self._kind: Optional[Kind] = None
+        self._kind = Kind.BINARY
         self._data = bytearray()
-        self._size = 0
         self._kept = True
         self._utf8: Optional[codecs.IncrementalDecoder] = None  # only for a text message
 
     @property
-    def started(self) -> bool:
-        """True if a fragmented message has begun and has not ended yet."""
-        return self._kind is not None
+    def held(self) -> int:
+        """The number of bytes that are kept."""
+        return len(self._data)
 
     def check(self, header: Header) -> None:
         """Checks the header of the next data frame (RFC 6455 section 5.4). Call it before the payload is added.
@@ -192,18 +197,18 @@ class Fragments:
         """
         if (header.opcode == CONTINUATION) is not self.started:
             raise BadFrame("continuation of nothing" if header.opcode == CONTINUATION else "message inside a message")
-        if self._size + header.length > self._limit:
+        if self.size + header.length > self._limit:
             raise MessageTooBig("message above the limit of %d bytes" % self._limit)
 
     def begin(self, kind: Kind) -> None:
         """Begins a fragmented message of `kind`. Then call `add` for each piece of payload, and `finish` at the end."""
-        self._kind = kind
+        self.started, self._kind = True, kind
         self._utf8 = codecs.getincrementaldecoder("utf-8")() if kind is Kind.TEXT else None
 
     def add(self, piece: Buffer) -> None:
         """Appends payload bytes to the message. Raises BadText if they are not UTF-8 in a text message."""
         self._decode(piece, final=False)
-        self._size += len(piece)
+        self.size += len(piece)
         if self._kept:
             self._data += piece
 
@@ -212,20 +217,16 @@ class Fragments:
         self._kept = not self.started
         self._data.clear()
 
-    def finish(self) -> Tuple[Kind, bytes]:
+    def finish(self) -> Tuple[Kind, bytearray]:
         """Ends the message, and returns its kind and its data. The data are empty if the message was dropped.
 
         Raises:
             BadText: the text message ends inside a character.
         """
-        kind = self._kind
-        assert kind is not None
         self._decode(b"", final=True)
-        data = bytes(self._data)
-        self._kind = None
-        self._data = bytearray()
-        self._size, self._kept = 0, True
-        return kind, data
+        data, self._data = self._data, bytearray()
+        self.started, self.size, self._kept = False, 0, True
+        return self._kind, data
 
     def _decode(self, piece: Buffer, final: bool) -> None:
         if self._utf8 is None:
@@ -321,7 +322,8 @@ class MessageCodec:
             self._fragments.add(payload)
             if not header.fin:
                 return None
-            kind, payload = self._fragments.finish()
+            kind, whole = self._fragments.finish()
+            payload = bytes(whole)
         else:
             kind = Kind(header.opcode)
         if kind is Kind.BINARY:

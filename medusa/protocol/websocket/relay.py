@@ -4,7 +4,7 @@ Its rules:
 - It sends each message as ONE frame, because npm `watershed` closes the link at a fragment. So it puts the fragments
   of a message together first.
 - It forwards an unfragmented frame above 64 KiB piece by piece, as it arrives, and its header at once. So its memory
-  does not grow with the message.
+  does not grow with the message. `stream_above` makes the limit lower while memory is short.
 - It sends no byte of an illegal frame, and none of a text message that begins like the reflector's own messages.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Callable, Optional, Union
 
 from medusa.protocol.errors import BadText, RemoteProtocolError
 from medusa.protocol.messages import MAX_MESSAGE, STREAM_ABOVE, Close, Kind, Ping
-from medusa.protocol.relay import FORGED, Framing, Relayed, may_pass, refuse_forged
+from medusa.protocol.relay import FORGED, Framing, Relayed, Unfinished, may_pass, refuse_forged
 from medusa.protocol.websocket.codec import (
     BINARY,
     CONTINUATION,
@@ -91,6 +91,8 @@ class WebSocketRelay:
         self._utf8: Optional[codecs.IncrementalDecoder] = None
         self._skip = False
         self._done = False
+        self._finished = 0  # data messages that have ended ...
+        self._controls = 0  # ... and control frames
 
     def _parse_header(self, data: Buffer, at: int) -> Union[Header, int]:
         return parse_header(data, at, True, self._limit)
@@ -105,6 +107,27 @@ class WebSocketRelay:
         data_frame_begun = bool(self._held) and not self._held[0] & 0x08
         self._skip = data_frame_begun or self._left > 0 or self._fragments.started
         self._fragments.drop()
+
+    def stream_above(self, size: int) -> None:
+        """Sets the size in bytes above which unfragmented frames that begin from now on are forwarded in pieces."""
+        self._stream_above = max(size, len(FORGED))
+
+    def stop(self) -> None:
+        """Drops all that is held. All later input is ignored."""
+        self._done = True
+        self._held = bytearray()
+        self._fragments = Fragments(self._limit)
+
+    @property
+    def unfinished(self) -> Optional[Unfinished]:
+        """The message, or the control frame, of which a part has come. None if there is none."""
+        if self._fragments.started:
+            return Unfinished(self._finished, self._fragments.size)
+        if self._left:
+            return Unfinished(self._finished, -self._left)
+        if self._held and self._held[0] & 0x08:
+            return Unfinished(-1 - self._controls, len(self._held))
+        return Unfinished(self._finished, len(self._held)) if self._held else None
 
     @property
     def held(self) -> int:
@@ -136,6 +159,7 @@ class WebSocketRelay:
         if self._held:
             self._held += data
             if len(self._held) < self._need:
+                self._count(result)
                 return result
             data, self._held = self._held, bytearray()
         # From here on, `data` is of type bytes unless it may be rewritten in place.
@@ -146,9 +170,15 @@ class WebSocketRelay:
         try:
             self._parse(data, framing, result)
         except RemoteProtocolError as error:
-            self._done = True
+            self.stop()
             result.error = error
+        self._finished += result.messages
+        if self._held or self._fragments.started:
+            self._count(result)
         return result
+
+    def _count(self, result: Relayed) -> None:
+        result.held = self._fragments.held + (self._need if self._held else 0)
 
     def _parse(self, data: Buffer, framing: Framing, result: Relayed) -> None:
         at, end = 0, len(data)
@@ -262,6 +292,7 @@ class WebSocketRelay:
                 self._control(header.opcode, bytes(payload), result)
             elif self._skip:
                 self._skip = False
+                self._finished += 1
             else:
                 self._emit(Kind(header.opcode), payload, framing, result)
             return end
@@ -309,6 +340,7 @@ class WebSocketRelay:
 
     def _end_of_message(self, framing: Framing, result: Relayed) -> None:
         skip, self._skip = self._skip, False
+        self._finished += skip
         if self._mode is _Mode.COLLECT:
             kind, payload = self._fragments.finish()
             if not skip:
@@ -321,6 +353,7 @@ class WebSocketRelay:
             _check_text(payload, decoded)
             if not framing.carries_text:
                 result.left_out.append(bytes(payload))
+                self._finished += 1
                 return
             result.text += len(payload)
         result.pieces.append(framing.header(kind, len(payload)))
@@ -330,6 +363,7 @@ class WebSocketRelay:
 
     def _control(self, opcode: int, payload: bytes, result: Relayed) -> None:
         message = parse_control(opcode, payload)
+        self._controls += 1
         if isinstance(message, Ping):
             result.pings.append(message)
         elif isinstance(message, Close):

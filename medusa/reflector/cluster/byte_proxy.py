@@ -11,6 +11,7 @@ from collections.abc import Callable
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.byte_pipe import BytePipe, join
 from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.transports.interfaces import Share
 from medusa.transports.socket_stream import SocketStream
 
 
@@ -20,6 +21,7 @@ def open_byte_proxy(
     answer: bytes,
     stall_timeout: float | None,
     ended: Callable[[ByteLink], None],
+    share: Share | None = None,
 ) -> ByteLink:
     """Starts to copy between the peer and the owner (the reflector that has the session).
 
@@ -32,8 +34,9 @@ def open_byte_proxy(
         stall_timeout: seconds. If one end is gone, and no byte has moved for so long, the link ends. None if one end
             may go on without the other: then only the kernel detects that an end is gone.
         ended: called once after the link has ended, perhaps before this function returns.
+        share: where the bytes that the link holds are counted. None: nowhere.
     """
-    return ByteLink(queue, join(*streams), stall_timeout, is_lost, ended, answer)
+    return ByteLink(queue, join(*streams, share=share), stall_timeout, is_lost, ended, answer)
 
 
 def is_lost(outward: BytePipe, inward: BytePipe) -> bool:

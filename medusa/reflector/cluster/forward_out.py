@@ -22,9 +22,11 @@ from medusa.reflector.cluster.byte_proxy import open_byte_proxy
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import site
 from medusa.reflector.net.listen import HTTP, RAW, prepare
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.reflector.refusal import Refusal
+from medusa.reflector.relay.budget import Budget, Share
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import CARRIED, SessionName, attach_path_of
@@ -42,11 +44,17 @@ _MAX_START = len(b"HTTP/1.1 101")
 
 
 class ForwardOut:
-    """A forwarder of agents to the other reflectors of the site. `queue`: the event loop's fair queue."""
+    """A forwarder of agents to the other reflectors of the site.
 
-    def __init__(self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue) -> None:
+    Args:
+        queue: the event loop's fair queue.
+        budget: counts the memory that peers make this process hold.
+    """
+
+    def __init__(self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue, budget: Budget) -> None:
         self._auth = auth
         self._queue = queue
+        self._budget = budget
         self._stall_timeout = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
@@ -83,7 +91,8 @@ class ForwardOut:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             log.warning("reflector not reached", to=owner.address, client=client, error=reason)
             raise Refusal(503, "the reflector that the session lives in does not answer", retry_after=5) from None
-        self._join(accepted, sock, answer)
+        share = self._budget.share(login=name.login, address=site(accepted.host))
+        self._join(accepted, sock, answer, share)
         if status != _ACCEPTED[accepted.kind]:
             return Refusal(status, "refused by " + owner.address)
         log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
@@ -145,13 +154,13 @@ class ForwardOut:
             raise
         return secure
 
-    def _join(self, accepted: Accepted, sock: Any, answer: bytes) -> None:
+    def _join(self, accepted: Accepted, sock: Any, answer: bytes, share: Share) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
         outer = stream_over(accepted.take())  # all bytes that were read from it are sent
         inner = stream_over(plain if tls is None else TlsSocket(plain, tls))
         stall_timeout = None if accepted.plain else self._stall_timeout
-        link = open_byte_proxy(self._queue, (outer, inner), answer, stall_timeout, self._forget)
+        link = open_byte_proxy(self._queue, (outer, inner), answer, stall_timeout, self._forget, share)
         if not link.over:
             self._links.add(link)
 

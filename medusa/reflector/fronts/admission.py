@@ -14,6 +14,7 @@ from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown, u
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import site
 from medusa.reflector.refusal import Refusal, directory_away
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
@@ -150,7 +151,7 @@ class Admission:
         except BaseException:
             session.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
             raise
-        session.attach(side, transport, client)
+        session.attach(side, transport, client, site(accepted.host))
 
     def spend(self, authenticator: Authenticator, grant: Grant) -> None:
         """Marks a signature as used, here and in the directory, so that no reflector of the site accepts it again.

@@ -1,5 +1,6 @@
 """Moves the bytes of a linked pair: between the connections of a client and its agent.
 
+budget           counts the memory that peers make this process hold, and limits it
 byte_pipe        one direction of a byte proxy as a step function, without an event loop
 byte_link        a byte proxy on the event loop: two byte pipes between two streams
 endpoint         the connection of one side on the event loop: watchers, backpressure

@@ -72,6 +72,7 @@ class ByteLink:
         for driver in self._drivers:
             driver.stop()
         for pipe in self._pipes:
+            pipe.drop()
             pipe.sink.shutdown()
             pipe.sink.close()
         self._ended(self)

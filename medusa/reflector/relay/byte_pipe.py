@@ -7,11 +7,16 @@ Two pipes make a proxy (see `join`). If `wants_read` is True, the caller waits u
 from __future__ import annotations
 
 from medusa.reflector.net.sockets import hung_up
+from medusa.transports.interfaces import Share
+from medusa.transports.relayed import UNLIMITED
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsStream
 
 READ_SIZE = 64 * 1024
 """The maximum size of one read in bytes, and so the most that a pipe holds."""
+
+TIGHT_READ_SIZE = 4 * 1024
+"""The same, while the pipe's share of the memory is tight."""
 
 
 class BytePipe:
@@ -24,6 +29,7 @@ class BytePipe:
         drains: if True, the pipe goes on reading after the sink has failed, and drops the bytes, until the source ends.
 
     Attributes:
+        share: where the bytes that the pipe holds are counted.
         ended: True if nothing more will be read or written.
         has_read: True if bytes, or the end of the source, were read since the last `forget_moves`.
         has_written: True if the sink accepted bytes since the last `forget_moves`.
@@ -34,6 +40,7 @@ class BytePipe:
     def __init__(self, source: SocketStream, sink: SocketStream, *, drains: bool = False) -> None:
         self.source = source
         self.sink = sink
+        self.share: Share = UNLIMITED
         self.ended = False
         self.has_read = self.has_written = False
         self._drains = drains
@@ -67,7 +74,7 @@ class BytePipe:
         if not self.wants_read:
             return 0
         try:
-            size = self.source.recv_into(buffer[:READ_SIZE])
+            size = self.source.recv_into(buffer[: TIGHT_READ_SIZE if self.share.tight else READ_SIZE])
         except BlockingIOError:
             return 0
         except OSError:  # the source was reset, so nothing can be written to it either
@@ -94,11 +101,20 @@ class BytePipe:
                 data = data[self.sink.send(data) :]
                 self.has_written = True
         except BlockingIOError:
-            self._held = bytes(data)
+            self._hold(bytes(data))
         except OSError:  # the other direction goes on: the last bytes from the sink may still be unread
             self._fail()
         else:
-            self._held = b""
+            if self._held:
+                self._hold(b"")
+
+    def drop(self) -> None:
+        """Drops the held bytes."""
+        self._hold(b"")
+
+    def _hold(self, data: bytes) -> None:
+        self.share.add(len(data) - len(self._held))
+        self._held = data
 
     def _end(self) -> None:
         """Passes the end of the source on to the sink."""
@@ -109,13 +125,17 @@ class BytePipe:
 
     def _fail(self) -> None:
         """Takes note that the sink accepts no more bytes."""
-        self._held = b""
+        self.drop()
         self._drops = True
         self.ended |= not self._drains
 
 
-def join(outer: SocketStream, inner: SocketStream, *, drains: bool = False) -> tuple[BytePipe, BytePipe]:
+def join(
+    outer: SocketStream, inner: SocketStream, *, drains: bool = False, share: Share | None = None
+) -> tuple[BytePipe, BytePipe]:
     """Returns the two pipes of a proxy: (from inner to outer, from outer to inner). `drains` applies to the second."""
     outward, inward = BytePipe(inner, outer), BytePipe(outer, inner, drains=drains)
+    if share is not None:
+        outward.share = inward.share = share
     outward._reverse, inward._reverse = inward, outward
     return outward, inward

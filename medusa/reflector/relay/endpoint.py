@@ -16,8 +16,10 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from medusa.protocol.errors import PolicyViolation
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
+from medusa.protocol.relay import Unfinished
 from medusa.reflector.net.sockets import READ, WRITE, hung_up, switch
 from medusa.reflector.relay import endpoint_states as states
 from medusa.reflector.relay.endpoint_states import Action, Input, State
@@ -97,6 +99,7 @@ class Endpoint:
     def detach(self) -> None:
         """Stops forwarding: what is read from now on is dropped."""
         sink, self._sink, self.pump.sink = self._sink, None, None
+        self.transport.skip_message()
         self._process(Input.DETACHED)
         if sink is not None:
             sink._source = None
@@ -127,6 +130,13 @@ class Endpoint:
         self.pump.why = why
         self._process(Input.GIVEN_UP)
 
+    def refuse_message(self, why: str) -> None:
+        """Sends the peer a Close because it does not finish its message, and reports that it broke the rules."""
+        self.pump.why = why
+        self.transport.refuse(PolicyViolation(why))
+        self._process(Input.PEER_BROKE_RULES)
+        self._settle()
+
     def dismiss(self, close: Close) -> None:
         """Closes the connection now, without a report. Sends `close` first if the connection is still open."""
         if self.open and not self.transport.mid_frame:
@@ -155,6 +165,11 @@ class Endpoint:
     def paused(self) -> bool:
         """True if reading is paused, because bytes still wait to be written to the other side."""
         return self._sink is not None and self._sink.transport.wants_write
+
+    @property
+    def unfinished(self) -> Unfinished | None:
+        """The peer's message of which a part has come. None if there is none."""
+        return self.transport.unfinished
 
     @property
     def hung_up(self) -> bool:
@@ -261,8 +276,10 @@ class Endpoint:
             self.keepalive.received(now)
             if self.pump.terminal != terminal:
                 self.active = now
-        if self.pump.left_out and self.on_left_out is not None:
-            self.on_left_out(self.pump.left_out)
+        if self.pump.left_out:
+            left_out, self.pump.left_out = self.pump.left_out, ()
+            if self.on_left_out is not None:
+                self.on_left_out(left_out)
         if progress is Progress.MOVED:
             self._go_on()
             return

@@ -1,8 +1,8 @@
 """The deadlines of one session: decides what is due now, and when to check again. No I/O; the time is passed in.
 
 Times are in seconds of one monotonic clock. `happened` returns the inputs for the session's table that are due, and
-`check_links` returns the connections that need a ping or are lost. Both may be called at any time. `next_input` and
-`next_check` return the times of their next useful calls.
+`check_links` returns the connections that need a ping, do not finish a message, or are lost. Both may be called at any
+time. `next_input` and `next_check` return the times of their next useful calls.
 """
 
 from __future__ import annotations
@@ -12,12 +12,22 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple, Protocol
 
 from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
+from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.sessions.time_limits import TimeLimits
 from medusa.session import Input, Side
 
 STALL_CHECKS = 4
 """The number of checks in one `write_stall`. So a stall is noticed at most a quarter of `write_stall` late."""
+
+MESSAGE_CHECKS = 4
+"""The number of checks in one `message_timeout`."""
+
+MESSAGE_RATE = 1024
+"""Bytes a second. A message has `message_timeout`, and 1 s more for so many bytes of it that have come.
+
+So a large message on a slow link is finished, but a byte now and then does not keep an unfinished one alive.
+"""
 
 
 class Link(Protocol):
@@ -35,6 +45,8 @@ class Link(Protocol):
     def passes_fin(self) -> bool: ...
     @property
     def paused(self) -> bool: ...
+    @property
+    def unfinished(self) -> Unfinished | None: ...
     @property
     def hung_up(self) -> bool: ...
     @property
@@ -57,10 +69,44 @@ class Lost(NamedTuple):
     why: str
 
 
+class Late(NamedTuple):
+    """The order to refuse the message that the peer at `side` does not finish. `why`: the reason for the peer."""
+
+    side: Side
+    why: str
+
+
+class _Message(NamedTuple):
+    """An unfinished message.
+
+    Attributes:
+        number: see Unfinished.
+        first: the least `Unfinished.arrived` that was seen.
+        since: when it was seen first, later by the time for which the link was not read.
+        seen: when it was seen last.
+    """
+
+    number: int
+    first: int
+    since: float
+    seen: float
+
+
 class Deadlines:
     """The deadlines of one session. Call `wait`, `link` and `finish` when the session enters that phase."""
 
-    __slots__ = ("_backlogs", "_closing", "_config", "_hurried", "_limits", "_next_stall_check", "_stalls", "_timed")
+    __slots__ = (
+        "_backlogs",
+        "_closing",
+        "_config",
+        "_hurried",
+        "_limits",
+        "_messages",
+        "_next_message_check",
+        "_next_stall_check",
+        "_stalls",
+        "_timed",
+    )
 
     def __init__(self, config: ReflectorConfig, now: float) -> None:
         self._config = config
@@ -71,6 +117,8 @@ class Deadlines:
         self._backlogs: dict[Side, int] | None = None  # bytes not sent yet, when the close timeout last expired
         self._next_stall_check = now if config.write_stall else math.inf
         self._stalls: dict[Side, tuple[int, int, float]] | None = None  # (backlog, sent, since when)
+        self._next_message_check = now if config.message_timeout else math.inf
+        self._messages: dict[Side, _Message] | None = None
 
     def wait(self, now: float) -> None:
         """Starts the deadlines of a client that waits for an agent."""
@@ -139,22 +187,31 @@ class Deadlines:
 
     # ------------------------------------------------------------------ connections
 
-    def check_links(self, now: float, links: Collection[Link]) -> list[Ping | Lost]:
-        """Returns what to do with the connections now: whom to send a ping, and which peers to give up.
+    def check_links(self, now: float, links: Collection[Link]) -> list[Ping | Late | Lost]:
+        """Returns what to do with the connections now: whom to send a ping, and which peers to refuse or to give up.
 
         A peer is lost if it does not answer pings, or accepts nothing that is written to it for `write_stall`.
         """
-        due = [verdict for link in self._judged(links) for verdict in self._judge(link, now)]
+        due: list[Ping | Late | Lost] = [verdict for link in self._judged(links) for verdict in self._judge(link, now)]
         if now >= self._next_stall_check:
             self._next_stall_check = now + self._config.write_stall / STALL_CHECKS
             why = "took nothing of what was sent to it for %g s" % self._config.write_stall
             lost = [verdict.side for verdict in due if isinstance(verdict, Lost)]
             due += [Lost(link.side, why) for link in links if link.side not in lost and self._has_stalled(link, now)]
+        if now >= self._next_message_check:
+            self._next_message_check = now + self._message_interval
+            lost = [verdict.side for verdict in due if isinstance(verdict, Lost)]
+            late = [link.side for link in links if self._is_late(link, now) and link.side not in lost]
+            due += [Late(side, "a message was not finished in time") for side in late]
         return due
 
     def next_check(self, links: Collection[Link]) -> float:
         """Returns the time at which to call `check_links` next."""
-        return min([self._next_stall_check, *(link.keepalive.deadline() for link in self._judged(links))])
+        times = [self._next_stall_check, *(link.keepalive.deadline() for link in self._judged(links))]
+        # Usually the check for a ping, which comes often enough, also finds what begins to be unfinished.
+        if self._messages or self._config.keepalive > self._message_interval:
+            times.append(self._next_message_check)
+        return min(times)
 
     def _judged(self, links: Collection[Link]) -> list[Link]:
         """Returns the connections that keepalive applies to. After its Close a peer has the close timeout instead."""
@@ -170,6 +227,28 @@ class Deadlines:
             yield Ping(link.side)
         elif verdict is Verdict.LOST:
             yield Lost(link.side, "silent for %g s" % (LOST_AFTER * link.keepalive.interval))
+
+    @property
+    def _message_interval(self) -> float:
+        return self._config.message_timeout / MESSAGE_CHECKS
+
+    def _is_late(self, link: Link, now: float) -> bool:
+        """Returns True if the peer has had its time for the message that is unfinished.
+
+        The clock stands still while the link is not read, and while this process is suspended.
+        """
+        before = self._messages.pop(link.side, None) if self._messages else None
+        found = link.unfinished if link.open else None
+        if found is None:
+            return False
+        if before is None or before.number != found.number:
+            before = _Message(found.number, found.arrived, now, now)
+        passed = now - before.seen
+        stands = link.paused or passed > 2 * self._message_interval
+        first, since = min(before.first, found.arrived), before.since + (passed if stands else 0.0)
+        self._messages = self._messages or {}
+        self._messages[link.side] = _Message(found.number, first, since, now)
+        return now - since > self._config.message_timeout + (found.arrived - first) / MESSAGE_RATE
 
     def _has_stalled(self, link: Link, now: float) -> bool:
         if not link.open:

@@ -17,12 +17,13 @@ from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
+from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.endpoint import Endpoint
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.relay.pump import Progress
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions import plain_client
-from medusa.reflector.sessions.deadlines import Deadlines, Ping
+from medusa.reflector.sessions.deadlines import Deadlines, Late, Ping
 from medusa.reflector.sessions.usage import Usage
 from medusa.session import Action, Input, Outcome, SessionMachine, Side, State, broke_rules, closed, lost
 from medusa.transports.relayed import RelayedTransport
@@ -53,6 +54,7 @@ class Context:
     queue: FairQueue
     metrics: Metrics
     holder: Holder
+    budget: Budget
 
 
 class SessionDriver:
@@ -85,14 +87,17 @@ class SessionDriver:
         self._agent_requested = time.monotonic()
         return True
 
-    def attach(self, side: Side, transport: RelayedTransport, address: str) -> None:
+    def attach(self, side: Side, transport: RelayedTransport, address: str, source: str = "") -> None:
         """Adds the connection of `side` after its upgrade. If the session is over by now, closes the connection.
 
-        `address`: the peer's address, for logs and lists.
+        Args:
+            address: the peer's address, for logs and lists.
+            source: the address under which the memory is counted that a peer without a login makes this process hold.
         """
         if self.machine.state is not _ATTACH_IN[side]:
             transport.close(1000, _OVER.reason, timeout=0.1)
             return
+        transport.share = self._context.budget.share(login=self.name.login, address=source)
         keepalive = Keepalive(self._context.config.keepalive, time.monotonic())
         endpoint = Endpoint(self._context.queue, side, transport, keepalive, self._endpoint_ended, address)
         self._endpoints[side] = endpoint
@@ -193,6 +198,8 @@ class SessionDriver:
         for due in self._deadlines.check_links(now, self._links):
             if isinstance(due, Ping):
                 self._endpoints[due.side].ping()
+            elif isinstance(due, Late):
+                self._endpoints[due.side].refuse_message(due.why)
             else:
                 self._endpoints[due.side].give_up(due.why)
         if self._deadlines.next_input(self._links) <= now:

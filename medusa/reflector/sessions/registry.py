@@ -8,6 +8,7 @@ from medusa.directory import DirectoryError, Owner, SessionExists
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.refusal import Refusal, directory_away
+from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
@@ -21,6 +22,7 @@ class Registry:
 
     Attributes:
         draining: True if no new session may begin.
+        budget: counts the memory that peers make this process hold.
     """
 
     def __init__(self, config: ReflectorConfig, claims: Claims, metrics: Metrics, queue: FairQueue) -> None:
@@ -33,7 +35,9 @@ class Registry:
         self._empty.set()
         self.draining = False
         self._limits = Limits(config)
-        self._context = Context(config, queue, metrics, self)
+        self.budget = Budget(config.held_in_all, config.held_per_login)
+        metrics.watch_memory(lambda: (self.budget.used, self.budget.refusals))
+        self._context = Context(config, queue, metrics, self, self.budget)
         self._places: dict[SessionName, Place] = {}
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:

@@ -18,6 +18,8 @@ from gevent.socket import wait_read, wait_write
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import Timeouts
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import site
+from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
@@ -59,6 +61,7 @@ class Handoff:
 
     on_question: Callable[[Any, bytes], None]
     _queue: FairQueue
+    _budget: Budget
 
     def __init__(
         self,
@@ -85,13 +88,14 @@ class Handoff:
         """The numbers of the other workers."""
         return self._outboxes.keys()
 
-    def start(self, queue: FairQueue) -> None:
+    def start(self, queue: FairQueue, budget: Budget | None = None) -> None:
         """Starts to read the inbox. It may already hold messages, sent to a worker of this number that has died.
 
         Args:
             queue: the fair queue of the event loop.
+            budget: counts the memory that peers make this process hold. None for one without a limit.
         """
-        self._queue = queue
+        self._queue, self._budget = queue, budget or Budget()
         gevent.spawn(self._read_forever)
 
     def finish(self, timeout: float) -> None:
@@ -141,9 +145,12 @@ class Handoff:
         finally:
             far.close()
         outer = stream_over(accepted.take())
+        share = self._budget.share(address=site(accepted.host))  # the login is not proved yet
         # A client that is alive may take any time to read the job's last output. An agent has to go on reading.
         lenient = side is Side.CLIENT
-        proxy = open_tls_proxy(self._queue, outer, SocketStream(near), self._stall_timeout, lenient, self._forget)
+        proxy = open_tls_proxy(
+            self._queue, outer, SocketStream(near), self._stall_timeout, lenient, self._forget, share
+        )
         if not proxy.over:
             self._proxies.add(proxy)
 

@@ -13,6 +13,7 @@ from functools import partial
 from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.byte_pipe import BytePipe, join
 from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.transports.interfaces import Share
 from medusa.transports.socket_stream import SocketStream
 
 
@@ -23,6 +24,7 @@ def open_tls_proxy(
     stall_timeout: float,
     lenient: bool,
     ended: Callable[[ByteLink], None],
+    share: Share | None = None,
 ) -> ByteLink:
     """Starts a proxy between a peer and the owner (the worker that owns the session). Returns the running proxy.
 
@@ -37,8 +39,11 @@ def open_tls_proxy(
         lenient: after the owner has closed, bytes received from the peer are also a sign of life. Otherwise only bytes
             that the peer accepts are.
         ended: called once with the proxy when it has ended.
+        share: where the bytes that the proxy holds are counted. None: nowhere.
     """
-    return ByteLink(queue, join(outer, inner, drains=True), stall_timeout, partial(is_lost, lenient), ended)
+    return ByteLink(
+        queue, join(outer, inner, drains=True, share=share), stall_timeout, partial(is_lost, lenient), ended
+    )
 
 
 def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:

@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from medusa.protocol.errors import LocalProtocolError
+from medusa.protocol.errors import LocalProtocolError, MessageTooBig, PolicyViolation
 from medusa.protocol.messages import Binary, Ping, Pong
-from medusa.transports.relayed import RELAY_MOST, RELAY_START, new_scratch
-from tests.frames import BINARY, PING, client, frame, head, headers_of, read
+from medusa.protocol.relay import Relayed
+from medusa.reflector.relay.budget import Budget
+from medusa.transports.base import BrokenTransport
+from medusa.transports.relayed import RELAY_MOST, RELAY_START, UNCOUNTED, new_scratch
+from tests.frames import BINARY, CLOSE, CONT, PING, client, frame, head, headers_of, read
 from tests.links import Bench
 
 
@@ -123,3 +126,105 @@ def test_last_read_is_the_size_of_the_last_read(bench: Bench) -> None:
         bench.peer.send(bytes(size))
         bench.link.relay_read(bench.link.framing)
         assert bench.link.last_read == size
+
+
+class TestHeld:
+    """What a link holds for its peer is counted, and given back on every way out."""
+
+    @pytest.fixture
+    def budget(self) -> Budget:
+        return Budget(300_000, 200_000)
+
+    @pytest.fixture
+    def bench(self, budget: Budget) -> Iterator[Bench]:
+        bench = Bench()
+        bench.link.share = budget.share(login="alice")
+        yield bench
+        bench.link.abort()
+        assert budget.used == 0
+
+    @staticmethod
+    def read_all(bench: Bench, *frames: bytes) -> Relayed:
+        bench.peer.send(b"".join(frames))
+        result = Relayed()
+        while (relayed := bench.link.relay_read(bench.link.framing)) is not None:
+            result = relayed
+            if relayed.error or relayed.close:
+                break
+        return result
+
+    def test_little_is_not_counted(self, bench: Bench, budget: Budget) -> None:
+        self.read_all(bench, frame(BINARY, bytes(4000), fin=False))
+        assert budget.used == 0
+
+    @pytest.mark.parametrize("way", ["finished", "close", "breach", "end", "skipped", "refused", "aborted"])
+    def test_an_unfinished_message(self, bench: Bench, budget: Budget, way: str) -> None:
+        self.read_all(bench, frame(BINARY, bytes(100_000), fin=False))
+        assert budget.used == 100_000 - UNCOUNTED
+        if way == "finished":
+            assert self.read_all(bench, frame(CONT, b".")).messages == 1
+        elif way == "close":
+            assert self.read_all(bench, frame(CLOSE)).close is not None
+        elif way == "breach":
+            assert self.read_all(bench, frame(BINARY)).error is not None
+        elif way == "end":
+            bench.peer.close()
+            with pytest.raises(BrokenTransport):
+                bench.link.relay_read(bench.link.framing)
+        elif way == "skipped":
+            bench.link.skip_message()
+            self.read_all(bench, frame(CONT, bytes(100_000), fin=False))
+        elif way == "refused":
+            bench.link.refuse(PolicyViolation("too slow"))
+        else:
+            bench.link.abort()
+        assert budget.used == 0
+
+    def test_who_asks_for_too_much_is_refused_and_all_of_it_is_dropped(self, bench: Bench, budget: Budget) -> None:
+        error = self.read_all(
+            bench, *[frame(CONT if at else BINARY, bytes(50_000), fin=False) for at in range(9)]
+        ).error
+        assert isinstance(error, MessageTooBig)
+        assert (budget.used, budget.refusals) == (0, 1)
+        assert bench.received()[2:4] == (1009).to_bytes(2, "big")
+
+    def test_frames_are_never_refused_even_if_all_is_used_up(self, bench: Bench, budget: Budget) -> None:
+        other = budget.share(login="other")
+        other.add(300_000)
+        data = b"".join(frame(BINARY, bytes(size)) for size in (10, 5000, 60_000, 65_536, 4080, 4081, 4096, 70_000))
+        received = 0
+        for at in range(0, len(data), 3000):
+            result = self.read_all(bench, data[at : at + 3000])
+            received += result.size
+            assert (result.error, budget.used) == (None, 300_000)
+        assert received == sum((10, 5000, 60_000, 65_536, 4080, 4081, 4096, 70_000))
+        other.add(-300_000)
+
+    @pytest.mark.parametrize("way", ["read", "broken", "aborted"])
+    def test_what_the_peer_does_not_read(self, bench: Bench, budget: Budget, way: str) -> None:
+        bench.near.clog()
+        bench.link.relay_write([frame(BINARY, bytes(60_000), key=None)], mid_frame=False)
+        assert 60_000 - UNCOUNTED <= budget.used <= 60_010 - UNCOUNTED
+        if way == "read":
+            bench.near.clog(False)
+            assert bench.link.flush()
+        elif way == "broken":
+            bench.peer.close()
+            with pytest.raises(BrokenTransport):
+                bench.link.flush()
+        else:
+            bench.link.abort()
+        assert budget.used == 0
+
+    def test_a_tight_share_is_read_in_small_pieces(self, bench: Bench, budget: Budget) -> None:
+        sizes = []
+        for at in range(20):
+            bench.peer.send(frame(BINARY, bytes(50_000), key=bytes(4)))
+            if at == 15:
+                bench.link.share.add(200_000)
+            relayed = bench.link.relay_read(bench.link.framing)
+            assert relayed is not None
+            sizes.append(bench.link.last_read)
+        assert max(sizes[:15]) > 2 * RELAY_START
+        assert max(sizes[15:]) == RELAY_START
+        bench.link.share.add(-200_000)

@@ -204,3 +204,67 @@ def test_work_grows_with_the_bytes_alone() -> None:
     assert len(feed(WebSocketRelay(), frame(PING) * 20_000).pings) == 20_000
     assert relay_all(WebSocketRelay(), frame(TEXT, b"x") * 100_000).messages == 100_000
     assert time.monotonic() - begun < FAST
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize("step", [1000, 7, 1])
+def test_a_lower_limit_for_what_is_held_gives_the_same_messages(kind: Kind, step: int) -> None:
+    data = b"".join(frame(kind, b"a" * size) for size in (10, 3000, 5000, 200, 20_000)) + frame(PING, b"p")
+    relay, whole = WebSocketRelay(), Relayed()
+    for at, chunk in enumerate(cut(data, step)):
+        relay.stream_above(100 if at % 3 else 4000)
+        result = feed(relay, chunk)
+        assert result.held <= 4000 + 14
+        whole.pieces += [bytes(piece) for piece in result.pieces]
+        whole.messages += result.messages
+    expected = relay_all(WebSocketRelay(), data)
+    assert (written(whole), whole.messages) == (written(expected), 5)
+
+
+def test_what_is_held_is_told() -> None:
+    relay = WebSocketRelay()
+    begun = frame(BINARY, bytes(5000))
+    steps = [
+        (frame(BINARY, bytes(5000)), 0),
+        (begun[:1], 2),
+        (begun[1:10], len(begun)),
+        (begun[10:20], len(begun)),
+        (begun[20:], 0),
+        (frame(TEXT, b"x" * 300, fin=False), 300),
+        (frame(PING, b"p"), 300),
+        (frame(CONT, bytes(70_000), fin=False)[:1008], 300 + 1000),
+        (bytes(1000), 300 + 2000),
+    ]
+    assert [feed(relay, data).held for data, _ in steps] == [held for _, held in steps]
+    relay.stop()
+    assert (feed(relay, bytes(100)).held, relay.held) == (0, 0)
+
+
+def test_the_unfinished_message_is_the_same_one_until_it_ends() -> None:
+    relay = WebSocketRelay()
+    seen: list[tuple[int, int] | None] = []
+    for data in (
+        frame(BINARY, b"whole") + frame(BINARY, b"x", fin=False),
+        frame(PING, b"p") + frame(CONT, b"yz", fin=False),
+        frame(CONT, b"."),
+        frame(BINARY, bytes(BIG))[:-100],
+        bytes(40),
+        bytes(60),
+        frame(TEXT, b"abc")[:-1],
+        b"",
+    ):
+        feed(relay, data)
+        seen.append(relay.unfinished)
+    assert [number for number, _ in filter(None, seen)] == [1, 1, 2, 2, 3, 3]
+    assert [arrived for _, arrived in filter(None, seen)] == [1, 3, -100, -60, 8, 8]
+    assert [bool(message) for message in seen] == [True, True, False, True, True, False, True, True]
+
+
+def test_an_unfinished_ping_is_not_the_next_one() -> None:
+    relay, ping = WebSocketRelay(), frame(PING, b"p")
+    feed(relay, ping[:-1])
+    first = relay.unfinished
+    feed(relay, ping[-1:] + ping[:-1])
+    assert first is not None
+    assert relay.unfinished is not None
+    assert first.number != relay.unfinished.number

@@ -17,6 +17,7 @@ from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP, RAW
+from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from tests.unit.reflector.conftest import refused
@@ -34,7 +35,7 @@ class Site:
 
     def __init__(self, queue: FairQueue) -> None:
         self.timeouts = Timeouts(connect_timeout=PATIENCE, forward_answer_timeout=100 * MS)
-        self.forward_out = ForwardOut(ReflectorConfig(timeouts=self.timeouts), AUTH, queue)
+        self.forward_out = ForwardOut(ReflectorConfig(timeouts=self.timeouts), AUTH, queue, Budget())
         self.agent, self._sock = socket.socketpair()
         self.listener = socket.socket()  # not create_server, which is the standard library's: it blocks the loop
         self.listener.bind(("127.0.0.1", 0))

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from medusa.protocol.keepalive import Keepalive
+from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig, Timeouts
-from medusa.reflector.sessions.deadlines import Deadlines, Lost, Ping
+from medusa.reflector.sessions.deadlines import Deadlines, Late, Lost, Ping
 from medusa.session import Input, Side
 
 
@@ -25,10 +26,19 @@ class Link:
     backlog: int = 0
     active: float = 0.0
     draining: bool = False
+    unfinished: Unfinished | None = None
+    rate: float = 0.0  # at which the unfinished message arrives
+    turns: bool = False  # it ends, and the next one begins
     keepalive: Keepalive = field(default_factory=lambda: Keepalive(15.0, 0.0))
 
     def is_draining(self) -> bool:
         return self.draining
+
+    def arrive(self, seconds: float) -> None:
+        """Lets so many seconds' worth of the unfinished message arrive."""
+        if self.unfinished is not None:
+            number, arrived = self.unfinished
+            self.unfinished = Unfinished(number + self.turns, arrived + round(self.rate * seconds))
 
 
 def deadlines(**config: float) -> Deadlines:
@@ -201,3 +211,73 @@ class TestWriteStall:
         session, link = deadlines(write_stall=4.0), Link(backlog=10)
         session.check_links(0.0, [link])
         assert [type(due) for due in session.check_links(45.0, [link])] == [Ping, Lost]
+
+
+class TestMessages:
+    """A message that is not finished: 60 s, and 1 s more for each KiB that has come."""
+
+    @staticmethod
+    def late_at(session: Deadlines, link: Link, until: float, step: float = 15.0) -> float | None:
+        """When the message is refused first, in checks every `step` seconds."""
+        now = 0.0
+        while now <= until:
+            link.keepalive.received(now)
+            if any(isinstance(due, Late) for due in session.check_links(now, [link])):
+                return now
+            assert session.next_check([link]) <= now + 15.0
+            now += step
+            link.arrive(step)
+        return None
+
+    @pytest.mark.parametrize(
+        ("rate", "late"),
+        [
+            (0.0, 75.0),
+            (0.1, 75.0),  # a byte now and then
+            (500.0, 120.0),
+            (1023.0, None),
+            (1100.0, None),
+            (1e6, None),
+        ],
+    )
+    def test_slow_is_not_the_same_as_stuck(self, rate: float, late: float | None) -> None:
+        link = Link(unfinished=Unfinished(0, 0), rate=rate)
+        assert self.late_at(deadlines(), link, 16384.0) == late
+
+    def test_each_message_has_its_own_time(self) -> None:
+        session, link = deadlines(), Link(unfinished=Unfinished(0, 0), turns=True)
+        assert self.late_at(session, link, 1000.0) is None
+
+    def test_a_link_that_is_not_read_has_time(self) -> None:
+        session, link = deadlines(), Link(unfinished=Unfinished(0, 0), paused=True)
+        assert self.late_at(session, link, 10_000.0) is None
+        link.paused = False
+        assert self.late_at(session, link, 100.0) is not None
+
+    def test_a_process_that_was_suspended(self) -> None:
+        session, link = deadlines(), Link(unfinished=Unfinished(0, 0))
+        assert self.late_at(session, link, 45.0) is None
+        link.keepalive.received(3600.0)
+        assert not session.check_links(3600.0, [link])
+        assert not session.check_links(3615.0, [link])
+
+    def test_what_is_left_to_come_counts_as_well_as_what_has_come(self) -> None:
+        """A large frame is seen by its start first, then by what is left of it."""
+        session, link = deadlines(), Link(unfinished=Unfinished(0, 3))
+        assert not session.check_links(0.0, [link])
+        link.unfinished = Unfinished(0, -100_000)
+        assert not session.check_links(15.0, [link])
+        link.unfinished, link.rate = Unfinished(0, -50_000), 0.0
+        link.keepalive.received(90.0)
+        assert not any(
+            isinstance(due, Late) for now in (30.0, 45.0, 60.0, 75.0, 90.0) for due in session.check_links(now, [link])
+        )
+
+    def test_a_closed_link_and_no_limit(self) -> None:
+        assert self.late_at(deadlines(), Link(unfinished=Unfinished(0, 0), open=False), 300.0) is None
+        assert self.late_at(deadlines(message_timeout=0.0), Link(unfinished=Unfinished(0, 0)), 300.0) is None
+
+    def test_a_check_in_time_also_with_a_long_keepalive(self) -> None:
+        session, link = deadlines(keepalive=1000.0), Link(keepalive=Keepalive(1000.0, 0.0))
+        session.check_links(0.0, [link])
+        assert session.next_check([link]) == 15.0

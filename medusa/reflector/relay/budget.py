@@ -1,0 +1,101 @@
+"""The memory that peers may make this process hold: one budget for all of them, and a share of it for each login.
+
+What counts are unfinished messages, and bytes that a peer does not read. No I/O and no clock.
+
+If a share, or the whole, is more than half used up, it is tight. Then every connection that it concerns is read in
+small pieces, and large frames are forwarded as they arrive, so that little more is held. Only messages in fragments,
+which have to be put together first, still grow. If they use up the rest, the one that asks for more is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from weakref import WeakValueDictionary
+
+_TOO_MUCH = "what is unfinished here takes too much memory (--%s)"
+
+
+class Budget:
+    """The budget of one process.
+
+    Args:
+        limit: the most bytes in all; 0 for no limit.
+        limit_per_name: the most bytes for one login, or for one address without a login; 0 for no limit.
+
+    Attributes:
+        used: the number of bytes that are held now.
+        refusals: how often more was refused.
+    """
+
+    def __init__(self, limit: int = 0, limit_per_name: int = 0) -> None:
+        self.used = 0
+        self.refusals = 0
+        self._limit = limit or math.inf
+        self._limit_per_name = limit_per_name or math.inf
+        self._tight = False
+        self._shares: WeakValueDictionary[tuple[bool, str], Share] = WeakValueDictionary()
+
+    def share(self, *, login: str = "", address: str = "") -> Share:
+        """Returns the share of `login`; if that is "", of `address`."""
+        key = (bool(login), login or address)
+        found = self._shares.get(key)
+        if found is None:
+            found = self._shares[key] = Share(self, self._limit_per_name, self._tight)
+        return found
+
+    def takes(self, size: int) -> bool:
+        """Returns True if `size` more bytes are within the limit."""
+        return self.used + size <= self._limit
+
+    def add(self, size: int) -> None:
+        """Counts `size` more bytes; fewer if it is negative."""
+        self.used += size
+        tight = is_tight(self.used, self._limit, self._tight)
+        if tight is not self._tight:
+            self._tight = tight
+            for share in list(self._shares.values()):
+                share.squeeze(tight)
+
+
+class Share:
+    """The share of one login, or of one address without a login. Get it from `Budget.share`.
+
+    Attributes:
+        used: the number of bytes that are held now.
+        tight: True if the connections of this share have to hold as little as possible.
+    """
+
+    def __init__(self, budget: Budget, limit: float, tight: bool) -> None:
+        self.used = 0
+        self.tight = tight
+        self._budget = budget
+        self._limit = limit
+        self._own, self._whole = False, tight
+
+    def take(self, size: int) -> str:
+        """Counts `size` more bytes and returns "". If that exceeds a limit: counts nothing, and returns the reason."""
+        option = "max-held-per-login" if self.used + size > self._limit else ""
+        if not option and not self._budget.takes(size):
+            option = "max-held"
+        if option:
+            self._budget.refusals += 1
+            return _TOO_MUCH % option
+        self.add(size)
+        return ""
+
+    def add(self, size: int) -> None:
+        """Counts `size` more bytes, even beyond the limits, for they are held already; fewer if it is negative."""
+        self.used += size
+        self._own = is_tight(self.used, self._limit, self._own)
+        self._budget.add(size)
+        self.tight = self._own or self._whole
+
+    def squeeze(self, tight: bool) -> None:
+        """Takes note of whether the whole budget is tight."""
+        self._whole = tight
+        self.tight = self._own or tight
+
+
+def is_tight(used: int, limit: float, before: bool) -> bool:
+    """Returns True if more than half of `limit` is used. If it was tight `before`: if more than a quarter is."""
+    return used > limit / (4 if before else 2)
