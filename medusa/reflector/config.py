@@ -203,7 +203,7 @@ class ReflectorConfig:
         most = self.held_in_all // HELD_SHARE if self.max_held_per_login is None else self.max_held_per_login
         return most and max(most, self.max_message, MIN_HELD)
 
-    def for_worker(self, workers: int) -> ReflectorConfig:
+    def share(self, workers: int) -> ReflectorConfig:
         """Returns the options of one of so many workers, which share the memory that peers may make them hold."""
         own = self.max_held_per_login and max(1, self.max_held_per_login // workers)
         return replace(self, max_held=self.max_held and max(1, self.max_held // workers), max_held_per_login=own)

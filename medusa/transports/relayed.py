@@ -15,7 +15,7 @@ HEADER_SIZE = 16
 """No header of a frame has more bytes."""
 
 MOST_HELD = STREAM_ABOVE + HEADER_SIZE
-"""The most bytes of an unfinished frame that a relay keeps: its header, and the largest payload that is not streamed."""
+"""The most bytes of an unfinished frame that a relay keeps: its header, and the largest payload not to be streamed."""
 
 RELAY_START = 4 * 1024
 RELAY_MOST = 256 * 1024

@@ -68,7 +68,7 @@ class Supervisor:
         except OSError as error:
             raise ConfigError("workers: no mailboxes for %d: %s" % (workers, error.strerror or error)) from None
         key, directory = secrets.token_hex(KEY_SIZE), os.getcwd()
-        config = config.for_worker(workers)
+        config = config.share(workers)
         fds = {name: sock.fileno() for name, sock in listeners.items()}
         self._tasks = {
             number: Task(
