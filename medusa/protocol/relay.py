@@ -73,7 +73,7 @@ class Relayed:
     text: int = 0
     boundary: Optional[int] = None
     left_out: List[bytes] = field(default_factory=list)
-    held: int = 0
+    held: int = field(default=0, compare=False)
     slow_frames: int = 0
     pings: List[Ping] = field(default_factory=list)
     close: Optional[Close] = None

@@ -232,7 +232,7 @@ def test_what_is_held_is_told() -> None:
         (begun[20:], 0),
         (frame(TEXT, b"x" * 300, fin=False), 300),
         (frame(PING, b"p"), 300),
-        (frame(CONT, bytes(70_000), fin=False)[:1008], 300 + 1000),
+        (frame(CONT, bytes(70_000), fin=False)[:1014], 300 + 1000),
         (bytes(1000), 300 + 2000),
     ]
     assert [feed(relay, data).held for data, _ in steps] == [held for _, held in steps]

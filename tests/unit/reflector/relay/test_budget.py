@@ -60,7 +60,7 @@ def test_what_is_held_already_counts_beyond_the_limit() -> None:
 def test_tight_until_a_quarter_is_used() -> None:
     budget = Budget(1000, 100)
     share = filled(budget, 50)
-    for size, tight in ((0, False), (1, True), (-26, True), (0, False), (25, False), (1, True)):
+    for size, tight in ((0, False), (1, True), (-25, True), (-1, False), (25, False), (1, True)):
         share.add(size)
         assert share.tight is tight, size
 

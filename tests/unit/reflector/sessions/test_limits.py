@@ -136,9 +136,9 @@ class TestConnects:
         some = Limits(ReflectorConfig(max_connects_per_minute=3), clock)
         for side in (Side.AGENT, Side.CLIENT):
             for _ in range(3):
-                some.connect(**{key: "x"}, side=side)  # type: ignore[arg-type]
+                some.connect(**{key: "x"}, side=side)
             with refused(429, retry_after=20):
-                some.connect(**{key: "x"}, side=side)  # type: ignore[arg-type]
+                some.connect(**{key: "x"}, side=side)
 
     def test_of_one_jobs_agent_cost_other_jobs_little(self, clock: Clock) -> None:
         some = Limits(ReflectorConfig(max_connects_per_minute=300), clock)

@@ -14,6 +14,7 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.driver import SessionDriver
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input
 from tests.unit.reflector.conftest import errors, refused, run_loop, until
@@ -102,14 +103,14 @@ class TestPlaces:
     """A place is reserved before the directory is asked, and is given up once on every way out."""
 
     @staticmethod
-    def crowd(registry: Registry, size: int) -> list[gevent.Greenlet]:
+    def crowd(registry: Registry, size: int) -> list[gevent.Greenlet[..., SessionDriver]]:
         """Clients that all ask before the directory has answered any of them."""
         crowd = [gevent.spawn(registry.open, SessionName(str(at), "alice"), "a") for at in range(size)]
         run_loop()
         return crowd
 
     @staticmethod
-    def statuses(crowd: list[gevent.Greenlet]) -> list[int]:
+    def statuses(crowd: list[gevent.Greenlet[..., SessionDriver]]) -> list[int]:
         """What each was refused with, 0 for those that got in."""
         gevent.joinall(crowd)
         return [error.status if isinstance(error := opening.exception, Refusal) else 0 for opening in crowd]
@@ -154,7 +155,7 @@ class TestPlaces:
         rng, directory = random.Random(1), Slow()
         registry = new_registry(ReflectorConfig(max_sessions=3, max_sessions_per_login=2), directory, OWNER)
         directory.go_on.set()
-        openings: list[gevent.Greenlet] = []
+        openings: list[gevent.Greenlet[..., SessionDriver]] = []
         for _ in range(400):
             step = rng.randrange(6)
             if step == 0:
