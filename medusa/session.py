@@ -150,7 +150,8 @@ class Step:
         next: the state after this step.
         actions: what the reflector has to do, in this order.
         outcome: the session's outcome if this step decides it, else None.
-        close: the Close for the sides that this step closes. None: pass on the reason of the side that closed first.
+        close: the Close to send to each side that this step closes. None: send the
+            reason of the side that closed first.
     """
 
     next: State

@@ -1,7 +1,7 @@
 """The table of one session of the agent. No I/O, no clock.
 
 For each phase and input, `TABLE` has the next phase and the actions. If an input may come in a phase but means nothing
-there, its entry changes nothing. A pair without an entry cannot happen.
+there, its entry changes nothing. A pair of phase and input without an entry cannot happen.
 """
 
 from __future__ import annotations

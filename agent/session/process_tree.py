@@ -139,7 +139,7 @@ def ended_line(session: int) -> str:
 
 
 def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """Ends the sessions that are still live. A guard calls this if the agent has died.
+    """Ends the kernel sessions that are still live. A guard process calls this if the agent has died.
 
     Args:
         lines: the lines that were recorded in the guard.
@@ -149,7 +149,7 @@ def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Non
 
 
 def live_sessions(lines: Iterable[str]) -> List[int]:
-    """Returns the ids of the sessions that have started and not ended, in order.
+    """Returns the ids of the kernel sessions (see setsid) that have started and not ended, oldest first.
 
     Args:
         lines: the lines that were recorded in a guard.

@@ -70,7 +70,9 @@ class Ledger:
 
     @contextlib.contextmanager
     def entry(self, kind: str, value: str) -> Iterator[None]:
-        """Context manager: adds an entry, and removes it after the `with` block. The block must do the undoing."""
+        """Context manager: adds an entry for the `with` block, in which the guard undoes it if mlogin is killed.
+
+        After the block the entry is removed. So the block itself must end with undoing what the entry stands for."""
         self.add(kind, value)
         try:
             yield

@@ -27,8 +27,8 @@ class Keepalive:
     Args:
         interval: seconds of silence before the first ping, and between two pings.
         now: the current time.
-        idle_sender: True to ping also if this end has sent nothing for an interval. For a peer that gives up a silent
-            sender, and whose own pings this end may leave unread.
+        idle_sender: True to ping also if this end has sent nothing for an interval. This is for a peer that gives up
+            a silent sender, and whose own pings this end may leave unread.
     """
 
     def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:
@@ -49,7 +49,7 @@ class Keepalive:
         """Returns what to do now. After PING, the next ping is due one interval later.
 
         If this call comes at least one interval late, this process was suspended and may not have read what the peer
-        sent. Then the peer gets at least one more interval before it is lost.
+        sent. Then the peer gets at least one more interval before it counts as lost.
         """
         if now >= self.deadline() + self.interval:
             self._received = max(self._received, now - (LOST_AFTER - 1) * self.interval)

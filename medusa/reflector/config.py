@@ -36,34 +36,35 @@ class Timeouts:
     repetitions. A GRACE is the time between asking a process to end and killing it.
 
     Attributes:
-        head_timeout: for a request head, or a greeting, to arrive completely.
-        answer_timeout: without progress while a peer receives the answer to its request.
-        linger_timeout: to go on reading after an answer. A peer that is still sending then gets the answer and a FIN
-            rather than a reset.
-        refusal_delay: from a request that the front door refuses to the answer. It is the same for every reason, so
-            that a peer learns nothing from the time that the decision took.
+        head_timeout: how long a request head, or a greeting, may take to arrive completely.
+        answer_timeout: how long a peer may accept no byte of the answer to its request.
+        linger_timeout: how long to go on reading after an answer. A peer that is still sending then gets the answer and
+            a FIN rather than a reset.
+        refusal_delay: the time from a request that the front door refuses to the answer. It is the same for every
+            reason, so that a peer learns nothing from the time that the decision took.
         refusal_log_rate: a count, not a time: at most so many lines a minute in the log about refusals by limits.
-        wait_interval: between two `wait` messages to a client without an agent. The original Medusa's clients show
-            each of them.
-        close_timeout: for a side to answer a Close, or to hang up. Then its connection is dropped.
-        claim_ttl: after which a claim expires unless it is renewed.
-        claim_retry_interval: between two attempts to reach a directory that does not answer.
-        claim_release_timeout: for the release of the last sessions' names when the reflector stops.
-        directory_timeout: for a shared directory to accept a connection, and as many again to answer a question.
+        wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
+            show each of them.
+        close_timeout: how long a side may take to answer a Close, or to hang up. Then its connection is dropped.
+        claim_ttl: how long a claim is valid unless it is renewed.
+        claim_retry_interval: the time between two attempts to reach a directory that does not answer.
+        claim_release_timeout: how long to wait for the release of the last sessions' names when the reflector stops.
+        directory_timeout: how long a shared directory may take to accept a connection, and again to answer a question.
         directory_connections: a count, not a time: the maximum number of connections to a shared directory.
-        connect_timeout: to connect to another reflector, including the TLS handshake.
-        forward_answer_timeout: for the reflector that owns a session to answer a forwarded agent. It may have to ask
-            a slow directory first.
-        query_timeout: to connect to another reflector, ask it a question and receive the whole answer.
-        handoff_timeout: for another worker's full inbox to get room. This is longer than the restart of a worker.
-        status_timeout: for another worker to answer a question, such as which sessions live in it.
-        worker_grace: for drained workers to end.
-        worker_finish_timeout: for the connections that belong to other workers' sessions to pass on their last bytes,
-            after all sessions are over.
-        publish_retry_interval: between a failure to publish the archive and the next attempt.
-        publish_grace: for the process that publishes the archive to end.
-        drain_log_interval: between two log lines while the reflector drains.
-        lag_interval: between two measurements of how late the event loop is.
+        connect_timeout: how long to try to connect to another reflector, including the TLS handshake.
+        forward_answer_timeout: how long the reflector that owns a session may take to answer a forwarded agent. It may
+            have to ask a slow directory first.
+        query_timeout: how long it may take to connect to another reflector, ask it and receive the whole answer.
+        handoff_timeout: how long to wait until another worker's full inbox has room. This is longer than the restart of
+            a worker.
+        status_timeout: how long another worker may take to answer a question, such as which sessions live in it.
+        worker_grace: how long drained workers may take to end.
+        worker_finish_timeout: after all sessions are over, how long the connections of other workers' sessions may take
+            to pass on their last bytes.
+        publish_retry_interval: the time between a failure to publish the archive and the next attempt.
+        publish_grace: how long the process that publishes the archive may take to end.
+        drain_log_interval: the time between two log lines while the reflector drains.
+        lag_interval: the time between two measurements of how late the event loop is.
     """
 
     head_timeout: float = 10.0
@@ -100,9 +101,9 @@ class ReflectorConfig:
         port: the port for HTTP; 0 for any free port.
         directory: the URL of the session directory. It may contain secrets.
         trusted_network: allow a `bind_ip` that is no loopback address without `accounts`.
-        wait_timeout: for which a client waits for an agent.
-        keepalive: the silence of a peer after which it is sent a ping.
-        drain_timeout: for which sessions may go on after SIGTERM.
+        wait_timeout: how long a client waits for an agent.
+        keepalive: how long a peer may be silent before it is sent a ping.
+        drain_timeout: how long sessions may go on after SIGTERM.
         max_message: the largest message that is accepted, in bytes.
         archive: the path of the agent's archive; None if it was not built.
         accounts: the path of the directory with the logins' public keys; None for no front door (/LOGIN/attach/...).
@@ -118,13 +119,13 @@ class ReflectorConfig:
         max_sessions_per_login, max_sessions_per_address: limits as well; None for half of `max_sessions`.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
-        idle_timeout, max_duration: after which a linked session ends; 0 for never. See `TimeLimits`.
+        idle_timeout, max_duration: how long a linked session may be idle, and last; 0 for no limit. See `TimeLimits`.
         max_held: the most bytes that peers may make this process hold, in unfinished messages and by not reading; 0
             for no limit. See `held_in_all`.
         max_held_per_login: the same for one login, or for one address without a login; None for an eighth of it.
-        message_timeout: for a message that has begun to be finished; 0 for no limit. See Deadlines, which gives large
-            messages more.
-        write_stall: for which a peer may accept none of the bytes written to it; 0 for no limit.
+        message_timeout: how long a message that has begun may take; 0 for no limit. See Deadlines, which gives large
+            messages more time.
+        write_stall: how long a peer may accept none of the bytes written to it; 0 for no limit.
         public_host: the values of the Host header, in lower case, that name this reflector; empty for any value.
         tls_cert, tls_key: the paths of PEM files; None for http instead of https.
         publish: the URL to which the archive is published at the start (see `medusa publish`); None for nowhere.

@@ -69,7 +69,7 @@ class Relay(Protocol):
 
     @property
     def framing(self) -> Framing:
-        """How another relay has to frame data that is written to this relay's link."""
+        """How data for this relay's link has to be framed. The relay of the opposite direction uses it."""
 
     @property
     def mid_frame(self) -> bool:

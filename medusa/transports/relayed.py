@@ -61,7 +61,7 @@ class RelayedTransport(Transport):
     To forward, pass the result of this transport's `relay_read` to the other transport's `relay_write`.
 
     Attributes:
-        framing: how another relay has to frame data that is written to this link.
+        framing: how data for this link has to be framed. The relay of the opposite direction uses it.
         plain: True if the link has no frames. Then it carries neither texts nor pings, and its two directions end
             separately, each by a FIN.
         last_read: the number of bytes that the last `relay_read` got from the stream.

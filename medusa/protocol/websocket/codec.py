@@ -206,7 +206,7 @@ class Fragments:
         self._utf8 = codecs.getincrementaldecoder("utf-8")() if kind is Kind.TEXT else None
 
     def add(self, piece: Buffer) -> None:
-        """Appends payload bytes to the message. Raises BadText if they are not UTF-8 in a text message."""
+        """Appends payload bytes to the message. Raises BadText if it is a text message and they are not UTF-8."""
         self._decode(piece, final=False)
         self.size += len(piece)
         if self._kept:

@@ -64,10 +64,11 @@ class WebSocketRelay:
     """A relay that reads from a websocket client. The client must mask its frames.
 
     Call `feed` with each piece from the stream, and write `Relayed.pieces` to the other link. While `mid_frame` is
-    True, only the rest of that frame may be written to the other link. If this link is lost meanwhile, abort the other.
+    True, a frame has been forwarded only in part: write nothing but its rest to the other link. If this link is lost
+    meanwhile, abort the other.
 
     Attributes:
-        framing: how another relay has to frame data that is written to this link.
+        framing: how data for this link has to be framed. The relay of the opposite direction uses it.
 
     Args:
         max_message: the limit of one message, in bytes.
@@ -269,7 +270,7 @@ class WebSocketRelay:
         """Returns how many bytes of this frame must have come before `_frame` can handle it.
 
         Raises:
-            BadFrame, MessageTooBig: the frame does not fit after the frames before it.
+            BadFrame, MessageTooBig: the frame is not allowed at this place, or its message would be too long.
         """
         if header.opcode & 0x08:
             return header.size + header.length

@@ -138,7 +138,7 @@ def _receive(sock: Any) -> bytes:
 
 
 def _entries(answer: dict[str, Any], owner: Owner) -> list[Entry]:
-    """Returns the sessions in an answer. Raises NoAnswer if they lack the form that other code relies on."""
+    """Returns the sessions in an answer. Raises NoAnswer if they are not in the form that other code relies on."""
     entries = answer.get("sessions")
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
         raise NoAnswer("not the answer of a reflector of this site")

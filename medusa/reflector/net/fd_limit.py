@@ -1,4 +1,4 @@
-"""Raises the limit of open files (RLIMIT_NOFILE), and computes how many linked pairs it allows.
+"""Increases the limit of open files (RLIMIT_NOFILE), and computes how many linked pairs it allows.
 
 Each link holds at least one file descriptor for as long as it lives.
 """
@@ -33,7 +33,7 @@ def pairs_allowed(limit: int, per_pair: int = PER_PAIR) -> int:
 
 
 def raise_limit() -> int:
-    """Raises the soft limit to the hard limit, if the system allows it. Returns the limit now in force."""
+    """Increases the soft limit to the hard limit, if the system allows it. Returns the limit now in force."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         try:
@@ -44,7 +44,9 @@ def raise_limit() -> int:
 
 
 def check(per_pair: int = PER_PAIR) -> None:
-    """Raises the limit, and logs a warning if it allows fewer than WANTED pairs."""
+    """Increases the limit of open files if it can, and logs a warning if it allows fewer than WANTED pairs.
+
+    `per_pair`: how many descriptors one pair needs."""
     limit = raise_limit()
     pairs = pairs_allowed(limit, per_pair)
     if limit != resource.RLIM_INFINITY and pairs < WANTED:

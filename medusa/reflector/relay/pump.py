@@ -15,7 +15,7 @@ from medusa.transports.relayed import RelayedTransport
 
 
 class Progress(enum.Enum):
-    """The result of a step, which also says what to wait for."""
+    """The result of one step of a Pump. It says what to wait for before the next step."""
 
     MOVED = "there may be more: step again"
     IDLE = "until the source is readable"

@@ -92,7 +92,7 @@ class Place:
         counts.update((*living, *waiting))
 
     def stop_waiting(self) -> None:
-        """Ends the count of the session as waiting: its agent has arrived, or it is over."""
+        """Stops counting the session as waiting: its agent has arrived, or it is over."""
         keys, self._waiting = self._waiting, ()
         self._forget(keys)
 

@@ -93,7 +93,7 @@ class Registry:
         self._limits.connect(address=source, login=login, session=session, side=side)
 
     def stop_waiting(self, session: SessionDriver) -> None:
-        """Ends the count of `session` as waiting: its agent has arrived, or it is over. Idempotent."""
+        """Stops counting `session` as waiting: its agent has arrived, or it is over. Idempotent."""
         if self._sessions.get(session.name) is session:
             self._places[session.name].stop_waiting()
 
