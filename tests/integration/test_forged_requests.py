@@ -19,7 +19,6 @@ from tests.signing import STRONG, Key, allow, attach_path, authorization, date, 
 from tests.waiting import wait_until
 
 HOST = "medusa.example"
-HOUR = 3600
 
 
 class Scene(NamedTuple):

@@ -142,6 +142,16 @@ class TestLog:
             (ended,) = [line for line in lines if "session ended" in line and session in line]
             assert "\\x1b[2J" in ended.replace("\\\\", "\\")
 
+    def test_holds_no_secrets(self) -> None:
+        session, query = new_id(), "?expires=1&signature=c2VjcmV0"
+        with running() as reflector:
+            for role, status in (("master", 101), ("nothing", 404)):
+                data = upgrade(f"/attach/{session}/{role}{query}", authorization='Signature signature="c2VjcmV0"')
+                with reflector.open(data) as peer:
+                    assert peer.head().status == status
+            wait_until(lambda: reflector.logged("request refused", path=f"/attach/{session}/nothing"))
+            assert "c2VjcmV0" not in reflector.raw_log
+
 
 class TestScarcity:
     def test_the_limit_of_descriptors_is_raised_and_told_of_where_it_is_low(self) -> None:

@@ -1,4 +1,4 @@
-"""PyPI `wsproto`, an independent judge, reads what our codec writes, and our codec reads what it writes, in both roles.
+"""PyPI `wsproto`, an independent judge, reads what our codec writes, and refuses what it refuses, in both roles.
 
 Two other libraries, Autobahn and `websockets`, judge whole sessions in test_autobahn.py.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from medusa.protocol.errors import LocalProtocolError, RemoteProtocolError
-from medusa.protocol.messages import MAX_REASON, Binary, Close, Kind, Message, Ping, Pong, Text
+from medusa.protocol.messages import Binary, Close, Message, Ping, Pong, Text
 from medusa.protocol.websocket.codec import Role, WebSocketCodec, legal_close_code
-from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 
 EDGES = (0, 1, 125, 126, 127, 65535, 65536, 70000)
 """Payload sizes on both sides of every change of a header's form, and of the relay's 64 KiB."""
@@ -40,29 +38,11 @@ class Wsproto:
         kind = wsproto_connection.CLIENT if role is Role.CLIENT else wsproto_connection.SERVER
         self._peer = wsproto_connection.Connection(kind)
         self._parts: list[Any] = []
-        self._answers = b""
 
     def receive(self, data: bytes) -> list[Message]:
         """The messages that `data` completes. Raises Refused."""
         self._peer.receive_data(data)
         return [message for event in self._peer.events() for message in self._messages(event)]
-
-    def answers(self) -> bytes:
-        """What a user of the library sends at once: pongs, the answer to a close."""
-        answers, self._answers = self._answers, b""
-        return answers
-
-    def send(self, message: Message) -> bytes:
-        """The frame of a message."""
-        return self._peer.send(_wsproto_event(message))
-
-    def send_pieces(self, kind: Kind, pieces: Sequence[bytes]) -> list[bytes]:
-        """The frames of one fragmented message."""
-        text = kind is Kind.TEXT
-        make: Any = wsproto_events.TextMessage if text else wsproto_events.BytesMessage
-        last = len(pieces) - 1
-        parts = (piece.decode() if text else piece for piece in pieces)
-        return [self._peer.send(make(part, message_finished=at == last)) for at, part in enumerate(parts)]
 
     def _messages(self, event: wsproto_events.Event) -> list[Message]:
         if isinstance(event, wsproto_events.Message):
@@ -72,7 +52,6 @@ class Wsproto:
             parts, self._parts = self._parts, []
             return [Text("".join(parts)) if isinstance(event, wsproto_events.TextMessage) else Binary(b"".join(parts))]
         if isinstance(event, wsproto_events.Ping):
-            self._answers += self._peer.send(event.response())
             return [Ping(bytes(event.payload))]
         if isinstance(event, wsproto_events.Pong):
             return [Pong(bytes(event.payload))]
@@ -80,93 +59,12 @@ class Wsproto:
         if self._peer.state is wsproto_connection.ConnectionState.OPEN:
             # No close frame came: this is how the library says which one it wants to be sent.
             raise Refused(event.reason)
-        if self._peer.state is wsproto_connection.ConnectionState.REMOTE_CLOSING:
-            self._answers += self._peer.send(event.response())
         # 1005 is the library's word for: none was given.
         return [Close(None if event.code == 1005 else int(event.code), event.reason or "")]
 
 
-def _wsproto_event(message: Message) -> wsproto_events.Event:
-    if isinstance(message, Text):
-        return wsproto_events.TextMessage(message.text)
-    if isinstance(message, Binary):
-        return wsproto_events.BytesMessage(message.data)
-    if isinstance(message, Close):
-        return wsproto_events.CloseConnection(message.code or 1005, message.reason or None)
-    if isinstance(message, Ping):
-        return wsproto_events.Ping(message.payload)
-    return wsproto_events.Pong(message.payload)
-
-
 def ours(role: Role) -> WebSocketCodec:
     return WebSocketCodec(role, lambda: os.urandom(4))
-
-
-def read_all(connection: WebSocketCodec, data: bytes, step: int = 0) -> list[Message]:
-    """Everything in `data`, given in pieces of `step` bytes (0: at once)."""
-    messages: list[Message] = []
-    for at in range(0, len(data), step or len(data) or 1):
-        connection.receive_data(data[at : at + step] if step else data)
-        while (message := connection.next_message()) is not None:
-            messages.append(message)
-    return messages
-
-
-def sized(size: int) -> list[Message]:
-    text = ("aé€😀" * (size // 10 + 1)).encode()[:size].decode("utf-8", "ignore")
-    return [Binary(os.urandom(size)), Text(text + "x" * (size - len(text.encode())))]
-
-
-@both_roles
-def test_messages_both_ways(role: Role) -> None:
-    connection, peer = ours(role), Wsproto(OTHER[role])
-    sent = [message for size in EDGES for message in sized(size)]
-    for message in sent:
-        assert peer.receive(connection.frame(message)) == [message]
-    assert read_all(connection, b"".join(map(peer.send, sent)), step=997) == sent
-    sent = [*sized(300), Ping(b"p"), *sized(0), Close(1000, "end")]
-    assert read_all(connection, b"".join(map(peer.send, sent)), step=1) == sent
-
-
-@both_roles
-@pytest.mark.parametrize("kind", list(Kind), ids=lambda kind: kind.name)
-def test_fragments_come_out_as_one_message_with_a_ping_between(role: Role, kind: Kind) -> None:
-    connection, peer = ours(role), Wsproto(OTHER[role])
-    pieces = ["één".encode(), b"", "zwei€".encode(), b"x" * 70000, b""]
-    frames = peer.send_pieces(kind, pieces)
-    whole = b"".join(pieces)
-    frames.insert(2, peer.send(Ping(b"now")))
-    message: Message = Text(whole.decode()) if kind is Kind.TEXT else Binary(whole)
-    assert read_all(connection, b"".join(frames)) == [Ping(b"now"), message]
-
-
-@both_roles
-@pytest.mark.parametrize("payload", [b"", b"x", bytes(125)], ids=len)
-def test_their_pong_answers_our_ping_and_ours_theirs(role: Role, payload: bytes) -> None:
-    connection, peer = ours(role), Wsproto(OTHER[role])
-    assert peer.receive(connection.frame(Ping(payload))) == [Ping(payload)]
-    assert read_all(connection, peer.answers()) == [Pong(payload)]
-    assert peer.receive(connection.frame(Pong(payload))) == [Pong(payload)]
-
-
-CLOSES = [
-    *(Close(code, "") for code in (*range(1000, 1004), *range(1007, 1012), 3000, 3999, 4000, 4999)),
-    Close(1000, "remote connection reset"),
-    Close(4000, "é" * (MAX_REASON // 2)),
-    Close(1008, "x" * MAX_REASON),
-]
-
-
-@both_roles
-@pytest.mark.parametrize("close", [*CLOSES, Close(None, "")], ids=lambda close: f"{close.code}-{len(close.reason)}")
-def test_closes_both_ways_and_their_echo(role: Role, close: Close) -> None:
-    connection, peer = ours(role), Wsproto(OTHER[role])
-    assert peer.receive(connection.frame(close)) == [close]
-    (echo,) = read_all(connection, peer.answers())
-    assert isinstance(echo, Close)
-    assert echo.code in (close.code, 1000)
-    if close.code is not None:  # it sends no close without one
-        assert read_all(ours(role), Wsproto(OTHER[role]).send(close)) == [close]
 
 
 messages = st.one_of(
@@ -232,23 +130,11 @@ def they_refuse(role: Role, frame: bytes) -> bool:
 
 
 def we_refuse(role: Role, frame: bytes) -> bool:
+    connection = ours(role)
+    connection.receive_data(frame)
     try:
-        read_all(ours(role), frame)
+        while connection.next_message() is not None:
+            pass
     except RemoteProtocolError:
         return True
     return False
-
-
-@pytest.mark.parametrize("step", [0, 1, 1000])
-def test_it_understands_itself_through_our_relay(step: int) -> None:
-    """Both ends are clients, as at a reflector: masked in, unmasked out, fragments put together."""
-    sender, receiver, relay = Wsproto(Role.CLIENT), Wsproto(Role.CLIENT), WebSocketRelay()
-    sent = [message for size in ((0, 1, 126) if step == 1 else EDGES) for message in sized(size)]
-    data = b"".join(sender.send(message) for message in sent)
-    data += b"".join(sender.send_pieces(Kind.TEXT, [b"one ", b"", b"message"]))
-    received: list[Message] = []
-    for at in range(0, len(data), step or len(data)):
-        result = relay.feed(data[at : at + (step or len(data))], WEBSOCKET)
-        assert result.error is None
-        received += receiver.receive(b"".join(result.pieces))
-    assert received == [*sent, Text("one message")]

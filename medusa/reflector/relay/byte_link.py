@@ -53,7 +53,8 @@ class ByteLink:
             return
         try:
             step()
-            if all(pipe.ended for pipe in self._pipes):
+            outward, inward = self._pipes
+            if outward.ended and inward.ended:
                 self.end()
             else:
                 for driver in self._drivers:
@@ -99,10 +100,11 @@ class _Driver:
 
         Bytes that TLS has already decrypted make no socket readable, so for these the pipe joins the fair queue.
         """
-        if self.pipe.wants_read and self.pipe.source.pending:
+        wants_read = self.pipe.wants_read
+        if wants_read and self.pipe.source.pending:
             self._enqueue()
         switch(self._writable, self.pipe.wants_write, self._on_writable)
-        switch(self._readable, self.pipe.wants_read and not self._queued, self._on_readable)
+        switch(self._readable, wants_read and not self._queued, self._on_readable)
 
     def stop(self) -> None:
         """Ends both watchers for ever. Call it before the descriptors are closed: libev must not watch a closed one."""

@@ -11,7 +11,7 @@ import pytest
 from bench.campaign import Campaign
 from bench.measure import MeasurementFailed
 from bench.progress import Progress
-from bench.relays import WIRES, Kind
+from bench.relays import Kind
 from bench.rows import IDLE_PAIRS, ROWS, Row, idle_pairs
 from bench.toolchain import Unavailable
 
@@ -78,25 +78,6 @@ def test_a_failure_is_a_gap_in_its_run(measurements: Measurements, capsys: pytes
     assert not campaign.complete
     assert campaign.tables()[0].lines[0].samples == {"medusa": [10.0, 10.0], "ws": [None, None]}
     assert "ws failed: bulk-16: 3 bytes did not arrive" in capsys.readouterr().err
-
-
-def test_the_doors_are_explained_if_they_take_part(measurements: Measurements) -> None:
-    def explained(rows: list[Row], only: list[str]) -> bool:
-        return any(note.startswith("one-door: ") for note in measurements.run(rows, only).notes())
-
-    assert explained([DOORS], ["medusa", "two-doors"])
-    assert not explained([DOORS], ["medusa"])
-    assert not explained([ECHO], ["medusa", "two-doors"])
-
-
-def test_noise_is_noted(measurements: Measurements) -> None:
-    assert any("quiet machine" in note for note in measurements.run([BULK], ["medusa"]).notes())
-
-
-def test_every_row_has_relays_and_lasts() -> None:
-    for row in ROWS:
-        assert WIRES[row.wire]
-        assert row.seconds(quick=True) < row.seconds(quick=False)
 
 
 def test_idle_pairs_fit_into_the_limit_of_open_files() -> None:

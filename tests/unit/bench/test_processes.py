@@ -9,18 +9,9 @@ import sys
 import pytest
 
 from bench.processes import descendants, reserved_ports, runs, serving
-from bench.toolchain import Unavailable
 from tests.waiting import wait_until
 
 LISTENER = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); sys.stdin.read(); s.accept()"
-
-
-def test_a_line_says_that_it_serves() -> None:
-    command = ["sh", "-c", "echo warming up; echo listening http://127.0.0.1:1; exec sleep 60"]
-    with serving("it", command, None, port=None) as (pid, line):
-        assert line == "listening http://127.0.0.1:1\n"
-        assert descendants(pid)[0] == pid
-    assert descendants(pid) == []
 
 
 def test_only_the_program_that_got_a_reserved_port_can_serve_it() -> None:
@@ -30,15 +21,6 @@ def test_only_the_program_that_got_a_reserved_port_can_serve_it() -> None:
             stranger.bind(("127.0.0.1", port))
         with serving("it", [sys.executable, "-c", LISTENER, str(port)], None, port) as (_, line):
             assert line == ""
-
-
-@pytest.mark.parametrize("port", [None, 1])
-def test_the_error_of_a_program_that_does_not_start_is_shown(port: int | None) -> None:
-    with (
-        pytest.raises(Unavailable, match="no such option"),
-        serving("it", ["sh", "-c", "echo no such option >&2"], None, port),
-    ):
-        pass
 
 
 def test_children_that_outlive_their_parent_are_ended() -> None:

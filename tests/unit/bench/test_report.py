@@ -8,7 +8,6 @@ import pytest
 
 from bench import documents, results, rows
 from bench.report import Line, Table, number
-from bench.results import Result
 from bench.rows import Figure, Goal
 from bench.toolchain import Unavailable
 
@@ -16,8 +15,6 @@ SPEED = Figure("bulk", "MB/s", ("MBps",), goal=Goal(2))
 DELAY = Figure("echo", "us", ("rtt_us", "p50"), higher_is_better=False, goal=Goal(0.5))
 GROWTH = Figure("growth", "MiB", ("rss",), higher_is_better=False, goal=Goal(1, absolute=True))
 FREE = Figure("free", "s", ("s",))
-
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def table() -> Table:
@@ -58,11 +55,6 @@ def test_markdown() -> None:
     assert lines[-1] == "| free | s | - | 1.50 |"
 
 
-def test_without_the_yardstick_there_are_no_ratios() -> None:
-    alone = Table("ws", "medusa", ["medusa"], table().lines)
-    assert alone.text().split()[:3] == ["unit", "medusa", "goal"]
-
-
 @pytest.mark.parametrize(
     ("value", "text"), [(None, "-"), (0.0, "0"), (0.0123, "0.012"), (0.5, "0.50"), (42.04, "42.0"), (12345.6, "12,346")]
 )
@@ -75,16 +67,6 @@ def test_a_figure_may_be_a_quotient() -> None:
     assert rows.value(fairness, {"least": 3, "most": 4}) == 0.75
     assert rows.value(fairness, {"least": 0, "most": 0}) == 0
     assert rows.value(DELAY, {"rtt_us": {"p50": 12.5}}) == 12.5
-
-
-def test_a_saved_result_is_read_back(tmp_path: Path) -> None:
-    gaps = Table("ws", "medusa", ["ws"], [Line(FREE, {"ws": [None]})])
-    result = Result({"cores": "2"}, ["quick"], [table(), gaps])
-    paths = results.save(result, {"bulk": {}}, tmp_path, results.LATEST)
-    assert [path.name for path in paths] == ["latest.txt", "latest.json"]
-    assert paths[0].read_text() == result.text()
-    assert results.draw(tmp_path, results.LATEST).read_bytes().startswith(PNG)
-    assert results.load(tmp_path) == result
 
 
 def test_without_a_saved_result_an_error_says_what_to_run(tmp_path: Path) -> None:
@@ -101,18 +83,3 @@ def test_documents_quote_the_latest_run(name: str) -> None:
 def test_readme_has_five_figures() -> None:
     rows_of_table = [line for line in documents.quoted("README.md").splitlines() if line.startswith("| ")]
     assert len(rows_of_table) == 2 + 5
-
-
-def test_figures_are_written_between_the_marks(tmp_path: Path) -> None:
-    (tmp_path / "docs").mkdir()
-    for name in ("README.md", "docs/benchmark.md"):
-        (tmp_path / name).write_text(f"before\n{documents.BEGIN}old\n{documents.END}after\n")
-    result = Result({"cores": "2"}, ["quick"], [table()])
-    for _ in range(2):
-        documents.write(result, tmp_path)
-        assert documents.quoted("docs/benchmark.md", tmp_path) == result.markdown()
-    lines = (tmp_path / "docs/benchmark.md").read_text().splitlines()
-    assert (lines[0], lines[-1]) == ("before", "after")
-    (tmp_path / "README.md").write_text("no marks\n")
-    with pytest.raises(ValueError, match=r"README\.md has no lines"):
-        documents.write(result, tmp_path)

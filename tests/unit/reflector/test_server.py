@@ -102,3 +102,11 @@ def test_draining_logs_its_progress(logs: list[EventDict]) -> None:
     waiter.get()
     progress = [entry for entry in logs if entry["event"] == "still draining"]
     assert all(0 < entry["left_s"] <= 60 for entry in progress)
+
+
+def test_draining_ends_after_its_timeout(logs: list[EventDict]) -> None:
+    registry = new_registry(ReflectorConfig())
+    session = registry.open(SessionName("one"), "a")
+    wait_for_sessions(registry, 0.01, 5.0)
+    assert [entry["event"] for entry in logs] == ["session started", "draining"]
+    session.tell(Input.CLIENT_REFUSED)

@@ -109,3 +109,14 @@ def test_what_has_moved_in_an_interval_is_judged(ends: Ends, judge: Judge) -> No
     judge.lost = True
     ends.over()
     assert receive(ends.peer) == b"x"
+
+
+def test_bytes_that_tls_holds_are_copied_though_no_socket_is_readable(queue: FairQueue, judge: Judge) -> None:
+    (peer, outer), (inner, owner) = tls_pair(tcp_pair), tcp_pair()
+    ends = Ends(stream_over(peer), peer.sock, SocketStream(owner))
+    stream = stream_over(outer)
+    send(ends.peer, b"!held")
+    assert receive(stream, 1) == b"!"
+    ends.open(lambda ended: ByteLink(queue, join(stream, SocketStream(inner)), None, judge, ended))
+    assert receive(ends.owner, 4) == b"held"
+    ends.close()
