@@ -37,13 +37,13 @@ def version() -> str:
 
 
 RUN = [
+    # `cryptography` decrypts keys in OpenSSH's format with it.
+    "bcrypt>=4",
     "ConfigArgParse>=1.7",
     "cryptography>=42",
     "fsspec>=2024.6",
     "gevent>=24.10",
     "gevent-websocket>=0.10.1",
-    # Only for its ssh-agent client.
-    "paramiko>=3.4",
     "prometheus-client>=0.20",
     "ptyprocess>=0.7",
     # Only with `--directory redis:...`.
@@ -73,7 +73,6 @@ CHECKS = [
     "ruff>=0.17.6,<0.18",
     "vermin>=1.6,<2",
     "types-gevent",
-    "types-paramiko",
 ]
 
 TEST = [

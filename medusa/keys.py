@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import functools
 import hashlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
@@ -55,11 +56,13 @@ ALGORITHMS = {
 }
 """The signature algorithms, by the names that Manta's programs use, in lower case."""
 
-_SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
+SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
 """The types of SSH keys that are accepted.
 
 The sk- types (security keys) are not: `cryptography` loads them as keys of the plain kind, but they sign another text.
 """
+
+_NOT_OURS = "not an RSA, ECDSA or Ed25519 key in OpenSSH's form"
 
 _CURVES: dict[str, ec.EllipticCurve] = {
     "ecdsa-sha256": ec.SECP256R1(),
@@ -107,12 +110,13 @@ class PublicKey:
     def from_ssh(cls, line: bytes) -> PublicKey:
         """Parses a line `TYPE BASE64 [COMMENT]`, as in a .pub file. Returns the key. Raises BadKey."""
         words = line.split()[:2]
+        if not words or words[0] not in SSH_TYPES:
+            raise BadKey(_NOT_OURS)
         try:
-            if not words or words[0] not in _SSH_TYPES:
-                raise ValueError
-            return cls(serialization.load_ssh_public_key(b" ".join(words)))
-        except (ValueError, binascii.Error, UnsupportedAlgorithm):
-            raise BadKey("not an RSA, ECDSA or Ed25519 key in OpenSSH's form") from None
+            key = serialization.load_ssh_public_key(b" ".join(words))
+        except Exception:  # noqa: BLE001 - also NotImplementedError, for a compressed point; no key may hide others
+            raise BadKey(_NOT_OURS) from None
+        return cls(key)
 
     def matches(self, fingerprint: str) -> bool:
         """Returns True if `fingerprint` is that of this key. It may be in the form of a keyId or of ssh-keygen."""
@@ -146,6 +150,25 @@ class PublicKey:
         except InvalidSignature:
             return False
         return True
+
+
+def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields the lines of a file of public keys that are neither blank nor comments, each with its number.
+
+    The lines may end in CRLF, and the file may begin with a byte order mark, as editors on Windows write them.
+    """
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        words = line.split(None, 1)
+        if words and not words[0].startswith(b"#"):
+            yield number, line
+
+
+def first_public(data: bytes) -> PublicKey | None:
+    """Returns the first key in `data`, the content of a file such as `id_ed25519.pub`. Returns None if it has none."""
+    for _, line in numbered_lines(data):
+        with contextlib.suppress(BadKey):
+            return PublicKey.from_ssh(line)
+    return None
 
 
 @functools.cache

@@ -1,6 +1,8 @@
 """Accounts, and the private keys that sign their requests.
 
-account    an account: signs requests, finds its private key
-keyfile    signs with a private key in a file
-ssh_agent  signs with a private key in an ssh-agent
+account     an account: signs requests, finds its private key
+key_block   finds the private key in the text of a file
+keyfile     signs with a private key in a file
+ssh_agent   signs with a private key in an ssh-agent
+ssh_string  strings in SSH's format
 """

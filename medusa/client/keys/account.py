@@ -134,10 +134,18 @@ def find_signer(key: str | None) -> Signer:
     for signer in usable:
         if signer.public.matches(key):
             return signer
-    return _from_home(key, [*(f"{signer.public.md5} in ssh-agent" for signer in usable), *useless])
+    seen = [*(f"{signer.public.md5} in ssh-agent" for signer in usable), *useless]
+    return _from_home(key, seen, None if seen else ssh_agent.problem())
 
 
-def _from_home(fingerprint: str, seen: list[str]) -> Signer:
+def _from_home(fingerprint: str, seen: list[str], problem: str | None) -> Signer:
+    """Returns the key in ~/.ssh that has the fingerprint. Raises Failure.
+
+    Args:
+        fingerprint: as for `find_signer`.
+        seen: words for each key that is in the ssh-agent.
+        problem: why the ssh-agent does not list its keys.
+    """
     directory = Path(os.path.expanduser("~/.ssh"))
     for file in keyfile.files_in(directory):
         public = file.public()
@@ -146,7 +154,9 @@ def _from_home(fingerprint: str, seen: list[str]) -> Signer:
         seen.append(f"{public.md5 if public else 'a key that cannot be looked into'} in {file.path}")
     name = printable(fingerprint)
     lines = [f"no key {name} in ssh-agent or {directory}; found there:", *(f"  {printable(s)}" for s in seen)]
-    raise Failure("\n".join(lines) if seen else f"no key {name}: none at all in ssh-agent or {directory}")
+    if not seen:
+        lines = [f"no key {name}: none at all in ssh-agent or {directory}"]
+    raise Failure("\n".join(lines if problem is None else [*lines, problem]))
 
 
 def _is_fingerprint(text: str) -> bool:

@@ -1,4 +1,7 @@
-"""Reads private keys from files, in OpenSSH's format or in PEM, with or without a passphrase."""
+"""Reads private keys from files, in OpenSSH's format or in PEM, with or without a passphrase.
+
+It reads whatever `ssh-keygen -y -f FILE` reads, but for ciphers that the library `cryptography` does not have.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,38 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from medusa.client.keys import key_block
+from medusa.client.keys.key_block import KeyBlock
+from medusa.client.keys.ssh_string import split
 from medusa.client.outcome import Failure
-from medusa.keys import ALGORITHMS, BadKey, PublicKey
+from medusa.keys import ALGORITHMS, BadKey, PublicKey, first_public
+from medusa.protocol.printable import printable
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
-MAX_SIZE = 64 * 1024
-"""The maximum number of bytes that are read of a file. An RSA key of 16384 bits is a fifth as large."""
+MAX_SIZE = 1024 * 1024
+"""The maximum number of bytes that are read of a file, the same as in OpenSSH. A key may follow certificates."""
 
 TRIES = 3
 """How often to ask for the passphrase of a key; the same number as in ssh(1)."""
 
+_MAX_PATH = 4096
 _OPENSSH_MAGIC = b"openssh-key-v1\0"
+
+_OTHER_FORMATS = (
+    (b"PuTTY-User-Key-File", " of OpenSSH but one of PuTTY; convert it by: puttygen FILE -O private-openssh -o NEW"),
+    (b"---- BEGIN SSH2 ", " of OpenSSH but one of SSH2; convert it by: ssh-keygen -i -f FILE"),
+    (b"\xff\xfe", " in UTF-8; convert its text by: iconv -f UTF-16 -t UTF-8 FILE"),
+    (b"\xfe\xff", " in UTF-8; convert its text by: iconv -f UTF-16 -t UTF-8 FILE"),
+)
+"""Marks at the start of files with keys of other programs, each with words for the user."""
+
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, InvalidTag)
+"""What `cryptography` raises for a wrong passphrase, a malformed key, and a cipher or curve that it does not have."""
 
 
 class FileSigner:
@@ -51,61 +70,64 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._data = _read(path)
+        self._block = key_block.find(self._data)
 
     @property
     def is_private_key(self) -> bool:
-        """True if the file begins like a private key."""
-        return self._data.startswith(b"-----BEGIN ") and b" PRIVATE KEY-----" in self._data[:80]
+        """True if the file contains what looks like a private key."""
+        return self._block is not None
 
     def public(self) -> PublicKey | None:
         """Returns the public key, from this file or from the `.pub` file beside it.
 
         Returns None if neither can be read without a passphrase.
         """
-        for line in (_openssh_public(self._data), _read(self.path.with_name(self.path.name + ".pub"))):
-            try:
-                if line:
-                    return PublicKey.from_ssh(line)
-            except BadKey:
-                continue
+        if self._block is None:
+            return None
+        for data in (_openssh_public(self._block), _read(self.path.with_name(self.path.name + ".pub"))):
+            if (public := first_public(data)) is not None:
+                return public
         try:
-            return PublicKey(_load(self._data, None).public_key())
-        except (TypeError, ValueError, UnsupportedAlgorithm, BadKey):
+            return PublicKey(_load(self._block, None).public_key())
+        except (*_UNREADABLE, TypeError, BadKey):
             return None
 
     def signer(self) -> FileSigner:
         """Reads the private key and returns it. If it has a passphrase, asks for it on the terminal. Raises Failure."""
+        where = printable(str(self.path), _MAX_PATH)
         if not self._data:
-            raise Failure(f"{self.path} is empty, or cannot be read")
-        if not self.is_private_key:
-            what = "is a public key; name the private one" if self._is_public() else "is no private key"
-            raise Failure(f"{self.path} {what}")
+            raise Failure(f"{where} is empty, or cannot be read")
+        if self._block is None:
+            raise Failure(f"{where} {self._what_else()}")
         try:
-            return FileSigner(self._unlocked(), str(self.path))
+            return FileSigner(self._unlocked(self._block, where), str(self.path))
         except BadKey as error:
-            raise Failure(f"{self.path}: {error}") from None
-        except (ValueError, UnsupportedAlgorithm):
-            raise Failure(f"{self.path}: a private key that cannot be read") from None
+            raise Failure(f"{where}: {error}") from None
+        except _UNREADABLE as error:
+            raise Failure(f"{where}: a private key that cannot be read{_advice(error)}") from None
 
-    def _unlocked(self) -> PrivateKey:
+    def _unlocked(self, block: KeyBlock, where: str) -> PrivateKey:
         try:
-            return _load(self._data, None)
+            return _load(block, None)
         except TypeError:  # the key has a passphrase
             pass
         for _ in range(TRIES):
-            passphrase = _ask(f"Passphrase for {self.path}: ")
+            passphrase = _ask(f"Passphrase for {where}: ")
             try:
-                return _load(self._data, passphrase)
-            except (TypeError, ValueError):  # an empty passphrase raises TypeError
+                return _load(block, passphrase)
+            except TypeError:  # the passphrase is empty
                 continue
-        raise Failure(f"{self.path}: wrong passphrase")
+            except _UNREADABLE as error:
+                if _is_unknown(error):
+                    raise
+        raise Failure(f"{where}: wrong passphrase")
 
-    def _is_public(self) -> bool:
-        try:
-            PublicKey.from_ssh(self._data)
-        except BadKey:
-            return False
-        return True
+    def _what_else(self) -> str:
+        """Returns what the file is, as the end of a sentence, and what the user can do. It has no private key."""
+        if first_public(self._data) is not None:
+            return "is a public key; name the private one"
+        found = next((words for mark, words in _OTHER_FORMATS if self._data.startswith(mark)), None)
+        return f"is no private key{found or ''}"
 
 
 def files_in(directory: Path) -> Iterator[KeyFile]:
@@ -132,28 +154,38 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def _load(data: bytes, passphrase: bytes | None) -> PrivateKey:
+def _load(block: KeyBlock, passphrase: bytes | None) -> PrivateKey:
     """Decodes a private key and returns it.
 
     Raises:
         TypeError: the key needs a passphrase.
-        ValueError: the passphrase is wrong, or the key is malformed.
+        ValueError, UnsupportedAlgorithm, InvalidTag: see _UNREADABLE.
         BadKey: the key is neither an RSA nor an ECDSA nor an Ed25519 key.
     """
-    openssh = b"-----BEGIN OPENSSH" in data[:32]
-    load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
-    key = load(data, passphrase)
+    load = serialization.load_ssh_private_key if block.openssh else serialization.load_pem_private_key
+    key = load(block.pem, passphrase)
     if not isinstance(key, PrivateKey):
         raise BadKey("not an RSA, ECDSA or Ed25519 key")
     return key
 
 
-def _openssh_public(data: bytes) -> bytes:
-    """Returns the public key in a private key file, as `TYPE BASE64`. Needs no passphrase.
+def _is_unknown(error: Exception) -> bool:
+    """True if `error`, one of _UNREADABLE, means that `cryptography` does not have the cipher of the key."""
+    return isinstance(error, UnsupportedAlgorithm) or "unknown" in str(error).lower()
 
-    Returns nothing if the file is not in OpenSSH's format, which OpenSSH's document PROTOCOL.key describes.
+
+def _advice(error: Exception) -> str:
+    if not _is_unknown(error):
+        return ""
+    return f" ({printable(str(error))}); put it into the ssh-agent, or encrypt it anew by: ssh-keygen -p -f FILE"
+
+
+def _openssh_public(block: KeyBlock) -> bytes:
+    """Returns the public key in a private key, as `TYPE BASE64`. Needs no passphrase.
+
+    Returns nothing if the key is not in OpenSSH's format, which OpenSSH's document PROTOCOL.key describes.
     """
-    body = b"".join(line for line in data.splitlines() if not line.startswith(b"-----"))
+    body = b"".join(line for line in block.pem.splitlines() if not line.startswith(b"-----"))
     try:
         blob = base64.b64decode(body, validate=True)
     except ValueError:
@@ -161,17 +193,14 @@ def _openssh_public(data: bytes) -> bytes:
     if not blob.startswith(_OPENSSH_MAGIC):
         return b""
     rest = blob[len(_OPENSSH_MAGIC) :]
-    for _ in ("cipher", "key derivation", "its options"):
-        _, rest = _string(rest)
-    public, _ = _string(rest[4:])  # the first 4 bytes are the number of keys
-    kind, _ = _string(public)
+    try:
+        for _ in ("cipher", "key derivation", "its options"):
+            _, rest = split(rest)
+        public, _ = split(rest[4:])  # the first 4 bytes are the number of keys
+        kind, _ = split(public)
+    except ValueError:
+        return b""
     return kind + b" " + base64.b64encode(public)
-
-
-def _string(data: bytes) -> tuple[bytes, bytes]:
-    """Splits `data`, which begins with a string of RFC 4251, section 5. Returns that string and the bytes after it."""
-    end = 4 + int.from_bytes(data[:4], "big")
-    return data[4:end], data[end:]
 
 
 def _ask(prompt: str) -> bytes:

@@ -1,4 +1,7 @@
-"""Signs with private keys in an ssh-agent. The ssh-agent never gives out the keys; it makes the signatures itself."""
+"""Signs with private keys in an ssh-agent. The ssh-agent never gives out the keys; it makes the signatures itself.
+
+The protocol is that of draft-miller-ssh-agent. Keys and comments are bytes here: the ssh-agent may hold anything.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,33 @@ import os
 import socket
 from collections.abc import Iterator
 
-import paramiko
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from paramiko.agent import AgentKey, AgentSSH
 
+from medusa.client.keys.ssh_string import join, split
 from medusa.client.outcome import Failure
-from medusa.keys import BadKey, PublicKey
+from medusa.keys import SSH_TYPES, BadKey, PublicKey
+from medusa.protocol.printable import printable
 
-_RSA_ALGORITHM = "rsa-sha2-256"
-"""The algorithm for RSA keys (RFC 8332). An ssh-agent that is asked for no algorithm signs with SHA-1."""
+CONNECT_TIMEOUT = 10.0
+"""Seconds for the ssh-agent to accept a connection. Its answers may take longer: it may ask the user first."""
+
+MAX_ANSWER = 256 * 1024
+"""The longest answer in bytes that is read, the same as in OpenSSH."""
+
+_REQUEST_IDENTITIES, _IDENTITIES_ANSWER = 11, 12
+_SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
+_RSA_SHA2_256 = 2
+"""The flag for RSA keys (RFC 8332). An ssh-agent that gets no flag signs with SHA-1."""
+
+_RSA_ALGORITHM = b"rsa-sha2-256"
+_MAX_SHOWN = 80
+
+
+class _Refused(Exception):
+    """The ssh-agent refuses, or its answer is malformed."""
+
+
+_BROKEN = (_Refused, OSError)
 
 
 class AgentSigner:
@@ -36,66 +57,127 @@ class AgentSigner:
         Raises:
             Failure: the ssh-agent refused, cannot be reached, or no longer has the key.
         """
-        with _agent() as keys:
-            key = next((key for key in keys if key.blob == self._blob), None)
-            if key is None:
-                raise Failure(f"ssh-agent does not hold the key {self.public.md5} any more; ssh-add it again")
-            try:
-                answer: object = key.sign_ssh_data(text, _RSA_ALGORITHM if self.public.kind == "rsa" else None)
-            except (paramiko.SSHException, OSError) as error:
-                raise Failure(f"ssh-agent did not sign with {self.public.md5} ({error})") from None
-        assert isinstance(answer, bytes)
-        return self._signature(paramiko.Message(answer))
+        try:
+            with _connection() as sock:
+                if all(blob != self._blob for blob, _ in _identities(sock)):
+                    raise Failure(f"ssh-agent does not hold the key {self.public.md5} any more; ssh-add it again")
+                flags = _RSA_SHA2_256 if self.public.kind == "rsa" else 0
+                request = join(self._blob, text) + flags.to_bytes(4, "big")
+                answer = _ask(sock, _SIGN_REQUEST, request, _SIGN_RESPONSE)
+            return self._signature(split(answer)[0])
+        except (*_BROKEN, ValueError) as error:
+            raise Failure(f"ssh-agent did not sign with {self.public.md5} ({printable(str(error))})") from None
 
-    def _signature(self, answer: paramiko.Message) -> bytes:
+    def _signature(self, answer: bytes) -> bytes:
         """Converts a signature from SSH's format to the format of HTTP signatures, and returns it.
 
-        SSH's format: RFC 4253 section 6.6, RFC 5656 section 3.1.2.
+        SSH's format: RFC 4253 section 6.6, RFC 5656 section 3.1.2. Raises ValueError if it is malformed.
         """
-        algorithm, signature = answer.get_text(), answer.get_binary()
+        algorithm, rest = split(answer)
+        signature, _ = split(rest)
         if self.public.kind == "rsa" and algorithm != _RSA_ALGORITHM:
             raise Failure("this ssh-agent signs with RSA keys by SHA-1 only; use an ed25519 key, or a key file")
         if self.public.kind != "ecdsa":
             return signature
-        numbers = paramiko.Message(signature)
-        return encode_dss_signature(numbers.get_mpint(), numbers.get_mpint())
+        r, rest = split(signature)
+        s, _ = split(rest)
+        return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
 
 def signers() -> tuple[list[AgentSigner], list[str]]:
-    """Returns the keys in the ssh-agent that can sign requests, and a line of text for each other key."""
+    """Returns the keys in the ssh-agent that can sign requests, and a line of text for each other key.
+
+    Returns no keys if there is no ssh-agent, or if it does not list its keys.
+    """
     usable, useless = [], []
-    with _agent() as keys:
-        for key in keys:
-            try:
-                public = PublicKey.from_ssh(key.get_name().encode() + b" " + base64.b64encode(key.blob))
-            except BadKey:
-                useless.append(f"{key.get_name()} {key.comment} (not a kind of key that HTTP signatures know)")
-            else:
-                usable.append(AgentSigner(public, key.blob))
+    for blob, comment in _list():
+        kind = _kind(blob)
+        try:
+            usable.append(AgentSigner(PublicKey.from_ssh(kind + b" " + base64.b64encode(blob)), blob))
+        except BadKey as error:
+            why = str(error) if kind in SSH_TYPES else "not a kind of key that HTTP signatures know"
+            useless.append(" ".join([*filter(None, (_shown(kind), _shown(comment))), f"({why})"]))
     return usable, useless
 
 
-class _Agent(AgentSSH):
-    """A paramiko.Agent on a socket that the caller has opened, and closes.
+def problem() -> str | None:
+    """Returns words that say why the ssh-agent does not list its keys. None if it does, or if there is none."""
+    if not os.environ.get("SSH_AUTH_SOCK"):
+        return None
+    try:
+        with _connection() as sock:
+            _identities(sock)
+    except _BROKEN as error:
+        return f"the ssh-agent at SSH_AUTH_SOCK does not list its keys ({printable(str(error))})"
+    return None
 
-    paramiko.Agent itself opens a socket, and does not close it after an error.
-    """
 
-    def __init__(self, sock: socket.socket) -> None:
-        super().__init__()
-        self._connect(sock)  # type: ignore[attr-defined] # types-paramiko leaves out methods for subclasses
+def _list() -> list[tuple[bytes, bytes]]:
+    try:
+        with _connection() as sock:
+            return _identities(sock)
+    except _BROKEN:
+        return []
+
+
+def _identities(sock: socket.socket) -> list[tuple[bytes, bytes]]:
+    """Returns the blob and the comment of each key. Of an answer that was cut off, returns the keys that are whole."""
+    answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER)
+    count, rest = int.from_bytes(answer[:4], "big"), answer[4:]
+    found: list[tuple[bytes, bytes]] = []
+    with contextlib.suppress(ValueError):
+        while len(found) < count:
+            blob, rest = split(rest)
+            comment, rest = split(rest)
+            found.append((blob, comment))
+    return found
+
+
+def _kind(blob: bytes) -> bytes:
+    """Returns the type of a key, which is the first string in its blob. Returns nothing if there is no such string."""
+    try:
+        return split(blob)[0]
+    except ValueError:
+        return b""
+
+
+def _shown(text: bytes) -> str:
+    """Returns a text of the ssh-agent, which may be in any encoding and of any length, for the user."""
+    return printable(text.decode("utf-8", "backslashreplace"), _MAX_SHOWN)
 
 
 @contextlib.contextmanager
-def _agent() -> Iterator[tuple[AgentKey, ...]]:
-    """Context manager that yields the keys of the ssh-agent. They can sign only in the `with` block.
-
-    Yields no keys if there is no ssh-agent.
-    """
+def _connection() -> Iterator[socket.socket]:
+    """Context manager that yields a connection to the ssh-agent. Raises OSError if there is none."""
     with socket.socket(socket.AF_UNIX) as sock:
-        try:
-            sock.connect(os.environ.get("SSH_AUTH_SOCK") or "/nonexistent")
-            keys = _Agent(sock).get_keys()
-        except (paramiko.SSHException, OSError, TypeError, ValueError):  # the last two: the answer is malformed
-            keys = ()
-        yield keys
+        sock.settimeout(CONNECT_TIMEOUT)
+        sock.connect(os.environ.get("SSH_AUTH_SOCK") or "/nonexistent")
+        sock.settimeout(None)
+        yield sock
+
+
+def _ask(sock: socket.socket, kind: int, request: bytes, wanted: int) -> bytes:
+    """Sends a request of the type `kind`, and returns the answer without its type.
+
+    Raises:
+        _Refused: the answer is not of the type `wanted`.
+        OSError: the connection broke.
+    """
+    sock.sendall(join(bytes([kind]) + request))
+    size = int.from_bytes(_read(sock, 4), "big")
+    if not 0 < size <= MAX_ANSWER:
+        raise _Refused(f"its answer has {size} bytes")
+    answer = _read(sock, size)
+    if answer[0] != wanted:
+        raise _Refused("it refuses; if it is locked, ssh-add -X unlocks it")
+    return answer[1:]
+
+
+def _read(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = sock.recv(size - len(data))
+        if not more:
+            raise ConnectionError("it hung up")
+        data += more
+    return data

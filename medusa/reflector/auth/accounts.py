@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from medusa.keys import BadKey, PublicKey
+from medusa.keys import BadKey, PublicKey, numbered_lines
 
 log = structlog.get_logger(component="accounts")
 
@@ -111,12 +111,9 @@ def _read(path: Path, data: bytes) -> list[PublicKey]:
         log.error("account ignored: the file is above %d bytes" % MAX_FILE, file=str(path))
         return []
     keys = []
-    for number, line in enumerate(data.splitlines(), 1):
-        words = line.split()
-        if not words or words[0].startswith(b"#"):
-            continue
+    for number, line in numbered_lines(data):
         try:
-            if not words[0].startswith(_KEY_TYPES):
+            if not line.lstrip().startswith(_KEY_TYPES):
                 # Options such as from="..." and expiry-time="..." restrict a key. To ignore them would lift that.
                 raise BadKey("options before a key are not understood")
             keys.append(PublicKey.from_ssh(line))

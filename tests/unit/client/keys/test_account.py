@@ -17,7 +17,7 @@ from medusa.protocol.http.signature import (
     presigned_text,
 )
 from tests.signing import Key, Keys, write_key
-from tests.sshagents import needs_ssh_agent, ssh_agent
+from tests.sshagents import needs_ssh_agent, scripted_agent, ssh_agent
 
 NOW = 784111777.9
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -115,6 +115,13 @@ def test_the_agents_key_goes_before_that_in_a_file(user: Path, keys: Keys, monke
 def test_no_key(key: str | None, why: str) -> None:
     with pytest.raises(Failure, match=why):
         find_signer(key)
+
+
+def test_an_agent_that_refuses_is_named_if_no_key_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted_agent({}) as path:
+        monkeypatch.setenv("SSH_AUTH_SOCK", path)
+        with pytest.raises(Failure, match="the ssh-agent at SSH_AUTH_SOCK does not list its keys"):
+            find_signer("SHA256:abc")
 
 
 def test_a_file_that_could_be_the_key_is_named(user: Path) -> None:

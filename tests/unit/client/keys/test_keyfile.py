@@ -3,16 +3,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa
 
+from medusa.client.keys import keyfile
 from medusa.client.keys.keyfile import FileSigner, KeyFile, files_in
 from medusa.client.outcome import Failure
 from medusa.keys import PublicKey
-from tests.signing import Key, Keys
+from tests.signing import Key, Keys, write_key
 from tests.terminals import environment, terminal
 
 KINDS = ["rsa", "ecdsa256", "ecdsa384", "ecdsa521", "ed25519"]
@@ -49,9 +51,65 @@ def test_every_kind_in_every_form_signs(keys: Keys, kind: str, form: str, tmp_pa
     assert signer.where == str(file.path)
 
 
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+PARAMETERS = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+BAG = b"Bag Attributes\n    friendlyName: M\xfcller\n    localKeyID: 01 23\nKey Attributes: <No Attributes>\n"
+BOM = b"\xef\xbb\xbf"
+
+WAYS: dict[str, Callable[[bytes], bytes]] = {
+    "bag": lambda pem: BAG + pem,
+    "blank lines": lambda pem: b"\n \n" + pem,
+    "BOM": lambda pem: BOM + pem,
+    "BOM and text": lambda pem: BOM + b"a key\n" + pem,
+    "CRLF": lambda pem: pem.replace(b"\n", b"\r\n"),
+    "BOM and CRLF": lambda pem: BOM + pem.replace(b"\n", b"\r\n"),
+    "white space": lambda pem: pem.replace(b"\n", b" \t\n"),
+    "text behind": lambda pem: pem + b"and so on\n",
+    "no last newline": lambda pem: pem.rstrip(),
+    "certificate before": lambda pem: CERTIFICATE + pem,
+    "certificate behind": lambda pem: pem + CERTIFICATE,
+    "parameters": lambda pem: PARAMETERS + pem,
+    "public key before": lambda pem: CERTIFICATE.replace(b"CERTIFICATE", b"PUBLIC KEY") + pem,
+    "much text": lambda pem: b"some words\n" * 20_000 + pem,
+    "another key behind": lambda pem: pem + Key("ed25519").pem(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_whatever_ssh_keygen_reads_is_read(
+    keys: Keys, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyfile, "_ask", lambda prompt: PASSPHRASE)
+    path = tmp_path / "key"
+    path.touch(0o600)
+    for kind, form, passphrase in [
+        ("rsa", "pkcs8", b""),
+        ("ecdsa256", "traditional", b""),
+        ("rsa", "traditional", PASSPHRASE),
+        ("ecdsa384", "pkcs8", PASSPHRASE),
+    ]:
+        write(path, keys[kind], form, passphrase)
+        path.write_bytes(WAYS[way](path.read_bytes()))
+        judge = subprocess.run(["ssh-keygen", "-y", "-P", PASSPHRASE, "-f", path], capture_output=True, check=True)
+        assert judge.stdout.split()[:2] == keys[kind].line.split()[:2]
+        assert KeyFile(path).signer().public.md5 == keys[kind].md5
+        assert [file.path for file in files_in(tmp_path)] == [path]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_key_of_openssh_too(keys: Keys, way: str, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(WAYS[way](keys["ed25519"].pem()))
+    assert KeyFile(tmp_path / "key").signer().public.md5 == keys["ed25519"].md5
+    public = KeyFile(tmp_path / "key").public()
+    assert public is not None
+    assert public.md5 == keys["ed25519"].md5
+
+
 def test_the_public_half_of_a_locked_key_is_known_or_in_the_file_beside_it(keys: Keys, tmp_path: Path) -> None:
     assert KeyFile(write(tmp_path / "key", keys["rsa"], "traditional", PASSPHRASE)).public() is None
-    (tmp_path / "key.pub").write_bytes(keys["rsa"].line)
+    (tmp_path / "key.pub").write_bytes(
+        BOM + b"# M\xfcller\r\n\r\n" + keys["rsa"].line.replace(b"\n", b" M\xfcller\r\n")
+    )
     write(tmp_path / "own", keys["rsa"], "openssh", PASSPHRASE)
     for name in ("key", "own"):
         public = KeyFile(tmp_path / name).public()
@@ -61,7 +119,9 @@ def test_the_public_half_of_a_locked_key_is_known_or_in_the_file_beside_it(keys:
 
 ASK = """
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from medusa.client.keys import keyfile
 from medusa.client.keys.keyfile import KeyFile
 from medusa.client.outcome import Failure
 try:
@@ -82,6 +142,18 @@ def test_the_passphrase_is_asked_for_on_the_terminal(keys: Keys, form: str, home
         assert opened.status() == 0
         assert PASSPHRASE not in opened.screen
         assert opened.modes() == opened.modes_at_start
+
+
+@pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "aes128-ctr"])
+def test_a_wrong_passphrase_and_an_unknown_cipher_differ(
+    keys: Keys, cipher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_key(tmp_path / "key", keys["ed25519"])
+    subprocess.run(["ssh-keygen", "-q", "-p", "-Z", cipher, "-N", PASSPHRASE, "-f", path], check=True, stdout=-3)
+    monkeypatch.setattr(keyfile, "_ask", lambda prompt: b"wrong")
+    why = "wrong passphrase" if "256" in cipher else "ssh-agent, or encrypt it anew by: ssh-keygen -p -f FILE"
+    with pytest.raises(Failure, match=why):
+        KeyFile(path).signer()
 
 
 def test_three_wrong_passphrases_are_enough(keys: Keys, home: Path, tmp_path: Path) -> None:
@@ -114,13 +186,28 @@ def _dsa() -> bytes:
         (b"", "is empty, or cannot be read"),
         (b"rubbish", "is no private key"),
         (Key("ed25519").line, "is a public key; name the private one"),
+        (BOM + b"\r\n" + Key("ed25519").line, "is a public key; name the private one"),
+        (b"PuTTY-User-Key-File-3: ssh-ed25519\n", "puttygen FILE -O private-openssh"),
+        (Key("ed25519").pem().decode().encode("utf-16"), "iconv -f UTF-16"),
         (b"-----BEGIN PRIVATE KEY-----\nrubbish\n-----END PRIVATE KEY-----\n", "a private key that cannot be read"),
         (b"-----BEGIN OPENSSH PRIVATE KEY-----\n!!\n", "a private key that cannot be read"),
         (b"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEA\n", "a private key that cannot be read"),
         (Key("rsa1024").pem(), "an RSA key of 1024 bits is too short"),
         (_dsa(), "not an RSA, ECDSA or Ed25519 key"),
     ],
-    ids=["empty", "no key", "public", "rubbish", "not base64", "cut off", "short", "dsa"],
+    ids=[
+        "empty",
+        "no key",
+        "public",
+        "public of Windows",
+        "PuTTY",
+        "UTF-16",
+        "rubbish",
+        "not base64",
+        "cut off",
+        "short",
+        "dsa",
+    ],
 )
 def test_what_is_no_key_to_sign_with_is_refused(data: bytes, why: str, tmp_path: Path) -> None:
     path = tmp_path / "key"

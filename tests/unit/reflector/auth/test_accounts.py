@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.reflector.auth.accounts import MAX_FILE, Accounts, AccountsError
-from tests.signing import Key, allow
+from tests.signing import Key, Keys, allow
 from tests.waiting import wait_until
 
 
@@ -81,6 +82,41 @@ def test_a_line_that_is_not_understood_lets_nobody_in(
     assert not found(accounts, key)
     assert found(accounts, other)
     assert [(entry["line"], entry["reason"]) for entry in logs if entry["event"] == "key ignored"] == [(2, why)]
+
+
+_COMPRESSED = b"".join(
+    len(part).to_bytes(4, "big") + part for part in (b"ecdsa-sha2-nistp256", b"nistp256", b"\2" + bytes(32))
+)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"\xff\xfe\0",
+        b"rubbish",
+        b"ssh-ed25519",
+        b"ssh-ed25519 !!!",
+        b"ecdsa-sha2-nistp256 " + base64.b64encode(_COMPRESSED),
+        b"ssh-ed25519-cert-v01@openssh.com AAAA",
+        b'command="echo \\"ssh-rsa AAAA\\"" ssh-rsa AAAA',
+        b"ssh-future " + b"A" * 100_000,
+        b"-----BEGIN PUBLIC KEY-----",
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_bad_line_hides_no_other(tmp_path: Path, keys: Keys, logs: list[EventDict], bad: bytes, end: bytes) -> None:
+    lines = [
+        b"\xef\xbb\xbf" + keys["rsa"].line,
+        b"",
+        bad,
+        b"# M\xfcller",
+        keys["ed25519"].line.rstrip() + b" M\xfcller",
+    ]
+    (tmp_path / "alice").write_bytes(b"".join(line.rstrip(b"\n") + end for line in lines))
+    accounts = Accounts(str(tmp_path))
+    assert found(accounts, keys["rsa"])
+    assert found(accounts, keys["ed25519"])
+    assert [entry["line"] for entry in logs if entry["event"] == "key ignored"] == [3]
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])
