@@ -38,6 +38,8 @@ def user(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Path:
 def door(tmp_path_factory: pytest.TempPathFactory, keys: Keys) -> Iterator[Reflector]:
     accounts = tmp_path_factory.mktemp("accounts")
     allow(accounts, "jill", keys["rsa"], keys["ed25519"], keys["ecdsa256"])
+    lines = (accounts / "jill").read_bytes()
+    (accounts / "jill").write_bytes(b"\xef\xbb\xbfssh-rsa M\xfcller\r\n" + lines.replace(b"\n", b"\r\n"))
     with running("--accounts", str(accounts)) as reflector:
         yield reflector
 
@@ -90,6 +92,14 @@ def test_a_key_of_the_ssh_agent(door: Reflector, keys: Keys, environ: dict[str, 
         ]
         run = mlogin({**environ, **agent.environ}, *arguments)
     assert (run.returncode, run.stdout) == (0, ".\n"), run.stderr
+
+
+def test_a_key_behind_bag_attributes(door: Reflector, keys: Keys, environ: dict[str, str], tmp_path: Path) -> None:
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    private = serialization.load_ssh_private_key(keys["rsa"].pem(), None).private_bytes(*form)
+    (tmp_path / "key").write_bytes(b"\xef\xbb\xbfBag Attributes\n    localKeyID: 01 23\n\n" + private)
+    run = mlogin(environ, "--reflector", url(door), "-a", "jill", "-k", str(tmp_path / "key"), "-c", "echo here")
+    assert (run.returncode, run.stdout) == (0, "here\n"), run.stderr
 
 
 def test_control_c_instead_of_the_passphrase(door: Reflector, environ: dict[str, str], user: Path) -> None:
