@@ -7,16 +7,16 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from typing import List, Mapping, Optional
+from typing import Iterable, List, Mapping, Optional
 
 from agent import config
 from agent.dial import Unreachable, connector, dial, jitter, public_part
 from agent.log import log
 from agent.session.command import to_text
+from agent.session.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
 from agent.session.loop import Context, SessionLoop
 from agent.session.process_tree import end_sessions
-from agent.session.spawn import adopt_orphans, no_core_dumps
-from agent.signals import STOPPING, Stopped, StopSignals
+from agent.signals import Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.main import main as wrap_main
 from medusa import __version__
@@ -39,17 +39,25 @@ reflector; 128+n stopped by signal n. The archive itself: 125 --extract failed, 
 """
 
 
-def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
+def main(
+    argv: Optional[List[str]] = None,
+    assets: str = config.ASSETS,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    blocked: Optional[Iterable[int]] = None,
+) -> int:
     """Runs one session, or one command if the first word is `wrap`. Returns the exit status.
 
     Args:
         argv: the words of the command line; None for those of this process.
         assets: the directory of the job's assets, which are copies of objects in Manta's store.
+        blocked: the signals that the job has blocked; None for those that are blocked now. The archive blocks all
+            others too while it starts.
     """
+    inherited = Inherited.found(os.environ, blocked)
     _fill_standard_fds()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["wrap"]:
-        return wrap_main(words[1:], assets, timeouts)
+        return wrap_main(words[1:], assets, timeouts, inherited)
     options = _parse(words, timeouts)
     timeouts = replace(timeouts, hangup_grace=options.grace)
     no_core_dumps()
@@ -57,10 +65,11 @@ def main(argv: Optional[List[str]] = None, assets: str = config.ASSETS, timeouts
     guard = Guard.start(lambda lines: end_sessions(lines, timeouts))
     adopt_orphans()
     signals = StopSignals()
-    # The archive blocks these signals while it imports modules. From here on, they stop the agent with a log line.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    hide_memory()
+    # From here on, the signals that the archive has blocked stop the agent with a log line.
+    inherited.unblock()
     try:
-        return _run(options, assets, signals, guard, timeouts)
+        return _run(options, assets, signals, guard, timeouts, inherited)
     except Stopped as stopped:
         log("stopped by %s" % signal.Signals(stopped.number).name)
         return 128 + stopped.number
@@ -101,7 +110,14 @@ def _fill_standard_fds() -> None:
     os.close(fd)
 
 
-def _run(options: argparse.Namespace, assets: str, signals: StopSignals, guard: Guard, timeouts: Timeouts) -> int:
+def _run(
+    options: argparse.Namespace,
+    assets: str,
+    signals: StopSignals,
+    guard: Guard,
+    timeouts: Timeouts,
+    inherited: Inherited,
+) -> int:
     signals.raising = True
     try:
         signals.check()
@@ -115,7 +131,7 @@ def _run(options: argparse.Namespace, assets: str, signals: StopSignals, guard: 
         return EXIT_NOT_CONNECTED
     finally:
         signals.raising = False
-    SessionLoop(link, Context(signals, guard, environ, log, timeouts)).run()
+    SessionLoop(link, Context(signals, guard, environ, log, timeouts, inherited=inherited)).run()
     return 0 if signals.stopped is None else 128 + signals.stopped
 
 

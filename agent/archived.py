@@ -10,12 +10,11 @@ import errno
 import hashlib
 import os
 import re
-import signal
 import sys
 import traceback
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import List, Mapping, Optional
+from typing import Iterable, List, Mapping, Optional
 
 BAD_USAGE, NO_ROOM, DAMAGED = 2, 125, 126
 
@@ -27,13 +26,14 @@ There are two of them, because one broken byte can damage only one.
 """
 
 
-def main(files: Mapping[str, bytes], words: List[str]) -> int:
+def main(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int] = ()) -> int:
     """Does what the archive's command line asks for. Returns the exit status.
 
     Args:
         files: the contents of the files in the archive, by path.
         words: the path of the archive's own file, then the user's arguments. The path must equal MEDUSA_SELF. If they
             differ, a broken byte in the archive's shell script has changed one of them.
+        blocked: the signals that the job has blocked. All others may be blocked too, until the agent has its handlers.
     """
     archive = os.environ.pop("MEDUSA_SELF", None)
     if archive is None or words[:1] != [archive] or is_damaged(archive):
@@ -44,18 +44,16 @@ def main(files: Mapping[str, bytes], words: List[str]) -> int:
         return 0
     if words[1:2] == ["--extract"]:
         return _extract(files, words[2:])
-    return _run(files, words)
+    return _run(files, words, blocked)
 
 
-def _run(files: Mapping[str, bytes], words: List[str]) -> int:
-    # Until the agent has set its handlers, a signal would end it with a traceback, or without a log line.
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def _run(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int]) -> int:
     sys.argv = words
     sys.excepthook = traceback.print_exception  # the built-in hook looks for source lines only in files
     sys.meta_path.insert(0, Importer(files))
     from agent.__main__ import main as agent
 
-    return agent()
+    return agent(blocked=blocked)
 
 
 class Importer:

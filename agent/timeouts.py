@@ -33,6 +33,8 @@ class Timeouts:
         output_timeout: time to pass on the last output of a step that was asked to end. Its reader may have stopped
             reading.
         terminal_interval: time between two checks for signals that the keys of a terminal send.
+        signals_interval: time between two checks for signals that a handler cannot take. It is long, because a program
+            on many machines would wait for the slowest of its processes.
     """
 
     keepalive_interval: float = 15.0
@@ -49,6 +51,7 @@ class Timeouts:
     log_timeout: float = 5.0
     output_timeout: float = 2.0
     terminal_interval: float = 0.1
+    signals_interval: float = 0.5
 
 
 DEFAULT_TIMEOUTS = Timeouts()

@@ -9,15 +9,98 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import signal
 import sys
 import zlib
-from typing import Any, Dict
+from typing import Any, Dict, Iterable, List
 
 DIGEST = "@DIGEST@"
 PAYLOAD = """
 @PAYLOAD@
 """
 ENTRY = "agent/archived.py"
+
+CODE = """import os; boot = os.environ.pop("MEDUSA_BOOT"); exec(boot)"""
+"""The code with which the stub starts Python. `boot` is the text of this file."""
+
+HIDDEN = "MEDUSA_HIDDEN"
+"""The variable of the second start: the descriptor of a pipe, and the signals that the job has blocked."""
+SHOWN = (b"MEDUSA_SELF", b"MEDUSA_LC_CTYPE", b"MEDUSA_IGNORED", b"MEDUSA_LIBRARY_PATH")
+"""The variables of the stub. They hold no secrets."""
+FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
+
+def block() -> List[int]:
+    """Blocks all signals, so that none ends the agent before it has its handlers. Returns those that were blocked."""
+    return list(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals().difference(FAULTS))))
+
+
+def hide(command: List[str], first: int, boot: str, blocked: List[int]) -> List[int]:
+    """Hides the secrets of the agent from other processes.
+
+    Every program of the same user can read the arguments and the variables with which a process was started. So this
+    function starts this program a second time, in the same process, without these variables, and without the options
+    of `wrap`. They go through a pipe, and are variables and arguments again when the function is called there.
+
+    Args:
+        command: the program and the arguments that are not in sys.argv.
+        first: the index in sys.argv of the first word of the user.
+        boot: the text for MEDUSA_BOOT, if the second start needs it.
+        blocked: the signals that the job has blocked.
+
+    Returns:
+        The signals that the job has blocked.
+    """
+    given = os.environ.pop(HIDDEN, None)
+    if given is not None:
+        fd, *job = map(int, given.split())
+        restore(fd, first)
+        return job
+    first += 1
+    words = wrap_options(sys.argv[first - 1 :])
+    names = [name for name in os.environb if name.startswith(b"MEDUSA_") and name not in SHOWN]
+    parts = [name + b"=" + os.environb[name] for name in names] + [b"=" + os.fsencode(word) for word in words]
+    if parts:
+        shown = {name: value for name, value in os.environb.items() if name not in names}
+        shown.update({b"MEDUSA_BOOT": boot.encode()} if boot else {})
+        again(command + sys.argv[1:first] + sys.argv[first + len(words) :], shown, b"\0".join(parts), blocked)
+    return blocked
+
+
+def wrap_options(words: List[str]) -> List[str]:
+    return words[1 : words.index("--")] if words[:1] == ["wrap"] and "--" in words else []
+
+
+def again(argv: List[str], environ: Dict[bytes, bytes], data: bytes, blocked: Iterable[int]) -> None:
+    """Executes this program again. Returns if that is not possible: the session does not depend on it."""
+    try:
+        reader, writer = os.pipe()
+    except OSError:
+        return
+    try:
+        os.set_blocking(writer, False)
+        if os.write(writer, data) == len(data):
+            os.set_inheritable(reader, True)
+            environ[HIDDEN.encode()] = " ".join(map(str, [reader, *blocked])).encode()
+            os.execve(argv[0], argv, environ)
+    except OSError:
+        pass
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def restore(fd: int, first: int) -> None:
+    """Reads from the pipe what `hide` has hidden."""
+    with open(fd, "rb") as pipe:
+        parts = pipe.read().split(b"\0")
+    words = [os.fsdecode(part[1:]) for part in parts if part.startswith(b"=")]
+    sys.argv[first + 1 : first + 1] = words
+    for part in parts:
+        name, _, value = part.partition(b"=")
+        if name:
+            os.environb[name] = value
 
 
 def files() -> Dict[str, bytes]:
@@ -42,11 +125,13 @@ def files() -> Dict[str, bytes]:
     return found
 
 
-def run(found: Dict[str, bytes]) -> int:
+def run(found: Dict[str, bytes], blocked: List[int]) -> int:
     scope: Dict[str, Any] = {"__name__": "agent.archived"}
     exec(compile(found[ENTRY], "agent.sh/" + ENTRY, "exec", dont_inherit=True), scope)  # noqa: S102
-    status: int = scope["main"](found, sys.argv[1:])
+    status: int = scope["main"](found, sys.argv[1:], blocked)
     return status
 
 
-sys.exit(run(files()))
+if __name__ == "__main__":
+    blocked_by_job = hide([sys.executable, "-I", "-S", "-B", "-c", CODE], 2, globals()["boot"], block())
+    sys.exit(run(files(), blocked_by_job))

@@ -59,9 +59,15 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
   done
   # The text is in a variable, because a here-document would need a temporary file. No quote may follow the one that
   # ends the text. So if a broken byte ends the text early, the function has no end, and nothing runs.
-  export MEDUSA_SELF MEDUSA_BOOT MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
+  # Python ignores SIGPIPE and SIGXFSZ itself, so it cannot tell whether the job does.
+  MEDUSA_IGNORED=
+  # shellcheck disable=SC2034
+  [ ! -r "/proc/$$/status" ] || while read -r medusa_word medusa_line; do
+    [ "$medusa_word" != SigIgn: ] || MEDUSA_IGNORED=$medusa_line
+  done <"/proc/$$/status"
+  export MEDUSA_SELF MEDUSA_BOOT MEDUSA_IGNORED MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
   MEDUSA_BOOT='@BOOT@'
-  exec "$medusa_program" -I -S -B -c "import os; exec(os.environ.pop(\"MEDUSA_BOOT\"))" "$medusa_self" "$@"
+  exec "$medusa_program" -I -S -B -c "import os; boot = os.environ.pop(\"MEDUSA_BOOT\"); exec(boot)" "$medusa_self" "$@"
 }
 false # the exit status if damage makes the next line a comment. That line has $0 twice: a bad byte cannot change both
 medusa_agent "$0" and "$0" "$@"

@@ -1,25 +1,26 @@
 """The first code in the standalone archive's own Python.
 
-It imports all modules and removes the directory of this Python. Then it executes agent_boot.py, which is the text that
-the ordinary archive gives to the Python of the machine.
+It hides the secrets, imports all modules and removes the directory of this Python. Then it runs the archive. Both the
+first and the last step are in agent_boot.py, the text that the ordinary archive gives to the Python of the machine.
 
 Arguments: the directory of this Python; the pid of the process that removes the directory if this process ends too
-early, or 0; then the arguments for agent_boot.py.
+early, or 0; then the path of the archive, and the arguments of the user.
 """
 
 from __future__ import annotations
 
 import signal
 
-ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 # Block signals before the other imports: no signal may end this program until the directory is gone.
-signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+BLOCKED = list(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals().difference(FAULTS))))
 
 import importlib  # noqa: E402
 import os  # noqa: E402
 import ssl  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
+from typing import Any  # noqa: E402
 
 LIFELINE = 9
 """The descriptor of a pipe to the process that removes the directory: it does so when the pipe is closed."""
@@ -36,17 +37,19 @@ NO_AUTHORITIES = "no CA certificates on this machine: SSL_CERT_FILE may name a f
 
 def main() -> None:
     directory, remover = sys.argv[1], int(sys.argv[2])
+    boot: dict[str, Any] = {"__name__": "boot"}
     try:
-        load(os.path.join(directory, "modules"))
         with open(os.path.join(directory, "boot"), encoding="ascii") as file:
-            text = file.read()
+            exec(compile(file.read(), "<string>", "exec"), boot)  # noqa: S102 - this text is the program
+        restore(os.environ, directory)
+        blocked = boot["hide"]([sys.executable], 4, "", BLOCKED)
+        load(os.path.join(directory, "modules"))
     finally:
         remove(directory, remover)
     restore(os.environ)
     ssl.SSLContext.load_default_certs = load_authorities  # type: ignore[method-assign, assignment]
     sys.argv[:] = ["-c", *sys.argv[3:]]
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-    exec(compile(text, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - this text is the program
+    sys.exit(boot["run"](boot["files"](), blocked))
 
 
 def load(names: str) -> None:
@@ -85,13 +88,22 @@ def reap(remover: int) -> None:
         time.sleep(0.01)
 
 
-def restore(environ: os._Environ[str]) -> None:
-    """Restores the variables that the archive's stub and PyInstaller's loader have changed."""
+def restore(environ: os._Environ[str], directory: str = "") -> None:
+    """Restores the variables that the archive's stub and PyInstaller's loader have changed.
+
+    Args:
+        directory: the directory of this Python, if this program is to be started again: then only what the loader has
+            changed is restored.
+    """
     for name in [name for name in environ if name.startswith("_PYI_")]:
         del environ[name]
     for name in ("LD_LIBRARY_PATH", "LD_LIBRARY_PATH_ORIG"):
         environ.pop(name, None)
-    own = environ.pop("MEDUSA_LIBRARY_PATH", None)
+    own = environ.get("MEDUSA_LIBRARY_PATH")
+    if directory:
+        environ["LD_LIBRARY_PATH"] = directory + (":" + own if own else "")
+        return
+    environ.pop("MEDUSA_LIBRARY_PATH", None)
     if own is not None:
         environ["LD_LIBRARY_PATH"] = own
 

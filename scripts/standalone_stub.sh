@@ -148,11 +148,16 @@ medusa_members() {
 medusa_set_variables() {
   [ "$medusa_whole" ] || exit 126
   MEDUSA_SELF=$medusa_file
+  # Python ignores SIGPIPE and SIGXFSZ itself, so it cannot tell whether the job does.
+  MEDUSA_IGNORED=
+  [ ! -r "/proc/$$/status" ] || while read -r medusa_word medusa_line; do
+    [ "$medusa_word" != SigIgn: ] || MEDUSA_IGNORED=$medusa_line
+  done <"/proc/$$/status"
   unset MEDUSA_LIBRARY_PATH
   [ -z "${LD_LIBRARY_PATH+set}" ] || MEDUSA_LIBRARY_PATH=$LD_LIBRARY_PATH
   [ -z "${LD_LIBRARY_PATH+set}" ] || export MEDUSA_LIBRARY_PATH
   LD_LIBRARY_PATH=$medusa_dir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-  export MEDUSA_SELF LD_LIBRARY_PATH MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
+  export MEDUSA_SELF MEDUSA_IGNORED LD_LIBRARY_PATH MEDUSA_LC_CTYPE="${LC_CTYPE+=$LC_CTYPE}"
 }
 
 medusa_agent() {

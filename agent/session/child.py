@@ -12,6 +12,7 @@ from typing import Callable, List, Optional
 
 from agent.poller import READ, WRITE
 from agent.session.command import Launch
+from agent.session.inherited import NOTHING, Inherited
 from agent.session.spawn import spawn
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
@@ -47,9 +48,16 @@ class Child:
         os.set_inheritable(fd, False)
 
     @classmethod
-    def start(cls, launch: Launch, guard: Guard, clock: Callable[[], float], timeouts: Timeouts) -> Child:
+    def start(
+        cls,
+        launch: Launch,
+        guard: Guard,
+        clock: Callable[[], float],
+        timeouts: Timeouts,
+        inherited: Inherited = NOTHING,
+    ) -> Child:
         """Starts a command. `clock` returns monotonic seconds. Raises CannotStart."""
-        return cls(*spawn(launch, guard), clock, timeouts)
+        return cls(*spawn(launch, guard, inherited), clock, timeouts)
 
     # ------------------------------------------------------------------ poll
 

@@ -15,6 +15,7 @@ from agent.poller import FAILED, PEER_CLOSED, READ, Poller
 from agent.session.child import Child
 from agent.session.command import CannotStart, merge_size, resolve
 from agent.session.drain import Drain
+from agent.session.inherited import NOTHING, Inherited
 from agent.session.phases import TABLE, Action, Input, Phase
 from agent.session.process_tree import ProcessTree, Termination, children, ended_line
 from agent.signals import StopSignals
@@ -43,6 +44,7 @@ class Context:
     Attributes:
         environ: the agent's own environment, decoded by `command.to_text`.
         log: a function that logs one line. It is called for each event.
+        inherited: what the command gets back from the agent.
         clock: returns monotonic seconds.
     """
 
@@ -52,6 +54,7 @@ class Context:
     log: Callable[[str], None]
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     clock: Callable[[], float] = time.monotonic
+    inherited: Inherited = NOTHING
 
 
 class SessionLoop:
@@ -262,7 +265,8 @@ class SessionLoop:
             launch = resolve(start, self._size, self._context.environ)
             for note in launch.notes:
                 self._log(note)
-            self._child = Child.start(launch, self._context.guard, self._clock, self._timeouts)
+            context = self._context
+            self._child = Child.start(launch, context.guard, self._clock, self._timeouts, context.inherited)
         except CannotStart as error:
             self._log("not started: %s" % error)
             self._process(Input.NOT_STARTED, str(error))

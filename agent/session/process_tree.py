@@ -30,7 +30,8 @@ class ProcessTree:
     Args:
         session: the session's id, which is the pid of its leader.
         groups: process groups to signal on a system without /proc, besides the group of the leader.
-        adopter: the pid of the process that adopts orphans (see spawn.adopt_orphans). Its children belong to the tree.
+        adopter: the pid of the process that adopts orphans (see inherited.adopt_orphans). Its children belong to the
+            tree.
         spared: the pids of the children that the adopter had before the session. They do not belong to the tree.
         proc: the directory /proc, or a substitute for tests.
     """

@@ -7,21 +7,18 @@ child.py has its own.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 from typing import List, Tuple
 
 from ptyprocess import PtyProcess
 
 from agent.session.command import CannotStart, Launch, to_bytes
+from agent.session.inherited import NOTHING, Inherited
 from agent.session.process_tree import ended_line, started_line
 from medusa.guard import Guard
 
-_PR_SET_CHILD_SUBREAPER = 36
-"""The option of prctl(2) that makes a process adopt the orphans among its descendants."""
 
-
-def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
+def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple[int, int]:
     """Starts a command on a new terminal.
 
     The child records itself in `guard` before it executes the program, so the guard knows every command that runs.
@@ -49,6 +46,7 @@ def spawn(launch: Launch, guard: Guard) -> Tuple[int, int]:
     def prepare() -> None:
         guard.record(started_line(os.getpid()))
         _reset()
+        inherited.restore_core_limit()
         os.chdir(to_bytes(launch.cwd))
 
     try:
@@ -79,29 +77,7 @@ def _reset() -> None:
         except OSError:
             continue  # the C library reserves this signal
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    no_core_dumps()
     _close_on_exec()
-
-
-def adopt_orphans() -> None:
-    """Makes the agent adopt the processes that the command leaves behind, in order to reap them.
-
-    Process 1 of a container may not reap them. Works on Linux only; does nothing on other systems.
-    """
-    try:
-        import ctypes
-
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    except (ImportError, OSError, AttributeError):
-        pass
-
-
-def no_core_dumps() -> None:
-    """Makes this process write no core file, because that would contain secrets.
-
-    Sets only the soft limit: a user who wants a core file may raise it.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _close_on_exec() -> None:

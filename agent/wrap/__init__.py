@@ -5,5 +5,6 @@ options  the options: where to dial, and how long to wait for a client
 step     runs the command of the step
 output   passes the output of the step on
 tail     keeps the last output of the step
+hold     gives sessions one after the other until the time is over
 wait     dials the reflector until a client is there
 """

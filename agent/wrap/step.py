@@ -13,15 +13,38 @@ import time
 from typing import Dict, FrozenSet, List, NamedTuple, Tuple
 
 from agent.poller import READ, Poller
+from agent.session.inherited import NOTHING, Inherited
 from agent.signals import StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.output import Stream, hand_over, wanted
 from agent.wrap.tail import Tail
 from medusa.guard import Guard
 
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_OWN = frozenset((signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD))
+"""The signals that cannot be handled, or that are about the agent's own children."""
+
+FAULTS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
+TAKEN = FAULTS | {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU}
+"""The signals that are blocked and taken at intervals, because a handler would not do.
+
+After a handler for a fault of the agent, the instruction would fail again, for ever; a fault that is blocked ends the
+agent. The kernel also sends SIGPIPE and SIGXFSZ for the agent's own output: this must not reach the step. With a
+handler for SIGTTOU, the agent would try for ever to write to a terminal that refuses the output of background jobs.
+"""
+
+_HANDLED: List[int] = sorted(signal.valid_signals() - _OWN - TAKEN)
+PASSED_ON = tuple(number for number in _HANDLED if isinstance(number, signal.Signals))
+UNNAMED = tuple(number for number in _HANDLED if not isinstance(number, signal.Signals))
+"""The signals that are passed on to the step as they come: those with a name in Python, and the others."""
+
 ENDS_STEP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals among PASSED_ON that ask the step to end."""
+
+STOPS = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
+"""The signals that stop a process until SIGCONT. If one of them has stopped the step, the agent stops too."""
+
+_FROM_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
+"""The signals that a terminal sends to the step itself."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
@@ -81,6 +104,7 @@ class Step:
         env: its environment.
         guard: gets a record of the process, so that the guard kills it if the agent is killed.
         tail: gets the output of stdout and stderr, in the order in which it is read.
+        inherited: what the step gets back from the agent.
     """
 
     def __init__(
@@ -91,29 +115,35 @@ class Step:
         guard: Guard,
         tail: Tail,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        inherited: Inherited = NOTHING,
     ) -> None:
+        self._inherited = inherited
         self._argv, self._env = [os.fsencode(word) for word in argv], env
         self._signals, self._guard, self._tail, self._timeouts = signals, guard, tail, timeouts
         self._streams: List[Stream] = []
         self._pid = self._wait_status = 0
         self._phase = Phase.RUNNING
         self._stopped = False
+        self._stop_asked = False
         self._expires_at = math.inf
 
     def run(self) -> Outcome:
         """Runs the step. Returns its outcome when it has ended and all its output is passed on, or given up."""
+        keys = _terminal_signals()
+        masked = keys | (TAKEN - self._inherited.ignored if hasattr(signal, "sigtimedwait") else frozenset())
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, masked)
         try:
             process = self._spawn()
+            self._pid = process.pid
+            self._guard.record(_STARTED + str(self._pid))
+            self._loop(masked, self._timeouts.terminal_interval if keys else self._timeouts.signals_interval)
         except OSError as error:
+            if self._pid:
+                raise
             return self._not_started(error)
-        self._pid = process.pid
-        self._guard.record(_STARTED + str(self._pid))
-        masked = _terminal_signals()
-        signal.pthread_sigmask(signal.SIG_BLOCK, masked)
-        try:
-            self._loop(masked)
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, masked)
+            self._take_signals(masked)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         process.returncode = 0  # `_reap` has waited for the process; the Popen object must not wait again
         hand_over(self._streams)
         return self._outcome()
@@ -132,7 +162,15 @@ class Step:
     def _execute(self, out: int, err: int) -> subprocess.Popen[bytes]:
         # The step inherits all descriptors, for example those of make's job server.
         def start(argv: List[bytes]) -> subprocess.Popen[bytes]:
-            return subprocess.Popen(argv, env=self._env, stdout=out, stderr=err, close_fds=False)
+            return subprocess.Popen(
+                argv,
+                env=self._env,
+                stdout=out,
+                stderr=err,
+                close_fds=False,
+                restore_signals=False,
+                preexec_fn=self._inherited.restore,  # noqa: PLW1509  (the agent has one thread)
+            )
 
         try:
             return start(self._argv)
@@ -151,14 +189,14 @@ class Step:
 
     # ------------------------------------------------------------------ run
 
-    def _loop(self, masked: FrozenSet[signal.Signals]) -> None:
+    def _loop(self, masked: FrozenSet[int], interval: float) -> None:
         poller = Poller()
         while not self._is_over():
             poller.watch({self._signals.fileno(): READ, **wanted(self._streams)})
-            events = poller.wait(self._timeouts.terminal_interval if masked or self._stopped else None)
+            events = poller.wait(self._timeouts.terminal_interval if self._stopped else interval)
             for number in self._signals.take():
                 self._pass_on(number)
-            self._check_terminal(masked)
+            self._take_signals(masked)
             self._reap()
             for stream in self._streams:
                 stream.step(events)
@@ -175,9 +213,10 @@ class Step:
         return self._phase is Phase.OVER
 
     def _pass_on(self, number: int) -> None:
-        if number not in PASSED_ON:
+        if number in _OWN:
             return
-        if self._phase is Phase.RUNNING:
+        self._stop_asked = number in STOPS or (self._stop_asked and number != signal.SIGCONT)
+        if self._phase is Phase.RUNNING and self._pid:
             try:
                 os.kill(self._pid, number)
             except OSError:
@@ -186,8 +225,8 @@ class Step:
             self._stopped = True
             self._process(Input.STOP_ASKED)
 
-    def _check_terminal(self, masked: FrozenSet[signal.Signals]) -> None:
-        """Takes the pending signals, and passes on those that no key has sent.
+    def _take_signals(self, masked: FrozenSet[int]) -> None:
+        """Takes the pending signals. Passes on those that neither the terminal nor the agent itself has caused.
 
         The terminal sends the signal of a key to the step too.
         """
@@ -196,17 +235,21 @@ class Step:
             if info is None:
                 return
             if info.si_code == _SI_KERNEL:
-                self._stopped = True
-            else:
+                self._stopped = self._stopped or info.si_signo in ENDS_STEP
+                self._stop_asked = self._stop_asked or info.si_signo in STOPS
+            elif info.si_pid != os.getpid():
                 self._pass_on(info.si_signo)
 
     def _reap(self) -> None:
         # Wait for any child: the first process of a container adopts others.
         while self._phase is Phase.RUNNING:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             if pid == 0:
                 return
-            if pid == self._pid:
+            if os.WIFSTOPPED(status):
+                if pid == self._pid and self._stop_asked:
+                    _stop(os.WSTOPSIG(status))
+            elif pid == self._pid:
                 self._wait_status = status
                 self._process(Input.EXITED)
                 self._guard.record(_ENDED + str(pid))
@@ -225,6 +268,16 @@ class Step:
         except ValueError:
             name = "signal %d" % number
         return Outcome(128 + number, "was killed by %s (status %d)" % (name, 128 + number), self._stopped)
+
+
+def _stop(number: int) -> None:
+    """Stops this process by the signal `number` until SIGCONT comes, so that its parent sees the stop."""
+    handler = signal.signal(number, signal.SIG_DFL) if number != signal.SIGSTOP else None
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+    os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if handler is not None:
+        signal.signal(number, handler)
 
 
 def end_step(lines: List[str]) -> None:
@@ -247,12 +300,12 @@ def _two_files() -> bool:
     return (out.st_dev, out.st_ino, out.st_rdev) != (err.st_dev, err.st_ino, err.st_rdev)
 
 
-def _terminal_signals() -> FrozenSet[signal.Signals]:
-    """Returns the signals that a key of the terminal (such as Control-C) sends to the step too, not only to the agent.
+def _terminal_signals() -> FrozenSet[int]:
+    """Returns the signals that the terminal (for a key such as Control-C) sends to the step too, not only to the agent.
 
-    The agent must know whether a key sent them, so that the step does not get them twice.
+    The agent must know whether the terminal sent them, so that the step does not get them twice.
     """
-    handled = {number for number in (signal.SIGINT, signal.SIGQUIT) if signal.getsignal(number) is not signal.SIG_IGN}
+    handled = {number for number in _FROM_KEYS if signal.getsignal(number) is not signal.SIG_IGN}
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

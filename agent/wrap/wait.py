@@ -18,8 +18,8 @@ UNREACHABLE_TIMEOUT = 90.0
 LOG_INTERVAL = 60.0
 """Seconds between two log lines about the time that is left."""
 
-NO_CLIENT = 404
-"""The HTTP status that the reflector sends an agent whose session has no client."""
+NO_CLIENT = (404, 409)
+"""The HTTP statuses that the reflector sends an agent whose session has no client, or has one that is leaving."""
 
 
 def wait_for_client(
@@ -54,7 +54,7 @@ def wait_for_client(
                 raise Unreachable(reason or "nobody came in %.0f s" % seconds) from None
             if now - answered >= UNREACHABLE_TIMEOUT:
                 raise Unreachable(reason) from None
-            no_client = refused.status == NO_CLIENT
+            no_client = refused.status in NO_CLIENT
             interval = DIAL_INTERVAL if no_client else min(2 * interval, LONGEST_INTERVAL)
         sleep(min(interval + jitter(), over - now))
         now = clock()
@@ -74,7 +74,7 @@ def _reason(refused: ConnectRefused, known: str, log: Callable[[str], None]) -> 
     """
     if not refused.retryable:
         raise Unreachable(describe(refused)) from None
-    reason = "" if refused.status == NO_CLIENT else describe(refused)
+    reason = "" if refused.status in NO_CLIENT else describe(refused)
     if reason and reason != known:
         log("not connected: %s; holding all the same" % reason)
     return reason

@@ -53,16 +53,19 @@ class Runner:
         command = ["bash", "-eo", "pipefail", "-c", script]
         subprocess.run(command, env={**self.environ, **environ}, cwd=self.work, check=True, timeout=3 * PATIENCE)
 
-    def check_failure_and_session(self, script: str, environ: dict[str, str]) -> None:
+    def check_failure_and_session(self, script: str, environ: dict[str, str], sessions: int = 1) -> None:
         with launched(["bash", "-ec", script], {**self.environ, **environ}, cwd=self.work) as step:
             log = step.logged("to look into it: mlogin .*\n")
             found = re.search("mlogin (.*)\n", log)
             assert found is not None
-            words = [*shlex.split(found.group(1)), "-k", str(self.place / "alice"), "-c", "pwd"]
-            done = run_alone([*MLOGIN, *words], environment(self.place / "temp"))
-            assert done.returncode == 0, done.stderr
-            assert "it broke" in done.stdout
-            assert str(self.work) in done.stdout
+            words = [*MLOGIN, *shlex.split(found.group(1)), "-k", str(self.place / "alice"), "-c"]
+            for _ in range(sessions):  # each session needs a URL of its own
+                done = run_alone([*words, "pwd"], environment(self.place / "temp"))
+                assert done.returncode == 0, done.stderr
+                assert "it broke" in done.stdout
+                assert str(self.work) in done.stdout
+            done = run_alone([*words, "kill $PPID"], environment(self.place / "temp"))
+            assert "stopped by SIGTERM" in done.stderr
             status, log = step.finish()
         assert status == 2
         assert "ignature" not in log
@@ -91,7 +94,7 @@ def test_github(runner: Runner) -> None:
     secret = prepare["env"]["MEDUSA_CI_KEY"].replace("${{ secrets.MEDUSA_CI_KEY }}", runner.key.read_text())
     runner.step(prepare["run"], {"MEDUSA_CI_KEY": secret})
     assert (runner.place / "temp/id_ci").stat().st_mode & 0o777 == 0o600
-    runner.check_failure_and_session(test["run"], test["env"])
+    runner.check_failure_and_session(test["run"], test["env"], sessions=2)
 
 
 def test_gitlab(runner: Runner) -> None:

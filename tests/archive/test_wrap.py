@@ -88,6 +88,47 @@ def test_output_that_nobody_reads_does_not_outlive_the_end_that_was_asked_for(ar
         assert agent.process.wait(PATIENCE) == 128 + signal.SIGTERM
 
 
+SEEN = """
+exec 2>&1
+cat /proc/*/environ /proc/*/cmdline; cat /proc/self/fd/[3-9] </dev/null; env; ps axeww
+"""
+
+
+@pytest.mark.parametrize("options", [["--url-command", f"echo '{NOWHERE}?{SECRET}'"], []])
+def test_a_step_sees_no_secret_of_the_agent(archive: Path, options: list[str]) -> None:
+    """Neither in the agent, nor in its guard. The processes above are not the agent's: the test passes them nothing."""
+    name = "MEDUSA_CI_KEY" if options else "MEDUSA_SIGNED_URL"
+    environ = {name: f"{NOWHERE}?{SECRET}", "MEDUSA_HOLD": "0"}
+    with wrap(archive, *options, "--", "sh", "-c", SEEN, environ=environ) as agent:
+        out, _ = agent.process.communicate(timeout=PATIENCE)
+    assert b"agent.sh" in out
+    assert SECRET.encode() not in out
+
+
+def test_dispositions_and_limits_are_the_steps(archive: Path) -> None:
+    """Python ignores SIGPIPE, and the agent writes no core files."""
+    step = "grep -E '^Sig(Blk|Ign)' /proc/self/status; ulimit -c; ulimit -Hc"
+    command = ["sh", str(archive), "wrap", "--hold", "0", "--", "sh", "-c", step]
+    environ = job_environ(MEDUSA_PYTHON=sys.executable)
+    for before in ("", "trap '' PIPE XFSZ CHLD USR1; ulimit -c 0", "trap '' HUP INT"):
+        plain, wrapped = (
+            subprocess.run(["bash", "-c", f'{before}\nexec "$@"', "bash", *words], env=environ, capture_output=True)
+            for words in (["sh", "-c", step], command)
+        )
+        assert wrapped.stdout == plain.stdout != b""
+
+
+def test_no_signal_ends_it_before_its_step(archive: Path) -> None:
+    numbers = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD})
+    step = f'for n in {" ".join(str(int(n)) for n in numbers)}; do trap "echo $n" $n; done; echo up; '
+    with wrap(archive, "--hold", "0", "--", "bash", "-c", step + "while :; do sleep 0.01; done") as agent:
+        assert agent.process.stdout is not None
+        assert agent.process.stdout.readline() == b"up\n"
+        for number in numbers:
+            agent.process.send_signal(number)
+            assert agent.process.stdout.readline() == b"%d\n" % number
+
+
 # ------------------------------------------------------------------ what can be wrong
 
 
@@ -176,6 +217,33 @@ def test_a_session_in_place_of_the_step(archive: Path, reflector: Reflector, tmp
     assert SECRET not in log
 
 
+def test_a_hold_takes_one_visitor_after_the_other(archive: Path, reflector: Reflector) -> None:
+    """However they leave: by the end of the shell, by a Close, without a word, and while the link breaks down."""
+    url = reflector.url.partition("?")[0].partition("/attach")[0]
+    seen = set()
+    with wrap(archive, "--reflector", url, "--", "sh", "-c", "exit 3") as agent:
+        for leave in ("exit", "close", "abort", "refuse"):
+            client = reflector.accept()
+            started = client.start()
+            seen.add(started.pid)
+            if leave == "exit":
+                client.type("exit 5\n")
+                assert client.outcome() == Exit(status=5)
+            if leave == "abort":
+                client.link.abort()
+            else:
+                client.link.close()
+            if leave == "refuse":
+                reflector.refuse("409 Conflict")
+        client = reflector.accept()
+        client.start()
+        agent.process.terminate()
+        assert client.control() == Error("the agent was stopped by SIGTERM")
+        client.link.close()
+        status, log = agent.finish()
+    assert (status, len(seen), log.count("holding for")) == (3, 4, 1), log
+
+
 def test_sigterm_ends_the_session_and_the_status_stays(archive: Path, reflector: Reflector) -> None:
     with wrap(archive, "--", "sh", "-c", "exit 3", environ={"MEDUSA_SIGNED_URL": reflector.url}) as agent:
         client = reflector.accept()
@@ -195,4 +263,5 @@ def test_a_reflector_without_accounts(archive: Path, tmp_path: Path) -> None:
         done = run_alone([*MLOGIN, *shlex.split(found[1]), "-c", "exit 0"], environment(tmp_path))
         assert done.returncode == 0, done.stderr
         assert "broken" in done.stdout
+        agent.process.terminate()
         assert agent.finish()[0] == 2

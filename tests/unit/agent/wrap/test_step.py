@@ -11,7 +11,7 @@ import pytest
 
 from agent.signals import StopSignals
 from agent.timeouts import Timeouts
-from agent.wrap.step import ENDS_STEP, PASSED_ON, TABLE, Input, Outcome, Phase, Step, end_step
+from agent.wrap.step import ENDS_STEP, PASSED_ON, TABLE, TAKEN, UNNAMED, Input, Outcome, Phase, Step, end_step
 from agent.wrap.tail import Tail
 from medusa.guard import Guard
 
@@ -20,7 +20,7 @@ ENVIRON = dict(os.environb)
 
 @pytest.fixture
 def signals() -> Iterator[StopSignals]:
-    signals = StopSignals(ENDS_STEP, [number for number in PASSED_ON if number not in ENDS_STEP])
+    signals = StopSignals(ENDS_STEP, {*PASSED_ON, *UNNAMED}.difference(ENDS_STEP))
     yield signals
     signals.close()
 
@@ -31,7 +31,7 @@ def tail() -> Tail:
 
 
 def run(guard: Guard, signals: StopSignals, tail: Tail, *argv: str) -> Outcome:
-    timeouts = Timeouts(terminal_interval=0.01, output_timeout=0.02)
+    timeouts = Timeouts(terminal_interval=0.01, signals_interval=0.01, output_timeout=0.02)
     return Step(list(argv), ENVIRON, signals, guard, tail, timeouts).run()
 
 
@@ -69,11 +69,41 @@ def test_output_passes_and_is_kept(
     assert sorted(tail.bytes().splitlines()) == [b"err", b"out"]
 
 
-@pytest.mark.parametrize("number", PASSED_ON)
-def test_signals_are_passed_on(guard: Guard, signals: StopSignals, tail: Tail, number: signal.Signals) -> None:
-    script = f"trap 'exit 9' {number.value}; kill -{number.value} $PPID; while :; do sleep 0.01; done"
+@pytest.mark.parametrize("number", [*PASSED_ON, *UNNAMED[::9], *TAKEN], ids=lambda number: str(int(number)))
+def test_signals_are_passed_on(guard: Guard, signals: StopSignals, tail: Tail, number: int) -> None:
+    script = f"trap 'exit 9' {int(number)}; kill -{int(number)} $PPID; while :; do sleep 0.01; done"
     outcome = run(guard, signals, tail, "/bin/sh", "-c", script)
     assert (outcome.status, outcome.stopped) == (9, number in ENDS_STEP)
+
+
+def test_a_step_that_is_stopped_stops_the_agent_too(guard: Guard) -> None:
+    """As a shell expects from its jobs. A process of its own is stopped here, not the one that runs the tests."""
+    pid = os.fork()
+    if pid == 0:
+        signals = StopSignals(ENDS_STEP, set(PASSED_ON).difference(ENDS_STEP))
+        outcome = run(guard, signals, Tail(), "/bin/sh", "-c", "kill -TTIN $PPID; sleep 0.01; exit 7")
+        os._exit(outcome.status)
+    try:
+        assert os.WSTOPSIG(os.waitpid(pid, os.WUNTRACED)[1]) == signal.SIGTTIN
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        assert os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == 7
+
+
+def test_a_signal_for_the_agents_own_output_does_not_reach_the_step(
+    guard: Guard, signals: StopSignals, tail: Tail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    before = os.dup(1)
+    os.dup2(writer, 1)
+    try:
+        script = "trap 'exit 9' PIPE; echo lost; sleep 0.1 & wait $!; exit 7"
+        assert run(guard, signals, tail, "/bin/sh", "-c", script).status == 7
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(writer)
 
 
 EXPECTED = {

@@ -1,0 +1,111 @@
+"""What the agent has inherited from the job and changes for itself. The programs that it runs get it back."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from dataclasses import dataclass
+from typing import Collection, FrozenSet, Iterable, Mapping, Optional, Tuple
+
+IGNORED_BY_PYTHON = frozenset((signal.SIGPIPE, signal.SIGXFSZ))
+"""The signals that Python ignores from its start. MEDUSA_IGNORED tells whether the job ignores them too."""
+
+IGNORED = "MEDUSA_IGNORED"
+"""The variable in which the archive's stub passes on the signals that it has found ignored: a mask in hexadecimal."""
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
+"""Options of prctl(2). The first one protects a process's memory, the second makes it adopt orphans."""
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """What the agent has inherited from the job.
+
+    Attributes:
+        blocked: the signals that the job has blocked.
+        ignored: the signals that the job ignores.
+        core: the soft and the hard limit of core files; None to leave the limits as they are.
+    """
+
+    blocked: Collection[int] = ()
+    ignored: FrozenSet[int] = frozenset()
+    core: Optional[Tuple[int, int]] = None
+
+    @classmethod
+    def found(cls, environ: Mapping[str, str], blocked: Optional[Iterable[int]] = None) -> Inherited:
+        """Returns what this process has inherited. Call it before the agent changes anything.
+
+        Args:
+            environ: the agent's environment.
+            blocked: the signals that were blocked before the agent has blocked others; None for those that are now.
+        """
+        ignored = {number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN}
+        ignored -= {number for number in IGNORED_BY_PYTHON if not _ignored_before(environ.get(IGNORED, ""), number)}
+        if blocked is None:
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+        return cls(tuple(blocked), frozenset(ignored), resource.getrlimit(resource.RLIMIT_CORE))
+
+    def unblock(self) -> None:
+        """Sets the signal mask that the job has, except for the signals that the agent itself needs."""
+        needed = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+        signal.pthread_sigmask(signal.SIG_SETMASK, set(self.blocked).difference(needed))
+
+    def restore(self) -> None:
+        """Restores all of it, in a forked child or before an exec. Signals with handlers get their default by exec."""
+        for number in (*IGNORED_BY_PYTHON, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_IGN if number in self.ignored else signal.SIG_DFL)
+        self.restore_core_limit()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.blocked)
+
+    def restore_core_limit(self) -> None:
+        """Restores the limits of core files."""
+        if self.core is not None:
+            resource.setrlimit(resource.RLIMIT_CORE, self.core)
+
+
+NOTHING = Inherited()
+"""Nothing to restore."""
+
+
+def _ignored_before(mask: str, number: int) -> bool:
+    try:
+        return bool(int(mask, 16) >> (number - 1) & 1)
+    except ValueError:
+        return False
+
+
+def no_core_dumps() -> None:
+    """Makes this process write no core file, because that would contain secrets.
+
+    Sets only the soft limit, so that `Inherited.restore_core_limit` can restore it.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def hide_memory() -> None:
+    """Forbids other processes of this user to read this process's memory, where the system can do that (Linux).
+
+    The programs that it executes are not affected. It also prevents core files.
+    """
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def adopt_orphans() -> None:
+    """Makes the agent adopt the processes that the command leaves behind, in order to reap them.
+
+    Process 1 of a container may not reap them. Works on Linux only; does nothing on other systems.
+    """
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    if os.uname().sysname != "Linux":
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        pass

@@ -1,0 +1,202 @@
+"""Holds the machine of a failed step: gives each visitor a session, one after the other, until the time is over."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from typing import Callable, Mapping
+from urllib.parse import parse_qs, urlsplit
+
+from agent import config
+from agent.config import Config, ConfigError
+from agent.dial import CONNECT_TIMEOUT, Unreachable, connector, jitter
+from agent.log import log
+from agent.session.inherited import adopt_orphans
+from agent.session.loop import Context, SessionLoop
+from agent.timeouts import Timeouts
+from agent.wrap.options import Options, client_command
+from agent.wrap.wait import wait_for_client
+from medusa.transports.base import Transport
+from medusa.transports.dial import ConnectRefused
+
+Connector = Callable[[str, bool, float], Callable[[], Transport]]
+
+_FORBIDDEN = (401, 403)
+_CONFLICT = 409
+
+_ONCE = "the URL is signed for one session; with --url-command there can be more"
+_HELD = "This machine is held for %.0f s; others can come when you have left. To end the hold: kill $PPID\r\n"
+
+
+class Hold:
+    """The time in which users can look into a failed step.
+
+    Args:
+        words: says how the step ended, for the log.
+        context: what the sessions need. Its `environ` is that of the sessions.
+        agent_environ: the agent's own environment.
+        assets: the directory of the job's assets.
+        preface: what each user is shown first.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        words: str,
+        context: Context,
+        agent_environ: Mapping[str, str],
+        assets: str,
+        preface: bytes,
+    ) -> None:
+        self._words, self._context, self._preface = words, context, preface
+        self._target = Target(options, agent_environ, context.timeouts)
+        config.delete_asset(self._target.config.path, agent_environ, log, assets)
+        self._hold = options.hold if options.command else min(options.hold, lifetime(self._target.config.signed_url))
+        self._told = ""
+
+    def run(self) -> None:
+        """Gives sessions until the time is over, or a signal asks the agent to stop.
+
+        A session that has begun may last longer than the time.
+
+        Raises:
+            ConfigError, Unreachable: nobody can come, or nobody came.
+            Stopped: a signal asked the agent to stop while it waited.
+        """
+        adopt_orphans()
+        clock, signals = self._context.clock, self._context.signals
+        left, sessions = self._hold, 0
+        until = clock() + left
+        while left > 0 and signals.stopped is None:
+            self._tell(left)
+            try:
+                link = self._wait(left)
+            except Unreachable as error:
+                if sessions == 0:
+                    raise
+                log("no further session: %s" % error)
+                break
+            sessions += 1
+            self._visit(link, max(0.0, until - clock()))
+            left = until - clock() if self._target.renew() else 0.0
+        log("the hold is over; sessions: %d" % sessions)
+
+    def _wait(self, left: float) -> Transport:
+        signals = self._context.signals
+        signals.raising = True
+        try:
+            signals.check()
+            return wait_for_client(self._target.attempt, left, log, jitter)
+        finally:
+            signals.raising = False
+
+    def _visit(self, link: Transport, left: float) -> None:
+        log("connected")
+        try:
+            SessionLoop(link, self._context, self._preface + (_HELD % left).encode()).run()
+        except Exception as error:  # noqa: BLE001  (the next visitor may have more luck)
+            log("session over: %s" % type(error).__name__)
+
+    def _tell(self, left: float) -> None:
+        """Logs the command for users, if it is not the one that was logged last."""
+        url = self._target.config.signed_url
+        command = client_command(url)
+        if command == self._told:
+            return
+        self._told = command
+        if self._target.once:
+            log(_ONCE)
+        text = "step %s; holding for %.0f s; to look into it: %s"
+        log(text % (self._words, left, command), self._context.timeouts.log_timeout)
+
+
+class Target:
+    """The reflector to dial. If a URL command prints the URL, it runs again when the URL has expired or was used.
+
+    Attributes:
+        config: the configuration with the current URL.
+    """
+
+    def __init__(
+        self, options: Options, environ: Mapping[str, str], timeouts: Timeouts, connector: Connector = connector
+    ) -> None:
+        self._options, self._environ, self._timeouts, self._connector = options, environ, timeouts, connector
+        self._used, self._tried = False, False
+        self.config = self._obtain()
+
+    @property
+    def once(self) -> bool:
+        """True if the URL can be used once, and there will be no other."""
+        return self._options.command is None and is_signed(self.config.signed_url)
+
+    def renew(self) -> bool:
+        """Call this after a session. Returns False if there can be no further session, because the URL was used."""
+        if self._options.command is not None or not is_signed(self.config.signed_url):
+            return True
+        used = self.config
+        try:
+            fresh = config.load(used.path) if used.path else used
+        except ConfigError:
+            return False
+        self.config = replace(fresh, insecure_tls=fresh.insecure_tls or used.insecure_tls)
+        return fresh.signed_url != used.signed_url
+
+    def attempt(self, left: float) -> Transport:
+        """Dials the reflector once. Returns the link.
+
+        Args:
+            left: seconds until the wait for a client ends. The attempt may take a little longer.
+
+        Raises:
+            ConnectRefused: the attempt failed, or the URL command did.
+        """
+        timeout = max(1.0, min(CONNECT_TIMEOUT, left))
+        if self._used:
+            self._obtain_another()
+        try:
+            return self._dial(timeout)
+        except ConnectRefused as refused:
+            # The URL may have expired, or an attempt that broke off may have used it up.
+            if refused.status not in _FORBIDDEN or not self._tried or self._options.command is None:
+                raise
+        finally:
+            self._tried = True
+        self._obtain_another()
+        return self._dial(timeout)
+
+    def _dial(self, timeout: float) -> Transport:
+        try:
+            link = self._connector(self.config.signed_url, self.config.insecure_tls, timeout)()
+        except ConnectRefused as refused:
+            if refused.status == _CONFLICT:  # the session of the visitor before is being closed
+                raise ConnectRefused(str(refused), _CONFLICT) from None
+            raise
+        self._used = self._options.command is not None
+        return link
+
+    def _obtain(self) -> Config:
+        return self._options.target(self._environ, self._timeouts.url_timeout)
+
+    def _obtain_another(self) -> None:
+        try:
+            found = self._obtain()
+        except ConfigError as error:
+            raise ConnectRefused(str(error)) from None
+        if self._used and found.signed_url == self.config.signed_url and is_signed(found.signed_url):
+            raise ConnectRefused("the URL command has printed the URL that was used")  # a later one differs in its time
+        self.config, self._used, self._tried = found, False, False
+
+
+def is_signed(url: str) -> bool:
+    """True if the URL is signed, so that it can be used once."""
+    return "signature" in parse_qs(urlsplit(url).query)
+
+
+def lifetime(url: str) -> float:
+    """Returns for how many seconds the URL is valid; infinity if that is unknown, or over by this machine's clock."""
+    try:
+        left = float(parse_qs(urlsplit(url).query)["expires"][0]) - time.time()
+    except (KeyError, ValueError):
+        return math.inf
+    return left if left > 0 else math.inf
