@@ -82,6 +82,7 @@ class Input(_Named):
     CLOSE_EXPIRED = "a side did not answer the Close in time"
     IDLE_NOTICE = "time to tell the client that the session will end, if nothing passes"
     DURATION_NOTICE = "time to tell the client that the session will end"
+    DRAIN_NOTICE = "time to tell the client that the reflector will stop"
     IDLE_EXPIRED = "no terminal byte has passed for the idle timeout"
     DURATION_EXPIRED = "the session has lasted as long as one may"
     KILLED = "an administrator wants it to end"
@@ -97,6 +98,7 @@ class Action(_Named):
     SEND_KILLED = "tell the client that an administrator ended the session, in a form that a program can read"
     SEND_IDLE_NOTICE = "tell the client when the idle session will end"
     SEND_DURATION_NOTICE = "tell the client when the session will end"
+    SEND_DRAIN_NOTICE = "tell the client when the session will end because the reflector stops"
     LINK_UP = "tell the client, then the agent, that they are linked; forward from now on"
     DISMISS_AGENT = "close the connection of an agent that came too late"
     HURRY = "wait for no client that reads slowly: after the close deadline, close the connections"
@@ -191,6 +193,7 @@ TABLE: dict[tuple[State, Input], Step] = {
         for waiting in WAITING
         for happened, step in (
             (_I.WAIT_PULSE, Step(waiting, (Action.SEND_WAIT,))),
+            (_I.DRAIN_NOTICE, Step(waiting, (Action.SEND_DRAIN_NOTICE,))),
             (_I.CLIENT_CLOSED, Step(_S.ENDED, (Action.RELEASE,), _O.LONELY)),
             (_I.CLIENT_LOST, Step(_S.ENDED, (Action.RELEASE,), _O.LONELY)),
             (_I.CLIENT_BROKE_RULES, Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED)),
@@ -208,6 +211,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.LINKED, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH, _CLOSE_CLIENT, _O.ENDED, _BROKE_RULES),
     (_S.LINKED, _I.IDLE_NOTICE): Step(_S.LINKED, (Action.SEND_IDLE_NOTICE,)),
     (_S.LINKED, _I.DURATION_NOTICE): Step(_S.LINKED, (Action.SEND_DURATION_NOTICE,)),
+    (_S.LINKED, _I.DRAIN_NOTICE): Step(_S.LINKED, (Action.SEND_DRAIN_NOTICE,)),
     (_S.LINKED, _I.IDLE_EXPIRED): Step(_S.CLOSING_BOTH, _END_BOTH, _O.IDLE, _IDLE),
     (_S.LINKED, _I.DURATION_EXPIRED): Step(_S.CLOSING_BOTH, _END_BOTH, _O.TOO_LONG, _TOO_LONG),
     (_S.LINKED, _I.KILLED): Step(_S.CLOSING_BOTH, _END_BOTH, _O.KILLED, _KILLED),

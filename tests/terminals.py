@@ -83,8 +83,14 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        os.close(self._master)
+        self.hang_up()
         os.close(self.slave)
+
+    def hang_up(self) -> None:
+        """Ends the terminal, as when its window is closed."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
 
     def modes(self) -> list[Any]:
         return termios.tcgetattr(self.slave)

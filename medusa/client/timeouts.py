@@ -110,6 +110,9 @@ class Timeouts:
             another; each further wait is twice as long. One is not enough: a shell that changes the modes of its
             terminal just then loses it, and the next program that reads needs one too.
         end_of_input_longest_interval: the longest wait between two Control-D.
+        ask_interval: of silence, after which the reflector is asked for a sign of life if somebody uses the session.
+        attention_timeout: after the last typed or shown byte, somebody counts as using the session for so long.
+        silence_timeout: of silence, after which the user is told that nothing has been heard of the reflector.
         walltime_interval: between two checks of the job's remaining time, which the job system may change.
         job_end_grace: for a job to end by itself after its session.
         kill_grace: between SIGTERM and SIGKILL to a job's processes on this machine.
@@ -131,6 +134,9 @@ class Timeouts:
     reconnect_timeout: float = 120.0
     end_of_input_interval: float = 1.0
     end_of_input_longest_interval: float = 60.0
+    ask_interval: float = 2.0
+    attention_timeout: float = 60.0
+    silence_timeout: float = 6.0
     walltime_interval: float = 5.0
     job_end_grace: float = 5.0
     kill_grace: float = 3.0

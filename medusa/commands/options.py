@@ -78,7 +78,7 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
             self.error(f"{printable(file)}: {error.strerror}")
 
     def _leave(self, status: int, message: str) -> NoReturn:
-        sys.stderr.write(message)
+        _complain(message)
         raise SystemExit(status)
 
     def check(self, file: str, key: str, value: object) -> str | list[str]:
@@ -105,6 +105,19 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
             self.error(f"{file}: {key}: {getattr(error, 'message', error)}")
         return str(value)
+
+
+def _complain(message: str) -> None:
+    """Writes `message` to stderr. If stderr is closed, or takes nothing, writes it to stdout."""
+    for name in ("stderr", "stdout"):
+        stream = getattr(sys, name)  # None if it was closed when Python started
+        try:
+            if stream is not None:
+                stream.write(message)
+                stream.flush()
+                return
+        except OSError:
+            setattr(sys, name, None)  # otherwise Python tries again at its end, and changes the exit status
 
 
 class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]

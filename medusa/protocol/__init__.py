@@ -3,6 +3,7 @@
 attach_path  builds and parses the URL path by which a client or an agent attaches to its session
 control      the control messages (text) between client, reflector and agent
 errors       the errors: the type says which side broke the rules, the attributes say what to answer
+features     what a peer may announce when it attaches
 http         HTTP heads, the PROXY protocol's header, and signed requests
 keepalive    decides when to ping a silent peer and when to give it up
 messages     the message types that every transport delivers, and the size limits

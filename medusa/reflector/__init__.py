@@ -7,6 +7,7 @@ config         the options of a reflector and their checks, and its fixed times
 refusal        a refusal: its status, and its words for the peer and for the log
 metrics        the numbers for a monitoring system
 session_name   the name of a session, and the paths that contain it
+hangup         tells the end of the terminal from a request to reload
 child_process  the command and environment of a process that runs a module of this installation
 
 fronts         accept peers by HTTP or raw TCP, and admit them to sessions

@@ -58,6 +58,10 @@ class Timeouts:
         handoff_timeout: how long to wait until another worker's full inbox has room. This is longer than the restart of
             a worker.
         status_timeout: how long another worker may take to answer a question, such as which sessions live in it.
+        ready_interval: the time between two questions to the directory, and to other workers, on account of /readyz.
+        worker_start_timeout: how long a worker may take from its start until it serves.
+        worker_report_interval: the time between two reports of a worker to the supervisor that its event loop runs.
+        worker_silence_timeout: how long a worker may be without a report. Then it is killed and replaced.
         worker_grace: how long drained workers may take to end.
         worker_finish_timeout: after all sessions are over, how long the connections of other workers' sessions may take
             to pass on their last bytes.
@@ -84,6 +88,10 @@ class Timeouts:
     query_timeout: float = 5.0
     handoff_timeout: float = 5.0
     status_timeout: float = 1.0
+    ready_interval: float = 1.0
+    worker_start_timeout: float = 60.0
+    worker_report_interval: float = 1.0
+    worker_silence_timeout: float = 10.0
     worker_grace: float = 15.0
     worker_finish_timeout: float = 2.0
     publish_retry_interval: float = 5.0

@@ -129,8 +129,9 @@ class Reflector:
         )
         http.handoff = self._handoff
         http.config, http.metrics, http.scratch = config, metrics, queue.scratch
+        http.is_full, http.admit = queue.is_full, queue.admit
         if config.raw_port is not None:
-            self._prepare_raw(config, admission, metrics, queue.scratch)
+            self._prepare_raw(config, admission, metrics, queue)
         if self._handoff is not None:
             self._handoff.fronts[HTTP] = http.serve
             self._handoff.start(queue, budget)
@@ -147,7 +148,10 @@ class Reflector:
     def _others(self, peer_auth: PeerAuth | None) -> QueryClient | None:
         if peer_auth is None or self._forward_out is None:
             return None
-        return QueryClient(peer_auth, self.registry, self._forward_out.connect, self._config.timeouts.query_timeout)
+        forward_out, timeout = self._forward_out, self._config.timeouts.query_timeout
+        client = QueryClient(peer_auth, self.registry, forward_out.connect, timeout)
+        forward_out.announce_drain = client.announce_drain
+        return client
 
     def _administration(
         self, listing: SessionList, metrics: Metrics, authenticator: Authenticator | None, admission: Admission
@@ -158,12 +162,11 @@ class Reflector:
         more = workers.metrics if workers is not None else None
         return Administration(self._config, listing, metrics, authenticator, admission.spend, more)
 
-    def _prepare_raw(
-        self, config: ReflectorConfig, admission: Admission, metrics: Metrics, scratch: memoryview
-    ) -> None:
+    def _prepare_raw(self, config: ReflectorConfig, admission: Admission, metrics: Metrics, queue: FairQueue) -> None:
         assert config.raw_port is not None
         listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
-        raw = RawFront(_green(listener), admission, config, metrics, scratch, self._handoff)
+        raw = RawFront(_green(listener), admission, config, metrics, queue.scratch, self._handoff)
+        raw.is_full, raw.admit = queue.is_full, queue.admit
         raw.init_socket()
         self._raw = raw
         if self._handoff is not None:
@@ -187,11 +190,14 @@ class Reflector:
         Args:
             others: called when this process has no session left. It waits until the other workers have none either.
         """
-        self.registry.draining = True
         deadline = time.monotonic() + self._config.drain_timeout
+        self.registry.drain(deadline)
+        if self._forward_out is not None:
+            self._forward_out.drain(deadline)
         wait_for_sessions(self.registry, self._config.drain_timeout, self._config.timeouts.drain_log_interval)
         if self._forward_out is not None:
-            self._forward_out.wait_until_empty(max(0.0, deadline - time.monotonic()))
+            left = max(0.0, deadline - time.monotonic())
+            self._forward_out.wait_until_empty(left, self._config.timeouts.close_timeout)
         self.registry.shut_down()
         others()
         self.stop()

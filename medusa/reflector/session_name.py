@@ -15,6 +15,9 @@ CARRIED = "/~carried"
 SESSIONS = CARRIED + "/sessions"
 """The path at which another reflector asks which sessions live here. The path of one session may follow it."""
 
+DRAINS = CARRIED + "/drains"
+"""The path, followed by the name of a session here, at which another reflector says that it stops to forward to it."""
+
 SIDES = {attach_path.CLIENT: Side.CLIENT, attach_path.AGENT: Side.AGENT}
 
 

@@ -9,6 +9,7 @@ import time
 from typing import Iterable, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.features import HEADER
 from medusa.protocol.http.head import Response
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import FramedCodec
@@ -46,7 +47,8 @@ def connect(
     Args:
         insecure_tls: True to accept any certificate.
         timeout: the time limit for everything together, in seconds.
-        headers: (name, value) of further header fields of the request; ignored for raw TCP.
+        headers: (name, value) of further header fields of the request. For raw TCP, only the field of
+            medusa.protocol.features is used.
         max_message: the limit of one message, in bytes.
 
     Raises:
@@ -57,7 +59,8 @@ def connect(
     sock = open_socket(target, insecure_tls, deadline)
     if is_raw(url):
         assert isinstance(sock, socket.socket)
-        return greet(sock, target.netloc, target.target, deadline, max_message)
+        features = dict(headers).get(HEADER, "")
+        return greet(sock, target.netloc, target.target, deadline, max_message, features)
     return upgrade(sock, target.netloc, target.target, deadline, headers, max_message)
 
 
@@ -102,14 +105,21 @@ def upgrade(
     return Transport(stream_over(sock), codec, leftover=rest)
 
 
-def greet(sock: socket.socket, host: str, target: str, deadline: float, max_message: int = MAX_MESSAGE) -> Transport:
+def greet(
+    sock: socket.socket,
+    host: str,
+    target: str,
+    deadline: float,
+    max_message: int = MAX_MESSAGE,
+    features: str = "",
+) -> Transport:
     """Sends the greeting of raw TCP with frames. Returns the transport, which owns the socket from then on.
 
-    For the arguments and errors see `upgrade`.
+    For the arguments and errors see `upgrade`, and build_framed for `features`.
     """
     try:
         sock.settimeout(remaining(deadline))
-        sock.sendall(build_framed(target, host))
+        sock.sendall(build_framed(target, host, features))
         line, rest = read_answer(sock, deadline, LineReader().feed)
         check_answer(line)
     except HandshakeError as error:

@@ -56,6 +56,7 @@ class Link:
     Attributes:
         sent, received: the number of bytes in Binary messages so far.
         unread: True if messages may be waiting that a poll would not report.
+        heard: the time, by `clock`, at which `keep_alive` last noted that bytes had come, or that none were read.
     """
 
     def __init__(self, transport: Transport, clock: Callable[[], float], interval: float = KEEPALIVE_INTERVAL) -> None:
@@ -63,6 +64,7 @@ class Link:
         self._clock = clock
         self._keepalive = Keepalive(interval, clock(), idle_sender=True)
         self._reading = True
+        self.heard = clock()
         self._queue: List[Message] = []
         self._traffic = (transport.received, transport.sent)
         self.unread = True
@@ -146,6 +148,7 @@ class Link:
         received, sent = self._traffic
         self._traffic = (self._transport.received, self._transport.sent)
         if not self._reading or self._transport.received != received:
+            self.heard = now
             self._keepalive.received(now)
         if self._transport.sent != sent:
             self._keepalive.sent(now)
@@ -157,7 +160,8 @@ class Link:
 
     def reset_keepalive(self) -> None:
         """Counts the peer's silence from now on. Call it after this process was stopped and could not read."""
-        self._keepalive.received(self._clock())
+        self.heard = self._clock()
+        self._keepalive.received(self.heard)
 
     def deadline(self) -> float:
         """Returns the time, by `clock`, at which `keep_alive` must be called next."""

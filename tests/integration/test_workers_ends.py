@@ -14,7 +14,7 @@ from tests.integration.test_reflector_process import GOING, refused
 from tests.links import CERTIFICATE
 from tests.peers import LINKUP, TEXT, upgrade
 from tests.reflectors import Reflector, Witness, new_id, running
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import MS, PATIENCE, wait_until
 from tests.workers import ask, gone, homes, pairs_everywhere, pids, stopped
 
 WORKERS = ("--workers", "2")
@@ -56,6 +56,22 @@ class TestAWorkerThatIsKilled:
                 assert peer.head().status == 101
             back(reflector, 1, killed)
             assert len(reflector.sessions()) == len(peers)
+
+    def test_that_hangs_is_replaced(self) -> None:
+        """Nobody waits for it for ever, and /readyz says that it does not answer."""
+        times = {"worker_silence_timeout": 2000 * MS, "worker_report_interval": 100 * MS, "ready_interval": 0.05}
+        with running(*WORKERS, timeouts=times, check=False) as reflector, contextlib.ExitStack() as stack:
+            hangs = pids(reflector)[1]
+            with stopped(hangs):
+                wait_until(lambda: reflector.get("/readyz").rest == b"worker 1 does not answer\n")
+                requests = [upgrade(f"/attach/{new_id()}/master") for _ in range(8)]
+                peers = [stack.enter_context(reflector.open(request)) for request in requests]
+                for peer in peers:
+                    assert peer.head().status == 101
+                back(reflector, 1, hangs)
+            assert wait_until(lambda: reflector.get("/readyz").status == 200)
+            (entry,) = reflector.logged("worker hangs")
+            assert (entry["worker"], entry["worker_pid"]) == (1, hangs)
 
 
 def told(reflector: Reflector, what: str) -> int:

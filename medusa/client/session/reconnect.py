@@ -10,9 +10,16 @@ from medusa.client.session.session_url import TAKEN, SessionUrl
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.protocol.features import HEADER, NOTICE
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, upgrade
-from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
+from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, is_raw, parse_url
+
+ANNOUNCED = ((HEADER, NOTICE),)
+"""The header field of mlogin's request that says what it understands."""
+
+UNKNOWN_GREETING = 400
+"""The status with which a raw port refuses a greeting of another form."""
 
 
 class Dialer:
@@ -71,16 +78,29 @@ class Dialer:
 
     def _dial(self) -> Transport:
         with self._signals.interruptible(), self._signals.stoppable():
-            url, headers = self.url.client_url()
             if not self.embedded:
-                return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
+                return self._connect()
+            url, headers = self.url.client_url()
             # Use no HTTP proxy: a proxy cannot reach the loopback interface of this machine.
             target = parse_url(url)
             try:
                 sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
             except OSError as error:
                 raise ConnectRefused(str(error)) from error
-            return upgrade(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT)
+            headers = [*headers, *ANNOUNCED]
+            return upgrade(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT, headers)
+
+    def _connect(self) -> Transport:
+        """Attaches, and announces the features of mlogin. The raw port of an older reflector refuses those with 400."""
+        for announced in (ANNOUNCED, ()):
+            url, headers = self.url.client_url()
+            headers = [*headers, *announced]
+            try:
+                return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
+            except ConnectRefused as error:
+                if error.status != UNKNOWN_GREETING or not is_raw(url) or not announced:
+                    raise
+        raise AssertionError
 
     def _pause(self) -> None:
         deadline = time.monotonic() + self._timeouts.reconnect_interval

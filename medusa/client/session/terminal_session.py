@@ -13,7 +13,7 @@ from medusa.client.outcome import Interrupted
 from medusa.client.session import escape
 from medusa.client.session.ending import Ending, SessionEnded
 from medusa.client.session.escape import Action
-from medusa.client.session.link_errors import describe
+from medusa.client.session.link_errors import MAX_NOTICE, Silence, describe
 from medusa.client.session.user_input import UserInput
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.terminal.console import Console
@@ -21,7 +21,7 @@ from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.tty import window_size
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Control, Error, Exit, Notice, Resize, Start, Started, parse
-from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.protocol.printable import printable
 from medusa.transports.link import Link, LinkLost, Loss
 
@@ -29,7 +29,6 @@ HIGH_WATER = 256 * 1024
 """If this many bytes wait to be written to one end (terminal or link), the other end is not read."""
 
 _READ_SIZE = 64 * 1024
-_MAX_TEXT = 1024
 
 SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
 
@@ -65,6 +64,8 @@ class TerminalSession:
         self._notices = notices
         self._input = UserInput(character, timeouts)
         self._clock = clock
+        self._silence = Silence(clock(), timeouts)
+        self._traffic = (0, 0)
         self._poll = PollSet()
         self._resized = False
         self._started = False
@@ -118,6 +119,17 @@ class TerminalSession:
         self._input.repeat_end(now)
         if notice := self._notices.check(now):
             self._messages.error(notice)
+        self._check_silence(now)
+
+    def _check_silence(self, now: float) -> None:
+        if self._traffic != (traffic := (self._link.sent, self._link.received)):
+            self._traffic = traffic
+            self._silence.used(now)
+        ask, words = self._silence.check(now, self._link.heard)
+        if ask and self._link.clear:
+            self._link.queue(Ping())
+        if words:
+            self._messages.error(words)
 
     # What comes from the link.
 
@@ -146,10 +158,10 @@ class TerminalSession:
 
     def _on_error(self, error: Error) -> None:
         ending = Ending.AGENT_FAILED if self._started else Ending.NOT_STARTED
-        raise SessionEnded(ending, f"the agent says: {printable(error.error, _MAX_TEXT)}")
+        raise SessionEnded(ending, f"the agent says: {printable(error.error, MAX_NOTICE)}")
 
     def _on_notice(self, notice: Notice) -> None:
-        self._messages.error(printable(notice.text, _MAX_TEXT))
+        self._messages.error(printable(notice.text, MAX_NOTICE))
 
     # What goes to the link.
 
@@ -229,8 +241,9 @@ class TerminalSession:
         }
 
     def _timeout(self) -> float:
-        """Returns the seconds until the next keepalive, notice or Control-D is due."""
-        return min(self._link.deadline(), self._notices.deadline, self._input.deadline) - self._clock()
+        """Returns the seconds until the next keepalive, notice, ping or Control-D is due."""
+        due = (self._link.deadline(), self._notices.deadline, self._input.deadline, self._silence.deadline)
+        return min(due) - self._clock()
 
     def _take_signals(self) -> None:
         for number in self._signals.take_or_raise():

@@ -6,7 +6,8 @@ serve          runs a single process: logging, signals, gevent
 supervise      runs the supervisor of several processes
 worker         the program of one worker process
 logs           sets up the log: JSON with bunyan's fields, or text for a terminal
-systemd        tells systemd that the reflector is ready, or that it stops
+streams        standard descriptors that are closed, or that do not take what is written
+systemd        tells systemd that the reflector is ready, reloads, still runs, or stops
 """
 
 from __future__ import annotations

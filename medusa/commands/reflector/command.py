@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import sys
 from collections.abc import Sequence
 from importlib import import_module, resources
 from types import SimpleNamespace
 
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
+from medusa.commands.reflector.streams import open_closed
 from medusa.protocol.attach_path import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 
@@ -25,11 +25,12 @@ MAX_WORKERS = 256
 
 def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the default values."""
+    open_closed()
     if not os.environ.get("MEDUSA_CONFIG") and "CONFIG_FILE" in os.environ:
         os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the name in the original Medusa
     parser = _parser()
     options = parser.parse_args(argv)
-    log_format = options.log_format or ("console" if sys.stderr.isatty() else "json")
+    log_format = options.log_format or ("console" if os.isatty(2) else "json")
     launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
     try:
         _check(options.lifeline)

@@ -7,16 +7,20 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import math
 import os
 import signal
+import time
 from types import SimpleNamespace
 
 import gevent
 import gevent.os
 
 from medusa.commands.reflector import logs
-from medusa.commands.reflector.systemd import READY, STOPPING, notify
+from medusa.commands.reflector.streams import announce
+from medusa.commands.reflector.systemd import READY, STOPPING, Watchdog, notify, reloading
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.hangup import CHECK_INTERVAL, Hangup
 from medusa.reflector.net import fd_limit
 from medusa.reflector.server import Reflector
 
@@ -27,15 +31,16 @@ gevent.config.track_greenlet_tree = False
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
     """Runs a reflector until a signal ends it. Returns the exit status. Raises ConfigError."""
     configure_log(*log_settings)
+    hangup = Hangup()
     reflector = Reflector(config)
     reflector.start()
     fd_limit.check()
-    _stop_on_signals(reflector)
-    gevent.signal_handler(signal.SIGHUP, reflector.reload)
+    _Signals(reflector, hangup)
     if options.lifeline is not None:
         gevent.spawn(_watch, options.lifeline)
-    print(f"listening {reflector.urls}", flush=True)
+    announce(reflector.urls)
     notify(READY)
+    gevent.spawn(_beat_forever, Watchdog())
     reflector.wait()
     return 0
 
@@ -45,20 +50,52 @@ def configure_log(log_format: str, level: str, **context: object) -> None:
     logs.configure(log_format, level, poll=monkey.get_original("select", "poll"), context=context)
 
 
-def _stop_on_signals(reflector: Reflector) -> None:
-    """Installs the handlers: the first SIGTERM or SIGINT drains the reflector, a second one ends it at once."""
-    seen: list[int] = []
+class _Signals:
+    """What the signals do: SIGTERM or SIGINT, and SIGHUP if the terminal ends, drain. Another SIGHUP reloads.
 
-    def on_signal(number: int) -> None:
-        seen.append(number)
-        if len(seen) == 1:
-            notify(STOPPING)
-            gevent.spawn(reflector.drain)
-        else:
+    The constructor sets the handlers. If the reflector drains, SIGTERM and SIGINT end it at once.
+    """
+
+    def __init__(self, reflector: Reflector, hangup: Hangup) -> None:
+        self._reflector = reflector
+        self._hangup = hangup
+        self._draining = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            gevent.signal_handler(number, self._on_stop, number)
+        gevent.signal_handler(signal.SIGHUP, self._on_hangup)
+        if hangup.watching:
+            gevent.spawn(self._look_forever)
+
+    def _on_stop(self, number: int) -> None:
+        if self._draining:
             os._exit(128 + number)
+        self._drain()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        gevent.signal_handler(number, on_signal, number)
+    def _on_hangup(self) -> None:
+        if self._hangup.signalled():
+            self._drain()
+            return
+        with reloading():
+            self._reflector.reload()
+
+    def _look_forever(self) -> None:
+        while self._hangup.watching:
+            gevent.sleep(CHECK_INTERVAL)
+            if self._hangup.look():
+                self._drain()
+
+    def _drain(self) -> None:
+        if not self._draining:
+            self._draining = True
+            notify(STOPPING)
+            gevent.spawn(self._reflector.drain)
+
+
+def _beat_forever(watchdog: Watchdog) -> None:
+    """Tells systemd again and again that the event loop runs, if systemd wants to know."""
+    while watchdog.interval < math.inf:
+        watchdog.beat()
+        gevent.sleep(max(0.0, watchdog.due - time.monotonic()))
 
 
 def _watch(lifeline: int) -> None:

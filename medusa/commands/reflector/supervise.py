@@ -5,11 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from medusa.commands.reflector import logs
-from medusa.commands.reflector.systemd import READY, notify
+from medusa.commands.reflector.streams import announce
+from medusa.commands.reflector.systemd import READY, STOPPING, Watchdog, notify, reloading
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.hangup import Hangup
 from medusa.reflector.net import fd_limit
 from medusa.reflector.net.listen import HTTP, RAW, listen
 from medusa.reflector.workers.supervisor import Supervisor
+from medusa.reflector.workers.task import DRAIN, RELOAD
 
 
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
@@ -20,9 +23,35 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
     listeners = {HTTP: listen(config.bind_ip, config.port)}
     if config.raw_port is not None:
         listeners[RAW] = listen(config.bind_ip, config.raw_port, "--raw-port")
-    return Supervisor(config, options.workers, listeners, log_settings, _announce, options.lifeline).run()
+    manager = Manager()
+    supervisor = Supervisor(config, options.workers, listeners, log_settings, manager.serves, options.lifeline)
+    supervisor.hangup, supervisor.manager = Hangup(), manager
+    return supervisor.run()
 
 
-def _announce(urls: str) -> None:
-    print(f"listening {urls}", flush=True)
-    notify(READY)
+class Manager:
+    """The service manager, as the supervisor tells it what goes on (see ServiceManager there)."""
+
+    def __init__(self) -> None:
+        self._watchdog = Watchdog()
+
+    @property
+    def due(self) -> float:
+        return self._watchdog.due
+
+    def serves(self, urls: str) -> None:
+        """Tells the service manager, and the reader of stdout, that the reflector serves."""
+        announce(urls)
+        notify(READY)
+
+    def ordered(self, order: bytes) -> None:
+        """Tells it that the workers have got an order: DRAIN or RELOAD."""
+        if order == DRAIN:
+            notify(STOPPING)
+        elif order == RELOAD:
+            with reloading():
+                pass
+
+    def beat(self) -> None:
+        """Tells it that the supervisor still runs, if it is time to do so."""
+        self._watchdog.beat()

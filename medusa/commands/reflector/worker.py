@@ -24,7 +24,7 @@ from medusa.reflector.net import fd_limit
 from medusa.reflector.net.sockets import PlainSocket
 from medusa.reflector.server import Reflector
 from medusa.reflector.workers.handoff import Handoff
-from medusa.reflector.workers.task import DRAIN, DRAINED, FAILED, LISTENING, RELOAD, Task
+from medusa.reflector.workers.task import ALIVE, DRAIN, DRAINED, FAILED, LISTENING, RELOAD, Task
 
 
 def main() -> int:
@@ -33,6 +33,7 @@ def main() -> int:
         signal.signal(number, lambda *_: None)  # a terminal sends them to all processes; the supervisor acts on them
     line, _, more = _first_line().partition(b"\n")
     task = Task.parse(line)
+    os.set_blocking(1, False)  # a supervisor that is stopped reads no reports, and must not stop the worker
     configure_log(*task.log, worker=task.number)
     try:
         os.chdir(task.directory)
@@ -61,6 +62,7 @@ class _ServingProcess:
         self.reflector.start()
         fd_limit.check(fd_limit.PER_PROXIED_PAIR if task.config.tls_cert else fd_limit.PER_PAIR)
         _report(LISTENING + self.reflector.urls)
+        gevent.spawn(self._report_forever)
         if task.draining:
             gevent.spawn(self._drain)
 
@@ -81,6 +83,11 @@ class _ServingProcess:
         if not self._drained:
             os._exit(0)
         self._released.set()
+
+    def _report_forever(self) -> None:
+        while True:
+            gevent.sleep(self._timeouts.worker_report_interval)
+            _report(ALIVE)
 
     def _drain(self) -> None:
         self.reflector.drain(self._wait_for_the_others)
@@ -113,7 +120,7 @@ def _report(line: str) -> None:
     try:
         os.write(1, line.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
-        pass  # the supervisor is gone, so `obey` reaches the end of the pipe as well
+        pass  # the supervisor is stopped; or it is gone, and `obey` reaches the end of the pipe as well
 
 
 if __name__ == "__main__":

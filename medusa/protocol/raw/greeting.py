@@ -2,7 +2,7 @@
 
 No I/O. The greetings and their answers:
 
-MEDUSA/1 <target> <host>                    OK; then frames follow in both directions
+MEDUSA/1 <target> <host> [features=<a,b>]   OK; then frames follow in both directions
 ATTACH <id> client|agent [<token>]          OK waiting (only to a client), then OK linked; then bytes without frames
 either of the two                           ERR <code> <words>, if the reflector refuses
 """
@@ -24,7 +24,7 @@ WAITING = b"OK waiting\n"
 LINKED = b"OK linked\n"
 REFUSED = b"ERR "
 
-_FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21-\x7e]*) ([\x21-\x7e]+)\Z")
+_FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21-\x7e]*) ([\x21-\x7e]+)(?: features=([a-z0-9,-]{1,200}))?\Z")
 _PLAIN = re.compile(rb"ATTACH ([\x21-\x7e]+) (client|agent)(?: ([\x21-\x7e]+))?\Z")
 _HTTP = re.compile(rb"[A-Z]{3,16} \S+ HTTP/[0-9.]+\Z")
 _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
@@ -50,10 +50,12 @@ class Framed(NamedTuple):
     Attributes:
         target: path and query of the URL that the peer attaches to.
         host: host and port of that URL.
+        features: what the peer announces (see medusa.protocol.features), separated by commas.
     """
 
     target: str
     host: str
+    features: str = ""
 
 
 class Plain(NamedTuple):
@@ -120,7 +122,7 @@ def parse_greeting(line: bytes) -> Union[Framed, Plain]:
     if framed and framed.group(1) != VERSION:
         raise HandshakeError(400, "version 1 is spoken here")
     if framed:
-        return Framed(framed.group(2).decode("ascii"), framed.group(3).decode("ascii"))
+        return Framed(*[(word or b"").decode("ascii") for word in framed.groups()[1:]])
     if plain:
         role = attach_path.CLIENT if plain.group(2) == b"client" else attach_path.AGENT
         return Plain(plain.group(1).decode("ascii"), role, (plain.group(3) or b"").decode("ascii"))
@@ -146,14 +148,15 @@ def is_greeting(data: bytes) -> bool:
     return data.startswith(_OURS)
 
 
-def build_framed(target: str, host: str) -> bytes:
+def build_framed(target: str, host: str, features: str = "") -> bytes:
     """Returns the greeting for links with frames.
 
     Args:
         target: path and query of the URL, byte for byte.
         host: host and port of the URL, byte for byte.
+        features: what the peer announces, separated by commas. A reflector of part 2 refuses it with status 400.
     """
-    return ("MEDUSA/1 %s %s\n" % (target, host)).encode("ascii")
+    return ("MEDUSA/1 %s %s%s\n" % (target, host, features and " features=" + features)).encode("ascii")
 
 
 def build_refusal(code: int, words: str) -> bytes:

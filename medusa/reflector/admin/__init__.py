@@ -2,6 +2,7 @@
 
 handlers      handles their requests: metrics, a list of all users' sessions, ending a session
 session_list  lists and ends the sessions of this process, of other workers and of other reflectors
+readiness     finds out whether new sessions can begin here
 aggregate     adds up the metrics of several processes
 publisher     publishes the agent's archive while the reflector runs
 """

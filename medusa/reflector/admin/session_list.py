@@ -20,6 +20,10 @@ If the owner did not answer, the entry has only id, login, owner and error.
 """
 
 
+CARRIER_STOPS = "a reflector on the way to the job is shutting down"
+"""The words for the user of a session whose agent comes by way of another reflector, which stops."""
+
+
 class Others(Protocol):
     """An interface to the sessions of the other workers of this reflector, or to those of other reflectors."""
 
@@ -33,6 +37,13 @@ class Others(Protocol):
         """
 
 
+class Workers(Others, Protocol):
+    """The interface to the other workers of this reflector."""
+
+    def drain(self, name: SessionName, left: float) -> bool:
+        """Ends a session there in `left` seconds; see SessionList.drain_local. Returns False if there is none."""
+
+
 class NoOthers:
     """The `Others` of a reflector that has no other workers, or knows no other reflectors. It has no sessions."""
 
@@ -41,6 +52,10 @@ class NoOthers:
         return []
 
     def kill(self, name: SessionName) -> bool:
+        """Returns False."""
+        return False
+
+    def drain(self, name: SessionName, left: float) -> bool:
         """Returns False."""
         return False
 
@@ -56,7 +71,7 @@ class SessionList:
     """
 
     def __init__(
-        self, registry: Registry, owner: str, workers: Others | None = None, others: Others | None = None
+        self, registry: Registry, owner: str, workers: Workers | None = None, others: Others | None = None
     ) -> None:
         self._registry = registry
         self._owner = owner
@@ -95,11 +110,29 @@ class SessionList:
 
     def kill_local(self, name: SessionName) -> bool:
         """Ends a session like `kill`, but only if it lives in this process."""
-        for session in self._registry.sessions():
-            if session.name == name:
-                session.tell(Input.KILLED)
-                return True
-        return False
+        session = self._session(name)
+        if session is not None:
+            session.tell(Input.KILLED)
+        return session is not None
+
+    def drain_here(self, name: SessionName, left: float) -> bool:
+        """Ends a session of this reflector in `left` seconds, and tells its user now and again shortly before.
+
+        Another reflector, which forwards the agent's connection, stops then. Returns False if there is no such session,
+        or if its client shows no notices: then the session ends when the connection does, as in part 1 of the protocol.
+        """
+        return self.drain_local(name, left) or self._workers.drain(name, left)
+
+    def drain_local(self, name: SessionName, left: float) -> bool:
+        """Ends a session like `drain_here`, but only if it lives in this process."""
+        session = self._session(name)
+        if session is None or not session.shows_notices:
+            return False
+        session.drain(time.monotonic() + left, CARRIER_STOPS)
+        return True
+
+    def _session(self, name: SessionName) -> SessionDriver | None:
+        return next((session for session in self._registry.sessions() if session.name == name), None)
 
 
 def _oldest_first(entries: list[Entry]) -> list[Entry]:

@@ -11,8 +11,10 @@ import re
 import ssl
 import time
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
+import gevent
 import gevent.event
 import structlog
 from gevent import socket
@@ -46,10 +48,15 @@ _MAX_START = len(b"HTTP/1.1 101")
 class ForwardOut:
     """A forwarder of agents to the other reflectors of the site.
 
+    Attributes:
+        announce_drain: see QueryClient.announce_drain.
+
     Args:
         queue: the event loop's fair queue.
         budget: counts the memory that peers make this process hold.
     """
+
+    announce_drain: Callable[[Owner, SessionName, float], bool] = staticmethod(lambda *_: False)
 
     def __init__(self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue, budget: Budget) -> None:
         self._auth = auth
@@ -58,7 +65,9 @@ class ForwardOut:
         self._stall_timeout = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
-        self._links: set[ByteLink] = set()
+        self._links: dict[ByteLink, tuple[Owner, SessionName]] = {}
+        self._ends_at: float | None = None  # the time.monotonic() at which the drain ends; None: no drain
+        self._owners_told = False
         self._asking = 0
         self._empty = gevent.event.Event()
         self._empty.set()
@@ -92,17 +101,34 @@ class ForwardOut:
             log.warning("reflector not reached", to=owner.address, client=client, error=reason)
             raise Refusal(503, "the reflector that the session lives in does not answer", retry_after=5) from None
         share = self._budget.share(login=name.login, address=site(accepted.host))
-        self._join(accepted, sock, answer, share)
+        self._join(accepted, sock, answer, share, (owner, name))
         if status != _ACCEPTED[accepted.kind]:
             return Refusal(status, "refused by " + owner.address)
         log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
         return None
 
-    def wait_until_empty(self, timeout: float) -> None:
-        """Waits until no connection is forwarded any more, for at most `timeout` seconds."""
+    def drain(self, ends_at: float) -> None:
+        """Tells the owners of all sessions to which this reflector forwards that it stops at `ends_at`. Does not block.
+
+        They tell the users, and end the sessions in time. `ends_at` is a time.monotonic().
+        """
+        self._ends_at = ends_at
+        for owner, name in self._links.values():
+            gevent.spawn(self._tell, owner, name)
+
+    def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
+        """Waits until no connection is forwarded any more, for at most `timeout` seconds.
+
+        If owners have said that they end their sessions by then, waits up to `grace` seconds more for those ends.
+        """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
-        self._empty.wait(timeout)
+        if not self._empty.wait(timeout) and self._owners_told:
+            self._empty.wait(grace)
+
+    def _tell(self, owner: Owner, name: SessionName) -> None:
+        assert self._ends_at is not None
+        self._owners_told |= self.announce_drain(owner, name, self._ends_at - time.monotonic())
 
     def stop(self) -> None:
         """Ends all forwarded connections."""
@@ -154,7 +180,9 @@ class ForwardOut:
             raise
         return secure
 
-    def _join(self, accepted: Accepted, sock: Any, answer: bytes, share: Share) -> None:
+    def _join(
+        self, accepted: Accepted, sock: Any, answer: bytes, share: Share, session: tuple[Owner, SessionName]
+    ) -> None:
         tls = sock.tls if isinstance(sock, TlsSocket) else None
         plain = ungreen(sock)
         outer = stream_over(accepted.take())  # all bytes that were read from it are sent
@@ -162,10 +190,12 @@ class ForwardOut:
         stall_timeout = None if accepted.plain else self._stall_timeout
         link = open_byte_proxy(self._queue, (outer, inner), answer, stall_timeout, self._forget, share)
         if not link.over:
-            self._links.add(link)
+            self._links[link] = session
+            if self._ends_at is not None:
+                gevent.spawn(self._tell, *session)
 
     def _forget(self, link: ByteLink) -> None:
-        self._links.discard(link)
+        self._links.pop(link, None)
         self._check_empty()
 
     def _check_empty(self) -> None:

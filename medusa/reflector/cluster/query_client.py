@@ -19,7 +19,7 @@ from medusa.protocol.printable import printable
 from medusa.reflector.admin.session_list import Entry
 from medusa.reflector.cluster.peer_auth import QUESTION_HEADER, PeerAuth
 from medusa.reflector.refusal import Refusal
-from medusa.reflector.session_name import SESSIONS, SessionName
+from medusa.reflector.session_name import DRAINS, SESSIONS, SessionName
 from medusa.reflector.sessions.registry import Registry
 
 log = structlog.get_logger(component="query_client")
@@ -71,13 +71,22 @@ class QueryClient:
         owner = self._registry.elsewhere(name)
         if owner is None:
             return False
-        login = name.login + "/" if name.login else ""
-        target = "%s/%s%s" % (SESSIONS, login, urllib.parse.quote(name.session_id, safe=""))
         try:
-            return self._ask(owner, "DELETE", target).get("killed") is True
+            return self._ask(owner, "DELETE", _path(SESSIONS, name)).get("killed") is True
         except NoAnswer as error:
             reason = "%s, which the session lives in, does not answer: %s" % (printable(owner.address), error)
             raise Refusal(503, reason, retry_after=5) from None
+
+    def announce_drain(self, owner: Owner, name: SessionName, left: float) -> bool:
+        """Tells the owner of a session that its agent, whose connection this reflector forwards, is lost in `left` s.
+
+        Returns True if the owner will end the session by then. False if it does not answer, or knows no such question.
+        """
+        target = "%s?left=%.3f" % (_path(DRAINS, name), max(0.0, left))
+        try:
+            return self._ask(owner, "POST", target).get("told") is True
+        except NoAnswer:
+            return False
 
     def _of(self, owner: Owner, names: list[SessionName]) -> list[Entry]:
         try:
@@ -112,6 +121,11 @@ class QueryClient:
         if not isinstance(answer, dict):
             raise NoAnswer("not the answer of a reflector of this site")
         return answer
+
+
+def _path(prefix: str, name: SessionName) -> str:
+    login = name.login + "/" if name.login else ""
+    return "%s/%s%s" % (prefix, login, urllib.parse.quote(name.session_id, safe=""))
 
 
 def _body(sock: Any) -> bytes:

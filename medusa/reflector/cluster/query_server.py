@@ -1,4 +1,4 @@
-"""Answers the questions of other reflectors: lists the sessions of this reflector, or ends one of them.
+"""Answers the questions of other reflectors: lists the sessions of this reflector, ends one, or says that one will end.
 
 It answers for this reflector (all of its workers) only. It passes no question on, so no question goes in a circle.
 """
@@ -19,10 +19,13 @@ from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer
 from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import NOTHING_HERE, Refusal, directory_away
-from medusa.reflector.session_name import SESSIONS, SessionName
+from medusa.reflector.session_name import DRAINS, SESSIONS, SessionName
 from medusa.reflector.sessions.claims import Claims
 
 log = structlog.get_logger(component="query_server")
+
+
+_LEFT = re.compile(r"\?left=([0-9]{1,9}(?:\.[0-9]{1,3})?)\Z")
 
 
 class QueryServer:
@@ -36,10 +39,11 @@ class QueryServer:
 
     def routes(self) -> list[Route]:
         """Returns these routes, to be passed to Application."""
-        one = re.compile(rf"{re.escape(SESSIONS)}/{ONE_SESSION}")
+        one, drained = (re.compile(rf"{re.escape(prefix)}/{ONE_SESSION}") for prefix in (SESSIONS, DRAINS))
         return [
             Route(re.compile(re.escape(SESSIONS) + r"\Z"), self.sessions),
             Route(one, self.session, ("DELETE", *READING)),
+            Route(drained, self.drain, ("POST", *READING)),
         ]
 
     def sessions(self, accepted: Accepted) -> Answer:
@@ -58,6 +62,19 @@ class QueryServer:
         if killed:
             log.warning("session killed", session=name.session_id, login=login, by=accepted.client)
         return json_answer({"killed": killed})
+
+    def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
+        """Answers POST: the reflector that forwards the agent of a session of this reflector stops soon.
+
+        The answer says whether the session will be ended by then. Raises what `_check` raises.
+        """
+        self._check(accepted, "POST")
+        assert accepted.request is not None
+        left = _LEFT.search(accepted.request.target)
+        if left is None:
+            raise HandshakeError(400, "left=SECONDS is missing")
+        name = SessionName(parse_id(raw_id), login or "")
+        return json_answer({"told": self._listing.drain_here(name, float(left[1]))})
 
     def _check(self, accepted: Accepted, method: str) -> None:
         """Checks that another reflector of the site has sent the request, and that it still waits for the answer.

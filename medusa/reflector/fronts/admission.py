@@ -10,6 +10,7 @@ import gevent
 import structlog
 
 from medusa.directory import DirectoryError, Owner
+from medusa.protocol.features import NOTICE
 from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown, used_before
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
@@ -151,7 +152,7 @@ class Admission:
         except BaseException:
             session.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
             raise
-        session.attach(side, transport, client, site(accepted.host))
+        session.attach(side, transport, client, site(accepted.host), NOTICE in accepted.announced)
 
     def spend(self, authenticator: Authenticator, grant: Grant) -> None:
         """Marks a signature as used, here and in the directory, so that no reflector of the site accepts it again.

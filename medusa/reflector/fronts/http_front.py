@@ -152,8 +152,10 @@ class Handler(UpgradeHandler):
         accepted, config = self.accepted, self.server.config
         try:
             with head_timeout(config.timeouts.head_timeout, 408):
+                data = accepted.data if accepted.handed_over else read_first_bytes(accepted, config)
+                self.server.admit()
                 if not accepted.handed_over:
-                    accepted.data = self._decrypt(read_first_bytes(accepted, config))
+                    accepted.data = self._decrypt(data)
                 if not read_head(accepted):
                     return False
             parse_head(accepted, config)

@@ -12,7 +12,7 @@ from typing import Any
 import gevent
 import structlog
 
-from medusa.protocol import attach_path
+from medusa.protocol import attach_path, features
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Headers, Request
 from medusa.protocol.printable import printable
@@ -106,6 +106,7 @@ class RawFront(PausingServer):
         with greeting_timeout(timeouts.head_timeout):
             if not accepted.handed_over:
                 accepted.data = read_first_bytes(accepted, self._config)
+            self.admit()
             if not read_greeting(accepted):
                 return
         accepted.sock.settimeout(timeouts.answer_timeout)
@@ -202,7 +203,8 @@ def _request(greeting: Framed | Plain) -> Request | None:
         if not greeting.token:
             return None
         greeting = parse_token(greeting.token)
-    return Request("GET", greeting.target, "HTTP/1.1", Headers([("host", greeting.host)]))
+    headers = [("host", greeting.host), (features.HEADER.lower(), greeting.features)]
+    return Request("GET", greeting.target, "HTTP/1.1", Headers(headers))
 
 
 def _named(greeting: Framed | Plain) -> tuple[SessionName, Side]:

@@ -19,6 +19,7 @@ from medusa.protocol.printable import printable
 from medusa.protocol.session_id import parse_id
 from medusa.protocol.websocket.handshake import check_upgrade
 from medusa.reflector.admin.handlers import Administration
+from medusa.reflector.admin.readiness import Readiness
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import denied
@@ -86,6 +87,9 @@ class Workers(Protocol):
     def status(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Returns the sessions of all workers, and an entry that describes each worker."""
 
+    def silent(self) -> list[int]:
+        """Returns the numbers of the other workers that do not answer. Blocks until all have answered, or are late."""
+
 
 Forwarded = Callable[[Accepted, Callable[[], RelayedTransport]], None]
 """A function that attaches an agent which another reflector forwards.
@@ -119,6 +123,7 @@ class Application:
         self._administration = administration
         self._workers = workers
         self._forwarded = forwarded
+        self._readiness = Readiness(self._unready, config.timeouts.ready_interval)
         self._upgrades: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (INTERNAL, self._attach_internal),
             (SIGNED, self._attach_signed),
@@ -218,10 +223,14 @@ class Application:
         return json_answer({"alive": True, "draining": self._registry.draining, "version": __version__})
 
     def _readyz(self, _: Accepted) -> Answer:
-        unready = self._registry.unready()
+        unready = self._registry.unready() if self._registry.draining else self._readiness.reason()
         if unready:
             raise Refusal(503, unready, retry_after=5)
         return 200, [], b"ready\n"
+
+    def _unready(self) -> str:
+        silent = self._workers.silent() if self._workers is not None else []
+        return f"worker {silent[0]} does not answer" if silent else self._registry.unready()
 
     def _archive(self, _: Accepted) -> Answer:
         try:

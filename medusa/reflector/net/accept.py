@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -19,6 +20,9 @@ RETRY_INTERVAL = 0.25
 HEADROOM = 2
 """The number of free file descriptors that must exist before accepting goes on after a pause."""
 
+MOST_AT_ONCE = 8
+"""The number of connections that are accepted in one iteration of the event loop. Then other events have their turn."""
+
 CALM_TIMEOUT = 2.0
 """Seconds without a new pause after which the log says that the shortage is over. One shortage has many pauses."""
 
@@ -27,15 +31,25 @@ class PausingServer(StreamServer):
     """A gevent server that pauses during a shortage. gevent's own would log each failed accept, again and again.
 
     It can be mixed into a WSGIServer.
+
+    Attributes:
+        is_full: returns True if no further connection should be accepted in this iteration of the event loop.
+        admit: called before a request is answered, in its greenlet; it may make the request wait.
     """
+
+    is_full: Callable[[], bool] = staticmethod(lambda: False)
+    admit: Callable[[], None] = staticmethod(lambda: None)
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._paused = False
         self._calm: Any = None  # the timer of CALM_TIMEOUT; None if there is no shortage
         super().__init__(*args, **settings)
+        self.max_accept = min(self.max_accept, MOST_AT_ONCE)
 
     def do_read(self) -> Any:
         """Accepts one connection; gevent calls this. Returns (socket, address), or None if there is none."""
+        if self.is_full():
+            return None
         try:
             if self._paused and not _room(self.socket.fileno()):
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -6,6 +6,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from medusa.protocol import features
 from medusa.protocol.http.head import Request
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.transports.tls import RECORD, TlsSocket
@@ -64,6 +65,11 @@ class Accepted:
     def origin(self) -> tuple[str, int]:
         """The client's IP address, and the port of `address`, which may belong to a proxy."""
         return self.host, self.address[1]
+
+    @property
+    def announced(self) -> list[str]:
+        """What the peer has announced that it understands, beyond part 1 of the protocol."""
+        return self.request.headers.tokens(features.HEADER.lower()) if self.request is not None else []
 
     def receive(self) -> bytes:
         """Reads some bytes, adds them to `data` and returns them; b"" means the end of the stream. Raises OSError."""

@@ -17,6 +17,9 @@ PlainSocket: Any = monkey.get_original("socket", "socket")
 READ, WRITE = 1, 2
 """The event masks of libev for a watcher: the socket is readable, or writable."""
 
+MOST_LINGERING = 1024 * 1024
+"""The most bytes to read, and drop, from a peer that goes on sending after it was answered."""
+
 _poll = monkey.get_original("select", "poll")
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
@@ -55,16 +58,18 @@ def hung_up(fd: int) -> bool:
 def hang_up(sock: Any, timeout: float) -> None:
     """Closes a connection in order: the peer gets all that was sent, and then a FIN instead of a reset.
 
-    For that it reads, and drops, what the peer still sends, until the peer closes its end.
+    For that it reads, and drops, what the peer still sends, until the peer closes its end. A peer that sends more than
+    MOST_LINGERING bytes gets the reset.
 
     Args:
         timeout: the maximum number of seconds to read.
     """
-    deadline = time.monotonic() + timeout
+    deadline, left = time.monotonic() + timeout, MOST_LINGERING
     try:
         sock.settimeout(timeout)
         sock.shutdown(socket.SHUT_WR)
-        while time.monotonic() < deadline and sock.recv(65536):
+        while time.monotonic() < deadline and left > 0 and (data := sock.recv(65536)):
+            left -= len(data)
             gevent.sleep(0)  # recv does not switch greenlets while bytes are available
     except OSError:
         pass

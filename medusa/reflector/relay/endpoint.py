@@ -37,6 +37,9 @@ _INPUTS = {
     Progress.BROKE_RULES: Input.PEER_BROKE_RULES,
 }
 
+MOST_DISCARDED = 16 * 1024 * 1024
+"""The most bytes to read, and drop, from a peer that has broken the protocol, until it answers its Close."""
+
 Report = Callable[["Endpoint", Progress], None]
 
 
@@ -72,6 +75,7 @@ class Endpoint:
         self.on_left_out: Callable[[Sequence[bytes]], None] | None = None
         self._queue = queue
         self._report = report
+        self._before_breach = 0  # the bytes that had come when the peer broke the protocol
         self._sink: Endpoint | None = None  # what is read here is written to this endpoint
         self._source: Endpoint | None = None  # what this endpoint reads is written here
         self._queued = False  # True: in the fair queue, so the read watcher is stopped
@@ -226,6 +230,7 @@ class Endpoint:
         self._report(self, Progress.LOST)
 
     def _report_breach(self) -> None:
+        self._before_breach = self.transport.received
         self._report(self, Progress.BROKE_RULES)
 
     def _release(self) -> None:
@@ -311,9 +316,10 @@ class Endpoint:
 
     def _discard(self) -> None:
         self.keepalive.received(time.monotonic())
-        if self.transport.discard():
+        before = self.transport.received
+        if self.transport.discard() or before > self._before_breach + MOST_DISCARDED:
             self._process(Input.PEER_LOST)
-        elif self.transport.pending:
+        elif self.transport.pending or self.transport.received >= before + BULK:
             self._enqueue()
         else:
             self._watch(True)

@@ -1,33 +1,49 @@
-"""Runs the steps of busy connections one at a time. Holds the buffer that all connections on an event loop read into.
+"""Shares the event loop among busy connections, requests and everything else. Holds the buffer that all read into.
 
 A connection whose reads are large queues its next read here. So a keystroke of another pair waits for at most one such
-read.
+read. If the loop is never idle, because many requests or small messages come, the queued reads get as much time as all
+the rest, and requests wait here too.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any
+
+from gevent.hub import Waiter
 
 from medusa.transports.relayed import new_scratch
 
 BULK = 16 * 1024
 """A connection is busy if one read returns at least so many bytes. Typing and redrawn screens stay below that."""
 
-MAX_DELAY = 0.004
-"""Seconds after which a queued step runs even if the event loop has had no idle moment.
+SHARE_INTERVAL = 0.004
+"""Seconds between two looks at how much time the queued steps have got."""
 
-Connections whose reads are small are never queued. So a flood of pings, or many users who type, can keep the event loop
-from ever being idle.
+LEAST_SHARE = 0.25
+"""The part of the time that steps should get in idle moments. If they get less, the loop is crowded."""
+
+LONGEST_TURN = 0.02
+"""Seconds that steps may take in one iteration of a crowded loop, however long everything else took."""
+
+REQUESTS_TURN = 0.0005
+"""Seconds for requests in one iteration of a crowded loop. The last one that begins in this time is finished.
+
+It is short, because a busy connection moves no more in one iteration than the kernel's buffers hold.
 """
+
+MOST_REQUESTS = 32
+"""So many requests may wait for their turn. Then no further connections are accepted."""
 
 
 class FairQueue:
     """A queue of steps that run when the event loop is idle, one per loop iteration.
 
-    Each step runs from an idle watcher, so all other events go first. If the loop is never idle, one step runs every
-    MAX_DELAY seconds.
+    Each step runs from an idle watcher, so all other events go first. Connections whose reads are small are never
+    queued, and requests neither, as long as there are idle moments. A flood of them can keep the loop from ever being
+    idle: then the loop is crowded, and each iteration ends with a turn for the steps and one for the requests.
 
     Attributes:
         loop: gevent's event loop.
@@ -38,28 +54,74 @@ class FairQueue:
         self.loop = loop
         self.scratch = new_scratch()
         self._steps: deque[Callable[[], None]] = deque()
+        self._requests: deque[Any] = deque()  # the Waiter of each greenlet in `admit`
         self._idle = loop.idle()
-        self._ran = False  # True: a step has run since the last tick of the clock
-        self._clock = loop.timer(MAX_DELAY, MAX_DELAY)  # runs until a tick finds the queue empty
+        self._turn = loop.prepare()  # active while the loop is crowded
+        self._clock = loop.timer(SHARE_INTERVAL, SHARE_INTERVAL)  # runs until a look finds the queue empty
+        self._looked = 0.0  # the time of the last look
+        self._used = 0.0  # seconds that steps took in idle moments since then
+        self._turn_ended = 0.0
 
     def add(self, step: Callable[[], None]) -> None:
         """Queues `step`, which runs once, after the steps already queued. It must not raise."""
         self._steps.append(step)
+        self._start()
+
+    def admit(self) -> None:
+        """Lets the calling greenlet begin to answer a request. In a crowded loop it waits here for its turn."""
+        if not self._turn.active:
+            return
+        waiter: Any = Waiter()
+        self._requests.append(waiter)
+        self._start()
+        try:
+            waiter.get()
+        finally:  # a timeout may have ended the wait
+            if waiter in self._requests:
+                self._requests.remove(waiter)
+
+    def is_full(self) -> bool:
+        """Returns True if so many requests wait for their turn that no further connection should be accepted."""
+        return len(self._requests) >= MOST_REQUESTS
+
+    def _start(self) -> None:
         if not self._idle.active:
             self._idle.start(self._run_one)
             if not self._clock.active:
-                self._clock.start(self._tick)
+                self._looked, self._used = perf_counter(), 0.0
+                self._clock.start(self._look)
 
-    def _tick(self) -> None:
-        ran, self._ran = self._ran, False
-        if not self._steps:
+    def _look(self) -> None:
+        now = perf_counter()
+        crowded = bool(self._steps) and self._used < LEAST_SHARE * (now - self._looked)
+        self._looked, self._used = now, 0.0
+        if crowded and not self._turn.active:
+            self._turn_ended = now
+            self._turn.start(self._take_turn)
+        elif not (crowded or self._requests):
+            self._turn.stop()
+        if not (self._steps or self._requests):
             self._clock.stop()
-        elif not ran:
-            self._run_one()
 
     def _run_one(self) -> None:
-        self._ran = True
-        step = self._steps.popleft()
-        if not self._steps:
+        begun = perf_counter()
+        if self._steps:
+            self._steps.popleft()()
+        if self._requests:
+            self._requests.popleft().switch(None)
+        if not (self._steps or self._requests):
             self._idle.stop()
-        step()
+        self._used += perf_counter() - begun
+
+    def _take_turn(self) -> None:
+        """Runs steps for as long as everything else took since the last turn, at least one; then some requests."""
+        begun = perf_counter()
+        end = begun + min(LONGEST_TURN, begun - self._turn_ended)
+        while self._steps:
+            self._steps.popleft()()
+            if perf_counter() >= end:
+                break
+        self._turn_ended = perf_counter()
+        end = self._turn_ended + REQUESTS_TURN
+        while self._requests and perf_counter() < end:
+            self._requests.popleft().switch(None)

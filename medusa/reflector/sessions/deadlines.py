@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
 from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.sessions.time_limits import TimeLimits
+from medusa.reflector.sessions.time_limits import DrainNotices, TimeLimits
 from medusa.session import Input, Side
 
 STALL_CHECKS = 4
@@ -99,6 +99,7 @@ class Deadlines:
         "_backlogs",
         "_closing",
         "_config",
+        "_drain",
         "_hurried",
         "_limits",
         "_messages",
@@ -106,12 +107,15 @@ class Deadlines:
         "_next_stall_check",
         "_stalls",
         "_timed",
+        "_waited",
     )
 
     def __init__(self, config: ReflectorConfig, now: float) -> None:
         self._config = config
         self._timed: dict[Input, float] = {}
         self._limits: TimeLimits | None = None
+        self._drain: DrainNotices | None = None
+        self._waited = False  # True: `wait` was called, so there is a client
         self._closing = False
         self._hurried = False
         self._backlogs: dict[Side, int] | None = None  # bytes not sent yet, when the close timeout last expired
@@ -122,6 +126,7 @@ class Deadlines:
 
     def wait(self, now: float) -> None:
         """Starts the deadlines of a client that waits for an agent."""
+        self._waited = True
         pulse = now + self._config.timeouts.wait_interval
         self._timed = {Input.WAIT_PULSE: pulse, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
 
@@ -131,15 +136,24 @@ class Deadlines:
         if self._config.idle_timeout or self._config.max_duration:
             self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, now)
 
+    def drain(self, end: float, now: float) -> None:
+        """Starts the notices of a session that ends at `end`, as soon as it has a client. An earlier end stays."""
+        if not self._closing and (self._drain is None or end < self._drain.end):
+            self._drain = DrainNotices(end, now)
+
     def finish(self, now: float) -> None:
         """Starts the deadline of a session that closes: `close_timeout` for its sides to answer, or to hang up."""
-        self._limits = None
+        self._limits = self._drain = None
         self._closing = True
         self._timed = {Input.CLOSE_EXPIRED: now + self._config.timeouts.close_timeout}
 
     def hurry(self) -> None:
         """Makes the close timeout final: from now on it is not extended for a client that reads slowly."""
         self._hurried = True
+
+    def left_of_drain(self, now: float) -> float:
+        """Returns the seconds until the session ends because the reflector stops. Infinite if it does not."""
+        return self._drain.end - now if self._drain is not None else math.inf
 
     def left(self, now: float, links: Collection[Link]) -> tuple[float, float]:
         """Returns the seconds until the linked session ends by its maximum duration, and by the idle timeout.
@@ -165,12 +179,15 @@ class Deadlines:
             else:
                 del self._timed[happened]
             return happened
+        if self._drain is not None and self._waited and (drain := self._drain.due(now)) is not None:
+            return drain
         return self._limits.due(now, active(links)) if self._limits is not None else None
 
     def next_input(self, links: Collection[Link]) -> float:
         """Returns the time at which to call `happened` next."""
         limit = self._limits.deadline(active(links)) if self._limits is not None else math.inf
-        return min([limit, *self._timed.values()])
+        drain = self._drain.deadline() if self._drain is not None and self._waited else math.inf
+        return min([limit, drain, *self._timed.values()])
 
     def _is_read_slowly(self, links: Collection[Link]) -> bool:
         """Returns True if a side still has bytes to receive before its Close, and may take longer.

@@ -74,6 +74,8 @@ class SessionDriver:
         self._inbox: list[tuple[Input, Close | None]] = []  # an empty deque takes ten times as much memory
         self._woken = False  # True: a step, or the link-up, is already scheduled
         self._pair: greenlet | None = None
+        self._notices = False  # True: the client shows notices at any time
+        self._drain_words = ""
         self._deadlines = Deadlines(context.config, time.monotonic())
         self._timer: Any = None
         self._timer_at = math.inf
@@ -87,12 +89,15 @@ class SessionDriver:
         self._agent_requested = time.monotonic()
         return True
 
-    def attach(self, side: Side, transport: RelayedTransport, address: str, source: str = "") -> None:
+    def attach(
+        self, side: Side, transport: RelayedTransport, address: str, source: str = "", notices: bool = False
+    ) -> None:
         """Adds the connection of `side` after its upgrade. If the session is over by now, closes the connection.
 
         Args:
             address: the peer's address, for logs and lists.
             source: the address under which the memory is counted that a peer without a login makes this process hold.
+            notices: True if the peer has announced that it shows notices at any time.
         """
         if self.machine.state is not _ATTACH_IN[side]:
             transport.close(1000, _OVER.reason, timeout=0.1)
@@ -101,6 +106,7 @@ class SessionDriver:
         keepalive = Keepalive(self._context.config.keepalive, time.monotonic())
         endpoint = Endpoint(self._context.queue, side, transport, keepalive, self._endpoint_ended, address)
         self._endpoints[side] = endpoint
+        self._notices |= notices and side is Side.CLIENT
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
@@ -108,7 +114,23 @@ class SessionDriver:
         self._inbox.append((happened, close))
         self._wake()
 
+    def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
+        """Ends the session at `end`, a time.monotonic(), and tells its user beforehand. Returns at once.
+
+        `words` say what happens. If the session has to end earlier anyway, nothing changes.
+        """
+        now = time.monotonic()
+        if end - now < self._deadlines.left_of_drain(now):
+            self._drain_words = words
+            self._deadlines.drain(end, now)
+            self._wake()
+
     # ------------------------------------------------------------------ for lists and numbers
+
+    @property
+    def shows_notices(self) -> bool:
+        """True if the client has announced that it shows notices at any time."""
+        return self._notices
 
     @property
     def state(self) -> State:
@@ -272,6 +294,11 @@ class SessionDriver:
         words = "the session ends in %.0f s: it may not last longer than %.0f s"
         self._send_notice(words % (left, self._context.config.max_duration))
 
+    def _send_drain_notice(self) -> None:
+        if self._notices:
+            left = self._deadlines.left_of_drain(time.monotonic())
+            self._send_notice("%s; the session ends in %.0f s" % (self._drain_words, max(1.0, left)))
+
     def _send_notice(self, words: str) -> None:
         self._endpoints[Side.CLIENT].announce(build(Notice(words)))
 
@@ -347,6 +374,7 @@ _CARRY_OUT: dict[Action, Callable[[SessionDriver], None]] = {
     Action.SEND_KILLED: SessionDriver._send_killed,
     Action.SEND_IDLE_NOTICE: SessionDriver._send_idle_notice,
     Action.SEND_DURATION_NOTICE: SessionDriver._send_duration_notice,
+    Action.SEND_DRAIN_NOTICE: SessionDriver._send_drain_notice,
     Action.LINK_UP: SessionDriver._start_pair,
     Action.DISMISS_AGENT: SessionDriver._dismiss_agent,
     Action.HURRY: SessionDriver._hurry,

@@ -157,6 +157,12 @@ class Registry:
             return "the directory is away: %s" % error
         return ""
 
+    def drain(self, end: float) -> None:
+        """Begins no further session, and ends those that live at `end`, a time.monotonic(). Their users are told."""
+        self.draining = True
+        for session in self.sessions():
+            session.drain(end)
+
     def shut_down(self) -> None:
         """Ends every session. Returns when all are over."""
         self.draining = True

@@ -1,4 +1,4 @@
-"""Limits how long a linked session may be idle (pass no terminal byte), and how long it may last.
+"""Limits how long a linked session may be idle (pass no terminal byte), how long it may last, and how long a drain.
 
 No I/O: the time is passed in. All times are in seconds of one monotonic clock. The argument `active` is the time at
 which the last terminal byte passed.
@@ -12,6 +12,12 @@ from medusa.session import Input
 
 NOTICE = 60.0
 """Seconds from the notice to the user until the session's end. For a limit below 2 * NOTICE: half of the limit."""
+
+DRAIN_NOTICES = (60.0, 10.0)
+"""Seconds before the end of a drain at which the user is told again. Each is left out if it is most of the drain."""
+
+SHORTEST_NOTICE = 0.5
+"""Seconds. A drain that is shorter is not announced: it is over before anybody has read that."""
 
 
 class TimeLimits:
@@ -65,6 +71,44 @@ class TimeLimits:
 
     def _ends(self, active: float) -> tuple[float, float]:
         return self._linked + self._duration, active + self._idle
+
+
+class DrainNotices:
+    """The notices to the user of one session that the reflector stops, and the end of the session.
+
+    The first notice is due at once, the last one 10 s before the end. If that is most of the drain, the last one is due
+    after half of it.
+
+    Args:
+        end: the time at which the session ends.
+        now: the time at which this is known.
+
+    Attributes:
+        end: as above.
+    """
+
+    __slots__ = ("_times", "end")
+
+    def __init__(self, end: float, now: float) -> None:
+        self.end = end
+        whole = end - now
+        leads = [lead for lead in DRAIN_NOTICES if whole >= 1.5 * lead] or [whole / 2]
+        self._times = [
+            at for at, left in [(now, whole), *((end - lead, lead) for lead in leads)] if left >= SHORTEST_NOTICE
+        ]
+
+    def due(self, now: float) -> Input | None:
+        """Returns the input that is due now: a notice, or the end. None if no input is due."""
+        if now >= self.end:
+            return Input.SHUTDOWN
+        if not self._times or now < self._times[0]:
+            return None
+        self._times = [at for at in self._times if at > now]
+        return Input.DRAIN_NOTICE
+
+    def deadline(self) -> float:
+        """Returns the time at which to call `due` next."""
+        return min(self._times, default=self.end)
 
 
 def lead(limit: float) -> float:

@@ -28,6 +28,7 @@ class WorkerProcess:
 
     Attributes:
         started: the time.monotonic() of its start.
+        heard: the time.monotonic() of its last report. Before the first one: of its start.
         url: the URLs where the worker serves. "" until it has reported them.
         complaint: the reason why the worker cannot serve. "" if it has not reported one.
         drained: True if the worker has reported that it has no session any more, and will get none.
@@ -45,7 +46,7 @@ class WorkerProcess:
         self.number = task.number
         self.url = self.complaint = ""
         self.drained = False
-        self.started = time.monotonic()
+        self.started = self.heard = time.monotonic()
         self._half_line = b""
         self._process = subprocess.Popen(
             module(program),
@@ -79,6 +80,7 @@ class WorkerProcess:
         Returns False if the worker's output has ended. Then call `reap`.
         """
         data = os.read(self.fileno(), 4096)
+        self.heard = time.monotonic()
         *lines, self._half_line = (self._half_line + data).split(b"\n")
         for line in lines:
             self._note(line.decode("utf-8", "replace"))

@@ -25,7 +25,7 @@ from medusa.reflector.workers.handoff import Handoff, socketpair
 MAX_ANSWER = 64 * 1024 * 1024
 """The maximum size of an answer in bytes."""
 
-_STATUS, _SESSIONS, _KILL, _METRICS = "status", "sessions", "kill", "metrics"
+_ALIVE, _STATUS, _SESSIONS, _KILL, _DRAIN, _METRICS = "alive", "status", "sessions", "kill", "drain", "metrics"
 
 Entries = list[dict[str, Any]]
 
@@ -97,6 +97,7 @@ class OtherWorkers:
         def kill(name: Any) -> bool:
             return listing.kill_local(SessionName(*name))
 
+        self._rpc.answers[_ALIVE] = lambda _: True
         self._rpc.answers[_STATUS] = lambda _: {
             "worker": self._handoff.number,
             "pid": os.getpid(),
@@ -106,6 +107,7 @@ class OtherWorkers:
         }
         self._rpc.answers[_SESSIONS] = lambda _: listing.local()
         self._rpc.answers[_KILL] = kill
+        self._rpc.answers[_DRAIN] = lambda told: listing.drain_local(SessionName(*told[0]), told[1])
         self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
 
     def status(self) -> tuple[Entries, Entries]:
@@ -120,6 +122,10 @@ class OtherWorkers:
         sessions = [entry for worker in workers for entry in worker.pop("sessions", [])]
         return sorted(sessions, key=lambda entry: entry["create_time"]), workers
 
+    def silent(self) -> list[int]:
+        """Returns the numbers of the other workers that do not answer."""
+        return [worker for worker, reply in self._rpc.ask_all(_ALIVE).items() if "answer" not in reply]
+
     def entries(self) -> list[Entry]:
         """Returns the sessions of the other workers."""
         return [entry for entries in self._answers(_SESSIONS) for entry in entries]
@@ -128,6 +134,11 @@ class OtherWorkers:
         """Ends a session of another worker. Returns False if there is none, or if that worker does not answer."""
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
+
+    def drain(self, name: SessionName, left: float) -> bool:
+        """Ends a session of another worker in `left` seconds. Returns False as `kill` does."""
+        owner = self._handoff.owner(name)
+        return owner is not None and bool(self._rpc.ask(owner, _DRAIN, [name, left]).get("answer"))
 
     def metrics(self) -> list[str]:
         """Returns the metrics of each other worker, in Prometheus' text format."""

@@ -1,4 +1,4 @@
-"""Runs several reflector processes on the same sockets: starts workers, restarts them, and passes signals on to them.
+"""Runs several reflector processes on the same sockets: starts workers, replaces them, and passes signals on to them.
 
 The supervisor uses neither gevent nor threads. It keeps open what has to survive a worker's death: the listening
 sockets, and the sockets between the workers.
@@ -15,10 +15,12 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
 from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.hangup import CHECK_INTERVAL, Hangup
 from medusa.reflector.workers.fd_channel import open_channel
 from medusa.reflector.workers.process import PROGRAM, Backoff, WorkerProcess
 from medusa.reflector.workers.sharding import KEY_SIZE
@@ -30,12 +32,46 @@ log = structlog.get_logger(component="supervisor")
 ORDERS: dict[int, bytes] = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.SIGHUP: RELOAD}
 """The order to send to the workers for each signal. A second signal for DRAIN stops the supervisor at once."""
 
-MAX_WAIT = 3600.0
-"""The maximum number of seconds that the supervisor waits for one event."""
+LATE = 3.0
+"""If a wait of the supervisor takes this many seconds too long, it was suspended itself, perhaps with its workers.
+
+Then the silence of the workers counts from the end of the wait.
+"""
+
+
+class ServiceManager(Protocol):
+    """The interface to the program that has started the reflector as a service.
+
+    Attributes:
+        due: the time.monotonic() at which to call `beat` next.
+    """
+
+    @property
+    def due(self) -> float: ...
+
+    def ordered(self, order: bytes) -> None:
+        """Takes note that the workers have got an order, DRAIN or RELOAD."""
+
+    def beat(self) -> None:
+        """Takes note that the supervisor runs. It may be called before `due`."""
+
+
+class NoManager:
+    """A service manager that does not exist."""
+
+    due = math.inf
+
+    def ordered(self, order: bytes) -> None:
+        """Does nothing."""
+
+    def beat(self) -> None:
+        """Does nothing."""
 
 
 class Supervisor:
     """The supervisor of a reflector's workers. Call `run` once, from the main thread.
+
+    A worker that does not report for some time hangs: it is killed, and another one takes its place.
 
     Args:
         listeners: the listening sockets by name (medusa.reflector.net.listen). `run` closes them when it returns.
@@ -43,6 +79,10 @@ class Supervisor:
         announce: called once, when all workers serve, with the URLs of the reflector.
         lifeline: a descriptor. When it reaches end of file, the supervisor stops immediately. None: no lifeline.
         program: the module that a worker's process runs.
+
+    Attributes:
+        hangup: tells what a SIGHUP means. None if each one asks to reload.
+        manager: the service manager.
 
     Raises:
         ConfigError: the system cannot open the sockets between so many workers.
@@ -58,7 +98,9 @@ class Supervisor:
         lifeline: int | None = None,
         program: str = PROGRAM,
     ) -> None:
-        self._worker_grace = config.timeouts.worker_grace
+        self.hangup: Hangup | None = None
+        self.manager: ServiceManager = NoManager()
+        self._timeouts = config.timeouts
         self._listeners = listeners
         self._announce = announce
         self._lifeline = lifeline
@@ -125,9 +167,17 @@ class Supervisor:
                 self._start(number)
         if now >= self._kill_at:
             self._kill()
-        nearest = min([*self._due.values(), self._kill_at, now + MAX_WAIT])
-        for key, _ in self._selector.select(max(0.0, nearest - time.monotonic())):
+        self.manager.beat()
+        nearest = min([*self._due.values(), self._kill_at, self.manager.due, now + CHECK_INTERVAL])
+        ready = self._selector.select(max(0.0, nearest - time.monotonic()))
+        if time.monotonic() >= nearest + LATE:
+            for worker in self._workers.values():
+                worker.heard = time.monotonic()
+        for key, _ in ready:
             key.data()
+        if self.hangup is not None and self.hangup.watching and self.hangup.look():
+            self._drain()
+        self._kill_those_that_hang()
         if not self._announced and all(self._url(number) for number in self._tasks):
             self._announced = True
             self._announce(self._url(1))
@@ -188,12 +238,28 @@ class Supervisor:
         self._due[number] = time.monotonic() + wait
         log.error("worker ended", worker=number, **end, lived_s=round(lived, 3), next_start_s=wait)
 
+    def _kill_those_that_hang(self) -> None:
+        """Kills each worker whose event loop has not reported in time: it is stopped, or a call in it does not return.
+
+        The end of its output follows, so `_on_report` plans the start of another one.
+        """
+        now, timeouts = time.monotonic(), self._timeouts
+        for worker in self._workers.values():
+            silent = now - worker.heard
+            limit = timeouts.worker_silence_timeout if worker.url else timeouts.worker_start_timeout
+            if silent < limit or worker.complaint or self._leaving:
+                continue
+            worker.complaint = f"it did not answer for {silent:.0f} s"
+            log.error("worker hangs", worker=worker.number, worker_pid=worker.pid, silent_s=round(silent, 1))
+            worker.kill()
+
     def _order(self, order: bytes) -> None:
         for worker in self._workers.values():
             worker.order(order)
+        self.manager.ordered(order)
 
     def _dismiss(self) -> None:
-        self._leaving, self._kill_at = True, time.monotonic() + self._worker_grace
+        self._leaving, self._kill_at = True, time.monotonic() + self._timeouts.worker_grace
         for worker in self._workers.values():
             worker.dismiss()
 
@@ -207,14 +273,23 @@ class Supervisor:
     def _on_signals(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             order = ORDERS.get(number)
-            if order == RELOAD:
+            if number == signal.SIGHUP and self.hangup is not None and self.hangup.signalled():
+                self._drain()
+            elif order == RELOAD:
                 self._order(order)
             elif order == DRAIN and (self._draining or not self._announced):
                 self._status = 128 + number
             elif order == DRAIN:
-                self._draining = True
-                self._due = dict.fromkeys(self._due, 0.0)
-                self._order(order)
+                self._drain()
+
+    def _drain(self) -> None:
+        """Starts to drain. If not all workers have served yet, stops at once instead. Idempotent."""
+        if not self._announced:
+            self._status = 128 + signal.SIGHUP
+        elif not self._draining:
+            self._draining = True
+            self._due = dict.fromkeys(self._due, 0.0)
+            self._order(DRAIN)
 
     def _on_lifeline(self) -> None:
         assert self._lifeline is not None

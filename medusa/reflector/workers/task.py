@@ -24,10 +24,11 @@ At the end of its input a worker stops: immediately, or after its last connectio
 LISTENING = "listening "
 FAILED = "failed "
 DRAINED = "drained"
+ALIVE = "alive"
 """Reports: lines on the worker's standard output.
 
 LISTENING is followed by the URLs where the worker serves, FAILED by the reason why it cannot serve. DRAINED means that
-the worker has no session any more, and will get none.
+the worker has no session any more, and will get none. ALIVE comes again and again: the worker's event loop runs.
 """
 
 

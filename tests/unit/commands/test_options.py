@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +163,13 @@ def test_what_the_parser_could_not_see(
     assert said("bind-ip: no such place", "--config", str(file)) == f"prog: {file}: bind-ip: no such place\n"
     monkeypatch.setenv("MEDUSA_BIND_IP", "x")
     assert said("bind-ip: no such place", "--config", str(file)) == "prog: MEDUSA_BIND_IP: bind-ip: no such place\n"
+
+
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_complaint_where_stderr_takes_nothing(stderr: str) -> None:
+    made = (
+        "from medusa.commands.options import *; p = OptionParser('prog', 'x'); p.parse_args([]); p.complain('no luck')"
+    )
+    command = ["sh", "-c", f'exec "$@" {stderr}', "sh", sys.executable, "-c", made]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (1, b"prog: no luck\n")

@@ -12,7 +12,7 @@ from medusa.client.outcome import Failure, Interrupted
 from medusa.client.session.wait_for_agent import RECONNECTS, LinkEnd, WaitForAgent
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
-from medusa.protocol.control import KILLED, Linkup, Wait, build
+from medusa.protocol.control import KILLED, Linkup, Notice, Wait, build
 from medusa.protocol.messages import Binary, Close, Message, Text
 from medusa.transports.base import Transport
 from tests.blocking import BlockingTransport
@@ -85,6 +85,22 @@ def test_returns_at_linkup_and_leaves_what_follows(stage: Stage) -> None:
         stage.far.send(message)
     stage.run()
     assert stage.link.receive() == Binary(b"$ ")
+
+
+def test_the_reflectors_notices_and_its_silence_are_told(stage: Stage) -> None:
+    stage.far.send(Text(build(Notice("the session ends in 30 s\x1b"))))
+
+    def poll() -> JobState:
+        stage.clock.now += 1
+        if stage.clock.now >= 1010:
+            stage.far.send(LINKUP)
+        return JobState(alive=True, words="queued")
+
+    stage.launcher.poll = poll  # type: ignore[method-assign]
+    stage.run()
+    said = stage.said().splitlines()
+    assert said[0] == "mlogin: the session ends in 30 s\\x1b"
+    assert [line for line in said if "no word" in line] == ["mlogin: no word from the reflector for 6 s"]
 
 
 def test_says_in_which_state_the_job_is(stage: Stage) -> None:

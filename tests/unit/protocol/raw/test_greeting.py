@@ -66,6 +66,7 @@ class TestLines:
     [
         (b"MEDUSA/1 /attach/x/slave h:1", Framed("/attach/x/slave", "h:1")),
         (b"MEDUSA/1 " + SIGNED.encode() + b" [::1]:7", Framed(SIGNED, "[::1]:7")),
+        (b"MEDUSA/1 /attach/x/slave h:1 features=notice,b-2", Framed("/attach/x/slave", "h:1", "notice,b-2")),
         (b"ATTACH x client", Plain("x", "master", "")),
         (b"ATTACH a/b agent", Plain("a/b", "slave", "")),
         (b"ATTACH x agent tcp://h:1/y?z", Plain("x", "slave", "tcp://h:1/y?z")),
@@ -125,6 +126,7 @@ def test_other_tokens_are_refused(token: str) -> None:
 def test_a_built_greeting_is_parsed() -> None:
     assert build_framed(SIGNED, "h:1") == b"MEDUSA/1 " + SIGNED.encode() + b" h:1\n"
     assert parse_greeting(build_framed(SIGNED, "h:1").strip()) == Framed(SIGNED, "h:1")
+    assert parse_greeting(build_framed("/x", "h", "a,b").strip()) == Framed("/x", "h", "a,b")
 
 
 class TestCheckAnswer:

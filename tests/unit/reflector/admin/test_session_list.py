@@ -27,6 +27,9 @@ class Others:
         self.killed.append(name)
         return name == ("there", "alice")
 
+    def drain(self, name: SessionName, left: float) -> bool:
+        return self.kill(name)
+
 
 def registry() -> Registry:
     return new_registry(ReflectorConfig(), MemoryDirectory(), Owner(HERE))
@@ -65,3 +68,5 @@ def test_workers_are_part_of_a_reflector_and_others_are_not() -> None:
     name = SessionName("there", "alice")
     assert SessionList(registry_, HERE, workers=Others()).kill_here(name)
     assert not SessionList(registry_, HERE, others=Others()).kill_here(name)
+    assert SessionList(registry_, HERE, workers=Others()).drain_here(name, 1.0)
+    assert not SessionList(registry_, HERE, others=Others()).drain_here(name, 1.0)

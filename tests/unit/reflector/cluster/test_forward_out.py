@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -140,3 +141,28 @@ def test_stop_ends_what_is_forwarded(site: Site) -> None:
         assert owner.recv(100) == b""
     assert site.agent.recv(100).startswith(b"HTTP/1.1 101")
     assert site.agent.recv(100) == b""
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_the_owner_is_told_of_a_drain_and_its_end_of_the_session_is_waited_for(site: Site, tells: bool) -> None:
+    told: list[tuple[Owner, SessionName]] = []
+
+    def announce(owner: Owner, name: SessionName, left: float) -> bool:
+        assert left <= 30
+        told.append((owner, name))
+        return tells
+
+    site.forward_out.announce_drain = announce
+    forwarding = site.forward()
+    with owner_of(site) as (owner, _):
+        owner.sendall(b"HTTP/1.1 101 Switching\r\n\r\n")
+        forwarding.get(timeout=PATIENCE)
+        site.forward_out.drain(time.monotonic() + 30)
+        waiting = gevent.spawn(site.forward_out.wait_until_empty, 10 * MS, PATIENCE)
+        if tells:
+            owner.shutdown(socket.SHUT_WR)
+            site.agent.recv(100)
+            site.agent.close()
+        waiting.get(timeout=PATIENCE)
+        assert len(site.forward_out) == (0 if tells else 1)
+    assert told == [(site.owner, NAME)]

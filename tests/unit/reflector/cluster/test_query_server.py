@@ -47,6 +47,9 @@ class Sessions:
     def kill_here(self, name: SessionName) -> bool:
         return name == SessionName("1", "alice")
 
+    def drain_here(self, name: SessionName, left: float) -> bool:
+        return (name, left) == (SessionName("1", "alice"), 29.5)
+
 
 class Asker:
     """Another reflector, and its connection."""
@@ -77,6 +80,20 @@ def test_the_sessions(asker: Asker) -> None:
 def test_the_end_of_a_session(asker: Asker, login: str | None, killed: bool) -> None:
     answer = asker.server.session(asker.question("DELETE", TARGET + "/alice/1"), login, "1")
     assert json.loads(answer[2]) == {"killed": killed}
+
+
+@pytest.mark.parametrize(("login", "told"), [("alice", True), (None, False)])
+def test_a_reflector_that_stops_to_forward_to_a_session(asker: Asker, login: str | None, told: bool) -> None:
+    question = asker.question("POST", "/~carried/drains/alice/1?left=29.500")
+    assert json.loads(asker.server.drain(question, login, "1")[2]) == {"told": told}
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?left=", "?left=-1", "?left=nan", "?left=1&left=2", "?left=1e9", "?left=9999999999"]
+)
+def test_a_time_that_is_none(asker: Asker, query: str) -> None:
+    with pytest.raises(HandshakeError, match="left=SECONDS"):
+        asker.server.drain(asker.question("POST", "/~carried/drains/1" + query), None, "1")
 
 
 def test_a_question_is_answered_once(asker: Asker) -> None:

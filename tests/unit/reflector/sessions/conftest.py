@@ -40,10 +40,10 @@ class Bench:
         self._sockets.append(theirs)
         return theirs, ours
 
-    def attach(self, session: SessionDriver, side: Side) -> Peer:
+    def attach(self, session: SessionDriver, side: Side, *, notices: bool = False) -> Peer:
         """A peer that speaks websocket."""
         theirs, ours = self.connection()
-        session.attach(side, adopt_websocket(ours), "127.0.0.1:2")
+        session.attach(side, adopt_websocket(ours), "127.0.0.1:2", notices=notices)
         return GreenPeer(theirs)
 
     def attach_plain(self, session: SessionDriver, side: Side) -> socket.socket:

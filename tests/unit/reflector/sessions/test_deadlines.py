@@ -100,6 +100,30 @@ class TestTimeLimits:
         assert session.next_input([Link(active=1.0), Link(Side.AGENT, active=6.0)]) == 11.0
 
 
+class TestDrain:
+    def test_it_is_told_of_while_waiting_and_linked_and_ends_the_session(self) -> None:
+        session, link = deadlines(), Link()
+        session.drain(30.0, 0.0)
+        session.drain(40.0, 0.0)
+        assert all_due(session, 0.0) == [], "there is no client yet"
+        session.wait(0.0)
+        assert session.left_of_drain(1.0) == 29.0
+        assert all_due(session, 1.0, link) == [Input.DRAIN_NOTICE]
+        session.link(2.0)
+        assert all_due(session, 2.0, link) == []
+        assert session.next_input([link]) == 20.0
+        assert all_due(session, 20.0, link) == [Input.DRAIN_NOTICE]
+        assert session.happened(30.0, [link]) is Input.SHUTDOWN
+
+    def test_a_session_that_closes_is_not_told(self) -> None:
+        session = deadlines()
+        session.drain(30.0, 0.0)
+        session.finish(1.0)
+        session.drain(20.0, 1.0)
+        assert all_due(session, 2.0) == []
+        assert session.left_of_drain(2.0) == math.inf
+
+
 class TestClosing:
     """A side that answers in time is not its business."""
 

@@ -197,3 +197,28 @@ def test_the_notice_of_a_session_that_lasts_names_its_limit(bench: Bench) -> Non
     session.tell(Input.DURATION_NOTICE)
     words = b"the session ends in inf s: it may not last longer than 0 s"
     client.expect(TEXT, b'medusa:{"type":"notice","text":"%s"}' % words)
+
+
+def test_a_drain_is_told_to_a_client_that_wants_to_know(bench: Bench, logs: list[EventDict]) -> None:
+    """Also to one whose upgrade is still under way when it begins."""
+    session = bench.registry.open(NAME, "a")
+    bench.registry.drain(time.monotonic() + 30)
+    run_loop()
+    client = bench.attach(session, Side.CLIENT, notices=True)
+    run_loop()
+    text = b'medusa:{"type":"notice","text":"the reflector is shutting down; the session ends in 30 s"}'
+    client.expect(TEXT, text)
+    session.drain(time.monotonic() + 20, "it is sooner")
+    client.expect(TEXT, text.replace(b"the reflector is shutting down", b"it is sooner").replace(b"30 s", b"20 s"))
+    session.drain(time.monotonic())
+    assert client.closed() == (1001, "the reflector is shutting down")
+    until(lambda: outcomes(logs))
+    assert (outcomes(logs), errors(logs)) == (["shut_down"], [])
+
+
+def test_a_drain_is_nothing_to_a_client_that_does_not_know_of_it(bench: Bench) -> None:
+    _, client, agent = bench.linked()
+    bench.registry.drain(time.monotonic() + 30)
+    run_loop()
+    agent.send(frame(BINARY, b"x"))
+    client.expect(BINARY, b"x")

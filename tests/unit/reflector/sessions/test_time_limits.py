@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from medusa.reflector.sessions.time_limits import TimeLimits, lead
+from medusa.reflector.sessions.time_limits import DrainNotices, TimeLimits, lead
 from medusa.session import Input
 
 
@@ -59,3 +59,34 @@ def test_what_is_left() -> None:
 @pytest.mark.parametrize(("limit", "before"), [(2, 1), (100, 50), (120, 60), (3600, 60)])
 def test_how_long_before_the_end_the_notice_comes(limit: float, before: float) -> None:
     assert lead(limit) == before
+
+
+@pytest.mark.parametrize(
+    ("drain", "left"),
+    [
+        (300, [300, 60, 10]),
+        (90, [90, 60, 10]),
+        (80, [80, 10]),
+        (30, [30, 10]),
+        (15, [15, 10]),
+        (12, [12, 6]),
+        (2, [2, 1]),
+        (1, [1, 0.5]),
+        (0.5, [0.5]),
+        (0.1, []),
+        (0, []),
+    ],
+)
+def test_how_often_a_drain_is_announced(drain: float, left: list[float]) -> None:
+    notices, now, found = DrainNotices(1000 + drain, 1000.0), 1000.0, []
+    while (due := notices.due(now)) is not Input.SHUTDOWN:
+        if due is not None:
+            found.append(1000 + drain - now)
+        assert now < notices.deadline()
+        now = notices.deadline()
+    assert found == left
+
+
+def test_notices_that_were_missed_are_one() -> None:
+    notices = DrainNotices(1300.0, 1000.0)
+    assert [notices.due(now) for now in (1292.0, 1292.0, 1300.0)] == [Input.DRAIN_NOTICE, None, Input.SHUTDOWN]

@@ -63,6 +63,13 @@ def test_the_status_of_a_worker_that_answers(two: TwoWorkers) -> None:
     assert [worker["worker"] for worker in workers] == [1, 2]
 
 
+@pytest.mark.parametrize(("data", "silent"), [(b'{"answer": true}', []), (b"", [2]), (b"{}", [2])])
+def test_the_workers_that_do_not_answer(two: TwoWorkers, data: bytes, silent: list[int]) -> None:
+    asking = gevent.spawn(two.others.silent)
+    answer(two, data)
+    assert asking.get() == silent
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"answer": {"worker": 2, "sess', b"{}"])
 def test_the_status_of_a_worker_that_fails(two: TwoWorkers, data: bytes) -> None:
     asking = gevent.spawn(two.others.status)

@@ -17,7 +17,9 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
-from medusa.reflector.workers.supervisor import ORDERS, Supervisor
+from medusa.reflector.hangup import Hangup
+from medusa.reflector.workers.supervisor import ORDERS, NoManager, Supervisor
+from medusa.reflector.workers.task import DRAIN, RELOAD
 from tests.waiting import wait_until
 
 SERVE = """
@@ -61,7 +63,11 @@ def handlers() -> Iterator[None]:
 
 
 def supervise(
-    program: str, on_listening: Callable[[], object] = lambda: None, workers: int = 2, config: ReflectorConfig = CONFIG
+    program: str,
+    on_listening: Callable[[], object] = lambda: None,
+    workers: int = 2,
+    config: ReflectorConfig = CONFIG,
+    prepare: Callable[[Supervisor], object] = lambda _: None,
 ) -> tuple[int, list[str]]:
     """Returns the exit status and what was announced; once all serve, `on_listening` is called in a thread."""
     announced: list[str] = []
@@ -74,7 +80,9 @@ def supervise(
 
     listeners = {"http": socket.create_server(("127.0.0.1", 0))}
     try:
-        status = Supervisor(config, workers, listeners, ("json", "info"), announce, program=program).run()
+        supervisor = Supervisor(config, workers, listeners, ("json", "info"), announce, program=program)
+        prepare(supervisor)
+        status = supervisor.run()
     finally:
         for thread in threads:
             thread.join()
@@ -107,6 +115,58 @@ def test_announces_once_and_drains(program: Program, logs: list[EventDict]) -> N
 def test_a_worker_that_cannot_start_is_not_tried_again(program: Program, lines: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         supervise(program(lines))
+
+
+def test_a_worker_that_does_not_start_in_time(program: Program) -> None:
+    quick = ReflectorConfig(timeouts=Timeouts(worker_start_timeout=0.1))
+    with pytest.raises(ConfigError, match=r"^it did not answer for \d+ s$"):
+        supervise(program("import time\ntime.sleep(1000)"), config=quick)
+
+
+def test_a_worker_that_hangs_is_replaced(program: Program, logs: list[EventDict], tmp_path: Path) -> None:
+    """The first one of number 1 serves, and then reports nothing; all others report all the time."""
+    mark = tmp_path / "mark"
+    lines = f"import os, threading, time\nmark = {str(mark)!r}\n" + SERVE
+    lines += "if task['number'] == 1 and not os.path.exists(mark): open(mark, 'w').close(); time.sleep(1000)\n"
+    lines += "def report():\n    while True: print('alive', flush=True); time.sleep(0.02)\n"
+    lines += "threading.Thread(target=report, daemon=True).start()\n" + OBEY.removeprefix(SERVE)
+
+    def wait() -> None:
+        wait_until(lambda: len([entry for entry in logs if entry["event"] == "worker serves"]) == 3)
+        signals(signal.SIGTERM)()
+
+    quick = ReflectorConfig(timeouts=Timeouts(worker_silence_timeout=1.0))
+    assert supervise(program(lines), wait, config=quick) == (0, ["here"])
+    (hangs,) = [entry for entry in logs if entry["event"] == "worker hangs"]
+    (end,) = ended(logs)
+    assert (hangs["worker"], end["worker"], end["signal"], end["next_start_s"]) == (1, 1, "SIGKILL", 0)
+
+
+def test_what_the_service_manager_is_told(program: Program) -> None:
+    """Also that the end of the terminal drains, however many signals come of it."""
+    told: list[bytes] = []
+
+    class Manager(NoManager):
+        def ordered(self, order: bytes) -> None:
+            told.append(order)
+
+        def beat(self) -> None:
+            told.append(b"beat")
+
+    there = [True]
+
+    def prepare(supervisor: Supervisor) -> None:
+        supervisor.manager, supervisor.hangup = Manager(), Hangup(lambda: there[0])
+
+    def end_terminal() -> None:
+        signals(signal.SIGHUP)()
+        wait_until(lambda: RELOAD in told)
+        there[0] = False
+        signals(signal.SIGHUP, signal.SIGHUP)()
+
+    assert supervise(program(OBEY), end_terminal, prepare=prepare) == (0, ["here"])
+    assert told[0] == b"beat"
+    assert [order for order in told if order != b"beat"] == [RELOAD, DRAIN]
 
 
 def test_a_worker_that_cannot_start_ends_those_that_can(program: Program) -> None:

@@ -1,0 +1,45 @@
+"""Finds out whether new sessions can begin here, for /readyz: whether the directory and the other workers answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+
+
+class Readiness:
+    """The latest answer to the question whether new sessions can begin here.
+
+    Load balancers ask often, and so may strangers. However many ask, `find_out` is called once in `interval` seconds.
+
+    Args:
+        find_out: returns why no new session can begin here, or "" if one can. It may block.
+        clock: see time.monotonic.
+    """
+
+    def __init__(
+        self, find_out: Callable[[], str], interval: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._find_out = find_out
+        self._interval = interval
+        self._clock = clock
+        self._asking: Any = None  # the greenlet that calls `find_out`, until it has ended
+        self._answer = ""
+        self._due = -1.0
+
+    def reason(self) -> str:
+        """Returns why no new session can begin here, or "" if one can. Blocks while `find_out` runs."""
+        if self._asking is None and self._clock() >= self._due:
+            self._asking = gevent.spawn(self._ask)
+        if self._asking is not None:
+            self._asking.join()
+        return self._answer
+
+    def _ask(self) -> None:
+        try:
+            self._answer = self._find_out()
+        finally:
+            self._due = self._clock() + self._interval
+            self._asking = None
