@@ -123,8 +123,10 @@ def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
     Args:
         missing: why the sessions of all other reflectors are missing; "" if they are not.
     """
-    silent = {_value(e.get("owner")): _value(e["error"]) for e in sessions if e.get("error") is not None}
+    failed = [entry for entry in sessions if entry.get("error") is not None]
+    silent = {_value(e["owner"]): _value(e["error"]) for e in failed if e.get("owner") is not None}
     lines = [f"{owner} does not answer: {error}" for owner, error in silent.items()]
+    lines += [f"{_value(e.get('id'))}: {_value(e['error'])}" for e in failed if e.get("owner") is None]
     return [f"other reflectors' sessions are missing: {missing}", *lines] if missing else lines
 
 

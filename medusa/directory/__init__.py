@@ -1,10 +1,12 @@
 """The directory says which reflector owns which session. One interface, and one file for each store.
 
-base       the interface, its records and its exceptions
-memory     the store for a single process
-redis      the store that several reflectors share, in Redis
-redis_url  URLs of Redis: one server, a unix socket, Sentinels, a Cluster
-timed      a directory that reports how long each question takes
+base        the interface, its records and its exceptions
+memory      the store for a single process
+redis       the store that several reflectors share, in Redis
+redis_url   URLs of Redis: one server, a unix socket, Sentinels, a Cluster
+redis_pool  connections to a Redis, and its errors
+seal        proves by a MAC that a reflector of the site has written an entry
+timed       a directory that reports how long each question takes
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from __future__ import annotations
 from medusa.directory.base import (
     CONNECTIONS,
     TIMEOUT,
+    BrokenEntry,
     Claim,
     Directory,
     DirectoryError,
+    Mark,
     Owner,
     SessionExists,
     StaleClaim,
@@ -23,9 +27,11 @@ from medusa.directory.memory import MemoryDirectory
 
 __all__ = [
     "MEMORY",
+    "BrokenEntry",
     "Claim",
     "Directory",
     "DirectoryError",
+    "Mark",
     "Owner",
     "SessionExists",
     "StaleClaim",
@@ -41,12 +47,15 @@ def is_shared(url: str) -> bool:
     return url.partition(":")[0].partition("+")[0] in ("redis", "rediss")
 
 
-def open_directory(url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> Directory:
+def open_directory(
+    url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS, secret: bytes = b""
+) -> Directory:
     """Returns the directory that `url` names. It connects at the first question, not now.
 
     Args:
         timeout: seconds for a shared store to accept a connection, and as many again to answer a question.
         connections: the maximum number of connections to a shared store.
+        secret: the secret of all who share the store. Entries that were written without it are not believed.
 
     Raises:
         DirectoryError: `url` names an unknown kind of store, or is malformed.
@@ -56,5 +65,5 @@ def open_directory(url: str, timeout: float = TIMEOUT, connections: int = CONNEC
     if is_shared(url):
         from medusa.directory.redis import RedisDirectory  # slow to load
 
-        return RedisDirectory(url, timeout, connections)
+        return RedisDirectory(url, timeout, connections, secret)
     raise DirectoryError("unknown directory %r: memory:, redis: and rediss: are known" % url.partition(":")[0])

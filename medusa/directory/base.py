@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import enum
 from dataclasses import dataclass
 
 TIMEOUT = 2.0
@@ -52,6 +53,21 @@ class StaleClaim(Exception):
     """The claim no longer holds its session id: it has expired, or was released or replaced."""
 
 
+class BrokenEntry(DirectoryError):
+    """What the store holds under one name or mark was not written by a reflector of the site, or was changed.
+
+    So it is unknown whether the name is claimed, or the mark used. Nothing is wrong with the store and other names.
+    """
+
+
+class Mark(enum.Enum):
+    """What `Directory.reserve` found about a mark."""
+
+    FREE = enum.auto()  # it was unused, and is now reserved for the caller
+    RESERVED = enum.auto()  # another caller has reserved it
+    USED = enum.auto()
+
+
 class Directory(abc.ABC):
     """A store of claims on session ids. Every subclass passes tests/conformance/check_directory.py.
 
@@ -89,22 +105,46 @@ class Directory(abc.ABC):
         """Returns the reflector that holds the session id, or None if the id is free."""
 
     @abc.abstractmethod
-    def entries(self, limit: int) -> dict[str, Owner]:
-        """Returns up to `limit` claimed session ids, each with its owner.
+    def entries(self, limit: int) -> dict[str, Owner | None]:
+        """Returns up to `limit` claimed session ids, each with its owner, or with None if its entry is broken.
 
-        An id that is claimed or released during the call may be missing.
+        An id that is claimed or released during the call may be missing. This method does not raise BrokenEntry.
         """
+
+    def leases(self) -> Directory:
+        """Returns a directory in the same store whose names are the addresses of reflectors, not session ids."""
+        return self
 
     def spend(self, mark: str, ttl: float) -> bool:
         """Records, atomically, that `mark` is used, for `ttl` seconds. Returns True if it was unused until now.
 
         A shared store records marks for all processes. Any other store always returns True: the process itself has
-        to remember the marks that it has used.
+        to remember the marks that it has used. The same holds for the methods below.
         """
         return True
 
-    def give_back(self, mark: str) -> None:  # noqa: B027 - a store that remembers no marks has none to forget
-        """Forgets `mark`, so that `spend` takes it again. Call this if the mark was not used after all."""
+    def reserve(self, mark: str, token: str, ttl: float) -> Mark:
+        """Reserves `mark` for `ttl` seconds, atomically, if it is neither used nor reserved.
+
+        Then call `confirm` to use it, or `give_back`.
+
+        Args:
+            token: a random text, which tells this reservation from all others.
+        """
+        return Mark.FREE
+
+    def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
+        """Records, atomically, that `mark` is used, for `ttl` seconds, if its reservation by `token` still holds.
+
+        Returns False if that reservation does not hold: it has expired, was given back, or was confirmed before.
+
+        Args:
+            use: another random text, which tells this use from all others.
+        """
+        return True
+
+    def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
+        """Makes `mark` unused again if one of `tokens` has reserved or used it. Otherwise does nothing."""
 
     def close(self) -> None:  # noqa: B027 - not every store has connections
         """Closes the connections to the store.

@@ -53,11 +53,15 @@ class MemoryDirectory(Directory):
             holder = self._holder(session_id)
             return holder.owner if holder else None
 
-    def entries(self, limit: int) -> dict[str, Owner]:
+    def entries(self, limit: int) -> dict[str, Owner | None]:
         """See Directory."""
         with self._lock:
             held = (claim for claim in map(self._holder, list(self._claims)) if claim is not None)
             return {claim.session_id: claim.owner for claim in islice(held, limit)}
+
+    def leases(self) -> Directory:
+        """See Directory. Each call returns a new, empty directory: nobody shares it."""
+        return MemoryDirectory(self._clock)
 
     def _put(self, session_id: str, owner: Owner, ttl: float) -> Claim:
         claim = Claim(session_id, owner, secrets.token_hex(16))

@@ -1,36 +1,36 @@
 """The directory that several reflectors share, in Redis.
 
-A claim is a key of Redis that expires. The key's value is the claim's token and its owner's address. Redis runs the
-scripts below; each compares the value before it changes the key.
+A claim is a key of Redis that expires. Its value is the claim's token and its owner's address, with a MAC (see seal). A
+mark is such a key too: "reserved TOKEN" or "used TOKEN". Redis runs the scripts below; each compares the value before
+it changes the key.
+
+No command reads more than MAX_ENTRY bytes of a value: another program may have stored a value of any size.
 """
 
 from __future__ import annotations
 
+import copy
 import re
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
-
-import redis
-from redis import cluster, sentinel
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from medusa.directory.base import (
     CONNECTIONS,
     TIMEOUT,
     TTL,
+    BrokenEntry,
     Claim,
     Directory,
-    DirectoryError,
+    Mark,
     Owner,
     SessionExists,
     StaleClaim,
 )
-from medusa.directory.redis_url import RedisUrl, parse
+from medusa.directory.redis_pool import RedisPool, is_wrong_type
+from medusa.directory.redis_url import parse
+from medusa.directory.seal import MAX_ENTRY, Seal
 
 PREFIX = "medusa:"
 
@@ -40,31 +40,47 @@ LIST_TIMEOUT = 5.0
 _BATCH = 1000
 """The number of keys that one command reads."""
 
-# Some versions of redis-py have no type hints for these classes.
-_ClusterNode: Any = cluster.ClusterNode
-_Sentinel: Any = sentinel.Sentinel
+_SESSIONS, _REFLECTORS, _MARKS = "session:", "reflector:", "used:"
+"""What follows the prefix in a key: of a session, of a reflector's address, of a mark."""
+
+_RESERVED, _USED = "reserved ", "used "
+
+# GETRANGE answers an empty string for a missing key, too.
+_READ = "local held = redis.call('GETRANGE', KEYS[1], 0, %d)\n" % MAX_ENTRY
 
 # A script runs a second time if its first answer was lost. So it also succeeds if the key already has the new value.
-_CLAIM = """
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then return held end
+_CLAIM = (
+    _READ
+    + """
+if held ~= ARGV[1] and (held ~= '' or redis.call('EXISTS', KEYS[1]) == 1) then return held end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false
 """
-_INHERIT = """
-local held = redis.call('GET', KEYS[1])
+)
+_REPLACE = (
+    _READ
+    + """
 if held ~= ARGV[1] and held ~= ARGV[3] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
-_RENEW = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+)
+_RENEW = (
+    _READ
+    + """
+if held ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
-_RELEASE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+)
+_RELEASE = (
+    _READ
+    + """
+for _, value in ipairs(ARGV) do
+  if held == value then return redis.call('DEL', KEYS[1]) end
+end
+return 0
 """
+)
 
 
 class RedisDirectory(Directory):
@@ -75,149 +91,128 @@ class RedisDirectory(Directory):
         timeout: seconds for a server to accept a connection, and as many again to answer a question.
         connections: the maximum number of connections. If all are busy, a question waits up to `timeout` seconds
             for one.
+        secret: the secret of all who share the store. A claim that was written without it raises BrokenEntry.
 
     Raises:
         DirectoryError: `url` is malformed.
     """
 
-    def __init__(self, url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS) -> None:
-        self._timeout = timeout
-        self._connections = connections
-        self._url = parse(url)
-        self._prefix = self._url.options.get("prefix", PREFIX)
-        self._clients: list[Any] = []  # commands go to the first client
-        self._connecting = threading.Lock()
-        self._free = threading.BoundedSemaphore(connections)
+    def __init__(self, url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS, secret: bytes = b"") -> None:
+        parsed = parse(url)
+        self._pool = RedisPool(parsed, timeout, connections)
+        self._prefix = parsed.options.get("prefix", PREFIX)
+        self._names = _SESSIONS
+        self._seal = Seal(secret)
+
+    def leases(self) -> Directory:
+        """See Directory. It has the same connections."""
+        leases = copy.copy(self)
+        leases._names = _REFLECTORS
+        return leases
 
     def claim(self, session_id: str, owner: Owner, ttl: float = TTL) -> Claim:
         """See Directory."""
         claim = Claim(session_id, owner, secrets.token_hex(16))
-        held = self._run(_CLAIM, self._key(session_id), _value(claim), _ms(ttl))
+        held = self._run(_CLAIM, self._key(session_id), self._entry(claim), _ms(ttl))
         if held is not None:
-            raise SessionExists(_claim(session_id, held))
+            raise SessionExists(self._read(session_id, held))
         return claim
 
     def inherit(self, old: Claim, ttl: float = TTL) -> Claim:
         """See Directory."""
         claim = Claim(old.session_id, old.owner, secrets.token_hex(16))
-        if not self._run(_INHERIT, self._key(old.session_id), _value(claim), _ms(ttl), _value(old)):
+        if not self._run(_REPLACE, self._key(old.session_id), self._entry(claim), _ms(ttl), self._entry(old)):
             raise StaleClaim
         return claim
 
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
         """See Directory."""
-        if not self._run(_RENEW, self._key(claim.session_id), _value(claim), _ms(ttl)):
+        if not self._run(_RENEW, self._key(claim.session_id), self._entry(claim), _ms(ttl)):
             raise StaleClaim
 
     def release(self, claim: Claim) -> None:
         """See Directory."""
-        self._run(_RELEASE, self._key(claim.session_id), _value(claim))
+        self._run(_RELEASE, self._key(claim.session_id), self._entry(claim))
 
     def lookup(self, session_id: str) -> Owner | None:
         """See Directory."""
-        with self._client() as client:
-            value = client.get(self._key(session_id))
-        return None if value is None else _claim(session_id, value).owner
+        key = self._key(session_id)
+        with self._pool.client() as client:
+            entry = client.getrange(key, 0, MAX_ENTRY)
+            if entry == b"" and not client.exists(key):
+                return None
+        return self._read(session_id, entry).owner
 
-    def entries(self, limit: int) -> dict[str, Owner]:
+    def entries(self, limit: int) -> dict[str, Owner | None]:
         """See Directory. If the store has very many other keys, the result may lack claims: see LIST_TIMEOUT."""
-        found: dict[str, Owner] = {}
+        found: dict[str, Owner | None] = {}
         deadline = time.monotonic() + LIST_TIMEOUT
         prefix = self._key("")
-        with self._client() as client:
+        with self._pool.client() as client:
             keys = client.scan_iter(match=_literal(prefix) + b"*", count=_BATCH)
             for batch in _batches(keys, lambda: len(found) < limit and time.monotonic() < deadline):
-                get = client.mget_nonatomic if self._url.kind == "cluster" else client.mget
-                for key, value in zip(batch, get(batch), strict=True):
-                    if value is not None and len(found) < limit:
+                for key, entry in zip(batch, _values(client, batch), strict=True):
+                    if entry != b"" and len(found) < limit:
                         session_id = key[len(prefix) :].decode(errors="replace")
-                        found[session_id] = _claim(session_id, value).owner
+                        found[session_id] = self._owner(key, session_id, entry)
         return found
 
     def spend(self, mark: str, ttl: float) -> bool:
         """See Directory."""
-        return self._run(_CLAIM, self._mark(mark), secrets.token_bytes(16), _ms(ttl)) is None
+        return self._run(_CLAIM, self._mark(mark), _USED + secrets.token_hex(16), _ms(ttl)) is None
 
-    def give_back(self, mark: str) -> None:
+    def reserve(self, mark: str, token: str, ttl: float) -> Mark:
         """See Directory."""
-        with self._client() as client:
-            client.delete(self._mark(mark))
+        held = self._run(_CLAIM, self._mark(mark), _RESERVED + token, _ms(ttl))
+        if held is None:
+            return Mark.FREE
+        return Mark.RESERVED if held.startswith(_RESERVED.encode()) else Mark.USED
+
+    def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
+        """See Directory."""
+        return bool(self._run(_REPLACE, self._mark(mark), _USED + use, _ms(ttl), _RESERVED + token))
+
+    def give_back(self, mark: str, *tokens: str) -> None:
+        """See Directory."""
+        self._run(_RELEASE, self._mark(mark), *(state + token for token in tokens for state in (_RESERVED, _USED)))
 
     def close(self) -> None:
         """See Directory. Only one thread may call this method."""
-        deadline = time.monotonic() + 2 * self._timeout
-        held = 0
-        try:
-            while held < self._connections and self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                held += 1
-            with self._connecting:
-                clients, self._clients = self._clients, []
-            # redis-py fails in odd ways if a connection is closed while a thread reads from it.
-            if held == self._connections:
-                for client in clients:
-                    client.close()
-        finally:
-            for _ in range(held):
-                self._free.release()
+        self._pool.close()
 
     def _key(self, session_id: str) -> bytes:
-        return (self._prefix + "session:" + session_id).encode()
+        return (self._prefix + self._names + session_id).encode()
 
     def _mark(self, mark: str) -> bytes:
-        return (self._prefix + "used:" + mark).encode()
+        return (self._prefix + _MARKS + mark).encode()
 
-    def _run(self, script: str, key: bytes, *arguments: bytes | int) -> Any:
-        with self._client() as client:
+    def _entry(self, claim: Claim) -> bytes:
+        return self._seal.entry(self._key(claim.session_id), claim)
+
+    def _read(self, session_id: str, entry: bytes) -> Claim:
+        return self._seal.read(self._key(session_id), session_id, entry)
+
+    def _owner(self, key: bytes, session_id: str, entry: bytes | None) -> Owner | None:
+        try:
+            return None if entry is None else self._seal.read(key, session_id, entry).owner
+        except BrokenEntry:
+            return None
+
+    def _run(self, script: str, key: bytes, *arguments: bytes | str | int) -> Any:
+        with self._pool.client() as client:
             return client.eval(script, 1, key, *arguments)
 
-    @contextmanager
-    def _client(self) -> Iterator[Any]:
-        if not self._free.acquire(timeout=self._timeout):
-            raise self._error("all of %d connections wait for an answer" % self._connections)
-        try:
-            with self._connecting:
-                self._clients = self._clients or _connect(self._url, self._timeout)
-                client = self._clients[0]
-            yield client
-        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
-            raise self._error(str(error) or type(error).__name__) from None
-        finally:
-            self._free.release()
 
-    def _error(self, text: str) -> DirectoryError:
-        return DirectoryError("%s: %s" % (self._url.where, text))
-
-
-def _connect(url: RedisUrl, timeout: float) -> list[Any]:
-    """Returns the client for commands, followed by the clients that it uses itself: those of the Sentinels.
-
-    The client of a Cluster connects now. The others connect at their first command.
-    """
-    options: dict[str, Any] = {
-        "username": url.user,
-        "password": url.password,
-        "socket_timeout": timeout,
-        "socket_connect_timeout": timeout,
-        # Retry if a connection has broken since its last use. Do not retry if the server is silent.
-        "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,)),
-        "protocol": 2,  # every server supports RESP 2
-    }
-    if url.secure:
-        options["ssl"] = True
-        options |= {name: value for name, value in url.options.items() if name.startswith("ssl_")}
-    if url.kind == "cluster":
-        nodes = [_ClusterNode(*host) for host in url.hosts]
-        return [redis.RedisCluster(startup_nodes=nodes, **options)]
-    options["db"] = url.database
-    if url.kind == "unix":
-        return [redis.Redis(unix_socket_path=url.path, **options)]
-    if url.kind == "sentinel":
-        sentinels = {name: value for name, value in options.items() if name not in ("username", "password", "db")}
-        sentinels["password"] = url.options.get("sentinel_password")
-        guide = _Sentinel(url.hosts, sentinel_kwargs=sentinels)
-        return [guide.master_for(url.service, **options), *guide.sentinels]
-    (host,) = url.hosts
-    return [redis.Redis(*host, **options)]
+def _values(client: Any, keys: list[bytes]) -> list[bytes | None]:
+    """Returns the first bytes of each key's value: b"" for a missing key, None for one of another type."""
+    pipeline = client.pipeline(transaction=False)
+    for key in keys:
+        pipeline.getrange(key, 0, MAX_ENTRY)
+    answers = pipeline.execute(raise_on_error=False)
+    for answer in answers:
+        if isinstance(answer, Exception) and not is_wrong_type(answer):
+            raise answer
+    return [answer if isinstance(answer, bytes) else None for answer in answers]
 
 
 def _batches(keys: Iterator[bytes], go_on: Callable[[], bool]) -> Iterator[list[bytes]]:
@@ -231,17 +226,6 @@ def _batches(keys: Iterator[bytes], go_on: Callable[[], bool]) -> Iterator[list[
             break
     if batch:
         yield batch
-
-
-def _value(claim: Claim) -> bytes:
-    return ("%s %s" % (claim.token, claim.owner.address)).encode()
-
-
-def _claim(session_id: str, value: bytes) -> Claim:
-    token, space, address = value.decode(errors="replace").partition(" ")
-    if not space:
-        raise DirectoryError("a key of this prefix holds something else than a claim")
-    return Claim(session_id, Owner(address), token)
 
 
 def _ms(seconds: float) -> int:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from medusa.directory.base import TTL, Claim, Directory, DirectoryError, Owner
+from medusa.directory.base import TTL, BrokenEntry, Claim, Directory, DirectoryError, Mark, Owner
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class TimedDirectory(Directory):
         """See Directory."""
         return self._timed("lookup", self._directory.lookup, session_id)
 
-    def entries(self, limit: int) -> dict[str, Owner]:
+    def entries(self, limit: int) -> dict[str, Owner | None]:
         """See Directory."""
         return self._timed("entries", self._directory.entries, limit)
 
@@ -50,9 +50,21 @@ class TimedDirectory(Directory):
         """See Directory."""
         return self._timed("spend", self._directory.spend, mark, ttl)
 
-    def give_back(self, mark: str) -> None:
+    def reserve(self, mark: str, token: str, ttl: float) -> Mark:
         """See Directory."""
-        self._timed("give_back", self._directory.give_back, mark)
+        return self._timed("reserve", self._directory.reserve, mark, token, ttl)
+
+    def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
+        """See Directory."""
+        return self._timed("confirm", self._directory.confirm, mark, token, use, ttl)
+
+    def give_back(self, mark: str, *tokens: str) -> None:
+        """See Directory."""
+        self._timed("give_back", self._directory.give_back, mark, *tokens)
+
+    def leases(self) -> Directory:
+        """See Directory. Questions to it are not measured."""
+        return self._directory.leases()
 
     def close(self) -> None:
         """See Directory. This call is not measured: it asks the store nothing."""
@@ -62,8 +74,8 @@ class TimedDirectory(Directory):
         begun, failed = time.monotonic(), False
         try:
             return ask(*arguments, **keywords)
-        except DirectoryError:
-            failed = True
+        except DirectoryError as error:
+            failed = not isinstance(error, BrokenEntry)
             raise
         finally:
             self._asked(name, time.monotonic() - begun, failed)

@@ -47,6 +47,7 @@ class Timeouts:
             show each of them.
         close_timeout: how long a side may take to answer a Close, or to hang up. Then its connection is dropped.
         claim_ttl: how long a claim is valid unless it is renewed.
+        reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
         claim_retry_interval: the time between two attempts to reach a directory that does not answer.
         claim_release_timeout: how long to wait for the release of the last sessions' names when the reflector stops.
         directory_timeout: how long a shared directory may take to accept a connection, and again to answer a question.
@@ -79,6 +80,7 @@ class Timeouts:
     wait_interval: float = 2.0
     close_timeout: float = 5.0
     claim_ttl: float = TTL
+    reservation_ttl: float = 15.0
     claim_retry_interval: float = 2.0
     claim_release_timeout: float = 3.0
     directory_timeout: float = TIMEOUT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from medusa.directory import BrokenEntry
 from medusa.protocol.errors import HandshakeError
 
 NOTHING_HERE = "there is nothing at this path"
@@ -23,6 +24,7 @@ class Refusal(Exception):
         secret: if True, the answer is delayed (see Admission.hold_back), so that an unauthenticated peer learns nothing
             from the time that the decision took.
         limited: if True, the number of log lines is limited too: during a flood, a limit may refuse very often.
+        uncertain: if True, what was asked for may have been done all the same.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Refusal(Exception):
         self.headers = [*headers, *([("Retry-After", str(retry_after))] if retry_after else [])]
         self.secret = secret
         self.limited = limited
+        self.uncertain = False
 
     @classmethod
     def of(cls, error: HandshakeError | Refusal) -> Refusal:
@@ -54,3 +57,12 @@ class Refusal(Exception):
 def directory_away() -> Refusal:
     """Returns the refusal (503) of a request that needs the directory while the directory does not answer."""
     return Refusal(503, "sessions cannot be registered or found at the moment", retry_after=5)
+
+
+def broken_entry(what: str, error: BrokenEntry) -> Refusal:
+    """Returns the refusal (503) of a request for which the directory has an entry that must not be believed.
+
+    `what`: what the entry is about, for the peer.
+    """
+    words = "the directory's entry for %s cannot be used" % what
+    return Refusal(503, words, "%s: %s" % (words, error), retry_after=5, limited=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -23,9 +24,11 @@ from medusa.reflector.auth.accounts import Accounts, AccountsError
 from medusa.reflector.auth.authenticator import Authenticator
 from medusa.reflector.cluster.forward_in import ForwardIn
 from medusa.reflector.cluster.forward_out import ForwardOut
+from medusa.reflector.cluster.lease import AddressLease, AddressTaken, Holder
 from medusa.reflector.cluster.peer_auth import PeerAuth, load_secret
 from medusa.reflector.cluster.query_client import QueryClient
 from medusa.reflector.cluster.query_server import QueryServer
+from medusa.reflector.cluster.site_address import check_address
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.http_front import Handler, HttpFront
@@ -50,6 +53,7 @@ class Reflector:
     Args:
         listeners: sockets that already listen, under the names HTTP and RAW. `start` opens the ones that are missing.
         handoff: passes connections to the other workers; None if this is the only process.
+        holder: holds the lease on the reflector's address for all workers; None for this process.
 
     Raises:
         ConfigError: see ReflectorConfig.verify.
@@ -60,8 +64,11 @@ class Reflector:
         config: ReflectorConfig,
         listeners: Mapping[str, socket.socket] = {},
         handoff: Handoff | None = None,
+        holder: Holder | None = None,
     ) -> None:
         config.verify()
+        self._holder = holder
+        self._lease: AddressLease | None = None
         self._config = config
         self._listeners = listeners
         self._handoff = handoff
@@ -95,10 +102,9 @@ class Reflector:
             ConfigError: the address, the directory, the accounts or the certificate cannot be used.
         """
         config = self._config
-        self._directory = _directory(config)
-        peer_auth = None
-        if config.shared and config.site_secret_file:
-            peer_auth = PeerAuth(load_secret(config.site_secret_file))
+        secret = load_secret(config.site_secret_file) if config.shared and config.site_secret_file else b""
+        self._directory = _directory(config, secret)
+        peer_auth = PeerAuth(secret) if secret else None
         authenticator = _authenticator(config)
         certificate = None
         if config.tls_cert is not None and config.tls_key is not None:
@@ -112,17 +118,21 @@ class Reflector:
         gevent.get_hub().print_exception = _log_exception  # type: ignore[method-assign, assignment]
         self._http = http
         owner = Owner(config.address(http.socket.getsockname()[1]))
+        if config.shared:
+            self._lease = _lease(config, self._directory, owner, self._holder or Holder.of_this_process())
         metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
-        claims = Claims(TimedDirectory(self._directory, metrics.asked_directory), owner, config.timeouts)
+        directory = TimedDirectory(self._directory, metrics.asked_directory)
+        claims = Claims(directory, owner, config.timeouts, self._lease)
         self.registry = Registry(config, claims, metrics, queue)
         budget = self.registry.budget
         self._forward_out = ForwardOut(config, peer_auth, queue, budget) if peer_auth is not None else None
         admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, metrics=metrics)
+        claims.used_marks = admission.single_use.used
         listing = SessionList(self.registry, owner.address, self._workers, self._others(peer_auth))
         administration = self._administration(listing, metrics, authenticator, admission)
         forwarded, routes = None, []
         if peer_auth is not None:
-            forwarded = ForwardIn(peer_auth, admission, config, queue.scratch).enter
+            forwarded = ForwardIn(peer_auth, admission, config, owner, queue.scratch).enter
             routes = QueryServer(peer_auth, claims, listing, owner).routes()
         http.application = Application(
             config, self.registry, admission, administration, self._workers, forwarded, routes
@@ -160,7 +170,7 @@ class Reflector:
         if workers is not None:
             workers.serve(lambda: entries(self.registry), listing, metrics)
         more = workers.metrics if workers is not None else None
-        return Administration(self._config, listing, metrics, authenticator, admission.spend, more)
+        return Administration(self._config, listing, metrics, authenticator, admission.single_use.reserve, more)
 
     def _prepare_raw(self, config: ReflectorConfig, admission: Admission, metrics: Metrics, queue: FairQueue) -> None:
         assert config.raw_port is not None
@@ -213,9 +223,16 @@ class Reflector:
             self._raw.stop(timeout=1)
         if self._publisher is not None:
             self._publisher.stop()
+        if self._lease is not None:
+            self._release(self._lease)
         self._directory.close()
         log.info("stopped")
         self._stopped.set()
+
+    def _release(self, lease: AddressLease) -> None:
+        """Releases the lease on the address, so that another reflector can have it at once."""
+        with contextlib.suppress(DirectoryError):
+            gevent.with_timeout(self._config.timeouts.claim_release_timeout, lease.release, timeout_value=None)
 
     def wait(self) -> None:
         """Waits until `stop` is done."""
@@ -239,10 +256,23 @@ def _green(listener: socket.socket) -> Any:
     return gevent.socket.socket(fileno=listener.detach())
 
 
-def _directory(config: ReflectorConfig) -> Directory:
+def _lease(config: ReflectorConfig, directory: Directory, owner: Owner, holder: Holder) -> AddressLease:
+    """Returns the lease on the address of this reflector, taken if the directory answers. Raises ConfigError."""
+    check_address(config, owner.address)
+    lease = AddressLease(directory.leases(), owner.address, holder, config.timeouts.claim_ttl)
+    try:
+        lease.take()
+    except AddressTaken as error:
+        raise ConfigError("advertise: %s" % error) from None
+    except DirectoryError:
+        pass  # it is taken when the directory answers; until then no session begins
+    return lease
+
+
+def _directory(config: ReflectorConfig, secret: bytes) -> Directory:
     timeouts = config.timeouts
     try:
-        return open_directory(config.directory, timeouts.directory_timeout, timeouts.directory_connections)
+        return open_directory(config.directory, timeouts.directory_timeout, timeouts.directory_connections, secret)
     except DirectoryError as error:
         raise ConfigError("directory: %s" % error) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from medusa.protocol import attach_path
@@ -17,6 +18,8 @@ SESSIONS = CARRIED + "/sessions"
 
 DRAINS = CARRIED + "/drains"
 """The path, followed by the name of a session here, at which another reflector says that it stops to forward to it."""
+
+_ONE_SESSION = re.compile(rf"/sessions/(?:({attach_path.LOGIN})/)?([^/]*)\Z")
 
 SIDES = {attach_path.CLIENT: Side.CLIENT, attach_path.AGENT: Side.AGENT}
 
@@ -48,6 +51,15 @@ def parse_path(path: str) -> tuple[SessionName, Side] | None:
         return None
     try:
         return SessionName(parse_id(found.raw_id), found.login), SIDES[found.role]
+    except HandshakeError:
+        return None
+
+
+def parse_session_path(path: str) -> SessionName | None:
+    """Returns the session of a path /sessions/ID or /sessions/LOGIN/ID. None if it is none, or its id is invalid."""
+    found = _ONE_SESSION.match(path)
+    try:
+        return SessionName(parse_id(found[2]), found[1] or "") if found is not None else None
     except HandshakeError:
         return None
 

@@ -144,11 +144,12 @@ class TestTls:
             assert there.logged("reflector not reached")
 
 
-def forwarding(session: str) -> bytes:
-    """What a reflector of the site sends to forward an agent."""
+def forwarding(session: str, owner: Reflector) -> bytes:
+    """What a reflector of the site sends to `owner` to forward an agent."""
     head, target = upgrade(f"/attach/{session}/slave"), f"/~carried/attach/{session}/slave"
     site = peer_auth.PeerAuth(sites.SECRET.encode())
-    proof = site.sign_forward(target, head.removesuffix(b"\r\n\r\n"), peer_auth.Origin("http", "192.0.2.1", 5))
+    origin = peer_auth.Origin("http", "192.0.2.1", 5)
+    proof = site.sign_forward(target, head.removesuffix(b"\r\n\r\n"), origin, owner.url, None)
     return f"GET {target} HTTP/1.1\r\nHost: x\r\nMedusa-Carried: {proof}\r\n\r\n".encode() + head
 
 
@@ -158,7 +159,7 @@ class TestProof:
     def test_is_good_once(self, both: tuple[Reflector, Reflector]) -> None:
         here, _ = both
         session = new_id()
-        request = forwarding(session)
+        request = forwarding(session, here)
         with here.attach(session, "master") as client:
             sites.waits(here, session)
             with here.enter(request) as agent:
@@ -171,12 +172,20 @@ class TestProof:
             assert here.states()[session] == "slave_wait"
         assert here.logged("carried request refused", reason="used before")
 
+    def test_is_worth_nothing_at_another_reflector(self, both: tuple[Reflector, Reflector]) -> None:
+        here, there = both
+        session = new_id()
+        with here.attach(session, "master"):
+            sites.waits(here, session)
+            assert here.ask(forwarding(session, there)).status == 404
+            assert here.states()[session] == "slave_wait"
+
     def test_is_not_forwarded_again(self, both: tuple[Reflector, Reflector]) -> None:
         here, there = both
         session = new_id()
         with here.attach(session, "master"):
             sites.waits(here, session)
-            assert there.ask(forwarding(session)).status == 404
+            assert there.ask(forwarding(session, there)).status == 404
             assert here.states()[session] == "slave_wait"
 
 

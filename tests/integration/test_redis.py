@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import gevent
 import pytest
 import redis
 
-from medusa.directory import Claim, DirectoryError, Owner, SessionExists, StaleClaim
+from medusa.directory import BrokenEntry, Claim, DirectoryError, Mark, Owner, SessionExists, StaleClaim
 from medusa.directory.redis import RedisDirectory
+from medusa.protocol.http.signature import KeyId
+from medusa.reflector.auth.authenticator import Grant
+from medusa.reflector.auth.replay_cache import ReplayCache
+from medusa.reflector.auth.single_use import Reservation, SingleUse
+from medusa.reflector.config import Timeouts
+from medusa.reflector.refusal import Refusal
+from medusa.reflector.sessions.claims import Claims
 from tests import redisservers
 from tests.links import CERTIFICATE
 from tests.ports import free_port
 from tests.redisservers import RedisServer
-from tests.waiting import wait_until
+from tests.unit.reflector.conftest import refused
+from tests.waiting import MS, wait_until
 
+GRANT = Grant(KeyId("alice", None, "fp"), b"d" * 32, time.time() + 3600)
 HERE, THERE = Owner("http://10.0.0.1:8381"), Owner("http://10.0.0.2:8381")
 
 
@@ -124,10 +135,11 @@ def test_a_server_that_holds_other_keys(server: RedisServer) -> None:
     server.ask("RPUSH", "medusa:session:list", "theirs")
     with opened(server.url) as directory:
         for session_id in ("theirs", "list"):
-            with pytest.raises(DirectoryError):
+            with pytest.raises(BrokenEntry):
                 directory.claim(session_id, HERE)
-            with pytest.raises(DirectoryError):
+            with pytest.raises(BrokenEntry):
                 directory.lookup(session_id)
+        assert directory.entries(10) == {"theirs": None, "list": None}
         server.ask("DEL", "medusa:session:theirs", "medusa:session:list")
         directory.claim("ours", HERE)
         assert directory.entries(10) == {"ours": HERE}
@@ -142,11 +154,85 @@ def test_marks_are_spent_once(server: RedisServer) -> None:
     with opened(server.url) as directory, opened(server.url) as other:
         assert directory.spend("mark", 10)
         assert not other.spend("mark", 10)
-        other.give_back("mark")
-        assert other.spend("mark", 10)
         server.pass_time(11)
         assert directory.spend("mark", 10)
         assert directory.entries(10) == {}
+
+
+def test_marks_are_reserved_then_used(server: RedisServer) -> None:
+    """Every step is repeated, as after an answer that was lost; and no token of another request changes anything."""
+    with opened(server.url) as one, opened(server.url) as other:
+        for _ in range(2):
+            assert one.reserve("mark", "a", 10) is Mark.FREE
+        assert other.reserve("mark", "b", 10) is Mark.RESERVED
+        assert not other.spend("mark", 10)
+        assert not other.confirm("mark", "b", "c", 100)
+        other.give_back("mark", "b", "c")
+        for _ in range(2):
+            assert one.confirm("mark", "a", "c", 100)
+        assert not other.confirm("mark", "a", "d", 100), "the same reservation is not used twice"
+        other.give_back("mark", "a", "b", "d")
+        server.pass_time(90)
+        assert other.reserve("mark", "b", 10) is Mark.USED
+        one.give_back("mark", "a", "c")
+        assert other.reserve("mark", "b", 10) is Mark.FREE
+        server.pass_time(11)
+        assert not other.confirm("mark", "b", "d", 100), "a reservation that has expired is not used"
+        assert one.reserve("mark", "a", 10) is Mark.FREE
+        one.give_back("mark", "a")
+        assert not one.confirm("mark", "a", "c", 100), "nor one that was given back"
+
+
+def test_a_mark_of_the_version_before_is_used(server: RedisServer) -> None:
+    server.ask("SET", "medusa:used:mark", b"\xff" * 16, "PX", 10_000)
+    with opened(server.url) as directory:
+        assert directory.reserve("mark", "a", 10) is Mark.USED
+
+
+def test_leases_are_apart_from_sessions(server: RedisServer) -> None:
+    with opened(server.url) as directory:
+        leases = directory.leases()
+        lease = leases.claim("id", HERE)
+        assert directory.lookup("id") is None
+        assert directory.entries(10) == {}
+        directory.claim("id", THERE)
+        leases.release(lease)
+        assert leases.lookup("id") is None
+        assert directory.lookup("id") == THERE
+
+
+@pytest.mark.parametrize("step", ["reserve", "confirm"])
+def test_a_signature_works_after_redis_was_silent(server: RedisServer, step: str) -> None:
+    """While it was reserved or used: soon, at any reflector, and only once."""
+    timeouts = Timeouts(claim_retry_interval=20 * MS)
+    with opened(server.url, timeout=0.2) as directory, opened(server.url) as other:
+        here, there = (Claims(store, HERE, timeouts) for store in (directory, other))
+        keeping = gevent.spawn(here.renew_forever)
+        first, second = (SingleUse(ReplayCache(time.time), claims, time.time) for claims in (here, there))
+        reservation = first.reserve(GRANT) if step == "confirm" else None
+        with server.writes_held(), refused(503, retry_after=5):
+            if reservation is None:
+                first.reserve(GRANT)
+            else:
+                reservation.confirm()
+        if reservation is not None:
+            reservation.give_back()
+        again = wait_until(lambda: reserved(second), nap=gevent.sleep)
+        assert again is not None
+        with refused(503, retry_after=5):
+            first.reserve(GRANT)
+        again.confirm()
+        for book in (first, second):
+            with refused(403):
+                book.reserve(GRANT)
+        keeping.kill()
+        here.finish()
+
+
+def reserved(book: SingleUse) -> Reservation | None:
+    with contextlib.suppress(Refusal):
+        return book.reserve(GRANT)
+    return None
 
 
 @pytest.mark.parametrize("login", ["", ":wrong-secret@", "medusa:wrong-secret@"])

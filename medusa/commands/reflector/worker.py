@@ -10,6 +10,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import hashlib
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ import gevent.event
 import gevent.os
 
 from medusa.commands.reflector.serve import configure_log
+from medusa.reflector.cluster.lease import Holder
 from medusa.reflector.config import ConfigError
 from medusa.reflector.net import fd_limit
 from medusa.reflector.net.sockets import PlainSocket
@@ -58,7 +60,7 @@ class _ServingProcess:
             task.number, bytes.fromhex(task.key), _inherited(task.inbox), outboxes, patience, self._timeouts
         )
         listeners = {name: _inherited(fd) for name, fd in task.listeners.items()}
-        self.reflector = Reflector(task.config, listeners, self._handoff)
+        self.reflector = Reflector(task.config, listeners, self._handoff, _holder(task))
         self.reflector.start()
         fd_limit.check(fd_limit.PER_PROXIED_PAIR if task.config.tls_cert else fd_limit.PER_PAIR)
         _report(LISTENING + self.reflector.urls)
@@ -97,6 +99,11 @@ class _ServingProcess:
         _report(DRAINED)
         self._released.wait()
         self._handoff.finish(self._timeouts.worker_finish_timeout)
+
+
+def _holder(task: Task) -> Holder:
+    """Returns the holder of this reflector's address: the supervisor, which is the same for all workers."""
+    return Holder.of(os.getppid(), hashlib.sha256(task.key.encode()).hexdigest()[:16])
 
 
 def _first_line() -> bytes:

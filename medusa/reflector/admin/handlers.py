@@ -12,6 +12,7 @@ from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import Authenticator, Grant, denied
+from medusa.reflector.auth.single_use import Reservation
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import CONTENT_TYPE, Metrics
 from medusa.reflector.net.accepted import Accepted
@@ -27,7 +28,7 @@ class Administration:
 
     Args:
         authenticator: checks signatures. None if the reflector has no accounts.
-        spend: marks an administrator's signature as used; see Admission.spend.
+        reserve: reserves an administrator's signature; see SingleUse.reserve.
         workers_metrics: returns the metrics of the other workers as texts. None if there are no other workers.
     """
 
@@ -37,14 +38,14 @@ class Administration:
         listing: SessionList,
         metrics: Metrics,
         authenticator: Authenticator | None,
-        spend: Callable[[Authenticator, Grant], None],
+        reserve: Callable[[Grant], Reservation],
         workers_metrics: Callable[[], list[str]] | None = None,
     ) -> None:
         self._config = config
         self._listing = listing
         self._metrics = metrics
         self._authenticator = authenticator
-        self._spend = spend
+        self._reserve = reserve
         self._workers_metrics = workers_metrics
 
     def metrics(self, accepted: Accepted) -> Answer:
@@ -68,7 +69,7 @@ class Administration:
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Handles a request for one session: GET returns its entry, DELETE ends the session."""
-        by = self.check(Resource.SESSIONS, accepted)
+        grant = self.check(Resource.SESSIONS, accepted)
         assert accepted.request is not None
         name = SessionName(parse_id(raw_id), login or "")
         if accepted.request.method != "DELETE":
@@ -78,25 +79,39 @@ class Administration:
             return json_answer(entry)
         if accepted.request.headers.get("origin") is not None:
             raise denied(403, "web pages may not end sessions")
-        if not self._listing.kill(name):
+        if not self._kill(name, grant):
             raise Refusal(404, "there is no such session")
-        log.warning("session killed", session=name.session_id, login=login, by=by or accepted.client)
+        by = grant.key_id.login if grant is not None else accepted.client
+        log.warning("session killed", session=name.session_id, login=login, by=by)
         return json_answer({"killed": True})
 
-    def check(self, resource: Resource, accepted: Accepted) -> str:
-        """Returns the login of the administrator who signed the request.
+    def _kill(self, name: SessionName, grant: Grant | None) -> bool:
+        """Ends a session, and marks the signature of `grant` as used.
 
-        Returns "" if this peer may use `resource` without a signature. Unless the request only reads (GET, HEAD), its
-        signature is marked as used.
+        Returns False if there is no such session. Raises Refusal. If it is certain that nothing was done, the
+        signature can then be used again.
+        """
+        if grant is None:
+            return self._listing.kill(name)
+        reservation = self._reserve(grant)
+        try:
+            reservation.confirm()
+            return self._listing.kill(name)
+        except BaseException as error:
+            if isinstance(error, Refusal) and not error.uncertain:
+                reservation.give_back()
+            raise
+
+    def check(self, resource: Resource, accepted: Accepted) -> Grant | None:
+        """Returns the result of the check of the administrator's signature.
+
+        Returns None if this peer may use `resource` without a signature.
 
         Raises:
             Refusal: the peer may not use `resource`.
         """
         if access.check(resource, accepted, self._config):
-            return ""
+            return None
         assert accepted.request is not None
         assert self._authenticator is not None
-        grant = self._authenticator.check_admin(accepted.request)
-        if accepted.request.method not in ("GET", "HEAD"):
-            self._spend(self._authenticator, grant)
-        return grant.key_id.login
+        return self._authenticator.check_admin(accepted.request)

@@ -16,7 +16,8 @@ Entry = dict[str, Any]
 Its keys: id; login (None for the internal API); state; owner (the address of the session's reflector); created
 (seconds since the epoch); age_s and idle_s (seconds); client and agent (their addresses, once they have attached);
 client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent).
-If the owner did not answer, the entry has only id, login, owner and error.
+If the owner did not answer, the entry has only id, login, owner and error. The owner is None if the directory's entry
+for the session cannot be used.
 """
 
 
@@ -80,7 +81,7 @@ class SessionList:
 
     def entries(self) -> list[Entry]:
         """Returns the sessions of all reflectors, oldest first. Raises Refusal; see Others."""
-        return _oldest_first([*self.here(), *self._others.entries()])
+        return _oldest_first(_once([*self.here(), *self._others.entries()]))
 
     def here(self) -> list[Entry]:
         """Returns the sessions of all workers of this reflector, oldest first. Other reflectors ask for these."""
@@ -133,6 +134,12 @@ class SessionList:
 
     def _session(self, name: SessionName) -> SessionDriver | None:
         return next((session for session in self._registry.sessions() if session.name == name), None)
+
+
+def _once(entries: list[Entry]) -> list[Entry]:
+    """Returns `entries` without those that only say why a session cannot be described, if another describes it."""
+    described = {(entry["id"], entry["login"]) for entry in entries if "error" not in entry}
+    return [entry for entry in entries if "error" not in entry or (entry["id"], entry["login"]) not in described]
 
 
 def _oldest_first(entries: list[Entry]) -> list[Entry]:

@@ -30,6 +30,10 @@ class ReplayCache:
         if digest in self._used:  # the heap still has it: without this entry, `use` would push it again
             self._used[digest] = False
 
+    def entries(self) -> list[tuple[bytes, float]]:
+        """Returns the digests that were used, each with the time until which it is remembered."""
+        return [(digest, until) for until, digest in self._expiries if self.used(digest)]
+
     def __len__(self) -> int:
         return len(self._expiries)
 

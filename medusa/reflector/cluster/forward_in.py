@@ -11,9 +11,11 @@ from collections.abc import Callable
 
 import structlog
 
+from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import build_refusal, parse_greeting
+from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, BadProof, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
@@ -33,11 +35,16 @@ log = structlog.get_logger(component="forward_in")
 class ForwardIn:
     """The handler of connections that other reflectors forward: checks them, and attaches their agents.
 
-    `scratch`: the buffer that links read into; see RelayedTransport.
+    Args:
+        owner: this reflector, as the directory names it.
+        scratch: the buffer that links read into; see RelayedTransport.
     """
 
-    def __init__(self, auth: PeerAuth, admission: Admission, config: ReflectorConfig, scratch: memoryview) -> None:
+    def __init__(
+        self, auth: PeerAuth, admission: Admission, config: ReflectorConfig, owner: Owner, scratch: memoryview
+    ) -> None:
         self._auth = auth
+        self._owner = owner
         self._admission = admission
         self._config = config
         self._scratch = scratch
@@ -58,30 +65,32 @@ class ForwardIn:
         target, proof = accepted.request.target, accepted.request.headers.get(FORWARD_HEADER.lower()) or ""
         named = parse_path(target)
         try:
-            origin = self._auth.read_forward(proof)
+            origin, ticket = self._auth.read_forward(proof)
             if named is None or named[1] is not Side.AGENT:
                 raise BadProof("not for an agent of a session")
             accepted.unwrap()
             if origin.kind == RAW:
-                self._enter_raw(accepted, named[0], origin, (proof, target))
+                self._enter_raw(accepted, named[0], origin, ticket, (proof, target))
                 return
             with head_timeout(self._config.timeouts.head_timeout, 400):
                 if not read_head(accepted):
                     raise HandshakeError(400, "no request")
             parse_head(accepted, self._config)
-            self._auth.check_forward(proof, target, accepted.head)
+            self._auth.check_forward(proof, target, accepted.head, self._owner.address)
         except BadProof as error:
             log.warning("carried request refused", client=accepted.client, reason=str(error))
             raise Refusal(404, NOTHING_HERE) from None
         _take_place(accepted, origin)
-        self._admission.enter_forwarded(accepted, named[0], upgrade)
+        self._admission.enter_forwarded(accepted, named[0], upgrade, ticket)
 
-    def _enter_raw(self, accepted: Accepted, name: SessionName, origin: Origin, signed: tuple[str, str]) -> None:
+    def _enter_raw(
+        self, accepted: Accepted, name: SessionName, origin: Origin, ticket: Ticket | None, signed: tuple[str, str]
+    ) -> None:
         begun = time.monotonic()
         with greeting_timeout(self._config.timeouts.head_timeout):
             if not read_greeting(accepted):
                 raise HandshakeError(400, "no greeting")
-        self._auth.check_forward(*signed, accepted.head)
+        self._auth.check_forward(*signed, accepted.head, self._owner.address)
         greeting = parse_greeting(accepted.head)
         _take_place(accepted, origin)
 
@@ -89,7 +98,7 @@ class ForwardIn:
             return accept_greeting(greeting, Side.AGENT, accepted, self._config.max_message, self._scratch)
 
         try:
-            self._admission.enter_forwarded(accepted, name, accept)
+            self._admission.enter_forwarded(accepted, name, accept, ticket)
         except (HandshakeError, Refusal) as error:
             refused = Refusal.of(error)
             line = {"status": refused.status, "reason": printable(refused.log_words)}

@@ -20,6 +20,7 @@ import structlog
 from gevent import socket
 
 from medusa.directory import Owner
+from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.cluster.byte_proxy import open_byte_proxy
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
@@ -75,11 +76,14 @@ class ForwardOut:
     def __len__(self) -> int:
         return len(self._links)
 
-    def forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
+    def forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
         """Forwards an agent that was admitted here to `owner`, the reflector that holds the session `name`.
 
         The owner answers the agent. Returns None if the owner has accepted the agent. Otherwise returns the refusal
         that the owner has sent to the agent.
+
+        Args:
+            ticket: the reservation of the agent's signature, which the owner confirms. None if the agent needs none.
 
         Raises:
             Refusal: 503, the owner cannot be reached. The agent has received no answer yet.
@@ -87,15 +91,15 @@ class ForwardOut:
         self._asking += 1
         self._empty.clear()
         try:
-            return self._forward(accepted, owner, name)
+            return self._forward(accepted, owner, name, ticket)
         finally:
             self._asking -= 1
             self._check_empty()
 
-    def _forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
+    def _forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
         client = host_port(accepted.origin)
         try:
-            sock, answer, status = self._ask(accepted, owner, name)
+            sock, answer, status = self._ask(accepted, owner, name, ticket)
         except OSError as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             log.warning("reflector not reached", to=owner.address, client=client, error=reason)
@@ -135,13 +139,16 @@ class ForwardOut:
         for link in list(self._links):
             link.end()
 
-    def _ask(self, accepted: Accepted, owner: Owner, name: SessionName) -> tuple[Any, bytes, int]:
+    def _ask(
+        self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None
+    ) -> tuple[Any, bytes, int]:
         """Asks the owner to attach the agent.
 
         Returns the connection to the owner, the first bytes of the owner's answer, and the status in these bytes.
         """
         target = CARRIED + attach_path_of(name, Side.AGENT)
-        proof = self._auth.sign_forward(target, accepted.head, Origin(accepted.kind, *accepted.origin))
+        origin = Origin(accepted.kind, *accepted.origin)
+        proof = self._auth.sign_forward(target, accepted.head, origin, owner.address, ticket)
         host = urllib.parse.urlsplit(owner.address).netloc
         head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, FORWARD_HEADER, proof)
         sock = self.connect(owner.address)

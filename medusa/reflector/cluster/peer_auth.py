@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from medusa.reflector.auth.replay_cache import ReplayCache
+from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.config import ConfigError
 from medusa.reflector.net.certificate import OTHERS
 
@@ -32,8 +33,15 @@ MAX_SKEW = 60
 MIN_SECRET = 16
 """The least length of the secret, in bytes."""
 
-_FORWARD = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) (http|raw) ([0-9A-Fa-f:.%]+) ([0-9]{1,5}) ([0-9a-f]{64})\Z")
+_FORWARD = re.compile(
+    r"2 ([0-9]{1,12}) ([0-9a-f]{32}) (http|raw) ([0-9A-Fa-f:.%]+) ([0-9]{1,5})"
+    r" (?:([0-9a-f]{64}) ([0-9a-f]{32}) ([0-9]{1,12})|-) ([0-9a-f]{64})\Z"
+)
 _QUESTION = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{64})\Z")
+
+
+_CARRIED, _ASKS = b"medusa carried", b"medusa asks"
+"""The first line of what is signed: a proof for one purpose is worth nothing for the other."""
 
 
 class BadProof(Exception):
@@ -64,18 +72,23 @@ class PeerAuth:
         self._clock = clock
         self._used = ReplayCache(clock)
 
-    def sign_forward(self, target: str, head: bytes, origin: Origin) -> str:
-        """Returns the value of FORWARD_HEADER for a request for `target`. It can be used once, within MAX_SKEW seconds.
+    def sign_forward(self, target: str, head: bytes, origin: Origin, owner: str, ticket: Ticket | None) -> str:
+        """Returns the value of FORWARD_HEADER for a request for `target`, which only the reflector `owner` accepts.
+
+        It can be used once, within MAX_SKEW seconds.
 
         Args:
             head: the head of the agent's own request, or its greeting. It is sent after the forwarding request's head.
             origin: the agent's protocol and address.
+            owner: the address of the reflector that is asked.
+            ticket: the reservation of the agent's signature; None if the agent needs none.
         """
-        fields = "1 %d %s %s %s %d" % (self._clock(), secrets.token_hex(16), *origin)
-        return "%s %s" % (fields, self._mac(b"medusa carried", fields, target, head))
+        reserved = "-" if ticket is None else "%s %s %d" % ticket
+        fields = "2 %d %s %s %s %d %s" % (self._clock(), secrets.token_hex(16), *origin, reserved)
+        return "%s %s" % (fields, self._mac(_CARRIED, fields, target, owner.encode(), head))
 
-    def read_forward(self, value: str) -> Origin:
-        """Returns the origin that the value of a FORWARD_HEADER names. Does not check the proof.
+    def read_forward(self, value: str) -> tuple[Origin, Ticket | None]:
+        """Returns the origin and the ticket that the value of a FORWARD_HEADER names. Does not check the proof.
 
         Read the agent's own head next, then call `check_forward`.
 
@@ -83,17 +96,21 @@ class PeerAuth:
             BadProof: the value is malformed.
         """
         match = _match(_FORWARD, value)
-        return Origin(match[3], match[4], int(match[5]))
+        ticket = Ticket(match[6], match[7], int(match[8])) if match[6] else None
+        return Origin(match[3], match[4], int(match[5])), ticket
 
-    def check_forward(self, value: str, target: str, head: bytes) -> None:
+    def check_forward(self, value: str, target: str, head: bytes, owner: str) -> None:
         """Checks the value of a FORWARD_HEADER, and remembers that it was used.
 
         Only this process needs to remember that: no other process owns the session that `target` names.
 
+        Args:
+            owner: the address of this reflector.
+
         Raises:
-            BadProof: the value is not made for this `target` and `head`, is out of date, or was used before.
+            BadProof: the value is not made for this `target`, `head` and `owner`, is out of date, or was used before.
         """
-        when, nonce = self._check(_match(_FORWARD, value), b"medusa carried", target, head)
+        when, nonce = self._check(_match(_FORWARD, value), _CARRIED, target, owner.encode(), head)
         if self._used.used(nonce.encode()):
             raise BadProof("used before")
         self._used.use(nonce.encode(), when + MAX_SKEW)
@@ -101,7 +118,7 @@ class PeerAuth:
     def sign_question(self, method: str, target: str, owner: str) -> str:
         """Returns the value of QUESTION_HEADER for a request that only the reflector at the address `owner` accepts."""
         fields = "1 %d %s" % (self._clock(), secrets.token_hex(16))
-        return "%s %s" % (fields, self._mac(b"medusa asks", fields, method + " " + target, owner.encode()))
+        return "%s %s" % (fields, self._mac(_ASKS, fields, method + " " + target, owner.encode()))
 
     def check_question(self, value: str, method: str, target: str, owner: str) -> str:
         """Checks the value of a QUESTION_HEADER, and returns its nonce.
@@ -112,22 +129,23 @@ class PeerAuth:
         Raises:
             BadProof: the value is not made for this request to `owner`, or is out of date.
         """
-        return self._check(_match(_QUESTION, value), b"medusa asks", method + " " + target, owner.encode())[1]
+        return self._check(_match(_QUESTION, value), _ASKS, method + " " + target, owner.encode())[1]
 
-    def _check(self, match: re.Match[str], purpose: bytes, target: str, head: bytes) -> tuple[int, str]:
+    def _check(self, match: re.Match[str], purpose: bytes, target: str, *parts: bytes) -> tuple[int, str]:
         """Checks the HMAC and the time of a proof. Returns when it was made, and its nonce. Raises BadProof."""
         fields, _, mac = match[0].rpartition(" ")
-        if not hmac.compare_digest(mac, self._mac(purpose, fields, target, head)):
-            raise BadProof("made without this site's secret")
+        if not hmac.compare_digest(mac, self._mac(purpose, fields, target, *parts)):
+            raise BadProof("made without this site's secret, or for another reflector")
         when = int(match[1])
         off = when - self._clock()
         if abs(off) > MAX_SKEW:
             raise BadProof("%+d s off: set the clocks" % off)
         return when, match[2]
 
-    def _mac(self, purpose: bytes, fields: str, target: str, head: bytes) -> str:
-        parts = (purpose, fields.encode(), target.encode(), hashlib.sha256(head).hexdigest().encode())
-        return hmac.new(self._secret, b"\n".join(parts), hashlib.sha256).hexdigest()
+    def _mac(self, purpose: bytes, fields: str, target: str, *parts: bytes) -> str:
+        hashes = [hashlib.sha256(part).hexdigest().encode() for part in parts]
+        text = b"\n".join((purpose, fields.encode(), target.encode(), *hashes))
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest()
 
 
 def _match(form: re.Pattern[str], value: str) -> re.Match[str]:

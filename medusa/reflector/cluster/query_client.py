@@ -35,7 +35,15 @@ MAX_NAMES = 100_000
 
 
 class NoAnswer(Exception):
-    """A reflector did not answer, or its answer cannot be used. The text says why."""
+    """A reflector did not answer, or its answer cannot be used. The text says why.
+
+    Attributes:
+        refused: True if it is certain that the reflector has not done what it was asked.
+    """
+
+    def __init__(self, words: str, *, refused: bool = False) -> None:
+        super().__init__(words)
+        self.refused = refused
 
 
 class QueryClient:
@@ -60,7 +68,7 @@ class QueryClient:
         Each reflector that owns sessions is asked once. If it does not answer, its sessions are listed with no more
         than their names and the error.
         """
-        names: dict[Owner, list[SessionName]] = {}
+        names: dict[Owner | None, list[SessionName]] = {}
         for name, owner in self._registry.of_others(MAX_NAMES).items():
             names.setdefault(owner, []).append(name)
         lists = gevent.pool.Pool(CONCURRENCY).map(lambda owner: self._of(owner, names[owner]), names)
@@ -75,7 +83,9 @@ class QueryClient:
             return self._ask(owner, "DELETE", _path(SESSIONS, name)).get("killed") is True
         except NoAnswer as error:
             reason = "%s, which the session lives in, does not answer: %s" % (printable(owner.address), error)
-            raise Refusal(503, reason, retry_after=5) from None
+            refusal = Refusal(503, reason, retry_after=5)
+            refusal.uncertain = not error.refused
+            raise refusal from None
 
     def announce_drain(self, owner: Owner, name: SessionName, left: float) -> bool:
         """Tells the owner of a session that its agent, whose connection this reflector forwards, is lost in `left` s.
@@ -88,11 +98,13 @@ class QueryClient:
         except NoAnswer:
             return False
 
-    def _of(self, owner: Owner, names: list[SessionName]) -> list[Entry]:
+    def _of(self, owner: Owner | None, names: list[SessionName]) -> list[Entry]:
         try:
+            if owner is None:
+                raise NoAnswer("the directory's entry for this session cannot be used")
             return _entries(self._ask(owner, "GET", SESSIONS), owner)
         except NoAnswer as error:
-            why = {"owner": owner.address, "error": str(error)}
+            why = {"owner": owner and owner.address, "error": str(error)}
             return [{"id": name.session_id, "login": name.login or None, **why} for name in names]
 
     def _ask(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
@@ -100,7 +112,7 @@ class QueryClient:
             with gevent.Timeout(self._timeout, NoAnswer("no whole answer in %g s" % self._timeout)):
                 return self._exchange(owner, method, target)
         except (OSError, ValueError, RecursionError, HandshakeError) as error:
-            reason = NoAnswer(printable(getattr(error, "strerror", None) or str(error) or type(error).__name__))
+            reason = NoAnswer(_words(error))
         except NoAnswer as error:
             reason = error
         log.warning("reflector not reached", to=owner.address, error=str(reason))
@@ -114,7 +126,11 @@ class QueryClient:
         host = urllib.parse.urlsplit(owner.address).netloc
         proof = self._auth.sign_question(method, target, owner.address)
         head = "%s %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (method, target, host, QUESTION_HEADER, proof)
-        with contextlib.closing(self._connect(owner.address)) as sock:
+        try:
+            connection = self._connect(owner.address)
+        except (OSError, ValueError) as error:
+            raise NoAnswer(_words(error), refused=True) from None
+        with contextlib.closing(connection) as sock:
             sock.settimeout(self._timeout)
             sock.sendall(head.encode("latin-1"))
             answer = json.loads(_body(sock))
@@ -128,6 +144,10 @@ def _path(prefix: str, name: SessionName) -> str:
     return "%s/%s%s" % (prefix, login, urllib.parse.quote(name.session_id, safe=""))
 
 
+def _words(error: Exception) -> str:
+    return printable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
 def _body(sock: Any) -> bytes:
     """Returns the body of the answer on `sock`. Raises NoAnswer if the status is not 200."""
     reader, found = HeadReader(), None
@@ -135,7 +155,7 @@ def _body(sock: Any) -> bytes:
         found = reader.feed(_receive(sock))
     response, body = parse_response(found[0]), bytearray(found[1])
     if response.status != 200:
-        raise NoAnswer("it refuses, with HTTP status %d" % response.status)
+        raise NoAnswer("it refuses, with HTTP status %d" % response.status, refused=True)
     length = int(response.headers.get("content-length") or 0)
     if length > MAX_ANSWER:
         raise NoAnswer("an answer above %d bytes" % MAX_ANSWER)

@@ -9,16 +9,21 @@ from typing import Protocol
 import gevent
 import structlog
 
-from medusa.directory import DirectoryError, Owner
+from medusa.directory import Owner
+from medusa.protocol.errors import HandshakeError
 from medusa.protocol.features import NOTICE
-from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown, used_before
+from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown
+from medusa.reflector.auth.replay_cache import ReplayCache
+from medusa.reflector.auth.single_use import Reservation, SingleUse, Ticket
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
-from medusa.reflector.refusal import Refusal, directory_away
+from medusa.reflector.net.sockets import hung_up
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
+from medusa.reflector.sessions.driver import SessionDriver
 from medusa.reflector.sessions.limits import LogLimiter
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, Side
@@ -38,7 +43,7 @@ It is called after the peer's place in the session has been reserved.
 class Forwarder(Protocol):
     """The interface to forward agents to the other reflectors of the site."""
 
-    def forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
+    def forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
         """Forwards an agent to the reflector that owns its session; see medusa.reflector.cluster.forward_out."""
 
 
@@ -48,6 +53,9 @@ class Admission:
     Args:
         authenticator: checks the signatures of requests. None if there are no accounts.
         forwarder: forwards agents to other reflectors. None if no other reflector shares the directory.
+
+    Attributes:
+        single_use: the signatures that were used.
     """
 
     def __init__(
@@ -64,8 +72,9 @@ class Admission:
         self._registry = registry
         self._authenticator = authenticator
         self._forwarder = forwarder
-        self._claims = claims
         self._metrics = metrics
+        nonces = ReplayCache(time.time) if authenticator is None else authenticator.nonces
+        self.single_use = SingleUse(nonces, claims, time.time)
         self._log_limiter = LogLimiter(config.timeouts.refusal_log_rate)
 
     def note(self, refused: Refusal) -> dict[str, int] | None:
@@ -95,30 +104,35 @@ class Admission:
         assert authenticator is not None
         grant = authenticator.check(accepted.request, name, side)
         self._registry.connect(proved=name, side=side)
-        self.spend(authenticator, grant)
-        client = accepted.client
+        reservation, client = self.single_use.reserve(grant), accepted.client
         try:
-            refusal = self.enter(accepted, name, side, accept)
+            refusal = self._enter(accepted, name, side, accept, reservation)
         except BaseException as error:
-            self._give_back(authenticator, grant)
+            reservation.give_back()
             if isinstance(error, Refusal) and error.status == 404:
                 raise unknown(_NO_SUCH_SESSION) from None
             raise
         if refusal is not None:
-            self._give_back(authenticator, grant)
+            reservation.give_back()
             return unknown(_NO_SUCH_SESSION) if refusal.status == 404 else refusal
         _log_attached(name, side, client, grant)
         return None
 
-    def enter_forwarded(self, accepted: Accepted, name: SessionName, accept: Accept) -> None:
+    def enter_forwarded(self, accepted: Accepted, name: SessionName, accept: Accept, ticket: Ticket | None) -> None:
         """Attaches an agent that another reflector has admitted and counted. Does not forward it again.
+
+        Args:
+            ticket: the other reflector's reservation of the agent's signature. None if the agent needs no signature.
 
         Raises what `enter` raises.
         """
+        reservation = None if ticket is None else self.single_use.adopt(ticket)
         try:
-            self._attach(accepted, name, Side.AGENT, accept)
-        except Refusal as error:
-            if name.login and error.status == 404:
+            self._attach(accepted, name, Side.AGENT, accept, reservation)
+        except BaseException as error:
+            if reservation is not None:
+                reservation.give_back()
+            if isinstance(error, Refusal) and name.login and error.status == 404:
                 raise unknown("carried, but there is no such session") from None
             raise
 
@@ -134,45 +148,50 @@ class Admission:
             Refusal: the peer is refused, and has received no answer yet.
             Exception: what `accept` raises.
         """
+        return self._enter(accepted, name, side, accept, None)
+
+    def _enter(
+        self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, reservation: Reservation | None
+    ) -> Refusal | None:
         if self._forwarder is not None and side is Side.AGENT:
             owner = self._registry.elsewhere(name)
             if owner is not None:
-                return self._forwarder.forward(accepted, owner, name)
-        self._attach(accepted, name, side, accept)
+                ticket = None if reservation is None else reservation.ticket
+                refusal = self._forwarder.forward(accepted, owner, name, ticket)
+                if refusal is None and reservation is not None:
+                    reservation.confirmed()  # by the owner
+                return refusal
+        self._attach(accepted, name, side, accept, reservation)
         return None
 
-    def _attach(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> None:
+    def _attach(
+        self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, reservation: Reservation | None
+    ) -> None:
         client = accepted.client
         if side is Side.CLIENT:
             session = self._registry.open(name, client, accepted.source)
         else:
             session = self._registry.join(name)
         try:
+            if reservation is not None:
+                reservation.confirm()
+                _check_both_ends(accepted, session, side)  # confirming may have taken seconds
             transport = accept()
         except BaseException:
             session.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
             raise
         session.attach(side, transport, client, site(accepted.host), NOTICE in accepted.announced)
 
-    def spend(self, authenticator: Authenticator, grant: Grant) -> None:
-        """Marks a signature as used, here and in the directory, so that no reflector of the site accepts it again.
 
-        Raises:
-            Refusal: 403 if the signature was used before, 503 if the directory does not answer.
-        """
-        authenticator.nonces.use(grant.digest, grant.until)
-        try:
-            if self._claims.spend(grant.digest.hex(), max(1.0, grant.until - time.time())):
-                return
-        except DirectoryError:
-            authenticator.nonces.give_back(grant.digest)
-            raise directory_away() from None
-        raise used_before()
+def _check_both_ends(accepted: Accepted, session: SessionDriver, side: Side) -> None:
+    """Checks that the session still expects the peer, and that the peer has not gone.
 
-    def _give_back(self, authenticator: Authenticator, grant: Grant) -> None:
-        """Marks a signature as unused again, because its peer was not attached."""
-        authenticator.nonces.give_back(grant.digest)
-        self._claims.give_back(grant.digest.hex())
+    Raises Refusal, HandshakeError.
+    """
+    if not session.expects(side):
+        raise Refusal(503 if side is Side.CLIENT else 404, "the session has ended meanwhile")
+    if not accepted.plain and hung_up(accepted.sock.fileno()):
+        raise HandshakeError(400, "the peer has given up")
 
 
 def _log_attached(name: SessionName, side: Side, address: str, grant: Grant) -> None:

@@ -29,7 +29,7 @@ from medusa.reflector.net.client_address import client_of, source_of
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.net.proxy_protocol import read_first_bytes
 from medusa.reflector.net.sockets import hang_up
-from medusa.reflector.session_name import SessionName, parse_path
+from medusa.reflector.session_name import SessionName, parse_path, parse_session_path
 from medusa.session import Side
 from medusa.transports.adopt import adopt_websocket
 from medusa.transports.relayed import RelayedTransport
@@ -165,14 +165,17 @@ class Handler(UpgradeHandler):
         return True
 
     def _handed_over(self) -> bool:
-        """Hands the connection over if another worker owns its session.
+        """Hands the connection over if another worker owns its session, or the session that it asks to end.
 
         Returns False if this worker has to serve the connection. Returns True if nothing is left to do: another worker
         serves it, or that worker did not take it and the peer was refused.
         """
         handoff, request = self.server.handoff, self.accepted.request
         assert request is not None
-        named = parse_path(request.target.partition("?")[0])
+        path = request.target.partition("?")[0]
+        named = parse_path(path)
+        if request.method == "DELETE" and (name := parse_session_path(path)) is not None:
+            named = name, Side.AGENT  # so that one worker remembers each signature that was used for this
         if handoff is None or self.accepted.handed_over or named is None:
             return False
         try:

@@ -5,17 +5,30 @@ The directory may be slow or may not answer. Then live sessions go on, and no ne
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import secrets
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 import gevent
 import gevent.event
 import gevent.pool
 import structlog
 
-from medusa.directory import Claim, Directory, DirectoryError, Owner, SessionExists, StaleClaim
+from medusa.directory import (
+    BrokenEntry,
+    Claim,
+    Directory,
+    DirectoryError,
+    Mark,
+    Owner,
+    SessionExists,
+    StaleClaim,
+)
 from medusa.reflector.config import Timeouts
 from medusa.reflector.session_name import SessionName
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 log = structlog.get_logger(component="claims")
 
@@ -28,6 +41,32 @@ _NO_NAME = "."
 """A name that no session can have."""
 
 
+MAX_OWED = 4096
+"""The maximum number of marks, and of names, to give back after the directory is back."""
+
+_TOKENS = 16
+"""The maximum number of tokens by which one mark is given back."""
+
+
+class Lease(Protocol):
+    """The right of this reflector to its address; see medusa.reflector.cluster.lease."""
+
+    displaced: str
+
+    def keep(self) -> bool:
+        """Renews the lease. Returns True if the directory had forgotten it. Raises DirectoryError."""
+
+
+class NoLease:
+    """The lease of a reflector that shares its directory with nobody."""
+
+    displaced = ""
+
+    def keep(self) -> bool:
+        """Returns False."""
+        return False
+
+
 class Claims:
     """The session names that one process has claimed in the directory.
 
@@ -35,15 +74,23 @@ class Claims:
 
     Attributes:
         on_lost: called with the name if another reflector has taken over a name. Called once for each such name.
+        used_marks: called if the directory has forgotten everything. Returns the marks that this process has used, each
+            with the seconds for which the directory has to remember it.
         away: True if the last question to the directory failed.
     """
 
-    def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts) -> None:
+    def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts, lease: Lease | None = None) -> None:
         self.on_lost: Callable[[SessionName], None] = _ignore
+        self.used_marks: Callable[[], Iterable[tuple[str, float]]] = tuple
+        self._lease = lease or NoLease()
         self._timeouts = timeouts
         self._directory = directory
         self._owner = owner
         self._claims: dict[SessionName, Claim | None] = {}  # None: the claim is not confirmed yet, or is lost
+        self._broken: set[SessionName] = set()  # names of ours whose entries were changed
+        # What to undo when the directory is back, because it may have carried out what it has not answered:
+        self._owed_marks: dict[str, tuple[str, ...]] = {}  # by mark, the tokens by which to give it back
+        self._owed_names: dict[SessionName, None] = {}  # a set in order of age
         self._releasing = gevent.pool.Group()
         self._failed = gevent.event.Event()
         self._asking = 0
@@ -53,24 +100,33 @@ class Claims:
     def away(self) -> bool:
         return self._failed.is_set()
 
+    @property
+    def displaced(self) -> str:
+        """The reason why this reflector may not have its address any more; "" if it has it."""
+        return self._lease.displaced
+
     def take(self, name: SessionName) -> None:
         """Claims `name`, and keeps it claimed until it is released. Blocks until the directory answers.
 
         Raises:
             SessionExists: another reflector, or this process, already holds the name.
             DirectoryError: the directory did not answer.
+            BrokenEntry: it is unknown whether another reflector holds the name.
         """
         if name in self._claims:
             raise SessionExists(self._claims[name] or Claim(str(name), self._owner, ""))
         self._claims[name] = None
         try:
             self._claims[name] = self._take(str(name))
-        except BaseException:
+        except BaseException as error:
             del self._claims[name]
+            if isinstance(error, DirectoryError) and not isinstance(error, BrokenEntry):
+                _put(self._owed_names, name, None)
             raise
 
     def release(self, name: SessionName) -> None:
         """Starts to release `name` in a new greenlet. Does not block."""
+        self._broken.discard(name)
         self._release(self._claims.pop(name))
 
     def release_now(self, name: SessionName) -> None:
@@ -86,12 +142,13 @@ class Claims:
 
         Raises:
             DirectoryError: the directory did not answer.
+            BrokenEntry: it is unknown which reflector holds the name.
         """
         owner = None if name in self._claims else self._ask(self._directory.lookup, str(name))
         return None if owner == self._owner else owner
 
-    def of_others(self, limit: int) -> dict[str, Owner]:
-        """Returns up to `limit` names that other reflectors hold, each with its owner.
+    def of_others(self, limit: int) -> dict[str, Owner | None]:
+        """Returns up to `limit` names that other reflectors hold, each with its owner, or None if its entry is broken.
 
         Blocks until the directory answers.
 
@@ -106,20 +163,34 @@ class Claims:
         Raises:
             DirectoryError: the directory did not answer.
         """
-        self._directory.lookup(_NO_NAME)
+        try:
+            self._directory.lookup(_NO_NAME)
+        except BrokenEntry:
+            pass  # it has answered
 
     def spend(self, mark: str, ttl: float) -> bool:
         """See Directory. Blocks until the directory answers."""
         return bool(self._ask(self._directory.spend, mark, ttl))
 
-    def give_back(self, mark: str) -> None:
-        """See Directory. Does not block."""
-        self._ask_later(self._directory.give_back, mark)
+    def reserve(self, mark: str, token: str) -> Mark:
+        """See Directory. Reserves the mark for `reservation_ttl`. Blocks until the directory answers."""
+        found: Mark = self._ask(self._directory.reserve, mark, token, self._timeouts.reservation_ttl)
+        return found
+
+    def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
+        """See Directory. Blocks until the directory answers."""
+        return bool(self._ask(self._directory.confirm, mark, token, use, ttl))
+
+    def give_back(self, mark: str, *tokens: str, insist: bool = False) -> None:
+        """See Directory. Does not block. `insist`: if the directory does not answer now, try again later."""
+        self._releasing.add(gevent.spawn(self._give_back, mark, tokens, insist))
 
     def renew_forever(self) -> None:
         """Renews all claims three times in each `claim_ttl`. Never returns: run it in a greenlet of its own."""
         while True:
             if self._is_answering():
+                self._keep_lease()
+                self._undo()
                 self._renew_all()
                 self._failed.wait(self._timeouts.claim_ttl / 3)
             if self.away:
@@ -175,13 +246,54 @@ class Claims:
         try:
             self._ask(function, *arguments)
         except DirectoryError:
-            pass  # `_ask` has logged it
+            pass  # `_ask` has logged it; a broken entry is reported to the peer that asks for its name
+
+    def _give_back(self, mark: str, tokens: tuple[str, ...], insist: bool) -> None:
+        try:
+            self._ask(self._directory.give_back, mark, *tokens)
+        except BrokenEntry:
+            pass  # nothing of ours is there
+        except DirectoryError:
+            if insist:
+                tokens = (*self._owed_marks.pop(mark, ()), *tokens)
+                _put(self._owed_marks, mark, tokens[-_TOKENS:])
+
+    def _undo(self) -> None:
+        """Undoes what the directory may have done without an answer: names and marks that nobody here holds."""
+        self._each(self._undo_mark, list(self._owed_marks.items()))
+        self._each(self._undo_name, [(name,) for name in self._owed_names])
+
+    def _undo_mark(self, mark: str, tokens: tuple[str, ...]) -> None:
+        self._owed_marks.pop(mark, None)
+        self._give_back(mark, tokens, insist=True)
+
+    def _undo_name(self, name: SessionName) -> None:
+        self._owed_names.pop(name, None)
+        if name in self._claims:
+            return
+        try:
+            claim = self._take(str(name))
+        except (SessionExists, BrokenEntry):
+            return
+        except DirectoryError:
+            _put(self._owed_names, name, None)
+            return
+        # If a client has come meanwhile, its claim has replaced this one, and the release does nothing.
+        self._ask_quietly(self._directory.release, claim)
+
+    def _keep_lease(self) -> None:
+        try:
+            forgotten = self._ask(self._lease.keep)
+        except DirectoryError:
+            return
+        if forgotten:
+            self._each(self._ask_quietly, [(self._directory.spend, *used) for used in self.used_marks()])
 
     def _is_answering(self) -> bool:
         """Returns True if the directory answers a question that makes it write. (A full store can still be read.)"""
         before = self.away
         try:
-            self._directory.spend("probe of " + self._owner.address, 0.001)
+            self._directory.spend("probe " + secrets.token_hex(16), 0.001)
         except DirectoryError as error:
             self._note_failure(error)
             return False
@@ -191,25 +303,34 @@ class Claims:
         return True
 
     def _renew_all(self) -> None:
+        self._each(self._renew, [(name, claim) for name, claim in self._claims.items() if claim is not None])
+
+    def _each(self, function: Callable[..., object], calls: Iterable[tuple[Any, ...]]) -> None:
+        """Calls `function` with each of `calls`, some at a time, as long as the directory answers."""
         pool = gevent.pool.Pool(RENEWALS)
-        for name, claim in list(self._claims.items()):
-            if claim is not None and not self.away:
-                pool.spawn(self._renew, name, claim)
+        for arguments in calls:
+            if not self.away:
+                pool.spawn(function, *arguments)
         pool.join()
 
     def _renew(self, name: SessionName, claim: Claim) -> None:
         try:
             self._ask(self._directory.renew, claim, self._timeouts.claim_ttl)
-        except DirectoryError:
-            pass  # `renew_forever` tries again
-        except StaleClaim:
+        except (StaleClaim, BrokenEntry):
             if self._claims.get(name) is claim:
                 self._restore(name, claim)
+        except DirectoryError:
+            pass  # `renew_forever` tries again
 
     def _restore(self, name: SessionName, old: Claim) -> None:
         """Claims `name` again after its claim was lost: it expired during a suspension, or the store forgot it."""
         try:
             claim = self._claim(str(name))
+        except BrokenEntry as error:  # the session goes on; `name` is claimed again when that entry is gone
+            if name not in self._broken and self._claims.get(name) is old:
+                self._broken.add(name)
+                log.warning("entry broken", session=name.session_id, login=name.login, reason=str(error))
+            return
         except DirectoryError:
             return
         except SessionExists as held:
@@ -218,6 +339,7 @@ class Claims:
                 log.warning("claim lost", session=name.session_id, login=name.login, to=held.owner.address)
                 self.on_lost(name)
             return
+        self._broken.discard(name)
         if self._claims.get(name) is old:
             log.info("claim restored", session=name.session_id, login=name.login)
             self._claims[name] = claim
@@ -228,6 +350,8 @@ class Claims:
         self._asking += 1
         try:
             return function(*arguments)
+        except BrokenEntry:
+            raise  # the directory has answered
         except DirectoryError as error:
             self._note_failure(error)
             raise
@@ -243,3 +367,10 @@ class Claims:
 
 def _ignore(name: SessionName) -> None:
     """Does nothing: the default of `on_lost`."""
+
+
+def _put(owed: dict[K, V], key: K, value: V) -> None:
+    """Adds an entry to `owed`. If there are too many, forgets the oldest."""
+    owed[key] = value
+    while len(owed) > MAX_OWED:
+        del owed[next(iter(owed))]

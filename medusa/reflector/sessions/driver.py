@@ -89,6 +89,10 @@ class SessionDriver:
         self._agent_requested = time.monotonic()
         return True
 
+    def expects(self, side: Side) -> bool:
+        """Returns True if `attach` would add the connection of `side` now."""
+        return self.machine.state is _ATTACH_IN[side]
+
     def attach(
         self, side: Side, transport: RelayedTransport, address: str, source: str = "", notices: bool = False
     ) -> None:
@@ -99,7 +103,7 @@ class SessionDriver:
             source: the address under which the memory is counted that a peer without a login makes this process hold.
             notices: True if the peer has announced that it shows notices at any time.
         """
-        if self.machine.state is not _ATTACH_IN[side]:
+        if not self.expects(side):
             transport.close(1000, _OVER.reason, timeout=0.1)
             return
         transport.share = self._context.budget.share(login=self.name.login, address=source)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gevent.event
 
-from medusa.directory import DirectoryError, Owner, SessionExists
+from medusa.directory import BrokenEntry, DirectoryError, Owner, SessionExists
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.metrics import Metrics
-from medusa.reflector.refusal import Refusal, directory_away
+from medusa.reflector.refusal import Refusal, broken_entry, directory_away
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
@@ -15,6 +15,9 @@ from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.driver import Context, SessionDriver
 from medusa.reflector.sessions.limits import Limits, Place
 from medusa.session import Input, Side, State
+
+_THIS_SESSION = "this session"
+_DISPLACED = "another reflector has this one's address (--advertise)"
 
 
 class Registry:
@@ -70,6 +73,8 @@ class Registry:
             self._claims.take(name)
         except SessionExists:
             raise Refusal(409, "the session has a client already") from None
+        except BrokenEntry as error:
+            raise broken_entry(_THIS_SESSION, error) from None
         except DirectoryError:
             raise directory_away() from None
         try:
@@ -81,6 +86,8 @@ class Registry:
     def _refuse_while_draining(self) -> None:
         if self.draining:
             raise Refusal(503, "this reflector is shutting down", retry_after=5)
+        if self._claims.displaced:
+            raise Refusal(503, _DISPLACED, self._claims.displaced, retry_after=5, limited=True)
 
     def connect(
         self, *, source: str | None = None, proved: SessionName | None = None, side: Side = Side.CLIENT
@@ -126,15 +133,17 @@ class Registry:
         """Returns the other reflector in which a session lives. None if it lives here, or does not exist.
 
         Raises:
-            Refusal: 503, the directory does not answer.
+            Refusal: 503, the directory does not answer, or has an entry that cannot be used.
         """
         try:
             return self._claims.elsewhere(name)
+        except BrokenEntry as error:
+            raise broken_entry(_THIS_SESSION, error) from None
         except DirectoryError:
             raise directory_away() from None
 
-    def of_others(self, limit: int) -> dict[SessionName, Owner]:
-        """Returns up to `limit` sessions of other reflectors, each with its owner.
+    def of_others(self, limit: int) -> dict[SessionName, Owner | None]:
+        """Returns up to `limit` sessions of other reflectors, each with its owner, or None if its entry is broken.
 
         Raises Refusal (503) if the directory does not answer.
         """
@@ -151,6 +160,8 @@ class Registry:
         """Returns why no new session can begin here, or "" if one can. Blocks until the directory answers."""
         if self.draining:
             return "this reflector is shutting down"
+        if self._claims.displaced:
+            return _DISPLACED
         try:
             self._claims.check()
         except DirectoryError as error:

@@ -9,8 +9,10 @@ from typing import cast
 import pytest
 from gevent import socket
 
+from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import parse_request
+from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.cluster.forward_in import ForwardIn
 from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
@@ -28,6 +30,8 @@ TARGET = "/~carried/attach/id/slave"
 FORWARDER, ORIGIN = ("192.0.2.9", 1), ("192.0.2.1", 4711)
 HEAD = b"GET /attach/id/slave HTTP/1.1\r\nHost: h"
 GREETING = b"ATTACH id agent"
+OWNER = Owner("http://127.0.0.1:1")
+TICKET = Ticket("ab" * 32, "cd" * 16, 2000)
 CONFIG = ReflectorConfig(timeouts=Timeouts(head_timeout=50 * MS, linger_timeout=50 * MS))
 
 
@@ -39,9 +43,12 @@ class RecordingAdmission:
         self.refusal: Refusal | None = None
         self.held_back = False
 
-    def enter_forwarded(self, accepted: Accepted, name: SessionName, accept: Callable[[], RelayedTransport]) -> None:
+    def enter_forwarded(
+        self, accepted: Accepted, name: SessionName, accept: Callable[[], RelayedTransport], ticket: Ticket | None
+    ) -> None:
         if self.refusal is not None:
             raise self.refusal
+        assert ticket == TICKET
         self.entered.append((accepted.client, name))
         accept().abort()
 
@@ -55,7 +62,7 @@ class Forwarded:
     def __init__(self) -> None:
         self.admission = RecordingAdmission()
         scratch = memoryview(bytearray(65536))
-        self.forward_in = ForwardIn(AUTH, cast("Admission", self.admission), CONFIG, scratch)
+        self.forward_in = ForwardIn(AUTH, cast("Admission", self.admission), CONFIG, OWNER, scratch)
         self.peer, self.sock = socket.socketpair()
         self.peer.settimeout(PATIENCE)
 
@@ -68,8 +75,8 @@ class Forwarded:
         return cast("RelayedTransport", SimpleNamespace(abort=lambda: None))
 
 
-def signed(kind: str, head: bytes, target: str = TARGET) -> str:
-    return AUTH.sign_forward(target, head, Origin(kind, *ORIGIN))
+def signed(kind: str, head: bytes, target: str = TARGET, owner: Owner = OWNER) -> str:
+    return AUTH.sign_forward(target, head, Origin(kind, *ORIGIN), owner.address, TICKET)
 
 
 @pytest.fixture
@@ -115,8 +122,9 @@ def test_a_refusal_of_an_agent_of_http_is_the_callers_to_answer(forwarded: Forwa
         (lambda: signed(HTTP, HEAD), TARGET + "?x"),
         (lambda: signed(HTTP, HEAD, "/~carried/attach/id/master"), "/~carried/attach/id/master"),
         (lambda: signed(HTTP, HEAD, "/~carried/other"), "/~carried/other"),
+        (lambda: signed(HTTP, HEAD, owner=Owner("http://127.0.0.1:2")), TARGET),
     ],
-    ids=["none", "another head", "another kind", "another target", "a client", "no session"],
+    ids=["none", "another head", "another kind", "another target", "a client", "no session", "another owner"],
 )
 def test_a_request_without_a_good_proof_finds_nothing(
     forwarded: Forwarded, proof: Callable[[], str], target: str

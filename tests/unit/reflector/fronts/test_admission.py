@@ -7,6 +7,7 @@ import pytest
 
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
+from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.net.accepted import Accepted
@@ -35,7 +36,7 @@ class Bench:
         self.answer: Refusal | None = None
         self.accepted = Accepted(HTTP, None, ("192.0.2.1", 4711))
 
-    def forward(self, accepted: Accepted, owner: Owner, name: SessionName) -> Refusal | None:
+    def forward(self, accepted: Accepted, owner: Owner, name: SessionName, ticket: Ticket | None) -> Refusal | None:
         self.forwarded.append((owner, name))
         return self.answer
 
@@ -60,7 +61,7 @@ class TestWhereAPeerGoes:
 
     def test_a_forwarded_agent_is_not_forwarded_again(self, bench: Bench) -> None:
         with refused(404, "there is no such session"):
-            bench.admission.enter_forwarded(bench.accepted, NAME, fail)
+            bench.admission.enter_forwarded(bench.accepted, NAME, fail, None)
         assert bench.forwarded == []
 
     def test_a_client_begins_its_session_here(self, bench: Bench) -> None:

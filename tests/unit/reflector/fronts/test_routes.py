@@ -31,7 +31,7 @@ def ask(config: ReflectorConfig, host: str, request: bytes) -> tuple[int, bytes]
     parts = registry_parts(config)
     admission = Admission(config, parts.registry, None, claims=parts.claims, metrics=parts.metrics)
     listing = SessionList(parts.registry, "here")
-    administration = Administration(config, listing, parts.metrics, None, admission.spend)
+    administration = Administration(config, listing, parts.metrics, None, admission.single_use.reserve)
     application = Application(config, parts.registry, admission, administration)
     body = b"".join(application({"medusa.handler": SimpleNamespace(accepted=accepted)}, start_response))
     return int(statuses[0][:3]), body

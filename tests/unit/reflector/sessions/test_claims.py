@@ -172,17 +172,17 @@ def test_the_end_waits_for_what_an_answer_brings_about(
     """A question that is answered at the end may give its mark back."""
     given_back: list[str] = []
 
-    def give_back(mark: str) -> None:
+    def give_back(mark: str, *tokens: str) -> None:
         gevent.sleep(0)
-        given_back.append(mark)
+        given_back.extend([mark, *tokens])
 
     def ask() -> None:
         assert claims.spend("mark", 60)
-        claims.give_back("mark")
+        claims.give_back("mark", "token")
 
     monkeypatch.setattr(store, "give_back", give_back)
     asking = gevent.spawn(ask)
     gevent.sleep(0)
     assert not asking.ready()
     claims.finish()
-    assert given_back == ["mark"]
+    assert given_back == ["mark", "token"]

@@ -1,0 +1,121 @@
+"""Connections to a Redis: one server, a master that Sentinels name, or a Cluster. Turns its errors into our own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis import cluster, sentinel
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from medusa.directory.base import BrokenEntry, DirectoryError
+from medusa.directory.redis_url import RedisUrl
+
+_WRONG_TYPE = "WRONGTYPE"
+"""A part of Redis's error if a key holds another type of value than the command is for."""
+
+# Some versions of redis-py have no type hints for these classes.
+_ClusterNode: Any = cluster.ClusterNode
+_Sentinel: Any = sentinel.Sentinel
+
+
+class RedisPool:
+    """A limited number of connections to the Redis at `url`. It connects when a client is first needed.
+
+    Args:
+        timeout: seconds for a server to accept a connection, and as many again to answer a question.
+        connections: the maximum number of connections. If all are busy, a question waits up to `timeout` seconds
+            for one.
+    """
+
+    def __init__(self, url: RedisUrl, timeout: float, connections: int) -> None:
+        self.url = url
+        self._timeout = timeout
+        self._connections = connections
+        self._clients: list[Any] = []  # commands go to the first client
+        self._connecting = threading.Lock()
+        self._free = threading.BoundedSemaphore(connections)
+
+    @contextmanager
+    def client(self) -> Iterator[Any]:
+        """Lends a client of redis-py for the commands in a `with` block.
+
+        Raises:
+            BrokenEntry: a key holds another type of value than the command is for.
+            DirectoryError: Redis does not answer, or answers with another error.
+        """
+        if not self._free.acquire(timeout=self._timeout):
+            raise self._error("all of %d connections wait for an answer" % self._connections)
+        try:
+            with self._connecting:
+                self._clients = self._clients or _connect(self.url, self._timeout)
+                client = self._clients[0]
+            yield client
+        except (redis.RedisError, redis.exceptions.RedisClusterException, OSError) as error:
+            if is_wrong_type(error):
+                raise BrokenEntry("it is of another type than a reflector writes") from None
+            raise self._error(str(error) or type(error).__name__) from None
+        finally:
+            self._free.release()
+
+    def close(self) -> None:
+        """Closes all connections. Only one thread may call this method. See Directory.close."""
+        deadline = time.monotonic() + 2 * self._timeout
+        held = 0
+        try:
+            while held < self._connections and self._free.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                held += 1
+            with self._connecting:
+                clients, self._clients = self._clients, []
+            # redis-py fails in odd ways if a connection is closed while a thread reads from it.
+            if held == self._connections:
+                for client in clients:
+                    client.close()
+        finally:
+            for _ in range(held):
+                self._free.release()
+
+    def _error(self, text: str) -> DirectoryError:
+        return DirectoryError("%s: %s" % (self.url.where, text))
+
+
+def is_wrong_type(error: object) -> bool:
+    """Returns True if `error` says that a key holds another type of value than the command is for."""
+    return isinstance(error, redis.ResponseError) and _WRONG_TYPE in str(error)
+
+
+def _connect(url: RedisUrl, timeout: float) -> list[Any]:
+    """Returns the client for commands, followed by the clients that it uses itself: those of the Sentinels.
+
+    The client of a Cluster connects now. The others connect at their first command.
+    """
+    options: dict[str, Any] = {
+        "username": url.user,
+        "password": url.password,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # Retry if a connection has broken since its last use. Do not retry if the server is silent.
+        "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,)),
+        "protocol": 2,  # every server supports RESP 2
+    }
+    if url.secure:
+        options["ssl"] = True
+        options |= {name: value for name, value in url.options.items() if name.startswith("ssl_")}
+    if url.kind == "cluster":
+        nodes = [_ClusterNode(*host) for host in url.hosts]
+        return [redis.RedisCluster(startup_nodes=nodes, **options)]
+    options["db"] = url.database
+    if url.kind == "unix":
+        return [redis.Redis(unix_socket_path=url.path, **options)]
+    if url.kind == "sentinel":
+        sentinels = {name: value for name, value in options.items() if name not in ("username", "password", "db")}
+        sentinels["password"] = url.options.get("sentinel_password")
+        guide = _Sentinel(url.hosts, sentinel_kwargs=sentinels)
+        return [guide.master_for(url.service, **options), *guide.sentinels]
+    (host,) = url.hosts
+    return [redis.Redis(*host, **options)]

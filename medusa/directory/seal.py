@@ -1,0 +1,51 @@
+"""Proves by a MAC that a reflector of the site has written an entry of the directory. No I/O.
+
+An entry is "TOKEN.MAC ADDRESS". MAC is the HMAC-SHA256, by the site's secret, of the entry's key, its address and its
+token. So an entry that was changed, made by another program or copied to another name is not believed. A reflector of
+an older version, whose entries are "TOKEN ADDRESS", can read it: it takes TOKEN.MAC for the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+
+from medusa.directory.base import BrokenEntry, Claim, Owner
+
+MAX_ENTRY = 2048
+"""The maximum length of an entry in bytes. There is no need to read more of a longer one."""
+
+_PURPOSE = b"medusa directory entry"
+_ENTRY = re.compile(rb"([0-9a-f]{32})\.([0-9a-f]{64}) ([^\x00-\x1f\x7f]*)\Z")
+
+
+class Seal:
+    """The writer and reader of entries with a MAC by `secret`."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def entry(self, key: bytes, claim: Claim) -> bytes:
+        """Returns the entry for `claim`, to be stored under `key`."""
+        token, address = claim.token.encode(), claim.owner.address.encode()
+        return b"%s.%s %s" % (token, self._mac(key, address, token), address)
+
+    def read(self, key: bytes, session_id: str, entry: bytes) -> Claim:
+        """Returns the claim on `session_id` in an entry that was stored under `key`.
+
+        Raises:
+            BrokenEntry: no holder of the secret has written this entry under this key.
+        """
+        match = _ENTRY.match(entry)
+        if match is None or not hmac.compare_digest(match[2], self._mac(key, match[3], match[1])):
+            raise BrokenEntry("it was not written by a reflector of this site and version, or was changed")
+        try:
+            return Claim(session_id, Owner(match[3].decode()), match[1].decode())
+        except UnicodeDecodeError:
+            raise BrokenEntry("its address is not UTF-8") from None
+
+    def _mac(self, *parts: bytes) -> bytes:
+        # With the lengths, no two lists of parts make the same text.
+        text = b"".join(b"%d:%s" % (len(part), part) for part in (_PURPOSE, *parts))
+        return hmac.new(self._secret, text, hashlib.sha256).hexdigest().encode()

@@ -1,0 +1,167 @@
+"""Makes sure that each signature lets in one peer at most, at all reflectors that share the directory.
+
+A signature is used in two steps. First it is reserved, for some seconds: another request with it is told to try again.
+After everything else that can fail, right before the peer is let in, the reservation is confirmed: now the signature is
+used. If the peer is not let in after all, the signature is given back. Each step names its own random token, so a step
+that the directory carries out late changes nothing that another request has done meanwhile:
+
+- A reservation that nobody confirms or gives back expires by itself.
+- A confirmation fails unless its own reservation still holds, and only a known success lets the peer in.
+- What is given back is only what the same request has reserved or used.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
+
+from medusa.directory import BrokenEntry, DirectoryError, Mark
+from medusa.reflector.auth.authenticator import Grant, denied, used_before
+from medusa.reflector.auth.replay_cache import ReplayCache
+from medusa.reflector.refusal import Refusal, broken_entry, directory_away
+
+T = TypeVar("T")
+
+REMEMBER = 120.0
+"""Seconds for which a use is remembered after its signature has expired.
+
+Another reflector may take the signature for longer, because its clock is behind, or because it was suspended.
+"""
+
+_LATE = 30.0
+"""Seconds after the expiry of a signature within which its request may still be let in."""
+
+
+class Marks(Protocol):
+    """The marks in the directory; see medusa.directory.Directory, and medusa.reflector.sessions.claims.Claims."""
+
+    def reserve(self, mark: str, token: str) -> Mark:
+        """Reserves a mark for some seconds."""
+
+    def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
+        """Uses a reserved mark."""
+
+    def give_back(self, mark: str, *tokens: str, insist: bool) -> None:
+        """Makes a mark unused again. Does not block. `insist`: try until the directory has answered."""
+
+
+class Ticket(NamedTuple):
+    """A reservation as one reflector passes it to another.
+
+    Attributes:
+        mark: the name of the signature in the directory.
+        token: the token that has reserved it.
+        until: the time at which the signature expires, in seconds since the epoch.
+    """
+
+    mark: str
+    token: str
+    until: int
+
+
+class SingleUse:
+    """The signatures that this process has reserved or used.
+
+    Args:
+        nonces: remembers the signatures that were used here.
+        marks: the marks that all reflectors share.
+        clock: returns seconds since the epoch.
+    """
+
+    def __init__(self, nonces: ReplayCache, marks: Marks, clock: Callable[[], float]) -> None:
+        self.nonces = nonces
+        self.marks = marks
+        self.clock = clock
+        self.busy: set[bytes] = set()
+
+    def reserve(self, grant: Grant) -> Reservation:
+        """Reserves a signature, here and in the directory. End the reservation by one of its methods.
+
+        Raises:
+            Refusal: 403 if the signature was used before, 503 if another request with it is being served, or if the
+                directory does not answer.
+        """
+        digest = grant.digest
+        if self.nonces.used(digest):
+            raise used_before()
+        if digest in self.busy:
+            raise _in_use()
+        ticket = Ticket(digest.hex(), secrets.token_hex(16), int(grant.until))
+        reservation = Reservation(self, ticket, {ticket.token})
+        self.busy.add(digest)
+        try:
+            found = _answered(lambda: self.marks.reserve(ticket.mark, ticket.token))
+        except BaseException:
+            reservation.give_back()
+            raise
+        if found is Mark.FREE:
+            return reservation
+        self.busy.discard(digest)
+        raise used_before() if found is Mark.USED else _in_use()
+
+    def adopt(self, ticket: Ticket) -> Reservation:
+        """Returns the reservation that another reflector has made. That reflector gives it back if it is not used."""
+        return Reservation(self, ticket, set())
+
+    def used(self) -> list[tuple[str, float]]:
+        """Returns the marks of the signatures that were used here, each with the seconds for which to remember it."""
+        now = self.clock()
+        return [(digest.hex(), max(1.0, until - now)) for digest, until in self.nonces.entries()]
+
+
+class Reservation:
+    """A signature that is reserved for one request. `ticket`: the reservation as another reflector may get it."""
+
+    def __init__(self, book: SingleUse, ticket: Ticket, tokens: set[str]) -> None:
+        self.ticket = ticket
+        self._book = book
+        self._tokens = tokens  # what gives back all that this request has reserved or used
+        self._confirming = False
+        self._digest = bytes.fromhex(ticket.mark)
+
+    def confirm(self) -> None:
+        """Uses the signature. Let the peer in next, or call `give_back`.
+
+        Raises:
+            Refusal: 503, the reservation does not hold any more, or the directory does not answer. 403, the signature
+                has expired meanwhile. Call `give_back`.
+        """
+        book, use = self._book, secrets.token_hex(16)
+        ttl = self.ticket.until + REMEMBER - book.clock()
+        if ttl < REMEMBER - _LATE:
+            raise denied(403, "the signature has expired while the request waited; sign anew")
+        self._tokens.add(use)
+        self._confirming = True
+        if not _answered(lambda: book.marks.confirm(self.ticket.mark, self.ticket.token, use, ttl)):
+            raise _in_use()
+        self.confirmed()
+
+    def confirmed(self) -> None:
+        """Takes note that the signature was used: here, or by the reflector that got the ticket."""
+        self._book.nonces.use(self._digest, self.ticket.until + REMEMBER)
+        self._book.busy.discard(self._digest)
+
+    def give_back(self) -> None:
+        """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
+
+        A use by another reflector, which got the ticket, is left as it is.
+        """
+        self._book.nonces.give_back(self._digest)
+        self._book.busy.discard(self._digest)
+        self._book.marks.give_back(self.ticket.mark, *self._tokens, insist=self._confirming)
+
+
+def _answered(ask: Callable[[], T]) -> T:
+    """Returns the directory's answer. Raises Refusal (503) if it does not answer, or if the mark's entry is broken."""
+    try:
+        return ask()
+    except BrokenEntry as error:
+        raise broken_entry("this signature", error) from None
+    except DirectoryError:
+        raise directory_away() from None
+
+
+def _in_use() -> Refusal:
+    words = "another request with this signature is being served, or has just failed; try again"
+    return Refusal(503, words, retry_after=5, secret=True)

@@ -1,0 +1,207 @@
+"""The lease of a reflector on its own address, in the directory: two reflectors must not have the same address.
+
+Otherwise each would take the sessions of the other for those of a process of its own that has died, and take them over.
+All workers of one reflector share one lease. It is renewed like the claims on sessions, and released at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from medusa.directory import BrokenEntry, Claim, Directory, Owner, SessionExists, StaleClaim
+from medusa.protocol.printable import printable
+
+log = structlog.get_logger(component="lease")
+
+_TRIES = 3
+
+
+class AddressTaken(Exception):
+    """Another reflector has this reflector's address. The text says which one, and can be logged."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lease: a reflector, or the supervisor of its workers.
+
+    Attributes:
+        run: a random text, different for each start.
+        host: the name of the host.
+        pid: the process id.
+        boot, space: the ids of the host's last boot and of the process's pid namespace; "" if unknown.
+        started: when the process started, in the unit of /proc/PID/stat; "" if unknown.
+    """
+
+    run: str
+    host: str
+    pid: int
+    boot: str
+    space: str
+    started: str
+
+    @classmethod
+    def of(cls, pid: int, run: str) -> Holder:
+        """Returns the holder that the process `pid`, on this host, is."""
+        return cls(run, socket.gethostname(), pid, _boot(), _space(), _start_of(pid))
+
+    @classmethod
+    def of_this_process(cls) -> Holder:
+        """Returns the holder that this process is. Each call returns another `run`."""
+        return cls.of(os.getpid(), secrets.token_hex(8))
+
+    @classmethod
+    def read(cls, text: str) -> Holder | None:
+        """Returns the holder for a text that `text` made. None if it is of another form."""
+        try:
+            holder = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            return None
+        return holder if str(holder.pid).isdecimal() and holder.pid == int(holder.pid) > 0 else None
+
+    def text(self) -> str:
+        """Returns all fields as one line, to be stored."""
+        return json.dumps(asdict(self))
+
+    def has_died(self) -> bool:
+        """Returns True if it is certain that the process has ended: it ran on this host, and there is none any more."""
+        if not (self.boot and self.space) or (self.boot, self.space) != (_boot(), _space()):
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except OSError:
+            pass  # the process exists, and belongs to another user
+        started = _start_of(self.pid)
+        return "" not in (started, self.started) and started != self.started
+
+    def __str__(self) -> str:
+        return "process %d on host %s" % (self.pid, printable(str(self.host)))
+
+
+class AddressLease:
+    """The lease of this reflector on its address.
+
+    Args:
+        directory: the directory of addresses; see Directory.leases.
+        address: the address that this reflector advertises.
+        holder: this reflector.
+        ttl: seconds after which the lease expires unless `keep` is called.
+
+    Attributes:
+        displaced: the text of AddressTaken, if another reflector has taken the address over; "" otherwise.
+    """
+
+    def __init__(self, directory: Directory, address: str, holder: Holder, ttl: float) -> None:
+        self.displaced = ""
+        self._directory = directory
+        self._address = address
+        self._holder = Owner(holder.text())
+        self._ttl = ttl
+        self._claim: Claim | None = None
+        self._over = False
+
+    def take(self) -> None:
+        """Takes the lease. Takes it over from a holder that has certainly died. Blocks until the directory answers.
+
+        If the directory has an entry that cannot be used, this reflector goes on without a lease.
+
+        Raises:
+            AddressTaken: another reflector has the address, or had it when it ended, less than `ttl` seconds ago.
+            DirectoryError: the directory did not answer. Call `keep` later.
+        """
+        try:
+            self._claim = self._take()
+        except BrokenEntry as error:
+            log.warning("entry broken", address=self._address, reason=str(error))
+
+    def keep(self) -> bool:
+        """Renews the lease, or takes it if it is not held. Blocks until the directory answers.
+
+        Returns True if the lease was held, and the directory had forgotten it, and has it again. Raises DirectoryError.
+        """
+        held, renewed = self._claim, False
+        if self._over:
+            return False
+        if held is not None:
+            try:
+                self._directory.renew(held, self._ttl)
+                renewed = True
+            except (StaleClaim, BrokenEntry):
+                self._claim = None
+        if not renewed:
+            self._take_again()
+        return held is not None and not renewed and self._claim is not None
+
+    def release(self) -> None:
+        """Releases the lease. Blocks until the directory answers. Raises DirectoryError."""
+        self._over = True
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            self._directory.release(claim)
+
+    def _take_again(self) -> None:
+        before = self.displaced
+        try:
+            self.take()
+            self.displaced = ""
+        except AddressTaken as error:
+            self.displaced = str(error)
+        if self.displaced and not before:
+            log.error("address lost", address=self._address, reason=self.displaced, advice="new sessions get 503")
+        elif before and not self.displaced:
+            log.info("address regained", address=self._address)
+
+    def _take(self) -> Claim:
+        for _ in range(_TRIES):
+            try:
+                return self._directory.claim(self._address, self._holder, self._ttl)
+            except SessionExists as held:
+                if held.owner == self._holder:  # another worker of this reflector has taken it
+                    return held.claim
+                holder = Holder.read(held.owner.address)
+                if holder is None or not holder.has_died():
+                    raise AddressTaken(self._words(holder)) from None
+                log.info("address taken over", address=self._address, of=str(holder))
+                self._directory.release(held.claim)
+        raise AddressTaken(self._words(None))
+
+    def _words(self, holder: Holder | None) -> str:
+        by = "another reflector" if holder is None else str(holder)
+        words = "%s has the address %s in this directory; give each reflector its own. If that one has been killed, "
+        return (words + "its address is free within %.0f s") % (by, self._address, self._ttl)
+
+
+def _boot() -> str:
+    return _read("/proc/sys/kernel/random/boot_id").strip()
+
+
+def _space() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _start_of(pid: int) -> str:
+    """Returns when a process started, for comparison only. "" if that is unknown, "ended" if it is a zombie."""
+    # pid (name) state ppid ... num_threads itrealvalue starttime; the name may contain any characters
+    fields = _read("/proc/%d/stat" % pid).rpartition(")")[2].split()
+    if len(fields) < 20:
+        return ""
+    # A process whose first thread has ended has the state of a zombie while other threads still run.
+    return "ended" if fields[0] in ("Z", "X") and int(fields[17]) <= 1 else fields[19]
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,184 @@
+"""A signature lets in one peer at most, however requests interleave and whatever the directory does to their questions.
+
+Requests run at two reflectors. A question is carried out at once, later or never, and its answer arrives or is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from greenlet import getcurrent, greenlet
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medusa.directory import DirectoryError, Mark
+from medusa.protocol.http.signature import KeyId
+from medusa.reflector.auth.authenticator import Grant
+from medusa.reflector.auth.replay_cache import ReplayCache
+from medusa.reflector.auth.single_use import Reservation, SingleUse
+from medusa.reflector.refusal import Refusal
+
+NOW = 1000.0
+GRANT = Grant(KeyId("alice", None, "fp"), b"d" * 32, NOW + 300)
+
+Question = Callable[[], Any]
+
+
+def _ask(question: Question) -> Any:
+    """Passes a question to the test, which says what becomes of it."""
+    parent = getcurrent().parent
+    assert parent is not None
+    return parent.switch(question)
+
+
+class Store:
+    """What Redis does with one mark; tests/integration/test_redis.py has the real one."""
+
+    def __init__(self) -> None:
+        self.held = ""
+
+    def reserve(self, token: str) -> Mark:
+        if self.held in ("", "reserved " + token):
+            self.held = "reserved " + token
+            return Mark.FREE
+        return Mark.RESERVED if self.held.startswith("reserved ") else Mark.USED
+
+    def confirm(self, token: str, use: str) -> bool:
+        if self.held in ("reserved " + token, "used " + use):
+            self.held = "used " + use
+        return self.held == "used " + use
+
+    def give_back(self, *tokens: str) -> None:
+        if self.held.partition(" ")[2] in tokens:
+            self.held = ""
+
+    def expire(self) -> None:
+        if self.held.startswith("reserved "):
+            self.held = ""
+
+
+class World:
+    """Two reflectors and their directory. `draw` decides what happens.
+
+    Attributes:
+        late: questions that were sent and are not carried out yet.
+        insisted: questions that are repeated until they are answered.
+        waiting: requests that wait for the answer to a question.
+    """
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
+        self._draw = draw
+        self.waiting: list[tuple[greenlet, Question]] = []
+        self.store = Store()
+        self.late: list[Question] = []
+        self.insisted: list[Question] = []
+        self.books = [SingleUse(ReplayCache(lambda: NOW), self, lambda: NOW) for _ in range(2)]
+        self.let_in = 0
+        self.statuses: list[int] = []
+
+    def reserve(self, mark: str, token: str) -> Mark:
+        found: Mark = _ask(lambda: self.store.reserve(token))
+        return found
+
+    def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
+        return bool(_ask(lambda: self.store.confirm(token, use)))
+
+    def give_back(self, mark: str, *tokens: str, insist: bool) -> None:
+        (self.insisted if insist else self.late).append(lambda: self.store.give_back(*tokens))
+
+    def begin(self) -> None:
+        """A request comes to one of the reflectors, which may forward it to the other."""
+        at, forwarded, fails, lost = (self._draw(st.booleans()) for _ in range(4))
+        self.go_on(greenlet(partial(self._attempt, int(at), forwarded, fails, forwarded and lost)).switch)
+
+    def _attempt(self, at: int, forwarded: bool, fails: bool, answer_is_lost: bool) -> None:
+        """One request. `fails`: after its signature was used. `answer_is_lost`: of the owner, to the forwarder."""
+        try:
+            reservation = self.books[at].reserve(GRANT)
+        except Refusal as refused:
+            self.statuses.append(refused.status)
+            return
+        try:
+            self._let_in(self.books[1 - at].adopt(reservation.ticket) if forwarded else reservation, fails)
+            if answer_is_lost:
+                raise Refusal(503, "the owner does not answer")
+            reservation.confirmed()
+            self.statuses.append(101)
+        except Refusal as refused:
+            reservation.give_back()
+            self.statuses.append(refused.status)
+
+    def _let_in(self, reservation: Reservation, fails: bool) -> None:
+        try:
+            reservation.confirm()
+            if fails:
+                raise Refusal(400, "the peer is gone")
+        except Refusal:
+            reservation.give_back()
+            raise
+        self.let_in += 1
+
+    def go_on(self, step: Callable[..., Question], *arguments: Any) -> None:
+        """Runs a request up to its next question. `step`: `switch` or `throw` of its greenlet."""
+        request: greenlet = step.__self__  # type: ignore[attr-defined]
+        question = step(*arguments)
+        if not request.dead:
+            self.waiting.append((request, question))
+
+    def answer(self) -> None:
+        """One of the questions is answered, or not."""
+        if not self.waiting:
+            return
+        request, question = self.waiting.pop(self._draw(st.integers(0, len(self.waiting) - 1)))
+        fate = self._draw(st.sampled_from(["answered", "answered", "answer lost", "late", "never"]))
+        if fate == "late":
+            self.late.append(question)
+        answer = question() if fate in ("answered", "answer lost") else None
+        if fate == "answered":
+            self.go_on(request.switch, answer)
+        else:
+            self.go_on(request.throw, DirectoryError("no answer"))
+
+    def carry_out(self, questions: list[Question]) -> None:
+        """Carries out one of the questions, if there is one."""
+        if questions:
+            questions.pop(self._draw(st.integers(0, len(questions) - 1)))()
+
+    def settle(self) -> None:
+        """All trouble ends."""
+        while self.waiting:
+            self.answer()
+        for questions in (self.late, self.insisted):
+            while questions:
+                self.carry_out(questions)
+        self.store.expire()
+
+    def tries_in_peace(self, at: int) -> int:
+        """The status of one more request."""
+        self.go_on(greenlet(partial(self._attempt, at, False, False, False)).switch)
+        while self.waiting:
+            request, question = self.waiting.pop()
+            self.go_on(request.switch, question())
+        return self.statuses[-1]
+
+
+@given(st.data())
+def test_a_signature_works_once_and_never_twice(data: st.DataObject) -> None:
+    world = World(data.draw)
+    steps: list[Callable[[], None]] = [
+        world.begin,
+        world.answer,
+        world.answer,
+        lambda: world.carry_out(world.late),
+        lambda: world.carry_out(world.insisted),
+        world.store.expire,
+    ]
+    for step in data.draw(st.lists(st.sampled_from(steps), max_size=40)):
+        step()
+        assert world.let_in <= 1
+    world.settle()
+    expected = [403, 403] if world.let_in else [101, 403]
+    assert [world.tries_in_peace(at) for at in (1, 0)] == expected, "it works at once if it has not worked yet"
+    assert world.let_in == 1
