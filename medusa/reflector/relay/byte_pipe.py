@@ -113,7 +113,8 @@ class BytePipe:
         self._hold(b"")
 
     def _hold(self, data: bytes) -> None:
-        self.share.add(len(data) - len(self._held))
+        copies = 2 if isinstance(self.sink, TlsStream) else 1  # TLS holds the encrypted bytes as well
+        self.share.add(copies * (len(data) - len(self._held)))
         self._held = data
 
     def _end(self) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
+from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.byte_link import ByteLink
-from medusa.reflector.relay.byte_pipe import BytePipe, join
+from medusa.reflector.relay.byte_pipe import READ_SIZE, BytePipe, join
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsStream, stream_over
@@ -43,11 +44,16 @@ def tls(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def ends(queue: FairQueue, judge: Judge, tls: bool) -> Iterator[Ends]:
+def budget() -> Budget:
+    return Budget()
+
+
+@pytest.fixture
+def ends(queue: FairQueue, judge: Judge, tls: bool, budget: Budget) -> Iterator[Ends]:
     peer, outer = tls_pair(tcp_pair) if tls else tcp_pair()
     inner, owner = tcp_pair()
     ends = Ends(stream_over(peer), peer if isinstance(peer, socket.socket) else peer.sock, SocketStream(owner))
-    pipes = join(stream_over(outer), SocketStream(inner))
+    pipes = join(stream_over(outer), SocketStream(inner), share=budget.share(address="x"))
     ends.open(lambda ended: ByteLink(queue, pipes, 10 * MS, judge, ended, b"the answer"))
     assert receive(ends.peer, 10) == b"the answer"
     yield ends
@@ -86,12 +92,21 @@ def test_the_owner_ends_first(ends: Ends, tls: bool) -> None:
     ends.over()
 
 
-def test_a_reader_that_stops_bounds_what_is_held(ends: Ends) -> None:
+def test_a_reader_that_stops_bounds_what_is_held(ends: Ends, budget: Budget) -> None:
     sent = clog(ends.owner)
     assert len(sent) < 16 * MIB
+    assert 0 < budget.used <= 2 * READ_SIZE
     send(ends.peer, b"still here")
     assert receive(ends.owner, 10) == b"still here"
     assert receive(ends.peer, len(sent)) == sent
+    until(lambda: not budget.used)
+
+
+def test_what_is_held_is_given_back_at_the_end(ends: Ends, budget: Budget) -> None:
+    clog(ends.owner)
+    assert budget.used
+    ends.link.end()
+    assert budget.used == 0
 
 
 def test_a_reset_ends_both(ends: Ends) -> None:

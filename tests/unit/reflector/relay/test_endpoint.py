@@ -12,6 +12,7 @@ from structlog.types import EventDict
 from medusa.protocol.control import Linkup, build
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
+from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.endpoint import Endpoint
 from medusa.reflector.relay.endpoint_states import State
 from medusa.reflector.relay.fair_queue import FairQueue
@@ -227,6 +228,28 @@ def test_a_detached_half_closed_side_is_over(make: Make) -> None:
     assert near.reported == [Progress.CLOSED]
 
 
+def test_a_peer_that_does_not_finish_its_message_is_refused_even_while_it_is_not_read(make: Make) -> None:
+    near, _ = make()
+    near.fill()
+    near.endpoint.refuse_message("too slow")
+    assert (near.reported, near.endpoint.pump.why) == ([Progress.BROKE_RULES], "too slow")
+    assert read(client(), near.received()) == [Close(1008, "too slow")]
+    assert near.endpoint.unfinished is None
+    near.peer.close()
+    until(lambda: near.reported == [Progress.BROKE_RULES, Progress.LOST])
+
+
+def test_nothing_is_held_of_a_message_that_leads_nowhere_any_more(make: Make) -> None:
+    near, _ = make()
+    budget = Budget()
+    near.endpoint.transport.share = budget.share(login="alice")
+    near.peer.setblocking(True)
+    near.peer.sendall(frame(BINARY, bytes(6000), fin=False))
+    until(lambda: budget.used)
+    near.endpoint.detach()
+    assert budget.used == 0
+
+
 def test_texts_that_a_plain_sink_has_no_place_for_are_handed_over(queue: FairQueue) -> None:
     near, far = Wire(queue, Side.CLIENT, plain=True), Wire(queue, Side.AGENT, plain=False)
     texts: list[bytes] = []
@@ -237,6 +260,7 @@ def test_texts_that_a_plain_sink_has_no_place_for_are_handed_over(queue: FairQue
     until(lambda: near.received() == b"x")
     assert texts == [b"mlogin:{}"]
     assert far.endpoint.pump.left_out_count == 1
+    assert not far.endpoint.pump.left_out, "they are not kept"
     for wire in (near, far):
         wire.endpoint.dismiss(Close(1000, ""))
         wire.peer.close()
