@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -152,6 +153,35 @@ def other_reflector() -> Iterator[str]:
             yield process.stdout.readline().split()[1].decode()
         finally:
             process.kill()
+
+
+LOCAL = "local> "
+REMOTE = r"#\x1b\[0m "
+
+
+@contextmanager
+def local_shell(home: Path) -> Iterator[Terminal]:
+    """A local interactive shell, with `$MLOGIN` in place of the whole command line; ended at its own prompt."""
+    environ = {**environment(home), "PS1": "local''> ", "MLOGIN": shlex.join(MLOGIN)}
+    with terminal(["bash", "--norc", "--noprofile", "--noediting"], environ) as opened:
+        opened.type("PS1='local''> '; bind 'set enable-bracketed-paste off' 2>/dev/null\r")
+        opened.until(LOCAL)
+        yield opened
+        opened.type("exit\r")
+        opened.status()
+
+
+def modes(shell: Terminal) -> str:
+    """`stty -g`, asked at the local prompt."""
+    shell.type("stty -g\r")
+    found = shell.until(r"([0-9a-f]+(?::[0-9a-f]+){20,})\r\n").group(1).decode()
+    shell.until(LOCAL)
+    return found
+
+
+def state_of(pid: int) -> str:
+    """T is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[0]
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 mlogin sends each new entry to the guard, and removes the entry when mlogin itself has undone it. If mlogin is killed,
 the guard undoes the entries that are left, in this order:
 
-1. It restores the modes of the terminal.
+1. It restores the modes of the terminal, and undoes what the session has switched on in the terminal emulator.
 2. It ends process groups.
 3. It runs commands and sends HTTP requests that remove things on other machines. The guard has no private key, so
    mlogin signs these requests in advance.
@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Protocol
 
 from medusa.client import processes
-from medusa.client.cleanup import tty_modes
+from medusa.client.cleanup import emulator, tty_modes
+from medusa.client.cleanup.emulator import Note
 from medusa.client.cleanup.signed_request import SignedRequest
 from medusa.client.timeouts import Timeouts
 
@@ -62,10 +63,12 @@ class Ledger:
 
     Args:
         guard: the pipe to the guard process. If it is None, nothing is undone when this process is killed.
+        note: what the guard process writes to the terminal if this process is killed.
     """
 
-    def __init__(self, guard: GuardPipe | None = None) -> None:
+    def __init__(self, guard: GuardPipe | None = None, note: Note | None = None) -> None:
         self._guard = guard
+        self.note = note
         self._open: dict[Entry, None] = {}
 
     @contextlib.contextmanager
@@ -135,18 +138,21 @@ def left_open(lines: Iterable[str]) -> list[Entry]:
     return list(entries)
 
 
-def undo(lines: list[str], grace: float = GRACE) -> None:
+def undo(lines: list[str], grace: float = GRACE, note: Note | None = None) -> None:
     """Undoes the entries that mlogin has not removed. Runs in the guard process after mlogin was killed.
 
     Args:
         lines: all lines that mlogin's ledger sent to the guard.
         grace: seconds between SIGTERM and SIGKILL to a process group.
+        note: what to write to the terminal.
     """
     entries = left_open(lines)
     for kind, value in entries:
         if kind == "tty":
             with contextlib.suppress(Exception):
                 tty_modes.restore_if_unchanged(value)
+    if note is not None:
+        emulator.write_undo(1, note)
     for kind, value in entries:
         if kind == "group":
             processes.stop_group(int(value), grace)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import time
 import traceback
@@ -14,18 +15,22 @@ from collections.abc import Callable, Iterator
 
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
+from medusa.client.cleanup.emulator import Emulator, Note
 from medusa.client.embedded_reflector import embedded_reflector
 from medusa.client.launchers.base import JobRequest, Launcher
 from medusa.client.ledger import Ledger
-from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, Interrupted, status_of
+from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, GivenUp, Interrupted, cut_off, status_of
 from medusa.client.session import walltime
+from medusa.client.session.escape import Action
 from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl, archive_url
-from medusa.client.session.terminal_session import TerminalSession
+from medusa.client.session.terminal_session import HIGH_WATER, TerminalSession
+from medusa.client.session.user_input import UserInput
 from medusa.client.session.wait_for_agent import WaitForAgent
 from medusa.client.settings import Settings
 from medusa.client.terminal.console import Console
-from medusa.client.terminal.messages import Messages
+from medusa.client.terminal.messages import Messages, is_dumb
+from medusa.client.terminal.read_ahead import read_ahead
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
 from medusa.client.terminal.tty import Terminal, window_size
@@ -41,7 +46,7 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 def run(settings: Settings) -> int:
     """Runs mlogin, undoes everything that it started or changed, and returns its exit status."""
-    messages = Messages(quiet=settings.quiet)
+    messages = Messages(quiet=settings.quiet, dumb=is_dumb())
     login = Login(settings, messages)
     try:
         return login.run()
@@ -72,6 +77,7 @@ class Login:
         self._timeouts = settings.timeouts
         self._messages = messages
         self.started = False
+        self._left_to_guard = False
 
     def run(self) -> int:
         """Runs mlogin. Returns the exit status that the agent reported. Raises Failure or Interrupted otherwise."""
@@ -79,21 +85,40 @@ class Login:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
             self._find_key(signals)  # after _ledger() has forked the guard, which must not hold a private key
-            launcher = stack.enter_context(launchers.find(self._settings.launcher)(self._settings, ledger))
+            launcher = self._launcher(stack, ledger)
             dialer = self._dialer(stack, ledger, signals, launcher)
             # mlogin attaches before the job starts, because the reflector refuses an agent without a client.
             with self._messages.waiting(f"connecting to {printable(dialer.url.base)}"):
                 link = Link(dialer.connect(), time.monotonic)
             stack.callback(link.abort)
-            terminal = stack.enter_context(Terminal(0, ledger))
-            stdout = Stdout(1)
-            stack.callback(stdout.close)
-            console = Console(terminal, stdout, self._messages, signals)
+            console = self._console(stack, ledger, signals)
             self._submit(launcher, dialer)
-            self._wait(link, launcher, console, dialer)
+            typed = self._wait(link, launcher, console, dialer)
             launcher.joined()
             info = self._info(link, launcher, dialer)
-            return status_of(self._session(link, launcher, console, info))
+            return status_of(self._session(link, launcher, console, info, typed))
+
+    def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
+        """Returns the launcher. It is closed at the end of `stack`, unless its job is left to the guard process."""
+        inner = contextlib.ExitStack()
+        stack.push(lambda *exc: None if self._left_to_guard else inner.__exit__(*exc))
+        return inner.enter_context(launchers.find(self._settings.launcher)(self._settings, ledger))
+
+    def _console(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals) -> Console:
+        emulator = Emulator(ledger.note) if os.isatty(1) and not is_dumb() else None
+        stdout = Stdout(1, emulator)
+        stack.callback(stdout.close)
+        terminal = stack.enter_context(Terminal(0, ledger, shared=not stdout.is_tty))
+        self._warn(terminal, stdout)
+        return Console(terminal, stdout, self._messages, signals)
+
+    def _warn(self, terminal: Terminal, stdout: Stdout) -> None:
+        """Warns if bytes of a pipe or file would pass through a terminal, which changes them."""
+        given = {"standard input": terminal.is_tty or self._settings.no_input, "standard output": stdout.is_tty}
+        others = [name for name, good in given.items() if not good]
+        if others:
+            verb = "is no terminal" if len(others) == 1 else "are no terminals"
+            self._messages.say(f"{' and '.join(others)} {verb}, but the session is one: it changes binary data")
 
     def _dialer(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher) -> Dialer:
         """Starts a reflector if the user named none, creates the job, and returns the Dialer for its session."""
@@ -102,21 +127,34 @@ class Login:
         if base is None:
             with self._messages.waiting("starting a reflector"):
                 base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
-        with signals.interruptible(), signals.stoppable():
+        with signals.interruptible(), signals.stoppable(), signals.asking():
             url = SessionUrl(base, launcher.create(), self._settings.account)
         return Dialer(url, signals, self._settings.insecure_tls, embedded=embedded, timeouts=self._timeouts)
 
-    def _session(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
-        end = None
+    def _session(
+        self,
+        link: Link,
+        launcher: Launcher,
+        console: Console,
+        info: Callable[[], Iterator[str]],
+        typed: UserInput,
+    ) -> Exit:
+        end, grace = None, self._timeouts.job_end_grace
         try:
-            end = self._converse(link, launcher, console, info)
+            end = self._converse(link, launcher, console, info, typed)
             self._report_end(end)
+        except GivenUp:
+            grace = self._timeouts.disconnect_grace
+            raise
         finally:
             # The agent ends when the link ends. So end the link first, then wait for the job.
             link.abort()
-            launcher.finish(self._timeouts.job_end_grace, clean=end is not None)
-            if end is None:
-                self._report_job(launcher)
+            if self._left_to_guard:
+                self._messages.say("the reflector does not answer; the job is ended in the background")
+            else:
+                launcher.finish(grace, clean=end is not None)
+                if end is None:
+                    self._report_job(launcher)
         return end
 
     def _find_key(self, signals: Signals) -> None:
@@ -126,7 +164,7 @@ class Login:
             return
         from medusa.client.keys.account import Account, find_signer  # takes long to import
 
-        with signals.interruptible():  # find_signer may ask for a passphrase
+        with signals.interruptible(), signals.asking():  # find_signer may ask for a passphrase
             account = Account(settings.login, settings.subuser, find_signer(settings.key))
         self._settings = dataclasses.replace(settings, account=account)
 
@@ -142,32 +180,56 @@ class Login:
         )
         launcher.submit(request)
 
-    def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> None:
+    def _wait(self, link: Link, launcher: Launcher, console: Console, dialer: Dialer) -> UserInput:
+        """Waits for the agent. Returns what the user has typed meanwhile, for the session."""
         timeout = self._settings.wait_timeout
-        WaitForAgent(
-            link,
-            launcher,
-            console,
-            deadline=None if timeout is None else time.monotonic() + timeout,
-            reconnect=dialer.reconnect if launcher.queues or not dialer.embedded else None,
-            queues=launcher.queues,
-        ).run()
-
-    def _converse(self, link: Link, launcher: Launcher, console: Console, info: Callable[[], Iterator[str]]) -> Exit:
-        terminal = console.terminal
         # If the input is piped, escapes are recognised only if the user named an escape character.
-        escaping = terminal.is_tty or self._settings.escape_given
-        character = self._settings.escape if escaping else None
+        escaping = console.terminal.is_tty or self._settings.escape_given
+        typed = UserInput(self._settings.escape if escaping else None, self._timeouts)
+
+        def take(data: bytes) -> bool:
+            disconnects = Action.DISCONNECT in typed.feed(data)
+            if disconnects:
+                console.signals.disconnect()
+            return not disconnects and len(typed) < HIGH_WATER
+
+        with read_ahead(console.terminal, take):
+            WaitForAgent(
+                link,
+                launcher,
+                console,
+                deadline=None if timeout is None else time.monotonic() + timeout,
+                reconnect=dialer.reconnect if launcher.queues or not dialer.embedded else None,
+                queues=launcher.queues,
+            ).run()
+        return typed
+
+    def _converse(
+        self,
+        link: Link,
+        launcher: Launcher,
+        console: Console,
+        info: Callable[[], Iterator[str]],
+        typed: UserInput,
+    ) -> Exit:
+        terminal = console.terminal
         notices = walltime.WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
-        session = TerminalSession(link, console, character, info, notices, self._timeouts)
+        session = TerminalSession(link, console, typed, info, notices, self._timeouts)
         self.started = True
+        end = None
         with terminal:
             terminal.make_raw()
             self._messages.raw = terminal.raw
             try:
-                return session.run(self._start())
+                end = session.run(self._start())
+            except GivenUp:
+                self._left_to_guard = not session.answered
+                raise
             finally:
                 self._messages.raw = False
+                if end is None or cut_off(end):
+                    console.stdout.undo_modes(self._timeouts.undo_timeout)
+        return end
 
     def _start(self) -> Start:
         columns, lines = window_size()
@@ -211,7 +273,9 @@ class Login:
 @contextlib.contextmanager
 def _ledger() -> Iterator[Ledger]:
     """Context manager that yields a ledger with a guard process. Enter it before there is anything to undo."""
-    ledger = Ledger(Guard.start(ledgers.undo, keep_fds=[0] if os.isatty(0) else []))
+    note = Note()
+    guard = Guard.start(functools.partial(ledgers.undo, note=note), keep_fds=[fd for fd in (0, 1) if os.isatty(fd)])
+    ledger = Ledger(guard, note)
     try:
         yield ledger
     finally:

@@ -35,12 +35,23 @@ class OutcomeUnknown(Failure):
         super().__init__(f"{what}; outcome unknown")
 
 
+class GivenUp(OutcomeUnknown):
+    """The session was ended on this side. So nobody waits until the job has ended by itself."""
+
+
 class Interrupted(BaseException):
     """A signal asks mlogin to end. It is a BaseException, so that no `except Exception` catches it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"ended by {signal_name(signum)}")
         self.signum = signum
+
+
+class Disconnected(Interrupted):
+    """The user typed the escape for a disconnect before the session began. It acts like a signal."""
+
+    def __init__(self) -> None:
+        BaseException.__init__(self, "disconnected")
 
 
 def status_of(end: Exit) -> int:
@@ -55,3 +66,8 @@ def status_of(end: Exit) -> int:
     except KeyError:
         # This system has no number for that signal. The status must still report an error.
         return SIGNALLED
+
+
+def cut_off(end: Exit) -> bool:
+    """True if a signal ended the command, or a program that it ran: shells then exit with a status above 128."""
+    return end.signal is not None or (end.status or 0) > SIGNALLED

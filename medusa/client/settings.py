@@ -48,6 +48,7 @@ class Settings:
         escape: the escape character, None to recognise no escapes.
         escape_given: True if the user set `escape`; otherwise it is DEFAULT_ESCAPE.
         quiet: True to write only errors.
+        no_input: True if standard input was replaced by /dev/null on the user's wish.
         launcher: the launcher's name.
         reflector: the reflector's base URL. If None, mlogin uses `front_door`, the launcher's default reflector. If
             the launcher has none, mlogin starts an embedded reflector.
@@ -73,6 +74,7 @@ class Settings:
     escape: bytes | None = DEFAULT_ESCAPE
     escape_given: bool = False
     quiet: bool = False
+    no_input: bool = False
     launcher: str = "local"
     reflector: str | None = None
     wait_timeout: float | None = None

@@ -101,7 +101,8 @@ class Timeouts:
 
     Attributes:
         reflector_start_timeout: for the embedded reflector to start to listen. Python starts slowly on busy machines.
-        reflector_stop_grace: for the embedded reflector to end by itself, before it is killed.
+        reflector_stop_grace: for the embedded reflector to end by itself, before it is killed. Its session has ended by
+            then, so that nothing is lost.
         reconnect_interval: the wait before each try to attach again. A signature is accepted only once, and two
             signatures of the same second would be equal.
         reconnect_timeout: how long a reflector may be away while a job waits to run. If several reflectors share a
@@ -113,6 +114,12 @@ class Timeouts:
         ask_interval: of silence, after which the reflector is asked for a sign of life if somebody uses the session.
         attention_timeout: after the last typed or shown byte, somebody counts as using the session for so long.
         silence_timeout: of silence, after which the user is told that nothing has been heard of the reflector.
+        foreground_interval: between two checks whether mlogin has come to the foreground of its terminal. Not every
+            shell tells it by a signal.
+        disconnect_timeout: for the reflector to answer a Close, if the user disconnects or a signal ends mlogin. After
+            that the link counts as dead, and mlogin leaves the job to its guard process.
+        disconnect_grace: the same as `job_end_grace` in that case. It is short because the user waits for it.
+        undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in it.
         walltime_interval: between two checks of the job's remaining time, which the job system may change.
         job_end_grace: for a job to end by itself after its session.
         kill_grace: between SIGTERM and SIGKILL to a job's processes on this machine.
@@ -129,7 +136,7 @@ class Timeouts:
     """
 
     reflector_start_timeout: float = 20.0
-    reflector_stop_grace: float = 3.0
+    reflector_stop_grace: float = 0.5
     reconnect_interval: float = 1.0
     reconnect_timeout: float = 120.0
     end_of_input_interval: float = 1.0
@@ -137,6 +144,10 @@ class Timeouts:
     ask_interval: float = 2.0
     attention_timeout: float = 60.0
     silence_timeout: float = 6.0
+    foreground_interval: float = 0.2
+    disconnect_timeout: float = 0.3
+    disconnect_grace: float = 0.5
+    undo_timeout: float = 0.5
     walltime_interval: float = 5.0
     job_end_grace: float = 5.0
     kill_grace: float = 3.0

@@ -44,7 +44,10 @@ def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUT
         timeouts: all timeouts of mlogin. Tests pass their own.
     """
     _open_standard_fds()
-    return run(dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts))
+    settings = dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
+    if settings.no_input:
+        os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
+    return run(settings)
 
 
 def parse(argv: Sequence[str]) -> Settings:
@@ -67,6 +70,7 @@ def parse(argv: Sequence[str]) -> Settings:
         escape=escape,
         escape_given=given.escape is not None,
         quiet=given.quiet,
+        no_input=given.no_input,
         launcher=given.launcher,
         reflector=given.reflector,
         insecure_tls=manta.insecure_tls,
@@ -159,6 +163,7 @@ def _parser() -> OptionParser:
     add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help="key = value lines or JSON")
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
     add("-e", "--escape", metavar="CHAR", type=_escape, help="escape character, ^X or none (default: ~)")
+    add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
     add("-q", "--quiet", action="store_true", help="errors only")
     add("--launcher", metavar="NAME", help=f"who runs the job: {', '.join(launchers.names())} (default: {LOCAL})")
     add(

@@ -180,8 +180,11 @@ class Transport:
 
     # ------------------------------------------------------------------ the end
 
-    def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
-        """Sends a Close, waits up to `timeout` seconds for the peer's Close, and then calls `abort`. Never raises."""
+    def close(self, code: int = 1000, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> bool:
+        """Sends a Close, waits up to `timeout` seconds for the peer's Close, and then calls `abort`. Never raises.
+
+        Returns True if the peer's Close came.
+        """
         deadline = time.monotonic() + timeout
         try:
             if not self._close_sent:
@@ -197,6 +200,7 @@ class Transport:
         except (BrokenTransport, TimeoutError):
             pass
         self.abort()
+        return self._peer_close is not None
 
     def abort(self) -> None:
         """Closes the connection at once: with a FIN, but without a Close. May be called more than once."""

@@ -171,9 +171,12 @@ class Link:
         """Returns the seconds until `deadline()`; 0 if it has passed."""
         return max(0.0, self.deadline() - self._clock())
 
-    def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> None:
-        """Sends a Close, waits up to `timeout` seconds for the peer's Close, and ends the link. Never raises."""
-        self._transport.close(1000, reason, timeout)
+    def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> bool:
+        """Sends a Close, waits up to `timeout` seconds for the peer's Close, and ends the link. Never raises.
+
+        Returns True if the peer's Close came.
+        """
+        return self._transport.close(1000, reason, timeout)
 
     def abort(self) -> None:
         """Ends the link at once, without a Close."""

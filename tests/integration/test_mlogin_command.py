@@ -65,9 +65,16 @@ def test_a_command_its_output_and_its_status(home: Path) -> None:
     run = mlogin(home, "-c", "echo out; echo err >&2; exit 7")
     assert (run.returncode, run.stdout) == (7, b"out\r\nerr\r\n")
     told_when_slow = rb"(mlogin: (starting|connecting) .*\n)*"
+    warned = rb"mlogin: standard input and standard output are no terminals, but .*\n"
     told_unless_the_agent_came_first = rb"(mlogin: waiting for local job \d+: running\n)?"
     told = rb"mlogin: session complete\n"
-    assert re.fullmatch(told_when_slow + told_unless_the_agent_came_first + told, run.stderr)
+    assert re.fullmatch(told_when_slow + warned + told_unless_the_agent_came_first + told, run.stderr)
+
+
+def test_without_input_only_the_output_is_warned_of(home: Path) -> None:
+    run = mlogin(home, "-n", "-c", "cat; echo end", typed=b"not read")
+    assert (run.returncode, run.stdout) == (0, b"end\r\n")
+    assert b"mlogin: standard output is no terminal, but the session is one: it changes binary data\n" in run.stderr
 
 
 def test_quiet(home: Path) -> None:

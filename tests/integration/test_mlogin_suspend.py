@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,36 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.terminals import MLOGIN, Terminal, environment, find, terminal
+from tests.terminals import LOCAL, REMOTE, Terminal, find, local_shell, modes, state_of
 from tests.waiting import wait_until
-
-LOCAL = "local> "
-REMOTE = r"#\x1b\[0m "
-
-
-def state_of(pid: int) -> str:
-    """T is stopped."""
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[0]
 
 
 @pytest.fixture
 def shell(home: Path) -> Iterator[Terminal]:
-    """A local interactive shell, with `mlogin` in place of the whole command line; ended at its own prompt."""
-    environ = {**environment(home), "PS1": "local''> ", "MLOGIN": shlex.join(MLOGIN)}
-    with terminal(["bash", "--norc", "--noprofile", "--noediting"], environ) as opened:
-        opened.type("PS1='local''> '; bind 'set enable-bracketed-paste off' 2>/dev/null\r")
-        opened.until(LOCAL)
-        yield opened
-        opened.type("exit\r")
-        opened.status()
-
-
-def modes(shell: Terminal) -> str:
-    """`stty -g`, asked at the local prompt."""
-    shell.type("stty -g\r")
-    found = shell.until(r"([0-9a-f]+(?::[0-9a-f]+){20,})\r\n").group(1).decode()
-    shell.until(LOCAL)
-    return found
+    with local_shell(home) as shell:
+        yield shell
 
 
 def test_by_the_escape_and_back(shell: Terminal, home: Path) -> None:
@@ -137,22 +114,3 @@ def test_killed_while_stopped(shell: Terminal, home: Path) -> None:
     shell.until("42")
     shell.until(LOCAL)
     assert modes(shell) == before
-
-
-def test_continued_in_the_background_it_leaves_the_terminal_alone(shell: Terminal, home: Path) -> None:
-    before = modes(shell)
-    shell.type("$MLOGIN\r")
-    shell.until(REMOTE)
-    shell.type(b"~\x1a")
-    shell.until(LOCAL)
-    shell.type("bg\r")
-    shell.until(LOCAL)
-    pid = find(home, "medusa.commands.mlogin")
-    wait_until(lambda: state_of(pid) == "T", "the stop for want of a terminal")
-    assert modes(shell) == before
-    shell.type("fg\r")
-    shell.type("exit 3\r")
-    shell.until(LOCAL)
-    shell.type("echo status $?\r")
-    shell.until("status 3\r\n")
-    shell.until(LOCAL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import signal
 import termios
 from typing import Any
@@ -16,6 +17,18 @@ Modes = list[Any]
 """The modes of a terminal, in the form that termios.tcgetattr returns."""
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
+
+
+def in_foreground(fd: int) -> bool:
+    """True if this process may read the terminal `fd` and change its modes.
+
+    That is so if its process group is in the foreground. It is also so without job control: if `fd` is not the
+    terminal that controls this process, or is gone.
+    """
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:
+        return True
 
 
 def raw(modes: Modes) -> Modes:
@@ -35,16 +48,29 @@ def raw(modes: Modes) -> Modes:
     return changed
 
 
-def apply(fd: int, modes: Modes) -> None:
-    """Sets the terminal's modes after pending output is written. Stops this process if it runs in the background.
+def attentive(modes: Modes) -> Modes:
+    """Returns `modes` with one change: a line that is typed also ends with a dot, so that `~.` needs no Enter."""
+    changed = [*modes[:_CC], list(modes[_CC])]
+    changed[_CC][termios.VEOL] = b"."
+    return changed
 
-    That stop comes from the signal SIGTTOU.
+
+def reads_lines(modes: Modes) -> bool:
+    """True if the terminal passes on whole lines. False if a program reads single keys: an editor, a pager."""
+    return bool(modes[_LFLAG] & termios.ICANON)
+
+
+def apply(fd: int, modes: Modes) -> None:
+    """Sets the terminal's modes after pending output is written.
+
+    Raises:
+        termios.error: the terminal is gone, or this process runs in the background and catches SIGTTOU.
     """
     while True:
         try:
             return termios.tcsetattr(fd, termios.TCSADRAIN, modes)
         except termios.error as error:
-            if error.args[0] != errno.EINTR:
+            if error.args[0] != errno.EINTR or not in_foreground(fd):
                 raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from medusa.client.outcome import Failure, OutcomeUnknown
+from medusa.client.outcome import Failure, GivenUp, OutcomeUnknown
 from medusa.protocol.control import Exit
 
 
@@ -40,9 +40,9 @@ STEPS = {
     Ending.NOT_STARTED: Step("aborting", drain=False, error=Failure),
     Ending.AGENT_FAILED: Step("aborting", drain=False, error=OutcomeUnknown),
     Ending.LINK_LOST: Step(None, drain=True, error=OutcomeUnknown),
-    Ending.DISCONNECTED: Step("disconnected by the user", drain=False, error=OutcomeUnknown),
-    Ending.OUTPUT_CLOSED: Step("output closed", drain=False, error=OutcomeUnknown),
-    Ending.INTERRUPTED: Step("interrupted", drain=False, error=OutcomeUnknown),
+    Ending.DISCONNECTED: Step("disconnected by the user", drain=False, error=GivenUp),
+    Ending.OUTPUT_CLOSED: Step("output closed", drain=False, error=GivenUp),
+    Ending.INTERRUPTED: Step("interrupted", drain=False, error=GivenUp),
 }
 
 

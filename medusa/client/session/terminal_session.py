@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
-from medusa.client.outcome import Interrupted
+from medusa.client.outcome import GivenUp, Interrupted
 from medusa.client.session import escape
 from medusa.client.session.ending import Ending, SessionEnded
 from medusa.client.session.escape import Action
@@ -23,10 +22,15 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Control, Error, Exit, Notice, Resize, Start, Started, parse
 from medusa.protocol.messages import Binary, Close, Message, Ping, Text
 from medusa.protocol.printable import printable
+from medusa.transports.base import CLOSE_TIMEOUT
 from medusa.transports.link import Link, LinkLost, Loss
 
 HIGH_WATER = 256 * 1024
 """If this many bytes wait to be written to one end (terminal or link), the other end is not read."""
+
+KEYBOARD_HIGH_WATER = 64 * HIGH_WATER
+"""The same for what is typed or pasted at a terminal. It is read although the link takes nothing, because an escape may
+follow: the user must be able to disconnect."""
 
 _READ_SIZE = 64 * 1024
 
@@ -39,18 +43,21 @@ class TerminalSession:
     Args:
         link: the link to the reflector, on which Linkup was received: the agent has attached.
         console: the user's terminal, standard output, messages and signals.
-        character: the escape character; None to recognise no escapes.
+        typed: the queue of what the user types, with what was typed before the session.
         info: returns the lines that the escape `~i` (information) shows.
         notices: makes the notices that the job's time will soon be over.
         timeouts: the times of mlogin.
         clock: returns monotonic seconds; it must be the clock that `link` and `notices` use.
+
+    Attributes:
+        answered: False if the reflector did not answer the Close: the link is dead.
     """
 
     def __init__(
         self,
         link: Link,
         console: Console,
-        character: bytes | None,
+        typed: UserInput,
         info: Callable[[], Iterable[str]],
         notices: WalltimeNotices,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
@@ -59,16 +66,17 @@ class TerminalSession:
         self._link = link
         self._terminal, self._stdout = console.terminal, console.stdout
         self._messages, self._signals = console.messages, console.signals
-        self._character = character
         self._info = info
         self._notices = notices
-        self._input = UserInput(character, timeouts)
+        self._timeouts = timeouts
+        self._input = typed
         self._clock = clock
         self._silence = Silence(clock(), timeouts)
         self._traffic = (0, 0)
         self._poll = PollSet()
         self._resized = False
         self._started = False
+        self.answered = True
 
     def run(self, start: Start) -> Exit:
         """Sends `start` to the agent, then passes bytes until the session ends.
@@ -101,7 +109,8 @@ class TerminalSession:
         except Interrupted as error:
             ended = SessionEnded(Ending.INTERRUPTED, str(error))
         if ended.step.close is not None:
-            self._link.close(ended.step.close)
+            timeout = self._timeouts.disconnect_timeout if ended.step.error is GivenUp else CLOSE_TIMEOUT
+            self.answered = self._link.close(ended.step.close, timeout)
         return ended
 
     def _loop(self, start: Start) -> NoReturn:
@@ -116,6 +125,7 @@ class TerminalSession:
 
     def _do_what_is_due(self) -> None:
         now = self._clock()
+        self._take_terminal(now)
         self._input.repeat_end(now)
         if notice := self._notices.check(now):
             self._messages.error(notice)
@@ -173,12 +183,21 @@ class TerminalSession:
         while self._input and self._link.clear:
             self._link.send_data(self._input.take(_READ_SIZE))
 
+    def _take_terminal(self, now: float) -> None:
+        """Takes the terminal if mlogin has come to the foreground, or is alone on it again."""
+        if self._input.ended or not self._terminal.away:
+            return
+        if self._terminal.gone:
+            self._input.end(now)
+        elif self._terminal.make_raw():
+            self._messages.raw = True
+            self._resized = True
+
     def _read_input(self) -> None:
-        try:
-            data = os.read(self._terminal.fd, _READ_SIZE)
-        except OSError:
-            data = b""  # EIO: the terminal is gone
-        if data:
+        data = self._terminal.read(_READ_SIZE)
+        if data is None:
+            self._messages.raw = self._terminal.raw
+        elif data:
             for action in self._input.feed(data):
                 _ON_ACTION[action](self)
         elif self._terminal.is_tty:
@@ -192,8 +211,8 @@ class TerminalSession:
         raise SessionEnded(Ending.DISCONNECTED, "disconnected")
 
     def _show_help(self) -> None:
-        assert self._character is not None
-        self._messages.answer(escape.help_text(self._character))
+        assert self._input.character is not None
+        self._messages.answer(escape.help_text(self._input.character))
 
     def _show_info(self) -> None:
         self._messages.answer(self._info())
@@ -227,23 +246,26 @@ class TerminalSession:
         ready = self._poll.wait(self._wanted(), self._timeout())
         if self._signals.fileno() in ready:
             self._take_signals()
-        if self._terminal.fd in ready:
+        if self._terminal.fileno() in ready:
             self._read_input()
 
     def _wanted(self) -> dict[int, int]:
         """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
-        reads_input = not self._input.ended and len(self._input) < HIGH_WATER
+        limit = KEYBOARD_HIGH_WATER if self._terminal.is_tty else HIGH_WATER
+        reads_input = not (self._input.ended or self._terminal.away) and len(self._input) < limit
         return {
             self._signals.fileno(): select.POLLIN,
             self._link.fileno(): self._link.events(reading=self._stdout.pending < HIGH_WATER),
             self._stdout.fileno(): select.POLLOUT if self._stdout.pending else 0,
-            self._terminal.fd: select.POLLIN if reads_input else 0,
+            self._terminal.fileno(): select.POLLIN if reads_input else 0,
         }
 
     def _timeout(self) -> float:
-        """Returns the seconds until the next keepalive, notice, ping or Control-D is due."""
+        """Returns the seconds until the next keepalive, notice, ping, Control-D or look at the terminal is due."""
         due = (self._link.deadline(), self._notices.deadline, self._input.deadline, self._silence.deadline)
-        return min(due) - self._clock()
+        left = min(due) - self._clock()
+        waits = self._terminal.away and not self._input.ended
+        return min(left, self._timeouts.foreground_interval) if waits else left
 
     def _take_signals(self) -> None:
         for number in self._signals.take_or_raise():

@@ -21,10 +21,12 @@ class UserInput:
         character: the escape character; None to recognise no escapes.
 
     Attributes:
+        character: see above.
         ended: True if the input has ended.
     """
 
     def __init__(self, character: bytes | None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+        self.character = character
         self._scanner = EscapeScanner(character)
         self._waiting = bytearray()
         self._last = b"\n"

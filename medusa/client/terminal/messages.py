@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
+import termios
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+
+from medusa.client.cleanup.tty_modes import in_foreground, reads_lines
+from medusa.client.terminal.signals import unstopped
 
 SPINNER = "|/-\\"
 CLEAR_LINE = "\r\x1b[K"
@@ -18,8 +23,23 @@ CUT = "..."
 SPINNER_INTERVAL = 0.1
 """Seconds between two frames of the spinner."""
 
+WRITE_TIMEOUT = 1.0
+"""Seconds that a full pipe or terminal may take to accept more, if it does not make the writer wait by itself."""
+
+BACKGROUND_INTERVAL = 1.0
+"""In the background, seconds between two checks for whether there is to be a spinner now."""
+
 PROGRESS_DELAY = 1.0
 """After so many seconds in a blocking call, the user is told what mlogin waits for."""
+
+
+DUMB = ("", "dumb", "emacs", "network", "unknown")
+"""Values of TERM for terminals that know no escape sequences."""
+
+
+def is_dumb(environ: Mapping[str, str] = os.environ) -> bool:
+    """True if the terminal knows no escape sequences, or nothing is known about it."""
+    return environ.get("TERM", "") in DUMB or environ["TERM"].startswith("dumb-")
 
 
 class Messages:
@@ -31,18 +51,21 @@ class Messages:
     Args:
         fd: the descriptor to write to.
         quiet: True to write only errors and answers.
+        dumb: True if the terminal knows no escape sequences. Then there is no spinner.
         progress_delay: seconds that the block of `waiting` may take before the user is told what mlogin waits for.
 
     Attributes:
         raw: True if the terminal is in raw mode, so that each line must end with a carriage return and a newline.
     """
 
-    def __init__(self, fd: int = 2, *, quiet: bool = False, progress_delay: float = PROGRESS_DELAY) -> None:
+    def __init__(
+        self, fd: int = 2, *, quiet: bool = False, dumb: bool = False, progress_delay: float = PROGRESS_DELAY
+    ) -> None:
         self._fd = fd
         self._quiet = quiet
         self._progress_delay = progress_delay
         self._is_tty = os.isatty(fd)
-        self._animated = self._is_tty and not quiet
+        self._can_animate = self._is_tty and not quiet and not dumb
         self._mid_line = False
         self._frames = 0
         self._last = ""
@@ -50,8 +73,17 @@ class Messages:
 
     @property
     def animated(self) -> bool:
-        """True if there is a spinner, so that `progress` must be called every SPINNER_INTERVAL seconds."""
-        return self._animated
+        """True if there is a spinner, so that `progress` must be called every SPINNER_INTERVAL seconds.
+
+        There is none in the background, nor while another program of a pipeline reads keys, such as `less`: it would
+        overwrite what that program shows.
+        """
+        if not self._can_animate or not in_foreground(self._fd):
+            return False
+        try:
+            return reads_lines(termios.tcgetattr(self._fd))
+        except termios.error:
+            return False
 
     def shown(self, data: bytes) -> None:
         """Call after `data`, bytes of the session, was written to the terminal.
@@ -80,7 +112,7 @@ class Messages:
             text: what mlogin waits for.
             elapsed: seconds since the wait began.
         """
-        if self._animated:
+        if self.animated:
             self._frames += 1
             minutes, seconds = divmod(int(elapsed), 60)
             wheel, clock = SPINNER[self._frames % len(SPINNER)], f" {minutes}:{seconds:02}"
@@ -91,7 +123,7 @@ class Messages:
 
     def progress_done(self) -> None:
         """Removes the spinner from the screen."""
-        if self._animated and self._frames:
+        if self._frames and self.animated:
             self._write(CLEAR_LINE)
         self._frames = 0
 
@@ -105,7 +137,7 @@ class Messages:
             interval: float | None = self._progress_delay
             while not done.wait(interval):
                 self.progress(text, time.monotonic() - begun)
-                interval = SPINNER_INTERVAL if self._animated else None
+                interval = SPINNER_INTERVAL if self.animated else BACKGROUND_INTERVAL if self._can_animate else None
 
         thread = threading.Thread(target=show, daemon=True)
         thread.start()
@@ -137,6 +169,16 @@ class Messages:
     def _write(self, text: str) -> None:
         data = text.encode("utf-8", "backslashreplace")
         # If stderr cannot be written to, there is nowhere to report the error.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), unstopped():
             while data:
-                data = data[os.write(self._fd, data) :]
+                data = data[self._write_some(data) :]
+
+    def _write_some(self, data: bytes) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:  # another program has set O_NONBLOCK, which is shared
+            poller = select.poll()
+            poller.register(self._fd, select.POLLOUT)
+            if not poller.poll(WRITE_TIMEOUT * 1000):
+                raise
+            return 0

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
-from medusa.client.outcome import Interrupted
+from medusa.client.outcome import Disconnected, Interrupted
 from medusa.signal_pipe import SignalPipe
 
 FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 """Signals that ask mlogin to end."""
 
-_WATCHED = (*FATAL, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGCHLD)
+STOPS = (signal.SIGTTIN, signal.SIGTTOU)
+"""Signals that stop a process in the background if it reads its terminal, or changes the terminal's modes.
+
+mlogin catches them: a child of mlogin may do so, and they are sent to the whole process group.
+"""
+
+_WATCHED = (*FATAL, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGCHLD, *STOPS)
+
+
+@contextlib.contextmanager
+def unstopped() -> Iterator[None]:
+    """Context manager for a call that uses the terminal: in its `with` block, this thread is not stopped by it.
+
+    In the background, a read then fails with EIO, and a write succeeds even after `stty tostop`. The signals are not
+    ignored but blocked: child processes would ignore them too.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Signals:
@@ -25,9 +46,10 @@ class Signals:
 
     def __init__(self) -> None:
         self._raising = False
+        self._disconnected = False
 
     def __enter__(self) -> Signals:
-        ignored = {n for n in (*FATAL, signal.SIGTSTP) if signal.getsignal(n) is signal.SIG_IGN}
+        ignored = {n for n in (*FATAL, signal.SIGTSTP, *STOPS) if signal.getsignal(n) is signal.SIG_IGN}
         self._pipe = SignalPipe([n for n in _WATCHED if n not in ignored], self._handle)
         return self
 
@@ -53,10 +75,25 @@ class Signals:
     def take_or_raise(self) -> list[int]:
         """Returns the numbers that `take` returns. Raises Interrupted if a signal in FATAL is among them."""
         numbers = self.take()
+        if self._disconnected:
+            raise Disconnected
         for number in numbers:
             if number in FATAL:
                 raise Interrupted(number)
         return numbers
+
+    def disconnect(self) -> None:
+        """Lets the main thread raise Disconnected where a signal in FATAL would raise Interrupted."""
+        self._disconnected = True
+        os.kill(os.getpid(), signal.SIGWINCH)  # it also interrupts a blocking call
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Context manager for a call that asks on the terminal: in the background, that stops mlogin."""
+        with contextlib.ExitStack() as stack:
+            for number in STOPS:
+                stack.enter_context(self.default(number))
+            yield
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -90,5 +127,7 @@ class Signals:
             yield
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._raising and self._disconnected:
+            raise Disconnected
         if self._raising and number in FATAL:
             raise Interrupted(number)

@@ -1,7 +1,7 @@
 """Writes to standard output without blocking the session's loop.
 
 Setting O_NONBLOCK on descriptor 1 would break other programs, because the shell and every process on the terminal share
-that flag. So on Linux a terminal or pipe is opened a second time, with O_NONBLOCK. On other systems, poll is asked
+that flag. So a terminal or pipe is opened a second time, with O_NONBLOCK. Where that is not possible, poll is asked
 before each write, and the writes are so small that they do not block.
 """
 
@@ -13,6 +13,11 @@ import os
 import select
 import stat
 import sys
+import time
+from collections.abc import Iterator
+
+from medusa.client.cleanup.emulator import Emulator
+from medusa.client.terminal.signals import unstopped
 
 _WHOLE = 64 * 1024
 """The maximum size in bytes of one write to a non-blocking descriptor."""
@@ -27,13 +32,19 @@ class Stdout:
 
     `put` adds bytes to the queue. Call `pump` whenever the descriptor is writable.
 
+    Args:
+        emulator: follows what is written, if the descriptor is a terminal that knows escape sequences.
+
     Attributes:
+        is_tty: True if the descriptor is a terminal.
         pending: the number of bytes in the queue.
     """
 
-    def __init__(self, fd: int = 1) -> None:
+    def __init__(self, fd: int = 1, emulator: Emulator | None = None) -> None:
         self._fd = fd
-        self._own = _reopen(fd)
+        self._own = reopen(fd, os.O_WRONLY)
+        self._emulator = emulator
+        self.is_tty = os.isatty(fd)
         self._waiting: collections.deque[memoryview] = collections.deque()
         self.pending = 0
 
@@ -56,14 +67,36 @@ class Stdout:
         while self._waiting and self._ready():
             piece = self._waiting[0][: _PIECE if self._own is None else _WHOLE]
             try:
-                written = os.write(self.fileno(), piece)
+                with unstopped() if self.is_tty else contextlib.nullcontext():
+                    written = os.write(self.fileno(), piece)
             except BlockingIOError:
                 return
+            if self._emulator is not None:
+                self._emulator.feed(bytes(piece[:written]))
             self.pending -= written
             if written == len(self._waiting[0]):
                 self._waiting.popleft()
             else:
                 self._waiting[0] = self._waiting[0][written:]
+
+    def undo_modes(self, timeout: float) -> None:
+        """Drops the queue, and undoes what the output has switched on in the terminal emulator, as far as is known.
+
+        Call this after an abnormal end of the session. Takes up to `timeout` seconds, if the terminal takes no bytes.
+        """
+        self._waiting.clear()
+        self.pending = 0
+        emulator, self._emulator = self._emulator, None
+        if emulator is None:
+            return
+        self.put(emulator.undo())
+        emulator.undone()
+        deadline = time.monotonic() + timeout
+        with contextlib.suppress(OSError):
+            self.pump()
+            while self.pending and (left := deadline - time.monotonic()) > 0:
+                self._ready(left)
+                self.pump()
 
     def close(self) -> None:
         """Closes the descriptor that this object has opened, if any. `fd` itself stays open."""
@@ -71,21 +104,37 @@ class Stdout:
             os.close(self._own)
             self._own = None
 
-    def _ready(self) -> bool:
-        if self._own is not None:
+    def _ready(self, timeout: float = 0.0) -> bool:
+        if self._own is not None and not timeout:
             return True
         poller = select.poll()
-        poller.register(self._fd, select.POLLOUT)
-        return bool(poller.poll(0))
+        poller.register(self.fileno(), select.POLLOUT)
+        return bool(poller.poll(timeout * 1000))
 
 
-def _reopen(fd: int) -> int | None:
-    """Opens the terminal or pipe of `fd` a second time, with O_NONBLOCK. Returns None if that is not possible."""
+def reopen(fd: int, access: int) -> int | None:
+    """Opens the terminal or pipe of `fd` a second time, with O_NONBLOCK. Returns None if that is not possible.
+
+    Args:
+        access: os.O_RDONLY or os.O_WRONLY.
+    """
     mode = os.fstat(fd).st_mode
-    # If a regular file were reopened, the other processes that write to it would no longer share its offset.
+    # If a regular file were reopened, the other processes that use it would no longer share its offset.
     # A socket cannot be reopened.
-    if not sys.platform.startswith("linux") or not (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
-        return None
-    with contextlib.suppress(OSError):
-        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if stat.S_ISCHR(mode) or stat.S_ISFIFO(mode):
+        for path in _paths(fd):
+            with contextlib.suppress(OSError):
+                return os.open(path, access | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     return None
+
+
+def _paths(fd: int) -> Iterator[str]:
+    """Returns the paths by which the terminal or pipe of `fd` may be opened."""
+    if sys.platform.startswith("linux"):
+        yield f"/proc/self/fd/{fd}"
+    if os.isatty(fd):
+        with contextlib.suppress(OSError):
+            os.tcgetpgrp(fd)  # it fails if another terminal controls this process, or none
+            yield "/dev/tty"  # unlike the terminal's own file, it may be opened after `su`
+        with contextlib.suppress(OSError):
+            yield os.ttyname(fd)

@@ -1,4 +1,4 @@
-"""The user's terminal: finds its size, sets raw mode, and restores the former modes, however mlogin ends."""
+"""The user's terminal: finds its size, reads it, sets raw mode, and restores the former modes, however mlogin ends."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import contextlib
 import os
 import signal
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger
 from medusa.client.terminal.signals import Signals
+from medusa.client.terminal.stdin import Stdin
 
 DEFAULT_SIZE = (80, 24)
 LARGEST = 0xFFFF
@@ -42,15 +43,24 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
 class Terminal:
     """Standard input and its terminal modes. Use it in a `with` block; leaving the block restores the modes.
 
-    If standard input is not a terminal, the methods change no modes, and only `suspend` does anything: it stops
-    mlogin. If mlogin is killed, the guard process restores the modes, which are recorded in `ledger`.
+    If standard input is not a terminal, the methods change no modes, and `suspend` only stops mlogin. In the
+    background, mlogin neither reads the terminal nor changes its modes. If mlogin is killed, the guard process restores
+    the modes, which are recorded in `ledger`.
+
+    Args:
+        shared: True if another program of a pipeline may read the same terminal, as in `mlogin ... | less`. Then mlogin
+            leaves the terminal alone while that program has its own modes set.
     """
 
-    def __init__(self, fd: int, ledger: Ledger) -> None:
+    def __init__(self, fd: int, ledger: Ledger, *, shared: bool = False) -> None:
         self.fd = fd
         self.is_tty = os.isatty(fd)
         self._ledger = ledger
+        self._shared = shared
+        self._stdin: Stdin | None = None
+        self._how: Callable[[tty_modes.Modes], tty_modes.Modes] = tty_modes.raw
         self._before: tty_modes.Modes | None = None
+        self._now: tty_modes.Modes | None = None
         self._noted = ""
 
     def __enter__(self) -> Terminal:
@@ -58,47 +68,132 @@ class Terminal:
 
     def __exit__(self, *exc: object) -> None:
         self.restore()
+        if self._stdin is not None:
+            self._stdin.close()
+            self._stdin = None
 
     @property
     def raw(self) -> bool:
         """True if the terminal is in raw mode."""
-        return self._before is not None
+        return self._before is not None and self._how is tty_modes.raw
 
-    def make_raw(self) -> None:
-        """Puts the terminal into raw mode, and remembers its former modes for `restore`."""
-        if not self.is_tty or self.raw:
-            return
-        before = termios.tcgetattr(self.fd)
-        self._before = before
-        tty_modes.apply(self.fd, tty_modes.raw(before))
-        self._noted = tty_modes.record(self.fd, before)
-        self._ledger.add("tty", self._noted)
+    @property
+    def attentive(self) -> bool:
+        """True if the terminal is in the mode of `make_attentive`."""
+        return self._before is not None and self._how is tty_modes.attentive
+
+    @property
+    def away(self) -> bool:
+        """True while mlogin must not read its terminal. Then call `make_raw` from time to time."""
+        return self.is_tty and (not self.raw or self._used_by_another())
+
+    @property
+    def gone(self) -> bool:
+        """True if standard input is a terminal that has been closed."""
+        return self.is_tty and _modes(self.fd) is None
+
+    def fileno(self) -> int:
+        """Returns the descriptor to poll before `read`."""
+        return self._open().fileno()
+
+    def read(self, size: int) -> bytes | None:
+        """Returns up to `size` bytes of input. Never blocks.
+
+        Returns nothing at the end of the input, also if the terminal is gone. Returns None if there are no bytes now.
+        """
+        try:
+            return self._open().read(size)
+        except OSError:
+            if not self.is_tty or _modes(self.fd) is None:
+                return b""
+            self._forget()  # this process is in the background
+            return None
+
+    def make_raw(self) -> bool:
+        """Puts the terminal into raw mode, and remembers its former modes for `restore`. Returns True if it did.
+
+        Does nothing if the terminal is in raw mode already, or if mlogin must not use it now.
+        """
+        return not self.raw and self._change(tty_modes.raw)
+
+    def make_attentive(self) -> bool:
+        """Lets the terminal pass on a line also after a dot, so that `~.` is read at once. As `make_raw` otherwise."""
+        return self._before is None and self._change(tty_modes.attentive)
 
     def make_raw_again(self) -> None:
-        """Sets raw mode again if it was set. Call this after SIGCONT: the shell may have set other modes meanwhile."""
-        if self._before is not None:
-            tty_modes.apply(self.fd, tty_modes.raw(self._before))
+        """Sets the modes again if they were set. Call this after SIGCONT: the shell may have set others meanwhile.
 
-    def restore(self) -> None:
-        """Restores the modes that the terminal had before `make_raw`. Does nothing if the terminal is gone."""
+        If mlogin goes on in the background, the terminal is the shell's, with modes of the shell's.
+        """
         if self._before is None:
             return
-        before, self._before = self._before, None
-        with contextlib.suppress(termios.error):
-            tty_modes.restore(self.fd, before)
-        self._ledger.remove("tty", self._noted)
+        if not tty_modes.in_foreground(self.fd):
+            self._forget()
+        else:
+            with contextlib.suppress(termios.error):
+                tty_modes.apply(self.fd, self._how(self._before))
+
+    def restore(self) -> None:
+        """Restores the modes that the terminal had before `make_raw`.
+
+        Does nothing if the terminal is gone, or is another program's now.
+        """
+        if self._before is None:
+            return
+        if tty_modes.in_foreground(self.fd) and not self._used_by_another():
+            with contextlib.suppress(termios.error):
+                tty_modes.restore(self.fd, self._before)
+        self._forget()
 
     def suspend(self, signals: Signals, *, whole_job: bool) -> None:
-        """Restores the terminal's modes, stops mlogin until SIGCONT, and then sets raw mode again if it was set.
+        """Restores the terminal's modes, stops mlogin until SIGCONT, and then sets the modes again if they were set.
 
         Args:
             signals: mlogin's signals. SIGTSTP has its default action during the stop.
             whole_job: True to stop the whole process group, like Control-Z on a terminal. A script that runs mlogin
                 must stop too, otherwise the shell does not get the terminal back.
         """
-        was_raw = self.raw
+        were_set = self._before is not None
         self.restore()
         with signals.default(signal.SIGTSTP):
             os.kill(0 if whole_job else os.getpid(), signal.SIGTSTP)
-        if was_raw:
-            self.make_raw()
+        if were_set:
+            self._change(self._how)
+
+    def _open(self) -> Stdin:
+        if self._stdin is None:
+            self._stdin = Stdin(self.fd)
+        return self._stdin
+
+    def _change(self, how: Callable[[tty_modes.Modes], tty_modes.Modes]) -> bool:
+        """Sets modes that `how` makes of the modes before. Returns False if mlogin must not use the terminal now."""
+        before = self._before or (_modes(self.fd) if self.is_tty else None)
+        if before is None or not tty_modes.in_foreground(self.fd):
+            return False
+        if self._shared and not tty_modes.reads_lines(before):
+            return False
+        try:
+            tty_modes.apply(self.fd, how(before))
+            noted = tty_modes.record(self.fd, before)
+        except termios.error:
+            return False
+        self._forget()
+        self._how, self._before, self._now, self._noted = how, before, _modes(self.fd), noted
+        self._ledger.add("tty", noted)
+        return True
+
+    def _forget(self) -> None:
+        if self._before is not None:
+            self._before = None
+            self._ledger.remove("tty", self._noted)
+
+    def _used_by_another(self) -> bool:
+        return self._shared and self._before is not None and _modes(self.fd) != self._now
+
+
+def _modes(fd: int) -> tty_modes.Modes | None:
+    """Returns the modes of the terminal `fd`. None if it is gone."""
+    try:
+        return termios.tcgetattr(fd)
+    except termios.error:
+        return None

@@ -12,6 +12,7 @@ from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
 from medusa.client.session.terminal_session import HIGH_WATER, TerminalSession
+from medusa.client.session.user_input import UserInput
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
@@ -53,7 +54,8 @@ class Stage(Desk):
         with Signals() as signals, Terminal(self.stdin, Ledger()) as terminal, Peer(self.far, agent):
             notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
             console, info = self.console(terminal, signals), lambda: ["session 4711"]
-            return TerminalSession(self.link, console, b"~", info, notices, self.timeouts).run(START)
+            typed = UserInput(b"~", self.timeouts)
+            return TerminalSession(self.link, console, typed, info, notices, self.timeouts).run(START)
 
 
 @pytest.fixture
@@ -257,11 +259,17 @@ def test_output_that_nobody_reads_ends_it(stage: Stage) -> None:
         stage.run(agent)
 
 
-def test_a_terminal_that_goes_away_ends_it() -> None:
-    stage = Stage()
+@pytest.fixture
+def at_terminal(stage: Stage) -> Stage:
+    """A session whose user types at a terminal."""
     os.close(stage.stdin)
     os.close(stage.keyboard)
     stage.keyboard, stage.stdin = os.openpty()
+    return stage
+
+
+def test_a_terminal_that_goes_away_ends_it(at_terminal: Stage) -> None:
+    stage = at_terminal
 
     def agent(peer: Peer) -> None:
         stage.hang_up()
@@ -269,14 +277,14 @@ def test_a_terminal_that_goes_away_ends_it() -> None:
 
     with pytest.raises(OutcomeUnknown, match="the terminal is gone"):
         stage.run(agent)
-    stage.close()
 
 
-def test_a_disconnect_is_heard_although_the_agent_reads_nothing(stage: Stage) -> None:
+def test_a_disconnect_is_heard_although_the_agent_reads_nothing(at_terminal: Stage) -> None:
     """As after a paste into a program that is stuck."""
+    stage = at_terminal
 
     def agent(peer: Peer) -> None:
-        for _ in range(HIGH_WATER // 1024 - 1):
+        for _ in range(HIGH_WATER // 512):
             stage.type(b"x" * 1023 + b"\r")
         stage.type(b"~.")
         wait_until(lambda: not select.select([stage.stdin], [], [], 0)[0], "the client to read all of it")

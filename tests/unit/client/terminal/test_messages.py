@@ -5,11 +5,12 @@ import os
 import re
 import struct
 import termios
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from medusa.client.terminal.messages import CLEAR_LINE, Messages
+from medusa.client.terminal.messages import CLEAR_LINE, Messages, is_dumb
 from tests.waiting import wait_until
 
 Pipe = tuple[int, int]
@@ -101,6 +102,54 @@ def test_a_spinner_keeps_to_one_line(tty: TTY) -> None:
         messages = Messages(fd)
         messages.progress("waiting in a queue", 5)
         assert said_until(" 0:05") == f"\r\x1b[K/ {line} 0:05"
+
+
+def test_without_escape_sequences_progress_is_a_line(tty: TTY) -> None:
+    fd, said_until = tty
+    messages = Messages(fd, dumb=True)
+    messages.progress("queued", 0)
+    messages.progress("queued", 1)
+    messages.progress_done()
+    messages.say("there")
+    assert said_until("there\r\n") == "mlogin: queued\r\nmlogin: there\r\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "dumb"),
+    [
+        ({}, True),
+        ({"TERM": ""}, True),
+        ({"TERM": "dumb"}, True),
+        ({"TERM": "unknown"}, True),
+        ({"TERM": "vt100"}, False),
+    ],
+)
+def test_terminals_without_escape_sequences(environ: dict[str, str], dumb: bool) -> None:
+    assert is_dumb(environ) is dumb
+
+
+def test_no_spinner_over_what_another_program_shows(tty: TTY, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = Messages(tty[0])
+    assert messages.animated
+    monkeypatch.setattr("medusa.client.terminal.messages.in_foreground", lambda fd: False)
+    assert not messages.animated
+    monkeypatch.undo()
+    modes = termios.tcgetattr(tty[0])
+    modes[3] &= ~termios.ICANON
+    termios.tcsetattr(tty[0], termios.TCSANOW, modes)
+    assert not messages.animated
+
+
+def test_what_is_said_waits_for_a_terminal_that_others_made_non_blocking(pipe: Pipe) -> None:
+    os.set_blocking(pipe[1], False)
+    text = "x" * 200_000
+    thread = threading.Thread(target=Messages(pipe[1]).answer, args=([text],))
+    thread.start()
+    heard = b""
+    while len(heard) <= len(text):
+        heard += os.read(pipe[0], 65536)
+    thread.join()
+    assert heard.decode() == text + "\n"
 
 
 def test_a_call_that_blocks(tty: TTY, pipe: Pipe, said: Said) -> None:

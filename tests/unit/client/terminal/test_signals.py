@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from medusa.client.outcome import Interrupted
+from medusa.client.outcome import Disconnected, Interrupted
 from medusa.client.terminal.signals import Signals
 from tests.unit.client.peers import ignored
 
@@ -65,3 +65,18 @@ def test_default_lends_the_systems_own_reaction(signals: Signals) -> None:
         assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
     send(signal.SIGTSTP)
     assert signals.take() == [signal.SIGTSTP]
+
+
+def test_the_terminal_cannot_stop_it_but_stops_what_asks(signals: Signals) -> None:
+    for signum in (signal.SIGTTIN, signal.SIGTTOU):
+        send(signum)
+    assert sorted(signals.take()) == [signal.SIGTTIN, signal.SIGTTOU]
+    with signals.asking():
+        assert signal.getsignal(signal.SIGTTOU) is signal.SIG_DFL
+
+
+def test_a_disconnect_acts_like_a_signal(signals: Signals) -> None:
+    with pytest.raises(Disconnected), signals.interruptible():
+        signals.disconnect()
+    with pytest.raises(Disconnected, match="disconnected"):
+        signals.take_or_raise()

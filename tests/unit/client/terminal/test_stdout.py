@@ -19,7 +19,7 @@ BULK = bytes(range(256)) * 4096  # 1 MiB, more than a pipe holds
 def ends(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
     """A reading end and a writing end that fills up."""
     if "not reopened" in request.param:
-        monkeypatch.setattr(module, "_reopen", lambda fd: None)
+        monkeypatch.setattr(module, "reopen", lambda fd, access: None)
     if request.param == "pty":
         ends = os.openpty()
     elif request.param == "socket":

@@ -8,6 +8,7 @@ import termios
 
 import pytest
 
+from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal, window_size
@@ -100,4 +101,65 @@ def test_raw_again_after_a_stop_that_was_not_ours(tty: int) -> None:
         termios.tcsetattr(tty, termios.TCSANOW, before)
         terminal.make_raw_again()
         assert termios.tcgetattr(tty) == raw
+    assert termios.tcgetattr(tty) == before
+
+
+@pytest.fixture
+def background(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """The last item says whether the process is in the background."""
+    states = [True]
+    monkeypatch.setattr(tty_modes, "in_foreground", lambda fd: not states[-1])
+    return states
+
+
+def test_in_the_background_no_modes_are_changed(tty: int, background: list[bool]) -> None:
+    before = termios.tcgetattr(tty)
+    with Terminal(tty, Ledger()) as terminal:
+        assert not terminal.make_raw()
+        assert terminal.away
+        background.append(False)
+        assert terminal.make_raw()
+        assert not terminal.away
+        raw = termios.tcgetattr(tty)
+        background.append(True)
+        terminal.make_raw_again()  # after SIGCONT
+        assert terminal.away
+    assert termios.tcgetattr(tty) == raw
+    termios.tcsetattr(tty, termios.TCSANOW, before)
+
+
+def test_modes_are_restored_in_the_foreground_only(tty: int, background: list[bool]) -> None:
+    background.append(False)
+    told = Told()
+    with Terminal(tty, Ledger(told)) as terminal:
+        terminal.make_raw()
+        raw = termios.tcgetattr(tty)
+        background.append(True)
+    assert termios.tcgetattr(tty) == raw
+    assert [line[:5] for line in told.lines] == ['["+",', '["-",']
+
+
+def test_a_terminal_with_modes_of_a_pager_is_left_to_it(tty: int) -> None:
+    before = termios.tcgetattr(tty)
+    pagers = tty_modes.raw(before)
+    pagers[6][termios.VMIN] = 7
+    with Terminal(tty, Ledger(), shared=True) as terminal:
+        termios.tcsetattr(tty, termios.TCSANOW, pagers)
+        assert not terminal.make_raw()  # the pager came first
+        termios.tcsetattr(tty, termios.TCSANOW, before)
+        assert terminal.make_raw()
+        assert not terminal.away
+        termios.tcsetattr(tty, termios.TCSANOW, pagers)
+        assert terminal.away  # it came later
+    assert termios.tcgetattr(tty)[6][termios.VMIN] == 7
+
+
+def test_raw_mode_after_attention_restores_the_first_modes(tty: int) -> None:
+    before = termios.tcgetattr(tty)
+    with Terminal(tty, Ledger()) as terminal:
+        assert terminal.make_attentive()
+        assert terminal.attentive
+        assert terminal.away
+        assert terminal.make_raw()
+        assert not terminal.attentive
     assert termios.tcgetattr(tty) == before

@@ -1,0 +1,225 @@
+"""Undoes what a session's output has switched on in the user's terminal emulator, if the session ends abnormally.
+
+A program that is cut off cannot leave the alternate screen, show the cursor again or switch off mouse reporting. The
+class Emulator follows the output and knows what is switched on. Only that is undone: what a terminal was never told
+cannot confuse it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import re
+import select
+
+PRIVATE_MODES = {
+    1: False,  # the cursor keys send other sequences
+    5: False,  # reverse video
+    6: False,  # lines are counted from the scroll region's first
+    7: True,  # long lines wrap
+    9: False,  # mouse reporting, also 1000 to 1016
+    25: True,  # the cursor is visible
+    45: False,  # reverse wrap
+    66: False,  # the keypad sends sequences
+    69: False,  # left and right margins
+    **dict.fromkeys((1000, 1001, 1002, 1003, 1004, 1005, 1006, 1015, 1016), False),  # 1004: focus events
+    2004: False,  # bracketed paste
+    2026: False,  # the screen is not updated
+    2031: False,  # reports of the colour scheme
+    2048: False,  # reports of the window's size
+}
+"""The DEC private modes that are undone, and for each the value that it has in a terminal that was just opened."""
+
+SCREENS = (47, 1047, 1049)
+"""The private modes that mean: the alternate screen. What one switches on, another may switch off."""
+
+ANSI_MODES = {2: False, 4: False, 12: True, 20: False}
+"""The same for ANSI's modes: locked keyboard, insert, no local echo, LF includes CR."""
+
+WRITE_TIMEOUT = 1.0
+"""Seconds for the terminal to take bytes. While another program writes to it, poll reports that it takes none."""
+
+_ESCAPE = b"\x1b"
+_CONTROLS = (_ESCAPE, b"\x0e", b"\x0f")
+_LONGEST = 64
+
+_SEQUENCE = re.compile(
+    rb"\x1b\[(?P<mark>\??)(?P<modes>[0-9;]+)(?P<end>[hl])"
+    rb"|\x1b\[(?P<region>[0-9;]*)r"
+    rb"|\x1b\[(?P<style>[0-9]*) q"
+    rb"|\x1b\[(?P<kitty>[<=>])[0-9;]*u"
+    rb"|\x1b\[>4(?P<keys>(?:;[0-9]*)?)m"
+    rb"|\x1b(?P<charset>\([^\x1b])"
+    rb"|\x1b(?P<simple>[=>c])"
+    rb"|(?P<shift>[\x0e\x0f])"
+    rb"|\x1b(?P<string>[\]PX^_k])"
+)
+"""The sequences that are followed. Colours are not: they are always reset."""
+
+_STRING_END = re.compile(rb"[\x07\x18\x1a\x1b]")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[<=>?!]?[0-9;:]*[ -/]?|\()?\Z")
+
+
+class Note:
+    """A short text in memory that a forked child shares. The child can read it after this process was killed."""
+
+    _SIZE = 1024
+
+    def __init__(self) -> None:
+        # Two places: a text is written to the one that is not valid, and then becomes valid by one byte.
+        self._memory = mmap.mmap(-1, 1 + 2 * self._SIZE)
+
+    def write(self, text: bytes) -> None:
+        """Replaces the text."""
+        place = 1 - self._memory[0]
+        start = 1 + place * self._SIZE
+        whole = len(text).to_bytes(2, "big") + text
+        self._memory[start : start + len(whole)] = whole
+        self._memory[0] = place
+
+    def read(self) -> bytes:
+        """Returns the text that was written last."""
+        start = 1 + self._memory[0] * self._SIZE
+        length = int.from_bytes(self._memory[start : start + 2], "big")
+        return self._memory[start + 2 : start + 2 + length]
+
+
+class Emulator:
+    """The state of the user's terminal emulator, as far as the session's output has changed it.
+
+    Args:
+        note: gets the bytes that undo the changes, each time that they differ, for the guard process.
+    """
+
+    def __init__(self, note: Note | None = None) -> None:
+        self._note = note
+        self._noted = b""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._used = False  # True if any sequence was shown, so that colours may be set
+        self._changed: set[tuple[bytes, int]] = set()  # modes that do not have their usual value: (b"?" or b"", number)
+        self._screen = 0  # the mode that has switched on the alternate screen
+        self._others: dict[str, bytes] = {}  # what undoes each other change
+        self._in_string = False
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        """Follows bytes that were written to the terminal. They may be divided among the calls in any way."""
+        if not (self._in_string or self._rest or any(control in data for control in _CONTROLS)):
+            return
+        data = self._rest + data
+        self._used = True
+        self._rest = b""
+        at = 0
+        while at < len(data):
+            found = (_STRING_END if self._in_string else _SEQUENCE).search(data, at)
+            if found is None:
+                break
+            at = found.end()
+            if self._in_string:
+                self._in_string = False
+                at -= found.group() == _ESCAPE  # it begins the next sequence
+            else:
+                self._take(found)
+        if not self._in_string and (tail := _UNFINISHED.search(data, max(at, len(data) - _LONGEST))):
+            self._rest = tail.group()
+        self._write_note()
+
+    def undo(self) -> bytes:
+        """Returns the bytes that undo all changes; nothing if there are none."""
+        if not self._used:
+            return b""
+        modes = sorted(self._changed)
+        return b"".join(
+            [
+                b"\x1b\\" if self._in_string or self._rest else b"",  # otherwise it would swallow what follows
+                self._others.get("kitty", b""),
+                self._others.get("keys", b""),
+                *(_mode(mark, number, _usual(mark)[number]) for mark, number in modes),
+                self._others.get("region", b""),
+                self._leave_screen(),  # it restores a cursor and its colours, so that the rest comes after it
+                *(self._others.get(name, b"") for name in ("style", "simple", "shift", "charset")),
+                b"\x1b[m",
+            ]
+        )
+
+    def _leave_screen(self) -> bytes:
+        """Returns what leaves the alternate screen. Each of the two screens has kitty's keyboard modes of its own."""
+        return _mode(b"?", self._screen, False) + self._others.get("kitty", b"") if self._screen else b""
+
+    def undone(self) -> None:
+        """Call this after the bytes of `undo` were written, or if they must not be."""
+        self._clear()
+        self._write_note()
+
+    def _take(self, found: re.Match[bytes]) -> None:
+        kind = str(found.lastgroup)
+        if kind == "end":
+            for number in found["modes"].split(b";"):
+                self._set(found["mark"], int(number or b"0"), found["end"] == b"h")
+        elif kind == "string":
+            self._in_string = True
+        elif found[kind] == b"c":  # the terminal is reset
+            self._changed.clear()
+            self._others.clear()
+            self._screen = 0
+        elif found[kind] in _USUAL.get(kind, ()):
+            self._others.pop(kind, None)
+        else:
+            self._others[kind] = _UNDO[kind]
+
+    def _set(self, mark: bytes, number: int, on: bool) -> None:
+        if mark and number in SCREENS:
+            self._screen = number if on else 0
+        elif _usual(mark).get(number, on) != on:
+            self._changed.add((mark, number))
+        else:
+            self._changed.discard((mark, number))
+
+    def _write_note(self) -> None:
+        if self._note is not None and (undo := self.undo()) != self._noted:
+            self._noted = undo
+            self._note.write(undo)
+
+
+def write_undo(fd: int, note: Note) -> None:
+    """Writes what is in `note` to the terminal `fd`, in the guard process, if it takes bytes within WRITE_TIMEOUT."""
+    undo = note.read()
+    poller = select.poll()
+    poller.register(fd, select.POLLOUT)
+    with contextlib.suppress(OSError):
+        if undo and os.isatty(fd) and poller.poll(WRITE_TIMEOUT * 1000):
+            os.write(fd, undo)
+
+
+def _usual(mark: bytes) -> dict[int, bool]:
+    return PRIVATE_MODES if mark else ANSI_MODES
+
+
+def _mode(mark: bytes, number: int, on: bool) -> bytes:
+    return b"\x1b[%s%d%s" % (mark, number, b"h" if on else b"l")
+
+
+_USUAL = {
+    "region": (b"",),
+    "style": (b"", b"0"),
+    "kitty": (b"<",),
+    "keys": (b"", b";", b";0"),
+    "charset": (b"(B",),
+    "simple": (b">",),
+    "shift": (b"\x0f",),
+}
+"""For each kind of sequence the ones after which nothing is left to undo."""
+
+_UNDO = {
+    "region": b"\x1b7\x1b[r\x1b8",  # without the region the cursor would jump, so it is saved and restored
+    "style": b"\x1b[0 q",
+    "kitty": b"\x1b[<99u\x1b[=0u",
+    "keys": b"\x1b[>4m",
+    "charset": b"\x1b(B",
+    "simple": b"\x1b>",
+    "shift": b"\x0f",
+}
+"""What undoes each kind of sequence."""

@@ -1,0 +1,55 @@
+"""Reads the terminal in a thread while mlogin waits for something else, also in a blocking call."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+from medusa.client.terminal.tty import Terminal
+
+_READ_SIZE = 4096
+
+_CONTROL_D = b"\x04"
+
+
+@contextlib.contextmanager
+def read_ahead(terminal: Terminal, take: Callable[[bytes], bool]) -> Iterator[None]:
+    """Context manager: in its `with` block, a thread reads lines of the terminal, and what ends with a dot.
+
+    The terminal still shows what is typed, and Control-C sends SIGINT. Reads nothing if mlogin may not read the
+    terminal now.
+
+    Args:
+        take: called in the thread with what was read. Returns False to read no more.
+    """
+    if not terminal.make_attentive():
+        yield
+        return
+    reader, writer = os.pipe()
+    thread = threading.Thread(target=_read, args=(terminal, take, reader), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        os.close(writer)
+        thread.join()
+        os.close(reader)
+
+
+def _read(terminal: Terminal, take: Callable[[bytes], bool], stop: int) -> None:
+    """Reads until the other end of the pipe `stop` is closed."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread handles signals
+    poller = select.poll()
+    poller.register(stop, select.POLLIN)
+    poller.register(terminal.fileno(), select.POLLIN)
+    while stop not in {fd for fd, _ in poller.poll()}:
+        data = terminal.read(_READ_SIZE)
+        if data is None:
+            if not terminal.attentive:
+                return  # mlogin is in the background
+        elif terminal.gone or not take(data or _CONTROL_D):  # while lines are read, Control-D reads as an end
+            return

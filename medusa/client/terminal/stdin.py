@@ -1,0 +1,54 @@
+"""Reads standard input without ever blocking, although other programs may read it too.
+
+If poll reports bytes, another reader of the same terminal or pipe may take them first. A read would then block. Setting
+O_NONBLOCK on descriptor 0 would change it for all of them. So a terminal or pipe is opened a second time.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+from medusa.client.terminal.signals import unstopped
+from medusa.client.terminal.stdout import reopen
+
+
+class Stdin:
+    """The reader of the descriptor `fd`.
+
+    Where it cannot be opened a second time (a terminal of another user, without /proc), a read may block.
+    """
+
+    def __init__(self, fd: int = 0) -> None:
+        self._fd = fd
+        self._own = reopen(fd, os.O_RDONLY)
+        is_socket = stat.S_ISSOCK(os.fstat(fd).st_mode)
+        self._socket = socket.socket(fileno=os.dup(fd)) if is_socket else None
+
+    def fileno(self) -> int:
+        """Returns the descriptor to poll."""
+        return self._fd if self._own is None else self._own
+
+    def read(self, size: int) -> bytes | None:
+        """Returns up to `size` bytes, nothing at the end of the input, and None if there are none now.
+
+        Raises:
+            OSError: the descriptor cannot be read. EIO: this process is in the background, or the terminal is gone.
+        """
+        try:
+            if self._socket is not None:
+                return self._socket.recv(size, socket.MSG_DONTWAIT)
+            with unstopped():
+                return os.read(self.fileno(), size)
+        except BlockingIOError:
+            return None
+
+    def close(self) -> None:
+        """Closes the descriptors that this object has opened. `fd` itself stays open."""
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
