@@ -39,6 +39,8 @@ def dial(
 ) -> Transport:
     """Calls `attempt` until it returns a transport, which `dial` returns.
 
+    After a refusal with Retry-After it waits at least so long, but makes one more try before `retry_for` is over.
+
     Args:
         attempt: makes one attempt; raises ConnectRefused if it fails.
         retry_for: seconds after which to give up. The first attempt is made in any case.
@@ -54,9 +56,11 @@ def dial(
             return attempt()
         except ConnectRefused as refused:
             reason = describe(refused)
-            pause = interval * (0.5 + jitter())
-            if not refused.retryable or clock() + pause > give_up:
+            pause, left = interval * (0.5 + jitter()), give_up - clock()
+            if not refused.retryable or pause > left:
                 raise Unreachable(reason) from None
+            # Agents that were told the same time come back at different ones. The last try is at the end of the time.
+            pause = min(pause + refused.retry_after, left)
             log("not connected: %s; next try in %.1f s" % (reason, pause))
         sleep(pause)
         interval = min(2 * interval, LONGEST_INTERVAL)

@@ -7,6 +7,7 @@ session        the states of a session, in one table
 transports     links, which carry whole messages over a socket; TLS; dialling
 directory      the record of which reflector owns which session
 protocol       the formats on the wire, without I/O
+forked         forks a helper process that calls one function
 guard          a child process that cleans up after its parent was killed
 keys           SSH public keys
 option_types   types of command-line options

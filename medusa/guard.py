@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import AbstractSet, Callable, FrozenSet, Iterable, List, Optional
+from typing import Callable, FrozenSet, Iterable, List, Optional
+
+from medusa.forked import blocked_signals, fork_helper
 
 _DONE = b"done"
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE)
-_ALL_SIGNALS = signal.valid_signals()
 
 
 class Guard:
@@ -44,15 +45,10 @@ class Guard:
             OSError: the system has no free process or pipe.
         """
         reader, writer = os.pipe()
+        keep = frozenset(keep_fds) | {reader}
         try:
-            # Without the mask, a signal right after the fork would run the owner's handlers in the helper.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
-            try:
-                pid = os.fork()
-                if pid == 0:
-                    _run_helper(reader, frozenset(keep_fds), cleanup)
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            with blocked_signals():
+                pid = fork_helper(lambda: _run_helper(reader, keep, cleanup), keep, _IGNORED)
         except BaseException:
             os.close(writer)
             raise
@@ -85,45 +81,27 @@ class Guard:
             pass
 
 
-def close_others(keep: AbstractSet[int]) -> None:
-    """Closes all descriptors above 2 except those in `keep`. Call this in a forked child."""
-    for fd in _open_fds():
-        if fd > 2 and fd not in keep:
-            _close(fd)
-
-
 def _run_helper(reader: int, keep: FrozenSet[int], cleanup: Callable[[List[str]], None]) -> None:
-    """Runs the helper process. Never returns, because the helper must not go on with the owner's code."""
-    try:
-        _detach(keep | {reader})
-        lines = _read_lines(reader)
-        if lines is not None:
-            cleanup(lines)
-    finally:
-        os._exit(0)
+    _detach(keep)
+    lines = _read_lines(reader)
+    if lines is not None:
+        cleanup(lines)
 
 
 def _detach(keep: FrozenSet[int]) -> None:
-    """Drops what the helper has inherited from its owner: signal handlers, session, directory, descriptors.
+    """Drops what the helper has inherited from its owner: name, session, directory, standard descriptors.
 
     Args:
         keep: descriptors that stay open.
     """
     _rename("medusa-guard")
-    signal.set_wakeup_fd(-1)
-    for number in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:
-        try:
-            signal.signal(number, signal.SIG_IGN if number in _IGNORED else signal.SIG_DFL)
-        except OSError:
-            continue  # the C library reserves this signal
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.setsid()  # a kill of the owner's process group must not reach the helper
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
         if fd not in keep:
             os.dup2(null, fd)
-    close_others(keep)
+    os.close(null)
 
 
 def _rename(name: str) -> None:
@@ -131,22 +109,6 @@ def _rename(name: str) -> None:
     try:
         with open("/proc/self/comm", "w") as comm:
             comm.write(name)
-    except OSError:
-        pass
-
-
-def _open_fds() -> Iterable[int]:
-    for place in ("/proc/self/fd", "/dev/fd"):
-        try:
-            return [int(name) for name in os.listdir(place)]
-        except OSError:
-            continue
-    return range(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
-
-
-def _close(fd: int) -> None:
-    try:
-        os.close(fd)
     except OSError:
         pass
 

@@ -1,11 +1,16 @@
-"""Ports for programs that do not accept port 0."""
+"""Ports for programs that do not accept port 0, and ports that swallow packets."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import secrets
+import select
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+
+from tests.waiting import MS
 
 HOST = "127.0.0.1"
 
@@ -34,3 +39,19 @@ def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection((HOST, port)):
         return True
     return False
+
+
+@contextlib.contextmanager
+def swallowing(host: str, port: int) -> Iterator[None]:
+    """A port that swallows packets, as a firewall does: its queue is full, so that the kernel drops each SYN."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind((host, port))
+        listener.listen(0)
+        connected = True
+        while connected:
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            assert sock.connect_ex((host, port)) in (0, errno.EINPROGRESS)
+            connected = bool(select.select([], [sock], [], 100 * MS)[1])
+        yield

@@ -17,7 +17,7 @@ from typing import Dict, List, Optional
 
 from agent.poller import READ, WRITE, Poller
 from agent.wrap.tail import Tail
-from medusa.guard import close_others
+from medusa.forked import close_others
 
 READ_SIZE = 64 * 1024
 SLICE = getattr(select, "PIPE_BUF", 512)

@@ -56,7 +56,8 @@ def wait_for_client(
                 raise Unreachable(reason) from None
             no_client = refused.status in NO_CLIENT
             interval = DIAL_INTERVAL if no_client else min(2 * interval, LONGEST_INTERVAL)
-        sleep(min(interval + jitter(), over - now))
+            pause = max(interval, refused.retry_after) + jitter()
+        sleep(min(pause, over - now))
         now = clock()
         if now >= log_at and now < over:
             log("holding for another %.0f s" % (over - now))

@@ -41,7 +41,7 @@ from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
 
 DEFAULT_TERM = "xterm"
-_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def run(settings: Settings) -> int:

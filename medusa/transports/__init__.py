@@ -4,7 +4,7 @@ base           the transport: joins a stream and a codec, and tells the caller w
 interfaces     the interfaces of the parts of a transport, for type checkers
 socket_stream  a stream over a socket, without encryption
 tls            TLS: the certificates that a client trusts, the handshake, and a stream over it
-dial           opens a connected socket to the host of a URL: TCP, proxy, TLS
+dial           opens a connected socket to the host of a URL: address, TCP, proxy, TLS
 link           a transport with a keepalive, for loops that poll (mlogin and the agent)
 connect        opens a transport to a URL, at the client's end
 adopt          makes a transport of an accepted socket, at the reflector's end

@@ -11,23 +11,16 @@ from typing import Iterable, Tuple, Union
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.features import HEADER
 from medusa.protocol.http.head import Response
+from medusa.protocol.http.response import SWITCHING_PROTOCOLS
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.greeting import REFUSED, LineReader, build_framed, check_answer
 from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.protocol.websocket.handshake import build_upgrade, check_accepted
 from medusa.transports.base import Transport
-from medusa.transports.dial import (
-    CONNECT_TIMEOUT,
-    RETRYABLE,
-    ConnectRefused,
-    is_raw,
-    open_socket,
-    parse_url,
-    read_answer,
-    read_response,
-    remaining,
-)
+from medusa.transports.dial import CONNECT_TIMEOUT, RETRYABLE, ConnectRefused, is_raw, open_socket, parse_url
+from medusa.transports.dial.answer import read_answer, read_response, remaining
+from medusa.transports.dial.errors import refusal
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsSocket, stream_over
 
@@ -93,8 +86,10 @@ def upgrade(
     except HandshakeError as error:
         reason = _explanation(sock, response, rest, deadline) or str(error)
         sock.close()
-        status = response.status if response.status != 101 else None
-        raise ConnectRefused(reason, status, error.http_status in RETRYABLE) from None
+        if response.status == SWITCHING_PROTOCOLS:
+            raise ConnectRefused(reason) from None
+        scheme = "https" if isinstance(sock, TlsSocket) else "http"
+        raise refusal(reason, response, "%s://%s%s" % (scheme, host, target)) from None
     except OSError as error:
         sock.close()
         raise ConnectRefused("the connection failed: %s" % (error.strerror or error)) from None
@@ -141,10 +136,11 @@ def _new_key() -> bytes:
 
 def _explanation(sock: Union[socket.socket, TlsSocket], response: Response, body: bytes, deadline: float) -> str:
     """Returns the first line of a refusal's plain-text body, as a message for the user. Empty if there is none."""
-    if not (response.headers.get("content-type") or "").startswith("text/plain"):
+    headers = response.headers
+    if not (headers.get("content-type") or "").startswith("text/plain") or headers.get("transfer-encoding"):
         return ""
-    length = response.headers.get("content-length") or ""
-    wanted = min(1024, int(length)) if length.isdigit() else 1024
+    length = headers.get("content-length") or ""
+    wanted = min(1024, int(length[:18])) if length.isascii() and length.isdigit() else 1024
     deadline = min(deadline, time.monotonic() + 1.0)
     try:
         while len(body) < wanted and time.monotonic() < deadline:

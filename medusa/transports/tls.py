@@ -22,6 +22,9 @@ No single call passes more bytes to OpenSSL, because its memory buffers never sh
 CHUNK = 64 * 1024
 """The most bytes of plaintext that TlsStream encrypts before the kernel has taken the ciphertext."""
 
+_PARTIAL_CHAIN = 0x80000
+"""OpenSSL's X509_V_FLAG_PARTIAL_CHAIN, for which Python has had a name only since 3.10."""
+
 _NOTHING = memoryview(b"")  # replaces an empty rest of a view, which would keep the whole buffer alive
 
 MAX_REPLIES = 16 * 1024
@@ -38,10 +41,23 @@ def client_context(insecure: bool = False) -> ssl.SSLContext:
         insecure: True to accept any certificate.
     """
     context = ssl.create_default_context()
+    verify_alike(context)
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def verify_alike(context: ssl.SSLContext) -> None:
+    """Makes a client's context accept the same certificates with every version of Python: those that curl accepts.
+
+    Python 3.13 refuses a certificate that is not perfect by RFC 5280, such as one without an Authority Key Identifier.
+    Earlier versions refuse one whose issuer is trusted, if that issuer is not a root. Python 3.9 accepts TLS 1.0.
+    """
+    flags = int(context.verify_flags) & ~ssl.VERIFY_X509_STRICT | _PARTIAL_CHAIN
+    context.verify_flags = ssl.VerifyFlags(flags)
+    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
 
 
 class TlsError(OSError):

@@ -16,6 +16,7 @@ from medusa.client.archive import write_archive
 from medusa.client.launchers.manta.api import MantaClient, normal_path
 from medusa.client.launchers.manta.errors import MantaError
 from medusa.protocol.printable import printable
+from medusa.transports.tls import client_context
 
 CONTENT_TYPE = "application/x-sh"
 
@@ -154,8 +155,9 @@ def _options(scheme: str, http_timeout: float) -> dict[str, Any]:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=http_timeout)
+    context = client_context()
     # `encoded`: send the URL unchanged, because its query may be signed. `trust_env`: use the environment's proxies.
-    return {"encoded": True, "client_kwargs": {"trust_env": True, "timeout": timeout}}
+    return {"encoded": True, "client_kwargs": {"trust_env": True, "timeout": timeout}, "ssl": context}
 
 
 def _words(error: Exception, url: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import time
 import urllib.parse
 from typing import Any
 
 from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
-from medusa.transports.dial import ConnectRefused, parse_url
+from medusa.transports.dial import ConnectRefused, Target, parse_url
+from medusa.transports.dial.tcp import connect_tcp
 from medusa.transports.tls import client_context
 
 TIMEOUT = 30.0
@@ -22,6 +24,22 @@ MAX_ANSWER = 256 * 1024 * 1024
 
 Entry = dict[str, Any]
 """The description of one session, in the form of the reflector's JSON."""
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to a reflector, without a proxy: it usually runs on this host. It is dialled as mlogin dials."""
+
+    def __init__(self, target: Target, insecure_tls: bool) -> None:
+        super().__init__(target.host, target.port, timeout=TIMEOUT)
+        self._target = target
+        self._insecure = insecure_tls
+
+    def connect(self) -> None:
+        self.sock = connect_tcp(self.host, self.port, time.monotonic() + TIMEOUT)
+        self.sock.settimeout(TIMEOUT)
+        if self._target.secure:
+            context = client_context(self._insecure)
+            self.sock = context.wrap_socket(self.sock, server_hostname=self._target.certified)
 
 
 class Administrator:
@@ -91,7 +109,7 @@ class Administrator:
         headers = {"Host": target.netloc}
         if self._account is not None:
             headers.update(self._account.authorization(method, path, target.netloc))
-        connection = self._connection()
+        connection = _Connection(target, self._insecure)
         try:
             connection.request(method, target.target.rstrip("/") + path, headers=headers)
             response = connection.getresponse()
@@ -99,8 +117,8 @@ class Administrator:
         except ssl.SSLCertVerificationError as error:
             hint = "SSL_CERT_FILE names a file of certificates to trust; -i trusts any"
             raise Failure(f"{self._name} is not trusted ({error.verify_message})\n  {hint}") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise Failure(f"{self._name}: {printable(str(error) or type(error).__name__)}") from None
+        except (ConnectRefused, OSError, http.client.HTTPException) as error:
+            raise Failure(f"{self._name}: {printable(str(error) or type(error).__name__, 1000)}") from None
         finally:
             connection.close()
         if response.status != http.client.OK:
@@ -112,13 +130,6 @@ class Administrator:
         if not isinstance(answer, dict):
             raise Failure(f"{self._name}: the answer is not a reflector's")
         return answer
-
-    def _connection(self) -> http.client.HTTPConnection:
-        host, port = self._target.host, self._target.port
-        if not self._target.secure:
-            return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-        context = client_context(self._insecure)
-        return http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=context)
 
     def _refused(self, status: int, body: bytes) -> Failure:
         why = printable(body.decode("utf-8", "replace").strip().partition("\n")[0], 300)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import socket
 import time
 
 from medusa.client.session.session_url import TAKEN, SessionUrl
@@ -14,6 +13,7 @@ from medusa.protocol.features import HEADER, NOTICE
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, upgrade
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, is_raw, parse_url
+from medusa.transports.dial.tcp import connect_tcp
 
 ANNOUNCED = ((HEADER, NOTICE),)
 """The header field of mlogin's request that says what it understands."""
@@ -61,20 +61,24 @@ class Dialer:
     def reconnect(self) -> Transport:
         """Attaches again after a link has ended, and returns the new connection.
 
-        Tries for up to `reconnect_timeout`, and waits `reconnect_interval` before each try.
+        Tries for up to `reconnect_timeout`. Waits `reconnect_interval` before each try, or for longer if the reflector
+        asks for that by Retry-After.
 
         Raises:
             Failure: the time is over, or the reflector refused in a way that a retry cannot change.
             Interrupted: a signal asked mlogin to end.
         """
         deadline = time.monotonic() + self._timeouts.reconnect_timeout
+        pause = self._timeouts.reconnect_interval
         while True:
-            self._pause()
+            self._pause(pause)
             try:
                 return self._dial()
             except ConnectRefused as error:
-                if not (error.retryable or error.status == TAKEN) or time.monotonic() >= deadline:
+                left = deadline - time.monotonic()
+                if not (error.retryable or error.status == TAKEN) or left <= 0:
                     raise self.url.refused(error) from error
+                pause = max(self._timeouts.reconnect_interval, min(error.retry_after, left))
 
     def _dial(self) -> Transport:
         with self._signals.interruptible(), self._signals.stoppable():
@@ -82,13 +86,10 @@ class Dialer:
                 return self._connect()
             url, headers = self.url.client_url()
             # Use no HTTP proxy: a proxy cannot reach the loopback interface of this machine.
-            target = parse_url(url)
-            try:
-                sock = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
-            except OSError as error:
-                raise ConnectRefused(str(error)) from error
+            target, deadline = parse_url(url), time.monotonic() + CONNECT_TIMEOUT
+            sock = connect_tcp(target.host, target.port, deadline)
             headers = [*headers, *ANNOUNCED]
-            return upgrade(sock, target.netloc, target.target, time.monotonic() + CONNECT_TIMEOUT, headers)
+            return upgrade(sock, target.netloc, target.target, deadline, headers)
 
     def _connect(self) -> Transport:
         """Attaches, and announces the features of mlogin. The raw port of an older reflector refuses those with 400."""
@@ -102,8 +103,8 @@ class Dialer:
                     raise
         raise AssertionError
 
-    def _pause(self) -> None:
-        deadline = time.monotonic() + self._timeouts.reconnect_interval
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             self._poll.wait({self._signals.fileno(): select.POLLIN}, left)
             self._signals.take_or_raise()

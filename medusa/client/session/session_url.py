@@ -25,6 +25,9 @@ TAKEN = 409
 _FIRST_REFUSAL = 400
 """A reflector that refuses sends this HTTP status or a higher one. A lower one comes from another kind of server."""
 
+_MAX_REASON = 1000
+"""The most characters of a reason that are shown. It may name every address of a host."""
+
 CLIENT_LIFETIME = 60.0
 """Seconds for which a URL that mlogin signs for itself is valid."""
 
@@ -65,16 +68,25 @@ class SessionUrl:
         """Returns an error that tells the user why mlogin cannot attach, and what to do about it."""
         protocol = "" if is_raw(self.base) else "HTTP "
         status = f" ({protocol}status {error.status})" if error.status else ""
-        lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error))}"]
+        lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error), _MAX_REASON)}"]
         if error.status in _NOT_AUTHORISED:
             lines += self._authorisation_advice()
         elif error.status == TAKEN:
             lines += ["  another mlogin is in that session or waits there: end it, or use another session"]
         elif isinstance(error, Untrusted):
             lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
+        elif error.moved_to is not None:
+            lines += self._address_advice(error.moved_to)
         elif error.status is None or error.status < _FIRST_REFUSAL:
             lines += ["  check the address, and that a reflector runs there and can be reached from here"]
         return Failure("\n".join(lines))
+
+    def _address_advice(self, moved_to: str) -> list[str]:
+        """Returns advice for a redirect to the URL `moved_to`. It is about the reflector if only the base differs."""
+        base, path, rest = moved_to.partition(self.path(attach_path.CLIENT))
+        return (
+            [f"  a proxy sends you elsewhere; if you trust that place: --reflector {base}"] if path and not rest else []
+        )
 
     def _authorisation_advice(self) -> list[str]:
         if self.account is None:

@@ -6,7 +6,7 @@ It refuses each head that two programs could understand in two ways, because req
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Tuple
+from typing import AbstractSet, List, NamedTuple, Optional, Tuple
 
 from medusa.protocol.errors import HandshakeError
 
@@ -31,13 +31,21 @@ _ONCE = frozenset(
         "date",
         "host",
         "origin",
-        "sec-websocket-accept",
         "sec-websocket-key",
         "sec-websocket-version",
         "transfer-encoding",
     )
 )
-"""The header fields that may occur only once. Otherwise two programs could each use a different one."""
+"""The header fields that may occur only once in a request. Otherwise two programs could each use a different one."""
+
+_ONCE_IN_RESPONSE = frozenset(("sec-websocket-accept",))
+"""The header fields that may occur only once in a response (RFC 6455 section 11.3.3).
+
+Proxies and servers repeat others, such as Date. No second request follows on a connection, so no length matters either.
+"""
+
+_FOLD = re.compile(rb"\r\n[ \t]+")
+"""A folded line, which RFC 9112 section 5.2 allows in responses still."""
 
 
 class Headers:
@@ -120,24 +128,27 @@ def parse_request(head: bytes) -> Request:
         raise HandshakeError(400, "bad request line")
     if words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
         raise HandshakeError(400, "bad HTTP version")
-    headers = _headers(lines[1:])
+    headers = _headers(lines[1:], _ONCE)
+    length = headers.get("content-length")
+    if length is not None and (headers.get("transfer-encoding") is not None or not _DIGITS.match(length)):
+        raise HandshakeError(400, "bad or ambiguous Content-Length")
     if words[2] == b"HTTP/1.1" and headers.get("host") is None:
         raise HandshakeError(400, "no Host header")
     return Request(words[0].decode("ascii"), words[1].decode("ascii"), words[2].decode("ascii"), headers)
 
 
 def parse_response(head: bytes) -> Response:
-    """Parses the whole head of a response.
+    """Parses the whole head of a response. Its Content-Length may be anything.
 
     Raises:
         HandshakeError: with status 502, because the head is not that of an HTTP response.
     """
     try:
-        lines = _lines(head)
+        lines = _lines(_FOLD.sub(b" ", head))
         match = _STATUS.match(lines[0])
         if match is None:
             raise HandshakeError(502, "bad status line")
-        headers = _headers(lines[1:])
+        headers = _headers(lines[1:], _ONCE_IN_RESPONSE)
     except HandshakeError as error:
         raise HandshakeError(502, "not an HTTP response: %s" % error) from None
     return Response(int(match.group(1)), (match.group(2) or b"").decode("latin-1"), headers)
@@ -157,7 +168,7 @@ def _lines(head: bytes) -> List[bytes]:
     return lines
 
 
-def _headers(lines: List[bytes]) -> Headers:
+def _headers(lines: List[bytes], once: AbstractSet[str]) -> Headers:
     items: List[Tuple[str, str]] = []
     seen = set()
     for line in lines:
@@ -168,12 +179,8 @@ def _headers(lines: List[bytes]) -> Headers:
         if not _VALUE.match(value):
             raise HandshakeError(400, "bad character in a header")
         key = name.decode("ascii").lower()
-        if key in seen and key in _ONCE:
+        if key in seen and key in once:
             raise HandshakeError(400, "%s given twice" % key)
         seen.add(key)
         items.append((key, value.strip(b" \t").decode("latin-1")))
-    headers = Headers(items)
-    length = headers.get("content-length")
-    if length is not None and ("transfer-encoding" in seen or not _DIGITS.match(length)):
-        raise HandshakeError(400, "bad or ambiguous Content-Length")
-    return headers
+    return Headers(items)

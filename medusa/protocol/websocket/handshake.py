@@ -81,5 +81,5 @@ def check_accepted(response: Response, key: str) -> None:
         raise HandshakeError(502, "answered 101 without upgrading to a websocket")
     if headers.get("sec-websocket-accept") != accept_value(key):
         raise HandshakeError(502, "wrong Sec-WebSocket-Accept")
-    if headers.get("sec-websocket-extensions") or headers.get("sec-websocket-protocol"):
+    if headers.tokens("sec-websocket-extensions") or headers.tokens("sec-websocket-protocol"):
         raise HandshakeError(502, "an extension or subprotocol nobody asked for")

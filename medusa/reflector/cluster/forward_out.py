@@ -16,6 +16,7 @@ from typing import Any
 
 import gevent
 import gevent.event
+import gevent.select
 import structlog
 from gevent import socket
 
@@ -34,7 +35,10 @@ from medusa.reflector.relay.byte_link import ByteLink
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import CARRIED, SessionName, attach_path_of
 from medusa.session import Side
-from medusa.transports.tls import Tls, TlsSocket, stream_over
+from medusa.transports.dial import ConnectRefused, remaining
+from medusa.transports.dial.race import Address
+from medusa.transports.dial.tcp import connect_any
+from medusa.transports.tls import Tls, TlsSocket, client_context, stream_over
 
 log = structlog.get_logger(component="forward_out")
 
@@ -175,9 +179,10 @@ class ForwardOut:
         """
         parts = urllib.parse.urlsplit(address)
         deadline = time.monotonic() + self._timeouts.connect_timeout
-        sock = socket.create_connection((parts.hostname or "", parts.port or 0), self._timeouts.connect_timeout)
+        sock = _connect(parts.hostname or "", parts.port or 0, deadline)
         try:
             prepare(sock)
+            sock.settimeout(remaining(deadline))
             if parts.scheme != "https":
                 return sock
             secure = TlsSocket(sock, Tls(self._context, parts.hostname))
@@ -210,13 +215,25 @@ class ForwardOut:
             self._empty.set()
 
 
+def _connect(host: str, port: int, deadline: float) -> Any:
+    """Connects to the address of `host` that answers first. Raises OSError if none does."""
+    with gevent.Timeout(remaining(deadline), socket.timeout("the lookup of the name timed out")):
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
+    try:
+        return connect_any(
+            addresses, "%s:%d" % (host, port), deadline, new_socket=socket.socket, new_poll=gevent.select.poll
+        )
+    except ConnectRefused as error:
+        raise OSError(str(error)) from None
+
+
 def _context(certificate: str | None) -> ssl.SSLContext:
     """Returns a TLS context that trusts the system's certificate authorities and this reflector's own certificate.
 
     The reflectors of a site may share one certificate.
     """
-    context = ssl.create_default_context()
+    context = client_context()
     if certificate is not None:
         context.load_verify_locations(certificate)
-        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     return context

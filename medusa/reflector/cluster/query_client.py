@@ -156,7 +156,10 @@ def _body(sock: Any) -> bytes:
     response, body = parse_response(found[0]), bytearray(found[1])
     if response.status != 200:
         raise NoAnswer("it refuses, with HTTP status %d" % response.status, refused=True)
-    length = int(response.headers.get("content-length") or 0)
+    announced = response.headers.get("content-length") or "0"
+    if not announced.isdigit():
+        raise NoAnswer("not the answer of a reflector of this site")
+    length = int(announced)
     if length > MAX_ANSWER:
         raise NoAnswer("an answer above %d bytes" % MAX_ANSWER)
     while len(body) < length:

@@ -68,6 +68,16 @@ def test_patience_ends() -> None:
     assert attempts.now <= 120
 
 
+@pytest.mark.parametrize(
+    ("asked", "retry_for", "pauses"), [(7, 60, [7.25]), (0, 60, [0.25]), (7200, 60, [60]), (5, 3, [3])]
+)
+def test_a_refusal_says_when_to_come_back(asked: float, retry_for: float, pauses: list[float]) -> None:
+    link, _ = memory_pair()
+    attempts = Attempts([ConnectRefused("busy", 429, retry_after=asked), link])
+    assert attempts.dial(retry_for) is link
+    assert attempts.pauses == pauses
+
+
 def test_refusal_for_good_is_not_repeated() -> None:
     attempts = Attempts([ConnectRefused("taken", 409, retryable=False)])
     with pytest.raises(Unreachable, match=r"taken \(status 409\)"):

@@ -111,6 +111,48 @@ def test_frames_right_after_the_answer_are_kept(scheme: str, step: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "fields"),
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", b""),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n", b""),
+        (
+            b"",
+            b"Date: a\r\nDate: b\r\nServer: c\r\nServer: d\r\nVia: e\r\nVia: f\r\nSet-Cookie: g\r\nSet-Cookie: h\r\n",
+        ),
+        (b"", b"Connection: keep-alive\r\nContent-Length: 0\r\n"),
+        (b"", b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\nSec-WebSocket-Protocol:\r\n"),
+    ],
+)
+def test_what_stands_around_an_acceptance_does_not_matter(before: bytes, fields: bytes) -> None:
+    def answer(sock: socket.socket) -> bytes:
+        return before + upgrading(sock).replace(b"\r\nUpgrade", b"\r\n" + fields + b"Upgrade")
+
+    with ScriptedServer(accepting(answer, frame(BINARY, b"one", key=None), 9)) as server:
+        link = connect(server.url())
+        assert receive(link) == Binary(b"one")
+        link.close()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Upgrade: websocket\r\n",  # both fields are one list: websocket over websocket
+        b"Upgrade: h2c\r\n",
+        b"Sec-WebSocket-Accept: x\r\n",
+        b"Sec-WebSocket-Protocol:\r\nSec-WebSocket-Protocol: chat\r\n",
+        b"Sec-WebSocket-Extensions: permessage-deflate\r\n",
+    ],
+)
+def test_a_second_field_may_not_change_what_was_accepted(fields: bytes) -> None:
+    def script(sock: socket.socket) -> None:
+        sock.sendall(upgrading(sock).replace(b"\r\nUpgrade", b"\r\n" + fields + b"Upgrade"))
+
+    with ScriptedServer(script) as server, pytest.raises(ConnectRefused) as caught:
+        connect(server.url())
+    assert caught.value.status is None
+
+
+@pytest.mark.parametrize(
     ("scheme", "answer", "status", "retryable", "reason"),
     [
         ("ws", b"HTTP/1.1 404 Not Found\r\n\r\n", 404, True, "Not Found"),
@@ -118,7 +160,32 @@ def test_frames_right_after_the_answer_are_kept(scheme: str, step: int) -> None:
         ("ws", b"HTTP/1.1 409 Conflict" + TEXT_BODY, 409, False, "Conflict"),
         ("ws", b"HTTP/1.1 409 Conflict\r\nContent-Type: text/html\r\n\r\n<html>", 409, False, "Conflict"),
         ("ws", b"HTTP/1.1 426 \r\n\r\n", 426, False, "no reason given"),
-        ("ws", b"HTTP/1.1 503 x\r\n\r\n", 503, True, "x"),
+        *(
+            ("ws", b"HTTP/1.1 %d x\r\n\r\n" % status, status, True, "x")
+            for status in (408, 425, 429, 500, 503, 521, 599)
+        ),
+        ("ws", b"HTTP/1.1 521 x\r\nContent-Length: 1\r\nContent-Length: 2" + TEXT_BODY + b"down", 521, True, "down"),
+        (
+            "ws",
+            b"HTTP/1.1 500 x\r\nTransfer-Encoding: chunked" + TEXT_BODY + b"4\r\ndown\r\n0\r\n\r\n",
+            500,
+            True,
+            "^x$",
+        ),
+        ("ws", b"HTTP/1.1 103 x\r\n\r\nHTTP/1.1 409 y\r\n\r\n", 409, False, "y"),
+        *(
+            (
+                "ws",
+                b"HTTP/1.1 %d x\r\nLocation: https://u@other/b?signature=secret\r\n\r\n" % status,
+                status,
+                False,
+                words,
+            )
+            for status in (301, 302, 303, 307, 308)
+            for words in ["^x; it leads to https://other/b, and redirects are not followed: give that address"]
+        ),
+        ("ws", b"HTTP/1.1 302 x\r\n\r\n", 302, False, "^x$"),
+        ("ws", b"HTTP/1.1 100 x\r\n\r\n" * 17, None, True, "interim"),
         ("ws", b"HTTP/1.1 200 OK\r\n\r\n", 200, False, "OK"),
         ("ws", b"HTTP/1.1 101 x\r\n\r\n", None, True, "without upgrading"),
         ("ws", b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", None, True, "Accept"),

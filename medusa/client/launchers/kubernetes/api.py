@@ -30,6 +30,7 @@ from medusa.client.launchers.kubernetes.errors import (
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 from medusa.protocol.printable import printable
+from medusa.transports.tls import verify_alike
 
 DEFAULT_NAMESPACE = "default"
 IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -266,6 +267,8 @@ class KubeClient:
         configuration.retries = False
         self.server = printable(configuration.host)
         api = client.ApiClient(configuration)
+        if configuration.verify_ssl:
+            api.rest_client.pool_manager.connection_pool_kw["ssl_context"] = _context(configuration)
         self._apis = {name: getattr(client, name)(api) for name in {api for api, _, _ in _KINDS.values()}}
 
     def _error(self, error: Exception, what: str) -> KubeError:
@@ -285,6 +288,17 @@ class KubeClient:
     def _note_time(self, date: str | None) -> None:
         if date is not None:
             self._clock_offset = email.utils.parsedate_to_datetime(date).timestamp() - time.time()
+
+
+def _context(configuration: Any) -> Any:
+    """Returns TLS settings that accept the certificates that kubectl accepts, with Python 3.13 too."""
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
+    verify_alike(context)
+    if not configuration.ssl_ca_cert:
+        context.load_default_certs()
+    return context
 
 
 @contextlib.contextmanager

@@ -44,6 +44,12 @@ def test_nobody_is_asked_for_gently_and_said_rarely() -> None:
     assert world.log == [f"holding for another {600 - 60 * n} s" for n in range(1, 6)]
 
 
+def test_a_refusal_says_when_to_come_back() -> None:
+    world = World(ConnectRefused("busy", status=429, retry_after=50), refused(404), None)
+    world.hold()
+    assert world.at == [0.0, 50.0, 53.0]
+
+
 def test_the_hold_ends() -> None:
     world = World(refused(404))
     with pytest.raises(Unreachable, match="nobody came in 10 s"):

@@ -14,6 +14,7 @@ from medusa.client.session.session_url import SessionUrl
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
 from tests.servers import ScriptedServer, read_request, switching
+from tests.waiting import MS
 
 EAGER = Timeouts(reconnect_interval=0.01)
 
@@ -23,12 +24,13 @@ def accept(sock: socket.socket) -> None:
 
 
 class Refuse:
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, fields: str = "") -> None:
         self._status = status
+        self._fields = fields
 
     def __call__(self, sock: socket.socket) -> None:
         read_request(sock)
-        sock.sendall(f"HTTP/1.1 {self._status} No\r\nContent-Length: 0\r\n\r\n".encode())
+        sock.sendall(f"HTTP/1.1 {self._status} No\r\n{self._fields}Content-Length: 0\r\n\r\n".encode())
 
 
 def dialer(server: ScriptedServer, signals: Signals, timeouts: Timeouts = EAGER, *, embedded: bool = False) -> Dialer:
@@ -58,6 +60,12 @@ def test_a_reflector_may_be_away_or_still_hold_the_link_before(signals: Signals)
 
     with ScriptedServer(Refuse(409), Refuse(503), hang_up, Refuse(404), accept) as server:
         dialer(server, signals).reconnect().abort()
+
+
+def test_the_last_try_is_at_the_end_of_the_time_even_if_the_reflector_asks_for_more(signals: Signals) -> None:
+    timeouts = dataclasses.replace(EAGER, reconnect_timeout=50 * MS)
+    with ScriptedServer(Refuse(521, "Retry-After: 1000\r\n"), accept) as server:
+        dialer(server, signals, timeouts).reconnect().abort()
 
 
 def test_a_reflector_that_is_away_for_too_long(signals: Signals) -> None:

@@ -55,6 +55,7 @@ def test_who_is_refused_for_who_he_is_learns_who_he_was(account: Account, status
 
 
 CHECK = "  check the address, and that a reflector runs there and can be reached from here"
+MOVED = "  a proxy sends you elsewhere; if you trust that place: --reflector https://new/p"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,9 @@ CHECK = "  check the address, and that a reflector runs there and can be reached
         (ConnectRefused("OK", None), [CHECK]),
         (ConnectRefused("OK", 200), [CHECK]),
         (ConnectRefused("OK", 302), [CHECK]),
+        (ConnectRefused("x", 301, moved_to="https://new/p/jill/medusa/attach/4711/master"), [MOVED]),
+        (ConnectRefused("x", 301, moved_to="https://new/jill/medusa/attach/4711/master/x"), []),
+        (ConnectRefused("x", 301, moved_to="https://portal/login"), []),
         (Untrusted("self-signed"), ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]),
         (
             ConnectRefused("taken", 409),

@@ -185,6 +185,26 @@ def test_responses(line: bytes, status: int, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        (b"Date: a", b"Date: b"),
+        (b"Server: a", b"server: b", b"Via: c", b"Via: d", b"Set-Cookie: e", b"Set-Cookie: f"),
+        (b"Content-Length: 5", b"Content-Length: 6"),
+        (b"Content-Length: x", b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip"),
+        (b"Host: a", b"Host: b", b"Authorization: c", b"Authorization: d", b"Origin: e", b"Origin: f"),
+    ],
+)
+def test_what_a_response_says_twice_is_no_error(lines: tuple[bytes, ...]) -> None:
+    response = parse_response(b"\r\n".join((b"HTTP/1.1 101 x", *lines)))
+    assert len(response.headers.items) == len(lines)
+
+
+def test_a_folded_line_of_a_response_is_one_line() -> None:
+    headers = parse_response(b"HTTP/1.1 200 x\r\nVia: a,\r\n\t b\r\nDate: c").headers
+    assert (headers.tokens("via"), headers.get("date")) == (["a", "b"], "c")
+
+
+@pytest.mark.parametrize(
     "head",
     [
         b"",

@@ -1,0 +1,86 @@
+"""Forks a helper process that calls one function, without the signal handlers and descriptors of its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import AbstractSet, Callable, Iterable, Iterator
+
+_ALL_SIGNALS = signal.valid_signals()
+
+
+@contextlib.contextmanager
+def blocked_signals() -> Iterator[Callable[[], object]]:
+    """Context manager. In the `with` block no signal is delivered, so no handler can raise an exception.
+
+    Yields a function that ends the block of signals early. A signal that has come meanwhile is delivered then.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
+
+    def restore() -> object:
+        return signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+def fork_helper(run: Callable[[], None], keep_fds: AbstractSet[int], ignored: Iterable[int] = ()) -> int:
+    """Forks a process that calls `run` and then ends. Returns its pid; the caller has to reap it.
+
+    Call it with `blocked_signals`. Otherwise a signal right after the fork would run the caller's handlers in the
+    helper, or one that raises would keep the caller from the pid.
+
+    Args:
+        run: called in the helper, which ends when `run` returns or raises.
+        keep_fds: descriptors above 2 that `run` needs. The helper closes all others.
+        ignored: signals that the helper ignores. All others have the system's default action in it.
+
+    Raises:
+        OSError: the system has no free process.
+    """
+    pid = os.fork()
+    if pid == 0:
+        _run(run, keep_fds, frozenset(ignored))
+    return pid
+
+
+def close_others(keep: AbstractSet[int]) -> None:
+    """Closes all descriptors above 2 except those in `keep`. Call this in a forked child."""
+    for fd in _open_fds():
+        if fd > 2 and fd not in keep:
+            _close(fd)
+
+
+def _run(run: Callable[[], None], keep_fds: AbstractSet[int], ignored: AbstractSet[int]) -> None:
+    """Runs the helper. Never returns, because the helper must not go on with its parent's code."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in _ALL_SIGNALS - {signal.SIGKILL, signal.SIGSTOP}:
+            try:
+                signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+            except OSError:
+                continue  # the C library reserves this signal
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        close_others(keep_fds)
+        run()
+    finally:
+        os._exit(0)
+
+
+def _open_fds() -> Iterable[int]:
+    for place in ("/proc/self/fd", "/dev/fd"):
+        try:
+            return [int(name) for name in os.listdir(place)]
+        except OSError:
+            continue
+    return range(3, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
+
+
+def _close(fd: int) -> None:
+    try:
+        os.close(fd)
+    except OSError:
+        pass

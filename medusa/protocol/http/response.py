@@ -1,0 +1,95 @@
+"""Reads responses: skips interim ones, and says when to try again or where a redirect leads. No I/O."""
+
+from __future__ import annotations
+
+import email.utils
+from typing import Optional, Tuple
+from urllib.parse import urljoin, urlsplit
+
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.http.head import Headers, HeadReader, Response, parse_response
+from medusa.protocol.printable import printable
+
+MAX_INTERIM = 16
+"""The most interim responses that are skipped."""
+
+SWITCHING_PROTOCOLS = 101
+"""The only status 1xx that is final: after it, HTTP is no longer spoken."""
+
+MAX_RETRY_AFTER = 24 * 3600
+"""Seconds. A peer that asks for a longer wait is taken to ask for this one."""
+
+_SCHEMES = ("http", "https", "ws", "wss")
+_MAX_SHOWN = 200
+
+
+class ResponseReader:
+    """A buffer that collects bytes until it holds the head of the final response. Call `feed` with each piece.
+
+    Interim responses (1xx, RFC 9110 section 15.2), such as 103 Early Hints, are skipped.
+    """
+
+    def __init__(self) -> None:
+        self._head = HeadReader()
+        self._skipped = 0
+
+    def feed(self, data: bytes) -> Optional[Tuple[Response, bytes]]:
+        """Adds `data` to the buffer. Returns None until the head of the final response is whole.
+
+        Returns:
+            (the response, bytes that came after its head)
+
+        Raises:
+            HandshakeError: this is not HTTP, or a head is too large, or there are too many interim responses.
+        """
+        while True:
+            found = self._head.feed(data)
+            if found is None:
+                return None
+            response = parse_response(found[0])
+            if response.status >= 200 or response.status == SWITCHING_PROTOCOLS:
+                return response, found[1]
+            self._skipped += 1
+            if self._skipped > MAX_INTERIM:
+                raise HandshakeError(502, "more than %d interim responses" % MAX_INTERIM)
+            self._head, data = HeadReader(), found[1]
+
+
+def retry_after(headers: Headers) -> float:
+    """Returns the seconds that a refusal asks to wait before the next try; 0 if it does not say.
+
+    A date in Retry-After is compared with the Date of the same response, so this program's clock does not matter.
+    """
+    value = headers.get("retry-after") or ""
+    if value.isascii() and value.isdigit():
+        return float(min(int(value[:18]), MAX_RETRY_AFTER))
+    then, now = _timestamp(value), _timestamp(headers.get("date") or "")
+    return 0.0 if then is None or now is None else min(max(0.0, then - now), MAX_RETRY_AFTER)
+
+
+def moved_to(response: Response, url: str) -> Optional[str]:
+    """Returns the URL that a redirect leads to. None if the response is no redirect, or leads to no URL.
+
+    The URL may be shown: it is printable, and has no login, query or fragment.
+
+    Args:
+        url: the URL of the request.
+    """
+    location = response.headers.get("location")
+    if not 300 <= response.status < 400 or not location:
+        return None
+    try:
+        parts = urlsplit(urljoin(url, location))
+        known = parts.scheme in _SCHEMES and parts.hostname
+    except ValueError:
+        return None
+    shown = "%s://%s%s" % (parts.scheme, parts.netloc.rpartition("@")[2], parts.path)
+    return printable(shown, _MAX_SHOWN) if known else None
+
+
+def _timestamp(date: str) -> Optional[float]:
+    found = email.utils.parsedate_tz(date)
+    try:
+        return None if found is None else float(email.utils.mktime_tz(found))
+    except (OverflowError, ValueError):
+        return None

@@ -1,0 +1,33 @@
+"""Opens a connected socket to the host of a URL, by way of a proxy if the environment names one.
+
+errors    the error of a link that could not be opened
+target    the parts of a URL that are needed to connect
+lookup    the addresses of a host, in a time that is bounded
+race      which address is tried when, as RFC 8305 (Happy Eyeballs) says; no I/O
+tcp       connects to a host: the first of its addresses that answers
+proxy     the proxy that the environment variables name for a URL
+answer    reads the answer to a request: the head of an HTTP response, or a line of raw TCP
+opening   all of it together: TCP, proxy and TLS
+"""
+
+from __future__ import annotations
+
+from medusa.transports.dial.answer import read_answer, read_response, remaining
+from medusa.transports.dial.errors import RETRYABLE, ConnectRefused, Untrusted
+from medusa.transports.dial.opening import CONNECT_TIMEOUT, open_socket
+from medusa.transports.dial.target import SECURE, Target, is_raw, parse_url
+
+__all__ = [
+    "CONNECT_TIMEOUT",
+    "RETRYABLE",
+    "SECURE",
+    "ConnectRefused",
+    "Target",
+    "Untrusted",
+    "is_raw",
+    "open_socket",
+    "parse_url",
+    "read_answer",
+    "read_response",
+    "remaining",
+]

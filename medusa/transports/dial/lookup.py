@@ -1,0 +1,117 @@
+"""Looks up the addresses of a host, in a time that is bounded.
+
+The system's lookup may block for half a minute, and no signal or deadline ends it. So a helper process does it, which
+can be killed: a thread would stay, and a program that has threads cannot fork a shell in good order.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any, List
+
+from medusa.forked import blocked_signals, fork_helper
+from medusa.transports.dial.answer import SIGNAL_LATENCY
+from medusa.transports.dial.race import Address
+
+_MAX_FOUND = 200
+"""The most addresses that the helper passes on."""
+
+_LATE = "the lookup of the name timed out"
+
+
+def lookup(host: str, port: int, deadline: float) -> List[Address]:
+    """Returns the addresses of `host`, which is a name or an address, as the system sorts them.
+
+    Args:
+        deadline: the latest end, as a time of time.monotonic().
+
+    Raises:
+        OSError: the host is unknown, or the lookup has not ended before `deadline`.
+        ValueError: `host` cannot be a name.
+    """
+    try:
+        return addresses(host, port, socket.AI_NUMERICHOST)
+    except socket.gaierror:  # it is a name
+        return _ask(host, port, deadline)
+
+
+def addresses(host: str, port: int, flags: int = 0) -> List[Address]:
+    """Returns the addresses of `host`. Blocks as long as the system's lookup does. For the errors see `lookup`."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    return [Address(int(family), sockaddr) for family, _, _, _, sockaddr in found]
+
+
+def _ask(host: str, port: int, deadline: float) -> List[Address]:
+    data = _helpers_answer(host, port, deadline)
+    # Without an answer, no process was free, or the helper has died: some systems allow no lookup after a fork.
+    return _parsed(json.loads(data)) if data else addresses(host, port)
+
+
+def _helpers_answer(host: str, port: int, deadline: float) -> bytes:
+    """Has a helper process look `host` up. Returns what it says; b"" if it has died, or could not be started.
+
+    The helper is killed at the deadline, or if the handler of a signal raises.
+    """
+    with blocked_signals() as restore:
+        reader, writer = os.pipe()
+        try:
+            pid = fork_helper(lambda: _answer(writer, host, port), {writer})
+        except OSError:
+            os.close(reader)
+            return b""
+        finally:
+            os.close(writer)
+        try:
+            restore()
+            return _read(reader, deadline)
+        finally:
+            os.close(reader)
+            _end(pid)
+
+
+def _answer(writer: int, host: str, port: int) -> None:
+    try:
+        answer: Any = addresses(host, port)[:_MAX_FOUND]
+    except (OSError, ValueError) as error:
+        code = error.errno if isinstance(error, socket.gaierror) else None
+        answer = {"code": code, "text": getattr(error, "strerror", None) or str(error)}
+    data = json.dumps(answer).encode("ascii")
+    while data:
+        data = data[os.write(writer, data) :]
+
+
+def _parsed(answer: Any) -> List[Address]:
+    if isinstance(answer, dict):
+        code, text = answer["code"], answer["text"]
+        raise OSError(errno.EIO, text) if code is None else socket.gaierror(code, text)
+    return [Address(family, tuple(sockaddr)) for family, sockaddr in answer]
+
+
+def _read(reader: int, deadline: float) -> bytes:
+    """Returns all that comes from the pipe until its end. Raises socket.timeout at the deadline."""
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    data = b""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise socket.timeout(_LATE)
+        if poll.poll(int(min(left, SIGNAL_LATENCY) * 1000) + 1):
+            chunk = os.read(reader, 1 << 16)
+            if not chunk:
+                return data
+            data += chunk
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass  # SIGCHLD is ignored, so the kernel has reaped the helper

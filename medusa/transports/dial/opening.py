@@ -1,0 +1,81 @@
+"""Opens a connected socket to the host of a URL: TCP, the proxy that the environment names, and TLS."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import Union
+
+from medusa.transports.dial.answer import read_response, remaining
+from medusa.transports.dial.errors import ConnectRefused, Untrusted, refusal
+from medusa.transports.dial.proxy import Proxy, proxy_for
+from medusa.transports.dial.target import Target
+from medusa.transports.dial.tcp import connect_tcp, reason
+from medusa.transports.tls import Tls, TlsSocket, client_context
+
+PROXY_AUTHENTICATION_REQUIRED = 407
+
+CONNECT_TIMEOUT = 30.0
+"""The default limit, in seconds, for everything together: name lookup, TCP, proxy, TLS, and the upgrade or greeting."""
+
+
+def open_socket(target: Target, insecure_tls: bool, deadline: float) -> Union[socket.socket, TlsSocket]:
+    """Opens a blocking socket to `target`, through a proxy and with TLS if necessary.
+
+    Args:
+        insecure_tls: True to accept any certificate.
+        deadline: the latest end, as a time of time.monotonic().
+
+    Raises:
+        ConnectRefused: the connection failed, or the proxy refused.
+    """
+    proxy = proxy_for(target)
+    sock = _connect_to(proxy, deadline) if proxy else connect_tcp(target.host, target.port, deadline)
+    try:
+        if proxy:
+            _tunnel(sock, target.where, proxy, deadline)
+        return _secure(sock, target.certified, insecure_tls, deadline) if target.secure else sock
+    except (OSError, ValueError) as error:
+        sock.close()
+        raise _refused(target.where, error) from None
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _refused(where: str, error: Exception) -> ConnectRefused:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Untrusted("%s: certificate not accepted: %s" % (where, error.verify_message), retryable=False)
+    return ConnectRefused("%s: %s" % (where, reason(error)))
+
+
+def _secure(sock: socket.socket, host: str, insecure: bool, deadline: float) -> TlsSocket:
+    secure = TlsSocket(sock, Tls(client_context(insecure), host))
+    secure.handshake(deadline=deadline)
+    return secure
+
+
+def _connect_to(proxy: Proxy, deadline: float) -> socket.socket:
+    try:
+        return connect_tcp(proxy.host, proxy.port, deadline)
+    except ConnectRefused as error:
+        raise ConnectRefused("the proxy %s" % error) from None
+
+
+def _tunnel(sock: socket.socket, where: str, proxy: Proxy, deadline: float) -> None:
+    """Asks the proxy for a tunnel (RFC 9110 section 9.3.6). Any status 2xx grants it, whatever length it announces."""
+    head = "CONNECT %s HTTP/1.1\r\nHost: %s\r\n" % (where, where)
+    if proxy.authorization:
+        head += "Proxy-Authorization: %s\r\n" % proxy.authorization
+    sock.settimeout(remaining(deadline))
+    sock.sendall((head + "\r\n").encode("latin-1"))
+    response, rest = read_response(sock, deadline)
+    status = response.status
+    granted = 200 <= status < 300
+    if granted and not rest:
+        return
+    words = "sent something before it was asked" if granted else "refused: %d %s" % (status, response.reason)
+    text = "the proxy %s %s" % (proxy.where, words.rstrip())
+    if status == PROXY_AUTHENTICATION_REQUIRED:
+        text += "; HTTP_PROXY and HTTPS_PROXY may hold its login, as in http://USER:PASSWORD@HOST:PORT"
+    raise refusal(text, response, "http://" + where)

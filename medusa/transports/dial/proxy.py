@@ -1,0 +1,108 @@
+"""The proxy that the environment variables name for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+
+They mean what they mean to curl. Programs read NO_PROXY in different ways, so all that is usual is accepted: `*`,
+networks, ports, a dot or `*.` before a domain, spaces between entries.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+import urllib.parse
+import urllib.request
+from typing import Mapping, NamedTuple, Optional, Union
+
+from medusa.transports.dial.errors import ConnectRefused
+from medusa.transports.dial.target import Target, host_port
+
+IpAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+_WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):([0-9]+)\Z")
+
+
+class Proxy(NamedTuple):
+    """An HTTP proxy. `authorization`: the value of the Proxy-Authorization header, or ""."""
+
+    host: str
+    port: int
+    authorization: str
+
+    @property
+    def where(self) -> str:
+        """The host and port as one text, with an IPv6 host in brackets."""
+        return host_port(self.host, self.port)
+
+
+def proxy_for(target: Target) -> Optional[Proxy]:
+    """Returns the proxy for `target` according to the environment. None if there is none.
+
+    Raises:
+        ConnectRefused: the environment names a proxy that cannot be used.
+    """
+    proxies: Mapping[str, str] = urllib.request.getproxies_environment()
+    kind = "https" if target.secure else "http"
+    variable = kind if proxies.get(kind) else "all"
+    url = proxies.get(variable)
+    if not url or bypassed(target.host, target.port, proxies.get("no", "")):
+        return None
+    return _parse(url, "%s_PROXY" % variable.upper())
+
+
+def bypassed(host: str, port: int, no_proxy: str) -> bool:
+    """True if `no_proxy`, the value of NO_PROXY, says that `host` is reached without a proxy.
+
+    Its entries are separated by commas or spaces: a host; a domain, which stands for all hosts in it too; an address; a
+    network such as 10.0.0.0/8; each but the last with a port or without; `*` for everything. No name is looked up.
+    """
+    host = host.lower().rstrip(".")
+    address = _address(host)
+    return any(_covers(entry, host, port, address) for entry in re.split(r"[,\s]+", no_proxy.lower()) if entry)
+
+
+def _covers(entry: str, host: str, port: int, address: Optional[IpAddress]) -> bool:
+    if entry == "*":
+        return True
+    match = None if _network(entry) else _WITH_PORT.match(entry)
+    if match:
+        if int(match[2]) != port:
+            return False
+        entry = match[1]
+    network = _network(re.sub(r"[][]", "", entry))
+    if network or address:
+        return bool(network and address) and address in network  # type: ignore[operator]
+    name = (entry[1:] if entry.startswith("*.") else entry).strip(".")
+    return bool(name) and (host == name or host.endswith("." + name))
+
+
+def _network(text: str) -> Optional[Union[ipaddress.IPv4Network, ipaddress.IPv6Network]]:
+    """Returns the network, or the network of one address, that `text` is. None if it is neither."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _address(host: str) -> Optional[IpAddress]:
+    """Returns the address that `host` is; an IPv4 address if it is the IPv6 form of one. None if it is a name."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _parse(url: str, variable: str) -> Proxy:
+    try:
+        parts = urllib.parse.urlsplit(url if "://" in url else "http://" + url)
+        host, port = parts.hostname, parts.port or 80
+    except ValueError:
+        host = None
+    # An @ behind the host means that a character of the password ended it: what counts as the host is a secret.
+    if not host or parts.scheme != "http" or "@" in parts.path + parts.query + parts.fragment:
+        words = "the proxy in %s is not an http:// URL, as in http://USER:PASSWORD@HOST:PORT" % variable
+        raise ConnectRefused(words + "; NO_PROXY names hosts that need no proxy", retryable=False)
+    if parts.username is None:
+        return Proxy(host, port, "")
+    login = "%s:%s" % (urllib.parse.unquote(parts.username), urllib.parse.unquote(parts.password or ""))
+    return Proxy(host, port, "Basic " + base64.b64encode(login.encode("utf-8", "surrogateescape")).decode("ascii"))

@@ -1,0 +1,78 @@
+"""Which of a host's addresses is tried when, as RFC 8305 (Happy Eyeballs) says. No I/O.
+
+An attempt that is not answered does not hold up the others: the next one begins 250 ms later. An attempt that fails
+lets the next one begin at once. The first that succeeds wins.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+ATTEMPT_DELAY = 0.25
+"""Seconds after which the next attempt begins beside those that are not answered yet (RFC 8305 section 5)."""
+
+MAX_ADDRESSES = 20
+"""The most addresses of one host that are tried. Each takes a socket, and the name's owner chooses their number."""
+
+
+class Address(NamedTuple):
+    """An address to connect to: the family, and the arguments of socket.connect for it."""
+
+    family: int
+    sockaddr: Tuple[Any, ...]
+
+    @property
+    def host(self) -> str:
+        """The address as text, without the port."""
+        return str(self.sockaddr[0])
+
+
+def interleaved(addresses: Sequence[Address]) -> List[Address]:
+    """Returns the addresses in the order of the attempts: families take turns, and each address occurs once.
+
+    The order within a family, and which family is first, stay as given: the system has sorted them (RFC 6724).
+    """
+    families: List[List[Address]] = []
+    for address in dict.fromkeys(addresses):
+        for family in families:
+            if family[0].family == address.family:
+                family.append(address)
+                break
+        else:
+            families.append([address])
+    longest = max(map(len, families), default=0)
+    return [family[n] for n in range(longest) for family in families if n < len(family)][:MAX_ADDRESSES]
+
+
+class Race:
+    """The order and the times of the attempts.
+
+    Args:
+        addresses: the host's addresses, as the system has sorted them.
+        delay: seconds between two attempts, if the earlier one is not answered.
+    """
+
+    def __init__(self, addresses: Sequence[Address], delay: float = ATTEMPT_DELAY) -> None:
+        self._left = interleaved(addresses)
+        self._delay = delay
+        self._next_at = float("-inf")
+
+    @property
+    def left(self) -> Sequence[Address]:
+        """The addresses that have not been tried yet."""
+        return self._left
+
+    def begin(self, now: float) -> Optional[Address]:
+        """Returns the address that is to be tried now. None if the next one is not due, or there is none."""
+        if not self._left or now < self._next_at:
+            return None
+        self._next_at = now + self._delay
+        return self._left.pop(0)
+
+    def failed(self) -> None:
+        """Takes note that an attempt has failed: the next one is due at once."""
+        self._next_at = float("-inf")
+
+    def next_at(self) -> float:
+        """Returns the time at which the next attempt is due; infinity if no address is left."""
+        return self._next_at if self._left else float("inf")

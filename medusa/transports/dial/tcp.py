@@ -1,0 +1,176 @@
+"""Connects to a host by TCP: to the first of its addresses that answers."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import time
+from typing import Any, Callable, Dict, List, Sequence, Tuple
+
+from medusa.transports.dial.answer import SIGNAL_LATENCY
+from medusa.transports.dial.errors import ConnectRefused
+from medusa.transports.dial.lookup import lookup
+from medusa.transports.dial.race import ATTEMPT_DELAY, Address, Race
+from medusa.transports.dial.target import host_port
+
+_UNDER_WAY = (errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EINTR)
+
+TIMED_OUT = "timed out"
+NOT_TRIED = "not tried"
+
+Failures = List[Tuple[str, str]]
+"""The address and the reason of each attempt that failed."""
+
+
+def connect_tcp(host: str, port: int, deadline: float) -> socket.socket:
+    """Returns a blocking socket that is connected to `host`, which is a name or an address.
+
+    Args:
+        deadline: the latest end, as a time of time.monotonic(), of the lookup of the name too.
+
+    Raises:
+        ConnectRefused: no address could be reached. The text names each of them, with its reason.
+    """
+    try:
+        addresses = lookup(host, port, deadline)
+    except (OSError, ValueError) as error:
+        raise ConnectRefused("%s: %s" % (host_port(host, port), reason(error))) from None
+    sock: socket.socket = connect_any(addresses, host_port(host, port), deadline)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # send each keystroke at once
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return sock
+
+
+def connect_any(
+    addresses: Sequence[Address],
+    where: str,
+    deadline: float,
+    delay: float = ATTEMPT_DELAY,
+    new_socket: Callable[[int, int], Any] = socket.socket,
+    new_poll: Callable[[], Any] = select.poll,
+) -> Any:
+    """Returns a blocking socket that is connected to one of the addresses: to the first that answers (RFC 8305).
+
+    Args:
+        where: the host and port, for the error's text.
+        deadline: the latest end, as a time of time.monotonic().
+        delay: seconds after which the next address is tried beside those that have not answered.
+        new_socket, new_poll: the class of the sockets, and of select.poll objects: gevent's in the reflector.
+
+    Raises:
+        ConnectRefused: no address could be reached. The text names each of them, with its reason.
+    """
+    race = Race(addresses, delay)
+    attempts = _Attempts(new_socket, new_poll())
+    try:
+        while True:
+            now = time.monotonic()
+            address = race.begin(now) if now < deadline else None
+            if address is not None:
+                winner = attempts.begin(address)
+            elif now < deadline and (attempts.under_way or race.left):
+                until = min(deadline, race.next_at(), now + SIGNAL_LATENCY)
+                winner = attempts.wait(until - now)
+            else:
+                raise ConnectRefused(summary(where, attempts.all_failures(race.left)))
+            if winner is not None:
+                winner.settimeout(None)
+                return winner
+            if attempts.take_failed():
+                race.failed()
+    finally:
+        attempts.close()
+
+
+class _Attempts:
+    """The sockets that are being connected. Those that fail, or are left at the end, are closed."""
+
+    def __init__(self, new_socket: Callable[[int, int], Any], poll: Any) -> None:
+        self._new_socket = new_socket
+        self._poll = poll
+        self._sockets: Dict[int, Tuple[Any, Address]] = {}
+        self._failures: Failures = []
+        self._failed = False
+
+    @property
+    def under_way(self) -> bool:
+        """True if an attempt is not answered yet."""
+        return bool(self._sockets)
+
+    def begin(self, address: Address) -> Any:
+        """Begins to connect to `address`. Returns the socket if it is connected already, else None."""
+        try:
+            sock = self._new_socket(address.family, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor is free, or the system does not have this family
+            return self._fail(address, reason(error))
+        self._sockets[sock.fileno()] = (sock, address)
+        sock.setblocking(False)
+        try:
+            number = sock.connect_ex(address.sockaddr)
+        except OSError as error:  # a zone that does not exist
+            number = error.errno or errno.EINVAL
+        if number in _UNDER_WAY:
+            self._poll.register(sock.fileno(), select.POLLOUT)
+            return None
+        return self._finish(sock.fileno(), number)
+
+    def wait(self, seconds: float) -> Any:
+        """Waits up to `seconds` for an answer. Returns the first socket that is connected, or None."""
+        for fd, _ in self._poll.poll(max(1, int(seconds * 1000) + 1)):
+            self._poll.unregister(fd)
+            number = self._sockets[fd][0].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            winner = self._finish(fd, number)
+            if winner is not None:
+                return winner
+        return None
+
+    def take_failed(self) -> bool:
+        """Returns True if an attempt has failed since the last call."""
+        failed, self._failed = self._failed, False
+        return failed
+
+    def all_failures(self, left: Sequence[Address]) -> Failures:
+        """Returns the failures, and those of the attempts that the deadline ends. `left`: what was never tried."""
+        late = [(address.host, TIMED_OUT) for _, address in self._sockets.values()]
+        return self._failures + late + [(address.host, NOT_TRIED) for address in left]
+
+    def close(self) -> None:
+        for sock, _ in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
+
+    def _finish(self, fd: int, number: int) -> Any:
+        sock, address = self._sockets.pop(fd)
+        if number == 0:
+            return sock
+        sock.close()
+        return self._fail(address, os.strerror(number))
+
+    def _fail(self, address: Address, why: str) -> None:
+        self._failures.append((address.host, why))
+        self._failed = True
+
+
+def summary(where: str, failures: Failures) -> str:
+    """Returns one line for all failures: `HOST:PORT: REASON (ADDRESS, ADDRESS); REASON (ADDRESS)`."""
+    reasons: Dict[str, List[str]] = {}
+    for host, why in failures:
+        reasons.setdefault(why, []).append(host)
+    if not reasons:
+        return "%s: the name has no address" % where
+    if (
+        len(failures) == 1 and where.rpartition(":")[0].strip("[]") == failures[0][0]
+    ):  # an address was given, not a name
+        return "%s: %s" % (where, failures[0][1])
+    return "%s: %s" % (where, "; ".join("%s (%s)" % (why, ", ".join(hosts)) for why, hosts in reasons.items()))
+
+
+def reason(error: Exception) -> str:
+    """Returns an error of the system in words."""
+    if isinstance(error, UnicodeError):
+        return "this cannot be the name of a host"
+    if isinstance(error, socket.timeout) and not error.strerror:
+        return str(error) or TIMED_OUT
+    return getattr(error, "strerror", None) or str(error)
