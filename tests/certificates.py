@@ -47,7 +47,7 @@ class Certified:
             builder = builder.add_extension(x509.SubjectAlternativeName([general(name) for name in names]), False)
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
-        self.certificate = builder.sign(by.key, hashes.SHA256())
+        self.certificate: x509.Certificate = builder.sign(by.key, hashes.SHA256())
 
     @property
     def pem(self) -> bytes:
