@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from threading import Thread
 
 import pytest
 
 from tests.peers import BINARY, PING, PONG, Peer, frame
 from tests.reflectors import Reflector, Witness
-from tests.waiting import Deadline
+from tests.waiting import Deadline, wait_until
 
 PAIRS = 4
-SHARE = 8 << 20
+MIB = 1 << 20
+SHARE = 8 * MIB
 
 
 class Flood:
@@ -64,3 +69,52 @@ def test_typing_beside_busy_pairs(reflector: Reflector, size: int) -> None:
             keystrokes += 1
         assert [flood.done() for flood in floods] == [True] * PAIRS
         assert keystrokes
+
+
+_FLOOD = """
+import socket, sys, threading
+def ask():
+    while True:
+        with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as sock:
+            sock.sendall(sys.argv[2].encode())
+            while sock.recv(4096):
+                pass
+for _ in range(16):
+    threading.Thread(target=ask).start()
+"""
+"""Sends a request again and again, on as many connections at once as the range says."""
+
+
+@contextlib.contextmanager
+def flooded(port: int, request: str) -> Iterator[None]:
+    command = [sys.executable, "-c", _FLOOD, str(port), request]
+    floods = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for flood in floods:
+            flood.kill()
+            flood.wait()
+
+
+def numbers(reflector: Reflector) -> tuple[float, float]:
+    """How many connections were accepted, and how many bytes agents have sent, so far."""
+    text = reflector.get("/metrics").rest.decode()
+    names = (r"medusa_connections_accepted_total", r'medusa_relayed_bytes_total\{sender="agent"\}')
+    accepted, relayed = (float(found[1]) for name in names if (found := re.search(rf"^{name} (\S+)", text, re.M)))
+    return accepted, relayed
+
+
+@pytest.mark.parametrize("target", ["/healthz", "/attach/nobody/slave"])
+def test_a_busy_pair_beside_a_flood_of_requests(reflector: Reflector, target: str) -> None:
+    """Without a share of its own it would move some 3 KB for each request."""
+    request = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with reflector.pair() as (client, agent):
+        flood = Flood(agent, client, [MIB] * 100)
+        with flooded(reflector.port, request):
+            wait_until(lambda: client.received or not flood.under_way)
+            before = numbers(reflector)
+            wait_until(lambda: numbers(reflector)[0] >= before[0] + 200 or not flood.under_way)
+            after = numbers(reflector)
+        assert flood.done()
+    assert (after[1] - before[1]) / (after[0] - before[0]) > 30_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 from gevent.hub import Waiter
@@ -28,13 +28,13 @@ LEAST_SHARE = 0.25
 LONGEST_TURN = 0.02
 """Seconds that steps may take in one iteration of a crowded loop, however long everything else took."""
 
-REQUESTS_TURN = 0.0005
+REQUESTS_TURN = 0.0001
 """Seconds for requests in one iteration of a crowded loop. The last one that begins in this time is finished.
 
 It is short, because a busy connection moves no more in one iteration than the kernel's buffers hold.
 """
 
-MOST_REQUESTS = 32
+MOST_REQUESTS = 4
 """So many requests may wait for their turn. Then no further connections are accepted."""
 
 
@@ -60,7 +60,8 @@ class FairQueue:
         self._clock = loop.timer(SHARE_INTERVAL, SHARE_INTERVAL)  # runs until a look finds the queue empty
         self._looked = 0.0  # the time of the last look
         self._used = 0.0  # seconds that steps took in idle moments since then
-        self._turn_ended = 0.0
+        self._ran = False  # True: a step has run since then
+        self._turn_ended = 0.0  # of thread_time()
 
     def add(self, step: Callable[[], None]) -> None:
         """Queues `step`, which runs once, after the steps already queued. It must not raise."""
@@ -87,25 +88,27 @@ class FairQueue:
     def _start(self) -> None:
         if not self._idle.active:
             self._idle.start(self._run_one)
-            if not self._clock.active:
-                self._looked, self._used = perf_counter(), 0.0
-                self._clock.start(self._look)
+        if not self._clock.active:
+            self._looked, self._used = perf_counter(), 0.0
+            self._clock.start(self._look)
 
     def _look(self) -> None:
         now = perf_counter()
-        crowded = bool(self._steps) and self._used < LEAST_SHARE * (now - self._looked)
-        self._looked, self._used = now, 0.0
+        busy = bool(self._steps) or self._ran  # the queue may be empty for a moment, while kernel buffers are full
+        crowded = busy and self._used < LEAST_SHARE * (now - self._looked)
+        self._looked, self._used, self._ran = now, 0.0, False
         if crowded and not self._turn.active:
-            self._turn_ended = now
+            self._turn_ended = thread_time()
             self._turn.start(self._take_turn)
         elif not (crowded or self._requests):
             self._turn.stop()
-        if not (self._steps or self._requests):
+        if not (busy or self._requests):
             self._clock.stop()
 
     def _run_one(self) -> None:
         begun = perf_counter()
         if self._steps:
+            self._ran = True
             self._steps.popleft()()
         if self._requests:
             self._requests.popleft().switch(None)
@@ -115,13 +118,14 @@ class FairQueue:
 
     def _take_turn(self) -> None:
         """Runs steps for as long as everything else took since the last turn, at least one; then some requests."""
-        begun = perf_counter()
+        begun = thread_time()
         end = begun + min(LONGEST_TURN, begun - self._turn_ended)
         while self._steps:
+            self._ran = True
             self._steps.popleft()()
-            if perf_counter() >= end:
+            if thread_time() >= end:
                 break
-        self._turn_ended = perf_counter()
+        self._turn_ended = thread_time()
         end = self._turn_ended + REQUESTS_TURN
-        while self._requests and perf_counter() < end:
+        while self._requests and thread_time() < end:
             self._requests.popleft().switch(None)

@@ -73,4 +73,5 @@ def queue() -> Iterator[FairQueue]:
     queue = FairQueue(gevent.get_hub().loop)
     yield queue
     queue._idle.close()
+    queue._turn.close()
     queue._clock.close()

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import socket
+import time
 
 import gevent
 import gevent.event
+import pytest
 
 from medusa.reflector.net.sockets import READ
-from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.reflector.relay.fair_queue import MOST_REQUESTS, FairQueue
 from medusa.transports.relayed import RELAY_MOST
 from tests.unit.reflector.conftest import until
-from tests.waiting import PATIENCE
+from tests.waiting import MS, PATIENCE
 
 
 def test_every_step_runs_once_in_its_order(queue: FairQueue) -> None:
@@ -84,6 +87,78 @@ def test_the_clock_stops_when_the_queue_is_empty(queue: FairQueue) -> None:
     queue.add(lambda: None)
     assert queue._clock.active
     until(lambda: not queue._clock.active)
+    assert not queue._turn.active
+
+
+class Flood:
+    """An event that is always pending, and that takes the processor for a while each time."""
+
+    def __init__(self, queue: FairQueue, seconds: float) -> None:
+        self._near, self._far = socket.socketpair()
+        self._far.send(b"never read")
+        self._seconds = seconds
+        self._readable = queue.loop.io(self._near.fileno(), READ)
+        self._readable.start(self._burn)
+        self.used = 0.0
+
+    def _burn(self) -> None:
+        self.used += burn(self._seconds)
+
+    def close(self) -> None:
+        self._readable.close()
+        self._near.close()
+        self._far.close()
+
+
+def burn(seconds: float) -> float:
+    begun = time.thread_time()
+    while time.thread_time() < begun + seconds:
+        pass
+    return time.thread_time() - begun
+
+
+def test_steps_and_requests_have_their_share_of_a_loop_that_is_never_idle(queue: FairQueue) -> None:
+    """A quarter of the time would do for the steps; they get about half of it. No request is admitted before others."""
+    used, answered = [0.0], list[int]()
+
+    def step() -> None:
+        used[0] += burn(0.0002)
+        if flood.used < 0.2:
+            queue.add(step)
+
+    def request(number: int) -> None:
+        queue.admit()
+        answered.append(number)
+
+    with contextlib.closing(Flood(queue, 0.002)) as flood:
+        queue.add(step)
+        until(lambda: queue._turn.active)
+        asking = [gevent.spawn(request, number) for number in range(MOST_REQUESTS)]
+        gevent.sleep(0)
+        assert queue.is_full()
+        gevent.joinall(asking, timeout=PATIENCE)
+        until(lambda: flood.used >= 0.2)
+        assert answered == list(range(MOST_REQUESTS))
+        assert not queue.is_full()
+        assert used[0] > 0.05
+    until(lambda: not queue._clock.active)
+
+
+def test_a_request_that_gives_up_leaves_the_queue(queue: FairQueue) -> None:
+    with contextlib.closing(Flood(queue, 0.001)) as flood:
+        queue.add(lambda: None)
+        queue._turn.start(lambda: None)
+        with pytest.raises(gevent.Timeout), gevent.Timeout(10 * MS):
+            queue.admit()
+        assert not queue._requests
+        assert flood.used > 0
+        queue._turn.stop()
+
+
+def test_requests_do_not_wait_in_a_loop_with_idle_moments(queue: FairQueue) -> None:
+    queue.add(lambda: None)
+    queue.admit()
+    assert not queue._requests
 
 
 def test_there_is_one_buffer_for_all(queue: FairQueue) -> None:
