@@ -28,10 +28,10 @@ OWN_RETRY_AFTER = 10
 """The same, for a client whose login, or whose address, has too many sessions."""
 
 MIN_TRIES = 10
-"""The least number of tries a minute to join one session as its agent; see `Limits`."""
+"""The least number of tries a minute to attach to one session; see `Limits`."""
 
 TRIES_SHARE = 10
-"""The agents of one session may use up one part in so many of what all agents of its login may."""
+"""The agents, or clients, of one session may use up one part in so many of what all those of its login may."""
 
 
 class RateLimits:
@@ -128,8 +128,9 @@ class Cap(NamedTuple):
 class Limits:
     """The limits for peers of one process. An argument `login` or `address` that is None, or "", is not counted.
 
-    The tries of clients and of agents are counted apart: who holds the URL of one job can only use up what the agents
-    of its login may. And of this, one session gets a share only, so that the other jobs' agents still come in.
+    The tries of clients and of agents are counted apart: a stolen URL of one job can only use up what the agents of its
+    login may. And of this, one session gets a share only, so that the other jobs' agents still come in. The same holds
+    for clients.
     """
 
     def __init__(self, config: ReflectorConfig, clock: Callable[[], float] = time.monotonic) -> None:
@@ -143,7 +144,8 @@ class Limits:
         tries = config.max_connects_per_minute
         self._by_address = {side: RateLimits(tries, clock) for side in Side}
         self._by_login = {side: RateLimits(tries, clock) for side in Side}
-        self._by_session = RateLimits(min(tries, max(MIN_TRIES, tries // TRIES_SHARE)), clock)
+        share = min(tries, max(MIN_TRIES, tries // TRIES_SHARE))
+        self._by_session = {side: RateLimits(share, clock) for side in Side}
         self._counts: Counter[Key] = Counter()
 
     def connect(
@@ -156,12 +158,11 @@ class Limits:
     ) -> None:
         """Counts a peer that wants to attach at `side`. Raises Refusal (429) if there were too many in the last minute.
 
-        `session`: the name of the session that an agent has proved to be for.
+        `session`: the name of the session that the peer has proved to be for.
         """
-        agent = session if side is Side.AGENT else None
         for rates, key, what in (
             (self._by_address[side], address, "from this address"),
-            (self._by_session, agent, "to this session"),
+            (self._by_session[side], session, "to this session"),
             (self._by_login[side], login, "from this login"),
         ):
             wait = rates.take(key) if key else 0.0

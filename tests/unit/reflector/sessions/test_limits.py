@@ -140,16 +140,17 @@ class TestConnects:
             with refused(429, retry_after=20):
                 some.connect(**{key: "x"}, side=side)
 
-    def test_of_one_jobs_agent_cost_other_jobs_little(self, clock: Clock) -> None:
+    @pytest.mark.parametrize("side", list(Side))
+    def test_to_one_session_cost_the_other_sessions_little(self, clock: Clock, side: Side) -> None:
         some = Limits(ReflectorConfig(max_connects_per_minute=300), clock)
         for _ in range(30):
-            some.connect(login="alice", session="one", side=Side.AGENT)
+            some.connect(login="alice", session="one", side=side)
         for _ in range(500):
             with refused(429, "to this session", retry_after=2):
-                some.connect(login="alice", session="one", side=Side.AGENT)
-        for _ in range(30):
-            some.connect(login="alice", session="other", side=Side.AGENT)
-            some.connect(login="alice", session="one", side=Side.CLIENT)
+                some.connect(login="alice", session="one", side=side)
+        for other in Side:
+            for _ in range(30):
+                some.connect(login="alice", session="other", side=other)
 
 
 def test_a_flood_leaves_few_lines(clock: Clock) -> None:
