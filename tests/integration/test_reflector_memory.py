@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import rawpeers
+from tests.frames import raw_frame
 from tests.links import CERTIFICATE
 from tests.peers import BINARY, CONTINUATION, TEXT, Peer, frame
 from tests.reflectors import Reflector, Witness, new_id, running
@@ -19,6 +21,9 @@ MIB = 1 << 20
 TLS = ["--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)]
 SMALL = ["--max-message", str(MIB), "--max-held", str(8 * MIB)]
 """The least: 1 MiB for each login."""
+
+
+QUICK = {"close_timeout": 0.2}
 
 
 def begin(peer: Peer, size: int, opcode: int = BINARY) -> None:
@@ -33,7 +38,7 @@ def held(reflector: Reflector) -> int:
     return int(float(found[1]))
 
 
-@pytest.mark.parametrize("entrance", [[], TLS, ["--workers", "1"], [*TLS, "--workers", "2"]])
+@pytest.mark.parametrize("entrance", [[], TLS, [*TLS, "--workers", "2"]])
 def test_one_account_cannot_make_it_hold_all(tmp_path: Path, entrance: list[str]) -> None:
     key = Key("ed25519")
     for login in ("alice", "bob"):
@@ -74,14 +79,15 @@ def test_one_account_cannot_make_it_hold_all(tmp_path: Path, entrance: list[str]
 
 
 def test_many_large_messages_at_once() -> None:
-    with running() as reflector, contextlib.ExitStack() as stack:
+    begun = frame(BINARY, bytes(15 * MIB), fin=False)
+    with running(timeouts=QUICK) as reflector, contextlib.ExitStack() as stack:
         witness = Witness(*stack.enter_context(reflector.pair()))
-        pairs = [stack.enter_context(reflector.pair()) for _ in range(24)]
+        pairs = [stack.enter_context(reflector.pair()) for _ in range(12)]
         with reflector.memory_grows_less_than(80 * MIB):
             for client, _ in pairs:
                 with contextlib.suppress(OSError):  # it may be refused while it still sends
-                    begin(client, 15 * MIB)
-            wait_until(lambda: len(reflector.sessions()) <= 4, "the end of those that ask for too much")
+                    client.send(begun)
+            wait_until(lambda: len(reflector.sessions()) <= 3, "the end of those that ask for too much")
         witness.check()
 
 
@@ -104,20 +110,30 @@ def test_readers_that_stop_hold_little_and_are_not_harmed() -> None:
 
 
 class TestDeadline:
-    @pytest.mark.parametrize("what", ["fragment", "frame", "header"])
-    def test_a_byte_now_and_then_does_not_move_it(self, what: str) -> None:
-        session = new_id()
-        start = {
-            "fragment": frame(TEXT, b"x", fin=False),
-            "frame": frame(BINARY, bytes(99_999))[:-9999],
-            "header": b"\x82",
+    def test_a_byte_now_and_then_does_not_move_it(self) -> None:
+        text = "a message was not finished in time"
+        starts = {
+            "fragment": (frame(TEXT, b"x", fin=False), "websocket"),
+            "frame": (frame(BINARY, bytes(99_999))[:-9999], "websocket"),
+            "header": (b"\x82", "websocket"),
+            "raw frame": (raw_frame(BINARY, bytes(1000))[:-900], "framed"),
         }
-        with running("--message-timeout", "1") as reflector, reflector.pair(session) as (client, _):
-            client.send(start[what])
-            with client.breathing() if what == "fragment" else contextlib.nullcontext():
-                assert client.closed() == (1008, "a message was not finished in time")
-            record = reflector.ended(session)
-            assert (record["outcome"], record["reason"]) == ("ended", "client: a message was not finished in time")
+        options = ["--message-timeout", "1", "--raw-port", "0"]
+        with running(*options, timeouts=QUICK) as reflector, contextlib.ExitStack() as stack:
+            sessions = {what: new_id() for what in starts}
+            clients = {
+                what: stack.enter_context(rawpeers.pair(reflector, kind, "websocket", sessions[what]))[0]
+                for what, (_, kind) in starts.items()
+            }
+            for what, (data, _) in starts.items():
+                clients[what].send(data)
+            with clients["fragment"].breathing():
+                assert {what: client.closed() for what, client in clients.items()} == dict.fromkeys(
+                    starts, (1008, text)
+                )
+            for session in sessions.values():
+                record = reflector.ended(session)
+                assert (record["outcome"], record["reason"]) == ("ended", "client: " + text)
 
     def test_slow_but_steady(self) -> None:
         with running("--message-timeout", "1") as reflector, reflector.pair() as (client, agent):
