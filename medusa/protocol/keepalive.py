@@ -40,6 +40,14 @@ class Keepalive:
         """Notes a sign of life from the peer. Call it when bytes have come, and also while this end reads nothing."""
         self._received = self._asked = now
 
+    def alive_since(self, then: float, now: float) -> None:
+        """Notes that the peer showed some other sign of life at the time `then`, or later.
+
+        The next ping is due one interval after `now`, because one that was sent now would get no answer.
+        """
+        self._received = max(self._received, then)
+        self._asked = now
+
     def sent(self, now: float) -> None:
         """Notes that this end has sent bytes to the peer."""
         if self._sent is not None:

@@ -42,10 +42,14 @@ class Timeouts:
             a FIN rather than a reset.
         refusal_delay: the time from a request that the front door refuses to the answer. It is the same for every
             reason, so that a peer learns nothing from the time that the decision took.
-        refusal_log_rate: a count, not a time: at most so many lines a minute in the log about refusals by limits.
+        refusal_log_rate: a count, not a time: at most so many lines a minute in the log about refusals of one kind to
+            one source.
+        refusal_log_rate_in_all: the same, about all refusals.
         wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
             show each of them.
         close_timeout: how long a side may take to answer a Close, or to hang up. Then its connection is dropped.
+        unread_timeout: how long a client, whose session is over, may take to read what a proxy of this process still
+            holds for it.
         claim_ttl: how long a claim is valid unless it is renewed.
         reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
         claim_retry_interval: the time between two attempts to reach a directory that does not answer.
@@ -77,8 +81,10 @@ class Timeouts:
     linger_timeout: float = 2.0
     refusal_delay: float = 0.2
     refusal_log_rate: int = 60
+    refusal_log_rate_in_all: int = 600
     wait_interval: float = 2.0
     close_timeout: float = 5.0
+    unread_timeout: float = 3600.0
     claim_ttl: float = TTL
     reservation_ttl: float = 15.0
     claim_retry_interval: float = 2.0
@@ -127,6 +133,9 @@ class ReflectorConfig:
         max_sessions, max_waiting_per_login, max_waiting_per_address, max_connects_per_minute: limits; 0 for none.
             Loopback addresses and addresses of trusted proxies are not counted.
         max_sessions_per_login, max_sessions_per_address: limits as well; None for half of `max_sessions`.
+        max_startups: (start, rate, full), of connections whose peers have not identified themselves: from `start` on,
+            `rate` percent of new ones are dropped, and from `full` on all of them. 0 for no limit.
+        per_source_max_startups: the most of them from one address; 0 for no limit.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
         idle_timeout, max_duration: how long a linked session may be idle, and last; 0 for no limit. See `TimeLimits`.
@@ -169,6 +178,8 @@ class ReflectorConfig:
     max_waiting_per_login: int = 200
     max_waiting_per_address: int = 500
     max_connects_per_minute: int = 1200
+    max_startups: tuple[int, int, int] = (500, 30, 2000)
+    per_source_max_startups: int = 200
     trusted_proxy: tuple[str, ...] = ()
     proxy_protocol: bool = False
     max_held: int = 256 << 20
@@ -215,9 +226,15 @@ class ReflectorConfig:
         return most and max(most, self.max_message, MIN_HELD)
 
     def share(self, workers: int) -> ReflectorConfig:
-        """Returns the options of one of so many workers, which share the memory that peers may make them hold."""
-        own = self.max_held_per_login and max(1, self.max_held_per_login // workers)
-        return replace(self, max_held=self.max_held and max(1, self.max_held // workers), max_held_per_login=own)
+        """Returns the options of one of so many workers, which share some of the limits, such as that of memory."""
+        start, rate, full = self.max_startups
+        return replace(
+            self,
+            max_held=self.max_held and max(1, self.max_held // workers),
+            max_held_per_login=self.max_held_per_login and max(1, self.max_held_per_login // workers),
+            max_startups=(_share(start, workers), rate, _share(full, workers)),
+            per_source_max_startups=_share(self.per_source_max_startups, workers),
+        )
 
     def address(self, port: int) -> str:
         """Returns the URL at which other reflectors reach this one. `port`: the port that it listens on."""
@@ -239,6 +256,9 @@ class ReflectorConfig:
         for name in _COUNTS:
             if (getattr(self, name) or 0) < 0:
                 raise ConfigError("%s: must be 0, for no limit, or more" % _option(name))
+        start, rate, full = self.max_startups
+        if not (0 <= start <= full and 0 <= rate <= 100):
+            raise ConfigError("max-startups: must be START:RATE:FULL, RATE at most 100 percent, START at most FULL")
         if not 1 <= self.max_message <= MAX_LENGTH:
             raise ConfigError("max-message: must be between 1 and %d bytes" % MAX_LENGTH)
 
@@ -304,6 +324,7 @@ _COUNTS = (
     "max_waiting_per_login",
     "max_waiting_per_address",
     "max_connects_per_minute",
+    "per_source_max_startups",
     "max_held",
     "max_held_per_login",
 )
@@ -311,6 +332,10 @@ _COUNTS = (
 
 def _bracketed(ip: str) -> str:
     return "[%s]" % ip if ":" in ip else ip
+
+
+def _share(number: int, workers: int) -> int:
+    return -(-number // workers)
 
 
 def _option(name: str) -> str:

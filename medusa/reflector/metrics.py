@@ -40,11 +40,17 @@ class Counted(Protocol):
 
 
 class Metrics:
-    """The numbers of one reflector. Each object has its own registry, so several reflectors can share a process."""
+    """The numbers of one reflector. Each object has its own registry, so several reflectors can share a process.
+
+    Attributes:
+        handlers: the number of requests and greetings that are being answered.
+        connections: functions that return the number of open connections, by their use.
+    """
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.handlers = 0
+        self.connections: dict[str, Callable[[], int]] = {}
         outcomes = Counter(
             "medusa_sessions_ended", "Sessions that ended, by outcome", ["outcome"], registry=self._registry
         )
@@ -52,6 +58,9 @@ class Metrics:
         self._refusals = Counter(
             "medusa_refusals", "Requests refused, by HTTP status", ["status"], registry=self._registry
         )
+        dropped = "Connections dropped because too many peers have not identified themselves, in all or of one source"
+        drops = Counter("medusa_connections_dropped", dropped, ["reason"], registry=self._registry)
+        self._drops = {reason: drops.labels(reason) for reason in ("all", "source")}
         self._accepted = Counter("medusa_connections_accepted", "Connections accepted", registry=self._registry)
         self._wait = self._histogram("medusa_wait_seconds", "From a client's coming to its agent's", _WAIT)
         linkup = "From the agent's request to the linkup being sent"
@@ -90,6 +99,10 @@ class Metrics:
     def accepted(self) -> None:
         """Counts a connection that was accepted."""
         self._accepted.inc()
+
+    def dropped(self, reason: str) -> None:
+        """Counts a connection that was dropped. `reason`: "all" or "source", for the limit that was reached."""
+        self._drops[reason].inc()
 
     def refused(self, status: int) -> None:
         """Counts a refusal, by its HTTP status."""
@@ -145,6 +158,8 @@ class Metrics:
         open_ = GaugeMetricFamily("medusa_connections", "Connections that are open, by use", labels=["use"])
         open_.add_metric(["request"], self.handlers)
         open_.add_metric(["link"], links)
+        for use, count_open in self.connections.items():
+            open_.add_metric([use], count_open())
         yield open_
         used, refusals = self._memory()
         yield GaugeMetricFamily(

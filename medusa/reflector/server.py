@@ -31,8 +31,10 @@ from medusa.reflector.cluster.query_server import QueryServer
 from medusa.reflector.cluster.site_address import check_address
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.doorkeeper import Doorkeeper
 from medusa.reflector.fronts.http_front import Handler, HttpFront
 from medusa.reflector.fronts.raw_front import RawFront
+from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.routes import Application, entries
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.certificate import Certificate
@@ -106,9 +108,7 @@ class Reflector:
         self._directory = _directory(config, secret)
         peer_auth = PeerAuth(secret) if secret else None
         authenticator = _authenticator(config)
-        certificate = None
-        if config.tls_cert is not None and config.tls_key is not None:
-            certificate = Certificate(config.tls_cert, config.tls_key)
+        certificate = _certificate(config)
         listener = self._listeners.get(HTTP) or listen(config.bind_ip, config.port)
         # True among workers: then gevent accepts one connection at a time, so that the workers share the load.
         environ = {"wsgi.multiprocess": self._handoff is not None}
@@ -121,29 +121,32 @@ class Reflector:
         if config.shared:
             self._lease = _lease(config, self._directory, owner, self._holder or Holder.of_this_process())
         metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
+        refusals = RefusalLog(config, metrics)
+        doorkeeper = Doorkeeper(config, metrics, refusals)
         directory = TimedDirectory(self._directory, metrics.asked_directory)
         claims = Claims(directory, owner, config.timeouts, self._lease)
         self.registry = Registry(config, claims, metrics, queue)
         budget = self.registry.budget
-        self._forward_out = ForwardOut(config, peer_auth, queue, budget) if peer_auth is not None else None
-        admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, metrics=metrics)
+        self._forward_out = ForwardOut(config, peer_auth, queue, budget, refusals) if peer_auth is not None else None
+        admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, refusals=refusals)
         claims.used_marks = admission.single_use.used
         listing = SessionList(self.registry, owner.address, self._workers, self._others(peer_auth))
         administration = self._administration(listing, metrics, authenticator, admission)
         forwarded, routes = None, []
         if peer_auth is not None:
             forwarded = ForwardIn(peer_auth, admission, config, owner, queue.scratch).enter
-            routes = QueryServer(peer_auth, claims, listing, owner).routes()
+            routes = QueryServer(peer_auth, claims, listing, owner, admission).routes()
         http.application = Application(
             config, self.registry, admission, administration, self._workers, forwarded, routes
         )
-        http.handoff = self._handoff
+        http.handoff, http.doorkeeper, http.refusals = self._handoff, doorkeeper, refusals
         http.config, http.metrics, http.scratch = config, metrics, queue.scratch
         http.is_full, http.admit = queue.is_full, queue.admit
         if config.raw_port is not None:
-            self._prepare_raw(config, admission, metrics, queue)
+            self._prepare_raw(config, admission, metrics, queue, doorkeeper)
+        self._count_connections(metrics)
         if self._handoff is not None:
-            self._handoff.fronts[HTTP] = http.serve
+            self._handoff.fronts[HTTP], self._handoff.refusals = http.serve, refusals
             self._handoff.start(queue, budget)
         if self._raw is not None:
             self._raw.start()
@@ -154,6 +157,12 @@ class Reflector:
         gevent.spawn(metrics.measure_lag_forever, config.timeouts.lag_interval)
         if self._publisher is not None:
             self._publisher.start()
+
+    def _count_connections(self, metrics: Metrics) -> None:
+        if self._forward_out is not None:
+            metrics.connections["forwarded"] = self._forward_out.__len__
+        if self._handoff is not None:
+            metrics.connections["proxied"] = self._handoff.proxies.__len__
 
     def _others(self, peer_auth: PeerAuth | None) -> QueryClient | None:
         if peer_auth is None or self._forward_out is None:
@@ -170,12 +179,15 @@ class Reflector:
         if workers is not None:
             workers.serve(lambda: entries(self.registry), listing, metrics)
         more = workers.metrics if workers is not None else None
-        return Administration(self._config, listing, metrics, authenticator, admission.single_use.reserve, more)
+        reserve, count = admission.single_use.reserve, admission.count
+        return Administration(self._config, listing, metrics, authenticator, reserve, count, more)
 
-    def _prepare_raw(self, config: ReflectorConfig, admission: Admission, metrics: Metrics, queue: FairQueue) -> None:
+    def _prepare_raw(
+        self, config: ReflectorConfig, admission: Admission, metrics: Metrics, queue: FairQueue, doorkeeper: Doorkeeper
+    ) -> None:
         assert config.raw_port is not None
         listener = self._listeners.get(RAW) or listen(config.bind_ip, config.raw_port, "--raw-port")
-        raw = RawFront(_green(listener), admission, config, metrics, queue.scratch, self._handoff)
+        raw = RawFront(_green(listener), admission, config, metrics, queue.scratch, doorkeeper, self._handoff)
         raw.is_full, raw.admit = queue.is_full, queue.admit
         raw.init_socket()
         self._raw = raw
@@ -275,6 +287,12 @@ def _directory(config: ReflectorConfig, secret: bytes) -> Directory:
         return open_directory(config.directory, timeouts.directory_timeout, timeouts.directory_connections, secret)
     except DirectoryError as error:
         raise ConfigError("directory: %s" % error) from None
+
+
+def _certificate(config: ReflectorConfig) -> Certificate | None:
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    return Certificate(config.tls_cert, config.tls_key)
 
 
 def _authenticator(config: ReflectorConfig) -> Authenticator | None:

@@ -20,6 +20,7 @@ COUNTS = {
     "max_waiting_per_login": "sessions of one login that wait for an agent; more get 429",
     "max_waiting_per_address": "sessions from one address that wait for an agent; more get 429",
     "max_connects_per_minute": "attaches from one address, and as one login; more get 429",
+    "per_source_max_startups": "connections from one address that have not identified themselves; more are dropped",
 }
 
 BYTES = {
@@ -35,6 +36,9 @@ TIMES = {
 }
 
 
+_NAMES = (*COUNTS, *BYTES, *TIMES, "max_startups", "trusted_proxy", "proxy_protocol")
+
+
 def add_limit_options(parser: OptionParser) -> None:
     """Adds the options for limits and proxies to `parser`. Each has the name of its field in ReflectorConfig."""
     for name, what in COUNTS.items():
@@ -43,6 +47,10 @@ def add_limit_options(parser: OptionParser) -> None:
     for name, what in BYTES.items():
         default = "an eighth of --max-held" if getattr(DEFAULTS, name) is None else "%(default)d"
         _add(parser, name, int, "BYTES", f"{what} ({default}; 0: no limit)")
+    strangers = "connections that have not identified themselves: from START on RATE percent of new ones are dropped, "
+    strangers += "then more, and all from FULL on (%d:%d:%d; 0: no limit)" % DEFAULTS.max_startups
+    startups = DEFAULTS.max_startups
+    parser.add_argument("--max-startups", type=_startups, default=startups, metavar="START:RATE:FULL", help=strangers)
     for name, what in TIMES.items():
         _add(parser, name, float, "S", f"{what} (%(default)g; 0: never)")
     believed = "proxies whose X-Forwarded-For is believed: addresses and networks (none)"
@@ -53,12 +61,22 @@ def add_limit_options(parser: OptionParser) -> None:
 
 def limit_settings(options: SimpleNamespace) -> dict[str, Any]:
     """Returns the values of the options for limits and proxies, as keyword arguments for ReflectorConfig."""
-    return {name: getattr(options, name) for name in (*COUNTS, *BYTES, *TIMES, "trusted_proxy", "proxy_protocol")}
+    return {name: getattr(options, name) for name in _NAMES}
 
 
 def _add(parser: OptionParser, name: str, kind: type, metavar: str, text: str) -> None:
     option = "--" + name.replace("_", "-")
     parser.add_argument(option, type=kind, default=getattr(DEFAULTS, name), metavar=metavar, help=text)
+
+
+def _startups(text: str) -> tuple[int, int, int]:
+    """Returns start, rate and full. A single number is both start and full, as in sshd."""
+    words = text.split(":")
+    if len(words) not in (1, 3) or not all(word.isdecimal() for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is not START:RATE:FULL")
+    numbers = [int(word) for word in words]
+    start, rate, full = numbers if len(numbers) == 3 else (numbers[0], 100, numbers[0])
+    return start, rate, full
 
 
 def _networks(text: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
+_BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 
 _ONCE = frozenset(
@@ -104,11 +105,14 @@ class HeadReader:
             (head without the empty line at its end, bytes that came after the head)
 
         Raises:
-            HandshakeError: with status 400, because the head is larger than MAX_HEAD.
+            HandshakeError: with status 400, because the head is larger than MAX_HEAD, or a line of it does not end with
+                CR LF. Such a head would never be whole: the peer would wait.
         """
         searched = max(0, len(self._data) - 3)
         self._data += data
         end = self._data.find(b"\r\n\r\n", searched)
+        if _BARE.search(self._data, searched, min(MAX_HEAD + 4, len(self._data) if end < 0 else end + 1)):
+            raise HandshakeError(400, "a line of the head does not end with CR LF")
         if end > MAX_HEAD or (end < 0 and len(self._data) > MAX_HEAD + 3):
             raise HandshakeError(400, "request head above %d bytes" % MAX_HEAD)
         if end < 0:

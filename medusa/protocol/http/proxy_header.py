@@ -61,7 +61,7 @@ def parse_proxy_header(data: bytes) -> Optional[ProxyHeader]:
 def _text(data: bytes) -> Optional[ProxyHeader]:
     end = data.find(b"\r\n", 0, MAX_TEXT)
     if end < 0:
-        if len(data) >= MAX_TEXT:
+        if len(data) >= MAX_TEXT or b"\n" in data or b"\r" in data[:-1]:
             raise _broken("no end of line")
         return None
     match = _LINE.match(data[:end])

@@ -29,6 +29,7 @@ class Administration:
     Args:
         authenticator: checks signatures. None if the reflector has no accounts.
         reserve: reserves an administrator's signature; see SingleUse.reserve.
+        count: counts a signed request from a source; see Admission.count.
         workers_metrics: returns the metrics of the other workers as texts. None if there are no other workers.
     """
 
@@ -39,6 +40,7 @@ class Administration:
         metrics: Metrics,
         authenticator: Authenticator | None,
         reserve: Callable[[Grant], Reservation],
+        count: Callable[[str | None], None],
         workers_metrics: Callable[[], list[str]] | None = None,
     ) -> None:
         self._config = config
@@ -46,6 +48,7 @@ class Administration:
         self._metrics = metrics
         self._authenticator = authenticator
         self._reserve = reserve
+        self._count = count
         self._workers_metrics = workers_metrics
 
     def metrics(self, accepted: Accepted) -> Answer:
@@ -108,10 +111,11 @@ class Administration:
         Returns None if this peer may use `resource` without a signature.
 
         Raises:
-            Refusal: the peer may not use `resource`.
+            Refusal: the peer may not use `resource`, or has sent too many signed requests in the last minute.
         """
         if access.check(resource, accepted, self._config):
             return None
         assert accepted.request is not None
         assert self._authenticator is not None
+        self._count(accepted.source)
         return self._authenticator.check_admin(accepted.request)

@@ -7,37 +7,47 @@ from collections.abc import Callable
 
 
 class ReplayCache:
-    """The digests of used signatures. `clock` returns seconds since the epoch."""
+    """The digests of used signatures. `clock` returns seconds since the epoch.
+
+    A signature expires at a whole second. So there are few sets by the time of expiry, however many signatures.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._used: dict[bytes, bool] = {}
-        self._expiries: list[tuple[float, bytes]] = []
+        self._used: dict[bytes, float] = {}  # until when each is remembered
+        self._by_expiry: dict[float, set[bytes]] = {}
+        self._expiries: list[float] = []  # a heap with the keys of `_by_expiry`
 
     def used(self, digest: bytes) -> bool:
         """Returns True if `digest` was used, and is still remembered."""
-        return self._used.get(digest, False)
+        return digest in self._used
 
     def use(self, digest: bytes, until: float) -> None:
         """Remembers `digest` as used until `clock` shows the time `until`."""
         self._forget_expired()
-        if digest not in self._used:
-            heapq.heappush(self._expiries, (until, digest))
-        self._used[digest] = True
+        self.give_back(digest)
+        if until not in self._by_expiry:
+            self._by_expiry[until] = set()
+            heapq.heappush(self._expiries, until)
+        self._by_expiry[until].add(digest)
+        self._used[digest] = until
 
     def give_back(self, digest: bytes) -> None:
-        """Marks `digest` as unused again, because the request with it was not granted."""
-        if digest in self._used:  # the heap still has it: without this entry, `use` would push it again
-            self._used[digest] = False
+        """Forgets `digest`, because the request with it was not granted."""
+        until = self._used.pop(digest, None)
+        if until is not None:
+            self._by_expiry[until].discard(digest)
 
     def entries(self) -> list[tuple[bytes, float]]:
         """Returns the digests that were used, each with the time until which it is remembered."""
-        return [(digest, until) for until, digest in self._expiries if self.used(digest)]
+        return list(self._used.items())
 
     def __len__(self) -> int:
-        return len(self._expiries)
+        """Returns the number of signatures that are remembered."""
+        return len(self._used)
 
     def _forget_expired(self) -> None:
         now = self._clock()
-        while self._expiries and self._expiries[0][0] < now:
-            del self._used[heapq.heappop(self._expiries)[1]]
+        while self._expiries and self._expiries[0] < now:
+            for digest in self._by_expiry.pop(heapq.heappop(self._expiries)):
+                del self._used[digest]

@@ -6,9 +6,12 @@ When one stream has ended, the proxy ends the other stream after all bytes that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 
-from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.net.sockets import broken
+from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.byte_pipe import BytePipe, join
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.interfaces import Share
@@ -19,7 +22,8 @@ def open_byte_proxy(
     queue: FairQueue,
     streams: tuple[SocketStream, SocketStream],
     answer: bytes,
-    stall_timeout: float | None,
+    patience: Patience,
+    plain: bool,
     ended: Callable[[ByteLink], None],
     share: Share | None = None,
 ) -> ByteLink:
@@ -31,12 +35,22 @@ def open_byte_proxy(
         queue: the event loop's fair queue.
         streams: the peer's stream, then the owner's.
         answer: the first bytes of the owner's answer, which were read already.
-        stall_timeout: seconds. If one end is gone, and no byte has moved for so long, the link ends. None if one end
-            may go on without the other: then only the kernel detects that an end is gone.
+        patience: how long the link goes on after one end is gone.
+        plain: True if one end may go on without the other: then only the kernel detects that an end is gone.
         ended: called once after the link has ended, perhaps before this function returns.
         share: where the bytes that the link holds are counted. None: nowhere.
     """
-    return ByteLink(queue, join(*streams, share=share), stall_timeout, is_lost, ended, answer)
+    if plain:
+        return ByteLink(queue, join(*streams, share=share), replace(patience, close=math.inf), is_broken, ended, answer)
+    return ByteLink(queue, join(*streams, share=share), patience, is_lost, ended, answer)
+
+
+def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
+    """Returns True if the owner has closed, and the kernel has found that it does not read any more either.
+
+    No byte from the peer need come for that: the kernel's own probes find it.
+    """
+    return outward.ended and broken(outward.source.fileno())
 
 
 def is_lost(outward: BytePipe, inward: BytePipe) -> bool:

@@ -78,7 +78,10 @@ class ForwardIn:
             parse_head(accepted, self._config)
             self._auth.check_forward(proof, target, accepted.head, self._owner.address)
         except BadProof as error:
-            log.warning("carried request refused", client=accepted.client, reason=str(error))
+            more = self._admission.refusals.fields("carried", accepted.host)
+            if more is not None:
+                log.warning("carried request refused", client=accepted.client, reason=str(error), **more)
+            self._admission.count(accepted.source)
             raise Refusal(404, NOTHING_HERE) from None
         _take_place(accepted, origin)
         self._admission.enter_forwarded(accepted, named[0], upgrade, ticket)
@@ -101,8 +104,10 @@ class ForwardIn:
             self._admission.enter_forwarded(accepted, name, accept, ticket)
         except (HandshakeError, Refusal) as error:
             refused = Refusal.of(error)
-            line = {"status": refused.status, "reason": printable(refused.log_words)}
-            log.info("greeting refused", client=accepted.client, **line)
+            more = self._admission.refusals.note(refused.status, accepted.host)
+            if more is not None:
+                line = {"status": refused.status, "reason": printable(refused.log_words), **more}
+                log.info("greeting refused", client=accepted.client, **line)
             if refused.secret:
                 self._admission.hold_back(begun)
             accepted.sock.sendall(build_refusal(refused.status, refused.words))
@@ -113,10 +118,13 @@ class ForwardIn:
 def _take_place(accepted: Accepted, origin: Origin) -> None:
     """Gives the connection the address of the forwarded agent, as if the agent had connected here.
 
+    Call it after the proof was checked: the other reflector has identified itself by it.
+
     Raises:
         HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended. An agent that
             waits no longer must not join the session.
     """
+    accepted.identified()
     if hung_up(accepted.sock.fileno()):
         raise HandshakeError(400, "the reflector that forwarded this has given up")
     accepted.address, accepted.forwarded_for = (origin.host, origin.port), None

@@ -7,7 +7,6 @@ byte_proxy copies the bytes. A reflector never forwards a forwarded request agai
 
 from __future__ import annotations
 
-import re
 import ssl
 import time
 import urllib.parse
@@ -25,14 +24,16 @@ from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.cluster.byte_proxy import open_byte_proxy
 from medusa.reflector.cluster.peer_auth import FORWARD_HEADER, Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
-from medusa.reflector.net.listen import HTTP, RAW, prepare
+from medusa.reflector.net.listen import prepare
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.relay.budget import Budget, Share
-from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.reflector.relay.owner_answer import ACCEPTED, pass_on_refusal, read_start
 from medusa.reflector.session_name import CARRIED, SessionName, attach_path_of
 from medusa.session import Side
 from medusa.transports.dial import ConnectRefused, remaining
@@ -41,13 +42,6 @@ from medusa.transports.dial.tcp import connect_any
 from medusa.transports.tls import Tls, TlsSocket, client_context, stream_over
 
 log = structlog.get_logger(component="forward_out")
-
-_STATUS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
-"""How an answer begins, by the kind of connection. The group is the status, if the answer has one."""
-
-_ACCEPTED = {HTTP: 101, RAW: 0}
-_MAX_START = len(b"HTTP/1.1 101")
-"""The number of bytes within which the status of every valid answer is found."""
 
 
 class ForwardOut:
@@ -59,14 +53,18 @@ class ForwardOut:
     Args:
         queue: the event loop's fair queue.
         budget: counts the memory that peers make this process hold.
+        refusals: bounds the log lines about reflectors that are not reached.
     """
 
     announce_drain: Callable[[Owner, SessionName, float], bool] = staticmethod(lambda *_: False)
 
-    def __init__(self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue, budget: Budget) -> None:
+    def __init__(
+        self, config: ReflectorConfig, auth: PeerAuth, queue: FairQueue, budget: Budget, refusals: RefusalLog
+    ) -> None:
         self._auth = auth
         self._queue = queue
         self._budget = budget
+        self._refusals = refusals
         self._stall_timeout = 3 * config.keepalive
         self._timeouts = config.timeouts
         self._context = _context(config.tls_cert)
@@ -106,12 +104,15 @@ class ForwardOut:
             sock, answer, status = self._ask(accepted, owner, name, ticket)
         except OSError as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            log.warning("reflector not reached", to=owner.address, client=client, error=reason)
+            more = self._refusals.fields("not reached", accepted.host)
+            if more is not None:
+                log.warning("reflector not reached", to=owner.address, client=client, error=reason, **more)
             raise Refusal(503, "the reflector that the session lives in does not answer", retry_after=5) from None
+        if status != ACCEPTED[accepted.kind]:
+            pass_on_refusal(sock, accepted, answer, self._timeouts)
+            return Refusal(status, "refused by " + owner.address)
         share = self._budget.share(login=name.login, address=site(accepted.host))
         self._join(accepted, sock, answer, share, (owner, name))
-        if status != _ACCEPTED[accepted.kind]:
-            return Refusal(status, "refused by " + owner.address)
         log.info("carried", to=owner.address, client=client, session=name.session_id, login=name.login)
         return None
 
@@ -159,16 +160,10 @@ class ForwardOut:
         try:
             sock.settimeout(self._timeouts.forward_answer_timeout)
             sock.sendall(head.encode("latin-1") + accepted.data)
-            answer = b""
-            while (match := _STATUS[accepted.kind].match(answer)) is None:
-                data = sock.recv(4096) if len(answer) < _MAX_START else b""
-                if not data:
-                    raise OSError("not the answer of a reflector of this site")
-                answer += data
+            return (sock, *read_start(sock, accepted.kind))
         except BaseException:
             sock.close()
             raise
-        return sock, answer, int(match[1] or 0)
 
     def connect(self, address: str) -> Any:
         """Returns a connection to the reflector at `address`, with TLS if the address is an https URL.
@@ -199,8 +194,8 @@ class ForwardOut:
         plain = ungreen(sock)
         outer = stream_over(accepted.take())  # all bytes that were read from it are sent
         inner = stream_over(plain if tls is None else TlsSocket(plain, tls))
-        stall_timeout = None if accepted.plain else self._stall_timeout
-        link = open_byte_proxy(self._queue, (outer, inner), answer, stall_timeout, self._forget, share)
+        patience = Patience(self._stall_timeout, self._timeouts.close_timeout, self._timeouts.unread_timeout)
+        link = open_byte_proxy(self._queue, (outer, inner), answer, patience, accepted.plain, self._forget, share)
         if not link.over:
             self._links[link] = session
             if self._ends_at is not None:

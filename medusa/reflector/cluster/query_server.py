@@ -14,6 +14,7 @@ from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import MAX_SKEW, QUESTION_HEADER, BadProof, PeerAuth
+from medusa.reflector.fronts.admission import Admission
 from medusa.reflector.fronts.routes import ONE_SESSION, READING, Route
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.http_response import Answer, json_answer
@@ -29,13 +30,21 @@ _LEFT = re.compile(r"\?left=([0-9]{1,9}(?:\.[0-9]{1,3})?)\Z")
 
 
 class QueryServer:
-    """The HTTP routes that other reflectors use. `owner`: this reflector, as the directory names it."""
+    """The HTTP routes that other reflectors use.
 
-    def __init__(self, auth: PeerAuth, claims: Claims, listing: SessionList, owner: Owner) -> None:
+    Args:
+        owner: this reflector, as the directory names it.
+        admission: counts and logs forged questions.
+    """
+
+    def __init__(
+        self, auth: PeerAuth, claims: Claims, listing: SessionList, owner: Owner, admission: Admission
+    ) -> None:
         self._auth = auth
         self._claims = claims
         self._listing = listing
         self._owner = owner
+        self._admission = admission
 
     def routes(self) -> list[Route]:
         """Returns these routes, to be passed to Application."""
@@ -80,7 +89,7 @@ class QueryServer:
         """Checks that another reflector of the site has sent the request, and that it still waits for the answer.
 
         Raises:
-            Refusal: 404 if the request has no valid proof, 503 if the directory does not answer.
+            Refusal: 404 if the request has no valid proof, 429 if too many had none, 503 if the directory is away.
             HandshakeError: 400, the other reflector has hung up.
         """
         request = accepted.request
@@ -91,8 +100,12 @@ class QueryServer:
                 raise BadProof("not asked by " + method)
             self._use_up(self._auth.check_question(value, method, request.target, self._owner.address))
         except BadProof as error:
-            log.warning("question refused", client=accepted.client, reason=str(error))
+            more = self._admission.refusals.fields("question", accepted.host)
+            if more is not None:
+                log.warning("question refused", client=accepted.client, reason=str(error), **more)
+            self._admission.count(accepted.source)
             raise Refusal(404, NOTHING_HERE) from None
+        accepted.identified()
         if hung_up(accepted.sock.fileno()):  # perhaps because this process was suspended
             raise HandshakeError(400, "the reflector that asked has given up")
 

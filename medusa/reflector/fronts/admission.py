@@ -16,7 +16,7 @@ from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.auth.single_use import Reservation, SingleUse, Ticket
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.metrics import Metrics
+from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
 from medusa.reflector.net.sockets import hung_up
@@ -24,7 +24,6 @@ from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.driver import SessionDriver
-from medusa.reflector.sessions.limits import LogLimiter
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, Side
 from medusa.transports.relayed import RelayedTransport
@@ -56,6 +55,7 @@ class Admission:
 
     Attributes:
         single_use: the signatures that were used.
+        refusals: bounds the log lines about peers that are refused.
     """
 
     def __init__(
@@ -66,21 +66,15 @@ class Admission:
         forwarder: Forwarder | None = None,
         *,
         claims: Claims,
-        metrics: Metrics,
+        refusals: RefusalLog,
     ) -> None:
         self._config = config
         self._registry = registry
         self._authenticator = authenticator
         self._forwarder = forwarder
-        self._metrics = metrics
         nonces = ReplayCache(time.time) if authenticator is None else authenticator.nonces
         self.single_use = SingleUse(nonces, claims, time.time)
-        self._log_limiter = LogLimiter(config.timeouts.refusal_log_rate)
-
-    def note(self, refused: Refusal) -> dict[str, int] | None:
-        """Counts a refusal. Returns the fields to add to its log line, or None if the line must be left out."""
-        self._metrics.refused(refused.status)
-        return self._log_limiter.fields() if refused.limited else {}
+        self.refusals = refusals
 
     def hold_back(self, begun: float) -> None:
         """Waits before an answer, so that the peer learns nothing from the time that the decision took.

@@ -20,6 +20,9 @@ from medusa.protocol.http.head import HeadReader, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import GREETING_START, is_greeting
 from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.doorkeeper import RETRY_AFTER, WORDS, Doorkeeper
+from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.fronts.startups import Dropped, Startup
 from medusa.reflector.fronts.upgrade import QUIET, UpgradeHandler
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
@@ -44,6 +47,10 @@ NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
 Otherwise pywsgi would parse the head again, with rules and limits of its own.
 """
 
+DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: %d\r\nConnection: close\r\n\r\n"
+DROPPED %= RETRY_AFTER
+"""What a peer gets that is dropped before anything was read from it."""
+
 HANDSHAKE = 0x16
 """The first byte of every TLS connection: the type of a handshake record (RFC 8446, section 5.1)."""
 
@@ -66,6 +73,8 @@ class HttpFront(PausingServer, WSGIServer):
         certificate: the certificate for TLS. None if connections are not encrypted.
         handoff: hands connections over to other workers. None if there are no others.
         config, metrics: the configuration and the metrics of the reflector.
+        doorkeeper: counts the connections whose peers have not identified themselves.
+        refusals: bounds the log lines.
         scratch: the buffer that links read into; see RelayedTransport.
     """
 
@@ -73,11 +82,24 @@ class HttpFront(PausingServer, WSGIServer):
     handoff: Handoff | None = None
     config: ReflectorConfig
     metrics: Metrics
+    doorkeeper: Doorkeeper
+    refusals: RefusalLog
     scratch: memoryview
+
+    def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
+        """Counts a connection that was accepted. Returns its place, or None if it was dropped."""
+        return self.doorkeeper.admit(sock, address, b"" if self.certificate else DROPPED)
+
+    def handle(  # type: ignore[override]
+        self, sock: Any, address: tuple[Any, ...], startup: Startup | None = None
+    ) -> None:
+        """Serves a connection. The server calls this in a new greenlet."""
+        Handler(sock, address, self, Accepted(HTTP, sock, address, startup=startup)).handle()
 
     def serve(self, accepted: Accepted) -> None:
         """Serves a connection that another worker has accepted and handed over. Call this in a new greenlet."""
-        Handler(accepted.sock, accepted.address, self, accepted).handle()
+        if self.doorkeeper.take_over(accepted, DROPPED):
+            Handler(accepted.sock, accepted.address, self, accepted).handle()
 
 
 class Handler(UpgradeHandler):
@@ -87,9 +109,9 @@ class Handler(UpgradeHandler):
         accepted: the connection, with all that is known about it.
     """
 
-    def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted | None = None) -> None:
-        """`accepted`: a connection that another worker handed over. None if this process has just accepted `sock`."""
-        self.accepted = accepted or Accepted(HTTP, sock, address)
+    def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted) -> None:
+        """`sock` and `address` are those of `accepted`: pywsgi takes them as arguments of their own."""
+        self.accepted = accepted
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET  # type: ignore[attr-defined]
 
@@ -118,7 +140,7 @@ class Handler(UpgradeHandler):
         return True
 
     def handle(self) -> None:
-        """Serves the connection to its end. The server calls this in a new greenlet for each connection."""
+        """Serves the connection to its end. HttpFront calls this in the connection's greenlet."""
         metrics, timeouts = self.server.metrics, self.server.config.timeouts
         if not self.accepted.handed_over:
             metrics.accepted()
@@ -127,13 +149,19 @@ class Handler(UpgradeHandler):
             if self._read_request() and not self._handed_over():
                 self.socket.settimeout(timeouts.answer_timeout)
                 self.handle_one_request()
+        except Dropped as error:
+            self.server.doorkeeper.drop(error, self.socket, self.accepted.host)
         except TlsError as error:
-            log.info("handshake failed", client=self.accepted.client, reason=printable(str(error.strerror)))
+            more = self.server.refusals.fields("handshake", self.accepted.host)
+            if more is not None:
+                reason = printable(str(error.strerror))
+                log.info("handshake failed", client=self.accepted.client, reason=reason, **more)
         except OSError:
             pass  # the peer is gone
         finally:
             if not self.accepted.taken:
                 hang_up(self.socket, timeouts.linger_timeout)
+            self.accepted.identified()
             metrics.handlers -= 1
 
     def get_environ(self) -> Any:
@@ -152,17 +180,34 @@ class Handler(UpgradeHandler):
         accepted, config = self.accepted, self.server.config
         try:
             with head_timeout(config.timeouts.head_timeout, 408):
-                data = accepted.data if accepted.handed_over else read_first_bytes(accepted, config)
+                data = accepted.data or read_first_bytes(accepted, config, self.server.doorkeeper.name_client)
                 self.server.admit()
                 if not accepted.handed_over:
                     accepted.data = self._decrypt(data)
                 if not read_head(accepted):
+                    self._note_early_end()
                     return False
             parse_head(accepted, config)
+            self._name_client()
         except HandshakeError as error:
             self._refuse(error)
             return False
         return True
+
+    def _note_early_end(self) -> None:
+        """Logs a stream that ended within its head. A port scan sends nothing, and is not logged."""
+        more = self.server.refusals.note(400, self.accepted.host) if self.accepted.data else None
+        if more is not None:
+            line = {"status": 400, "reason": "the head ended early", **more}
+            log.info("request refused", client=self.accepted.client, **line)
+
+    def _name_client(self) -> None:
+        """Counts the connection for the client that X-Forwarded-For names. Raises HandshakeError (429)."""
+        try:
+            self.server.doorkeeper.name_client(self.accepted)
+        except Dropped as error:
+            self.server.doorkeeper.note(error, self.accepted.host)
+            raise HandshakeError(429, WORDS[error.why], (("Retry-After", str(RETRY_AFTER)),)) from None
 
     def _handed_over(self) -> bool:
         """Hands the connection over if another worker owns its session, or the session that it asks to end.
@@ -208,8 +253,10 @@ class Handler(UpgradeHandler):
         return secure.recv(RECORD)
 
     def _refuse(self, error: HandshakeError) -> None:
-        log.info("request refused", client=self.accepted.client, status=error.http_status, reason=str(error))
-        self.server.metrics.refused(error.http_status)
+        more = self.server.refusals.note(error.http_status, self.accepted.host)
+        if more is not None:
+            line = {"status": error.http_status, "reason": printable(str(error)), **more}
+            log.info("request refused", client=self.accepted.client, **line)
         body = (str(error) + "\n").encode()
         more = "".join("%s: %s\r\n" % header for header in error.headers)
         head = "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%sConnection: close\r\n\r\n"
@@ -268,8 +315,6 @@ def read_head(accepted: Accepted) -> bool:
             accepted.head, accepted.rest = found
             return True
         data = accepted.receive()
-    if not reader.empty:
-        log.info("request refused", client=accepted.client, status=400, reason="the head ended early")
     return False
 
 

@@ -6,6 +6,7 @@ checks it and attaches the peer.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -33,7 +34,9 @@ from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.http_front import Handoff
+from medusa.reflector.fronts.startups import IN_ALL, Dropped, Startup
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
 from medusa.reflector.net.accepted import Accepted
@@ -49,6 +52,10 @@ from medusa.transports.relayed import RelayedTransport
 
 log = structlog.get_logger(component="raw")
 
+_NEVER = re.compile(rb"[^\x20-\x7e\r\n]|\r(?=[^\n])")
+"""What no greeting contains, whatever follows: a control character, a byte above ASCII, or a CR within the line."""
+
+_DROPPED = build_refusal(503, WORDS[IN_ALL])
 _HTTP_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n%s\n"
 
 
@@ -59,6 +66,7 @@ class RawFront(PausingServer):
         listener: the listening socket, of gevent's type.
         config, metrics: the configuration and the metrics of the reflector.
         scratch: the buffer that links read into; see RelayedTransport.
+        doorkeeper: counts the connections whose peers have not identified themselves.
         handoff: hands connections over to other workers. None if there are no others.
     """
 
@@ -69,25 +77,40 @@ class RawFront(PausingServer):
         config: ReflectorConfig,
         metrics: Metrics,
         scratch: memoryview,
+        doorkeeper: Doorkeeper,
         handoff: Handoff | None = None,
     ) -> None:
-        super().__init__(listener, lambda sock, address: self.serve(Accepted(RAW, sock, address)))
+        super().__init__(listener, self._accept)
         self._admission = admission
         self._config = config
         self._metrics = metrics
         self._scratch = scratch
+        self._doorkeeper = doorkeeper
         self._handoff = handoff
         if handoff is not None:
             self.max_accept = 1  # workers that share a socket accept one connection at a time
 
+    def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
+        """Counts a connection that was accepted. Returns its place, or None if it was dropped."""
+        return self._doorkeeper.admit(sock, address, _DROPPED)
+
+    def _accept(self, sock: Any, address: tuple[Any, ...], startup: Startup) -> None:
+        self._serve(Accepted(RAW, sock, address, startup=startup))
+
     def serve(self, accepted: Accepted) -> None:
-        """Serves a connection to its end. Call this in a new greenlet."""
+        """Serves a connection that another worker has accepted and handed over. Call this in a new greenlet."""
+        if self._doorkeeper.take_over(accepted, _DROPPED):
+            self._serve(accepted)
+
+    def _serve(self, accepted: Accepted) -> None:
         begun = time.monotonic()
         if not accepted.handed_over:
             self._metrics.accepted()
         self._metrics.handlers += 1
         try:
             self._answer(accepted)
+        except Dropped as error:
+            self._doorkeeper.drop(error, accepted.sock, accepted.host, _DROPPED)
         except (HandshakeError, Refusal) as error:
             refused = Refusal.of(error)
             self._log_refusal(accepted, refused)
@@ -97,15 +120,16 @@ class RawFront(PausingServer):
         except OSError:
             pass  # the peer is gone
         finally:
-            self._metrics.handlers -= 1
             if not accepted.taken:
                 hang_up(accepted.sock, self._config.timeouts.linger_timeout)
+            accepted.identified()
+            self._metrics.handlers -= 1
 
     def _answer(self, accepted: Accepted) -> None:
         timeouts = self._config.timeouts
         with greeting_timeout(timeouts.head_timeout):
             if not accepted.handed_over:
-                accepted.data = read_first_bytes(accepted, self._config)
+                accepted.data = read_first_bytes(accepted, self._config, self._doorkeeper.name_client)
             self.admit()
             if not read_greeting(accepted):
                 return
@@ -137,7 +161,7 @@ class RawFront(PausingServer):
             self._log_refusal(accepted, refused)
 
     def _log_refusal(self, accepted: Accepted, refused: Refusal) -> None:
-        more = self._admission.note(refused)
+        more = self._admission.refusals.note(refused.status, accepted.host)
         if more is not None:
             line = {"status": refused.status, "reason": printable(refused.log_words), **more}
             log.info("greeting refused", client=accepted.client, **line)
@@ -181,7 +205,7 @@ def read_greeting(accepted: Accepted) -> bool:
     Returns False if the stream ends without a byte.
 
     Raises:
-        HandshakeError: 400, the line is too long, or the stream ends within it.
+        HandshakeError: 400, the line is too long, the stream ends within it, or no greeting can begin like this.
         OSError: the connection is broken.
     """
     reader = LineReader()
@@ -191,6 +215,8 @@ def read_greeting(accepted: Accepted) -> bool:
         if found is not None:
             (accepted.head, accepted.rest), accepted.typed = found, reader.typed
             return True
+        if _NEVER.search(accepted.data):  # such a peer would only wait for the timeout
+            raise HandshakeError(400, "not a greeting; " + FORMS)
         data = accepted.receive()
     if reader.empty:  # a port scan sends nothing
         return False

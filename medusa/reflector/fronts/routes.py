@@ -241,7 +241,7 @@ class Application:
         return 200, [("Content-Type", "application/x-sh"), ("Cache-Control", "no-cache")], data
 
     def _log_refusal(self, accepted: Accepted, refused: Refusal) -> None:
-        more = self._admission.note(refused)
+        more = self._admission.refusals.note(refused.status, accepted.host)
         if more is not None:
             path = accepted.request.target.partition("?")[0] if accepted.request else ""
             line = {"status": refused.status, "reason": printable(refused.log_words), "path": printable(path), **more}

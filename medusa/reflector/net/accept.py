@@ -1,14 +1,18 @@
-"""The accept loop. It pauses while the system has no file descriptor, or no memory, for another connection."""
+"""The accept loop. It pauses while the system has no memory for another connection, or few descriptors."""
 
 from __future__ import annotations
 
 import errno
+import math
 import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import structlog
 from gevent.server import StreamServer
+
+from medusa.reflector.net.fd_limit import first_reserved
 
 log = structlog.get_logger(component="http")
 
@@ -16,9 +20,6 @@ SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 RETRY_INTERVAL = 0.25
 """Seconds of one pause. Connections that arrive meanwhile wait in the kernel's queue."""
-
-HEADROOM = 2
-"""The number of free file descriptors that must exist before accepting goes on after a pause."""
 
 MOST_AT_ONCE = 8
 """The number of connections that are accepted in one iteration of the event loop. Then other events have their turn."""
@@ -51,16 +52,31 @@ class PausingServer(StreamServer):
         if self.is_full():
             return None
         try:
-            if self._paused and not _room(self.socket.fileno()):
+            if self._paused and _lowest_free(self.socket.fileno()) >= first_reserved():
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            connection = super().do_read()
+            connection: Any = super().do_read()
         except OSError as error:
             if error.errno not in SCARCE:
                 raise
             self._pause(error)
             return None
         self._paused = False
+        if connection and connection[0].fileno() >= first_reserved():
+            self._pause(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))  # this connection is served nevertheless
         return connection
+
+    def do_handle(self, *args: Any) -> None:
+        """Serves a connection in a new greenlet, if it is admitted; gevent calls this. `args`: from `do_read`."""
+        place = self.let_in(*args)
+        if place is not None:
+            super().do_handle(*args, place)  # type: ignore[call-arg]
+
+    def let_in(self, sock: Any, address: tuple[Any, ...]) -> Any:
+        """Decides about a connection that was accepted. Never blocks.
+
+        Returns the third argument for `handle`. Returns None if the connection is closed.
+        """
+        raise NotImplementedError
 
     def close(self) -> None:
         """Stops listening; gevent calls this."""
@@ -88,13 +104,11 @@ class PausingServer(StreamServer):
             self._calm = None
 
 
-def _room(fd: int) -> bool:
-    spare: list[int] = []
+def _lowest_free(fd: int) -> float:
+    """Returns the lowest descriptor that is free; infinity if none is. `fd`: any descriptor."""
     try:
-        spare += [os.dup(fd) for _ in range(HEADROOM)]
+        free = os.dup(fd)
     except OSError:
-        return False
-    finally:
-        for one in spare:
-            os.close(one)
-    return True
+        return math.inf
+    socket.close(free)  # closes now; gevent's os.close waits for the next iteration of the event loop
+    return free

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from medusa.protocol import features
 from medusa.protocol.http.head import Request
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.transports.tls import RECORD, TlsSocket
+
+
+class Startup(Protocol):
+    """The place of a connection among those whose peers have not identified themselves."""
+
+    def move(self, source: str | None) -> None:
+        """Counts the connection for another source from now on; see medusa.reflector.fronts.startups."""
+
+    def end(self) -> None:
+        """Ends the count. Idempotent."""
 
 
 @dataclass
@@ -30,6 +40,7 @@ class Accepted:
         request: the parsed head; for a raw greeting, the HTTP request that it stands for. None until it is parsed.
         forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if it is that of `address`.
         source: the key under which this client's connections are counted. None: they are not counted.
+        startup: the connection's place among those whose peers have not identified themselves. None: not counted.
     """
 
     kind: str
@@ -45,6 +56,7 @@ class Accepted:
     request: Request | None = None
     forwarded_for: str | None = None
     source: str | None = None
+    startup: Startup | None = None
 
     @property
     def taken(self) -> bool:
@@ -81,8 +93,17 @@ class Accepted:
         """Drops the head. The bytes after it begin with another request or greeting, which is to be read next."""
         self.data, self.head, self.rest = self.rest, b"", b""
 
+    def identified(self) -> None:
+        """Takes note that the peer has identified itself, or that its connection is closed. Idempotent."""
+        if self.startup is not None:
+            self.startup.end()
+
     def take(self) -> socket.socket | TlsSocket:
-        """Takes the connection out of this record. Returns it as a socket without gevent, which the caller now owns."""
+        """Takes the connection out of this record. Returns it as a socket without gevent, which the caller now owns.
+
+        Call it after the peer has identified itself.
+        """
+        self.identified()
         tls = self.sock.tls if isinstance(self.sock, TlsSocket) else None
         plain = ungreen(self.sock)
         self.sock = None

@@ -5,6 +5,7 @@ Each link holds at least one file descriptor for as long as it lives.
 
 from __future__ import annotations
 
+import math
 import resource
 
 import structlog
@@ -16,6 +17,15 @@ WANTED = 10_000
 
 RESERVED = 64
 """The number of descriptors kept for everything except links: the program's own, and for requests in progress."""
+
+MAX_RESERVE_SHARE = 16
+"""Connections may use all descriptors but RESERVED, or but one in so many if that is less.
+
+The others are for what connections need besides: the directory, other reflectors, other workers.
+"""
+
+STARTUPS_SHARE = 2
+"""Peers that have not identified themselves may use one in so many of the descriptors that connections may use."""
 
 PER_PAIR = 2
 """Descriptors that a pair needs: one for each link."""
@@ -30,6 +40,23 @@ A link that a worker accepts for a session of another worker needs two more: bot
 def pairs_allowed(limit: int, per_pair: int = PER_PAIR) -> int:
     """Returns the number of pairs for which `limit` descriptors are enough."""
     return max(0, limit - RESERVED) // per_pair
+
+
+def first_reserved() -> float:
+    """Returns the number of the first descriptor that is kept in reserve.
+
+    The system always gives the lowest number that is free. So if a new descriptor has this number or a higher one, then
+    only the reserve is left.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return math.inf
+    return limit - max(1, min(RESERVED, limit // MAX_RESERVE_SHARE))
+
+
+def startups_allowed() -> float:
+    """Returns for how many peers that have not identified themselves the limit has room."""
+    return first_reserved() // STARTUPS_SHARE
 
 
 def raise_limit() -> int:

@@ -31,8 +31,8 @@ SO_KEEPALIVE is among them because pings do not always work: while the other sid
 so its answer to a ping would not be seen.
 """
 if hasattr(socket, "TCP_KEEPIDLE"):
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, option, 15) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
-    TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]
+    TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15), (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)]
+    TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)]  # 45 s in all, as the default of --keepalive
 
 
 def prepare(sock: Any) -> None:

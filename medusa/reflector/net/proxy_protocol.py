@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.proxy_header import parse_proxy_header
 from medusa.reflector.config import ReflectorConfig
@@ -10,16 +12,20 @@ from medusa.reflector.net.client_address import within
 from medusa.transports.tls import RECORD
 
 
-def read_first_bytes(accepted: Accepted, config: ReflectorConfig) -> bytes:
+def read_first_bytes(accepted: Accepted, config: ReflectorConfig, named: Callable[[Accepted], None]) -> bytes:
     """Returns the first bytes of a connection, without a PROXY header. Returns b"" if the peer closes instead.
 
     A peer that is a trusted proxy has to send a PROXY header if the configuration says so. The header sets `address`
     and `proxied` of the connection. From any other peer a PROXY header is returned like all bytes, and so is refused
     later as a malformed request or greeting.
 
+    Args:
+        named: called with the connection as soon as a PROXY header has named the client.
+
     Raises:
         HandshakeError: 400, the header is missing or malformed.
         OSError: reading failed.
+        Exception: what `named` raises.
     """
     sock = accepted.sock
     data = bytes(sock.recv(RECORD))
@@ -31,4 +37,5 @@ def read_first_bytes(accepted: Accepted, config: ReflectorConfig) -> bytes:
             raise HandshakeError(400, "the PROXY header ended early")
         data += more
     accepted.address, accepted.proxied = header.source or accepted.address, not header.local
+    named(accepted)
     return header.rest or bytes(sock.recv(RECORD))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +23,9 @@ MOST_LINGERING = 1024 * 1024
 """The most bytes to read, and drop, from a peer that goes on sending after it was answered."""
 
 _poll = monkey.get_original("select", "poll")
+_TCP_INFO_SIZE = 60
+"""The bytes of Linux's struct tcp_info up to tcpi_last_ack_recv, its last field that is needed here."""
+
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
 
@@ -55,6 +60,27 @@ def hung_up(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
+def broken(fd: int) -> bool:
+    """Returns True if the connection was reset, or has timed out, even if no read or write has shown it yet."""
+    poll = _poll()
+    poll.register(fd, 0)  # poll always reports POLLERR and POLLHUP as well
+    return bool(poll.poll(0))
+
+
+def unacknowledged_for(fd: int) -> float:
+    """Returns for how many seconds the peer's host has acknowledged nothing, although bytes are on the way to it.
+
+    Returns 0.0 if none are on the way, and for connections within this host that have no acknowledgements.
+    """
+    try:
+        with PlainSocket(fileno=os.dup(fd)) as sock:
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    except (AttributeError, OSError):
+        return 0.0
+    in_flight, last_acknowledged = struct.unpack_from("=I", info, 24), struct.unpack_from("=I", info, 56)
+    return last_acknowledged[0] / 1000 if in_flight[0] else 0.0
+
+
 def hang_up(sock: Any, timeout: float) -> None:
     """Closes a connection in order: the peer gets all that was sent, and then a FIN instead of a reset.
 
@@ -68,7 +94,11 @@ def hang_up(sock: Any, timeout: float) -> None:
     try:
         sock.settimeout(timeout)
         sock.shutdown(socket.SHUT_WR)
-        while time.monotonic() < deadline and left > 0 and (data := sock.recv(65536)):
+        while left > 0 and (seconds := deadline - time.monotonic()) > 0:
+            sock.settimeout(seconds)  # a byte that comes in between gives no more time
+            data = sock.recv(65536)
+            if not data:
+                break
             left -= len(data)
             gevent.sleep(0)  # recv does not switch greenlets while bytes are available
     except OSError:

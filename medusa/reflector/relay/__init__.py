@@ -5,6 +5,7 @@ byte_pipe        one direction of a byte proxy as a step function, without an ev
 byte_link        a byte proxy on the event loop: two byte pipes between two streams
 endpoint         the connection of one side on the event loop: watchers, backpressure
 endpoint_states  the life of that connection as a table of states, with half-close
+owner_answer     reads the answer of another worker or reflector to a peer, and passes a refusal on
 fair_queue       gives turns to busy connections, and holds the buffer that all connections read into
 pump             copies in one direction between two transports, one step at a time
 """

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
-from medusa.reflector.net.sockets import READ, WRITE, switch
+from medusa.reflector.net.sockets import READ, WRITE, switch, unacknowledged_for
 from medusa.reflector.relay.byte_pipe import BytePipe
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
 
 log = structlog.get_logger(component="byte_link")
+
+
+CHECKS = 9
+"""The number of checks in one `stall` of Patience. So a stall is noticed at most a ninth of it late."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a link goes on after one of its ends is gone, in seconds.
+
+    Attributes:
+        stall: without a sign of life of the other end.
+        close: after the owner has closed and all its bytes are with the peer's host, whatever the peer sends.
+        unread: after the owner has closed, while the peer does not accept all its bytes, whatever the peer sends.
+    """
+
+    stall: float
+    close: float
+    unread: float
 
 
 class ByteLink:
@@ -20,9 +41,9 @@ class ByteLink:
         queue: the event loop's fair queue, which gives turns to busy directions.
         pipes: the pipe to the peer and the pipe from it, as `join` returns them. The link now owns their streams, and
             closes them at its end.
-        interval: seconds between two calls of `is_lost`. With None it is never called.
-        is_lost: called with both pipes, as in `pipes`; their `has_read` and `has_written` cover the last interval. If
-            it returns True, the link ends.
+        patience: how long the link goes on after one of its ends is gone.
+        is_lost: called CHECKS times in `patience.stall` with both pipes, as in `pipes`; their `has_read` and
+            `has_written` cover the time since the last call. If it returns True each time for that long, the link ends.
         ended: called once with this link when it has ended, perhaps before the constructor returns.
         first: bytes for the peer that the caller has already read.
     """
@@ -31,7 +52,7 @@ class ByteLink:
         self,
         queue: FairQueue,
         pipes: tuple[BytePipe, BytePipe],
-        interval: float | None,
+        patience: Patience,
         is_lost: Callable[[BytePipe, BytePipe], bool],
         ended: Callable[[ByteLink], None],
         first: bytes = b"",
@@ -42,9 +63,12 @@ class ByteLink:
         self._ended = ended
         self._pipes = outward, inward = pipes
         self._drivers = (_Driver(self, outward), _Driver(self, inward))
-        self._timer = None if interval is None else queue.loop.timer(interval, repeat=interval)
-        if self._timer is not None:
-            self._timer.start(self._check)
+        self._patience = patience
+        self._interval = patience.stall / CHECKS
+        self._lost = self._unread = 0  # checks in a row that found the link lost, or bytes of the owner unread
+        self._closing = False
+        self._timer = queue.loop.timer(self._interval, repeat=self._interval)
+        self._timer.start(self._check)
         self.run(lambda: outward.push(memoryview(first)))
 
     def run(self, step: Callable[[], None]) -> None:
@@ -57,6 +81,8 @@ class ByteLink:
             if outward.ended and inward.ended:
                 self.end()
             else:
+                if outward.finished and not self._closing:
+                    self._start_closing()
                 for driver in self._drivers:
                     driver.settle()
         except Exception:  # a bug: only this link ends
@@ -68,8 +94,7 @@ class ByteLink:
         if self.over:
             return
         self.over = True
-        if self._timer is not None:
-            self._timer.close()
+        self._timer.close()
         for driver in self._drivers:
             driver.stop()
         for pipe in self._pipes:
@@ -78,11 +103,27 @@ class ByteLink:
             pipe.sink.close()
         self._ended(self)
 
+    def _start_closing(self) -> None:
+        """Starts the deadline of a peer that is to hang up, because the owner has. Nothing moves this deadline."""
+        self._closing = True
+        if self._patience.close < math.inf:
+            self._timer.close()
+            self._timer = self.queue.loop.timer(self._patience.close)
+            self._timer.start(self.end)
+
     def _check(self) -> None:
-        if self._is_lost(*self._pipes):
+        outward, inward = self._pipes
+        self._lost = self._lost + 1 if self._is_lost(outward, inward) else 0
+        self._unread = self._unread + 1 if outward.is_stuck else 0
+        unread = self._unread * self._interval
+        if self._lost >= CHECKS or unread >= self._patience.unread or (unread and self._is_unreachable(outward)):
             self.end()
         for pipe in self._pipes:
             pipe.forget_moves()
+
+    def _is_unreachable(self, pipe: BytePipe) -> bool:
+        """Returns True if the host that the pipe writes to has acknowledged nothing for the time of a stall."""
+        return unacknowledged_for(pipe.sink.fileno()) >= self._patience.stall
 
 
 class _Driver:

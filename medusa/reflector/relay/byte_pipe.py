@@ -31,6 +31,7 @@ class BytePipe:
     Attributes:
         share: where the bytes that the pipe holds are counted.
         ended: True if nothing more will be read or written.
+        finished: True if the source has ended, and the sink has accepted all its bytes and the end.
         has_read: True if bytes, or the end of the source, were read since the last `forget_moves`.
         has_written: True if the sink accepted bytes since the last `forget_moves`.
     """
@@ -41,7 +42,7 @@ class BytePipe:
         self.source = source
         self.sink = sink
         self.share: Share = UNLIMITED
-        self.ended = False
+        self.ended = self.finished = False
         self.has_read = self.has_written = False
         self._drains = drains
         self._drops = False  # True: the bytes that are read are dropped
@@ -119,7 +120,7 @@ class BytePipe:
 
     def _end(self) -> None:
         """Passes the end of the source on to the sink."""
-        self.ended = True
+        self.ended = self.finished = True
         self.sink.shutdown()
         # A TLS stream that was shut down decrypts nothing more, so what is still read from it is dropped.
         self._reverse._drops |= isinstance(self.sink, TlsStream)

@@ -20,7 +20,7 @@ from medusa.protocol.errors import PolicyViolation
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
 from medusa.protocol.relay import Unfinished
-from medusa.reflector.net.sockets import READ, WRITE, hung_up, switch
+from medusa.reflector.net.sockets import READ, WRITE, hung_up, switch, unacknowledged_for
 from medusa.reflector.relay import endpoint_states as states
 from medusa.reflector.relay.endpoint_states import Action, Input, State
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
@@ -156,6 +156,11 @@ class Endpoint:
         return self.state in states.OPEN
 
     @property
+    def released(self) -> bool:
+        """True after the connection was closed here."""
+        return self.state is State.RELEASED
+
+    @property
     def plain(self) -> bool:
         """True if the peer uses raw TCP without frames."""
         return self.transport.plain
@@ -193,6 +198,11 @@ class Endpoint:
         except (OSError, ValueError):
             return 0
         return int(unsent) + self.transport.wants_write
+
+    @property
+    def unacknowledged(self) -> float:
+        """For how many seconds the peer's host has acknowledged nothing, although bytes are on the way to it."""
+        return unacknowledged_for(self.transport.fileno())
 
     def is_draining(self) -> bool:
         """Returns True if a ping may be stuck behind data that the peer is still accepting.

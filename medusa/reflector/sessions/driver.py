@@ -147,8 +147,8 @@ class SessionDriver:
 
     @property
     def links(self) -> int:
-        """The number of the session's open connections."""
-        return sum(endpoint.open for endpoint in self._endpoints.values())
+        """The number of the session's connections that are not closed, even if their peer has ended its stream."""
+        return sum(not endpoint.released for endpoint in self._endpoints.values())
 
     @property
     def addresses(self) -> dict[str, str]:

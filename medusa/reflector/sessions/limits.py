@@ -198,19 +198,3 @@ class Limits:
 def _exceeded(words: str, retry_after: float) -> Refusal:
     """Returns the refusal (429) for a limit that was exceeded. `retry_after`: seconds."""
     return Refusal(429, words, retry_after=max(1, math.ceil(retry_after)), limited=True)
-
-
-class LogLimiter:
-    """A rate limit for log lines: at most `limit` lines a minute. The next line says how many were left out."""
-
-    def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rates = RateLimits(limit, clock)
-        self._left_out = 0
-
-    def fields(self) -> dict[str, int] | None:
-        """Call this before each log line. Returns fields to add to the line, or None if the line must be left out."""
-        if self._rates.take(""):
-            self._left_out += 1
-            return None
-        left_out, self._left_out = self._left_out, 0
-        return {"left_out": left_out} if left_out else {}

@@ -17,11 +17,14 @@ from gevent.socket import wait_read, wait_write
 
 from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import Timeouts
+from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
+from medusa.reflector.net.sockets import ungreen
 from medusa.reflector.relay.budget import Budget
-from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.reflector.relay.owner_answer import ACCEPTED, pass_on_refusal, read_start
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.workers import fd_channel
 from medusa.reflector.workers.fd_channel import QUESTION, BadMessage, Message, pack, unpack
@@ -44,22 +47,25 @@ socketpair: Any = monkey.get_original("socket", "socketpair")
 
 
 class Handoff:
-    """One worker's channels to and from the other workers. Set `fronts` and `on_question`, then call `start`.
+    """One worker's channels to and from the others. Set `fronts`, `on_question` and `refusals`, then call `start`.
 
     Args:
         number: the number of this worker.
         key: the key for owner_of (medusa.reflector.workers.sharding), the same in all workers.
         inbox: the socket from which this worker receives messages; non-blocking.
         outboxes: the sockets to the inboxes of the other workers, by worker number; non-blocking.
-        stall_timeout: see open_tls_proxy.
+        stall_timeout: see Patience.
 
     Attributes:
         fronts: the function for each kind of connection. It is called in a new greenlet with each one taken over.
         on_question: called in a new greenlet for each question, with the socket for the answer and the question.
+        refusals: bounds the log lines about connections that another worker does not take.
+        proxies: the TLS proxies for connections that this worker decrypts for sessions of other workers.
         handed_over, taken_over: the numbers of connections handed over, and taken over, so far.
     """
 
     on_question: Callable[[Any, bytes], None]
+    refusals: RefusalLog
     _queue: FairQueue
     _budget: Budget
 
@@ -78,9 +84,9 @@ class Handoff:
         self._key = key
         self._inbox = inbox
         self._outboxes = outboxes
-        self._stall_timeout = stall_timeout
+        self._patience = Patience(stall_timeout, timeouts.close_timeout, timeouts.unread_timeout)
         self._timeouts = timeouts
-        self._proxies: set[ByteLink] = set()
+        self.proxies: set[ByteLink] = set()
         self._proxy_ended = gevent.event.Event()
 
     @property
@@ -101,7 +107,7 @@ class Handoff:
     def finish(self, timeout: float) -> None:
         """Waits until all TLS proxies for sessions of other workers have ended, but at most `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        while self._proxies and (left := deadline - time.monotonic()) > 0:
+        while self.proxies and (left := deadline - time.monotonic()) > 0:
             self._proxy_ended.clear()
             self._proxy_ended.wait(left)
 
@@ -133,29 +139,44 @@ class Handoff:
         return True
 
     def _proxy_tls(self, owner: int, message: Message, accepted: Accepted, side: Side) -> None:
+        inner, answer, status = self._ask(owner, message)
+        if status != ACCEPTED[accepted.kind]:
+            pass_on_refusal(inner, accepted, answer, self._timeouts)
+            return
+        streams = stream_over(accepted.take()), SocketStream(ungreen(inner))
+        # A client that is alive may take long to read the job's last output. An agent has to go on reading.
+        lenient = side is Side.CLIENT
+        share = self._budget.share(address=site(accepted.host))  # the login is not proved here
+        proxy = open_tls_proxy(self._queue, streams, answer, self._patience, lenient, self._forget, share)
+        if not proxy.over:
+            self.proxies.add(proxy)
+
+    def _ask(self, owner: int, message: Message) -> tuple[Any, bytes, int]:
+        """Sends one end of a new socket pair to the owner, in place of a connection with TLS.
+
+        Returns the other end, the first bytes of the owner's answer, and the status in these bytes.
+
+        Raises:
+            HandshakeError: 503, the owner does not answer.
+        """
         try:
             near, far = socketpair()
         except OSError as error:
-            raise _refused(owner, error) from None
+            raise self._refused(owner, message, error) from None
+        inner = gevent.socket.socket(fileno=near.detach())
         try:
-            self.send(owner, message, far)
-        except BaseException:
-            near.close()
+            with far:
+                self.send(owner, message, far)
+            inner.settimeout(self._timeouts.forward_answer_timeout)
+            return (inner, *read_start(inner, message.kind))
+        except BaseException as error:
+            inner.close()
+            if isinstance(error, OSError):
+                raise self._refused(owner, message, error) from None
             raise
-        finally:
-            far.close()
-        outer = stream_over(accepted.take())
-        share = self._budget.share(address=site(accepted.host))  # the login is not proved yet
-        # A client that is alive may take any time to read the job's last output. An agent has to go on reading.
-        lenient = side is Side.CLIENT
-        proxy = open_tls_proxy(
-            self._queue, outer, SocketStream(near), self._stall_timeout, lenient, self._forget, share
-        )
-        if not proxy.over:
-            self._proxies.add(proxy)
 
     def _forget(self, proxy: ByteLink) -> None:
-        self._proxies.discard(proxy)
+        self.proxies.discard(proxy)
         self._proxy_ended.set()
 
     def send(self, worker: int, message: Message, sock: Any) -> None:
@@ -169,7 +190,7 @@ class Handoff:
         try:
             self.post(worker, message, sock.fileno(), self._timeouts.handoff_timeout)
         except (OSError, BadMessage) as error:
-            raise _refused(worker, error) from None
+            raise self._refused(worker, message, error) from None
         unwatch(sock.fileno())
         self.handed_over += 1
 
@@ -187,6 +208,12 @@ class Handoff:
                     return fd_channel.send(outbox, packet, fd)
                 except BlockingIOError:
                     wait_write(outbox.fileno())
+
+    def _refused(self, worker: int, message: Message, error: Exception) -> HandshakeError:
+        more = self.refusals.fields("not handed over", message.address[0])
+        if more is not None:
+            log.error("connection not handed over", to=worker, error=str(error), **more)
+        return HandshakeError(503, "the part of this reflector that it is for does not answer", (("Retry-After", "5"),))
 
     # ------------------------------------------------------------------ from the other workers
 
@@ -251,8 +278,3 @@ def unwatch(fd: int) -> None:
             epoll.unregister(fd)
     except OSError:
         pass  # `fd` was never watched, or no descriptor is left; then libev rebuilds its set if it has to
-
-
-def _refused(worker: int, error: Exception) -> HandshakeError:
-    log.error("connection not handed over", to=worker, error=str(error))
-    return HandshakeError(503, "the part of this reflector that it is for does not answer", (("Retry-After", "5"),))

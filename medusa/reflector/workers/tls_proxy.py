@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.byte_pipe import BytePipe, join
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.interfaces import Share
@@ -19,9 +19,9 @@ from medusa.transports.socket_stream import SocketStream
 
 def open_tls_proxy(
     queue: FairQueue,
-    outer: SocketStream,
-    inner: SocketStream,
-    stall_timeout: float,
+    streams: tuple[SocketStream, SocketStream],
+    answer: bytes,
+    patience: Patience,
     lenient: bool,
     ended: Callable[[ByteLink], None],
     share: Share | None = None,
@@ -32,18 +32,17 @@ def open_tls_proxy(
 
     Args:
         queue: the fair queue of the event loop.
-        outer: the TLS stream to the peer.
-        inner: the stream to the owner.
-        stall_timeout: when one end has closed, the other end is lost after so many seconds without a sign of life.
-            While both ends are open, the owner decides whether the peer is lost, not this proxy.
+        streams: the TLS stream to the peer, then the stream to the owner.
+        answer: the first bytes of the owner's answer, which were read already.
+        patience: how long the proxy goes on after one end has closed. While both ends are open, the owner decides
+            whether the peer is lost, not this proxy.
         lenient: after the owner has closed, bytes received from the peer are also a sign of life. Otherwise only bytes
             that the peer accepts are.
         ended: called once with the proxy when it has ended.
         share: where the bytes that the proxy holds are counted. None: nowhere.
     """
-    return ByteLink(
-        queue, join(outer, inner, drains=True, share=share), stall_timeout, partial(is_lost, lenient), ended
-    )
+    pipes = join(*streams, drains=True, share=share)
+    return ByteLink(queue, pipes, patience, partial(is_lost, lenient), ended, answer)
 
 
 def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:

@@ -223,3 +223,27 @@ def test_other_heads_are_no_response(head: bytes) -> None:
     with pytest.raises(HandshakeError) as caught:
         parse_response(head)
     assert caught.value.http_status == 502
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"GET / HTTP/1.1\n",
+        b"GET / HTTP/1.1\nHost: h\n\n",
+        b"GET / HTTP/1.1\r\nHost: h\n",
+        b"GET / HTTP/1.1\r\nHost: h\n\r\n",
+        b"GET / HTTP/1.1\rHost: h",
+        b"\n",
+        b"\r\n\n",
+        b"\rx",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100])
+def test_a_head_with_a_bare_line_end_is_refused_at_once(start: bytes, size: int) -> None:
+    with pytest.raises(HandshakeError, match="does not end with CR LF"):
+        _feed(HeadReader(), [start[at : at + size] for at in range(0, len(start), size)])
+
+
+def _feed(reader: HeadReader, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        reader.feed(chunk)

@@ -122,10 +122,21 @@ def test_nor_does_one_that_comes_to_nothing_again_and_again(clock: Clock) -> Non
         nonces.use(b"digest", clock.now + 10)
         nonces.give_back(b"digest")
         assert not nonces.used(b"digest")
-    assert len(nonces) == 1
+    assert len(nonces) == 0
     nonces.use(b"digest", clock.now + 10)
     assert nonces.used(b"digest")
     clock.now += 11
     nonces.use(b"other", clock.now + 10)
     assert not nonces.used(b"digest")
     assert len(nonces) == 1
+
+
+def test_signatures_that_were_given_back_leave_memory(clock: Clock) -> None:
+    nonces = ReplayCache(clock)
+    digests = [number.to_bytes(2, "big") for number in range(1000)]
+    for digest in digests:
+        nonces.use(digest, clock.now + 10)
+    for digest in digests[1:]:
+        nonces.give_back(digest)
+    assert [sum(map(len, nonces._by_expiry.values())), len(nonces._expiries), len(nonces)] == [1, 1, 1]
+    assert nonces.used(digests[0])

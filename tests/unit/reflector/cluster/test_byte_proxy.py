@@ -8,6 +8,7 @@ import gevent
 import pytest
 
 from medusa.reflector.cluster.byte_proxy import is_lost, open_byte_proxy
+from medusa.reflector.relay.byte_link import Patience
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.socket_stream import SocketStream
 from tests.bytelinks import Ends, pipe, receive, send
@@ -34,16 +35,16 @@ def test_an_end_is_gone_and_nothing_moves(outward: str, inward: str, lost: bool)
 
 
 @pytest.fixture
-def stall_timeout() -> float | None:
-    return 20 * MS
+def plain() -> bool:
+    return False
 
 
 @pytest.fixture
-def ends(queue: FairQueue, stall_timeout: float | None) -> Iterator[Ends]:
+def ends(queue: FairQueue, plain: bool) -> Iterator[Ends]:
     (peer, outer), (inner, owner) = unix_pair(), unix_pair()
     ends = Ends(SocketStream(peer), peer, SocketStream(owner))
     streams = SocketStream(outer), SocketStream(inner)
-    ends.open(lambda ended: open_byte_proxy(queue, streams, b"the answer", stall_timeout, ended))
+    ends.open(lambda ended: open_byte_proxy(queue, streams, b"the answer", Patience(20 * MS, 60.0, 60.0), plain, ended))
     assert receive(ends.peer, 10) == b"the answer"
     yield ends
     ends.close()
@@ -54,7 +55,7 @@ def test_one_end_is_gone_and_the_other_is_silent(ends: Ends) -> None:
     ends.over()
 
 
-@pytest.mark.parametrize("stall_timeout", [None])
+@pytest.mark.parametrize("plain", [True])
 def test_without_a_limit_one_end_may_go_on_alone(ends: Ends) -> None:
     ends.peer.shutdown()
     assert receive(ends.owner) == b""

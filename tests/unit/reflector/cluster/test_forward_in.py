@@ -17,6 +17,8 @@ from medusa.reflector.cluster.forward_in import ForwardIn
 from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.refusal import Refusal
@@ -42,6 +44,11 @@ class RecordingAdmission:
         self.entered: list[tuple[str, SessionName]] = []
         self.refusal: Refusal | None = None
         self.held_back = False
+        self.refusals = RefusalLog(CONFIG, Metrics())
+        self.counted: list[str | None] = []
+
+    def count(self, source: str | None) -> None:
+        self.counted.append(source)
 
     def enter_forwarded(
         self, accepted: Accepted, name: SessionName, accept: Callable[[], RelayedTransport], ticket: Ticket | None
@@ -132,6 +139,7 @@ def test_a_request_without_a_good_proof_finds_nothing(
     with refused(404):
         forwarded.enter(proof(), HEAD + b"\r\n\r\n", target)
     assert forwarded.admission.entered == []
+    assert len(forwarded.admission.counted) == 1, "it counts against the limit of connects"
 
 
 @pytest.mark.parametrize(("kind", "head"), [(HTTP, HEAD), (RAW, GREETING)])

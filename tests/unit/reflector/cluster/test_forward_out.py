@@ -17,6 +17,8 @@ from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.cluster.forward_out import ForwardOut
 from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
+from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.relay.budget import Budget
@@ -37,8 +39,9 @@ class Site:
     """The agent's end of a connection that was accepted here, and the owner's listening socket."""
 
     def __init__(self, queue: FairQueue) -> None:
-        self.timeouts = Timeouts(connect_timeout=PATIENCE, forward_answer_timeout=100 * MS)
-        self.forward_out = ForwardOut(ReflectorConfig(timeouts=self.timeouts), AUTH, queue, Budget())
+        self.timeouts = Timeouts(connect_timeout=PATIENCE, forward_answer_timeout=100 * MS, linger_timeout=50 * MS)
+        config = ReflectorConfig(timeouts=self.timeouts)
+        self.forward_out = ForwardOut(config, AUTH, queue, Budget(), RefusalLog(config, Metrics()))
         self.agent, self._sock = socket.socketpair()
         self.listener = socket.socket()  # not create_server, which is the standard library's: it blocks the loop
         self.listener.bind(("127.0.0.1", 0))
@@ -107,9 +110,11 @@ def test_an_agent_that_the_owner_refuses_gets_the_owners_answer(site: Site, kind
         for at in range(len(answer)):
             owner.sendall(answer[at : at + 1])
             gevent.sleep(0)
+        owner.shutdown(socket.SHUT_WR)
         refused = forwarding.get(timeout=PATIENCE)
     assert (refused.status, refused.words) == (409, f"refused by {site.owner.address}")
-    assert site.agent.recv(100).startswith(answer[:1])
+    assert site.agent.recv(100) == answer
+    assert site.agent.recv(100) == b"", "it is no link, and its connection is closed"
 
 
 @pytest.mark.parametrize("answer", [None, b"", b"HTTP/1.1 4", b"SSH-2.0-OpenSSH_9.6\r\n"])

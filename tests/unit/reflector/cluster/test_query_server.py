@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -15,6 +16,10 @@ from medusa.protocol.http.head import parse_request
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.cluster.peer_auth import PeerAuth
 from medusa.reflector.cluster.query_server import QueryServer
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.session_name import SessionName
@@ -24,6 +29,8 @@ from tests.unit.reflector.conftest import refused
 
 OWNER = Owner("http://127.0.0.1:1")
 AUTH = PeerAuth(b"a secret of a site")
+REFUSALS = RefusalLog(ReflectorConfig(), Metrics())
+ADMISSION = cast("Admission", SimpleNamespace(count=lambda _: None, refusals=REFUSALS))
 TARGET = "/~carried/sessions"
 
 
@@ -56,7 +63,9 @@ class Asker:
 
     def __init__(self) -> None:
         self.sessions = Sessions()
-        self.server = QueryServer(AUTH, cast("Claims", self.sessions), cast("SessionList", self.sessions), OWNER)
+        self.server = QueryServer(
+            AUTH, cast("Claims", self.sessions), cast("SessionList", self.sessions), OWNER, ADMISSION
+        )
         self.sock, self.accepted = unix_pair()
 
     def question(self, method: str, target: str = TARGET, proof: str | None = None, sent: str = "") -> Accepted:

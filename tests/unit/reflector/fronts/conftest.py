@@ -11,6 +11,8 @@ import pytest
 
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.doorkeeper import Doorkeeper
+from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.session_name import SessionName
@@ -41,6 +43,7 @@ class Bench:
 
     parts: Parts
     admission: Admission
+    doorkeeper: Doorkeeper
     peer: socket.socket
     sock: gevent.socket.socket
     workers: Taker
@@ -57,11 +60,13 @@ class Bench:
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     parts = registry_parts(CONFIG)
-    admission = Admission(CONFIG, parts.registry, None, claims=parts.claims, metrics=parts.metrics)
+    refusals = RefusalLog(CONFIG, parts.metrics)
+    admission = Admission(CONFIG, parts.registry, None, claims=parts.claims, refusals=refusals)
+    doorkeeper = Doorkeeper(CONFIG, parts.metrics, refusals)
     peer, accepted = socket.socketpair()
     peer.settimeout(10)
     sock = gevent.socket.socket(fileno=accepted.detach())
     with peer, sock:
-        yield Bench(parts, admission, peer, sock, Taker())
+        yield Bench(parts, admission, doorkeeper, peer, sock, Taker())
         for session in parts.registry.sessions():
             parts.registry.forget(session)

@@ -10,6 +10,7 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import Refusal
@@ -31,7 +32,8 @@ class Bench:
         directory.claim(str(NAME), THERE)
         parts = registry_parts(config, directory, HERE)
         self.registry = parts.registry
-        self.admission = Admission(config, parts.registry, None, self, claims=parts.claims, metrics=parts.metrics)
+        refusals = RefusalLog(config, parts.metrics)
+        self.admission = Admission(config, parts.registry, None, self, claims=parts.claims, refusals=refusals)
         self.forwarded: list[tuple[Owner, SessionName]] = []
         self.answer: Refusal | None = None
         self.accepted = Accepted(HTTP, None, ("192.0.2.1", 4711))
@@ -75,12 +77,6 @@ def test_a_client_that_breaks_off_during_its_upgrade_leaves_no_session(bench: Be
         bench.admission.enter(bench.accepted, SessionName("new"), Side.CLIENT, fail)
     bench.registry.wait_until_empty(5)
     assert bench.registry.sessions() == []
-
-
-def test_what_a_limit_refuses_is_logged_at_a_limited_rate(bench: Bench) -> None:
-    limited, other = Refusal(429, "too many", limited=True), Refusal(404, "no")
-    noted = [bench.admission.note(refusal) for refusal in (limited, limited, limited, other)]
-    assert noted == [{}, None, None, {}]
 
 
 def test_a_refusal_is_held_back_for_what_is_left_of_its_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

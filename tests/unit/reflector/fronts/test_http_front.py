@@ -32,6 +32,7 @@ def front(bench: Bench) -> HttpFront:
     front = HttpFront(("127.0.0.1", 0), application, handler_class=Handler, log=None)
     front.environ["SERVER_NAME"], front.environ["SERVER_PORT"] = "h", "1"
     front.config, front.metrics = CONFIG, bench.metrics
+    front.doorkeeper, front.refusals = bench.doorkeeper, bench.admission.refusals
     return front
 
 

@@ -17,7 +17,8 @@ FRAMED = b"MEDUSA/1 /attach/id/slave localhost\n"
 
 @pytest.fixture
 def front(bench: Bench) -> RawFront:
-    return RawFront(("127.0.0.1", 0), bench.admission, CONFIG, bench.metrics, memoryview(bytearray(65536)))
+    scratch = memoryview(bytearray(65536))
+    return RawFront(("127.0.0.1", 0), bench.admission, CONFIG, bench.metrics, scratch, bench.doorkeeper)
 
 
 def test_a_greeting_in_pieces_is_read_up_to_its_end(bench: Bench) -> None:
@@ -39,6 +40,12 @@ def test_a_stream_that_ends_before_its_greeting(bench: Bench, sent: bytes, greet
             read_greeting(accepted)
     else:
         assert read_greeting(accepted) is greeted
+
+
+@pytest.mark.parametrize("data", [b"MEDUSA/1 /x\0", b"MEDUSA/1 /x\rh", b"\xff\xfb\x01", b"\x04\x01"])
+def test_what_no_greeting_contains_is_refused_at_once(bench: Bench, data: bytes) -> None:
+    with pytest.raises(HandshakeError, match="not a greeting"):
+        read_greeting(Accepted(RAW, bench.sock, ADDRESS, data=data))
 
 
 def test_a_peer_that_says_nothing_is_refused_in_time(bench: Bench, front: RawFront) -> None:

@@ -12,6 +12,7 @@ from medusa.reflector.admin.handlers import Administration
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.admission import Admission
+from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.fronts.routes import Application
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP
@@ -29,9 +30,11 @@ def ask(config: ReflectorConfig, host: str, request: bytes) -> tuple[int, bytes]
         statuses.append(status)
 
     parts = registry_parts(config)
-    admission = Admission(config, parts.registry, None, claims=parts.claims, metrics=parts.metrics)
+    refusals = RefusalLog(config, parts.metrics)
+    admission = Admission(config, parts.registry, None, claims=parts.claims, refusals=refusals)
     listing = SessionList(parts.registry, "here")
-    administration = Administration(config, listing, parts.metrics, None, admission.single_use.reserve)
+    reserve = admission.single_use.reserve
+    administration = Administration(config, listing, parts.metrics, None, reserve, admission.count)
     application = Application(config, parts.registry, admission, administration)
     body = b"".join(application({"medusa.handler": SimpleNamespace(accepted=accepted)}, start_response))
     return int(statuses[0][:3]), body

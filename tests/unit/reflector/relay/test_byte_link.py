@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import gevent
 import pytest
 
 from medusa.reflector.relay.budget import Budget
-from medusa.reflector.relay.byte_link import ByteLink
+from medusa.reflector.relay.byte_link import ByteLink, Patience
 from medusa.reflector.relay.byte_pipe import READ_SIZE, BytePipe, join
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.transports.socket_stream import SocketStream
@@ -49,12 +50,17 @@ def budget() -> Budget:
 
 
 @pytest.fixture
-def ends(queue: FairQueue, judge: Judge, tls: bool, budget: Budget) -> Iterator[Ends]:
+def close() -> float:
+    return 60.0
+
+
+@pytest.fixture
+def ends(queue: FairQueue, judge: Judge, tls: bool, budget: Budget, close: float) -> Iterator[Ends]:
     peer, outer = tls_pair(tcp_pair) if tls else tcp_pair()
     inner, owner = tcp_pair()
     ends = Ends(stream_over(peer), peer if isinstance(peer, socket.socket) else peer.sock, SocketStream(owner))
     pipes = join(stream_over(outer), SocketStream(inner), share=budget.share(address="x"))
-    ends.open(lambda ended: ByteLink(queue, pipes, 10 * MS, judge, ended, b"the answer"))
+    ends.open(lambda ended: ByteLink(queue, pipes, Patience(90 * MS, close, 60.0), judge, ended, b"the answer"))
     assert receive(ends.peer, 10) == b"the answer"
     yield ends
     ends.close()
@@ -132,6 +138,28 @@ def test_bytes_that_tls_holds_are_copied_though_no_socket_is_readable(queue: Fai
     stream = stream_over(outer)
     send(ends.peer, b"!held")
     assert receive(stream, 1) == b"!"
-    ends.open(lambda ended: ByteLink(queue, join(stream, SocketStream(inner)), None, judge, ended))
+    patience = Patience(60.0, 60.0, 60.0)
+    ends.open(lambda ended: ByteLink(queue, join(stream, SocketStream(inner)), patience, judge, ended))
     assert receive(ends.owner, 4) == b"held"
     ends.close()
+
+
+@pytest.mark.parametrize("close", [100 * MS])
+def test_once_the_owner_has_closed_no_byte_of_the_peer_moves_the_deadline(ends: Ends) -> None:
+    ends.owner.shutdown()
+    while not ends.link.over:
+        with contextlib.suppress(OSError):
+            ends.peer.send(b"x")
+        gevent.sleep(MS)
+    assert receive(ends.peer) == b""
+
+
+@pytest.mark.parametrize("tls", [False])
+def test_nor_while_the_peer_does_not_read_all(ends: Ends) -> None:
+    ends.link._patience = Patience(90 * MS, 60.0, 100 * MS)
+    clog(ends.owner)
+    ends.owner.close()
+    while not ends.link.over:
+        with contextlib.suppress(OSError):
+            ends.peer.send(b"x")
+        gevent.sleep(MS)

@@ -24,6 +24,7 @@ class Link:
     hung_up: bool = False
     sent: int = 100
     backlog: int = 0
+    unacknowledged: float = 0.0
     active: float = 0.0
     draining: bool = False
     unfinished: Unfinished | None = None
@@ -189,6 +190,23 @@ class TestKeepalive:
     @pytest.mark.parametrize("link", [Link(paused=True, hung_up=True), Link(plain=True, hung_up=True)])
     def test_a_client_that_hung_up_is_judged_though_it_is_not_read(self, link: Link) -> None:
         assert self.judged(link, 15.0, 30.0, 45.0)[-1] == Lost(Side.CLIENT, "silent for 45 s")
+
+    def test_a_reader_that_vanishes_is_lost_in_time_though_it_accepted_bytes_before(self) -> None:
+        session, link, found = deadlines(), Link(draining=True), []
+        for now in (15.0, 30.0, 45.0):
+            found.append(session.check_links(now, [link]))
+            link.draining = False
+        assert found == [[], [Ping(Side.CLIENT)], [Lost(Side.CLIENT, "silent for 45 s")]]
+
+    @pytest.mark.parametrize("how", [{"plain": True}, {"paused": True}])
+    def test_a_host_that_acknowledges_nothing_is_lost(self, how: dict[str, bool]) -> None:
+        session, link = deadlines(), Link(**how)  # type: ignore[arg-type]
+        for now, unacknowledged in ((15.0, 0.0), (30.0, 14.0), (45.0, 29.0), (60.0, 44.0)):
+            link.unacknowledged = unacknowledged
+            assert session.check_links(now, [link]) == []
+        link.unacknowledged = 45.0
+        assert session.next_check([link]) == 61.0
+        assert session.check_links(61.0, [link]) == [Lost(Side.CLIENT, "silent for 45 s")]
 
     def test_after_a_close_only_a_peer_that_has_not_received_it_is_judged(self) -> None:
         session, link = deadlines(), Link()

@@ -7,7 +7,7 @@ import pytest
 
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.sessions import limits
-from medusa.reflector.sessions.limits import Limits, LogLimiter, RateLimits
+from medusa.reflector.sessions.limits import Limits, RateLimits
 from medusa.session import Side
 from tests.unit.reflector.conftest import refused
 from tests.waiting import Clock
@@ -151,11 +151,3 @@ class TestConnects:
         for other in Side:
             for _ in range(30):
                 some.connect(login="alice", session="other", side=other)
-
-
-def test_a_flood_leaves_few_lines(clock: Clock) -> None:
-    limiter = LogLimiter(2, clock)
-    assert [limiter.fields() for _ in range(4)] == [{}, {}, None, None]
-    clock.now += 30
-    assert limiter.fields() == {"left_out": 2}
-    assert limiter.fields() is None

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
-from medusa.reflector.config import Timeouts
+from medusa.reflector.config import ReflectorConfig, Timeouts
+from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.metrics import Metrics
 from medusa.reflector.workers.fd_channel import open_channel, receive, send
 from medusa.reflector.workers.handoff import Handoff
 from medusa.reflector.workers.rpc import OtherWorkers, Rpc
@@ -27,6 +29,7 @@ class TwoWorkers:
         timeouts = Timeouts(handoff_timeout=timeout, status_timeout=timeout)
         (self._own_inbox, self.to_first), (self.inbox, self.outbox) = self._channels = open_channel(), open_channel()
         self.handoff = Handoff(1, KEY, self._own_inbox, {2: self.outbox}, 60.0, timeouts)
+        self.handoff.refusals = RefusalLog(ReflectorConfig(), Metrics())
         self.rpc = Rpc(self.handoff, timeouts)
         self.others = OtherWorkers(self.handoff, self.rpc)
         self._reading: gevent.Greenlet | None = None  # type: ignore[type-arg]

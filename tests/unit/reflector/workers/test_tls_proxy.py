@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 
+from medusa.reflector.relay.byte_link import Patience
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.workers.tls_proxy import is_lost, open_tls_proxy
 from medusa.transports.socket_stream import SocketStream
@@ -55,7 +56,7 @@ def ends(queue: FairQueue, stall_timeout: float, lenient: bool) -> Iterator[Ends
     inner, owner = unix_pair()
     streams = stream_over(outer), SocketStream(inner)
     ends = Ends(stream_over(peer), peer.sock, SocketStream(owner))
-    ends.open(lambda ended: open_tls_proxy(queue, *streams, stall_timeout, lenient, ended))
+    ends.open(lambda ended: open_tls_proxy(queue, streams, b"", Patience(stall_timeout, 60.0, 60.0), lenient, ended))
     yield ends
     ends.close()
 

@@ -1,0 +1,91 @@
+"""Drops connections while too many peers have not identified themselves. Counts them, and logs them with bounded lines.
+
+A peer that is dropped gets a short refusal, if it can be sent at once and without TLS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import structlog
+
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.fronts.refusal_log import RefusalLog
+from medusa.reflector.fronts.startups import FROM_SOURCE, IN_ALL, Dropped, Startup, Startups
+from medusa.reflector.metrics import Metrics
+from medusa.reflector.net import fd_limit
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import source_of
+from medusa.transports.tls import RECORD
+
+log = structlog.get_logger(component="doors")
+
+RETRY_AFTER = 5
+"""The Retry-After, in seconds, for a peer that is dropped."""
+
+WORDS = {
+    IN_ALL: "too many connections have not identified themselves (--max-startups)",
+    FROM_SOURCE: "too many connections from this address have not identified themselves (--per-source-max-startups)",
+}
+
+
+class Doorkeeper:
+    """Counts the connections of one process whose peers have not identified themselves, at all of its doors."""
+
+    def __init__(self, config: ReflectorConfig, metrics: Metrics, refusals: RefusalLog) -> None:
+        self._config = config
+        self._metrics = metrics
+        self._refusals = refusals
+        self._startups = Startups(config)
+        metrics.connections["startup"] = self._startups.__len__
+
+    def admit(self, sock: Any, address: tuple[Any, ...], refusal: bytes = b"") -> Startup | None:
+        """Counts a connection that was just accepted. Returns its place. Returns None if it was dropped and closed.
+
+        Never blocks.
+
+        Args:
+            sock: gevent's socket.
+            refusal: the bytes to send to a peer that is dropped.
+        """
+        try:
+            return self._startups.enter(source_of(address[0], self._config), fd_limit.startups_allowed())
+        except Dropped as dropped:
+            self.drop(dropped, sock, address[0], refusal)
+            return None
+
+    def take_over(self, accepted: Accepted, refusal: bytes = b"") -> bool:
+        """Counts a connection that another worker has handed over. Returns False if it was dropped and closed.
+
+        Chance does not decide again: that worker has asked it already.
+        """
+        source = source_of(accepted.address[0], self._config)
+        try:
+            accepted.startup = self._startups.enter(source, fd_limit.startups_allowed(), early=False)
+        except Dropped as dropped:
+            self.drop(dropped, accepted.sock, accepted.host, refusal)
+            return False
+        return True
+
+    def name_client(self, accepted: Accepted) -> None:
+        """Counts a connection for the client that a proxy has named. Raises Dropped."""
+        if accepted.startup is not None:
+            accepted.startup.move(source_of(accepted.host, self._config))
+
+    def drop(self, dropped: Dropped, sock: Any, host: str, refusal: bytes = b"") -> None:
+        """Closes a connection at once. Its peer gets `refusal`, if that can be sent without waiting."""
+        self.note(dropped, host)
+        with contextlib.suppress(OSError):
+            sock.settimeout(0.0)
+            if refusal:
+                sock.send(refusal)
+                sock.recv(RECORD)  # otherwise the kernel would reset the connection, and the refusal could be lost
+        sock.close()
+
+    def note(self, dropped: Dropped, host: str) -> None:
+        """Counts and logs a connection that is dropped, or refused for the same reason."""
+        self._metrics.dropped(dropped.why)
+        more = self._refusals.fields("dropped", host)
+        if more is not None:
+            log.info("connection dropped", client=host, reason=WORDS[dropped.why], **more)

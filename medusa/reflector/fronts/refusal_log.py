@@ -1,0 +1,41 @@
+"""Bounds the log lines about refusals: so many a minute for one source and one kind of refusal, and so many in all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.metrics import Metrics
+from medusa.reflector.net.client_address import site
+from medusa.reflector.sessions.limits import RateLimits
+
+_ALL = ""
+
+
+class RefusalLog:
+    """The limit for the log lines of one process. The next line that is written says how many were left out."""
+
+    def __init__(self, config: ReflectorConfig, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
+        self._metrics = metrics
+        self._by_source = RateLimits(config.timeouts.refusal_log_rate, clock)
+        self._in_all = RateLimits(config.timeouts.refusal_log_rate_in_all, clock)
+        self._left_out = 0
+
+    def note(self, status: int, host: str) -> dict[str, int] | None:
+        """Counts a refusal in the metrics. Returns what `fields` does for its log line."""
+        self._metrics.refused(status)
+        return self.fields(str(status), host)
+
+    def fields(self, kind: str, host: str) -> dict[str, int] | None:
+        """Call this before each log line. Returns fields to add to the line, or None if the line must be left out.
+
+        Args:
+            kind: the status of the refusal, or another word for what the line is about.
+            host: the IP address of the peer. An IPv6 address counts as its /64.
+        """
+        if self._by_source.take("%s %s" % (kind, site(host))) or self._in_all.take(_ALL):
+            self._left_out += 1
+            return None
+        left_out, self._left_out = self._left_out, 0
+        return {"left_out": left_out} if left_out else {}

@@ -1,0 +1,113 @@
+"""Bounds the connections whose peers have not identified themselves, in all and from one source, as sshd does.
+
+A connection is counted from its acceptance until it becomes a link, is forwarded, is handed over to another worker, or
+is closed. So a refused peer that does not hang up is counted too. No I/O; random numbers are passed in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+from medusa.reflector.config import ReflectorConfig
+
+IN_ALL, FROM_SOURCE = "all", "source"
+"""Why a connection is dropped: there are too many in all, or too many from its source."""
+
+
+class Dropped(Exception):
+    """There are too many connections whose peers have not identified themselves. `why`: IN_ALL or FROM_SOURCE."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Startups:
+    """The counts of one process. `draw` returns a random number from 0 to 1 (excluded).
+
+    From `start` connections on, a new one is dropped at random: at first `rate` percent of them, then more and more,
+    and all of them from `full` connections on. So a peer that fills the places can lock out others only in part.
+    """
+
+    def __init__(self, config: ReflectorConfig, draw: Callable[[], float] = random.random) -> None:
+        self._start, self._rate, self._full = config.max_startups
+        self._most_of_one = config.per_source_max_startups
+        self._draw = draw
+        self._all = 0
+        self._by_source: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """Returns the number of connections that are counted now."""
+        return self._all
+
+    def enter(self, source: str | None, room: float, *, early: bool = True) -> Startup:
+        """Counts a new connection. Returns its place.
+
+        Args:
+            source: the key of the address that it comes from; None to count it only in all.
+            room: how many such connections the limit of descriptors allows.
+            early: False to drop none before `full` is reached.
+
+        Raises:
+            Dropped: there are too many.
+        """
+        self._check(source)
+        if self._draw() < self._probability(room, early):
+            raise Dropped(IN_ALL)
+        return Startup(self, source)
+
+    def _probability(self, room: float, early: bool) -> float:
+        if not self._full:
+            return float(self._all >= room)
+        full = min(self._full, room)
+        start = min(self._start, full) if early else full
+        if self._all < start:
+            return 0.0
+        if self._all >= full:
+            return 1.0
+        rate = self._rate / 100
+        return rate + (1 - rate) * (self._all - start) / (full - start)
+
+    def _check(self, source: str | None) -> None:
+        if source is not None and 0 < self._most_of_one <= self._by_source[source]:
+            raise Dropped(FROM_SOURCE)
+
+    def _count(self, source: str | None, number: int) -> None:
+        if source is None:
+            return
+        self._by_source[source] += number
+        if not self._by_source[source]:
+            del self._by_source[source]
+
+
+class Startup:
+    """The place of one connection in the counts, until `end`."""
+
+    __slots__ = ("_over", "_source", "_startups")
+
+    def __init__(self, startups: Startups, source: str | None) -> None:
+        self._startups, self._source, self._over = startups, source, False
+        startups._all += 1
+        startups._count(source, 1)
+
+    def move(self, source: str | None) -> None:
+        """Counts the connection for `source` from now on, because a proxy has named the client.
+
+        Raises:
+            Dropped: too many connections from there have not identified themselves. The counts are unchanged.
+        """
+        if self._over or source == self._source:
+            return
+        self._startups._check(source)
+        self._startups._count(self._source, -1)
+        self._startups._count(source, 1)
+        self._source = source
+
+    def end(self) -> None:
+        """Ends the count: the connection is closed, or its peer has identified itself. Idempotent."""
+        if not self._over:
+            self._over = True
+            self._startups._all -= 1
+            self._startups._count(self._source, -1)

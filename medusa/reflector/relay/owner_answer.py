@@ -1,0 +1,61 @@
+"""Reads how the owner of a session answers a peer that this process passes on to it, and passes a refusal on.
+
+The owner is another worker, or another reflector. While a peer has no answer it has not identified itself, so its
+connection is still counted here. A refused peer never becomes a byte link: it gets the answer and a short time to go.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import gevent
+
+from medusa.reflector.config import Timeouts
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.listen import HTTP, RAW
+from medusa.reflector.net.sockets import hang_up
+
+_STATUS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
+"""How an answer begins, by the kind of connection. The group is the status, if the answer has one."""
+
+ACCEPTED = {HTTP: 101, RAW: 0}
+"""The status of an answer that lets the peer in, by the kind of connection."""
+
+_MAX_START = len(b"HTTP/1.1 101")
+"""The number of bytes within which the status of every valid answer is found."""
+
+MAX_REFUSAL = 64 * 1024
+"""The most bytes of a refusal that are passed on."""
+
+
+def read_start(owner: Any, kind: str) -> tuple[bytes, int]:
+    """Returns the first bytes of the owner's answer, and the status in them. `kind`: HTTP or RAW.
+
+    Raises:
+        OSError: the owner has hung up, does not answer in time, or answers with something else.
+    """
+    answer = b""
+    while (match := _STATUS[kind].match(answer)) is None:
+        data = owner.recv(4096) if len(answer) < _MAX_START else b""
+        if not data:
+            raise OSError("not the answer of a reflector")
+        answer += data
+    return answer, int(match[1] or 0)
+
+
+def pass_on_refusal(owner: Any, accepted: Accepted, answer: bytes, timeouts: Timeouts) -> None:
+    """Passes on the owner's refusal, which begins with `answer`, and closes both connections."""
+    try:
+        with gevent.Timeout(timeouts.answer_timeout, TimeoutError()):
+            size = 0
+            while answer and size < MAX_REFUSAL:
+                accepted.sock.sendall(answer)
+                size += len(answer)
+                answer = owner.recv(MAX_REFUSAL)
+    except OSError:
+        pass  # one of the two is gone
+    finally:
+        owner.close()
+    hang_up(accepted.sock, timeouts.linger_timeout)
+    accepted.sock = None
