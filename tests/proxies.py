@@ -74,6 +74,29 @@ listen site
 """
 
 
+def talkative(scratch: Path, port: int) -> contextlib.AbstractContextManager[int]:
+    """HAProxy in front of a reflector: it sends 103, repeats fields, and redirects below /moved. Gives its port."""
+    return _run_haproxy(scratch, lambda fd: _TALKATIVE.format(fd=fd, port=port))
+
+
+_TALKATIVE = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen talkative
+    bind fd@{fd}
+    http-request redirect scheme https code 308 if {{ path_beg /moved/ }}
+    http-request early-hint Link "</style.css>; rel=preload"
+    http-request early-hint Link "</script.js>; rel=preload"
+    http-response add-header Date "Sun, 06 Nov 1994 08:49:37 GMT"
+    http-response add-header Server one
+    http-response add-header Server two
+    server s 127.0.0.1:{port}
+"""
+
+
 @contextlib.contextmanager
 def _run_haproxy(scratch: Path, config: Callable[[int], str]) -> Iterator[int]:
     """Runs HAProxy; gives its port. `config` gets the descriptor of the socket that it takes over."""

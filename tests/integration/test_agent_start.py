@@ -59,13 +59,13 @@ def test_refusal_for_now_is_tried_again(dialled: Reflector, tmp_path: Path) -> N
     config = write_config(tmp_path, dialled.url)
     with launched(from_source("--config", str(config)), job_environ()) as agent:
         dialled.refuse("404 Not Found")
-        dialled.refuse("503 Service Unavailable")
+        dialled.refuse("521 Web Server Is Down")
         client = dialled.accept()
         client.link.close(reason="changed \x1b[31m my mind")
         code, log = agent.finish()
     assert code == 0
     assert "(status 404); next try in" in log
-    assert "(status 503); next try in" in log
+    assert "(status 521); next try in" in log
     assert log.endswith("session over: closed: changed \\x1b[31m my mind\n")
     assert SECRET not in log
     assert len({head.split(b"Sec-WebSocket-Key")[0] for head in dialled.heads}) == 1
