@@ -64,7 +64,7 @@ class Mark(enum.Enum):
     """What `Directory.reserve` found about a mark."""
 
     FREE = enum.auto()  # it was unused, and is now reserved for the caller
-    RESERVED = enum.auto()  # another caller has reserved it
+    RESERVED = enum.auto()  # another caller has reserved it, or has confirmed that
     USED = enum.auto()
 
 
@@ -134,17 +134,24 @@ class Directory(abc.ABC):
         return Mark.FREE
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Records, atomically, that `mark` is used, for `ttl` seconds, if its reservation by `token` still holds.
+        """Turns the reservation of `mark` by `token`, if it still holds, into one of `ttl` seconds. Atomic.
 
-        Returns False if that reservation does not hold: it has expired, was given back, or was confirmed before.
+        Returns False if that reservation does not hold: it has expired, was given back, or was confirmed before. If it
+        is unknown whether it was confirmed, call `give_back`. Otherwise `settle`.
 
         Args:
             use: another random text, which tells this use from all others.
         """
         return True
 
+    def settle(self, mark: str, use: str) -> None:  # noqa: B027 - see above
+        """Records that `mark` is used, if it was confirmed as `use`. Before that, others are told that it is reserved.
+
+        So they are not told that it is used if the answer to `confirm` was lost, and it is given back.
+        """
+
     def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
-        """Makes `mark` unused again if one of `tokens` has reserved or used it. Otherwise does nothing."""
+        """Makes `mark` unused again if one of `tokens` has reserved, confirmed or used it. Otherwise does nothing."""
 
     def close(self) -> None:  # noqa: B027 - not every store has connections
         """Closes the connections to the store.

@@ -1,8 +1,8 @@
 """The directory that several reflectors share, in Redis.
 
 A claim is a key of Redis that expires. Its value is the claim's token and its owner's address, with a MAC (see seal). A
-mark is such a key too: "reserved TOKEN" or "used TOKEN". Redis runs the scripts below; each compares the value before
-it changes the key.
+mark is such a key too: "reserved TOKEN", "confirmed TOKEN" or "used TOKEN". Redis runs the scripts below; each compares
+the value before it changes the key.
 
 No command reads more than MAX_ENTRY bytes of a value: another program may have stored a value of any size.
 """
@@ -43,7 +43,7 @@ _BATCH = 1000
 _SESSIONS, _REFLECTORS, _MARKS = "session:", "reflector:", "used:"
 """What follows the prefix in a key: of a session, of a reflector's address, of a mark."""
 
-_RESERVED, _USED = "reserved ", "used "
+_RESERVED, _CONFIRMED, _USED = "reserved ", "confirmed ", "used "
 
 # GETRANGE answers an empty string for a missing key, too.
 _READ = "local held = redis.call('GETRANGE', KEYS[1], 0, %d)\n" % MAX_ENTRY
@@ -70,6 +70,13 @@ _RENEW = (
     + """
 if held ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+"""
+)
+_SETTLE = (
+    _READ
+    + """
+if held == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', redis.call('PTTL', KEYS[1])) end
+return held
 """
 )
 _RELEASE = (
@@ -166,15 +173,21 @@ class RedisDirectory(Directory):
         held = self._run(_CLAIM, self._mark(mark), _RESERVED + token, _ms(ttl))
         if held is None:
             return Mark.FREE
-        return Mark.RESERVED if held.startswith(_RESERVED.encode()) else Mark.USED
+        # A mark of an older version has another form. It is used.
+        return Mark.RESERVED if held.startswith((_RESERVED.encode(), _CONFIRMED.encode())) else Mark.USED
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
         """See Directory."""
-        return bool(self._run(_REPLACE, self._mark(mark), _USED + use, _ms(ttl), _RESERVED + token))
+        return bool(self._run(_REPLACE, self._mark(mark), _CONFIRMED + use, _ms(ttl), _RESERVED + token))
+
+    def settle(self, mark: str, use: str) -> None:
+        """See Directory."""
+        self._run(_SETTLE, self._mark(mark), _CONFIRMED + use, _USED + use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
         """See Directory."""
-        self._run(_RELEASE, self._mark(mark), *(state + token for token in tokens for state in (_RESERVED, _USED)))
+        states = (_RESERVED, _CONFIRMED, _USED)
+        self._run(_RELEASE, self._mark(mark), *(state + token for token in tokens for state in states))
 
     def close(self) -> None:
         """See Directory. Only one thread may call this method."""

@@ -58,6 +58,10 @@ class TimedDirectory(Directory):
         """See Directory."""
         return self._timed("confirm", self._directory.confirm, mark, token, use, ttl)
 
+    def settle(self, mark: str, use: str) -> None:
+        """See Directory."""
+        self._timed("settle", self._directory.settle, mark, use)
+
     def give_back(self, mark: str, *tokens: str) -> None:
         """See Directory."""
         self._timed("give_back", self._directory.give_back, mark, *tokens)

@@ -172,7 +172,12 @@ def test_marks_are_reserved_then_used(server: RedisServer) -> None:
             assert one.confirm("mark", "a", "c", 100)
         assert not other.confirm("mark", "a", "d", 100), "the same reservation is not used twice"
         other.give_back("mark", "a", "b", "d")
-        server.pass_time(90)
+        one.settle("mark", "d")
+        server.pass_time(50)
+        assert other.reserve("mark", "b", 10) is Mark.RESERVED
+        for _ in range(2):
+            one.settle("mark", "c")
+        server.pass_time(40)
         assert other.reserve("mark", "b", 10) is Mark.USED
         one.give_back("mark", "a", "c")
         assert other.reserve("mark", "b", 10) is Mark.FREE
@@ -222,6 +227,7 @@ def test_a_signature_works_after_redis_was_silent(server: RedisServer, step: str
         with refused(503, retry_after=5):
             first.reserve(GRANT)
         again.confirm()
+        again.settle()
         for book in (first, second):
             with refused(403):
                 book.reserve(GRANT)

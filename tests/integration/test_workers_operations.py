@@ -7,11 +7,13 @@ import json
 import socket
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.peers import BINARY, Answer, Peer, close_frame, frame, upgrade
 from tests.reflectors import Reflector, new_id, running
+from tests.signing import Key, allow, authorization, date
 from tests.waiting import PATIENCE, wait_until
 from tests.workers import homes, pairs_everywhere
 
@@ -98,3 +100,14 @@ def test_the_true_address_goes_along() -> None:
                 client.send(close_frame())
             record = reflector.ended(session)
             assert (record["client"], record["agent"]) == ("203.0.113.9:40000", "203.0.113.9:40000")
+
+
+def test_an_admins_signature_is_good_once_whichever_worker_gets_it(tmp_path: Path, key: Key) -> None:
+    allow(tmp_path, "boss", key)
+    target, when = f"/sessions/boss/{new_id()}", date()
+    signature = authorization(key, "boss", target, "h", when, method="delete")
+    request = f"DELETE {target} HTTP/1.1\r\nHost: h\r\nDate: {when}\r\nAuthorization: {signature}\r\n\r\n".encode()
+    options = ["--accounts", str(tmp_path), "--admins", "boss", "--workers", "3", "--front-door-only"]
+    with running(*options, check=False) as reflector:
+        statuses = [reflector.ask(request).status for _ in range(9)]
+        assert statuses == [404] + 8 * [403], "it is used up, though there was no such session"

@@ -99,11 +99,15 @@ class Administration:
         reservation = self._reserve(grant)
         try:
             reservation.confirm()
-            return self._listing.kill(name)
+            killed = self._listing.kill(name)
         except BaseException as error:
             if isinstance(error, Refusal) and not error.uncertain:
                 reservation.give_back()
+            else:
+                reservation.settle()
             raise
+        reservation.settle()
+        return killed
 
     def check(self, resource: Resource, accepted: Accepted) -> Grant | None:
         """Returns the result of the check of the administrator's signature.

@@ -1,17 +1,19 @@
 """Makes sure that each signature lets in one peer at most, at all reflectors that share the directory.
 
-A signature is used in two steps. First it is reserved, for some seconds: another request with it is told to try again.
-After everything else that can fail, right before the peer is let in, the reservation is confirmed: now the signature is
-used. If the peer is not let in after all, the signature is given back. Each step names its own random token, so a step
-that the directory carries out late changes nothing that another request has done meanwhile:
+A signature is used in three steps. First it is reserved, for some seconds. After everything else that can fail, the
+reservation is confirmed: now it lasts. Right before the peer is let in, it is settled that the signature is used. Until
+then another request with it is told to try again; afterwards, that it was used before. If the peer is not let in, the
+signature is given back. Each step names a random token of this request, so a step that the directory carries out late
+changes nothing that another request has done meanwhile:
 
 - A reservation that nobody confirms or gives back expires by itself.
 - A confirmation fails unless its own reservation still holds, and only a known success lets the peer in.
-- What is given back is only what the same request has reserved or used.
+- What is given back is only what the same request has reserved or confirmed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeVar
@@ -40,7 +42,10 @@ class Marks(Protocol):
         """Reserves a mark for some seconds."""
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Uses a reserved mark."""
+        """Makes the reservation of a mark last."""
+
+    def settle(self, mark: str, use: str) -> None:
+        """Records that a confirmed mark is used."""
 
     def give_back(self, mark: str, *tokens: str, insist: bool) -> None:
         """Makes a mark unused again. Does not block. `insist`: try until the directory has answered."""
@@ -88,7 +93,7 @@ class SingleUse:
         if digest in self.busy:
             raise _in_use()
         ticket = Ticket(digest.hex(), secrets.token_hex(16), int(grant.until))
-        reservation = Reservation(self, ticket, {ticket.token})
+        reservation = Reservation(self, ticket)
         self.busy.add(digest)
         try:
             found = _answered(lambda: self.marks.reserve(ticket.mark, ticket.token))
@@ -101,8 +106,8 @@ class SingleUse:
         raise used_before() if found is Mark.USED else _in_use()
 
     def adopt(self, ticket: Ticket) -> Reservation:
-        """Returns the reservation that another reflector has made. That reflector gives it back if it is not used."""
-        return Reservation(self, ticket, set())
+        """Returns the reservation that another reflector has made."""
+        return Reservation(self, ticket)
 
     def used(self) -> list[tuple[str, float]]:
         """Returns the marks of the signatures that were used here, each with the seconds for which to remember it."""
@@ -113,15 +118,14 @@ class SingleUse:
 class Reservation:
     """A signature that is reserved for one request. `ticket`: the reservation as another reflector may get it."""
 
-    def __init__(self, book: SingleUse, ticket: Ticket, tokens: set[str]) -> None:
+    def __init__(self, book: SingleUse, ticket: Ticket) -> None:
         self.ticket = ticket
         self._book = book
-        self._tokens = tokens  # what gives back all that this request has reserved or used
-        self._confirming = False
+        self._use = ""
         self._digest = bytes.fromhex(ticket.mark)
 
     def confirm(self) -> None:
-        """Uses the signature. Let the peer in next, or call `give_back`.
+        """Makes the reservation last. Then call `settle`, or `give_back` if something else fails.
 
         Raises:
             Refusal: 503, the reservation does not hold any more, or the directory does not answer. 403, the signature
@@ -131,25 +135,31 @@ class Reservation:
         ttl = self.ticket.until + REMEMBER - book.clock()
         if ttl < REMEMBER - _LATE:
             raise denied(403, "the signature has expired while the request waited; sign anew")
-        self._tokens.add(use)
-        self._confirming = True
+        self._use = use
         if not _answered(lambda: book.marks.confirm(self.ticket.mark, self.ticket.token, use, ttl)):
             raise _in_use()
-        self.confirmed()
 
-    def confirmed(self) -> None:
-        """Takes note that the signature was used: here, or by the reflector that got the ticket."""
+    def settle(self) -> None:
+        """Records that the signature is used. Let the peer in next. If that fails after all, call `give_back`."""
+        self.settled_elsewhere()
+        with contextlib.suppress(DirectoryError):  # then other reflectors only tell the peer to try again
+            self._book.marks.settle(self.ticket.mark, self._use)
+
+    def settled_elsewhere(self) -> None:
+        """Takes note that the reflector that got the ticket has let the peer in."""
         self._book.nonces.use(self._digest, self.ticket.until + REMEMBER)
         self._book.busy.discard(self._digest)
 
     def give_back(self) -> None:
         """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
 
-        A use by another reflector, which got the ticket, is left as it is.
+        What the reflector that got the ticket has confirmed is left as it is. The reservation is given back even if it
+        was confirmed: perhaps the directory carries that out later, and then it fails.
         """
         self._book.nonces.give_back(self._digest)
         self._book.busy.discard(self._digest)
-        self._book.marks.give_back(self.ticket.mark, *self._tokens, insist=self._confirming)
+        tokens = [self.ticket.token, *([self._use] if self._use else [])]
+        self._book.marks.give_back(self.ticket.mark, *tokens, insist=self._use != "")
 
 
 def _answered(ask: Callable[[], T]) -> T:

@@ -153,7 +153,7 @@ class Admission:
                 ticket = None if reservation is None else reservation.ticket
                 refusal = self._forwarder.forward(accepted, owner, name, ticket)
                 if refusal is None and reservation is not None:
-                    reservation.confirmed()  # by the owner
+                    reservation.settled_elsewhere()
                 return refusal
         self._attach(accepted, name, side, accept, reservation)
         return None
@@ -170,6 +170,7 @@ class Admission:
             if reservation is not None:
                 reservation.confirm()
                 _check_both_ends(accepted, session, side)  # confirming may have taken seconds
+                reservation.settle()
             transport = accept()
         except BaseException:
             session.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)

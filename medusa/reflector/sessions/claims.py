@@ -181,6 +181,10 @@ class Claims:
         """See Directory. Blocks until the directory answers."""
         return bool(self._ask(self._directory.confirm, mark, token, use, ttl))
 
+    def settle(self, mark: str, use: str) -> None:
+        """See Directory. Blocks until the directory answers."""
+        self._ask(self._directory.settle, mark, use)
+
     def give_back(self, mark: str, *tokens: str, insist: bool = False) -> None:
         """See Directory. Does not block. `insist`: if the directory does not answer now, try again later."""
         self._releasing.add(gevent.spawn(self._give_back, mark, tokens, insist))
