@@ -72,7 +72,7 @@ if held ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 """
 )
-_SETTLE = (
+_CONCLUDE = (
     _READ
     + """
 if held == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2], 'PX', redis.call('PTTL', KEYS[1])) end
@@ -182,7 +182,7 @@ class RedisDirectory(Directory):
 
     def settle(self, mark: str, use: str) -> None:
         """See Directory."""
-        self._run(_SETTLE, self._mark(mark), _CONFIRMED + use, _USED + use)
+        self._run(_CONCLUDE, self._mark(mark), _CONFIRMED + use, _USED + use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
         """See Directory."""
