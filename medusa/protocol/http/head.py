@@ -19,7 +19,8 @@ Nginx and Apache have similar defaults. A signed request of Manta's clients has 
 """
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-_TARGET = re.compile(rb"/[\x21-\x7e]*\Z")
+_TARGET = re.compile(rb"/[\x21\x22\x24-\x7e]*\Z")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([A-Za-z0-9_.:\-\[\]]+)((?:[/?][\x21\x22\x24-\x7e]*)?)\Z")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 _BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
@@ -71,7 +72,7 @@ class Headers:
 
 
 class Request(NamedTuple):
-    """The head of a request. `target` is its path and query (origin form), byte for byte as the peer sent it."""
+    """The head of a request. `target` is its path and query, byte for byte as the peer sent them."""
 
     method: str
     target: str
@@ -123,13 +124,19 @@ class HeadReader:
 def parse_request(head: bytes) -> Request:
     """Parses the whole head of a request.
 
+    A request in absolute form (`GET http://HOST/PATH`) becomes that of origin form. Its host replaces the Host header,
+    as RFC 9112 section 3.2.2 says.
+
     Raises:
         HandshakeError: with status 400. The text says which rule the head breaks.
     """
     lines = _lines(head)
     words = lines[0].split(b" ")
-    if len(words) != 3 or not _TOKEN.match(words[0]) or not _TARGET.match(words[1]):
+    if len(words) != 3 or not _TOKEN.match(words[0]):
         raise HandshakeError(400, "bad request line")
+    absolute = _ABSOLUTE.match(words[1])
+    if not absolute and not _TARGET.match(words[1]):
+        raise HandshakeError(400, "bad request target")
     if words[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
         raise HandshakeError(400, "bad HTTP version")
     headers = _headers(lines[1:], _ONCE)
@@ -138,7 +145,12 @@ def parse_request(head: bytes) -> Request:
         raise HandshakeError(400, "bad or ambiguous Content-Length")
     if words[2] == b"HTTP/1.1" and headers.get("host") is None:
         raise HandshakeError(400, "no Host header")
-    return Request(words[0].decode("ascii"), words[1].decode("ascii"), words[2].decode("ascii"), headers)
+    target = words[1].decode("ascii")
+    if absolute:
+        host, target = (part.decode("ascii") for part in absolute.groups())
+        headers = Headers([("host", host), *(item for item in headers.items if item[0] != "host")])
+        target = target if target.startswith("/") else "/" + target
+    return Request(words[0].decode("ascii"), target, words[2].decode("ascii"), headers)
 
 
 def parse_response(head: bytes) -> Response:

@@ -1,7 +1,8 @@
 """Reads the public keys of the logins from a directory, whose files have the format of sshd's authorized_keys.
 
 The file `DIR/LOGIN` holds the keys of an account. The file `DIR/LOGIN.users/USER` holds the keys of one user of the
-account. A file that has changed is read again.
+account. A file that has changed is read again. A file that others than its owner could change is ignored; see
+strict_modes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from medusa.keys import BadKey, PublicKey, numbered_lines
+from medusa.reflector.auth.strict_modes import trusted_owners, weakness
 
 log = structlog.get_logger(component="accounts")
 
@@ -21,7 +23,7 @@ MAX_FILE = 1024 * 1024
 
 _KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_Version = tuple[int, ...]
+_Version = tuple[int | str, ...]
 
 
 class AccountsError(Exception):
@@ -35,16 +37,17 @@ class Accounts:
     """
 
     def __init__(self, directory: str) -> None:
-        """Raises AccountsError if the directory cannot be read, or if others than its owner can write it."""
+        """Raises AccountsError if the directory cannot be read, or if others than its owner can change it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         try:
             list(self._directory.iterdir())
-            open_to_others = _open_folder(self._directory)
+            self._owners = trusted_owners(directory)
+            weak = self._weakness(self._directory, self._directory)
         except OSError as error:
             raise AccountsError("%s: %s" % (directory, error.strerror or error)) from None
-        if open_to_others:
-            raise AccountsError("%s: others than its owner can write it: chmod go-w" % directory)
+        if weak:
+            raise AccountsError("%s: %s" % (directory, weak))
 
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
         """Returns the key that has `fingerprint`, or None if there is no such key.
@@ -58,10 +61,10 @@ class Accounts:
         try:
             with open(path, "rb", opener=_without_waiting) as file:
                 found = os.fstat(file.fileno())
-                unsafe = any(map(_open_folder, {self._directory, path.parent}))
-                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, unsafe)
+                weak = self._weakness(path, self._directory, path.parent)
+                version = (found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, weak)
                 if version != self._files.get(path, (None,))[0]:
-                    trusted = _trusted(path, found.st_mode, unsafe)
+                    trusted = _trusted(path, found.st_mode, weak)
                     keys = _read(path, file.read(MAX_FILE + 1)) if trusted else []
                     self._files[path] = (version, keys)
         except OSError as error:
@@ -70,6 +73,13 @@ class Accounts:
                 log.error("account not readable", file=str(path), error=error.strerror or str(error))
             return []
         return self._files[path][1]
+
+    def _weakness(self, path: Path, *folders: Path) -> str:
+        """Returns why others could replace `path`, or create files in `folders`. "" if they cannot. Raises OSError."""
+        writable = next(filter(_open_folder, folders), None)
+        if writable is not None:
+            return f"others than its owner can write {writable}: chmod go-w"
+        return weakness(str(path), self._owners)
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -89,21 +99,16 @@ def _open_folder(path: Path) -> bool:
     return bool(mode & _OTHERS_WRITE)
 
 
-def _trusted(path: Path, mode: int, unsafe: bool) -> bool:
+def _trusted(path: Path, mode: int, weak: str) -> bool:
     """Returns True if only the owner can write or replace a file of keys. Any other writer could sign as the login.
-
-    If the file is a symbolic link, the directory of its target is not checked, because the owner has made the link.
 
     Args:
         mode: the file's mode.
-        unsafe: others than the owner can create files in its directory.
+        weak: why others could change it; see `weakness`.
     """
-    if not stat.S_ISREG(mode):
-        return False
-    if unsafe or mode & _OTHERS_WRITE:
-        log.error("account ignored: others than its owner can write the file or its directory", file=str(path))
-        return False
-    return True
+    if stat.S_ISREG(mode) and weak:
+        log.error("account ignored: others could change it", file=str(path), reason=weak)
+    return stat.S_ISREG(mode) and not weak
 
 
 def _read(path: Path, data: bytes) -> list[PublicKey]:

@@ -33,8 +33,10 @@ MAX_SKEW = 60
 MIN_SECRET = 16
 """The least length of the secret, in bytes."""
 
+_HOST = r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.\-]{1,15})?"
+"""The form of an address. That of a link-local one ends in its network interface."""
 _FORWARD = re.compile(
-    r"2 ([0-9]{1,12}) ([0-9a-f]{32}) (http|raw) ([0-9A-Fa-f:.%]+) ([0-9]{1,5})"
+    rf"2 ([0-9]{{1,12}}) ([0-9a-f]{{32}}) (http|raw) ({_HOST}) ([0-9]{{1,5}})"
     r" (?:([0-9a-f]{64}) ([0-9a-f]{32}) ([0-9]{1,12})|-) ([0-9a-f]{64})\Z"
 )
 _QUESTION = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{64})\Z")

@@ -115,7 +115,13 @@ AMBIGUOUS = {
     "small letters": request(first=b"GET / http/1.1"),
     "a method that is no token": request(first=b"G(T / HTTP/1.1"),
     "a target without a slash": request(first=b"GET attach HTTP/1.1"),
-    "a whole URL": request(first=b"GET http://h/ HTTP/1.1"),
+    "a URL of another scheme": request(first=b"GET ftp://h/ HTTP/1.1"),
+    "a URL with a user": request(first=b"GET http://u@h/ HTTP/1.1"),
+    "a URL without a host": request(first=b"GET http:///x HTTP/1.1"),
+    "a URL with a fragment": request(first=b"GET http://h/x#y HTTP/1.1"),
+    "a URL, and no Host header": b"GET http://h/ HTTP/1.1",
+    "a target with a fragment": request(first=b"GET /x#y HTTP/1.1"),
+    "a query with a fragment": request(first=b"GET /x?y#z HTTP/1.1"),
     "a target that is not ASCII": request(first="GET /ü HTTP/1.1".encode()),
 }
 
@@ -147,8 +153,23 @@ def test_legal_heads_are_read() -> None:
     assert headers.get("name") == "café"
     assert has_body(headers)
     assert parse_request(b"GET /healthz HTTP/1.0").version == "HTTP/1.0"
-    target = "/attach/%2F..%2e?a=b&c=%00#~!$'()*+,;=:@[]{}|\\^`\""
+    target = "/attach/%2F..%2e?a=b&c=%00~!$'()*+,;=:@[]{}|\\^`\""
     assert parse_request(request(first=f"GET {target} HTTP/1.1".encode())).target == target
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "target"),
+    [
+        ("http://h:81/a%2fb?c=d", "h:81", "/a%2fb?c=d"),
+        ("HTTPS://[::1]:8/", "[::1]:8", "/"),
+        ("http://a.b-c_d", "a.b-c_d", "/"),
+        ("http://h?q", "h", "/?q"),
+    ],
+)
+def test_an_absolute_target_names_the_host(url: str, host: str, target: str) -> None:
+    """RFC 9112 section 3.2.2."""
+    parsed = parse_request(request(b"X: a", first=f"GET {url} HTTP/1.1".encode()))
+    assert (parsed.target, parsed.headers.items) == (target, [("host", host), ("x", "a")])
 
 
 def test_tokens_of_a_list_and_of_several_fields() -> None:

@@ -124,7 +124,7 @@ def test_a_file_that_others_can_write_is_nobodys(tmp_path: Path, key: Key, logs:
     allow(tmp_path, "alice", key)
     (tmp_path / "alice").chmod(mode)
     assert not found(Accounts(str(tmp_path)), key)
-    assert "others than its owner can write" in logs[0]["event"]
+    assert "others than its owner can write" in logs[0]["reason"]
 
 
 def test_a_file_above_all_bounds_is_ignored(tmp_path: Path, key: Key) -> None:
@@ -166,3 +166,29 @@ def test_nor_is_a_user_safe_where_others_can_replace_its_directory(tmp_path: Pat
     assert found(accounts, key, user="guest")
     (tmp_path / "dir").chmod(0o777)
     assert not found(accounts, key, user="guest")
+
+
+def test_a_change_of_any_directory_on_the_way_counts_at_once(tmp_path: Path, key: Key) -> None:
+    directory = tmp_path / "above" / "dir"
+    directory.mkdir(parents=True)
+    allow(directory, "alice", key)
+    accounts = Accounts(str(directory))
+    assert found(accounts, key)
+    (tmp_path / "above").chmod(0o775)
+    assert not found(accounts, key)
+    with pytest.raises(AccountsError, match=r"above: chmod go-w"):
+        Accounts(str(directory))
+    (tmp_path / "above").chmod(0o755)
+    assert found(accounts, key)
+
+
+def test_what_a_link_leads_to_counts(tmp_path: Path, key: Key, logs: list[EventDict]) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "target").mkdir()
+    allow(tmp_path / "target", "keys", key)
+    (tmp_path / "dir" / "alice").symlink_to(tmp_path / "target" / "keys")
+    accounts = Accounts(str(tmp_path / "dir"))
+    assert found(accounts, key)
+    (tmp_path / "target").chmod(0o777)
+    assert not found(accounts, key)
+    assert logs[-1]["reason"] == f"others than its owner can write {tmp_path}/target: chmod go-w"

@@ -1,0 +1,67 @@
+"""Judges whether others could replace a file, as sshd's StrictModes does: every directory on the way to it counts.
+
+Links are followed step by step, so that the directories of the links count as well as those of their targets.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Collection
+
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_MAX_LINKS = 40
+"""The number of links that the kernel of Linux follows on the way to one file."""
+
+
+def trusted_owners(directory: str) -> frozenset[int]:
+    """Returns the user ids that may own files of keys: root, this process's user, and the owner of `directory`.
+
+    Raises OSError.
+    """
+    return frozenset((0, os.geteuid(), os.stat(directory).st_uid))
+
+
+def weakness(path: str, owners: Collection[int]) -> str:
+    """Returns why a user who is none of `owners` could replace or change a file or directory. "" if none could.
+
+    A directory with the sticky bit (/tmp) may be writable: others cannot replace what belongs to one of `owners` there.
+
+    Raises OSError if a part of the way does not exist or cannot be read.
+    """
+    for entry, found in _way(path):
+        if found.st_uid not in owners:
+            return f"{entry} belongs to another user (uid {found.st_uid})"
+        sticky = found.st_mode & stat.S_ISVTX and stat.S_ISDIR(found.st_mode)
+        if found.st_mode & _OTHERS_WRITE and not sticky and not stat.S_ISLNK(found.st_mode):
+            return f"others than its owner can write {entry}: chmod go-w"
+    return ""
+
+
+def _way(path: str) -> list[tuple[str, os.stat_result]]:
+    """Returns every directory and link on the way to `path`, then its target, each with its lstat. Raises OSError."""
+    parts, current, links = _parts(os.path.abspath(path)), "/", 0
+    way = [(current, os.lstat(current))]
+    while parts:
+        part = parts.pop()
+        if part == "..":
+            current = os.path.dirname(current)
+            continue
+        entry = os.path.join(current, part)
+        found = os.lstat(entry)
+        if not stat.S_ISLNK(found.st_mode):
+            current = entry
+        elif (links := links + 1) > _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        else:
+            target = os.readlink(entry)
+            parts += _parts(target)
+            current = "/" if os.path.isabs(target) else current
+        way.append((entry, found))
+    return way
+
+
+def _parts(path: str) -> list[str]:
+    """Returns the names in a path, the last one first."""
+    return [part for part in reversed(path.split("/")) if part not in ("", ".")]

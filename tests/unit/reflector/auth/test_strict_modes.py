@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from medusa.reflector.auth.strict_modes import trusted_owners, weakness
+
+OWNERS = frozenset((0, os.geteuid()))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "one" / "two" / "file"
+    file.parent.mkdir(parents=True)
+    file.touch(0o600)
+    return file
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
+@pytest.mark.parametrize("name", [".", "one", "one/two", "one/two/file"])
+def test_nobody_else_may_write_any_part_of_the_way(tmp_path: Path, file: Path, name: str, mode: int) -> None:
+    assert weakness(str(file), OWNERS) == ""
+    (tmp_path / name).chmod(mode)
+    assert weakness(str(file), OWNERS) == f"others than its owner can write {tmp_path / name}: chmod go-w"
+
+
+def test_a_sticky_directory_may_be_writable(tmp_path: Path, file: Path) -> None:
+    (tmp_path / "one").chmod(0o1777)
+    assert weakness(str(file), OWNERS) == ""
+    file.chmod(0o1666)
+    assert weakness(str(file), OWNERS)
+
+
+@pytest.mark.parametrize("target", ["two", "{}/one/two", "../one/./two", "first"])
+def test_links_are_followed_with_the_directories_that_hold_them(tmp_path: Path, file: Path, target: str) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "first").symlink_to(file.parent)
+    link = (file.parent.parent if target == "two" else other) / "link"
+    link.symlink_to(target.format(tmp_path))
+    assert weakness(str(link / "file"), OWNERS) == ""
+    file.parent.chmod(0o777)
+    assert str(file.parent) in weakness(str(link / "file"), OWNERS)
+    file.parent.chmod(0o755)
+    link.parent.chmod(0o777)
+    assert str(link.parent) in weakness(str(link / "file"), OWNERS)
+
+
+def test_every_part_belongs_to_a_trusted_user(tmp_path: Path, file: Path) -> None:
+    if os.geteuid() == 0:
+        os.chown(file.parent, 12345, -1)
+    owners = OWNERS if os.geteuid() == 0 else frozenset((0,))
+    assert "belongs to another user (uid" in weakness(str(file), owners)
+    assert weakness(str(file), trusted_owners(str(file.parent)) | OWNERS) == ""
+
+
+def test_a_link_to_itself_and_a_way_that_ends(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="symbolic links"):
+        weakness(str(tmp_path / "loop"), OWNERS)
+    with pytest.raises(FileNotFoundError):
+        weakness(str(tmp_path / "none" / "x"), OWNERS)
