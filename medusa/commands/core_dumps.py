@@ -1,0 +1,30 @@
+"""Keeps secrets out of core dumps: keys, passwords and what users type are in the memory of these programs."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import resource
+import sys
+
+_PR_SET_DUMPABLE = 4
+
+
+def limit_core_dumps() -> None:
+    """Makes this process, and the processes that it starts from now on, write no core file.
+
+    Sets only the soft limit: an operator who wants a core file may raise it, by prlimit(1).
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def forbid_core_dump() -> None:
+    """Makes this process alone write no core file. A program that it executes has the same limit as before.
+
+    For mlogin: `ulimit -c` in a job must not change because mlogin has started the job. Works on Linux only; elsewhere
+    this function does nothing.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError, OSError):  # a C library without prctl(2)
+            ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
