@@ -11,4 +11,5 @@ sign_url       `medusa sign-url`: prints a URL for a job
 mlogin         `mlogin`: opens a terminal in a job
 options        parses the options of any program: command line, environment, config file
 manta_options  the options that all programs which sign requests share
+core_dumps     keeps secrets out of core dumps
 """

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medusa import __version__
+from medusa.commands.core_dumps import forbid_core_dump
 
 
 class Command(NamedTuple):
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if name not in COMMANDS:
         return _refuse(name)
+    if name != "reflector":  # it limits core dumps of its workers as well
+        forbid_core_dump()
     command = importlib.import_module(COMMANDS[name].module)
     return int(command.main(arguments) or 0)
 

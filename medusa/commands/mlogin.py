@@ -18,6 +18,7 @@ from medusa.client.outcome import OWN_ERROR, Failure
 from medusa.client.session.escape import parse_character
 from medusa.client.settings import AGENT_OBJECT, DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.commands.core_dumps import forbid_core_dump
 from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
 from medusa.commands.options import OptionParser
 from medusa.option_types import seconds
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUT
         timeouts: all timeouts of mlogin. Tests pass their own.
     """
     _open_standard_fds()
+    forbid_core_dump()
     settings = dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
     if settings.no_input:
         os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)

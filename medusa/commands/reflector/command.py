@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module, resources
 from types import SimpleNamespace
 
+from medusa.commands.core_dumps import limit_core_dumps
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
 from medusa.commands.reflector.streams import open_closed
@@ -26,6 +27,7 @@ MAX_WORKERS = 256
 def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the default values."""
     open_closed()
+    limit_core_dumps()
     if not os.environ.get("MEDUSA_CONFIG") and "CONFIG_FILE" in os.environ:
         os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the name in the original Medusa
     parser = _parser()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import stat
+import sys
 from collections.abc import Sequence
 
 import structlog
@@ -16,17 +17,17 @@ log = structlog.get_logger(component="precautions")
 _OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 
-def warn(config: ReflectorConfig, config_file: str | None, arguments: Sequence[str]) -> None:
+def warn(config: ReflectorConfig, config_file: str | None, arguments: Sequence[str] = ()) -> None:
     """Logs a warning for each secret that others could read.
 
     Args:
         config_file: the path of the config file; None if there is none.
-        arguments: the words of the command line.
+        arguments: the words of the command line; empty for those of this process.
     """
     secrets = [url for url in (config.directory, config.publish) if url is not None and _has_secret(url)]
     if config_file is not None and secrets and _readable_by_others(config_file):
         log.warning("secrets open to others", path=config_file, wanted="600")
-    if any(url in word for url in secrets for word in arguments):
+    if any(url in word for url in secrets for word in arguments or sys.argv):
         advice = "put it into the config file, or into MEDUSA_DIRECTORY or MEDUSA_PUBLISH"
         log.warning("process list shows a secret", advice=advice)
     encrypted = config.tls_cert is not None or config.trusted_proxy

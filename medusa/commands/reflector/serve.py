@@ -17,6 +17,7 @@ import gevent
 import gevent.os
 
 from medusa.commands.reflector import logs
+from medusa.commands.reflector.precautions import warn
 from medusa.commands.reflector.streams import announce
 from medusa.commands.reflector.systemd import READY, STOPPING, Watchdog, notify, reloading
 from medusa.reflector.config import ReflectorConfig
@@ -31,6 +32,7 @@ gevent.config.track_greenlet_tree = False
 def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[str, str]) -> int:
     """Runs a reflector until a signal ends it. Returns the exit status. Raises ConfigError."""
     configure_log(*log_settings)
+    warn(config, options.config)
     hangup = Hangup()
     reflector = Reflector(config)
     reflector.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from medusa.commands.reflector import logs
+from medusa.commands.reflector.precautions import warn
 from medusa.commands.reflector.streams import announce
 from medusa.commands.reflector.systemd import READY, STOPPING, Watchdog, notify, reloading
 from medusa.reflector.config import ReflectorConfig
@@ -19,6 +20,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
     """Runs the supervisor and its workers until a signal ends them. Returns the exit status. Raises ConfigError."""
     logs.configure(*log_settings)
     config.verify()
+    warn(config, options.config)
     fd_limit.raise_limit()
     listeners = {HTTP: listen(config.bind_ip, config.port)}
     if config.raw_port is not None:

@@ -24,9 +24,7 @@ WAITING = b"OK waiting\n"
 LINKED = b"OK linked\n"
 REFUSED = b"ERR "
 
-_FRAMED = re.compile(
-    rb"MEDUSA/([0-9]{1,3}) (/[\x21\x22\x24-\x7e]*) ([\x21-\x7e]+)(?: features=([a-z0-9,-]{1,200}))?\Z"
-)
+_FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21\x22\x24-\x7e]*) ([\x21-\x7e]+)(?: features=([a-z0-9,-]{1,200}))?\Z")
 _PLAIN = re.compile(rb"ATTACH ([\x21-\x7e]+) (client|agent)(?: ([\x21-\x7e]+))?\Z")
 _HTTP = re.compile(rb"[A-Z]{3,16} \S+ HTTP/[0-9.]+\Z")
 _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")

@@ -20,7 +20,7 @@ TICKET = Ticket("ab" * 32, "cd" * 16, 2000)
 
 
 @pytest.mark.parametrize("ticket", [TICKET, None])
-@pytest.mark.parametrize("origin", [ORIGIN, Origin("raw", "127.0.0.1", 65535)])
+@pytest.mark.parametrize("origin", [ORIGIN, Origin("raw", "127.0.0.1", 65535), Origin("http", "fe80::1%eth0.5", 5)])
 def test_the_origin_of_a_forwarded_connection(clock: Clock, origin: Origin, ticket: Ticket | None) -> None:
     value = PeerAuth(SECRET, clock).sign_forward(TARGET, HEAD, origin, OWNER, ticket)
     site = PeerAuth(SECRET, clock)
