@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 PROC = "/proc"
 
@@ -33,6 +33,24 @@ def processes(proc: str = PROC) -> Optional[List[Process]]:
     found = [process for process in (_read(os.path.join(proc, pid)) for pid in pids) if process is not None]
     # If this process is missing in /proc, it is the /proc of an unknown system or of another container.
     return found if any(process.pid == os.getpid() for process in found) else None
+
+
+def controlled_by(terminal: int, proc: str = PROC) -> Dict[int, int]:
+    """Returns the processes that a terminal controls, on Linux: their ids, and the process group in the foreground.
+
+    Args:
+        terminal: the terminal's device number, such as os.fstat(0).st_rdev.
+    """
+    found = {}
+    for pid in filter(str.isdigit, os.listdir(proc)):
+        try:
+            with open(os.path.join(proc, pid, "stat"), "rb") as file:
+                number, foreground = map(int, file.read().rpartition(b")")[2].split()[4:6])
+        except (OSError, ValueError):
+            continue  # the process has ended
+        if number and os.makedev(number >> 8 & 0xFFF, number & 0xFF | number >> 12 & 0xFFF00) == terminal:
+            found[int(pid)] = foreground
+    return found
 
 
 def _read(directory: str) -> Optional[Process]:

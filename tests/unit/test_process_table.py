@@ -5,7 +5,7 @@ import struct
 import subprocess
 from pathlib import Path
 
-from medusa.process_table import Process, processes
+from medusa.process_table import Process, controlled_by, processes
 from tests.threaded import without_first_thread
 
 
@@ -44,6 +44,14 @@ def test_names_of_processes_cannot_confuse(tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
     expected = {Process(pid, 1, 2, 9, pid != 43) for pid in stats}
     assert set(processes(str(tmp_path)) or ()) == expected
+
+
+def test_processes_of_a_terminal(tmp_path: Path) -> None:
+    for pid, stat in ((7, "(a) S 1 7 7 34818 9"), (8, "(b) Z 1 8 8 0 -1"), (9, "(c) S 7 9 7 34818 9"), (10, "torn")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} {stat}")
+    assert controlled_by(os.makedev(136, 2), str(tmp_path)) == {7: 9, 9: 9}
+    assert controlled_by(0, str(tmp_path)) == {}
 
 
 def test_psinfo_of_illumos(tmp_path: Path) -> None:

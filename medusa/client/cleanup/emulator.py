@@ -8,6 +8,7 @@ cannot confuse it.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import mmap
 import os
 import re
@@ -85,6 +86,27 @@ class Note:
         return self._memory[start + 2 : start + 2 + length]
 
 
+@dataclasses.dataclass
+class State:
+    """What the output has changed in a terminal emulator, and where the output is in a sequence.
+
+    Attributes:
+        used: True if any sequence was shown, so that colours may be set.
+        changed: the modes that do not have their usual value, each as (b"?" or b"", number).
+        screen: the mode that has switched on the alternate screen; 0 if it is off.
+        others: what undoes each other change.
+        in_string: True inside a string, such as a window's title.
+        rest: the beginning of a sequence that is not complete.
+    """
+
+    used: bool = False
+    changed: frozenset[tuple[bytes, int]] = frozenset()
+    screen: int = 0
+    others: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    in_string: bool = False
+    rest: bytes = b""
+
+
 class Emulator:
     """The state of the user's terminal emulator, as far as the session's output has changed it.
 
@@ -95,64 +117,64 @@ class Emulator:
     def __init__(self, note: Note | None = None) -> None:
         self._note = note
         self._noted = b""
-        self._clear()
+        self._state = State()
 
-    def _clear(self) -> None:
-        self._used = False  # True if any sequence was shown, so that colours may be set
-        self._changed: set[tuple[bytes, int]] = set()  # modes that do not have their usual value: (b"?" or b"", number)
-        self._screen = 0  # the mode that has switched on the alternate screen
-        self._others: dict[str, bytes] = {}  # what undoes each other change
-        self._in_string = False
-        self._rest = b""
+    @property
+    def state(self) -> State:
+        """A copy of the state. If it is set, the bytes that were fed since then count as not written."""
+        return dataclasses.replace(self._state, others=self._state.others.copy())
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+        self._write_note()
 
     def feed(self, data: bytes) -> None:
         """Follows bytes that were written to the terminal. They may be divided among the calls in any way."""
-        if not (self._in_string or self._rest or any(control in data for control in _CONTROLS)):
+        if not (self._state.in_string or self._state.rest or any(control in data for control in _CONTROLS)):
             return
-        data = self._rest + data
-        self._used = True
-        self._rest = b""
+        data = self._state.rest + data
+        self._state.used = True
+        self._state.rest = b""
         at = 0
         while at < len(data):
-            found = (_STRING_END if self._in_string else _SEQUENCE).search(data, at)
+            found = (_STRING_END if self._state.in_string else _SEQUENCE).search(data, at)
             if found is None:
                 break
             at = found.end()
-            if self._in_string:
-                self._in_string = False
+            if self._state.in_string:
+                self._state.in_string = False
                 at -= found.group() == _ESCAPE  # it begins the next sequence
             else:
                 self._take(found)
-        if not self._in_string and (tail := _UNFINISHED.search(data, max(at, len(data) - _LONGEST))):
-            self._rest = tail.group()
+        if not self._state.in_string and (tail := _UNFINISHED.search(data, max(at, len(data) - _LONGEST))):
+            self._state.rest = tail.group()
         self._write_note()
 
     def undo(self) -> bytes:
         """Returns the bytes that undo all changes; nothing if there are none."""
-        if not self._used:
+        state = self._state
+        if not state.used:
             return b""
-        modes = sorted(self._changed)
+        others = state.others.get
         return b"".join(
             [
-                b"\x1b\\" if self._in_string or self._rest else b"",  # otherwise it would swallow what follows
-                self._others.get("kitty", b""),
-                self._others.get("keys", b""),
-                *(_mode(mark, number, _usual(mark)[number]) for mark, number in modes),
-                self._others.get("region", b""),
-                self._leave_screen(),  # it restores a cursor and its colours, so that the rest comes after it
-                *(self._others.get(name, b"") for name in ("style", "simple", "shift", "charset")),
+                b"\x1b\\" if state.in_string or state.rest else b"",  # otherwise it would swallow what follows
+                others("kitty", b""),
+                others("keys", b""),
+                *(_mode(mark, number, _usual(mark)[number]) for mark, number in sorted(state.changed)),
+                others("region", b""),
+                # This restores a cursor and its colours, so that the rest comes after it. Each of the two screens has
+                # kitty's keyboard modes of its own.
+                _mode(b"?", state.screen, False) + others("kitty", b"") if state.screen else b"",
+                *(others(name, b"") for name in ("style", "simple", "shift", "charset")),
                 b"\x1b[m",
             ]
         )
 
-    def _leave_screen(self) -> bytes:
-        """Returns what leaves the alternate screen. Each of the two screens has kitty's keyboard modes of its own."""
-        return _mode(b"?", self._screen, False) + self._others.get("kitty", b"") if self._screen else b""
-
     def undone(self) -> None:
         """Call this after the bytes of `undo` were written, or if they must not be."""
-        self._clear()
-        self._write_note()
+        self.state = State()
 
     def _take(self, found: re.Match[bytes]) -> None:
         kind = str(found.lastgroup)
@@ -160,23 +182,23 @@ class Emulator:
             for number in found["modes"].split(b";"):
                 self._set(found["mark"], int(number or b"0"), found["end"] == b"h")
         elif kind == "string":
-            self._in_string = True
+            self._state.in_string = True
         elif found[kind] == b"c":  # the terminal is reset
-            self._changed.clear()
-            self._others.clear()
-            self._screen = 0
+            self._state.changed = frozenset()
+            self._state.others.clear()
+            self._state.screen = 0
         elif found[kind] in _USUAL.get(kind, ()):
-            self._others.pop(kind, None)
+            self._state.others.pop(kind, None)
         else:
-            self._others[kind] = _UNDO[kind]
+            self._state.others[kind] = _UNDO[kind]
 
     def _set(self, mark: bytes, number: int, on: bool) -> None:
         if mark and number in SCREENS:
-            self._screen = number if on else 0
+            self._state.screen = number if on else 0
         elif _usual(mark).get(number, on) != on:
-            self._changed.add((mark, number))
+            self._state.changed |= {(mark, number)}
         else:
-            self._changed.discard((mark, number))
+            self._state.changed -= {(mark, number)}
 
     def _write_note(self) -> None:
         if self._note is not None and (undo := self.undo()) != self._noted:

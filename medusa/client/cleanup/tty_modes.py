@@ -13,6 +13,8 @@ import signal
 import termios
 from typing import Any
 
+from medusa import process_table
+
 Modes = list[Any]
 """The modes of a terminal, in the form that termios.tcgetattr returns."""
 
@@ -22,13 +24,26 @@ _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 def in_foreground(fd: int) -> bool:
     """True if this process may read the terminal `fd` and change its modes.
 
-    That is so if its process group is in the foreground. It is also so without job control: if `fd` is not the
-    terminal that controls this process, or is gone.
+    That is so if its process group is in the foreground. If `fd` does not control this process, the system does not
+    say so: then it is so if no other session has the terminal, or if a program in the foreground has started this
+    process (`su -c`). It is not after `setsid`. It is so, too, if `fd` is gone or is no terminal.
     """
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
     except OSError:
+        return _started_in_foreground(fd)
+
+
+def _started_in_foreground(fd: int) -> bool:
+    try:
+        users = process_table.controlled_by(os.fstat(fd).st_rdev)
+    except OSError:
         return True
+    table = {process.pid: process for process in process_table.processes() or ()} if users else {}
+    ancestor = table.get(os.getppid())
+    while ancestor is not None and users.get(ancestor.pid) != ancestor.group:
+        ancestor = table.get(ancestor.parent)
+    return not users or ancestor is not None
 
 
 def raw(modes: Modes) -> Modes:

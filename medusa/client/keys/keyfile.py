@@ -204,16 +204,30 @@ def _openssh_public(block: KeyBlock) -> bytes:
 
 
 def _ask(prompt: str) -> bytes:
-    """Asks for a passphrase on the terminal and returns it. Raises Failure if there is no terminal.
+    """Asks for a passphrase on the terminal and returns it.
 
-    A passphrase is never read from piped input.
+    A passphrase is never read from piped input. In the background mlogin does not ask: that would stop it.
+
+    Raises:
+        Failure: there is no terminal, it is another program's now, or the user gave no passphrase.
     """
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
+    obstacle = _obstacle_to_asking()
+    if obstacle:
         key = prompt.rstrip(": ").partition(" for ")[2]
-        raise Failure(f"{key} needs a passphrase, and there is no terminal to ask on; put it into ssh-agent") from None
+        raise Failure(f"{key} needs a passphrase, and {obstacle}; put it into ssh-agent")
     try:
         return getpass.getpass(prompt).encode()
     except EOFError:
         raise Failure("no passphrase given") from None
+
+
+def _obstacle_to_asking() -> str:
+    """Returns in words why nothing can be asked on the terminal. Returns nothing if it can."""
+    try:
+        fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return "there is no terminal to ask on"
+    try:
+        return "" if os.tcgetpgrp(fd) == os.getpgrp() else "mlogin is in the background and cannot ask"
+    finally:
+        os.close(fd)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import signal
 import time
@@ -74,6 +75,7 @@ class TerminalSession:
         self._silence = Silence(clock(), timeouts)
         self._traffic = (0, 0)
         self._poll = PollSet()
+        self._look_at = -math.inf
         self._resized = False
         self._started = False
         self.answered = True
@@ -185,8 +187,9 @@ class TerminalSession:
 
     def _take_terminal(self, now: float) -> None:
         """Takes the terminal if mlogin has come to the foreground, or is alone on it again."""
-        if self._input.ended or not self._terminal.away:
+        if self._input.ended or now < self._look_at or not self._terminal.away:
             return
+        self._look_at = now + self._timeouts.foreground_interval
         if self._terminal.gone:
             self._input.end(now)
         elif self._terminal.make_raw():
@@ -265,7 +268,7 @@ class TerminalSession:
         due = (self._link.deadline(), self._notices.deadline, self._input.deadline, self._silence.deadline)
         left = min(due) - self._clock()
         waits = self._terminal.away and not self._input.ended
-        return min(left, self._timeouts.foreground_interval) if waits else left
+        return min(left, max(0.0, self._look_at - self._clock())) if waits else left
 
     def _take_signals(self) -> None:
         for number in self._signals.take_or_raise():

@@ -22,6 +22,9 @@ from medusa.client.terminal.signals import unstopped
 _WHOLE = 64 * 1024
 """The maximum size in bytes of one write to a non-blocking descriptor."""
 
+_FOLLOWED = 8 * 1024
+"""The same if an emulator is told what is written: what a terminal does not take at once is told again."""
+
 _PIECE = 512
 """The maximum size in bytes of one write to a blocking descriptor. A writable pipe accepts so much without blocking,
 see _POSIX_PIPE_BUF."""
@@ -65,19 +68,42 @@ class Stdout:
             OSError: nobody reads the output any more (EPIPE, EIO).
         """
         while self._waiting and self._ready():
-            piece = self._waiting[0][: _PIECE if self._own is None else _WHOLE]
+            size = _PIECE if self._own is None else _WHOLE if self._emulator is None else _FOLLOWED
             try:
-                with unstopped() if self.is_tty else contextlib.nullcontext():
-                    written = os.write(self.fileno(), piece)
+                written = self._write(self._waiting[0][:size])
             except BlockingIOError:
                 return
-            if self._emulator is not None:
-                self._emulator.feed(bytes(piece[:written]))
             self.pending -= written
             if written == len(self._waiting[0]):
                 self._waiting.popleft()
             else:
                 self._waiting[0] = self._waiting[0][written:]
+
+    def _write(self, piece: memoryview) -> int:
+        """Writes `piece` or the beginning of it. Returns the number of bytes written."""
+        emulator = self._emulator
+        if emulator is None:
+            return self._write_some(piece)
+        # The emulator is told first: this process may be killed right after the write.
+        before, written = emulator.state, 0
+        emulator.feed(bytes(piece))
+        try:
+            written = self._write_some(piece)
+        finally:
+            if written < len(piece):
+                emulator.state = before
+                emulator.feed(bytes(piece[:written]))
+        return written
+
+    def _write_some(self, piece: memoryview) -> int:
+        with unstopped() if self.is_tty else contextlib.nullcontext():
+            return os.write(self.fileno(), piece)
+
+    def close(self) -> None:
+        """Closes the descriptor that this object has opened, if any. `fd` itself stays open."""
+        if self._own is not None:
+            os.close(self._own)
+            self._own = None
 
     def undo_modes(self, timeout: float) -> None:
         """Drops the queue, and undoes what the output has switched on in the terminal emulator, as far as is known.
@@ -97,12 +123,6 @@ class Stdout:
             while self.pending and (left := deadline - time.monotonic()) > 0:
                 self._ready(left)
                 self.pump()
-
-    def close(self) -> None:
-        """Closes the descriptor that this object has opened, if any. `fd` itself stays open."""
-        if self._own is not None:
-            os.close(self._own)
-            self._own = None
 
     def _ready(self, timeout: float = 0.0) -> bool:
         if self._own is not None and not timeout:

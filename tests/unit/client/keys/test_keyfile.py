@@ -175,6 +175,13 @@ def test_without_a_terminal_nobody_is_asked(keys: Keys, tmp_path: Path) -> None:
     )
 
 
+def test_nobody_is_asked_in_the_background(keys: Keys, home: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "key", keys["ed25519"], "openssh", PASSPHRASE)
+    argv = ["bash", "-c", 'set -m; "$@" & wait', "bash", sys.executable, "-c", ASK, str(path)]
+    with terminal(argv, environment(home)) as opened:
+        opened.until("needs a passphrase, and mlogin is in the background")
+
+
 def _dsa() -> bytes:
     form = serialization.PrivateFormat.TraditionalOpenSSL
     return dsa.generate_private_key(2048).private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
