@@ -9,14 +9,15 @@ import signal
 import time
 from collections.abc import Callable
 
-NEAR = 5.0
-"""Seconds. A SIGHUP belongs to the end of the terminal if both come within this time, in either order.
-
-A shell that gets the signal passes it on to its jobs, and may be slow to do so.
-"""
-
 CHECK_INTERVAL = 1.0
 """Seconds between two calls of `look`, as long as `watching` is True."""
+
+LATEST, EARLIEST = 5.0, -1.5 * CHECK_INTERVAL
+"""Seconds after the end of the terminal was seen in which a SIGHUP belongs to it.
+
+A shell that gets the signal passes it on to its jobs, and may be slow to do so. The signal may also come first, and the
+end of the terminal be seen by the next look.
+"""
 
 
 def has_terminal() -> bool:
@@ -55,7 +56,7 @@ class Hangup:
         if self.watching and not self._has_terminal():
             self.watching = False
             self._lost_at = self._clock()
-        return abs(self._lost_at - self._signalled_at) <= NEAR
+        return EARLIEST <= self._signalled_at - self._lost_at <= LATEST
 
     def signalled(self) -> bool:
         """Call it for each SIGHUP. Returns True if it means the end of the terminal, False if it asks to reload."""

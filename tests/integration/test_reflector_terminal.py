@@ -19,7 +19,6 @@ from tests.workers import gone
     ("before", "after", "workers", "drains"),
     [
         ("", "&", 1, True),
-        ("", "", 1, True),
         ("", "", 2, True),
         ("nohup", "&", 1, False),
         ("exec", "", 1, True),

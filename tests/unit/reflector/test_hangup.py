@@ -21,7 +21,7 @@ TERMINAL, SIGNAL, LOOK = "the terminal ends", "SIGHUP", "look"
         (True, False, [(0, SIGNAL), (10, SIGNAL)], False),
         # `&` and disown, or `&` and exit: the terminal goes without a signal, and a reload comes later.
         (True, False, [(0, TERMINAL), (1, LOOK), (10, SIGNAL)], False),
-        (True, False, [(0, SIGNAL), (8, TERMINAL), (9, LOOK)], False),
+        (True, False, [(0, SIGNAL), (2, TERMINAL), (2, LOOK)], False),
         # nohup
         (True, True, [(0, TERMINAL), (0, SIGNAL)], False),
         # A service.
