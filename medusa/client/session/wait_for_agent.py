@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import math
 import select
@@ -137,7 +138,8 @@ class WaitForAgent:
     def _check_silence(self, now: float) -> None:
         ask, words = self._silence.check(now, self._link.heard)
         if ask and self._link.clear:
-            self._link.queue(Ping())
+            with contextlib.suppress(LinkLost):  # `_linked` finds that too, and replaces the link
+                self._link.queue(Ping())
         if words:
             self._messages.error(words)
 

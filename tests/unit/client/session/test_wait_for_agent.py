@@ -103,6 +103,16 @@ def test_the_reflectors_notices_and_its_silence_are_told(stage: Stage) -> None:
     assert [line for line in said if "no word" in line] == ["mlogin: no word from the reflector for 6 s"]
 
 
+def test_a_link_that_is_lost_when_the_reflector_is_asked(stage: Stage) -> None:
+    def poll() -> JobState:
+        stage.clock.now += 4
+        stage.far.abort()
+        return JobState(alive=True, words="queued")
+
+    stage.launcher.poll = poll  # type: ignore[method-assign]
+    stage.run(reconnects=True)
+
+
 def test_says_in_which_state_the_job_is(stage: Stage) -> None:
     stage.launcher.state = JobState(alive=True, words="held in the queue")
     stage.far.send(Text(build(Wait())))
