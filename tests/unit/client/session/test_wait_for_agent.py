@@ -91,8 +91,8 @@ def test_the_reflectors_notices_and_its_silence_are_told(stage: Stage) -> None:
     stage.far.send(Text(build(Notice("the session ends in 30 s\x1b"))))
 
     def poll() -> JobState:
-        stage.clock.now += 1
-        if stage.clock.now >= 1010:
+        stage.clock.now += 4
+        if stage.clock.now >= 1008:
             stage.far.send(LINKUP)
         return JobState(alive=True, words="queued")
 
@@ -100,7 +100,7 @@ def test_the_reflectors_notices_and_its_silence_are_told(stage: Stage) -> None:
     stage.run()
     said = stage.said().splitlines()
     assert said[0] == "mlogin: the session ends in 30 s\\x1b"
-    assert [line for line in said if "no word" in line] == ["mlogin: no word from the reflector for 6 s"]
+    assert [line for line in said if "no word" in line] == ["mlogin: no word from the reflector for 8 s"]
 
 
 def test_a_link_that_is_lost_when_the_reflector_is_asked(stage: Stage) -> None:
