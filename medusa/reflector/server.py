@@ -122,11 +122,11 @@ class Reflector:
             self._lease = _lease(config, self._directory, owner, self._holder or Holder.of_this_process())
         metrics, queue = Metrics(), FairQueue(gevent.get_hub().loop)
         refusals = RefusalLog(config, metrics)
-        doorkeeper = Doorkeeper(config, metrics, refusals)
         directory = TimedDirectory(self._directory, metrics.asked_directory)
         claims = Claims(directory, owner, config.timeouts, self._lease)
         self.registry = Registry(config, claims, metrics, queue)
         budget = self.registry.budget
+        doorkeeper = Doorkeeper(config, metrics, refusals, budget)
         self._forward_out = ForwardOut(config, peer_auth, queue, budget, refusals) if peer_auth is not None else None
         admission = Admission(config, self.registry, authenticator, self._forward_out, claims=claims, refusals=refusals)
         claims.used_marks = admission.single_use.used

@@ -109,6 +109,14 @@ def test_readers_that_stop_hold_little_and_are_not_harmed() -> None:
         Witness(*pairs[0]).check()
 
 
+def test_heads_and_greetings_that_do_not_end_are_counted() -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 7000
+    with running("--raw-port", "0") as reflector:
+        with reflector.open(head), rawpeers.connect(reflector, b"ATTACH " + b"x" * 7000):
+            wait_until(lambda: held(reflector) > 15_000, "both to be counted")
+        wait_until(lambda: held(reflector) == 0, "all to be given back")
+
+
 class TestDeadline:
     def test_a_byte_now_and_then_does_not_move_it(self) -> None:
         text = "a message was not finished in time"

@@ -16,13 +16,11 @@ from medusa.reflector.fronts.startups import FROM_SOURCE, IN_ALL, Dropped, Start
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net import fd_limit
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.client_address import source_of
+from medusa.reflector.net.client_address import site, source_of
+from medusa.reflector.relay.budget import Budget
 from medusa.transports.tls import RECORD
 
 log = structlog.get_logger(component="doors")
-
-RETRY_AFTER = 5
-"""The Retry-After, in seconds, for a peer that is dropped."""
 
 WORDS = {
     IN_ALL: "too many connections have not identified themselves (--max-startups)",
@@ -31,13 +29,17 @@ WORDS = {
 
 
 class Doorkeeper:
-    """Counts the connections of one process whose peers have not identified themselves, at all of its doors."""
+    """Counts the connections of one process whose peers have not identified themselves, at all of its doors.
 
-    def __init__(self, config: ReflectorConfig, metrics: Metrics, refusals: RefusalLog) -> None:
+    `budget`: counts the memory that peers make this process hold.
+    """
+
+    def __init__(self, config: ReflectorConfig, metrics: Metrics, refusals: RefusalLog, budget: Budget) -> None:
         self._config = config
         self._metrics = metrics
         self._refusals = refusals
         self._startups = Startups(config)
+        self._budget = budget
         metrics.connections["startup"] = self._startups.__len__
 
     def admit(self, sock: Any, address: tuple[Any, ...], refusal: bytes = b"") -> Startup | None:
@@ -50,7 +52,7 @@ class Doorkeeper:
             refusal: the bytes to send to a peer that is dropped.
         """
         try:
-            return self._startups.enter(source_of(address[0], self._config), fd_limit.startups_allowed())
+            return self._enter(address[0], early=True)
         except Dropped as dropped:
             self.drop(dropped, sock, address[0], refusal)
             return None
@@ -60,13 +62,17 @@ class Doorkeeper:
 
         Chance does not decide again: that worker has asked it already.
         """
-        source = source_of(accepted.address[0], self._config)
         try:
-            accepted.startup = self._startups.enter(source, fd_limit.startups_allowed(), early=False)
+            accepted.startup = self._enter(accepted.address[0], early=False)
         except Dropped as dropped:
             self.drop(dropped, accepted.sock, accepted.host, refusal)
             return False
         return True
+
+    def _enter(self, host: str, *, early: bool) -> Startup:
+        startup = self._startups.enter(source_of(host, self._config), fd_limit.startups_allowed(), early=early)
+        startup.share = self._budget.share(address=site(host))
+        return startup
 
     def name_client(self, accepted: Accepted) -> None:
         """Counts a connection for the client that a proxy has named. Raises Dropped."""

@@ -20,9 +20,9 @@ from medusa.protocol.http.head import HeadReader, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import GREETING_START, is_greeting
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.doorkeeper import RETRY_AFTER, WORDS, Doorkeeper
+from medusa.reflector.fronts.doorkeeper import WORDS, Doorkeeper
 from medusa.reflector.fronts.refusal_log import RefusalLog
-from medusa.reflector.fronts.startups import Dropped, Startup
+from medusa.reflector.fronts.startups import RETRY_AFTER, Dropped, Startup
 from medusa.reflector.fronts.upgrade import QUIET, UpgradeHandler
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.accept import PausingServer
@@ -183,7 +183,7 @@ class Handler(UpgradeHandler):
                 data = accepted.data or read_first_bytes(accepted, config, self.server.doorkeeper.name_client)
                 self.server.admit()
                 if not accepted.handed_over:
-                    accepted.data = self._decrypt(data)
+                    accepted.keep(self._decrypt(data))
                 if not read_head(accepted):
                     self._note_early_end()
                     return False

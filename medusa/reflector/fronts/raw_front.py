@@ -129,7 +129,7 @@ class RawFront(PausingServer):
         timeouts = self._config.timeouts
         with greeting_timeout(timeouts.head_timeout):
             if not accepted.handed_over:
-                accepted.data = read_first_bytes(accepted, self._config, self._doorkeeper.name_client)
+                accepted.keep(read_first_bytes(accepted, self._config, self._doorkeeper.name_client))
             self.admit()
             if not read_greeting(accepted):
                 return

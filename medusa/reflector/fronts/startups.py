@@ -10,7 +10,16 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
+from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import ReflectorConfig
+from medusa.transports.interfaces import Share
+from medusa.transports.relayed import UNCOUNTED, UNLIMITED
+
+RETRY_AFTER = 5
+"""The Retry-After, in seconds, for a peer that is dropped or refused."""
+
+COPIES = 2
+"""What has come is held twice until the head is whole: by the record of the connection, and by the head's reader."""
 
 IN_ALL, FROM_SOURCE = "all", "source"
 """Why a connection is dropped: there are too many in all, or too many from its source."""
@@ -83,12 +92,18 @@ class Startups:
 
 
 class Startup:
-    """The place of one connection in the counts, until `end`."""
+    """The place of one connection in the counts, until `end`.
 
-    __slots__ = ("_over", "_source", "_startups")
+    Attributes:
+        share: where the bytes are counted that have come from the peer.
+    """
+
+    __slots__ = ("_counted", "_held", "_over", "_source", "_startups", "share")
 
     def __init__(self, startups: Startups, source: str | None) -> None:
+        self.share: Share = UNLIMITED
         self._startups, self._source, self._over = startups, source, False
+        self._held = self._counted = 0
         startups._all += 1
         startups._count(source, 1)
 
@@ -105,9 +120,24 @@ class Startup:
         self._startups._count(source, 1)
         self._source = source
 
+    def hold(self, size: int) -> None:
+        """Counts `size` more bytes that have come from the peer, beyond those that are not counted.
+
+        Raises:
+            HandshakeError: 503, too many bytes are held already. The counts are unchanged.
+        """
+        if self._over:
+            return
+        more = max(0, COPIES * (self._held + size) - UNCOUNTED) - self._counted
+        if more and (words := self.share.take(more)):
+            raise HandshakeError(503, words, (("Retry-After", str(RETRY_AFTER)),))
+        self._held += size
+        self._counted += more
+
     def end(self) -> None:
-        """Ends the count: the connection is closed, or its peer has identified itself. Idempotent."""
+        """Ends the counts: the connection is closed, or its peer has identified itself. Idempotent."""
         if not self._over:
             self._over = True
+            self.share.add(-self._counted)
             self._startups._all -= 1
             self._startups._count(self._source, -1)

@@ -18,8 +18,11 @@ class Startup(Protocol):
     def move(self, source: str | None) -> None:
         """Counts the connection for another source from now on; see medusa.reflector.fronts.startups."""
 
+    def hold(self, size: int) -> None:
+        """Counts `size` more bytes that are held for the peer. Raises HandshakeError (503) if they are too many."""
+
     def end(self) -> None:
-        """Ends the count. Idempotent."""
+        """Ends all counts. Idempotent."""
 
 
 @dataclass
@@ -84,10 +87,21 @@ class Accepted:
         return self.request.headers.tokens(features.HEADER.lower()) if self.request is not None else []
 
     def receive(self) -> bytes:
-        """Reads some bytes, adds them to `data` and returns them; b"" means the end of the stream. Raises OSError."""
+        """Reads some bytes, adds them to `data` and returns them; b"" means the end of the stream.
+
+        Raises:
+            OSError: the connection is broken.
+            HandshakeError: 503, too many bytes are held already.
+        """
         data: bytes = self.sock.recv(RECORD)
-        self.data += data
+        self.keep(data)
         return data
+
+    def keep(self, data: bytes) -> None:
+        """Adds bytes that were read to `data`. Raises HandshakeError (503) if too many bytes are held already."""
+        if self.startup is not None:
+            self.startup.hold(len(data))
+        self.data += data
 
     def unwrap(self) -> None:
         """Drops the head. The bytes after it begin with another request or greeting, which is to be read next."""

@@ -62,7 +62,7 @@ def bench() -> Iterator[Bench]:
     parts = registry_parts(CONFIG)
     refusals = RefusalLog(CONFIG, parts.metrics)
     admission = Admission(CONFIG, parts.registry, None, claims=parts.claims, refusals=refusals)
-    doorkeeper = Doorkeeper(CONFIG, parts.metrics, refusals)
+    doorkeeper = Doorkeeper(CONFIG, parts.metrics, refusals, parts.registry.budget)
     peer, accepted = socket.socketpair()
     peer.settimeout(10)
     sock = gevent.socket.socket(fileno=accepted.detach())

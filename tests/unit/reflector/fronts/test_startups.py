@@ -6,8 +6,13 @@ import math
 
 import pytest
 
+from medusa.protocol.errors import HandshakeError
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.fronts.startups import FROM_SOURCE, IN_ALL, Dropped, Startup, Startups
+from medusa.reflector.fronts.startups import COPIES, FROM_SOURCE, IN_ALL, Dropped, Startup, Startups
+from medusa.reflector.relay.budget import Budget
+from medusa.transports.relayed import UNCOUNTED
+
+MIB = 1 << 20
 
 
 class Chance:
@@ -92,3 +97,21 @@ def test_a_connection_moves_to_the_client_that_a_proxy_names() -> None:
     assert len(places) == 1
     first.end()
     assert (len(places), dict(places._by_source)) == (0, {})
+
+
+def test_what_has_come_is_counted_until_the_peer_has_identified_itself() -> None:
+    budget = Budget(MIB, MIB)
+    place = startups(Chance()).enter(None, math.inf)
+    place.share = budget.share(address="x")
+    for _ in range(10):
+        place.hold(200)
+    assert budget.used == 0, "an ordinary head is not counted"
+    place.hold(10_000)
+    assert budget.used == COPIES * 12_000 - UNCOUNTED
+    with pytest.raises(HandshakeError, match=r"\(--max-held") as caught:
+        place.hold(MIB)
+    assert (caught.value.http_status, caught.value.headers) == (503, (("Retry-After", "5"),))
+    for _ in range(2):
+        place.end()
+    place.hold(10_000)
+    assert budget.used == 0
