@@ -4,6 +4,7 @@ batch     a job that mlogin submits with sbatch
 commands  parses the output of Slurm's commands, and makes their environments; no I/O
 job       the base class for batch and step
 launcher  the class SlurmLauncher
+options   the user's options for sbatch and srun: refuses what breaks a session
 step      a step in a job that already runs: srun --overlap
 """
 

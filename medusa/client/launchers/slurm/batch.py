@@ -29,8 +29,9 @@ while IFS=';' read -r job of; do
 done <"$1"
 [ -z "$id" ] || scancel ${cluster:+"--clusters=$cluster"} "$id\""""
 
-# The guard runs scancel in mlogin's environment. So this removes the variables that select jobs for scancel.
-_WITHOUT_FILTERS = "unset $(env | sed -n 's/^\\(SCANCEL_[A-Z_]*\\)=.*/\\1/p')\n"
+# The guard runs scancel in mlogin's environment. So this removes the variables that select jobs for scancel, or another
+# cluster than that of sbatch.
+_WITHOUT_FILTERS = "unset SLURM_WORKING_CLUSTER $(env | sed -n 's/^\\(SCANCEL_[A-Z_]*\\)=.*/\\1/p')\n"
 
 
 class BatchJob(SlurmJob):

@@ -14,6 +14,35 @@ FORMAT = "%T|%S|%L|%B|%r"
 FILTER_PREFIXES = ("SQUEUE_", "SCANCEL_")
 """The prefixes of variables that select jobs for squeue and scancel, or make scancel ask for confirmation."""
 
+_BREAK_SESSIONS = ("SBATCH_ARRAY_INX", "SBATCH_QUIET", "SBATCH_WAIT", "SLURM_STDINMODE")
+"""Variables with the meanings of the options --array, --quiet and --wait of sbatch, and --input of srun."""
+
+_MARKS_OF_A_JOB = (
+    "SLURM_JOB",
+    "SLURM_STEP",
+    "SLURM_NODE",
+    "SLURM_NTASKS",
+    "SLURM_NNODES",
+    "SLURM_SUBMIT",
+    "SLURM_TASK",
+)
+"""One variable with one of these prefixes shows that mlogin runs in a job."""
+
+_JOB_PREFIXES = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_CPU_BIND", "SBATCH_MEM_BIND", "PMI_", "PMI2_", "PMIX_")
+_JOB_NAMES = ("CUDA_VISIBLE_DEVICES", "ENVIRONMENT", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES", "ZE_AFFINITY_MASK")
+_CONFIGURATION = (
+    "SLURM_BITSTR_LEN",
+    "SLURM_CLUSTERS",
+    "SLURM_CONF",
+    "SLURM_CONF_SERVER",
+    "SLURM_DEBUG_FLAGS",
+    "SLURM_EXIT_ERROR",
+    "SLURM_EXIT_IMMEDIATE",
+    "SLURM_JWT",
+    "SLURM_TIME_FORMAT",
+)
+"""Variables by which the user or the site configures Slurm's commands. Jobs inherit them; Slurm sets none of them."""
+
 _ENDED = {
     "BOOT_FAIL": "was given a node that did not boot",
     "CANCELLED": "was cancelled",
@@ -77,9 +106,25 @@ class QueueEntry:
 def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Returns the environment for sbatch and srun. They pass it on to the job.
 
-    Variables that configure mlogin are left out. So is SBATCH_WAIT, which makes sbatch wait for the job's end.
+    These variables are left out: those that configure mlogin; those that change sbatch or srun so that no session can
+    come about; and if mlogin itself runs in a Slurm job, in a step or below salloc, those that Slurm has set there.
+    They would change the new job, and deceive the programs in it.
     """
-    return {n: value for n, value in environ.items() if not n.startswith("MEDUSA_") and n != "SBATCH_WAIT"}
+    inherited = _in_a_job(environ)
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("MEDUSA_") and name not in _BREAK_SESSIONS and not (inherited and _is_of_a_job(name))
+    }
+
+
+def _in_a_job(environ: Mapping[str, str]) -> bool:
+    return any(name.startswith(_MARKS_OF_A_JOB) for name in environ)
+
+
+def _is_of_a_job(name: str) -> bool:
+    """True if Slurm sets the variable `name` in a job, or may set it. False for those that configure its commands."""
+    return (name.startswith(_JOB_PREFIXES) or name in _JOB_NAMES) and name not in _CONFIGURATION
 
 
 def query_environment(environ: Mapping[str, str]) -> dict[str, str]:

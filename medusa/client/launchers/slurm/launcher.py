@@ -7,6 +7,7 @@ import shutil
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import Settings
 from medusa.client.launchers.polled import PolledLauncher
+from medusa.client.launchers.slurm import options
 from medusa.client.launchers.slurm.batch import BatchJob
 from medusa.client.launchers.slurm.step import StepJob
 from medusa.client.ledger import Ledger
@@ -32,8 +33,7 @@ class SlurmLauncher(PolledLauncher):
             raise Failure(
                 f"no {needed} on PATH: the launcher `slurm` works where jobs can be submitted, as on a login node"
             )
-        if settings.job is None and {"-W", "--wait"} & set(settings.arguments):
-            raise Failure("sbatch --wait does not end before its job does: leave it out")
+        options.check(needed, settings.arguments)
         archive = find_archive(settings.archive).resolve()
         if settings.job is None:
             self.job = BatchJob(ledger, archive, settings.arguments, settings.timeouts)

@@ -83,3 +83,34 @@ def test_variables_for_mlogin_are_not_passed_on() -> None:
     assert job_environment(environ) == {"A": "b"}
     environ.update({"SQUEUE_PARTITION": "gpu", "SCANCEL_STATE": "PENDING"})
     assert query_environment(environ) == {"A": "b", "LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+
+
+def test_nothing_of_a_surrounding_job_is_passed_on() -> None:
+    kept = {
+        "HOME": "/home/jill",
+        "SLURM_CONF": "/etc/slurm.conf",
+        "SLURM_CLUSTERS": "far",
+        "SBATCH_PARTITION": "gpu",
+        "SQUEUE_SORT": "P",
+    }
+    names = [
+        "JOB_ID",
+        "JOBID",
+        "NTASKS",
+        "CPUS_PER_TASK",
+        "MEM_PER_NODE",
+        "ARRAY_TASK_ID",
+        "EXPORT_ENV",
+        "WORKING_CLUSTER",
+        "UMASK",
+    ]
+    inherited = dict.fromkeys([f"SLURM_{name}" for name in names], "1")
+    others = dict.fromkeys(["SLURMD_NODENAME", "SRUN_CPUS_PER_TASK", "PMIX_RANK", "CUDA_VISIBLE_DEVICES"], "1")
+    others |= dict.fromkeys(["SBATCH_MEM_BIND_TYPE", "ENVIRONMENT"], "1")
+    assert job_environment(kept | inherited | others) == kept
+
+
+def test_outside_of_a_job_the_users_variables_stay_but_for_those_that_break_a_session() -> None:
+    kept = {"SLURM_MPI_TYPE": "pmix", "SRUN_CONTAINER": "x", "CUDA_VISIBLE_DEVICES": "0", "SBATCH_ACCOUNT": "a"}
+    breaking = {"SBATCH_ARRAY_INX": "1-8", "SBATCH_WAIT": "1", "SBATCH_QUIET": "1", "SLURM_STDINMODE": "none"}
+    assert job_environment(kept | breaking) == kept

@@ -1,0 +1,150 @@
+"""Reads the user's options for sbatch and srun as these programs read them, and refuses what no session can have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from medusa.client.outcome import Failure
+from medusa.protocol.printable import printable
+
+# The options of Slurm 22.05 and of later versions. NAME takes no value. The value of NAME= may be the next word, that
+# of NAME? can only follow an =. The option's letter, if it has one, stands after a slash.
+_BOTH = """
+account=/A acctg-freq= bb= bbf= begin=/b chdir=/D cluster= cluster-constraint= clusters=/M comment= constraint=/C
+container= container-id= context= contiguous core-spec=/S cores-per-socket= cpu-freq= cpus-per-gpu= cpus-per-task=/c
+deadline= delay-boot= dependency=/d distribution=/m error=/e exclude=/x exclusive? export= extra= extra-node-info=/B
+gid= gpu-bind= gpu-freq= gpus=/G gpus-per-node= gpus-per-socket= gpus-per-task= gres= gres-flags= help/h hint= hold/H
+input=/i job-name=/J licenses=/L mail-type= mail-user= mcs-label= mem= mem-bind= mem-per-cpu= mem-per-gpu= mincpus=
+network= nice? no-kill?/k nodefile=/F nodelist=/w nodes=/N ntasks=/n ntasks-per-core= ntasks-per-gpu= ntasks-per-node=
+ntasks-per-socket= ntasks-per-tres= oom-kill-step? open-mode= output=/o overcommit/O oversubscribe/s partition=/p
+power= prefer= priority= profile= propagate? qos=/q quiet/Q reboot reservation= resv-ports? segment= signal=
+sockets-per-node= spread-job stepmgr switches= tasks-per-node= test-only thread-spec= threads-per-core= time=/t
+time-min= tmp= tres-bind= tres-per-task= uid= usage use-min-nodes verbose/v version/V wckey=
+"""
+_SBATCH = """
+array=/a batch= export-file= get-user-env? ignore-pbs kill-on-invalid-dep= no-requeue parsable requeue wait/W
+wait-all-nodes= wrap=
+"""
+_SRUN = """
+accel-bind= bcast? bcast-exclude= compress? cpu-bind= cpu_bind= debugger-test disable-status/X epilog= exact
+external-launcher? het-group= immediate?/I interactive jobid= kill-on-bad-exit?/K label/l mpi= msg-timeout= multi-prog
+no-allocate/Z overlap? pack-group= preserve-env/E prolog= pty? quit-on-interrupt relative=/r send-libs? slurmd-debug=
+task-epilog= task-prolog= threads=/T tree-width= unbuffered/u wait=/W whole x11?
+"""
+
+_ONE_JOB = "a session has one job; start mlogin once for each"
+_OTHER_SCRIPT = "the job runs mlogin's own script; a command for its session is given by: mlogin -c COMMAND"
+_ONE_TASK = "a session in a running job is one task on one node"
+_NO_JOB = "it starts nothing; run {} itself, without mlogin"
+_INPUT = "srun reads mlogin's own script from its standard input"
+
+_REFUSED = {
+    "sbatch": {
+        "array": _ONE_JOB,
+        "wrap": _OTHER_SCRIPT,
+        "wait": "sbatch does not end before its job does",
+        "quiet": "sbatch does not say the job's number then",
+        **dict.fromkeys(("test-only", "help", "usage", "version"), _NO_JOB),
+    },
+    "srun": {
+        **dict.fromkeys(("ntasks", "nodes", "het-group", "pack-group"), _ONE_TASK),
+        **dict.fromkeys(("input", "pty"), _INPUT),
+        **dict.fromkeys(("multi-prog", "external-launcher"), _OTHER_SCRIPT),
+        **dict.fromkeys(("test-only", "help", "usage", "version", "debugger-test", "no-allocate"), _NO_JOB),
+        "jobid": "mlogin's own option --job names the job",
+    },
+}
+"""For each program: its options that break a session -> why, for the user."""
+
+_HARMLESS = {"srun": {"ntasks": ("1",), "nodes": ("1", "1-1"), "het-group": ("0",), "pack-group": ("0",)}}
+"""The values with which options of _REFUSED are accepted."""
+
+
+class _Option(NamedTuple):
+    """An option of a program.
+
+    Attributes:
+        takes: empty, = or ?, as above; * for an option that is not known.
+    """
+
+    name: str
+    takes: str
+    letter: str = ""
+
+
+def check(program: str, words: Sequence[str]) -> None:
+    """Raises Failure if `words`, the user's options for `program`, name a script or break a session in another way.
+
+    Options that this module does not know are passed on: plugins of a site and later versions of Slurm add some.
+
+    Args:
+        program: sbatch or srun.
+    """
+    refused, harmless = _REFUSED[program], _HARMLESS.get(program, {})
+    for given, name, value in _read(program, words):
+        if name is None:
+            what = f"`{printable(given)}` is no option of {program}"
+            raise Failure(f"{what}: {_OTHER_SCRIPT}, and options are written --NAME=VALUE")
+        if name in refused and value not in harmless.get(name, ()):
+            raise Failure(f"{printable(given)}: leave it out, because {refused[name].format(f'{program} --{name}')}")
+
+
+def _read(program: str, words: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
+    """Yields each option in `words`, as the user wrote it, with its long name and its value. It may be abbreviated.
+
+    The first word that is no option has None as its name. The program takes it for a script or a command, and all
+    words after it for arguments of that.
+    """
+    known = _KNOWN[program]
+    letters = {option.letter: option for option in known.values() if option.letter}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if word == "--" and not left:
+            return
+        if word in ("-", "--") or not word.startswith("-"):
+            yield (left[0] if word == "--" else word), None, ""
+            return
+        if word.startswith("--"):
+            name, sign, value = word[2:].partition("=")
+            option = _complete(name, known)
+            yield f"--{name}", option.name, value if sign else _next_value(option, left)
+        else:
+            yield from _letters(word[1:], letters, left)
+
+
+def _letters(word: str, letters: Mapping[str, _Option], left: list[str]) -> Iterator[tuple[str, str, str]]:
+    """Yields the options in a word such as `-HJname`."""
+    while word:
+        letter, word = word[0], word[1:]
+        option = letters.get(letter, _Option(letter, ""))
+        if not option.takes:
+            yield f"-{letter}", option.name, ""
+            continue
+        yield f"-{letter}", option.name, word or _next_value(option, left)
+        return
+
+
+def _next_value(option: _Option, left: list[str]) -> str:
+    """Takes the value of `option` off the words that are left, if it is there. Returns it."""
+    takes = option.takes == "=" or (option.takes == "*" and not "".join(left[:1]).startswith("-"))
+    return left.pop(0) if takes and left else ""
+
+
+def _complete(name: str, known: Mapping[str, _Option]) -> _Option:
+    """Returns the option that `name` is, or abbreviates."""
+    if name in known:
+        return known[name]
+    found = [option for full, option in known.items() if name and full.startswith(name)]
+    return found[0] if len(found) == 1 else _Option(name, "*")
+
+
+def _parse(text: str) -> dict[str, _Option]:
+    """Parses one of the lists above. Returns the options by their names."""
+    found = (re.fullmatch(r"([a-z0-9_-]+)([=?]?)(?:/(.))?", word) for word in text.split())
+    return {match[1]: _Option(match[1], match[2], match[3] or "") for match in found if match}
+
+
+_KNOWN = {"sbatch": _parse(_BOTH + _SBATCH), "srun": _parse(_BOTH + _SRUN)}
