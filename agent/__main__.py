@@ -16,7 +16,7 @@ from agent.session.command import to_text
 from agent.session.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
 from agent.session.loop import Context, SessionLoop
 from agent.session.process_tree import end_sessions
-from agent.signals import Stopped, StopSignals
+from agent.signals import PASSED_ON, Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.main import main as wrap_main
 from medusa import __version__
@@ -64,7 +64,7 @@ def main(
     # Start the guard first of all: forked later, it would hold the configuration's secrets.
     guard = Guard.start(lambda lines: end_sessions(lines, timeouts))
     adopt_orphans()
-    signals = StopSignals()
+    signals = StopSignals(others=[number for number in PASSED_ON if number not in inherited.ignored])
     hide_memory()
     # From here on, the signals that the archive has blocked stop the agent with a log line.
     inherited.unblock()

@@ -1,4 +1,4 @@
-"""The agent's signals: those that ask it to stop, and those that only wake its loop."""
+"""The agent's signals: those that ask it to stop, those that it passes on, and those that only wake its loop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from medusa.signal_pipe import SignalPipe
 
 STOPPING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 """The signals that ask the agent to stop."""
+
+
+PASSED_ON = tuple(
+    getattr(signal, name)
+    for name in ["SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGIO", "SIGPWR"]
+    if hasattr(signal, name)
+)
+"""The signals that a session passes on to its foreground processes. A job system may send them for a program's use."""
 
 
 class Stopped(BaseException):

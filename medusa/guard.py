@@ -14,7 +14,9 @@ from typing import Callable, FrozenSet, Iterable, List, Optional
 from medusa.forked import blocked_signals, fork_helper
 
 _DONE = b"done"
-_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP, signal.SIGPIPE)
+_FROM_OUTSIDE = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP)
+_FOR_PROGRAMS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)  # some job systems send them to every process of a job
+_IGNORED = (*_FROM_OUTSIDE, *_FOR_PROGRAMS, signal.SIGPIPE)
 
 
 class Guard:
@@ -37,8 +39,8 @@ class Guard:
 
         Args:
             cleanup: called in the helper if the owner has died without a call of `done`. It gets the lines that were
-                recorded. The helper ignores the signals INT, HUP, TERM, QUIT and TSTP. Its descriptors 0-2 are
-                /dev/null, and its working directory is /.
+                recorded. The helper ignores the signals INT, HUP, TERM, QUIT, TSTP, USR1, USR2 and XCPU. Its
+                descriptors 0-2 are /dev/null, and its working directory is /.
             keep_fds: descriptors that `cleanup` needs. The helper closes all others.
 
         Raises:

@@ -161,6 +161,14 @@ class Child:
         except (OSError, ValueError):
             pass  # the terminal is gone, or cannot have this size
 
+    def send(self, number: int) -> None:
+        """Sends a signal to the terminal's foreground processes. Does nothing if there are none."""
+        for group in self.foreground():
+            try:
+                os.killpg(group, number)
+            except (ProcessLookupError, PermissionError):
+                pass
+
     # ------------------------------------------------------------------ end
 
     def foreground(self) -> List[int]:

@@ -18,7 +18,7 @@ from agent.session.drain import Drain
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.phases import TABLE, Action, Input, Phase
 from agent.session.process_tree import ProcessTree, Termination, children, ended_line
-from agent.signals import StopSignals
+from agent.signals import PASSED_ON, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.guard import Guard
 from medusa.protocol import control
@@ -128,7 +128,7 @@ class SessionLoop:
         self._poller.watch(self._wanted())
         events = self._poller.wait(self._timeout())
         if events.get(self._signals.fileno()):
-            self._signals.take()
+            self._pass_on(self._signals.take())
             self._check_signals()
         if self._phase is not Phase.ENDING:
             self._serve_link(events.get(self._link.fileno(), 0))
@@ -158,6 +158,13 @@ class SessionLoop:
         if self._phase is Phase.ENDING or not (self._termination is None or self._termination.done):
             due.append(now + self._timeouts.processes_interval)
         return max(0.0, min(at for at in due if at is not None) - now)
+
+    def _pass_on(self, numbers: List[int]) -> None:
+        for number in numbers:
+            if number in PASSED_ON:
+                self._log("got %s" % signal.Signals(number).name)
+                if self._child is not None:
+                    self._child.send(number)
 
     def _check_signals(self) -> None:
         if self._signals.stopped is not None:

@@ -40,8 +40,7 @@ class BatchJob(SlurmJob):
     def start(self, request: JobRequest) -> None:
         """Submits the job with sbatch, and waits until sbatch has ended."""
         try:
-            directory = self._prepare(request)
-            script = self._write_script(directory, spooled=True)
+            directory, script = self._prepare(request, spooled=True)
         except (OSError, Failure) as error:
             self.fail(f"cannot prepare the job: {error}")
             return
@@ -67,7 +66,9 @@ class BatchJob(SlurmJob):
         """Cancels the job if it does not end by itself, and removes its private directory."""
         with self._stack:
             if self.joined:
-                self._await_end()
+                self.await_end()
+                if not clean:
+                    self.explain()
             left = self._cancel() if self.job_id is not None and not self._ended else []
         if not left and self.job_id is not None:  # otherwise the guard process tries to cancel the job once more
             self._ledger.remove("command", self._undo())
@@ -88,18 +89,6 @@ class BatchJob(SlurmJob):
         """Returns the command that cancels the job, as JSON. The guard process runs it if mlogin is killed."""
         assert self.job_id is not None
         return json.dumps(["sh", "-c", _WITHOUT_FILTERS + 'exec scancel "$@"', "sh", *self._cluster, self.job_id])
-
-    def _await_end(self) -> None:
-        """Calls `look` until the job has ended, for `end_grace` at most.
-
-        A job that ends by itself is not cancelled, so Slurm records how it ended.
-        """
-        times = self._timeouts.slurm
-        deadline = self._clock.monotonic() + times.end_grace
-        while self.job_id is not None and self.state.alive and self._clock.monotonic() < deadline:
-            self.look(waiting=False)
-            if self.state.alive:
-                self._clock.sleep(times.end_interval)
 
     def _cancel(self) -> list[str]:
         """Cancels the job. Returns lines for the user if that fails: why, and how to cancel it by hand."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from medusa.protocol.printable import printable
+from medusa.signal_pipe import signal_name
 
 FORMAT = "%T|%S|%L|%B|%r"
 """The argument of squeue --format: prints a job's state, start time, time left, batch host and reason."""
@@ -58,6 +59,26 @@ _ENDED = {
 """The final states of a job (see squeue(1)) -> the same in words, for the user."""
 
 RUNNING, PENDING = "RUNNING", "PENDING"
+
+REQUEUED = (PENDING, "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT")
+"""The states of a job that has run, and is to run again from its start."""
+
+HALTED = {"SUSPENDED": "was suspended, as by preemption", "STOPPED": "was stopped by SIGSTOP"}
+"""The states in which a job's processes do not run -> the same in words, for the user."""
+
+HINTS = {
+    "DependencyNeverSatisfied": "it will never start",
+    "JobHeldAdmin": "an administrator holds it",
+    "JobHeldUser": "it is held; it starts after: scontrol release {}",
+}
+"""The reasons of waiting jobs that only a user can end -> what to do. {} is the job's id."""
+
+_REQUEUES = {
+    "NODE_FAIL": "was requeued, because its node failed",
+    "PREEMPTED": "was preempted and requeued",
+    "REQUEUED": "was requeued",
+}
+"""The states of a job's former runs in Slurm's accounting -> the same in words, for the user."""
 
 _UNKNOWN = ("", "n/a", "N/A", "None", "Unknown")
 """The texts that squeue prints in place of a missing value."""
@@ -162,6 +183,31 @@ def parse_queue(text: str) -> QueueEntry | None:
             known = {name: "" if value in _UNKNOWN else value for name, value in (("host", host), ("reason", reason))}
             start_time = float(start) if start.isascii() and start.isdecimal() else None
             return QueueEntry(state, start_time, parse_duration(left), **known)
+    return None
+
+
+def requeue_words(accounting: str) -> str:
+    """Returns in words why a job was requeued.
+
+    Args:
+        accounting: the states of the job's runs, one in each line, the latest run last; empty if they are unknown.
+    """
+    found = [_REQUEUES[state] for state in accounting.split() if state in _REQUEUES]
+    return found[-1] if found else "was requeued, by preemption or by scontrol requeue"
+
+
+def end_words(record: str) -> str | None:
+    """Returns in words how a job was ended, as far as only its record tells. None if it tells nothing.
+
+    Args:
+        record: the output of `scontrol --oneliner show job`.
+    """
+    fields = dict(word.split("=", 1) for word in record.split() if "=" in word)
+    if fields.get("PreemptTime", "None") not in ("None", *_UNKNOWN):
+        return "was preempted"
+    number = fields.get("ExitCode", "").partition(":")[2]
+    if number.isascii() and number.isdecimal() and int(number):
+        return f"was ended by {signal_name(int(number))}"
     return None
 
 

@@ -40,6 +40,10 @@ _PROLOGUE = (
 )
 
 
+_SACCT = ("--noheader", "--parsable2", "--allocations", "--duplicates", "--format=State")
+"""The options of sacct for the state of each run of a job."""
+
+
 class NoAnswer(Exception):
     """Slurm does not answer. The text is the last line that Slurm's command wrote to stderr."""
 
@@ -52,6 +56,7 @@ class SlurmJob(Job):
 
     Attributes:
         job_id: the id of the Slurm job; None until it is known.
+        notices: lines for the user that were not shown yet.
 
     Args:
         arguments: the user's options for sbatch or srun.
@@ -75,21 +80,26 @@ class SlurmJob(Job):
         self._stack = contextlib.ExitStack()
         self._cluster: list[str] = []
         self._directory: Path | None = None
+        # True if the job may see the private directory. Then the agent's config is kept there.
+        self._shared = True
         self._request: JobRequest | None = None
+        self._slurm_state = ""
         self._renew_at = 0.0
         # True if Slurm says that the job has ended. (`state` is also not alive if mlogin has given the job up.)
         self._ended = False
         self.job_id: str | None = None
+        self.notices: list[str] = []
 
     def look(self, *, waiting: bool) -> None:
         """Asks squeue for the job's state. While `waiting` for the agent, also renews the agent's config in time."""
+        joined = self.joined  # before squeue answers: after that, the job may have started
         try:
             entry = self._query()
         except NoAnswer as error:
             self.report_problem(str(error))
         else:
-            self._update(entry)
-        if waiting and self._clock.monotonic() >= self._renew_at:
+            self._update(entry, joined=joined)
+        if waiting and self._shared and self._clock.monotonic() >= self._renew_at:
             try:
                 self._write_config()
             except (OSError, Failure) as error:  # such as: the disk is full, or the ssh-agent no longer signs
@@ -103,17 +113,26 @@ class SlurmJob(Job):
             raise NoAnswer(done.stderr)
         return commands.parse_queue(done.stdout)
 
-    def _update(self, entry: commands.QueueEntry | None) -> None:
-        """Sets `state` according to the answer of squeue."""
+    def _update(self, entry: commands.QueueEntry | None, *, joined: bool = False) -> None:
+        """Sets `state` according to the answer of squeue.
+
+        Args:
+            entry: the answer.
+            joined: True if the agent had attached before squeue was asked. Then the job has run.
+        """
         now = self._clock.monotonic()
+        self._slurm_state = "" if entry is None else entry.state
         # If squeue does not show the job, the job may still exist. Then `_ended` is False, so that close() cancels it.
         self._ended = entry is not None and not entry.alive
         if entry is None:
             self.over("is not known to Slurm any more", self._log_tail())
         elif not entry.alive:
             self.over(entry.words(), self._log_tail())
+        elif joined and entry.state in commands.REQUEUED:
+            self.over(commands.requeue_words(self._ask("sacct", *_SACCT, "--jobs", self.job_id or "")))
         elif entry.state != commands.RUNNING:
-            self.report(entry.words())
+            hint = commands.HINTS.get(entry.reason, "")
+            self.report("; ".join(filter(None, (entry.words(), hint.format(self.job_id)))))
         elif not self.joined and self._cannot_reach_reflector(entry.host):
             this = socket.gethostname()
             remarks = [
@@ -123,6 +142,20 @@ class SlurmJob(Job):
             self.over(f"was started on {entry.host}", remarks)
         else:
             self.report(entry.words(), None if entry.left is None else now + entry.left)
+
+    def await_end(self) -> None:
+        """Calls `look` until the job has ended or does not run any more, for `end_grace` at most.
+
+        A job that ends by itself is not cancelled, so Slurm records how it ended.
+        """
+        times = self._timeouts.slurm
+        deadline = self._clock.monotonic() + times.end_grace
+        while self.job_id is not None and self.state.alive and self._clock.monotonic() < deadline:
+            self.look(waiting=False)
+            if self._slurm_state in commands.HALTED:
+                return
+            if self.state.alive:
+                self._clock.sleep(times.end_interval)
 
     def _cannot_reach_reflector(self, host: str) -> bool:
         """True if the job runs on another machine, and uses mlogin's own reflector, which listens on loopback only."""
@@ -137,11 +170,24 @@ class SlurmJob(Job):
         own = socket.gethostname().partition(".")[0]
         if host.partition(".")[0] == own:
             return True
+        shown = self._ask("scontrol", "--oneliner", "show", "node", host)
+        return not shown or any(word.partition(".")[0] == f"NodeHostName={own}" for word in shown.split())
+
+    def explain(self) -> None:
+        """Sets `state` to how the job was ended, if that is not clear yet. Call it after a session was cut off."""
+        if self._slurm_state in commands.HALTED:
+            self.over(commands.HALTED[self._slurm_state])
+        elif self._slurm_state in ("COMPLETED", "FAILED"):
+            record = self._ask("scontrol", "--oneliner", "show", "job", self.job_id or "")
+            self.over(commands.end_words(record) or self.state.words)
+
+    def _ask(self, program: str, *words: str) -> str:
+        """Runs one of Slurm's commands, about the job's cluster. Returns its output; nothing if it fails."""
         try:
-            shown = self._run(["scontrol", *self._cluster, "--oneliner", "show", "node", host]).stdout
+            done = self._run([program, *self._cluster, *words])
         except NoAnswer:
-            return True
-        return any(word.partition(".")[0] == f"NodeHostName={own}" for word in shown.split())
+            return ""
+        return "" if done.returncode else done.stdout
 
     def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Runs one of Slurm's commands, and returns its output.
@@ -166,12 +212,33 @@ class SlurmJob(Job):
         except OSError as error:
             raise NoAnswer(f"{command[0]}: {error.strerror}") from None
 
-    def _prepare(self, request: JobRequest) -> Path:
-        """Makes a private directory for the job, and writes the agent's config there. Returns the directory."""
+    def _prepare(self, request: JobRequest, *, spooled: bool) -> tuple[Path, Path]:
+        """Writes the files for the job. Returns their private directory, and the script that runs the agent.
+
+        The directory is one that the nodes may share, with the agent's config. If no such directory can be written, it
+        is one for temporary files, and the agent gets only the URL that the script contains.
+
+        Args:
+            spooled: see `_write_script`.
+        """
         self._request = request
-        self._directory = self._stack.enter_context(self._ledger.private_directory(_shared_directory()))
-        self._write_config()
-        return self._directory
+        try:
+            return self._fill(_shared_directory(), spooled)
+        except OSError as error:
+            why = printable(str(error))
+        self._shared = False
+        lifetime = f"{self._timeouts.url_lifetime / 60:.0f} min"
+        self.notices.append(
+            f"mlogin: no directory for the job ({why}): its URL, if it is signed, is valid for {lifetime} only."
+            " XDG_STATE_HOME names a directory that the nodes share"
+        )
+        return self._fill(None, spooled)
+
+    def _fill(self, parent: Path | None, spooled: bool) -> tuple[Path, Path]:
+        self._directory = self._stack.enter_context(self._ledger.private_directory(parent))
+        if self._shared:
+            self._write_config()
+        return self._directory, self._write_script(self._directory, spooled=spooled)
 
     def _write_config(self) -> None:
         """Writes a new config for the agent. Replaces the old file atomically, because the job may be reading it."""
@@ -191,12 +258,20 @@ class SlurmJob(Job):
             directory: the private directory, which the job can read.
             spooled: True if Slurm stores the script. Then the script must be text, of at most MAX_SPOOLED_SCRIPT
                 bytes. If the archive is binary or larger, the script runs a copy of the archive in `directory`.
+
+        Raises:
+            Failure: the archive has to be in `directory`, but the job cannot see that.
         """
         assert self._request is not None
-        settings = {**self._request.variables(self._timeouts.url_lifetime), "MEDUSA_PLACE": str(directory)}
-        archive, lines = self._archive, list(_PROLOGUE)
+        settings = self._request.variables(self._timeouts.url_lifetime)
+        archive, lines = self._archive, []
+        if self._shared:
+            settings["MEDUSA_PLACE"] = str(directory)
+            lines = list(_PROLOGUE)
         data = archive.read_bytes()
         if spooled and (len(data) > MAX_SPOOLED_SCRIPT or b"\0" in data):
+            if not self._shared:
+                raise Failure("the archive is too large for Slurm, so the job needs a directory that the nodes share")
             (directory / "agent.sh").write_bytes(data)
             archive = Path(os.devnull)
             lines.append('exec sh "$MEDUSA_PLACE/agent.sh"')

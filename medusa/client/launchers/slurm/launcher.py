@@ -47,6 +47,11 @@ class SlurmLauncher(PolledLauncher):
     def describe(self) -> str:
         return f"Slurm job {self.job.job_id}" if self.job.job_id else "Slurm job"
 
+    def instructions(self) -> list[str]:
+        lines = list(self.job.notices)
+        del self.job.notices[: len(lines)]
+        return lines
+
     def lost(self) -> str:
         job = self.job.job_id
         which = f"--jobs={job}" if job else "--me"

@@ -49,7 +49,7 @@ class StepJob(SlurmJob):
         self._update(entry)
         if self.state.alive:
             try:
-                self._spawn(self._prepare(request))
+                self._spawn(*self._prepare(request, spooled=False))
             except (OSError, Failure) as error:
                 self.fail(f"cannot start srun: {error}")
 
@@ -69,11 +69,19 @@ class StepJob(SlurmJob):
                     processes.wait_quietly(process, self._timeouts.slurm.end_grace)
                 processes.stop_group(process.pid, self._timeouts.kill_grace, process.poll)
                 self._ledger.remove("group", str(process.pid))
+            if self.joined and not clean:
+                self._explain_end()
         return []
 
-    def _spawn(self, directory: Path) -> None:
+    def _explain_end(self) -> None:
+        """Finds out if the session was cut off because of the whole job."""
+        self.look(waiting=False)
+        if self._slurm_state != commands.RUNNING:
+            self.await_end()
+            self.explain()
+
+    def _spawn(self, directory: Path, script: Path) -> None:
         step = ["srun", f"--jobid={self.job_id}", "--overlap", "--nodes=1", "--ntasks=1", *self._arguments, "sh", "-s"]
-        script = self._write_script(directory, spooled=False)
         with script.open("rb") as stdin, (directory / "job.log").open("ab") as log:
             self._process = subprocess.Popen(
                 step,
