@@ -53,6 +53,17 @@ def test_resize(client: Client, agent: Agent) -> None:
     assert agent.finish()[0] == 0
 
 
+def test_signals_for_programs_reach_the_foreground_and_do_not_end_the_session(client: Client, agent: Agent) -> None:
+    os.kill(agent.pid, signal.SIGUSR1)  # there is no program yet
+    client.run("trap 'echo first' USR2; trap 'exit 7' XCPU; echo ready; while :; do sleep 0.02; done")
+    client.until(b"ready\r\n")
+    os.kill(agent.pid, signal.SIGUSR2)
+    client.until(b"first\r\n")
+    os.kill(agent.pid, signal.SIGXCPU)
+    assert client.outcome() == Exit(status=7)
+    assert "got SIGUSR2" in end(client, agent)
+
+
 def test_term_directory_and_arguments(client: Client, agent: Agent, tmp_path: Path) -> None:
     place = tmp_path / "a käse"
     place.mkdir()

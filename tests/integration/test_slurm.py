@@ -54,9 +54,11 @@ class Place:
         self.cluster = cluster
         self.home, self.state = tmp_path / "tmp", tmp_path / "state"
         self.home.mkdir()
+        self.variables: dict[str, str] = {}
 
     def environ(self) -> dict[str, str]:
-        return {**environment(self.home), **self.cluster.environ, "XDG_STATE_HOME": str(self.state)}
+        own = {**environment(self.home), **self.cluster.environ, "XDG_STATE_HOME": str(self.state)}
+        return {**own, **self.variables}
 
     def command(self, *arguments: str, timeouts: Timeouts = EAGER) -> list[str]:
         return mlogin("--launcher", "slurm", *arguments, timeouts=timeouts)
@@ -133,6 +135,70 @@ def test_another_user_cancels_the_job(place: Place, tmp_path: Path) -> None:
         opened.until("the agent was stopped by SIGTERM; outcome unknown")
         assert opened.status() == 254
     assert "stopped by SIGTERM" in log.read_text()
+
+
+def test_a_job_that_is_requeued_does_not_run_again(place: Place) -> None:
+    with place.terminal() as opened:
+        opened.until(PROMPT)
+        (mine,) = place.cluster.jobs()
+        place.cluster.ask("scontrol", "requeue", mine)
+        opened.until(f"Slurm job {mine} was requeued, by preemption or by scontrol requeue")
+        opened.until("the agent was stopped by SIGTERM; outcome unknown")
+        assert opened.status() == 254
+    assert place.cluster.show(mine)["JobState"] == "CANCELLED"
+
+
+def test_a_job_that_is_suspended_is_named_at_its_end(place: Place) -> None:
+    with place.terminal() as opened:
+        opened.until(PROMPT)
+        (mine,) = place.cluster.jobs()
+        place.cluster.ask("scontrol", "suspend", mine)
+        opened.type("\n~.")
+        opened.until(f"Slurm job {mine} was suspended, as by preemption")
+        assert opened.status() == 254
+
+
+def test_a_signal_reaches_the_command_and_does_not_end_the_session(place: Place) -> None:
+    with place.terminal("-c", "trap 'exit 6' USR1; echo ready; while :; do sleep 0.02; done") as opened:
+        opened.until("ready")
+        (mine,) = place.cluster.jobs()
+        place.cluster.ask("scancel", "--signal=USR1", "--full", mine)
+        assert opened.status() == 6
+
+
+def test_a_signal_that_ends_the_agent_is_named(place: Place) -> None:
+    with place.terminal() as opened:
+        opened.until(PROMPT)
+        (mine,) = place.cluster.jobs()
+        place.cluster.ask("scancel", "--signal=KILL", "--batch", mine)
+        opened.until(f"Slurm job {mine} was ended by SIGKILL")
+        assert opened.status() == 254
+
+
+def test_a_held_job_without_a_directory(place: Place, tmp_path: Path) -> None:
+    """Its URL is that of the submission, and the user is told how the job is started."""
+    (tmp_path / "file").touch()
+    place.variables = {"XDG_STATE_HOME": str(tmp_path / "file")}
+    with place.terminal("-c", "exit 4", "--", "--hold") as opened:
+        opened.until(r"mlogin: no directory for the job \(.*file.*XDG_STATE_HOME names")
+        mine = opened.until(r"it is held; it starts after: scontrol release (\d+)").group(1).decode()
+        place.cluster.ask("scontrol", "release", mine)
+        assert opened.status() == 4
+
+
+def test_nothing_of_a_surrounding_job_is_in_the_new_one(place: Place) -> None:
+    """Slurm gives a new job the environment of sbatch. Here it is that of a task of an array."""
+    inherited = ("SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_MEM_PER_NODE", "SRUN_CPUS_PER_TASK", "SLURM_ARRAY_TASK_ID")
+    place.variables = {**dict.fromkeys(inherited, "4711"), "SBATCH_ARRAY_INX": "1-3", "SBATCH_TIMELIMIT": "7"}
+    done = place.run("-c", "env | grep -c 4711; srun --overlap echo a step; squeue -h -j $SLURM_JOB_ID -o %l")
+    assert done.stdout.splitlines() == ["0", "a step", "7:00"], done.stderr
+
+
+def test_an_array_is_refused(place: Place) -> None:
+    done = place.run("--", "--array=1-8")
+    assert done.returncode == 255
+    assert "because a session has one job" in done.stderr
+    assert not place.cluster.jobs()
 
 
 def test_the_time_limit_is_announced(place: Place) -> None:
@@ -217,6 +283,13 @@ class TestRunningJob:
                 assert opened.status() == 5
             assert place.cluster.jobs() == {full: "RUNNING"}
             place.assert_nothing_left(full)
+
+    def test_a_job_that_is_cancelled_meanwhile(self, place: Place) -> None:
+        with place.cluster.full() as full, place.terminal("--job", full) as opened:
+            opened.until(PROMPT)
+            place.cluster.ask("scancel", full)
+            opened.until(f"Slurm job {full} was cancelled")
+            assert opened.status() == 254
 
     def test_a_job_that_does_not_run_yet(self, place: Place) -> None:
         with place.cluster.full():

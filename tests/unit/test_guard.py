@@ -42,8 +42,8 @@ def owner(tmp_path: Path, then: str) -> tuple[subprocess.Popen[bytes], int, Path
 
 def test_cleanup_runs_when_the_owner_is_killed(tmp_path: Path) -> None:
     process, pid, report = owner(tmp_path, "time.sleep(1000)")
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGTSTP):
-        os.kill(pid, number)
+    for name in ("INT", "HUP", "TERM", "QUIT", "TSTP", "USR1", "USR2", "XCPU"):
+        os.kill(pid, signal.Signals["SIG" + name])
     process.kill()
     # This ends at once, as the guard does not hold the owner's stdout open.
     process.communicate(timeout=PATIENCE)

@@ -225,7 +225,7 @@ class SlurmJob(Job):
         try:
             return self._fill(_shared_directory(), spooled)
         except OSError as error:
-            why = printable(str(error))
+            why = printable(f"{error.strerror}: {error.filename}" if error.filename else str(error))
         self._shared = False
         lifetime = f"{self._timeouts.url_lifetime / 60:.0f} min"
         self.notices.append(

@@ -4,12 +4,14 @@ import pytest
 
 from medusa.client.launchers.slurm.commands import (
     QueueEntry,
+    end_words,
     error_lines,
     job_environment,
     parse_duration,
     parse_queue,
     parse_submission,
     query_environment,
+    requeue_words,
     time_of_day,
 )
 
@@ -114,3 +116,31 @@ def test_outside_of_a_job_the_users_variables_stay_but_for_those_that_break_a_se
     kept = {"SLURM_MPI_TYPE": "pmix", "SRUN_CONTAINER": "x", "CUDA_VISIBLE_DEVICES": "0", "SBATCH_ACCOUNT": "a"}
     breaking = {"SBATCH_ARRAY_INX": "1-8", "SBATCH_WAIT": "1", "SBATCH_QUIET": "1", "SLURM_STDINMODE": "none"}
     assert job_environment(kept | breaking) == kept
+
+
+@pytest.mark.parametrize(
+    ("accounting", "words"),
+    [
+        ("", "was requeued, by preemption or by scontrol requeue"),
+        ("PENDING\n", "was requeued, by preemption or by scontrol requeue"),
+        ("REQUEUED\nPREEMPTED\nPENDING\n", "was preempted and requeued"),
+        ("NODE_FAIL\nRUNNING\n", "was requeued, because its node failed"),
+    ],
+)
+def test_why_a_job_was_requeued(accounting: str, words: str) -> None:
+    assert requeue_words(accounting) == words
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ("JobId=7 JobState=FAILED ExitCode=0:10 PreemptTime=None", "was ended by SIGUSR1"),
+        ("JobId=7 JobState=FAILED ExitCode=143:0 PreemptTime=2026-11-29T09:14:31", "was preempted"),
+        ("JobId=7 JobState=FAILED ExitCode=1:0 PreemptTime=None", None),
+        ("JobId=7 JobState=COMPLETED ExitCode=0:0 PreemptTime=N/A", None),
+        ("ExitCode=:x", None),
+        ("", None),
+    ],
+)
+def test_what_only_the_record_of_a_job_tells(record: str, words: str | None) -> None:
+    assert end_words(record) == words
