@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 from gevent import monkey
@@ -23,8 +23,8 @@ MOST_LINGERING = 1024 * 1024
 """The most bytes to read, and drop, from a peer that goes on sending after it was answered."""
 
 _poll = monkey.get_original("select", "poll")
-_TCP_INFO_SIZE = 60
-"""The bytes of Linux's struct tcp_info up to tcpi_last_ack_recv, its last field that is needed here."""
+_TCP_INFO = struct.Struct("=24x I 28x I 60x Q")
+"""Fields of Linux's struct tcp_info: tcpi_unacked, tcpi_last_ack_recv, tcpi_bytes_acked."""
 
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
@@ -67,18 +67,33 @@ def broken(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def unacknowledged_for(fd: int) -> float:
-    """Returns for how many seconds the peer's host has acknowledged nothing, although bytes are on the way to it.
+class Acknowledged(NamedTuple):
+    """What the peer's host has acknowledged of the bytes that were sent to it.
 
-    Returns 0.0 if none are on the way, and for connections within this host that have no acknowledgements.
+    Attributes:
+        size: the number of bytes acknowledged so far.
+        silence: for how many seconds nothing was acknowledged, although bytes are on the way; 0.0 if none are.
     """
+
+    size: int
+    silence: float
+
+
+def acknowledged(fd: int) -> Acknowledged | None:
+    """Returns what the host of a TCP peer has acknowledged. Returns None if the system does not tell."""
     try:
         with PlainSocket(fileno=os.dup(fd)) as sock:
-            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
-    except (AttributeError, OSError):
-        return 0.0
-    in_flight, last_acknowledged = struct.unpack_from("=I", info, 24), struct.unpack_from("=I", info, 56)
-    return last_acknowledged[0] / 1000 if in_flight[0] else 0.0
+            info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        in_flight, milliseconds, size = _TCP_INFO.unpack(info)
+    except (AttributeError, OSError, struct.error):
+        return None
+    return Acknowledged(size, milliseconds / 1000 if in_flight else 0.0)
+
+
+def silence(fd: int) -> float:
+    """Returns for how many seconds the peer's host has acknowledged nothing; 0.0 if the system does not tell."""
+    found = acknowledged(fd)
+    return found.silence if found is not None else 0.0
 
 
 def hang_up(sock: Any, timeout: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from medusa.reflector.net.sockets import READ, WRITE, switch, unacknowledged_for
+from medusa.reflector.net.sockets import READ, WRITE, silence, switch
 from medusa.reflector.relay.byte_pipe import BytePipe
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
 
@@ -123,7 +123,7 @@ class ByteLink:
 
     def _is_unreachable(self, pipe: BytePipe) -> bool:
         """Returns True if the host that the pipe writes to has acknowledged nothing for the time of a stall."""
-        return unacknowledged_for(pipe.sink.fileno()) >= self._patience.stall
+        return silence(pipe.sink.fileno()) >= self._patience.stall
 
 
 class _Driver:

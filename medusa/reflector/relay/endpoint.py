@@ -20,7 +20,7 @@ from medusa.protocol.errors import PolicyViolation
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close, Ping
 from medusa.protocol.relay import Unfinished
-from medusa.reflector.net.sockets import READ, WRITE, hung_up, switch, unacknowledged_for
+from medusa.reflector.net.sockets import READ, WRITE, acknowledged, hung_up, silence, switch
 from medusa.reflector.relay import endpoint_states as states
 from medusa.reflector.relay.endpoint_states import Action, Input, State
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
@@ -202,7 +202,7 @@ class Endpoint:
     @property
     def unacknowledged(self) -> float:
         """For how many seconds the peer's host has acknowledged nothing, although bytes are on the way to it."""
-        return unacknowledged_for(self.transport.fileno())
+        return silence(self.transport.fileno())
 
     def is_draining(self) -> bool:
         """Returns True if a ping may be stuck behind data that the peer is still accepting.
@@ -211,7 +211,9 @@ class Endpoint:
         last call. If all bytes have reached it, a ping is stuck only behind a frame that is not complete yet.
         """
         backlog = self.backlog
-        before, self._accepted = self._accepted, self.transport.sent - backlog
+        # With TLS, `sent` does not tell how many bytes of ciphertext the kernel has.
+        found = acknowledged(self.transport.fileno())
+        before, self._accepted = self._accepted, found.size if found is not None else self.transport.sent - backlog
         return self._accepted > before if backlog else self.transport.mid_frame
 
     # ------------------------------------------------------------------ the table
