@@ -52,6 +52,8 @@ class Timeouts:
             holds for it.
         claim_ttl: how long a claim is valid unless it is renewed.
         reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
+        recall_timeout: how long to take no signature after a shared directory has forgotten everything, so that all
+            reflectors can tell it again which ones were used. Each of them looks every `claim_retry_interval`.
         claim_retry_interval: the time between two attempts to reach a directory that does not answer.
         claim_release_timeout: how long to wait for the release of the last sessions' names when the reflector stops.
         directory_timeout: how long a shared directory may take to accept a connection, and again to answer a question.
@@ -87,6 +89,7 @@ class Timeouts:
     unread_timeout: float = 3600.0
     claim_ttl: float = TTL
     reservation_ttl: float = 15.0
+    recall_timeout: float = 6.0
     claim_retry_interval: float = 2.0
     claim_release_timeout: float = 3.0
     directory_timeout: float = TIMEOUT

@@ -15,12 +15,13 @@ import pytest
 from tests import faultyredis, reflectors, sites
 from tests.faultyredis import LATE, LOST, FaultyRedis
 from tests.peers import upgrade
+from tests.redisservers import RedisServer
 from tests.reflectors import Reflector, new_id
 from tests.signing import Key, allow, attach_path, authorization, date, signed_request, signed_target
 from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example"
-TIMEOUTS = {"directory_timeout": 0.5, "claim_retry_interval": 0.1, "reservation_ttl": 3.0}
+TIMEOUTS = {"directory_timeout": 0.5, "claim_retry_interval": 0.1, "reservation_ttl": 3.0, "recall_timeout": 1.0}
 
 RESERVE = ("used:", "'EXISTS'", "reserved")
 CLAIM = ("session:", "'EXISTS'")
@@ -29,11 +30,12 @@ CONFIRM = ("used:", "ARGV[3]", "reserved")
 
 
 class Place(NamedTuple):
-    """Two reflectors of a site, whose Redis may fail, and alice, who administers it."""
+    """Two reflectors of a site, whose Redis may fail, and alice, who administers it. `server`: the Redis itself."""
 
     here: Reflector
     there: Reflector
     redis: FaultyRedis
+    server: RedisServer
     key: Key
 
     def client(self, session: str) -> bytes:
@@ -61,7 +63,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, key: Key) -> Iterator[Place]
             here, there = (
                 stack.enter_context(reflectors.running(*options, timeouts=TIMEOUTS, check=False)) for _ in range(2)
             )
-            yield Place(here, there, redis, key)
+            yield Place(here, there, redis, site.redis, key)
 
 
 def status_of(reflector: Reflector, data: bytes) -> int:
@@ -128,3 +130,13 @@ def test_an_admin(place: Place, fate: str) -> None:
     with place.here.enter(place.client(session)):
         wait_until(lambda: place.here.states().get(session) == "slave_wait", "a client that waits")
         check(place.redis, fate, CONFIRM, *(lambda to=to: status_of(to, request) for to in place[:2]))
+
+
+def test_redis_has_forgotten_everything(place: Place) -> None:
+    """What was used before is not used again; what was not used soon works."""
+    used, new = place.client(new_id()), place.client(new_id())
+    assert status_of(place.here, used) == 101
+    place.server.ask("FLUSHALL")
+    assert [status_of(place.there, used) for _ in range(3)] == [503] * 3
+    wait_until(lambda: status_of(place.there, new) == 101, "a signature that works")
+    assert [status_of(to, used) for to in place[:2]] == [403, 403]

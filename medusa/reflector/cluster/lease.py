@@ -125,7 +125,7 @@ class AddressLease:
     def keep(self) -> bool:
         """Renews the lease, or takes it if it is not held. Blocks until the directory answers.
 
-        Returns True if the lease was held, and the directory had forgotten it, and has it again. Raises DirectoryError.
+        Returns True if the directory had no such lease, and has it now. Raises DirectoryError.
         """
         held, renewed = self._claim, False
         if self._over:
@@ -138,7 +138,7 @@ class AddressLease:
                 self._claim = None
         if not renewed:
             self._take_again()
-        return held is not None and not renewed and self._claim is not None
+        return not renewed and self._claim is not None
 
     def release(self) -> None:
         """Releases the lease. Blocks until the directory answers. Raises DirectoryError."""

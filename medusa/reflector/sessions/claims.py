@@ -5,7 +5,9 @@ The directory may be slow or may not answer. Then live sessions go on, and no ne
 
 from __future__ import annotations
 
+import math
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
@@ -54,17 +56,11 @@ class Lease(Protocol):
     displaced: str
 
     def keep(self) -> bool:
-        """Renews the lease. Returns True if the directory had forgotten it. Raises DirectoryError."""
+        """Renews the lease. Returns True if the directory had no lease, and has it now. Raises DirectoryError."""
 
 
-class NoLease:
-    """The lease of a reflector that shares its directory with nobody."""
-
-    displaced = ""
-
-    def keep(self) -> bool:
-        """Returns False."""
-        return False
+class Forgetful(DirectoryError):
+    """The directory has forgotten everything, and perhaps it does not know again yet which marks were used."""
 
 
 class Claims:
@@ -82,7 +78,8 @@ class Claims:
     def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts, lease: Lease | None = None) -> None:
         self.on_lost: Callable[[SessionName], None] = _ignore
         self.used_marks: Callable[[], Iterable[tuple[str, float]]] = tuple
-        self._lease = lease or NoLease()
+        self._lease = lease
+        self._recalled_at = 0.0  # by time.monotonic(): when the directory knows again all that it had forgotten
         self._timeouts = timeouts
         self._directory = directory
         self._owner = owner
@@ -103,7 +100,7 @@ class Claims:
     @property
     def displaced(self) -> str:
         """The reason why this reflector may not have its address any more; "" if it has it."""
-        return self._lease.displaced
+        return self._lease.displaced if self._lease is not None else ""
 
     def take(self, name: SessionName) -> None:
         """Claims `name`, and keeps it claimed until it is released. Blocks until the directory answers.
@@ -173,8 +170,15 @@ class Claims:
         return bool(self._ask(self._directory.spend, mark, ttl))
 
     def reserve(self, mark: str, token: str) -> Mark:
-        """See Directory. Reserves the mark for `reservation_ttl`. Blocks until the directory answers."""
+        """See Directory. Reserves the mark for `reservation_ttl`. Blocks until the directory answers.
+
+        Raises:
+            Forgetful: another reflector may have used the mark before the directory has forgotten everything.
+        """
         found: Mark = self._ask(self._directory.reserve, mark, token, self._timeouts.reservation_ttl)
+        self._recall()  # if the directory has forgotten the mark, it has forgotten the lease
+        if found is Mark.FREE and time.monotonic() < self._recalled_at:
+            raise Forgetful("it has forgotten everything, and is being told again what was used")
         return found
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
@@ -196,7 +200,7 @@ class Claims:
                 self._keep_lease()
                 self._undo()
                 self._renew_all()
-                self._failed.wait(self._timeouts.claim_ttl / 3)
+                self._wait_for_renewal()
             if self.away:
                 gevent.sleep(self._timeouts.claim_retry_interval)
 
@@ -285,13 +289,34 @@ class Claims:
         # If a client has come meanwhile, its claim has replaced this one, and the release does nothing.
         self._ask_quietly(self._directory.release, claim)
 
-    def _keep_lease(self) -> None:
+    def _wait_for_renewal(self) -> None:
+        """Waits until the next renewal is due, the directory does not answer, or it has forgotten everything."""
+        due = time.monotonic() + self._timeouts.claim_ttl / 3
+        interval = math.inf if self._lease is None else self._timeouts.claim_retry_interval
+        while (left := due - time.monotonic()) > 0:
+            if self._failed.wait(min(left, interval)) or self._keep_lease():
+                return
+
+    def _keep_lease(self) -> bool:
+        """Returns what `_recall` returns, and False if the directory does not answer."""
         try:
-            forgotten = self._ask(self._lease.keep)
+            return self._recall()
         except DirectoryError:
-            return
-        if forgotten:
-            self._each(self._ask_quietly, [(self._directory.spend, *used) for used in self.used_marks()])
+            return False
+
+    def _recall(self) -> bool:
+        """Renews the lease on the address.
+
+        Returns True if the directory has forgotten everything. Then this method tells it which marks were used here,
+        and no mark is reserved for `recall_timeout`, so that the other reflectors can tell it too.
+
+        Raises DirectoryError.
+        """
+        if self._lease is None or not self._ask(self._lease.keep):
+            return False
+        self._recalled_at = time.monotonic() + self._timeouts.recall_timeout
+        self._each(self._ask_quietly, [(self._directory.spend, *used) for used in self.used_marks()])
+        return True
 
     def _is_answering(self) -> bool:
         """Returns True if the directory answers a question that makes it write. (A full store can still be read.)"""
