@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,13 +130,13 @@ OFF = r"\x1b\[\?25h\x1b\[\?1003l\x1b\[\?2004l\x1b\[\?1049l\x1b\[m"
     ids=["killed", "ended", "link", "command"],
 )
 def test_the_emulator_is_put_right_after_an_abnormal_end(shell: Terminal, home: Path, victim: str, signum: int) -> None:
-    shell.type(f"$MLOGIN -c \"printf '{ON}'; exec sleep 1000\"\r")
+    shell.type(f"$MLOGIN -c \"printf '{ON}'; exec sleep 1000\"; echo do''ne\r")
     shell.until(r"\x1b\[\?2004h")
     os.kill(find(home, victim), signum)
-    shell.until(OFF)
-    shell.type("echo $((6*7))\r")  # the guard may be later than the shell's prompt
-    shell.until(r"42\r\n")
+    shell.until(r"done\r\n")
     shell.until(LOCAL)
+    if not re.search(OFF.encode(), shell.screen):
+        shell.until(OFF)  # the guard may be later than the shell's prompt
 
 
 def test_a_dumb_terminal_gets_no_escape_sequences_but_the_sessions(shell: Terminal, home: Path) -> None:
