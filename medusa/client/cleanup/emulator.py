@@ -42,21 +42,23 @@ WRITE_TIMEOUT = 1.0
 """Seconds for the terminal to take bytes. While another program writes to it, poll reports that it takes none."""
 
 _ESCAPE = b"\x1b"
-_CONTROLS = (_ESCAPE, b"\x0e", b"\x0f")
+_SHIFT, _UNSHIFT = b"\x0e", b"\x0f"
 _LONGEST = 64
 
 _SEQUENCE = re.compile(
-    rb"\x1b\[(?P<mark>\??)(?P<modes>[0-9;]+)(?P<end>[hl])"
-    rb"|\x1b\[(?P<region>[0-9;]*)r"
-    rb"|\x1b\[(?P<style>[0-9]*) q"
-    rb"|\x1b\[(?P<kitty>[<=>])[0-9;]*u"
-    rb"|\x1b\[>4(?P<keys>(?:;[0-9]*)?)m"
-    rb"|\x1b(?P<charset>\([^\x1b])"
-    rb"|\x1b(?P<simple>[=>c])"
-    rb"|(?P<shift>[\x0e\x0f])"
-    rb"|\x1b(?P<string>[\]PX^_k])"
+    rb"\x1b(?!\[[0-9;]*m)(?:"
+    rb"\[(?P<mark>\??)(?P<modes>[0-9;]+)(?P<end>[hl])"
+    rb"|\[(?P<region>[0-9;]*)r"
+    rb"|\[(?P<style>[0-9]*) q"
+    rb"|\[(?P<kitty>[<=>])[0-9;]*u"
+    rb"|\[>4(?P<keys>(?:;[0-9]*)?)m"
+    rb"|(?P<charset>\([^\x1b])"
+    rb"|(?P<simple>[=>c])"
+    rb"|(?P<string>[\]PX^_k])"
+    rb")"
 )
-"""The sequences that are followed. Colours are not: they are always reset."""
+"""The sequences that are followed. Colours are not: they are always reset. The form is quick: output in colour has many
+thousands of sequences, which the beginning of this expression passes over."""
 
 _STRING_END = re.compile(rb"[\x07\x18\x1a\x1b]")
 _UNFINISHED = re.compile(rb"\x1b(?:\[[<=>?!]?[0-9;:]*[ -/]?|\()?\Z")
@@ -131,8 +133,14 @@ class Emulator:
 
     def feed(self, data: bytes) -> None:
         """Follows bytes that were written to the terminal. They may be divided among the calls in any way."""
-        if not (self._state.in_string or self._state.rest or any(control in data for control in _CONTROLS)):
-            return
+        if _SHIFT in data or _UNSHIFT in data:
+            self._state.used = True
+            self._state.others["shift"] = _UNSHIFT if data.rfind(_SHIFT) > data.rfind(_UNSHIFT) else b""
+        if self._state.in_string or self._state.rest or _ESCAPE in data:
+            self._follow(data)
+        self._write_note()
+
+    def _follow(self, data: bytes) -> None:
         data = self._state.rest + data
         self._state.used = True
         self._state.rest = b""
@@ -149,7 +157,6 @@ class Emulator:
                 self._take(found)
         if not self._state.in_string and (tail := _UNFINISHED.search(data, max(at, len(data) - _LONGEST))):
             self._state.rest = tail.group()
-        self._write_note()
 
     def undo(self) -> bytes:
         """Returns the bytes that undo all changes; nothing if there are none."""
@@ -231,7 +238,6 @@ _USUAL = {
     "keys": (b"", b";", b";0"),
     "charset": (b"(B",),
     "simple": (b">",),
-    "shift": (b"\x0f",),
 }
 """For each kind of sequence the ones after which nothing is left to undo."""
 
@@ -242,6 +248,5 @@ _UNDO = {
     "keys": b"\x1b[>4m",
     "charset": b"\x1b(B",
     "simple": b"\x1b>",
-    "shift": b"\x0f",
 }
 """What undoes each kind of sequence."""

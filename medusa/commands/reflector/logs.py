@@ -43,7 +43,8 @@ def configure(
         tail: list[Any] = [_Bunyan(), structlog.processors.JSONRenderer(serializer=_serialize)]
         shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
     else:
-        tail = [_printable, structlog.dev.ConsoleRenderer(colors=os.isatty(fd))]
+        colours = os.isatty(fd) and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
+        tail = [_printable, structlog.dev.ConsoleRenderer(colors=colours)]
         shared.append(structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False))
     lines = _Lines(fd, poll)
     structlog.configure(

@@ -36,7 +36,7 @@ CASES = [
     (b"\x0elqqk", b"\x0f\x1b[m"),
     (b"\x0elqqk\x0f", b"\x1b[m"),
     (b"\x1b[?1049h\x1b[?1000h\x1bc", b"\x1b[m"),
-    (b"\x1b]0;title \x0e\x07", b"\x1b[m"),
+    (b"\x1b]0;title [?25l\x07", b"\x1b[m"),
     (b"\x1bPtmux; [?1049h\x1b\\", b"\x1b[m"),
     (b"\x1b]0;unfinished", b"\x1b\\\x1b[m"),
     (b"\x1bPq#0;2\x1b\\\x1b[?25l", b"\x1b[?25h\x1b[m"),
