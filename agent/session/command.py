@@ -5,10 +5,12 @@ from __future__ import annotations
 import locale
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from medusa.protocol.control import Resize, Start
+from medusa.protocol.terminal import modes
+from medusa.protocol.terminal.environment import checked
 from medusa.service_variables import is_service_variable
 
 DEFAULT_COMMAND = ("/bin/bash", "--norc")
@@ -60,6 +62,7 @@ class Launch:
         cwd: the directory to start it in.
         env: its environment.
         size: the initial size of its terminal.
+        modes: the modes to set on its terminal, values by opcode.
         notes: one log line for each program that was replaced because this machine does not have it.
     """
 
@@ -68,6 +71,7 @@ class Launch:
     env: Dict[str, str]
     size: Resize
     notes: Tuple[str, ...] = ()
+    modes: Mapping[int, int] = field(default_factory=dict)
 
 
 def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], which: Which = which) -> Launch:
@@ -88,8 +92,9 @@ def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], w
     if which(argv[0]) is None:
         argv, plain, note = _stand_in(argv, which)
         notes.append(note)
-    env = _environment(start.term, environ, plain)
-    return Launch(tuple(argv), cwd, env, merge_size(start.columns, start.lines, early), tuple(notes))
+    env = _environment(start, environ, plain)
+    size = merge_size(start.columns, start.lines, early)
+    return Launch(tuple(argv), cwd, env, size, tuple(notes), modes.decode(start.modes or ""))
 
 
 def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Resize]) -> Resize:
@@ -167,26 +172,33 @@ def configures_agent(name: str, value: str) -> bool:
     return name.startswith(SECRET_PREFIX) and not is_service_variable(name, value)
 
 
-def _environment(term: str, environ: Mapping[str, str], plain: bool) -> Dict[str, str]:
+def _environment(start: Start, environ: Mapping[str, str], plain: bool) -> Dict[str, str]:
     env = {name: value for name, value in environ.items() if not configures_agent(name, value)}
     for name in ("COLUMNS", "LINES"):  # programs would trust these variables even after a resize
         env.pop(name, None)
-    env["TERM"] = term or DEFAULT_TERM
+    env["TERM"] = start.term or DEFAULT_TERM
     env["PS1"] = PS1_PLAIN if plain else PS1_IN_JOB if env.get("MANTA_USER") else PS1_ELSEWHERE
-    if not any(env.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")) and _has_utf8_locale():
+    env.update(_sent(start))
+    # In the C locale, bash edits UTF-8 text byte by byte.
+    if not any(env.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")) and _has_locale("C.UTF-8"):
         env["LC_CTYPE"] = "C.UTF-8"
     return env
 
 
-def _has_utf8_locale() -> bool:
-    """True if this machine has the locale C.UTF-8.
+def _sent(start: Start) -> Dict[str, str]:
+    """Returns the client's variables. Locales that this machine does not have are left out: programs would complain."""
+    sent = checked(start.env or {}, start.named or ())
+    named = start.named or ()
+    locales = {name for name in sent if name == "LANG" or name.startswith("LC_")} - set(named)
+    return {name: value for name, value in sent.items() if name not in locales or _has_locale(value)}
 
-    A job may have no locale set. In the C locale, bash edits UTF-8 text byte by byte.
-    """
+
+def _has_locale(name: str) -> bool:
+    """True if this machine has the locale."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
-        locale.setlocale(locale.LC_CTYPE, "C.UTF-8")
-    except locale.Error:
+        locale.setlocale(locale.LC_CTYPE, name)
+    except (locale.Error, ValueError):
         return False
     locale.setlocale(locale.LC_CTYPE, before)
     return True

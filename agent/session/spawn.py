@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import List, Tuple
+import termios
+from typing import List, Mapping, Tuple
 
 from ptyprocess import PtyProcess
 
@@ -16,6 +17,7 @@ from agent.session.command import CannotStart, Launch, to_bytes
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.process_tree import ended_line, started_line
 from medusa.guard import Guard
+from medusa.protocol.terminal import modes
 
 
 def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple[int, int]:
@@ -47,6 +49,7 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
         guard.record(started_line(os.getpid()))
         _reset()
         inherited.restore_core_limit()
+        _set_modes(launch.modes)
         os.chdir(to_bytes(launch.cwd))
 
     try:
@@ -78,6 +81,17 @@ def _reset() -> None:
             continue  # the C library reserves this signal
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     _close_on_exec()
+
+
+def _set_modes(wanted: Mapping[int, int]) -> None:
+    """Sets the modes of the terminal, in the forked child. The command can do without them."""
+    if not wanted:
+        return
+    try:
+        disable = os.fpathconf(0, "PC_VDISABLE")
+        termios.tcsetattr(0, termios.TCSANOW, modes.to_termios(wanted, termios.tcgetattr(0), disable))
+    except (termios.error, OSError, ValueError, TypeError):
+        pass
 
 
 def _close_on_exec() -> None:

@@ -33,10 +33,11 @@ from medusa.client.terminal.messages import Messages, is_dumb
 from medusa.client.terminal.read_ahead import read_ahead
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
-from medusa.client.terminal.tty import Terminal, window_size
+from medusa.client.terminal.tty import Terminal, encoded_modes, window_size
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
+from medusa.protocol.terminal import environment
 from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
 
@@ -76,6 +77,7 @@ class Login:
         self._settings = dataclasses.replace(settings, tell=messages.error)
         self._timeouts = settings.timeouts
         self._messages = messages
+        self._modes = encoded_modes()  # before anything changes them
         self.started = False
         self._left_to_guard = False
 
@@ -236,7 +238,8 @@ class Login:
         command = self._settings.command
         arguments = ("--norc",) if command is None else ("-c", command)
         term = os.environ.get("TERM") or DEFAULT_TERM
-        return Start("", term, columns, lines, "/bin/bash", arguments)
+        env, named = environment.chosen(self._settings.send_env, os.environ)
+        return Start("", term, columns, lines, "/bin/bash", arguments, self._modes, env or None, named or None)
 
     def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
         """Returns a function that makes the lines for the escape `~i` (information about the session)."""

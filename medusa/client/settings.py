@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.protocol.terminal import environment
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
@@ -46,6 +47,8 @@ class Settings:
     Attributes:
         command: the command line for the shell on the job's side; None for an interactive shell.
         escape: the escape character, None to recognise no escapes.
+        send_env: the variables to send to the session, as names and patterns (`chosen` in
+            medusa/protocol/terminal/environment.py explains them).
         escape_given: True if the user set `escape`; otherwise it is DEFAULT_ESCAPE.
         quiet: True to write only errors.
         no_input: True if standard input was replaced by /dev/null on the user's wish.
@@ -73,6 +76,7 @@ class Settings:
     command: str | None = None
     escape: bytes | None = DEFAULT_ESCAPE
     escape_given: bool = False
+    send_env: tuple[str, ...] = environment.DEFAULT
     quiet: bool = False
     no_input: bool = False
     launcher: str = "local"

@@ -23,6 +23,7 @@ from medusa.commands.manta_options import SigningOptions, add_manta_options, man
 from medusa.commands.options import OptionParser
 from medusa.option_types import seconds
 from medusa.protocol.attach_path import LOGIN
+from medusa.protocol.terminal import environment
 from medusa.transports.dial import SECURE
 
 MANTA, LOCAL = "manta", "local"
@@ -71,6 +72,7 @@ def parse(argv: Sequence[str]) -> Settings:
         command=given.command,
         escape=escape,
         escape_given=given.escape is not None,
+        send_env=(*environment.DEFAULT, *(word for words in given.send_env for word in words)),
         quiet=given.quiet,
         no_input=given.no_input,
         launcher=given.launcher,
@@ -166,6 +168,15 @@ def _parser() -> OptionParser:
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
     add("-e", "--escape", metavar="CHAR", type=_escape, help="escape character, ^X or none (default: ~)")
     add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
+    add(
+        "--send-env",
+        metavar="NAME[,...]",
+        type=_names,
+        action="append",
+        default=[],
+        help="send these variables too, if they are set; a NAME may contain * and ?; -NAME sends it not, and none "
+        f"nothing of what stands before (default: {','.join(environment.DEFAULT)})",
+    )
     add("-q", "--quiet", action="store_true", help="errors only")
     add("--launcher", metavar="NAME", help=f"who runs the job: {', '.join(launchers.names())} (default: {LOCAL})")
     add(
@@ -219,6 +230,14 @@ def _escape(text: str) -> tuple[bytes | None]:
         return (parse_character(text),)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _names(text: str) -> list[str]:
+    words = [word for word in text.split(",") if word]
+    for word in words:
+        if not environment.PATTERN.fullmatch(word):
+            raise argparse.ArgumentTypeError(f"{word!r} is neither a variable's name nor a pattern")
+    return words
 
 
 def _url(text: str) -> str:

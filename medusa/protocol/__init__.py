@@ -11,5 +11,6 @@ printable    makes text from the network safe for logs and terminals
 raw          raw TCP: its greeting, its frames, and its relays
 relay        what the relays of all framings share
 session_id   parses and checks session ids
+terminal     what the client tells the agent about its terminal: modes and variables
 websocket    RFC 6455: the handshake, the frames, and the relay of frames
 """

@@ -10,6 +10,7 @@ ignore these, because the programs of the original Medusa send such texts: its c
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type
 
@@ -63,11 +64,27 @@ def _window(value: Any) -> int:
     return min(_natural(value), MAX_WINDOW)
 
 
+def _variables(value: Any) -> Optional[Dict[str, str]]:
+    # A wrong value counts as none: a command without these variables is better than no command.
+    if not isinstance(value, dict):
+        return None
+    return {name: text for name, text in value.items() if isinstance(text, str)}
+
+
+def _names(value: Any) -> Optional[Tuple[str, ...]]:
+    return tuple(name for name in value if isinstance(name, str)) if isinstance(value, list) else None
+
+
+def _modes(value: Any) -> Optional[str]:
+    return value if isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{2})*", value) else None
+
+
 def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
     return {"check": function}
 
 
 _TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (_text, _texts, _natural, _window))
+_VARIABLES, _NAMES_OF_THEM, _MODES = map(_check, (_variables, _names, _modes))
 _STATUS = _check(_integer(0, 255))
 
 
@@ -111,6 +128,9 @@ class Start(Control):
         cwd: the working directory.
         term: the value of TERM.
         columns, lines: the size of the user's terminal.
+        modes: the modes of the user's terminal, see medusa/protocol/terminal/modes.py.
+        env: variables for the command.
+        named: the names in `env` that the user has named, so that they may change what decides how programs run.
     """
 
     cwd: str = field(default="", metadata=_TEXT)
@@ -119,6 +139,9 @@ class Start(Control):
     lines: Optional[int] = field(default=None, metadata=_WINDOW)
     command: str = field(default="", metadata=_TEXT)
     arguments: Tuple[str, ...] = field(default=(), metadata=_TEXTS)
+    modes: Optional[str] = field(default=None, metadata=_MODES)
+    env: Optional[Mapping[str, str]] = field(default=None, metadata=_VARIABLES)
+    named: Optional[Tuple[str, ...]] = field(default=None, metadata=_NAMES_OF_THEM)
 
 
 @dataclass(frozen=True)

@@ -79,3 +79,17 @@ def test_the_terminal_goes_away(home: Path) -> None:
         opened.until(PROMPT)
         find(home, "^/bin/bash --norc")
     assert_nothing_left(home)
+
+
+def test_the_terminal_of_the_job_is_like_the_users(home: Path) -> None:
+    """Its modes, its colours, and no limit that the job did not have."""
+    environ = {**environment(home), "COLORTERM": "truecolor", "MINE": "5", "MY_TOKEN": "secret"}
+    command = "stty -a; echo $COLORTERM/$MINE/$MY_TOKEN.; ulimit -Sc"
+    words = [*MLOGIN, "--send-env", "M*", "-c", command]
+    script = 'stty erase ^H intr ^X iutf8 -ixon; ulimit -Sc 7; exec "$@"'
+    with terminal(["bash", "-c", script, "bash", *words], environ) as opened:
+        assert opened.status() == 0
+    shown = opened.screen.decode()
+    for expected in ("erase = ^H;", "intr = ^X;", "-ixon", " iutf8", "truecolor/5/.\r\n7\r\n"):
+        assert expected in shown
+    assert "-iutf8" not in shown

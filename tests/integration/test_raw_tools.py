@@ -183,7 +183,7 @@ def test_the_line_to_paste_works_where_the_archive_is(reflector: Reflector, home
         text=True,
     ) as process:
         assert process.stderr is not None
-        while not (line := process.stderr.readline()).startswith("MEDUSA_SIGNED_URL='tcp://"):
+        while not (line := process.stderr.readline()).startswith("echo \"MEDUSA_SIGNED_URL='tcp://"):
             pass
         run = subprocess.run(["sh", "-c", line], cwd=tmp_path, env=environment(home), capture_output=True)
         assert run.returncode == 0, run.stderr

@@ -17,6 +17,7 @@ values = st.recursive(
     max_leaves=8,
 )
 names = st.sampled_from(["cwd", "term", "columns", "lines", "command", "arguments", "pid", "error", "status", "signal"])
+names |= st.sampled_from(["modes", "env", "named"])
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -73,8 +74,22 @@ class ManualLauncher(Launcher):
         """Does nothing: a running agent ends when it loses its connection to the reflector."""
 
 
+_IN_ANY_SHELL = re.compile(r"[A-Za-z0-9 _.,:;/?&=%@+~#|'\[\]{}()^*<>-]*")
+"""Texts that mean themselves between double quotes in every shell."""
+
+
 def _line(request: JobRequest, url: str) -> str:
     """Returns the command line for the user.
+
+    The shells of the csh family cannot set a variable for one command. So the command line prints a line for sh, into
+    which it is piped, unless the line contains characters that only some shells take literally.
+    """
+    line = _line_for_sh(request, url)
+    return f'echo "{line}" | sh' if _IN_ANY_SHELL.fullmatch(line) else line
+
+
+def _line_for_sh(request: JobRequest, url: str) -> str:
+    """Returns the command line for a POSIX shell.
 
     The URL is secret. So it is set as a variable: process lists show a program's arguments.
     """

@@ -12,6 +12,7 @@ from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdin import Stdin
+from medusa.protocol.terminal import modes
 
 DEFAULT_SIZE = (80, 24)
 LARGEST = 0xFFFF
@@ -38,6 +39,14 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
     except ValueError:
         return default
     return value if 0 < value <= LARGEST else default
+
+
+def encoded_modes(fds: Sequence[int] = (0, 1, 2)) -> str | None:
+    """Returns the present modes of the user's terminal, encoded for the agent; None if none of `fds` is a terminal."""
+    for fd in fds:
+        with contextlib.suppress(OSError, termios.error):
+            return modes.encode(modes.from_termios(termios.tcgetattr(fd), os.fpathconf(fd, "PC_VDISABLE")))
+    return None
 
 
 class Terminal:

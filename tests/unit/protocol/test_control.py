@@ -27,6 +27,7 @@ EVERY = [
     Notice("the session ends in 60 s"),
     Start("/tmp", "xterm", 80, 25, "/bin/sh", ("-c", "echo é")),
     Start(),
+    Start(modes="030000000800", env={"LANG": "de_DE.UTF-8", "ODD": "\udcff"}, named=("PATH",)),
     Resize(0, 65535),
     Started(1),
     Error("no such file"),

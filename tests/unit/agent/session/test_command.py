@@ -169,3 +169,13 @@ def test_unknown_sizes_leave_what_was_known(
 def test_text_of_the_kernel_goes_through_unchanged() -> None:
     data = bytes(range(1, 256))
     assert to_bytes(to_text(data)) == data
+
+
+def test_the_clients_variables_win_where_they_may() -> None:
+    sent = {"COLORTERM": "truecolor", "PATH": "/evil", "MEDUSA_CONFIG": "x", "LANG": "no_SUCH", "LC_ALL": "C.UTF-8"}
+    agents = {"PATH": "/bin", "COLORTERM": "24bit", "LANG": "C"}
+    env = resolve(Start(env=sent), None, agents, BASH).env
+    wanted = {"PATH": "/bin", "COLORTERM": "truecolor", "LANG": "C", "LC_ALL": "C.UTF-8"}
+    assert {name: env[name] for name in env if name not in ("TERM", "PS1")} == wanted
+    env = resolve(Start(env=sent, named=("PATH", "LANG")), None, agents, BASH).env
+    assert (env["PATH"], env["LANG"]) == ("/evil", "no_SUCH")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,7 +36,27 @@ def test_the_line_runs_the_archive_with_the_url_in_a_variable(tmp_path: Path, in
 
 def test_the_line_is_short() -> None:
     line = lines_of(JobRequest(session_url=lambda _: "https://h/attach/1/slave", archive_url="https://h/agent.sh"))[2]
-    assert line == "curl -fsS https://h/agent.sh | MEDUSA_SIGNED_URL='https://h/attach/1/slave' sh"
+    assert line == """echo "curl -fsS https://h/agent.sh | MEDUSA_SIGNED_URL='https://h/attach/1/slave' sh" | sh"""
+
+
+SIGNED = (
+    "https://h:8/a~b/medusa/attach/1@x:+.-/slave?algorithm=RSA-SHA256&expires=17&keyId=%2Fa%2Fkeys&signature=a%2Bb%3D"
+)
+SHELLS = ["sh", "dash", "bash", "zsh", "ksh93", "mksh", "busybox ash", "csh", "tcsh", "fish"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("fetched", [True, False])
+def test_the_line_works_in_every_shell(tmp_path: Path, shell: str, fetched: bool) -> None:
+    program, *words = shell.split()
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}")
+    archive = tmp_path / "agent.sh"
+    archive.write_text('echo "$#$MEDUSA_INSECURE_TLS$MEDUSA_SIGNED_URL"; exit 3')
+    url = archive.as_uri() if fetched else None
+    line = lines_of(JobRequest(session_url=lambda _: SIGNED, archive_url=url, insecure_tls=True))[-2]
+    run = subprocess.run([program, *words, "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert (run.returncode, run.stdout, run.stderr) == (3, f"01{SIGNED}\n", "")
 
 
 def test_without_an_archive_url_the_user_brings_the_archive(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""The variables that the client sends to the session: which it may send, and which the agent takes."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import Any, Collection, Dict, Iterable, Mapping, Tuple
+
+DEFAULT = ("LANG", "LANGUAGE", "LC_*", "COLORTERM", "NO_COLOR")
+"""What is sent if the user says nothing else: the language, and what the user's terminal can show."""
+
+NOTHING = "none"
+
+MAX_VARIABLES = 128
+MAX_BYTES = 32 * 1024
+"""The number of variables that are sent and taken, and of bytes of their names and values together."""
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+PATTERN = re.compile(r"-?[A-Za-z0-9_*?]{1,128}")
+
+_AGENTS = re.compile(r"MEDUSA_.*")
+_SIZE = ("COLUMNS", "LINES")
+"""The variables that are never taken: those that configure the agent, and those that a new window makes wrong."""
+
+_PROTECTED = re.compile(
+    r"PATH|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|SHLVL|TERM|TMPDIR|IFS|ENV|PS\d|_|CDPATH|GLOBIGNORE|HOSTNAME"
+    r"|(?:LD|DYLD|BASH|MANTA|PYTHON|PERL|RUBY|NODE|JAVA|GCONV|SSH|GPG|XDG|DBUS|SLURM|KUBERNETES)_?.*"
+)
+"""The variables that decide how programs of the job run. They are taken only if the user has named them."""
+
+_SECRET = re.compile(r".*(?:SECRET|TOKEN|PASS|KEY|CREDENTIAL|AUTH|COOKIE|PRIVATE|SIGN|CERT).*", re.IGNORECASE)
+"""Names that sound like a secret. They are sent if the user has named them, not by a pattern."""
+
+
+def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
+    """Returns the variables to send, and the names among them that the agent takes only because the user named them.
+
+    Args:
+        words: names, patterns with `*` and `?`, `-` and a name or pattern for what is not to be sent after all, and
+            `none` to begin anew.
+        environ: the client's environment.
+    """
+    sent: Dict[str, str] = {}
+    for word in words:
+        if word == NOTHING:
+            sent.clear()
+        elif word.startswith("-"):
+            sent = {name: value for name, value in sent.items() if not fnmatch.fnmatchcase(name, word[1:])}
+        elif "*" in word or "?" in word:
+            found = {name for name in environ if fnmatch.fnmatchcase(name, word) and not _needs_its_name(name)}
+            sent.update((name, environ[name]) for name in sorted(found))
+        elif word in environ:
+            sent[word] = environ[word]
+    taken = checked(sent, list(sent))
+    return taken, tuple(name for name in taken if _PROTECTED.fullmatch(name))
+
+
+def _needs_its_name(name: str) -> bool:
+    return bool(_PROTECTED.fullmatch(name) or _SECRET.fullmatch(name))
+
+
+def checked(value: Any, named: Collection[str] = ()) -> Dict[str, str]:
+    """Returns those variables of `value`, a parsed JSON object, that may be taken: well-formed, and not too many.
+
+    Args:
+        named: the names of variables that the user has named.
+
+    Raises:
+        ValueError: `value` is no object.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    taken: Dict[str, str] = {}
+    left = MAX_BYTES
+    for name, text in value.items():
+        if not _is_good(name, text) or (_PROTECTED.fullmatch(name) and name not in named):
+            continue
+        left -= len(name) + len(text.encode("utf-8", "surrogateescape"))
+        if left < 0 or len(taken) == MAX_VARIABLES:
+            break
+        taken[name] = text
+    return taken
+
+
+def _is_good(name: str, text: Any) -> bool:
+    if not NAME.fullmatch(name) or _AGENTS.fullmatch(name) or name in _SIZE:
+        return False
+    if not isinstance(text, str) or "\0" in text:
+        return False
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeError:
+        return False
+    return True
