@@ -48,7 +48,11 @@ def test_a_job_that_the_user_starts(home: Path, url: str, fetch: str) -> None:
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(arguments, env=environment(home), cwd=ROOT, **streams) as process:  # type: ignore[call-overload]
         assert process.stderr is not None
-        line = next(line for line in process.stderr if line.startswith(b"curl ")).decode().replace("curl -fsS", fetch)
+        line = (
+            next(line for line in process.stderr if line.startswith(b'echo "curl '))
+            .decode()
+            .replace("curl -fsS", fetch)
+        )
         job = subprocess.run(["sh", "-c", line], env=environment(home), cwd=home, capture_output=True, timeout=PATIENCE)
         out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (7, f"from {home}\r\n".encode())

@@ -123,7 +123,7 @@ def test_a_job_that_the_user_starts_by_a_signed_line(door: Reflector, environ: d
         cwd=ROOT,
     ) as process:
         assert process.stderr is not None
-        line = next(line for line in process.stderr if line.startswith(b"curl "))
+        line = next(line for line in process.stderr if line.startswith(b'echo "curl '))
         assert b"/jill/medusa/attach/" in line
         subprocess.run(["sh", "-c", line], env=environ, cwd=home, check=True, capture_output=True, timeout=PATIENCE)
         process.communicate(timeout=PATIENCE)
