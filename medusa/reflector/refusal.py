@@ -23,7 +23,6 @@ class Refusal(Exception):
         headers: headers to add to an HTTP answer.
         secret: if True, the answer is delayed (see Admission.hold_back), so that an unauthenticated peer learns nothing
             from the time that the decision took.
-        limited: if True, the number of log lines is limited too: during a flood, a limit may refuse very often.
         uncertain: if True, what was asked for may have been done all the same.
     """
 
@@ -36,7 +35,6 @@ class Refusal(Exception):
         headers: Iterable[tuple[str, str]] = (),
         retry_after: int = 0,
         secret: bool = False,
-        limited: bool = False,
     ) -> None:
         super().__init__(words)
         self.status = status
@@ -45,7 +43,6 @@ class Refusal(Exception):
         self.retry_after = retry_after
         self.headers = [*headers, *([("Retry-After", str(retry_after))] if retry_after else [])]
         self.secret = secret
-        self.limited = limited
         self.uncertain = False
 
     @classmethod
@@ -65,4 +62,4 @@ def broken_entry(what: str, error: BrokenEntry) -> Refusal:
     `what`: what the entry is about, for the peer.
     """
     words = "the directory's entry for %s cannot be used" % what
-    return Refusal(503, words, "%s: %s" % (words, error), retry_after=5, limited=True)
+    return Refusal(503, words, "%s: %s" % (words, error), retry_after=5)

@@ -51,6 +51,8 @@ DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After
 DROPPED %= RETRY_AFTER
 """What a peer gets that is dropped before anything was read from it."""
 
+_VERSIONS = (b" HTTP/1.1", b" HTTP/1.0")
+
 HANDSHAKE = 0x16
 """The first byte of every TLS connection: the type of a handshake record (RFC 8446, section 5.1)."""
 
@@ -314,6 +316,9 @@ def read_head(accepted: Accepted) -> bool:
         if found is not None:
             accepted.head, accepted.rest = found
             return True
+        line, end, _ = accepted.data.partition(b"\r\n")
+        if end and not line.endswith(_VERSIONS):  # otherwise such a peer would wait for the timeout
+            raise HandshakeError(400, "bad request line")
         data = accepted.receive()
     return False
 

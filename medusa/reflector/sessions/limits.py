@@ -187,7 +187,7 @@ class Limits:
                 keys[cap.waiting].append(key)
         if 0 < self._max_sessions <= self._counts[_ALL]:
             words = "this reflector has as many sessions as it may (--max-sessions)"
-            raise Refusal(503, words, retry_after=FULL_RETRY_AFTER, limited=True)
+            raise Refusal(503, words, retry_after=FULL_RETRY_AFTER)
         return Place(self._counts, tuple(keys[False]), tuple(keys[True]))
 
     def __len__(self) -> int:
@@ -197,4 +197,4 @@ class Limits:
 
 def _exceeded(words: str, retry_after: float) -> Refusal:
     """Returns the refusal (429) for a limit that was exceeded. `retry_after`: seconds."""
-    return Refusal(429, words, retry_after=max(1, math.ceil(retry_after)), limited=True)
+    return Refusal(429, words, retry_after=max(1, math.ceil(retry_after)))

@@ -87,7 +87,7 @@ class Registry:
         if self.draining:
             raise Refusal(503, "this reflector is shutting down", retry_after=5)
         if self._claims.displaced:
-            raise Refusal(503, _DISPLACED, self._claims.displaced, retry_after=5, limited=True)
+            raise Refusal(503, _DISPLACED, self._claims.displaced, retry_after=5)
 
     def connect(
         self, *, source: str | None = None, proved: SessionName | None = None, side: Side = Side.CLIENT

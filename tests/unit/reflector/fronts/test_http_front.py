@@ -77,8 +77,10 @@ def test_a_request_is_answered_and_the_connection_closed(bench: Bench, front: Ht
         (b"GET / HTTP/1.1\r\n", b"408 Request Timeout"),
         (b"\x16\x03\x01", b"400 Bad Request"),
         (b"MEDUSA/1 /attach/id/slave h\n", b"400 Bad Request"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", b"400 Bad Request"),
+        (b"GET / HTTP/1.1\n", b"400 Bad Request"),
     ],
-    ids=["nothing", "half a head", "TLS", "raw TCP"],
+    ids=["nothing", "half a head", "TLS", "raw TCP", "SSH", "a bare LF"],
 )
 def test_heads_that_are_refused(bench: Bench, front: HttpFront, sent: bytes, status: bytes) -> None:
     bench.peer.sendall(sent)
