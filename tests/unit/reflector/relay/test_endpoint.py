@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,7 @@ from medusa.protocol.control import Linkup, build
 from medusa.protocol.keepalive import Keepalive
 from medusa.protocol.messages import Close
 from medusa.reflector.relay.budget import Budget
-from medusa.reflector.relay.endpoint import Endpoint
+from medusa.reflector.relay.endpoint import MOST_DISCARDED, Endpoint
 from medusa.reflector.relay.endpoint_states import State
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.relay.pump import Progress
@@ -21,6 +22,7 @@ from medusa.session import Side
 from medusa.transports.adopt import adopt_plain, adopt_websocket
 from tests.frames import BINARY, CLOSE, PING, TEXT, client, frame, head, read
 from tests.unit.reflector.conftest import until
+from tests.waiting import Deadline
 
 
 class Wire:
@@ -134,6 +136,19 @@ def test_a_breach_is_answered_then_all_is_discarded_until_the_peer_goes(make: Ma
     until(lambda: len(near.reported) == 2)
     assert near.reported == [Progress.BROKE_RULES, Progress.LOST]
     assert far.received() == b""
+
+
+def test_what_comes_after_a_breach_is_bounded(make: Make) -> None:
+    near, _ = make()
+    near.peer.sendall(frame(BINARY, b"not masked", key=None))
+    until(lambda: near.reported == [Progress.BROKE_RULES])
+    sent, piece, late = 0, bytes(1 << 16), Deadline()
+    while len(near.reported) < 2 and not late.passed:
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            sent += near.peer.send(piece)
+        gevent.sleep(0)
+    assert near.reported == [Progress.BROKE_RULES, Progress.LOST]
+    assert MOST_DISCARDED < sent < 2 * MOST_DISCARDED
 
 
 def test_after_detaching_what_is_read_is_dropped(make: Make) -> None:
