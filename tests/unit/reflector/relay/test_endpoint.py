@@ -142,7 +142,8 @@ def test_what_comes_after_a_breach_is_bounded(make: Make) -> None:
     near, _ = make()
     near.peer.sendall(frame(BINARY, b"not masked", key=None))
     until(lambda: near.reported == [Progress.BROKE_RULES])
-    sent, piece, late = 0, bytes(1 << 16), Deadline()
+    near.peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    sent, piece, late = 0, bytes(1 << 18), Deadline()
     while len(near.reported) < 2 and not late.passed:
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             sent += near.peer.send(piece)
