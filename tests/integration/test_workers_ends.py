@@ -59,7 +59,7 @@ class TestAWorkerThatIsKilled:
 
     def test_that_hangs_is_replaced(self) -> None:
         """Nobody waits for it for ever, and /readyz says that it does not answer."""
-        times = {"worker_silence_timeout": 2000 * MS, "worker_report_interval": 100 * MS, "ready_interval": 0.05}
+        times = {"worker_silence_timeout": 3000 * MS, "worker_report_interval": 100 * MS, "ready_interval": 0.05}
         with running(*WORKERS, timeouts=times, check=False) as reflector, contextlib.ExitStack() as stack:
             hangs = pids(reflector)[1]
             with stopped(hangs):
