@@ -54,7 +54,7 @@ class Budget:
         if tight is not self._tight:
             self._tight = tight
             for share in list(self._shares.values()):
-                share.squeeze(tight)
+                share.note_whole(tight)
 
 
 class Share:
@@ -90,7 +90,7 @@ class Share:
         self._budget.add(size)
         self.tight = self._own or self._whole
 
-    def squeeze(self, tight: bool) -> None:
+    def note_whole(self, tight: bool) -> None:
         """Takes note of whether the whole budget is tight."""
         self._whole = tight
         self.tight = self._own or tight

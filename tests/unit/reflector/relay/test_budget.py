@@ -65,7 +65,7 @@ def test_tight_until_a_quarter_is_used() -> None:
         assert share.tight is tight, size
 
 
-def test_all_shares_feel_that_the_whole_is_tight_also_later_ones() -> None:
+def test_all_shares_know_that_the_whole_is_tight_also_later_ones() -> None:
     budget = Budget(100, 90)
     before = budget.share(login="before")
     hog = filled(budget, 51, "hog")
