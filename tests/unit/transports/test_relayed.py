@@ -180,7 +180,7 @@ class TestHeld:
             bench.link.abort()
         assert budget.used == 0
 
-    def test_a_peer_that_asks_for_too_much_is_refused_and_all_of_it_is_dropped(self, bench: Bench, budget: Budget) -> None:
+    def test_a_peer_that_asks_for_too_much_is_refused_and_all_is_dropped(self, bench: Bench, budget: Budget) -> None:
         error = self.read_all(
             bench, *[frame(CONT if at else BINARY, bytes(50_000), fin=False) for at in range(9)]
         ).error
