@@ -213,7 +213,7 @@ class TlsSocket:
             while not self.tls.handshake(data):
                 self.sock.sendall(self.tls.replies())
                 if deadline is not None:
-                    self.sock.settimeout(max(0.001, deadline - time.monotonic()))
+                    self.sock.settimeout(_left(deadline))
                 data = self.sock.recv(RECORD)
                 if not data:
                     raise TlsError("the connection was closed in the middle of the TLS handshake")
@@ -360,6 +360,14 @@ def stream_over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
     The socket comes from `dial.open_socket`, or was accepted by a server. If it has TLS, the handshake must be done.
     """
     return TlsStream(sock.sock, sock.tls) if isinstance(sock, TlsSocket) else SocketStream(sock)
+
+
+def _left(deadline: float) -> float:
+    """Returns the seconds until `deadline`. Raises socket.timeout after it: a peer may send byte by byte for ever."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise socket.timeout("timed out")
+    return left
 
 
 def _failed(error: ssl.SSLError) -> TlsError:

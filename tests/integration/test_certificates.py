@@ -10,14 +10,18 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from medusa.client.launchers.kubernetes.api import Access, KubeClient
+from medusa.client.operator import publish
+from medusa.reflector.cluster import forward_out
+from medusa.transports.tls import client_context
 from tests.agents import ROOT, job_environ
 from tests.certificates import Certified, authority, key_usage
 from tests.waiting import PATIENCE
@@ -30,6 +34,7 @@ NAME = "a.test.example"
 SERVER = Certified("x", ROOT_CA, [NAME, "127.0.0.1", "::1", "*.wild.example", "f*.part.example"])
 BEHIND = Certified("x", MIDDLE, [NAME])
 SELF_SIGNED = Certified("x", None, [NAME])
+CREATE = ssl.create_default_context
 CLIENTS = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
 
 
@@ -161,6 +166,45 @@ def test_a_certificate_is_judged_alike(servers: Servers, python: str) -> None:
     assert done.returncode == 0, done.stderr
     found = dict(zip(CASES, json.loads(done.stdout), strict=True))
     assert found == {name: case.accepted for name, case in CASES.items()}
+
+
+def cluster_context(scratch: Path) -> ssl.SSLContext:
+    """The settings with which mlogin speaks to a cluster."""
+    config = scratch / "kubeconfig"
+    cluster = {"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+    user = {"name": "u", "user": {"token": "t"}}
+    config.write_text(
+        json.dumps({"clusters": [cluster], "contexts": [context], "users": [user], "current-context": "x"})
+    )
+    api = KubeClient(Access(str(config), None, "n"), scratch)._api("CoreV1Api")
+    found: ssl.SSLContext = api.api_client.rest_client.pool_manager.connection_pool_kw["ssl_context"]
+    return found
+
+
+CONTEXTS: dict[str, Callable[[Path], ssl.SSLContext]] = {
+    "mlogin, medusa sessions, a Manta": lambda _: client_context(),
+    "another reflector": lambda _: forward_out._context(None),
+    "medusa publish": lambda _: publish._options("https", 1.0)["ssl"],
+    "a cluster": cluster_context,
+}
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_every_part_judges_so(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the defaults of Python 3.13, which this Python may not have."""
+
+    def strict(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        context = CREATE(*arguments, **options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    context = CONTEXTS[name](tmp_path)
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    assert context.verify_flags & ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")

@@ -70,9 +70,14 @@ def parse_url(url: str) -> Target:
         raise ConnectRefused("the URL cannot be read", retryable=False) from None
     netloc = parts.netloc.rpartition("@")[2]
     target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
-    if parts.scheme not in SECURE or not host or not _VISIBLE.match(netloc + target):
+    if parts.scheme not in SECURE or not host:
         raise ConnectRefused("the URL is not one of ws, wss, http, https or tcp", retryable=False)
+    if not _VISIBLE.match(netloc + target):
+        words = "the URL holds a space, control or non-ASCII character; an international name begins with xn--"
+        raise ConnectRefused(words, retryable=False)
     if parts.scheme == RAW and not port:
         raise ConnectRefused("a tcp:// URL needs a port", retryable=False)
     secure = SECURE[parts.scheme]
+    if ":" in host:
+        host = host.replace("%25", "%", 1)  # how a URL writes the % before a zone (RFC 6874)
     return Target(secure, host, port or (443 if secure else 80), netloc, target)

@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -103,6 +104,11 @@ class TestSocket:
         client.close()
         while server.recv(100):
             pass
+
+    def test_a_handshake_has_no_more_time_than_it_is_given(self) -> None:
+        near, far = unix_pair()
+        with near, far, pytest.raises(socket.timeout):
+            TlsSocket(near, Tls(client_context(), "localhost")).handshake(deadline=time.monotonic())
 
     def test_a_certificate_that_is_not_trusted(self) -> None:
         near, far = unix_pair()

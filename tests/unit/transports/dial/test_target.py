@@ -63,6 +63,7 @@ def test_line_ends_in_a_url_reach_no_head() -> None:
         ("192.0.2.1", "192.0.2.1:80", "192.0.2.1"),
         ("[fd00::1]", "[fd00::1]:80", "fd00::1"),
         ("[fe80::1%eth0]", "[fe80::1%eth0]:80", "fe80::1"),
+        ("[fe80::1%25eth0]", "[fe80::1%eth0]:80", "fe80::1"),
     ],
 )
 def test_the_name_in_a_certificate_has_no_dot_at_its_end_and_no_zone(host: str, where: str, certified: str) -> None:
