@@ -47,8 +47,8 @@ class Marks(Protocol):
     def settle(self, mark: str, use: str) -> None:
         """Records that a confirmed mark is used."""
 
-    def give_back(self, mark: str, *tokens: str, insist: bool) -> None:
-        """Makes a mark unused again. Does not block. `insist`: try until the directory has answered."""
+    def give_back(self, mark: str, *tokens: str) -> None:
+        """Makes a mark unused again, as soon as the directory answers. Does not block."""
 
 
 class Ticket(NamedTuple):
@@ -159,7 +159,7 @@ class Reservation:
         self._book.nonces.give_back(self._digest)
         self._book.busy.discard(self._digest)
         tokens = [self.ticket.token, *([self._use] if self._use else [])]
-        self._book.marks.give_back(self.ticket.mark, *tokens, insist=self._use != "")
+        self._book.marks.give_back(self.ticket.mark, *tokens)
 
 
 def _answered(ask: Callable[[], T]) -> T:

@@ -189,9 +189,9 @@ class Claims:
         """See Directory. Blocks until the directory answers."""
         self._ask(self._directory.settle, mark, use)
 
-    def give_back(self, mark: str, *tokens: str, insist: bool = False) -> None:
-        """See Directory. Does not block. `insist`: if the directory does not answer now, try again later."""
-        self._releasing.add(gevent.spawn(self._give_back, mark, tokens, insist))
+    def give_back(self, mark: str, *tokens: str) -> None:
+        """See Directory. Does not block. If the directory does not answer now, tries again when it is back."""
+        self._releasing.add(gevent.spawn(self._give_back, mark, tokens))
 
     def renew_forever(self) -> None:
         """Renews all claims three times in each `claim_ttl`. Never returns: run it in a greenlet of its own."""
@@ -256,15 +256,14 @@ class Claims:
         except DirectoryError:
             pass  # `_ask` has logged it; a broken entry is reported to the peer that asks for its name
 
-    def _give_back(self, mark: str, tokens: tuple[str, ...], insist: bool) -> None:
+    def _give_back(self, mark: str, tokens: tuple[str, ...]) -> None:
         try:
             self._ask(self._directory.give_back, mark, *tokens)
         except BrokenEntry:
             pass  # nothing of ours is there
         except DirectoryError:
-            if insist:
-                tokens = (*self._owed_marks.pop(mark, ()), *tokens)
-                _put(self._owed_marks, mark, tokens[-_TOKENS:])
+            tokens = (*self._owed_marks.pop(mark, ()), *tokens)
+            _put(self._owed_marks, mark, tokens[-_TOKENS:])
 
     def _undo(self) -> None:
         """Undoes what the directory may have done without an answer: names and marks that nobody here holds."""
@@ -273,7 +272,7 @@ class Claims:
 
     def _undo_mark(self, mark: str, tokens: tuple[str, ...]) -> None:
         self._owed_marks.pop(mark, None)
-        self._give_back(mark, tokens, insist=True)
+        self._give_back(mark, tokens)
 
     def _undo_name(self, name: SessionName) -> None:
         self._owed_names.pop(name, None)
