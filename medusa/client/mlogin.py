@@ -195,7 +195,7 @@ class Login:
                 console.signals.disconnect()
             return not disconnects and len(typed) < HIGH_WATER
 
-        with read_ahead(console.terminal, take):
+        with read_ahead(console.terminal, take, lambda: launcher.asks):
             WaitForAgent(
                 link,
                 launcher,

@@ -94,6 +94,11 @@ class Launcher(abc.ABC):
         """Returns the id of the session that the job's agent will join. Raises Failure if the job cannot be created."""
         return str(uuid.uuid4())
 
+    @property
+    def asks(self) -> bool:
+        """True while a program may ask the user on the terminal, after submit(). mlogin reads no keys meanwhile."""
+        return False
+
     @abc.abstractmethod
     def submit(self, request: JobRequest) -> None:
         """Starts the job, or lets a created job run. mlogin calls this after it has attached to the session.

@@ -9,15 +9,19 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.tty import Terminal
 
 _READ_SIZE = 4096
+
+BUSY_INTERVAL = 0.2
+"""Seconds between two checks whether another program asks."""
 
 _CONTROL_D = b"\x04"
 
 
 @contextlib.contextmanager
-def read_ahead(terminal: Terminal, take: Callable[[bytes], bool]) -> Iterator[None]:
+def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool]) -> Iterator[None]:
     """Context manager: in its `with` block, a thread reads lines of the terminal, and what ends with a dot.
 
     The terminal still shows what is typed, and Control-C sends SIGINT. Reads nothing if mlogin may not read the
@@ -25,12 +29,13 @@ def read_ahead(terminal: Terminal, take: Callable[[bytes], bool]) -> Iterator[No
 
     Args:
         take: called in the thread with what was read. Returns False to read no more.
+        busy: returns True while another program asks on the terminal. Nothing is read meanwhile.
     """
     if not terminal.make_attentive():
         yield
         return
     reader, writer = os.pipe()
-    thread = threading.Thread(target=_read, args=(terminal, take, reader), daemon=True)
+    thread = threading.Thread(target=_read, args=(terminal, take, busy, reader), daemon=True)
     thread.start()
     try:
         yield
@@ -40,13 +45,17 @@ def read_ahead(terminal: Terminal, take: Callable[[bytes], bool]) -> Iterator[No
         os.close(reader)
 
 
-def _read(terminal: Terminal, take: Callable[[bytes], bool], stop: int) -> None:
+def _read(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool], stop: int) -> None:
     """Reads until the other end of the pipe `stop` is closed."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread handles signals
-    poller = select.poll()
-    poller.register(stop, select.POLLIN)
-    poller.register(terminal.fileno(), select.POLLIN)
-    while stop not in {fd for fd, _ in poller.poll()}:
+    poll = PollSet()
+    while True:
+        waits = busy()
+        ready = poll.wait({stop: select.POLLIN, terminal.fileno(): 0 if waits else select.POLLIN}, BUSY_INTERVAL)
+        if stop in ready:
+            return
+        if not ready or busy():
+            continue
         data = terminal.read(_READ_SIZE)
         if data is None:
             if not terminal.attentive:

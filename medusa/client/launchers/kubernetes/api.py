@@ -122,6 +122,7 @@ class KubeClient:
         server: the URL of the API server, for messages.
         interactive: True if helper programs that make tokens may use the terminal. Set it to False when the session
             starts to use the terminal.
+        asks: True while such a program runs, and may use the terminal.
 
     Args:
         directory: a private directory, in which the official client stores keys from the kubeconfig.
@@ -137,6 +138,7 @@ class KubeClient:
         self._clock_offset = 0.0
         self.server = "the cluster"
         self.interactive = True
+        self.asks = False
 
     def now(self) -> float:
         """Returns the time of the cluster's clock, in seconds since 1970. Times in objects are times of that clock.
@@ -245,6 +247,14 @@ class KubeClient:
             self._connect()
         return self._apis[name]
 
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        self.asks = True
+        try:
+            yield
+        finally:
+            self.asks = False
+
     def _connect(self) -> None:
         import urllib3
         from kubernetes import client, config
@@ -256,7 +266,7 @@ class KubeClient:
         if self.access.kubeconfig is None:
             config.load_incluster_config(**options)
         else:
-            with contextlib.nullcontext() if self.interactive else _without_terminal():
+            with self._asking() if self.interactive else _without_terminal():
                 config.load_kube_config(
                     self.access.kubeconfig,
                     self.access.context,

@@ -55,6 +55,10 @@ class KubernetesLauncher(PolledLauncher):
     def describe(self) -> str:
         return self._description
 
+    @property
+    def asks(self) -> bool:
+        return self._api.asks
+
     def joined(self) -> None:
         super().joined()
         self._api.interactive = False

@@ -28,7 +28,7 @@ def test_what_is_typed_is_taken_at_the_end_of_a_line_or_after_a_dot(ends: tuple[
         taken.put(data)
         return data != b"~."
 
-    with Terminal(ends[1], Ledger()) as terminal, read_ahead(terminal, take):
+    with Terminal(ends[1], Ledger()) as terminal, read_ahead(terminal, take, lambda: False):
         for typed in (b"line\n", b"\x04", b"~."):
             os.write(ends[0], typed)
             assert taken.get(timeout=PATIENCE) == typed
@@ -36,12 +36,26 @@ def test_what_is_typed_is_taken_at_the_end_of_a_line_or_after_a_dot(ends: tuple[
 
 
 def test_it_ends_though_nothing_is_typed(ends: tuple[int, int]) -> None:
-    with Terminal(ends[1], Ledger()) as terminal, read_ahead(terminal, lambda data: True):
+    with Terminal(ends[1], Ledger()) as terminal, read_ahead(terminal, lambda data: True, lambda: False):
         assert terminal.attentive
 
 
 def test_what_is_no_terminal_is_not_read(pipe: tuple[int, int]) -> None:
     os.write(pipe[1], b"x")
-    with Terminal(pipe[0], Ledger()) as terminal, read_ahead(terminal, lambda data: pytest.fail("read")):
+    with Terminal(pipe[0], Ledger()) as terminal, read_ahead(terminal, lambda data: pytest.fail("read"), lambda: False):
         pass
     assert os.read(pipe[0], 1) == b"x"
+
+
+def test_what_another_program_asks_for_is_left_to_it(ends: tuple[int, int]) -> None:
+    asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
+
+    def busy() -> bool:
+        asked.put(True)
+        return True
+
+    with Terminal(ends[1], Ledger()) as terminal, read_ahead(terminal, lambda data: pytest.fail("read"), busy):
+        os.write(ends[0], b"answer\n")
+        for _ in range(3):
+            asked.get(timeout=PATIENCE)
+        assert os.read(ends[1], 10) == b"answer\n"
