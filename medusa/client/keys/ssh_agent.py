@@ -21,8 +21,11 @@ from medusa.protocol.printable import printable
 CONNECT_TIMEOUT = 10.0
 """Seconds for the ssh-agent to accept a connection. Its answers may take longer: it may ask the user first."""
 
-MAX_ANSWER = 256 * 1024
-"""The longest answer in bytes that is read, the same as in OpenSSH."""
+REST_TIMEOUT = 10.0
+"""Seconds between two parts of one answer of the ssh-agent."""
+
+MAX_ANSWER = 16 * 1024 * 1024
+"""The longest answer in bytes that is read. OpenSSH's ssh-agent sends 256 KiB at most."""
 
 _REQUEST_IDENTITIES, _IDENTITIES_ANSWER = 11, 12
 _SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
@@ -122,7 +125,7 @@ def _list() -> list[tuple[bytes, bytes]]:
 
 def _identities(sock: socket.socket) -> list[tuple[bytes, bytes]]:
     """Returns the blob and the comment of each key. Of an answer that was cut off, returns the keys that are whole."""
-    answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER)
+    answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER, whole=False)
     count, rest = int.from_bytes(answer[:4], "big"), answer[4:]
     found: list[tuple[bytes, bytes]] = []
     with contextlib.suppress(ValueError):
@@ -152,32 +155,40 @@ def _connection() -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(CONNECT_TIMEOUT)
         sock.connect(os.environ.get("SSH_AUTH_SOCK") or "/nonexistent")
-        sock.settimeout(None)
         yield sock
 
 
-def _ask(sock: socket.socket, kind: int, request: bytes, wanted: int) -> bytes:
+def _ask(sock: socket.socket, kind: int, request: bytes, wanted: int, *, whole: bool = True) -> bytes:
     """Sends a request of the type `kind`, and returns the answer without its type.
+
+    Args:
+        whole: False to accept also the first part of an answer that breaks off.
 
     Raises:
         _Refused: the answer is not of the type `wanted`.
         OSError: the connection broke.
     """
+    sock.settimeout(None)
     sock.sendall(join(bytes([kind]) + request))
     size = int.from_bytes(_read(sock, 4), "big")
     if not 0 < size <= MAX_ANSWER:
         raise _Refused(f"its answer has {size} bytes")
-    answer = _read(sock, size)
-    if answer[0] != wanted:
+    answer = _read(sock, size, whole=whole)
+    if answer[:1] != bytes([wanted]):
         raise _Refused("it refuses; if it is locked, ssh-add -X unlocks it")
     return answer[1:]
 
 
-def _read(sock: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        more = sock.recv(size - len(data))
-        if not more:
-            raise ConnectionError("it hung up")
-        data += more
-    return data
+def _read(sock: socket.socket, size: int, *, whole: bool = True) -> bytes:
+    data = bytearray()
+    try:
+        while len(data) < size:
+            more = sock.recv(size - len(data))
+            if not more:
+                raise ConnectionError("it hung up")
+            sock.settimeout(REST_TIMEOUT)
+            data += more
+    except OSError:
+        if whole:
+            raise
+    return bytes(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -186,14 +187,24 @@ def parse_queue(text: str) -> QueueEntry | None:
     return None
 
 
-def requeue_words(accounting: str) -> str:
+def requeue_words(accounting: str, node: str = "", configuration: str = "") -> str:
     """Returns in words why a job was requeued.
 
+    Each argument is empty if it is unknown.
+
     Args:
-        accounting: the states of the job's runs, one in each line, the latest run last; empty if they are unknown.
+        accounting: the states of the job's runs, one in each line, the latest run last.
+        node: the output of `scontrol --oneliner show node` for the node on which the job ran.
+        configuration: the output of `scontrol show config`.
     """
     found = [_REQUEUES[state] for state in accounting.split() if state in _REQUEUES]
-    return found[-1] if found else "was requeued, by preemption or by scontrol requeue"
+    if found:
+        return found[-1]
+    if re.search(r"\bState=(DOWN|FAIL|\w*\*)", node):
+        return _REQUEUES["NODE_FAIL"]
+    if re.search(r"^PreemptType\s*=\s*(preempt/none|\(null\))\s*$", configuration, re.MULTILINE):
+        return "was requeued, as by scontrol requeue"
+    return "was requeued, by preemption or by scontrol requeue"
 
 
 def end_words(record: str) -> str | None:

@@ -83,7 +83,7 @@ class SlurmJob(Job):
         # True if the job may see the private directory. Then the agent's config is kept there.
         self._shared = True
         self._request: JobRequest | None = None
-        self._slurm_state = ""
+        self._slurm_state = self._host = ""
         self._renew_at = 0.0
         # True if Slurm says that the job has ended. (`state` is also not alive if mlogin has given the job up.)
         self._ended = False
@@ -122,6 +122,7 @@ class SlurmJob(Job):
         """
         now = self._clock.monotonic()
         self._slurm_state = "" if entry is None else entry.state
+        self._host = (entry.host if entry else "") or self._host
         # If squeue does not show the job, the job may still exist. Then `_ended` is False, so that close() cancels it.
         self._ended = entry is not None and not entry.alive
         if entry is None:
@@ -129,7 +130,7 @@ class SlurmJob(Job):
         elif not entry.alive:
             self.over(entry.words(), self._log_tail())
         elif joined and entry.state in commands.REQUEUED:
-            self.over(commands.requeue_words(self._ask("sacct", *_SACCT, "--jobs", self.job_id or "")))
+            self.over(self._why_requeued())
         elif entry.state != commands.RUNNING:
             hint = commands.HINTS.get(entry.reason, "")
             self.report("; ".join(filter(None, (entry.words(), hint.format(self.job_id)))))
@@ -172,6 +173,13 @@ class SlurmJob(Job):
             return True
         shown = self._ask("scontrol", "--oneliner", "show", "node", host)
         return not shown or any(word.partition(".")[0] == f"NodeHostName={own}" for word in shown.split())
+
+    def _why_requeued(self) -> str:
+        return commands.requeue_words(
+            self._ask("sacct", *_SACCT, "--jobs", self.job_id or ""),
+            self._ask("scontrol", "--oneliner", "show", "node", self._host) if self._host else "",
+            self._ask("scontrol", "show", "config"),
+        )
 
     def explain(self) -> None:
         """Sets `state` to how the job was ended, if that is not clear yet. Call it after a session was cut off."""

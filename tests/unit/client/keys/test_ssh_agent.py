@@ -3,12 +3,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from medusa.client.keys import ssh_agent as ssh_agent_module
 from medusa.client.keys.ssh_agent import problem, signers
 from medusa.client.outcome import Failure
 from medusa.keys import PublicKey
@@ -167,6 +169,17 @@ def test_of_an_answer_that_is_cut_off_the_whole_keys_count(monkeypatch: pytest.M
         with agent_that_answers(monkeypatch, {IDENTITIES: answer[:-cut]}):
             ((signer,), _) = signers()
         assert signer.public.md5 == keys["ed25519"].md5
+
+
+def test_so_they_do_if_the_agent_hangs_up_meanwhile(monkeypatch: pytest.MonkeyPatch, keys: Keys) -> None:
+    answer = identities(_blob(keys["ed25519"]), _blob(keys["rsa"]))
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(string(answer)[:-100])
+        far.shutdown(socket.SHUT_WR)
+        monkeypatch.setattr(ssh_agent_module, "_connection", lambda: contextlib.nullcontext(near))
+        ((signer,), _) = signers()
+    assert signer.public.md5 == keys["ed25519"].md5
 
 
 @pytest.mark.parametrize(

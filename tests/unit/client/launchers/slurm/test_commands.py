@@ -131,6 +131,15 @@ def test_why_a_job_was_requeued(accounting: str, words: str) -> None:
     assert requeue_words(accounting) == words
 
 
+def test_why_a_job_was_requeued_if_there_is_no_accounting() -> None:
+    off, on = "PreemptMode = OFF\nPreemptType             = preempt/none\n", "PreemptType = preempt/qos\n"
+    healthy = "NodeName=node1 State=IDLE ThreadsPerCore=1"
+    assert requeue_words("", healthy, off) == "was requeued, as by scontrol requeue"
+    assert requeue_words("", healthy, on) == "was requeued, by preemption or by scontrol requeue"
+    for state in ("DOWN", "DOWN*+DRAIN", "IDLE*", "FAIL"):
+        assert requeue_words("", f"NodeName=node1 State={state} ThreadsPerCore=1", on).endswith("its node failed")
+
+
 @pytest.mark.parametrize(
     ("record", "words"),
     [
