@@ -40,7 +40,7 @@ RUN = [
     # `cryptography` decrypts keys in OpenSSH's format with it.
     "bcrypt>=4",
     "ConfigArgParse>=1.7",
-    "cryptography>=42",
+    "cryptography>=43",
     "fsspec>=2024.6",
     "gevent>=24.10",
     "gevent-websocket>=0.10.1",

@@ -142,7 +142,7 @@ def test_a_job_that_is_requeued_does_not_run_again(place: Place) -> None:
         opened.until(PROMPT)
         (mine,) = place.cluster.jobs()
         place.cluster.ask("scontrol", "requeue", mine)
-        opened.until(f"Slurm job {mine} was requeued, as by scontrol requeue")
+        opened.until(f"Slurm job {mine} was requeued, by scontrol requeue or after its node failed")
         opened.until("the agent was stopped by SIGTERM; outcome unknown")
         assert opened.status() == 254
     assert place.cluster.show(mine)["JobState"] == "CANCELLED"

@@ -1,23 +1,22 @@
 """Reads private keys from files, in OpenSSH's format or in PEM, with or without a passphrase.
 
-It reads whatever `ssh-keygen -y -f FILE` reads, but for ciphers that the library `cryptography` does not have.
+It reads whatever `ssh-keygen -y -f FILE` reads, but for rare ciphers of PEM that the library `cryptography` lacks.
 """
 
 from __future__ import annotations
 
-import base64
 import getpass
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
 
-from medusa.client.keys import key_block
+from medusa.client.keys import key_block, legacy_pem, openssh
 from medusa.client.keys.key_block import KeyBlock
-from medusa.client.keys.ssh_string import split
 from medusa.client.outcome import Failure
 from medusa.keys import ALGORITHMS, BadKey, PublicKey, first_public
 from medusa.protocol.printable import printable
@@ -31,7 +30,6 @@ TRIES = 3
 """How often to ask for the passphrase of a key; the same number as in ssh(1)."""
 
 _MAX_PATH = 4096
-_OPENSSH_MAGIC = b"openssh-key-v1\0"
 
 _OTHER_FORMATS = (
     (b"PuTTY-User-Key-File", " of OpenSSH but one of PuTTY; convert it by: puttygen FILE -O private-openssh -o NEW"),
@@ -84,7 +82,9 @@ class KeyFile:
         """
         if self._block is None:
             return None
-        for data in (_openssh_public(self._block), _read(self.path.with_name(self.path.name + ".pub"))):
+        container = openssh.parse(self._block.pem)
+        own = b"" if container is None else container.public_line
+        for data in (own, _read(self.path.with_name(self.path.name + ".pub"))):
             if (public := first_public(data)) is not None:
                 return public
         try:
@@ -162,11 +162,27 @@ def _load(block: KeyBlock, passphrase: bytes | None) -> PrivateKey:
         ValueError, UnsupportedAlgorithm, InvalidTag: see _UNREADABLE.
         BadKey: the key is neither an RSA nor an ECDSA nor an Ed25519 key.
     """
-    load = serialization.load_ssh_private_key if block.openssh else serialization.load_pem_private_key
-    key = load(block.pem, passphrase)
+    key = (_load_openssh if block.openssh else _load_pem)(block.pem, passphrase)
     if not isinstance(key, PrivateKey):
         raise BadKey("not an RSA, ECDSA or Ed25519 key")
     return key
+
+
+def _load_openssh(pem: bytes, passphrase: bytes | None) -> object:
+    """Decodes a private key in OpenSSH's format. Raises the same exceptions as `_load`."""
+    container = openssh.parse(pem)
+    if container is None or container.cipher == b"none":
+        return load_ssh_private_key(pem, None)
+    if not passphrase:
+        raise TypeError("the key needs a passphrase")
+    return load_ssh_private_key(openssh.decrypt(container, passphrase), None)
+
+
+def _load_pem(pem: bytes, passphrase: bytes | None) -> object:
+    """Decodes a private key in PEM or PKCS#8. Raises the same exceptions as `_load`."""
+    if passphrase and legacy_pem.is_aes_192(pem):
+        return load_pem_private_key(legacy_pem.decrypt(pem, passphrase), None)
+    return load_pem_private_key(pem, passphrase)
 
 
 def _is_unknown(error: Exception) -> bool:
@@ -178,29 +194,6 @@ def _advice(error: Exception) -> str:
     if not _is_unknown(error):
         return ""
     return f" ({printable(str(error))}); put it into the ssh-agent, or encrypt it anew by: ssh-keygen -p -f FILE"
-
-
-def _openssh_public(block: KeyBlock) -> bytes:
-    """Returns the public key in a private key, as `TYPE BASE64`. Needs no passphrase.
-
-    Returns nothing if the key is not in OpenSSH's format, which OpenSSH's document PROTOCOL.key describes.
-    """
-    body = b"".join(line for line in block.pem.splitlines() if not line.startswith(b"-----"))
-    try:
-        blob = base64.b64decode(body, validate=True)
-    except ValueError:
-        return b""
-    if not blob.startswith(_OPENSSH_MAGIC):
-        return b""
-    rest = blob[len(_OPENSSH_MAGIC) :]
-    try:
-        for _ in ("cipher", "key derivation", "its options"):
-            _, rest = split(rest)
-        public, _ = split(rest[4:])  # the first 4 bytes are the number of keys
-        kind, _ = split(public)
-    except ValueError:
-        return b""
-    return kind + b" " + base64.b64encode(public)
 
 
 def _ask(prompt: str) -> bytes:

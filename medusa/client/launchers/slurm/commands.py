@@ -203,8 +203,8 @@ def requeue_words(accounting: str, node: str = "", configuration: str = "") -> s
     if re.search(r"\bState=(DOWN|FAIL|\w*\*)", node):
         return _REQUEUES["NODE_FAIL"]
     if re.search(r"^PreemptType\s*=\s*(preempt/none|\(null\))\s*$", configuration, re.MULTILINE):
-        return "was requeued, as by scontrol requeue"
-    return "was requeued, by preemption or by scontrol requeue"
+        return "was requeued, by scontrol requeue or after its node failed"
+    return "was requeued, by preemption, by scontrol requeue or after its node failed"
 
 
 def end_words(record: str) -> str | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -144,16 +145,48 @@ def test_the_passphrase_is_asked_for_on_the_terminal(keys: Keys, form: str, home
         assert opened.modes() == opened.modes_at_start
 
 
-@pytest.mark.parametrize("cipher", ["aes256-gcm@openssh.com", "aes128-ctr"])
-def test_a_wrong_passphrase_and_an_unknown_cipher_differ(
-    keys: Keys, cipher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    "cipher",
+    [
+        *(f"aes{bits}-{mode}" for bits in (128, 192, 256) for mode in ("ctr", "cbc")),
+        *("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "3des-cbc"),
+    ],
+)
+def test_every_cipher_of_openssh(keys: Keys, cipher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_key(tmp_path / "key", keys["ed25519"])
-    subprocess.run(["ssh-keygen", "-q", "-p", "-Z", cipher, "-N", PASSPHRASE, "-f", path], check=True, stdout=-3)
-    monkeypatch.setattr(keyfile, "_ask", lambda prompt: b"wrong")
-    why = "wrong passphrase" if "256" in cipher else "ssh-agent, or encrypt it anew by: ssh-keygen -p -f FILE"
-    with pytest.raises(Failure, match=why):
+    subprocess.run(["ssh-keygen", "-q", "-p", "-a1", "-Z", cipher, "-N", PASSPHRASE, "-f", path], check=True, stdout=-3)
+    typed = [PASSPHRASE, b"wrong", b""]
+    monkeypatch.setattr(keyfile, "_ask", lambda prompt: typed.pop())
+    assert KeyFile(path).signer().public.md5 == keys["ed25519"].md5
+    typed[:] = [b"wrong"] * 3
+    with pytest.raises(Failure, match="wrong passphrase"):
         KeyFile(path).signer()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(f"rsa -traditional -{cipher}" for cipher in ("aes128", "aes192", "aes256", "des3")),
+        *(f"pkcs8 -topk8 -v2 {cipher}" for cipher in ("aes-192-cbc", "aes-256-cbc", "des-ede3-cbc")),
+        *("pkcs8 -topk8 -v1 PBE-SHA1-3DES", "pkcs8 -topk8 -scrypt"),
+    ],
+)
+def test_the_ciphers_of_openssl(keys: Keys, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, path = write(tmp_path / "plain", keys["rsa"], "pkcs8"), tmp_path / "key"
+    more = ["-in", str(plain), "-out", str(path), "-passout", f"pass:{PASSPHRASE.decode()}"]
+    subprocess.run(["openssl", *words.split(), *more], check=True, capture_output=True)
+    typed = [PASSPHRASE, b"wrong", b""]
+    monkeypatch.setattr(keyfile, "_ask", lambda prompt: typed.pop())
+    assert KeyFile(path).signer().public.md5 == keys["rsa"].md5
+
+
+def test_a_cipher_that_is_not_known(tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyfile, "_ask", lambda prompt: PASSPHRASE)
+    pem = write(tmp_path / "key", keys["rsa"], "traditional", PASSPHRASE).read_bytes()
+    (tmp_path / "key").write_bytes(pem.replace(b"AES-256-CBC", b"SEED-CBC"))
+    with pytest.raises(Failure, match="ssh-agent, or encrypt it anew by: ssh-keygen -p -f FILE"):
+        KeyFile(tmp_path / "key").signer()
 
 
 def test_three_wrong_passphrases_are_enough(keys: Keys, home: Path, tmp_path: Path) -> None:

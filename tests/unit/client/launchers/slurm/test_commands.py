@@ -121,8 +121,8 @@ def test_outside_of_a_job_the_users_variables_stay_but_for_those_that_break_a_se
 @pytest.mark.parametrize(
     ("accounting", "words"),
     [
-        ("", "was requeued, by preemption or by scontrol requeue"),
-        ("PENDING\n", "was requeued, by preemption or by scontrol requeue"),
+        ("", "was requeued, by preemption, by scontrol requeue or after its node failed"),
+        ("PENDING\n", "was requeued, by preemption, by scontrol requeue or after its node failed"),
         ("REQUEUED\nPREEMPTED\nPENDING\n", "was preempted and requeued"),
         ("NODE_FAIL\nRUNNING\n", "was requeued, because its node failed"),
     ],
@@ -134,8 +134,8 @@ def test_why_a_job_was_requeued(accounting: str, words: str) -> None:
 def test_why_a_job_was_requeued_if_there_is_no_accounting() -> None:
     off, on = "PreemptMode = OFF\nPreemptType             = preempt/none\n", "PreemptType = preempt/qos\n"
     healthy = "NodeName=node1 State=IDLE ThreadsPerCore=1"
-    assert requeue_words("", healthy, off) == "was requeued, as by scontrol requeue"
-    assert requeue_words("", healthy, on) == "was requeued, by preemption or by scontrol requeue"
+    assert requeue_words("", healthy, off) == "was requeued, by scontrol requeue or after its node failed"
+    assert requeue_words("", healthy, on) == "was requeued, by preemption, by scontrol requeue or after its node failed"
     for state in ("DOWN", "DOWN*+DRAIN", "IDLE*", "FAIL"):
         assert requeue_words("", f"NodeName=node1 State={state} ThreadsPerCore=1", on).endswith("its node failed")
 

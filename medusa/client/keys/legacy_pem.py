@@ -1,0 +1,46 @@
+"""Decrypts a private key in PEM whose header fields name the cipher (RFC 1421), as `openssl rsa` writes them.
+
+The library `cryptography` decrypts such keys too, but without AES-192.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
+
+_FIELDS = re.compile(rb"(-----BEGIN .*-----\n)Proc-Type:.*\nDEK-Info: *AES-192-CBC,([0-9A-Fa-f]{32})\n\n([^-]*)(-.*\n)")
+_KEY_SIZE = 24
+
+
+def is_aes_192(pem: bytes) -> bool:
+    """Returns True if `pem`, a private key in PEM, is encrypted in this way."""
+    return _FIELDS.fullmatch(pem) is not None
+
+
+def decrypt(pem: bytes, passphrase: bytes) -> bytes:
+    """Returns the same key without encryption, in PEM. If the passphrase is wrong, it may be rubbish.
+
+    Raises:
+        ValueError: the passphrase is wrong, or the key is malformed.
+    """
+    found = _FIELDS.fullmatch(pem)
+    if found is None:
+        raise ValueError("not encrypted by AES-192")
+    iv = bytes.fromhex(found[2].decode("ascii"))
+    decryptor = Cipher(algorithms.AES(_derive(passphrase, iv[:8])), modes.CBC(iv)).decryptor()
+    unpadder = PKCS7(128).unpadder()
+    plain = unpadder.update(decryptor.update(base64.b64decode(found[3])) + decryptor.finalize()) + unpadder.finalize()
+    return found[1] + base64.encodebytes(plain) + found[4]
+
+
+def _derive(passphrase: bytes, salt: bytes) -> bytes:
+    """Returns the key as OpenSSL's EVP_BytesToKey derives it, with MD5 and one round."""
+    key = block = b""
+    while len(key) < _KEY_SIZE:
+        block = hashlib.md5(block + passphrase + salt, usedforsecurity=False).digest()
+        key += block
+    return key[:_KEY_SIZE]
