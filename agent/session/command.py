@@ -178,19 +178,21 @@ def _environment(start: Start, environ: Mapping[str, str], plain: bool) -> Dict[
         env.pop(name, None)
     env["TERM"] = start.term or DEFAULT_TERM
     env["PS1"] = PS1_PLAIN if plain else PS1_IN_JOB if env.get("MANTA_USER") else PS1_ELSEWHERE
-    env.update(_sent(start))
-    # In the C locale, bash edits UTF-8 text byte by byte.
-    if not any(env.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")) and _has_locale("C.UTF-8"):
+    sent = _sent(start)
+    env.update(sent)
+    # In the C locale, and in one that is missing, bash edits UTF-8 text byte by byte.
+    lacks = not env.get("LANG") or ("LANG" in sent and not _has_locale(sent["LANG"]))
+    if lacks and not any(env.get(name) for name in ("LC_ALL", "LC_CTYPE")) and _has_locale("C.UTF-8"):
         env["LC_CTYPE"] = "C.UTF-8"
     return env
 
 
 def _sent(start: Start) -> Dict[str, str]:
-    """Returns the client's variables. Locales that this machine does not have are left out: programs would complain."""
+    """Returns the client's variables. Bash complains of LC_... if this machine lacks the locale: these are left out."""
     sent = checked(start.env or {}, start.named or ())
-    named = start.named or ()
-    locales = {name for name in sent if name == "LANG" or name.startswith("LC_")} - set(named)
-    return {name: value for name, value in sent.items() if name not in locales or _has_locale(value)}
+    checks = [name for name in sent if hasattr(locale, name) and name.startswith("LC_")]
+    missing = {name for name in checks if name not in (start.named or ()) and not _has_locale(sent[name])}
+    return {name: value for name, value in sent.items() if name not in missing}
 
 
 def _has_locale(name: str) -> bool:

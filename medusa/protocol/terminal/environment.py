@@ -41,6 +41,7 @@ def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, 
         environ: the client's environment.
     """
     sent: Dict[str, str] = {}
+    words = tuple(words)
     for word in words:
         if word == NOTHING:
             sent.clear()
@@ -52,7 +53,11 @@ def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, 
         elif word in environ:
             sent[word] = environ[word]
     taken = checked(sent, list(sent))
-    return taken, tuple(name for name in taken if _PROTECTED.fullmatch(name))
+    return taken, tuple(name for name in taken if name in words and _is_taken_by_name(name))
+
+
+def _is_taken_by_name(name: str) -> bool:
+    return bool(_PROTECTED.fullmatch(name)) or name.startswith("LC_")
 
 
 def _needs_its_name(name: str) -> bool:

@@ -172,10 +172,16 @@ def test_text_of_the_kernel_goes_through_unchanged() -> None:
 
 
 def test_the_clients_variables_win_where_they_may() -> None:
-    sent = {"COLORTERM": "truecolor", "PATH": "/evil", "MEDUSA_CONFIG": "x", "LANG": "no_SUCH", "LC_ALL": "C.UTF-8"}
+    sent = {"COLORTERM": "truecolor", "PATH": "/evil", "MEDUSA_CONFIG": "x", "LC_TIME": "no_SUCH", "LC_MINE": "5"}
     agents = {"PATH": "/bin", "COLORTERM": "24bit", "LANG": "C"}
     env = resolve(Start(env=sent), None, agents, BASH).env
-    wanted = {"PATH": "/bin", "COLORTERM": "truecolor", "LANG": "C", "LC_ALL": "C.UTF-8"}
+    wanted = {"PATH": "/bin", "COLORTERM": "truecolor", "LANG": "C", "LC_MINE": "5"}
     assert {name: env[name] for name in env if name not in ("TERM", "PS1")} == wanted
-    env = resolve(Start(env=sent, named=("PATH", "LANG")), None, agents, BASH).env
-    assert (env["PATH"], env["LANG"]) == ("/evil", "no_SUCH")
+    env = resolve(Start(env=sent, named=("PATH", "LC_TIME")), None, agents, BASH).env
+    assert (env["PATH"], env["LC_TIME"]) == ("/evil", "no_SUCH")
+
+
+@pytest.mark.parametrize(("lang", "ctype"), [("no_SUCH.UTF-8", "C.UTF-8"), ("C.UTF-8", None)])
+def test_a_language_that_is_missing_here_is_kept_but_text_stays_utf_8(lang: str, ctype: str | None) -> None:
+    env = resolve(Start(env={"LANG": lang}), None, {"LANG": "C"}, BASH).env
+    assert (env["LANG"], env.get("LC_CTYPE")) == (lang, ctype)

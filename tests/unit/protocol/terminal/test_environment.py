@@ -49,10 +49,10 @@ def test_what_is_sent(words: list[str], names: str) -> None:
 
 
 def test_what_decides_how_programs_run_must_be_named() -> None:
-    words = ["none", "PATH", "LD_PRELOAD", "SSH_AUTH_SOCK", "EDITOR"]
+    words = ["none", "PATH", "LD_PRELOAD", "LC_TIME", "SSH_AUTH_SOCK", "EDITOR"]
     sent, named = chosen(words, HERE)
-    assert (list(sent), named) == (words[1:], ("PATH", "LD_PRELOAD", "SSH_AUTH_SOCK"))
-    assert list(checked(sent)) == ["EDITOR"]
+    assert (list(sent), named) == (words[1:], ("PATH", "LD_PRELOAD", "LC_TIME", "SSH_AUTH_SOCK"))
+    assert list(checked(sent)) == ["LC_TIME", "EDITOR"]
     assert list(checked(sent, named)) == words[1:]
     assert checked({"MEDUSA_CONFIG": "x", "LINES": "1"}, ("MEDUSA_CONFIG", "LINES")) == {}
 
