@@ -58,9 +58,9 @@ class Metrics:
         self._refusals = Counter(
             "medusa_refusals", "Requests refused, by HTTP status", ["status"], registry=self._registry
         )
-        dropped = "Connections dropped because too many peers have not identified themselves, in all or of one source"
+        dropped = "Connections dropped: too many peers have not identified themselves, or there are few descriptors"
         drops = Counter("medusa_connections_dropped", dropped, ["reason"], registry=self._registry)
-        self._drops = {reason: drops.labels(reason) for reason in ("all", "source")}
+        self._drops = {reason: drops.labels(reason) for reason in ("all", "source", "descriptors")}
         self._accepted = Counter("medusa_connections_accepted", "Connections accepted", registry=self._registry)
         self._wait = self._histogram("medusa_wait_seconds", "From a client's coming to its agent's", _WAIT)
         linkup = "From the agent's request to the linkup being sent"
@@ -101,7 +101,7 @@ class Metrics:
         self._accepted.inc()
 
     def dropped(self, reason: str) -> None:
-        """Counts a connection that was dropped. `reason`: "all" or "source", for the limit that was reached."""
+        """Counts a connection that was dropped. `reason`: see medusa.reflector.fronts.startups."""
         self._drops[reason].inc()
 
     def refused(self, status: int) -> None:

@@ -12,7 +12,7 @@ import structlog
 
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.refusal_log import RefusalLog
-from medusa.reflector.fronts.startups import FROM_SOURCE, IN_ALL, Dropped, Startup, Startups
+from medusa.reflector.fronts.startups import FROM_SOURCE, IN_ALL, NO_ROOM, Dropped, Startup, Startups
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net import fd_limit
 from medusa.reflector.net.accepted import Accepted
@@ -25,6 +25,7 @@ log = structlog.get_logger(component="doors")
 WORDS = {
     IN_ALL: "too many connections have not identified themselves (--max-startups)",
     FROM_SOURCE: "too many connections from this address have not identified themselves (--per-source-max-startups)",
+    NO_ROOM: "only the reserve of descriptors is left (ulimit -n)",
 }
 
 
@@ -63,6 +64,8 @@ class Doorkeeper:
         Chance does not decide again: that worker has asked it already.
         """
         try:
+            if accepted.sock.fileno() >= fd_limit.first_reserved():
+                raise Dropped(NO_ROOM)
             accepted.startup = self._enter(accepted.address[0], early=False)
         except Dropped as dropped:
             self.drop(dropped, accepted.sock, accepted.host, refusal)

@@ -21,12 +21,12 @@ RETRY_AFTER = 5
 COPIES = 2
 """What has come is held twice until the head is whole: by the record of the connection, and by the head's reader."""
 
-IN_ALL, FROM_SOURCE = "all", "source"
-"""Why a connection is dropped: there are too many in all, or too many from its source."""
+IN_ALL, FROM_SOURCE, NO_ROOM = "all", "source", "descriptors"
+"""Why a connection is dropped: there are too many in all, too many from its source, or too few descriptors."""
 
 
 class Dropped(Exception):
-    """There are too many connections whose peers have not identified themselves. `why`: IN_ALL or FROM_SOURCE."""
+    """A connection whose peer has not identified itself gets no place. `why`: IN_ALL, FROM_SOURCE or NO_ROOM."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

@@ -18,10 +18,10 @@ WANTED = 10_000
 RESERVED = 64
 """The number of descriptors kept for everything except links: the program's own, and for requests in progress."""
 
-MAX_RESERVE_SHARE = 16
-"""Connections may use all descriptors but RESERVED, or but one in so many if that is less.
+MAX_RESERVE, MAX_RESERVE_SHARE = 24, 16
+"""New connections may use all descriptors but so many, or but one in so many if that is less.
 
-The others are for what connections need besides: the directory, other reflectors, other workers.
+This reserve is a part of RESERVED. It is for what connections need besides: the directory, other reflectors, workers.
 """
 
 STARTUPS_SHARE = 2
@@ -51,7 +51,7 @@ def first_reserved() -> float:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
         return math.inf
-    return limit - max(1, min(RESERVED, limit // MAX_RESERVE_SHARE))
+    return limit - max(1, min(MAX_RESERVE, limit // MAX_RESERVE_SHARE))
 
 
 def startups_allowed() -> float:
