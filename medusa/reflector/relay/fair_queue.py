@@ -60,13 +60,15 @@ class FairQueue:
         self._clock = loop.timer(SHARE_INTERVAL, SHARE_INTERVAL)  # runs until a look finds the queue empty
         self._looked = 0.0  # the time of the last look
         self._used = 0.0  # seconds that steps took in idle moments since then
-        self._ran = False  # True: a step has run since then
+        self._ran = False  # True: a step has run in a turn since then
+        self._awake = False  # True: both `_idle` and `_clock` are active
         self._turn_ended = 0.0  # of thread_time()
 
     def add(self, step: Callable[[], None]) -> None:
         """Queues `step`, which runs once, after the steps already queued. It must not raise."""
         self._steps.append(step)
-        self._start()
+        if not self._awake:
+            self._start()
 
     def admit(self) -> None:
         """Lets the calling greenlet begin to answer a request. In a crowded loop it waits here for its turn."""
@@ -86,6 +88,7 @@ class FairQueue:
         return len(self._requests) >= MOST_REQUESTS
 
     def _start(self) -> None:
+        self._awake = True
         if not self._idle.active:
             self._idle.start(self._run_one)
         if not self._clock.active:
@@ -94,7 +97,8 @@ class FairQueue:
 
     def _look(self) -> None:
         now = perf_counter()
-        busy = bool(self._steps) or self._ran  # the queue may be empty for a moment, while kernel buffers are full
+        # The queue may be empty for a moment, while the kernel's buffers are full.
+        busy = bool(self._steps) or self._ran or self._used > 0
         crowded = busy and self._used < LEAST_SHARE * (now - self._looked)
         self._looked, self._used, self._ran = now, 0.0, False
         if crowded and not self._turn.active:
@@ -104,16 +108,17 @@ class FairQueue:
             self._turn.stop()
         if not (busy or self._requests):
             self._clock.stop()
+            self._awake = False
 
     def _run_one(self) -> None:
         begun = perf_counter()
         if self._steps:
-            self._ran = True
             self._steps.popleft()()
         if self._requests:
             self._requests.popleft().switch(None)
         if not (self._steps or self._requests):
             self._idle.stop()
+            self._awake = False
         self._used += perf_counter() - begun
 
     def _take_turn(self) -> None:
