@@ -59,6 +59,7 @@ def main(
     if words[:1] == ["wrap"]:
         return wrap_main(words[1:], assets, timeouts, inherited)
     options = _parse(words, timeouts)
+    _leave_stdin()
     timeouts = replace(timeouts, hangup_grace=options.grace)
     no_core_dumps()
     # Start the guard first of all: forked later, it would hold the configuration's secrets.
@@ -107,6 +108,13 @@ def _fill_standard_fds() -> None:
     fd = os.open(os.devnull, os.O_RDWR)
     while fd <= 2:
         fd = os.dup(fd)
+    os.close(fd)
+
+
+def _leave_stdin() -> None:
+    """Makes stdin /dev/null. It may be the file of a script that holds the URL, which the session could read there."""
+    fd = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(fd, 0)
     os.close(fd)
 
 

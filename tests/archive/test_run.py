@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,22 @@ def test_session_by_every_python(
     config = write_config(tmp_path, reflector.url)
     environ = {**environ_in(temporary), "MEDUSA_PYTHON": python, "MEDUSA_CONFIG": str(config)}
     hold_session(reflector, ["bash", "-c", f"umask 027; exec bash '{archive}'"], environ)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_session_cannot_read_the_url_in_the_agents_proc(archive: Path, reflector: Reflector, shell: str) -> None:
+    """Neither as a variable, nor as an argument, nor in the script that the shell has read from a file."""
+    settings = f"MEDUSA_SIGNED_URL='{reflector.url}'; export MEDUSA_SIGNED_URL\n".encode()
+    with tempfile.TemporaryFile() as script:
+        script.write(settings + archive.read_bytes())
+        script.seek(0)
+        command = [*shell.split(), "-s"]
+        environ = job_environ(MEDUSA_PYTHON=sys.executable)
+        with subprocess.Popen(command, stdin=script, stderr=subprocess.DEVNULL, env=environ) as agent:
+            client = reflector.accept()
+            client.run("cd /proc/$PPID; cat environ cmdline; cat fd/0")
+            assert client.outcome() == Exit(status=0)
+            client.link.close()
+            assert agent.wait(PATIENCE) == 0
+    assert b"MEDUSA_BOOT" in client.output
+    assert SECRET.encode() not in client.output
