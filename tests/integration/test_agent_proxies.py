@@ -49,9 +49,10 @@ def hold_session(dialled: Reflector, command: list[str | Path], environ: dict[st
     return log
 
 
-def test_a_proxy_with_a_login(dialled: Reflector, tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["http_proxy", "ALL_PROXY"])
+def test_a_proxy_with_a_login(dialled: Reflector, tmp_path: Path, variable: str) -> None:
     with tinyproxy(tmp_path, "BasicAuth jill p-ss_word") as port:
-        log = hold_session(dialled, ["sh", find_archive()], {"http_proxy": f"http://{LOGIN}@127.0.0.1:{port}"})
+        log = hold_session(dialled, ["sh", find_archive()], {variable: f"http://{LOGIN}@127.0.0.1:{port}"})
     assert "jill" not in log
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
+from medusa.protocol.http.response import moved_to
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, Target, parse_url
 from medusa.transports.dial.tcp import connect_tcp
@@ -122,7 +123,8 @@ class Administrator:
         finally:
             connection.close()
         if response.status != http.client.OK:
-            raise self._refused(response.status, body)
+            moved = moved_to(response.status, response.getheader("Location"), self._base)
+            raise self._refused(response.status, body, moved)
         try:
             answer = json.loads(body)
         except ValueError:
@@ -131,10 +133,12 @@ class Administrator:
             raise Failure(f"{self._name}: the answer is not a reflector's")
         return answer
 
-    def _refused(self, status: int, body: bytes) -> Failure:
+    def _refused(self, status: int, body: bytes, moved: str | None) -> Failure:
         why = printable(body.decode("utf-8", "replace").strip().partition("\n")[0], 300)
         lines = [f"{self._name} refuses (HTTP status {status}): {why or 'no reason given'}"]
-        if status in (401, 403, 404) and self._account is None:
+        if moved is not None:
+            lines.append(f"  it leads to {moved}, and redirects are not followed: --reflector may name that place")
+        elif status in (401, 403, 404) and self._account is None:
             lines.append(
                 "  ask on the reflector's own host, or sign with the key of one of its --admins: --account, --key"
             )

@@ -67,16 +67,16 @@ def retry_after(headers: Headers) -> float:
     return 0.0 if then is None or now is None else min(max(0.0, then - now), MAX_RETRY_AFTER)
 
 
-def moved_to(response: Response, url: str) -> Optional[str]:
+def moved_to(status: int, location: Optional[str], url: str) -> Optional[str]:
     """Returns the URL that a redirect leads to. None if the response is no redirect, or leads to no URL.
 
     The URL may be shown: it is printable, and has no login, query or fragment.
 
     Args:
+        location: the Location header of the response.
         url: the URL of the request.
     """
-    location = response.headers.get("location")
-    if not 300 <= response.status < 400 or not location:
+    if not 300 <= status < 400 or not location:
         return None
     try:
         parts = urlsplit(urljoin(url, location))

@@ -51,7 +51,7 @@ def refusal(words: str, response: Response, url: str) -> ConnectRefused:
     Args:
         url: the URL of the request.
     """
-    status, moved = response.status, moved_to(response, url)
+    status, moved = response.status, moved_to(response.status, response.headers.get("location"), url)
     if moved is not None:
         words += "; it leads to %s, and redirects are not followed: give that address if you trust it" % moved
     return ConnectRefused(words, status, status in RETRYABLE, retry_after(response.headers), moved)

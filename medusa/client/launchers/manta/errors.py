@@ -14,6 +14,7 @@ from typing import NamedTuple
 import requests
 import urllib3
 
+from medusa.protocol.http.response import moved_to
 from medusa.protocol.printable import printable
 
 _TEMPORARY = frozenset((502, 503))
@@ -78,7 +79,8 @@ def refusal(what: str, response: requests.Response, content: bytes) -> Failed:
     status = response.status_code
     code, message = _parse(content)
     if response.is_redirect:
-        message = "it points elsewhere, and a signed request is not sent there"
+        place = moved_to(status, response.headers.get("location"), response.url) or "no URL"
+        message = f"it leads to {place}, and a signed request is not sent there"
     code = code + "Error" * (not code.endswith("Error")) if code else _CODES.get(status, "")
     text = ": ".join(part for part in (f"{what}: {status} {code}".rstrip(), message) if part)
     return Failed(MantaError(text, status, code), status in _TEMPORARY or code == "ConcurrentRequestError")

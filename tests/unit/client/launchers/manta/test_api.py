@@ -176,7 +176,7 @@ def test_an_answer_of_another_form_is_an_error(
         (Reply(404, b"[1]"), 404, "NotFoundError", "GET /p/x: 404 NotFoundError"),
         (Reply(500, b'{"code": null}'), 500, "", "GET /p/x: 500"),
         (Reply(503, b""), 503, "", "GET /p/x: 503"),
-        (Reply(302, headers=(("Location", "http://127.0.0.1:1/"),)), 302, "", "not sent there"),
+        (Reply(302, headers=(("Location", "http://127.0.0.1:1/?x"),)), 302, "", "leads to http://127.0.0.1:1/, and"),
         (Reply(304), 304, "", "GET /p/x: 304"),
     ],
 )

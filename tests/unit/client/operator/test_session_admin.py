@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from medusa.client.operator.session_admin import Administrator
+from medusa.client.outcome import Failure
+from tests.servers import ScriptedServer, read_request
+
+
+def test_a_redirect_says_where_it_leads() -> None:
+    def redirect(sock: socket.socket) -> None:
+        read_request(sock)
+        sock.sendall(b"HTTP/1.1 301 Moved\r\nLocation: https://u@other/sessions?secret\r\nContent-Length: 0\r\n\r\n")
+
+    with (
+        ScriptedServer(redirect) as server,
+        pytest.raises(Failure, match="leads to https://other/sessions, ") as caught,
+    ):
+        Administrator(server.url("", "http")).sessions()
+    assert "secret" not in str(caught.value)
+
+
+def test_a_reflector_that_cannot_be_reached_is_named_with_the_reason() -> None:
+    with pytest.raises(Failure, match=r"localhost:1: .*Connection refused \("):
+        Administrator("http://localhost:1").sessions()
