@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import re
 import shutil
@@ -192,6 +193,17 @@ def test_nothing_of_a_surrounding_job_is_in_the_new_one(place: Place) -> None:
     place.variables = {**dict.fromkeys(inherited, "4711"), "SBATCH_ARRAY_INX": "1-3", "SBATCH_TIMELIMIT": "7"}
     done = place.run("-c", "env | grep -c 4711; srun --overlap echo a step; squeue -h -j $SLURM_JOB_ID -o %l")
     assert done.stdout.splitlines() == ["0", "a step", "7:00"], done.stderr
+
+
+def test_a_number_that_is_not_told_is_no_refusal(place: Place, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sbatch").write_text("#!/bin/sh\necho M\xfcller\n", encoding="latin-1")
+    (tmp_path / "bin/sbatch").chmod(0o755)
+    place.variables = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    done = place.run()
+    assert done.returncode == 255
+    assert "was submitted, but sbatch did not say its number" in done.stderr
+    assert "squeue --me shows it" in done.stderr
 
 
 def test_an_array_is_refused(place: Place) -> None:

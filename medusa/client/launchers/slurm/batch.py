@@ -59,7 +59,7 @@ class BatchJob(SlurmJob):
                 start_new_session=True,
                 check=False,
             )
-        self._read_submission(output, done.stderr.decode("utf-8", "replace"))
+        self._read_submission(output, done.stderr.decode("utf-8", "replace"), submitted=done.returncode == 0)
         self._ledger.remove("command", undo)
 
     def close(self, *, clean: bool) -> list[str]:
@@ -74,10 +74,15 @@ class BatchJob(SlurmJob):
             self._ledger.remove("command", self._undo())
         return left
 
-    def _read_submission(self, output: Path, stderr: str) -> None:
+    def _read_submission(self, output: Path, stderr: str, *, submitted: bool) -> None:
+        """Reads the job's id from the output of sbatch. `submitted`: sbatch has exited with status 0."""
         try:
-            self.job_id, self._cluster = commands.parse_submission(output.read_text())
+            self.job_id, self._cluster = commands.parse_submission(output.read_text("utf-8", "replace"))
         except (OSError, ValueError) as error:
+            if submitted:
+                advice = "there may be a job that mlogin cannot cancel: squeue --me shows it, scancel ends it"
+                self.over("was submitted, but sbatch did not say its number", [advice, *commands.error_lines(stderr)])
+                return
             no_words = f"sbatch said nothing of it: {printable(str(error))}"
             self.over("was refused", commands.error_lines(stderr) or [no_words])
             return
