@@ -154,6 +154,7 @@ def test_a_job_that_is_suspended_is_named_at_its_end(place: Place) -> None:
         opened.until(PROMPT)
         (mine,) = place.cluster.jobs()
         place.cluster.ask("scontrol", "suspend", mine)
+        opened.until("mlogin: the job system has stopped the job's programs for now: SUSPENDED on node1")
         opened.type("\n~.")
         opened.until(f"Slurm job {mine} was suspended, as by preemption")
         assert opened.status() == 254

@@ -54,12 +54,14 @@ class JobState:
         words: the state in words, such as `queued`, `running` or `ended with status 127`.
         ends_at: the time.monotonic() at which the job system will end the job; None if never, or if it is unknown.
         problem: what prevents the launcher from knowing more, or from doing its work; None if nothing does.
+        halted: True if the job system has stopped the job's processes for now.
     """
 
     alive: bool
     words: str
     ends_at: float | None = None
     problem: str | None = None
+    halted: bool = False
 
     def describe(self) -> str:
         """Returns the state and the problem in words, such as `queued; the cluster does not answer`."""

@@ -56,9 +56,11 @@ class Job(abc.ABC):
         waiting: True until the agent attaches. Then this method also renews the agent's config before it expires.
         """
 
-    def report(self, words: str, ends_at: float | None = None, problem: str | None = None) -> None:
+    def report(
+        self, words: str, ends_at: float | None = None, problem: str | None = None, *, halted: bool = False
+    ) -> None:
         """Sets `state` to that of a live job. The arguments are those of JobState."""
-        self.state = JobState(alive=True, words=words, ends_at=ends_at, problem=problem)
+        self.state = JobState(alive=True, words=words, ends_at=ends_at, problem=problem, halted=halted)
 
     def report_problem(self, text: str) -> None:
         """Sets the problem in `state` to `text`, and keeps the rest of `state`. Use this for temporary failures."""

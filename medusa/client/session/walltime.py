@@ -1,4 +1,4 @@
-"""Makes the notices for the user that the time of a job will soon be over, when the job system ends the job."""
+"""Makes the notices for the user that the job system has stopped a job for now, or will soon end it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLACK = 30.0
 
 
 class WalltimeNotices:
-    """The notices about the time of one job. Each is given once, and again if the job has got more time meanwhile.
+    """The notices about one job. Each is given once, and one about its time again if it has got more time meanwhile.
 
     Args:
         poll: returns the state of the job.
@@ -29,14 +29,19 @@ class WalltimeNotices:
         self._poll = poll
         self._interval = interval
         self._given = math.inf
+        self._told_halted = False
         self.deadline = -math.inf
 
     def check(self, now: float) -> str | None:
         """Returns the notice that is due now, or None. Before `deadline` it does nothing and returns None."""
         if now < self.deadline:
             return None
-        left = seconds_left(self._poll(), now)
+        state = self._poll()
+        left = seconds_left(state, now)
         self.deadline = now + self._interval
+        if state.halted and not self._told_halted:
+            self._told_halted = True
+            return f"the job system has stopped the job's programs for now: {state.words}"
         if left is None:
             return None
         self.deadline = min([self.deadline, *(now + left - notice for notice in NOTICES if left > notice)])

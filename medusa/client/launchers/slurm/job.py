@@ -133,7 +133,8 @@ class SlurmJob(Job):
             self.over(self._why_requeued())
         elif entry.state != commands.RUNNING:
             hint = commands.HINTS.get(entry.reason, "")
-            self.report("; ".join(filter(None, (entry.words(), hint.format(self.job_id)))))
+            words = "; ".join(filter(None, (entry.words(), hint.format(self.job_id))))
+            self.report(words, halted=entry.state in commands.HALTED)
         elif not self.joined and self._cannot_reach_reflector(entry.host):
             this = socket.gethostname()
             remarks = [

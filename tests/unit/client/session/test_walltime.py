@@ -29,11 +29,12 @@ class Job:
     def __init__(self, ends_at: float | None = None) -> None:
         self.ends_at = ends_at
         self.polls = 0
+        self.halted = False
         self.notices = WalltimeNotices(self.poll, 5.0)
 
     def poll(self) -> JobState:
         self.polls += 1
-        return JobState(alive=True, words="runs", ends_at=self.ends_at)
+        return JobState(alive=True, words="runs", ends_at=self.ends_at, halted=self.halted)
 
 
 def test_each_notice_is_given_once_and_the_job_is_asked_at_intervals() -> None:
@@ -78,3 +79,11 @@ def test_the_deadline_is_the_next_question_or_notice() -> None:
 
 def test_no_time_is_left_after_the_end() -> None:
     assert seconds_left(JobState(alive=True, words="", ends_at=5), 7) == 0
+
+
+def test_a_job_that_is_stopped_for_now_is_told_once() -> None:
+    job = Job(200)
+    job.halted = True
+    assert job.notices.check(0) == "the job system has stopped the job's programs for now: runs"
+    assert "the job's time is over" in str(job.notices.check(5))
+    assert job.notices.check(10) is None
