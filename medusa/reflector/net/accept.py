@@ -21,7 +21,7 @@ SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 RETRY_INTERVAL = 0.25
 """Seconds of one pause. Connections that arrive meanwhile wait in the kernel's queue."""
 
-MOST_AT_ONCE = 8
+MOST_AT_ONCE = 16
 """The number of connections that are accepted in one iteration of the event loop. Then other events have their turn."""
 
 CALM_TIMEOUT = 2.0
