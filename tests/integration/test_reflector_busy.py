@@ -137,5 +137,6 @@ def send_forever(peer: Peer) -> None:
 
 
 def drop_forever(peer: Peer) -> None:
-    while peer.sock.recv(MIB):
-        pass
+    with contextlib.suppress(OSError):
+        while peer.sock.recv(MIB):
+            pass
