@@ -23,8 +23,11 @@ MOST_LINGERING = 1024 * 1024
 """The most bytes to read, and drop, from a peer that goes on sending after it was answered."""
 
 _poll = monkey.get_original("select", "poll")
-_TCP_INFO = struct.Struct("=24x I 28x I 60x Q")
-"""Fields of Linux's struct tcp_info: tcpi_unacked, tcpi_last_ack_recv, tcpi_bytes_acked."""
+_TCP_INFO = struct.Struct("=3x B 20x I 28x I 60x Q")
+"""Fields of Linux's struct tcp_info: tcpi_probes, tcpi_unacked, tcpi_last_ack_recv, tcpi_bytes_acked."""
+
+UNANSWERED_PROBES = 2
+"""A host that stops to read answers the kernel's probes. If so many in a row have no answer, the host is gone."""
 
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
@@ -72,7 +75,7 @@ class Acknowledged(NamedTuple):
 
     Attributes:
         size: the number of bytes acknowledged so far.
-        silence: for how many seconds nothing was acknowledged, although bytes are on the way; 0.0 if none are.
+        silence: for how many seconds nothing was acknowledged, although bytes or probes are on the way; else 0.0.
     """
 
     size: int
@@ -84,10 +87,10 @@ def acknowledged(fd: int) -> Acknowledged | None:
     try:
         with PlainSocket(fileno=os.dup(fd)) as sock:
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        in_flight, milliseconds, size = _TCP_INFO.unpack(info)
+        probes, in_flight, milliseconds, size = _TCP_INFO.unpack(info)
     except (AttributeError, OSError, struct.error):
         return None
-    return Acknowledged(size, milliseconds / 1000 if in_flight else 0.0)
+    return Acknowledged(size, milliseconds / 1000 if in_flight or probes >= UNANSWERED_PROBES else 0.0)
 
 
 def silence(fd: int) -> float:
