@@ -35,6 +35,8 @@ def lookup(host: str, port: int, deadline: float) -> List[Address]:
         OSError: the host is unknown, or the lookup has not ended before `deadline`.
         ValueError: `host` cannot be a name.
     """
+    if host.lower() == "localhost.":
+        host = host[:-1]  # glibc knows the name only without the dot
     try:
         return addresses(host, port, socket.AI_NUMERICHOST)
     except socket.gaierror:  # it is a name

@@ -34,8 +34,9 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None
     return set_answer
 
 
-def test_a_name() -> None:
-    assert Address(socket.AF_INET, ("127.0.0.1", 80)) in lookup("localhost", 80, deadline())
+@pytest.mark.parametrize("name", ["localhost", "LocalHost."])
+def test_a_name(name: str) -> None:
+    assert Address(socket.AF_INET, ("127.0.0.1", 80)) in lookup(name, 80, deadline())
 
 
 def test_all_that_the_system_says(names: Callable[[Callable[[], Any]], None]) -> None:
