@@ -80,7 +80,8 @@ class Doorkeeper:
     def name_client(self, accepted: Accepted) -> None:
         """Counts a connection for the client that a proxy has named. Raises Dropped."""
         if accepted.startup is not None:
-            accepted.startup.move(source_of(accepted.host, self._config))
+            share = self._budget.share(address=site(accepted.host))
+            accepted.startup.move(source_of(accepted.host, self._config), share)
 
     def drop(self, dropped: Dropped, sock: Any, host: str, refusal: bytes = b"") -> None:
         """Closes a connection at once. Its peer gets `refusal`, if that can be sent without waiting."""

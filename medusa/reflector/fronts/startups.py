@@ -107,8 +107,11 @@ class Startup:
         startups._all += 1
         startups._count(source, 1)
 
-    def move(self, source: str | None) -> None:
+    def move(self, source: str | None, share: Share = UNLIMITED) -> None:
         """Counts the connection for `source` from now on, because a proxy has named the client.
+
+        Args:
+            share: where the bytes that are held for the client are counted from now on.
 
         Raises:
             Dropped: too many connections from there have not identified themselves. The counts are unchanged.
@@ -119,6 +122,9 @@ class Startup:
         self._startups._count(self._source, -1)
         self._startups._count(source, 1)
         self._source = source
+        self.share.add(-self._counted)
+        share.add(self._counted)
+        self.share = share
 
     def hold(self, size: int) -> None:
         """Counts `size` more bytes that have come from the peer, beyond those that are not counted.

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 from medusa.protocol import features
 from medusa.protocol.http.head import Request
 from medusa.reflector.net.sockets import host_port, ungreen
+from medusa.transports.interfaces import Share
 from medusa.transports.tls import RECORD, TlsSocket
 
 
 class Startup(Protocol):
     """The place of a connection among those whose peers have not identified themselves."""
 
-    def move(self, source: str | None) -> None:
+    def move(self, source: str | None, share: Share = ...) -> None:
         """Counts the connection for another source from now on; see medusa.reflector.fronts.startups."""
 
     def hold(self, size: int) -> None:

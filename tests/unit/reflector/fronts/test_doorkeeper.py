@@ -68,3 +68,18 @@ def test_a_connection_of_another_worker_needs_room(
         connection = Accepted(HTTP, accepted, HERE)
         assert doorkeeper.take_over(connection) is taken
         connection.identified()
+
+
+def test_a_client_that_a_proxy_names_has_its_own_share_of_the_memory() -> None:
+    metrics, budget = Metrics(), Budget()
+    doorkeeper = Doorkeeper(CONFIG, metrics, RefusalLog(CONFIG, metrics), budget)
+    startup = doorkeeper.admit(None, PROXY)
+    assert startup is not None
+    startup.hold(10_000)
+    proxy, client = budget.share(address=PROXY[0]), budget.share(address=HERE[0])
+    held = proxy.used
+    assert held > 0
+    doorkeeper.name_client(Accepted(HTTP, None, HERE, startup=startup))
+    assert (proxy.used, client.used) == (0, held)
+    startup.end()
+    assert (client.used, budget.used) == (0, 0)
