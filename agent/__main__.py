@@ -139,7 +139,8 @@ def _run(
         return EXIT_NOT_CONNECTED
     finally:
         signals.raising = False
-    SessionLoop(link, Context(signals, guard, environ, log, timeouts, inherited=inherited)).run()
+    context = Context(signals, guard, environ, log, timeouts, inherited=inherited, passed_on=PASSED_ON)
+    SessionLoop(link, context).run()
     return 0 if signals.stopped is None else 128 + signals.stopped
 
 

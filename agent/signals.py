@@ -17,7 +17,10 @@ PASSED_ON = tuple(
     for name in ["SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGIO", "SIGPWR"]
     if hasattr(signal, name)
 )
-"""The signals that a session passes on to its foreground processes. A job system may send them for a program's use."""
+"""The signals that the agent passes on to its session's foreground processes. Job systems send them to programs.
+
+For the step of `wrap` other rules hold, see agent/wrap/step.py.
+"""
 
 
 class Stopped(BaseException):

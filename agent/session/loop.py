@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
 from agent.poller import FAILED, PEER_CLOSED, READ, Poller
 from agent.session.child import Child
@@ -18,7 +18,7 @@ from agent.session.drain import Drain
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.phases import TABLE, Action, Input, Phase
 from agent.session.process_tree import ProcessTree, Termination, children, ended_line
-from agent.signals import PASSED_ON, StopSignals
+from agent.signals import StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.guard import Guard
 from medusa.protocol import control
@@ -46,6 +46,7 @@ class Context:
         log: a function that logs one line. It is called for each event.
         inherited: what the command gets back from the agent.
         clock: returns monotonic seconds.
+        passed_on: the signals that go on to the session's foreground processes.
     """
 
     signals: StopSignals
@@ -55,6 +56,7 @@ class Context:
     timeouts: Timeouts = DEFAULT_TIMEOUTS
     clock: Callable[[], float] = time.monotonic
     inherited: Inherited = NOTHING
+    passed_on: Collection[int] = ()
 
 
 class SessionLoop:
@@ -161,7 +163,7 @@ class SessionLoop:
 
     def _pass_on(self, numbers: List[int]) -> None:
         for number in numbers:
-            if number in PASSED_ON:
+            if number in self._context.passed_on:
                 self._log("got %s" % signal.Signals(number).name)
                 if self._child is not None:
                     self._child.send(number)
