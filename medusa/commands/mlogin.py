@@ -174,8 +174,8 @@ def _parser() -> OptionParser:
         type=_names,
         action="append",
         default=[],
-        help="send these variables too, if they are set; a NAME may contain * and ?; -NAME sends it not, and none "
-        f"nothing of what stands before (default: {','.join(environment.DEFAULT)})",
+        help="send these variables too, if they are set. NAME may contain * and ?; -NAME leaves variables out; `none` "
+        f"leaves out all that stands before it (default: {','.join(environment.DEFAULT)})",
     )
     add("-q", "--quiet", action="store_true", help="errors only")
     add("--launcher", metavar="NAME", help=f"who runs the job: {', '.join(launchers.names())} (default: {LOCAL})")
