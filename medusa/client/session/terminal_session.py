@@ -35,6 +35,8 @@ follow: the user must be able to disconnect."""
 
 _READ_SIZE = 64 * 1024
 
+_TERMINAL_GONE = "the terminal is gone"
+
 SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
 
 
@@ -76,6 +78,7 @@ class TerminalSession:
         self._traffic = (0, 0)
         self._poll = PollSet()
         self._look_at = -math.inf
+        self._left_alone = False
         self._resized = False
         self._started = False
         self.answered = True
@@ -190,11 +193,14 @@ class TerminalSession:
         if self._input.ended or now < self._look_at or not self._terminal.away:
             return
         self._look_at = now + self._timeouts.foreground_interval
-        if self._terminal.gone:
-            self._input.end(now)
+        if self._terminal.gone and self._left_alone:
+            self._input.end(now)  # a client in the background does not need its terminal
+        elif self._terminal.gone:
+            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
         elif self._terminal.make_raw():
             self._messages.raw = True
             self._resized = True
+        self._left_alone = self._terminal.away and not self._terminal.gone
 
     def _read_input(self) -> None:
         data = self._terminal.read(_READ_SIZE)
@@ -204,7 +210,7 @@ class TerminalSession:
             for action in self._input.feed(data):
                 _ON_ACTION[action](self)
         elif self._terminal.is_tty:
-            raise SessionEnded(Ending.DISCONNECTED, "the terminal is gone")
+            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
         else:
             self._input.end(self._clock())
 
