@@ -18,6 +18,7 @@ from typing import Any, List
 from medusa.forked import blocked_signals, fork_helper
 from medusa.transports.dial.answer import SIGNAL_LATENCY
 from medusa.transports.dial.race import Address
+from medusa.transports.dial.target import ip_address
 
 _MAX_FOUND = 200
 """The most addresses that the helper passes on."""
@@ -37,15 +38,15 @@ def lookup(host: str, port: int, deadline: float) -> List[Address]:
     """
     if host.lower() == "localhost.":
         host = host[:-1]  # glibc knows the name only without the dot
-    try:
-        return addresses(host, port, socket.AI_NUMERICHOST)
-    except socket.gaierror:  # it is a name
-        return _ask(host, port, deadline)
+    if ip_address(host):  # nothing is asked
+        return addresses(host, port)
+    host.encode("idna")
+    return _ask(host, port, deadline)
 
 
-def addresses(host: str, port: int, flags: int = 0) -> List[Address]:
+def addresses(host: str, port: int) -> List[Address]:
     """Returns the addresses of `host`. Blocks as long as the system's lookup does. For the errors see `lookup`."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [Address(int(family), sockaddr) for family, _, _, _, sockaddr in found]
 
 

@@ -14,9 +14,7 @@ import urllib.request
 from typing import Mapping, NamedTuple, Optional, Union
 
 from medusa.transports.dial.errors import ConnectRefused
-from medusa.transports.dial.target import Target, host_port
-
-IpAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+from medusa.transports.dial.target import IpAddress, Target, host_port, ip_address
 
 _WITH_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):([0-9]+)\Z")
 
@@ -85,10 +83,7 @@ def _network(text: str) -> Optional[Union[ipaddress.IPv4Network, ipaddress.IPv6N
 
 def _address(host: str) -> Optional[IpAddress]:
     """Returns the address that `host` is; an IPv4 address if it is the IPv6 form of one. None if it is a name."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
+    address = ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import urllib.parse
-from typing import NamedTuple
+from typing import NamedTuple, Optional, Union
 
 from medusa.transports.dial.errors import ConnectRefused
 
@@ -13,6 +14,8 @@ SECURE = {"https": True, "wss": True, "http": False, "ws": False, "tcp": False}
 
 RAW = "tcp"
 """The URL scheme of raw TCP. Raw TCP uses no HTTP."""
+
+IpAddress = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+\Z")
 
@@ -50,6 +53,14 @@ class Target(NamedTuple):
 def host_port(host: str, port: int) -> str:
     """Returns the text HOST:PORT, with an IPv6 host in brackets."""
     return "%s:%d" % ("[%s]" % host if ":" in host else host, port)
+
+
+def ip_address(host: str) -> Optional[IpAddress]:
+    """Returns the address that `host` is, without its zone. None if `host` is a name."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
 
 
 def is_raw(url: str) -> bool:
