@@ -40,6 +40,11 @@ class Keepalive:
         """Notes a sign of life from the peer. Call it when bytes have come, and also while this end reads nothing."""
         self._received = self._asked = now
 
+    @property
+    def asked(self) -> float:
+        """The time of the last ping, or of a later sign of life."""
+        return self._asked
+
     def alive_since(self, then: float, now: float) -> None:
         """Notes that the peer showed some other sign of life at the time `then`, or later.
 

@@ -103,7 +103,6 @@ class Deadlines:
         "_config",
         "_drain",
         "_hurried",
-        "_judged_at",
         "_limits",
         "_messages",
         "_next_message_check",
@@ -115,7 +114,6 @@ class Deadlines:
 
     def __init__(self, config: ReflectorConfig, now: float) -> None:
         self._config = config
-        self._judged_at: dict[Side, float] = {}  # the time of the last look at whether the peer accepts bytes
         self._timed: dict[Input, float] = {}
         self._limits: TimeLimits | None = None
         self._drain: DrainNotices | None = None
@@ -241,10 +239,9 @@ class Deadlines:
     def _judge(self, link: Link, now: float) -> Iterator[Ping | Lost]:
         if now < link.keepalive.deadline():
             return
-        # If the peer has accepted bytes since the last look, it may have done so right after that look.
-        before, self._judged_at[link.side] = self._judged_at.get(link.side, 0.0), now
         if link.is_draining():
-            link.keepalive.alive_since(before, now)
+            # It has accepted bytes since it was judged last, perhaps right after that.
+            link.keepalive.alive_since(link.keepalive.asked, now)
         elif not _answers_pings(link):
             link.keepalive.alive_since(now - link.unacknowledged, now)
         verdict = link.keepalive.check(now)
