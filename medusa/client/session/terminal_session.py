@@ -193,16 +193,18 @@ class TerminalSession:
         if self._input.ended or now < self._look_at or not self._terminal.away:
             return
         self._look_at = now + self._timeouts.foreground_interval
-        if self._terminal.gone:
-            if not self._left_alone:
-                raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
+        if self._terminal.gone and self._left_alone:
             self._input.end(now)  # a client in the background does not need its terminal
-            return
-        taken = self._terminal.make_raw()
-        self._left_alone = not taken
-        if taken:
+        elif self._terminal.gone:
+            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
+        elif self._terminal.make_raw():
             self._messages.raw = True
             self._resized = True
+        self._left_alone = self._others_use_it()
+
+    def _others_use_it(self) -> bool:
+        """Returns True if the terminal is still there, and another program uses it."""
+        return self._terminal.away and not self._terminal.gone
 
     def _read_input(self) -> None:
         data = self._terminal.read(_READ_SIZE)
