@@ -152,8 +152,8 @@ class Step:
         next: the state after this step.
         actions: what the reflector has to do, in this order.
         outcome: the session's outcome if this step decides it, else None.
-        close: the Close to send to each side that this step closes. None: send the
-            reason of the side that closed first.
+        close: the Close to send to each side that this step closes. None: send each
+            of them the reason in the Close that came from the side that closed first.
     """
 
     next: State
@@ -279,17 +279,17 @@ class SessionMachine:
 
 
 def closed(side: Side) -> Input:
-    """Returns the input for a Close that `side` has sent."""
+    """Returns the input that says: `side` has sent a Close."""
     return Input.CLIENT_CLOSED if side is Side.CLIENT else Input.AGENT_CLOSED
 
 
 def lost(side: Side) -> Input:
-    """Returns the input for a link of `side` that is gone without a Close."""
+    """Returns the input that says: the connection of `side` is gone, and it has sent no Close."""
     return Input.CLIENT_LOST if side is Side.CLIENT else Input.AGENT_LOST
 
 
 def broke_rules(side: Side) -> Input:
-    """Returns the input for a `side` that broke the protocol, after it was sent a Close."""
+    """Returns the input that says: `side` has broken the protocol, and was sent a Close because of this."""
     return Input.CLIENT_BROKE_RULES if side is Side.CLIENT else Input.AGENT_BROKE_RULES
 
 

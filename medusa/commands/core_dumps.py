@@ -22,8 +22,8 @@ def limit_core_dumps() -> None:
 def forbid_core_dump() -> None:
     """Makes this process alone write no core file. A program that it executes has the same limit as before.
 
-    For mlogin: `ulimit -c` in a job must not change because mlogin has started the job. Works on Linux only; elsewhere
-    this function does nothing.
+    mlogin calls this function, because `ulimit -c` in a job must not change if mlogin starts the job. Works on Linux
+    only; elsewhere this function does nothing.
     """
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError, OSError):  # a C library without prctl(2)

@@ -99,8 +99,8 @@ def _manta(given: SimpleNamespace) -> SigningOptions:
 
     The variables MANTA_... alone do not make mlogin sign, because they may be set for other programs.
 
-    Raises Failure if a part of the account is missing, if a login is malformed, or if nothing could use an option that
-    the user gave for mlogin.
+    `given`: the options that the parser found. Raises Failure if a part of the account is missing, if a login is
+    malformed, or if the user gave mlogin an option for signing without a reflector or a Manta that would use it.
     """
     manta = manta_options(given)
     wished = _wished(given, manta)
@@ -123,7 +123,11 @@ def _manta(given: SimpleNamespace) -> SigningOptions:
 
 
 def _wished(given: SimpleNamespace, manta: SigningOptions) -> list[str]:
-    """Returns the names of the options that the user gave for mlogin, and not for all programs of a Manta."""
+    """Returns the names of the options whose values the user gave to mlogin alone.
+
+    The values of the variables MANTA_... and MEDUSA_URL do not count, because all programs of a user read these.
+    `given`: the options that the parser found. `manta`: the values of those for signing.
+    """
     shared = {
         "account": ("MANTA_USER",),
         "subuser": ("MANTA_SUBUSER",),
@@ -225,7 +229,7 @@ def _add_manta_options(parser: OptionParser) -> None:
 
 
 def _escape(text: str) -> tuple[bytes | None]:
-    """Returns the escape character in a tuple, so that the value `none` differs from a missing option."""
+    """Returns the escape character in a tuple. The text `none` becomes (None,), so it differs from a missing option."""
     try:
         return (parse_character(text),)
     except ValueError as error:
@@ -268,9 +272,9 @@ def _count(text: str) -> int:
 
 
 def _open_standard_fds() -> None:
-    """Opens whichever of the descriptors 0, 1 and 2 are closed.
+    """Opens /dev/null on each of the descriptors 0, 1 and 2 that is closed.
 
-    Otherwise the next socket would get one of these numbers, and what is written to the terminal would go into it.
+    Otherwise the next socket would get one of these numbers, and would receive what is written to the terminal.
     """
     while True:
         fd = os.open(os.devnull, os.O_RDWR)

@@ -45,7 +45,10 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         self._config_file_parser.owner = self
 
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
-        """Parses as ConfigArgParse does. A variable that is empty, or that describes a Service, counts as unset."""
+        """Parses like ConfigArgParse, except that some variables count as unset.
+
+        These are the empty ones, and those by which Kubernetes describes a Service to the containers of a pod.
+        """
         more["env_vars"] = {n: v for n, v in os.environ.items() if v and not is_service_variable(n, v)}
         return super().parse_known_args(args, namespace, **more)
 

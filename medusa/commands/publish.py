@@ -94,7 +94,7 @@ def _complain(message: str) -> int:
 def _first_line() -> str:
     """Returns the first line of standard input, without its end. Raises Failure if the line is blank.
 
-    Reads byte by byte, because standard input may be the `--lifeline` too: the bytes after the line are for `_watch`.
+    Reads byte by byte, because `--lifeline` may name standard input: then `_watch` reads the bytes after the line.
     """
     line = b""
     while not line.endswith(b"\n") and len(line) < MAX_URL and (byte := os.read(0, 1)):
@@ -107,7 +107,7 @@ def _first_line() -> str:
 def _watch(lifeline: int) -> None:
     """Reads the descriptor `lifeline` to its end, then ends this process at once.
 
-    The program that started this process holds the other end. So the lifeline ends when that program has ended.
+    The program that started this process holds the other end of this pipe. So the pipe ends when that program ends.
     """
     try:
         while os.read(lifeline, 512):

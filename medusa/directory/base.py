@@ -54,14 +54,14 @@ class StaleClaim(Exception):
 
 
 class BrokenEntry(DirectoryError):
-    """What the store holds under one name or mark was not written by a reflector of the site, or was changed.
+    """The store's entry for a session id or a mark (see Mark) was changed, or not written by a reflector of the site.
 
-    So it is unknown whether the name is claimed, or the mark used. Nothing is wrong with the store and other names.
+    So it is unknown whether the id is claimed, or the mark is used. Nothing is wrong with the store or other entries.
     """
 
 
 class Mark(enum.Enum):
-    """What `Directory.reserve` found about a mark."""
+    """The state of a mark, as `Directory.reserve` found it. A mark names what may be used only once: a signature."""
 
     FREE = enum.auto()  # it was unused, and is now reserved for the caller
     RESERVED = enum.auto()  # another caller has reserved it, or has confirmed that
@@ -118,15 +118,16 @@ class Directory(abc.ABC):
     def spend(self, mark: str, ttl: float) -> bool:
         """Records, atomically, that `mark` is used, for `ttl` seconds. Returns True if it was unused until now.
 
-        A shared store records marks for all processes. Any other store always returns True: the process itself has
-        to remember the marks that it has used. The same holds for the methods below.
+        A shared store records marks for all processes. Any other store records no marks and always returns True,
+        because the only process that uses it remembers the marks itself. In such a store `reserve`, `confirm`,
+        `settle` and `give_back` record nothing as well.
         """
         return True
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
-        """Reserves `mark` for `ttl` seconds, atomically, if it is neither used nor reserved.
+        """Reserves `mark` for `ttl` seconds, atomically, if it is neither used nor reserved. Returns its former state.
 
-        Then call `confirm` to use it, or `give_back`.
+        If this was FREE, call `confirm` next to use the mark, or `give_back` to leave it unused.
 
         Args:
             token: a random text, which tells this reservation from all others.
@@ -134,20 +135,21 @@ class Directory(abc.ABC):
         return Mark.FREE
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Turns the reservation of `mark` by `token`, if it still holds, into one of `ttl` seconds. Atomic.
+        """Extends the reservation of `mark` by `token` to `ttl` seconds from now, atomically. Returns True if it did.
 
-        Returns False if that reservation does not hold: it has expired, was given back, or was confirmed before. If it
-        is unknown whether it was confirmed, call `give_back`. Otherwise `settle`.
+        Returns False if that reservation does not hold: it has expired, was given back, or was confirmed before. Call
+        `settle` after True. After an error it is unknown whether the reservation was extended: call `give_back`.
 
         Args:
-            use: another random text, which tells this use from all others.
+            token: the text with which `reserve` was called.
+            use: a new random text, which tells this use from all others. `settle` and `give_back` need it.
         """
         return True
 
     def settle(self, mark: str, use: str) -> None:  # noqa: B027 - see above
-        """Records that `mark` is used, if it was confirmed as `use`. Before that, others are told that it is reserved.
+        """Records that `mark` is used, if `confirm` was called with `use` and has succeeded.
 
-        So they are not told that it is used if the answer to `confirm` was lost, and it is given back.
+        Until this call, other callers of `reserve` get RESERVED, not USED, because the mark may still be given back.
         """
 
     def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
@@ -156,5 +158,5 @@ class Directory(abc.ABC):
     def close(self) -> None:  # noqa: B027 - not every store has connections
         """Closes the connections to the store.
 
-        Questions that still wait get some seconds for their answers. A later question connects again.
+        Questions without an answer get some seconds for it. A question that is asked after this call connects again.
         """

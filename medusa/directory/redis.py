@@ -1,8 +1,8 @@
 """The directory that several reflectors share, in Redis.
 
 A claim is a key of Redis that expires. Its value is the claim's token and its owner's address, with a MAC (see seal). A
-mark is such a key too: "reserved TOKEN", "confirmed TOKEN" or "used TOKEN". Redis runs the scripts below; each compares
-the value before it changes the key.
+mark (the name of something that may be used once) is a key that expires, with the value "reserved TOKEN", "confirmed
+TOKEN" or "used TOKEN". Redis runs the scripts below; each compares the value before it changes the key.
 
 No command reads more than MAX_ENTRY bytes of a value: another program may have stored a value of any size.
 """
@@ -112,7 +112,7 @@ class RedisDirectory(Directory):
         self._seal = Seal(secret)
 
     def leases(self) -> Directory:
-        """See Directory. It has the same connections."""
+        """See Directory. The directory that is returned shares the connections of this one."""
         leases = copy.copy(self)
         leases._names = _REFLECTORS
         return leases

@@ -90,7 +90,7 @@ def is_wrong_type(error: object) -> bool:
 
 
 def _connect(url: RedisUrl, timeout: float) -> list[Any]:
-    """Returns the client for commands, followed by the clients that it uses itself: those of the Sentinels.
+    """Returns the client for commands, followed by the clients through which it asks the Sentinels, if there are any.
 
     The client of a Cluster connects now. The others connect at their first command.
     """

@@ -38,22 +38,23 @@ class Timeouts:
     Attributes:
         head_timeout: how long a request head, or a greeting, may take to arrive completely.
         answer_timeout: how long a peer may accept no byte of the answer to its request.
-        linger_timeout: how long to go on reading after an answer. A peer that is still sending then gets the answer and
-            a FIN rather than a reset.
+        linger_timeout: how long to go on reading after an answer, so that a peer that is still sending gets the answer
+            and a FIN rather than a reset.
         refusal_delay: the time from a request that the front door refuses to the answer. It is the same for every
             reason, so that a peer learns nothing from the time that the decision took.
         refusal_log_rate: a count, not a time: at most so many lines a minute in the log about refusals of one kind to
             one source.
-        refusal_log_rate_in_all: the same, about all refusals.
+        refusal_log_rate_in_all: a count, not a time: at most so many lines a minute in the log about all refusals.
         wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
             show each of them.
-        close_timeout: how long a side may take to answer a Close, or to hang up. Then its connection is dropped.
+        close_timeout: how long a side may take to answer a Close, or to hang up, before its connection is dropped.
         unread_timeout: how long a client, whose session is over, may take to read what a proxy of this process still
             holds for it.
         claim_ttl: how long a claim is valid unless it is renewed.
         reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
-        recall_timeout: how long to take no signature after a shared directory has forgotten everything, so that all
-            reflectors can tell it again which ones were used. Each of them looks every `claim_retry_interval`.
+        recall_timeout: how long to accept no signature after a shared directory has forgotten everything. In this time
+            each reflector tells the directory again which signatures were used. Each one checks every
+            `claim_retry_interval` whether the directory has forgotten everything.
         claim_retry_interval: the time between two attempts to reach a directory that does not answer.
         claim_release_timeout: how long to wait for the release of the last sessions' names when the reflector stops.
         directory_timeout: how long a shared directory may take to accept a connection, and again to answer a question.
@@ -68,7 +69,7 @@ class Timeouts:
         ready_interval: the time between two questions to the directory, and to other workers, on account of /readyz.
         worker_start_timeout: how long a worker may take from its start until it serves.
         worker_report_interval: the time between two reports of a worker to the supervisor that its event loop runs.
-        worker_silence_timeout: how long a worker may be without a report. Then it is killed and replaced.
+        worker_silence_timeout: how long a worker may be without a report before it is killed and replaced.
         worker_grace: how long drained workers may take to end.
         worker_finish_timeout: after all sessions are over, how long the connections of other workers' sessions may take
             to pass on their last bytes.
@@ -138,13 +139,14 @@ class ReflectorConfig:
         max_sessions_per_login, max_sessions_per_address: limits as well; None for half of `max_sessions`.
         max_startups: (start, rate, full), of connections whose peers have not identified themselves: from `start` on,
             `rate` percent of new ones are dropped, and from `full` on all of them. 0 for no limit.
-        per_source_max_startups: the most of them from one address; 0 for no limit.
+        per_source_max_startups: the most such connections from one address; 0 for no limit.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
         idle_timeout, max_duration: how long a linked session may be idle, and last; 0 for no limit. See `TimeLimits`.
         max_held: the most bytes that peers may make this process hold, in unfinished messages and by not reading; 0
             for no limit. See `held_in_all`.
-        max_held_per_login: the same for one login, or for one address without a login; None for an eighth of it.
+        max_held_per_login: the most such bytes for one login, or for one address without a login; None for an eighth of
+            `held_in_all`.
         message_timeout: how long a message that has begun may take; 0 for no limit. See Deadlines, which gives large
             messages more time.
         write_stall: how long a peer may accept none of the bytes written to it; 0 for no limit.
@@ -229,7 +231,7 @@ class ReflectorConfig:
         return most and max(most, self.max_message, MIN_HELD)
 
     def share(self, workers: int) -> ReflectorConfig:
-        """Returns the options of one of so many workers, which share some of the limits, such as that of memory."""
+        """Returns the options of one of `workers` workers: each gets a part of some limits, such as that of memory."""
         start, rate, full = self.max_startups
         return replace(
             self,

@@ -32,11 +32,12 @@ def has_terminal() -> bool:
 class Hangup:
     """The terminal of a reflector that was started by hand. Create it before a handler for SIGHUP is set.
 
-    If SIGHUP is ignored at that time (nohup), or if there is no controlling terminal, each SIGHUP asks to reload. The
-    same is true later, after a terminal has ended without a SIGHUP, as for a job that its shell has disowned.
+    If SIGHUP is ignored at that time (nohup), or if there is no controlling terminal, each SIGHUP asks to reload. Each
+    SIGHUP also asks to reload after the terminal has ended without one, as for a job that its shell has disowned.
 
     Args:
-        has_terminal, clock: see the function above, and time.monotonic.
+        has_terminal: returns True if this process has a controlling terminal.
+        clock: returns monotonic seconds.
 
     Attributes:
         watching: True if there is a terminal whose end matters.
@@ -52,7 +53,7 @@ class Hangup:
         self.watching = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
 
     def look(self) -> bool:
-        """Looks whether the terminal is still there. Returns True if the terminal and a SIGHUP say: stop."""
+        """Checks whether the terminal has ended. Returns True if it has, and a SIGHUP came at about the same time."""
         if self.watching and not self._has_terminal():
             self.watching = False
             self._lost_at = self._clock()

@@ -86,7 +86,7 @@ class Metrics:
         self._sessions = sessions
 
     def watch_memory(self, memory: Callable[[], tuple[int, int]]) -> None:
-        """Sets the function that returns how many bytes are held for peers, and how often more was refused."""
+        """Sets the function that returns how many bytes are held for peers, and how often a peer was refused more."""
         self._memory = memory
 
     def measure_lag_forever(self, interval: float) -> None:

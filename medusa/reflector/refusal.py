@@ -23,7 +23,7 @@ class Refusal(Exception):
         headers: headers to add to an HTTP answer.
         secret: if True, the answer is delayed (see Admission.hold_back), so that an unauthenticated peer learns nothing
             from the time that the decision took.
-        uncertain: if True, what was asked for may have been done all the same.
+        uncertain: if True, what the request asked for may have been done, although it is refused.
     """
 
     def __init__(

@@ -205,12 +205,12 @@ class Reflector:
             self._http.certificate.reload()
 
     def drain(self, others: Callable[[], object] = lambda: None) -> None:
-        """Accepts no new sessions, lets the live ones go on for up to the drain timeout, then stops.
+        """Accepts no new sessions, lets the live ones last for up to the drain timeout, and then calls `stop`.
 
         A connection that is forwarded to another reflector counts as a session.
 
         Args:
-            others: called when this process has no session left. It waits until the other workers have none either.
+            others: called when this process has no session left. It returns when the other workers have none either.
         """
         deadline = time.monotonic() + self._config.drain_timeout
         self.registry.drain(deadline)

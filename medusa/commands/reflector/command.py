@@ -25,7 +25,7 @@ MAX_WORKERS = 256
 
 
 def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
-    """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the default values."""
+    """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the defaults."""
     open_closed()
     limit_core_dumps()
     if not os.environ.get("MEDUSA_CONFIG") and "CONFIG_FILE" in os.environ:

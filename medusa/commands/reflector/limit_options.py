@@ -70,7 +70,7 @@ def _add(parser: OptionParser, name: str, kind: type, metavar: str, text: str) -
 
 
 def _startups(text: str) -> tuple[int, int, int]:
-    """Returns start, rate and full. A single number is both start and full, as in sshd."""
+    """Parses a text START:RATE:FULL, and returns the numbers. A single number is both START and FULL, as in sshd."""
     words = text.split(":")
     if len(words) not in (1, 3) or not all(word.isdecimal() for word in words):
         raise argparse.ArgumentTypeError(f"{text!r} is not START:RATE:FULL")

@@ -29,7 +29,7 @@ def configure(
 
     Args:
         log_format: one of LOG_FORMATS in medusa.commands.options.
-        level: one of LOG_LEVELS there; events below this level are dropped.
+        level: one of LOG_LEVELS in medusa.commands.options; events below this level are dropped.
         fd: the descriptor that the lines are written to.
         poll: the select.poll that gevent has not patched, because writing a log line must not switch greenlets.
         context: fields to add to every line.
@@ -67,7 +67,7 @@ class _Lines:
     """A logger of structlog that writes lines to `fd` and never waits.
 
     If the reader of the log is too slow, lines are dropped, and a later line says how many. So a peer that causes
-    many lines cannot stop the reflector.
+    many lines cannot block the reflector.
     """
 
     def __init__(self, fd: int, poll: Callable[[], Any]) -> None:
@@ -100,10 +100,10 @@ class _Lines:
 
 
 def _unblocking(fd: int) -> int:
-    """Opens the terminal of `fd` again, so that no write to it blocks. Returns `fd` if it is no terminal.
+    """Returns a new descriptor, with O_NONBLOCK, of the terminal of `fd`. Returns `fd` itself if it is no terminal.
 
-    A terminal can be writable and still block in the middle of a line. O_NONBLOCK on `fd` itself would also change
-    the other programs that share the open file.
+    Without O_NONBLOCK, a write to a writable terminal can block in the middle of a line. If `fd` itself had the flag,
+    all programs that share its open file would have it.
     """
     try:
         return os.open(os.ttyname(fd), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)

@@ -53,9 +53,10 @@ def configure_log(log_format: str, level: str, **context: object) -> None:
 
 
 class _Signals:
-    """What the signals do: SIGTERM or SIGINT, and SIGHUP if the terminal ends, drain. Another SIGHUP reloads.
+    """The handlers of the signals. The constructor sets them.
 
-    The constructor sets the handlers. If the reflector drains, SIGTERM and SIGINT end it at once.
+    SIGTERM and SIGINT start to drain the reflector; while it drains, they end this process at once. SIGHUP starts to
+    drain the reflector if the terminal has ended; otherwise it reloads the certificate.
     """
 
     def __init__(self, reflector: Reflector, hangup: Hangup) -> None:
@@ -94,7 +95,7 @@ class _Signals:
 
 
 def _beat_forever(watchdog: Watchdog) -> None:
-    """Tells systemd again and again that the event loop runs, if systemd wants to know."""
+    """Tells systemd again and again that the event loop runs. Returns at once if systemd wants no such messages."""
     while watchdog.interval < math.inf:
         watchdog.beat()
         gevent.sleep(max(0.0, watchdog.due - time.monotonic()))
@@ -103,7 +104,8 @@ def _beat_forever(watchdog: Watchdog) -> None:
 def _watch(lifeline: int) -> None:
     """Waits until the pipe `lifeline` is closed, then ends this process at once.
 
-    The program that started this reflector holds the other end. So the pipe is closed when that program has ended.
+    The program that started this reflector holds the other end of the pipe. So the pipe is closed when that program
+    has ended.
     """
     gevent.os.make_nonblocking(lifeline)
     while gevent.os.nb_read(lifeline, 512):

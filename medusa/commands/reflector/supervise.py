@@ -32,7 +32,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
 
 
 class Manager:
-    """The service manager, as the supervisor tells it what goes on (see ServiceManager there)."""
+    """The service manager (systemd), to which the supervisor reports. It implements the supervisor's ServiceManager."""
 
     def __init__(self) -> None:
         self._watchdog = Watchdog()
@@ -47,7 +47,7 @@ class Manager:
         notify(READY)
 
     def ordered(self, order: bytes) -> None:
-        """Tells it that the workers have got an order: DRAIN or RELOAD."""
+        """Tells the service manager that the workers have got an order: DRAIN or RELOAD."""
         if order == DRAIN:
             notify(STOPPING)
         elif order == RELOAD:
@@ -55,5 +55,5 @@ class Manager:
                 pass
 
     def beat(self) -> None:
-        """Tells it that the supervisor still runs, if it is time to do so."""
+        """Tells the service manager that the supervisor still runs, if a message about this is due."""
         self._watchdog.beat()

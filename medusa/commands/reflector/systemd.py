@@ -42,8 +42,8 @@ class Watchdog:
 
     Attributes:
         interval: seconds between two signs of life: half of the time after which systemd would end the service.
-            Infinite if it wants none.
-        due: the time.monotonic() of the next one.
+            Infinite if systemd wants none.
+        due: the time.monotonic() at which the next sign of life is due.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -69,7 +69,12 @@ class _ServingProcess:
             gevent.spawn(self._drain)
 
     def obey(self, received: bytes) -> None:
-        """Carries out the supervisor's orders until its pipe ends. `received`: what was already read from the pipe."""
+        """Carries out the supervisor's orders until the pipe from it ends. Then ends this process.
+
+        A process that has drained ends after the connections that it passes on to other workers have ended.
+
+        `received`: the bytes that were already read from the pipe.
+        """
         gevent.os.make_nonblocking(0)
         while True:
             *orders, received = received.split(b"\n")
@@ -102,7 +107,7 @@ class _ServingProcess:
 
 
 def _holder(task: Task) -> Holder:
-    """Returns the holder of this reflector's address: the supervisor, which is the same for all workers."""
+    """Returns the Holder of the lease on this reflector's address: the supervisor, which holds it for all workers."""
     return Holder.of(os.getppid(), hashlib.sha256(task.key.encode()).hexdigest()[:16])
 
 

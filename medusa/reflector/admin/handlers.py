@@ -91,8 +91,9 @@ class Administration:
     def _kill(self, name: SessionName, grant: Grant | None) -> bool:
         """Ends a session, and marks the signature of `grant` as used.
 
-        Returns False if there is no such session. Raises Refusal. If it is certain that nothing was done, the
-        signature can then be used again.
+        `grant`: whose signature it is; None if the request needs none. Returns False if there is no such session.
+        Raises Refusal if the session cannot be ended. If the refusal makes it certain that nothing was done, the
+        signature is not marked, so that it can be used again.
         """
         if grant is None:
             return self._listing.kill(name)
@@ -110,9 +111,9 @@ class Administration:
         return killed
 
     def check(self, resource: Resource, accepted: Accepted) -> Grant | None:
-        """Returns the result of the check of the administrator's signature.
+        """Checks the administrator's signature, and returns what it proves.
 
-        Returns None if this peer may use `resource` without a signature.
+        Returns None, without this check, if this peer may use `resource` without a signature.
 
         Raises:
             Refusal: the peer may not use `resource`, or has sent too many signed requests in the last minute.

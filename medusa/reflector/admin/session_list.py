@@ -29,10 +29,10 @@ class Others(Protocol):
     """An interface to the sessions of the other workers of this reflector, or to those of other reflectors."""
 
     def entries(self) -> list[Entry]:
-        """Returns the entries of the sessions there. Raises Refusal if they cannot be listed."""
+        """Returns an entry for each of these sessions. Raises Refusal if they cannot be listed."""
 
     def kill(self, name: SessionName) -> bool:
-        """Ends a session there. Returns False if no such session exists there.
+        """Ends one of these sessions. Returns False if none of them has this name.
 
         Raises Refusal if the session cannot be looked up or ended.
         """
@@ -42,7 +42,7 @@ class Workers(Others, Protocol):
     """The interface to the other workers of this reflector."""
 
     def drain(self, name: SessionName, left: float) -> bool:
-        """Ends a session there in `left` seconds; see SessionList.drain_local. Returns False if there is none."""
+        """Ends a session of another worker in `left` seconds; see SessionList.drain_here."""
 
 
 class NoOthers:
@@ -117,15 +117,17 @@ class SessionList:
         return session is not None
 
     def drain_here(self, name: SessionName, left: float) -> bool:
-        """Ends a session of this reflector in `left` seconds, and tells its user now and again shortly before.
+        """Ends a session of this reflector in `left` seconds, and tells its user beforehand (see DrainNotices).
 
-        Another reflector, which forwards the agent's connection, stops then. Returns False if there is no such session,
-        or if its client shows no notices: then the session ends when the connection does, as in part 1 of the protocol.
+        The reason: another reflector forwards the agent's connection, and shuts down in `left` seconds.
+
+        Returns False, and does nothing, if there is no such session, or if its client shows no notices. A session
+        without notices ends when the agent's connection is lost, as part 1 of the protocol says.
         """
         return self.drain_local(name, left) or self._workers.drain(name, left)
 
     def drain_local(self, name: SessionName, left: float) -> bool:
-        """Ends a session like `drain_here`, but only if it lives in this process."""
+        """Ends a session like `drain_here`, but only if it lives in this process. Returns False if it does not."""
         session = self._session(name)
         if session is None or not session.shows_notices:
             return False
@@ -137,7 +139,10 @@ class SessionList:
 
 
 def _once(entries: list[Entry]) -> list[Entry]:
-    """Returns `entries` without those that only say why a session cannot be described, if another describes it."""
+    """Returns `entries` with one entry for a session that has several.
+
+    An entry that only says why the session cannot be described is left out if another entry describes the session.
+    """
     described = {(entry["id"], entry["login"]) for entry in entries if "error" not in entry}
     return [entry for entry in entries if "error" not in entry or (entry["id"], entry["login"]) not in described]
 

@@ -112,7 +112,7 @@ def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed:
 def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:
     """Checks whether the peer of a connection may use `resource`.
 
-    Returns True if it may. Returns False if the request's signature decides: then check the signature next.
+    Returns True if it may. Returns False if the request's signature decides, which the caller must check next.
 
     Raises:
         Refusal: the peer may not use the resource.

@@ -75,7 +75,10 @@ class Accounts:
         return self._files[path][1]
 
     def _weakness(self, path: Path, *folders: Path) -> str:
-        """Returns why others could replace `path`, or create files in `folders`. "" if they cannot. Raises OSError."""
+        """Returns why a user who is no trusted owner could replace `path`, or create files in one of `folders`.
+
+        Returns "" if no such user can. Raises OSError.
+        """
         writable = next(filter(_open_folder, folders), None)
         if writable is not None:
             return f"others than its owner can write {writable}: chmod go-w"
@@ -100,11 +103,13 @@ def _open_folder(path: Path) -> bool:
 
 
 def _trusted(path: Path, mode: int, weak: str) -> bool:
-    """Returns True if only the owner can write or replace a file of keys. Any other writer could sign as the login.
+    """Returns True if `path` is a regular file of keys that only its owner can change. Logs `weak` if others can.
+
+    This matters because a user who can add a key could sign as the login.
 
     Args:
         mode: the file's mode.
-        weak: why others could change it; see `weakness`.
+        weak: why other users could change the file, as `_weakness` returns it; "" if they cannot.
     """
     if stat.S_ISREG(mode) and weak:
         log.error("account ignored: others could change it", file=str(path), reason=weak)

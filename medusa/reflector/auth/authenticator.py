@@ -81,7 +81,7 @@ class Grant:
 
     Attributes:
         key_id: the login, and the key that has signed.
-        digest: the digest of what was signed. It may be used once: see Admission.spend.
+        digest: the digest of what was signed. It may be used once: see SingleUse.reserve.
         until: the time at which the signature expires, in seconds since the epoch.
     """
 
@@ -116,7 +116,7 @@ class Authenticator:
     def check(self, request: Request, name: SessionName, side: Side) -> Grant:
         """Checks that the login of the session `name` has signed `request`, a GET for one side of this session.
 
-        Call Admission.spend with the returned Grant next: it marks the signature as used.
+        Call SingleUse.reserve with the returned Grant next, so that the signature cannot be used twice.
 
         Raises:
             Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.
@@ -137,8 +137,8 @@ class Authenticator:
     def check_admin(self, request: Request) -> Grant:
         """Checks that an account which the option --admins names has signed `request` in its Authorization header.
 
-        The signature of one of the account's users is refused. If the request changes something, call Admission.spend
-        with the returned Grant next.
+        The signature of one of the account's users is refused. If the request changes something, call SingleUse.reserve
+        with the returned Grant next, so that the signature cannot be used twice.
 
         Raises:
             Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.

@@ -9,7 +9,8 @@ from collections.abc import Callable
 class ReplayCache:
     """The digests of used signatures. `clock` returns seconds since the epoch.
 
-    A signature expires at a whole second. So there are few sets by the time of expiry, however many signatures.
+    The digests are kept in one set for each time of expiry. There are few such sets, however many signatures are used,
+    because a signature expires at a whole second.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -1,10 +1,11 @@
 """Makes sure that each signature lets in one peer at most, at all reflectors that share the directory.
 
 A signature is used in three steps. First it is reserved, for some seconds. After everything else that can fail, the
-reservation is confirmed: now it lasts. Right before the peer is let in, it is settled that the signature is used. Until
-then another request with it is told to try again; afterwards, that it was used before. If the peer is not let in, the
-signature is given back. Each step names a random token of this request, so a step that the directory carries out late
-changes nothing that another request has done meanwhile:
+reservation is confirmed, so that it lasts longer than the signature is valid. Right before the peer is let in, the
+signature is settled, which means recorded as used. Before this third step, another request with the same signature is
+told to try again; after it, that the signature was used before. If the peer is not let in, the signature is given back.
+Each step names a random token of this request, so a step that the directory carries out late changes nothing that
+another request has done meanwhile:
 
 - A reservation that nobody confirms or gives back expires by itself.
 - A confirmation fails unless its own reservation still holds, and only a known success lets the peer in.
@@ -36,7 +37,7 @@ _LATE = 30.0
 
 
 class Marks(Protocol):
-    """The marks in the directory; see medusa.directory.Directory, and medusa.reflector.sessions.claims.Claims."""
+    """The marks in the directory: names of signatures that may be used once. See medusa.directory.Directory."""
 
     def reserve(self, mark: str, token: str) -> Mark:
         """Reserves a mark for some seconds."""
@@ -52,7 +53,7 @@ class Marks(Protocol):
 
 
 class Ticket(NamedTuple):
-    """A reservation as one reflector passes it to another.
+    """The data of a reservation, which one reflector sends to another so that the other one can confirm it.
 
     Attributes:
         mark: the name of the signature in the directory.
@@ -106,7 +107,7 @@ class SingleUse:
         raise used_before() if found is Mark.USED else _in_use()
 
     def adopt(self, ticket: Ticket) -> Reservation:
-        """Returns the reservation that another reflector has made."""
+        """Returns the reservation that another reflector has made, and has sent here as `ticket`."""
         return Reservation(self, ticket)
 
     def used(self) -> list[tuple[str, float]]:
@@ -116,7 +117,7 @@ class SingleUse:
 
 
 class Reservation:
-    """A signature that is reserved for one request. `ticket`: the reservation as another reflector may get it."""
+    """A signature that is reserved for one request. `ticket`: the reservation's data, for another reflector."""
 
     def __init__(self, book: SingleUse, ticket: Ticket) -> None:
         self.ticket = ticket
@@ -125,11 +126,13 @@ class Reservation:
         self._digest = bytes.fromhex(ticket.mark)
 
     def confirm(self) -> None:
-        """Makes the reservation last. Then call `settle`, or `give_back` if something else fails.
+        """Makes the reservation last longer than the signature is valid. Call `settle` next.
+
+        Call `give_back` instead of `settle` if the peer cannot be let in, also after a Refusal from this method.
 
         Raises:
             Refusal: 503, the reservation does not hold any more, or the directory does not answer. 403, the signature
-                has expired meanwhile. Call `give_back`.
+                has expired since the reservation.
         """
         book, use = self._book, secrets.token_hex(16)
         ttl = self.ticket.until + REMEMBER - book.clock()
@@ -140,21 +143,25 @@ class Reservation:
             raise _in_use()
 
     def settle(self) -> None:
-        """Records that the signature is used. Let the peer in next. If that fails after all, call `give_back`."""
+        """Records that the signature is used. Let the peer in next. If the peer cannot be let in, call `give_back`."""
         self.settled_elsewhere()
         with contextlib.suppress(DirectoryError):  # then other reflectors only tell the peer to try again
             self._book.marks.settle(self.ticket.mark, self._use)
 
     def settled_elsewhere(self) -> None:
-        """Takes note that the reflector that got the ticket has let the peer in."""
+        """Records, in this process only, that the signature is used, because another reflector has let the peer in.
+
+        That reflector has received the ticket, and settles the signature in the directory.
+        """
         self._book.nonces.use(self._digest, self.ticket.until + REMEMBER)
         self._book.busy.discard(self._digest)
 
     def give_back(self) -> None:
         """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
 
-        What the reflector that got the ticket has confirmed is left as it is. The reservation is given back even if it
-        was confirmed: perhaps the directory carries that out later, and then it fails.
+        Gives back the reservation and, if `confirm` was called here, the confirmation. Does not undo a confirmation by
+        the reflector that got the ticket. The directory may carry out a call of `confirm` late, after this call. That
+        confirmation fails, because the reservation has been given back.
         """
         self._book.nonces.give_back(self._digest)
         self._book.busy.discard(self._digest)

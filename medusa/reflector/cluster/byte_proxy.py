@@ -35,10 +35,11 @@ def open_byte_proxy(
         queue: the event loop's fair queue.
         streams: the peer's stream, then the owner's.
         answer: the first bytes of the owner's answer, which were read already.
-        patience: how long the link goes on after one end is gone.
-        plain: True if one end may go on without the other: then only the kernel detects that an end is gone.
+        patience: how long the link stays open after one end is gone.
+        plain: True if one direction may stay open after the other has ended, because the peer uses no frames. If so,
+            `is_broken` decides whether an end is lost, else `is_lost`.
         ended: called once after the link has ended, perhaps before this function returns.
-        share: where the bytes that the link holds are counted. None: nowhere.
+        share: the share of the memory budget in which the bytes that the link holds are counted. None: not counted.
     """
     if plain:
         return ByteLink(queue, join(*streams, share=share), replace(patience, close=math.inf), is_broken, ended, answer)
@@ -46,15 +47,18 @@ def open_byte_proxy(
 
 
 def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if the owner has closed, and the kernel has found that it does not read any more either.
+    """Returns True if the owner has ended its stream, and the kernel has found the connection to the owner broken.
 
-    No byte from the peer need come for that: the kernel's own probes find it.
+    The kernel finds this by its own probes, even if the peer sends no byte. `outward`: the pipe from owner to peer.
     """
     return outward.ended and broken(outward.source.fileno())
 
 
 def is_lost(outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if an end is gone, and no byte has moved in either direction since the last check."""
+    """Returns True if an end is gone, and no byte has moved in either direction since the last check.
+
+    `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
+    """
     pipes = (outward, inward)
     moved = any(pipe.has_read or pipe.has_written for pipe in pipes)
     return not moved and any(pipe.ended or pipe.is_stuck for pipe in pipes)

@@ -116,13 +116,13 @@ class ForwardIn:
 
 
 def _take_place(accepted: Accepted, origin: Origin) -> None:
-    """Gives the connection the address of the forwarded agent, as if the agent had connected here.
+    """Sets the connection's address to that of the forwarded agent, as if the agent had connected here.
 
-    Call it after the proof was checked: the other reflector has identified itself by it.
+    Call it after the other reflector's proof was checked, because it counts the peer as identified.
 
     Raises:
-        HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended. An agent that
-            waits no longer must not join the session.
+        HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended. So the agent
+            waits no longer, and must not join the session.
     """
     accepted.identified()
     if hung_up(accepted.sock.fileno()):

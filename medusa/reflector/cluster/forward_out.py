@@ -117,9 +117,10 @@ class ForwardOut:
         return None
 
     def drain(self, ends_at: float) -> None:
-        """Tells the owners of all sessions to which this reflector forwards that it stops at `ends_at`. Does not block.
+        """Tells other reflectors that this one stops at `ends_at`, a time.monotonic(). Does not block.
 
-        They tell the users, and end the sessions in time. `ends_at` is a time.monotonic().
+        It tells the owner of each session whose agent it forwards. The owner tells the session's user, and ends the
+        session before `ends_at`.
         """
         self._ends_at = ends_at
         for owner, name in self._links.values():
@@ -128,7 +129,7 @@ class ForwardOut:
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
         """Waits until no connection is forwarded any more, for at most `timeout` seconds.
 
-        If owners have said that they end their sessions by then, waits up to `grace` seconds more for those ends.
+        If an owner has answered `drain` that it ends a session in time, waits up to `grace` seconds more.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))

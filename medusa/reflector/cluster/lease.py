@@ -1,6 +1,7 @@
 """The lease of a reflector on its own address, in the directory: two reflectors must not have the same address.
 
-Otherwise each would take the sessions of the other for those of a process of its own that has died, and take them over.
+If two had the same address, each would believe that the sessions of the other belong to a dead process of its own, and
+would take over their names.
 All workers of one reflector share one lease. It is renewed like the claims on sessions, and released at the end.
 """
 
@@ -48,17 +49,17 @@ class Holder:
 
     @classmethod
     def of(cls, pid: int, run: str) -> Holder:
-        """Returns the holder that the process `pid`, on this host, is."""
+        """Returns the Holder that describes the process `pid` of this host. `run`: see the attribute."""
         return cls(run, socket.gethostname(), pid, _boot(), _space(), _start_of(pid))
 
     @classmethod
     def of_this_process(cls) -> Holder:
-        """Returns the holder that this process is. Each call returns another `run`."""
+        """Returns a Holder that describes this process. Each call makes a new random `run`."""
         return cls.of(os.getpid(), secrets.token_hex(8))
 
     @classmethod
     def read(cls, text: str) -> Holder | None:
-        """Returns the holder for a text that `text` made. None if it is of another form."""
+        """Returns the holder for a text that the method `text` made. None if the text has another form."""
         try:
             holder = cls(**json.loads(text))
         except (ValueError, TypeError, RecursionError):
@@ -70,7 +71,7 @@ class Holder:
         return json.dumps(asdict(self))
 
     def has_died(self) -> bool:
-        """Returns True if it is certain that the process has ended: it ran on this host, and there is none any more."""
+        """Returns True if it is certain that the process has ended: it ran on this host, and is not there any more."""
         if not (self.boot and self.space) or (self.boot, self.space) != (_boot(), _space()):
             return False
         try:
@@ -125,7 +126,7 @@ class AddressLease:
     def keep(self) -> bool:
         """Renews the lease, or takes it if it is not held. Blocks until the directory answers.
 
-        Returns True if the directory had no such lease, and has it now. Raises DirectoryError.
+        Returns True if the lease was missing in the directory, and this call has taken it. Raises DirectoryError.
         """
         held, renewed = self._claim, False
         if self._over:

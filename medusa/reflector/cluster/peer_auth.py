@@ -104,7 +104,7 @@ class PeerAuth:
     def check_forward(self, value: str, target: str, head: bytes, owner: str) -> None:
         """Checks the value of a FORWARD_HEADER, and remembers that it was used.
 
-        Only this process needs to remember that: no other process owns the session that `target` names.
+        Only this process needs to remember the use, because no other process owns the session that `target` names.
 
         Args:
             owner: the address of this reflector.

@@ -88,9 +88,10 @@ class QueryClient:
             raise refusal from None
 
     def announce_drain(self, owner: Owner, name: SessionName, left: float) -> bool:
-        """Tells the owner of a session that its agent, whose connection this reflector forwards, is lost in `left` s.
+        """Tells the owner of a session that this reflector, which forwards the session's agent, stops in `left` s.
 
-        Returns True if the owner will end the session by then. False if it does not answer, or knows no such question.
+        Returns True if the owner answers that it will end the session by then. Returns False if it will not, does not
+        answer, or does not know this question.
         """
         target = "%s?left=%.3f" % (_path(DRAINS, name), max(0.0, left))
         try:
@@ -175,7 +176,10 @@ def _receive(sock: Any) -> bytes:
 
 
 def _entries(answer: dict[str, Any], owner: Owner) -> list[Entry]:
-    """Returns the sessions in an answer. Raises NoAnswer if they are not in the form that other code relies on."""
+    """Returns the sessions in an answer, each with `owner`, the reflector that has answered.
+
+    Raises NoAnswer if they are not in the form that other code relies on.
+    """
     entries = answer.get("sessions")
     if not isinstance(entries, list) or not all(map(_is_entry, entries)):
         raise NoAnswer("not the answer of a reflector of this site")

@@ -73,9 +73,9 @@ class QueryServer:
         return json_answer({"killed": killed})
 
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers POST: the reflector that forwards the agent of a session of this reflector stops soon.
+        """Answers POST: another reflector, which forwards an agent to a session of this reflector, stops soon.
 
-        The answer says whether the session will be ended by then. Raises what `_check` raises.
+        The answer says whether this reflector will end the session before that. Raises what `_check` raises.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None

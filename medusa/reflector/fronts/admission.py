@@ -90,8 +90,8 @@ class Admission:
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
         """Authenticates the connection's request, then attaches the peer as `enter` does.
 
-        Call access.check for Resource.SIGNED_ATTACH first. Returns and raises what `enter` does, and also raises
-        Refusal if the signature does not open the session.
+        Call access.check for Resource.SIGNED_ATTACH first. Returns what `enter` returns. Raises what `enter` raises,
+        and Refusal if the signature does not open the session.
         """
         authenticator = self._authenticator
         assert accepted.request is not None
@@ -136,7 +136,7 @@ class Admission:
         A client begins a new session here.
 
         Returns None if the peer is attached. If another reflector has refused the agent, and has answered it, returns
-        that refusal: log it only.
+        the refusal of that reflector, which the caller only logs.
 
         Raises:
             Refusal: the peer is refused, and has received no answer yet.

@@ -30,7 +30,7 @@ WORDS = {
 
 
 class Doorkeeper:
-    """Counts the connections of one process whose peers have not identified themselves, at all of its doors.
+    """Counts the connections of one process whose peers have not identified themselves, over HTTP and raw TCP.
 
     `budget`: counts the memory that peers make this process hold.
     """
@@ -44,9 +44,9 @@ class Doorkeeper:
         metrics.connections["startup"] = self._startups.__len__
 
     def admit(self, sock: Any, address: tuple[Any, ...], refusal: bytes = b"") -> Startup | None:
-        """Counts a connection that was just accepted. Returns its place. Returns None if it was dropped and closed.
+        """Counts a connection that was just accepted. Never blocks.
 
-        Never blocks.
+        Returns its Startup, which is its place in the counts. Returns None if the connection was dropped and closed.
 
         Args:
             sock: gevent's socket.
@@ -61,7 +61,7 @@ class Doorkeeper:
     def take_over(self, accepted: Accepted, refusal: bytes = b"") -> bool:
         """Counts a connection that another worker has handed over. Returns False if it was dropped and closed.
 
-        Chance does not decide again: that worker has asked it already.
+        Does not drop it at random (see Startups): the other worker has already decided by chance to accept it.
         """
         try:
             if accepted.sock.fileno() >= fd_limit.first_reserved():
@@ -78,7 +78,7 @@ class Doorkeeper:
         return startup
 
     def name_client(self, accepted: Accepted) -> None:
-        """Counts a connection for the client that a proxy has named. Raises Dropped."""
+        """Counts a connection for the client that a proxy has named, not for the proxy. Raises Dropped."""
         if accepted.startup is not None:
             share = self._budget.share(address=site(accepted.host))
             accepted.startup.move(source_of(accepted.host, self._config), share)
@@ -94,7 +94,7 @@ class Doorkeeper:
         sock.close()
 
     def note(self, dropped: Dropped, host: str) -> None:
-        """Counts and logs a connection that is dropped, or refused for the same reason."""
+        """Counts and logs a connection that is dropped, or whose request is refused, for the reason of `dropped`."""
         self._metrics.dropped(dropped.why)
         more = self._refusals.fields("dropped", host)
         if more is not None:

@@ -89,7 +89,7 @@ class HttpFront(PausingServer, WSGIServer):
     scratch: memoryview
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
-        """Counts a connection that was accepted. Returns its place, or None if it was dropped."""
+        """Counts a connection that was accepted. Returns its place in the counts, or None if it was dropped."""
         return self.doorkeeper.admit(sock, address, b"" if self.certificate else DROPPED)
 
     def handle(  # type: ignore[override]
@@ -112,7 +112,7 @@ class Handler(UpgradeHandler):
     """
 
     def __init__(self, sock: Any, address: Any, server: HttpFront, accepted: Accepted) -> None:
-        """`sock` and `address` are those of `accepted`: pywsgi takes them as arguments of their own."""
+        """`sock` and `address` are those of `accepted`. They are separate arguments because pywsgi requires it."""
         self.accepted = accepted
         super().__init__(sock, address, server, io.BytesIO())
         server.logger = QUIET  # type: ignore[attr-defined]
@@ -127,13 +127,14 @@ class Handler(UpgradeHandler):
         self.accepted.sock = sock
 
     def read_requestline(self) -> str:
-        """Returns a fixed request line to pywsgi, because the real one has already been read."""
+        """Returns the same constant request line for each request, because the real one has already been read."""
         return PLAIN_REQUEST
 
     def read_request(self, raw_requestline: str) -> bool:
-        """Sets the attributes that pywsgi itself would set from a request, here from the fixed request line.
+        """Sets the attributes that pywsgi itself would set from a request, here always to the same values.
 
-        Returns True to tell pywsgi that the request is valid.
+        They come from the constant line that `read_requestline` returns, because the real request has been read
+        already. Returns True to tell pywsgi that the request is valid.
         """
         self.command, self.path, self.request_version = raw_requestline.split()
         self.headers = NO_HEADERS
@@ -214,8 +215,8 @@ class Handler(UpgradeHandler):
     def _handed_over(self) -> bool:
         """Hands the connection over if another worker owns its session, or the session that it asks to end.
 
-        Returns False if this worker has to serve the connection. Returns True if nothing is left to do: another worker
-        serves it, or that worker did not take it and the peer was refused.
+        Returns False if this worker has to serve the connection. Returns True if nothing is left to do, because another
+        worker serves the connection, or because the peer was refused after the other worker did not take it.
         """
         handoff, request = self.server.handoff, self.accepted.request
         assert request is not None
@@ -232,7 +233,7 @@ class Handler(UpgradeHandler):
             return True
 
     def _decrypt(self, data: bytes) -> bytes:
-        """Does the TLS handshake that begins with `data`, if this front has a certificate.
+        """Performs the TLS handshake that begins with `data`, if this front has a certificate.
 
         Returns the first bytes of the request's head, decrypted. Raises TlsError if the handshake fails, and
         HandshakeError if the peer speaks TLS to a front without a certificate, or the reverse.
@@ -291,7 +292,7 @@ class Handler(UpgradeHandler):
 def head_timeout(seconds: float, status: int) -> gevent.Timeout:
     """Returns a context manager that limits the time in which a request head is read.
 
-    If its `with` block lasts longer than `seconds`, it raises HandshakeError with `status` there.
+    If the `with` block lasts longer than `seconds`, HandshakeError with `status` is raised in the block.
     """
     return gevent.Timeout(seconds, HandshakeError(status, "no whole request head in %g s" % seconds))
 

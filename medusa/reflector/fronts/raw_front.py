@@ -91,7 +91,7 @@ class RawFront(PausingServer):
             self.max_accept = 1  # workers that share a socket accept one connection at a time
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
-        """Counts a connection that was accepted. Returns its place, or None if it was dropped."""
+        """Counts a connection that was accepted. Returns its place in the counts, or None if it was dropped."""
         return self._doorkeeper.admit(sock, address, _DROPPED)
 
     def _accept(self, sock: Any, address: tuple[Any, ...], startup: Startup) -> None:
@@ -192,7 +192,7 @@ def accept_greeting(
 def greeting_timeout(seconds: float) -> gevent.Timeout:
     """Returns a context manager that limits the time in which a greeting is read.
 
-    If its `with` block lasts longer than `seconds`, it raises HandshakeError (408) there.
+    If the `with` block lasts longer than `seconds`, HandshakeError (408) is raised in the block.
     """
     return gevent.Timeout(seconds, HandshakeError(408, "no greeting in %g s; %s" % (seconds, FORMS)))
 

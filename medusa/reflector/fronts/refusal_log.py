@@ -14,7 +14,7 @@ _ALL = ""
 
 
 class RefusalLog:
-    """The limit for the log lines of one process. The next line that is written says how many were left out."""
+    """The limit for the log lines of one process about refusals. The line after a gap says how many were left out."""
 
     def __init__(self, config: ReflectorConfig, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
@@ -23,7 +23,11 @@ class RefusalLog:
         self._left_out = 0
 
     def note(self, status: int, host: str) -> dict[str, int] | None:
-        """Counts a refusal in the metrics. Returns what `fields` does for its log line."""
+        """Counts a refusal in the metrics. Call this before the refusal's log line.
+
+        Returns fields to add to the line, or None if the line must be left out (see `fields`). `status`: the refusal's
+        HTTP status. `host`: the IP address of the peer.
+        """
         self._metrics.refused(status)
         return self.fields(str(status), host)
 

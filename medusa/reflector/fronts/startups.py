@@ -26,7 +26,10 @@ IN_ALL, FROM_SOURCE, NO_ROOM = "all", "source", "descriptors"
 
 
 class Dropped(Exception):
-    """A connection whose peer has not identified itself gets no place. `why`: IN_ALL, FROM_SOURCE or NO_ROOM."""
+    """A connection whose peer has not identified itself must be dropped: there are too many, or too few descriptors.
+
+    `why`: IN_ALL, FROM_SOURCE or NO_ROOM.
+    """
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -52,12 +55,12 @@ class Startups:
         return self._all
 
     def enter(self, source: str | None, room: float, *, early: bool = True) -> Startup:
-        """Counts a new connection. Returns its place.
+        """Counts a new connection. Returns its place in the counts.
 
         Args:
             source: the key of the address that it comes from; None to count it only in all.
             room: how many such connections the limit of descriptors allows.
-            early: False to drop none before `full` is reached.
+            early: False to drop none at random: only `full`, or `room`, then limits the number.
 
         Raises:
             Dropped: there are too many.
@@ -95,7 +98,7 @@ class Startup:
     """The place of one connection in the counts, until `end`.
 
     Attributes:
-        share: where the bytes are counted that have come from the peer.
+        share: the share of the memory budget in which the bytes that have come from the peer are counted.
     """
 
     __slots__ = ("_counted", "_held", "_over", "_source", "_startups", "share")
@@ -111,10 +114,10 @@ class Startup:
         """Counts the connection for `source` from now on, because a proxy has named the client.
 
         Args:
-            share: where the bytes that are held for the client are counted from now on.
+            share: the share of the memory budget in which the bytes held for the client are counted from now on.
 
         Raises:
-            Dropped: too many connections from there have not identified themselves. The counts are unchanged.
+            Dropped: too many connections of `source` have not identified themselves. The counts are unchanged.
         """
         if self._over or source == self._source:
             return
@@ -127,7 +130,7 @@ class Startup:
         self.share = share
 
     def hold(self, size: int) -> None:
-        """Counts `size` more bytes that have come from the peer, beyond those that are not counted.
+        """Counts `size` more bytes that have come from the peer. The first UNCOUNTED bytes are free.
 
         Raises:
             HandshakeError: 503, too many bytes are held already. The counts are unchanged.

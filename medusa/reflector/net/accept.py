@@ -29,7 +29,9 @@ CALM_TIMEOUT = 2.0
 
 
 class PausingServer(StreamServer):
-    """A gevent server that pauses during a shortage. gevent's own would log each failed accept, again and again.
+    """A gevent server that accepts nothing during a shortage of memory or descriptors.
+
+    gevent's own server would try again and again, and log each failure.
 
     It can be mixed into a WSGIServer.
 
@@ -74,7 +76,7 @@ class PausingServer(StreamServer):
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Any:
         """Decides about a connection that was accepted. Never blocks.
 
-        Returns the third argument for `handle`. Returns None if the connection is closed.
+        Returns the third argument for `handle`, or None if the connection must not be served and is closed already.
         """
         raise NotImplementedError
 

@@ -14,7 +14,7 @@ from medusa.transports.tls import RECORD, TlsSocket
 
 
 class Startup(Protocol):
-    """The place of a connection among those whose peers have not identified themselves."""
+    """The place of a connection in the counts of those whose peers have not identified themselves."""
 
     def move(self, source: str | None, share: Share = ...) -> None:
         """Counts the connection for another source from now on; see medusa.reflector.fronts.startups."""
@@ -44,7 +44,8 @@ class Accepted:
         request: the parsed head; for a raw greeting, the HTTP request that it stands for. None until it is parsed.
         forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if it is that of `address`.
         source: the key under which this client's connections are counted. None: they are not counted.
-        startup: the connection's place among those whose peers have not identified themselves. None: not counted.
+        startup: the connection's place in the counts of those whose peers have not identified themselves. None: it is
+            not counted there.
     """
 
     kind: str

@@ -71,7 +71,7 @@ def raise_limit() -> int:
 
 
 def check(per_pair: int = PER_PAIR) -> None:
-    """Increases the limit of open files if it can, and logs a warning if it allows fewer than WANTED pairs.
+    """Increases the limit of open files as far as allowed. Logs a warning if it is still too low for WANTED pairs.
 
     `per_pair`: how many descriptors one pair needs."""
     limit = raise_limit()

@@ -48,7 +48,7 @@ def ungreen(sock: Any) -> socket.socket:
 
 
 def switch(watcher: Any, on: bool, callback: Callable[[], None]) -> None:
-    """Starts a watcher of the event loop if `on` is True, otherwise stops it. Does nothing if that is already so."""
+    """Starts a watcher of the event loop if `on` is True, otherwise stops it. Idempotent."""
     if on is not watcher.active:
         if on:
             watcher.start(callback)
@@ -102,8 +102,8 @@ def silence(fd: int) -> float:
 def hang_up(sock: Any, timeout: float) -> None:
     """Closes a connection in order: the peer gets all that was sent, and then a FIN instead of a reset.
 
-    For that it reads, and drops, what the peer still sends, until the peer closes its end. A peer that sends more than
-    MOST_LINGERING bytes gets the reset.
+    To avoid the reset, this function reads and drops what the peer still sends, until the peer closes its end. A peer
+    that sends more than MOST_LINGERING bytes gets the reset.
 
     Args:
         timeout: the maximum number of seconds to read.

@@ -2,9 +2,10 @@
 
 What counts are unfinished messages, and bytes that a peer does not read. No I/O and no clock.
 
-If a share, or the whole, is more than half used up, it is tight. Then every connection that it concerns is read in
-small pieces, and large frames are forwarded as they arrive, so that little more is held. Only messages in fragments,
-which have to be put together first, still grow. If they use up the rest, the one that asks for more is refused.
+A share, or the whole budget, is tight if more than half of it is used. While it is tight, every connection that counts
+in it is read in small pieces, and its large frames are forwarded as they arrive, so that little more is held. Only
+messages in fragments, which have to be put together first, still grow. The message for which no memory is left is
+refused.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Budget:
 
     Attributes:
         used: the number of bytes that are held now.
-        refusals: how often more was refused.
+        refusals: how often a share refused to count more bytes, because they exceeded a limit.
     """
 
     def __init__(self, limit: int = 0, limit_per_name: int = 0) -> None:
@@ -36,7 +37,7 @@ class Budget:
         self._shares: WeakValueDictionary[tuple[bool, str], Share] = WeakValueDictionary()
 
     def share(self, *, login: str = "", address: str = "") -> Share:
-        """Returns the share of `login`; if that is "", of `address`."""
+        """Returns the share of `login`. If `login` is "", returns the share of `address`."""
         key = (bool(login), login or address)
         found = self._shares.get(key)
         if found is None:
@@ -48,7 +49,7 @@ class Budget:
         return self.used + size <= self._limit
 
     def add(self, size: int) -> None:
-        """Counts `size` more bytes; fewer if it is negative."""
+        """Counts `size` more bytes, or fewer if `size` is negative."""
         self.used += size
         tight = is_tight(self.used, self._limit, self._tight)
         if tight is not self._tight:
@@ -73,7 +74,7 @@ class Share:
         self._own, self._whole = False, tight
 
     def take(self, size: int) -> str:
-        """Counts `size` more bytes and returns "". If that exceeds a limit: counts nothing, and returns the reason."""
+        """Counts `size` more bytes, and returns "". If they exceed a limit, counts nothing and returns the reason."""
         option = "max-held-per-login" if self.used + size > self._limit else ""
         if not option and not self._budget.takes(size):
             option = "max-held"
@@ -84,18 +85,21 @@ class Share:
         return ""
 
     def add(self, size: int) -> None:
-        """Counts `size` more bytes, even beyond the limits, for they are held already; fewer if it is negative."""
+        """Counts `size` more bytes, or fewer if `size` is negative. Ignores the limits: the bytes are held already."""
         self.used += size
         self._own = is_tight(self.used, self._limit, self._own)
         self._budget.add(size)
         self.tight = self._own or self._whole
 
     def note_whole(self, tight: bool) -> None:
-        """Takes note of whether the whole budget is tight."""
+        """Sets whether the whole budget is tight (more than half used), which makes this share tight as well."""
         self._whole = tight
         self.tight = self._own or tight
 
 
 def is_tight(used: int, limit: float, before: bool) -> bool:
-    """Returns True if more than half of `limit` is used. If it was tight `before`: if more than a quarter is."""
+    """Returns True if more than half of `limit` is used; if `before` is True, if more than a quarter is used.
+
+    `before`: the result of the last call for the same limit.
+    """
     return used > limit / (4 if before else 2)

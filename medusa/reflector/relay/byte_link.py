@@ -21,12 +21,14 @@ CHECKS = 9
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a link goes on after one of its ends is gone, in seconds.
+    """How long a link stays open after one of its ends is gone, in seconds. The owner is the end with the session.
 
     Attributes:
-        stall: without a sign of life of the other end.
-        close: after the owner has closed and all its bytes are with the peer's host, whatever the peer sends.
-        unread: after the owner has closed, while the peer does not accept all its bytes, whatever the peer sends.
+        stall: the longest time without a sign of life of the other end.
+        close: the longest time after the owner has closed and the system has accepted all its bytes for the peer. Bytes
+            from the peer do not extend it.
+        unread: the longest time after the owner has closed, while the peer does not accept all the owner's bytes.
+            Bytes from the peer do not extend it.
     """
 
     stall: float
@@ -41,9 +43,9 @@ class ByteLink:
         queue: the event loop's fair queue, which gives turns to busy directions.
         pipes: the pipe to the peer and the pipe from it, as `join` returns them. The link now owns their streams, and
             closes them at its end.
-        patience: how long the link goes on after one of its ends is gone.
-        is_lost: called CHECKS times in `patience.stall` with both pipes, as in `pipes`; their `has_read` and
-            `has_written` cover the time since the last call. If it returns True each time for that long, the link ends.
+        patience: how long the link stays open after one of its ends is gone.
+        is_lost: called CHECKS times in `patience.stall` with the two pipes in the order of `pipes`. Their `has_read`
+            and `has_written` cover the time since the last call. If CHECKS calls in a row return True, the link ends.
         ended: called once with this link when it has ended, perhaps before the constructor returns.
         first: bytes for the peer that the caller has already read.
     """
@@ -104,7 +106,7 @@ class ByteLink:
         self._ended(self)
 
     def _start_closing(self) -> None:
-        """Starts the deadline of a peer that is to hang up, because the owner has. Nothing moves this deadline."""
+        """Starts the deadline by which the peer must hang up, because the owner has. Nothing extends this deadline."""
         self._closing = True
         if self._patience.close < math.inf:
             self._timer.close()
@@ -122,12 +124,12 @@ class ByteLink:
             pipe.forget_moves()
 
     def _is_unreachable(self, pipe: BytePipe) -> bool:
-        """Returns True if the host that the pipe writes to has acknowledged nothing for the time of a stall."""
+        """Returns True if the host that the pipe writes to has acknowledged nothing for `patience.stall` seconds."""
         return silence(pipe.sink.fileno()) >= self._patience.stall
 
 
 class _Driver:
-    """The watchers of one pipe, and its place in the fair queue. They run the pipe whenever it can read or write."""
+    """The driver of one pipe: runs it whenever it can read or write, by watchers or by a turn in the fair queue."""
 
     def __init__(self, link: ByteLink, pipe: BytePipe) -> None:
         self.pipe = pipe
@@ -137,7 +139,7 @@ class _Driver:
         self._writable = link.queue.loop.io(pipe.sink.fileno(), WRITE)
 
     def settle(self) -> None:
-        """Starts the watchers for what the pipe needs, and stops the others.
+        """Starts the watchers for what the pipe needs (to read, to write), and stops the one that it does not need.
 
         Bytes that TLS has already decrypted make no socket readable, so for these the pipe joins the fair queue.
         """

@@ -29,7 +29,7 @@ class BytePipe:
         drains: if True, the pipe goes on reading after the sink has failed, and drops the bytes, until the source ends.
 
     Attributes:
-        share: where the bytes that the pipe holds are counted.
+        share: the share of the memory budget in which the bytes that the pipe holds are counted.
         ended: True if nothing more will be read or written.
         finished: True if the source has ended, and the sink has accepted all its bytes and the end.
         has_read: True if bytes, or the end of the source, were read since the last `forget_moves`.
@@ -95,7 +95,7 @@ class BytePipe:
     def push(self, data: memoryview) -> None:
         """Writes `data` to the sink, and holds what the sink does not accept.
 
-        A caller that has read bytes from the source itself pushes these before it calls `read`.
+        A caller that has read bytes from the source itself has to push them before it calls `read`.
         """
         try:
             while data:
@@ -135,7 +135,10 @@ class BytePipe:
 def join(
     outer: SocketStream, inner: SocketStream, *, drains: bool = False, share: Share | None = None
 ) -> tuple[BytePipe, BytePipe]:
-    """Returns the two pipes of a proxy: (from inner to outer, from outer to inner). `drains` applies to the second."""
+    """Returns the two pipes of a proxy: (from inner to outer, from outer to inner).
+
+    `drains`: see BytePipe; for the second pipe only. `share`: see BytePipe; None to count nothing.
+    """
     outward, inward = BytePipe(inner, outer), BytePipe(outer, inner, drains=drains)
     if share is not None:
         outward.share = inward.share = share

@@ -52,7 +52,8 @@ class Endpoint:
     Attributes:
         state: the current state of endpoint_states.TABLE.
         address: the peer's address, for logs and lists.
-        active: the time.monotonic() of the last terminal byte from the peer. Before the first one: of the attachment.
+        active: the time.monotonic() of the last terminal byte from the peer. Before the first such byte: the time of
+            the attachment.
         on_left_out: called with the text messages that the other side's protocol cannot carry. None: they are dropped.
     """
 
@@ -121,8 +122,8 @@ class Endpoint:
     def close(self, close: Close) -> None:
         """Sends a Close after all that is still to be written.
 
-        If the last bytes written end inside a frame, the peer is given up instead: it would read the Close as the rest
-        of that frame.
+        If the last bytes written end inside a frame, calls `give_up` instead, because the peer would read the Close as
+        the rest of this frame.
         """
         if self.transport.mid_frame:
             self.give_up("the other side was lost inside a message")
@@ -207,8 +208,9 @@ class Endpoint:
     def is_draining(self) -> bool:
         """Returns True if a ping may be stuck behind data that the peer is still accepting.
 
-        Then the peer's silence means nothing. The peer is accepting data if more bytes have reached its host since the
-        last call. If all bytes have reached it, a ping is stuck only behind a frame that is not complete yet.
+        In this case the peer's silence does not mean that it is lost. The peer is accepting data if more bytes have
+        reached its host since the last call. If all bytes have reached it, a ping is stuck only if the last frame is
+        not complete yet.
         """
         backlog = self.backlog
         # With TLS, `sent` does not tell how many bytes of ciphertext the kernel has.
@@ -315,7 +317,7 @@ class Endpoint:
         self._process(happened)
 
     def _go_on(self) -> None:
-        """Plans the next read after a step whose bytes the other side accepted completely, which is the usual case."""
+        """Plans the next read after the usual case: the other side has accepted all bytes of the last read."""
         transport = self.transport
         if transport.last_read >= BULK or transport.costly or transport.pending:
             self._enqueue()
@@ -363,7 +365,10 @@ class Endpoint:
         self._settle()
 
     def _settle(self) -> None:
-        """Sets the watchers by what waits to be written, and ends a connection that is done. Call after each change."""
+        """Starts and stops the watchers, by whether bytes wait to be written. Ends a connection that is done.
+
+        Call it whenever the state, or the bytes that wait to be written, may have changed.
+        """
         if self.state is State.RELEASED:
             return
         wants_write = self.transport.wants_write
@@ -379,7 +384,10 @@ class Endpoint:
             source._watch(not wants_write)
 
     def _settle_half_closed(self) -> None:
-        """Ends a half-closed pair when all is written in both directions, or one side when it cannot be written to."""
+        """Ends both sides of a half-closed pair if all bytes are written in both directions.
+
+        Ends this side alone if writing to it has failed.
+        """
         other = self._sink
         if self.transport.write_failed:
             self._process(Input.WRITE_FAILED)

@@ -42,8 +42,8 @@ class FairQueue:
     """A queue of steps that run when the event loop is idle, one per loop iteration.
 
     Each step runs from an idle watcher, so all other events go first. Connections whose reads are small are never
-    queued, and requests neither, as long as there are idle moments. A flood of them can keep the loop from ever being
-    idle: then the loop is crowded, and each iteration ends with a turn for the steps and one for the requests.
+    queued. Requests are not queued as long as the loop has idle moments. If many small reads and requests keep the loop
+    from ever being idle, it is crowded: each iteration then ends with a turn for the steps and one for the requests.
 
     Attributes:
         loop: gevent's event loop.
@@ -71,7 +71,7 @@ class FairQueue:
             self._start()
 
     def admit(self) -> None:
-        """Lets the calling greenlet begin to answer a request. In a crowded loop it waits here for its turn."""
+        """Waits until the calling greenlet may begin to answer a request. Does not wait if the loop is not crowded."""
         if not self._turn.active:
             return
         waiter: Any = Waiter()
@@ -122,7 +122,7 @@ class FairQueue:
         self._used += perf_counter() - begun
 
     def _take_turn(self) -> None:
-        """Runs steps for as long as everything else took since the last turn, at least one; then some requests."""
+        """Runs steps, at least one, for as long as all other work took since the last turn. Then admits requests."""
         begun = thread_time()
         end = begun + min(LONGEST_TURN, begun - self._turn_ended)
         while self._steps:

@@ -1,7 +1,7 @@
 """Reads how the owner of a session answers a peer that this process passes on to it, and passes a refusal on.
 
-The owner is another worker, or another reflector. While a peer has no answer it has not identified itself, so its
-connection is still counted here. A refused peer never becomes a byte link: it gets the answer and a short time to go.
+The owner is another worker, or another reflector. Until a peer is answered it has not identified itself, so its
+connection is still counted here. A refused peer gets no byte link, only the answer, and a short time to hang up.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def read_start(owner: Any, kind: str) -> tuple[bytes, int]:
 
 
 def pass_on_refusal(owner: Any, accepted: Accepted, answer: bytes, timeouts: Timeouts) -> None:
-    """Passes on the owner's refusal, which begins with `answer`, and closes both connections."""
+    """Passes the owner's refusal on to the peer, and closes both connections. `answer`: the refusal's first bytes."""
     try:
         with gevent.Timeout(timeouts.answer_timeout, TimeoutError()):
             size = 0

@@ -15,7 +15,7 @@ from medusa.transports.relayed import RelayedTransport
 
 
 class Progress(enum.Enum):
-    """The result of one step of a Pump. It says what to wait for before the next step."""
+    """The result of one step of a Pump: what to wait for before the next step, or how the source has ended."""
 
     MOVED = "there may be more: step again"
     IDLE = "until the source is readable"
@@ -51,7 +51,10 @@ class Pump:
         self.why = ""
 
     def step(self) -> Progress:
-        """Reads once and copies the data. The result says whether to call again now, or what to wait for."""
+        """Reads once from the source, and copies the data to the sink.
+
+        The result says whether to call again now, what to wait for, or how the source has ended.
+        """
         sink, self.left_out = self.sink, ()
         try:
             if sink is not None and sink.wants_write and not sink.flush():

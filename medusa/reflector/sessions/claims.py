@@ -60,7 +60,11 @@ class Lease(Protocol):
 
 
 class Forgetful(DirectoryError):
-    """The directory has forgotten everything, and perhaps it does not know again yet which marks were used."""
+    """No mark can be reserved now, because the directory has lost its contents, for example by a restart.
+
+    A mark (the name of a signature) that was used before may look unused, until all reflectors have told the directory
+    which marks they have used.
+    """
 
 
 class Claims:
@@ -70,8 +74,8 @@ class Claims:
 
     Attributes:
         on_lost: called with the name if another reflector has taken over a name. Called once for each such name.
-        used_marks: called if the directory has forgotten everything. Returns the marks that this process has used, each
-            with the seconds for which the directory has to remember it.
+        used_marks: called if the directory has forgotten everything. Returns the marks (names of signatures) that this
+            process has used, each with the seconds for which the directory has to remember it.
         away: True if the last question to the directory failed.
     """
 
@@ -173,7 +177,7 @@ class Claims:
         """See Directory. Reserves the mark for `reservation_ttl`. Blocks until the directory answers.
 
         Raises:
-            Forgetful: another reflector may have used the mark before the directory has forgotten everything.
+            Forgetful: the directory has forgotten everything, so the mark may have been used at another reflector.
         """
         found: Mark = self._ask(self._directory.reserve, mark, token, self._timeouts.reservation_ttl)
         self._recall()  # if the directory has forgotten the mark, it has forgotten the lease
@@ -266,7 +270,7 @@ class Claims:
             _put(self._owed_marks, mark, tokens[-_TOKENS:])
 
     def _undo(self) -> None:
-        """Undoes what the directory may have done without an answer: names and marks that nobody here holds."""
+        """Frees the names and marks that the directory may have recorded although it did not answer."""
         self._each(self._undo_mark, list(self._owed_marks.items()))
         self._each(self._undo_name, [(name,) for name in self._owed_names])
 
@@ -289,7 +293,7 @@ class Claims:
         self._ask_quietly(self._directory.release, claim)
 
     def _wait_for_renewal(self) -> None:
-        """Waits until the next renewal is due, the directory does not answer, or it has forgotten everything."""
+        """Waits until the next renewal is due, or the directory does not answer or has forgotten everything."""
         due = time.monotonic() + self._timeouts.claim_ttl / 3
         interval = math.inf if self._lease is None else self._timeouts.claim_retry_interval
         while (left := due - time.monotonic()) > 0:
@@ -297,17 +301,18 @@ class Claims:
                 return
 
     def _keep_lease(self) -> bool:
-        """Returns what `_recall` returns, and False if the directory does not answer."""
+        """Calls `_recall`, and returns its result. Returns False if the directory does not answer."""
         try:
             return self._recall()
         except DirectoryError:
             return False
 
     def _recall(self) -> bool:
-        """Renews the lease on the address.
+        """Renews the lease on the address. Tells the directory which marks were used here, if it has forgotten them.
 
-        Returns True if the directory has forgotten everything. Then this method tells it which marks were used here,
-        and no mark is reserved for `recall_timeout`, so that the other reflectors can tell it too.
+        The directory has forgotten everything if the lease was missing. In this case this method returns True, and
+        `reserve` reserves no mark for `recall_timeout`, so that all other reflectors can tell the directory their
+        marks first.
 
         Raises DirectoryError.
         """
@@ -398,7 +403,7 @@ def _ignore(name: SessionName) -> None:
 
 
 def _put(owed: dict[K, V], key: K, value: V) -> None:
-    """Adds an entry to `owed`. If there are too many, forgets the oldest."""
+    """Adds an entry to `owed`, the names or marks to be freed later. If there are too many, drops the oldest."""
     owed[key] = value
     while len(owed) > MAX_OWED:
         del owed[next(iter(owed))]

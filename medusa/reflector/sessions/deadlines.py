@@ -72,7 +72,7 @@ class Lost(NamedTuple):
 
 
 class Late(NamedTuple):
-    """The order to refuse the message that the peer at `side` does not finish. `why`: the reason for the peer."""
+    """The order to refuse the message that the peer at `side` does not finish. `why`: the text to send to the peer."""
 
     side: Side
     why: str
@@ -83,9 +83,9 @@ class _Message(NamedTuple):
 
     Attributes:
         number: see Unfinished.
-        first: the least `Unfinished.arrived` that was seen.
-        since: when it was seen first, later by the time for which the link was not read.
-        seen: when it was seen last.
+        first: the least `Unfinished.arrived` that a check has found.
+        since: when a check first found the message, plus the time for which the link was not read since.
+        seen: when a check last found the message.
     """
 
     number: int
@@ -139,7 +139,10 @@ class Deadlines:
             self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, now)
 
     def drain(self, end: float, now: float) -> None:
-        """Starts the notices of a session that ends at `end`, as soon as it has a client. An earlier end stays."""
+        """Sets the time `end` at which the session ends, with notices before, because its reflector stops.
+
+        Changes nothing if an earlier `end` was set before. Nothing is due before the session has a client.
+        """
         if not self._closing and (self._drain is None or end < self._drain.end):
             self._drain = DrainNotices(end, now)
 
@@ -154,7 +157,7 @@ class Deadlines:
         self._hurried = True
 
     def left_of_drain(self, now: float) -> float:
-        """Returns the seconds until the session ends because the reflector stops. Infinite if it does not."""
+        """Returns the seconds until the end that `drain` has set. Infinite if there is none."""
         return self._drain.end - now if self._drain is not None else math.inf
 
     def left(self, now: float, links: Collection[Link]) -> tuple[float, float]:
@@ -192,10 +195,10 @@ class Deadlines:
         return min([limit, drain, *self._timed.values()])
 
     def _is_read_slowly(self, links: Collection[Link]) -> bool:
-        """Returns True if a side still has bytes to receive before its Close, and may take longer.
+        """Returns True if a side still has bytes to receive before its Close, and gets more time for them.
 
-        A client may stop reading for as long as its user likes (a pager, a stopped terminal), because the job's
-        output must not be cut off. An agent must have received bytes since the last call: no user sees its output.
+        A client gets more time for as long as its user does not read on (a pager, a stopped terminal), because the
+        job's output must not be cut off. An agent gets more time only if it has received bytes since the last call.
         """
         before = self._backlogs or {}
         self._backlogs = {link.side: link.backlog for link in links if link.open}
@@ -233,7 +236,10 @@ class Deadlines:
         return min(times)
 
     def _judged(self, links: Collection[Link]) -> list[Link]:
-        """Returns the connections that keepalive applies to. After its Close a peer has the close timeout instead."""
+        """Returns the connections that keepalive applies to: open ones, except those that only have to answer a Close.
+
+        These have the close timeout instead.
+        """
         return [link for link in links if link.open and (not self._closing or link.backlog)]
 
     def _judge(self, link: Link, now: float) -> Iterator[Ping | Lost]:
@@ -255,9 +261,9 @@ class Deadlines:
         return self._config.message_timeout / MESSAGE_CHECKS
 
     def _is_late(self, link: Link, now: float) -> bool:
-        """Returns True if the peer has had its time for the message that is unfinished.
+        """Returns True if the peer has taken longer for its unfinished message than it may.
 
-        The clock stands still while the link is not read, and while this process is suspended.
+        The time while the link is not read, or this process is suspended, does not count.
         """
         before = self._messages.pop(link.side, None) if self._messages else None
         found = link.unfinished if link.open else None
@@ -292,9 +298,10 @@ def active(links: Collection[Link]) -> float:
 
 
 def _answers_pings(link: Link) -> bool:
-    """Returns False if the peer's silence means nothing: it is plain (has no pings), or it is not read now.
+    """Returns True if a peer that is silent counts as lost, False if its silence means nothing.
 
-    If such a peer has hung up, the answer is still True. There are two exceptions. An agent's last output waits until
-    the client reads it. The FIN of some plain peers ends only one direction.
+    Silence means nothing if the peer is plain (has no pings), or is not read now. Even such a peer counts as lost if it
+    has hung up, with two exceptions: an agent, because its last output waits until the client reads it; and a plain
+    peer whose FIN ends only one direction.
     """
     return not (link.paused or link.plain) or (link.side is not Side.AGENT and not link.passes_fin and link.hung_up)

@@ -121,7 +121,7 @@ class SessionDriver:
     def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
         """Ends the session at `end`, a time.monotonic(), and tells its user beforehand. Returns at once.
 
-        `words` say what happens. If the session has to end earlier anyway, nothing changes.
+        `words`: what to tell the user as the reason. Changes nothing if an earlier drain ends the session before.
         """
         now = time.monotonic()
         if end - now < self._deadlines.left_of_drain(now):
@@ -214,7 +214,10 @@ class SessionDriver:
             self._process(due, None)
 
     def _look(self) -> None:
-        """Called by the timer at a deadline. Usually a ping is due; sending it does not wake the pair's greenlet."""
+        """Checks the deadlines, and acts on those that are due. The timer calls this at the next deadline.
+
+        Usually a ping is due, which is sent without waking the pair's greenlet.
+        """
         self._guarded(self._check_deadlines)
         if not self._woken:  # otherwise the scheduled step sets the timer
             self._set_timer()
@@ -242,7 +245,7 @@ class SessionDriver:
             self._wake()  # so that the pair's greenlet ends
 
     def _set_timer(self) -> None:
-        """Starts a timer that calls `_look` at the next deadline. An active timer that fires earlier is kept."""
+        """Starts a timer that calls `_look` at the next deadline. Keeps an active timer that fires earlier."""
         when = math.inf
         if not self._over:
             when = min(self._deadlines.next_input(self._links), self._deadlines.next_check(self._links))

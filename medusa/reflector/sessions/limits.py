@@ -47,7 +47,7 @@ class RateLimits:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str) -> float:
-        """Counts one event of `key` and returns 0.0. If that exceeds the limit: returns the seconds to wait first."""
+        """Counts one event of `key`, and returns 0.0. If that exceeds the limit, returns the seconds to wait first."""
         if not self._step:
             return 0.0
         now = self._clock()
@@ -80,7 +80,7 @@ _WAITING = "too many sessions of this %s wait for an agent (--max-waiting-per-%s
 
 
 class Place:
-    """The place of one session under the limits, from the time before its name is claimed until it is over.
+    """The part that one session has in the counts, from the time before its name is claimed until it is over.
 
     Both methods are idempotent, so each count ends exactly once.
     """
@@ -97,7 +97,7 @@ class Place:
         self._forget(keys)
 
     def leave(self) -> None:
-        """Ends all counts of the session: it is over, or did not come about."""
+        """Stops counting the session at all: it is over, or was not created."""
         self.stop_waiting()
         keys, self._living = self._living, ()
         self._forget(keys)
@@ -128,9 +128,9 @@ class Cap(NamedTuple):
 class Limits:
     """The limits for peers of one process. An argument `login` or `address` that is None, or "", is not counted.
 
-    The tries of clients and of agents are counted apart: a stolen URL of one job can only use up what the agents of its
-    login may. And of this, one session gets a share only, so that the other jobs' agents still come in. The same holds
-    for clients.
+    The tries to connect of clients and of agents are counted apart, so that a stolen URL for the agent of a job cannot
+    keep out the clients of its login. One session may make only a part of the tries of its login, so that such a URL
+    cannot keep out the agents of the login's other jobs either. The same holds for a URL for a client.
     """
 
     def __init__(self, config: ReflectorConfig, clock: Callable[[], float] = time.monotonic) -> None:
@@ -158,7 +158,7 @@ class Limits:
     ) -> None:
         """Counts a peer that wants to attach at `side`. Raises Refusal (429) if there were too many in the last minute.
 
-        `session`: the name of the session that the peer has proved to be for.
+        `session`: the name of the session for which the peer has shown a valid signature.
         """
         for rates, key, what in (
             (self._by_address[side], address, "from this address"),
@@ -170,7 +170,7 @@ class Limits:
                 raise _exceeded("too many connections a minute %s (--max-connects-per-minute)" % what, wait)
 
     def enter(self, *, address: str | None, login: str | None) -> Place:
-        """Reserves the place of a session that is about to begin, and counts it as waiting for an agent.
+        """Counts a session that is about to begin, also as waiting for an agent. Returns its place in the counts.
 
         Raises:
             Refusal: 429 if its login, or its address, has too many sessions or too many that wait; 503 if there are

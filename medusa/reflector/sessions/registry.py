@@ -92,9 +92,12 @@ class Registry:
     def connect(
         self, *, source: str | None = None, proved: SessionName | None = None, side: Side = Side.CLIENT
     ) -> None:
-        """Counts a peer that wants to attach at `side`: by its address, or by the session that it has proved to be for.
+        """Counts a peer that wants to attach at `side`. Raises Refusal (429) if there were too many in the last minute.
 
-        Raises Refusal (429) if there were too many in the last minute.
+        Args:
+            source: the key of the address under which to count the peer; None to count it under none.
+            proved: the session for which the peer has shown a valid signature, under which, and under whose login, to
+                count the peer; None if it has shown none.
         """
         login, session = (proved.login, str(proved)) if proved else (None, None)
         self._limits.connect(address=source, login=login, session=session, side=side)
@@ -169,7 +172,7 @@ class Registry:
         return ""
 
     def drain(self, end: float) -> None:
-        """Begins no further session, and ends those that live at `end`, a time.monotonic(). Their users are told."""
+        """Begins no further session. Ends the live ones at `end`, a time.monotonic(), and tells their users before."""
         self.draining = True
         for session in self.sessions():
             session.drain(end)

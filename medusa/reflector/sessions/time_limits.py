@@ -74,17 +74,17 @@ class TimeLimits:
 
 
 class DrainNotices:
-    """The notices to the user of one session that the reflector stops, and the end of the session.
+    """The times of notices to the user of a session that ends because its reflector stops, and the time of the end.
 
-    The first notice is due at once, the last one 10 s before the end. If that is most of the drain, the last one is due
-    after half of it.
+    The first notice is due at once, the others 60 s and 10 s before the end. Each of these two is left out if it would
+    come within the first third of the whole time. If both are left out, one is due after half of the whole time.
 
     Args:
         end: the time at which the session ends.
-        now: the time at which this is known.
+        now: the current time.
 
     Attributes:
-        end: as above.
+        end: the time at which the session ends.
     """
 
     __slots__ = ("_times", "end")

@@ -54,10 +54,11 @@ class Handoff:
         key: the key for owner_of (medusa.reflector.workers.sharding), the same in all workers.
         inbox: the socket from which this worker receives messages; non-blocking.
         outboxes: the sockets to the inboxes of the other workers, by worker number; non-blocking.
-        stall_timeout: see Patience.
+        stall_timeout: how long a TLS proxy waits for a sign of life after one end has closed; see Patience.
 
     Attributes:
-        fronts: the function for each kind of connection. It is called in a new greenlet with each one taken over.
+        fronts: for each kind of connection, the function that serves it. It is called in a new greenlet for each
+            connection that was taken over.
         on_question: called in a new greenlet for each question, with the socket for the answer and the question.
         refusals: bounds the log lines about connections that another worker does not take.
         proxies: the TLS proxies for connections that this worker decrypts for sessions of other workers.
@@ -265,9 +266,9 @@ class Handoff:
 def unwatch(fd: int) -> None:
     """Removes `fd`, for which no greenlet waits any more, from the epoll set of the event loop.
 
-    Normally libev relies on close(2) for that. But the kernel watches a connection until its last duplicate is closed,
-    and another process has a duplicate of a connection that was handed over. So each byte for that connection would
-    wake up this process too. libev would find that it does not watch this descriptor, or uses its number for another
+    Normally libev leaves this to close(2). But the kernel watches a connection until its last duplicate is closed, and
+    another process has a duplicate of a connection that was handed over. So each byte for this connection would also
+    wake up this process. libev would find that it does not watch this descriptor, or uses its number for another
     connection, and would rebuild its whole epoll set.
     """
     loop: Any = gevent.get_hub().loop

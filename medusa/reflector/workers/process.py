@@ -89,7 +89,8 @@ class WorkerProcess:
     def dismiss(self) -> None:
         """Tells the worker to stop, by closing its input.
 
-        It stops immediately, unless it has drained: then it waits for its last connections.
+        The worker ends immediately if it has not reported that it is drained (has no session left). If it has reported
+        this, it ends when the connections that it still passes on to sessions of other workers have ended.
         """
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -132,8 +133,8 @@ class WorkerProcess:
 class Backoff:
     """The waiting times before one worker's restarts. It has no clock.
 
-    The first restart follows immediately, the second after MIN_BACKOFF. Then the wait doubles each time, up to
-    MAX_BACKOFF. It begins anew when a worker has lived for STEADY_LIFETIME.
+    The first restart follows immediately, the second after MIN_BACKOFF. For each further restart the wait doubles, up
+    to MAX_BACKOFF. When a worker has lived for STEADY_LIFETIME, the next restart counts as the first again.
     """
 
     def __init__(self) -> None:

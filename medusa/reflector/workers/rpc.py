@@ -45,7 +45,11 @@ class Rpc:
         handoff.on_question = self._serve
 
     def ask(self, worker: int, question: str, argument: object = None) -> dict[str, Any]:
-        """Asks another worker. Returns {"answer": ...}, {} if it does not know the question, or {"error": reason}."""
+        """Asks another worker a question, and returns its reply.
+
+        The reply is {"answer": ...}, or {} if the worker does not know the question. If the worker does not answer, the
+        reply is {"error": reason}.
+        """
         near, far = socketpair()
         with gevent.socket.socket(fileno=near.detach()) as sock, far:
             begun = time.monotonic()
@@ -136,7 +140,10 @@ class OtherWorkers:
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
     def drain(self, name: SessionName, left: float) -> bool:
-        """Ends a session of another worker in `left` seconds. Returns False as `kill` does."""
+        """Ends a session of another worker in `left` seconds; see SessionList.drain_here.
+
+        Returns False if there is no such session, if its client shows no notices, or if the worker does not answer.
+        """
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _DRAIN, [name, left]).get("answer"))
 

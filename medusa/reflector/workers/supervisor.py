@@ -53,11 +53,11 @@ class ServiceManager(Protocol):
         """Takes note that the workers have got an order, DRAIN or RELOAD."""
 
     def beat(self) -> None:
-        """Takes note that the supervisor runs. It may be called before `due`."""
+        """Takes note that the supervisor still runs. Does nothing if it is called before `due`."""
 
 
 class NoManager:
-    """A service manager that does not exist."""
+    """The ServiceManager of a supervisor that no service manager has started."""
 
     due = math.inf
 
@@ -139,7 +139,8 @@ class Supervisor:
     def run(self) -> int:
         """Runs the workers. Returns the exit status.
 
-        It returns when the workers have drained and ended. A second signal or the end of the lifeline stops it at once.
+        It returns when the workers have drained and ended, or at once after a second signal to stop or the end of the
+        lifeline.
 
         Raises:
             ConfigError: a worker could not start to serve, and not all workers have served yet.
@@ -241,7 +242,7 @@ class Supervisor:
     def _kill_those_that_hang(self) -> None:
         """Kills each worker whose event loop has not reported in time: it is stopped, or a call in it does not return.
 
-        The end of its output follows, so `_on_report` plans the start of another one.
+        When a killed worker's output ends, `_on_report` plans the start of another worker in its place.
         """
         now, timeouts = time.monotonic(), self._timeouts
         for worker in self._workers.values():

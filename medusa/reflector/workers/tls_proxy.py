@@ -34,19 +34,22 @@ def open_tls_proxy(
         queue: the fair queue of the event loop.
         streams: the TLS stream to the peer, then the stream to the owner.
         answer: the first bytes of the owner's answer, which were read already.
-        patience: how long the proxy goes on after one end has closed. While both ends are open, the owner decides
+        patience: how long the proxy stays open after one end has closed. While both ends are open, the owner decides
             whether the peer is lost, not this proxy.
         lenient: after the owner has closed, bytes received from the peer are also a sign of life. Otherwise only bytes
             that the peer accepts are.
         ended: called once with the proxy when it has ended.
-        share: where the bytes that the proxy holds are counted. None: nowhere.
+        share: the share of the memory budget in which the bytes that the proxy holds are counted. None: not counted.
     """
     pipes = join(*streams, drains=True, share=share)
     return ByteLink(queue, pipes, patience, partial(is_lost, lenient), ended, answer)
 
 
 def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if one end has closed and the other has shown no sign of life since the last check."""
+    """Returns True if one end has closed and the other has shown no sign of life since the last check.
+
+    `lenient`: see `open_tls_proxy`. `outward`: the pipe to the peer. `inward`: the pipe from the peer.
+    """
     if outward.ended and inward.wants_read and not inward.has_read:
         return True  # the owner has closed and all is written, but the peer does not hang up
     if inward.is_stuck and not inward.has_written:
