@@ -109,7 +109,7 @@ def _failure(what: str, log: Path) -> Failure:
 
 
 def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
-    """Waits until the reflector ends, and kills it after `grace` seconds. Close its lifeline pipe before."""
+    """Waits until the reflector ends, and kills it after `grace` seconds. Close its lifeline pipe first."""
     assert process.stdout is not None
     process.stdout.close()
     if not processes.wait_quietly(process, grace):

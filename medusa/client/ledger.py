@@ -73,9 +73,10 @@ class Ledger:
 
     @contextlib.contextmanager
     def entry(self, kind: str, value: str) -> Iterator[None]:
-        """Context manager: adds an entry for the `with` block, in which the guard undoes it if mlogin is killed.
+        """Context manager: adds an entry, so that the guard undoes it if mlogin is killed within the `with` block.
 
-        After the block the entry is removed. So the block itself must end with undoing what the entry stands for."""
+        Removes the entry after the block. So if mlogin is not killed, the block itself must undo what the entry stands
+        for."""
         self.add(kind, value)
         try:
             yield

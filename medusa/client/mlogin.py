@@ -115,7 +115,7 @@ class Login:
         return Console(terminal, stdout, self._messages, signals)
 
     def _warn(self, terminal: Terminal, stdout: Stdout) -> None:
-        """Warns if bytes of a pipe or file would pass through a terminal, which changes them."""
+        """Warns if standard input or output is a pipe or a file, because the session's terminal changes binary data."""
         given = {"standard input": terminal.is_tty or self._settings.no_input, "standard output": stdout.is_tty}
         others = [name for name, good in given.items() if not good]
         if others:

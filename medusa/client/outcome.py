@@ -48,7 +48,7 @@ class Interrupted(BaseException):
 
 
 class Disconnected(Interrupted):
-    """The user typed the escape for a disconnect before the session began. It acts like a signal."""
+    """The user typed the escape for a disconnect before the session began. It ends mlogin as a signal does."""
 
     def __init__(self) -> None:
         BaseException.__init__(self, "disconnected")

@@ -76,8 +76,8 @@ def stop_group(group: int, grace: float, reap: Callable[[], object] = lambda: No
     Args:
         group: the number of the process group.
         grace: seconds between SIGTERM and SIGKILL.
-        reap: called after each check for whether the group exists. If the group's leader is a child of this process,
-            `reap` must wait for that child without blocking (as Popen.poll does).
+        reap: a function, called after each check for whether the group exists. If the group's leader is a child of this
+            process, `reap` must wait for that child without blocking (as Popen.poll does).
     """
     for signum, timeout in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_TIMEOUT)):
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -84,7 +84,7 @@ class SshTimeouts:
 
     Attributes:
         command_timeout: for a command on the host to end, over the ssh connection that is already open.
-        end_timeout: the same for the command that ends the job; it is short because the user waits for it.
+        end_timeout: for the command that ends the job to end. It is short because the user waits for it.
         last_words_timeout: for the last output of the `ssh` program to appear on the screen.
         pid_timeout: for the host to report the process id of the agent.
     """
@@ -108,17 +108,18 @@ class Timeouts:
         reconnect_timeout: how long a reflector may be away while a job waits to run. If several reflectors share a
             directory and one of them is killed, its sessions become free after 60 seconds.
         end_of_input_interval: when the user's input has ended, mlogin sends Control-D. This is the wait before it sends
-            another; each further wait is twice as long. One is not enough: a shell that changes the modes of its
-            terminal just then loses it, and the next program that reads needs one too.
+            another; each further wait is twice as long. One Control-D is not enough, because a shell loses it if it
+            changes the modes of its terminal at that moment, and each program that reads afterwards needs its own.
         end_of_input_longest_interval: the longest wait between two Control-D.
-        ask_interval: of silence, after which the reflector is asked for a sign of life if somebody uses the session.
-        attention_timeout: after the last typed or shown byte, somebody counts as using the session for so long.
-        silence_timeout: of silence, after which the user is told that nothing has been heard of the reflector.
+        ask_interval: after this time of silence, the reflector is asked for a sign of life, if the session is in use.
+        attention_timeout: for this time after the last typed or shown byte, the session counts as in use.
+        silence_timeout: after this time of silence, the user is told that nothing has been heard of the reflector.
         foreground_interval: between two checks whether mlogin has come to the foreground of its terminal. Not every
             shell tells it by a signal.
         disconnect_timeout: for the reflector to answer a Close, if the user disconnects or a signal ends mlogin. After
             that the link counts as dead, and mlogin leaves the job to its guard process.
-        disconnect_grace: the same as `job_end_grace` in that case. It is short because the user waits for it.
+        disconnect_grace: for a job to end by itself after mlogin has ended the session, such as because of a signal. It
+            replaces `job_end_grace` in this case, and is short because the user waits for it.
         undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in it.
         walltime_interval: between two checks of the job's remaining time, which the job system may change.
         job_end_grace: for a job to end by itself after its session.

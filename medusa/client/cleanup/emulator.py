@@ -1,8 +1,8 @@
 """Undoes what a session's output has switched on in the user's terminal emulator, if the session ends abnormally.
 
 A program that is cut off cannot leave the alternate screen, show the cursor again or switch off mouse reporting. The
-class Emulator follows the output and knows what is switched on. Only that is undone: what a terminal was never told
-cannot confuse it.
+class Emulator follows the output and knows what is switched on. Nothing else is undone, because a terminal may misread
+sequences that no program has sent to it before.
 """
 
 from __future__ import annotations
@@ -93,12 +93,13 @@ class State:
     """What the output has changed in a terminal emulator, and where the output is in a sequence.
 
     Attributes:
-        used: True if any sequence was shown, so that colours may be set.
-        changed: the modes that do not have their usual value, each as (b"?" or b"", number).
-        screen: the mode that has switched on the alternate screen; 0 if it is off.
-        others: what undoes each other change.
-        in_string: True inside a string, such as a window's title.
-        rest: the beginning of a sequence that is not complete.
+        used: True if the output contained any escape sequence. It may then have set colours, which are not followed.
+        changed: the modes that do not have their usual value, each as a pair: b"?" for a private mode or b"" for one
+            of ANSI's, and the mode's number.
+        screen: the number of the mode that has switched on the alternate screen; 0 if this screen is off.
+        others: for each kind of change that is not a mode: the bytes that undo it.
+        in_string: True if the output is inside a string, such as a window's title, whose end has not come yet.
+        rest: the beginning of a sequence whose end has not come yet.
     """
 
     used: bool = False
@@ -113,7 +114,8 @@ class Emulator:
     """The state of the user's terminal emulator, as far as the session's output has changed it.
 
     Args:
-        note: gets the bytes that undo the changes, each time that they differ, for the guard process.
+        note: receives the bytes that undo the changes, whenever these bytes become different, so that the guard process
+            can undo the changes if this process is killed. None if there is no guard process.
     """
 
     def __init__(self, note: Note | None = None) -> None:
@@ -123,7 +125,7 @@ class Emulator:
 
     @property
     def state(self) -> State:
-        """A copy of the state. If it is set, the bytes that were fed since then count as not written."""
+        """A copy of the state. To take back calls of `feed`, whose bytes were not written, set an earlier copy."""
         return dataclasses.replace(self._state, others=self._state.others.copy())
 
     @state.setter
@@ -159,7 +161,7 @@ class Emulator:
             self._state.rest = tail.group()
 
     def undo(self) -> bytes:
-        """Returns the bytes that undo all changes; nothing if there are none."""
+        """Returns the bytes that undo all changes; b"" if the output cannot have changed anything."""
         state = self._state
         if not state.used:
             return b""
@@ -180,7 +182,7 @@ class Emulator:
         )
 
     def undone(self) -> None:
-        """Call this after the bytes of `undo` were written, or if they must not be."""
+        """Forgets all changes. Call this after the bytes of `undo` were written, or if they must not be written."""
         self.state = State()
 
     def _take(self, found: re.Match[bytes]) -> None:
@@ -214,7 +216,10 @@ class Emulator:
 
 
 def write_undo(fd: int, note: Note) -> None:
-    """Writes what is in `note` to the terminal `fd`, in the guard process, if it takes bytes within WRITE_TIMEOUT."""
+    """Writes the text of `note` to the terminal `fd`, if the terminal takes bytes within WRITE_TIMEOUT.
+
+    The guard process calls this after mlogin was killed.
+    """
     undo = note.read()
     poller = select.poll()
     poller.register(fd, select.POLLOUT)

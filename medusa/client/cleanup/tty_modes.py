@@ -24,9 +24,11 @@ _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 def in_foreground(fd: int) -> bool:
     """True if this process may read the terminal `fd` and change its modes.
 
-    That is so if its process group is in the foreground. If `fd` does not control this process, the system does not
-    say so: then it is so if no other session has the terminal, or if a program in the foreground has started this
-    process (`su -c`). It is not after `setsid`. It is so, too, if `fd` is gone or is no terminal.
+    If `fd` is this process's controlling terminal, the system tells whether this process group is in the foreground.
+    For any other terminal the system does not tell. In that case the result is True if `fd` is the controlling terminal
+    of no process, or if an ancestor of this process is in the foreground of `fd`, as with `su -c`.
+
+    The result is also True if `fd` is gone or is no terminal.
     """
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()
@@ -64,7 +66,7 @@ def raw(modes: Modes) -> Modes:
 
 
 def attentive(modes: Modes) -> Modes:
-    """Returns `modes` with one change: a line that is typed also ends with a dot, so that `~.` needs no Enter."""
+    """Returns `modes` with one change: a dot ends a typed line, as Enter does. So `~.` can be read without Enter."""
     changed = [*modes[:_CC], list(modes[_CC])]
     changed[_CC][termios.VEOL] = b"."
     return changed
@@ -109,7 +111,7 @@ def record(fd: int, before: Modes) -> str:
 def restore_if_unchanged(text: str) -> None:
     """Restores the modes that `record` wrote into `text`. Does nothing if another process has set other modes since.
 
-    That other process may be the shell, if it has its terminal back already.
+    The other process may be the shell, which sets its own modes when it gets the terminal back.
     """
     noted = json.loads(text)
     if _plain(termios.tcgetattr(noted["fd"])) == noted["now"]:

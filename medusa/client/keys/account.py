@@ -55,7 +55,7 @@ class Account:
         login: the name of the account.
         user: a subuser of the account; None for the account itself.
         signer: the private key.
-        clock: returns the seconds since the epoch.
+        clock: a function that returns the seconds since the epoch.
     """
 
     login: str
@@ -96,7 +96,7 @@ class Account:
         return base_url.rstrip("/") + presigned_target(path, parameters, signature)
 
     def to_check(self, host: str) -> list[str]:
-        """Returns lines for the user after `host` refused a signed request: what was sent, and what to check."""
+        """Returns lines for the user if `host` has refused a signed request: what was sent, and what to check."""
         now = formatdate(self.clock(), usegmt=True)
         return [
             f"  asked for host {printable(host)} by {self}; the clock here says {now}",
@@ -139,12 +139,15 @@ def find_signer(key: str | None) -> Signer:
 
 
 def _from_home(fingerprint: str, seen: list[str], problem: str | None) -> Signer:
-    """Returns the key in ~/.ssh that has the fingerprint. Raises Failure.
+    """Returns the private key in ~/.ssh that has the fingerprint.
 
     Args:
-        fingerprint: as for `find_signer`.
-        seen: words for each key that is in the ssh-agent.
-        problem: why the ssh-agent does not list its keys.
+        fingerprint: an MD5 or SHA256 fingerprint, in the form that the user gave.
+        seen: a description of each key that is in the ssh-agent, for the text of a Failure.
+        problem: why the ssh-agent does not list its keys, for the text of a Failure; None if there is no such reason.
+
+    Raises:
+        Failure: no key in ~/.ssh has the fingerprint, or the key cannot be used.
     """
     directory = Path(os.path.expanduser("~/.ssh"))
     for file in keyfile.files_in(directory):

@@ -26,8 +26,9 @@ def find(data: bytes) -> KeyBlock | None:
     """Returns the first private key in `data`, the content of a file. Returns None if there is none.
 
     Everything before and behind the key is skipped: a byte order mark, blank lines, the `Bag Attributes` of
-    `openssl pkcs12`, certificates, the parameters of a curve. So is what OpenSSL ignores in a key: white space at the
-    ends of lines, blank lines. The END may be missing; then the key is the rest, and its decoder complains.
+    `openssl pkcs12`, certificates, the parameters of a curve. Inside the key, blank lines and white space at the ends
+    of lines are skipped, because OpenSSL ignores them. If the line END is missing, all lines after BEGIN count as the
+    key, and the error comes from the function that decodes the key.
     """
     lines = [line.rstrip() for line in data.removeprefix(_BOM).splitlines()]
     for start, line in enumerate(lines):
@@ -41,7 +42,7 @@ def find(data: bytes) -> KeyBlock | None:
 
 
 def _pem(label: bytes, body: list[bytes]) -> bytes:
-    """Returns a key in PEM. Of the blank lines in `body` only that after the header fields is left, which must be."""
+    """Returns a key in PEM. Removes the blank lines in `body`, except the required one after the header fields."""
     fields = [line for line in body if b":" in line]
     base64 = [line for line in body if line and b":" not in line]
     head = [*fields, b""] if fields else []

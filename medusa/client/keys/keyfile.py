@@ -1,6 +1,7 @@
 """Reads private keys from files, in OpenSSH's format or in PEM, with or without a passphrase.
 
-It reads whatever `ssh-keygen -y -f FILE` reads, but for rare ciphers of PEM that the library `cryptography` lacks.
+It reads all files that `ssh-keygen -y -f FILE` reads, except PEM files with rare ciphers that the library
+`cryptography` lacks.
 """
 
 from __future__ import annotations
@@ -123,7 +124,10 @@ class KeyFile:
         raise Failure(f"{where}: wrong passphrase")
 
     def _what_else(self) -> str:
-        """Returns what the file is, as the end of a sentence, and what the user can do. It has no private key."""
+        """Returns the end of a sentence for the user about this file, which contains no private key.
+
+        It says what the file is instead, as far as that is known, and what the user can do.
+        """
         if first_public(self._data) is not None:
             return "is a public key; name the private one"
         found = next((words for mark, words in _OTHER_FORMATS if self._data.startswith(mark)), None)
@@ -146,7 +150,7 @@ def files_in(directory: Path) -> Iterator[KeyFile]:
 
 
 def _read(path: Path) -> bytes:
-    """Returns the first MAX_SIZE bytes of a file, or nothing if the file cannot be read."""
+    """Returns the first MAX_SIZE bytes of a file; b"" if the file cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_SIZE)
@@ -199,10 +203,11 @@ def _advice(error: Exception) -> str:
 def _ask(prompt: str) -> bytes:
     """Asks for a passphrase on the terminal and returns it.
 
-    A passphrase is never read from piped input. In the background mlogin does not ask: that would stop it.
+    A passphrase is never read from piped input. In the background mlogin does not ask, because a process in the
+    background is stopped when it reads the terminal.
 
     Raises:
-        Failure: there is no terminal, it is another program's now, or the user gave no passphrase.
+        Failure: there is no terminal, mlogin is in the background, or the user gave no passphrase.
     """
     obstacle = _obstacle_to_asking()
     if obstacle:
@@ -215,7 +220,7 @@ def _ask(prompt: str) -> bytes:
 
 
 def _obstacle_to_asking() -> str:
-    """Returns in words why nothing can be asked on the terminal. Returns nothing if it can."""
+    """Returns in words why mlogin cannot ask the user on the terminal; "" if mlogin can."""
     try:
         fd = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError:

@@ -17,12 +17,14 @@ _KEY_SIZE = 24
 
 
 def is_aes_192(pem: bytes) -> bool:
-    """Returns True if `pem`, a private key in PEM, is encrypted in this way."""
+    """Returns True if the header fields of `pem`, a private key in PEM, say that it is encrypted with AES-192."""
     return _FIELDS.fullmatch(pem) is not None
 
 
 def decrypt(pem: bytes, passphrase: bytes) -> bytes:
-    """Returns the same key without encryption, in PEM. If the passphrase is wrong, it may be rubbish.
+    """Returns the private key in `pem` without encryption, again in PEM.
+
+    A wrong passphrase is not always noticed: then the returned key is rubbish.
 
     Raises:
         ValueError: the passphrase is wrong, or the key is malformed.
@@ -38,7 +40,7 @@ def decrypt(pem: bytes, passphrase: bytes) -> bytes:
 
 
 def _derive(passphrase: bytes, salt: bytes) -> bytes:
-    """Returns the key as OpenSSL's EVP_BytesToKey derives it, with MD5 and one round."""
+    """Returns the key for the cipher, derived in the way of OpenSSL's EVP_BytesToKey, with MD5 and one round."""
     key = block = b""
     while len(key) < _KEY_SIZE:
         block = hashlib.md5(block + passphrase + salt, usedforsecurity=False).digest()

@@ -1,5 +1,6 @@
 """Reads the container of private keys in OpenSSH's format, which OpenSSH's documents PROTOCOL.key and
-PROTOCOL.chacha20poly1305 describe. The library `cryptography` reads what is in it, but knows only some ciphers."""
+PROTOCOL.chacha20poly1305 describe. It removes the encryption, because the library `cryptography`, which decodes the
+key itself, knows only some of the ciphers."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ class Container(NamedTuple):
         number: the number of keys, encoded. It is always 1.
         public: the public key, encoded.
         private: the private key, encoded and encrypted.
-        tag: what authenticates `private`, if the cipher does that.
+        tag: the bytes that authenticate `private`; b"" if the cipher has no authentication.
     """
 
     cipher: bytes
@@ -69,7 +70,9 @@ def parse(pem: bytes) -> Container | None:
 
 
 def decrypt(found: Container, passphrase: bytes) -> bytes:
-    """Returns the same key without encryption, in PEM. If the passphrase is wrong, it may be rubbish.
+    """Returns the private key `found` without encryption, in PEM.
+
+    A wrong passphrase is not always noticed: then the returned key is rubbish.
 
     Raises:
         UnsupportedAlgorithm: the cipher is not one of OpenSSH's.

@@ -1,6 +1,7 @@
 """Signs with private keys in an ssh-agent. The ssh-agent never gives out the keys; it makes the signatures itself.
 
-The protocol is that of draft-miller-ssh-agent. Keys and comments are bytes here: the ssh-agent may hold anything.
+The protocol is that of draft-miller-ssh-agent. Keys and comments are bytes here, because an ssh-agent may hold keys of
+unknown types, and comments in any encoding.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _MAX_SHOWN = 80
 
 
 class _Refused(Exception):
-    """The ssh-agent refuses, or its answer is malformed."""
+    """Raised if the ssh-agent refuses a request, or if its answer is malformed."""
 
 
 _BROKEN = (_Refused, OSError)
@@ -88,7 +89,7 @@ class AgentSigner:
 
 
 def signers() -> tuple[list[AgentSigner], list[str]]:
-    """Returns the keys in the ssh-agent that can sign requests, and a line of text for each other key.
+    """Returns the keys in the ssh-agent that can sign requests, and a line of text for each key that cannot.
 
     Returns no keys if there is no ssh-agent, or if it does not list its keys.
     """
@@ -104,7 +105,7 @@ def signers() -> tuple[list[AgentSigner], list[str]]:
 
 
 def problem() -> str | None:
-    """Returns words that say why the ssh-agent does not list its keys. None if it does, or if there is none."""
+    """Returns in words why the ssh-agent does not list its keys. None if it lists them, or if there is no ssh-agent."""
     if not os.environ.get("SSH_AUTH_SOCK"):
         return None
     try:
@@ -137,7 +138,7 @@ def _identities(sock: socket.socket) -> list[tuple[bytes, bytes]]:
 
 
 def _kind(blob: bytes) -> bytes:
-    """Returns the type of a key, which is the first string in its blob. Returns nothing if there is no such string."""
+    """Returns the type of a key: the first string in `blob`, the encoded key. b"" if there is no such string."""
     try:
         return split(blob)[0]
     except ValueError:
@@ -145,7 +146,7 @@ def _kind(blob: bytes) -> bytes:
 
 
 def _shown(text: bytes) -> str:
-    """Returns a text of the ssh-agent, which may be in any encoding and of any length, for the user."""
+    """Returns `text`, which the ssh-agent sent in an unknown encoding, in a printable and short form for the user."""
     return printable(text.decode("utf-8", "backslashreplace"), _MAX_SHOWN)
 
 

@@ -20,8 +20,8 @@ class JobRequest:
     """The facts that a job needs, so that its agent can attach to the session.
 
     Attributes:
-        session_url: returns a new URL at which the agent attaches. Its argument: how many seconds the URL must stay
-            valid at least.
+        session_url: a function that returns a new URL at which the agent attaches. Its argument: how many seconds the
+            URL must stay valid at least.
         archive_url: the URL at which the reflector serves the agent's archive; None if it is unknown.
         insecure_tls: True if the agent must not verify the reflector's certificate.
         environ: further environment variables for the job.

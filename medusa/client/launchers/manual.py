@@ -81,8 +81,9 @@ _IN_ANY_SHELL = re.compile(r"[A-Za-z0-9 _.,:;/?&=%@+~#|'\[\]{}()^*<>-]*")
 def _line(request: JobRequest, url: str) -> str:
     """Returns the command line for the user.
 
-    The shells of the csh family cannot set a variable for one command. So the command line prints a line for sh, into
-    which it is piped, unless the line contains characters that only some shells take literally.
+    The line for sh sets variables for one command, which the shells of the csh family cannot do. So the command line
+    is `echo "LINE" | sh`, which works in every shell. But if the line for sh contains characters that some shells do
+    not take literally between double quotes, it is returned without `echo`.
     """
     line = _line_for_sh(request, url)
     return f'echo "{line}" | sh' if _IN_ANY_SHELL.fullmatch(line) else line
@@ -91,7 +92,7 @@ def _line(request: JobRequest, url: str) -> str:
 def _line_for_sh(request: JobRequest, url: str) -> str:
     """Returns the command line for a POSIX shell.
 
-    The URL is secret. So it is set as a variable: process lists show a program's arguments.
+    The line passes the URL in a variable, because the URL is secret and process lists show a program's arguments.
     """
     variables = f"{'MEDUSA_INSECURE_TLS=1 ' * request.insecure_tls}MEDUSA_SIGNED_URL={_quoted(url)}"
     if request.archive_url is None:

@@ -53,7 +53,8 @@ class Job(abc.ABC):
     def look(self, *, waiting: bool) -> None:
         """Asks the job system for the job's state, and sets `state`.
 
-        waiting: True until the agent attaches. Then this method also renews the agent's config before it expires.
+        waiting: True until the agent attaches. While it is True, this method also renews the agent's config before the
+            config expires.
         """
 
     def report(
@@ -96,7 +97,7 @@ class PolledLauncher(Launcher):
         system: the name of the job system as messages to the user use it, such as `the Manta`.
 
     Args:
-        tell: shows a line to the user.
+        tell: a function that shows a line to the user.
     """
 
     queues = True
@@ -127,7 +128,7 @@ class PolledLauncher(Launcher):
         self.job.joined = True
 
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Closes the job. After a clean session the job is not cancelled: its final state would be `cancelled`."""
+        """Closes the job. After a clean session it is not cancelled, so that its final state is not `cancelled`."""
         self._close(clean=clean)
 
     def cancel(self) -> None:
@@ -196,7 +197,7 @@ class _TaskThread:
         return future
 
     def stop(self) -> None:
-        """Lets the thread end after the calls that are queued now. Does not wait for that."""
+        """Lets the thread end after the calls that are queued now. Does not wait for its end."""
         self._tasks.put(None)
 
     def join(self, timeout: float) -> bool:

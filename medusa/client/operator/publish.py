@@ -48,7 +48,7 @@ def publish(archive: bytes, url: str, manta: Callable[[], MantaClient], http_tim
     Args:
         archive: the content of the archive.
         url: `manta:/LOGIN/...`, the path of a file, or a URL for fsspec.
-        manta: makes a client of Manta. It is called only if `url` names a Manta object.
+        manta: a function that makes a client of Manta. It is called only if `url` names a Manta object.
         http_timeout: seconds for one request, if `url` is an http or https URL.
 
     Returns:

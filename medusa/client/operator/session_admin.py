@@ -28,7 +28,10 @@ Entry = dict[str, Any]
 
 
 class _Connection(http.client.HTTPConnection):
-    """A connection to a reflector, without a proxy: it usually runs on this host. It is dialled as mlogin dials."""
+    """A connection to a reflector, dialled in the same way as by mlogin.
+
+    It never uses a proxy, because the reflector usually runs on this host.
+    """
 
     def __init__(self, target: Target, insecure_tls: bool) -> None:
         super().__init__(target.host, target.port, timeout=TIMEOUT)
@@ -68,7 +71,7 @@ class Administrator:
         self._insecure = insecure_tls
 
     def sessions(self) -> list[Entry]:
-        """Returns all sessions. Some reflectors may not have answered: then `missing` says so. Raises Failure."""
+        """Returns all sessions. If some reflectors did not answer, `missing` says so. Raises Failure."""
         answer = self._ask("GET", "/sessions")
         found = answer.get("sessions")
         if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):

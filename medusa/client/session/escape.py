@@ -106,7 +106,7 @@ class EscapeScanner:
         return events
 
     def finish(self) -> bytes:
-        """Returns the escape character that `feed` has kept back, or nothing. Call this at the end of input."""
+        """Returns the escape character that `feed` has kept back; b"" if there is none. Call it at the end of input."""
         held, self._held = self._held, False
         return self._character if held and self._character else b""
 

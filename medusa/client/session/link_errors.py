@@ -36,8 +36,8 @@ def describe_close(close: Close) -> str:
 class Silence:
     """Decides when to ask a silent reflector for a sign of life, and what to tell the user. No I/O.
 
-    All times are in seconds of the clock that `now` is of. If nobody uses the session, the reflector is not asked: the
-    keepalive of the link does that, less often.
+    All times are in seconds of the clock that `now` is of. The reflector is asked only while somebody uses the session.
+    While nobody uses it, the keepalive of the link suffices, which asks less often.
 
     Args:
         now: the current time.
@@ -58,7 +58,7 @@ class Silence:
         self.deadline = now + self._ask_interval
 
     def used(self, now: float) -> None:
-        """Notes that something was typed or shown."""
+        """Notes that somebody uses the session, because something was typed or shown."""
         self._used_until = now + self._attention
 
     def check(self, now: float, heard: float) -> tuple[bool, str]:

@@ -65,7 +65,7 @@ class Dialer:
         asks for that by Retry-After.
 
         Raises:
-            Failure: the time is over, or the reflector refused in a way that a retry cannot change.
+            Failure: `reconnect_timeout` has passed, or the reflector refused in a way that a retry cannot change.
             Interrupted: a signal asked mlogin to end.
         """
         deadline = time.monotonic() + self._timeouts.reconnect_timeout
@@ -92,7 +92,10 @@ class Dialer:
             return upgrade(sock, target.netloc, target.target, deadline, headers)
 
     def _connect(self) -> Transport:
-        """Attaches, and announces the features of mlogin. The raw port of an older reflector refuses those with 400."""
+        """Attaches, and announces the features of mlogin in a header field.
+
+        The raw port of an older reflector refuses the header field with 400. In this case, attaches without it.
+        """
         for announced in (ANNOUNCED, ()):
             url, headers = self.url.client_url()
             headers = [*headers, *announced]

@@ -82,7 +82,10 @@ class SessionUrl:
         return Failure("\n".join(lines))
 
     def _address_advice(self, moved_to: str) -> list[str]:
-        """Returns advice for a redirect to the URL `moved_to`. It is about the reflector if only the base differs."""
+        """Returns lines of advice for the user after a redirect to the URL `moved_to`: which --reflector to use.
+
+        Returns no lines if `moved_to` is not the address of this session at another base.
+        """
         base, path, rest = moved_to.partition(self.path(attach_path.CLIENT))
         return (
             [f"  a proxy sends you elsewhere; if you trust that place: --reflector {base}"] if path and not rest else []

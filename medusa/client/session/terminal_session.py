@@ -47,10 +47,10 @@ class TerminalSession:
         link: the link to the reflector, on which Linkup was received: the agent has attached.
         console: the user's terminal, standard output, messages and signals.
         typed: the queue of what the user types, with what was typed before the session.
-        info: returns the lines that the escape `~i` (information) shows.
+        info: a function that returns the lines that the escape `~i` (information) shows.
         notices: makes the notices that the job's time will soon be over.
         timeouts: the times of mlogin.
-        clock: returns monotonic seconds; it must be the clock that `link` and `notices` use.
+        clock: a function that returns monotonic seconds; it must be the clock that `link` and `notices` use.
 
     Attributes:
         answered: False if the reflector did not answer the Close: the link is dead.
@@ -189,7 +189,10 @@ class TerminalSession:
             self._link.send_data(self._input.take(_READ_SIZE))
 
     def _take_terminal(self, now: float) -> None:
-        """Takes the terminal if mlogin has come to the foreground, or is alone on it again."""
+        """Puts the terminal into raw mode if mlogin may now read it, though it could not before.
+
+        That is so if mlogin has come to the foreground, or if no other program uses the terminal any more.
+        """
         if self._input.ended or now < self._look_at or not self._terminal.away:
             return
         self._look_at = now + self._timeouts.foreground_interval
@@ -274,7 +277,7 @@ class TerminalSession:
         }
 
     def _timeout(self) -> float:
-        """Returns the seconds until the next keepalive, notice, ping, Control-D or look at the terminal is due."""
+        """Returns the seconds until the next keepalive, notice, ping, Control-D or check of the terminal is due."""
         due = (self._link.deadline(), self._notices.deadline, self._input.deadline, self._silence.deadline)
         left = min(due) - self._clock()
         waits = self._terminal.away and not self._input.ended

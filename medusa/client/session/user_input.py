@@ -14,8 +14,9 @@ END_OF_FILE = b"\x04"
 class UserInput:
     """The queue of typed bytes that are still to be sent to the agent. Escapes are removed from them.
 
-    After the end of input it adds Control-D again and again, at growing intervals. One is not enough: a shell that
-    changes the modes of its terminal just then loses it, and the next program that reads needs one too.
+    After the end of input it adds Control-D again and again, at growing intervals. One Control-D is not enough, because
+    a shell loses it if it changes the modes of its terminal at that moment, and because each program that reads the
+    terminal afterwards needs one of its own.
 
     Args:
         character: the escape character; None to recognise no escapes.

@@ -38,10 +38,10 @@ class LinkEnd(enum.Enum):
 
 
 class Reconnects(NamedTuple):
-    """How often in all mlogin may attach again after a link has ended.
+    """Limits: how many times in total mlogin may attach again after a link has ended.
 
     Attributes:
-        queued: the limit for jobs that can wait in a queue. They may wait longer than the reflector does.
+        queued: the limit for jobs that can wait in a queue, perhaps for longer than a reflector keeps a waiting client.
         immediate: the limit for jobs that start at once.
     """
 
@@ -66,9 +66,10 @@ class WaitForAgent:
         launcher: the launcher of the job.
         console: the user's terminal, messages and signals.
         deadline: the time, by `clock`, at which to give up; None to wait as long as the job lives.
-        reconnect: attaches again and returns the new connection, or raises Failure. None to give up if the link ends.
+        reconnect: a function that attaches again and returns the new connection, or raises Failure. None to give up if
+            the link ends.
         queues: True if jobs of this launcher can wait in a queue.
-        clock: returns monotonic seconds.
+        clock: a function that returns monotonic seconds.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class WaitForAgent:
         return LinkEnd.STOPPED if close.code == GOING_AWAY else LinkEnd.CLOSED
 
     def _replace_link(self, end: LinkEnd, why: str) -> None:
-        """Attaches again after the link has ended. Raises Failure with the text `why` if that is not allowed."""
+        """Attaches again after the link has ended. Raises Failure with the text `why` if mlogin may not."""
         allowed = RECONNECTS[end].queued if self._queues else RECONNECTS[end].immediate
         if self._reconnect is None or not allowed:
             raise Failure(why)

@@ -15,10 +15,10 @@ SLACK = 30.0
 
 
 class WalltimeNotices:
-    """The notices about one job. Each is given once, and one about its time again if it has got more time meanwhile.
+    """The notices about one job. Each is given once. If the job gets more time, those about its time are given again.
 
     Args:
-        poll: returns the state of the job.
+        poll: a function that returns the state of the job.
         interval: seconds between two calls of `poll`. The time of a job can change while it runs.
 
     Attributes:

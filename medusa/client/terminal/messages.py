@@ -38,7 +38,7 @@ DUMB = ("", "dumb", "emacs", "network", "unknown")
 
 
 def is_dumb(environ: Mapping[str, str] = os.environ) -> bool:
-    """True if the terminal knows no escape sequences, or nothing is known about it."""
+    """True if the variable TERM in `environ` says that the terminal knows no escape sequences, or says nothing."""
     return environ.get("TERM", "") in DUMB or environ["TERM"].startswith("dumb-")
 
 
@@ -75,8 +75,8 @@ class Messages:
     def animated(self) -> bool:
         """True if there is a spinner, so that `progress` must be called every SPINNER_INTERVAL seconds.
 
-        There is none in the background, nor while another program of a pipeline reads keys, such as `less`: it would
-        overwrite what that program shows.
+        There is no spinner while mlogin is in the background, or while another program of a pipeline, such as `less`,
+        reads keys, because the spinner would overwrite what the other program shows.
         """
         if not self._can_animate or not in_foreground(self._fd):
             return False

@@ -22,14 +22,14 @@ _CONTROL_D = b"\x04"
 
 @contextlib.contextmanager
 def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool]) -> Iterator[None]:
-    """Context manager: in its `with` block, a thread reads lines of the terminal, and what ends with a dot.
+    """Context manager: in its `with` block, a thread reads what the user types, after each Enter and after each dot.
 
     The terminal still shows what is typed, and Control-C sends SIGINT. Reads nothing if mlogin may not read the
     terminal now.
 
     Args:
-        take: called in the thread with what was read. Returns False to read no more.
-        busy: returns True while another program asks on the terminal. Nothing is read meanwhile.
+        take: a function, called in the thread with the bytes that were read. It returns False to end the reading.
+        busy: a function that returns True while another program asks on the terminal. Nothing is read meanwhile.
     """
     if not terminal.make_attentive():
         yield
@@ -46,7 +46,11 @@ def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable
 
 
 def _read(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool], stop: int) -> None:
-    """Reads until the other end of the pipe `stop` is closed."""
+    """Reads the terminal and passes the bytes to `take`, until `take` returns False or the reading has to end.
+
+    It has to end if the terminal is gone, if mlogin is in the background, or if the other end of the pipe `stop` was
+    closed.
+    """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread handles signals
     poll = PollSet()
     while True:

@@ -25,10 +25,10 @@ _WATCHED = (*FATAL, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGC
 
 @contextlib.contextmanager
 def unstopped() -> Iterator[None]:
-    """Context manager for a call that uses the terminal: in its `with` block, this thread is not stopped by it.
+    """Context manager for a call that uses the terminal: in its `with` block, the signals in STOPS do not stop mlogin.
 
-    In the background, a read then fails with EIO, and a write succeeds even after `stty tostop`. The signals are not
-    ignored but blocked: child processes would ignore them too.
+    If mlogin is in the background, a read in the block fails with EIO, and a write succeeds even after `stty tostop`.
+    The signals are blocked in this thread, not ignored, because child processes would ignore them too.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
@@ -83,13 +83,16 @@ class Signals:
         return numbers
 
     def disconnect(self) -> None:
-        """Lets the main thread raise Disconnected where a signal in FATAL would raise Interrupted."""
+        """Makes the main thread raise Disconnected, where a signal in FATAL would make it raise Interrupted."""
         self._disconnected = True
         os.kill(os.getpid(), signal.SIGWINCH)  # it also interrupts a blocking call
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
-        """Context manager for a call that asks on the terminal: in the background, that stops mlogin."""
+        """Context manager for a call that asks the user on the terminal.
+
+        If mlogin is in the background, the question stops mlogin, until the user brings it to the foreground.
+        """
         with contextlib.ExitStack() as stack:
             for number in STOPS:
                 stack.enter_context(self.default(number))

@@ -1,7 +1,7 @@
 """Reads standard input without ever blocking, although other programs may read it too.
 
 If poll reports bytes, another reader of the same terminal or pipe may take them first. A read would then block. Setting
-O_NONBLOCK on descriptor 0 would change it for all of them. So a terminal or pipe is opened a second time.
+O_NONBLOCK on descriptor 0 would set it for the other programs too. So a terminal or pipe is opened a second time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from medusa.client.terminal.stdout import reopen
 class Stdin:
     """The reader of the descriptor `fd`.
 
-    Where it cannot be opened a second time (a terminal of another user, without /proc), a read may block.
+    If `fd` cannot be opened a second time (a terminal of another user, without /proc), `read` may block after all.
     """
 
     def __init__(self, fd: int = 0) -> None:
@@ -31,7 +31,7 @@ class Stdin:
         return self._fd if self._own is None else self._own
 
     def read(self, size: int) -> bytes | None:
-        """Returns up to `size` bytes, nothing at the end of the input, and None if there are none now.
+        """Returns up to `size` bytes; b"" at the end of the input; None if there are no bytes now.
 
         Raises:
             OSError: the descriptor cannot be read. EIO: this process is in the background, or the terminal is gone.

@@ -108,7 +108,7 @@ class Stdout:
     def undo_modes(self, timeout: float) -> None:
         """Drops the queue, and undoes what the output has switched on in the terminal emulator, as far as is known.
 
-        Call this after an abnormal end of the session. Takes up to `timeout` seconds, if the terminal takes no bytes.
+        Call this after an abnormal end of the session. Gives up after `timeout` seconds if the terminal takes no bytes.
         """
         self._waiting.clear()
         self.pending = 0

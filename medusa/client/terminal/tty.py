@@ -57,8 +57,8 @@ class Terminal:
     the modes, which are recorded in `ledger`.
 
     Args:
-        shared: True if another program of a pipeline may read the same terminal, as in `mlogin ... | less`. Then mlogin
-            leaves the terminal alone while that program has its own modes set.
+        shared: True if another program of a pipeline may read the same terminal, as in `mlogin ... | less`. While
+            the other program has set modes of its own, mlogin neither reads the terminal nor changes its modes.
     """
 
     def __init__(self, fd: int, ledger: Ledger, *, shared: bool = False) -> None:
@@ -93,7 +93,10 @@ class Terminal:
 
     @property
     def away(self) -> bool:
-        """True while mlogin must not read its terminal. Then call `make_raw` from time to time."""
+        """True while mlogin must not read its terminal.
+
+        While this is True, call `make_raw` from time to time, because mlogin may be allowed to read again.
+        """
         return self.is_tty and (not self.raw or self._used_by_another())
 
     @property
@@ -108,7 +111,7 @@ class Terminal:
     def read(self, size: int) -> bytes | None:
         """Returns up to `size` bytes of input. Never blocks.
 
-        Returns nothing at the end of the input, also if the terminal is gone. Returns None if there are no bytes now.
+        Returns b"" at the end of the input, or if the terminal is gone. Returns None if there are no bytes now.
         """
         try:
             return self._open().read(size)
@@ -126,13 +129,18 @@ class Terminal:
         return not self.raw and self._change(tty_modes.raw)
 
     def make_attentive(self) -> bool:
-        """Lets the terminal pass on a line also after a dot, so that `~.` is read at once. As `make_raw` otherwise."""
+        """Makes a dot end a typed line, as Enter does, so that `~.` is read at once. Returns True if it did.
+
+        Remembers the former modes for `restore`. Does nothing if mlogin has changed the modes already, or if it must
+        not use the terminal now.
+        """
         return self._before is None and self._change(tty_modes.attentive)
 
     def make_raw_again(self) -> None:
-        """Sets the modes again if they were set. Call this after SIGCONT: the shell may have set others meanwhile.
+        """Sets the modes of `make_raw` or `make_attentive` again, if mlogin had set them.
 
-        If mlogin goes on in the background, the terminal is the shell's, with modes of the shell's.
+        Call this after SIGCONT, because the shell may have set other modes while mlogin was stopped. If mlogin is in
+        the background now, this sets no modes, and `restore` will set none, because the shell uses the terminal.
         """
         if self._before is None:
             return
@@ -145,7 +153,7 @@ class Terminal:
     def restore(self) -> None:
         """Restores the modes that the terminal had before `make_raw`.
 
-        Does nothing if the terminal is gone, or is another program's now.
+        Changes no modes if the terminal is gone, or if another program uses the terminal now.
         """
         if self._before is None:
             return
@@ -175,7 +183,10 @@ class Terminal:
         return self._stdin
 
     def _change(self, how: Callable[[tty_modes.Modes], tty_modes.Modes]) -> bool:
-        """Sets modes that `how` makes of the modes before. Returns False if mlogin must not use the terminal now."""
+        """Changes the terminal's modes: calls `how` with the former modes, and sets the modes that it returns.
+
+        The former modes are those before mlogin changed any. Returns False if mlogin must not use the terminal now.
+        """
         before = self._before or (_modes(self.fd) if self.is_tty else None)
         if before is None or not tty_modes.in_foreground(self.fd):
             return False

@@ -122,7 +122,7 @@ class KubeClient:
         server: the URL of the API server, for messages.
         interactive: True if helper programs that make tokens may use the terminal. Set it to False when the session
             starts to use the terminal.
-        asks: True while such a program runs, and may use the terminal.
+        asks: True while a helper program may be running that asks the user on the terminal.
 
     Args:
         directory: a private directory, in which the official client stores keys from the kubeconfig.
@@ -282,7 +282,10 @@ class KubeClient:
         self._apis = {name: getattr(client, name)(api) for name in {api for api, _, _ in _KINDS.values()}}
 
     def _error(self, error: Exception, what: str) -> KubeError:
-        """Returns the KubeError for an exception of a request. An unexpected `error` is a bug: raises it again."""
+        """Returns the KubeError for `error`, an exception of the request `what`.
+
+        Raises `error` itself if it is of an unexpected kind, because that is a bug.
+        """
         import urllib3
         from kubernetes import config
         from kubernetes.client import ApiException

@@ -78,7 +78,7 @@ def agent_script(config: dict[str, object], archive: bytes, delimiter: str) -> b
 
 
 class Phase(enum.Enum):
-    """The phases of an ephemeral container: NEW -> ADDED -> DELIVERED."""
+    """The phases of an ephemeral container: NEW -> ADDED (to its pod) -> DELIVERED (mlogin has sent it the agent)."""
 
     NEW = enum.auto()
     ADDED = enum.auto()
@@ -130,9 +130,9 @@ class EphemeralJob(Job):
             self.report_problem(str(error))
 
     def close(self, *, clean: bool) -> list[str]:
-        """Returns a line for the user if the container still waits for its agent: when it will end. Deletes nothing.
+        """Returns a line that tells the user when the container will end, if it still waits for mlogin's script.
 
-        A container with an agent ends by itself after the session.
+        Otherwise returns no lines. Deletes nothing: a container with an agent ends by itself after the session.
         """
         if self._phase is Phase.ADDED and self.state.alive:
             minutes = START_TIMEOUT // 60
@@ -162,7 +162,10 @@ class EphemeralJob(Job):
         self._phase = Phase.ADDED
 
     def _get_pod(self) -> Object:
-        """Returns the pod. If it has disappeared since the container was added: a stand-in marked as being deleted."""
+        """Returns the pod. If it has disappeared after the container was added, returns a made-up pod instead.
+
+        The made-up pod is marked as being deleted.
+        """
         try:
             return self._api.get("pod", self.pod)
         except KubeError as error:

@@ -135,9 +135,9 @@ class KubeJob(Job):
         return []
 
     def _await_end(self) -> None:
-        """Reads the status until the pod has ended, or `last_words_timeout` expires.
+        """Reads the status again and again until the pod has ended, or `last_words_timeout` expires.
 
-        If the cluster has ended the pod, the reason appears in the status a little later.
+        Call this after a session was cut off: if the cluster has ended the pod, the reason appears a little later.
         """
         deadline = self._clock.monotonic() + self._timeouts.last_words_timeout
         try:
@@ -160,7 +160,7 @@ class KubeJob(Job):
         self._create("secret", objects.secret(self.name, self._config(), self._archive))
 
     def _create_config_maps(self) -> list[Callable[[], None]]:
-        """Returns a list of steps. Each creates one ConfigMap."""
+        """Returns a list of functions. The call of each creates one ConfigMap."""
         bodies = objects.config_maps(self.name, self._parts)
         return [lambda body=body: self._create("configmap", body) for body in bodies]  # type: ignore[misc]
 
@@ -224,7 +224,10 @@ class KubeJob(Job):
         return []
 
     def _log(self, found: status.Status) -> list[str]:
-        """Returns the last lines of the pod's log, after the pod has ended. Empty if the pod has never run."""
+        """Returns the last lines of the log of a pod that has ended; no lines if the pod has never run.
+
+        `found`: the status of the Job, which names the pod.
+        """
         if found.pod is None or found.started is None:
             return []
         try:

@@ -28,10 +28,10 @@ class PodOptions:
     """The options that the user gives after `--`.
 
     Attributes:
-        namespace: None for the namespace of the context.
-        context: None for the current context of the kubeconfig.
+        namespace: the namespace for the pod; None for the namespace of the context.
+        context: the name of a context in the kubeconfig; None for its current context.
         kubeconfig: the path of the kubeconfig; None for the file that kubectl would use.
-        resources: name -> quantity. The quantity is both the request and the limit.
+        resources: the container's resources, such as `cpu`: name -> quantity, both as the request and as the limit.
         seconds: how many seconds the pod may run on its node; None for no limit.
         overrides: a mapping that is merged into the pod's spec.
     """

@@ -216,7 +216,8 @@ def _concerns(event: Object, thing: Object) -> bool:
 def _latest(events: list[Object], reason: str | None = None) -> Object | None:
     """Returns the latest event, or the latest one with this reason.
 
-    Times have whole seconds. If several events are of the latest second, one that `_is_notable` is preferred.
+    Times have whole seconds. If several events are of the latest second, one for which `_is_notable` is True is
+    preferred.
     """
     found = [event for event in events if reason in (None, event.get("reason"))]
     return max(found, key=lambda event: (_event_time(event), _is_notable(event)), default=None)
@@ -234,7 +235,10 @@ def _event_time(event: Object) -> str:
 
 
 def _text(thing: Object, *names: str) -> str:
-    """Returns the text at the end of a path of field names, such as metadata, creationTimestamp. Empty if none."""
+    """Returns the text in a nested field of `thing`; "" if there is no such field, or if it holds no text.
+
+    The further arguments are the names of the fields from outside to inside, such as metadata, creationTimestamp.
+    """
     found: Any = thing
     for name in names:
         found = found.get(name) or _NOTHING

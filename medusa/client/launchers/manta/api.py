@@ -94,7 +94,7 @@ class MantaClient:
     def make_directories(self, path: str) -> None:
         """Creates a directory and its parents.
 
-        Does not create the topmost ones (/LOGIN/stor, /LOGIN/public, ...), because they always exist.
+        Does not create the topmost directories (/LOGIN/stor, /LOGIN/public, ...), because they always exist.
         """
         parts = normal_path(path, self.login).split("/")
         for length in range(4, len(parts) + 1):

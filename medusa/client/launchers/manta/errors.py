@@ -44,7 +44,7 @@ class Failed(NamedTuple):
 
     Attributes:
         temporary: True if the next try may succeed.
-        unsent: True if the request did not reach the Manta. Then it is safe to send it again.
+        unsent: True if the request did not reach the Manta, so that it is safe to send the request again.
     """
 
     error: MantaError

@@ -53,7 +53,7 @@ class MantaHttp:
     Args:
         url: the address of the Manta: scheme (default: https), host and port, nothing else.
         account: signs the requests. None: requests are not signed.
-        sleep: waits before a retry. Its argument is in seconds.
+        sleep: a function that waits before a retry. Its argument is in seconds.
         max_answer: bytes in the body of an answer, at most.
 
     Raises:

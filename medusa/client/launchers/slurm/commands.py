@@ -114,7 +114,7 @@ class QueueEntry:
         Examples: `PENDING (Resources), starts about 14:05`, `RUNNING on node3`, `was cancelled`.
 
         Args:
-            clock: returns the current time, in seconds since 1970.
+            clock: a function that returns the current time, in seconds since 1970.
         """
         if not self.alive:
             return _ENDED[self.state]
@@ -126,11 +126,11 @@ class QueueEntry:
 
 
 def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Returns the environment for sbatch and srun. They pass it on to the job.
+    """Returns the environment for sbatch and srun, which pass it on to the job.
 
-    These variables are left out: those that configure mlogin; those that change sbatch or srun so that no session can
-    come about; and if mlogin itself runs in a Slurm job, in a step or below salloc, those that Slurm has set there.
-    They would change the new job, and deceive the programs in it.
+    Leaves out the variables that configure mlogin, and those that change sbatch or srun so that no session is possible.
+    If mlogin itself runs in a Slurm job, in a step or below salloc, leaves out the variables that Slurm has set there,
+    because they would change the new job and tell the programs in it wrong facts.
     """
     inherited = _in_a_job(environ)
     return {
@@ -145,7 +145,7 @@ def _in_a_job(environ: Mapping[str, str]) -> bool:
 
 
 def _is_of_a_job(name: str) -> bool:
-    """True if Slurm sets the variable `name` in a job, or may set it. False for those that configure its commands."""
+    """True if Slurm may set the variable `name` in a job. False for a variable that configures Slurm's commands."""
     return (name.startswith(_JOB_PREFIXES) or name in _JOB_NAMES) and name not in _CONFIGURATION
 
 
@@ -208,7 +208,7 @@ def requeue_words(accounting: str, node: str = "", configuration: str = "") -> s
 
 
 def end_words(record: str) -> str | None:
-    """Returns in words how a job was ended, as far as only its record tells. None if it tells nothing.
+    """Returns in words how a job was ended, such as by preemption or a signal. None if its record does not tell that.
 
     Args:
         record: the output of `scontrol --oneliner show job`.

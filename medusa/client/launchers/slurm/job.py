@@ -118,7 +118,8 @@ class SlurmJob(Job):
 
         Args:
             entry: the answer.
-            joined: True if the agent had attached before squeue was asked. Then the job has run.
+            joined: True if the agent had attached before squeue was asked. It proves that the job has run, so that a
+                job which waits now was requeued.
         """
         now = self._clock.monotonic()
         self._slurm_state = "" if entry is None else entry.state
@@ -146,9 +147,9 @@ class SlurmJob(Job):
             self.report(entry.words(), None if entry.left is None else now + entry.left)
 
     def await_end(self) -> None:
-        """Calls `look` until the job has ended or does not run any more, for `end_grace` at most.
+        """Calls `look` again and again until the job has ended or Slurm has halted it, for `end_grace` at most.
 
-        A job that ends by itself is not cancelled, so Slurm records how it ended.
+        Call this before you cancel the job: if it ends by itself, Slurm records how it ended.
         """
         times = self._timeouts.slurm
         deadline = self._clock.monotonic() + times.end_grace
@@ -165,9 +166,9 @@ class SlurmJob(Job):
         return embedded and host != "" and not self._is_this_machine(host)
 
     def _is_this_machine(self, host: str) -> bool:
-        """True if the node `host` is this machine, and also if Slurm does not answer.
+        """True if the node `host` is this machine, or if that is unknown because Slurm does not answer.
 
-        (If the answer is wrong, the agent fails to attach, and the user learns of it in this way.)
+        (If True is wrong, the agent fails to attach, so that the user learns of the problem nevertheless.)
         """
         own = socket.gethostname().partition(".")[0]
         if host.partition(".")[0] == own:
@@ -183,7 +184,10 @@ class SlurmJob(Job):
         )
 
     def explain(self) -> None:
-        """Sets `state` to how the job was ended, if that is not clear yet. Call it after a session was cut off."""
+        """Finds out how the job was ended, if `state` does not tell it clearly, and puts the answer into `state`.
+
+        Call this after a session was cut off.
+        """
         if self._slurm_state in commands.HALTED:
             self.over(commands.HALTED[self._slurm_state])
         elif self._slurm_state in ("COMPLETED", "FAILED"):
@@ -191,7 +195,7 @@ class SlurmJob(Job):
             self.over(commands.end_words(record) or self.state.words)
 
     def _ask(self, program: str, *words: str) -> str:
-        """Runs one of Slurm's commands, about the job's cluster. Returns its output; nothing if it fails."""
+        """Runs one of Slurm's commands for the job's cluster. Returns its output; "" if it fails."""
         try:
             done = self._run([program, *self._cluster, *words])
         except NoAnswer:
@@ -224,8 +228,9 @@ class SlurmJob(Job):
     def _prepare(self, request: JobRequest, *, spooled: bool) -> tuple[Path, Path]:
         """Writes the files for the job. Returns their private directory, and the script that runs the agent.
 
-        The directory is one that the nodes may share, with the agent's config. If no such directory can be written, it
-        is one for temporary files, and the agent gets only the URL that the script contains.
+        The private directory is below a directory that the nodes may share, and contains the agent's config. If no such
+        directory can be written, the private directory is below the one for temporary files, and the agent gets only
+        the URL in the script, which cannot be renewed.
 
         Args:
             spooled: see `_write_script`.

@@ -1,4 +1,4 @@
-"""Reads the user's options for sbatch and srun as these programs read them, and refuses what no session can have."""
+"""Reads the user's options for sbatch and srun as these programs read them, and refuses those that break a session."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class _Option(NamedTuple):
     """An option of a program.
 
     Attributes:
-        takes: empty, = or ?, as above; * for an option that is not known.
+        takes: "" if the option takes no value, = if its value may be the next word, ? if its value can only follow an
+            equals sign, * if the option is unknown.
     """
 
     name: str
@@ -92,10 +93,10 @@ def check(program: str, words: Sequence[str]) -> None:
 
 
 def _read(program: str, words: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
-    """Yields each option in `words`, as the user wrote it, with its long name and its value. It may be abbreviated.
+    """Yields three texts for each option in `words`: as the user wrote it (perhaps abbreviated), long name, value.
 
-    The first word that is no option has None as its name. The program takes it for a script or a command, and all
-    words after it for arguments of that.
+    The first word that is no option comes last, with None as its name. `program` takes this word for a script or a
+    command, and all words after it for arguments of this script or command.
     """
     known = _KNOWN[program]
     letters = {option.letter: option for option in known.values() if option.letter}
@@ -116,7 +117,13 @@ def _read(program: str, words: Sequence[str]) -> Iterator[tuple[str, str | None,
 
 
 def _letters(word: str, letters: Mapping[str, _Option], left: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yields the options in a word such as `-HJname`."""
+    """Yields the options in a word of letters such as `-HJname`, each in the form in which `_read` yields it.
+
+    Args:
+        word: the word without the hyphen.
+        letters: the known options by their letters.
+        left: the words after this one. If the first of them is the value of an option, it is removed.
+    """
     while word:
         letter, word = word[0], word[1:]
         option = letters.get(letter, _Option(letter, ""))
@@ -128,13 +135,19 @@ def _letters(word: str, letters: Mapping[str, _Option], left: list[str]) -> Iter
 
 
 def _next_value(option: _Option, left: list[str]) -> str:
-    """Takes the value of `option` off the words that are left, if it is there. Returns it."""
+    """Removes the value of `option` from the start of `left`, the words after the option, and returns it.
+
+    Returns "" if `option` has no value there.
+    """
     takes = option.takes == "=" or (option.takes == "*" and not "".join(left[:1]).startswith("-"))
     return left.pop(0) if takes and left else ""
 
 
 def _complete(name: str, known: Mapping[str, _Option]) -> _Option:
-    """Returns the option that `name` is, or abbreviates."""
+    """Returns the option in `known` that has this name, or the only one whose name starts with it.
+
+    Otherwise returns a new option, marked as unknown.
+    """
     if name in known:
         return known[name]
     found = [option for full, option in known.items() if name and full.startswith(name)]
@@ -142,7 +155,7 @@ def _complete(name: str, known: Mapping[str, _Option]) -> _Option:
 
 
 def _parse(text: str) -> dict[str, _Option]:
-    """Parses one of the lists above. Returns the options by their names."""
+    """Parses a list of options, such as `_SRUN`. Returns the options by their long names."""
     found = (re.fullmatch(r"([a-z0-9_-]+)([=?]?)(?:/(.))?", word) for word in text.split())
     return {match[1]: _Option(match[1], match[2], match[3] or "") for match in found if match}
 

@@ -74,7 +74,7 @@ class StepJob(SlurmJob):
         return []
 
     def _explain_end(self) -> None:
-        """Finds out if the session was cut off because of the whole job."""
+        """Finds out if the session was cut off because the whole job has ended or is halted. If so, sets `state`."""
         self.look(waiting=False)
         if self._slurm_state != commands.RUNNING:
             self.await_end()

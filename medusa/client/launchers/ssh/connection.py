@@ -57,7 +57,10 @@ fi
 
 
 class Phase(enum.Enum):
-    """The phases of a connection: NEW -> ASKING -> OPEN. close() may be called in each phase."""
+    """The phases of a connection: NEW -> ASKING (ssh may ask the user) -> OPEN (the user is logged in).
+
+    close() may be called in each phase.
+    """
 
     NEW = enum.auto()
     ASKING = enum.auto()
@@ -229,7 +232,7 @@ class Connection:
     def _received(self, data: bytes) -> None:
         """Keeps the last lines of ssh's stderr. In phase ASKING it also shows `data` on the screen.
 
-        Later it does not, because the screen belongs to the session.
+        In phase OPEN it does not show `data`, because the screen belongs to the session.
         """
         if self._phase is Phase.ASKING:
             with contextlib.suppress(OSError):
