@@ -50,8 +50,8 @@ def main(
     Args:
         argv: the words of the command line; None for those of this process.
         assets: the directory of the job's assets, which are copies of objects in Manta's store.
-        blocked: the signals that the job has blocked; None for those that are blocked now. The archive blocks all
-            others too while it starts.
+        blocked: the signals that the job had blocked before the agent started; None to take those that are blocked
+            now. The archive must pass them, because it blocks nearly all signals while it starts.
     """
     inherited = Inherited.found(os.environ, blocked)
     _fill_standard_fds()
@@ -103,7 +103,7 @@ def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
 def _fill_standard_fds() -> None:
     """Opens each of the descriptors 0-2 that is closed.
 
-    Otherwise a socket could get the descriptor of stderr, and the log would be written to the socket.
+    If one stayed closed, a socket could get the descriptor of stderr, and the log would be written to the socket.
     """
     fd = os.open(os.devnull, os.O_RDWR)
     while fd <= 2:
@@ -112,7 +112,7 @@ def _fill_standard_fds() -> None:
 
 
 def _leave_stdin() -> None:
-    """Makes stdin /dev/null. It may be the file of a script that holds the URL, which the session could read there."""
+    """Makes stdin /dev/null, because stdin may be a script that holds the URL, and the session could read it there."""
     fd = os.open(os.devnull, os.O_RDONLY)
     os.dup2(fd, 0)
     os.close(fd)

@@ -27,13 +27,14 @@ There are two of them, because one broken byte can damage only one.
 
 
 def main(files: Mapping[str, bytes], words: List[str], blocked: Iterable[int] = ()) -> int:
-    """Does what the archive's command line asks for. Returns the exit status.
+    """Runs the agent; with `--list` or `--extract`, lists or writes the archive's files. Returns the exit status.
 
     Args:
         files: the contents of the files in the archive, by path.
         words: the path of the archive's own file, then the user's arguments. The path must equal MEDUSA_SELF. If they
             differ, a broken byte in the archive's shell script has changed one of them.
-        blocked: the signals that the job has blocked. All others may be blocked too, until the agent has its handlers.
+        blocked: the signals that the job had blocked before the archive started. The archive itself blocks nearly all
+            signals until the agent has its handlers.
     """
     archive = os.environ.pop("MEDUSA_SELF", None)
     if archive is None or words[:1] != [archive] or is_damaged(archive):
@@ -84,7 +85,7 @@ class Importer:
         exec(code, module.__dict__)  # noqa: S102
 
     def get_source(self, name: str) -> str:
-        """Returns the source text of the module `name`. Tracebacks call this too. Raises ImportError."""
+        """Returns the source text of the module `name`; tracebacks need it. Raises ImportError if there is none."""
         file = self._file(name)
         if file is None:
             raise ImportError(name)
@@ -96,7 +97,7 @@ class Importer:
 
 
 def is_damaged(path: str) -> bool:
-    """True if the file is or contains an archive of the agent, and its SHA-256 digest is not the one that it states."""
+    """True if the file holds an archive of the agent whose SHA-256 digest is not the one that the archive states."""
     try:
         with open(path, "rb") as file:
             data = file.read()

@@ -1,6 +1,6 @@
 """Finds the session's configuration, checks it, and deletes it from the object store.
 
-A job of Manta has it as an asset: a file that is a copy of an object in Manta's store.
+A job of Manta gets the configuration as an asset: a file that is a copy of an object in Manta's store.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _flag(path: str, value: Any) -> bool:
 
 
 def switch(name: str, environ: Mapping[str, str]) -> bool:
-    """Returns the value of the variable `name`, which is a flag; False if it is not set. Raises ConfigError."""
+    """Returns the flag that the variable `name` holds; False if it is not set. Raises ConfigError if it is no flag."""
     value = environ.get(name, "").lower()
     if value not in SWITCH:
         raise ConfigError("%s: none of %s" % (name, ", ".join(filter(None, SWITCH))))
@@ -163,7 +163,7 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
     """Deletes an object from the store at `manta_url`, which a job can use without authentication.
 
     Raises:
-        ConfigError: the object could not be deleted. The session can go on all the same.
+        ConfigError: the object could not be deleted. This need not prevent the session.
     """
     try:
         parts = urlsplit(manta_url or "")
@@ -182,7 +182,7 @@ def delete_object(manta_url: Optional[str], name: str) -> None:
 
 
 def delete_asset(path: Optional[str], environ: Mapping[str, str], log: Callable[[str], None], assets: str) -> None:
-    """Deletes the object of which the configuration file at `path` is a copy. Only logs a failure.
+    """Deletes the object of which the configuration file at `path` is a copy. Logs a failure and does not raise.
 
     Does nothing if `path` is None or the file is not an asset.
     """

@@ -1,4 +1,4 @@
-"""Dials the reflector, again and again for a while: it may start later than the job, or be restarting just now."""
+"""Dials the reflector repeatedly for a limited time, because it may start later than the job, or be restarting."""
 
 from __future__ import annotations
 
@@ -39,12 +39,15 @@ def dial(
 ) -> Transport:
     """Calls `attempt` until it returns a transport, which `dial` returns.
 
-    After a refusal with Retry-After it waits at least so long, but makes one more try before `retry_for` is over.
+    After a refusal with Retry-After, it waits at least that number of seconds. If the number exceeds what is left of
+    `retry_for`, it waits only until the end of `retry_for`, and makes one more attempt then.
 
     Args:
-        attempt: makes one attempt; raises ConnectRefused if it fails.
+        attempt: a function that makes one attempt; raises ConnectRefused if the attempt fails.
         retry_for: seconds after which to give up. The first attempt is made in any case.
-        jitter: returns a random number in [0, 1). So agents that lost the same reflector dial at different times.
+        log: a function that logs one line.
+        jitter: a function that returns a random number in [0, 1), so that agents that lost the same reflector dial at
+            different times.
 
     Raises:
         Unreachable: an attempt failed, and another would fail too or would be too late.
@@ -72,7 +75,7 @@ def describe(refused: ConnectRefused) -> str:
 
 
 def connector(url: str, insecure_tls: bool, timeout: float = CONNECT_TIMEOUT) -> Callable[[], Transport]:
-    """Returns a function without arguments that makes one attempt to dial `url`. It raises ConnectRefused."""
+    """Returns a function without arguments that makes one attempt to dial `url`, or raises ConnectRefused."""
     return lambda: connect(url, insecure_tls=insecure_tls, timeout=timeout)
 
 

@@ -18,7 +18,7 @@ PEER_CLOSED = getattr(select, "POLLRDHUP", 0x2000 if hasattr(select, "epoll") el
 class Poller:
     """A set of descriptors to poll, by select.poll.
 
-    A descriptor with no wanted events is left out, because poll would report its hang-up all the time.
+    A descriptor with no wanted events is not polled, because poll would report its hang-up again and again.
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ class StopSignals(SignalPipe):
 
     Args:
         stopping: the signals that ask to stop.
-        others: more signals that only make the pipe readable, as SIGCHLD always does.
+        others: further signals that only make the pipe readable. SIGCHLD is always one of these.
 
     Attributes:
         stopped: the stopping signal that came first, or None.

@@ -14,7 +14,8 @@ _ALL_SIGNALS = signal.valid_signals()
 def blocked_signals() -> Iterator[Callable[[], object]]:
     """Context manager. In the `with` block no signal is delivered, so no handler can raise an exception.
 
-    Yields a function that ends the block of signals early. A signal that has come meanwhile is delivered then.
+    Yields a function that unblocks the signals before the end of the `with` block. A signal that came while they were
+    blocked is delivered when they are unblocked.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
 
@@ -30,13 +31,13 @@ def blocked_signals() -> Iterator[Callable[[], object]]:
 def fork_helper(run: Callable[[], None], keep_fds: AbstractSet[int], ignored: Iterable[int] = ()) -> int:
     """Forks a process that calls `run` and then ends. Returns its pid; the caller has to reap it.
 
-    Call it with `blocked_signals`. Otherwise a signal right after the fork would run the caller's handlers in the
-    helper, or one that raises would keep the caller from the pid.
+    Call it inside `with blocked_signals()`. Otherwise a signal right after the fork could run one of the caller's
+    handlers in the helper; or a handler could raise in the caller, before it has got the pid.
 
     Args:
-        run: called in the helper, which ends when `run` returns or raises.
+        run: the function that is called in the helper. The helper ends when `run` returns or raises.
         keep_fds: descriptors above 2 that `run` needs. The helper closes all others.
-        ignored: signals that the helper ignores. All others have the system's default action in it.
+        ignored: signals that the helper ignores. All other signals have the system's default action in it.
 
     Raises:
         OSError: the system has no free process.

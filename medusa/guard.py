@@ -38,9 +38,9 @@ class Guard:
         """Forks the helper process. Returns the guard.
 
         Args:
-            cleanup: called in the helper if the owner has died without a call of `done`. It gets the lines that were
-                recorded. The helper ignores the signals INT, HUP, TERM, QUIT, TSTP, USR1, USR2 and XCPU. Its
-                descriptors 0-2 are /dev/null, and its working directory is /.
+            cleanup: a function that the helper calls if the owner has died before it called `done`. Its argument is the
+                list of the recorded lines. The helper ignores the signals INT, HUP, TERM, QUIT, TSTP, USR1, USR2 and
+                XCPU. Its descriptors 0-2 are /dev/null, and its working directory is /.
             keep_fds: descriptors that `cleanup` needs. The helper closes all others.
 
         Raises:

@@ -36,7 +36,9 @@ def processes(proc: str = PROC) -> Optional[List[Process]]:
 
 
 def controlled_by(terminal: int, proc: str = PROC) -> Dict[int, int]:
-    """Returns the processes that a terminal controls, on Linux: their ids, and the process group in the foreground.
+    """Returns the pids of the processes that a terminal controls, each with the id of its foreground process group.
+
+    Works on Linux only.
 
     Args:
         terminal: the terminal's device number, such as os.fstat(0).st_rdev.

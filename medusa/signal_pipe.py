@@ -14,7 +14,7 @@ READ_SIZE = 4096
 
 
 def do_nothing(number: int, frame: Optional[FrameType]) -> None:
-    """Does nothing: a handler for signals that only need their byte in the pipe. SIG_IGN would write no byte."""
+    """Does nothing: a handler for signals that only have to write a byte to the pipe. SIG_IGN would write no byte."""
 
 
 def signal_name(number: int) -> str:
@@ -32,8 +32,9 @@ class SignalPipe:
     Only the main thread may create it.
 
     Args:
-        numbers: the signals.
-        handler: Python calls it too for each of these signals, between any two instructions of the main thread.
+        numbers: the signals that make the pipe readable.
+        handler: a function that Python calls for each of these signals, between any two instructions of the main
+            thread.
 
     Attributes:
         found: the handlers that the signals had before. `close` restores them.

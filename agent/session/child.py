@@ -33,7 +33,7 @@ class Child:
         pid: the pid of the command, which leads its own kernel session.
         fd: the descriptor of the terminal's master side, non-blocking; -1 after `close`.
         exit: how the command ended; None until `reap` has found that it has ended.
-        full: True if so much input waits that the caller should not read more from the link.
+        full: True if so much input waits for the terminal that the caller should not read more from the link.
     """
 
     def __init__(self, pid: int, fd: int, clock: Callable[[], float], timeouts: Timeouts) -> None:
@@ -85,8 +85,8 @@ class Child:
         """Returns output, READ_SIZE bytes at most; None if there is none now.
 
         Raises:
-            EOFError: no process has the terminal open. The command may open it again: call `retry_later`, then go on
-                to call `read`.
+            EOFError: no process has the terminal open. Call `retry_later`, and continue to call `read`, because the
+                command may open the terminal again.
         """
         if not self._is_open:
             return None
@@ -111,7 +111,7 @@ class Child:
         return b"".join(parts) or None
 
     def retry_later(self) -> None:
-        """Makes `read` return None for `reopen_interval`. Call it after EOFError, which would come again at once."""
+        """Makes `read` return None for `reopen_interval`. Call it after EOFError: else `read` would raise it again."""
         self._reopen_at = self._clock() + self._timeouts.reopen_interval
 
     def retry_now(self) -> None:
@@ -144,7 +144,7 @@ class Child:
         self.full = False
 
     def _write(self, data: memoryview) -> Optional[int]:
-        """Returns how many bytes the terminal accepted; None if no process has it open."""
+        """Writes to the terminal. Returns how many bytes it accepted; None if no process has it open."""
         try:
             return os.write(self.fd, data)
         except OSError as error:
@@ -172,7 +172,7 @@ class Child:
     # ------------------------------------------------------------------ end
 
     def foreground(self) -> List[int]:
-        """Returns a list of the id of the terminal's foreground process group; empty if there is none."""
+        """Returns a list with the id of the terminal's foreground process group; an empty list if there is none."""
         try:
             group = os.tcgetpgrp(self.fd)
         except OSError:

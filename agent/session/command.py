@@ -168,7 +168,7 @@ def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
 
 
 def configures_agent(name: str, value: str) -> bool:
-    """True if a variable configures the agent. The job's own program does not get it."""
+    """True if the variable configures the agent. The programs that the agent runs do not get such a variable."""
     return name.startswith(SECRET_PREFIX) and not is_service_variable(name, value)
 
 
@@ -188,7 +188,10 @@ def _environment(start: Start, environ: Mapping[str, str], plain: bool) -> Dict[
 
 
 def _sent(start: Start) -> Dict[str, str]:
-    """Returns the client's variables. Bash complains of LC_... if this machine lacks the locale: these are left out."""
+    """Returns the client's variables, except each LC_... with a locale that this machine lacks: bash would warn of it.
+
+    An LC_... that the user gave by its full name is kept, even if this machine lacks its locale.
+    """
     sent = checked(start.env or {}, start.named or ())
     checks = [name for name in sent if hasattr(locale, name) and name.startswith("LC_")]
     missing = {name for name in checks if name not in (start.named or ()) and not _has_locale(sent[name])}
@@ -196,7 +199,7 @@ def _sent(start: Start) -> Dict[str, str]:
 
 
 def _has_locale(name: str) -> bool:
-    """True if this machine has the locale."""
+    """True if this machine has the locale `name`."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, name)

@@ -11,9 +11,9 @@ MAX_BYTES = 256 * 1024
 class Drain:
     """The drain of an ended child's terminal: the child's last output is read until it is complete.
 
-    A terminal does not report its end if a background process has it open. So a drain is over after a time without
-    output, at the latest after `drain_timeout` or MAX_BYTES. The time while the link is clogged does not count, because
-    the terminal is not read then. All times are in seconds.
+    A terminal does not report its end while a background process has it open. So a drain is over after a time without
+    output, at the latest after `drain_timeout` or MAX_BYTES of output. The time while the link is clogged (accepts no
+    data) does not count, because the terminal is not read during that time. All times are in seconds.
 
     Args:
         now: the time at which the child's end was noticed.

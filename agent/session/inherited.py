@@ -1,4 +1,7 @@
-"""What the agent has inherited from the job and changes for itself. The programs that it runs get it back."""
+"""The settings that the agent inherits from the job and changes for itself, restored for the programs that it runs.
+
+The settings are the blocked and the ignored signals, and the limits of core files.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @dataclass(frozen=True)
 class Inherited:
-    """What the agent has inherited from the job.
+    """The settings that the agent has inherited from the job.
 
     Attributes:
         blocked: the signals that the job has blocked.
@@ -35,11 +38,12 @@ class Inherited:
 
     @classmethod
     def found(cls, environ: Mapping[str, str], blocked: Optional[Iterable[int]] = None) -> Inherited:
-        """Returns what this process has inherited. Call it before the agent changes anything.
+        """Returns the settings that this process has inherited. Call it before the agent changes any of them.
 
         Args:
             environ: the agent's environment.
-            blocked: the signals that were blocked before the agent has blocked others; None for those that are now.
+            blocked: the signals that the job had blocked before the agent started; None to take those that are blocked
+                now.
         """
         ignored = {number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN}
         ignored -= {number for number in IGNORED_BY_PYTHON if not _ignored_before(environ.get(IGNORED, ""), number)}
@@ -53,7 +57,10 @@ class Inherited:
         signal.pthread_sigmask(signal.SIG_SETMASK, set(self.blocked).difference(needed))
 
     def restore(self) -> None:
-        """Restores all of it, in a forked child or before an exec. Signals with handlers get their default by exec."""
+        """Restores all inherited settings, in a forked child or before an exec.
+
+        It leaves most handlers of signals alone, because an exec replaces each handler with the default action.
+        """
         for number in (*IGNORED_BY_PYTHON, signal.SIGCHLD):
             signal.signal(number, signal.SIG_IGN if number in self.ignored else signal.SIG_DFL)
         self.restore_core_limit()
@@ -77,7 +84,7 @@ def _ignored_before(mask: str, number: int) -> bool:
 
 
 def no_core_dumps() -> None:
-    """Makes this process write no core file, because that would contain secrets.
+    """Makes this process write no core file, because a core file would contain secrets.
 
     Sets only the soft limit, so that `Inherited.restore_core_limit` can restore it.
     """
@@ -87,7 +94,7 @@ def no_core_dumps() -> None:
 def hide_memory() -> None:
     """Forbids other processes of this user to read this process's memory, where the system can do that (Linux).
 
-    The programs that it executes are not affected. It also prevents core files.
+    This process then writes no core file either. The programs that it executes are not affected.
     """
     _prctl(_PR_SET_DUMPABLE, 0)
 

@@ -44,7 +44,7 @@ class Context:
     Attributes:
         environ: the agent's own environment, decoded by `command.to_text`.
         log: a function that logs one line. It is called for each event.
-        inherited: what the command gets back from the agent.
+        inherited: the settings, inherited from the job, that are restored for the command.
         clock: returns monotonic seconds.
         passed_on: the signals that go on to the session's foreground processes.
     """
@@ -60,7 +60,7 @@ class Context:
 
 
 class SessionLoop:
-    """One session over `transport`. It takes over the transport, and closes it in the end.
+    """One session over `transport`. The session owns the transport from now on, and closes it at the end.
 
     Args:
         preface: bytes that the user is shown before any output of the command.

@@ -130,17 +130,20 @@ def terminate(tree: ProcessTree, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
 
 
 def started_line(session: int) -> str:
-    """Returns the line to record in a guard when a session has started: the guard is to end it if the agent dies."""
+    """Returns the line to record in a guard when a session has started, so that the guard ends it if the agent dies."""
     return "%s%d" % (_STARTED, session)
 
 
 def ended_line(session: int) -> str:
-    """Returns the line to record in a guard when a session is over, because another session may get its id."""
+    """Returns the line to record in a guard when a session is over.
+
+    The guard must know this, because it would else end another session that has got the same id.
+    """
     return "%s%d" % (_ENDED, session)
 
 
 def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
-    """Ends the kernel sessions that are still live. A guard process calls this if the agent has died.
+    """Ends the kernel sessions that have not ended yet. A guard (helper process) calls this if the agent has died.
 
     Args:
         lines: the lines that were recorded in the guard.

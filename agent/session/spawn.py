@@ -35,9 +35,9 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
     made: List[Tuple[int, int]] = []
 
     class Started(PtyProcess):  # type: ignore[misc]  # the package has no type hints
-        """A started process that only keeps its pid and terminal. The base class would open files, wait and sleep.
+        """A started process. Keeps only its pid and terminal, unlike the base class, which opens files and sleeps.
 
-        PtyProcess.spawn creates it before it knows whether the program could be executed.
+        PtyProcess.spawn creates the object even if the program cannot be executed, and raises afterwards.
         """
 
         def __init__(self, pid: int, fd: int) -> None:
@@ -84,7 +84,11 @@ def _reset() -> None:
 
 
 def _set_modes(wanted: Mapping[int, int]) -> None:
-    """Sets the modes of the terminal, in the forked child. The command can do without them."""
+    """Sets the modes of the terminal, in the forked child. Ignores errors, because the command can run without them.
+
+    Args:
+        wanted: the values of the modes by opcode.
+    """
     if not wanted:
         return
     try:

@@ -1,4 +1,4 @@
-"""Holds the machine of a failed step: gives each visitor a session, one after the other, until the time is over."""
+"""Holds the machine of a failed step: gives one user after another a session, until the time is over."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Hold:
     """The time in which users can look into a failed step.
 
     Args:
-        words: says how the step ended, for the log.
-        context: what the sessions need. Its `environ` is that of the sessions.
+        words: a text for the log that says how the step ended.
+        context: what the sessions need. Its `environ` is the environment of the sessions.
         agent_environ: the agent's own environment.
         assets: the directory of the job's assets.
-        preface: what each user is shown first.
+        preface: the bytes that each user is shown first.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Hold:
         self._told = ""
 
     def run(self) -> None:
-        """Gives sessions until the time is over, or a signal asks the agent to stop.
+        """Waits for users, and gives each a session, until the time is over or a signal asks the agent to stop.
 
         A session that has begun may last longer than the time.
 
         Raises:
-            ConfigError, Unreachable: nobody can come, or nobody came.
-            Stopped: a signal asked the agent to stop while it waited.
+            Unreachable: no user came, or none can come, because the reflector refuses or does not answer.
+            Stopped: a signal asked the agent to stop while it waited for a user.
         """
         adopt_orphans()
         clock, signals = self._context.clock, self._context.signals
@@ -99,7 +99,11 @@ class Hold:
             log("session over: %s" % type(error).__name__)
 
     def _tell(self, left: float) -> None:
-        """Logs the command for users, if it is not the one that was logged last."""
+        """Logs the command by which users reach the agent, unless the same command was logged last.
+
+        Args:
+            left: seconds until the time is over.
+        """
         url = self._target.config.signed_url
         command = client_command(url)
         if command == self._told:
@@ -112,7 +116,9 @@ class Hold:
 
 
 class Target:
-    """The reflector to dial. If a URL command prints the URL, it runs again when the URL has expired or was used.
+    """The reflector to dial. If a URL command prints the URL, the command runs again for each further URL.
+
+    Another URL is needed when the last one was used for a session or is refused, for example because it has expired.
 
     Attributes:
         config: the configuration with the current URL.
@@ -127,11 +133,14 @@ class Target:
 
     @property
     def once(self) -> bool:
-        """True if the URL can be used once, and there will be no other."""
+        """True if the URL can be used only once, and no command prints another."""
         return self._options.command is None and is_signed(self.config.signed_url)
 
     def renew(self) -> bool:
-        """Call this after a session. Returns False if there can be no further session, because the URL was used."""
+        """Prepares for the session after this one. Returns False if there is no URL for it, because the URL was used.
+
+        If the URL came from a file, reads the file again, because it may have a new URL by now.
+        """
         if self._options.command is not None or not is_signed(self.config.signed_url):
             return True
         used = self.config
@@ -149,7 +158,7 @@ class Target:
             left: seconds until the wait for a client ends. The attempt may take a little longer.
 
         Raises:
-            ConnectRefused: the attempt failed, or the URL command did.
+            ConnectRefused: the attempt failed, or the URL command failed.
         """
         timeout = max(1.0, min(CONNECT_TIMEOUT, left))
         if self._used:
@@ -194,7 +203,10 @@ def is_signed(url: str) -> bool:
 
 
 def lifetime(url: str) -> float:
-    """Returns for how many seconds the URL is valid; infinity if that is unknown, or over by this machine's clock."""
+    """Returns for how many seconds the URL is valid; infinity if that is unknown.
+
+    Also returns infinity if the URL has expired by this machine's clock, because the clock may be wrong.
+    """
     try:
         left = float(parse_qs(urlsplit(url).query)["expires"][0]) - time.time()
     except (KeyError, ValueError):

@@ -1,7 +1,7 @@
-"""`agent.sh wrap -- COMMAND`: runs a step of a job, and offers a terminal in its place if the step fails.
+"""`agent.sh wrap -- COMMAND`: runs a step of a job. If the step fails, offers a user a terminal in its place.
 
-If a step succeeds without `wrap`, it must succeed with it. Whatever prevents a session is logged in one line, and the
-exit status is always that of the step.
+A step that succeeds without `wrap` must also succeed with `wrap`. Whatever prevents a session is logged in one line,
+and the exit status is always that of the step.
 """
 
 from __future__ import annotations
@@ -92,7 +92,10 @@ def _parse(words: List[str], environ: Mapping[str, str], assets: str) -> Union[O
 def _become(command: List[str], error: OSError, inherited: Inherited) -> int:
     """Executes the command in place of the agent, because no process can be forked.
 
-    If that fails, returns the exit status.
+    Returns only if the command cannot be executed: the exit status.
+
+    Args:
+        error: the error of the fork, for the log.
     """
     log("%s; the step runs by itself" % error.strerror)
     inherited.restore()
@@ -117,7 +120,7 @@ class Wrap:
     """One step of a job, and the session after it if the step fails.
 
     Args:
-        options: where to dial, or the error that says why that is unknown.
+        options: the options, which say where to dial; or the error, if they are wrong. The step runs in both cases.
         context: what the session needs. Its `environ` is the agent's whole environment.
         assets: the directory of the job's assets.
     """
@@ -168,7 +171,8 @@ class Wrap:
 def _environment(environ: Mapping[bytes, bytes]) -> Dict[bytes, bytes]:
     """Returns the environment for the step, made from the agent's environment.
 
-    It lacks the variables that configure the agent. LC_CTYPE, which Python may have changed, has its old value again.
+    The step's environment lacks the variables that configure the agent. Its LC_CTYPE has the value that it had before
+    the agent started, because Python may have changed the value since.
     """
     env = {name: value for name, value in environ.items() if not configures_agent(to_text(name), to_text(value))}
     locale: Optional[bytes] = environ.get(LC_CTYPE.encode())

@@ -1,7 +1,7 @@
 """Passes a step's output on to the agent's stdout and stderr: every byte, in order, with no buffer that grows.
 
-Other programs have the agent's stdout and stderr open too, so the agent must not make them non-blocking. It writes no
-more at once than poll(2) promises room for. A slow reader slows the step.
+The agent shares its stdout and stderr with other programs, so it must not make them non-blocking. So that no write
+blocks, the agent writes no more at once than poll(2) promises room for. A slow reader slows the step.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Stream:
 
     Args:
         source: the reading end of the pipe. `close` closes it.
-        sink: the descriptor to write to. It is never closed here.
+        sink: the agent's descriptor to write to. This class never closes it.
         tail: gets a copy of all bytes.
     """
 
@@ -56,7 +56,7 @@ class Stream:
     def limit_to_present(self) -> None:
         """Limits the output to the bytes that the pipe holds now. Call this when the step has ended.
 
-        Later bytes come from another process.
+        Bytes that arrive later are not from the step, but from a background process that has the pipe open.
         """
         if self.source >= 0:
             answer = fcntl.ioctl(self.source, termios.FIONREAD, bytes(4))
@@ -68,9 +68,9 @@ class Stream:
         return not self._pending and (self.source < 0 or self._left == 0)
 
     def has_writer(self) -> bool:
-        """Returns True if there may be more to pass on. Ends the effect of `limit_to_present`.
+        """Returns True if there may be more bytes to pass on. Ends the effect of `limit_to_present`.
 
-        There may be more if another process has the pipe open, or some of what was read has not been passed on.
+        There may be more if another process has the pipe open, or if not all bytes that were read were passed on.
         """
         self._left = None
         if self.source >= 0 and not self._pending:

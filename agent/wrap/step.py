@@ -1,4 +1,4 @@
-"""Runs the job's step as if it ran alone: passes its output on, and passes signals on to it."""
+"""Runs the job's step as if it ran alone: passes on its output, and sends it the signals that the agent gets."""
 
 from __future__ import annotations
 
@@ -101,10 +101,11 @@ class Step:
 
     Args:
         argv: the command and its arguments.
-        env: its environment.
-        guard: gets a record of the process, so that the guard kills it if the agent is killed.
-        tail: gets the output of stdout and stderr, in the order in which it is read.
-        inherited: what the step gets back from the agent.
+        env: the environment of the command.
+        signals: the agent's signals, which are passed on to the step.
+        guard: the helper process that kills the step if the agent is killed. It gets a record of the step's process.
+        tail: keeps the last output of stdout and stderr, in the order in which it is read.
+        inherited: the settings, inherited from the job, that are restored for the step.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Step:
         self._expires_at = math.inf
 
     def run(self) -> Outcome:
-        """Runs the step. Returns its outcome when it has ended and all its output is passed on, or given up."""
+        """Runs the step. Returns its outcome when it has ended, and all its output is passed on or given up."""
         keys = _terminal_signals()
         masked = keys | (TAKEN - self._inherited.ignored if hasattr(signal, "sigtimedwait") else frozenset())
         before = signal.pthread_sigmask(signal.SIG_BLOCK, masked)
@@ -226,9 +227,12 @@ class Step:
             self._process(Input.STOP_ASKED)
 
     def _take_signals(self, masked: FrozenSet[int]) -> None:
-        """Takes the pending signals. Passes on those that neither the terminal nor the agent itself has caused.
+        """Takes the pending signals. Sends the step those that neither a key of the terminal nor the agent has caused.
 
-        The terminal sends the signal of a key to the step too.
+        A signal of a key, such as Control-C, is not sent again, because the terminal has sent it to the step already.
+
+        Args:
+            masked: the signals to take. They are blocked, so no handler is called for them.
         """
         while masked:
             info = signal.sigtimedwait(masked, 0)
@@ -271,7 +275,7 @@ class Step:
 
 
 def _stop(number: int) -> None:
-    """Stops this process by the signal `number` until SIGCONT comes, so that its parent sees the stop."""
+    """Suspends the agent by the signal `number` until SIGCONT comes, so that its parent sees that it has stopped."""
     handler = signal.signal(number, signal.SIG_DFL) if number != signal.SIGSTOP else None
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)
@@ -284,7 +288,7 @@ def end_step(lines: List[str]) -> None:
     """Kills the step if it has not ended. A guard calls this if the agent has died.
 
     Args:
-        lines: the lines that were recorded in the guard. They say which step has started or ended.
+        lines: the lines that the agent has recorded in the guard. They say whether the step has started and ended.
     """
     named: Tuple[str, ...] = tuple(line for line in lines if line.startswith(_STARTED))
     if named and not named[-1].startswith(_ENDED):
@@ -295,15 +299,15 @@ def end_step(lines: List[str]) -> None:
 
 
 def _two_files() -> bool:
-    """True if stdout and stderr are two files. If they are one file, one pipe for both keeps the order of output."""
+    """True if stdout and stderr are different files. If they are the same file, one pipe for both keeps the order."""
     out, err = os.fstat(1), os.fstat(2)
     return (out.st_dev, out.st_ino, out.st_rdev) != (err.st_dev, err.st_ino, err.st_rdev)
 
 
 def _terminal_signals() -> FrozenSet[int]:
-    """Returns the signals that the terminal (for a key such as Control-C) sends to the step too, not only to the agent.
+    """Returns the signals that the terminal, for a key such as Control-C, sends to both the agent and the step.
 
-    The agent must know whether the terminal sent them, so that the step does not get them twice.
+    The agent must not pass on such a signal if it came from the terminal, because the step would get it twice.
     """
     handled = {number for number in _FROM_KEYS if signal.getsignal(number) is not signal.SIG_IGN}
     try:

@@ -33,12 +33,13 @@ def wait_for_client(
     """Calls `attempt` until it returns a transport, which this function returns.
 
     Args:
-        attempt: makes one attempt to dial. Its argument is the number of seconds that are left.
+        attempt: a function that makes one attempt to dial. Its argument is the number of seconds that are left.
         seconds: how long to wait for a client.
-        jitter: returns a random number of seconds in [0, 1), so that agents dial at different times.
+        log: a function that logs one line.
+        jitter: a function that returns a random number of seconds in [0, 1), so that agents dial at different times.
 
     Raises:
-        Unreachable: no client came, or none can come.
+        Unreachable: no client came in time, the reflector did not answer, or a further attempt would fail too.
     """
     now = clock()
     over, log_at, interval = now + seconds, now + LOG_INTERVAL, DIAL_INTERVAL
@@ -65,10 +66,11 @@ def wait_for_client(
 
 
 def _reason(refused: ConnectRefused, known: str, log: Callable[[str], None]) -> str:
-    """Returns the reason why there is no link; an empty text if only the client is missing. Logs a new reason.
+    """Returns the reason why there is no link; "" if only the client is missing. Logs the reason if it is new.
 
     Args:
-        known: the reason of the attempt before.
+        refused: the error of the attempt.
+        known: the reason that was returned for the previous attempt.
 
     Raises:
         Unreachable: further attempts would fail too.

@@ -96,8 +96,8 @@ class Wait(Control):
     """The message from reflector to client that the agent has not attached yet.
 
     Attributes:
-        outcome: None while the session waits for its agent. KILLED if an administrator has ended the session: then a
-            Close follows, and the client must not attach again.
+        outcome: None while the session waits for its agent. KILLED if an administrator has ended the session: a Close
+            follows this message, and the client must not attach again.
     """
 
     outcome: Optional[str] = field(default=None, metadata=_TEXT)
@@ -130,7 +130,8 @@ class Start(Control):
         columns, lines: the size of the user's terminal.
         modes: the modes of the user's terminal, see medusa/protocol/terminal/modes.py.
         env: variables for the command.
-        named: the names in `env` that the user has named, so that they may change what decides how programs run.
+        named: the names in `env` that the user gave in full. Only these variables may be ones that decide how programs
+            run, such as PATH.
     """
 
     cwd: str = field(default="", metadata=_TEXT)

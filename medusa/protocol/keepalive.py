@@ -22,13 +22,14 @@ class Verdict(enum.Enum):
 class Keepalive:
     """The keepalive of one peer: remembers when the peer last gave a sign of life.
 
-    Call `received` and `sent` whenever bytes have come or gone. Call `check` at `deadline()`, and do what it returns.
+    Call `received` when bytes have come, and `sent` when bytes were sent. Call `check` at the time `deadline()`, and
+    carry out the Verdict that it returns.
 
     Args:
         interval: seconds of silence before the first ping, and between two pings.
         now: the current time.
-        idle_sender: True to ping also if this end has sent nothing for an interval. This is for a peer that gives up
-            a silent sender, and whose own pings this end may leave unread.
+        idle_sender: True to ping also if this end has sent nothing for an interval, because the peer gives this end
+            up if it is silent. While this end does not read, it does not answer the peer's pings.
     """
 
     def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:
@@ -37,7 +38,10 @@ class Keepalive:
         self._sent = now if idle_sender else None
 
     def received(self, now: float) -> None:
-        """Notes a sign of life from the peer. Call it when bytes have come, and also while this end reads nothing."""
+        """Notes a sign of life from the peer. Call it when bytes have come.
+
+        Call it also while this end does not read, because nothing can be known about the peer during that time.
+        """
         self._received = self._asked = now
 
     @property
@@ -46,9 +50,9 @@ class Keepalive:
         return self._asked
 
     def alive_since(self, then: float, now: float) -> None:
-        """Notes that the peer showed some other sign of life at the time `then`, or later.
+        """Notes that the peer gave a sign of life other than bytes, at the time `then` or later.
 
-        The next ping is due one interval after `now`, because one that was sent now would get no answer.
+        The next ping is due one interval after `now`, because a ping that was sent now would get no answer.
         """
         self._received = max(self._received, then)
         self._asked = now
@@ -59,10 +63,10 @@ class Keepalive:
             self._sent = now
 
     def check(self, now: float) -> Verdict:
-        """Returns what to do now. After PING, the next ping is due one interval later.
+        """Returns what the caller has to do now. After PING, the next ping is due one interval later.
 
-        If this call comes at least one interval late, this process was suspended and may not have read what the peer
-        sent. Then the peer gets at least one more interval before it counts as lost.
+        If this call comes at least one interval late, the peer gets at least one more interval before it counts as
+        lost, because this process was suspended and may not have read what the peer sent.
         """
         if now >= self.deadline() + self.interval:
             self._received = max(self._received, now - (LOST_AFTER - 1) * self.interval)

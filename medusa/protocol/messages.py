@@ -61,7 +61,7 @@ class Ping:
 
 @dataclass(frozen=True)
 class Pong:
-    """The answer to a Ping, with the same payload. A peer may also send one unasked, as a sign of life."""
+    """The answer to a Ping, with the same payload. A peer may also send one without a Ping, as a sign of life."""
 
     payload: bytes = b""
 

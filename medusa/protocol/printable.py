@@ -1,4 +1,4 @@
-"""Makes text from the network safe to show: it then cannot move the cursor, fake a log line or reorder a sentence."""
+"""Makes text from the network safe to show, so that it cannot move the cursor, fake a log line or reorder words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SHOWN = frozenset(("L", "M", "N", "P", "S"))  # letters, marks, numbers, punctu
 def printable(text: str, limit: int = 256) -> str:
     """Returns `text`, cut after `limit` characters, with all characters escaped that are not safe to show.
 
-    These are control, format (also bidirectional), surrogate, private-use and unassigned characters, and all white
+    Not safe are control, format (also bidirectional), surrogate, private-use and unassigned characters, and all white
     space except the plain space.
     """
     cut = text[:limit]

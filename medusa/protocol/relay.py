@@ -38,7 +38,7 @@ class Unfinished(NamedTuple):
     """A message of which a part has come.
 
     Attributes:
-        number: tells messages of one link apart: it stays the same as long as the same message is unfinished.
+        number: a number that tells the messages of one link apart. It stays the same while the message is unfinished.
         arrived: a number that grows by 1 with each byte of the message that comes. It may begin below 0.
     """
 
@@ -57,14 +57,17 @@ class Relayed:
         size: the number of payload bytes in `pieces`.
         text: how many of these payload bytes belong to text messages. (The rest is terminal input or output.)
         boundary: the offset in `pieces` at which the last large frame begins, a frame that is forwarded piece by piece.
-            None if none begins in them. If `pieces` end inside that frame, a control frame may be inserted there.
+            None if none begins in `pieces`. If `pieces` end inside that frame, a control frame can be sent only at
+            this offset, not after `pieces`.
         left_out: the text messages that were dropped because the other link cannot carry text. An empty one stands for
             a text of more than 64 KiB.
         held: the number of bytes that the relay now holds, or has to hold until an unfinished frame is whole.
-        slow_frames: the number of frames that the slow path handled. Even the smallest takes it some microseconds.
-        pings: the pings to answer. An answer to the last is enough (RFC 6455 section 5.5.3), but Autobahn expects all.
-        close: the peer's Close, if it has sent one.
-        error: the error if the peer broke the rules. All input after that was ignored.
+        slow_frames: the number of frames that were not handled by the fast loops, but one by one in Python. Each takes
+            some microseconds, even if it is empty.
+        pings: the pings to answer. An answer to the last ping is enough (RFC 6455 section 5.5.3), but the test suite
+            Autobahn expects an answer to each.
+        close: the peer's Close, if it has sent one, else None.
+        error: the error if the peer broke the rules, else None. All input after the broken rule was ignored.
     """
 
     pieces: List[Buffer] = field(default_factory=list)

@@ -57,11 +57,11 @@ def adopt_plain(
 ) -> RelayedTransport:
     """Returns a transport for raw TCP without frames, for a peer such as socat or a shell script.
 
-    The two directions end separately. To send a Close, the transport sends all waiting bytes and then a FIN. After that
-    it still receives what the peer sends.
+    The two directions end separately. In place of a Close, the transport sends all waiting bytes and then a FIN. After
+    the FIN it still receives what the peer sends.
 
     Args:
-        after_cr: True if the greeting ended with CR. Then an LF may follow, which belongs to the greeting.
+        after_cr: True if the greeting was read up to a CR. If the first byte of input is an LF, it belongs to this CR.
     """
     return RelayedTransport(stream_over(sock), PlainCodec(), PlainRelay(after_cr), leftover, scratch, END_OF_STREAM)
 

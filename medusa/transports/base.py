@@ -48,14 +48,14 @@ class Transport:
     """A link to one peer. It sends and receives messages over `stream`, and converts them with `codec`.
 
     Attributes:
-        received, sent: the number of bytes so far. If `received` grows, the peer is alive.
+        received, sent: the number of bytes received and sent so far. If `received` grows, the peer is alive.
 
     Args:
         leftover: the bytes that were read from the stream before the transport was made, for example together with a
             handshake.
-        end_is_close: only for a framing without a Close message: the Close that `receive_nowait` returns when the
-            peer's stream ends. To send a Close, the transport then sends all waiting bytes and a FIN, and each
-            direction can end while the other goes on.
+        end_is_close: for a framing without a Close message: the Close that ClosedTransport has if the peer's stream
+            has ended. None for a framing with a Close message. If it is not None, the transport sends a FIN in place of
+            a Close, after all waiting bytes, and each direction can end while the other stays open.
     """
 
     def __init__(
@@ -82,17 +82,17 @@ class Transport:
 
     @property
     def wants_write(self) -> bool:
-        """True if bytes wait until the kernel can take them. Then call `flush` when the stream is writable."""
+        """True if bytes wait until the kernel can take them: call `flush` when the stream is writable."""
         return bool(self._out or (self._held and not self._mid_frame))
 
     @property
     def pending(self) -> bool:
-        """True if bytes have arrived that a poll of `fileno` would not report. Then read before you poll."""
+        """True if bytes have arrived that a poll of `fileno` would not report: read them before you poll."""
         return bool(self._leftover) or self._stream.pending
 
     @property
     def write_failed(self) -> bool:
-        """True if writing failed. Messages that the peer sent before that can still be received."""
+        """True if a write failed. Messages that the peer sent before the failure can still be received."""
         return self._write_error is not None
 
     @property
@@ -105,7 +105,7 @@ class Transport:
     def receive_nowait(self) -> Optional[Message]:
         """Returns the next whole message, or None if none is there. Call it until it returns None, then poll.
 
-        It answers a Ping or a Close itself, and returns it too.
+        It answers a Ping or a Close itself, and then returns the Ping or Close like any other message.
 
         Raises:
             ClosedTransport: the peer's Close was already returned, or this end called `close` or `abort`.
@@ -150,7 +150,7 @@ class Transport:
         return self.flush()
 
     def announce(self, text: str) -> bool:
-        """Sends a short text message, even while `wants_write` is True. It replaces an earlier one that still waits.
+        """Sends a short text message, even while `wants_write` is True. Replaces an earlier such text that still waits.
 
         Returns True if nothing is left to write. Raises ClosedTransport and BrokenTransport, see `send_nowait`.
         """
@@ -212,15 +212,15 @@ class Transport:
         self._stream.close()
 
     def finish(self) -> None:
-        """Sends a FIN; nothing can be sent after it. Call only `discard` and `abort` from now on.
+        """Sends a FIN; nothing can be sent after it. Call only `discard` and `abort` after this method.
 
-        What the peer still sends cannot be received as messages, because this ends TLS as well.
+        Messages that the peer sends from now on cannot be received, because this method also ends TLS.
         """
         self._close_sent = self._fin_sent = True
         self._stream.shutdown()
 
     def discard(self) -> bool:
-        """Reads and drops bytes that have arrived, not always all. Returns True if the peer has ended the stream."""
+        """Reads and drops bytes that have arrived, up to a limit. Returns True if the stream has ended or failed."""
         try:
             for _ in range(READS_AT_ONCE):
                 if self._recv() is None:
@@ -230,7 +230,12 @@ class Transport:
         return False
 
     def _wait(self, read: bool, deadline: float) -> None:
-        """Waits until the stream is readable (if `read`) or writable; flushes it. Raises TimeoutError at `deadline`."""
+        """Waits until the stream is readable (if `read`) or writable (if not). Then flushes what waits.
+
+        Raises:
+            TimeoutError: the time `deadline` has passed.
+            BrokenTransport: the flush failed, and `read` is False.
+        """
         timeout = deadline - time.monotonic()
         if timeout <= 0:
             raise TimeoutError
@@ -288,7 +293,7 @@ class Transport:
             raise ClosedTransport(self._peer_close)
 
     def _write(self, data: Any) -> int:
-        """Writes `data` to the stream. Returns how many bytes the stream took. Raises BrokenTransport if it failed."""
+        """Writes `data` to the stream. Returns how many bytes it took. Raises BrokenTransport if the stream failed."""
         try:
             taken = self._stream.send(data)
         except BlockingIOError:

@@ -83,7 +83,7 @@ class Relay(Protocol):
         """Moves the held bytes to the start of `buffer`, in front of the new bytes in buffer[held:end].
 
         Call it before `feed`. Returns the offset at which the input for `feed` begins: 0 if the held bytes were moved.
-        If they are still too few to be parsed, they stay in the relay, and the offset is `held`.
+        If the held and the new bytes are still too few to be parsed, none are moved, and the offset is `held`.
         """
 
     @property
@@ -94,7 +94,7 @@ class Relay(Protocol):
         """Sets the size in bytes above which unfragmented frames that begin from now on are forwarded in pieces."""
 
     def stop(self) -> None:
-        """Drops all that is held. All later input is ignored."""
+        """Drops the held bytes (the start of an unfinished frame or message). All later input is ignored."""
 
     def skip_message(self) -> None:
         """Drops the message that is arriving, if there is one. The messages after it are forwarded again."""
@@ -104,14 +104,17 @@ class Relay(Protocol):
 
 
 class Share(Protocol):
-    """The memory that several transports may hold together."""
+    """An account of the memory that several transports hold together. It has limits."""
 
     @property
     def tight(self) -> bool:
-        """True if the transports have to hold as little as possible."""
+        """True if so much of the memory is used that each transport has to hold as little as possible."""
 
     def take(self, size: int) -> str:
-        """Counts `size` more bytes and returns "". If that exceeds a limit: counts nothing, and returns the reason."""
+        """Counts `size` more bytes and returns "". If they would exceed a limit, counts none and returns the reason."""
 
     def add(self, size: int) -> None:
-        """Counts `size` more bytes, even beyond the limits, for they are held already; fewer if it is negative."""
+        """Counts `size` more bytes, even beyond the limits, because they are held already.
+
+        If `size` is negative, counts so many bytes fewer.
+        """

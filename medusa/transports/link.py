@@ -46,8 +46,8 @@ class LinkLost(Exception):
 class Link:
     """A link to one peer, which sends and receives messages. No method blocks except `close`.
 
-    In each round of its loop, the caller polls `fileno` for `events`, for at most `timeout` seconds. If `unread` is
-    True, it does not wait in the poll. Then it calls `flush`, `receive` and `keep_alive`.
+    In each round of its loop, the caller polls `fileno` for `events`, and after the poll calls `flush`, `receive` and
+    `keep_alive`. The poll may wait for `timeout` seconds at most; for no time if `unread` is True.
 
     Args:
         clock: a function that returns the time, in seconds of a monotonic clock.
@@ -91,8 +91,8 @@ class Link:
         """Returns the events to poll for, as a mask of select.POLLIN and select.POLLOUT.
 
         Args:
-            reading: True if the caller wants to receive messages now. If not, pongs are not read either, so the peer
-                then does not count as silent.
+            reading: True if the caller wants to receive messages now. While it is False, the peer does not count as
+                silent, because its pongs are not read either.
         """
         self._reading = reading
         return (select.POLLIN if reading else 0) | (select.POLLOUT if self._transport.wants_write else 0)
@@ -122,7 +122,7 @@ class Link:
         self._send(Text(build(message)))
 
     def queue(self, *messages: Message) -> None:
-        """Sends `messages` as soon as the transport takes them. Until then, `clear` is False.
+        """Queues `messages`, and sends each as soon as the transport takes it. `clear` is False until all are sent.
 
         Raises:
             LinkLost: the link has ended.
@@ -159,7 +159,7 @@ class Link:
             self._send(Ping())
 
     def reset_keepalive(self) -> None:
-        """Counts the peer's silence from now on. Call it after this process was stopped and could not read."""
+        """Restarts the count of the peer's silence. Call it after this process was suspended and could not read."""
         self.heard = self._clock()
         self._keepalive.received(self.heard)
 

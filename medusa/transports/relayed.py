@@ -35,16 +35,16 @@ A share that is tight makes each link hold no more than about that. So typing an
 
 
 class Unlimited:
-    """A share without a limit, for what is not given another."""
+    """A share (account of held memory) without a limit, for transports whose `share` was not set."""
 
     tight = False
 
     def take(self, size: int) -> str:
-        """Returns "": more may always be held."""
+        """Returns "", which means that `size` more bytes may be held."""
         return ""
 
     def add(self, size: int) -> None:
-        """Does nothing."""
+        """Does nothing, because without a limit nothing has to be counted."""
 
 
 UNLIMITED = Unlimited()
@@ -65,7 +65,8 @@ class RelayedTransport(Transport):
         plain: True if the link has no frames. Then it carries neither texts nor pings, and its two directions end
             separately, each by a FIN.
         last_read: the number of bytes that the last `relay_read` got from the stream.
-        share: where the bytes that this transport holds are counted. Set it before the first `relay_read`.
+        share: the account in which the bytes that this transport holds are counted. Set it before the first
+            `relay_read`.
         costly: True if the last `relay_read` handled more than SLOW_FRAMES slow frames: few bytes, but much work.
 
     Args:
@@ -102,7 +103,7 @@ class RelayedTransport(Transport):
 
         Returns None if nothing has arrived. The pieces in the result are valid until the scratch buffer is used again.
 
-        It answers pings, a Close and broken rules itself, like `receive_nowait`, and reports them in the result.
+        It answers pings, a Close and broken rules itself, like `receive_nowait`. The result says what it answered.
 
         Raises:
             ClosedTransport, BrokenTransport: see `receive_nowait`.
@@ -133,7 +134,7 @@ class RelayedTransport(Transport):
         return relayed
 
     def refuse(self, error: RemoteProtocolError) -> None:
-        """Sends the peer a Close for its `error`, and drops what is held of its unfinished message."""
+        """Sends the peer a Close that tells it of its `error`, and drops the held bytes of its unfinished message."""
         self._try_control(Close(error.close_code, str(error)))
         self._stop_relay()
 
@@ -154,7 +155,7 @@ class RelayedTransport(Transport):
             self._settle_grant(self._relay.held)
 
     def flush(self) -> bool:
-        """See Transport. Also counts the bytes that still wait."""
+        """Writes waiting bytes, see `Transport.flush`. Counts in `share` those that still wait."""
         try:
             return super().flush()
         finally:
@@ -162,7 +163,7 @@ class RelayedTransport(Transport):
                 self._count_waiting()
 
     def abort(self) -> None:
-        """See Transport. Also drops all that is held."""
+        """Closes the connection at once, see `Transport.abort`. Drops all held bytes."""
         super().abort()
         self._stop_relay()
         self._count_waiting()
@@ -216,14 +217,14 @@ class RelayedTransport(Transport):
     # ------------------------------------------------------------------ what is held
 
     def _adapt(self, tight: bool) -> None:
-        """Makes this link hold little if its share is `tight`, else as much as is fastest."""
+        """Makes this link hold few bytes if its share is `tight` (short of memory), else as many as is fastest."""
         self._tight = tight
         self._relay.stream_above(UNCOUNTED - HEADER_SIZE if tight else STREAM_ABOVE)
         if tight:
             self._relay_size = RELAY_START
 
     def _grant(self, held: int, relayed: Relayed) -> None:
-        """Counts `held` bytes of an unfinished message. If they are too many, `relayed` gets the error."""
+        """Counts in `share` the `held` bytes of an unfinished message. If `share` refuses, sets `relayed.error`."""
         more = held - self._granted
         refused = self.share.take(more) if more > 0 else ""
         if refused and relayed.error is None:
@@ -233,7 +234,7 @@ class RelayedTransport(Transport):
             self._settle_grant(held)
 
     def _settle_grant(self, held: int) -> None:
-        """Gives back what is counted beyond `held` bytes of an unfinished message."""
+        """Gives back to `share` the bytes that are counted beyond the `held` bytes of an unfinished message."""
         unused = self._granted - max(held, UNCOUNTED)
         if unused:
             self._granted -= unused

@@ -49,7 +49,7 @@ def client_context(insecure: bool = False) -> ssl.SSLContext:
 
 
 def verify_alike(context: ssl.SSLContext) -> None:
-    """Makes a client's context accept the same certificates with every version of Python: those that curl accepts.
+    """Makes a client's context accept the certificates that curl accepts, with every version of Python.
 
     Python 3.13 refuses a certificate that is not perfect by RFC 5280, such as one without an Authority Key Identifier.
     Earlier versions refuse one whose issuer is trusted, if that issuer is not a root. Python 3.9 accepts TLS 1.0.
@@ -336,7 +336,7 @@ class TlsStream(SocketStream):
             self._unsent = self._unsent[super().send(self._unsent) :] or _NOTHING
 
     def _reply(self, tls: Tls) -> None:
-        """Sends the answers that TLS itself has to send. If the kernel cannot take them, they go before the next data.
+        """Sends the answers that TLS itself has to send. What the kernel cannot take is sent before the next data.
 
         Raises:
             TlsError: too many answers are waiting.
@@ -363,7 +363,7 @@ def stream_over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
 
 
 def _left(deadline: float) -> float:
-    """Returns the seconds until `deadline`. Raises socket.timeout after it: a peer may send byte by byte for ever."""
+    """Returns the seconds until `deadline`. Raises socket.timeout after it, because a peer may send bytes for ever."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise socket.timeout("timed out")

@@ -107,7 +107,7 @@ class HeadReader:
 
         Raises:
             HandshakeError: with status 400, because the head is larger than MAX_HEAD, or a line of it does not end with
-                CR LF. Such a head would never be whole: the peer would wait.
+                CR LF. Such a head might never become whole, and the peer would wait for an answer.
         """
         searched = max(0, len(self._data) - 3)
         self._data += data

@@ -154,7 +154,8 @@ def build_framed(target: str, host: str, features: str = "") -> bytes:
     Args:
         target: path and query of the URL, byte for byte.
         host: host and port of the URL, byte for byte.
-        features: what the peer announces, separated by commas. A reflector of part 2 refuses it with status 400.
+        features: the features that the peer announces, separated by commas; see medusa.protocol.features. A reflector
+            that knows only part 2 of the protocol refuses a greeting with features, with status 400.
     """
     return ("MEDUSA/1 %s %s%s\n" % (target, host, features and " features=" + features)).encode("ascii")
 
@@ -172,8 +173,8 @@ def check_answer(line: bytes) -> None:
     """Checks that `line` accepts the greeting of a link with frames.
 
     Raises:
-        HandshakeError: if the reflector refused, with the status in its line. With status 400 if the peer speaks HTTP,
-            502 for any other line.
+        HandshakeError: the line does not accept the greeting. Its status is the one in the line if the reflector
+            refused, 400 if the peer speaks HTTP, 502 for any other line.
     """
     if line == ACCEPTED.strip():
         return

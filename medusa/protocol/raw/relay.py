@@ -77,7 +77,8 @@ class PlainRelay:
     """A relay that reads from a raw TCP link without frames. It makes each piece of input one binary message.
 
     Args:
-        after_cr: True if the greeting ended with CR. Then an LF at the very beginning is dropped as a part of its end.
+        after_cr: True if the greeting was read up to a CR. If the first byte of input is an LF, it is dropped, because
+            it belongs to this CR.
     """
 
     framing = PLAIN
@@ -115,10 +116,10 @@ class PlainRelay:
 class PlainCodec:
     """The codec of a raw TCP link without frames.
 
-    The peer gets lines until its session is linked, and after that the bytes of binary messages.
+    Until its session is linked, the peer gets lines such as `OK waiting`. From then on it gets terminal bytes.
 
     Attributes:
-        linked: True if `frame` has returned the line `OK linked`. It returns no other lines after that.
+        linked: True if `frame` has returned the line `OK linked`. `frame` returns no line after `OK linked`.
     """
 
     def __init__(self) -> None:
@@ -137,7 +138,8 @@ class PlainCodec:
     def frame(self, message: Message) -> bytes:
         """Returns the bytes to send to the peer for `message`.
 
-        They are empty for pings, for pongs and for all texts except Linkup. A Close gives a line only before Linkup.
+        Returns b"" for pings, for pongs and for all texts except Linkup; also for a Close after Linkup, because the
+        peer would take a line for terminal bytes.
         """
         if isinstance(message, Binary):
             return message.data

@@ -1,4 +1,4 @@
-"""The variables that the client sends to the session: which it may send, and which the agent takes."""
+"""The environment variables of a session: which of them the client sends, and which the agent accepts."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _SECRET = re.compile(r".*(?:SECRET|TOKEN|PASS|KEY|CREDENTIAL|AUTH|COOKIE|PRIVATE
 
 
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
-    """Returns the variables to send, and the names among them that the agent takes only because the user named them.
+    """Returns the variables to send, and the names of those that the agent accepts only because the user named them.
 
     Args:
-        words: names, patterns with `*` and `?`, `-` and a name or pattern for what is not to be sent after all, and
-            `none` to begin anew.
+        words: what the user chose, in order: names; patterns with `*` and `?`; `-` and a name or pattern, to drop
+            variables that an earlier word has chosen; `none`, to drop all of them.
         environ: the client's environment.
     """
     sent: Dict[str, str] = {}
@@ -65,10 +65,13 @@ def _needs_its_name(name: str) -> bool:
 
 
 def checked(value: Any, named: Collection[str] = ()) -> Dict[str, str]:
-    """Returns those variables of `value`, a parsed JSON object, that may be taken: well-formed, and not too many.
+    """Returns those variables of `value`, a parsed JSON object, that the agent may accept.
+
+    Variables that are not well-formed are left out, and those beyond MAX_VARIABLES or MAX_BYTES.
 
     Args:
-        named: the names of variables that the user has named.
+        named: the names that the user gave in full. Variables that decide how programs run, such as PATH, are left out
+            if they are not among these.
 
     Raises:
         ValueError: `value` is no object.

@@ -90,7 +90,7 @@ def from_termios(attributes: List[Any], disable: int) -> Dict[int, int]:
 
 
 def to_termios(modes: Mapping[int, int], attributes: List[Any], disable: int) -> List[Any]:
-    """Returns `attributes` with those of the modes that this system knows and whose values are possible.
+    """Returns a copy of `attributes` with `modes` set. Leaves out modes and values that this system does not have.
 
     Args: see `from_termios`.
     """

@@ -164,7 +164,8 @@ def close_payload(close: Close) -> bytes:
 class Fragments:
     """A buffer that puts the fragments of a message together. It is used for one message after another.
 
-    It checks the order, the total size and the UTF-8 of the fragments as they come. It does not limit their number.
+    It checks the order, the total size and the UTF-8 of the fragments as they arrive. The number of fragments has no
+    limit.
 
     Args:
         limit: the limit of one message, in bytes.
@@ -206,14 +207,14 @@ class Fragments:
         self._utf8 = codecs.getincrementaldecoder("utf-8")() if kind is Kind.TEXT else None
 
     def add(self, piece: Buffer) -> None:
-        """Appends payload bytes to the message. Raises BadText if it is a text message and they are not UTF-8."""
+        """Appends payload bytes to the message. Raises BadText if the bytes of a text message are not UTF-8."""
         self._decode(piece, final=False)
         self.size += len(piece)
         if self._kept:
             self._data += piece
 
     def drop(self) -> None:
-        """Drops the data of the message that is arriving. The rest of it is still checked, but not kept."""
+        """Drops the data of the message that is arriving. The rest of the message is still checked, but not kept."""
         self._kept = not self.started
         self._data.clear()
 

@@ -64,8 +64,8 @@ class WebSocketRelay:
     """A relay that reads from a websocket client. The client must mask its frames.
 
     Call `feed` with each piece from the stream, and write `Relayed.pieces` to the other link. While `mid_frame` is
-    True, a frame has been forwarded only in part: write nothing but its rest to the other link. If this link is lost
-    meanwhile, abort the other.
+    True, a frame has been forwarded only in part: write nothing but the rest of this frame to the other link. If the
+    websocket is lost while `mid_frame` is True, abort the other link.
 
     Attributes:
         framing: how data for this link has to be framed. The relay of the opposite direction uses it.
@@ -114,7 +114,7 @@ class WebSocketRelay:
         self._stream_above = max(size, len(FORGED))
 
     def stop(self) -> None:
-        """Drops all that is held. All later input is ignored."""
+        """Drops the held bytes (the start of an unfinished frame or message). All later input is ignored."""
         self._done = True
         self._held = bytearray()
         self._fragments = Fragments(self._limit)
@@ -154,7 +154,7 @@ class WebSocketRelay:
     def feed(self, data: Buffer, framing: Framing) -> Relayed:
         """Turns bytes from the stream into bytes for a link of `framing`. May overwrite `data` if it is writable.
 
-        If the peer broke the rules, it sets `Relayed.error` and does not raise.
+        If the peer broke the rules, this method does not raise: the error is in `Relayed.error` of the result.
         """
         result = Relayed()
         if self._held:
@@ -270,7 +270,8 @@ class WebSocketRelay:
         """Returns how many bytes of this frame must have come before `_frame` can handle it.
 
         Raises:
-            BadFrame, MessageTooBig: the frame is not allowed at this place, or its message would be too long.
+            BadFrame: the frame continues no message, or begins a message inside a fragmented one.
+            MessageTooBig: the message would exceed the limit.
         """
         if header.opcode & 0x08:
             return header.size + header.length

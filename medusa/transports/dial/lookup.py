@@ -1,7 +1,7 @@
-"""Looks up the addresses of a host, in a time that is bounded.
+"""Looks up the addresses of a host, in limited time.
 
-The system's lookup may block for half a minute, and no signal or deadline ends it. So a helper process does it, which
-can be killed: a thread would stay, and a program that has threads cannot fork a shell in good order.
+The system's lookup may block for half a minute, and no signal or deadline ends it. So a helper process looks up the
+name, because a process can be killed. A thread cannot be killed, and a program with threads cannot fork safely.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def _ask(host: str, port: int, deadline: float) -> List[Address]:
 
 
 def _helpers_answer(host: str, port: int, deadline: float) -> bytes:
-    """Has a helper process look `host` up. Returns what it says; b"" if it has died, or could not be started.
+    """Has a helper process look up `host`. Returns the bytes that the helper writes.
+
+    Returns b"" if the helper has died, or could not be started.
 
     The helper is killed at the deadline, or if the handler of a signal raises.
     """

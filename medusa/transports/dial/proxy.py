@@ -1,6 +1,6 @@
 """The proxy that the environment variables name for a URL: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
-They mean what they mean to curl. Programs read NO_PROXY in different ways, so all that is usual is accepted: `*`,
+The variables have the same meaning as for curl. Programs read NO_PROXY in different ways, so all usual forms work: `*`,
 networks, ports, a dot or `*.` before a domain, spaces between entries.
 """
 
@@ -51,7 +51,8 @@ def bypassed(host: str, port: int, no_proxy: str) -> bool:
     """True if `no_proxy`, the value of NO_PROXY, says that `host` is reached without a proxy.
 
     Its entries are separated by commas or spaces: a host; a domain, which stands for all hosts in it too; an address; a
-    network such as 10.0.0.0/8; each but the last with a port or without; `*` for everything. No name is looked up.
+    network such as 10.0.0.0/8; `*`, which stands for everything. Each entry except `*` may have a port. No name is
+    looked up.
     """
     host = host.lower().rstrip(".")
     address = _address(host)

@@ -1,7 +1,7 @@
-"""Which of a host's addresses is tried when, as RFC 8305 (Happy Eyeballs) says. No I/O.
+"""Decides at which time to try each of a host's addresses, by RFC 8305 (Happy Eyeballs). No I/O.
 
-An attempt that is not answered does not hold up the others: the next one begins 250 ms later. An attempt that fails
-lets the next one begin at once. The first that succeeds wins.
+If an attempt is not answered, the next one begins 250 ms later beside it. If an attempt fails, the next one begins at
+once. The first attempt that succeeds wins.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Race:
         return self._left.pop(0)
 
     def failed(self) -> None:
-        """Takes note that an attempt has failed: the next one is due at once."""
+        """Notes that an attempt has failed, so that the next attempt is due at once."""
         self._next_at = float("-inf")
 
     def next_at(self) -> float:

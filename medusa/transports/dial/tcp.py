@@ -28,7 +28,7 @@ def connect_tcp(host: str, port: int, deadline: float) -> socket.socket:
     """Returns a blocking socket that is connected to `host`, which is a name or an address.
 
     Args:
-        deadline: the latest end, as a time of time.monotonic(), of the lookup of the name too.
+        deadline: the latest end of the lookup and the attempts together, as a time of time.monotonic().
 
     Raises:
         ConnectRefused: no address could be reached. The text names each of them, with its reason.
@@ -85,7 +85,7 @@ def connect_any(
 
 
 class _Attempts:
-    """The sockets that are being connected. Those that fail, or are left at the end, are closed."""
+    """The sockets that are being connected. Closes each that fails; `close` closes the rest."""
 
     def __init__(self, new_socket: Callable[[int, int], Any], poll: Any) -> None:
         self._new_socket = new_socket
@@ -132,7 +132,11 @@ class _Attempts:
         return failed
 
     def all_failures(self, left: Sequence[Address]) -> Failures:
-        """Returns the failures, and those of the attempts that the deadline ends. `left`: what was never tried."""
+        """Returns the failures: of failed attempts, of those not answered by the deadline, and of untried addresses.
+
+        Args:
+            left: the addresses that were not tried.
+        """
         late = [(address.host, TIMED_OUT) for _, address in self._sockets.values()]
         return self._failures + late + [(address.host, NOT_TRIED) for address in left]
 
