@@ -59,7 +59,6 @@ def main(
     if words[:1] == ["wrap"]:
         return wrap_main(words[1:], assets, timeouts, inherited)
     options = _parse(words, timeouts)
-    _leave_stdin()
     timeouts = replace(timeouts, hangup_grace=options.grace)
     no_core_dumps()
     # Start the guard first of all: forked later, it would hold the configuration's secrets.
@@ -147,6 +146,7 @@ def _run(
 def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Transport:
     argument = options.url[0] if options.url else None
     found = config.obtain(argument, options.config, options.insecure_tls, environ, assets)
+    _leave_stdin()  # only now: the configuration may be read from there
     config.delete_asset(found.path, environ, log, assets)
     log("connecting to %s" % public_part(found.signed_url))
     link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, jitter)
