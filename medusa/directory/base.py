@@ -153,7 +153,10 @@ class Directory(abc.ABC):
         """
 
     def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
-        """Makes `mark` unused again if one of `tokens` has reserved, confirmed or used it. Otherwise does nothing."""
+        """Makes `mark`, which stands for a signature, unused again if one of `tokens` has reserved or confirmed it.
+
+        Otherwise does nothing.
+        """
 
     def close(self) -> None:  # noqa: B027 - not every store has connections
         """Closes the connections to the store.

@@ -69,7 +69,7 @@ class Relay(Protocol):
 
     @property
     def framing(self) -> Framing:
-        """How data for this relay's link has to be framed. The relay of the opposite direction uses it."""
+        """The framing of the link that this relay reads from. The relay of the opposite direction writes in it."""
 
     @property
     def mid_frame(self) -> bool:
@@ -104,7 +104,7 @@ class Relay(Protocol):
 
 
 class Share(Protocol):
-    """An account of the memory that several transports hold together. It has limits."""
+    """Counts the memory that a group of transports uses in total, and limits it."""
 
     @property
     def tight(self) -> bool:

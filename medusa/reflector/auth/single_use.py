@@ -1,15 +1,21 @@
 """Makes sure that each signature lets in one peer at most, at all reflectors that share the directory.
 
-A signature is used in three steps. First it is reserved, for some seconds. After everything else that can fail, the
-reservation is confirmed, so that it lasts longer than the signature is valid. Right before the peer is let in, the
-signature is settled, which means recorded as used. Before this third step, another request with the same signature is
-told to try again; after it, that the signature was used before. If the peer is not let in, the signature is given back.
-Each step names a random token of this request, so a step that the directory carries out late changes nothing that
-another request has done meanwhile:
+A signature is used in three steps:
+
+1. Reserve it, for some seconds.
+2. Confirm the reservation, when all other checks have passed. From then on it lasts longer than the signature is valid.
+3. Settle the signature, which means record it as used, right before the peer is let in.
+
+Until step 3, another request with the same signature is told to try again. After step 3, it is told that the signature
+was used before. If the peer is not let in, the signature is given back.
+
+Each step names a random token of this request. So a step that the directory carries out late cannot change what another
+request has done meanwhile:
 
 - A reservation that nobody confirms or gives back expires by itself.
-- A confirmation fails unless its own reservation still holds, and only a known success lets the peer in.
-- What is given back is only what the same request has reserved or confirmed.
+- A confirmation fails unless its own reservation still holds. The peer is let in only if the directory has answered
+  that the confirmation succeeded.
+- A request gives back only what it has reserved or confirmed itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Drops connections while too many peers have not identified themselves. Counts them, and logs them with bounded lines.
+"""Drops new connections while too many peers have not identified themselves.
+
+It counts the dropped connections, and logs them in a limited number of lines.
 
 A peer that is dropped gets a short refusal, if it can be sent at once and without TLS.
 """
