@@ -26,10 +26,10 @@ def warn(config: ReflectorConfig, config_file: str | None, arguments: Sequence[s
     """
     secrets = [url for url in (config.directory, config.publish) if url is not None and _has_secret(url)]
     if config_file is not None and secrets and _readable_by_others(config_file):
-        log.warning("secrets open to others", path=config_file, wanted="600")
+        log.warning("config file open to others", path=config_file, wanted="600")
     if any(url in word for url in secrets for word in arguments or sys.argv):
         advice = "put it into the config file, or into MEDUSA_DIRECTORY or MEDUSA_PUBLISH"
-        log.warning("process list shows a secret", advice=advice)
+        log.warning("process list shows a password", advice=advice)
     encrypted = config.tls_cert is not None or config.trusted_proxy
     if config.accounts is not None and not encrypted and not ipaddress.ip_address(config.bind_ip).is_loopback:
         advice = "give --tls-cert and --tls-key, or --trusted-proxy for a proxy that does"

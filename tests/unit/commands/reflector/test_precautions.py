@@ -18,8 +18,8 @@ SECRET = "redis://:secret@h"
         ({}, 0o644, []),
         ({"directory": "redis://h"}, 0o644, []),
         ({"directory": SECRET}, 0o600, []),
-        ({"directory": SECRET}, 0o640, ["secrets open to others"]),
-        ({"publish": "https://h/x?signature=x"}, 0o604, ["secrets open to others"]),
+        ({"directory": SECRET}, 0o640, ["config file open to others"]),
+        ({"publish": "https://h/x?signature=x"}, 0o604, ["config file open to others"]),
     ],
 )
 def test_secrets_in_the_config_file(tmp_path: Path, settings: dict[str, Any], mode: int, warnings: list[str]) -> None:
@@ -35,7 +35,7 @@ def test_secrets_in_the_config_file(tmp_path: Path, settings: dict[str, Any], mo
 def test_secrets_in_the_process_list(word: str) -> None:
     with capture_logs() as logs:
         warn(ReflectorConfig(directory=SECRET), None, ["--directory", word])
-    assert [entry["event"] for entry in logs] == ["process list shows a secret"]
+    assert [entry["event"] for entry in logs] == ["process list shows a password"]
     assert "secret@" not in str(logs)
 
 
