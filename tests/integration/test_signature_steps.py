@@ -21,7 +21,7 @@ from tests.signing import Key, allow, attach_path, authorization, date, signed_r
 from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example"
-TIMEOUTS = {"directory_timeout": 0.5, "claim_retry_interval": 0.1, "reservation_ttl": 3.0, "recall_timeout": 1.0}
+TIMEOUTS = {"directory_timeout": 0.5, "claim_retry_interval": 0.1, "reservation_ttl": 3.0, "recall_timeout": 3.0}
 
 RESERVE = ("used:", "'EXISTS'", "reserved")
 CLAIM = ("session:", "'EXISTS'")

@@ -83,6 +83,7 @@ class Claims:
         self.on_lost: Callable[[SessionName], None] = _ignore
         self.used_marks: Callable[[], Iterable[tuple[str, float]]] = tuple
         self._lease = lease
+        self._untold: dict[str, float] = {}  # marks that the directory has forgotten -> seconds to remember them for
         self._recalled_at = 0.0  # by time.monotonic(): when the directory knows again all that it had forgotten
         self._timeouts = timeouts
         self._directory = directory
@@ -316,11 +317,22 @@ class Claims:
 
         Raises DirectoryError.
         """
-        if self._lease is None or not self._ask(self._lease.keep):
+        if self._lease is None:
             return False
-        self._recalled_at = time.monotonic() + self._timeouts.recall_timeout
-        self._each(self._ask_quietly, [(self._directory.spend, *used) for used in self.used_marks()])
-        return True
+        forgotten = bool(self._ask(self._lease.keep))
+        if forgotten:
+            self._recalled_at = time.monotonic() + self._timeouts.recall_timeout
+            self._untold = dict(self.used_marks())
+        self._each(self._tell, list(self._untold.items()))
+        return forgotten
+
+    def _tell(self, mark: str, ttl: float) -> None:
+        """Tells the directory that `mark` was used. If the directory does not answer, the next `_recall` tells it."""
+        try:
+            self._ask(self._directory.spend, mark, ttl)
+        except DirectoryError:
+            return
+        self._untold.pop(mark, None)
 
     def _is_answering(self) -> bool:
         """Returns True if the directory answers a question that makes it write. (A full store can still be read.)"""
