@@ -81,6 +81,7 @@ def test_a_step_that_is_stopped_stops_the_agent_too(guard: Guard) -> None:
     """As a shell expects from its jobs. A process of its own is stopped here, not the one that runs the tests."""
     pid = os.fork()
     if pid == 0:
+        os.setpgid(0, 0)  # the kernel stops no process of an orphaned group, and that of the tests may be one
         signals = StopSignals(ENDS_STEP, set(PASSED_ON).difference(ENDS_STEP))
         outcome = run(guard, signals, Tail(), "/bin/sh", "-c", "kill -TTIN $PPID; sleep 0.01; exit 7")
         os._exit(outcome.status)
