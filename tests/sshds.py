@@ -33,7 +33,7 @@ UsePAM no
 UseDNS no
 PidFile none
 LoginGraceTime 60
-SetEnv TMPDIR={home} {environ}
+SetEnv TMPDIR={home} HOME={directory} PATH="{path}" {environ}
 {more}
 """
 
@@ -89,6 +89,8 @@ class Sshd:
 def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iterator[Sshd]:
     """Serves the current user. The processes that it starts have `home` as their temporary directory.
 
+    Their HOME is not the user's, whose start-up files may start programs that outlive a killed shell.
+
     Args:
         more: further lines of its configuration.
         environ: further variables, NAME=VALUE, of its processes.
@@ -98,7 +100,7 @@ def sshd(directory: Path, home: Path, more: str = "", environ: str = "") -> Iter
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(directory / name)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     port = free_port()
-    filled = {"port": port, "directory": directory, "user": getpass.getuser()}
+    filled = {"port": port, "directory": directory, "user": getpass.getuser(), "path": os.environ["PATH"]}
     filled |= {"home": home, "more": more, "environ": environ}
     (directory / "sshd_config").write_text(SERVER.format_map(filled))
     (directory / "config").write_text(CLIENT.format_map(filled))
