@@ -19,8 +19,8 @@ LIFETIME = 300.0
 """The default time in seconds for which the URL is valid: the same as in the original Medusa."""
 
 DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belongs in the agent's config under
-`signed_url`. It lets whoever has it into that session, once, until it expires. --url is that of the reflector, or of a
-Manta."""
+`signed_url`. Everybody that has it can enter that session, once, until it expires. --url is that of the reflector, or
+of a Manta."""
 
 PRECEDENCE = """The command line goes before the variables MEDUSA_..., and these before MANTA_..."""
 

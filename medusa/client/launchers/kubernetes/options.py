@@ -100,7 +100,7 @@ def _parser() -> _Parser:
     add("--time", metavar="SPAN", type=_span, help="that the pod may run: 90, 30m, 1h30m, 2d")
     _add_several(parser, "--node-selector", "NAME=VALUE", "label of the nodes that will do", _pair)
     _add_several(parser, "--label", "NAME=VALUE", "of the Job and its pod", _pair)
-    _add_several(parser, "--env", "NAME=VALUE", "variable of the container; whoever reads the pod reads it", _pair)
+    _add_several(parser, "--env", "NAME=VALUE", "variable of the container; readers of the pod see it", _pair)
     _add_several(parser, "--pull-secret", "NAME", "secret to pull the image with", str)
     add("--service-account", metavar="NAME", help="whose token the pod has; without it, it has none")
     add("--overrides", metavar="FILE", type=_overrides, default={}, help="YAML or JSON, merged into the pod's spec")
