@@ -88,4 +88,4 @@ beside=$(mktemp "$output.XXXXXX")
 cat "$work/final" "$work/binary" >"$beside"
 chmod 755 "$beside"
 mv "$beside" "$output"
-echo "$output: $(wc -c <"$output" | tr -d ' ') bytes, payload sha256 $digest"
+echo "$output: $(wc -c <"$output" | tr -d ' ') bytes"

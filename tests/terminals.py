@@ -186,7 +186,8 @@ def state_of(pid: int) -> str:
 
 def environment(home: Path) -> dict[str, str]:
     """For a program whose every descendant can be told by its temporary directory."""
-    return {**os.environ, "TMPDIR": str(home), "TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT)}
+    fixed = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), "MEDUSA_LOGIN": "false"}
+    return {**os.environ, "TMPDIR": str(home), **fixed}
 
 
 def processes_of(home: Path) -> dict[int, str]:

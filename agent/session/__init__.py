@@ -6,6 +6,5 @@ drain         decides when the output of a command that has ended is complete
 child         a command on its terminal: input, output, exit
 spawn         starts a command on a terminal
 inherited     what the agent has inherited from the job and changes for itself
-command       decides what to start, from the client's request and what this machine has
 process_tree  finds all processes of the session, and ends them
 """

@@ -11,7 +11,7 @@ import termios
 from typing import Callable, List, Optional
 
 from agent.poller import READ, WRITE
-from agent.session.command import Launch
+from agent.command.resolve import Launch
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.spawn import spawn
 from agent.timeouts import Timeouts

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
 from agent.poller import FAILED, PEER_CLOSED, READ, Poller
 from agent.session.child import Child
-from agent.session.command import CannotStart, merge_size, resolve
+from agent.command.resolve import CannotStart, merge_size, resolve
 from agent.session.drain import Drain
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.phases import TABLE, Action, Input, Phase
@@ -42,11 +42,13 @@ class Context:
     """What a session needs from the process that runs it.
 
     Attributes:
-        environ: the agent's own environment, decoded by `command.to_text`.
+        environ: the agent's own environment, decoded by `to_text` of agent/command/encoding.py.
         log: a function that logs one line. It is called for each event.
         inherited: the settings, inherited from the job, that are restored for the command.
         clock: returns monotonic seconds.
         passed_on: the signals that go on to the session's foreground processes.
+        login_shell: False if the client's wish for a login shell is not followed. A login shell changes variables, such
+            as PATH; the shell of a hold has those of the failed step.
     """
 
     signals: StopSignals
@@ -57,6 +59,7 @@ class Context:
     clock: Callable[[], float] = time.monotonic
     inherited: Inherited = NOTHING
     passed_on: Collection[int] = ()
+    login_shell: bool = True
 
 
 class SessionLoop:
@@ -271,7 +274,8 @@ class SessionLoop:
 
     def _start_child(self, start: Start) -> None:
         try:
-            launch = resolve(start, self._size, self._context.environ)
+            wanted = start if self._context.login_shell else replace(start, login=None)
+            launch = resolve(wanted, self._size, self._context.environ)
             for note in launch.notes:
                 self._log(note)
             context = self._context

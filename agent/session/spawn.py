@@ -13,7 +13,8 @@ from typing import List, Mapping, Tuple
 
 from ptyprocess import PtyProcess
 
-from agent.session.command import CannotStart, Launch, to_bytes
+from agent.command.encoding import to_bytes
+from agent.command.resolve import CannotStart, Launch
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.process_tree import ended_line, started_line
 from medusa.guard import Guard
@@ -32,6 +33,8 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
         CannotStart: there is no free terminal or process, or the program cannot be executed.
     """
     agent = os.getpid()
+    words = [to_bytes(word) for word in launch.argv]
+    env = {to_bytes(name): to_bytes(value) for name, value in launch.env.items()}
     made: List[Tuple[int, int]] = []
 
     class Started(PtyProcess):  # type: ignore[misc]  # the package has no type hints
@@ -51,11 +54,13 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
         inherited.restore_core_limit()
         _set_modes(launch.modes)
         os.chdir(to_bytes(launch.cwd))
+        if launch.name is not None:  # ptyprocess can call a program by its path only
+            os.execve(words[0], [to_bytes(launch.name), *words[1:]], env)
 
     try:
         Started.spawn(
-            [to_bytes(word) for word in launch.argv],
-            env={to_bytes(name): to_bytes(value) for name, value in launch.env.items()},
+            words,
+            env=env,
             preexec_fn=prepare,
             dimensions=(launch.size.lines, launch.size.columns),
             pass_fds=(guard.fd,),

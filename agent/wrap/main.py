@@ -16,7 +16,8 @@ from agent import config
 from agent.config import ConfigError
 from agent.dial import Unreachable
 from agent.log import log
-from agent.session.command import configures_agent, to_text
+from agent.command.encoding import to_text
+from agent.command.environment import configures_agent
 from agent.session.inherited import NOTHING, Inherited, hide_memory, no_core_dumps
 from agent.session.loop import Context
 from agent.session.process_tree import end_sessions
@@ -164,7 +165,7 @@ class Wrap:
         environ = {to_text(name): to_text(value) for name, value in _environment(os.environb).items()}
         title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), MAX_TITLE), outcome.status)
         preface = format_tail(self._tail.bytes(), title)
-        context = replace(self._context, environ=environ)
+        context = replace(self._context, environ=environ, login_shell=False)
         Hold(self._options, outcome.words, context, self._context.environ, self._assets, preface).run()
 
 

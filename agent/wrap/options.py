@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from agent import config
 from agent.config import Config, ConfigError, checked_url
 from agent.dial import public_part
-from agent.session.command import to_bytes
+from agent.command.encoding import to_bytes
 from medusa.option_types import seconds
 from medusa.protocol import attach_path
 

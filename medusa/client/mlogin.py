@@ -19,9 +19,18 @@ from medusa.client.cleanup.emulator import Emulator, Note
 from medusa.client.embedded_reflector import embedded_reflector
 from medusa.client.launchers.base import JobRequest, Launcher
 from medusa.client.ledger import Ledger
-from medusa.client.outcome import OUTCOME_UNKNOWN, OWN_ERROR, Failure, GivenUp, Interrupted, cut_off, status_of
+from medusa.client.outcome import (
+    INTERRUPTED,
+    OUTCOME_UNKNOWN,
+    OWN_ERROR,
+    Failure,
+    GivenUp,
+    Interrupted,
+    cut_off,
+    status_of,
+)
 from medusa.client.session import walltime
-from medusa.client.session.escape import Action
+from medusa.client.session.escape import Action, show_character
 from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl, archive_url
 from medusa.client.session.terminal_session import HIGH_WATER, TerminalSession
@@ -56,10 +65,10 @@ def run(settings: Settings) -> int:
         return failure.status
     except Interrupted as interrupted:
         messages.error(str(interrupted))
-        return OUTCOME_UNKNOWN if login.started else OWN_ERROR
+        return OUTCOME_UNKNOWN if login.started else interrupted.status
     except KeyboardInterrupt:  # SIGINT came before or after the `with` block of Signals
         messages.error("ended by SIGINT")
-        return OUTCOME_UNKNOWN if login.started else OWN_ERROR
+        return OUTCOME_UNKNOWN if login.started else INTERRUPTED
     except Exception:  # noqa: BLE001 - mlogin always ends with one of its own exit statuses
         lines = traceback.format_exc().splitlines()
         messages.error("\n".join(["internal error", *map(printable, lines)]))
@@ -120,7 +129,7 @@ class Login:
         others = [name for name, good in given.items() if not good]
         if others:
             verb = "is no terminal" if len(others) == 1 else "are no terminals"
-            self._messages.say(f"{' and '.join(others)} {verb}, but the session is one: it changes binary data")
+            self._messages.say(f"{' and '.join(others)} {verb}, but the job writes to one: binary data is changed")
 
     def _dialer(self, stack: contextlib.ExitStack, ledger: Ledger, signals: Signals, launcher: Launcher) -> Dialer:
         """Starts a reflector if the user named none, creates the job, and returns the Dialer for its session."""
@@ -219,6 +228,7 @@ class Login:
         session = TerminalSession(link, console, typed, info, notices, self._timeouts)
         self.started = True
         end = None
+        self._welcome(launcher, console)
         with terminal:
             terminal.make_raw()
             self._messages.raw = terminal.raw
@@ -233,13 +243,22 @@ class Login:
                     console.stdout.undo_modes(self._timeouts.undo_timeout)
         return end
 
+    def _welcome(self, launcher: Launcher, console: Console) -> None:
+        """Tells the user where the shell runs, and how to leave it."""
+        settings = self._settings
+        if settings.command is None and console.terminal.is_tty and console.stdout.is_tty:
+            mark = show_character(settings.escape) if settings.escape else None
+            ways = f"exit or {mark}. leaves it, {mark}? lists more" if mark else "exit leaves it"
+            self._messages.say(f"you are in the job ({launcher.describe()}); {ways}")
+
     def _start(self) -> Start:
         columns, lines = window_size()
         command = self._settings.command
         arguments = ("--norc",) if command is None else ("-c", command)
+        login = command is None if self._settings.login_shell is None else self._settings.login_shell
         term = os.environ.get("TERM") or DEFAULT_TERM
         env, named = environment.chosen(self._settings.send_env, os.environ)
-        return Start("", term, columns, lines, "/bin/bash", arguments, self._modes, env or None, named or None)
+        return Start("", term, columns, lines, "/bin/bash", arguments, self._modes, env or None, named or None, login or None)
 
     def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
         """Returns a function that makes the lines for the escape `~i` (information about the session)."""

@@ -16,6 +16,9 @@ OWN_ERROR = 255
 SIGNALLED = 128
 """If a signal ended the remote command, the exit status is this plus the signal's number, as in shells."""
 
+INTERRUPTED = SIGNALLED + signal.SIGINT
+"""The exit status if the user pressed Control-C before the session was started."""
+
 
 class Failure(Exception):
     """An error that ends mlogin. Its text is shown to the user; `status` is the exit status.
@@ -46,12 +49,18 @@ class Interrupted(BaseException):
         super().__init__(f"ended by {signal_name(signum)}")
         self.signum = signum
 
+    @property
+    def status(self) -> int:
+        """The exit status if the session was not started."""
+        return INTERRUPTED if self.signum == signal.SIGINT else OWN_ERROR
+
 
 class Disconnected(Interrupted):
     """The user typed the escape for a disconnect before the session began. It ends mlogin as a signal does."""
 
     def __init__(self) -> None:
         BaseException.__init__(self, "disconnected")
+        self.signum = 0
 
 
 def status_of(end: Exit) -> int:

@@ -46,6 +46,8 @@ class Settings:
 
     Attributes:
         command: the command line for the shell on the job's side; None for an interactive shell.
+        login_shell: True for the user's login shell on the job's side, False for a bash that reads no start-up files.
+            None: the login shell if there is no `command`.
         escape: the escape character, None to recognise no escapes.
         send_env: the variables to send to the session, as names and patterns (`chosen` in
             medusa/protocol/terminal/environment.py explains them).
@@ -74,6 +76,7 @@ class Settings:
     """
 
     command: str | None = None
+    login_shell: bool | None = None
     escape: bytes | None = DEFAULT_ESCAPE
     escape_given: bool = False
     send_env: tuple[str, ...] = environment.DEFAULT

@@ -70,6 +70,7 @@ def parse(argv: Sequence[str]) -> Settings:
         parser.error(str(failure))
     return Settings(
         command=given.command,
+        login_shell=given.login,
         escape=escape,
         escape_given=given.escape is not None,
         send_env=(*environment.DEFAULT, *(word for words in given.send_env for word in words)),
@@ -170,6 +171,12 @@ def _parser() -> OptionParser:
     add = parser.add_argument
     add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help="key = value lines or JSON")
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
+    add(
+        "--login",
+        action=argparse.BooleanOptionalAction,
+        help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads none "
+        "(default: --login for a shell, --no-login with -c)",
+    )
     add("-e", "--escape", metavar="CHAR", type=_escape, help="escape character, ^X or none (default: ~)")
     add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
     add(

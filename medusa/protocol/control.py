@@ -85,6 +85,7 @@ def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
 
 _TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (_text, _texts, _natural, _window))
 _VARIABLES, _NAMES_OF_THEM, _MODES = map(_check, (_variables, _names, _modes))
+_LOGIN = _check(lambda value: value is True or None)
 _STATUS = _check(_integer(0, 255))
 
 
@@ -132,6 +133,8 @@ class Start(Control):
         env: variables for the command.
         named: the names in `env` that the user gave in full. Only these variables may be ones that decide how programs
             run, such as PATH.
+        login: True to run the user's login shell, as a login shell, in the place of `command`. A `--norc` in front of
+            `arguments` is left out then: it is there for agents that do not know this field.
     """
 
     cwd: str = field(default="", metadata=_TEXT)
@@ -143,6 +146,7 @@ class Start(Control):
     modes: Optional[str] = field(default=None, metadata=_MODES)
     env: Optional[Mapping[str, str]] = field(default=None, metadata=_VARIABLES)
     named: Optional[Tuple[str, ...]] = field(default=None, metadata=_NAMES_OF_THEM)
+    login: Optional[bool] = field(default=None, metadata=_LOGIN)
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,8 @@ class Reflector:
             self._raw.start()
         http.start()
         if authenticator is not None and not config.public_host:
-            log.warning("what was signed for other hosts is accepted", advice="name this one by --public-host")
+            advice = "what a user has signed for another reflector is valid here too; name this one by --public-host HOST"
+            log.warning("signatures for other hosts are accepted", advice=advice)
         gevent.spawn(claims.renew_forever)
         gevent.spawn(metrics.measure_lag_forever, config.timeouts.lag_interval)
         if self._publisher is not None:

@@ -78,7 +78,7 @@ def test_a_command_its_output_and_its_status(home: Path) -> None:
 def test_without_input_only_the_output_is_warned_of(home: Path) -> None:
     run = mlogin(home, "-n", "-c", "cat; echo end", typed=b"not read")
     assert (run.returncode, run.stdout) == (0, b"end\r\n")
-    assert b"mlogin: standard output is no terminal, but the session is one: it changes binary data\n" in run.stderr
+    assert b"mlogin: standard output is no terminal, but the job writes to one: binary data is changed\n" in run.stderr
 
 
 def test_quiet(home: Path) -> None:
@@ -127,7 +127,7 @@ def test_control_c_while_waiting(home: Path, tmp_path: Path) -> None:
     with terminal([*MLOGIN, "--archive", stub(tmp_path, "exec sleep 1000")], environment(home)) as opened:
         opened.until("waiting for local job")
         opened.type(b"\x03")
-        assert opened.status() == 255
+        assert opened.status() == 130
         # The spinner is wiped off. The echo of ^C comes before, between or behind that.
         assert opened.screen.replace(b"^C", b"").endswith(b"\r\x1b[Kmlogin: ended by SIGINT\r\n")
         assert opened.modes() == opened.modes_at_start

@@ -250,7 +250,7 @@ def test_nothing_is_left_if_the_user_stops_waiting(queue: Place, home: Path) -> 
         opened.until("queued")
         assert len(queue.configs()) == 1
         opened.type(b"\x03")
-        assert opened.status() == 255
+        assert opened.status() == 130
         assert opened.modes() == opened.modes_at_start
     assert queue.done(opened.screen).cancelled
     assert queue.configs() == []

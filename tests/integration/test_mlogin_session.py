@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,24 @@ def test_a_typed_command_its_status_and_a_word_of_goodbye(shell: Terminal) -> No
     shell.type("exit 7\r")
     assert shell.status() == 7
     assert shell.screen.endswith(b"mlogin: session complete\r\n")
+
+
+def test_the_start_says_where_the_user_is_and_how_to_leave(shell: Terminal) -> None:
+    where = rb"you are in the job \(local job \d+\); exit or ~\. leaves it, ~\? lists more\r\n"
+    assert re.search(rb"\r\x1b\[Kmlogin: " + where, shell.screen)
+    shell.type("exit\r")
+
+
+@pytest.mark.parametrize(("options", "said"), [([], "on"), (["--no-login"], "off")])
+def test_a_login_shell_reads_its_start_up_files(home: Path, tmp_path: Path, options: list[str], said: str) -> None:
+    (tmp_path / ".bash_profile").write_text("PS1='profile > '; WHO=reader\n")
+    environ = {**environment(home), "HOME": str(tmp_path), "MEDUSA_LOGIN": ""}
+    with terminal([*MLOGIN, *options], environ) as opened:
+        opened.until("profile > " if said == "on" else PROMPT)
+        opened.type("echo $(shopt login_shell) ${WHO:-nobody}\r")
+        opened.until(f"login_shell {said} " + ("reader" if said == "on" else "nobody"))
+        opened.type("exit 3\r")
+        assert opened.status() == 3
 
 
 def test_the_waiting_is_shown_and_wiped(home: Path, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_queued_job_is_cancelled_if_the_user_gives_up(place: Place) -> None:
         mine = job(opened)
         opened.until("PENDING")
         opened.type(b"\x03")
-        assert opened.status() == 255
+        assert opened.status() == 130
         assert opened.modes() == opened.modes_at_start
         place.assert_nothing_left(full)
         assert place.cluster.show(mine)["JobState"] == "CANCELLED"

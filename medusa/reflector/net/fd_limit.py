@@ -77,5 +77,6 @@ def check(per_pair: int = PER_PAIR) -> None:
     limit = raise_limit()
     pairs = pairs_allowed(limit, per_pair)
     if limit != resource.RLIM_INFINITY and pairs < WANTED:
-        advice = "raise `ulimit -n` (systemd: LimitNOFILE) to %d" % (RESERVED + per_pair * WANTED)
+        advice = "the limit of open files, %d, allows %d sessions at a time; for %d, raise it to %d: `ulimit -n`, or "
+        advice = (advice + "LimitNOFILE= of systemd") % (limit, pairs, WANTED, RESERVED + per_pair * WANTED)
         log.warning("few descriptors", limit=limit, pairs=pairs, advice=advice)

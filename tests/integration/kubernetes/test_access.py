@@ -55,7 +55,7 @@ def test_kubectl_sees_the_objects_and_deletes_them_as_mlogin_says(here: Place, h
         here.kube.knobs.forbidden |= {("delete", "jobs.batch"), ("delete", "secrets")}
         opened.type(b"\x03")
         command = opened.until(r"remove it by: kubectl --kubeconfig \S+ -n research ([^\r]+)\r\n")[1].decode()
-        assert opened.status() == 255
+        assert opened.status() == 130
     here.kube.knobs.forbidden.clear()
     kubectl("-n", "research", *command.split())
     wait_until(lambda: not here.kube.names(), "an empty cluster")

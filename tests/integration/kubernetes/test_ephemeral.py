@@ -87,7 +87,7 @@ def test_a_container_without_an_agent_stays_for_a_while_and_the_user_sees_that(h
         opened.until("ErrImagePull")
         opened.type(b"\x03")
         opened.until(f"container medusa-[0-9a-f]{{8}} of pod {POD} ends by itself, in 10 minutes")
-        assert opened.status() == 255
+        assert opened.status() == 130
 
 
 @pytest.mark.parametrize(

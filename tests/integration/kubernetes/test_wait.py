@@ -65,7 +65,7 @@ def test_nothing_is_left_if_the_user_stops_waiting(here: Place, home: Path, way:
             opened.type(b"\x03")
         else:
             opened.process.kill()
-        assert opened.status() == (255 if way == "^C" else -9)
+        assert opened.status() == (130 if way == "^C" else -9)
         assert opened.modes() == opened.modes_at_start
     here.assert_clean()
 
@@ -99,7 +99,7 @@ def test_a_cluster_that_does_not_answer_at_the_end(here: Place, home: Path) -> N
         name = job_name(opened.screen)
         kubectl = f"kubectl --kubeconfig {here.kubeconfig} -n research delete job,secret,configmap"
         opened.until(re.escape(f"remove it by: {kubectl} -l app.kubernetes.io/instance={name}\r\n"))
-        assert opened.status() == 255
+        assert opened.status() == 130
         assert f"jobs/{name}" in here.kube.names()
         here.kube.knobs.away = None
         here.assert_clean()

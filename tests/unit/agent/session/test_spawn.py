@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from agent.session.command import CannotStart, Launch
+from agent.command.resolve import CannotStart, Launch
 from agent.session.process_tree import ended_line
 from agent.session.spawn import spawn
 from medusa.guard import Guard

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import locale
 import os
 import shutil
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from agent.command.encoding import to_bytes, to_text
+from agent.command.environment import environment, prompt_of
+from agent.command.login_shell import Login, login_of
 from medusa.protocol.control import Resize, Start
 from medusa.protocol.terminal import modes
-from medusa.protocol.terminal.environment import checked
-from medusa.service_variables import is_service_variable
 
 DEFAULT_COMMAND = ("/bin/bash", "--norc")
-DEFAULT_TERM = "xterm"
 DEFAULT_SIZE = Resize(columns=80, lines=25)
 LAST_RESORT = "/bin/sh"
-
-SECRET_PREFIX = "MEDUSA_"  # noqa: S105
-"""The prefix of the variables that configure the agent. The command does not get them."""
-
-PS1_IN_JOB = "\\[\\e[1m\\]${MANTA_USER}@manta # \\[\\e[0m\\]"
-PS1_ELSEWHERE = "\\[\\e[1m\\]\\u@\\h:\\w\\$\\[\\e[0m\\] "
-PS1_PLAIN = "${MANTA_USER:-job} $ "
-"""The prompt for a shell that may not know bash's escapes."""
 
 _CTRUN_WITH_VALUE = "Ffilor"
 """The letters of the options of ctrun(1) that take a value. Its options -t and -v take none."""
 _BASH_WITH_VALUE = ("--rcfile", "--init-file")
 
 Which = Callable[[str], Optional[str]]
-
-
-def to_bytes(text: str) -> bytes:
-    """Encodes a text for the kernel, in UTF-8. os.fsencode would depend on the locale, and a job may have none."""
-    return text.encode("utf-8", "surrogateescape")
-
-
-def to_text(data: bytes) -> str:
-    """Decodes a text from the kernel: the inverse of `to_bytes`."""
-    return data.decode("utf-8", "surrogateescape")
 
 
 def which(program: str) -> Optional[str]:
@@ -63,6 +44,7 @@ class Launch:
         env: its environment.
         size: the initial size of its terminal.
         modes: the modes to set on its terminal, values by opcode.
+        name: the name by which the program is called, its argv[0]; None for its path.
         notes: one log line for each program that was replaced because this machine does not have it.
     """
 
@@ -72,29 +54,50 @@ class Launch:
     size: Resize
     notes: Tuple[str, ...] = ()
     modes: Mapping[int, int] = field(default_factory=dict)
+    name: Optional[str] = None
 
 
-def resolve(start: Start, early: Optional[Resize], environ: Mapping[str, str], which: Which = which) -> Launch:
+def resolve(
+    start: Start,
+    early: Optional[Resize],
+    environ: Mapping[str, str],
+    which: Which = which,
+    login: Callable[[Mapping[str, str]], Login] = login_of,
+) -> Launch:
     """Returns the Launch for the client's request `start`.
 
     Args:
         early: the last `resize` that the client sent before `start`, if any.
         environ: the agent's environment.
         which: returns the path of a program, or None.
+        login: returns the login shell of the agent's user, and the variables of a login.
 
     Raises:
         CannotStart: there is no such program or directory.
     """
     cwd = _directory(start.cwd)
-    words = [start.command, *start.arguments] if start.command else [*DEFAULT_COMMAND, *start.arguments]
-    argv, notes = _without_ctrun(words, which)
-    argv[0], plain = _at(cwd, argv[0]), False
+    account: Mapping[str, str] = {}
+    if start.login:
+        shell, account, notes = login(environ)
+        argv = [shell, *_after_norc(start.arguments)]
+    else:
+        words = [start.command, *start.arguments] if start.command else [*DEFAULT_COMMAND, *start.arguments]
+        argv, notes = _without_ctrun(words, which)
+    argv[0] = _at(cwd, argv[0])
     if which(argv[0]) is None:
-        argv, plain, note = _stand_in(argv, which)
+        argv, note = _stand_in(argv, which)
         notes.append(note)
-    env = _environment(start, environ, plain)
+    if account:
+        account = {**account, "SHELL": argv[0]}
+    env = environment(start, environ, prompt_of(argv[0], environ), account)
     size = merge_size(start.columns, start.lines, early)
-    return Launch(tuple(argv), cwd, env, size, tuple(notes), modes.decode(start.modes or ""))
+    name = "-" + os.path.basename(argv[0]) if start.login else None
+    return Launch(tuple(argv), cwd, env, size, tuple(notes), modes.decode(start.modes or ""), name)
+
+
+def _after_norc(arguments: Sequence[str]) -> Sequence[str]:
+    """Returns the arguments without `--norc` in front, which is for the bash of agents that start no login shell."""
+    return arguments[1:] if arguments[:1] == ("--norc",) else arguments
 
 
 def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Resize]) -> Resize:
@@ -141,11 +144,11 @@ def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]
     return rest, ["no %s here: running %s directly" % (argv[0], rest[0])]
 
 
-def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
+def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], str]:
     """Returns what to run if the bash that the client asks for is missing: another bash, or sh without bash's options.
 
     Returns:
-        The command, True if it is sh, and a line for the log.
+        The command, and a line for the log.
 
     Raises:
         CannotStart: the command is not bash, or there is no shell.
@@ -154,7 +157,7 @@ def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
         raise CannotStart("%s: not found or not executable" % argv[0])
     other = which("bash")
     if other is not None:
-        return [other, *argv[1:]], False, "no %s here: running %s" % (argv[0], other)
+        return [other, *argv[1:]], "no %s here: running %s" % (argv[0], other)
     if which(LAST_RESORT) is None:
         raise CannotStart("%s: not found or not executable, and there is no %s" % (argv[0], LAST_RESORT))
     rest = argv[1:]
@@ -164,46 +167,4 @@ def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], bool, str]:
             del rest[:1]
         if option == "--":
             break
-    return [LAST_RESORT, *rest], True, "no bash here: running %s" % LAST_RESORT
-
-
-def configures_agent(name: str, value: str) -> bool:
-    """True if the variable configures the agent. The programs that the agent runs do not get such a variable."""
-    return name.startswith(SECRET_PREFIX) and not is_service_variable(name, value)
-
-
-def _environment(start: Start, environ: Mapping[str, str], plain: bool) -> Dict[str, str]:
-    env = {name: value for name, value in environ.items() if not configures_agent(name, value)}
-    for name in ("COLUMNS", "LINES"):  # programs would trust these variables even after a resize
-        env.pop(name, None)
-    env["TERM"] = start.term or DEFAULT_TERM
-    env["PS1"] = PS1_PLAIN if plain else PS1_IN_JOB if env.get("MANTA_USER") else PS1_ELSEWHERE
-    sent = _sent(start)
-    env.update(sent)
-    # In the C locale, and in one that is missing, bash edits UTF-8 text byte by byte.
-    lacks = not env.get("LANG") or ("LANG" in sent and not _has_locale(sent["LANG"]))
-    if lacks and not any(env.get(name) for name in ("LC_ALL", "LC_CTYPE")) and _has_locale("C.UTF-8"):
-        env["LC_CTYPE"] = "C.UTF-8"
-    return env
-
-
-def _sent(start: Start) -> Dict[str, str]:
-    """Returns the client's variables, except each LC_... with a locale that this machine lacks: bash would warn of it.
-
-    An LC_... that the user gave by its full name is kept, even if this machine lacks its locale.
-    """
-    sent = checked(start.env or {}, start.named or ())
-    checks = [name for name in sent if hasattr(locale, name) and name.startswith("LC_")]
-    missing = {name for name in checks if name not in (start.named or ()) and not _has_locale(sent[name])}
-    return {name: value for name, value in sent.items() if name not in missing}
-
-
-def _has_locale(name: str) -> bool:
-    """True if this machine has the locale `name`."""
-    before = locale.setlocale(locale.LC_CTYPE)
-    try:
-        locale.setlocale(locale.LC_CTYPE, name)
-    except (locale.Error, ValueError):
-        return False
-    locale.setlocale(locale.LC_CTYPE, before)
-    return True
+    return [LAST_RESORT, *rest], "no bash here: running %s" % LAST_RESORT

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.session.command import CannotStart, merge_size, resolve, to_bytes, to_text
+from agent.command.encoding import to_bytes, to_text
+from agent.command.resolve import CannotStart, merge_size, resolve
 from medusa.protocol.control import Resize, Start
 
 

@@ -1,0 +1,7 @@
+"""Decides what to start, from the client's request and what this machine has.
+
+resolve      the program, its arguments, its directory, the size of its terminal
+login_shell  the user's login shell
+environment  the variables of the command
+encoding     texts as the kernel has them
+"""

@@ -1,0 +1,56 @@
+"""The login shell of the agent's user, as sshd and login(1) find it."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import Dict, List, Mapping, NamedTuple, Optional
+
+FALLBACK = "/bin/bash"
+"""The shell of a user whose account names none that can be used."""
+
+NO_SHELLS = ("false", "halt", "nologin", "shutdown", "sync")
+"""Programs that stand in the place of a login shell, but are none. Accounts for services have them."""
+
+
+class Login(NamedTuple):
+    """What a login of the user sets.
+
+    Attributes:
+        shell: the path of the login shell. It may be missing on this machine.
+        variables: HOME, USER and LOGNAME, and SHELL with the value of `shell`.
+        notes: lines for the log.
+    """
+
+    shell: str
+    variables: Mapping[str, str]
+    notes: List[str]
+
+
+def login_of(environ: Mapping[str, str], entry: Optional[pwd.struct_passwd] = None) -> Login:
+    """Returns the Login of the agent's user.
+
+    Args:
+        environ: the agent's environment. SHELL is used if the user has no account on this machine, as in containers.
+        entry: the user's account; None for that of this process.
+    """
+    entry = entry or _account()
+    shell = (entry.pw_shell or "/bin/sh") if entry else environ.get("SHELL") or FALLBACK
+    variables: Dict[str, str] = {}
+    if entry:
+        variables = {"HOME": entry.pw_dir or "/", "USER": entry.pw_name, "LOGNAME": entry.pw_name}
+    notes = []
+    if os.path.basename(shell) in NO_SHELLS or not os.path.isabs(shell):
+        notes.append("the login shell %s is none: running %s" % (shell, FALLBACK))
+        shell = FALLBACK
+    elif not os.access(shell, os.X_OK):
+        notes.append("the login shell %s is missing here: running %s" % (shell, FALLBACK))
+        shell = FALLBACK
+    return Login(shell, {**variables, "SHELL": shell}, notes)
+
+
+def _account() -> Optional[pwd.struct_passwd]:
+    try:
+        return pwd.getpwuid(os.getuid())
+    except KeyError:
+        return None
