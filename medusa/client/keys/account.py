@@ -6,6 +6,7 @@ This module takes long to import, so import it only in functions that sign.
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,13 @@ from medusa.protocol.http.signature import (
 from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 
-SIGNED = (REQUEST_TARGET, "host", "date")
+NONCE = "medusa-nonce"
+"""A header field with a random value. Without it, two requests within one second have the same signature.
+
+A reflector accepts a signature once.
+"""
+
+SIGNED = (REQUEST_TARGET, "host", "date", NONCE)
 """The parts of a request that a signature in the header covers. So it is valid for one target, host and date."""
 
 
@@ -69,7 +76,7 @@ class Account:
         return KeyId(self.login, self.user, self.signer.public.md5)
 
     def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
-        """Signs one request. Returns its header fields Date and Authorization.
+        """Signs one request. Returns its header fields Date, Medusa-Nonce and Authorization.
 
         Args:
             method: the request's method.
@@ -77,9 +84,11 @@ class Account:
             host: the value of the request's Host header.
         """
         date = formatdate(self.clock(), usegmt=True)
-        signature = self.signer.sign(header_text(SIGNED, method, target, {"host": host, "date": date}))
+        nonce = secrets.token_hex(8)
+        signed = {"host": host, "date": date, NONCE: nonce}
+        signature = self.signer.sign(header_text(SIGNED, method, target, signed))
         credentials = Credentials(self.key_id, self.signer.public.algorithm, SIGNED, signature)
-        return [("Date", date), ("Authorization", build_authorization(credentials))]
+        return [("Date", date), (NONCE.title(), nonce), ("Authorization", build_authorization(credentials))]
 
     def presign(self, base_url: str, path: str, lifetime: float) -> str:
         """Returns a signed URL. Anybody who has it can GET `path` for `lifetime` seconds without a key.

@@ -5,6 +5,7 @@ A reflector's internal API needs no signature. A front door (a reflector's port 
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,11 @@ _FIRST_REFUSAL = 400
 _MAX_REASON = 1000
 """The most characters of a reason that are shown. It may name every address of a host."""
 
-CLIENT_LIFETIME = 60.0
-"""Seconds for which a URL that mlogin signs for itself is valid."""
+CLIENT_LIFETIME = 30
+"""Seconds for which a URL that mlogin signs for itself is valid. As many more are added by chance.
+
+Otherwise two URLs within one second would have the same signature, which a reflector accepts once.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class SessionUrl:
         """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire."""
         path = self.path(attach_path.CLIENT)
         if self.account and is_raw(self.base):  # raw TCP has no header fields
-            return self.account.presign(self.base, path, CLIENT_LIFETIME), []
+            lifetime = CLIENT_LIFETIME + secrets.randbelow(CLIENT_LIFETIME)
+            return self.account.presign(self.base, path, lifetime), []
         headers = self.account.authorization("GET", path, parse_url(self.base).netloc) if self.account else []
         return self.base.rstrip("/") + path, headers
 

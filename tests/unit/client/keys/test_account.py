@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medusa.client.keys.account import Account, find_signer
+from medusa.client.keys.account import NONCE, Account, find_signer
 from medusa.client.keys.keyfile import KeyFile
 from medusa.client.outcome import Failure
 from medusa.keys import PublicKey
@@ -44,10 +44,16 @@ def test_a_request_is_signed_with_its_target_its_host_and_its_date(user: Path, k
     assert headers["Date"] == DATE
     credentials = parse_authorization(headers["Authorization"])
     assert credentials.key_id == KeyId("jill", None, key.md5)
-    assert (credentials.algorithm, credentials.headers) == (key.algorithm, ("(request-target)", "host", "date"))
-    text = header_text(credentials.headers, "GET", TARGET, {"host": "host:8443", "date": DATE})
-    assert text == f"(request-target): get {TARGET}\nhost: host:8443\ndate: {DATE}".encode()
+    assert (credentials.algorithm, credentials.headers) == (key.algorithm, ("(request-target)", "host", "date", NONCE))
+    nonce = headers["Medusa-Nonce"]
+    text = header_text(credentials.headers, "GET", TARGET, {"host": "host:8443", "date": DATE, NONCE: nonce})
+    assert text == f"(request-target): get {TARGET}\nhost: host:8443\ndate: {DATE}\nmedusa-nonce: {nonce}".encode()
     assert PublicKey.from_ssh(key.line).verify(key.algorithm, credentials.signature, text)
+
+
+def test_two_requests_within_a_second_have_two_signatures(user: Path, key: Key) -> None:
+    signs = account(user, key)
+    assert signs.authorization("GET", TARGET, "host") != signs.authorization("GET", TARGET, "host")
 
 
 @pytest.mark.parametrize("base", ["https://host:8443", "https://host:8443/", "wss://host:8443/prefix/"])
