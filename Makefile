@@ -7,8 +7,8 @@ FAST = medusa/protocol/websocket/_fastrelay.c
 TRAVELS = scripts/agent_boot.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
 SCRIPTS = scripts/setup scripts/*.sh .ci/run $(ARCHIVE)
 PYTEST  = .venv/bin/python -m pytest
-# Two test processes: the smallest machine has two cores. PYTEST_ARGS="-x -k name" runs a part of the tests.
-WORKERS = -n 2 --dist loadgroup
+# Three test processes for the two cores of the smallest machine: tests wait much. PYTEST_ARGS="-x -k name" runs a part of the tests.
+WORKERS = -n 3 --dist loadgroup
 
 .PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive standalone clean help
 .DEFAULT_GOAL := help

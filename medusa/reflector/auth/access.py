@@ -33,6 +33,7 @@ Every peer may use everything else (/healthz, /readyz, /agent.sh).
 from __future__ import annotations
 
 import enum
+import functools
 import ipaddress
 import re
 import urllib.parse
@@ -134,6 +135,7 @@ def place_of(accepted: Accepted) -> Place:
     return Place.THIS_HOST if names_this_host else Place.OTHER_NAME
 
 
+@functools.lru_cache(maxsize=64)
 def is_this_host(host: str) -> bool:
     """Returns True if a Host header has an IP address or `localhost`.
 

@@ -38,12 +38,14 @@ def is_loopback(host: str) -> bool:
     return parse_address(host).is_loopback
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_address(host: str) -> Address:
     """Returns the parsed address. An IPv4-mapped IPv6 address becomes that IPv4 address. Raises ValueError."""
     address = ipaddress.ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 
 
+@functools.lru_cache(maxsize=1024)
 def site(host: str) -> str:
     """Returns the key under which `host` is counted: an IPv4 address itself, or the /64 network of an IPv6 address."""
     address = parse_address(host)

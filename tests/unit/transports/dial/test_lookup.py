@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -81,6 +82,10 @@ def test_a_signal_ends_the_wait(names: Callable[[Callable[[], Any]], None]) -> N
         raise Stop
 
     def answer() -> None:
+        # Until the caller waits. In a process with threads, a handler may run before fork returns, and Python drops
+        # exceptions there.
+        while Path(f"/proc/{caller}/stat").read_text().rsplit(") ", 1)[1][0] != "S":
+            pass
         os.kill(caller, signal.SIGUSR1)
         signal.pause()
 
