@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import urllib.parse
 
@@ -12,6 +13,7 @@ MAX_ID = 255
 """The limit of a session id, in characters. Most ids are UUIDs of jobs; a site may use longer ids of its own."""
 
 
+@functools.lru_cache(maxsize=256)
 def parse_id(raw: str) -> str:
     """Returns the session id in a path segment: percent-decoded, without white space around it, and in lower case.
 

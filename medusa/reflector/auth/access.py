@@ -49,7 +49,7 @@ _PROXY_FIELD = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-i
 """Header fields that proxies add. A request with any of them counts as coming from elsewhere, even from loopback."""
 
 
-class Resource(enum.Enum):
+class Resource(enum.IntEnum):
     """A resource that not every peer may use. The table at the top of this module has their paths."""
 
     ATTACH = enum.auto()
@@ -59,12 +59,12 @@ class Resource(enum.Enum):
     SESSIONS = enum.auto()
 
 
-class Place(enum.Enum):
-    """Where a peer is, as seen from the host of this reflector."""
+class Place(enum.IntEnum):
+    """Where a peer is, as seen from the host of this reflector. The value is the place's index in a row of the table."""
 
-    THIS_HOST = enum.auto()
-    OTHER_NAME = enum.auto()  # this host, but the Host header has a name other than localhost
-    ELSEWHERE = enum.auto()
+    THIS_HOST = 2
+    OTHER_NAME = 3  # this host, but the Host header has a name other than localhost
+    ELSEWHERE = 4
 
 
 class Outcome(enum.Enum):
@@ -81,6 +81,9 @@ class Outcome(enum.Enum):
 
 _ALLOWED, _NOTHING, _NOT_LOCAL = Outcome.ALLOWED, Outcome.NOTHING, Outcome.NOT_LOCAL
 _OTHER_HOST, _UNSIGNED = Outcome.OTHER_HOST, Outcome.UNSIGNED
+
+FRONT_DOOR_ONLY, TRUSTED_NETWORK = 0, 1
+"""The indices, in a row of the table, of what the options --front-door-only and --trusted-network decide."""
 
 _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Outcome]] = {
     # (resource, True if its own option is given): front door only, trusted network, this host, other name, elsewhere
@@ -103,11 +106,11 @@ def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed:
         return Outcome.BY_SIGNATURE if has_accounts else Outcome.NO_ACCOUNTS
     if resource in (Resource.METRICS, Resource.SESSIONS) and signed and has_accounts:
         return Outcome.BY_SIGNATURE
-    own_option = {Resource.RAW_ATTACH: has_accounts, Resource.SESSIONS: config.no_status}.get(resource, False)
-    front_door_only, trusted_network, *by_place = _TABLE[resource, own_option]
-    if config.front_door_only:
-        return front_door_only
-    return trusted_network if config.trusted_network else by_place[list(Place).index(place)]
+    own_option = (resource is Resource.RAW_ATTACH and has_accounts) or (
+        resource is Resource.SESSIONS and config.no_status
+    )
+    row = _TABLE[resource, own_option]
+    return row[FRONT_DOOR_ONLY if config.front_door_only else TRUSTED_NETWORK if config.trusted_network else place]
 
 
 def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:

@@ -191,7 +191,8 @@ class Handler(UpgradeHandler):
                     self._note_early_end()
                     return False
             parse_head(accepted, config)
-            self._name_client()
+            if accepted.forwarded_for is not None:
+                self._name_client()
         except HandshakeError as error:
             self._refuse(error)
             return False

@@ -124,10 +124,10 @@ class Application:
         self._workers = workers
         self._forwarded = forwarded
         self._readiness = Readiness(self._unready, config.timeouts.ready_interval)
-        self._upgrades: list[tuple[Pattern[str], Callable[..., Answer]]] = [
+        # Most requests attach, so their paths are tried first.
+        self._attaching: list[tuple[Pattern[str], Callable[..., Answer]]] = [
             (INTERNAL, self._attach_internal),
             (SIGNED, self._attach_signed),
-            (re.compile(re.escape(CARRIED) + "/"), self._attach_forwarded),
         ]
         self._routes = [
             *routes,
@@ -163,14 +163,17 @@ class Application:
         request = handler.accepted.request
         assert request is not None
         path = request.target.partition("?")[0]
+        for pattern, function in self._attaching:
+            if match := pattern.match(path):
+                _check_method(request, READING)
+                return function(handler, *match.groups())
         for route in self._routes:
             if match := route.path.match(path):
                 _check_method(request, route.methods)
                 return route.function(handler.accepted, *match.groups())
-        for pattern, function in self._upgrades:
-            if match := pattern.match(path):
-                _check_method(request, READING)
-                return function(handler, *match.groups())
+        if path.startswith(CARRIED + "/"):
+            _check_method(request, READING)
+            return self._attach_forwarded(handler)
         raise Refusal(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Upgrade, raw_id: str, role: str) -> Answer:
