@@ -258,7 +258,9 @@ class Login:
         login = command is None if self._settings.login_shell is None else self._settings.login_shell
         term = os.environ.get("TERM") or DEFAULT_TERM
         env, named = environment.chosen(self._settings.send_env, os.environ)
-        return Start("", term, columns, lines, "/bin/bash", arguments, self._modes, env or None, named or None, login or None)
+        return Start(
+            "", term, columns, lines, "/bin/bash", arguments, self._modes, env or None, named or None, login or None
+        )
 
     def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
         """Returns a function that makes the lines for the escape `~i` (information about the session)."""

@@ -48,6 +48,8 @@ from medusa.reflector.workers.rpc import OtherWorkers, Rpc
 
 log = structlog.get_logger(component="server")
 
+_NAME_ADVICE = "what a user has signed for another reflector is valid here too; name this one by --public-host HOST"
+
 
 class Reflector:
     """A reflector. Call `start`, then `wait`. To end it, call `drain` or `stop` from another greenlet.
@@ -152,8 +154,7 @@ class Reflector:
             self._raw.start()
         http.start()
         if authenticator is not None and not config.public_host:
-            advice = "what a user has signed for another reflector is valid here too; name this one by --public-host HOST"
-            log.warning("signatures for other hosts are accepted", advice=advice)
+            log.warning("signatures for other hosts are accepted", advice=_NAME_ADVICE)
         gevent.spawn(claims.renew_forever)
         gevent.spawn(metrics.measure_lag_forever, config.timeouts.lag_interval)
         if self._publisher is not None:

@@ -17,7 +17,7 @@ from medusa.client.settings import Settings
         (Failure("no\nway"), 255, 255, "mlogin: no\nmlogin: way\n"),
         (OutcomeUnknown("lost"), 254, 254, "mlogin: lost; outcome unknown\n"),
         (Interrupted(signal.SIGTERM), 255, 254, "mlogin: ended by SIGTERM\n"),
-        (KeyboardInterrupt(), 255, 254, "mlogin: ended by SIGINT\n"),
+        (KeyboardInterrupt(), 130, 254, "mlogin: ended by SIGINT\n"),
         (ZeroDivisionError("a bug"), 255, 254, "mlogin: internal error\n"),
     ],
 )
