@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Iterable, List, Mapping, Optional
 
 from agent import config
+from agent.command.encoding import to_text
 from agent.dial import Unreachable, connector, dial, jitter, public_part
 from agent.log import log
-from agent.command.encoding import to_text
 from agent.session.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
 from agent.session.loop import Context, SessionLoop
 from agent.session.process_tree import end_sessions

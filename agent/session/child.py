@@ -10,8 +10,8 @@ import struct
 import termios
 from typing import Callable, List, Optional
 
-from agent.poller import READ, WRITE
 from agent.command.resolve import Launch
+from agent.poller import READ, WRITE
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.spawn import spawn
 from agent.timeouts import Timeouts

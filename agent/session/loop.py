@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
+from agent.command.resolve import CannotStart, merge_size, resolve
 from agent.poller import FAILED, PEER_CLOSED, READ, Poller
 from agent.session.child import Child
-from agent.command.resolve import CannotStart, merge_size, resolve
 from agent.session.drain import Drain
 from agent.session.inherited import NOTHING, Inherited
 from agent.session.phases import TABLE, Action, Input, Phase

@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Dict, List, Mapping, Optional, Tuple, Union
 
 from agent import config
+from agent.command.encoding import to_text
+from agent.command.environment import configures_agent
 from agent.config import ConfigError
 from agent.dial import Unreachable
 from agent.log import log
-from agent.command.encoding import to_text
-from agent.command.environment import configures_agent
 from agent.session.inherited import NOTHING, Inherited, hide_memory, no_core_dumps
 from agent.session.loop import Context
 from agent.session.process_tree import end_sessions

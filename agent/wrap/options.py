@@ -16,9 +16,9 @@ from typing import Dict, List, Mapping, NoReturn, Optional
 from urllib.parse import unquote, urlsplit
 
 from agent import config
+from agent.command.encoding import to_bytes
 from agent.config import Config, ConfigError, checked_url
 from agent.dial import public_part
-from agent.command.encoding import to_bytes
 from medusa.option_types import seconds
 from medusa.protocol import attach_path
 

@@ -174,8 +174,8 @@ def _parser() -> OptionParser:
     add(
         "--login",
         action=argparse.BooleanOptionalAction,
-        help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads none "
-        "(default: --login for a shell, --no-login with -c)",
+        help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads "
+        "none (default: --login for a shell, --no-login with -c)",
     )
     add("-e", "--escape", metavar="CHAR", type=_escape, help="escape character, ^X or none (default: ~)")
     add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")

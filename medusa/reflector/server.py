@@ -154,7 +154,7 @@ class Reflector:
             self._raw.start()
         http.start()
         if authenticator is not None and not config.public_host:
-            log.warning("signatures for other hosts are accepted", advice=_NAME_ADVICE)
+            log.warning("requests for other hosts are accepted", advice=_NAME_ADVICE)
         gevent.spawn(claims.renew_forever)
         gevent.spawn(metrics.measure_lag_forever, config.timeouts.lag_interval)
         if self._publisher is not None:

@@ -60,7 +60,7 @@ class Resource(enum.IntEnum):
 
 
 class Place(enum.IntEnum):
-    """Where a peer is, as seen from the host of this reflector. The value is the place's index in a row of the table."""
+    """Where a peer is, as seen from the host of this reflector. The value is its index in a row of the table."""
 
     THIS_HOST = 2
     OTHER_NAME = 3  # this host, but the Host header has a name other than localhost

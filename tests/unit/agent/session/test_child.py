@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.session.child import INPUT_HIGH, INPUT_LOW, Child
 from agent.command.resolve import Launch
+from agent.session.child import INPUT_HIGH, INPUT_LOW, Child
 from agent.session.process_tree import ProcessTree, started_line, terminate
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
