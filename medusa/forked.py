@@ -31,8 +31,8 @@ def blocked_signals() -> Iterator[Callable[[], object]]:
 def fork_helper(run: Callable[[], None], keep_fds: AbstractSet[int], ignored: Iterable[int] = ()) -> int:
     """Forks a process that calls `run` and then ends. Returns its pid; the caller has to reap it.
 
-    Call it inside `with blocked_signals()`. Otherwise a signal right after the fork could run one of the caller's
-    handlers in the helper; or a handler could raise in the caller, before it has got the pid.
+    Call it inside `with blocked_signals()`. Otherwise one of the caller's signal handlers could run in the helper right
+    after the fork. Or a handler could raise an exception in the caller before this function has returned the pid.
 
     Args:
         run: the function that is called in the helper. The helper ends when `run` returns or raises.
@@ -40,7 +40,7 @@ def fork_helper(run: Callable[[], None], keep_fds: AbstractSet[int], ignored: It
         ignored: signals that the helper ignores. All other signals have the system's default action in it.
 
     Raises:
-        OSError: the system has no free process.
+        OSError: the system cannot start another process.
     """
     pid = os.fork()
     if pid == 0:

@@ -1,8 +1,8 @@
-"""The guard: a helper process that cleans up if the process that started it has died, even of SIGKILL.
+"""The guard: a helper process that cleans up after another process, its owner, has died, even if SIGKILL killed it.
 
-The helper holds the reading end of a pipe. The process that started it, its owner, holds the only writing end. If the
-pipe ends without the line `done`, the owner has died, and the helper runs the cleanup. Start the guard early: before
-the owner starts threads, changes the terminal or reads secrets.
+The owner is the process that starts the guard. The helper holds the reading end of a pipe, and the owner holds the only
+writing end. If the pipe ends without the line `done`, the owner has died, and the helper runs the cleanup. Start the
+guard early: before the owner starts threads, changes the terminal or reads secrets.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Guard:
         """Forks the helper process. Returns the guard.
 
         Args:
-            cleanup: a function that the helper calls if the owner has died before it called `done`. Its argument is the
-                list of the recorded lines. The helper ignores the signals INT, HUP, TERM, QUIT, TSTP, USR1, USR2 and
-                XCPU. Its descriptors 0-2 are /dev/null, and its working directory is /.
+            cleanup: a function that the helper calls if the owner has died without a call of `done`. Its argument is
+                the list of the lines that `record` was called with. The helper ignores the signals INT, HUP, TERM,
+                QUIT, TSTP, USR1, USR2 and XCPU. Its descriptors 0-2 are /dev/null, and its working directory is /.
             keep_fds: descriptors that `cleanup` needs. The helper closes all others.
 
         Raises:
@@ -59,7 +59,7 @@ class Guard:
         return cls(pid, writer)
 
     def record(self, line: str) -> None:
-        """Adds a line to those that `cleanup` gets. If the helper was killed, the line is lost without an error."""
+        """Adds a line to the list that `cleanup` gets. If the helper was killed, the line is lost without an error."""
         if "\n" in line:
             raise ValueError("one line, please")
         self._write(line.encode("utf-8", "surrogateescape") + b"\n")
@@ -91,10 +91,13 @@ def _run_helper(reader: int, keep: FrozenSet[int], cleanup: Callable[[List[str]]
 
 
 def _detach(keep: FrozenSet[int]) -> None:
-    """Drops what the helper has inherited from its owner: name, session, directory, standard descriptors.
+    """Makes the helper process independent of its owner.
+
+    Gives the process another name, makes it the leader of a new session (setsid), changes its working directory to /,
+    and makes the standard descriptors /dev/null.
 
     Args:
-        keep: descriptors that stay open.
+        keep: standard descriptors that are left as they are.
     """
     _rename("medusa-guard")
     os.setsid()  # a kill of the owner's process group must not reach the helper
@@ -107,7 +110,7 @@ def _detach(keep: FrozenSet[int]) -> None:
 
 
 def _rename(name: str) -> None:
-    """Changes the process's name, so that `pkill` by the owner's name does not reach the helper. On Linux only."""
+    """Changes the name of this process, so that `pkill` with the owner's name does not kill it. On Linux only."""
     try:
         with open("/proc/self/comm", "w") as comm:
             comm.write(name)
@@ -116,7 +119,7 @@ def _rename(name: str) -> None:
 
 
 def _read_lines(reader: int) -> Optional[List[str]]:
-    """Waits until the owner has died or called `done`. Returns the recorded lines, or None if it called `done`."""
+    """Waits until the owner has died or called `done`. Returns the recorded lines; None if the owner called `done`."""
     received = b""
     while True:
         data = os.read(reader, 4096)

@@ -22,8 +22,8 @@ MAX_RSA_BITS = 16384
 MAX_RSA_EXPONENT = 2**32
 """The largest exponent of an RSA key that is accepted. All programs use 65537.
 
-The time to verify a signature grows with the length of the exponent, to 8 ms at 3000 bits. Anybody who knows the key's
-fingerprint can make a server spend that time.
+The time to verify a signature grows with the length of the exponent. It is 8 ms for an exponent of 3000 bits. Anybody
+who knows the key's fingerprint can make a server spend that time.
 """
 
 Key = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
@@ -33,9 +33,9 @@ class Algorithm(NamedTuple):
     """A signature algorithm.
 
     Attributes:
-        kind: the kind of the keys that it works with: rsa, ecdsa or ed25519.
-        digest: the digest of the text that is signed; None if the algorithm has its own digest.
-        weak: True if only old clients need the algorithm.
+        kind: the kind of key that the algorithm works with: rsa, ecdsa or ed25519.
+        digest: the hash function for the text that is signed; None if the algorithm includes its own.
+        weak: True if the algorithm is insecure, and only old clients need it.
     """
 
     kind: str
@@ -59,7 +59,8 @@ ALGORITHMS = {
 SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
 """The types of SSH keys that are accepted.
 
-The sk- types (security keys) are not: `cryptography` loads them as keys of the plain kind, but they sign another text.
+The types that begin with "sk-" (security keys) are not accepted. `cryptography` loads such a key as an ordinary key,
+but the device signs another text.
 """
 
 _NOT_OURS = "not an RSA, ECDSA or Ed25519 key in OpenSSH's form"
@@ -119,13 +120,13 @@ class PublicKey:
         return cls(key)
 
     def matches(self, fingerprint: str) -> bool:
-        """Returns True if `fingerprint` is that of this key. It may be in the form of a keyId or of ssh-keygen."""
+        """Returns True if `fingerprint`, in the form of a keyId or of ssh-keygen, is the fingerprint of this key."""
         return fingerprint.removeprefix("MD5:").lower() == self.md5 or fingerprint.rstrip("=") == self.sha256
 
     def takes(self, algorithm: str) -> bool:
-        """Returns True if the algorithm with the name `algorithm`, as in ALGORITHMS, works with this key.
+        """Returns True if `algorithm`, a name in ALGORITHMS, works with this key.
 
-        A key of an elliptic curve works with only one algorithm, because each curve has one digest.
+        An ECDSA key works with only one algorithm, because each elliptic curve has one digest.
         """
         used = ALGORITHMS.get(algorithm)
         return used is not None and used.kind == self.kind and (used.kind != "ecdsa" or algorithm == self.algorithm)
@@ -164,7 +165,7 @@ def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def first_public(data: bytes) -> PublicKey | None:
-    """Returns the first key in `data`, the content of a file such as `id_ed25519.pub`. Returns None if it has none."""
+    """Returns the first key in `data`, the content of a file such as `id_ed25519.pub`; None if it contains no key."""
     for _, line in numbered_lines(data):
         with contextlib.suppress(BadKey):
             return PublicKey.from_ssh(line)
@@ -175,7 +176,8 @@ def first_public(data: bytes) -> PublicKey | None:
 def decoy(algorithm: str) -> PublicKey:
     """Returns a decoy: a key that belongs to no account. It works with `algorithm`, a name in ALGORITHMS.
 
-    Verifying with the decoy takes as long as with a real key. So the time of a refusal does not tell if a key exists.
+    Verifying a signature with the decoy takes as long as with a real key. So the time that a refusal takes does not
+    show whether the real key exists.
     """
     kind = ALGORITHMS[algorithm].kind
     if kind == "rsa":

@@ -25,7 +25,7 @@ class Process(NamedTuple):
 
 
 def processes(proc: str = PROC) -> Optional[List[Process]]:
-    """Returns all processes, including zombies. None if /proc is missing or is not that of Linux or illumos."""
+    """Returns all processes, including zombies. Returns None if this system has no /proc as on Linux or illumos."""
     try:
         pids = [name for name in os.listdir(proc) if name.isdigit()]
     except OSError:
@@ -36,9 +36,9 @@ def processes(proc: str = PROC) -> Optional[List[Process]]:
 
 
 def controlled_by(terminal: int, proc: str = PROC) -> Dict[int, int]:
-    """Returns the pids of the processes that a terminal controls, each with the id of its foreground process group.
+    """Returns the pids of the processes that have a terminal as their controlling terminal. Works on Linux only.
 
-    Works on Linux only.
+    The value for each pid is the id of the terminal's foreground process group.
 
     Args:
         terminal: the terminal's device number, such as os.fstat(0).st_rdev.

@@ -12,10 +12,11 @@ _URL = re.compile(r"(?:tcp|udp|sctp)://")
 
 
 def is_service_variable(name: str, value: str) -> bool:
-    """True if a variable describes a Service.
+    """Returns True if an environment variable describes a Service of Kubernetes.
 
-    A Service `medusa` sets MEDUSA_PORT=tcp://10.96.0.7:8381, a Service `medusa-raw` MEDUSA_RAW_PORT; these names are
-    also those of options. An option that names a port takes a number, so its value tells the two apart.
+    Such a variable may have the same name as a variable that sets an option of Medusa. For example, a Service named
+    `medusa` sets MEDUSA_PORT=tcp://10.96.0.7:8381, and MEDUSA_PORT is also an option. The value shows which of them it
+    is: the option is a number, and the value of a Service is a URL.
 
     Source: Kubernetes, "Environment variables" of "Service"; the form is that of Docker's legacy container links.
     """

@@ -1,8 +1,9 @@
 """The state machine of one session, as one table. It has no I/O and no clock.
 
-All states of a session stand here and nowhere else. `SessionMachine.process` takes one input and returns the actions to
-carry out, in order. It never waits, so each input is finished before the next one starts. A pair of state and input
-that is missing from the table is a bug of the caller: `process` raises IllegalInput.
+All states of a session are defined here and nowhere else. `SessionMachine.process` takes one input (an event), and
+returns the actions that the caller has to carry out, in order. It never waits, so each input is finished before the
+next one starts. If the table has no step for the current state and an input, the caller has a bug: `process` raises
+IllegalInput.
 
 docs/protocol.md shows this table; `python -m medusa.session` prints the text that stands there.
 """
@@ -16,7 +17,7 @@ from medusa.protocol.messages import Close
 
 
 class _Named(enum.Enum):
-    """The base of the enums here. Members are hashed by identity: Enum's own `__hash__` is Python code, so slower."""
+    """The base class of the enums here. Hashes the members by identity, which is faster than `__hash__` of Enum."""
 
     __hash__ = object.__hash__
 
@@ -152,8 +153,8 @@ class Step:
         next: the state after this step.
         actions: what the reflector has to do, in this order.
         outcome: the session's outcome if this step decides it, else None.
-        close: the Close to send to each side that this step closes. None: send each
-            of them the reason in the Close that came from the side that closed first.
+        close: the Close to send to each side that this step closes. None: the Close has the reason that the other side
+            has sent.
     """
 
     next: State
@@ -248,7 +249,7 @@ class SessionMachine:
 
     Attributes:
         state: the session's state now.
-        outcome: None until a step decides it; then it stays the same.
+        outcome: how the session ends. None until a step decides it; then it stays the same.
         close: the Close to send to the sides that the last step closes.
     """
 
@@ -279,17 +280,17 @@ class SessionMachine:
 
 
 def closed(side: Side) -> Input:
-    """Returns the input that says: `side` has sent a Close."""
+    """Returns the input (the event for SessionMachine.process) which reports that `side` has sent a Close."""
     return Input.CLIENT_CLOSED if side is Side.CLIENT else Input.AGENT_CLOSED
 
 
 def lost(side: Side) -> Input:
-    """Returns the input that says: the connection of `side` is gone, and it has sent no Close."""
+    """Returns the input which reports that the connection of `side` was lost: it ended without a Close."""
     return Input.CLIENT_LOST if side is Side.CLIENT else Input.AGENT_LOST
 
 
 def broke_rules(side: Side) -> Input:
-    """Returns the input that says: `side` has broken the protocol, and was sent a Close because of this."""
+    """Returns the input which reports that `side` broke the protocol, and got a Close because of this."""
     return Input.CLIENT_BROKE_RULES if side is Side.CLIENT else Input.AGENT_BROKE_RULES
 
 

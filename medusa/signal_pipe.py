@@ -1,4 +1,4 @@
-"""Turns signals into bytes of a pipe, so that one poll can wait for signals too. Also has the names of signals."""
+"""Turns signals into bytes of a pipe, so that one poll can wait for signals too. Also returns the names of signals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ READ_SIZE = 4096
 
 
 def do_nothing(number: int, frame: Optional[FrameType]) -> None:
-    """Does nothing: a handler for signals that only have to write a byte to the pipe. SIG_IGN would write no byte."""
+    """Does nothing. As a handler, it lets the signal write its byte to the pipe; with SIG_IGN no byte is written."""
 
 
 def signal_name(number: int) -> str:
@@ -26,7 +26,7 @@ def signal_name(number: int) -> str:
 
 
 class SignalPipe:
-    """A pipe that becomes readable when one of some signals comes. Sets the handlers of these signals.
+    """A pipe that becomes readable when one of the signals `numbers` comes. Sets the handlers of these signals.
 
     Poll `fileno()`. If it is readable, call `take`. A process can have only one such pipe (see signal.set_wakeup_fd).
     Only the main thread may create it.

@@ -6,7 +6,7 @@ redis       the store that several reflectors share, in Redis
 redis_url   URLs of Redis: one server, a unix socket, Sentinels, a Cluster
 redis_pool  connections to a Redis, and its errors
 seal        proves by a MAC that a reflector of the site has written an entry
-timed       a directory that reports how long each question takes
+timed       a directory that reports how long each call of another directory takes
 """
 
 from __future__ import annotations
@@ -50,12 +50,13 @@ def is_shared(url: str) -> bool:
 def open_directory(
     url: str, timeout: float = TIMEOUT, connections: int = CONNECTIONS, secret: bytes = b""
 ) -> Directory:
-    """Returns the directory that `url` names. It connects at the first question, not now.
+    """Returns the directory that `url` names. The directory connects to its store when one of its methods is called.
 
     Args:
-        timeout: seconds for a shared store to accept a connection, and as many again to answer a question.
+        timeout: seconds for a shared store to accept a connection, and as many again to answer a request.
         connections: the maximum number of connections to a shared store.
-        secret: the secret of all who share the store. Entries that were written without it are not believed.
+        secret: the secret of all reflectors that share the store. An entry that was written without this secret counts
+            as broken (see BrokenEntry).
 
     Raises:
         DirectoryError: `url` names an unknown kind of store, or is malformed.

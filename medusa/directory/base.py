@@ -7,13 +7,13 @@ import enum
 from dataclasses import dataclass
 
 TIMEOUT = 2.0
-"""Seconds for a store to accept a connection, and as many again to answer a question."""
+"""Seconds for a store to accept a connection, and as many again to answer a request."""
 
 CONNECTIONS = 16
 """The maximum number of connections from one process to a store."""
 
 TTL = 60.0
-"""Seconds after which a claim expires unless it is renewed. So the ids of a dead reflector become free in time."""
+"""Seconds after which a claim expires unless it is renewed. So the session ids of a dead reflector become free."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ class Claim:
 
 
 class DirectoryError(Exception):
-    """The store cannot be used, so it is unknown which ids are claimed. The text can be logged: it has no password."""
+    """The store does not answer, or answers with an error. So it is unknown which session ids are claimed.
+
+    The text of the exception contains no password, so it can be logged.
+    """
 
 
 class SessionExists(Exception):
@@ -54,17 +57,21 @@ class StaleClaim(Exception):
 
 
 class BrokenEntry(DirectoryError):
-    """The store's entry for a session id or a mark (see Mark) was changed, or not written by a reflector of the site.
+    """One entry of the store cannot be used: no reflector of the site has written it, or it was changed afterwards.
 
-    So it is unknown whether the id is claimed, or the mark is used. Nothing is wrong with the store or other entries.
+    The entry belongs to a session id or to a mark (see Mark). It is unknown whether this id is claimed, or whether this
+    mark is used. The store works, and its other entries can be used.
     """
 
 
 class Mark(enum.Enum):
-    """The state of a mark, as `Directory.reserve` found it. A mark names what may be used only once: a signature."""
+    """The state in which `Directory.reserve` found a mark: the name of something that may be used only once.
 
-    FREE = enum.auto()  # it was unused, and is now reserved for the caller
-    RESERVED = enum.auto()  # another caller has reserved it, or has confirmed that
+    The reflectors use a mark for each signature of a request.
+    """
+
+    FREE = enum.auto()  # the mark was unused, and is now reserved for the caller
+    RESERVED = enum.auto()  # another caller has reserved the mark, and has perhaps confirmed this reservation
     USED = enum.auto()
 
 
@@ -94,7 +101,7 @@ class Directory(abc.ABC):
 
     @abc.abstractmethod
     def renew(self, claim: Claim, ttl: float = TTL) -> None:
-        """Makes the claim expire `ttl` seconds from now. Raises StaleClaim if it no longer holds its session id."""
+        """Makes the claim expire `ttl` seconds from now. Raises StaleClaim if the claim no longer holds its id."""
 
     @abc.abstractmethod
     def release(self, claim: Claim) -> None:
@@ -106,60 +113,66 @@ class Directory(abc.ABC):
 
     @abc.abstractmethod
     def entries(self, limit: int) -> dict[str, Owner | None]:
-        """Returns up to `limit` claimed session ids, each with its owner, or with None if its entry is broken.
+        """Returns up to `limit` claimed session ids, each with its owner. The owner is None if the entry is broken.
 
         An id that is claimed or released during the call may be missing. This method does not raise BrokenEntry.
         """
 
     def leases(self) -> Directory:
-        """Returns a directory in the same store whose names are the addresses of reflectors, not session ids."""
+        """Returns a second directory in the same store, for claims on the addresses of reflectors.
+
+        Its methods take such an address where this directory's methods take a session id.
+        """
         return self
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """Records, atomically, that `mark` is used, for `ttl` seconds. Returns True if it was unused until now.
+        """Records for `ttl` seconds, atomically, that `mark` (see Mark) is used. Returns True if it was unused before.
 
-        A shared store records marks for all processes. Any other store records no marks and always returns True,
-        because the only process that uses it remembers the marks itself. In such a store `reserve`, `confirm`,
-        `settle` and `give_back` record nothing as well.
+        A shared store records marks for all processes. Any other store records no marks, and this method always returns
+        True: the only process that uses the store remembers the marks itself. The same holds for `reserve`, `confirm`,
+        `settle` and `give_back`.
         """
         return True
 
     def reserve(self, mark: str, token: str, ttl: float) -> Mark:
         """Reserves `mark` for `ttl` seconds, atomically, if it is neither used nor reserved. Returns its former state.
 
-        If this was FREE, call `confirm` next to use the mark, or `give_back` to leave it unused.
+        If the former state was FREE, this call has reserved the mark. Then call `confirm` to use the mark, or
+        `give_back` to leave it unused.
 
         Args:
-            token: a random text, which tells this reservation from all others.
+            token: a new random text, by which `confirm` and `give_back` find this reservation.
         """
         return Mark.FREE
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Extends the reservation of `mark` by `token` to `ttl` seconds from now, atomically. Returns True if it did.
+        """Extends a reservation of `mark`, atomically, so that it expires `ttl` seconds from now. Returns True.
 
-        Returns False if that reservation does not hold: it has expired, was given back, or was confirmed before. Call
-        `settle` after True. After an error it is unknown whether the reservation was extended: call `give_back`.
+        Returns False, and changes nothing, if the reservation does not exist any more: it has expired, was given back,
+        or was confirmed before. After True, call `settle`. After an error it is unknown whether the reservation was
+        extended: call `give_back`.
 
         Args:
             token: the text with which `reserve` was called.
-            use: a new random text, which tells this use from all others. `settle` and `give_back` need it.
+            use: a new random text, which replaces `token`: `settle` and `give_back` find the reservation by it.
         """
         return True
 
     def settle(self, mark: str, use: str) -> None:  # noqa: B027 - see above
-        """Records that `mark` is used, if `confirm` was called with `use` and has succeeded.
+        """Records that `mark` is used. Does nothing if no call of `confirm` with the text `use` has succeeded.
 
-        Until this call, other callers of `reserve` get RESERVED, not USED, because the mark may still be given back.
+        Before this call, `reserve` returns RESERVED to other callers. After this call, it returns USED.
         """
 
     def give_back(self, mark: str, *tokens: str) -> None:  # noqa: B027 - a store that remembers no marks has none
-        """Makes `mark`, which stands for a signature, unused again if one of `tokens` has reserved or confirmed it.
+        """Makes `mark` unused again if it was reserved or confirmed with one of `tokens`. Otherwise does nothing.
 
-        Otherwise does nothing.
+        `tokens`: texts that were passed to `reserve` as `token`, or to `confirm` as `use`.
         """
 
     def close(self) -> None:  # noqa: B027 - not every store has connections
         """Closes the connections to the store.
 
-        Questions without an answer get some seconds for it. A question that is asked after this call connects again.
+        First waits some seconds for the answers to requests that other threads have sent. A method that is called
+        after this one connects again.
         """

@@ -1,10 +1,10 @@
 """The directory that several reflectors share, in Redis.
 
-A claim is a key of Redis that expires. Its value is the claim's token and its owner's address, with a MAC (see seal). A
-mark (the name of something that may be used once) is a key that expires, with the value "reserved TOKEN", "confirmed
-TOKEN" or "used TOKEN". Redis runs the scripts below; each compares the value before it changes the key.
+Each claim is a key of Redis, which expires. The key's value is the claim's token and its owner's address, with a MAC
+(see seal). Each mark (the name of something that may be used once) is a key as well, with the value "reserved TOKEN",
+"confirmed TOKEN" or "used TOKEN". Redis runs the scripts below; each compares the value before it changes the key.
 
-No command reads more than MAX_ENTRY bytes of a value: another program may have stored a value of any size.
+Commands read at most MAX_ENTRY bytes of a value, because another program may have stored a value of any size.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from medusa.directory.seal import MAX_ENTRY, Seal
 PREFIX = "medusa:"
 
 LIST_TIMEOUT = 5.0
-"""Seconds after which `entries` ends its search: the store may hold many other keys."""
+"""Seconds after which `entries` ends its search. It has to look at all keys of the store, which may be very many."""
 
 _BATCH = 1000
 """The number of keys that one command reads."""
 
 _SESSIONS, _REFLECTORS, _MARKS = "session:", "reflector:", "used:"
-"""What follows the prefix in a key: of a session, of a reflector's address, of a mark."""
+"""The second part of a key, after the prefix: for a session id, for a reflector's address, and for a mark."""
 
 _RESERVED, _CONFIRMED, _USED = "reserved ", "confirmed ", "used "
 
@@ -91,14 +91,15 @@ return 0
 
 
 class RedisDirectory(Directory):
-    """A directory in Redis. It connects at the first question.
+    """A directory in Redis. It connects when one of its methods is called, not when it is created.
 
     Args:
         url: the address of the store, see medusa.directory.redis_url.
-        timeout: seconds for a server to accept a connection, and as many again to answer a question.
-        connections: the maximum number of connections. If all are busy, a question waits up to `timeout` seconds
-            for one.
-        secret: the secret of all who share the store. A claim that was written without it raises BrokenEntry.
+        timeout: seconds for a server to accept a connection, and as many again to answer a command.
+        connections: the maximum number of connections. If all are busy, a method waits up to `timeout` seconds for
+            one of them.
+        secret: the secret of all reflectors that share the store. A method that reads a claim which was written without
+            this secret raises BrokenEntry.
 
     Raises:
         DirectoryError: `url` is malformed.
@@ -112,7 +113,7 @@ class RedisDirectory(Directory):
         self._seal = Seal(secret)
 
     def leases(self) -> Directory:
-        """See Directory. The directory that is returned shares the connections of this one."""
+        """See Directory. The returned directory shares the connections of this one."""
         leases = copy.copy(self)
         leases._names = _REFLECTORS
         return leases
@@ -151,7 +152,7 @@ class RedisDirectory(Directory):
         return self._read(session_id, entry).owner
 
     def entries(self, limit: int) -> dict[str, Owner | None]:
-        """See Directory. If the store has very many other keys, the result may lack claims: see LIST_TIMEOUT."""
+        """See Directory. In a store with very many keys, some claims may be missing in the result: see LIST_TIMEOUT."""
         found: dict[str, Owner | None] = {}
         deadline = time.monotonic() + LIST_TIMEOUT
         prefix = self._key("")
@@ -217,7 +218,7 @@ class RedisDirectory(Directory):
 
 
 def _values(client: Any, keys: list[bytes]) -> list[bytes | None]:
-    """Returns the first bytes of each key's value: b"" for a missing key, None for one of another type."""
+    """Returns the first bytes of each key's value: b"" for a missing key, None for a value that is not a string."""
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         pipeline.getrange(key, 0, MAX_ENTRY)

@@ -1,4 +1,7 @@
-"""Connections to a Redis: one server, a master that Sentinels name, or a Cluster. Turns its errors into our own."""
+"""Connections to Redis: to one server, to a master that Sentinels name, or to a Cluster.
+
+The errors of the package redis-py are turned into DirectoryError.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from medusa.directory.base import BrokenEntry, DirectoryError
 from medusa.directory.redis_url import RedisUrl
 
 _WRONG_TYPE = "WRONGTYPE"
-"""A part of Redis's error if a key holds another type of value than the command is for."""
+"""The word in the error of Redis for a command that does not fit the type of a key's value, such as GET for a list."""
 
 # Some versions of redis-py have no type hints for these classes.
 _ClusterNode: Any = cluster.ClusterNode
@@ -25,12 +28,12 @@ _Sentinel: Any = sentinel.Sentinel
 
 
 class RedisPool:
-    """A limited number of connections to the Redis at `url`. It connects when a client is first needed.
+    """A limited number of connections to the Redis at `url`. It connects when `client` is used for the first time.
 
     Args:
-        timeout: seconds for a server to accept a connection, and as many again to answer a question.
-        connections: the maximum number of connections. If all are busy, a question waits up to `timeout` seconds
-            for one.
+        timeout: seconds for a server to accept a connection, and as many again to answer a command.
+        connections: the maximum number of connections. If all are busy, `client` waits up to `timeout` seconds for
+            one of them.
     """
 
     def __init__(self, url: RedisUrl, timeout: float, connections: int) -> None:
@@ -46,8 +49,8 @@ class RedisPool:
         """Lends a client of redis-py for the commands in a `with` block.
 
         Raises:
-            BrokenEntry: a key holds another type of value than the command is for.
-            DirectoryError: Redis does not answer, or answers with another error.
+            BrokenEntry: the command does not fit the type of a key's value, so another program has written the key.
+            DirectoryError: all connections are busy, or Redis does not answer, or answers with another error.
         """
         if not self._free.acquire(timeout=self._timeout):
             raise self._error("all of %d connections wait for an answer" % self._connections)
@@ -85,14 +88,14 @@ class RedisPool:
 
 
 def is_wrong_type(error: object) -> bool:
-    """Returns True if `error` says that a key holds another type of value than the command is for."""
+    """Returns True if `error` says that the command does not fit the type of a key's value."""
     return isinstance(error, redis.ResponseError) and _WRONG_TYPE in str(error)
 
 
 def _connect(url: RedisUrl, timeout: float) -> list[Any]:
-    """Returns the client for commands, followed by the clients through which it asks the Sentinels, if there are any.
+    """Returns a list of clients. The first client is for commands. The others ask the Sentinels, if there are any.
 
-    The client of a Cluster connects now. The others connect at their first command.
+    The client of a Cluster connects now. All other clients connect at their first command.
     """
     options: dict[str, Any] = {
         "username": url.user,

@@ -1,8 +1,8 @@
-"""Proves by a MAC that a reflector of the site has written an entry of the directory. No I/O.
+"""Writes each entry of the directory with a MAC, which proves that a reflector of the site has written it. No I/O.
 
-An entry is "TOKEN.MAC ADDRESS". MAC is the HMAC-SHA256, by the site's secret, of the entry's key, its address and its
-token. So an entry that was changed, made by another program or copied to another name is not believed. A reflector of
-an older version, whose entries are "TOKEN ADDRESS", can read it: it takes TOKEN.MAC for the token.
+An entry is the text "TOKEN.MAC ADDRESS". MAC is the HMAC-SHA256, with the site's secret, of the entry's key, address
+and token. So a reflector refuses an entry that was changed, made by another program, or copied to another key. An older
+version of the reflector writes "TOKEN ADDRESS". It can read the new entries: it takes "TOKEN.MAC" for the token.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import re
 from medusa.directory.base import BrokenEntry, Claim, Owner
 
 MAX_ENTRY = 2048
-"""The maximum length of an entry in bytes. There is no need to read more of a longer one."""
+"""The maximum length of an entry in bytes. A longer entry is not valid, so nobody has to read more of it."""
 
 _PURPOSE = b"medusa directory entry"
 _ENTRY = re.compile(rb"([0-9a-f]{32})\.([0-9a-f]{64}) ([^\x00-\x1f\x7f]*)\Z")
 
 
 class Seal:
-    """The writer and reader of entries with a MAC by `secret`."""
+    """The writer and reader of entries whose MAC is made with `secret`."""
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
@@ -35,7 +35,7 @@ class Seal:
         """Returns the claim on `session_id` in an entry that was stored under `key`.
 
         Raises:
-            BrokenEntry: no holder of the secret has written this entry under this key.
+            BrokenEntry: the MAC is wrong or missing: no program that has the secret has written this entry for `key`.
         """
         match = _ENTRY.match(entry)
         if match is None or not hmac.compare_digest(match[2], self._mac(key, match[3], match[1])):

@@ -1,4 +1,4 @@
-"""A directory that measures how long each question to another directory takes."""
+"""A directory that passes its calls to another directory, and measures how long each call takes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Asked = Callable[[str, float, bool], None]
-"""A callback with three arguments: the method's name, the seconds it took, whether it raised DirectoryError."""
+"""A callback with three arguments: the name of a method, the seconds that the call took, and True if it failed.
+
+A call has failed if it raised DirectoryError, except BrokenEntry.
+"""
 
 
 class TimedDirectory(Directory):
-    """A directory that passes each question to `directory`, and calls `asked` after each answer or failure."""
+    """A directory that passes each call to `directory`. When the call has returned or raised, it calls `asked`."""
 
     def __init__(self, directory: Directory, asked: Asked) -> None:
         self._directory = directory
@@ -67,11 +70,11 @@ class TimedDirectory(Directory):
         self._timed("give_back", self._directory.give_back, mark, *tokens)
 
     def leases(self) -> Directory:
-        """See Directory. Questions to it are not measured."""
+        """See Directory. Calls of the directory that this method returns are not measured."""
         return self._directory.leases()
 
     def close(self) -> None:
-        """See Directory. This call is not measured: it asks the store nothing."""
+        """See Directory. This call is not measured, because it sends the store no request."""
         self._directory.close()
 
     def _timed(self, name: str, ask: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
