@@ -1,15 +1,15 @@
-"""Floor 0: the wire protocols. Pure code, standard library only: no sockets, clocks, threads or random numbers here.
+"""The wire protocols, in pure code: no sockets, clocks, threads or random numbers. Uses only the standard library.
 
 attach_path  builds and parses the URL path by which a client or an agent attaches to its session
 control      the control messages (text) between client, reflector and agent
 errors       the errors: the type says which side broke the rules, the attributes say what to answer
-features     what a peer may announce when it attaches
+features     the features that a peer may announce when it attaches
 http         HTTP heads, the PROXY protocol's header, and signed requests
 keepalive    decides when to ping a silent peer and when to give it up
 messages     the message types that every transport delivers, and the size limits
 printable    makes text from the network safe for logs and terminals
 raw          raw TCP: its greeting, its frames, and its relays
-relay        what the relays of all framings share
+relay        the code that the relays of all framings share
 session_id   parses and checks session ids
 terminal     what the client tells the agent about its terminal: modes and variables
 websocket    RFC 6455: the handshake, the frames, and the relay of frames

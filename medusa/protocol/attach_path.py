@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional, Tuple
 
 CLIENT = "master"
 AGENT = "slave"
-"""The two values of ROLE in a path."""
+"""CLIENT and AGENT are the two values of ROLE in a path."""
 
 LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
 """The regular expression of a login. A login never begins with a dot, and holds no slash and no percent sign."""
@@ -22,9 +22,10 @@ LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
 _SESSION = r"/attach/([^/]*)/(%s|%s)\Z" % (CLIENT, AGENT)
 INTERNAL = re.compile(_SESSION)
 SIGNED = re.compile("/(%s)/medusa%s" % (LOGIN, _SESSION))
-"""Patterns for a table of HTTP routes.
+"""INTERNAL and SIGNED are regular expressions for the paths of the internal and of the public API.
 
-Groups of INTERNAL: the session id (still percent-encoded), the role. Groups of SIGNED: the login, then the same two.
+The groups of INTERNAL are the session id (still percent-encoded) and the role. The groups of SIGNED are the login, the
+session id and the role.
 """
 
 _WITH_PREFIX = re.compile("(.*?)(?:/(%s)/medusa)?%s" % (LOGIN, _SESSION), re.DOTALL)
@@ -47,7 +48,7 @@ class AttachPath(NamedTuple):
 def build(session_id: str, role: str, login: str = "") -> str:
     """Returns the path by which `role` (CLIENT or AGENT) attaches to a session.
 
-    It is the public API's path if there is a `login`, else the internal API's.
+    With a `login`, this is a path of the public API. Without, it is a path of the internal API.
     """
     account = "/%s/medusa" % login if login else ""
     return "%s/attach/%s/%s" % (account, urllib.parse.quote(session_id, safe="-_.~:@+"), role)
@@ -65,7 +66,8 @@ def parse(path: str) -> Optional[AttachPath]:
 def parse_after_prefix(path: str) -> Optional[Tuple[str, AttachPath]]:
     """Splits `path` into a prefix and the attach path after it. Returns None if `path` does not end in an attach path.
 
-    For clients and agents: their URL may begin with a prefix, which a proxy removes. The reflector uses `parse`.
+    Clients and agents use this function, because the path in their URL may begin with a prefix that a proxy removes.
+    The reflector uses `parse`.
 
     Returns:
         (prefix, parts of the attach path)

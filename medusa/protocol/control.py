@@ -131,10 +131,10 @@ class Start(Control):
         columns, lines: the size of the user's terminal.
         modes: the modes of the user's terminal, see medusa/protocol/terminal/modes.py.
         env: variables for the command.
-        named: the names in `env` that the user gave in full. Only these variables may be ones that decide how programs
-            run, such as PATH.
-        login: True to run the user's login shell, as a login shell, in the place of `command`. A `--norc` in front of
-            `arguments` is left out then: it is there for agents that do not know this field.
+        named: the names in `env` that the user has written in full, not as a pattern. A variable that decides how
+            programs run, such as PATH, is accepted only if its name is among these.
+        login: True to run the user's login shell, as a login shell, in place of `command`. In this case the agent leaves
+            out a `--norc` at the start of `arguments`, which is meant for agents that do not know this field.
     """
 
     cwd: str = field(default="", metadata=_TEXT)
@@ -175,11 +175,11 @@ class Error(Control):
 class Exit(Control):
     """The message from agent to client that the command has ended, and that all of its output was sent.
 
-    An agent of the original Medusa sends neither field: the command ended normally, with an unknown status.
+    An agent of the original Medusa sends neither field. Then the command has ended normally, and its status is unknown.
 
     Attributes:
-        status: the command's exit status.
-        signal: the name of the signal that ended the command.
+        status: the command's exit status; None if a signal ended the command.
+        signal: the name of the signal that ended the command; None if the command ended by itself.
     """
 
     status: Optional[int] = field(default=None, metadata=_STATUS)

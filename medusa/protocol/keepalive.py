@@ -1,4 +1,4 @@
-"""Decides when to ping a silent peer and when to give it up.
+"""Decides when to ping a silent peer, and when the peer counts as lost.
 
 Reads no clock: the caller passes the time, in seconds of any monotonic clock.
 """
@@ -28,8 +28,8 @@ class Keepalive:
     Args:
         interval: seconds of silence before the first ping, and between two pings.
         now: the current time.
-        idle_sender: True to ping also if this end has sent nothing for an interval, because the peer gives this end
-            up if it is silent. While this end does not read, it does not answer the peer's pings.
+        idle_sender: True to ping also if this end has sent nothing for an interval. Otherwise the peer might give up
+            this end as silent: while this end does not read, it does not answer the peer's pings.
     """
 
     def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:
@@ -40,19 +40,20 @@ class Keepalive:
     def received(self, now: float) -> None:
         """Notes a sign of life from the peer. Call it when bytes have come.
 
-        Call it also while this end does not read, because nothing can be known about the peer during that time.
+        Call it also while this end does not read: bytes from the peer may be waiting, so the peer must not count as
+        silent.
         """
         self._received = self._asked = now
 
     @property
     def asked(self) -> float:
-        """The time of the last ping, or of a later sign of life."""
+        """The time of the last ping, or the time of the last sign of life if that came later."""
         return self._asked
 
     def alive_since(self, then: float, now: float) -> None:
         """Notes that the peer gave a sign of life other than bytes, at the time `then` or later.
 
-        The next ping is due one interval after `now`, because a ping that was sent now would get no answer.
+        Call this if the peer cannot answer a ping now. The next ping is due one interval after `now`.
         """
         self._received = max(self._received, then)
         self._asked = now
@@ -65,8 +66,8 @@ class Keepalive:
     def check(self, now: float) -> Verdict:
         """Returns what the caller has to do now. After PING, the next ping is due one interval later.
 
-        If this call comes at least one interval late, the peer gets at least one more interval before it counts as
-        lost, because this process was suspended and may not have read what the peer sent.
+        If this call comes at least one interval after `deadline()`, this process was suspended, and bytes from the peer
+        may be waiting. In this case the peer gets at least one more interval before it counts as lost.
         """
         if now >= self.deadline() + self.interval:
             self._received = max(self._received, now - (LOST_AFTER - 1) * self.interval)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Union
 
 MAX_MESSAGE = 16 * 1024 * 1024
-"""The default limit of one message, in bytes. A fragmented message of that size is kept in memory.
+"""The default limit of one message, in bytes. A message in fragments is kept in memory until its last fragment comes.
 
 The largest case of the Autobahn test suite (9.1.6) has this size.
 """
 
 STREAM_ABOVE = 64 * 1024
-"""A size in bytes. A relay forwards each larger unfragmented message piece by piece, as it arrives.
+"""The default size, in bytes, above which a relay forwards an unfragmented message piece by piece, as it arrives.
 
-So the relay's memory does not grow with the message.
+So the relay's memory does not grow with the size of the message.
 """
 
 MAX_CONTROL_PAYLOAD = 125

@@ -1,4 +1,4 @@
-"""What the relays of all framings share. No I/O.
+"""The code that the relays of all framings share. No I/O.
 
 A relay turns the bytes that arrive on one link into the bytes to write to another link, without making Message objects
 of them. Each framing has its relay, in websocket/relay.py or raw/relay.py. The agent's archive holds no relays.
@@ -35,11 +35,12 @@ class Framing(NamedTuple):
 
 
 class Unfinished(NamedTuple):
-    """A message of which a part has come.
+    """A message that has begun to arrive, and that is not whole yet.
 
     Attributes:
         number: a number that tells the messages of one link apart. It stays the same while the message is unfinished.
-        arrived: a number that grows by 1 with each byte of the message that comes. It may begin below 0.
+        arrived: a counter that grows by 1 with each byte of the message that comes. It does not begin at 0 for every
+            message, so only the difference of two values means something.
     """
 
     number: int
@@ -53,19 +54,20 @@ class Relayed:
     Attributes:
         pieces: the bytes to write to the other link, in this order. Write them before you handle the other attributes.
             They may be views of the input buffer, so they are valid until the buffer is used again.
-        messages: the number of messages whose end is in `pieces`.
+        messages: the number of messages that end in `pieces`.
         size: the number of payload bytes in `pieces`.
         text: how many of these payload bytes belong to text messages. (The rest is terminal input or output.)
-        boundary: the offset in `pieces` at which the last large frame begins, a frame that is forwarded piece by piece.
-            None if none begins in `pieces`. If `pieces` end inside that frame, a control frame can be sent only at
-            this offset, not after `pieces`.
-        left_out: the text messages that were dropped because the other link cannot carry text. An empty one stands for
+        boundary: the offset in `pieces` at which the last large frame begins. (A large frame is forwarded piece by
+            piece.) None if no large frame begins in `pieces`. If `pieces` end inside that frame, the caller can insert
+            a control frame at this offset, but cannot send one after `pieces`.
+        left_out: the text messages that were dropped because the other link cannot carry text. An empty item stands for
             a text of more than 64 KiB.
-        held: the number of bytes that the relay now holds, or has to hold until an unfinished frame is whole.
-        slow_frames: the number of frames that were not handled by the fast loops, but one by one in Python. Each takes
-            some microseconds, even if it is empty.
-        pings: the pings to answer. An answer to the last ping is enough (RFC 6455 section 5.5.3), but the test suite
-            Autobahn expects an answer to each.
+        held: the bytes of memory that unfinished input needs: the fragments kept so far, and the whole size of a small
+            frame of which only a part has come.
+        slow_frames: the number of frames that were handled one by one in Python, not by the fast loops. Each such frame
+            takes some microseconds, even if it is empty.
+        pings: the pings to answer. RFC 6455 section 5.5.3 asks only for an answer to the last of them, but the test
+            suite Autobahn expects an answer to each ping.
         close: the peer's Close, if it has sent one, else None.
         error: the error if the peer broke the rules, else None. All input after the broken rule was ignored.
     """

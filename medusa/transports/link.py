@@ -46,8 +46,8 @@ class LinkLost(Exception):
 class Link:
     """A link to one peer, which sends and receives messages. No method blocks except `close`.
 
-    In each round of its loop, the caller polls `fileno` for `events`, and after the poll calls `flush`, `receive` and
-    `keep_alive`. The poll may wait for `timeout` seconds at most; for no time if `unread` is True.
+    In each round of its loop, the caller polls `fileno` for `events`. After the poll it calls `flush`, `receive` and
+    `keep_alive`. The poll may wait for at most `timeout()` seconds, or not at all if `unread` is True.
 
     Args:
         clock: a function that returns the time, in seconds of a monotonic clock.
@@ -56,7 +56,8 @@ class Link:
     Attributes:
         sent, received: the number of bytes in Binary messages so far.
         unread: True if messages may be waiting that a poll would not report.
-        heard: the time, by `clock`, at which `keep_alive` last noted that bytes had come, or that none were read.
+        heard: the time, by `clock`, of the last call of `keep_alive` that found new bytes from the peer, or that was
+            made while the caller did not read (see `events`).
     """
 
     def __init__(self, transport: Transport, clock: Callable[[], float], interval: float = KEEPALIVE_INTERVAL) -> None:
@@ -91,14 +92,14 @@ class Link:
         """Returns the events to poll for, as a mask of select.POLLIN and select.POLLOUT.
 
         Args:
-            reading: True if the caller wants to receive messages now. While it is False, the peer does not count as
-                silent, because its pongs are not read either.
+            reading: True if the caller wants to receive messages now. While this is False, the answers to pings are not
+                read either, so the peer does not count as silent.
         """
         self._reading = reading
         return (select.POLLIN if reading else 0) | (select.POLLOUT if self._transport.wants_write else 0)
 
     def receive(self) -> Optional[Message]:
-        """Returns the next whole message (it may be a Close), or None if none is there.
+        """Returns the next whole message (perhaps a Close), or None if no whole message has arrived.
 
         Raises:
             LinkLost: the stream ended, the peer broke the protocol, or the Close was already returned.
@@ -168,7 +169,7 @@ class Link:
         return self._keepalive.deadline()
 
     def timeout(self) -> float:
-        """Returns the seconds until `deadline()`; 0 if it has passed."""
+        """Returns the seconds until `deadline()`; 0 if that time has passed."""
         return max(0.0, self.deadline() - self._clock())
 
     def close(self, reason: str = "", timeout: float = CLOSE_TIMEOUT) -> bool:

@@ -13,7 +13,7 @@ from medusa.protocol.errors import HandshakeError
 MAX_HEAD = 16 * 1024
 MAX_LINE = 8 * 1024
 MAX_HEADERS = 100
-"""The limits of a head (bytes), of one line (bytes) and of the number of header fields.
+"""The limits of a head: MAX_HEAD bytes in all, MAX_LINE bytes in one line, and MAX_HEADERS header fields.
 
 Nginx and Apache have similar defaults. A signed request of Manta's clients has about 1 KiB.
 """
@@ -43,11 +43,12 @@ _ONCE = frozenset(
 _ONCE_IN_RESPONSE = frozenset(("sec-websocket-accept",))
 """The header fields that may occur only once in a response (RFC 6455 section 11.3.3).
 
-Proxies and servers repeat others, such as Date. No second request follows on a connection, so no length matters either.
+Other fields are not checked, because proxies and servers repeat some of them, such as Date. Not even Content-Length is
+checked: nothing follows the response on its connection, so a wrong length does no harm.
 """
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
-"""A folded line, which RFC 9112 section 5.2 allows in responses still."""
+"""The place at which a header field goes on in the next line. RFC 9112 section 5.2 still allows this in responses."""
 
 
 class Headers:
@@ -124,8 +125,8 @@ class HeadReader:
 def parse_request(head: bytes) -> Request:
     """Parses the whole head of a request.
 
-    A request in absolute form (`GET http://HOST/PATH`) becomes that of origin form. Its host replaces the Host header,
-    as RFC 9112 section 3.2.2 says.
+    A request with a whole URL (`GET http://HOST/PATH`) is turned into a request with a path (`GET /PATH`). The host in
+    the URL replaces the Host header, as RFC 9112 section 3.2.2 says.
 
     Raises:
         HandshakeError: with status 400. The text says which rule the head breaks.
@@ -154,7 +155,7 @@ def parse_request(head: bytes) -> Request:
 
 
 def parse_response(head: bytes) -> Response:
-    """Parses the whole head of a response. Its Content-Length may be anything.
+    """Parses the whole head of a response. Does not check the Content-Length.
 
     Raises:
         HandshakeError: with status 502, because the head is not that of an HTTP response.

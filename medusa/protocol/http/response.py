@@ -17,7 +17,7 @@ SWITCHING_PROTOCOLS = 101
 """The only status 1xx that is final: after it, HTTP is no longer spoken."""
 
 MAX_RETRY_AFTER = 24 * 3600
-"""Seconds. A peer that asks for a longer wait is taken to ask for this one."""
+"""The longest wait that a peer may ask for, in seconds. A longer wait counts as this one."""
 
 _SCHEMES = ("http", "https", "ws", "wss")
 _MAX_SHOWN = 200
@@ -40,7 +40,7 @@ class ResponseReader:
             (the response, bytes that came after its head)
 
         Raises:
-            HandshakeError: this is not HTTP, or a head is too large, or there are too many interim responses.
+            HandshakeError: the bytes are not HTTP, a head is too large, or there are too many interim responses.
         """
         while True:
             found = self._head.feed(data)
@@ -56,9 +56,10 @@ class ResponseReader:
 
 
 def retry_after(headers: Headers) -> float:
-    """Returns the seconds that a refusal asks to wait before the next try; 0 if it does not say.
+    """Returns how many seconds a refusal asks the client to wait before the next try; 0 if it has no valid Retry-After.
 
-    A date in Retry-After is compared with the Date of the same response, so this program's clock does not matter.
+    If Retry-After is a date, it is compared with the Date of the same response. So this program's clock does not
+    matter.
     """
     value = headers.get("retry-after") or ""
     if value.isascii() and value.isdigit():

@@ -31,7 +31,7 @@ _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
 _PLAIN_WORD = b"ATTACH "
 _OURS = (b"MEDUSA/", _PLAIN_WORD)
 GREETING_START = 7
-"""The number of bytes that are enough to tell a greeting from other protocols."""
+"""The number of bytes that are enough to see whether a stream begins with a greeting or with another protocol."""
 
 _TLS = 0x16
 """The first byte of every TLS connection (RFC 8446 section 5.1)."""
@@ -164,7 +164,7 @@ def build_refusal(code: int, words: str) -> bytes:
     """Returns the line that refuses a greeting, or that ends a link without frames before its session is linked.
 
     Args:
-        code: an HTTP status if it refuses the greeting, else a close code of RFC 6455.
+        code: an HTTP status if the line refuses the greeting; a close code of RFC 6455 if the line ends the link.
     """
     return ("ERR %d %s\n" % (code, printable(words) or "no reason given")).encode("utf-8")
 
@@ -173,8 +173,8 @@ def check_answer(line: bytes) -> None:
     """Checks that `line` accepts the greeting of a link with frames.
 
     Raises:
-        HandshakeError: the line does not accept the greeting. Its status is the one in the line if the reflector
-            refused, 400 if the peer speaks HTTP, 502 for any other line.
+        HandshakeError: the line does not accept the greeting. The status is the one in the line if the reflector has
+            refused the greeting, 400 if the peer speaks HTTP, and 502 for any other line.
     """
     if line == ACCEPTED.strip():
         return

@@ -136,10 +136,10 @@ class PlainCodec:
         return Binary(data) if data else None
 
     def frame(self, message: Message) -> bytes:
-        """Returns the bytes to send to the peer for `message`.
+        """Returns the bytes to send to the peer for `message`; b"" if this peer cannot get such a message.
 
-        Returns b"" for pings, for pongs and for all texts except Linkup; also for a Close after Linkup, because the
-        peer would take a line for terminal bytes.
+        The peer gets no pings, no pongs, and no text except Linkup. It gets a Close as a line of text, but only before
+        Linkup: afterwards it would take the line for terminal output.
         """
         if isinstance(message, Binary):
             return message.data

@@ -7,37 +7,41 @@ import re
 from typing import Any, Collection, Dict, Iterable, Mapping, Tuple
 
 DEFAULT = ("LANG", "LANGUAGE", "LC_*", "COLORTERM", "NO_COLOR")
-"""What is sent if the user says nothing else: the language, and what the user's terminal can show."""
+"""The variables that are sent by default: the language, and what the user's terminal can show."""
 
 NOTHING = "none"
 
 MAX_VARIABLES = 128
 MAX_BYTES = 32 * 1024
-"""The number of variables that are sent and taken, and of bytes of their names and values together."""
+"""The limits for sent and for accepted variables: their number, and the bytes of their names and values in total."""
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 PATTERN = re.compile(r"-?[A-Za-z0-9_*?]{1,128}")
 
 _AGENTS = re.compile(r"MEDUSA_.*")
 _SIZE = ("COLUMNS", "LINES")
-"""The variables that are never taken: those that configure the agent, and those that a new window makes wrong."""
+"""The variables that are never sent or accepted are those of _AGENTS and _SIZE.
+
+_AGENTS matches the variables that configure the agent. Those of _SIZE would be wrong as soon as the user changes the
+size of the window.
+"""
 
 _PROTECTED = re.compile(
     r"PATH|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|SHLVL|TERM|TMPDIR|IFS|ENV|PS\d|_|CDPATH|GLOBIGNORE|HOSTNAME"
     r"|(?:LD|DYLD|BASH|MANTA|PYTHON|PERL|RUBY|NODE|JAVA|GCONV|SSH|GPG|XDG|DBUS|SLURM|KUBERNETES)_?.*"
 )
-"""The variables that decide how programs of the job run. They are taken only if the user has named them."""
+"""The variables that decide how programs of the job run. They are accepted only if the user has written their names."""
 
 _SECRET = re.compile(r".*(?:SECRET|TOKEN|PASS|KEY|CREDENTIAL|AUTH|COOKIE|PRIVATE|SIGN|CERT).*", re.IGNORECASE)
-"""Names that sound like a secret. They are sent if the user has named them, not by a pattern."""
+"""The names of variables that may hold a secret. They are sent if the user has written the name, not for a pattern."""
 
 
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
     """Returns the variables to send, and the names of those that the agent accepts only because the user named them.
 
     Args:
-        words: what the user chose, in order: names; patterns with `*` and `?`; `-` and a name or pattern, to drop
-            variables that an earlier word has chosen; `none`, to drop all of them.
+        words: what the user has chosen, in order. Each word is a name; or a pattern with `*` and `?`; or `-` and a name
+            or pattern, which drops variables that earlier words have chosen; or `none`, which drops all of these.
         environ: the client's environment.
     """
     sent: Dict[str, str] = {}
@@ -67,14 +71,15 @@ def _needs_its_name(name: str) -> bool:
 def checked(value: Any, named: Collection[str] = ()) -> Dict[str, str]:
     """Returns those variables of `value`, a parsed JSON object, that the agent may accept.
 
-    Variables that are not well-formed are left out, and those beyond MAX_VARIABLES or MAX_BYTES.
+    Leaves out variables that are not well-formed. Leaves out the last variables if there are more than MAX_VARIABLES or
+    MAX_BYTES.
 
     Args:
-        named: the names that the user gave in full. Variables that decide how programs run, such as PATH, are left out
-            if they are not among these.
+        named: the names that the user has written in full. A variable that decides how programs run, such as PATH, is
+            left out if its name is not among these.
 
     Raises:
-        ValueError: `value` is no object.
+        ValueError: `value` is not a JSON object (a dict).
     """
     if not isinstance(value, dict):
         raise ValueError("not an object")

@@ -12,13 +12,13 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 TTY_OP_END = 0
 FIRST_WITHOUT_VALUE = 160
-"""RFC 4254: the opcodes from 160 on are not defined, and end the modes for those that do not know them."""
+"""The first opcode that RFC 4254 does not define. A program that reads modes has to stop at such an opcode."""
 ISPEED, OSPEED = 128, 129
 DISABLED = 255
 """The value of a special character that is switched off."""
 
 MAX_MODES = 256
-"""The number of modes that are read. There are fewer opcodes."""
+"""The maximum number of modes that `decode` reads. There are fewer opcodes, so a valid text never has so many."""
 
 
 def _numbered(first: int, names: str) -> Dict[int, str]:
@@ -35,10 +35,13 @@ FLAGS = [
     _numbered(90, "CS7 CS8 PARENB PARODD"),
     _numbered(50, "ISIG ICANON XCASE ECHO ECHOE ECHOK ECHONL NOFLSH TOSTOP IEXTEN ECHOCTL ECHOKE PENDIN"),
 ]
-"""The names by opcode, for the fields iflag, oflag, cflag and lflag of termios. IUTF8 is that of RFC 8160."""
+"""The names of flags by opcode: one dictionary for each of the fields iflag, oflag, cflag and lflag of termios.
+
+RFC 8160 defines IUTF8.
+"""
 
 _BITS = {"IUTF8": 0x4000}
-"""Bits that Python's module termios does not name. This one is the same on all systems that have it."""
+"""The values of flags that Python's module termios does not name. All systems that have IUTF8 use the same value."""
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
 _SPEEDS = {int(name[1:]): getattr(termios, name) for name in dir(termios) if name[0] == "B" and name[1:].isdecimal()}
@@ -119,7 +122,10 @@ def _set(attributes: List[Any], field: int, mask: int, bits: int, *, on: bool) -
 
 
 def _bits(name: str) -> Tuple[int, int]:
-    """Returns the mask of the field that the flag belongs to, and its value; 0 if this system has no such flag."""
+    """Returns the mask of the bits that the flag `name` belongs to, and the value of these bits if the flag is set.
+
+    The value is 0 if this system has no such flag.
+    """
     bits = getattr(termios, name, _BITS.get(name, 0))
     return (termios.CSIZE if name.startswith("CS") else bits), bits
 

@@ -172,7 +172,7 @@ class Fragments:
 
     Attributes:
         started: True if a fragmented message has begun and has not ended yet.
-        size: the number of bytes of that message that have come so far.
+        size: the number of payload bytes of this message that have come so far.
     """
 
     def __init__(self, limit: int) -> None:
@@ -186,7 +186,7 @@ class Fragments:
 
     @property
     def held(self) -> int:
-        """The number of bytes that are kept."""
+        """The number of payload bytes that are kept in memory now."""
         return len(self._data)
 
     def check(self, header: Header) -> None:
@@ -367,7 +367,7 @@ class WebSocketCodec(MessageCodec):
 
 
 def parse_control(opcode: int, payload: bytes) -> Union[Ping, Pong, Close]:
-    """Returns the message of a control frame. Raises BadFrame or BadText if it is an illegal close frame."""
+    """Returns the message of a control frame. Raises BadFrame or BadText for an illegal close frame."""
     if opcode == CLOSE:
         return parse_close(payload)
     return Ping(payload) if opcode == PING else Pong(payload)

@@ -1,11 +1,12 @@
 """The relay that reads from a websocket client: it turns the client's bytes into bytes for another link. No I/O.
 
 Its rules:
-- It sends each message as ONE frame, because npm `watershed` closes the link at a fragment. So it puts the fragments
-  of a message together first.
-- It forwards an unfragmented frame above 64 KiB piece by piece, as it arrives, and its header at once. So its memory
-  does not grow with the message. `stream_above` makes the limit lower while memory is short.
-- It sends no byte of an illegal frame, and none of a text message that begins like the reflector's own messages.
+- The relay sends each message as ONE frame, because npm `watershed` closes the link if it gets a fragment. So the relay
+  puts the fragments of a message together first.
+- The relay forwards an unfragmented frame above 64 KiB piece by piece, as it arrives. So the relay's memory does not
+  grow with the size of the message. The method `stream_above` lowers this limit while memory is short.
+- The relay sends no byte of an illegal frame, and no byte of a text message that begins like the reflector's own
+  messages.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class WebSocketRelay:
 
     @property
     def mid_frame(self) -> bool:
-        """True if a part of a frame was forwarded and the rest has not come yet."""
+        """True if a part of a frame was forwarded, and the rest of this frame has not come yet."""
         return self._left > 0 and self._mode is _Mode.FORWARD and not self._skip
 
     def skip_message(self) -> None:
@@ -121,7 +122,7 @@ class WebSocketRelay:
 
     @property
     def unfinished(self) -> Optional[Unfinished]:
-        """The message, or the control frame, of which a part has come. None if there is none."""
+        """The message, or control frame, that has begun to arrive and is not whole yet. None if there is none."""
         if self._fragments.started:
             return Unfinished(self._finished, self._fragments.size)
         if self._left:

@@ -1,8 +1,8 @@
 """The deadlines of one session: decides what is due now, and when to check again. No I/O; the time is passed in.
 
-Times are in seconds of one monotonic clock. `happened` returns the inputs for the session's table that are due, and
-`check_links` returns the connections that need a ping, do not finish a message, or are lost. Both may be called at any
-time. `next_input` and `next_check` return the times of their next useful calls.
+Times are in seconds of one monotonic clock. `happened` returns the inputs (events for the state machine in
+medusa/session.py) that are due. `check_links` returns which peers need a ping, do not finish a message, or are lost.
+Both may be called at any time. `next_input` and `next_check` return the times at which to call them next.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from medusa.reflector.sessions.time_limits import DrainNotices, TimeLimits
 from medusa.session import Input, Side
 
 STALL_CHECKS = 4
-"""The number of checks in one `write_stall`. So a stall is noticed at most a quarter of `write_stall` late."""
+"""The number of checks in the time `write_stall`. So a stall is noticed at most a quarter of `write_stall` too late."""
 
 MESSAGE_CHECKS = 4
-"""The number of checks in one `message_timeout`."""
+"""The number of checks in the time `message_timeout`."""
 
 MESSAGE_RATE = 1024
-"""Bytes a second. A message has `message_timeout`, and 1 s more for so many bytes of it that have come.
+"""Bytes a second. A message may take `message_timeout`, and one second more for each MESSAGE_RATE bytes that have come.
 
-So a large message on a slow link is finished, but a byte now and then does not keep an unfinished one alive.
+So a large message on a slow link can be finished. But a peer that sends only a byte now and then gets no more time.
 """
 
 
@@ -83,9 +83,9 @@ class _Message(NamedTuple):
 
     Attributes:
         number: see Unfinished.
-        first: the least `Unfinished.arrived` that a check has found.
-        since: when a check first found the message, plus the time for which the link was not read since.
-        seen: when a check last found the message.
+        first: the smallest `Unfinished.arrived` that a check has found.
+        since: the time at which a check first found the message. Later by the time for which the link was not read.
+        seen: the time at which a check last found the message.
     """
 
     number: int
@@ -95,7 +95,11 @@ class _Message(NamedTuple):
 
 
 class Deadlines:
-    """The deadlines of one session. Call `wait`, `link` and `finish` when the session enters that phase."""
+    """The deadlines of one session.
+
+    Call `wait` when the client begins to wait for an agent, `link` when the session is linked, and `finish` when the
+    session begins to close.
+    """
 
     __slots__ = (
         "_backlogs",
@@ -157,13 +161,13 @@ class Deadlines:
         self._hurried = True
 
     def left_of_drain(self, now: float) -> float:
-        """Returns the seconds until the end that `drain` has set. Infinite if there is none."""
+        """Returns the seconds until the end that `drain` has set; infinity if `drain` was not called."""
         return self._drain.end - now if self._drain is not None else math.inf
 
     def left(self, now: float, links: Collection[Link]) -> tuple[float, float]:
         """Returns the seconds until the linked session ends by its maximum duration, and by the idle timeout.
 
-        Each is infinite if there is no such limit.
+        Each of the two numbers is infinity if the session has no such limit.
         """
         return self._limits.left(now, active(links)) if self._limits is not None else (math.inf, math.inf)
 
@@ -195,7 +199,7 @@ class Deadlines:
         return min([limit, drain, *self._timed.values()])
 
     def _is_read_slowly(self, links: Collection[Link]) -> bool:
-        """Returns True if a side still has bytes to receive before its Close, and gets more time for them.
+        """Returns True if a side gets more time to close, because it has not received all bytes before its Close yet.
 
         A client gets more time for as long as its user does not read on (a pager, a stopped terminal), because the
         job's output must not be cut off. An agent gets more time only if it has received bytes since the last call.
@@ -210,9 +214,10 @@ class Deadlines:
     # ------------------------------------------------------------------ connections
 
     def check_links(self, now: float, links: Collection[Link]) -> list[Ping | Late | Lost]:
-        """Returns what to do with the connections now: whom to send a ping, and which peers to refuse or to give up.
+        """Returns what to do with the peers now: send them a ping, refuse their unfinished message, or give them up.
 
-        A peer is lost if it does not answer pings, or accepts nothing that is written to it for `write_stall`.
+        A peer is lost if it does not answer pings, or if it accepts no byte for `write_stall` although bytes wait for
+        it.
         """
         due: list[Ping | Late | Lost] = [verdict for link in self._judged(links) for verdict in self._judge(link, now)]
         if now >= self._next_stall_check:
@@ -236,9 +241,9 @@ class Deadlines:
         return min(times)
 
     def _judged(self, links: Collection[Link]) -> list[Link]:
-        """Returns the connections that keepalive applies to: open ones, except those that only have to answer a Close.
+        """Returns the connections to which the keepalive applies: the open ones.
 
-        These have the close timeout instead.
+        Leaves out a connection whose peer only has to answer a Close: for that there is the close timeout.
         """
         return [link for link in links if link.open and (not self._closing or link.backlog)]
 
@@ -261,9 +266,9 @@ class Deadlines:
         return self._config.message_timeout / MESSAGE_CHECKS
 
     def _is_late(self, link: Link, now: float) -> bool:
-        """Returns True if the peer has taken longer for its unfinished message than it may.
+        """Returns True if the peer takes too long to finish its message.
 
-        The time while the link is not read, or this process is suspended, does not count.
+        The time for which the link is not read, or for which this process is suspended, does not count.
         """
         before = self._messages.pop(link.side, None) if self._messages else None
         found = link.unfinished if link.open else None
@@ -293,15 +298,15 @@ class Deadlines:
 
 
 def active(links: Collection[Link]) -> float:
-    """Returns the time of the last terminal byte. If there was none yet: the time at which the last side attached."""
+    """Returns the time of the last terminal byte. If there was none yet: the time when the last side has attached."""
     return max(link.active for link in links)
 
 
 def _answers_pings(link: Link) -> bool:
-    """Returns True if a peer that is silent counts as lost, False if its silence means nothing.
+    """Returns True if a silent peer counts as lost, False if its silence means nothing.
 
-    Silence means nothing if the peer is plain (has no pings), or is not read now. Even such a peer counts as lost if it
-    has hung up, with two exceptions: an agent, because its last output waits until the client reads it; and a plain
-    peer whose FIN ends only one direction.
+    Silence means nothing if the peer is plain (cannot answer pings), or if its link is not read now. But if such a peer
+    has hung up, it counts as lost too, with two exceptions: an agent, because its last output waits until the client
+    reads it; and a plain peer whose FIN ends only one direction.
     """
     return not (link.paused or link.plain) or (link.side is not Side.AGENT and not link.passes_fin and link.hung_up)
