@@ -57,9 +57,9 @@ def directory_away() -> Refusal:
 
 
 def broken_entry(what: str, error: BrokenEntry) -> Refusal:
-    """Returns the refusal (503) of a request for which the directory has an entry that must not be believed.
+    """Returns the refusal (503) of a request that needs an entry of the directory which cannot be used.
 
-    `what`: what the entry is about, for the peer.
+    `what`: the thing that the entry belongs to, such as "this signature". It is shown to the peer.
     """
     words = "the directory's entry for %s cannot be used" % what
     return Refusal(503, words, "%s: %s" % (words, error), retry_after=5)

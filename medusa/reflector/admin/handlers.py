@@ -89,11 +89,16 @@ class Administration:
         return json_answer({"killed": True})
 
     def _kill(self, name: SessionName, grant: Grant | None) -> bool:
-        """Ends a session, and marks the signature of `grant` as used.
+        """Ends a session, and marks the request's signature as used. Returns False if there is no such session.
 
-        `grant`: whose signature it is; None if the request needs none. Returns False if there is no such session.
-        Raises Refusal if the session cannot be ended. If the refusal makes it certain that nothing was done, the
-        signature is not marked, so that it can be used again.
+        If it is certain that a refusal has left the session as it was, the signature is not marked, so that it can be
+        used again.
+
+        Args:
+            grant: what the request's signature proves. None if the request needs no signature.
+
+        Raises:
+            Refusal: the session cannot be ended.
         """
         if grant is None:
             return self._listing.kill(name)
@@ -113,7 +118,7 @@ class Administration:
     def check(self, resource: Resource, accepted: Accepted) -> Grant | None:
         """Checks the administrator's signature, and returns what it proves.
 
-        Returns None, without this check, if this peer may use `resource` without a signature.
+        Does not check the signature, and returns None, if this peer may use `resource` without a signature.
 
         Raises:
             Refusal: the peer may not use `resource`, or has sent too many signed requests in the last minute.

@@ -1,4 +1,4 @@
-"""Finds out whether new sessions can begin here, for /readyz: whether the directory and the other workers answer."""
+"""Finds out, for /readyz, whether new sessions can begin here: the directory and the other workers have to answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import gevent
 class Readiness:
     """The latest answer to the question whether new sessions can begin here.
 
-    Load balancers ask often, and so may strangers. However many ask, `find_out` is called once in `interval` seconds.
+    Load balancers ask this often, and other peers may ask as well. However often they ask, `find_out` is called at most
+    once in `interval` seconds.
 
     Args:
         find_out: returns why no new session can begin here, or "" if one can. It may block.

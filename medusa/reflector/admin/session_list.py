@@ -22,14 +22,14 @@ for the session cannot be used.
 
 
 CARRIER_STOPS = "a reflector on the way to the job is shutting down"
-"""The words for the user of a session whose agent comes by way of another reflector, which stops."""
+"""The text for the user whose session ends because another reflector, which forwards its agent, shuts down."""
 
 
 class Others(Protocol):
-    """An interface to the sessions of the other workers of this reflector, or to those of other reflectors."""
+    """The interface to sessions that live in other workers of this reflector, or in other reflectors."""
 
     def entries(self) -> list[Entry]:
-        """Returns an entry for each of these sessions. Raises Refusal if they cannot be listed."""
+        """Returns an entry for each of these sessions. Raises Refusal if the sessions cannot be listed."""
 
     def kill(self, name: SessionName) -> bool:
         """Ends one of these sessions. Returns False if none of them has this name.
@@ -62,7 +62,7 @@ class NoOthers:
 
 
 class SessionList:
-    """A list of the sessions everywhere, which can also end them.
+    """Lists and ends sessions: those of this process, of the other workers, and of the other reflectors.
 
     Args:
         registry: the sessions of this process.
@@ -121,13 +121,13 @@ class SessionList:
 
         The reason: another reflector forwards the agent's connection, and shuts down in `left` seconds.
 
-        Returns False, and does nothing, if there is no such session, or if its client shows no notices. A session
-        without notices ends when the agent's connection is lost, as part 1 of the protocol says.
+        Returns False, and does nothing, if there is no such session, or if its client does not show notices. Such a
+        session ends when the agent's connection is lost, as part 1 of the protocol says.
         """
         return self.drain_local(name, left) or self._workers.drain(name, left)
 
     def drain_local(self, name: SessionName, left: float) -> bool:
-        """Ends a session like `drain_here`, but only if it lives in this process. Returns False if it does not."""
+        """Does the same as `drain_here`, but only for a session of this process. Returns False for all others."""
         session = self._session(name)
         if session is None or not session.shows_notices:
             return False
@@ -139,9 +139,9 @@ class SessionList:
 
 
 def _once(entries: list[Entry]) -> list[Entry]:
-    """Returns `entries` with one entry for a session that has several.
+    """Returns `entries` without superfluous entries that have an `error`.
 
-    An entry that only says why the session cannot be described is left out if another entry describes the session.
+    Such an entry only says why its session cannot be described. It is left out if another entry describes the session.
     """
     described = {(entry["id"], entry["login"]) for entry in entries if "error" not in entry}
     return [entry for entry in entries if "error" not in entry or (entry["id"], entry["login"]) not in described]

@@ -1,7 +1,8 @@
-"""Decides whether a peer may use a resource, from one table over five options and the peer's place. No I/O.
+"""Decides whether a peer may use a resource. The decision is in one table. No I/O.
 
-Each row is for a resource. A resource that has an option of its own has another row, for when that option is given. The
-columns are for the other options, and for the peer's place if neither of these is given. Each cell is an Outcome:
+Each row is for one resource. If an option concerns only one resource, that resource has a second row, which holds if
+the option is given. Use the first column if --front-door-only is given, else the second if --trusted-network is given.
+If neither is given, the column depends on the place of the peer. Each cell is an Outcome:
 
 | resource                     | --front-door-only | --trusted-network | this host | other name | elsewhere |
 |------------------------------|-------------------|-------------------|-----------|------------|-----------|
@@ -12,16 +13,14 @@ columns are for the other options, and for the peer's place if neither of these 
 | SESSIONS: /status, /sessions | nothing           | allowed           | allowed   | other host | not local |
 | SESSIONS, --no-status        | nothing           | nothing           | nothing   | other host | not local |
 
-If --front-door-only and --trusted-network are both given, --front-door-only decides.
-
 "This host": the peer has a loopback address, and no proxy has forwarded the request. "Other name": the same, but the
-Host header has a name other than localhost. METRICS and SESSIONS refuse such a name: the owner of a web page can let
-the name of the page lead to this host, and the page could then read the answer.
+Host header has a name other than localhost. METRICS and SESSIONS refuse such a name. Otherwise the owner of a web site
+could make the site's name an alias of this host, and a page of the site, in a browser here, could read the answer.
 
-A raw greeting has no header that would show a proxy on this host. So with --accounts a loopback address is no proof
-that the peer is on this host.
+A raw greeting has no header by which a proxy on this host could be recognised. So with --accounts, a loopback address
+does not prove that the peer is on this host.
 
-A signature decides alone, in every column:
+In two cases only the signature of the request decides, whatever the table says:
 
 - METRICS, SESSIONS: if --accounts is given and the request has an Authorization header, an account that --admins names
   must have signed the request.
@@ -140,9 +139,9 @@ def place_of(accepted: Accepted) -> Place:
 
 @functools.lru_cache(maxsize=64)
 def is_this_host(host: str) -> bool:
-    """Returns True if a Host header has an IP address or `localhost`.
+    """Returns True if the value of a Host header is an IP address or `localhost`, with or without a port.
 
-    Any other name may belong to a web page whose owner lets the name lead to this host.
+    Any other name may be the name of a web site whose owner has made it an alias of this host.
     """
     try:
         name = urllib.parse.urlsplit("//" + host).hostname or ""

@@ -1,7 +1,7 @@
 """Reads the public keys of the logins from a directory, whose files have the format of sshd's authorized_keys.
 
 The file `DIR/LOGIN` holds the keys of an account. The file `DIR/LOGIN.users/USER` holds the keys of one user of the
-account. A file that has changed is read again. A file that others than its owner could change is ignored; see
+account. A file that has changed is read again. A file that users other than its owner could change is ignored; see
 strict_modes.
 """
 
@@ -37,7 +37,7 @@ class Accounts:
     """
 
     def __init__(self, directory: str) -> None:
-        """Raises AccountsError if the directory cannot be read, or if others than its owner can change it."""
+        """Raises AccountsError if the directory cannot be read, or if users other than its owner can change it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         try:
@@ -75,9 +75,9 @@ class Accounts:
         return self._files[path][1]
 
     def _weakness(self, path: Path, *folders: Path) -> str:
-        """Returns why a user who is no trusted owner could replace `path`, or create files in one of `folders`.
+        """Returns the reason why an untrusted user could replace `path`, or create files in one of `folders`.
 
-        Returns "" if no such user can. Raises OSError.
+        Returns "" if no untrusted user can. Trusted users: see trusted_owners. Raises OSError.
         """
         writable = next(filter(_open_folder, folders), None)
         if writable is not None:
@@ -91,7 +91,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _open_folder(path: Path) -> bool:
-    """Returns True if others than the owner can create files in a directory.
+    """Returns True if users other than the owner can create files in a directory.
 
     Returns False for a directory with the sticky bit on a read-only file system, whatever its mode: a volume of
     Kubernetes secrets is like this.
@@ -103,13 +103,13 @@ def _open_folder(path: Path) -> bool:
 
 
 def _trusted(path: Path, mode: int, weak: str) -> bool:
-    """Returns True if `path` is a regular file of keys that only its owner can change. Logs `weak` if others can.
+    """Returns True if `path` is a regular file that only its owner can change. Logs `weak` if other users can.
 
     This matters because a user who can add a key could sign as the login.
 
     Args:
         mode: the file's mode.
-        weak: why other users could change the file, as `_weakness` returns it; "" if they cannot.
+        weak: the reason why other users could change the file, from `_weakness`; "" if they cannot.
     """
     if stat.S_ISREG(mode) and weak:
         log.error("account ignored: others could change it", file=str(path), reason=weak)

@@ -1,7 +1,7 @@
 """Checks that a request is signed by the login that its path names.
 
-A refusal tells a stranger only what is in the stranger's own request. A wrong signature, an unknown login or key, and a
-session that does not exist get the same answer (`UNKNOWN`) after the same time (see Admission.hold_back).
+A refusal must not tell a stranger which logins, keys and sessions exist. So a wrong signature, an unknown login or key,
+and a session that does not exist get the same answer (`UNKNOWN`) after the same time (see Admission.hold_back).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EXPIRES_SKEW = 60
 """Seconds by which the clock of a URL's signer may differ from the clock of this host."""
 
 STRONG = (REQUEST_TARGET, "host", "date")
-"""The parts of a request that a signature must cover, so that it is valid for one request, host and time only."""
+"""The parts of a request that the signature in a header must cover, so that it is valid for this request only."""
 
 UNKNOWN = "there is no such session, or the signature does not open it: check login, key, host and path"
 
@@ -50,11 +50,11 @@ _CHALLENGE = ("WWW-Authenticate", 'Signature realm="medusa",headers="%s"' % " ".
 
 
 def denied(status: int, words: str, log_words: str = "") -> Refusal:
-    """Returns the refusal of a request that is not signed, or whose signature does not allow it.
+    """Returns the refusal of a request that is not properly signed, or whose signer may not make this request.
 
     Args:
-        status: 401 if the request is not properly signed, 403 if it is but is not allowed, 404 if the peer must not
-            learn the reason.
+        status: 401 if the request is not properly signed, 403 if the request is signed but not allowed, 404 if the peer
+            must not learn the reason.
         words: the text for the peer.
         log_words: the text for the log, if it says more than `words`.
     """
@@ -63,7 +63,7 @@ def denied(status: int, words: str, log_words: str = "") -> Refusal:
 
 
 def unknown(log_words: str) -> Refusal:
-    """Returns the refusal (404) whose answer is the same for several reasons, so that a stranger cannot tell which.
+    """Returns a refusal (404) whose answer is the same for several reasons, so that the peer does not learn the reason.
 
     `log_words`: the reason, for the log.
     """
@@ -71,17 +71,17 @@ def unknown(log_words: str) -> Refusal:
 
 
 def used_before() -> Refusal:
-    """Returns the refusal (403) of a signature that was used before: each can be used once."""
+    """Returns the refusal (403) of a signature that was used before: each signature can be used only once."""
     return denied(403, "this signature was used before; sign anew")
 
 
 @dataclass(frozen=True)
 class Grant:
-    """The result of a check: the request is signed by a key of the login.
+    """The result of a successful check: a key of the login has signed the request.
 
     Attributes:
         key_id: the login, and the key that has signed.
-        digest: the digest of what was signed. It may be used once: see SingleUse.reserve.
+        digest: the digest of what was signed. A signature with this digest may be used once: see SingleUse.reserve.
         until: the time at which the signature expires, in seconds since the epoch.
     """
 
@@ -92,7 +92,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class _Claim:
-    """What a request claims, before it is verified: the key `key_id` has signed `text`, and `signature` is the result.
+    """The statement of a request, which is not verified yet: `signature` is made of `text` with the key `key_id`.
 
     `until`: the time at which the signature expires, in seconds since the epoch.
     """
@@ -166,7 +166,7 @@ class Authenticator:
     def _key(self, claim: _Claim) -> PublicKey:
         """Returns the key that has signed. Raises Refusal if the login has no such key, or the signature is wrong.
 
-        Without such a key, this takes the same time: a decoy key verifies the signature instead.
+        If there is no such key, a decoy key verifies the signature instead. So both refusals take the same time.
         """
         key = self._accounts.find(*claim.key_id)
         judge = key if key is not None and key.takes(claim.algorithm) else decoy(claim.algorithm)
@@ -244,7 +244,8 @@ class Authenticator:
 def _digest(key: PublicKey, name: SessionName, side: Side, text: bytes) -> bytes:
     """Returns one digest over the signed text, the session, its side, and the key that has signed.
 
-    The signature is left out, because some algorithms make several for one text. The keyId is left out, because a
-    signature in a header does not cover it. Besides, a key has two fingerprints, and may belong to several accounts.
+    Does not include the signature, because some algorithms can make several signatures of one text. Does not include
+    the keyId, because a signature in a header does not cover it, and because one key can have several keyIds: it has
+    two fingerprints, and may belong to several accounts.
     """
     return hashlib.sha256(b"\n".join((key.sha256.encode(), str(name).encode(), side.value.encode(), text))).digest()

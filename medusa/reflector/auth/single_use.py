@@ -6,14 +6,14 @@ A signature is used in three steps:
 2. Confirm the reservation, when all other checks have passed. From then on it lasts longer than the signature is valid.
 3. Settle the signature, which means record it as used, right before the peer is let in.
 
-Until step 3, another request with the same signature is told to try again. After step 3, it is told that the signature
-was used before. If the peer is not let in, the signature is given back.
+Before step 3, another request with the same signature gets the answer to try again. After step 3, such a request gets
+the answer that the signature was used before. If the peer is not let in, the signature is given back.
 
-Each step names a random token of this request. So a step that the directory carries out late cannot change what another
-request has done meanwhile:
+The directory may carry out a step late, when another request has already reserved the same signature. To leave the
+state of the other request unchanged, each step names a random token of its own request:
 
-- A reservation that nobody confirms or gives back expires by itself.
-- A confirmation fails unless its own reservation still holds. The peer is let in only if the directory has answered
+- A reservation that is neither confirmed nor given back expires by itself.
+- A confirmation fails if its reservation does not exist any more. The peer is let in only if the directory has answered
   that the confirmation succeeded.
 - A request gives back only what it has reserved or confirmed itself.
 """
@@ -33,13 +33,13 @@ from medusa.reflector.refusal import Refusal, broken_entry, directory_away
 T = TypeVar("T")
 
 REMEMBER = 120.0
-"""Seconds for which a use is remembered after its signature has expired.
+"""Seconds for which a used signature is remembered after it has expired.
 
-Another reflector may take the signature for longer, because its clock is behind, or because it was suspended.
+During this time another reflector may still accept the expired signature: its clock is behind, or it was suspended.
 """
 
 _LATE = 30.0
-"""Seconds after the expiry of a signature within which its request may still be let in."""
+"""Seconds after the expiry of a signature for which a peer that has reserved it before can still be let in."""
 
 
 class Marks(Protocol):
@@ -49,7 +49,7 @@ class Marks(Protocol):
         """Reserves a mark for some seconds."""
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Makes the reservation of a mark last."""
+        """Extends the reservation of a mark to `ttl` seconds from now. Returns False if it does not exist any more."""
 
     def settle(self, mark: str, use: str) -> None:
         """Records that a confirmed mark is used."""
@@ -63,7 +63,7 @@ class Ticket(NamedTuple):
 
     Attributes:
         mark: the name of the signature in the directory.
-        token: the token that has reserved it.
+        token: the random text with which the mark was reserved.
         until: the time at which the signature expires, in seconds since the epoch.
     """
 
@@ -76,8 +76,8 @@ class SingleUse:
     """The signatures that this process has reserved or used.
 
     Args:
-        nonces: remembers the signatures that were used here.
-        marks: the marks that all reflectors share.
+        nonces: remembers the signatures that were used in this process.
+        marks: the names of reserved and used signatures, which all reflectors share.
         clock: returns seconds since the epoch.
     """
 
@@ -91,8 +91,8 @@ class SingleUse:
         """Reserves a signature, here and in the directory. End the reservation by one of its methods.
 
         Raises:
-            Refusal: 403 if the signature was used before, 503 if another request with it is being served, or if the
-                directory does not answer.
+            Refusal: 403 if the signature was used before, 503 if another request with the same signature is in
+                progress, or if the directory does not answer.
         """
         digest = grant.digest
         if self.nonces.used(digest):
@@ -117,7 +117,7 @@ class SingleUse:
         return Reservation(self, ticket)
 
     def used(self) -> list[tuple[str, float]]:
-        """Returns the marks of the signatures that were used here, each with the seconds for which to remember it."""
+        """Returns the names of the signatures used in this process, each with the seconds for which to remember it."""
         now = self.clock()
         return [(digest.hex(), max(1.0, until - now)) for digest, until in self.nonces.entries()]
 
@@ -137,8 +137,8 @@ class Reservation:
         Call `give_back` instead of `settle` if the peer cannot be let in, also after a Refusal from this method.
 
         Raises:
-            Refusal: 503, the reservation does not hold any more, or the directory does not answer. 403, the signature
-                has expired since the reservation.
+            Refusal: 503 if the reservation does not exist any more, or if the directory does not answer. 403 if the
+                signature has expired since the reservation.
         """
         book, use = self._book, secrets.token_hex(16)
         ttl = self.ticket.until + REMEMBER - book.clock()
@@ -165,9 +165,9 @@ class Reservation:
     def give_back(self) -> None:
         """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
 
-        Gives back the reservation and, if `confirm` was called here, the confirmation. Does not undo a confirmation by
-        the reflector that got the ticket. The directory may carry out a call of `confirm` late, after this call. That
-        confirmation fails, because the reservation has been given back.
+        Gives back the reservation and, if `confirm` was called here, the confirmation. Does not give back a
+        confirmation by the reflector that got the ticket. If the directory carries out an earlier call of `confirm`
+        only after this call, the confirmation fails, because the reservation was given back.
         """
         self._book.nonces.give_back(self._digest)
         self._book.busy.discard(self._digest)
@@ -176,7 +176,7 @@ class Reservation:
 
 
 def _answered(ask: Callable[[], T]) -> T:
-    """Returns the directory's answer. Raises Refusal (503) if it does not answer, or if the mark's entry is broken."""
+    """Calls `ask`, and returns the directory's answer. Raises Refusal (503) if the directory gives no valid answer."""
     try:
         return ask()
     except BrokenEntry as error:

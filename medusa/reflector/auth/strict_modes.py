@@ -1,6 +1,6 @@
-"""Judges whether others could replace a file, as sshd's StrictModes does: every directory on the way to it counts.
+"""Finds out whether another user could replace a file. Checks all directories in the path, as StrictModes of sshd does.
 
-Links are followed step by step, so that the directories of the links count as well as those of their targets.
+Symbolic links are followed one by one, so the directories that contain the links are checked as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _MAX_LINKS = 40
-"""The number of links that the kernel of Linux follows on the way to one file."""
+"""The maximum number of symbolic links in one path. The kernel of Linux has the same limit."""
 
 
 def trusted_owners(directory: str) -> frozenset[int]:
@@ -24,11 +24,12 @@ def trusted_owners(directory: str) -> frozenset[int]:
 
 
 def weakness(path: str, owners: Collection[int]) -> str:
-    """Returns why a user who is none of `owners` could replace or change a file or directory. "" if none could.
+    """Returns the reason why a user who is not among `owners` could replace or change `path`. Returns "" if none could.
 
-    A directory with the sticky bit (/tmp) may be writable: others cannot replace what belongs to one of `owners` there.
+    A directory with the sticky bit, such as /tmp, may be writable: other users cannot replace a file in it that belongs
+    to one of `owners`.
 
-    Raises OSError if a part of the way does not exist or cannot be read.
+    Raises OSError if a part of the path does not exist or cannot be read.
     """
     for entry, found in _way(path):
         if found.st_uid not in owners:
@@ -40,7 +41,10 @@ def weakness(path: str, owners: Collection[int]) -> str:
 
 
 def _way(path: str) -> list[tuple[str, os.stat_result]]:
-    """Returns every directory and link on the way to `path`, then its target, each with its lstat. Raises OSError."""
+    """Returns all directories and links through which `path` leads, and last the file itself, each with its lstat.
+
+    Raises OSError.
+    """
     parts, current, links = _parts(os.path.abspath(path)), "/", 0
     way = [(current, os.lstat(current))]
     while parts:
