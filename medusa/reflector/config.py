@@ -12,10 +12,10 @@ from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import MAX_LENGTH
 
 HELD_SHARE = 8
-"""One login may use up one part in so many of the memory that all peers may make a process hold."""
+"""By default the peers of one login may make a process hold 1 / HELD_SHARE of the memory that all peers may."""
 
 MIN_HELD = 1 << 20
-"""The least that this may be limited to, in bytes, so that ordinary frames never reach the limit."""
+"""The lowest limit for the memory that peers may make a process hold, in bytes. Ordinary frames never reach it."""
 
 FOREVER = 10**9
 """The longest time that an option may set: thirty years, in seconds. The event loop cannot wait for longer."""
@@ -30,7 +30,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """The reflector's times that no option sets. Tests that cannot wait so long pass shorter ones.
+    """The times of the reflector that no option sets. Tests pass shorter times.
 
     All times are in seconds. A TIMEOUT is the time after which to give up. An INTERVAL is the time between two
     repetitions. A GRACE is the time between asking a process to end and killing it.
@@ -40,16 +40,16 @@ class Timeouts:
         answer_timeout: how long a peer may accept no byte of the answer to its request.
         linger_timeout: how long to go on reading after an answer, so that a peer that is still sending gets the answer
             and a FIN rather than a reset.
-        refusal_delay: the time from a request that the front door refuses to the answer. It is the same for every
-            reason, so that a peer learns nothing from the time that the decision took.
-        refusal_log_rate: a count, not a time: at most so many lines a minute in the log about refusals of one kind to
+        refusal_delay: the time from the arrival of a signed request that is refused to the answer. It is the same for
+            every reason, so that a peer learns nothing from the time that the decision took.
+        refusal_log_rate: a count, not a time: the maximum number of log lines in a minute about refusals of one kind to
             one source.
-        refusal_log_rate_in_all: a count, not a time: at most so many lines a minute in the log about all refusals.
+        refusal_log_rate_in_all: a count, not a time: the maximum number of log lines in a minute about all refusals.
         wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
             show each of them.
         close_timeout: how long a side may take to answer a Close, or to hang up, before its connection is dropped.
-        unread_timeout: how long a client, whose session is over, may take to read what a proxy of this process still
-            holds for it.
+        unread_timeout: how long a client whose session is over may take to read the bytes that a proxy of this process
+            still holds for it.
         claim_ttl: how long a claim is valid unless it is renewed.
         reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
         recall_timeout: how long to accept no signature after a shared directory has forgotten everything. In this time
@@ -57,22 +57,22 @@ class Timeouts:
             `claim_retry_interval` whether the directory has forgotten everything.
         claim_retry_interval: the time between two attempts to reach a directory that does not answer.
         claim_release_timeout: how long to wait for the release of the last sessions' names when the reflector stops.
-        directory_timeout: how long a shared directory may take to accept a connection, and again to answer a question.
+        directory_timeout: how long a shared directory may take to accept a connection, and again to answer a request.
         directory_connections: a count, not a time: the maximum number of connections to a shared directory.
         connect_timeout: how long to try to connect to another reflector, including the TLS handshake.
         forward_answer_timeout: how long the reflector that owns a session may take to answer a forwarded agent. It may
             have to ask a slow directory first.
-        query_timeout: how long it may take to connect to another reflector, ask it and receive the whole answer.
+        query_timeout: how long it may take to connect to another reflector, send a question and receive the answer.
         handoff_timeout: how long to wait until another worker's full inbox has room. This is longer than the restart of
             a worker.
         status_timeout: how long another worker may take to answer a question, such as which sessions live in it.
-        ready_interval: the time between two questions to the directory, and to other workers, on account of /readyz.
+        ready_interval: the time between two checks, for /readyz, that the directory and the other workers answer.
         worker_start_timeout: how long a worker may take from its start until it serves.
         worker_report_interval: the time between two reports of a worker to the supervisor that its event loop runs.
         worker_silence_timeout: how long a worker may be without a report before it is killed and replaced.
         worker_grace: how long drained workers may take to end.
-        worker_finish_timeout: after all sessions are over, how long the connections of other workers' sessions may take
-            to pass on their last bytes.
+        worker_finish_timeout: how long a drained worker may take to pass on the last bytes of the connections that
+            belong to sessions of other workers.
         publish_retry_interval: the time between a failure to publish the archive and the next attempt.
         publish_grace: how long the process that publishes the archive may take to end.
         drain_log_interval: the time between two log lines while the reflector drains.
@@ -120,13 +120,13 @@ class ReflectorConfig:
         bind_ip: the IP address to listen on.
         port: the port for HTTP; 0 for any free port.
         directory: the URL of the session directory. It may contain secrets.
-        trusted_network: allow a `bind_ip` that is no loopback address without `accounts`.
+        trusted_network: if True, a `bind_ip` that is no loopback address is allowed without `accounts`.
         wait_timeout: how long a client waits for an agent.
         keepalive: how long a peer may be silent before it is sent a ping.
         drain_timeout: how long sessions may go on after SIGTERM.
         max_message: the largest message that is accepted, in bytes.
         archive: the path of the agent's archive; None if it was not built.
-        accounts: the path of the directory with the logins' public keys; None for no front door (/LOGIN/attach/...).
+        accounts: the path of the directory with the logins' public keys; None to serve no signed requests to attach.
         legacy_signatures: also accept signatures that cover the Date header alone, and signatures by rsa-sha1.
         max_url_lifetime: the longest time for which a pre-signed URL may be valid.
         raw_port: the port for raw TCP; 0 for any free port, None for no raw TCP.
@@ -137,16 +137,16 @@ class ReflectorConfig:
         max_sessions, max_waiting_per_login, max_waiting_per_address, max_connects_per_minute: limits; 0 for none.
             Loopback addresses and addresses of trusted proxies are not counted.
         max_sessions_per_login, max_sessions_per_address: limits as well; None for half of `max_sessions`.
-        max_startups: (start, rate, full), of connections whose peers have not identified themselves: from `start` on,
-            `rate` percent of new ones are dropped, and from `full` on all of them. 0 for no limit.
+        max_startups: (start, rate, full), a limit for connections whose peers have not identified themselves. If there
+            are `start` of them, `rate` percent of the new ones are dropped; if there are `full`, all. 0 for no limit.
         per_source_max_startups: the most such connections from one address; 0 for no limit.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
         idle_timeout, max_duration: how long a linked session may be idle, and last; 0 for no limit. See `TimeLimits`.
-        max_held: the most bytes that peers may make this process hold, in unfinished messages and by not reading; 0
-            for no limit. See `held_in_all`.
-        max_held_per_login: the most such bytes for one login, or for one address without a login; None for an eighth of
-            `held_in_all`.
+        max_held: the most bytes that this process may hold for all peers: unfinished messages, and bytes that a peer
+            does not read. 0 for no limit. See `held_in_all`.
+        max_held_per_login: the most such bytes for the peers of one login, or for one address without a login; None for
+            an eighth of `held_in_all`.
         message_timeout: how long a message that has begun may take; 0 for no limit. See Deadlines, which gives large
             messages more time.
         write_stall: how long a peer may accept none of the bytes written to it; 0 for no limit.
@@ -221,12 +221,12 @@ class ReflectorConfig:
 
     @property
     def held_in_all(self) -> int:
-        """The most bytes that peers may make this process hold: room for two messages at least. 0 for no limit."""
+        """The most bytes that this process may hold for all peers. Not less than two messages need. 0 for no limit."""
         return self.max_held and max(self.max_held, 2 * max(self.max_message, MIN_HELD))
 
     @property
     def held_per_login(self) -> int:
-        """The most bytes for one login: room for one message at least. 0 for no limit."""
+        """The most bytes that this process may hold for one login. Not less than one message needs. 0 for no limit."""
         most = self.held_in_all // HELD_SHARE if self.max_held_per_login is None else self.max_held_per_login
         return most and max(most, self.max_message, MIN_HELD)
 

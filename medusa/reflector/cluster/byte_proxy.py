@@ -1,7 +1,7 @@
 """Copies the bytes of a connection that is forwarded to another reflector.
 
-The proxy parses no frames and answers no pings: the peer, and the reflector that owns the session, check each other.
-When one stream has ended, the proxy ends the other stream after all bytes that came before.
+The proxy parses no frames and answers no pings: the peer and the reflector that owns the session send each other pings.
+When one stream has ended, the proxy first passes on all bytes that it has read from it, and then ends the other stream.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def open_byte_proxy(
         streams: the peer's stream, then the owner's.
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the link stays open after one end is gone.
-        plain: True if one direction may stay open after the other has ended, because the peer uses no frames. If so,
-            `is_broken` decides whether an end is lost, else `is_lost`.
+        plain: True if the peer uses no frames, so that one direction may stay open after the other has ended. If True,
+            `is_broken` decides whether the link has to end, otherwise `is_lost`.
         ended: called once after the link has ended, perhaps before this function returns.
         share: the share of the memory budget in which the bytes that the link holds are counted. None: not counted.
     """
@@ -49,7 +49,8 @@ def open_byte_proxy(
 def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
     """Returns True if the owner has ended its stream, and the kernel has found the connection to the owner broken.
 
-    The kernel finds this by its own probes, even if the peer sends no byte. `outward`: the pipe from owner to peer.
+    The kernel finds this with its own probes, even if the peer sends no byte. `outward`: the pipe from the owner to the
+    peer. `inward`: the pipe from the peer to the owner.
     """
     return outward.ended and broken(outward.source.fileno())
 

@@ -50,16 +50,17 @@ class ForwardIn:
         self._scratch = scratch
 
     def enter(self, accepted: Accepted, upgrade: Callable[[], RelayedTransport]) -> None:
-        """Attaches the agent whose connection another reflector forwards through this one.
+        """Attaches the agent whose connection another reflector forwards in the connection `accepted`.
 
-        If an agent that speaks raw TCP is refused, this method answers it. If an agent that speaks HTTP is refused,
-        the caller has to answer it with the exception.
+        If an agent that speaks raw TCP is refused, this method sends it the refusal.
 
         Args:
-            upgrade: answers the agent's own request with 101, and returns its transport. For HTTP only.
+            upgrade: answers the agent's own request with 101, and returns its transport. Called only for an agent that
+                speaks HTTP.
 
         Raises:
-            HandshakeError, Refusal: the forwarding request, or the agent, is refused.
+            HandshakeError, Refusal: the forwarding request is refused, or an agent that speaks HTTP is refused. The
+                caller has to send the answer.
         """
         assert accepted.request is not None
         target, proof = accepted.request.target, accepted.request.headers.get(FORWARD_HEADER.lower()) or ""
@@ -121,8 +122,8 @@ def _take_place(accepted: Accepted, origin: Origin) -> None:
     Call it after the other reflector's proof was checked, because it counts the peer as identified.
 
     Raises:
-        HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended. So the agent
-            waits no longer, and must not join the session.
+        HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended for some time.
+            Then the agent does not wait any more, and must not join the session.
     """
     accepted.identified()
     if hung_up(accepted.sock.fileno()):

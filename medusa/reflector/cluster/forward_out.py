@@ -1,8 +1,9 @@
 """Forwards an agent to the reflector that owns its session: agents may connect to any reflector of the site.
 
-The owner gets a request head which proves that a reflector of its site forwards, and which names the agent's address.
-After that, the owner gets all bytes that were read from the agent, unchanged. It answers the agent itself. From then on
-byte_proxy copies the bytes. A reflector never forwards a forwarded request again, so no request goes in a circle.
+The owner gets a request head which proves that a reflector of its site has sent it, and which names the agent's
+address. After that, the owner gets all bytes that were read from the agent, unchanged. The owner's answer is passed on
+to the agent. From then on byte_proxy copies the bytes. A reflector does not forward a request that another reflector
+has forwarded, so no request goes in a circle.
 """
 
 from __future__ import annotations
@@ -117,10 +118,10 @@ class ForwardOut:
         return None
 
     def drain(self, ends_at: float) -> None:
-        """Tells other reflectors that this one stops at `ends_at`, a time.monotonic(). Does not block.
+        """Tells other reflectors that this reflector stops at `ends_at`, a time.monotonic(). Does not block.
 
-        It tells the owner of each session whose agent it forwards. The owner tells the session's user, and ends the
-        session before `ends_at`.
+        The other reflectors are the owners of the sessions whose agents this reflector forwards. An owner tells the
+        user of the session, and ends the session before `ends_at`.
         """
         self._ends_at = ends_at
         for owner, name in self._links.values():
@@ -129,7 +130,7 @@ class ForwardOut:
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
         """Waits until no connection is forwarded any more, for at most `timeout` seconds.
 
-        If an owner has answered `drain` that it ends a session in time, waits up to `grace` seconds more.
+        Waits up to `grace` seconds more if, after `drain`, an owner has answered that it will end its session in time.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
@@ -212,7 +213,7 @@ class ForwardOut:
 
 
 def _connect(host: str, port: int, deadline: float) -> Any:
-    """Connects to the address of `host` that answers first. Raises OSError if none does."""
+    """Connects to the first of the addresses of `host` that answers. Raises OSError if no address answers."""
     with gevent.Timeout(remaining(deadline), socket.timeout("the lookup of the name timed out")):
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]

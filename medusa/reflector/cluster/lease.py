@@ -112,10 +112,11 @@ class AddressLease:
     def take(self) -> None:
         """Takes the lease. Takes it over from a holder that has certainly died. Blocks until the directory answers.
 
-        If the directory has an entry that cannot be used, this reflector goes on without a lease.
+        If the directory's entry for the address cannot be used, this method takes no lease and does not raise.
 
         Raises:
-            AddressTaken: another reflector has the address, or had it when it ended, less than `ttl` seconds ago.
+            AddressTaken: another reflector has the lease. (The lease of a reflector that was killed may last for `ttl`
+                seconds.)
             DirectoryError: the directory did not answer. Call `keep` later.
         """
         try:
@@ -124,9 +125,10 @@ class AddressLease:
             log.warning("entry broken", address=self._address, reason=str(error))
 
     def keep(self) -> bool:
-        """Renews the lease, or takes it if it is not held. Blocks until the directory answers.
+        """Renews the lease, or takes it if this reflector does not have it. Blocks until the directory answers.
 
-        Returns True if the lease was missing in the directory, and this call has taken it. Raises DirectoryError.
+        Returns True if the directory had no lease for the address, and this call has taken the lease. Raises
+        DirectoryError.
         """
         held, renewed = self._claim, False
         if self._over:

@@ -1,6 +1,7 @@
-"""Signs requests to the other reflectors of the site, and checks their requests.
+"""Signs requests to the other reflectors of the site, and checks the requests that they send.
 
-The signatures are HMACs with the site's secret, which each reflector reads from a file.
+The signatures are HMACs with the site's secret, which each reflector reads from a file. A request either forwards an
+agent's connection, or is a question: it asks for the other reflector's sessions, or asks it to end one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FORWARD_HEADER = "Medusa-Carried"
 QUESTION_HEADER = "Medusa-Asks"
 """The header fields for a proof that the request comes from a reflector of the site.
 
-FORWARD_HEADER is for a request that forwards an agent's connection, QUESTION_HEADER for a question of the reflector.
+FORWARD_HEADER is for a request that forwards an agent's connection. QUESTION_HEADER is for a question.
 """
 
 MAX_SKEW = 60
@@ -34,7 +35,7 @@ MIN_SECRET = 16
 """The least length of the secret, in bytes."""
 
 _HOST = r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9_.\-]{1,15})?"
-"""The form of an address. That of a link-local one ends in its network interface."""
+"""The regular expression of an IP address. A link-local address may end in % and the name of its network interface."""
 _FORWARD = re.compile(
     rf"2 ([0-9]{{1,12}}) ([0-9a-f]{{32}}) (http|raw) ({_HOST}) ([0-9]{{1,5}})"
     r" (?:([0-9a-f]{64}) ([0-9a-f]{32}) ([0-9]{1,12})|-) ([0-9a-f]{64})\Z"
@@ -43,7 +44,7 @@ _QUESTION = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{64})\Z")
 
 
 _CARRIED, _ASKS = b"medusa carried", b"medusa asks"
-"""The first line of what is signed: a proof for one purpose is worth nothing for the other."""
+"""The first line of the text that is signed, for the two kinds of request: so a proof is valid for one kind only."""
 
 
 class BadProof(Exception):
@@ -77,7 +78,7 @@ class PeerAuth:
     def sign_forward(self, target: str, head: bytes, origin: Origin, owner: str, ticket: Ticket | None) -> str:
         """Returns the value of FORWARD_HEADER for a request for `target`, which only the reflector `owner` accepts.
 
-        It can be used once, within MAX_SKEW seconds.
+        The value can be used once, within MAX_SKEW seconds.
 
         Args:
             head: the head of the agent's own request, or its greeting. It is sent after the forwarding request's head.
@@ -134,7 +135,10 @@ class PeerAuth:
         return self._check(_match(_QUESTION, value), _ASKS, method + " " + target, owner.encode())[1]
 
     def _check(self, match: re.Match[str], purpose: bytes, target: str, *parts: bytes) -> tuple[int, str]:
-        """Checks the HMAC and the time of a proof. Returns when it was made, and its nonce. Raises BadProof."""
+        """Checks the HMAC and the time of a proof. Returns the time at which it was made, and its nonce.
+
+        Raises BadProof.
+        """
         fields, _, mac = match[0].rpartition(" ")
         if not hmac.compare_digest(mac, self._mac(purpose, fields, target, *parts)):
             raise BadProof("made without this site's secret, or for another reflector")
@@ -161,7 +165,7 @@ def load_secret(path: str) -> bytes:
     """Returns the site's secret from the file `path`, without the white space around it.
 
     Raises:
-        ConfigError: the file cannot be read, others than its owner may read it, or the secret is too short.
+        ConfigError: the file cannot be read, users other than its owner may read it, or the secret is too short.
     """
     try:
         with open(path, "rb") as file:

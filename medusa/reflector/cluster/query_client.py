@@ -1,4 +1,4 @@
-"""Asks the other reflectors that share the directory for their sessions, or to end one session."""
+"""Asks the other reflectors that share the directory for their sessions, or asks one of them to end a session."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class QueryClient:
     def entries(self) -> list[Entry]:
         """Returns the sessions of the other reflectors; see Others.
 
-        Each reflector that owns sessions is asked once. If it does not answer, its sessions are listed with no more
-        than their names and the error.
+        Each reflector that owns sessions is asked once. If a reflector does not answer, the entries of its sessions
+        hold only their names, the owner and the error.
         """
         names: dict[Owner | None, list[SessionName]] = {}
         for name, owner in self._registry.of_others(MAX_NAMES).items():
@@ -90,8 +90,8 @@ class QueryClient:
     def announce_drain(self, owner: Owner, name: SessionName, left: float) -> bool:
         """Tells the owner of a session that this reflector, which forwards the session's agent, stops in `left` s.
 
-        Returns True if the owner answers that it will end the session by then. Returns False if it will not, does not
-        answer, or does not know this question.
+        Returns True if the owner answers that it will end the session before. Returns False if the owner will not do
+        this, does not answer, or does not know this request.
         """
         target = "%s?left=%.3f" % (_path(DRAINS, name), max(0.0, left))
         try:
@@ -122,7 +122,7 @@ class QueryClient:
     def _exchange(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
         """Sends a request to `owner`, and returns the JSON object in the answer.
 
-        Raises NoAnswer, and the errors of the connection and of the parsers.
+        Raises NoAnswer. Passes on the exceptions of the connection and of the parsers.
         """
         host = urllib.parse.urlsplit(owner.address).netloc
         proof = self._auth.sign_question(method, target, owner.address)

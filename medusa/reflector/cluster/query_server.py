@@ -1,6 +1,7 @@
-"""Answers the questions of other reflectors: lists the sessions of this reflector, ends one, or says that one will end.
+"""Answers the questions of other reflectors: lists the sessions of this reflector, or ends one now or before a time.
 
-It answers for this reflector (all of its workers) only. It passes no question on, so no question goes in a circle.
+It answers only for this reflector, with all of its workers. It passes no question on to other reflectors, so no
+question goes in a circle.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class QueryServer:
         return json_answer({"sessions": self._listing.here()})
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers DELETE: ends a session of this reflector. The answer says whether there was one.
+        """Answers DELETE: ends a session of this reflector. The answer says whether this session existed.
 
         Raises what `_check` raises.
         """
@@ -73,9 +74,9 @@ class QueryServer:
         return json_answer({"killed": killed})
 
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers POST: another reflector, which forwards an agent to a session of this reflector, stops soon.
+        """Answers POST, by which a reflector that forwards an agent to a session here says that it will stop soon.
 
-        The answer says whether this reflector will end the session before that. Raises what `_check` raises.
+        The answer says whether this reflector will end the session before. Raises what `_check` raises.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None
@@ -89,7 +90,8 @@ class QueryServer:
         """Checks that another reflector of the site has sent the request, and that it still waits for the answer.
 
         Raises:
-            Refusal: 404 if the request has no valid proof, 429 if too many had none, 503 if the directory is away.
+            Refusal: 404 if the request has no valid proof, 429 if too many requests had no valid proof, 503 if the
+                directory does not answer.
             HandshakeError: 400, the other reflector has hung up.
         """
         request = accepted.request
@@ -110,7 +112,7 @@ class QueryServer:
             raise HandshakeError(400, "the reflector that asked has given up")
 
     def _use_up(self, nonce: str) -> None:
-        """Marks a nonce as used, in the directory, which all workers share. Raises BadProof if it was used before."""
+        """Marks a nonce as used in the directory, which all workers share. Raises BadProof if it was used before."""
         try:
             fresh = self._claims.spend("question " + nonce, 2 * MAX_SKEW)
         except DirectoryError:

@@ -16,8 +16,9 @@ _LOCAL_NAMES = ("localhost", "localhost.localdomain", "localhost4", "localhost6"
 def check_address(config: ReflectorConfig, address: str) -> None:
     """Checks the address that a reflector with a shared directory advertises.
 
-    A loopback address means another host to each host that uses it. So the directory has to be on this host too, as
-    far as the URL of the directory says where it is.
+    A loopback address always means the host that uses it. So reflectors of other hosts could not reach this reflector
+    at such an address. It is allowed only if the URL of the directory names no other host, because then all reflectors
+    may be on this host.
 
     Args:
         address: the URL of the reflector's root, as other reflectors would use it.
