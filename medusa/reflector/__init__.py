@@ -7,17 +7,17 @@ config         the options of a reflector and their checks, and its fixed times
 refusal        a refusal: its status, and its words for the peer and for the log
 metrics        the numbers for a monitoring system
 session_name   the name of a session, and the paths that contain it
-hangup         tells the end of the terminal from a request to reload
-child_process  the command and environment of a process that runs a module of this installation
+hangup         finds out whether a SIGHUP means that the terminal has ended, or asks to reload
+child_process  the command and environment for a child process that runs a module of this installation
 
 fronts         accept peers by HTTP or raw TCP, and admit them to sessions
-cluster        exchanges connections and questions with the other reflectors that share the session directory
-workers        exchanges connections and questions with the other processes of this reflector
+cluster        passes connections and requests to the other reflectors that share the session directory
+workers        passes connections and requests to the other processes of this reflector
 admin          what administrators use: metrics, the list of sessions, the published archive
 sessions       the sessions that live in this process
 auth           decides what a peer may do: accounts, signatures, access by network address
 relay          moves the bytes of a linked pair
-net            sockets: listening, accepting, addresses, TLS; decides nothing about peers
+net            sockets: listening, accepting, addresses, TLS; no decisions about peers
 """
 
 from __future__ import annotations

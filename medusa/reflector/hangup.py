@@ -1,4 +1,4 @@
-"""Tells the end of the terminal from a request to reload: a process gets the signal SIGHUP for both."""
+"""Finds out what a SIGHUP means: the terminal of the process has ended, or the user asks the process to reload."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CHECK_INTERVAL = 1.0
 """Seconds between two calls of `look`, as long as `watching` is True."""
 
 LATEST, EARLIEST = 5.0, -1.5 * CHECK_INTERVAL
-"""Seconds after the end of the terminal was seen in which a SIGHUP belongs to it.
+"""A SIGHUP means the end of the terminal if it comes EARLIEST to LATEST seconds after `look` has seen this end.
 
-A shell that gets the signal passes it on to its jobs, and may be slow to do so. The signal may also come first, and the
-end of the terminal be seen by the next look.
+LATEST: a shell that gets the signal passes it on to its jobs, and this may take some time. EARLIEST is below 0, because
+the signal may come before the call of `look` that sees the end.
 """
 
 
@@ -30,17 +30,18 @@ def has_terminal() -> bool:
 
 
 class Hangup:
-    """The terminal of a reflector that was started by hand. Create it before a handler for SIGHUP is set.
+    """Decides what a SIGHUP to a reflector means: the end of its terminal, or a request to reload.
 
-    If SIGHUP is ignored at that time (nohup), or if there is no controlling terminal, each SIGHUP asks to reload. Each
-    SIGHUP also asks to reload after the terminal has ended without one, as for a job that its shell has disowned.
+    Create this object before a handler for SIGHUP is set. If SIGHUP is ignored at that time (nohup), or if there is no
+    controlling terminal, each SIGHUP is a request to reload. If the terminal has ended without a SIGHUP, as for a job
+    that its shell has disowned, each later SIGHUP is a request to reload as well.
 
     Args:
         has_terminal: returns True if this process has a controlling terminal.
         clock: returns monotonic seconds.
 
     Attributes:
-        watching: True if there is a terminal whose end matters.
+        watching: True as long as there is a terminal whose end stops the reflector.
     """
 
     def __init__(
@@ -53,13 +54,13 @@ class Hangup:
         self.watching = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
 
     def look(self) -> bool:
-        """Checks whether the terminal has ended. Returns True if it has, and a SIGHUP came at about the same time."""
+        """Checks whether the terminal has ended. Returns True if it has ended and a SIGHUP came at about that time."""
         if self.watching and not self._has_terminal():
             self.watching = False
             self._lost_at = self._clock()
         return EARLIEST <= self._signalled_at - self._lost_at <= LATEST
 
     def signalled(self) -> bool:
-        """Call it for each SIGHUP. Returns True if it means the end of the terminal, False if it asks to reload."""
+        """Call this for each SIGHUP. Returns True if it means the end of the terminal, False if it asks to reload."""
         self._signalled_at = self._clock()
         return self.look()

@@ -1,4 +1,4 @@
-"""The numbers about this process for a monitoring system. They contain no session id and no login."""
+"""The metrics of this process, for a monitoring system. They contain no session id and no login."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WAIT = (1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 
 
 class Counted(Protocol):
-    """A session, with the attributes that Metrics counts."""
+    """The interface of a session, with the attributes that Metrics reads."""
 
     @property
     def state(self) -> State:
@@ -40,11 +40,11 @@ class Counted(Protocol):
 
 
 class Metrics:
-    """The numbers of one reflector. Each object has its own registry, so several reflectors can share a process.
+    """The metrics of one reflector. Each object has its own registry, so several reflectors can share a process.
 
     Attributes:
         handlers: the number of requests and greetings that are being answered.
-        connections: functions that return the number of open connections, by their use.
+        connections: for each use of connections, such as "startup", a function that returns how many are open.
     """
 
     def __init__(self) -> None:
@@ -82,11 +82,11 @@ class Metrics:
         self._registry.register(_SessionCollector(self))
 
     def watch(self, sessions: Callable[[], Sequence[Counted]]) -> None:
-        """Sets the function that returns the live sessions. It is called each time that the numbers are read."""
+        """Sets the function that returns the live sessions. It is called each time that the metrics are read."""
         self._sessions = sessions
 
     def watch_memory(self, memory: Callable[[], tuple[int, int]]) -> None:
-        """Sets the function that returns how many bytes are held for peers, and how often a peer was refused more."""
+        """Sets the function that returns how many bytes are held for peers, and how often more were refused."""
         self._memory = memory
 
     def measure_lag_forever(self, interval: float) -> None:
@@ -124,13 +124,13 @@ class Metrics:
         self._past.update(counts)
 
     def asked_directory(self, operation: str, seconds: float, failed: bool) -> None:
-        """Counts a question to the directory. `seconds`: the time until the directory answered or failed."""
+        """Counts a call of the directory's method `operation`. `seconds`: the time until it returned or raised."""
         self._directory.labels(operation).observe(seconds)
         if failed:
             self._directory_errors.labels(operation).inc()
 
     def exposition(self) -> bytes:
-        """Returns all numbers in the text format of Prometheus."""
+        """Returns all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
     def of_sessions(self) -> Iterator[Metric]:

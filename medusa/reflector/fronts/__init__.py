@@ -7,7 +7,7 @@ routes       finds the function for the path of an HTTP request
 admission    decides whether a peer may attach to a session, and attaches it
 doorkeeper   drops connections while too many peers have not identified themselves
 startups     counts these connections, in all and by their sources
-refusal_log  bounds the log lines about peers that are refused
+refusal_log  limits the number of log lines about peers that are refused
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Admission:
         """Authenticates the connection's request, then attaches the peer as `enter` does.
 
         Call access.check for Resource.SIGNED_ATTACH first. Returns what `enter` returns. Raises what `enter` raises,
-        and Refusal if the signature does not open the session.
+        and Refusal if the signature does not allow the peer to attach to the session.
         """
         authenticator = self._authenticator
         assert accepted.request is not None
@@ -133,10 +133,10 @@ class Admission:
     def enter(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
         """Attaches a peer that has passed the checks. Forwards an agent if another reflector holds its session.
 
-        A client begins a new session here.
+        For a client, begins a new session in this reflector.
 
-        Returns None if the peer is attached. If another reflector has refused the agent, and has answered it, returns
-        the refusal of that reflector, which the caller only logs.
+        Returns None if the peer is attached. If another reflector has refused the agent and has sent it the answer,
+        returns this refusal, which the caller only logs.
 
         Raises:
             Refusal: the peer is refused, and has received no answer yet.
@@ -179,9 +179,9 @@ class Admission:
 
 
 def _check_both_ends(accepted: Accepted, session: SessionDriver, side: Side) -> None:
-    """Checks that the session still expects the peer, and that the peer has not gone.
+    """Checks that the session still expects the peer, and that the peer has not hung up.
 
-    Raises Refusal, HandshakeError.
+    Raises Refusal in the first case, HandshakeError in the second.
     """
     if not session.expects(side):
         raise Refusal(503 if side is Side.CLIENT else 404, "the session has ended meanwhile")

@@ -2,7 +2,7 @@
 
 It counts the dropped connections, and logs them in a limited number of lines.
 
-A peer that is dropped gets a short refusal, if it can be sent at once and without TLS.
+A peer that is dropped gets a short refusal, unless the connection needs TLS or does not accept the bytes at once.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Doorkeeper:
     def take_over(self, accepted: Accepted, refusal: bytes = b"") -> bool:
         """Counts a connection that another worker has handed over. Returns False if it was dropped and closed.
 
-        Does not drop it at random (see Startups): the other worker has already decided by chance to accept it.
+        Does not drop the connection at random (see Startups), because the other worker has already made this decision.
         """
         try:
             if accepted.sock.fileno() >= fd_limit.first_reserved():
@@ -80,13 +80,16 @@ class Doorkeeper:
         return startup
 
     def name_client(self, accepted: Accepted) -> None:
-        """Counts a connection for the client that a proxy has named, not for the proxy. Raises Dropped."""
+        """Counts a connection under the address of the client that a proxy has named, no longer under the proxy's.
+
+        Raises Dropped.
+        """
         if accepted.startup is not None:
             share = self._budget.share(address=site(accepted.host))
             accepted.startup.move(source_of(accepted.host, self._config), share)
 
     def drop(self, dropped: Dropped, sock: Any, host: str, refusal: bytes = b"") -> None:
-        """Closes a connection at once. Its peer gets `refusal`, if that can be sent without waiting."""
+        """Closes a connection at once. First sends the peer `refusal`, if the kernel accepts the bytes immediately."""
         self.note(dropped, host)
         with contextlib.suppress(OSError):
             sock.settimeout(0.0)
@@ -96,7 +99,7 @@ class Doorkeeper:
         sock.close()
 
     def note(self, dropped: Dropped, host: str) -> None:
-        """Counts and logs a connection that is dropped, or whose request is refused, for the reason of `dropped`."""
+        """Counts and logs a connection that is dropped, or whose request is refused. The reason is in `dropped`."""
         self._metrics.dropped(dropped.why)
         more = self._refusals.fields("dropped", host)
         if more is not None:

@@ -42,14 +42,14 @@ log = structlog.get_logger(component="http")
 
 PLAIN_REQUEST = "GET / HTTP/1.1"
 NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
-"""The request that pywsgi is shown in place of the real one.
+"""PLAIN_REQUEST and NO_HEADERS are the request that pywsgi gets in place of the real one.
 
-Otherwise pywsgi would parse the head again, with rules and limits of its own.
+Otherwise pywsgi would parse the real head again, with rules and limits of its own.
 """
 
 DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: %d\r\nConnection: close\r\n\r\n"
 DROPPED %= RETRY_AFTER
-"""What a peer gets that is dropped before anything was read from it."""
+"""The answer for a peer that is dropped before anything was read from it."""
 
 _VERSIONS = (b" HTTP/1.1", b" HTTP/1.0")
 
@@ -199,14 +199,14 @@ class Handler(UpgradeHandler):
         return True
 
     def _note_early_end(self) -> None:
-        """Logs a stream that ended within its head. A port scan sends nothing, and is not logged."""
+        """Logs that the stream ended within the head. Logs nothing if the peer sent no byte, as a port scan does."""
         more = self.server.refusals.note(400, self.accepted.host) if self.accepted.data else None
         if more is not None:
             line = {"status": 400, "reason": "the head ended early", **more}
             log.info("request refused", client=self.accepted.client, **line)
 
     def _name_client(self) -> None:
-        """Counts the connection for the client that X-Forwarded-For names. Raises HandshakeError (429)."""
+        """Counts the connection under the address that X-Forwarded-For names. Raises HandshakeError (429)."""
         try:
             self.server.doorkeeper.name_client(self.accepted)
         except Dropped as error:
@@ -214,10 +214,10 @@ class Handler(UpgradeHandler):
             raise HandshakeError(429, WORDS[error.why], (("Retry-After", str(RETRY_AFTER)),)) from None
 
     def _handed_over(self) -> bool:
-        """Hands the connection over if another worker owns its session, or the session that it asks to end.
+        """Hands the connection over if another worker owns the session to which the peer wants to attach, or to end.
 
-        Returns False if this worker has to serve the connection. Returns True if nothing is left to do, because another
-        worker serves the connection, or because the peer was refused after the other worker did not take it.
+        Returns False if this worker has to serve the connection. Returns True if nothing is left to do: another worker
+        has the connection, or it could not be handed over and the peer got a refusal.
         """
         handoff, request = self.server.handoff, self.accepted.request
         assert request is not None
@@ -234,10 +234,14 @@ class Handler(UpgradeHandler):
             return True
 
     def _decrypt(self, data: bytes) -> bytes:
-        """Performs the TLS handshake that begins with `data`, if this front has a certificate.
+        """Performs the TLS handshake that begins with `data`. Returns the first decrypted bytes of the request's head.
 
-        Returns the first bytes of the request's head, decrypted. Raises TlsError if the handshake fails, and
-        HandshakeError if the peer speaks TLS to a front without a certificate, or the reverse.
+        If this front has no certificate, returns `data` as it is.
+
+        Raises:
+            TlsError: the handshake failed.
+            HandshakeError: the peer speaks TLS although this front has no certificate, or the peer does not speak TLS
+                although this front has one.
         """
         certificate = self.server.certificate
         if not data:  # a port scan sends nothing

@@ -53,7 +53,7 @@ from medusa.transports.relayed import RelayedTransport
 log = structlog.get_logger(component="raw")
 
 _NEVER = re.compile(rb"[^\x20-\x7e\r\n]|\r(?=[^\n])")
-"""What no greeting contains, whatever follows: a control character, a byte above ASCII, or a CR within the line."""
+"""The bytes that show that this is no greeting: a control character, a byte above ASCII, or a CR within the line."""
 
 _DROPPED = build_refusal(503, WORDS[IN_ALL])
 _HTTP_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n%s\n"
@@ -224,7 +224,10 @@ def read_greeting(accepted: Accepted) -> bool:
 
 
 def _request(greeting: Framed | Plain) -> Request | None:
-    """Returns the request that a greeting stands for. None if it is plain and has no token. Raises HandshakeError."""
+    """Returns the HTTP request that means the same as a greeting; None for a plain greeting without a token.
+
+    Raises HandshakeError.
+    """
     if isinstance(greeting, Plain):
         if not greeting.token:
             return None

@@ -1,4 +1,4 @@
-"""Bounds the log lines about refusals: so many a minute for one source and one kind of refusal, and so many in all."""
+"""Limits the number of log lines about refusals in a minute: for one kind of refusal to one source, and in all."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RefusalLog:
         """Call this before each log line. Returns fields to add to the line, or None if the line must be left out.
 
         Args:
-            kind: the status of the refusal, or another word for what the line is about.
+            kind: the status of the refusal, or a word that names the event which the line is about.
             host: the IP address of the peer. An IPv6 address counts as its /64.
         """
         if self._by_source.take("%s %s" % (kind, site(host))) or self._in_all.take(_ALL):

@@ -52,7 +52,7 @@ REASONS = {
 READING = ("GET", "HEAD")
 
 ONE_SESSION = rf"(?:({LOGIN})/)?([^/]*)\Z"
-"""The regular expression for the end of a path that names one session: its login, if it has one, and its id."""
+"""The regular expression for the end of a path that names one session. Groups: the login (None if absent), the id."""
 
 TAKEN: Answer = (101, [], b"")
 """What a route's function returns after it has upgraded or forwarded the connection: no answer is left to send."""
@@ -88,7 +88,7 @@ class Workers(Protocol):
         """Returns the sessions of all workers, and an entry that describes each worker."""
 
     def silent(self) -> list[int]:
-        """Returns the numbers of the other workers that do not answer. Blocks until all have answered, or are late."""
+        """Returns the numbers of the other workers that do not answer in time. Blocks until all answer or are late."""
 
 
 Forwarded = Callable[[Accepted, Callable[[], RelayedTransport]], None]

@@ -1,4 +1,4 @@
-"""Bounds the connections whose peers have not identified themselves, in all and from one source, as sshd does.
+"""Limits the number of connections whose peers have not identified themselves, in all and from one source, like sshd.
 
 A connection is counted from its acceptance until it becomes a link, is forwarded, is handed over to another worker, or
 is closed. So a refused peer that does not hang up is counted too. No I/O; random numbers are passed in.
@@ -19,17 +19,17 @@ RETRY_AFTER = 5
 """The Retry-After, in seconds, for a peer that is dropped or refused."""
 
 COPIES = 2
-"""What has come is held twice until the head is whole: by the record of the connection, and by the head's reader."""
+"""The number of copies of each received byte until the head is whole.
+
+The record of the connection (Accepted) holds one copy, and the reader of the head holds another.
+"""
 
 IN_ALL, FROM_SOURCE, NO_ROOM = "all", "source", "descriptors"
-"""Why a connection is dropped: there are too many in all, too many from its source, or too few descriptors."""
+"""The reasons to drop a connection: too many connections in all, too many from its source, too few descriptors."""
 
 
 class Dropped(Exception):
-    """A connection whose peer has not identified itself must be dropped: there are too many, or too few descriptors.
-
-    `why`: IN_ALL, FROM_SOURCE or NO_ROOM.
-    """
+    """A connection whose peer has not identified itself must be dropped. `why`: IN_ALL, FROM_SOURCE or NO_ROOM."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -37,10 +37,13 @@ class Dropped(Exception):
 
 
 class Startups:
-    """The counts of one process. `draw` returns a random number from 0 to 1 (excluded).
+    """Counts the connections of one process whose peers have not identified themselves, and drops some of the new ones.
 
-    From `start` connections on, a new one is dropped at random: at first `rate` percent of them, then more and more,
-    and all of them from `full` connections on. So a peer that fills the places can lock out others only in part.
+    The numbers `start`, `rate` and `full` are in ReflectorConfig.max_startups. If there are `start` connections, `rate`
+    percent of the new ones are dropped, chosen at random. The more connections there are, the more are dropped. If
+    there are `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers.
+
+    `draw` returns a random number from 0 to 1 (excluded).
     """
 
     def __init__(self, config: ReflectorConfig, draw: Callable[[], float] = random.random) -> None:
@@ -58,12 +61,12 @@ class Startups:
         """Counts a new connection. Returns its place in the counts.
 
         Args:
-            source: the key of the address that it comes from; None to count it only in all.
-            room: how many such connections the limit of descriptors allows.
-            early: False to drop none at random: only `full`, or `room`, then limits the number.
+            source: the key of the address that the connection comes from; None to count the connection in all only.
+            room: the most such connections for which there are enough descriptors.
+            early: False to drop none at random: then a connection is dropped only if there are `full`, or `room`.
 
         Raises:
-            Dropped: there are too many.
+            Dropped: there are too many such connections.
         """
         self._check(source)
         if self._draw() < self._probability(room, early):
@@ -111,7 +114,7 @@ class Startup:
         startups._count(source, 1)
 
     def move(self, source: str | None, share: Share = UNLIMITED) -> None:
-        """Counts the connection for `source` from now on, because a proxy has named the client.
+        """Counts the connection under `source` from now on, because a proxy has named the client.
 
         Args:
             share: the share of the memory budget in which the bytes held for the client are counted from now on.
@@ -130,7 +133,7 @@ class Startup:
         self.share = share
 
     def hold(self, size: int) -> None:
-        """Counts `size` more bytes that have come from the peer. The first UNCOUNTED bytes are free.
+        """Counts `size` more bytes that have come from the peer. The first UNCOUNTED bytes of memory are not counted.
 
         Raises:
             HandshakeError: 503, too many bytes are held already. The counts are unchanged.
@@ -144,7 +147,7 @@ class Startup:
         self._counted += more
 
     def end(self) -> None:
-        """Ends the counts: the connection is closed, or its peer has identified itself. Idempotent."""
+        """Stops counting the connection: it is closed, or its peer has identified itself. Idempotent."""
         if not self._over:
             self._over = True
             self.share.add(-self._counted)

@@ -25,7 +25,7 @@ MOST_AT_ONCE = 16
 """The number of connections that are accepted in one iteration of the event loop. Then other events have their turn."""
 
 CALM_TIMEOUT = 2.0
-"""Seconds without a new pause after which the log says that the shortage is over. One shortage has many pauses."""
+"""Seconds after the last pause after which the log says that the shortage is over. One shortage has many pauses."""
 
 
 class PausingServer(StreamServer):
@@ -36,8 +36,9 @@ class PausingServer(StreamServer):
     It can be mixed into a WSGIServer.
 
     Attributes:
-        is_full: returns True if no further connection should be accepted in this iteration of the event loop.
-        admit: called before a request is answered, in its greenlet; it may make the request wait.
+        is_full: a function that returns True if no further connection should be accepted in this iteration of the event
+            loop.
+        admit: a function that a request's greenlet calls before it answers the request. It may block for some time.
     """
 
     is_full: Callable[[], bool] = staticmethod(lambda: False)

@@ -14,7 +14,7 @@ from medusa.transports.tls import RECORD, TlsSocket
 
 
 class Startup(Protocol):
-    """The place of a connection in the counts of those whose peers have not identified themselves."""
+    """The place of one connection in the counts of connections whose peers have not identified themselves."""
 
     def move(self, source: str | None, share: Share = ...) -> None:
         """Counts the connection for another source from now on; see medusa.reflector.fronts.startups."""
@@ -23,7 +23,7 @@ class Startup(Protocol):
         """Counts `size` more bytes that are held for the peer. Raises HandshakeError (503) if they are too many."""
 
     def end(self) -> None:
-        """Ends all counts. Idempotent."""
+        """Stops counting the connection. Idempotent."""
 
 
 @dataclass
@@ -35,7 +35,8 @@ class Accepted:
         sock: gevent's socket, or a TlsSocket around it. None after `take`.
         address: the client's address as a socket returns it: that of the peer, or the one in a PROXY header.
         proxied: True if a PROXY header says that the peer is a proxy for a client, even if it gives no address.
-        data: all bytes read so far, decrypted and without a PROXY header. Another process can start again from them.
+        data: all bytes read so far, decrypted and without a PROXY header. Another process that takes over the
+            connection parses them again from the start.
         handed_over: True if another worker has accepted the connection, read `data` and handed both over.
         head: the head of the HTTP request, or the line of the raw greeting, without its line end.
         rest: the bytes that were read after the head.
@@ -85,7 +86,7 @@ class Accepted:
 
     @property
     def announced(self) -> list[str]:
-        """What the peer has announced that it understands, beyond part 1 of the protocol."""
+        """The names of the features that the peer has announced; see medusa.protocol.features."""
         return self.request.headers.tokens(features.HEADER.lower()) if self.request is not None else []
 
     def receive(self) -> bytes:

@@ -13,19 +13,19 @@ import structlog
 log = structlog.get_logger(component="descriptors")
 
 WANTED = 10_000
-"""A number of pairs. If the limit allows fewer, a warning is logged at the start."""
+"""A number of pairs of links. If the limit of open files allows fewer, a warning is logged at the start."""
 
 RESERVED = 64
-"""The number of descriptors kept for everything except links: the program's own, and for requests in progress."""
+"""The number of descriptors that links may not use: the program itself and requests in progress need them."""
 
 MAX_RESERVE, MAX_RESERVE_SHARE = 24, 16
-"""New connections may use all descriptors but so many, or but one in so many if that is less.
+"""The number of descriptors that new connections may not use: MAX_RESERVE, or one in MAX_RESERVE_SHARE if that is less.
 
-This reserve is a part of RESERVED. It is for what connections need besides: the directory, other reflectors, workers.
+This reserve is a part of RESERVED. The sockets to the directory, to other reflectors and to workers need it.
 """
 
 STARTUPS_SHARE = 2
-"""Peers that have not identified themselves may use one in so many of the descriptors that connections may use."""
+"""Peers that have not identified themselves may use one in STARTUPS_SHARE of the descriptors for connections."""
 
 PER_PAIR = 2
 """Descriptors that a pair needs: one for each link."""
@@ -55,7 +55,7 @@ def first_reserved() -> float:
 
 
 def startups_allowed() -> float:
-    """Returns for how many peers that have not identified themselves the limit has room."""
+    """Returns how many connections of peers that have not identified themselves the limit allows."""
     return first_reserved() // STARTUPS_SHARE
 
 

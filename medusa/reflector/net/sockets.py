@@ -14,20 +14,23 @@ import gevent
 from gevent import monkey
 
 PlainSocket: Any = monkey.get_original("socket", "socket")
-"""The standard library's socket class, for links. A gevent socket has two watchers, but a link has its own."""
+"""The standard library's socket class, which links use: a link has watchers, so those of gevent's sockets are useless."""
 
 READ, WRITE = 1, 2
 """The event masks of libev for a watcher: the socket is readable, or writable."""
 
 MOST_LINGERING = 1024 * 1024
-"""The most bytes to read, and drop, from a peer that goes on sending after it was answered."""
+"""The maximum number of bytes that are read and dropped from a peer that goes on sending after it was answered."""
 
 _poll = monkey.get_original("select", "poll")
 _TCP_INFO = struct.Struct("=3x B 20x I 28x I 60x Q")
 """Fields of Linux's struct tcp_info: tcpi_probes, tcpi_unacked, tcpi_last_ack_recv, tcpi_bytes_acked."""
 
 UNANSWERED_PROBES = 2
-"""A host that stops to read answers the kernel's probes. If so many in a row have no answer, the host is gone."""
+"""The number of the kernel's probes in a row without an answer after which the peer's host counts as gone.
+
+The host of a peer that only stops reading still answers the probes.
+"""
 
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
 
@@ -75,7 +78,7 @@ class Acknowledged(NamedTuple):
 
     Attributes:
         size: the number of bytes acknowledged so far.
-        silence: for how many seconds nothing was acknowledged, although bytes or probes are on the way; else 0.0.
+        silence: the seconds since the last acknowledgement, if bytes or probes wait for one; 0.0 if none do.
     """
 
     size: int
@@ -83,7 +86,7 @@ class Acknowledged(NamedTuple):
 
 
 def acknowledged(fd: int) -> Acknowledged | None:
-    """Returns what the host of a TCP peer has acknowledged. Returns None if the system does not tell."""
+    """Returns what the host of a TCP peer has acknowledged. Returns None if the system cannot tell this."""
     try:
         with PlainSocket(fileno=os.dup(fd)) as sock:
             info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
@@ -94,7 +97,7 @@ def acknowledged(fd: int) -> Acknowledged | None:
 
 
 def silence(fd: int) -> float:
-    """Returns for how many seconds the peer's host has acknowledged nothing; 0.0 if the system does not tell."""
+    """Returns `Acknowledged.silence` for the peer of a connection; 0.0 if the system cannot tell this."""
     found = acknowledged(fd)
     return found.silence if found is not None else 0.0
 
