@@ -57,7 +57,7 @@ class Reflector:
     Args:
         listeners: sockets that already listen, under the names HTTP and RAW. `start` opens the ones that are missing.
         handoff: passes connections to the other workers; None if this is the only process.
-        holder: holds the lease on the reflector's address for all workers; None for this process.
+        holder: the process that holds the lease on the reflector's address for all workers; None for this process.
 
     Raises:
         ConfigError: see ReflectorConfig.verify.
@@ -271,7 +271,10 @@ def _green(listener: socket.socket) -> Any:
 
 
 def _lease(config: ReflectorConfig, directory: Directory, owner: Owner, holder: Holder) -> AddressLease:
-    """Returns the lease on the address of this reflector, taken if the directory answers. Raises ConfigError."""
+    """Returns the lease on the address of this reflector. The lease is taken now if the directory answers.
+
+    Raises ConfigError.
+    """
     check_address(config, owner.address)
     lease = AddressLease(directory.leases(), owner.address, holder, config.timeouts.claim_ttl)
     try:

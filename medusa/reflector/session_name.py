@@ -14,10 +14,11 @@ CARRIED = "/~carried"
 """The prefix of an attach path in a request that another reflector forwards. No login begins with a tilde."""
 
 SESSIONS = CARRIED + "/sessions"
-"""The path at which another reflector asks which sessions live here. The path of one session may follow it."""
+"""The path at which another reflector asks which sessions live here. With a session's name after it: ends the session.
+"""
 
 DRAINS = CARRIED + "/drains"
-"""The path, followed by the name of a session here, at which another reflector says that it stops to forward to it."""
+"""The prefix of a path that ends in a session's name: another reflector says that it will stop forwarding the agent."""
 
 _ONE_SESSION = re.compile(rf"/sessions/(?:({attach_path.LOGIN})/)?([^/]*)\Z")
 
@@ -45,7 +46,7 @@ class SessionName(NamedTuple):
 
 
 def parse_path(path: str) -> tuple[SessionName, Side] | None:
-    """Returns the session and the side that `path` names. None if it is no attach path, or its id is invalid."""
+    """Returns the session and the side that `path` names. None if `path` is no attach path, or its id is invalid."""
     found = attach_path.parse(path.removeprefix(CARRIED))
     if found is None:
         return None
@@ -56,7 +57,7 @@ def parse_path(path: str) -> tuple[SessionName, Side] | None:
 
 
 def parse_session_path(path: str) -> SessionName | None:
-    """Returns the session of a path /sessions/ID or /sessions/LOGIN/ID. None if it is none, or its id is invalid."""
+    """Returns the session of a path /sessions/ID or /sessions/LOGIN/ID. None for another path, or an invalid id."""
     found = _ONE_SESSION.match(path)
     try:
         return SessionName(parse_id(found[2]), found[1] or "") if found is not None else None

@@ -1,11 +1,11 @@
 """The memory that peers may make this process hold: one budget for all of them, and a share of it for each login.
 
-What counts are unfinished messages, and bytes that a peer does not read. No I/O and no clock.
+Counted are the bytes of unfinished messages, and the bytes that a peer does not read. No I/O and no clock.
 
-A share, or the whole budget, is tight if more than half of it is used. While it is tight, every connection that counts
-in it is read in small pieces, and its large frames are forwarded as they arrive, so that little more is held. Only
-messages in fragments, which have to be put together first, still grow. The message for which no memory is left is
-refused.
+A share, or the whole budget, is tight (short of memory) if more than half of it is used. While a share is tight, each
+of its connections is read in small pieces, and its large frames are forwarded as they arrive, so that little more
+memory is needed. Only messages in fragments, which have to be put together first, still grow. If there is no memory
+left for a message, the message is refused.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Share:
 
     Attributes:
         used: the number of bytes that are held now.
-        tight: True if the connections of this share have to hold as little as possible.
+        tight: True if this share, or the whole budget, is short of memory, so that connections should hold few bytes.
     """
 
     def __init__(self, budget: Budget, limit: float, tight: bool) -> None:
@@ -74,7 +74,7 @@ class Share:
         self._own, self._whole = False, tight
 
     def take(self, size: int) -> str:
-        """Counts `size` more bytes, and returns "". If they exceed a limit, counts nothing and returns the reason."""
+        """Counts `size` more bytes, and returns "". If they would exceed a limit, counts none and returns the reason."""
         option = "max-held-per-login" if self.used + size > self._limit else ""
         if not option and not self._budget.takes(size):
             option = "max-held"
@@ -98,8 +98,8 @@ class Share:
 
 
 def is_tight(used: int, limit: float, before: bool) -> bool:
-    """Returns True if more than half of `limit` is used; if `before` is True, if more than a quarter is used.
+    """Returns True if more than half of `limit` is used. If `before` is True, a quarter is enough.
 
-    `before`: the result of the last call for the same limit.
+    So the result does not change too often. `before`: the result of the last call for the same limit.
     """
     return used > limit / (4 if before else 2)

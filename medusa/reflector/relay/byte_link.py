@@ -16,19 +16,19 @@ log = structlog.get_logger(component="byte_link")
 
 
 CHECKS = 9
-"""The number of checks in one `stall` of Patience. So a stall is noticed at most a ninth of it late."""
+"""The number of checks in the time `Patience.stall`. So a lost end is noticed at most a ninth of this time too late."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a link stays open after one of its ends is gone, in seconds. The owner is the end with the session.
+    """How long a link between a peer and the owner of its session stays open after one of them has closed, in seconds.
 
     Attributes:
-        stall: the longest time without a sign of life of the other end.
-        close: the longest time after the owner has closed and the system has accepted all its bytes for the peer. Bytes
-            from the peer do not extend it.
-        unread: the longest time after the owner has closed, while the peer does not accept all the owner's bytes.
-            Bytes from the peer do not extend it.
+        stall: the longest time in which the other end gives no sign of life.
+        close: the longest time after the owner has closed and the system has accepted all the owner's bytes for the
+            peer. Bytes from the peer do not extend this time.
+        unread: the longest time after the owner has closed while the peer does not accept all the owner's bytes. Bytes
+            from the peer do not extend this time.
     """
 
     stall: float
@@ -41,11 +41,12 @@ class ByteLink:
 
     Args:
         queue: the event loop's fair queue, which gives turns to busy directions.
-        pipes: the pipe to the peer and the pipe from it, as `join` returns them. The link now owns their streams, and
-            closes them at its end.
-        patience: how long the link stays open after one of its ends is gone.
-        is_lost: called CHECKS times in `patience.stall` with the two pipes in the order of `pipes`. Their `has_read`
-            and `has_written` cover the time since the last call. If CHECKS calls in a row return True, the link ends.
+        pipes: the pipe to the peer and the pipe from the peer, as `join` returns them. The link now owns their streams,
+            and closes them at its end.
+        patience: how long the link stays open after one of its ends has closed.
+        is_lost: a function that is called CHECKS times in `patience.stall` seconds, with the two pipes in the order of
+            `pipes`. The `has_read` and `has_written` of the pipes then tell what has happened since the last call. If
+            CHECKS calls in a row return True, the link ends.
         ended: called once with this link when it has ended, perhaps before the constructor returns.
         first: bytes for the peer that the caller has already read.
     """
@@ -106,7 +107,7 @@ class ByteLink:
         self._ended(self)
 
     def _start_closing(self) -> None:
-        """Starts the deadline by which the peer must hang up, because the owner has. Nothing extends this deadline."""
+        """Starts the time within which the peer must hang up, because the owner has closed. Nothing extends it."""
         self._closing = True
         if self._patience.close < math.inf:
             self._timer.close()
@@ -139,9 +140,10 @@ class _Driver:
         self._writable = link.queue.loop.io(pipe.sink.fileno(), WRITE)
 
     def settle(self) -> None:
-        """Starts the watchers for what the pipe needs (to read, to write), and stops the one that it does not need.
+        """Starts the watchers that the pipe needs now (for reading, for writing), and stops those it does not need.
 
-        Bytes that TLS has already decrypted make no socket readable, so for these the pipe joins the fair queue.
+        If TLS has decrypted bytes that are not read yet, no watcher can see them. In this case the pipe takes a turn in
+        the fair queue.
         """
         wants_read = self.pipe.wants_read
         if wants_read and self.pipe.source.pending:

@@ -1,7 +1,8 @@
-"""One direction of a byte proxy as a step function: no event loop, no clock.
+"""Copies the bytes of one direction of a byte proxy, step by step. No event loop and no clock.
 
-Two pipes make a proxy (see `join`). If `wants_read` is True, the caller waits until the source is readable and calls
-`read`. If `wants_write` is True, it waits until the sink is writable and calls `write`. The bytes are copied unchanged.
+Two pipes make a proxy (see `join`). If `wants_read` is True, the caller waits until the source is readable, and calls
+`read`. If `wants_write` is True, the caller waits until the sink is writable, and calls `write`. The bytes are copied
+unchanged.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ READ_SIZE = 64 * 1024
 """The maximum size of one read in bytes, and so the most that a pipe holds."""
 
 TIGHT_READ_SIZE = 4 * 1024
-"""The same, while the pipe's share of the memory is tight."""
+"""The maximum size of one read in bytes while the pipe's share of the memory budget is tight (short of memory)."""
 
 
 class BytePipe:
@@ -31,7 +32,7 @@ class BytePipe:
     Attributes:
         share: the share of the memory budget in which the bytes that the pipe holds are counted.
         ended: True if nothing more will be read or written.
-        finished: True if the source has ended, and the sink has accepted all its bytes and the end.
+        finished: True if the source has ended, and all its bytes and its end were passed on to the sink.
         has_read: True if bytes, or the end of the source, were read since the last `forget_moves`.
         has_written: True if the sink accepted bytes since the last `forget_moves`.
     """

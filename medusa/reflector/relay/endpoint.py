@@ -38,7 +38,9 @@ _INPUTS = {
 }
 
 MOST_DISCARDED = 16 * 1024 * 1024
-"""The most bytes to read, and drop, from a peer that has broken the protocol, until it answers its Close."""
+"""The maximum number of bytes that are read and dropped from a peer that has broken the protocol.
+
+The peer was sent a Close. If it sends more than this before it hangs up, it counts as lost.
 
 Report = Callable[["Endpoint", Progress], None]
 
@@ -178,7 +180,7 @@ class Endpoint:
 
     @property
     def unfinished(self) -> Unfinished | None:
-        """The peer's message of which a part has come. None if there is none."""
+        """The peer's message that has begun to arrive and is not whole yet. None if there is none."""
         return self.transport.unfinished
 
     @property
@@ -208,9 +210,9 @@ class Endpoint:
     def is_draining(self) -> bool:
         """Returns True if a ping may be stuck behind data that the peer is still accepting.
 
-        In this case the peer's silence does not mean that it is lost. The peer is accepting data if more bytes have
-        reached its host since the last call. If all bytes have reached it, a ping is stuck only if the last frame is
-        not complete yet.
+        In this case a silent peer is not lost. If some bytes have not reached the peer's host yet, the result is True
+        if more bytes have reached it since the last call. If all bytes have reached it, the result is True if the last
+        frame is not complete yet, because a ping cannot be sent inside a frame.
         """
         backlog = self.backlog
         # With TLS, `sent` does not tell how many bytes of ciphertext the kernel has.
@@ -317,7 +319,7 @@ class Endpoint:
         self._process(happened)
 
     def _go_on(self) -> None:
-        """Plans the next read after the usual case: the other side has accepted all bytes of the last read."""
+        """Plans the next read. Called if the other side has accepted all bytes of the last read, which is usual."""
         transport = self.transport
         if transport.last_read >= BULK or transport.costly or transport.pending:
             self._enqueue()
@@ -365,7 +367,7 @@ class Endpoint:
         self._settle()
 
     def _settle(self) -> None:
-        """Starts and stops the watchers, by whether bytes wait to be written. Ends a connection that is done.
+        """Starts or stops the watchers, depending on whether bytes wait to be written. Ends a finished connection.
 
         Call it whenever the state, or the bytes that wait to be written, may have changed.
         """

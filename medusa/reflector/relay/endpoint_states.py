@@ -1,7 +1,7 @@
-"""The life of the connection of one side (client or agent) as one table of states. No I/O, no clock.
+"""The states of the connection of one side (client or agent), in one table. No I/O, no clock.
 
-`endpoint.Endpoint` calls `step` with what has happened, and carries out the actions. For a pair (state, input) that is
-missing from the table `step` raises: the caller has a bug.
+`endpoint.Endpoint` calls `step` with an input (an event), and carries out the actions that `step` returns. If the table
+has no entry for the current state and an input, the caller has a bug: `step` raises IllegalInput.
 
 Half-close: a plain peer (raw TCP without frames) can end one direction with a FIN and go on with the other. Between two
 plain peers a FIN is passed on, and the end of a side is reported only after both directions have ended. If the other
@@ -39,7 +39,7 @@ OPEN = (State.DROPPING, State.FORWARDING, State.FORWARDING_PLAIN)
 READING = (*OPEN, State.DISCARDING)
 HALF_CLOSED = (State.HALF_CLOSED, State.HALF_CLOSED_LAST)
 REPORTED = (State.DISCARDING, State.ENDED)
-"""The states after a report to the session, in which only what waits for the peer is still written."""
+"""The states after the report to the session. Only the bytes that already wait for the peer are still written."""
 
 
 class Input(_Named):

@@ -1,4 +1,4 @@
-"""Shares the event loop among busy connections, requests and everything else. Holds the buffer that all read into.
+"""Shares the event loop among busy connections, requests and all other work. Holds the read buffer of all connections.
 
 A connection whose reads are large queues its next read here. So a keystroke of another pair waits for at most one such
 read. If the loop is never idle, because many requests or small messages come, the queued reads get as much time as all
@@ -17,25 +17,26 @@ from gevent.hub import Waiter
 from medusa.transports.relayed import new_scratch
 
 BULK = 16 * 1024
-"""A connection is busy if one read returns at least so many bytes. Typing and redrawn screens stay below that."""
+"""A connection is busy if one read returns at least BULK bytes. Typing and redrawn screens cause smaller reads."""
 
 SHARE_INTERVAL = 0.004
-"""Seconds between two looks at how much time the queued steps have got."""
+"""Seconds between two checks of how much time the queued steps have got."""
 
 LEAST_SHARE = 0.25
-"""The part of the time that steps should get in idle moments. If they get less, the loop is crowded."""
+"""The part of the time that steps should get while the loop is idle. If they get less, the loop is crowded."""
 
 LONGEST_TURN = 0.02
-"""Seconds that steps may take in one iteration of a crowded loop, however long everything else took."""
+"""The maximum number of seconds that steps take in one iteration of a crowded loop."""
 
 REQUESTS_TURN = 0.0001
-"""Seconds for requests in one iteration of a crowded loop. The last one that begins in this time is finished.
+"""Seconds in one iteration of a crowded loop in which waiting requests may begin. Each that begins is finished.
 
-It is short, because a busy connection moves no more in one iteration than the kernel's buffers hold.
+The time is short, because a busy connection makes progress only once in an iteration, by what the kernel's buffers
+hold.
 """
 
 MOST_REQUESTS = 4
-"""So many requests may wait for their turn. Then no further connections are accepted."""
+"""The number of requests waiting for their turn at which no further connections are accepted."""
 
 
 class FairQueue:

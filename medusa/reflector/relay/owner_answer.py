@@ -1,7 +1,7 @@
-"""Reads how the owner of a session answers a peer that this process passes on to it, and passes a refusal on.
+"""Reads how the owner of a session answers a peer, whose request this process has passed on to the owner.
 
-The owner is another worker, or another reflector. Until a peer is answered it has not identified itself, so its
-connection is still counted here. A refused peer gets no byte link, only the answer, and a short time to hang up.
+The owner is another worker, or another reflector. If the owner refuses the peer, this module passes the answer on and
+gives the peer a short time to hang up. Until the answer has come, the peer counts as not identified.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.net.sockets import hang_up
 
 _STATUS = {HTTP: re.compile(rb"HTTP/1\.1 ([0-9]{3})"), RAW: re.compile(rb"(?:ERR ([0-9]{3})|OK)")}
-"""How an answer begins, by the kind of connection. The group is the status, if the answer has one."""
+"""Regular expressions for the start of an answer, by the kind of connection. The group is the status, if there is one.
+"""
 
 ACCEPTED = {HTTP: 101, RAW: 0}
 """The status of an answer that lets the peer in, by the kind of connection."""

@@ -36,7 +36,7 @@ class Pump:
         left_out: the text messages that the last step dropped, because the sink's protocol cannot carry text.
         left_out_count: the number of text messages dropped so far.
         close: the Close that the source sent. Set when a step returns CLOSED.
-        why: the reason for the usage record. Set when a step returns LOST or BROKE_RULES.
+        why: the reason why the source has ended, for the usage record. Set when a step returns LOST or BROKE_RULES.
     """
 
     def __init__(self, source: RelayedTransport, sink: RelayedTransport | None = None) -> None:

@@ -2,7 +2,7 @@
 
 claims           claims the names of these sessions in the directory, renews and releases them
 deadlines        decides what is due in one session, and when to check again
-driver           runs one session: its inputs, its actions, the greenlet of its linked pair
+driver           runs one session: processes events, carries out actions, has the greenlet of a linked session
 limits           limits how many peers may connect, and how many clients may wait
 plain_client     answers an agent in place of a client that uses raw TCP without frames
 registry         all sessions by name: opens, joins and forgets them

@@ -44,10 +44,10 @@ _NO_NAME = "."
 
 
 MAX_OWED = 4096
-"""The maximum number of marks, and of names, to give back after the directory is back."""
+"""The maximum number of marks, and of names, that are kept to be given back when the directory answers again."""
 
 _TOKENS = 16
-"""The maximum number of tokens by which one mark is given back."""
+"""The maximum number of tokens (see Directory.give_back) that are kept for one mark."""
 
 
 class Lease(Protocol):
@@ -60,10 +60,9 @@ class Lease(Protocol):
 
 
 class Forgetful(DirectoryError):
-    """No mark can be reserved now, because the directory has lost its contents, for example by a restart.
+    """No mark (name of a signature) can be reserved now: the directory has lost its contents, for example by a restart.
 
-    A mark (the name of a signature) that was used before may look unused, until all reflectors have told the directory
-    which marks they have used.
+    A used mark may look unused, until all reflectors have told the directory which marks they have used.
     """
 
 
@@ -73,10 +72,10 @@ class Claims:
     Most methods ask the directory, and block their greenlet until it answers.
 
     Attributes:
-        on_lost: called with the name if another reflector has taken over a name. Called once for each such name.
-        used_marks: called if the directory has forgotten everything. Returns the marks (names of signatures) that this
-            process has used, each with the seconds for which the directory has to remember it.
-        away: True if the last question to the directory failed.
+        on_lost: a function that is called once for each name that another reflector has taken over, with the name.
+        used_marks: a function that is called if the directory has forgotten everything. It returns the marks (names of
+            signatures) that this process has used, each with the seconds for which the directory has to remember it.
+        away: True if the directory did not answer the last time.
     """
 
     def __init__(self, directory: Directory, owner: Owner, timeouts: Timeouts, lease: Lease | None = None) -> None:
@@ -104,7 +103,7 @@ class Claims:
 
     @property
     def displaced(self) -> str:
-        """The reason why this reflector may not have its address any more; "" if it has it."""
+        """The reason why this reflector may not use its address any more; "" if it may use its address."""
         return self._lease.displaced if self._lease is not None else ""
 
     def take(self, name: SessionName) -> None:
@@ -138,7 +137,7 @@ class Claims:
             self._ask_quietly(self._directory.release, claim)
 
     def elsewhere(self, name: SessionName) -> Owner | None:
-        """Returns the other reflector that holds `name`. None if this reflector holds it, or none does.
+        """Returns the other reflector that holds `name`. None if this reflector holds `name`, or if no reflector does.
 
         Blocks until the directory answers.
 
@@ -150,7 +149,7 @@ class Claims:
         return None if owner == self._owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner | None]:
-        """Returns up to `limit` names that other reflectors hold, each with its owner, or None if its entry is broken.
+        """Returns up to `limit` names that other reflectors hold, each with its owner; None if the entry is broken.
 
         Blocks until the directory answers.
 
@@ -195,7 +194,7 @@ class Claims:
         self._ask(self._directory.settle, mark, use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
-        """See Directory. Does not block. If the directory does not answer now, tries again when it is back."""
+        """See Directory. Does not block. If the directory does not answer now, tries again when it answers."""
         self._releasing.add(gevent.spawn(self._give_back, mark, tokens))
 
     def renew_forever(self) -> None:
@@ -294,7 +293,7 @@ class Claims:
         self._ask_quietly(self._directory.release, claim)
 
     def _wait_for_renewal(self) -> None:
-        """Waits until the next renewal is due, or the directory does not answer or has forgotten everything."""
+        """Waits until the next renewal is due. Returns earlier if the directory fails or has forgotten everything."""
         due = time.monotonic() + self._timeouts.claim_ttl / 3
         interval = math.inf if self._lease is None else self._timeouts.claim_retry_interval
         while (left := due - time.monotonic()) > 0:
@@ -309,11 +308,11 @@ class Claims:
             return False
 
     def _recall(self) -> bool:
-        """Renews the lease on the address. Tells the directory which marks were used here, if it has forgotten them.
+        """Renews the lease on the address. If the directory has forgotten everything, returns True.
 
-        The directory has forgotten everything if the lease was missing. In this case this method returns True, and
-        `reserve` reserves no mark for `recall_timeout`, so that all other reflectors can tell the directory their
-        marks first.
+        The directory has forgotten everything if the lease was missing. In this case this method tells the directory
+        which marks were used here. For `recall_timeout` seconds `reserve` then reserves no mark, so that the other
+        reflectors can tell the directory their marks first.
 
         Raises DirectoryError.
         """
@@ -327,7 +326,10 @@ class Claims:
         return forgotten
 
     def _tell(self, mark: str, ttl: float) -> None:
-        """Tells the directory that `mark` was used. If the directory does not answer, the next `_recall` tells it."""
+        """Records in the directory, for `ttl` seconds, that `mark` (the name of a signature) was used.
+
+        If the directory does not answer, the next call of `_recall` does it.
+        """
         try:
             self._ask(self._directory.spend, mark, ttl)
         except DirectoryError:
@@ -335,7 +337,7 @@ class Claims:
         self._untold.pop(mark, None)
 
     def _is_answering(self) -> bool:
-        """Returns True if the directory answers a question that makes it write. (A full store can still be read.)"""
+        """Returns True if the directory can be written to. Does not only read, because a full store can still be read."""
         before = self.away
         try:
             self._directory.spend("probe " + secrets.token_hex(16), 0.001)
@@ -351,7 +353,10 @@ class Claims:
         self._each(self._renew, [(name, claim) for name, claim in self._claims.items() if claim is not None])
 
     def _each(self, function: Callable[..., object], calls: Iterable[tuple[Any, ...]]) -> None:
-        """Calls `function` with each of `calls`, some at a time, as long as the directory answers."""
+        """Calls `function` with each tuple of arguments in `calls`. Skips the rest if the directory stops answering.
+
+        At most RENEWALS calls run at the same time.
+        """
         pool = gevent.pool.Pool(RENEWALS)
         for arguments in calls:
             if not self.away:

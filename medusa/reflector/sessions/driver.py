@@ -1,4 +1,7 @@
-"""Runs one session: passes inputs to the session's table (medusa/session.py) and carries out the table's actions."""
+"""Runs one session: passes events to the session's state machine, and carries out the actions that this returns.
+
+The state machine is the table in medusa/session.py, which calls an event an input.
+"""
 
 from __future__ import annotations
 
@@ -58,10 +61,11 @@ class Context:
 
 
 class SessionDriver:
-    """One session. Create it after the session's name is claimed; it ends by itself.
+    """The driver of one session. Create it after the session's name is claimed.
 
-    Any greenlet or callback may call `tell` to pass an input. The inputs are processed one after another: by a
-    callback on the event loop while the client waits for an agent, and by the pair's greenlet after the link-up.
+    The driver needs no call at its end: it releases everything when the session is over. Any greenlet or callback may
+    call `tell` to pass an input (an event). The inputs are processed one after another: by a callback on the event loop
+    while the client waits for an agent, and by a greenlet of this session after client and agent are linked.
     """
 
     def __init__(self, name: SessionName, context: Context, client_address: str) -> None:
@@ -82,7 +86,7 @@ class SessionDriver:
         self.usage.started(client_address)
 
     def expect_agent(self) -> bool:
-        """Reserves the agent's place until `attach`. Returns False if it is taken, or if the session is closing."""
+        """Reserves the agent's place until `attach`. Returns False if the place is taken, or the session is closing."""
         if self.machine.state is not State.WAITING:
             return False
         self.machine.process(Input.AGENT_EXPECTED)
@@ -100,7 +104,8 @@ class SessionDriver:
 
         Args:
             address: the peer's address, for logs and lists.
-            source: the address under which the memory is counted that a peer without a login makes this process hold.
+            source: the address under which the memory that this process holds for the peer is counted, if the session
+                has no login.
             notices: True if the peer has announced that it shows notices at any time.
         """
         if not self.expects(side):
@@ -121,7 +126,7 @@ class SessionDriver:
     def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
         """Ends the session at `end`, a time.monotonic(), and tells its user beforehand. Returns at once.
 
-        `words`: what to tell the user as the reason. Changes nothing if an earlier drain ends the session before.
+        Changes nothing if an earlier call has set an earlier end. `words`: the reason, as a text for the user.
         """
         now = time.monotonic()
         if end - now < self._deadlines.left_of_drain(now):
@@ -179,10 +184,10 @@ class SessionDriver:
             self._context.queue.loop.run_callback(self._step if self._pair is None else self._pair.switch)
 
     def _own_pair(self) -> Iterator[None]:
-        """The code of a linked pair's greenlet: link up, splice both directions, close, release.
+        """The code of the greenlet of a linked session: links both sides, waits for inputs, closes, and releases.
 
-        It is a generator to save memory: a generator's frame lives on the heap. The first Python function that a
-        greenlet calls costs it a stack page of 4 KiB until it ends. So the greenlet of an idle pair calls none: the
+        It is a generator to save memory: the frame of a generator is on the heap. The first Python function that a
+        greenlet calls costs it a stack page of 4 KiB until it ends. So the greenlet of an idle session calls none: the
         link-up runs on the event loop's stack, and `wait` is written in C.
         """
         wait = gevent.get_hub().switch
@@ -197,7 +202,7 @@ class SessionDriver:
         yield  # the table's last action has released everything; this ends the greenlet
 
     def _step(self) -> None:
-        """Processes the inputs from `tell`, then the inputs that deadlines cause."""
+        """Processes the inputs that were passed to `tell`, and then the inputs of the deadlines that have passed."""
         self._woken = False
         owner = self._pair
         self._guarded(self._process_inputs)
@@ -216,7 +221,7 @@ class SessionDriver:
     def _look(self) -> None:
         """Checks the deadlines, and acts on those that are due. The timer calls this at the next deadline.
 
-        Usually a ping is due, which is sent without waking the pair's greenlet.
+        Usually a ping is due, which is sent without a switch to the session's greenlet.
         """
         self._guarded(self._check_deadlines)
         if not self._woken:  # otherwise the scheduled step sets the timer

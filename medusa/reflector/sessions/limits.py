@@ -25,13 +25,13 @@ FULL_RETRY_AFTER = 5
 """The Retry-After, in seconds, for a client that is refused because this process has too many sessions."""
 
 OWN_RETRY_AFTER = 10
-"""The same, for a client whose login, or whose address, has too many sessions."""
+"""The Retry-After, in seconds, for a client whose login, or whose address, has too many sessions."""
 
 MIN_TRIES = 10
-"""The least number of tries a minute to attach to one session; see `Limits`."""
+"""The lowest limit for the tries in a minute to attach to one session; see `Limits`."""
 
 TRIES_SHARE = 10
-"""The agents, or clients, of one session may use up one part in so many of what all those of its login may."""
+"""The agents of one session may make 1 / TRIES_SHARE of the tries that all agents of its login may; so may clients."""
 
 
 class RateLimits:
@@ -47,7 +47,10 @@ class RateLimits:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, key: str) -> float:
-        """Counts one event of `key`, and returns 0.0. If that exceeds the limit, returns the seconds to wait first."""
+        """Counts one event of `key`, and returns 0.0.
+
+        If the event exceeds the limit, does not count it, and returns the seconds to wait until the next try.
+        """
         if not self._step:
             return 0.0
         now = self._clock()
@@ -71,7 +74,7 @@ class RateLimits:
 
 
 Key = tuple[str, str]
-"""The key of a count: the words of its cap, and the login or address whose sessions are counted ("" for all)."""
+"""The key of a count: (Cap.words, the login or address whose sessions are counted). ("", "") for all sessions."""
 
 _ALL: Key = ("", "")
 _LOGIN_FULL = "this login has as many sessions as it may (--max-sessions-per-login)"
@@ -113,7 +116,8 @@ class Cap(NamedTuple):
     """The most sessions that one login, or one address, may have.
 
     Attributes:
-        of: whose sessions are counted: "login", "address", or "nameless address" for those without a login only.
+        of: which sessions are counted: "login" for those of one login, "address" for those of one address, "nameless
+            address" for those of one address that have no login.
         waiting: True if only the sessions that wait for an agent are counted.
         most: the limit; 0 for none.
         words: the text of the refusal.
@@ -173,8 +177,8 @@ class Limits:
         """Counts a session that is about to begin, also as waiting for an agent. Returns its place in the counts.
 
         Raises:
-            Refusal: 429 if its login, or its address, has too many sessions or too many that wait; 503 if there are
-                too many in all.
+            Refusal: 429 if its login, or its address, has too many sessions, or too many sessions that wait; 503 if
+                there are too many sessions in all.
         """
         names = {"login": login, "address": address, "nameless address": None if login else address}
         keys: dict[bool, list[Key]] = {False: [_ALL], True: []}

@@ -49,7 +49,7 @@ class Registry:
         Upgrade the client's connection next. Then call the session's `attach`, or tell it CLIENT_REFUSED.
 
         Args:
-            source: the address under which the limits count the client; None to count it under none.
+            source: the address under which the limits count the client; None not to count it under an address.
 
         Raises:
             Refusal: 409 if the name is taken, 429 or 503 if a limit is reached, 503 if no new session can begin now.
@@ -95,9 +95,9 @@ class Registry:
         """Counts a peer that wants to attach at `side`. Raises Refusal (429) if there were too many in the last minute.
 
         Args:
-            source: the key of the address under which to count the peer; None to count it under none.
-            proved: the session for which the peer has shown a valid signature, under which, and under whose login, to
-                count the peer; None if it has shown none.
+            source: the key of the address under which the peer is counted; None not to count it under an address.
+            proved: the session for which the peer has shown a valid signature. The peer is counted under this session,
+                and under its login. None if the peer has shown no signature.
         """
         login, session = (proved.login, str(proved)) if proved else (None, None)
         self._limits.connect(address=source, login=login, session=session, side=side)

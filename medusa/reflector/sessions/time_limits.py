@@ -1,7 +1,8 @@
-"""Limits how long a linked session may be idle (pass no terminal byte), how long it may last, and how long a drain.
+"""Limits how long a linked session may be idle, how long it may last, and how long it may go on during a drain.
 
-No I/O: the time is passed in. All times are in seconds of one monotonic clock. The argument `active` is the time at
-which the last terminal byte passed.
+An idle session passes no terminal byte. A drain is the time from the order to stop the reflector to its end. No I/O:
+the time is passed in. All times are in seconds of one monotonic clock. The argument `active` is the time at which the
+last terminal byte passed.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ NOTICE = 60.0
 """Seconds from the notice to the user until the session's end. For a limit below 2 * NOTICE: half of the limit."""
 
 DRAIN_NOTICES = (60.0, 10.0)
-"""Seconds before the end of a drain at which the user is told again. Each is left out if it is most of the drain."""
+"""Seconds before the end of a drain at which the user gets a further notice. See DrainNotices for short drains."""
 
 SHORTEST_NOTICE = 0.5
-"""Seconds. A drain that is shorter is not announced: it is over before anybody has read that."""
+"""The shortest time from a notice to the end of a drain, in seconds. Nobody could read a later notice in time."""
 
 
 class TimeLimits:

@@ -100,7 +100,7 @@ class Handoff:
 
         Args:
             queue: the fair queue of the event loop.
-            budget: counts the memory that peers make this process hold. None for one without a limit.
+            budget: counts the memory that peers make this process hold. None to count without a limit.
         """
         self._queue, self._budget = queue, budget or Budget()
         gevent.spawn(self._read_forever)

@@ -1,4 +1,4 @@
-"""A worker's process as the supervisor sees it: starts it, gives it orders, reads its reports. Also its backoff."""
+"""Starts the process of a worker, gives it orders and reads its reports. Computes the waits before its restarts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXIT_TIMEOUT = 1.0
 """Seconds that a worker's process may go on after its output has ended. Then it is killed."""
 
 STEADY_LIFETIME = 10.0
-"""Seconds. If a worker lived at least so long, its end does not count as a failed start."""
+"""The number of seconds that a worker must have lived so that its end does not count as a failed start."""
 
 MIN_BACKOFF, MAX_BACKOFF = 0.1, 10.0
 """The shortest and the longest wait before a restart, in seconds."""
@@ -89,8 +89,9 @@ class WorkerProcess:
     def dismiss(self) -> None:
         """Tells the worker to stop, by closing its input.
 
-        The worker ends immediately if it has not reported that it is drained (has no session left). If it has reported
-        this, it ends when the connections that it still passes on to sessions of other workers have ended.
+        If the worker has reported that it is drained (has no session left), it first passes on the last bytes of the
+        connections that it has accepted for other workers, and then ends. Otherwise the worker ends immediately,
+        because the supervisor dismisses a worker with sessions only in order to stop everything at once.
         """
         assert self._process.stdin is not None
         self._process.stdin.close()

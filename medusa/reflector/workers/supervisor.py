@@ -33,7 +33,7 @@ ORDERS: dict[int, bytes] = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.
 """The order to send to the workers for each signal. A second signal for DRAIN stops the supervisor at once."""
 
 LATE = 3.0
-"""If a wait of the supervisor takes this many seconds too long, it was suspended itself, perhaps with its workers.
+"""If a wait of the supervisor takes this many seconds too long, the supervisor was suspended, perhaps with its workers.
 
 Then the silence of the workers counts from the end of the wait.
 """

@@ -16,16 +16,16 @@ from medusa.reflector.config import ReflectorConfig, Timeouts
 
 DRAIN = b"drain"
 RELOAD = b"reload"
-"""Orders: lines that may follow the task.
+"""DRAIN and RELOAD are the orders: lines that may follow the task on the worker's standard input.
 
-At the end of its input a worker stops: immediately, or after its last connections if it has drained.
+When this input ends, the worker stops. If the worker has drained, it first waits for the end of its last connections.
 """
 
 LISTENING = "listening "
 FAILED = "failed "
 DRAINED = "drained"
 ALIVE = "alive"
-"""Reports: lines on the worker's standard output.
+"""LISTENING, FAILED, DRAINED and ALIVE are the reports: lines on the worker's standard output.
 
 LISTENING is followed by the URLs where the worker serves, FAILED by the reason why it cannot serve. DRAINED means that
 the worker has no session any more, and will get none. ALIVE comes again and again: the worker's event loop runs.
