@@ -1,6 +1,6 @@
-"""Floor 2: transports. A transport sends and receives whole messages over one connection. No gevent in here.
+"""Transports: a transport sends and receives whole messages over one connection. This package does not use gevent.
 
-base           the transport: joins a stream and a codec, and tells the caller when it must wait with sending
+base           the transport: joins a stream and a codec, and tells the caller when to wait before it sends more
 interfaces     the interfaces of the parts of a transport, for type checkers
 socket_stream  a stream over a socket, without encryption
 tls            TLS: the certificates that a client trusts, the handshake, and a stream over it

@@ -1,6 +1,6 @@
 """Makes a transport of an accepted socket after the handshake, at the reflector's end. Not in the agent's archive.
 
-The arguments that all functions share:
+All functions have some of these arguments:
     sock: the socket. The transport owns it from here on, and closes it.
     leftover: the bytes that came after the request head or the greeting, and were already read.
     max_message: the limit of one message, in bytes.

@@ -53,9 +53,9 @@ class Transport:
     Args:
         leftover: the bytes that were read from the stream before the transport was made, for example together with a
             handshake.
-        end_is_close: for a framing without a Close message: the Close that ClosedTransport has if the peer's stream
-            has ended. None for a framing with a Close message. If it is not None, the transport sends a FIN in place of
-            a Close, after all waiting bytes, and each direction can end while the other stays open.
+        end_is_close: None for a framing that has a Close message. For a framing without one: the Close that stands for
+            the end of the peer's stream in ClosedTransport. Then the transport sends a FIN in place of a Close, after
+            all waiting bytes, and each direction can end while the other stays open.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class Transport:
     # ------------------------------------------------------------------ messages
 
     def receive_nowait(self) -> Optional[Message]:
-        """Returns the next whole message, or None if none is there. Call it until it returns None, then poll.
+        """Returns the next whole message, or None if none has come. Call this until it returns None, then poll.
 
-        It answers a Ping or a Close itself, and then returns the Ping or Close like any other message.
+        This method sends the answer to a Ping or a Close itself, and then returns the Ping or Close like any message.
 
         Raises:
             ClosedTransport: the peer's Close was already returned, or this end called `close` or `abort`.
@@ -158,7 +158,7 @@ class Transport:
         return self._send_control(Text(text))
 
     def flush(self) -> bool:
-        """Writes as many waiting bytes as the kernel takes now. Returns True if none are left.
+        """Writes as many waiting bytes as the kernel takes now. Returns True if no bytes are waiting any more.
 
         Raises:
             BrokenTransport: the stream failed.
@@ -230,7 +230,7 @@ class Transport:
         return False
 
     def _wait(self, read: bool, deadline: float) -> None:
-        """Waits until the stream is readable (if `read`) or writable (if not). Then flushes what waits.
+        """Waits until the stream is readable (if `read`) or writable (if not). Then flushes the waiting bytes.
 
         Raises:
             TimeoutError: the time `deadline` has passed.
@@ -249,7 +249,7 @@ class Transport:
     # ------------------------------------------------------------------ reading
 
     def _recv(self, size: int = READ_SIZE) -> Optional[bytes]:
-        """Returns the leftover bytes if there are any, else bytes from the stream. None if the stream has none now."""
+        """Returns the leftover bytes if there are any, else bytes from the stream; None if no bytes have come."""
         if self._leftover:
             data, self._leftover = self._leftover, b""
             return data
@@ -293,7 +293,7 @@ class Transport:
             raise ClosedTransport(self._peer_close)
 
     def _write(self, data: Any) -> int:
-        """Writes `data` to the stream. Returns how many bytes it took. Raises BrokenTransport if the stream failed."""
+        """Writes `data` to the stream. Returns how many bytes the stream took. Raises BrokenTransport if it failed."""
         try:
             taken = self._stream.send(data)
         except BlockingIOError:
@@ -314,7 +314,7 @@ class Transport:
             self._try_control(Close(1000, ""))
 
     def _answer_pings(self, pings: Sequence[Ping]) -> None:
-        """Answers all pings of one read in one write, so that many pings cost this end no more than the peer."""
+        """Answers all pings of one read in one write, so that many pings cost this end no more time than the peer."""
         if not (self._out or self._mid_frame or self._close_sent or self._write_error):
             self._out += b"".join(self._codec.frame(Pong(ping.payload)) for ping in pings[:-1])
         # While other bytes wait, answer only the last ping (RFC 6455 section 5.5.3), so that no queue can grow.

@@ -73,7 +73,7 @@ class Relay(Protocol):
 
     @property
     def mid_frame(self) -> bool:
-        """True if a part of a frame was forwarded and the rest has not come yet."""
+        """True if a part of a frame was forwarded, and the rest of this frame has not come yet."""
 
     @property
     def held(self) -> int:
@@ -82,13 +82,14 @@ class Relay(Protocol):
     def put_back(self, buffer: memoryview, end: int) -> int:
         """Moves the held bytes to the start of `buffer`, in front of the new bytes in buffer[held:end].
 
-        Call it before `feed`. Returns the offset at which the input for `feed` begins: 0 if the held bytes were moved.
-        If the held and the new bytes are still too few to be parsed, none are moved, and the offset is `held`.
+        Call it before `feed`. Returns the offset in `buffer` at which the input for `feed` begins: 0 if the held bytes
+        were moved. If the held bytes and the new bytes together are too few to be parsed, moves nothing and returns
+        `held`.
         """
 
     @property
     def unfinished(self) -> Optional[Unfinished]:
-        """The message of which a part has come. None if there is none."""
+        """The message that has begun to arrive and is not whole yet. None if there is none."""
 
     def stream_above(self, size: int) -> None:
         """Sets the size in bytes above which unfragmented frames that begin from now on are forwarded in pieces."""
@@ -108,7 +109,7 @@ class Share(Protocol):
 
     @property
     def tight(self) -> bool:
-        """True if so much of the memory is used that each transport has to hold as little as possible."""
+        """True if so much of the memory is used that each transport should hold as few bytes as possible."""
 
     def take(self, size: int) -> str:
         """Counts `size` more bytes and returns "". If they would exceed a limit, counts none and returns the reason."""

@@ -12,30 +12,35 @@ from medusa.transports.interfaces import Codec, Relay, Share, Stream
 from medusa.transports.tls import CHUNK, TlsStream
 
 HEADER_SIZE = 16
-"""No header of a frame has more bytes."""
+"""The maximum length of the header of a frame, in bytes."""
 
 MOST_HELD = STREAM_ABOVE + HEADER_SIZE
-"""The most bytes of an unfinished frame that a relay keeps: its header, and the largest payload not to be streamed."""
+"""The most bytes of an unfinished frame that a relay keeps: a header and STREAM_ABOVE bytes of payload.
+
+A larger frame is not kept, but forwarded piece by piece.
+"""
 
 RELAY_START = 4 * 1024
 RELAY_MOST = 256 * 1024
 SLOW_FRAMES = 128
-"""The size of the reads of `relay_read`, in bytes, grows from RELAY_START to RELAY_MOST: it doubles after each read.
+"""These three numbers limit the size of one read of `relay_read`.
 
-It returns to RELAY_START after a read with more than SLOW_FRAMES slow frames (see `Relayed.slow_frames`). Otherwise
-256 KiB of empty pings would stop all other sessions on the event loop for a fifth of a second.
+The first read has at most RELAY_START bytes. The limit doubles after each read, up to RELAY_MOST bytes. After a read
+with more than SLOW_FRAMES slow frames (see `Relayed.slow_frames`), the limit is RELAY_START again. Otherwise 256 KiB of
+empty pings would stop all other sessions on the event loop for a fifth of a second.
 """
 
 
 UNCOUNTED = RELAY_START
-"""The bytes that a link may hold in each direction without being counted.
+"""The number of bytes that a link may hold in each direction without their being counted in its share of the memory.
 
-A share that is tight makes each link hold no more than about that. So typing and pagers go on even if it is used up.
+While the share is tight (short of memory), each link holds little more than this. So typing and pagers still work when
+the share is used up.
 """
 
 
 class Unlimited:
-    """A share (account of held memory) without a limit, for transports whose `share` was not set."""
+    """A share (an account of held memory) without a limit, for transports whose `share` was not set."""
 
     tight = False
 
@@ -103,7 +108,8 @@ class RelayedTransport(Transport):
 
         Returns None if nothing has arrived. The pieces in the result are valid until the scratch buffer is used again.
 
-        It answers pings, a Close and broken rules itself, like `receive_nowait`. The result says what it answered.
+        Like `receive_nowait`, this method itself answers pings and a Close, and sends a Close if the peer broke the
+        rules. The result holds the pings, the Close and the error.
 
         Raises:
             ClosedTransport, BrokenTransport: see `receive_nowait`.
@@ -140,7 +146,7 @@ class RelayedTransport(Transport):
 
     @property
     def unfinished(self) -> Optional[Unfinished]:
-        """The message of which a part has come. None if there is none."""
+        """The message that has begun to arrive and is not whole yet. None if there is none."""
         return self._relay.unfinished
 
     @property
@@ -155,7 +161,7 @@ class RelayedTransport(Transport):
             self._settle_grant(self._relay.held)
 
     def flush(self) -> bool:
-        """Writes waiting bytes, see `Transport.flush`. Counts in `share` those that still wait."""
+        """Writes waiting bytes, see `Transport.flush`. Then counts in `share` the bytes that still wait."""
         try:
             return super().flush()
         finally:
@@ -217,7 +223,7 @@ class RelayedTransport(Transport):
     # ------------------------------------------------------------------ what is held
 
     def _adapt(self, tight: bool) -> None:
-        """Makes this link hold few bytes if its share is `tight` (short of memory), else as many as is fastest."""
+        """Makes this link hold few bytes if its share is `tight` (short of memory). Otherwise makes it fast."""
         self._tight = tight
         self._relay.stream_above(UNCOUNTED - HEADER_SIZE if tight else STREAM_ABOVE)
         if tight:
@@ -234,7 +240,7 @@ class RelayedTransport(Transport):
             self._settle_grant(held)
 
     def _settle_grant(self, held: int) -> None:
-        """Gives back to `share` the bytes that are counted beyond the `held` bytes of an unfinished message."""
+        """Reduces the bytes that are counted in `share` to the `held` bytes of an unfinished message."""
         unused = self._granted - max(held, UNCOUNTED)
         if unused:
             self._granted -= unused

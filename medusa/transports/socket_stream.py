@@ -13,7 +13,7 @@ MOST_UNREAD = 16
 class SocketStream:
     """A stream over the socket `sock`. See `interfaces.Stream`, also for what the methods raise.
 
-    It makes the socket non-blocking, and owns it from then on: `close` closes it.
+    The stream makes the socket non-blocking, and owns it from then on: `close` closes the socket.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -60,8 +60,8 @@ class SocketStream:
     def close(self) -> None:
         """Ends the connection, even if another process has a copy of the descriptor. May be called more than once.
 
-        It first reads and drops unread input. Otherwise the kernel would reset the connection, and proxies do not
-        pass on a reset.
+        First reads and drops unread input. Otherwise the kernel would reset the connection, and proxies do not pass on
+        a reset.
         """
         try:
             for _ in range(MOST_UNREAD):

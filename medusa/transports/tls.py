@@ -16,7 +16,7 @@ from medusa.transports.socket_stream import SocketStream
 RECORD = 16 * 1024
 """The most bytes of plaintext in one TLS record (RFC 8446 section 5.1).
 
-No single call passes more bytes to OpenSSL, because its memory buffers never shrink.
+No single call passes more bytes to OpenSSL, because OpenSSL's memory buffers never shrink.
 """
 
 CHUNK = 64 * 1024
@@ -51,8 +51,9 @@ def client_context(insecure: bool = False) -> ssl.SSLContext:
 def verify_alike(context: ssl.SSLContext) -> None:
     """Makes a client's context accept the certificates that curl accepts, with every version of Python.
 
-    Python 3.13 refuses a certificate that is not perfect by RFC 5280, such as one without an Authority Key Identifier.
-    Earlier versions refuse one whose issuer is trusted, if that issuer is not a root. Python 3.9 accepts TLS 1.0.
+    Python 3.13 refuses a certificate that breaks a rule of RFC 5280, for example one without an Authority Key
+    Identifier. Earlier versions refuse a certificate whose issuer is trusted but is not a root. Python before 3.10 also
+    accepts TLS 1.0, which this function forbids.
     """
     flags = int(context.verify_flags) & ~ssl.VERIFY_X509_STRICT | _PARTIAL_CHAIN
     context.verify_flags = ssl.VerifyFlags(flags)
@@ -74,8 +75,8 @@ class Tls:
         server_name: the name that the server's certificate must have; None at the server's end.
 
     Attributes:
-        ended: True if no more data will come: the peer sent a close_notify, or its stream ended. The difference does
-            not matter, because a websocket's Close shows if the end was polite.
+        ended: True if no more data will come: the peer sent a close_notify, or its stream ended without one. The
+            difference does not matter, because each end of a websocket sends a Close before it ends the stream.
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:
@@ -363,7 +364,7 @@ def stream_over(sock: Union[socket.socket, TlsSocket]) -> SocketStream:
 
 
 def _left(deadline: float) -> float:
-    """Returns the seconds until `deadline`. Raises socket.timeout after it, because a peer may send bytes for ever."""
+    """Returns the seconds until `deadline`. Raises socket.timeout if that time has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise socket.timeout("timed out")

@@ -14,7 +14,7 @@ import gevent
 from gevent import monkey
 
 PlainSocket: Any = monkey.get_original("socket", "socket")
-"""The standard library's socket class, for links. (A gevent socket has two watchers, but a link has its own watchers.)"""
+"""The standard library's socket class, for links: a link has its own watchers, and needs none of a gevent socket."""
 
 READ, WRITE = 1, 2
 """The event masks of libev for a watcher: the socket is readable, or writable."""

@@ -74,7 +74,7 @@ class Share:
         self._own, self._whole = False, tight
 
     def take(self, size: int) -> str:
-        """Counts `size` more bytes, and returns "". If they would exceed a limit, counts none and returns the reason."""
+        """Counts `size` more bytes and returns "". If they would exceed a limit, counts none and returns the reason."""
         option = "max-held-per-login" if self.used + size > self._limit else ""
         if not option and not self._budget.takes(size):
             option = "max-held"

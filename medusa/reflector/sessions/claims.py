@@ -337,7 +337,7 @@ class Claims:
         self._untold.pop(mark, None)
 
     def _is_answering(self) -> bool:
-        """Returns True if the directory can be written to. Does not only read, because a full store can still be read."""
+        """Returns True if the directory accepts a write. (To read is not enough: a full store can still be read.)"""
         before = self.away
         try:
             self._directory.spend("probe " + secrets.token_hex(16), 0.001)

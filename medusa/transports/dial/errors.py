@@ -10,7 +10,8 @@ from medusa.protocol.http.response import moved_to, retry_after
 RETRYABLE = frozenset((404, 408, 425, 429, *range(500, 600)))
 """The HTTP statuses after which a later try may succeed.
 
-404 is among them: the session may soon be created. So are all of 5xx: proxies have statuses of their own, such as 521.
+404 is among them because the session may soon be created. All statuses from 500 on are among them, because proxies use
+statuses of their own, such as 521.
 """
 
 
@@ -20,10 +21,11 @@ class ConnectRefused(Exception):
     The text never holds the URL's query, which may contain a signature.
 
     Attributes:
-        status: the HTTP status with which the peer refused. None if it sent no status, or a wrong answer.
+        status: the HTTP status with which the peer refused. None if the peer sent no status, or no valid answer.
         retryable: True if a later try may succeed.
-        retry_after: seconds that the peer asks to wait before the next try; 0 if it does not say.
-        moved_to: the URL that a redirect leads to, without login, query and fragment. None if it is no redirect.
+        retry_after: how many seconds the peer asks this end to wait before the next try; 0 if it does not say.
+        moved_to: if the answer is a redirect, the URL that it leads to, without login, query and fragment. Otherwise
+            None.
     """
 
     def __init__(

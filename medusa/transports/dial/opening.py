@@ -63,7 +63,10 @@ def _connect_to(proxy: Proxy, deadline: float) -> socket.socket:
 
 
 def _tunnel(sock: socket.socket, where: str, proxy: Proxy, deadline: float) -> None:
-    """Asks the proxy for a tunnel (RFC 9110 section 9.3.6). Any status 2xx grants it, whatever length it announces."""
+    """Asks the proxy for a tunnel (RFC 9110 section 9.3.6). Any status 2xx grants the tunnel.
+
+    An answer that grants the tunnel has no body, even if it has a Content-Length. Raises ConnectRefused.
+    """
     head = "CONNECT %s HTTP/1.1\r\nHost: %s\r\n" % (where, where)
     if proxy.authorization:
         head += "Proxy-Authorization: %s\r\n" % proxy.authorization

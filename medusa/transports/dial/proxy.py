@@ -48,11 +48,11 @@ def proxy_for(target: Target) -> Optional[Proxy]:
 
 
 def bypassed(host: str, port: int, no_proxy: str) -> bool:
-    """True if `no_proxy`, the value of NO_PROXY, says that `host` is reached without a proxy.
+    """Returns True if `no_proxy`, the value of NO_PROXY, says that `host` is reached without a proxy.
 
-    Its entries are separated by commas or spaces: a host; a domain, which stands for all hosts in it too; an address; a
-    network such as 10.0.0.0/8; `*`, which stands for everything. Each entry except `*` may have a port. No name is
-    looked up.
+    The entries of `no_proxy` are separated by commas or spaces. An entry is a host; or a domain, which stands for all
+    hosts in it too; or an address; or a network such as 10.0.0.0/8; or `*`, which stands for everything. Each entry
+    except `*` may have a port. No name is looked up.
     """
     host = host.lower().rstrip(".")
     address = _address(host)
@@ -75,7 +75,7 @@ def _covers(entry: str, host: str, port: int, address: Optional[IpAddress]) -> b
 
 
 def _network(text: str) -> Optional[Union[ipaddress.IPv4Network, ipaddress.IPv6Network]]:
-    """Returns the network, or the network of one address, that `text` is. None if it is neither."""
+    """Parses `text` as a network, or as an address, which becomes a network of one. Returns None for other text."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -83,7 +83,7 @@ def _network(text: str) -> Optional[Union[ipaddress.IPv4Network, ipaddress.IPv6N
 
 
 def _address(host: str) -> Optional[IpAddress]:
-    """Returns the address that `host` is; an IPv4 address if it is the IPv6 form of one. None if it is a name."""
+    """Parses `host` as an address; an IPv4-mapped IPv6 address becomes that IPv4 address. None if `host` is a name."""
     address = ip_address(host)
     return getattr(address, "ipv4_mapped", None) or address
 

@@ -56,7 +56,7 @@ def host_port(host: str, port: int) -> str:
 
 
 def ip_address(host: str) -> Optional[IpAddress]:
-    """Returns the address that `host` is, without its zone. None if `host` is a name."""
+    """Parses `host` as an IP address, without its zone. Returns None if `host` is a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

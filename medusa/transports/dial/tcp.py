@@ -132,7 +132,7 @@ class _Attempts:
         return failed
 
     def all_failures(self, left: Sequence[Address]) -> Failures:
-        """Returns the failures: of failed attempts, of those not answered by the deadline, and of untried addresses.
+        """Returns a failure for each address: it failed, was not answered before the deadline, or was not tried.
 
         Args:
             left: the addresses that were not tried.
