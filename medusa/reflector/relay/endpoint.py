@@ -40,7 +40,8 @@ _INPUTS = {
 MOST_DISCARDED = 16 * 1024 * 1024
 """The maximum number of bytes that are read and dropped from a peer that has broken the protocol.
 
-The peer was sent a Close. If it sends more than this before it hangs up, it counts as lost.
+Such a peer gets a Close. If it sends more bytes than this before it hangs up, it counts as lost.
+"""
 
 Report = Callable[["Endpoint", Progress], None]
 
