@@ -5,7 +5,7 @@ control      the control messages (text) between client, reflector and agent
 errors       the errors: the type says which side broke the rules, the attributes say what to answer
 features     the features that a peer may announce when it attaches
 http         HTTP heads, the PROXY protocol's header, and signed requests
-keepalive    decides when to ping a silent peer and when to give it up
+keepalive    decides when to ping a silent peer, and when the peer counts as lost
 messages     the message types that every transport delivers, and the size limits
 printable    makes text from the network safe for logs and terminals
 raw          raw TCP: its greeting, its frames, and its relays

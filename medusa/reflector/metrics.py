@@ -86,7 +86,7 @@ class Metrics:
         self._sessions = sessions
 
     def watch_memory(self, memory: Callable[[], tuple[int, int]]) -> None:
-        """Sets the function that returns how many bytes are held for peers, and how often more were refused."""
+        """Sets the function that returns two numbers: the bytes held for peers, and the refusals to hold more bytes."""
         self._memory = memory
 
     def measure_lag_forever(self, interval: float) -> None:

@@ -22,7 +22,10 @@ from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import TlsSocket, stream_over
 
 END_OF_STREAM = Close(1000, "end of the raw stream")
-"""The Close that `receive_nowait` returns if a peer without frames ends its stream. Such a peer cannot send a Close."""
+"""The Close in the ClosedTransport that is raised if a peer without frames has ended its stream.
+
+Such a peer cannot send a Close.
+"""
 
 Socket = Union[socket.socket, TlsSocket]
 

@@ -31,7 +31,8 @@ class Stream(Protocol):
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Sends a part of `data`, or all of it. Returns the number of bytes that were sent.
 
-        After BlockingIOError, pass the same bytes in the next call; more bytes may follow them.
+        After BlockingIOError, pass the same bytes in the next call, because a stream with TLS may have encrypted some
+        of them already. More bytes may follow them.
         """
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
@@ -98,7 +99,7 @@ class Relay(Protocol):
         """Drops the held bytes (the start of an unfinished frame or message). All later input is ignored."""
 
     def skip_message(self) -> None:
-        """Drops the message that is arriving, if there is one. The messages after it are forwarded again."""
+        """Drops the message that is arriving, if there is one. Later messages are forwarded as usual."""
 
     def feed(self, data: Union[bytes, memoryview], framing: Framing) -> Relayed:
         """Turns bytes from the stream into bytes for a link of `framing`. May overwrite `data` if it is writable."""

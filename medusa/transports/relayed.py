@@ -23,7 +23,7 @@ A larger frame is not kept, but forwarded piece by piece.
 RELAY_START = 4 * 1024
 RELAY_MOST = 256 * 1024
 SLOW_FRAMES = 128
-"""These three numbers limit the size of one read of `relay_read`.
+"""RELAY_START, RELAY_MOST and SLOW_FRAMES limit the size of one read of `relay_read`.
 
 The first read has at most RELAY_START bytes. The limit doubles after each read, up to RELAY_MOST bytes. After a read
 with more than SLOW_FRAMES slow frames (see `Relayed.slow_frames`), the limit is RELAY_START again. Otherwise 256 KiB of
@@ -140,7 +140,7 @@ class RelayedTransport(Transport):
         return relayed
 
     def refuse(self, error: RemoteProtocolError) -> None:
-        """Sends the peer a Close that tells it of its `error`, and drops the held bytes of its unfinished message."""
+        """Sends the peer a Close with the code and text of `error`. Drops the held bytes of its unfinished message."""
         self._try_control(Close(error.close_code, str(error)))
         self._stop_relay()
 

@@ -76,7 +76,7 @@ class Tls:
 
     Attributes:
         ended: True if no more data will come: the peer sent a close_notify, or its stream ended without one. The
-            difference does not matter, because each end of a websocket sends a Close before it ends the stream.
+            difference does not matter, because the Close of a websocket shows whether the peer has ended it in order.
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:
@@ -189,7 +189,7 @@ class TlsSocket:
 
     Args:
         sock: the connected socket, from the standard library or from gevent.
-        tls: its TLS, with the handshake still to do.
+        tls: the TLS of the connection, before the handshake.
     """
 
     def __init__(self, sock: Any, tls: Tls) -> None:

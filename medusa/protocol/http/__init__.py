@@ -2,6 +2,6 @@
 
 head          parses the heads of HTTP requests and responses, strictly (RFC 9112)
 proxy_header  parses the header of the PROXY protocol, versions 1 and 2
-response      reads responses: skips interim ones, and says when to try again or where they lead
+response      reads responses: skips interim ones, finds the time of the next try and the target of a redirect
 signature     builds and parses signed requests: with a signature in a header, or in a pre-signed URL
 """

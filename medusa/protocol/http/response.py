@@ -1,4 +1,4 @@
-"""Reads responses: skips interim ones, and says when to try again or where a redirect leads. No I/O."""
+"""Reads responses: skips interim ones, finds the time of the next try and the target of a redirect. No I/O."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ class Fragments:
         """Checks the header of the next data frame (RFC 6455 section 5.4). Call it before the payload is added.
 
         Raises:
-            BadFrame: the frame continues no message, or begins a message inside a fragmented one.
+            BadFrame: this is a continuation frame but no message has begun, or a new message inside a fragmented one.
             MessageTooBig: the message would exceed the limit.
         """
         if (header.opcode == CONTINUATION) is not self.started:

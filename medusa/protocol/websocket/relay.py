@@ -105,7 +105,7 @@ class WebSocketRelay:
         return self._left > 0 and self._mode is _Mode.FORWARD and not self._skip
 
     def skip_message(self) -> None:
-        """Drops the message that is arriving, if there is one. The messages after it are forwarded again."""
+        """Drops the message that is arriving, if there is one. Later messages are forwarded as usual."""
         data_frame_begun = bool(self._held) and not self._held[0] & 0x08
         self._skip = data_frame_begun or self._left > 0 or self._fragments.started
         self._fragments.drop()
@@ -271,7 +271,7 @@ class WebSocketRelay:
         """Returns how many bytes of this frame must have come before `_frame` can handle it.
 
         Raises:
-            BadFrame: the frame continues no message, or begins a message inside a fragmented one.
+            BadFrame: this is a continuation frame but no message has begun, or a new message inside a fragmented one.
             MessageTooBig: the message would exceed the limit.
         """
         if header.opcode & 0x08:

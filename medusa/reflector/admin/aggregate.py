@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 _NO_SUM = "_created"
-"""The suffix of metrics that hold the time when a process began to count. Adding up times makes no sense."""
+"""The suffix of metrics that are left out of the sum: they hold the time when a process began to count."""
 
 
 def summed(expositions: Iterable[str]) -> bytes:

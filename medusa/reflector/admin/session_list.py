@@ -106,11 +106,11 @@ class SessionList:
         return self.kill_here(name) or self._others.kill(name)
 
     def kill_here(self, name: SessionName) -> bool:
-        """Ends a session like `kill`, but only if it lives in this reflector."""
+        """Does the same as `kill`, but only for a session of this reflector. Returns False for all others."""
         return self.kill_local(name) or self._workers.kill(name)
 
     def kill_local(self, name: SessionName) -> bool:
-        """Ends a session like `kill`, but only if it lives in this process."""
+        """Does the same as `kill`, but only for a session of this process. Returns False for all others."""
         session = self._session(name)
         if session is not None:
             session.tell(Input.KILLED)

@@ -45,7 +45,7 @@ from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 
 _PROXY_FIELD = re.compile(r"(?:forwarded|via|x-forwarded-.*|x-real-ip|x-client-ip|cf-connecting-ip|true-client-ip)\Z")
-"""Header fields that proxies add. A request with any of them counts as coming from elsewhere, even from loopback."""
+"""Header fields that proxies add. A request with any of them counts as "elsewhere", even from a loopback address."""
 
 
 class Resource(enum.IntEnum):
@@ -98,7 +98,7 @@ _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Ou
 def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False) -> Outcome:
     """Returns what the table says about `resource` for a peer at `place`.
 
-    `signed`: the request has an Authorization header.
+    `signed`: True if the request has an Authorization header.
     """
     has_accounts = config.accounts is not None
     if resource is Resource.SIGNED_ATTACH:

@@ -92,7 +92,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class _Claim:
-    """The statement of a request, which is not verified yet: `signature` is made of `text` with the key `key_id`.
+    """A signature that is not verified yet: the request says that it was made of `text` with the key `key_id`.
 
     `until`: the time at which the signature expires, in seconds since the epoch.
     """

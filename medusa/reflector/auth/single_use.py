@@ -39,7 +39,7 @@ During this time another reflector may still accept the expired signature: its c
 """
 
 _LATE = 30.0
-"""Seconds after the expiry of a signature for which a peer that has reserved it before can still be let in."""
+"""If a signature expires after it was reserved, its peer can still be let in for so many seconds."""
 
 
 class Marks(Protocol):

@@ -1,7 +1,7 @@
 """Copies the bytes of a connection that is forwarded to another reflector.
 
 The proxy parses no frames and answers no pings: the peer and the reflector that owns the session send each other pings.
-When one stream has ended, the proxy first passes on all bytes that it has read from it, and then ends the other stream.
+When one stream has ended, the proxy first passes on the last bytes of that stream, and then ends the other stream.
 """
 
 from __future__ import annotations

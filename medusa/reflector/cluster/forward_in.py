@@ -119,7 +119,7 @@ class ForwardIn:
 def _take_place(accepted: Accepted, origin: Origin) -> None:
     """Sets the connection's address to that of the forwarded agent, as if the agent had connected here.
 
-    Call it after the other reflector's proof was checked, because it counts the peer as identified.
+    Call this after the other reflector's proof was checked: from now on the peer counts as identified.
 
     Raises:
         HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended for some time.

@@ -54,7 +54,7 @@ class ForwardOut:
     Args:
         queue: the event loop's fair queue.
         budget: counts the memory that peers make this process hold.
-        refusals: bounds the log lines about reflectors that are not reached.
+        refusals: limits the number of log lines about reflectors that are not reached.
     """
 
     announce_drain: Callable[[Owner, SessionName, float], bool] = staticmethod(lambda *_: False)

@@ -90,8 +90,8 @@ class QueryClient:
     def announce_drain(self, owner: Owner, name: SessionName, left: float) -> bool:
         """Tells the owner of a session that this reflector, which forwards the session's agent, stops in `left` s.
 
-        Returns True if the owner answers that it will end the session before. Returns False if the owner will not do
-        this, does not answer, or does not know this request.
+        Returns True if the owner answers that it will end the session before that time. Returns False if the owner will
+        not do this, does not answer, or does not know this request.
         """
         target = "%s?left=%.3f" % (_path(DRAINS, name), max(0.0, left))
         try:

@@ -1,4 +1,4 @@
-"""Answers the questions of other reflectors: lists the sessions of this reflector, or ends one now or before a time.
+"""Answers the questions of other reflectors: lists the sessions of this reflector, or ends one, now or a bit later.
 
 It answers only for this reflector, with all of its workers. It passes no question on to other reflectors, so no
 question goes in a circle.
@@ -76,7 +76,7 @@ class QueryServer:
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Answers POST, by which a reflector that forwards an agent to a session here says that it will stop soon.
 
-        The answer says whether this reflector will end the session before. Raises what `_check` raises.
+        The answer says whether this reflector will end the session before that time. Raises what `_check` raises.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None

@@ -55,7 +55,7 @@ class Admission:
 
     Attributes:
         single_use: the signatures that were used.
-        refusals: bounds the log lines about peers that are refused.
+        refusals: limits the number of log lines about peers that are refused.
     """
 
     def __init__(

@@ -76,7 +76,7 @@ class HttpFront(PausingServer, WSGIServer):
         handoff: hands connections over to other workers. None if there are no others.
         config, metrics: the configuration and the metrics of the reflector.
         doorkeeper: counts the connections whose peers have not identified themselves.
-        refusals: bounds the log lines.
+        refusals: limits the number of log lines.
         scratch: the buffer that links read into; see RelayedTransport.
     """
 

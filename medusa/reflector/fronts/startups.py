@@ -1,4 +1,4 @@
-"""Limits the number of connections whose peers have not identified themselves, in all and from one source, like sshd.
+"""Limits the connections whose peers have not identified themselves, in all and from one source, as sshd does.
 
 A connection is counted from its acceptance until it becomes a link, is forwarded, is handed over to another worker, or
 is closed. So a refused peer that does not hang up is counted too. No I/O; random numbers are passed in.

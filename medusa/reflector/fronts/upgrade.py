@@ -2,7 +2,7 @@
 
 gevent-websocket checks the request again, and would refuse it without the field Sec-WebSocket-Version. The programs of
 Manta do not send that field. Since medusa.protocol.websocket.handshake has already accepted the request, the handler
-is shown the usual fields instead.
+gets the usual fields instead of the real ones.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class PausingServer(StreamServer):
         self.max_accept = min(self.max_accept, MOST_AT_ONCE)
 
     def do_read(self) -> Any:
-        """Accepts one connection; gevent calls this. Returns (socket, address), or None if there is none."""
+        """Accepts one connection; gevent calls this. Returns (socket, address), or None if it has accepted none."""
         if self.is_full():
             return None
         try:

@@ -34,7 +34,7 @@ class Accepted:
         kind: the protocol of the connection: HTTP or RAW (medusa.reflector.net.listen).
         sock: gevent's socket, or a TlsSocket around it. None after `take`.
         address: the client's address as a socket returns it: that of the peer, or the one in a PROXY header.
-        proxied: True if a PROXY header says that the peer is a proxy for a client, even if it gives no address.
+        proxied: True if a PROXY header says that the peer is a proxy for a client, even if the header has no address.
         data: all bytes read so far, decrypted and without a PROXY header. Another process that takes over the
             connection parses them again from the start.
         handed_over: True if another worker has accepted the connection, read `data` and handed both over.
@@ -43,7 +43,7 @@ class Accepted:
         typed: True if a lone CR ended the greeting, as when a person presses Enter; see LineReader.
         plain: True if the link will have no frames, so that each direction may end by itself.
         request: the parsed head; for a raw greeting, the HTTP request that it stands for. None until it is parsed.
-        forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if it is that of `address`.
+        forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if `address` has it.
         source: the key under which this client's connections are counted. None: they are not counted.
         startup: the connection's place in the counts of those whose peers have not identified themselves. None: it is
             not counted there.
@@ -111,7 +111,7 @@ class Accepted:
         self.data, self.head, self.rest = self.rest, b"", b""
 
     def identified(self) -> None:
-        """Takes note that the peer has identified itself, or that its connection is closed. Idempotent."""
+        """Ends the counting by `startup`: the peer has identified itself, or its connection is closed. Idempotent."""
         if self.startup is not None:
             self.startup.end()
 

@@ -1,4 +1,4 @@
-"""Helpers for sockets: addresses as text, watchers, hang-up, and sockets without gevent."""
+"""Functions for sockets: addresses as text, watchers, hang-up, and sockets without gevent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TCP_INFO = struct.Struct("=3x B 20x I 28x I 60x Q")
 """Fields of Linux's struct tcp_info: tcpi_probes, tcpi_unacked, tcpi_last_ack_recv, tcpi_bytes_acked."""
 
 UNANSWERED_PROBES = 2
-"""The number of the kernel's probes in a row without an answer after which the peer's host counts as gone.
+"""The peer's host counts as gone if so many of the kernel's probes in a row have no answer.
 
 The host of a peer that only stops reading still answers the probes.
 """

@@ -130,7 +130,7 @@ class ByteLink:
 
 
 class _Driver:
-    """The driver of one pipe: runs it whenever it can read or write, by watchers or by a turn in the fair queue."""
+    """The driver of one pipe: runs it when a watcher says that it can read or write, or when the fair queue does."""
 
     def __init__(self, link: ByteLink, pipe: BytePipe) -> None:
         self.pipe = pipe

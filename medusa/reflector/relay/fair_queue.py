@@ -23,7 +23,7 @@ SHARE_INTERVAL = 0.004
 """Seconds between two checks of how much time the queued steps have got."""
 
 LEAST_SHARE = 0.25
-"""The part of the time that steps should get while the loop is idle. If they get less, the loop is crowded."""
+"""The part of all time that steps should get while the loop has no other work. If it is less, the loop is crowded."""
 
 LONGEST_TURN = 0.02
 """The maximum number of seconds that steps take in one iteration of a crowded loop."""

@@ -2,11 +2,11 @@
 
 claims           claims the names of these sessions in the directory, renews and releases them
 deadlines        decides what is due in one session, and when to check again
-driver           runs one session: processes events, carries out actions, has the greenlet of a linked session
+driver           runs one session: processes events, and carries out the actions that follow
 limits           limits how many peers may connect, and how many clients may wait
 plain_client     answers an agent in place of a client that uses raw TCP without frames
 registry         all sessions by name: opens, joins and forgets them
-time_limits      limits how long a linked session may be idle, and how long it may last
+time_limits      limits how long a linked session may be idle, how long it may last, and how long a drain may take
 usage            logs a session's start, and a usage record when it has ended
 """
 

@@ -149,9 +149,9 @@ class Claims:
         return None if owner == self._owner else owner
 
     def of_others(self, limit: int) -> dict[str, Owner | None]:
-        """Returns up to `limit` names that other reflectors hold, each with its owner; None if the entry is broken.
+        """Returns up to `limit` names that other reflectors hold, each with its owner.
 
-        Blocks until the directory answers.
+        The owner is None if the entry of the name is broken. Blocks until the directory answers.
 
         Raises:
             DirectoryError: the directory did not answer.
@@ -194,7 +194,7 @@ class Claims:
         self._ask(self._directory.settle, mark, use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
-        """See Directory. Does not block. If the directory does not answer now, tries again when it answers."""
+        """See Directory. Does not block. If the directory does not answer now, tries again later."""
         self._releasing.add(gevent.spawn(self._give_back, mark, tokens))
 
     def renew_forever(self) -> None:

@@ -84,7 +84,7 @@ class _Message(NamedTuple):
     Attributes:
         number: see Unfinished.
         first: the smallest `Unfinished.arrived` that a check has found.
-        since: the time at which a check first found the message. Later by the time for which the link was not read.
+        since: the time at which a check first found the message, plus the time for which the link was not read since.
         seen: the time at which a check last found the message.
     """
 
@@ -143,7 +143,7 @@ class Deadlines:
             self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, now)
 
     def drain(self, end: float, now: float) -> None:
-        """Sets the time `end` at which the session ends, with notices before, because its reflector stops.
+        """Sets the time `end` at which the session ends because its reflector stops. Its user gets notices before.
 
         Changes nothing if an earlier `end` was set before. Nothing is due before the session has a client.
         """

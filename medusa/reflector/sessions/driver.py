@@ -1,4 +1,4 @@
-"""Runs one session: passes events to the session's state machine, and carries out the actions that this returns.
+"""Runs one session: passes events to the session's state machine, and carries out the actions that it returns.
 
 The state machine is the table in medusa/session.py, which calls an event an input.
 """

@@ -1,7 +1,7 @@
 """Limits how many peers may connect, and how many sessions may live and wait. Ordinary use stays far below the limits.
 
-The counts are kept in the memory of this process only. A method reads and changes them in one step, without asking
-anyone else, so that no two peers can get the same last place.
+The counts are kept in the memory of this process only. A method reads and changes them in one step, without a request
+to another process, so that no two peers can get the same last place.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Place:
         self._forget(keys)
 
     def leave(self) -> None:
-        """Stops counting the session at all: it is over, or was not created."""
+        """Stops counting the session everywhere: it is over, or was not created."""
         self.stop_waiting()
         keys, self._living = self._living, ()
         self._forget(keys)
@@ -132,9 +132,9 @@ class Cap(NamedTuple):
 class Limits:
     """The limits for peers of one process. An argument `login` or `address` that is None, or "", is not counted.
 
-    The tries to connect of clients and of agents are counted apart, so that a stolen URL for the agent of a job cannot
-    keep out the clients of its login. One session may make only a part of the tries of its login, so that such a URL
-    cannot keep out the agents of the login's other jobs either. The same holds for a URL for a client.
+    The tries of clients to connect and those of agents are counted separately. So a thief of the URL for the agent of a
+    job cannot keep out the clients of the job's login. Besides, one session may make only a part of the tries of its
+    login. So the thief cannot keep out the agents of the login's other jobs either. The same holds for a client's URL.
     """
 
     def __init__(self, config: ReflectorConfig, clock: Callable[[], float] = time.monotonic) -> None:

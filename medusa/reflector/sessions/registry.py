@@ -146,9 +146,9 @@ class Registry:
             raise directory_away() from None
 
     def of_others(self, limit: int) -> dict[SessionName, Owner | None]:
-        """Returns up to `limit` sessions of other reflectors, each with its owner, or None if its entry is broken.
+        """Returns up to `limit` sessions of other reflectors, each with its owner.
 
-        Raises Refusal (503) if the directory does not answer.
+        The owner is None if the session's entry is broken. Raises Refusal (503) if the directory does not answer.
         """
         try:
             return {SessionName.read(name): owner for name, owner in self._claims.of_others(limit).items()}
@@ -172,7 +172,7 @@ class Registry:
         return ""
 
     def drain(self, end: float) -> None:
-        """Begins no further session. Ends the live ones at `end`, a time.monotonic(), and tells their users before."""
+        """Begins no further session. Ends all sessions at `end`, a time.monotonic(), after notices to their users."""
         self.draining = True
         for session in self.sessions():
             session.drain(end)

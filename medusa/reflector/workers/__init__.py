@@ -2,7 +2,7 @@
 
 Without gevent:
     supervisor  starts workers, restarts them, and passes signals on to them
-    process     one worker's process as the supervisor sees it, and the backoff of its restarts
+    process     starts the process of one worker, gives it orders, and computes the waits before its restarts
     task        what the supervisor writes to a worker (its task, later orders), and what the worker reports
     sharding    computes which worker owns a session: by a keyed hash of the session's name
     fd_channel  messages between workers, each with one file descriptor

@@ -60,7 +60,7 @@ class Handoff:
         fronts: for each kind of connection, the function that serves it. It is called in a new greenlet for each
             connection that was taken over.
         on_question: called in a new greenlet for each question, with the socket for the answer and the question.
-        refusals: bounds the log lines about connections that another worker does not take.
+        refusals: limits the number of log lines about connections that another worker does not take.
         proxies: the TLS proxies for connections that this worker decrypts for sessions of other workers.
         handed_over, taken_over: the numbers of connections handed over, and taken over, so far.
     """

@@ -36,8 +36,8 @@ def open_tls_proxy(
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the proxy stays open after one end has closed. While both ends are open, the owner decides
             whether the peer is lost, not this proxy.
-        lenient: after the owner has closed, bytes received from the peer are also a sign of life. Otherwise only bytes
-            that the peer accepts are.
+        lenient: True if, after the owner has closed, bytes received from the peer count as a sign of life too. If
+            False, only bytes that the peer accepts count.
         ended: called once with the proxy when it has ended.
         share: the share of the memory budget in which the bytes that the proxy holds are counted. None: not counted.
     """

@@ -75,7 +75,7 @@ def _covers(entry: str, host: str, port: int, address: Optional[IpAddress]) -> b
 
 
 def _network(text: str) -> Optional[Union[ipaddress.IPv4Network, ipaddress.IPv6Network]]:
-    """Parses `text` as a network, or as an address, which becomes a network of one. Returns None for other text."""
+    """Parses `text` as a network. An address becomes a network of that one address. Returns None for other text."""
     try:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:

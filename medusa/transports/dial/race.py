@@ -1,7 +1,7 @@
 """Decides at which time to try each of a host's addresses, by RFC 8305 (Happy Eyeballs). No I/O.
 
-If an attempt is not answered, the next one begins 250 ms later beside it. If an attempt fails, the next one begins at
-once. The first attempt that succeeds wins.
+If an attempt has no answer after 250 ms, it goes on, and the next attempt begins. If an attempt fails, the next one
+begins at once. The first attempt that succeeds wins.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 ATTEMPT_DELAY = 0.25
-"""Seconds after which the next attempt begins beside those that are not answered yet (RFC 8305 section 5)."""
+"""Seconds after which the next attempt begins, while the earlier ones go on (RFC 8305 section 5)."""
 
 MAX_ADDRESSES = 20
 """The most addresses of one host that are tried. Each takes a socket, and the name's owner chooses their number."""

@@ -26,7 +26,8 @@ class Target(NamedTuple):
     Attributes:
         secure: True if the URL asks for TLS.
         host, port: the host and port to connect to.
-        netloc, target: host and port, path and query, unchanged from the URL: a signed URL is compared byte for byte.
+        netloc: the host and port, byte for byte as in the URL, because a signed URL is compared byte for byte.
+        target: the path and query, also byte for byte as in the URL.
     """
 
     secure: bool

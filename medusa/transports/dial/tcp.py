@@ -56,8 +56,8 @@ def connect_any(
     Args:
         where: the host and port, for the error's text.
         deadline: the latest end, as a time of time.monotonic().
-        delay: seconds after which the next address is tried beside those that have not answered.
-        new_socket, new_poll: the class of the sockets, and of select.poll objects: gevent's in the reflector.
+        delay: seconds after which the next address is tried, while the attempts without an answer go on.
+        new_socket, new_poll: functions that make a socket and a select.poll object. The reflector passes gevent's.
 
     Raises:
         ConnectRefused: no address could be reached. The text names each of them, with its reason.
