@@ -31,7 +31,7 @@ def processes(proc: str = PROC) -> Optional[List[Process]]:
     except OSError:
         return None
     found = [process for process in (_read(os.path.join(proc, pid)) for pid in pids) if process is not None]
-    # If this process is missing in /proc, it is the /proc of an unknown system or of another container.
+    # If this process is missing in /proc, then this is the /proc of an unknown system or of another container.
     return found if any(process.pid == os.getpid() for process in found) else None
 
 

@@ -223,7 +223,7 @@ TABLE: dict[tuple[State, Input], Step] = {
     **{(_S.CLOSING_CLIENT, gone): _RELEASE for gone in _CLIENT_GONE},
     **{(_S.CLOSING_AGENT, gone): _RELEASE for gone in _AGENT_GONE},
     **{(closing, _I.CLOSE_EXPIRED): _RELEASE for closing in CLOSING},
-    # A side that broke the rules has been sent a Close. It is read until its link ends, which is another input.
+    # A side that broke the rules was sent a Close. Its link is read until it ends, which is another input.
     (_S.CLOSING_BOTH, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
     (_S.CLOSING_BOTH, _I.AGENT_BROKE_RULES): Step(_S.CLOSING_BOTH),
     (_S.CLOSING_CLIENT, _I.CLIENT_BROKE_RULES): Step(_S.CLOSING_CLIENT),

@@ -174,7 +174,7 @@ class RedisDirectory(Directory):
         held = self._run(_CLAIM, self._mark(mark), _RESERVED + token, _ms(ttl))
         if held is None:
             return Mark.FREE
-        # A mark of an older version has another form. It is used.
+        # A mark that an older version has written has another form. Such a mark is used.
         return Mark.RESERVED if held.startswith((_RESERVED.encode(), _CONFIRMED.encode())) else Mark.USED
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:

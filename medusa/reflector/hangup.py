@@ -25,7 +25,7 @@ def has_terminal() -> bool:
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK))
     except OSError as error:
-        return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # it cannot be told; so nothing has changed
+        return error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # unknown: as if it still had one
     return True
 
 

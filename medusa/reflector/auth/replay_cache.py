@@ -15,7 +15,7 @@ class ReplayCache:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._used: dict[bytes, float] = {}  # until when each is remembered
+        self._used: dict[bytes, float] = {}  # by digest: the time until which it is remembered
         self._by_expiry: dict[float, set[bytes]] = {}
         self._expiries: list[float] = []  # a heap with the keys of `_by_expiry`
 

@@ -224,7 +224,7 @@ class Handler(UpgradeHandler):
         path = request.target.partition("?")[0]
         named = parse_path(path)
         if request.method == "DELETE" and (name := parse_session_path(path)) is not None:
-            named = name, Side.AGENT  # so that one worker remembers each signature that was used for this
+            named = name, Side.AGENT  # so one worker gets all such requests, and remembers their signatures
         if handoff is None or self.accepted.handed_over or named is None:
             return False
         try:

@@ -68,7 +68,7 @@ class ByteLink:
         self._drivers = (_Driver(self, outward), _Driver(self, inward))
         self._patience = patience
         self._interval = patience.stall / CHECKS
-        self._lost = self._unread = 0  # checks in a row that found the link lost, or bytes of the owner unread
+        self._lost = self._unread = 0  # how many checks in a row found an end lost; bytes of the owner unread
         self._closing = False
         self._timer = queue.loop.timer(self._interval, repeat=self._interval)
         self._timer.start(self._check)

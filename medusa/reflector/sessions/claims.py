@@ -82,7 +82,7 @@ class Claims:
         self.on_lost: Callable[[SessionName], None] = _ignore
         self.used_marks: Callable[[], Iterable[tuple[str, float]]] = tuple
         self._lease = lease
-        self._untold: dict[str, float] = {}  # marks that the directory has forgotten -> seconds to remember them for
+        self._untold: dict[str, float] = {}  # by forgotten mark: for how many seconds the directory has to remember it
         self._recalled_at = 0.0  # by time.monotonic(): when the directory knows again all that it had forgotten
         self._timeouts = timeouts
         self._directory = directory
@@ -231,8 +231,8 @@ class Claims:
                 if held.owner != self._owner or not tries_left:
                     raise
                 old = held.claim
-            # The claim bears our address but we do not hold it: either our release is still in flight, or a previous
-            # process at this address died.
+            # The claim has our address, but this process does not hold it: either our release was not carried out yet,
+            # or it belongs to an earlier process at this address, which has died.
             try:
                 return self._inherit(old)
             except StaleClaim:

@@ -235,7 +235,7 @@ class Deadlines:
     def next_check(self, links: Collection[Link]) -> float:
         """Returns the time at which to call `check_links` next."""
         times = [self._next_stall_check, *(link.keepalive.deadline() for link in self._judged(links))]
-        # Usually the check for a ping, which comes often enough, also finds what begins to be unfinished.
+        # While no message is unfinished, the checks for pings are usually frequent enough to find the next one.
         if self._messages or self._config.keepalive > self._message_interval:
             times.append(self._next_message_check)
         return min(times)
@@ -251,7 +251,7 @@ class Deadlines:
         if now < link.keepalive.deadline():
             return
         if link.is_draining():
-            # It has accepted bytes since it was judged last, perhaps right after that.
+            # The peer has accepted bytes since the last check, perhaps right after that check.
             link.keepalive.alive_since(link.keepalive.asked, now)
         elif not _answers_pings(link):
             link.keepalive.alive_since(now - link.unacknowledged, now)

@@ -55,7 +55,7 @@ class Registry:
             Refusal: 409 if the name is taken, 429 or 503 if a limit is reached, 503 if no new session can begin now.
         """
         self._refuse_while_draining()
-        # The place is reserved before the directory is asked: others may be let in while it answers.
+        # The place is reserved first: other clients may come while the directory answers.
         place = self._limits.enter(address=source, login=name.login)
         try:
             self._claim(name)

@@ -110,7 +110,7 @@ def receive(inbox: socket.socket) -> tuple[bytes, int]:
         BadMessage: the packet arrived truncated, or without its descriptor. It is lost.
         OSError: this process has no descriptor left. The packet stays in the inbox; call again later.
     """
-    socket.close(socket.dup(inbox.fileno()))  # fails if no descriptor is left; recvmsg would then drop the packet's
+    socket.close(socket.dup(inbox.fileno()))  # raises if no descriptor is left: recvmsg would lose the packet's
     # recv_fds ignores its flags in some Pythons; without MSG_CMSG_CLOEXEC child processes would inherit the descriptor.
     packet, ancillary, flags, _ = inbox.recvmsg(MAX_PACKET, socket.CMSG_LEN(_INT.size), socket.MSG_CMSG_CLOEXEC)
     fds = [fd for _, kind, data in ancillary if kind == socket.SCM_RIGHTS for (fd,) in _INT.iter_unpack(data)]

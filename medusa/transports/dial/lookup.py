@@ -38,7 +38,7 @@ def lookup(host: str, port: int, deadline: float) -> List[Address]:
     """
     if host.lower() == "localhost.":
         host = host[:-1]  # glibc knows the name only without the dot
-    if ip_address(host):  # nothing is asked
+    if ip_address(host):  # no name has to be looked up, so nothing can block
         return addresses(host, port)
     host.encode("idna")
     return _ask(host, port, deadline)
@@ -52,7 +52,7 @@ def addresses(host: str, port: int) -> List[Address]:
 
 def _ask(host: str, port: int, deadline: float) -> List[Address]:
     data = _helpers_answer(host, port, deadline)
-    # Without an answer, no process was free, or the helper has died: some systems allow no lookup after a fork.
+    # No data: no helper could be started, or the helper has died, because some systems allow no lookup after a fork.
     return _parsed(json.loads(data)) if data else addresses(host, port)
 
 

@@ -166,7 +166,7 @@ def summary(where: str, failures: Failures) -> str:
         return "%s: the name has no address" % where
     if (
         len(failures) == 1 and where.rpartition(":")[0].strip("[]") == failures[0][0]
-    ):  # an address was given, not a name
+    ):  # `host` is an address, not a name
         return "%s: %s" % (where, failures[0][1])
     return "%s: %s" % (where, "; ".join("%s (%s)" % (why, ", ".join(hosts)) for why, hosts in reasons.items()))
 
