@@ -161,7 +161,7 @@ class Deadlines:
         self._hurried = True
 
     def left_of_drain(self, now: float) -> float:
-        """Returns the seconds until the end that `drain` has set; infinity if `drain` was not called."""
+        """Returns the seconds until the end that `drain` has set; infinity if no such end is set."""
         return self._drain.end - now if self._drain is not None else math.inf
 
     def left(self, now: float, links: Collection[Link]) -> tuple[float, float]:
