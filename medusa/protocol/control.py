@@ -133,8 +133,8 @@ class Start(Control):
         env: variables for the command.
         named: the names in `env` that the user has written in full, not as a pattern. A variable that decides how
             programs run, such as PATH, is accepted only if its name is among these.
-        login: True to run the user's login shell, as a login shell, in place of `command`. In this case the agent leaves
-            out a `--norc` at the start of `arguments`, which is meant for agents that do not know this field.
+        login: True to run the user's login shell, as a login shell, in place of `command`. Then the agent leaves out a
+            `--norc` at the start of `arguments`, which is meant for agents that do not know this field.
     """
 
     cwd: str = field(default="", metadata=_TEXT)
