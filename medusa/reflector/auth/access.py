@@ -82,7 +82,7 @@ _ALLOWED, _NOTHING, _NOT_LOCAL = Outcome.ALLOWED, Outcome.NOTHING, Outcome.NOT_L
 _OTHER_HOST, _UNSIGNED = Outcome.OTHER_HOST, Outcome.UNSIGNED
 
 FRONT_DOOR_ONLY, TRUSTED_NETWORK = 0, 1
-"""The indices, in a row of the table, of what the options --front-door-only and --trusted-network decide."""
+"""The index, in a row of the table, of the Outcome if --front-door-only is given, and if --trusted-network is given."""
 
 _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Outcome]] = {
     # (resource, True if its own option is given): front door only, trusted network, this host, other name, elsewhere

@@ -104,7 +104,7 @@ class Application:
     Args:
         workers: asks all workers. None if this process is the only worker.
         forwarded: attaches agents that other reflectors forward. None if there are no other reflectors.
-        routes: additional routes, which are tried first.
+        routes: additional routes, which are tried before the fixed routes of this class.
     """
 
     def __init__(
