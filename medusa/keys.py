@@ -59,8 +59,8 @@ ALGORITHMS = {
 SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
 """The types of SSH keys that are accepted.
 
-The types that begin with "sk-" (security keys) are not accepted. `cryptography` loads such a key as an ordinary key,
-but the device signs another text.
+The types that begin with "sk-" (security keys) are not accepted: `cryptography` loads such a key as an ordinary key,
+but the device adds data of its own to the text that it signs.
 """
 
 _NOT_OURS = "not an RSA, ECDSA or Ed25519 key in OpenSSH's form"

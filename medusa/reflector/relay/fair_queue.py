@@ -1,8 +1,8 @@
 """Shares the event loop among busy connections, requests and all other work. Holds the read buffer of all connections.
 
-A connection whose reads are large queues its next read here. So a keystroke of another pair waits for at most one such
-read. If the loop is never idle, because many requests or small messages come, the queued reads get as much time as all
-the rest, and requests wait here too.
+A connection whose reads are large queues its next read here. So a keystroke of another session waits for at most one
+such read. If the loop is never idle, because many requests or small messages come, then the queued reads get as much
+time as all other work together, and requests wait in a queue here too.
 """
 
 from __future__ import annotations

@@ -301,7 +301,7 @@ class Claims:
                 return
 
     def _keep_lease(self) -> bool:
-        """Calls `_recall`, and returns its result. Returns False if the directory does not answer."""
+        """Calls `_recall`. Returns True if the directory has forgotten everything, False also if it does not answer."""
         try:
             return self._recall()
         except DirectoryError:
