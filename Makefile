@@ -15,7 +15,7 @@ WORKERS = -n 3 --dist loadgroup
 .NOTPARALLEL:
 
 session: .venv/.session $(ARCHIVE) ## a terminal in a local job; ARGS="-c 'uname -a'" goes to mlogin as it stands
-	@exec .venv/bin/mlogin $(value ARGS)
+	@exec env MEDUSA_CONFIG="$${MEDUSA_CONFIG-/dev/null}" .venv/bin/mlogin $(value ARGS)
 
 test: lint types imports $(ARCHIVE) $(STANDALONE) ## all checks, then all tests from unit to end to end
 	$(PYTEST) $(WORKERS) $(PYTEST_ARGS)

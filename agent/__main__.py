@@ -83,7 +83,7 @@ def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     text = "where to dial; MEDUSA_SIGNED_URL, which process lists do not show, is the better place"
     parser.add_argument("url", metavar="URL", nargs="*", help=text)
-    text = "default: MEDUSA_SIGNED_URL, MEDUSA_CONFIG (a file), the job's medusa-config asset"
+    text = "default: MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG (a file), the job's medusa-config asset"
     parser.add_argument("--config", metavar="FILE", help=text)
     text = "trust any certificate; also MEDUSA_INSECURE_TLS=true"
     parser.add_argument("--insecure-tls", action="store_true", help=text)
@@ -148,6 +148,8 @@ def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str
     found = config.obtain(argument, options.config, options.insecure_tls, environ, assets)
     _leave_stdin()  # only now: the configuration may be read from there
     config.delete_asset(found.path, environ, log, assets)
+    if found.advice:
+        log(found.advice)
     log("connecting to %s" % public_part(found.signed_url))
     link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, jitter)
     log("connected")

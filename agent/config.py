@@ -13,6 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional
 from urllib.parse import quote, urlsplit
 
+VARIABLE = "MEDUSA_AGENT_CONFIG"
+"""The variable that names the agent's configuration file."""
+
+OLD_VARIABLE = "MEDUSA_CONFIG"
+"""The variable that did so before. It names the user's config file, unless that is a configuration of an agent."""
+
 ASSETS = "/assets"
 ASSET_PATTERN = "*/stor/medusa-config-*.json"
 SCHEMES = ("http", "https", "ws", "wss", "tcp")
@@ -38,11 +44,13 @@ class Config:
         signed_url: the URL to dial. Its query is a credential, so repr() omits the URL.
         insecure_tls: True if the server's certificate is not to be verified.
         path: the path of the file from which the configuration was read; None if it was not in a file.
+        advice: a line for the log, if the configuration should be given in another way.
     """
 
     signed_url: str = field(repr=False)
     insecure_tls: bool = False
     path: Optional[str] = None
+    advice: Optional[str] = None
 
 
 def obtain(
@@ -50,7 +58,8 @@ def obtain(
 ) -> Config:
     """Returns the configuration, from the first of these that is given.
 
-    They are: the URL argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, the newest configuration file in `assets`.
+    They are: the URL argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, MEDUSA_CONFIG if it names a file of
+    this form, the newest configuration file in `assets`.
 
     Args:
         argument: the URL argument.
@@ -66,24 +75,16 @@ def obtain(
     variable = environ.get("MEDUSA_SIGNED_URL")
     if variable and not option:
         return Config(checked_url("MEDUSA_SIGNED_URL", variable), insecure)
-    found = load(find(option, environ, assets))
+    path = option or environ.get(VARIABLE)
+    found = load(path) if path else _from_old_variable(environ) or load(_asset(environ, assets))
     return replace(found, insecure_tls=found.insecure_tls or insecure)
 
 
-def find(option: Optional[str], environ: Mapping[str, str], assets: str = ASSETS) -> str:
-    """Returns the path of the configuration file. Raises ConfigError if there is none.
-
-    It is `option`, the value of `--config`; else MEDUSA_CONFIG; else the newest file in `assets` that matches
-    ASSET_PATTERN.
-    """
-    given = option or environ.get("MEDUSA_CONFIG")
-    if given:
-        return given
-    found = glob.glob(os.path.join(glob.escape(assets), ASSET_PATTERN))
-    if not found:
-        where = os.path.join(assets, ASSET_PATTERN)
-        raise ConfigError("no configuration: a URL, --config, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, or %s" % where)
-    return max(found, key=lambda path: (os.lstat(path).st_mtime, path))
+def configured(environ: Mapping[str, str]) -> bool:
+    """True if a variable says where to dial."""
+    return bool(
+        environ.get("MEDUSA_SIGNED_URL") or environ.get(VARIABLE) or _is_ours(_old_record(environ.get(OLD_VARIABLE)))
+    )
 
 
 def load(path: str) -> Config:
@@ -91,6 +92,43 @@ def load(path: str) -> Config:
 
     Unknown keys are ignored, because a later client may write more keys.
     """
+    return _checked(path, _read(path))
+
+
+def _from_old_variable(environ: Mapping[str, str]) -> Optional[Config]:
+    """Returns the configuration in the file that MEDUSA_CONFIG names. None if that is not a file for the agent."""
+    path = environ.get(OLD_VARIABLE)
+    record = _old_record(path)
+    if path is None or not _is_ours(record):
+        return None
+    advice = "%s names the user's config file; name the agent's by %s" % (OLD_VARIABLE, VARIABLE)
+    return replace(_checked(path, record), advice=advice)
+
+
+def _old_record(path: Optional[str]) -> Any:
+    """Returns what is in the file at `path`, parsed. None if there is none, or it is not JSON."""
+    try:
+        return _read(path) if path else None
+    except ConfigError:
+        return None
+
+
+def _is_ours(record: Any) -> bool:
+    return isinstance(record, dict) and "signed_url" in record
+
+
+def _asset(environ: Mapping[str, str], assets: str) -> str:
+    """Returns the path of the newest file in `assets` that matches ASSET_PATTERN. Raises ConfigError."""
+    found = glob.glob(os.path.join(glob.escape(assets), ASSET_PATTERN))
+    if not found:
+        where = os.path.join(assets, ASSET_PATTERN)
+        old = "; %s names no configuration of an agent" % OLD_VARIABLE if environ.get(OLD_VARIABLE) else ""
+        raise ConfigError("no configuration: a URL, --config, MEDUSA_SIGNED_URL, %s, or %s%s" % (VARIABLE, where, old))
+    return max(found, key=lambda path: (os.lstat(path).st_mtime, path))
+
+
+def _read(path: str) -> Any:
+    """Returns what is in a configuration file, parsed. Raises ConfigError."""
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -99,11 +137,15 @@ def load(path: str) -> Config:
     if len(data) > MAX_BYTES:
         raise ConfigError("%s: more than %d bytes" % (path, MAX_BYTES))
     try:
-        record = json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         # The decoder's text may quote the file, which holds a secret.
         where = " (line %d, column %d)" % (error.lineno, error.colno) if isinstance(error, json.JSONDecodeError) else ""
         raise ConfigError("%s: not JSON in UTF-8%s" % (path, where)) from None
+
+
+def _checked(path: str, record: Any) -> Config:
+    """Returns the configuration that stands in `record`, the parsed file at `path`. Raises ConfigError."""
     if not isinstance(record, dict):
         raise ConfigError("%s: not a JSON object" % path)
     url = checked_url(path + ": signed_url", record.get("signed_url"))

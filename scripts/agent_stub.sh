@@ -37,8 +37,8 @@ import base64, fcntl, hashlib, json, pty, resource, select, signal, socket, ssl,
       while [ $# -gt 0 ] && [ "$1" != -- ]; do shift; done
       [ $# -gt 1 ] || return 127
       shift
-      unset MEDUSA_SELF MEDUSA_PYTHON MEDUSA_SIGNED_URL MEDUSA_CONFIG MEDUSA_URL_COMMAND MEDUSA_REFLECTOR \
-        MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS
+      unset MEDUSA_SELF MEDUSA_PYTHON MEDUSA_SIGNED_URL MEDUSA_AGENT_CONFIG MEDUSA_CONFIG MEDUSA_URL_COMMAND \
+        MEDUSA_REFLECTOR MEDUSA_SESSION MEDUSA_HOLD MEDUSA_INSECURE_TLS
       exec "$@"
     fi
     medusa_program=$(command -v "$medusa_python" 2>/dev/null) || continue

@@ -28,6 +28,7 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.upper().startswith(FOREIGN):
             del os.environ[name]
+    os.environ["XDG_CONFIG_HOME"] = "/nonexistent/config"  # no config file of the developer's
     for number in OFTEN_IGNORED:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(

@@ -162,6 +162,8 @@ class Wrap:
             raise ConfigError("its end was asked for")
         for number in STOPS & self._signals.found.keys():  # there is no step any more that they could stop
             signal.signal(number, self._signals.found[number])
+        if self._options.config is not None and self._options.config.advice:
+            log(self._options.config.advice)
         environ = {to_text(name): to_text(value) for name, value in _environment(os.environb).items()}
         title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), MAX_TITLE), outcome.status)
         preface = format_tail(self._tail.bytes(), title)

@@ -85,8 +85,7 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     command, base = given.url_command, given.reflector
     if not (command or base or given.config):
         command = environ.get("MEDUSA_URL_COMMAND")
-        configured = environ.get("MEDUSA_SIGNED_URL") or environ.get("MEDUSA_CONFIG")
-        base = None if configured else environ.get("MEDUSA_REFLECTOR")
+        base = None if config.configured(environ) else environ.get("MEDUSA_REFLECTOR")
     insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
     if hold == 0 or command:
         return Options(hold, session, None, command, insecure)
@@ -106,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--reflector", metavar="URL", help="a reflector without accounts, in a network that is trusted")
     text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"
     add("--url-command", metavar="COMMAND", help=text)
-    add("--config", metavar="FILE", help="as without wrap; so are MEDUSA_SIGNED_URL, MEDUSA_CONFIG and assets")
+    add("--config", metavar="FILE", help="as without wrap; so are MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG and assets")
     add("--insecure-tls", action="store_true", help="trust any certificate")
     return parser
 

@@ -32,6 +32,7 @@ COMMANDS = {
         "run a reflector: the server that joins a user's terminal to an agent", "medusa.commands.reflector.command"
     ),
     "sessions": Command("list, show and end the sessions of a reflector", "medusa.commands.sessions"),
+    "config": Command("show and edit the user's config file, with its profiles", "medusa.commands.config.command"),
     "archive": Command("write the agent archive that this installation carries", "medusa.commands.archive"),
     "publish": Command("put the agent's archive where jobs find it", "medusa.commands.publish"),
     "sign-url": Command("print a signed URL for the agent of a session", "medusa.commands.sign_url"),

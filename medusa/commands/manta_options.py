@@ -38,6 +38,14 @@ class SigningOptions(NamedTuple):
                 raise Failure(_MISSING[name])
 
 
+VARIABLES = {
+    "account": ("MANTA_USER",),
+    "subuser": ("MANTA_SUBUSER",),
+    "key": ("MANTA_KEY_ID",),
+    "url": ("MANTA_URL",),
+}
+"""The variables of the original Medusa that set these options, if nothing else does."""
+
 _MISSING = {
     "account": "which account? Give --account LOGIN or set MANTA_USER",
     "key": "which key? Give --key with the fingerprint of an ssh key or its file's path, or set MANTA_KEY_ID",

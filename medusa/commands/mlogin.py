@@ -19,8 +19,10 @@ from medusa.client.session.escape import parse_character
 from medusa.client.settings import AGENT_OBJECT, DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.core_dumps import forbid_core_dump
-from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
-from medusa.commands.options import OptionParser
+from medusa.commands.manta_options import VARIABLES, SigningOptions, add_manta_options, manta_options
+from medusa.commands.options import COMMON
+from medusa.commands.user_config.parser import FILES, UserOptionParser
+from medusa.commands.user_config.target import profile_named
 from medusa.option_types import seconds
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.terminal import environment
@@ -33,9 +35,9 @@ DEFAULT_WAIT = 600.0
 DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is started for this session alone; with
 --launcher manta, sessions meet at the Manta's own. With an account and a key, requests to either are signed."""
 
-EPILOG = """Exit status: that of the remote command, 128+N if signal N ended it; 255 if no session came to be;
-254 if it was cut off and its outcome is unknown. The command line goes before the variables
-MEDUSA_..., these before --config, and that before the variables MANTA_..."""
+EPILOG = f"""Exit status: that of the remote command, 128+N if signal N ended it; 255 if no session came to be;
+254 if it was cut off and its outcome is unknown. {FILES} The command line goes before the variables
+MEDUSA_..., these before the profile, it before the common keys, and these before the variables MANTA_..."""
 
 
 def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> int:
@@ -58,13 +60,17 @@ def parse(argv: Sequence[str]) -> Settings:
 
     Raises SystemExit(255) if an option is wrong.
     """
-    parser = _parser()
+    parser = make_parser()
     own, passed_on = _split(argv)
+    parser.profile = profile_named(parser, own)
+    is_profile = parser.profile is not None
     given = parser.parse_args(own)
+    if is_profile or given.object is None:
+        given.object = parser.target
     escape = DEFAULT_ESCAPE if given.escape is None else given.escape[0]
     try:
         given.launcher = _launcher(given)
-        manta = _manta(given)
+        manta = _manta(parser, given)
         queues = launchers.find(given.launcher).queues
     except Failure as failure:
         parser.error(str(failure))
@@ -95,7 +101,7 @@ def parse(argv: Sequence[str]) -> Settings:
     )
 
 
-def _manta(given: SimpleNamespace) -> SigningOptions:
+def _manta(parser: UserOptionParser, given: SimpleNamespace) -> SigningOptions:
     """Returns the account that signs, or options without an account if nothing is to be signed.
 
     The variables MANTA_... alone do not make mlogin sign, because they may be set for other programs.
@@ -104,7 +110,7 @@ def _manta(given: SimpleNamespace) -> SigningOptions:
     malformed, or if the user gave mlogin an option for signing without a reflector or a Manta that would use it.
     """
     manta = manta_options(given)
-    wished = _wished(given, manta)
+    wished = _wished(parser, given, manta)
     if given.launcher == MANTA:
         manta.require("url", "account", "key")
     else:
@@ -123,24 +129,23 @@ def _manta(given: SimpleNamespace) -> SigningOptions:
     return manta
 
 
-def _wished(given: SimpleNamespace, manta: SigningOptions) -> list[str]:
-    """Returns the names of the options whose values the user gave to mlogin alone.
+def _wished(parser: UserOptionParser, given: SimpleNamespace, manta: SigningOptions) -> list[str]:
+    """Returns the names of the options whose values the user gave for this session.
 
-    The values of the variables MANTA_... and MEDUSA_URL do not count, because all programs of a user read these.
+    The values of the variables MANTA_... and MEDUSA_URL do not count, because all programs of a user read these; nor do
+    the common keys of the config file, which hold for sessions of every kind.
+
     `given`: the options that the parser found. `manta`: the values of those for signing.
     """
-    shared = {
-        "account": ("MANTA_USER",),
-        "subuser": ("MANTA_SUBUSER",),
-        "key": ("MANTA_KEY_ID",),
-        "url": ("MANTA_URL", "MEDUSA_URL"),
-    }
-    wished = [
+    values = {name: getattr(manta, name) for name in VARIABLES} | {"insecure_tls": given.insecure_tls or None}
+    shared = {**VARIABLES, "url": (*VARIABLES["url"], "MEDUSA_URL")}
+    places = {name: parser.place_of(name.replace("_", "-")) for name in values}
+    return [
         name
-        for name, variables in shared.items()
-        if getattr(manta, name) not in (None, *map(os.environ.get, variables))
+        for name, value in values.items()
+        if value not in (None, *map(os.environ.get, shared.get(name, ())))
+        and not ((place := places[name]) and place.section == COMMON)
     ]
-    return [*wished, "insecure_tls"] if given.insecure_tls else wished
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -166,10 +171,10 @@ def _wait_timeout(given: SimpleNamespace, *, queues: bool) -> float | None:
     return float(given.wait_timeout) or None
 
 
-def _parser() -> OptionParser:
-    parser = OptionParser("mlogin", DESCRIPTION, OWN_ERROR, epilog=EPILOG, add_env_var_help=False)
+def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOptionParser:
+    """Returns the parser of mlogin's options. `prog`: the program that its errors name."""
+    parser = UserOptionParser(prog, DESCRIPTION, error_status, strict=True, epilog=EPILOG, add_env_var_help=False)
     add = parser.add_argument
-    add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help="key = value lines or JSON")
     add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
     add(
         "--login",
@@ -209,13 +214,14 @@ def _parser() -> OptionParser:
     )
     add("--archive", metavar="FILE", help="agent archive (default: the one carried along)")
     add("--version", action="version", version=f"mlogin {__version__}")
-    add("object", nargs="?", metavar="OBJECT", help="what the job is to work on, where the launcher has such things")
+    target = "a profile of the config file; with --launcher, what the job is to work on"
+    add("object", nargs="?", metavar="TARGET", help=target)
     add_manta_options(parser)
     _add_manta_options(parser)
     return parser
 
 
-def _add_manta_options(parser: OptionParser) -> None:
+def _add_manta_options(parser: UserOptionParser) -> None:
     add = parser.add_argument
     add("--disk", metavar="GB", type=_count, help="launcher manta: of the job's disk")
     add("--memory", metavar="MB", type=_count, help="launcher manta: of the job's memory")

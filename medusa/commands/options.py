@@ -1,16 +1,20 @@
 """Parses the options of a program: from the command line, the environment (MEDUSA_<OPTION>) and a config file.
 
 An option on the command line overrides the environment, and the environment overrides the config file. A config file
-has lines `key = value`, or is one JSON object as in the original Medusa. In keys, `_` and `-` mean the same.
+has lines `key = value`, which may stand in sections, or is one JSON object as in the original Medusa. In keys, `_` and
+`-` mean the same.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
+import re
 import sys
-from typing import Any, NoReturn, TextIO
+from collections.abc import Iterable
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 import configargparse
 
@@ -20,8 +24,39 @@ from medusa.service_variables import is_service_variable
 LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-NOT_IN_A_FILE = ("config", "help", "version")
+NOT_IN_A_FILE = ("check", "config", "help", "profile", "version")
 """Options that a config file cannot set."""
+
+NO_VARIABLE = ("MEDUSA_CHECK",)
+"""The variables of options that can stand on the command line only."""
+
+
+COMMON = ""
+"""The name under which `parse_config` returns the settings before the first section."""
+
+_SECTION = re.compile(r"\[\s*([^\s\[\]:/=-][^\s\[\]:/=]*)\s*\]")
+
+
+class BadFile(Exception):
+    """A config file is malformed. The text gives the line, if it is known, and the reason."""
+
+
+class Setting(NamedTuple):
+    """A value in a config file.
+
+    Attributes:
+        key: the name of the option, with `-` where the file has `_`.
+        value: text; in JSON any value.
+        line: the number of its line; None in JSON.
+    """
+
+    key: str
+    value: object
+    line: int | None = None
+
+
+Sections = dict[str, list[Setting]]
+"""The settings of a config file by their section: COMMON, or a profile's name."""
 
 
 class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
@@ -29,6 +64,9 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
 
     `error_status`: the exit status after any error of usage, in a config file too.
     """
+
+    has_sections = False
+    """True if the config file may have sections."""
 
     def __init__(self, prog: str, description: str, error_status: int = 2, **more: Any) -> None:
         super().__init__(
@@ -42,6 +80,7 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
             **more,
         )
         self._error_status = error_status
+        self._texts: dict[str, str] = {}
         self._config_file_parser.owner = self
 
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
@@ -49,8 +88,16 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
 
         These are the empty ones, and those by which Kubernetes describes a Service to the containers of a pod.
         """
-        more["env_vars"] = {n: v for n, v in os.environ.items() if v and not is_service_variable(n, v)}
+        more["env_vars"] = self.environment()
         return super().parse_known_args(args, namespace, **more)
+
+    def environment(self) -> dict[str, str]:
+        """Returns the variables that count."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if value and name not in NO_VARIABLE and not is_service_variable(name, value)
+        }
 
     def error(self, message: str) -> NoReturn:
         """Writes an error of usage to stderr, and exits with `error_status`."""
@@ -63,10 +110,14 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
             message: the error. If its form is `KEY: REASON`, the name of the file or variable that has set the option
                 KEY is written before it.
         """
-        self._leave(1, f"{self.prog}: {self._origin(message.partition(': ')[0])}{message}\n")
+        self._leave(1, f"{self.prog}: {self.origin(message)}{message}\n")
 
-    def _origin(self, key: str) -> str:
-        """Returns the name of the file or variable that has set option `key`, and a colon. "" for the command line."""
+    def origin(self, message: str) -> str:
+        """Returns the file or variable, and a colon, that has set the option with which `message` begins.
+
+        Returns "" if the command line has set it, or if the form of `message` is not `KEY: REASON`.
+        """
+        key = message.partition(": ")[0]
         for source, settings in self.get_source_to_settings_dict().items():
             for name, (action, _) in settings.items():
                 if action is not None and "--" + key in action.option_strings:
@@ -75,39 +126,95 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         return ""
 
     def _open(self, file: str) -> TextIO:
+        stream = io.StringIO(self.text_of(file))
+        stream.name = file
+        return stream
+
+    def text_of(self, file: str) -> str:
+        """Returns the text of a config file. Exits if it cannot be read.
+
+        Each file is read once: it may be a pipe.
+        """
+        if file not in self._texts:
+            try:
+                with open(file, encoding="utf-8") as stream:
+                    self._texts[file] = stream.read()
+            except UnicodeDecodeError:
+                self.error(f"{printable(file)}: not UTF-8 text")
+            except (OSError, ValueError) as error:
+                self.error(f"{printable(file)}: {getattr(error, 'strerror', None) or error}")
+        return self._texts[file]
+
+    def sections_of(self, file: str) -> Sections:
+        """Returns the settings of a config file by their sections. Exits if the file is malformed."""
         try:
-            return open(file, encoding="utf-8")
-        except OSError as error:
-            self.error(f"{printable(file)}: {error.strerror}")
+            return parse_config(self.text_of(file), sections=self.has_sections)
+        except BadFile as error:
+            self.error(f"{printable(file)}: {error}")
 
     def _leave(self, status: int, message: str) -> NoReturn:
         _complain(message)
         raise SystemExit(status)
 
-    def check(self, file: str, key: str, value: object) -> str | list[str]:
-        """Checks the value of an option in a config file. Exits if there is no such option, or the value is not valid.
+    def values_of(self, file: str) -> dict[str, str | list[str]]:
+        """Returns the checked values in a config file by their options. Exits if one is wrong, or of no option."""
+        return self.checked(file, self.sections_of(file)[COMMON])
 
-        Returns the value as text. If `value` is a list, and the option may be repeated, returns a list of texts.
+    def checked(self, file: str, settings: Iterable[Setting]) -> dict[str, str | list[str]]:
+        """Returns the values of `settings` by the names of their options. Exits if one is wrong, or of no option.
+
+        A value is a text, or a list of texts if the option may be repeated.
         """
-        file, key = printable(file), printable(key)
+        found: dict[str, str | list[str]] = {}
+        for setting in settings:
+            action = self.option(setting.key)
+            if action is None:
+                self.refuse_key(file, setting)
+                continue
+            name, value = name_of(action), self._checked(file, setting, action)
+            before = found.get(name, [])
+            if name in found and not (isinstance(before, list) and isinstance(value, list)):
+                self.fault(file, setting, "given twice")
+            found[name] = [*before, *value] if isinstance(value, list) else value
+        return found
+
+    def option(self, key: str) -> argparse.Action | None:
+        """Returns the option that `key` of a config file sets. None if there is no such option."""
         action = next((a for a in self._actions if "--" + key in a.option_strings), None)
-        if action is None or action.dest in NOT_IN_A_FILE:
-            self.error(f"{file}: {key}: there is no such option")
+        return None if action is None or action.dest in NOT_IN_A_FILE else action
+
+    def refuse_key(self, file: str, setting: Setting) -> None:
+        """Exits, because `setting` of a config file is of no option."""
+        self.fault(file, setting, "there is no such option")
+
+    def fault(self, file: str, setting: Setting, reason: str) -> NoReturn:
+        """Writes an error in a config file to stderr, with file, key and line, and exits with `error_status`."""
+        line = "" if setting.line is None else f" (line {setting.line})"
+        self.error(f"{printable(file)}: {printable(setting.key)}: {reason}{line}")
+
+    def _checked(self, file: str, setting: Setting, action: argparse.Action) -> str | list[str]:
+        value = setting.value
         if isinstance(action.nargs, int):  # a flag
             if str(value).lower() not in ("true", "false"):
-                self.error(f"{file}: {key}: must be true or false, not {value!r}")
+                self.fault(file, setting, f"must be true or false, not {value!r}")
             return str(value).lower()
-        if isinstance(value, list) and isinstance(action, argparse._AppendAction):
-            return [self._checked(file, key, action, item) for item in value]
-        return self._checked(file, key, action, value)
+        if isinstance(action, argparse._AppendAction):
+            items = value if isinstance(value, list) else [value]
+            return [self._valid(file, setting, action, item) for item in items]
+        return self._valid(file, setting, action, value)
 
-    def _checked(self, file: str, key: str, action: argparse.Action, value: object) -> str:
+    def _valid(self, file: str, setting: Setting, action: argparse.Action, value: object) -> str:
         try:
             converted = self._get_value(action, str(value))
             self._check_value(action, converted)
         except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
-            self.error(f"{file}: {key}: {getattr(error, 'message', error)}")
+            self.fault(file, setting, str(getattr(error, "message", error)))
         return str(value)
+
+
+def name_of(action: argparse.Action) -> str:
+    """Returns the name of an option: its first long form, without the dashes."""
+    return next((form[2:] for form in action.option_strings if form.startswith("--")), action.dest)
 
 
 def _complain(message: str) -> None:
@@ -124,44 +231,61 @@ def _complain(message: str) -> None:
 
 
 class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
-    """A parser of both forms of a config file. `owner` is the parser of options that checks each key and value."""
+    """Reads a config file for ConfigArgParse. `owner` is the parser of options that checks each key and value."""
 
     owner: OptionParser
 
     def parse(self, stream: TextIO) -> dict[str, str | list[str]]:
-        file = getattr(stream, "name", "config file")
-        try:
-            text = stream.read()
-        except UnicodeDecodeError:
-            self.owner.error(f"{file}: not UTF-8 text")
-        pairs = self._json(file, text) if text.lstrip().startswith("{") else self._lines(file, text)
-        found: dict[str, str | list[str]] = {}
-        for name, value in pairs:
-            key = name.replace("_", "-")
-            if key in found:
-                self.owner.error(f"{file}: {printable(key)}: given twice")
-            found[key] = self.owner.check(file, key, value)
-        return found
+        return self.owner.values_of(stream.name)
 
     def get_syntax_description(self) -> str:
         return "key = value lines, or one JSON object"
 
-    def _json(self, file: str, text: str) -> list[tuple[str, object]]:
-        try:
-            return list(json.loads(text, object_pairs_hook=_Pairs))
-        except (ValueError, RecursionError) as error:
-            self.owner.error(f"{file}: not valid JSON: {error}")
 
-    def _lines(self, file: str, text: str) -> list[tuple[str, object]]:
-        pairs: list[tuple[str, object]] = []
-        for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-            if not line or line.startswith("#"):
-                continue
-            key, equals, value = line.partition("=")
-            if not equals or not key.strip():
-                self.owner.error(f"{file}: line {number}: not of the form key = value")
-            pairs.append((key.strip(), value.strip()))
-        return pairs
+def parse_config(text: str, *, sections: bool = False) -> Sections:
+    """Returns the settings of a config file in their order, by the name of their section.
+
+    The section COMMON is always there. Raises BadFile. `sections`: lines `[NAME]` start sections.
+    """
+    if text.lstrip().startswith("{"):
+        return {COMMON: _json(text)}
+    found: Sections = {COMMON: []}
+    current = found[COMMON]
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line.startswith("#"):
+            continue
+        if sections and line.startswith("["):
+            current = _section(found, number, line)
+        else:
+            current.append(_setting(number, line))
+    return found
+
+
+def _json(text: str) -> list[Setting]:
+    try:
+        return [Setting(_name(key), value) for key, value in json.loads(text, object_pairs_hook=_Pairs)]
+    except (ValueError, RecursionError) as error:
+        raise BadFile(f"not valid JSON: {error}") from None
+
+
+def _section(found: Sections, number: int, line: str) -> list[Setting]:
+    match = _SECTION.fullmatch(line)
+    if match is None or not match[1].isprintable():
+        raise BadFile(f"line {number}: not of the form [NAME]; a name has no space and none of [ ] : / =")
+    if match[1] in found:
+        raise BadFile(f"line {number}: there is a section [{match[1]}] already")
+    return found.setdefault(match[1], [])
+
+
+def _setting(number: int, line: str) -> Setting:
+    key, equals, value = line.partition("=")
+    if not equals or not key.strip():
+        raise BadFile(f"line {number}: not of the form key = value")
+    return Setting(_name(key.strip()), value.strip(), number)
+
+
+def _name(key: str) -> str:
+    return key.replace("_", "-")
 
 
 class _Pairs(list[tuple[str, object]]):

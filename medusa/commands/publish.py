@@ -15,7 +15,7 @@ from medusa.client.launchers.manta.errors import MantaError
 from medusa.client.operator.publish import HTTP_TIMEOUT, PublishError, publish, uses_manta
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
-from medusa.commands.options import OptionParser
+from medusa.commands.user_config.parser import UserOptionParser
 from medusa.option_types import seconds
 
 USAGE_ERROR = 2
@@ -38,15 +38,19 @@ def main(argv: Sequence[str] | None = None, http_timeout: float = HTTP_TIMEOUT) 
 
     Raises SystemExit(2) for wrong usage. `http_timeout`: seconds for one request to an http or https URL.
     """
-    options = _parser().parse_args(sys.argv[1:] if argv is None else list(argv))
+    options = make_parser().parse_args(sys.argv[1:] if argv is None else list(argv))
     try:
         return _run(options, http_timeout)
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _parser() -> OptionParser:
-    parser = OptionParser("medusa publish", DESCRIPTION, USAGE_ERROR, epilog=EPILOG, add_env_var_help=False)
+def make_parser() -> UserOptionParser:
+    """Returns the parser of the options."""
+    own = ("lifeline", "retry")
+    parser = UserOptionParser(
+        "medusa publish", DESCRIPTION, USAGE_ERROR, own=own, epilog=EPILOG, add_env_var_help=False
+    )
     add_manta_options(parser)
     add = parser.add_argument
     add("--archive", metavar="FILE", help="archive to publish (default: the one carried along)")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from medusa.client.outcome import Failure
-from medusa.commands.options import OptionParser
+from medusa.commands.user_config.parser import UserOptionParser
 from medusa.protocol.printable import printable
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises SystemExit(2) for wrong usage.
     """
-    given = _parser().parse_args(argv)
+    parser = make_parser()
+    given = parser.parse_args(argv)
     if (given.session is None) is (given.verb != "list"):
-        _parser().error("list takes no ID, show and kill take one")
+        parser.error("list takes no ID, show and kill take one")
+    _drop_account_of_file(parser, given)
     if (given.account is None) is not (given.key is None):
-        _parser().error("a request is signed by an account with its key: give --account and --key, or neither")
+        parser.error("a request is signed by an account with its key: give --account and --key, or neither")
     try:
         _VERBS[given.verb](_administrator(given), given)
     except Failure as failure:
@@ -44,8 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> OptionParser:
-    parser = OptionParser("medusa sessions", DESCRIPTION, USAGE_ERROR)
+def _drop_account_of_file(parser: UserOptionParser, given: SimpleNamespace) -> None:
+    """Drops the account and key of the user's config file if this host's reflector is asked, or if one is missing.
+
+    This host's reflector wants no signature, and refuses one by an account that is no administrator's.
+    """
+    if given.reflector == REFLECTOR or None in (given.account, given.key):
+        for name in ("account", "key"):
+            if parser.place_of(name) is not None:
+                setattr(given, name, None)
+
+
+def make_parser() -> UserOptionParser:
+    """Returns the parser of the options."""
+    parser = UserOptionParser("medusa sessions", DESCRIPTION, USAGE_ERROR, own=("login", "json"))
     add = parser.add_argument
     add("verb", choices=sorted(_VERBS, key=list(_VERBS).index), help="what to do")
     add("session", nargs="?", metavar="ID", help="session's id, for show and kill")

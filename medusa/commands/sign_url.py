@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from medusa.client.outcome import Failure
 from medusa.client.session.session_url import SessionUrl
 from medusa.commands.manta_options import SigningOptions, add_signing_options, manta_options
-from medusa.commands.options import OptionParser
+from medusa.commands.user_config.parser import UserOptionParser
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, parse_url
@@ -32,13 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises SystemExit(2) for wrong usage.
     """
-    parser = OptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR, epilog=PRECEDENCE, add_env_var_help=False)
-    add_signing_options(parser)
-    parser.add_argument(
-        "--expires", metavar="SECONDS", type=_seconds, default=LIFETIME, help="how long it is good for (%(default).0f)"
-    )
-    parser.add_argument("session", metavar="ID", help="session's id, or a path from / on, to be signed as it stands")
-    given = parser.parse_args(argv)
+    given = make_parser().parse_args(argv)
     manta = manta_options(given)
     try:
         print(signed(manta, given.session, given.expires))
@@ -46,6 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\n".join(f"medusa sign-url: {line}" for line in str(failure).splitlines()), file=sys.stderr)
         return 1
     return 0
+
+
+def make_parser() -> UserOptionParser:
+    """Returns the parser of the options."""
+    parser = UserOptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR, epilog=PRECEDENCE, add_env_var_help=False)
+    add_signing_options(parser)
+    parser.add_argument(
+        "--expires", metavar="SECONDS", type=_seconds, default=LIFETIME, help="how long it is good for (%(default).0f)"
+    )
+    parser.add_argument("session", metavar="ID", help="session's id, or a path from / on, to be signed as it stands")
+    return parser
 
 
 def signed(manta: SigningOptions, session: str, lifetime: float) -> str:

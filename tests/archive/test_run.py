@@ -120,7 +120,7 @@ def test_session_by_every_python(
     archive: Path, tmp_path: Path, temporary: Path, reflector: Reflector, python: str
 ) -> None:
     config = write_config(tmp_path, reflector.url)
-    environ = {**environ_in(temporary), "MEDUSA_PYTHON": python, "MEDUSA_CONFIG": str(config)}
+    environ = {**environ_in(temporary), "MEDUSA_PYTHON": python, "MEDUSA_AGENT_CONFIG": str(config)}
     hold_session(reflector, ["bash", "-c", f"umask 027; exec bash '{archive}'"], environ)
 
 

@@ -22,7 +22,7 @@ from tests.waiting import PATIENCE
 def test_bad_configuration(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"signed_url": 7}')
-    with launched(from_source(), job_environ(MEDUSA_CONFIG=str(path))) as agent:
+    with launched(from_source(), job_environ(MEDUSA_AGENT_CONFIG=str(path))) as agent:
         assert agent.finish() == (2, f"medusa agent: {path}: signed_url: not a string\n")
 
 

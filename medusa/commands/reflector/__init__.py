@@ -7,7 +7,8 @@ supervise      runs the supervisor of several processes
 worker         the program of one worker process
 logs           sets up the log: JSON with bunyan's fields, or text for a terminal
 streams        standard descriptors that are closed, or that do not take what is written
-precautions    warns about secrets that others could read
+check          what is unsafe about a configuration
+variables      the reflector's own variables, and the names that they had before
 systemd        tells systemd that the reflector is ready, reloads, still runs, or stops
 """
 

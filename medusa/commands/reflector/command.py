@@ -16,6 +16,7 @@ from medusa.commands.core_dumps import limit_core_dumps
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
 from medusa.commands.reflector.streams import open_closed
+from medusa.commands.reflector.variables import CONFIG, WAIT_TIMEOUT, adopt_old_variables
 from medusa.protocol.attach_path import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 
@@ -23,15 +24,18 @@ DEFAULTS = ReflectorConfig()
 
 MAX_WORKERS = 256
 
+DESCRIPTION = "Run a reflector: the server that joins a user's terminal to an agent."
+USAGE_ERROR = 2
+
 
 def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the defaults."""
     open_closed()
     limit_core_dumps()
-    if not os.environ.get("MEDUSA_CONFIG") and "CONFIG_FILE" in os.environ:
-        os.environ["MEDUSA_CONFIG"] = os.environ["CONFIG_FILE"]  # the name in the original Medusa
-    parser = _parser()
+    parser = make_parser()
+    adopted = adopt_old_variables(parser, argv, os.environ)
     options = parser.parse_args(argv)
+    options.adopted = adopted
     log_format = options.log_format or ("console" if os.isatty(2) else "json")
     launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
     try:
@@ -41,12 +45,13 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
         parser.complain(str(error))
 
 
-def _parser() -> OptionParser:
-    parser = OptionParser("medusa reflector", "Run a reflector: the server that joins a user's terminal to an agent.")
+def make_parser(error_status: int = USAGE_ERROR) -> OptionParser:
+    """Returns the parser of the reflector's options. `error_status`: the exit status after an error of usage."""
+    parser = OptionParser("medusa reflector", DESCRIPTION, error_status)
     add = parser.add_argument
-    # The parser gives every other option a variable; this one names its variable itself.
+    # Two options name their variables themselves: MEDUSA_CONFIG and MEDUSA_WAIT_TIMEOUT are mlogin's.
     config = "key = value lines or JSON; also by CONFIG_FILE"
-    add("--config", is_config_file=True, env_var="MEDUSA_CONFIG", metavar="FILE", help=config)
+    add("--config", is_config_file=True, env_var=CONFIG, metavar="FILE", help=config)
     add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
     raw = "port of raw TCP, 0 for a free one (none): for tools such as socat, and tcp:// URLs"
@@ -75,9 +80,8 @@ def _parser() -> OptionParser:
     add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
     hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
     add("--public-host", type=_hosts, default=(), metavar="HOST[:PORT],...", help=hosts)
-    add(
-        "--wait-timeout", type=float, default=DEFAULTS.wait_timeout, metavar="S", help="wait for an agent (%(default)g)"
-    )
+    wait = "wait for an agent (%(default)g)"
+    add("--wait-timeout", type=float, default=DEFAULTS.wait_timeout, env_var=WAIT_TIMEOUT, metavar="S", help=wait)
     add(
         "--keepalive", type=float, default=DEFAULTS.keepalive, metavar="S", help="ping after this silence (%(default)g)"
     )

@@ -17,9 +17,10 @@ import gevent
 import gevent.os
 
 from medusa.commands.reflector import logs
-from medusa.commands.reflector.precautions import warn
+from medusa.commands.reflector.check.precautions import warn
 from medusa.commands.reflector.streams import announce
 from medusa.commands.reflector.systemd import READY, STOPPING, Watchdog, notify, reloading
+from medusa.commands.reflector.variables import tell_adopted
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.hangup import CHECK_INTERVAL, Hangup
 from medusa.reflector.net import fd_limit
@@ -33,6 +34,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
     """Runs a reflector until a signal ends it. Returns the exit status. Raises ConfigError."""
     configure_log(*log_settings)
     warn(config, options.config)
+    tell_adopted(options.adopted)
     hangup = Hangup()
     reflector = Reflector(config)
     reflector.start()

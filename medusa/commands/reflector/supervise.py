@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from medusa.commands.reflector import logs
-from medusa.commands.reflector.precautions import warn
+from medusa.commands.reflector.check.precautions import warn
 from medusa.commands.reflector.streams import announce
 from medusa.commands.reflector.systemd import READY, STOPPING, Watchdog, notify, reloading
+from medusa.commands.reflector.variables import tell_adopted
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.hangup import Hangup
 from medusa.reflector.net import fd_limit
@@ -21,6 +22,7 @@ def run(config: ReflectorConfig, options: SimpleNamespace, log_settings: tuple[s
     logs.configure(*log_settings)
     config.verify()
     warn(config, options.config)
+    tell_adopted(options.adopted)
     fd_limit.raise_limit()
     listeners = {HTTP: listen(config.bind_ip, config.port)}
     if config.raw_port is not None:

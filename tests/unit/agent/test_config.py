@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, ConfigError, asset_object, delete_object, find, load, obtain
+from agent.config import Config, ConfigError, asset_object, configured, delete_object, load, obtain
 
 URL = "https://eu.example:8443/poe/medusa/attach/1/slave?signature=abc%2B%3D"
 
@@ -20,26 +20,41 @@ def write(path: Path, record: object) -> str:
 
 
 def test_option_goes_before_environment_before_assets(tmp_path: Path) -> None:
-    asset = write(tmp_path / "poe/stor/medusa-config-1.json", {})
-    environ = {"MEDUSA_CONFIG": "/from/environment"}
-    assert find("/from/option", environ, str(tmp_path)) == "/from/option"
-    assert find(None, environ, str(tmp_path)) == "/from/environment"
-    assert find(None, {}, str(tmp_path)) == asset
+    record = {"signed_url": URL}
+    asset = write(tmp_path / "poe/stor/medusa-config-1.json", record)
+    option, variable, old = (write(tmp_path / name, record) for name in ("option", "variable", "old"))
+    environ = {"MEDUSA_AGENT_CONFIG": variable, "MEDUSA_CONFIG": old}
+    assert obtain(None, option, False, environ, str(tmp_path)) == Config(URL, path=option)
+    assert obtain(None, None, False, environ, str(tmp_path)) == Config(URL, path=variable)
+    advice = "MEDUSA_CONFIG names the user's config file; name the agent's by MEDUSA_AGENT_CONFIG"
+    assert obtain(None, None, False, {"MEDUSA_CONFIG": old}, str(tmp_path)) == Config(URL, path=old, advice=advice)
+    assert obtain(None, None, False, {}, str(tmp_path)) == Config(URL, path=asset)
+
+
+@pytest.mark.parametrize("text", ["[gpu]\nlauncher = slurm\n", '{"reflector": "https://r"}', "", None])
+def test_the_users_config_file_is_left_alone(tmp_path: Path, text: str | None) -> None:
+    environ = {"MEDUSA_CONFIG": str(tmp_path / "none") if text is None else write(tmp_path / "user", text)}
+    assert not configured(environ)
+    with pytest.raises(ConfigError, match=r"no configuration: .*; MEDUSA_CONFIG names no configuration of an agent"):
+        obtain(None, None, False, environ, str(tmp_path))
+    asset = write(tmp_path / "poe/stor/medusa-config-1.json", {"signed_url": URL})
+    assert obtain(None, None, False, environ, str(tmp_path)) == Config(URL, path=asset)
 
 
 def test_newest_asset_wins(tmp_path: Path) -> None:
-    old = write(tmp_path / "poe/stor/medusa-config-2.json", {})
-    new = write(tmp_path / "poe/stor/medusa-config-1.json", {})
+    old = write(tmp_path / "poe/stor/medusa-config-2.json", {"signed_url": URL})
+    new = write(tmp_path / "poe/stor/medusa-config-1.json", {"signed_url": URL})
     os.utime(old, (1, 1))
-    assert find(None, {}, str(tmp_path)) == new
+    assert obtain(None, None, False, {}, str(tmp_path)).path == new
 
 
 def test_no_configuration_names_all_places(tmp_path: Path) -> None:
     write(tmp_path / "poe/stor/other.json", {})
     with pytest.raises(
-        ConfigError, match=r"a URL, --config, MEDUSA_SIGNED_URL, MEDUSA_CONFIG, or .*/\*/stor/medusa-config-\*\.json"
+        ConfigError,
+        match=r"a URL, --config, MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, or .*/\*/stor/medusa-config-\*\.json",
     ):
-        find(None, {"MEDUSA_CONFIG": ""}, str(tmp_path))
+        obtain(None, None, False, {"MEDUSA_CONFIG": "", "MEDUSA_AGENT_CONFIG": ""}, str(tmp_path))
 
 
 def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
@@ -51,7 +66,7 @@ def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
 
 def test_argument_goes_before_file_before_variable_before_named_file(tmp_path: Path) -> None:
     path = write(tmp_path / "c", {"signed_url": URL + "file"})
-    environ = {"MEDUSA_SIGNED_URL": URL + "variable", "MEDUSA_CONFIG": path}
+    environ = {"MEDUSA_SIGNED_URL": URL + "variable", "MEDUSA_AGENT_CONFIG": path}
     assert obtain(URL, path, False, environ) == Config(URL)
     assert obtain(None, path, False, environ) == Config(URL + "file", path=path)
     assert obtain(None, None, False, environ) == Config(URL + "variable")

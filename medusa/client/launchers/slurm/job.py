@@ -34,7 +34,9 @@ Slurm accepts four times that by default. But its controller stores every script
 # latest config from it, and writes its log to it.
 _PROLOGUE = (
     'if [ -r "$MEDUSA_PLACE/config.json" ]; then',
-    "  MEDUSA_CONFIG=$MEDUSA_PLACE/config.json; export MEDUSA_CONFIG; unset MEDUSA_SIGNED_URL MEDUSA_INSECURE_TLS",
+    # An archive of an earlier version (--archive) reads MEDUSA_CONFIG.
+    "  MEDUSA_AGENT_CONFIG=$MEDUSA_PLACE/config.json; MEDUSA_CONFIG=$MEDUSA_AGENT_CONFIG",
+    "  export MEDUSA_AGENT_CONFIG MEDUSA_CONFIG; unset MEDUSA_SIGNED_URL MEDUSA_INSECURE_TLS",
     "fi",
     'if [ -w "$MEDUSA_PLACE" ]; then exec 2>>"$MEDUSA_PLACE/job.log"; fi',
 )

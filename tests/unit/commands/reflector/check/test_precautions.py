@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from medusa.commands.reflector.precautions import warn
+from medusa.commands.reflector.check.precautions import warn
 from medusa.reflector.config import ReflectorConfig
 
 SECRET = "redis://:secret@h"

@@ -1,0 +1,6 @@
+"""The command `medusa config`: shows and edits the user's config file. This file imports nothing.
+
+command  parses the arguments and calls the others
+edit     creates the file and opens the user's editor
+show     what each option of mlogin is, and where it came from
+"""

@@ -1,0 +1,79 @@
+"""The command `medusa config`: shows what the user's config file sets, opens it in an editor, or prints its path."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from medusa.commands import mlogin
+from medusa.commands.config.edit import NoEditor, create, edit
+from medusa.commands.config.show import show
+from medusa.commands.options import OptionParser
+from medusa.commands.user_config.parser import default_file
+from medusa.protocol.printable import printable
+
+PROG = "medusa config"
+USAGE_ERROR = 2
+
+DESCRIPTION = """Show what each option of mlogin is and where it came from; edit the config file; or print its path.
+mlogin and commands of `medusa` read this file: ~/.config/medusa/config, in $XDG_CONFIG_HOME if that is set, or what
+--config or MEDUSA_CONFIG names."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `medusa config`. Returns the exit status: 0, or 1 if the file is wrong or cannot be edited.
+
+    Raises SystemExit(2) for wrong usage.
+    """
+    parser = make_parser()
+    given = parser.parse_args(argv)
+    if given.profile is not None and given.verb != "show":
+        parser.error(f"{given.verb} takes no PROFILE")
+    file = os.path.expanduser(given.config) if given.config else default_file()
+    if file is None:
+        return _complain("there is no home directory to keep a config file in; name one by --config")
+    if given.verb == "path":
+        print(file)
+        return 0
+    if given.verb == "edit":
+        return _edit(file)
+    return _show(file, given.profile, named=bool(given.config))
+
+
+def make_parser() -> OptionParser:
+    """Returns the parser of the options of `medusa config`."""
+    parser = OptionParser(PROG, DESCRIPTION, USAGE_ERROR, add_env_var_help=False)
+    parser.add_argument("verb", choices=("show", "edit", "path"), help="what to do")
+    parser.add_argument("profile", nargs="?", metavar="PROFILE", help="show: as mlogin PROFILE takes the options")
+    parser.add_argument("--config", metavar="FILE", help="the config file")
+    return parser
+
+
+def _show(file: str, profile: str | None, *, named: bool) -> int:
+    """Prints the options. Exits with status 1 if the file is wrong. `named`: the user named the file."""
+    parser = mlogin.make_parser(PROG, 1)
+    words = ["--config", file] if named or os.path.exists(file) else []
+    print("\n".join(show(parser, words, profile, file)))
+    return 0
+
+
+def _edit(file: str) -> int:
+    """Opens the file in an editor, and then says whether it is right. Returns the exit status."""
+    try:
+        create(file)
+        status = edit(file, os.environ)
+    except (NoEditor, OSError) as error:
+        return _complain(f"{printable(file)}: {getattr(error, 'strerror', None) or error}")
+    if status != 0:
+        return _complain(f"the editor ended with status {status}")
+    parser = mlogin.make_parser(PROG, 1)
+    for profile in (None, *parser.profiles(["--config", file])):
+        parser.profile = profile
+        parser.parse_args(["--config", file])
+    return 0
+
+
+def _complain(message: str) -> int:
+    print(f"{PROG}: {message}", file=sys.stderr)
+    return 1

@@ -1,0 +1,54 @@
+"""Creates the user's config file, and opens it in the user's editor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+TEMPLATE = """\
+# Options of mlogin and medusa. A line is `option = value`; `mlogin --help` lists the options.
+# `medusa config show` says what is set, and by which line.
+
+# For every session:
+#
+# reflector = https://medusa.example.com:8381
+# account = alice
+# key = ~/.ssh/id_ed25519
+
+# A profile. `mlogin gpu` uses these as well. An option that may be repeated has several lines.
+#
+# [gpu]
+# launcher = slurm
+# launcher-arg = --partition=gpu
+# launcher-arg = --time=1:00:00
+"""
+"""What a new config file contains."""
+
+_EDITORS = ("editor", "vi", "nano")
+"""What is tried if neither VISUAL nor EDITOR is set."""
+
+
+class NoEditor(Exception):
+    """There is no editor."""
+
+
+def create(file: str) -> None:
+    """Creates the config file, for its owner only, unless there is one. Raises OSError."""
+    os.makedirs(os.path.dirname(os.path.abspath(file)), mode=0o700, exist_ok=True)
+    try:
+        fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    with open(fd, "w", encoding="utf-8") as stream:
+        stream.write(TEMPLATE)
+
+
+def edit(file: str, environ: Mapping[str, str]) -> int:
+    """Runs the user's editor on `file`. Returns its exit status. Raises NoEditor, OSError."""
+    editor = environ.get("VISUAL") or environ.get("EDITOR") or next(filter(shutil.which, _EDITORS), None)
+    if editor is None:
+        raise NoEditor("no editor found; set EDITOR")
+    # The variable may hold a command with options, as in git and crontab.
+    return subprocess.run(["sh", "-c", f'{editor} "$1"', "sh", file], check=False).returncode

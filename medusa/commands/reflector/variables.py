@@ -1,0 +1,78 @@
+"""The reflector's own variables, where the usual name belongs to another program, and the names that it had before.
+
+MEDUSA_CONFIG is the user's config file, and MEDUSA_WAIT_TIMEOUT is mlogin's. A reflector still takes them from a
+service that was set up for an earlier version, but not from a user's environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+
+from medusa.commands.options import COMMON, BadFile, OptionParser, parse_config
+from medusa.reflector.config import FOREVER
+
+CONFIG, WAIT_TIMEOUT = "MEDUSA_REFLECTOR_CONFIG", "MEDUSA_REFLECTOR_WAIT_TIMEOUT"
+
+SHARED = {"wait-timeout"}
+"""The keys that also stand in a user's config file."""
+
+Adopted = list[tuple[str, str]]
+"""The old name and the new name of each variable that was taken by its old name."""
+
+
+def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: MutableMapping[str, str]) -> Adopted:
+    """Sets the reflector's own variables in `environ` from those by which earlier versions were configured.
+
+    Nothing is taken for an option that stands on the command line `argv`. CONFIG_FILE, the name in the original Medusa,
+    is no old name, and is not returned.
+    """
+    adopted = []
+    if not environ.get(CONFIG) and not _is_given(argv, "--config"):
+        file = environ.get("MEDUSA_CONFIG")
+        if file and _is_reflectors(parser, file):
+            environ[CONFIG] = file
+            adopted.append(("MEDUSA_CONFIG", CONFIG))
+        elif environ.get("CONFIG_FILE"):
+            environ[CONFIG] = environ["CONFIG_FILE"]
+    if not environ.get(WAIT_TIMEOUT) and not _is_given(argv, "--wait-timeout"):
+        wait = environ.get("MEDUSA_WAIT_TIMEOUT", "")
+        if _is_positive(wait):  # 0 is a value for mlogin only
+            environ[WAIT_TIMEOUT] = wait
+            adopted.append(("MEDUSA_WAIT_TIMEOUT", WAIT_TIMEOUT))
+    return adopted
+
+
+def tell_adopted(adopted: Adopted) -> None:
+    """Logs a warning for each variable that was taken by its old name."""
+    import structlog  # imported here because gevent may patch modules after this one is loaded
+
+    for old, new in adopted:
+        log = structlog.get_logger(component="options")
+        log.warning("this variable is for mlogin", variable=old, advice=f"set {new} for the reflector")
+
+
+def _is_given(argv: Sequence[str], option: str) -> bool:
+    return any(word == option or word.startswith(option + "=") for word in argv)
+
+
+def _is_reflectors(parser: OptionParser, file: str) -> bool:
+    """True if a config file is a reflector's, not a user's. Also if it cannot be read: the parser will say why."""
+    try:
+        text = Path(file).expanduser().read_text("utf-8")
+    except (OSError, ValueError, RuntimeError):
+        return True
+    try:
+        sections = parse_config(text, sections=True)
+    except BadFile:
+        return not any(line.lstrip().startswith("[") for line in text.splitlines())
+    keys = {setting.key for setting in sections[COMMON]}
+    known = {key for key in keys if parser.option(key) is not None}
+    return len(sections) == 1 and bool(known - SHARED or (known and known == keys))
+
+
+def _is_positive(text: str) -> bool:
+    try:
+        return 0 < float(text) <= FOREVER
+    except ValueError:
+        return False

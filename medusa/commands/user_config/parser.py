@@ -1,0 +1,188 @@
+"""The user's config file, and the parser of the programs that read it: mlogin and commands of `medusa`.
+
+The file has sections: each is a profile, and the keys before the first section hold for every profile. An option is
+taken from the command line, else from the environment, the profile's section, the common keys, or else it has its
+default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import stat
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from medusa.commands.options import COMMON, OptionParser, Setting, name_of
+from medusa.protocol.printable import printable
+
+VARIABLE = "MEDUSA_CONFIG"
+"""The variable that names the user's config file, for every program that reads it."""
+
+TARGET = "target"
+"""A key of profiles alone: what mlogin's TARGET would be if the profile were not named there."""
+
+PATHS = ("archive", "key")
+"""The options whose values may begin with `~/` in the file."""
+
+FILES = f"""The config file, ~/.config/medusa/config (in $XDG_CONFIG_HOME if set; or what --config or {VARIABLE} names),
+has lines `option = value`: common ones, and then those of profiles, below [NAME]. `medusa config` shows and edits it.
+Each option is also a variable: MEDUSA_KEY is --key."""
+"""What the help text of a program says about the config file and the variables."""
+
+
+class Place(NamedTuple):
+    """Where in a config file an option is set. `section`: COMMON, or the profile's name. `line`: None in JSON."""
+
+    file: str
+    section: str
+    line: int | None
+
+
+def default_file(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Returns the path of the config file that is read if none is named. None if there is no home directory.
+
+    The XDG Base Directory Specification ignores XDG_CONFIG_HOME if that is no absolute path.
+    """
+    base = environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.expanduser("~/.config")
+    return os.path.join(base, "medusa", "config") if os.path.isabs(base) else None
+
+
+class UserOptionParser(OptionParser):
+    """A parser that reads the user's config file.
+
+    Attributes:
+        profile: the name of the profile that is used; None if none is. If the caller sets it, that counts more than the
+            variable MEDUSA_PROFILE, and less than --profile.
+        target: the TARGET that the profile names; None if it names none.
+        places: where the file sets each option, by its name; also if another source overrides it.
+
+    Args:
+        strict: refuse keys that are not options of this program. Programs that know only some of mlogin's options
+            ignore the others.
+        own: options of this program that the file does not set, because their names mean something else to mlogin.
+    """
+
+    has_sections = True
+
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        error_status: int = 2,
+        *,
+        strict: bool = False,
+        own: Collection[str] = (),
+        **more: Any,
+    ) -> None:
+        super().__init__(prog, description, error_status, **more)
+        self.profile: str | None = None
+        self.target: str | None = None
+        self._strict = strict
+        self._own = own
+        self.places: dict[str, Place] = {}
+        told = f"the user's config file (default: ~/.config/medusa/config; also by {VARIABLE})"
+        self.add_argument("--config", is_config_file=True, env_var=VARIABLE, metavar="FILE", help=told)
+        self.add_argument("--profile", metavar="NAME", help="use this profile, a section [NAME] of the config file")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
+        """Parses like OptionParser, with the config file that `file_for` finds, and the profile."""
+        words = sys.argv[1:] if args is None else list(args)
+        self.profile = _given(words, "--profile") or self.profile or os.environ.get("MEDUSA_PROFILE") or None
+        asks_for_help = "-h" in words or "--help" in words
+        if self.profile is not None and self.file_for(words) is None and not asks_for_help:
+            self.error(f"there is no profile {printable(self.profile)!r}: {default_file()} does not exist")
+        return super().parse_known_args(words, namespace, **more)
+
+    def environment(self) -> dict[str, str]:
+        """Returns the variables that count. If none names the config file, and there is one, MEDUSA_CONFIG does."""
+        variables = super().environment()
+        default = default_file()
+        if VARIABLE not in variables and default is not None and os.path.exists(default):
+            variables[VARIABLE] = default
+        return variables
+
+    def file_for(self, words: Sequence[str]) -> str | None:
+        """Returns the path of the config file for the command line `words`. None if there is none."""
+        file = _given(words, "--config") or self.environment().get(VARIABLE)
+        return None if file is None else os.path.expanduser(file)
+
+    def profiles(self, words: Sequence[str]) -> list[str]:
+        """Returns the names of the profiles in the config file for the command line `words`. Exits if it is wrong."""
+        file = self.file_for(words)
+        return [] if file is None else [name for name in self.sections_of(file) if name != COMMON]
+
+    def command_line(self, words: Sequence[str]) -> argparse.Namespace:
+        """Returns the options that stand on the command line itself. Exits if they are wrong, or ask for help."""
+        if "-h" in words or "--help" in words:
+            self.parse_args(words)
+        return argparse.ArgumentParser.parse_known_args(self, list(words))[0]
+
+    def place_of(self, name: str) -> Place | None:
+        """Returns where the config file sets the option `name`. None if its value comes from elsewhere."""
+        for source, settings in self.get_source_to_settings_dict().items():
+            if source.startswith("config_file|") and name in settings:
+                return self.places[name]
+        return None
+
+    def values_of(self, file: str) -> dict[str, str | list[str]]:
+        """Returns the checked values in the common part of a config file, and in the section of the profile."""
+        sections = self.sections_of(file)
+        if self.profile is not None and self.profile not in sections:
+            names = ", ".join(map(printable, filter(None, sections))) or "none at all"
+            self.error(f"{printable(file)}: there is no profile {printable(self.profile)!r}; there are: {names}")
+        found: dict[str, str | list[str]] = {}
+        for section in dict.fromkeys((COMMON, self.profile or COMMON)):
+            settings = self._without_target(file, section, sections[section])
+            found |= self.checked(file, settings)
+            self.places |= {
+                name_of(action): Place(file, section, setting.line)
+                for setting in reversed(settings)
+                if (action := self.option(setting.key)) is not None
+            }
+        return found
+
+    def option(self, key: str) -> argparse.Action | None:
+        """Returns the option that `key` of the file sets. None if there is no such option."""
+        return None if key in self._own else super().option(key)
+
+    def refuse_key(self, file: str, setting: Setting) -> None:
+        """Exits if a key of no option is an error in this program."""
+        if self._strict:
+            super().refuse_key(file, setting)
+
+    def text_of(self, file: str) -> str:
+        """Returns the text of a config file. Exits if it cannot be read, or if everybody could have written it."""
+        text = super().text_of(file)
+        if file == default_file() and os.stat(file).st_mode & stat.S_IWOTH:
+            self.error(f"{printable(file)}: everybody can write it, so it is not read; chmod o-w it")
+        return text
+
+    def _without_target(self, file: str, section: str, settings: Sequence[Setting]) -> list[Setting]:
+        """Returns `settings` without TARGET, which becomes `target`, and with the user's home directory for `~`."""
+        kept = []
+        for setting in settings:
+            value = setting.value
+            if setting.key != TARGET:
+                is_path = setting.key in PATHS and isinstance(value, str) and value.startswith("~/")
+                kept.append(setting._replace(value=os.path.expanduser(str(value))) if is_path else setting)
+            elif section == COMMON:
+                self.fault(file, setting, "stands in a profile only, below its [NAME]")
+            else:
+                self.target = str(value)
+                self.places[TARGET] = Place(file, section, setting.line)
+        return kept
+
+
+def _given(words: Sequence[str], option: str) -> str | None:
+    """Returns the value of `option` on the command line. None if it does not stand there, or without a value."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(option, dest="value")
+    try:
+        value: str | None = parser.parse_known_args(list(words))[0].value
+    except argparse.ArgumentError:
+        return None  # the parser of all options says what is wrong
+    return value
