@@ -6,6 +6,7 @@ The texts and errors of this module leave out the user, password and query of a 
 from __future__ import annotations
 
 import hashlib
+import os
 import posixpath
 import re
 import urllib.parse
@@ -75,6 +76,19 @@ def publish(archive: bytes, url: str, manta: Callable[[], MantaClient], http_tim
 def uses_manta(url: str) -> bool:
     """Returns True if `url` names a Manta object, so that `publish` needs a client of Manta."""
     return url.startswith(_MANTA)
+
+
+def check_place(url: str) -> None:
+    """Raises PublishError if the archive can never be published to `url`. Writes and asks nothing."""
+    match = _SCHEME.match(url)
+    if match is None and not url.startswith(_MANTA):
+        folder = posixpath.dirname(url) or "."
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PublishError(
+                f"{printable(folder)}: there is no such directory, or it cannot be written", lasting=True
+            )
+    elif match is not None and match[1].lower() not in ("file", "local"):
+        _require(match[1].lower())
 
 
 def shown(url: str) -> str:

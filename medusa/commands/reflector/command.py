@@ -32,10 +32,13 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     """Runs a reflector until a signal ends it. Returns the exit status. `timeouts`: None for the defaults."""
     open_closed()
     limit_core_dumps()
-    parser = make_parser()
+    parser = make_parser(1 if "--check" in argv else USAGE_ERROR)
     adopted = adopt_old_variables(parser, argv, os.environ)
     options = parser.parse_args(argv)
     options.adopted = adopted
+    if options.check:
+        report = import_module("medusa.commands.reflector.check.report")
+        return int(report.run(_config(options, timeouts or Timeouts()), options, parser.origin))
     log_format = options.log_format or ("console" if os.isatty(2) else "json")
     launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
     try:
@@ -49,6 +52,8 @@ def make_parser(error_status: int = USAGE_ERROR) -> OptionParser:
     """Returns the parser of the reflector's options. `error_status`: the exit status after an error of usage."""
     parser = OptionParser("medusa reflector", DESCRIPTION, error_status)
     add = parser.add_argument
+    check = "start nothing: say what would be served to whom, and what is wrong or unsafe; exit status 0 or 1"
+    add("--check", action="store_true", help=check)
     # Two options name their variables themselves: MEDUSA_CONFIG and MEDUSA_WAIT_TIMEOUT are mlogin's.
     config = "key = value lines or JSON; also by CONFIG_FILE"
     add("--config", is_config_file=True, env_var=CONFIG, metavar="FILE", help=config)

@@ -8,18 +8,23 @@ strict_modes.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
 import structlog
 
 from medusa.keys import BadKey, PublicKey, numbered_lines
+from medusa.protocol.attach_path import LOGIN
 from medusa.reflector.auth.strict_modes import trusted_owners, weakness
 
 log = structlog.get_logger(component="accounts")
 
 MAX_FILE = 1024 * 1024
 """The largest size in bytes of a file of keys: room for thousands of keys."""
+
+USERS = ".users"
+"""What follows a login in the name of the directory with the users of that account."""
 
 _KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -54,8 +59,28 @@ class Accounts:
 
         Searches the keys of the account `login`. If `user` is not None, searches the keys of this user of the account.
         """
-        path = self._directory / login if user is None else self._directory / f"{login}.users" / user
+        path = self._directory / login if user is None else self._directory / (login + USERS) / user
         return next((key for key in self._keys(path) if key.matches(fingerprint)), None)
+
+    def everyone(self) -> dict[tuple[str, str | None], list[PublicKey]]:
+        """Returns the keys of each account, and of each user of an account, by (login, user); user None: the account.
+
+        Raises AccountsError if the directory cannot be read.
+        """
+        try:
+            files = [(path.name, None, path) for path in self._directory.iterdir()]
+            files += [
+                (folder.name[: -len(USERS)], path.name, path)
+                for folder in self._directory.glob("*" + USERS)
+                for path in folder.iterdir()
+            ]
+        except OSError as error:
+            raise AccountsError("%s: %s" % (self._directory, error.strerror or error)) from None
+        return {
+            (login, user): self._keys(path)
+            for login, user, path in sorted(files, key=lambda file: str(file[2]))
+            if path.is_file() and all(re.fullmatch(LOGIN, name) for name in (login, user or login))
+        }
 
     def _keys(self, path: Path) -> list[PublicKey]:
         try:

@@ -24,6 +24,7 @@ class Certificate:
 
     Attributes:
         context: the SSLContext for new connections. A connection keeps the context that it started with.
+        leaf: the server's own certificate, the first of the chain.
 
     Raises:
         ConfigError: the files cannot be used.
@@ -32,7 +33,22 @@ class Certificate:
     def __init__(self, certificate: str, key: str) -> None:
         self._certificate = certificate
         self._key = key
+        self.leaf: x509.Certificate
         self.context = self._load()
+
+    @property
+    def names(self) -> list[str]:
+        """The names and addresses of the hosts that the certificate is for."""
+        try:
+            found = self.leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            return []
+        return [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+
+    def is_for(self, host: str) -> bool:
+        """True if the certificate is for `host`: a name or an address."""
+        _, _, domain = host.lower().partition(".")
+        return any(name.lower() in (host.lower(), f"*.{domain}") for name in self.names)
 
     def reload(self) -> None:
         """Reads the files again. If they cannot be used, keeps the old certificate and logs the reason."""
@@ -49,6 +65,7 @@ class Certificate:
             context.load_cert_chain(self._certificate, self._key, self._no_passphrase)
         except ssl.SSLError as error:
             raise ConfigError(self._why(error.reason or "")) from None
+        self.leaf = leaf
         self._log(leaf)
         return context
 

@@ -1,4 +1,7 @@
-"""Finds what is unsafe about a reflector's configuration. This file imports nothing.
+"""Finds what a reflector's configuration would serve to whom, and what is unsafe. This file imports nothing.
 
+report       `medusa reflector --check`: reads everything that the configuration names, and prints what it found
+audiences    who may reach what; no I/O
+exposure     settings that are unsafe; no I/O
 precautions  warns about secrets that others could read
 """

@@ -1,0 +1,210 @@
+"""`medusa reflector --check`: says what a configuration would serve to whom, and what is wrong or unsafe.
+
+It listens on nothing, connects to nothing and changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+from structlog.testing import capture_logs
+
+from medusa.client.operator import publish
+from medusa.commands.reflector.check.audiences import ADMINS, addresses, audiences
+from medusa.commands.reflector.check.exposure import unsafe_directory, unsafe_settings
+from medusa.commands.reflector.check.precautions import warn
+from medusa.commands.reflector.limit_options import BYTES, COUNTS, TIMES
+from medusa.directory import DirectoryError, open_directory, redis_url
+from medusa.protocol.printable import printable
+from medusa.reflector.auth.accounts import Accounts, AccountsError
+from medusa.reflector.cluster.peer_auth import load_secret
+from medusa.reflector.cluster.site_address import check_address
+from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.net.certificate import Certificate
+
+Rows = list[tuple[str, str]]
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Attributes:
+        rows: pairs of a heading and a text: what the configuration is, and what would be served.
+        wrong: why the reflector would not start, or would do less than it was told to.
+        unsafe: what others could read, change or use.
+        advice: what is safe, and could still be better.
+    """
+
+    rows: Rows = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    unsafe: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 if nothing is wrong or unsafe, else 1."""
+        return 1 if self.wrong or self.unsafe else 0
+
+
+def run(config: ReflectorConfig, options: SimpleNamespace, origin: Callable[[str], str]) -> int:
+    """Prints a report about a configuration. Returns the exit status.
+
+    `origin`: a function that returns the file or variable, and a colon, from which the option that an error begins with
+    has its value.
+    """
+    report = examine(config, options)
+    report.wrong = [origin(text) + text for text in report.wrong]
+    print("\n".join(lines(report)))
+    return report.status
+
+
+def examine(config: ReflectorConfig, options: SimpleNamespace, arguments: Sequence[str] = ()) -> Report:
+    """Reads all that the configuration names, and returns what was found.
+
+    `arguments`: the words of the command line; empty for those of this process.
+    """
+    report = Report()
+    for part in (_settings, _config_file, _accounts, _certificate, _directory, _publish, _limits):
+        with capture_logs() as logged:
+            try:
+                part(config, options, report)
+            except ConfigError as error:
+                report.wrong.append(str(error))
+        _take(report, logged)
+    with capture_logs() as logged:
+        try:
+            warn(config, options.config, arguments)
+        except ValueError:
+            pass  # `bind-ip`, which _settings has reported
+    _take(report, logged)
+    return report
+
+
+def lines(report: Report) -> list[str]:
+    """Returns a report as lines for people to read."""
+    width = max(len(heading) for heading, _ in report.rows)
+    text = [f"{heading:{width}}  {printable(row, 4096)}" for heading, row in report.rows]
+    for title, found in (("wrong", report.wrong), ("unsafe", report.unsafe), ("advice", report.advice)):
+        text += ["", f"{title}:"] * bool(found) + [f"  {printable(item, 4096)}" for item in found]
+    return text if report.wrong or report.unsafe else [*text, "", "nothing is wrong or unsafe"]
+
+
+def _take(report: Report, logged: Iterable[dict[str, object]]) -> None:
+    """Puts what the reflector would log as a warning at its start into `report`."""
+    for entry in logged:
+        if entry["log_level"] in ("warning", "error"):
+            more = [f"{k} {v}" for k, v in entry.items() if k not in ("event", "log_level", "component")]
+            text = f"{entry['event']}: {', '.join(more)}"
+            if text not in report.unsafe:
+                report.unsafe.append(text)
+
+
+def _settings(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    report.rows.append(("config file", options.config or "none"))
+    report.rows += [("would listen on", url) for url in addresses(config)]
+    for peers, paths in audiences(config).items():
+        names = f" ({', '.join(config.admins)})" if peers == ADMINS else ""
+        report.rows.append((f"for {peers}", " ".join(paths) + names))
+    if config.trusted_proxy:
+        header = "a PROXY header" if config.proxy_protocol else "X-Forwarded-For"
+        report.rows.append(("believed proxies", f"{', '.join(config.trusted_proxy)}, by {header}"))
+    if config.allow_origin:
+        report.rows.append(("web pages of", ", ".join(config.allow_origin)))
+    if config.public_host:
+        report.rows.append(("names", ", ".join(config.public_host)))
+    elif config.accounts is not None:
+        report.advice.append("public-host: not given, so that a request that was signed for another host is valid here")
+    if config.archive is None:
+        report.advice.append("/agent.sh: 404, because this installation carries no archive")
+    config.verify()
+    report.unsafe += unsafe_settings(config)
+
+
+def _config_file(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    if options.config is None:
+        return
+    mode = os.stat(options.config).st_mode
+    if stat.S_ISREG(mode) and mode & (stat.S_IWGRP | stat.S_IWOTH):
+        report.unsafe.append(f"{options.config}: others than its owner can write it; chmod go-w")
+
+
+def _accounts(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    if config.accounts is None:
+        return
+    try:
+        accounts = Accounts(config.accounts).everyone()
+    except AccountsError as error:
+        raise ConfigError(f"accounts: {error}") from None
+    for (login, user), keys in accounts.items():
+        name = login if user is None else f"{login}, user {user}"
+        report.rows.append((f"account {name}", ", ".join(f"{key.algorithm} {key.sha256}" for key in keys) or "no key"))
+    if not any(accounts.values()):
+        report.advice.append(f"accounts: {config.accounts} has no usable key, so nobody can sign")
+    missing = [login for login in config.admins if not accounts.get((login, None))]
+    report.advice += [f"admins: {login} has no key" for login in missing]
+
+
+def _certificate(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    if config.tls_cert is None or config.tls_key is None:
+        return
+    certificate = Certificate(config.tls_cert, config.tls_key)
+    report.rows.append(("certificate", f"{config.tls_cert}: {', '.join(certificate.names) or 'no name'}"))
+    report.rows.append(("", f"valid until {certificate.leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"))
+    for name in (*config.public_host, *filter(None, [config.advertise])):
+        host = urlsplit("//" + name).hostname or name
+        if not certificate.is_for(host):
+            report.advice.append(f"tls-cert: {config.tls_cert} is not for {host}")
+
+
+def _directory(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    secret = b""
+    if not config.shared:
+        report.rows.append(("directory", config.directory))
+    else:
+        try:
+            url = redis_url.parse(config.directory)
+        except DirectoryError as error:
+            raise ConfigError(f"directory: {error}") from None
+        report.rows.append(("directory", f"{url.where} (not asked whether it answers)"))
+        report.unsafe += unsafe_directory(url)
+        if config.site_secret_file is not None:
+            secret = load_secret(config.site_secret_file)
+            report.rows.append(("site secret", config.site_secret_file))
+        address = config.address(config.port)
+        report.rows.append(("for other reflectors", address))
+        check_address(config, address)
+    try:
+        open_directory(config.directory, secret=secret).close()
+    except DirectoryError as error:
+        raise ConfigError(f"directory: {error}") from None
+
+
+def _publish(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    if config.publish is None:
+        return
+    report.rows.append(("publishes to", publish.shown(config.publish)))
+    try:
+        publish.check_place(config.publish)
+    except publish.PublishError as error:
+        raise ConfigError(f"publish: {error}") from None
+    if config.publish.lower().startswith("http://"):
+        report.unsafe.append("publish: without TLS others can change the archive on its way, and jobs run it")
+
+
+def _limits(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
+    start, rate, full = config.max_startups
+    values = {name: getattr(config, name) for name in (*COUNTS, *BYTES, *TIMES)}
+    values["max_sessions_per_login"] = config.sessions_per_login
+    values["max_sessions_per_address"] = config.sessions_per_address
+    values["max_held"], values["max_held_per_login"] = config.held_in_all, config.held_per_login
+    texts = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in values.items()}
+    texts["max_startups"] = f"{start}:{rate}:{full}"
+    times = {name: f"{getattr(config, name):g}" for name in ("wait_timeout", "drain_timeout", "max_url_lifetime")}
+    for name, text in {**texts, **times}.items():
+        report.rows.append((name.replace("_", "-"), "no limit" if text == "0" else text))
