@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from medusa.client.settings import DEFAULT_ESCAPE
 from medusa.commands.manta_options import VARIABLES
 from medusa.commands.mlogin import DEFAULT_WAIT, LOCAL
 from medusa.commands.options import COMMON, NOT_IN_A_FILE, name_of
-from medusa.commands.user_config.parser import TARGET, UserOptionParser
+from medusa.commands.user_config.parser import TARGET, Place, UserOptionParser
 from medusa.protocol.printable import printable
 from medusa.protocol.terminal import environment
 
@@ -66,7 +66,6 @@ def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, fi
     lines = [printable(heading, 4096), "", *_table(rows(parser, given))]
     for name in () if used else parser.profiles(words):
         parser.profile = name
-        parser.target = None
         given = parser.parse_args(words)
         own = [row for row in rows(parser, given) if row.source.endswith(f" [{name}]")]
         lines += ["", f"mlogin {printable(name)}, instead of that:", "", *_table(own)]
@@ -75,34 +74,38 @@ def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, fi
 
 def rows(parser: UserOptionParser, given: SimpleNamespace) -> list[Row]:
     """Returns a row for each value of each option that has one. `given`: what the parser returned."""
-    found = [Row(TARGET, parser.target, _place(parser, TARGET))] if parser.target is not None else []
+    found = [(TARGET, parser.target, _place(parser.places[TARGET][0]))] if parser.target is not None else []
     for action in parser._actions:
         if action.option_strings and action.dest not in NOT_IN_A_FILE:
-            source, values = _source(parser, action, given)
-            found += [Row(name_of(action), value, source) for value in values]
-    return [Row(row.option, printable(hidden(row.option, row.value), 1024), row.source) for row in found]
+            name = name_of(action)
+            found += [(name, value, source) for value, source in _values(parser, action, given)]
+    return [Row(name, printable(hidden(name, value), 1024), source) for name, value, source in found]
 
 
-def _source(parser: UserOptionParser, action: argparse.Action, given: SimpleNamespace) -> tuple[str, Iterable[str]]:
-    """Returns where an option's value came from, and the value as texts: several if the option may be repeated."""
+def _values(parser: UserOptionParser, action: argparse.Action, given: SimpleNamespace) -> Iterator[tuple[str, str]]:
+    """Yields the value of an option as a text, and where it came from. Several if the option may be repeated."""
     name, settings = name_of(action), parser.get_source_to_settings_dict()
     for variable, (owner, text) in settings.get("environment_variables", {}).items():
         if owner is action:
-            return f"variable {variable}", [str(text)]
+            instead = f", instead of {_place(parser.places[name][0])}" if name in parser.places else ""
+            yield str(text), f"variable {variable}{instead}"
+            return
     for source, values in settings.items():
         if source.startswith("config_file|") and name in values:
             value = values[name][1]
-            return _place(parser, name), [str(item) for item in (value if isinstance(value, list) else [value])]
+            yield from zip(value if isinstance(value, list) else [value], map(_place, parser.places[name]), strict=True)
+            return
     for variable in VARIABLES.get(action.dest, ()):
         if os.environ.get(variable):
-            return f"variable {variable}", [os.environ[variable]]
+            yield os.environ[variable], f"variable {variable}"
+            return
     value = DEFAULTS.get(name) or getattr(given, action.dest)
-    return "default", [] if value in (None, "", [], False) else [str(value)]
+    if value not in (None, "", [], False):
+        yield str(value), "default"
 
 
-def _place(parser: UserOptionParser, name: str) -> str:
-    """Returns the file, the line and the section in which `name` is set."""
-    place = parser.places[name]
+def _place(place: Place) -> str:
+    """Returns the file, the line and the section of a value."""
     line = "" if place.line is None else f":{place.line}"
     section = "" if place.section == COMMON else f" [{place.section}]"
     return f"{place.file}{line}{section}"

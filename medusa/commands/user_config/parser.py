@@ -11,7 +11,7 @@ import argparse
 import os
 import stat
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from medusa.commands.options import COMMON, OptionParser, Setting, name_of
@@ -58,7 +58,8 @@ class UserOptionParser(OptionParser):
         profile: the name of the profile that is used; None if none is. If the caller sets it, that counts more than the
             variable MEDUSA_PROFILE, and less than --profile.
         target: the TARGET that the profile names; None if it names none.
-        places: where the file sets each option, by its name; also if another source overrides it.
+        places: where the file sets each option, by its name: one place for each value. Also if another source
+            overrides it.
 
     Args:
         strict: refuse keys that are not options of this program. Programs that know only some of mlogin's options
@@ -83,7 +84,7 @@ class UserOptionParser(OptionParser):
         self.target: str | None = None
         self._strict = strict
         self._own = own
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, list[Place]] = {}
         told = f"the user's config file (default: ~/.config/medusa/config; also by {VARIABLE})"
         self.add_argument("--config", is_config_file=True, env_var=VARIABLE, metavar="FILE", help=told)
         self.add_argument("--profile", metavar="NAME", help="use this profile, a section [NAME] of the config file")
@@ -125,7 +126,7 @@ class UserOptionParser(OptionParser):
         """Returns where the config file sets the option `name`. None if its value comes from elsewhere."""
         for source, settings in self.get_source_to_settings_dict().items():
             if source.startswith("config_file|") and name in settings:
-                return self.places[name]
+                return self.places[name][0]
         return None
 
     def values_of(self, file: str) -> dict[str, str | list[str]]:
@@ -134,16 +135,23 @@ class UserOptionParser(OptionParser):
         if self.profile is not None and self.profile not in sections:
             names = ", ".join(map(printable, filter(None, sections))) or "none at all"
             self.error(f"{printable(file)}: there is no profile {printable(self.profile)!r}; there are: {names}")
+        self.target, self.places = None, {}
         found: dict[str, str | list[str]] = {}
         for section in dict.fromkeys((COMMON, self.profile or COMMON)):
             settings = self._without_target(file, section, sections[section])
             found |= self.checked(file, settings)
-            self.places |= {
-                name_of(action): Place(file, section, setting.line)
-                for setting in reversed(settings)
-                if (action := self.option(setting.key)) is not None
-            }
+            self._note_places(file, section, settings)
         return found
+
+    def _note_places(self, file: str, section: str, settings: Iterable[Setting]) -> None:
+        """Puts the places of the options of a section into `places`."""
+        noted: dict[str, list[Place]] = {}
+        for setting in settings:
+            action = self.option(setting.key)
+            if action is not None:
+                count = len(setting.value) if isinstance(setting.value, list) else 1
+                noted.setdefault(name_of(action), []).extend([Place(file, section, setting.line)] * count)
+        self.places |= noted
 
     def option(self, key: str) -> argparse.Action | None:
         """Returns the option that `key` of the file sets. None if there is no such option."""
@@ -173,7 +181,7 @@ class UserOptionParser(OptionParser):
                 self.fault(file, setting, "stands in a profile only, below its [NAME]")
             else:
                 self.target = str(value)
-                self.places[TARGET] = Place(file, section, setting.line)
+                self.places[TARGET] = [Place(file, section, setting.line)]
         return kept
 
 

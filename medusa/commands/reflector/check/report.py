@@ -5,6 +5,7 @@ It listens on nothing, connects to nothing and changes nothing.
 
 from __future__ import annotations
 
+import datetime
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,9 @@ from medusa.reflector.cluster.peer_auth import load_secret
 from medusa.reflector.cluster.site_address import check_address
 from medusa.reflector.config import ConfigError, ReflectorConfig
 from medusa.reflector.net.certificate import Certificate
+
+EXPIRES_SOON = datetime.timedelta(days=14)
+"""A certificate that expires within this time is mentioned."""
 
 Rows = list[tuple[str, str]]
 
@@ -59,6 +63,9 @@ def run(config: ReflectorConfig, options: SimpleNamespace, origin: Callable[[str
     has its value.
     """
     report = examine(config, options)
+    report.advice += [
+        f"{old}: this variable is for mlogin; set {new} for the reflector" for old, new in options.adopted
+    ]
     report.wrong = [origin(text) + text for text in report.wrong]
     print("\n".join(lines(report)))
     return report.status
@@ -120,6 +127,9 @@ def _settings(config: ReflectorConfig, options: SimpleNamespace, report: Report)
         report.rows.append(("names", ", ".join(config.public_host)))
     elif config.accounts is not None:
         report.advice.append("public-host: not given, so that a request that was signed for another host is valid here")
+    if config.accounts is not None and not config.front_door_only:
+        local = "not given, so that a forwarder on this host, such as ssh -R or stunnel, leads strangers to /attach/"
+        report.advice.append(f"front-door-only: {local}")
     if config.archive is None:
         report.advice.append("/agent.sh: 404, because this installation carries no archive")
     config.verify()
@@ -156,6 +166,9 @@ def _certificate(config: ReflectorConfig, options: SimpleNamespace, report: Repo
     certificate = Certificate(config.tls_cert, config.tls_key)
     report.rows.append(("certificate", f"{config.tls_cert}: {', '.join(certificate.names) or 'no name'}"))
     report.rows.append(("", f"valid until {certificate.leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"))
+    left = certificate.leaf.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
+    if datetime.timedelta() < left < EXPIRES_SOON:
+        report.advice.append(f"tls-cert: {config.tls_cert} expires in {left.days} days")
     for name in (*config.public_host, *filter(None, [config.advertise])):
         host = urlsplit("//" + name).hostname or name
         if not certificate.is_for(host):

@@ -55,7 +55,7 @@ def test_show(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert main(["show"]) == 0
     shown = lines(capsys)
     assert f"reflector https://common {file}:1" in shown
-    assert "account bob variable MEDUSA_ACCOUNT" in shown
+    assert f"account bob variable MEDUSA_ACCOUNT, instead of {file}:2" in shown
     assert "key aa:bb variable MANTA_KEY_ID" in shown
     assert "launcher local default" in shown
     assert f"launcher-arg --export=API_TOKEN= (not shown) {file}:3" in shown

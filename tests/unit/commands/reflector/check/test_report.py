@@ -118,7 +118,12 @@ def test_files(tmp_path: Path, key: Key) -> None:
     assert report.unsafe == [
         f"key ignored: file {accounts}/bob, line 1, reason options before a key are not understood"
     ]
-    assert report.advice == ["admins: carol has no key", f"tls-cert: {certificate} is not for other.example"]
+    assert [text.partition(":")[0] for text in report.advice] == ["front-door-only", "admins", *["tls-cert"] * 2]
+    assert report.advice[1:] == [
+        "admins: carol has no key",
+        f"tls-cert: {certificate} expires in 1 days",
+        f"tls-cert: {certificate} is not for other.example",
+    ]
     for path in (certificate, secret, config, accounts / "alice"):
         path.chmod(0o666)
     report = examined(config, **settings)
