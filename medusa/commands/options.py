@@ -195,9 +195,11 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
     def _checked(self, file: str, setting: Setting, action: argparse.Action) -> str | list[str]:
         value = setting.value
         if isinstance(action.nargs, int):  # a flag
-            if str(value).lower() not in ("true", "false"):
+            text = str(value).lower()
+            if text not in ("true", "false"):
                 self.fault(file, setting, f"must be true or false, not {value!r}")
-            return str(value).lower()
+            negated = isinstance(action, argparse.BooleanOptionalAction) and setting.key.startswith("no-")
+            return {"true": "false", "false": "true"}[text] if negated else text
         if isinstance(action, argparse._AppendAction):
             items = value if isinstance(value, list) else [value]
             return [self._valid(file, setting, action, item) for item in items]

@@ -113,7 +113,7 @@ def _place(place: Place) -> str:
 
 def hidden(option: str, value: str) -> str:
     """Returns the value of an option without the secrets in it."""
-    if option == "header":
+    if option == "header" and not value.startswith("@"):
         return f"{value.partition(':')[0]}: {HIDDEN}"
     for secret, shown in _SECRETS:
         value = secret.sub(shown, value)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -18,6 +19,7 @@ def parser(**more: Any) -> OptionParser:
     made.add_argument("--bind-ip", default="default")
     made.add_argument("--port", type=int, default=1)
     made.add_argument("--loud", action="store_true")
+    made.add_argument("--colour", action=argparse.BooleanOptionalAction)
     made.add_argument("--level", choices=("low", "high"), default="low")
     made.add_argument("--version", action="version", version="1")
     return made
@@ -86,6 +88,16 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert (found.port, found.config, found.loud, found.level, found.bind_ip) == (1, None, False, "low", "default")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("colour = true", True), ("colour=false", False), ("no-colour = true", False)]
+)
+def test_a_flag_with_two_names(tmp_path: Path, text: str, value: bool) -> None:
+    file = tmp_path / "config"
+    file.write_text(text)
+    assert parser().parse_args(["--config", str(file)]).colour is value
+    assert parser().parse_args(["--config", str(file), "--colour"]).colour is True
+
+
 def test_a_flag_can_be_off_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "config"
     file.write_text('{"loud": false}')
@@ -98,7 +110,7 @@ BROKEN: list[tuple[bytes, list[str]]] = [
     (b'{"port": null}', ["port", "invalid int value"]),
     (b'{"port": [1]}', ["port", "invalid int value"]),
     (b'{"port": {"a": 1}}', ["port", "invalid int value"]),
-    (b'{"colour": 1}', ["colour", "there is no such option"]),
+    (b'{"shade": 1}', ["shade", "there is no such option"]),
     (b'{"loud": 1}', ["loud", "must be true or false, not 1"]),
     (b'{"level": "loudest"}', ["level", "invalid choice: 'loudest'"]),
     (b'{"port": 1', ["not valid JSON", "line 1"]),

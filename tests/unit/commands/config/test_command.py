@@ -95,6 +95,7 @@ def test_show_says_what_is_wrong(file: Path, complaint: Complaint) -> None:
     ("option", "value", "shown"),
     [
         ("header", "Authorization: Bearer x", "Authorization: (not shown)"),
+        ("header", "@~/headers", "@~/headers"),
         ("url", "https://bob:secret@h/x", "https://(not shown)@h/x"),
         ("url", "https://h/x?signature=abc", "https://h/x?(not shown)"),
         ("launcher-arg", "--env=DB_PASSWORD=x y", "--env=DB_PASSWORD= (not shown)"),
