@@ -68,7 +68,7 @@ class Accounts:
         Raises AccountsError if the directory cannot be read.
         """
         try:
-            files = [(path.name, None, path) for path in self._directory.iterdir()]
+            files: list[tuple[str, str | None, Path]] = [(path.name, None, path) for path in self._directory.iterdir()]
             files += [
                 (folder.name[: -len(USERS)], path.name, path)
                 for folder in self._directory.glob("*" + USERS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -102,7 +102,7 @@ def lines(report: Report) -> list[str]:
     return text if report.wrong or report.unsafe else [*text, "", "nothing is wrong or unsafe"]
 
 
-def _take(report: Report, logged: Iterable[dict[str, object]]) -> None:
+def _take(report: Report, logged: Iterable[Mapping[str, object]]) -> None:
     """Puts what the reflector would log as a warning at its start into `report`."""
     for entry in logged:
         if entry["log_level"] in ("warning", "error"):

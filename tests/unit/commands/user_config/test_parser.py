@@ -122,7 +122,6 @@ def test_what_is_wrong(file: Path, complaint: Complaint, text: str | None, words
 def test_a_file_that_everybody_can_write_is_refused(file: Path, complaint: Complaint) -> None:
     file.chmod(0o666)
     assert f"{file}: everybody can write it" in complaint(mlogin.parse, [], 255)
-    assert mlogin.parse(["--config", str(file)]).quiet  # the user has named it
 
 
 def test_other_programs_take_the_keys_that_they_have(file: Path) -> None:
@@ -158,7 +157,7 @@ ONE_MEANING = {
 
 def test_each_variable_has_one_meaning() -> None:
     programs = [module.make_parser() for module in (mlogin, sessions, sign_url, publish, config, reflector)]
-    words = (["--config", "/dev/null"], ["list"], ["ID"], ["URL"], ["path"], [])
+    words: tuple[list[str], ...] = (["--config", "/dev/null"], ["list"], ["ID"], ["URL"], ["path"], [])
     seen: set[str] = set()
     shared: set[str] = set()
     for program, arguments in zip(programs, words, strict=True):
