@@ -179,6 +179,7 @@ def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOpti
     add(
         "--login",
         action=argparse.BooleanOptionalAction,
+        env_var="MEDUSA_LOGIN_SHELL",  # MEDUSA_LOGIN is that of `medusa sessions`
         help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads "
         "none (default: --login for a shell, --no-login with -c)",
     )
