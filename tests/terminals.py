@@ -186,7 +186,7 @@ def state_of(pid: int) -> str:
 
 def environment(home: Path) -> dict[str, str]:
     """For a program whose every descendant can be told by its temporary directory."""
-    fixed = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), "MEDUSA_LOGIN": "false"}
+    fixed = {"TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT), "MEDUSA_LOGIN_SHELL": "false"}
     return {**os.environ, "TMPDIR": str(home), **fixed}
 
 

@@ -42,7 +42,7 @@ def test_the_start_says_where_the_user_is_and_how_to_leave(shell: Terminal) -> N
 @pytest.mark.parametrize(("options", "said"), [([], "on"), (["--no-login"], "off")])
 def test_a_login_shell_reads_its_start_up_files(home: Path, tmp_path: Path, options: list[str], said: str) -> None:
     (tmp_path / ".bash_profile").write_text("PS1='profile > '; WHO=reader\n")
-    environ = {**environment(home), "HOME": str(tmp_path), "MEDUSA_LOGIN": ""}
+    environ = {**environment(home), "HOME": str(tmp_path), "MEDUSA_LOGIN_SHELL": ""}
     with terminal([*MLOGIN, *options], environ) as opened:
         opened.until("profile > " if said == "on" else PROMPT)
         opened.type("echo $(shopt login_shell) ${WHO:-nobody}\r")
