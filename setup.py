@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import Extension, find_packages, setup
+from setuptools import Command, Extension, find_packages, setup
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).resolve().parent
@@ -26,6 +26,27 @@ class BuildWithArchive(build_py):
             target.parent.mkdir(parents=True, exist_ok=True)
             environ = {**os.environ, "PYTHON": sys.executable}
             subprocess.run(["sh", "scripts/mkshar.sh", str(target)], check=True, cwd=HERE, env=environ)
+
+
+class InstallHelpPages(Command):
+    """Makes man pages and completions, and installs them below share/; an editable installation has none."""
+
+    description = "make man pages and completions"
+    user_options = [("install-dir=", "d", "where share/ is")]  # noqa: RUF012 - what setuptools asks for
+
+    def initialize_options(self) -> None:
+        self.install_dir = None
+
+    def finalize_options(self) -> None:
+        self.set_undefined_options("install", ("install_data", "install_dir"))
+
+    def run(self) -> None:
+        if not self.get_finalized_command("build_py").editable_mode:
+            command = [sys.executable, "-B", "-m", "scripts.helppages", str(Path(str(self.install_dir)).resolve())]
+            subprocess.run(command, check=True, cwd=HERE)
+
+    def get_outputs(self) -> list[str]:
+        return []  # a wheel takes whatever is in the directory
 
 
 def version() -> str:
@@ -91,6 +112,8 @@ TEST = [
     "pytest>=8.2,<10",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
+    # Makes the completions of shells, also when a wheel is built.
+    "shtab>=1.13",
     # Builds the wheel that a test looks into.
     "setuptools>=70.1",
     "wsproto>=1.2",
@@ -118,7 +141,8 @@ setup(
         "test": CHECKS + TEST + BENCH + STANDALONE + CLUSTERS["kubernetes"] + STORES["https"] + STORES["s3"],
     },
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
-    cmdclass={"build_py": BuildWithArchive},
+    cmdclass={"build_py": BuildWithArchive, "install_data": InstallHelpPages},
+    data_files=[("share", [])],  # so that install_data is run
     classifiers=[
         "Environment :: Console",
         "Intended Audience :: System Administrators",

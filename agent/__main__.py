@@ -21,6 +21,7 @@ from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.main import main as wrap_main
 from medusa import __version__
 from medusa.guard import Guard
+from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds
 from medusa.transports.base import Transport
 
@@ -33,10 +34,63 @@ HIDDEN_URL = "MEDUSA_ARGUMENT_URL"
 EXIT_BAD_CONFIG = 2
 EXIT_NOT_CONNECTED = 3
 
-EPILOG = """\
-exit status: 0 a session took place, however its command ended; 2 bad usage or configuration; 3 no connection to the
-reflector; 128+n stopped by signal n. The archive itself: 125 --extract failed, 126 damaged, 127 no suitable Python.
-"""
+USAGE = """\
+agent.sh [OPTION...] [URL]
+       agent.sh wrap [OPTION...] -- COMMAND [ARGUMENT...]
+       agent.sh --list | --extract DIR"""
+
+SECTIONS = (
+    Section(
+        "Other uses of the archive",
+        (
+            (
+                "wrap [OPTION...] -- COMMAND",
+                "run a step of a job, and offer a terminal if it fails: agent.sh wrap --help",
+            ),
+            ("--list", "list the files in the archive"),
+            ("--extract DIR", "write these files to DIR"),
+        ),
+    ),
+    Section(
+        "Examples",
+        (
+            ("MEDUSA_SIGNED_URL=URL sh agent.sh", "a session, as `mlogin --launcher manual` asks for it"),
+            ("sh agent.sh --config FILE", "the same with the URL in a file of mode 600"),
+            ("sh agent.sh wrap -- make test", "a step of CI"),
+        ),
+    ),
+    Section(
+        "Variables",
+        (
+            ("MEDUSA_SIGNED_URL", "where to dial"),
+            ("MEDUSA_AGENT_CONFIG", "the file for --config"),
+            ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
+            ("MEDUSA_PYTHON", "the Python to use, instead of the first suitable one on PATH"),
+            ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
+            ("SSL_CERT_FILE", "the authorities to trust"),
+        ),
+        "No variable whose name begins with MEDUSA_ reaches the shell in the job.",
+    ),
+    Section(
+        "Files",
+        (
+            ("the file of --config", 'one JSON object: {"signed_url": URL, "insecure_tls": false}'),
+            ("/assets/LOGIN/stor/medusa-config-*.json", "the same in a job of a Manta; the newest one is read"),
+        ),
+    ),
+    Section(
+        "Exit status",
+        (
+            ("0", "a session took place, however its command ended"),
+            ("2", "wrong usage or configuration"),
+            ("3", "no connection to the reflector"),
+            ("125", "--extract cannot write"),
+            ("126", "the archive is damaged, or the environment leaves no room for it"),
+            ("127", "no suitable Python"),
+            ("128+N", "stopped by signal N"),
+        ),
+    ),
+)
 
 
 def main(
@@ -78,19 +132,26 @@ def main(
         signals.close()
 
 
-def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="agent.sh", description="Gives a job a terminal.", epilog=EPILOG)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
+    """Returns the parser of the options of `agent.sh`, other than those of `wrap`."""
+    parser = HelpParser("agent.sh", USAGE, "Gives a job a terminal.", sections=SECTIONS)
+    add = parser.add_argument_group("Where to dial").add_argument
     text = "where to dial; MEDUSA_SIGNED_URL, which process lists do not show, is the better place"
-    parser.add_argument("url", metavar="URL", nargs="*", help=text)
-    text = "default: MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG (a file), the job's medusa-config asset"
-    parser.add_argument("--config", metavar="FILE", help=text)
-    text = "trust any certificate; also MEDUSA_INSECURE_TLS=true"
-    parser.add_argument("--insecure-tls", action="store_true", help=text)
-    parser.add_argument("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help="default: %(default)s")
-    text = "between SIGHUP and SIGKILL for what outlives the session; default: %(default)s"
-    parser.add_argument("--grace", metavar="S", type=seconds, default=timeouts.hangup_grace, help=text)
+    add("url", metavar="URL", nargs="*", help=text)
+    text = "a file that says where to dial. Default: MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, the asset"
+    add("--config", metavar="FILE", help=text)
+    add("--insecure-tls", action="store_true", help="trust any certificate")
+    text = "for how many seconds to try again while the reflector cannot be reached (%(default)g)"
+    add("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help=text)
+    add = parser.add_argument_group("At the end").add_argument
+    text = "seconds between SIGHUP and SIGKILL for what outlives the session (%(default)g)"
+    add("--grace", metavar="S", type=seconds, default=timeouts.hangup_grace, help=text)
     parser.add_argument("--version", action="version", version="medusa agent " + __version__)
+    return parser
+
+
+def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
+    parser = make_parser(timeouts)
     options = parser.parse_intermixed_args(argv)
     hidden = os.environ.pop(HIDDEN_URL, None)
     options.url += [] if hidden is None else [hidden]

@@ -9,6 +9,7 @@ directory      the record of which reflector owns which session
 protocol       the formats on the wire, without I/O
 forked         forks a helper process that calls one function
 guard          a child process that cleans up after its parent was killed
+help_text      help of a program: options in groups, examples, variables
 keys           SSH public keys
 option_types   types of command-line options
 process_table  reads the processes from /proc

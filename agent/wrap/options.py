@@ -19,6 +19,7 @@ from agent import config
 from agent.command.encoding import to_bytes
 from agent.config import Config, ConfigError, checked_url
 from agent.dial import public_part
+from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds
 from medusa.protocol import attach_path
 
@@ -28,6 +29,32 @@ HOLD = 600.0
 SESSION = r"[a-z0-9_][a-z0-9_.:@+-]{0,254}"
 
 _SHOWN_AS = {"ws": "http", "wss": "https"}
+
+
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("sh agent.sh wrap --reflector URL -- make test", "in a network that is trusted"),
+            (
+                "MEDUSA_URL_COMMAND='medusa sign-url ... \"$MEDUSA_SESSION\"' \\",
+                "signed for a reflector with accounts, after a failure only",
+            ),
+            ("  sh agent.sh wrap --hold 1800 -- make test", ""),
+        ),
+    ),
+    Section(
+        "Variables",
+        (
+            ("MEDUSA_HOLD, MEDUSA_SESSION", "set --hold and --session"),
+            ("MEDUSA_URL_COMMAND, MEDUSA_REFLECTOR", "set --url-command and --reflector"),
+            ("MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG", "the URL to dial, and the file for --config"),
+            ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
+        ),
+        "The options override them. COMMAND sees neither them nor the options.",
+    ),
+    Section("Exit status", (("that of COMMAND", "128+N if signal N ended it"), ("2", "no COMMAND is given"))),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +91,7 @@ class Options:
         return Config(checked_url("the URL command's output", url), self.insecure_tls)
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(HelpParser):
     """A parser that raises ConfigError instead of exiting, because the step must run in any case."""
 
     def error(self, message: str) -> NoReturn:
@@ -77,7 +104,7 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     Raises:
         ConfigError: an option is wrong, or nothing says where to dial.
     """
-    given = _parser().parse_args(words)
+    given = make_parser().parse_args(words)
     hold = _hold(environ) if given.hold is None else given.hold
     session = given.session or environ.get("MEDUSA_SESSION") or str(uuid.uuid4())
     if not re.fullmatch(SESSION, session):
@@ -94,19 +121,20 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets))
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> HelpParser:
+    """Returns the parser of the options of `agent.sh wrap`."""
     usage = "agent.sh wrap [OPTION...] -- COMMAND [ARGUMENT...]"
     text = "Runs COMMAND; if it fails, keeps a terminal in its place for a user to look into it."
-    parser = _Parser(prog="agent.sh wrap", usage=usage, description=text, allow_abbrev=False)
-    parser.epilog = "Each option is also a variable, as MEDUSA_HOLD. Exit status: that of COMMAND."
-    add = parser.add_argument
-    add("--hold", metavar="S", type=seconds, help="how long to wait for somebody; 0: no session; default: %d" % HOLD)
-    add("--session", metavar="ID", help="default: one that nobody can guess")
-    add("--reflector", metavar="URL", help="a reflector without accounts, in a network that is trusted")
+    parser = _Parser("agent.sh wrap", usage, text, allow_abbrev=False, sections=SECTIONS)
+    add = parser.add_argument_group("The session after a failure").add_argument
+    add("--hold", metavar="S", type=seconds, help="seconds in which users can come (%d); 0: no session" % HOLD)
+    add("--session", metavar="ID", help="the session's id; by default one that nobody can guess")
+    add = parser.add_argument_group("Where to dial, one of").add_argument
     text = "run by sh when COMMAND has failed, prints the URL to dial, signed for session $MEDUSA_SESSION"
     add("--url-command", metavar="COMMAND", help=text)
-    add("--config", metavar="FILE", help="as without wrap; so are MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG and assets")
-    add("--insecure-tls", action="store_true", help="trust any certificate")
+    add("--config", metavar="FILE", help="a file with the URL, as without wrap")
+    add("--reflector", metavar="URL", help="a reflector without accounts, in a network that is trusted")
+    parser.add_argument("--insecure-tls", action="store_true", help="trust any certificate")
     return parser
 
 

@@ -7,10 +7,23 @@ from collections.abc import Sequence
 
 from medusa.client.archive import find_archive, write_archive
 from medusa.client.outcome import Failure
-from medusa.commands.options import OptionParser
+from medusa.commands.options import VARIABLES, OptionParser
+from medusa.help_text import Section
 from medusa.protocol.printable import printable
 
 USAGE_ERROR = 2
+
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("medusa archive -o agent.sh", "a file to carry into a job"),
+            ("medusa archive | ssh HOST 'cat > agent.sh'", "the same on another host"),
+        ),
+    ),
+    Section(VARIABLES),
+    Section("Exit status", (("0", "done"), ("1", "it cannot be written"), ("2", "wrong usage"))),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -18,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises SystemExit(2) for wrong usage.
     """
-    parser = OptionParser("medusa archive", "Write the agent archive that this installation carries.", USAGE_ERROR)
-    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: -, standard output")
-    options = parser.parse_args(argv)
+    options = make_parser().parse_args(argv)
     try:
         archive = find_archive().read_bytes()
     except (Failure, OSError) as error:
@@ -32,6 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         name = "standard output" if options.output == "-" else printable(options.output)
         return _complain(f"{name}: {error.strerror or error}")
     return 0
+
+
+def make_parser() -> OptionParser:
+    """Returns the parser of the options of `medusa archive`."""
+    text = "Write the agent archive that this installation carries."
+    parser = OptionParser("medusa archive", text, USAGE_ERROR, sections=SECTIONS)
+    parser.add_argument("-o", "--output", metavar="FILE", default="-", help="default: -, standard output")
+    return parser
 
 
 def _complain(message: str) -> int:

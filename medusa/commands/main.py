@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from medusa import __version__
 from medusa.commands.core_dumps import forbid_core_dump
+from medusa.help_text import Section, render, width
 
 
 class Command(NamedTuple):
@@ -41,6 +42,22 @@ COMMANDS = {
 
 USAGE_ERROR = 2
 
+USAGE = """\
+usage: medusa COMMAND [OPTION...]
+       medusa COMMAND --help | --help | --version
+"""
+
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("medusa reflector --help", "the options of a command, with examples"),
+            ("medusa sessions list", "the sessions of the reflector on this host"),
+        ),
+    ),
+    Section("See also", text="A terminal in a job is a program of its own: mlogin --help"),
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `medusa` and returns the exit status.
@@ -48,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     `argv`: the arguments, without the program's name. None for the arguments of this process.
     """
     name, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
+    if name == "help" and arguments:
+        name, arguments = arguments[0], ["--help"]
     if name in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -64,19 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """Returns the help text of `medusa`, with a line for each command."""
-    width = max(map(len, COMMANDS))
-    commands = (f"  {name:{width}}  {command.help}" for name, command in COMMANDS.items())
-    return "\n".join(
-        [
-            "usage: medusa COMMAND [OPTION...]",
-            "       medusa COMMAND --help | --help | --version",
-            "",
-            "commands:",
-            *commands,
-            "",
-            "A terminal in a job is a program of its own: mlogin --help",
-        ]
-    )
+    commands = Section("Commands", [(name, command.help) for name, command in COMMANDS.items()])
+    parts = (render(section, width()) for section in (commands, *SECTIONS))
+    return "\n".join([USAGE, *parts]).rstrip("\n")
 
 
 def _refuse(name: str) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from medusa.client.outcome import Failure
 from medusa.commands.options import OptionParser
@@ -55,14 +55,18 @@ _MISSING = {
 
 def add_manta_options(parser: OptionParser) -> None:
     """Adds all options for account, key and Manta to `parser`. After parsing, call `manta_options` for their values."""
-    add_signing_options(parser)
+    group = add_signing_options(parser)
     insecure = "trust any certificate; also by MANTA_TLS_INSECURE"
-    parser.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
+    group.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
 
 
-def add_signing_options(parser: OptionParser) -> None:
-    """Adds the options for account, key and Manta to `parser`, for a program that signs a URL but sends no request."""
-    add, environ = parser.add_argument, os.environ.get
+def add_signing_options(parser: OptionParser) -> Any:
+    """Adds the options for account, key and Manta to `parser`, for a program that signs a URL but sends no request.
+
+    Returns the group to which they belong.
+    """
+    group, environ = parser.add_argument_group("Account and key"), os.environ.get
+    add = group.add_argument
     add("-a", "--account", metavar="LOGIN", default=environ("MANTA_USER"), help="account; also by MANTA_USER")
     add(
         "--subuser",
@@ -80,6 +84,7 @@ def add_signing_options(parser: OptionParser) -> None:
         help="an ssh key's fingerprint, or its file; also by MANTA_KEY_ID",
     )
     add("-u", "--url", metavar="URL", default=environ("MANTA_URL"), help="the Manta; also by MANTA_URL")
+    return group
 
 
 def manta_options(given: SimpleNamespace) -> SigningOptions:

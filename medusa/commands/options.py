@@ -18,11 +18,18 @@ from typing import Any, NamedTuple, NoReturn, TextIO
 
 import configargparse
 
+from medusa.help_text import HelpParser, Section
 from medusa.protocol.printable import printable
 from medusa.service_variables import is_service_variable
 
 LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+PREFIX = "MEDUSA_"
+"""What the variable of an option begins with."""
+
+VARIABLES = "Variables"
+"""The title of the section about variables. What holds for all options is added to its text."""
 
 NOT_IN_A_FILE = ("check", "config", "help", "profile", "version")
 """Options that a config file cannot set."""
@@ -59,7 +66,7 @@ Sections = dict[str, list[Setting]]
 """The settings of a config file by their section: COMMON, or a profile's name."""
 
 
-class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
+class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[misc]
     """A parser of options. Its message on an error in a config file names the file, the key and the reason.
 
     `error_status`: the exit status after any error of usage, in a config file too.
@@ -72,16 +79,21 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
         super().__init__(
             prog=prog,
             description=description,
-            auto_env_var_prefix="MEDUSA_",
+            auto_env_var_prefix=PREFIX,
             config_file_parser_class=_ConfigFile,
             config_file_open_func=self._open,
             add_config_file_help=False,
+            add_env_var_help=False,
             allow_abbrev=False,
             **more,
         )
         self._error_status = error_status
         self._texts: dict[str, str] = {}
         self._config_file_parser.owner = self
+
+    def parse_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
+        """Parses like ConfigArgParse. Returns the values of the options as attributes."""
+        return super().parse_args(args, namespace, **more)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
         """Parses like ConfigArgParse, except that some variables count as unset.
@@ -98,6 +110,26 @@ class OptionParser(configargparse.ArgumentParser):  # type: ignore[misc]
             for name, value in os.environ.items()
             if value and name not in NO_VARIABLE and not is_service_variable(name, value)
         }
+
+    def variables(self) -> dict[str, argparse.Action]:
+        """Returns the variables that set options: name -> option."""
+        named = [(self._variable(action), action) for action in self._actions if action.help != argparse.SUPPRESS]
+        return {name: action for name, action in named if name}
+
+    def _variable(self, action: argparse.Action) -> str:
+        name = next((option for option in action.option_strings if option.startswith("--")), None)
+        if name is None or action.dest in ("help", "version"):
+            return ""
+        variable = getattr(action, "env_var", None) or PREFIX + name[2:].upper().replace("-", "_")
+        return "" if variable in NO_VARIABLE else str(variable)
+
+    def help_sections(self) -> list[Section]:
+        """Returns the sections of the help text. That of variables begins with those of all options."""
+        names = sorted(self.variables())
+        rule = "Each option has a variable, which the command line overrides: " + ", ".join(names) + "."
+        return [
+            s._replace(text=f"{rule} {s.text}".strip()) if s.title == VARIABLES and names else s for s in self.sections
+        ]
 
     def error(self, message: str) -> NoReturn:
         """Writes an error of usage to stderr, and exits with `error_status`."""

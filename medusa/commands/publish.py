@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from medusa.client.archive import find_archive
-from medusa.client.launchers.manta.api import MantaClient
-from medusa.client.launchers.manta.errors import MantaError
-from medusa.client.operator.publish import HTTP_TIMEOUT, PublishError, publish, uses_manta
 from medusa.client.outcome import Failure
 from medusa.commands.manta_options import SigningOptions, add_manta_options, manta_options
-from medusa.commands.user_config.parser import UserOptionParser
+from medusa.commands.options import VARIABLES
+from medusa.commands.user_config.parser import FILES, UserOptionParser
+from medusa.help_text import Section
 from medusa.option_types import seconds
+
+if TYPE_CHECKING:
+    from medusa.client.launchers.manta.api import MantaClient
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -27,16 +30,40 @@ MAX_URL = 65536
 
 DESCRIPTION = """Put the agent's archive where jobs find it, and read it back."""
 
-EPILOG = """URL: manta:/poseidon/public/medusa/agent.sh, the path of a file, file:///PATH, https://HOST/PATH (by PUT),
-s3://BUCKET/KEY, gs://BUCKET/KEY, or another that fsspec knows; the last four with medusa-session[https], [s3], [gcs] or
-that store's own package installed. Account, key, url and -i are for manta: alone. The
-command line goes before the variables MEDUSA_..., and these before MANTA_..."""
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("medusa publish /var/www/html/agent.sh", "where a web server serves it"),
+            ("medusa publish s3://jobs/agent.sh", "in a store"),
+            ("medusa publish manta:/poseidon/public/medusa/agent.sh", "in a Manta"),
+        ),
+    ),
+    Section(
+        "URL",
+        (
+            ("manta:/poseidon/public/medusa/agent.sh", "an object of a Manta, by --url, --account and --key"),
+            ("/var/www/agent.sh, file:///PATH", "a file"),
+            ("https://HOST/PATH", "by PUT; needs medusa-session[https]"),
+            ("s3://BUCKET/KEY, gs://BUCKET/KEY", "needs medusa-session[s3] or [gcs]"),
+            ("another that fsspec knows", "needs the package of that store"),
+            ("-", "the first line of standard input, as a URL may hold secrets"),
+        ),
+    ),
+    Section(
+        VARIABLES, (("MANTA_USER, MANTA_SUBUSER, MANTA_KEY_ID, MANTA_URL", "as for mlogin; MEDUSA_... override them"),)
+    ),
+    FILES,
+    Section("Exit status", (("0", "done"), ("1", "not done"), ("2", "wrong usage"), ("130", "after Control-C"))),
+)
 
 
-def main(argv: Sequence[str] | None = None, http_timeout: float = HTTP_TIMEOUT) -> int:
+def main(argv: Sequence[str] | None = None, http_timeout: float | None = None) -> int:
     """Runs `medusa publish`. Returns the exit status: 0, 1 after an error, 130 after Control-C.
 
-    Raises SystemExit(2) for wrong usage. `http_timeout`: seconds for one request to an http or https URL.
+    Raises SystemExit(2) for wrong usage.
+
+    `http_timeout`: seconds for one request to an http or https URL; None for the default.
     """
     options = make_parser().parse_args(sys.argv[1:] if argv is None else list(argv))
     try:
@@ -48,20 +75,22 @@ def main(argv: Sequence[str] | None = None, http_timeout: float = HTTP_TIMEOUT) 
 def make_parser() -> UserOptionParser:
     """Returns the parser of the options."""
     own = ("lifeline", "retry")
-    parser = UserOptionParser(
-        "medusa publish", DESCRIPTION, USAGE_ERROR, own=own, epilog=EPILOG, add_env_var_help=False
-    )
-    add_manta_options(parser)
-    add = parser.add_argument
+    parser = UserOptionParser("medusa publish", DESCRIPTION, USAGE_ERROR, own=own, sections=SECTIONS)
+    add = parser.add_argument_group("What and where").add_argument
+    # The name `url` is taken: --url names the Manta.
+    add("place", metavar="URL", help="where to; see below")
     add("--archive", metavar="FILE", help="archive to publish (default: the one carried along)")
     add("--retry", metavar="SECONDS", type=seconds, help="try again after so long, until it is done")
     add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
-    # The name `url` is taken: --url names the Manta.
-    add("place", metavar="URL", help="where to; -: the first line of standard input, as a URL may hold secrets")
+    add_manta_options(parser)
     return parser
 
 
-def _run(options: SimpleNamespace, http_timeout: float) -> int:
+def _run(options: SimpleNamespace, http_timeout: float | None) -> int:
+    # These take time to load, which --help does not need.
+    from medusa.client.launchers.manta.errors import MantaError
+    from medusa.client.operator.publish import HTTP_TIMEOUT, PublishError, publish, uses_manta
+
     manta = manta_options(options)
     try:
         place = _first_line() if options.place == "-" else options.place
@@ -74,7 +103,7 @@ def _run(options: SimpleNamespace, http_timeout: float) -> int:
         return _complain(str(error))
     while True:
         try:
-            print(publish(archive, place, lambda: _client(manta), http_timeout), flush=True)
+            print(publish(archive, place, lambda: _client(manta), http_timeout or HTTP_TIMEOUT), flush=True)
             return 0
         except (Failure, MantaError, PublishError) as error:
             if options.retry is None or getattr(error, "lasting", False):
@@ -85,6 +114,7 @@ def _run(options: SimpleNamespace, http_timeout: float) -> int:
 
 def _client(given: SigningOptions) -> MantaClient:
     from medusa.client.keys.account import Account, find_signer  # takes time to load
+    from medusa.client.launchers.manta.api import MantaClient
 
     account = Account(given.account or "", given.subuser, find_signer(given.key))
     return MantaClient(given.url or "", account, given.insecure_tls)

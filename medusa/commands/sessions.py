@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sys
+import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from medusa.client.outcome import Failure
-from medusa.commands.user_config.parser import UserOptionParser
+from medusa.commands.options import VARIABLES
+from medusa.commands.user_config.parser import FILES, UserOptionParser
+from medusa.help_text import Section
 from medusa.protocol.printable import printable
 
 if TYPE_CHECKING:
@@ -22,6 +27,20 @@ administrator did. On the reflector's own host nothing more is needed; from else
 key of one of the accounts that the reflector's --admins names."""
 
 USAGE_ERROR = 2
+
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("medusa sessions list", "on the reflector's own host"),
+            ("medusa sessions kill ID", "end a session"),
+            ("medusa sessions list --reflector URL -a LOGIN -k KEY", "from elsewhere"),
+        ),
+    ),
+    Section(VARIABLES),
+    FILES,
+    Section("Exit status", (("0", "done"), ("1", "not done"), ("2", "wrong usage"))),
+)
 
 Entry = dict[str, Any]
 
@@ -59,13 +78,14 @@ def _drop_account_of_file(parser: UserOptionParser, given: SimpleNamespace) -> N
 
 def make_parser() -> UserOptionParser:
     """Returns the parser of the options."""
-    parser = UserOptionParser("medusa sessions", DESCRIPTION, USAGE_ERROR, own=("login", "json"))
-    add = parser.add_argument
+    parser = UserOptionParser("medusa sessions", DESCRIPTION, USAGE_ERROR, own=("login", "json"), sections=SECTIONS)
+    add = parser.add_argument_group("What to do").add_argument
     add("verb", choices=sorted(_VERBS, key=list(_VERBS).index), help="what to do")
     add("session", nargs="?", metavar="ID", help="session's id, for show and kill")
-    add("--reflector", default=REFLECTOR, metavar="URL", help="any one of the site (%(default)s)")
     add("--login", metavar="LOGIN", help="whose session, if several have the same ID")
     add("--json", action="store_true", help="all that is known, for programs")
+    add = parser.add_argument_group("Reflector, account and key").add_argument
+    add("--reflector", default=REFLECTOR, metavar="URL", help="any one of the site (%(default)s)")
     add("-a", "--account", metavar="LOGIN", help="sign as this account")
     add("-k", "--key", metavar="KEY", help="an ssh key's fingerprint, or its file")
     add("-i", "--insecure-tls", action="store_true", help="trust any certificate")
@@ -84,18 +104,14 @@ def _list(administrator: Administrator, given: SimpleNamespace) -> None:
     sessions = administrator.sessions()
     if given.login is not None:
         sessions = [entry for entry in sessions if entry.get("login") == given.login]
-    print(json.dumps(sessions, indent=2) if given.json else table(sessions))
+    print(json.dumps(sessions, indent=2) if given.json else table(sessions, shutil.get_terminal_size().columns))
     for line in gaps(sessions, administrator.missing):
         print(f"medusa sessions: {line}", file=sys.stderr)
 
 
 def _show(administrator: Administrator, given: SimpleNamespace) -> None:
     entry = administrator.find(given.session, given.login)
-    if given.json:
-        print(json.dumps(entry, indent=2))
-    else:
-        width = max(map(len, entry))
-        print("\n".join(f"{printable(key):{width}}  {_value(value)}" for key, value in entry.items()))
+    print(json.dumps(entry, indent=2) if given.json else details(entry))
 
 
 def _kill(administrator: Administrator, given: SimpleNamespace) -> None:
@@ -112,20 +128,56 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "STATE": lambda entry: _value(entry.get("state", "unknown")),
     "AGE": lambda entry: duration(entry.get("age_s")),
     "IDLE": lambda entry: duration(entry.get("idle_s")),
-    "TYPED": lambda entry: size(entry.get("client_bytes")),
-    "SHOWN": lambda entry: size(entry.get("agent_bytes")),
+    "TYPED": lambda entry: size(entry.get("typed_bytes", entry.get("client_bytes"))),
+    "SHOWN": lambda entry: size(entry.get("shown_bytes", entry.get("agent_bytes"))),
     "CLIENT": lambda entry: _value(entry.get("client")),
     "AGENT": lambda entry: _value(entry.get("agent")),
     "OWNER": lambda entry: _value(entry.get("owner")),
 }
+"""All columns of the table. A reflector of an earlier version counts only all that was sent."""
+
+LEFT_OUT = ("OWNER", "AGENT", "CLIENT", "SHOWN", "TYPED", "LOGIN", "IDLE", "AGE")
+"""The columns that are left out if the table is too wide, in this order; those without any value before all others."""
+
+GAP = 2
 
 
-def table(sessions: Sequence[Entry]) -> str:
-    """Returns a table for people to read: a line of headings, then a line for each session."""
-    rows = [list(COLUMNS), *([cell(entry) for cell in COLUMNS.values()] for entry in sessions)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = ["  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
+def table(sessions: Sequence[Entry], width: int) -> str:
+    """Returns a table for people to read: a line of headings, then a line for each session.
+
+    `width`: the largest number of characters in a line. What does not fit is left out.
+    """
+    rows = [{name: cell(entry) for name, cell in COLUMNS.items()} for entry in sessions]
+    widths = {name: max(len(cell) for cell in (name, *(row[name] for row in rows))) for name in COLUMNS}
+    empty = [name for name in LEFT_OUT if all(row[name] == "-" for row in rows)]
+    for name in (*empty, *LEFT_OUT):
+        if sum(widths.values()) + GAP * (len(widths) - 1) > width:
+            widths.pop(name, None)
+    others = sum(widths.values()) - widths["ID"] + GAP * (len(widths) - 1)
+    widths["ID"] = max(8, min(widths["ID"], width - others))
+    headings = {name: name for name in widths}
+    lines = [[_cut(row[name], widths[name]) for name in widths] for row in (headings, *rows)]
+    return "\n".join((" " * GAP).join(line).rstrip() for line in lines)
+
+
+def _cut(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 3] + "..."
+
+
+def details(entry: Entry) -> str:
+    """Returns all that is known of a session, a line for each fact, with times for people to read."""
+    facts = dict(_fact(key, value) for key, value in entry.items())
+    width = max(map(len, facts))
+    return "\n".join(f"{name:{width}}  {text}" for name, text in facts.items())
+
+
+def _fact(key: str, value: object) -> tuple[str, str]:
+    if key in ("age_s", "idle_s"):
+        return key.removesuffix("_s"), duration(value)
+    if key == "created" and isinstance(value, (int, float)):
+        with contextlib.suppress(OverflowError, OSError, ValueError):  # no time that there is
+            return key, time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(value))
+    return printable(key), _value(value)
 
 
 def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from medusa.client.outcome import Failure
 from medusa.client.session.session_url import SessionUrl
 from medusa.commands.manta_options import SigningOptions, add_signing_options, manta_options
-from medusa.commands.user_config.parser import UserOptionParser
+from medusa.commands.options import VARIABLES
+from medusa.commands.user_config.parser import FILES, UserOptionParser
+from medusa.help_text import Section
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, parse_url
@@ -22,7 +24,14 @@ DESCRIPTION = """Print a pre-signed URL for the agent of session ID, as it belon
 `signed_url`. Everybody that has it can enter that session, once, until it expires. --url is that of the reflector, or
 of a Manta."""
 
-PRECEDENCE = """The command line goes before the variables MEDUSA_..., and these before MANTA_..."""
+SECTIONS = (
+    Section("Examples", (("medusa sign-url -u https://medusa.example.com -a alice -k ~/.ssh/id_ed25519 ID", ""),)),
+    Section(
+        VARIABLES, (("MANTA_USER, MANTA_SUBUSER, MANTA_KEY_ID, MANTA_URL", "as for mlogin; MEDUSA_... override them"),)
+    ),
+    FILES,
+    Section("Exit status", (("0", "done"), ("1", "not done"), ("2", "wrong usage"))),
+)
 
 USAGE_ERROR = 2
 
@@ -43,13 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> UserOptionParser:
-    """Returns the parser of the options."""
-    parser = UserOptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR, epilog=PRECEDENCE, add_env_var_help=False)
+    """Returns the parser of the options of `medusa sign-url`."""
+    parser = UserOptionParser("medusa sign-url", DESCRIPTION, USAGE_ERROR, sections=SECTIONS)
+    add = parser.add_argument_group("What is signed").add_argument
+    add("session", metavar="ID", help="session's id, or a path from / on, to be signed as it stands")
+    add("--expires", metavar="SECONDS", type=_seconds, default=LIFETIME, help="how long it is good for (%(default).0f)")
     add_signing_options(parser)
-    parser.add_argument(
-        "--expires", metavar="SECONDS", type=_seconds, default=LIFETIME, help="how long it is good for (%(default).0f)"
-    )
-    parser.add_argument("session", metavar="ID", help="session's id, or a path from / on, to be signed as it stands")
     return parser
 
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.administrators import KILLED, farewell, run, said
-from tests.peers import BINARY, frame
+from tests.peers import BINARY, TEXT, frame
 from tests.reflectors import new_id, running
 from tests.signing import Key, allow, attach_path, authorization, date, signed_request
 from tests.terminals import MLOGIN, environment, terminal
@@ -20,18 +20,23 @@ class TestOnItsOwnHost:
         with running() as reflector, reflector.pair(session) as (client, agent):
             agent.send(frame(BINARY, b"12345"))
             client.expect(BINARY, b"12345")
+            client.send(frame(TEXT, b"start"))
+            agent.expect(TEXT, b"start")
             with reflector.attach(lonely, "master"):
                 wait_until(lambda: len(reflector.states()) == 2)
                 names, *rows = [line.split() for line in said(reflector, "list").splitlines()]
-                assert [row[:3] for row in rows] == [[session, "-", "linked"], [lonely, "-", "waiting"]]
-                assert rows[0][names.index("SHOWN")] == "5B"
-                assert rows[0][names.index("OWNER")] == reflector.url
+                assert [(row[0], row[names.index("STATE")]) for row in rows] == [
+                    (session, "linked"),
+                    (lonely, "waiting"),
+                ]
+                assert (rows[0][names.index("SHOWN")], rows[0][names.index("TYPED")]) == ("5B", "0B")
+                assert max(map(len, said(reflector, "list").splitlines())) <= 80
                 (entry,) = [e for e in json.loads(said(reflector, "list", "--json")) if e["id"] == session]
                 assert entry["login"] is None
                 assert entry["agent_bytes"] == 5
                 assert entry["client"].startswith("127.0.0.1:")
                 assert 0 <= entry["idle_s"] <= entry["age_s"]
-                shown = dict(line.split(maxsplit=1) for line in said(reflector, "show", lonely).splitlines())
+                shown = dict(line.split(maxsplit=1) for line in said(reflector, "show", lonely[:13]).splitlines())
                 assert (shown["id"], shown["state"], "agent" in shown) == (lonely, "waiting", False)
                 assert json.loads(said(reflector, "show", session, "--json"))["state"] == "linked"
 

@@ -10,6 +10,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from scripts.helppages.__main__ import completions, man_pages
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ["LICENSE", "README.md", "agent", "medusa", "pyproject.toml", "scripts", "setup.py"]
 
@@ -33,6 +35,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_archive_is_the_one_that_make_builds(wheel: Path) -> None:
     with ZipFile(wheel) as packed:
         assert packed.read("medusa/data/agent.sh") == (ROOT / "medusa/data/agent.sh").read_bytes()
+
+
+def test_man_pages_and_completions_are_installed(wheel: Path) -> None:
+    with ZipFile(wheel) as packed:
+        names = {name.partition(".data/data/")[2] for name in packed.namelist()}
+    assert {*man_pages(), *completions()} <= names
 
 
 def test_only_medusa_is_installed(wheel: Path) -> None:

@@ -80,7 +80,7 @@ class Administrator:
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
-        """Returns the description of the session with the id `session`.
+        """Returns the description of the session with the id `session`, or with the only id that begins so.
 
         Args:
             login: the account that the session must belong to; None for any account.
@@ -89,10 +89,14 @@ class Administrator:
             Failure: there is no such session, or there are several, or the reflector did not answer.
         """
         wanted = session.strip().lower()
-        found = [e for e in self.sessions() if e.get("id") == wanted and login in (None, e.get("login") or "")]
+        known = [e for e in self.sessions() if login in (None, e.get("login") or "")]
+        found = [e for e in known if e.get("id") == wanted]
+        found = found or [e for e in known if wanted and str(e.get("id")).startswith(wanted)]
         if not found:
             where = f" here; other reflectors' are missing: {self.missing}" if self.missing else ""
             raise Failure(f"there is no session {printable(session)}{where}")
+        if len({e.get("id") for e in found}) > 1:
+            raise Failure(f"{len(found)} sessions have an id that begins with {printable(session)}: type more of it")
         if len(found) > 1:
             owners = ", ".join(printable(str(entry.get("login") or "nobody")) for entry in found)
             raise Failure(f"several sessions have this id, of {owners}: say whose by --login")

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from medusa.commands import mlogin
 from medusa.commands.config.edit import NoEditor, create, edit
 from medusa.commands.config.show import show
-from medusa.commands.options import OptionParser
-from medusa.commands.user_config.parser import default_file
+from medusa.commands.mlogin_options.groups import make_parser as mlogin_parser
+from medusa.commands.options import VARIABLES, OptionParser
+from medusa.commands.user_config.parser import FILES, default_file
+from medusa.help_text import Section
 from medusa.protocol.printable import printable
 
 PROG = "medusa config"
@@ -19,6 +20,21 @@ USAGE_ERROR = 2
 DESCRIPTION = """Show what each option of mlogin is and where it came from; edit the config file; or print its path.
 mlogin and commands of `medusa` read this file: ~/.config/medusa/config, in $XDG_CONFIG_HOME if that is set, or what
 --config or MEDUSA_CONFIG names."""
+
+
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("medusa config show", "what each option is and where it came from"),
+            ("medusa config show gpu", "the same for `mlogin gpu`"),
+            ("medusa config edit", "in $VISUAL or $EDITOR"),
+        ),
+    ),
+    Section(VARIABLES),
+    FILES,
+    Section("Exit status", (("0", "done"), ("1", "the file is wrong, or cannot be edited"), ("2", "wrong usage"))),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def make_parser() -> OptionParser:
     """Returns the parser of the options of `medusa config`."""
-    parser = OptionParser(PROG, DESCRIPTION, USAGE_ERROR, add_env_var_help=False)
+    parser = OptionParser(PROG, DESCRIPTION, USAGE_ERROR, sections=SECTIONS)
     parser.add_argument("verb", choices=("show", "edit", "path"), help="what to do")
     parser.add_argument("profile", nargs="?", metavar="PROFILE", help="show: as mlogin PROFILE takes the options")
     parser.add_argument("--config", metavar="FILE", help="the config file")
@@ -52,7 +68,7 @@ def make_parser() -> OptionParser:
 
 def _show(file: str, profile: str | None, *, named: bool) -> int:
     """Prints the options. Exits with status 1 if the file is wrong. `named`: the user named the file."""
-    parser = mlogin.make_parser(PROG, 1)
+    parser = mlogin_parser(PROG, 1)
     words = ["--config", file] if named or os.path.exists(file) else []
     print("\n".join(show(parser, words, profile, file)))
     return 0
@@ -67,7 +83,7 @@ def _edit(file: str) -> int:
         return _complain(f"{printable(file)}: {getattr(error, 'strerror', None) or error}")
     if status != 0:
         return _complain(f"the editor ended with status {status}")
-    parser = mlogin.make_parser(PROG, 1)
+    parser = mlogin_parser(PROG, 1)
     for profile in (None, *parser.profiles(["--config", file])):
         parser.profile = profile
         parser.parse_args(["--config", file])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from medusa.client.settings import DEFAULT_ESCAPE
 from medusa.commands.manta_options import VARIABLES
-from medusa.commands.mlogin import DEFAULT_WAIT, LOCAL
+from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL
 from medusa.commands.options import COMMON, NOT_IN_A_FILE, name_of
 from medusa.commands.user_config.parser import TARGET, Place, UserOptionParser
 from medusa.protocol.printable import printable

@@ -13,10 +13,11 @@ from importlib import import_module, resources
 from types import SimpleNamespace
 
 from medusa.commands.core_dumps import limit_core_dumps
-from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, OptionParser
+from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, VARIABLES, OptionParser
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
 from medusa.commands.reflector.streams import open_closed
 from medusa.commands.reflector.variables import CONFIG, WAIT_TIMEOUT, adopt_old_variables
+from medusa.help_text import Section
 from medusa.protocol.attach_path import LOGIN
 from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 
@@ -26,6 +27,37 @@ MAX_WORKERS = 256
 
 DESCRIPTION = "Run a reflector: the server that joins a user's terminal to an agent."
 USAGE_ERROR = 2
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("medusa reflector", "on loopback, for this machine alone"),
+            ("medusa reflector --port 0", "on a free port, which it prints"),
+            ("medusa reflector --accounts DIR --bind-ip :: --tls-cert F --tls-key F", "for users with keys"),
+            ("medusa reflector --config FILE --check", "start nothing; say what FILE would serve to whom"),
+        ),
+    ),
+    Section(VARIABLES, (("CONFIG_FILE", "the file for --config, by the variable's name in the original"),)),
+    Section(
+        "Files",
+        (
+            ("the file of --config", "lines `port = 8381`, or one JSON object; the keys are names of options"),
+            ("DIR/LOGIN of --accounts", "the public keys of an account, as in authorized_keys"),
+            ("DIR/LOGIN.users/NAME", "those of a user of the account"),
+        ),
+    ),
+    Section(
+        "Signals",
+        (
+            ("SIGTERM, SIGINT", "take no new session, and wait for the others, for --drain-timeout at most"),
+            ("a second one", "end at once"),
+            ("SIGHUP", "read the certificate again"),
+        ),
+    ),
+    Section(
+        "Exit status", (("0", "it was stopped"), ("1", "it cannot serve, or a value is wrong"), ("2", "wrong usage"))
+    ),
+)
 
 
 def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
@@ -50,59 +82,81 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
 
 def make_parser(error_status: int = USAGE_ERROR) -> OptionParser:
     """Returns the parser of the reflector's options. `error_status`: the exit status after an error of usage."""
-    parser = OptionParser("medusa reflector", DESCRIPTION, error_status)
+    parser = OptionParser("medusa reflector", DESCRIPTION, error_status, sections=SECTIONS)
+    _add_addresses(parser)
+    _add_users(parser)
+    _add_site(parser)
+    _add_times(parser)
+    add_limit_options(parser)
+    _add_log(parser)
     add = parser.add_argument
     check = "start nothing: say what would be served to whom, and what is wrong or unsafe; exit status 0 or 1"
     add("--check", action="store_true", help=check)
     # Two options name their variables themselves: MEDUSA_CONFIG and MEDUSA_WAIT_TIMEOUT are mlogin's.
     config = "key = value lines or JSON; also by CONFIG_FILE"
     add("--config", is_config_file=True, env_var=CONFIG, metavar="FILE", help=config)
+    publish = "put the agent's archive there at start, as `medusa publish` does; tried until it is done"
+    add("--publish", metavar="URL", help=publish)
+    add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
+    return parser
+
+
+def _add_addresses(parser: OptionParser) -> None:
+    add = parser.add_argument_group("Addresses").add_argument
     add("--bind-ip", default=DEFAULTS.bind_ip, metavar="IP", help="address to listen on (%(default)s)")
     add("--port", type=int, default=DEFAULTS.port, help="port to listen on, 0 for a free one (%(default)s)")
     raw = "port of raw TCP, 0 for a free one (none): for tools such as socat, and tcp:// URLs"
     add("--raw-port", type=int, metavar="PORT", help=raw)
-    directory = "where sessions are registered (%(default)s); redis:... for several reflectors"
-    add("--directory", default=DEFAULTS.directory, metavar="URL", help=directory)
-    add("--advertise", metavar="HOST[:PORT]", help="where other reflectors reach this one (where it listens)")
-    known = "what all reflectors that share a directory know, private to its owner (mode 600)"
-    add("--site-secret-file", metavar="FILE", help=known)
+    add("--tls-cert", metavar="FILE", help="certificate chain (PEM): https instead of http; read again on SIGHUP")
+    add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
+    hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
+    add("--public-host", type=_hosts, default=(), metavar="HOST[:PORT],...", help=hosts)
+
+
+def _add_users(parser: OptionParser) -> None:
+    add = parser.add_argument_group("Users").add_argument
+    add("--accounts", metavar="DIR", help="public keys, one authorized_keys file per login: opens the front door")
+    admins = "accounts that may list and end all sessions, and read /metrics, from anywhere (none)"
+    add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
     add(
         "--trusted-network",
         action="store_true",
         help="allow an address that is not loopback: everyone who can reach it may attach to any session",
     )
-    add("--accounts", metavar="DIR", help="public keys, one authorized_keys file per login: opens the front door")
-    add("--legacy-signatures", action="store_true", help="take signatures of old clients: Date alone, and rsa-sha1")
-    lifetime = "how far ahead a pre-signed URL may expire (%(default)g)"
-    add("--max-url-lifetime", type=float, default=DEFAULTS.max_url_lifetime, metavar="S", help=lifetime)
-    add(
-        "--allow-origin", type=_origins, default=(), metavar="URL,...", help="web origins whose pages may attach (none)"
-    )
     only = "serve no /attach/ and no /status: where a forwarder on this host leads strangers to its loopback"
     add("--front-door-only", action="store_true", help=only)
     add("--no-status", action="store_true", help="serve no /status, which lists the sessions")
-    admins = "accounts that may list and end all sessions, and read /metrics, from anywhere (none)"
-    add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
-    hosts = "what the Host header may be (any): names with which users and jobs reach this reflector"
-    add("--public-host", type=_hosts, default=(), metavar="HOST[:PORT],...", help=hosts)
-    wait = "wait for an agent (%(default)g)"
-    add("--wait-timeout", type=float, default=DEFAULTS.wait_timeout, env_var=WAIT_TIMEOUT, metavar="S", help=wait)
     add(
-        "--keepalive", type=float, default=DEFAULTS.keepalive, metavar="S", help="ping after this silence (%(default)g)"
+        "--allow-origin", type=_origins, default=(), metavar="URL,...", help="web origins whose pages may attach (none)"
     )
-    add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help="after SIGTERM (%(default)g)")
-    add("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help="one message (%(default)d)")
-    add_limit_options(parser)
-    add("--tls-cert", metavar="FILE", help="certificate chain (PEM): https instead of http; read again on SIGHUP")
-    add("--tls-key", metavar="FILE", help="its private key (PEM, not encrypted)")
-    publish = "put the agent's archive there at start, as `medusa publish` does; tried until it is done"
-    add("--publish", metavar="URL", help=publish)
+    lifetime = "how far ahead a pre-signed URL may expire (%(default)g)"
+    add("--max-url-lifetime", type=float, default=DEFAULTS.max_url_lifetime, metavar="S", help=lifetime)
+    add("--legacy-signatures", action="store_true", help="take signatures of old clients: Date alone, and rsa-sha1")
+
+
+def _add_site(parser: OptionParser) -> None:
+    add = parser.add_argument_group("Several processes and reflectors").add_argument
     workers = "processes that share the port, 0 or auto: one for each processor (%(default)s)"
     add("--workers", type=_workers, default=1, metavar="N", help=workers)
+    directory = "where sessions are registered (%(default)s); redis:... for several reflectors"
+    add("--directory", default=DEFAULTS.directory, metavar="URL", help=directory)
+    add("--advertise", metavar="HOST[:PORT]", help="where other reflectors reach this one (where it listens)")
+    known = "what all reflectors that share a directory know, private to its owner (mode 600)"
+    add("--site-secret-file", metavar="FILE", help=known)
+
+
+def _add_times(parser: OptionParser) -> None:
+    add = parser.add_argument_group("Times").add_argument
+    wait, ping, drain = "wait for an agent (%(default)g)", "ping after this silence (%(default)g)", "after SIGTERM"
+    add("--wait-timeout", type=float, default=DEFAULTS.wait_timeout, env_var=WAIT_TIMEOUT, metavar="S", help=wait)
+    add("--keepalive", type=float, default=DEFAULTS.keepalive, metavar="S", help=ping)
+    add("--drain-timeout", type=float, default=DEFAULTS.drain_timeout, metavar="S", help=f"{drain} (%(default)g)")
+
+
+def _add_log(parser: OptionParser) -> None:
+    add = parser.add_argument_group("Log").add_argument
     add("--log-format", choices=LOG_FORMATS, help="default: console on a terminal, else json (bunyan's fields)")
     add("--log-level", choices=LOG_LEVELS, default="info", help="%(default)s")
-    add("--lifeline", type=int, metavar="FD", help="stop at once when this descriptor reaches its end")
-    return parser
 
 
 def _workers(text: str) -> int:

@@ -41,22 +41,30 @@ _NAMES = (*COUNTS, *BYTES, *TIMES, "max_startups", "trusted_proxy", "proxy_proto
 
 def add_limit_options(parser: OptionParser) -> None:
     """Adds the options for limits and proxies to `parser`. Each has the name of its field in ReflectorConfig."""
+    _add_limits(parser.add_argument_group("Limits"))
+    add = parser.add_argument_group("Proxies in front").add_argument
+    believed = "proxies whose X-Forwarded-For is believed: addresses and networks (none)"
+    add("--trusted-proxy", type=_networks, default=(), metavar="ADDR/NET,...", help=believed)
+    proxy = "each connection from --trusted-proxy begins with a PROXY header, of version 1 or 2"
+    add("--proxy-protocol", action="store_true", help=proxy)
+
+
+def _add_limits(group: Any) -> None:
+    size = "one message (%(default)d)"
+    group.add_argument("--max-message", type=int, default=DEFAULTS.max_message, metavar="BYTES", help=size)
     for name, what in COUNTS.items():
         default = "half of --max-sessions" if getattr(DEFAULTS, name) is None else "%(default)d"
-        _add(parser, name, int, "N", f"{what} ({default}; 0: no limit)")
+        _add(group, name, int, "N", f"{what} ({default}; 0: no limit)")
     for name, what in BYTES.items():
         default = "an eighth of --max-held" if getattr(DEFAULTS, name) is None else "%(default)d"
-        _add(parser, name, int, "BYTES", f"{what} ({default}; 0: no limit)")
+        _add(group, name, int, "BYTES", f"{what} ({default}; 0: no limit)")
     strangers = "connections that have not identified themselves: from START on RATE percent of new ones are dropped, "
     strangers += "then more, and all from FULL on (%d:%d:%d; 0: no limit)" % DEFAULTS.max_startups
     startups = DEFAULTS.max_startups
-    parser.add_argument("--max-startups", type=_startups, default=startups, metavar="START:RATE:FULL", help=strangers)
+    group.add_argument("--max-startups", type=_startups, default=startups, metavar="START:RATE:FULL", help=strangers)
     for name, what in TIMES.items():
-        _add(parser, name, float, "S", f"{what} (%(default)g; 0: never)")
-    believed = "proxies whose X-Forwarded-For is believed: addresses and networks (none)"
-    parser.add_argument("--trusted-proxy", type=_networks, default=(), metavar="ADDR/NET,...", help=believed)
-    proxy = "each connection from --trusted-proxy begins with a PROXY header, of version 1 or 2"
-    parser.add_argument("--proxy-protocol", action="store_true", help=proxy)
+        default = "%(default)g; 0: never" if getattr(DEFAULTS, name) else "default: 0, which means never"
+        _add(group, name, float, "S", f"{what} ({default})")
 
 
 def limit_settings(options: SimpleNamespace) -> dict[str, Any]:
@@ -64,9 +72,9 @@ def limit_settings(options: SimpleNamespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in _NAMES}
 
 
-def _add(parser: OptionParser, name: str, kind: type, metavar: str, text: str) -> None:
+def _add(group: Any, name: str, kind: type, metavar: str, text: str) -> None:
     option = "--" + name.replace("_", "-")
-    parser.add_argument(option, type=kind, default=getattr(DEFAULTS, name), metavar=metavar, help=text)
+    group.add_argument(option, type=kind, default=getattr(DEFAULTS, name), metavar=metavar, help=text)
 
 
 def _startups(text: str) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from medusa.commands.options import COMMON, OptionParser, Setting, name_of
+from medusa.help_text import Section
 from medusa.protocol.printable import printable
 
 VARIABLE = "MEDUSA_CONFIG"
@@ -26,10 +27,18 @@ TARGET = "target"
 PATHS = ("archive", "key")
 """The options whose values may begin with `~/` in the file."""
 
-FILES = f"""The config file, ~/.config/medusa/config (in $XDG_CONFIG_HOME if set; or what --config or {VARIABLE} names),
-has lines `option = value`: common ones, and then those of profiles, below [NAME]. `medusa config` shows and edits it.
-Each option is also a variable: MEDUSA_KEY is --key."""
-"""What the help text of a program says about the config file and the variables."""
+FILES = Section(
+    "Files",
+    (
+        (
+            "~/.config/medusa/config",
+            f"the config file (in $XDG_CONFIG_HOME if set; --config and {VARIABLE} name another)",
+        ),
+    ),
+    "It has lines `option = value`: common ones, and then those of profiles, below [NAME]. Variables override it, and "
+    "it overrides MANTA_... `medusa config` shows and edits it.",
+)
+"""What the help text of a program says about the config file."""
 
 
 class Place(NamedTuple):

@@ -15,7 +15,8 @@ Entry = dict[str, Any]
 
 Its keys: id; login (None for the internal API); state; owner (the address of the session's reflector); created
 (seconds since the epoch); age_s and idle_s (seconds); client and agent (their addresses, once they have attached);
-client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent).
+client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent); typed_bytes and shown_bytes (how
+much of that was terminal input and output).
 If the owner did not answer, the entry has only id, login, owner and error. The owner is None if the directory's entry
 for the session cannot be used.
 """
@@ -168,4 +169,5 @@ def describe(session: SessionDriver, owner: str) -> Entry:
         "idle_s": round(max(0.0, time.monotonic() - session.active), 3),
         **session.addresses,
         **session.counts(),
+        **session.terminal_bytes(),
     }

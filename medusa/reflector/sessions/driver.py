@@ -176,6 +176,12 @@ class SessionDriver:
                 counts["%s_left_out" % side.value] = pump.left_out_count
         return counts
 
+    def terminal_bytes(self) -> dict[str, int]:
+        """Returns typed_bytes and shown_bytes: how much of what was sent was terminal input and output."""
+        pumps = {side: self._endpoints[side].pump for side in Side if side in self._endpoints}
+        sizes = [pump.terminal if (pump := pumps.get(side)) else 0 for side in (Side.CLIENT, Side.AGENT)]
+        return dict(zip(("typed_bytes", "shown_bytes"), sizes, strict=True))
+
     # ------------------------------------------------------------------ how the steps are run
 
     def _wake(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from medusa.commands import sessions
@@ -16,16 +18,51 @@ ENTRY = {
     "idle_s": 4.2,
     "client": "203.0.113.9:40000",
     "agent": "198.51.100.1:40001",
-    "client_bytes": 12,
-    "agent_bytes": 1536,
+    "client_bytes": 112,
+    "agent_bytes": 1636,
+    "typed_bytes": 3,
+    "shown_bytes": 1536,
 }
 
 
 def test_the_table() -> None:
-    rows = [line.split() for line in sessions.table([ENTRY, {"id": "x", "login": None, "owner": "o"}]).splitlines()]
+    short = {"id": "x", "login": None, "owner": "o"}
+    rows = [line.split() for line in sessions.table([ENTRY, short], 200).splitlines()]
     assert rows[0] == ["ID", "LOGIN", "STATE", "AGE", "IDLE", "TYPED", "SHOWN", "CLIENT", "AGENT", "OWNER"]
-    assert rows[1][:7] == ["4711", "alice", "linked", "1h02m", "4s", "12B", "1.5K"]
+    assert rows[1][:7] == ["4711", "alice", "linked", "1h02m", "4s", "3B", "1.5K"]
     assert rows[2] == ["x", "-", "unknown", "-", "-", "-", "-", "-", "-", "o"]
+
+
+def test_what_an_earlier_reflector_does_not_count() -> None:
+    earlier = {key: value for key, value in ENTRY.items() if key not in ("typed_bytes", "shown_bytes")}
+    assert sessions.table([earlier], 200).splitlines()[1].split()[5:7] == ["112B", "1.6K"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({}, "ID LOGIN STATE AGE IDLE TYPED SHOWN CLIENT"),
+        ({"id": "9d1c2c54-5a8c-4c2f-9c27-2f0a1f7ee9a1"}, "ID LOGIN STATE AGE IDLE TYPED SHOWN"),
+        ({"id": "9d1c2c54-5a8c-4c2f-9c27-2f0a1f7ee9a1", "login": None, "age_s": 3599, "idle_s": 3599},
+         "ID STATE AGE IDLE TYPED SHOWN"),
+        ({"id": "x" * 255}, "ID STATE"),
+    ],
+)  # fmt: skip
+def test_the_table_fits_a_narrow_terminal(changed: sessions.Entry, left: str) -> None:
+    lines = sessions.table([{**ENTRY, **changed}], 80).splitlines()
+    assert lines[0].split() == left.split()
+    assert max(map(len, lines)) <= 80
+    assert lines[1].startswith(str({**ENTRY, **changed}["id"])[:36])
+
+
+def test_the_details_have_times_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    shown = dict(line.split(maxsplit=1) for line in sessions.details({**ENTRY, "created": 1.5e9}).splitlines())
+    monkeypatch.undo()
+    time.tzset()
+    assert (shown["created"], shown["age"], shown["idle"]) == ("2017-07-14 02:40:00 +0000", "1h02m", "4s")
+    assert "created  1e+300" in sessions.details({"created": 1e300})
 
 
 def test_what_is_not_known_of_the_site() -> None:
@@ -39,7 +76,8 @@ def test_what_is_not_known_of_the_site() -> None:
 
 
 def test_a_reflector_cannot_write_to_the_terminal() -> None:
-    assert "\x1b" not in sessions.table([{**ENTRY, "client": "\x1b[2J"}])
+    assert "\x1b" not in sessions.table([{**ENTRY, "client": "\x1b[2J"}], 200)
+    assert "\x1b" not in sessions.details({**ENTRY, "\x1b": "\x1b"})
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from medusa.client.settings import Settings
 from medusa.commands import mlogin, publish, sessions, sign_url
 from medusa.commands.config import command as config
+from medusa.commands.mlogin_options import groups
 from medusa.commands.options import BadFile, Setting, parse_config
 from medusa.commands.reflector import command as reflector
 from medusa.commands.reflector.variables import SHARED
@@ -156,7 +157,7 @@ ONE_MEANING = {
 
 
 def test_each_variable_has_one_meaning() -> None:
-    programs = [module.make_parser() for module in (mlogin, sessions, sign_url, publish, config, reflector)]
+    programs = [module.make_parser() for module in (groups, sessions, sign_url, publish, config, reflector)]
     words: tuple[list[str], ...] = (["--config", "/dev/null"], ["list"], ["ID"], ["URL"], ["path"], [])
     seen: set[str] = set()
     shared: set[str] = set()
@@ -166,7 +167,7 @@ def test_each_variable_has_one_meaning() -> None:
         shared |= seen & variables
         seen |= variables
     assert shared == ONE_MEANING
-    users, servers = mlogin.make_parser(), reflector.make_parser()
+    users, servers = groups.make_parser(), reflector.make_parser()
     forms = [{form[2:] for form in program._option_string_actions} for program in (users, servers)]
     assert {key for key in forms[0] & forms[1] if users.option(key) is not None} == SHARED
     assert isinstance(users, UserOptionParser)

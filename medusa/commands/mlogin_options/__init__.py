@@ -1,0 +1,8 @@
+"""The options of mlogin, in the groups in which `mlogin --help` and the man page show them.
+
+groups  makes the parser: one function for each group
+texts   the sections of the help text: examples, escapes, variables, files, exit status
+types   the types of the options
+"""
+
+from __future__ import annotations

@@ -1,0 +1,117 @@
+"""Makes the parser of mlogin's options: one function for each group, in the order of the help text.
+
+A new option goes into the group of its topic. A new topic is a new function, which `make_parser` calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from medusa import __version__
+from medusa.client import launchers
+from medusa.client.outcome import OWN_ERROR
+from medusa.client.settings import AGENT_OBJECT
+from medusa.commands.manta_options import add_manta_options
+from medusa.commands.mlogin_options import texts, types
+from medusa.commands.options import OptionParser
+from medusa.commands.user_config.parser import UserOptionParser
+from medusa.option_types import seconds
+from medusa.protocol.terminal import environment
+
+LOCAL = "local"
+"""The launcher that runs if the user names none."""
+
+DEFAULT_WAIT = 600.0
+"""The default time in seconds to wait for the agent if the launcher has no queue. The reflector has the same limit."""
+
+
+def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOptionParser:
+    """Returns the parser of all options of mlogin. `prog`: the program that its errors name."""
+    parser = UserOptionParser(prog, texts.DESCRIPTION, error_status, strict=True, sections=texts.SECTIONS)
+    _add_job(parser)
+    _add_session(parser)
+    _add_reflector(parser)
+    add_manta_options(parser)
+    _add_manta_job(parser)
+    _add_others(parser)
+    return parser
+
+
+def _add_job(parser: OptionParser) -> None:
+    group = parser.add_argument_group("Which job")
+    add = group.add_argument
+    target = "a profile of the config file; with --launcher, what the job is to work on"
+    add("object", nargs="?", metavar="TARGET", help=target)
+    add("--launcher", metavar="NAME", help=f"who runs the job: {', '.join(launchers.names())} (default: {LOCAL})")
+    add(
+        "--launcher-arg",
+        metavar="ARG",
+        action="append",
+        default=[],
+        help="for the job system, as it stands; may be repeated. So are all words behind --",
+    )
+    add("--job", metavar="ID", help="get into a job that runs already, where the launcher can do that")
+    add("--session", metavar="ID", help="start nothing: meet the agent of that session, which is started elsewhere")
+    add("--archive", metavar="FILE", help="agent archive (default: the one carried along)")
+
+
+def _add_session(parser: OptionParser) -> None:
+    group = parser.add_argument_group("In the job")
+    add = group.add_argument
+    add("-c", "--command", metavar="COMMAND", help="run COMMAND and end with it, instead of a shell")
+    add(
+        "--login",
+        action=argparse.BooleanOptionalAction,
+        env_var="MEDUSA_LOGIN_SHELL",  # MEDUSA_LOGIN is that of `medusa sessions`
+        help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads "
+        "none (default: --login for a shell, --no-login with -c)",
+    )
+    add("-e", "--escape", metavar="CHAR", type=types.escape, help="escape character, ^X or none (default: ~)")
+    add("-n", "--no-input", action="store_true", help="read nothing: standard input is /dev/null")
+    add(
+        "--send-env",
+        metavar="NAME[,...]",
+        type=types.names,
+        action="append",
+        default=[],
+        help="send these variables too, if they are set. NAME may contain * and ?; -NAME leaves variables out; `none` "
+        f"leaves out all that stands before it (default: {', '.join(environment.DEFAULT)})",
+    )
+
+
+def _add_reflector(parser: OptionParser) -> None:
+    group = parser.add_argument_group("Reflector")
+    add = group.add_argument
+    add("--reflector", metavar="URL", type=types.reflector_url, help="the reflector to meet at")
+    add(
+        "--wait-timeout",
+        metavar="SECONDS",
+        type=seconds,
+        help="how long to wait for the job; 0: as long as the reflector does"
+        f" (default: {DEFAULT_WAIT:.0f}; where jobs queue, as long as the job lives)",
+    )
+
+
+def _add_manta_job(parser: OptionParser) -> None:
+    group = parser.add_argument_group("Jobs of --launcher manta")
+    add = group.add_argument
+    add("--disk", metavar="GB", type=types.count, help="of the job's disk")
+    add("--memory", metavar="MB", type=types.count, help="of the job's memory")
+    add("--init", metavar="COMMAND", help="to run in the job before the agent")
+    add("--image", metavar="SEMVER", help="which image the job may have")
+    add(
+        "-s",
+        "--asset",
+        "--assets",
+        metavar="OBJECT",
+        action="append",
+        default=[],
+        help="put it below /assets; may be repeated",
+    )
+    add("--agent-object", metavar="OBJECT", default=AGENT_OBJECT, help="the agent archive (%(default)s)")
+
+
+def _add_others(parser: OptionParser) -> None:
+    add = parser.add_argument
+    add("-q", "--quiet", action="store_true", help="errors only")
+    add("--version", action="version", version=f"mlogin {__version__}")

@@ -1,0 +1,58 @@
+"""The sections of mlogin's help text and man page."""
+
+from __future__ import annotations
+
+from medusa.commands.options import VARIABLES
+from medusa.commands.user_config.parser import FILES
+from medusa.help_text import Section
+
+DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is started for this session alone; with
+--launcher manta, sessions meet at the Manta's own. With an account and a key, requests to either are signed."""
+
+SECTIONS = (
+    Section(
+        "Examples",
+        (
+            ("mlogin", "a shell in a job on this machine"),
+            ("mlogin gpu", "with the options of the profile gpu"),
+            ("mlogin -c 'make check'", "one command, and its exit status"),
+            ("mlogin --launcher ssh alice@node7", "on a host that your ssh reaches"),
+            ("mlogin --launcher slurm -- -p gpu", "in a new job of Slurm, with sbatch's options"),
+            ("mlogin --launcher slurm --job 123", "in a job that runs already"),
+            ("mlogin --launcher manual --reflector URL", "where you paste the line that it prints"),
+            ("mlogin --reflector URL --session ID", "where a step of CI holds a session"),
+        ),
+    ),
+    Section(
+        "Escapes",
+        (
+            ("~.", "disconnect; the shell in the job is ended. Also while mlogin waits for the job"),
+            ("~i", "show which session this is and how long it may last"),
+            ("~?", "list the escapes"),
+            ("~^Z", "suspend mlogin"),
+            ("~~", "send the character ~"),
+        ),
+        "They work at the start of a line. --escape changes the character or turns them off.",
+    ),
+    Section(
+        VARIABLES,
+        (
+            ("MANTA_USER", "the account, if neither --account nor its variable or key in the config file is given"),
+            ("MANTA_KEY_ID, MANTA_SUBUSER, MANTA_URL", "the same for --key, --subuser and --url"),
+            ("MANTA_TLS_INSECURE", "trust any certificate"),
+            ("SSH_AUTH_SOCK", "the ssh-agent that holds the key"),
+            ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
+            ("SSL_CERT_FILE", "the authorities to trust"),
+        ),
+        "An empty variable counts as unset.",
+    ),
+    FILES,
+    Section(
+        "Exit status",
+        (
+            ("that of the remote command", "128+N if signal N ended it"),
+            ("254", "the session was cut off, and its outcome is unknown"),
+            ("255", "no session came to be"),
+        ),
+    ),
+)

@@ -1,0 +1,14 @@
+"""Help of a program: its options in groups, then sections such as examples, variables and files. 80 columns at most.
+
+The man pages are made from the same parsers and sections.
+
+parser   the parser of options, and the layout of the groups
+section  the sections, and their layout
+"""
+
+from __future__ import annotations
+
+from medusa.help_text.parser import HelpParser
+from medusa.help_text.section import Section, render, width, wrap
+
+__all__ = ["HelpParser", "Section", "render", "width", "wrap"]

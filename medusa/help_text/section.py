@@ -1,0 +1,59 @@
+"""The sections of a help text, and how they are laid out: 80 columns at most."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Sequence, Tuple
+
+WIDTH = 80
+"""The largest number of columns of a help text. A narrower terminal gets narrower lines."""
+
+NARROWEST = 40
+
+TERM_COLUMN = 44
+"""The column where the meaning of a term begins, at most. A term that is longer has a line of its own."""
+
+
+class Section(NamedTuple):
+    """A part of a help text that follows the options.
+
+    Attributes:
+        title: the heading, such as `Examples`.
+        items: pairs of a term, such as a command or the name of a variable, and its meaning.
+        text: sentences that stand below the items.
+    """
+
+    title: str
+    items: Sequence[Tuple[str, str]] = ()
+    text: str = ""
+
+
+def width() -> int:
+    """Returns the number of columns for a help text."""
+    import shutil  # takes time to load
+
+    return max(NARROWEST, min(shutil.get_terminal_size().columns, WIDTH))
+
+
+def wrap(text: str, columns: int, indent: str = "") -> List[str]:
+    """Returns the text as lines of at most `columns` characters, which never end inside an option or a URL."""
+    import textwrap
+
+    wrapper = textwrap.TextWrapper(columns, indent, indent, break_on_hyphens=False, break_long_words=False)
+    return wrapper.wrap(text)
+
+
+def render(section: Section, columns: int) -> str:
+    """Returns a section as lines of at most `columns` characters. A term that is too long is not divided."""
+    lines = [section.title + ":"]
+    column = min(TERM_COLUMN, columns // 2, 4 + max([0, *(len(term) for term, _ in section.items)]))
+    for term, meaning in section.items:
+        lines += _item(term, wrap(meaning, columns - column), column)
+    lines += wrap(section.text, columns, "  ")
+    return "\n".join(lines) + "\n"
+
+
+def _item(term: str, meaning: List[str], column: int) -> List[str]:
+    first, rest = ("  " + term).ljust(column), meaning
+    if len(term) + 4 <= column:
+        first, rest = first + "".join(meaning[:1]), meaning[1:]
+    return [first.rstrip(), *(" " * column + line for line in rest)]
