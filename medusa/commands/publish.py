@@ -44,8 +44,8 @@ SECTIONS = (
         (
             ("manta:/poseidon/public/medusa/agent.sh", "an object of a Manta, by --url, --account and --key"),
             ("/var/www/agent.sh, file:///PATH", "a file"),
-            ("https://HOST/PATH", "by PUT; needs medusa-session[https]"),
-            ("s3://BUCKET/KEY, gs://BUCKET/KEY", "needs medusa-session[s3] or [gcs]"),
+            ("https://HOST/PATH", "by PUT; needs the package aiohttp"),
+            ("s3://BUCKET/KEY, gs://BUCKET/KEY", "needs the package s3fs or gcsfs"),
             ("another that fsspec knows", "needs the package of that store"),
             ("-", "the first line of standard input, as a URL may hold secrets"),
         ),

@@ -1,8 +1,9 @@
-"""The samples in deploy/: a session through each proxy, with the client's address in its record; the systemd unit."""
+"""The samples in deploy/: a session through each proxy, with the client's address in its record; the unit; settings."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 import sys
@@ -11,16 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from medusa.reflector.config import ReflectorConfig
 from tests.links import client_context
 from tests.peers import BINARY, LINKUP, TEXT, WAIT, Answer, Peer, frame, upgrade
 from tests.proxies import PROXY, haproxy, nginx, rendered, verified
-from tests.reflectors import Reflector, new_id, running
+from tests.reflectors import Reflector, command, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
+from tests.terminals import environment, run_alone
 from tests.waiting import PATIENCE, wait_until
 
 HOST = "medusa.example.com"
 USER, JOB = "127.0.0.5", "127.0.0.6"
 MIB = 1 << 20
+
+OF_THE_COMMAND_LINE = {"config", "lifeline"}
+"""Options of the reflector that make no sense in a file of settings."""
 
 
 @contextlib.contextmanager
@@ -112,3 +118,33 @@ def test_the_units_times_fit() -> None:
     drain = int(text.partition("--drain-timeout ")[2].split()[0])
     stop = int(text.partition("TimeoutStopSec=")[2].split()[0])
     assert stop >= drain + 10
+
+
+SETTING = re.compile(r"^#?([a-z-]+) = (.+)$", re.MULTILINE)
+
+
+def test_the_settings_as_they_are(tmp_path: Path, key: Key) -> None:
+    config, accounts = tmp_path / "reflector.conf", tmp_path / "accounts"
+    accounts.mkdir()
+    allow(accounts, "alice", key)
+    config.write_text(rendered("reflector.conf", {"/etc/medusa/accounts": str(accounts)}))
+    with running("--config", str(config)) as reflector, reflector.pair():
+        assert reflector.get("/agent.sh").status == 200
+
+
+def test_all_settings_are_options_and_all_options_are_there(tmp_path: Path) -> None:
+    config = tmp_path / "reflector.conf"
+    config.write_text(SETTING.sub(r"\1 = \2", rendered("reflector.conf", {})))
+    done = run_alone(command(["--config", str(config)]), environment(tmp_path))
+    assert (done.returncode, "/etc/medusa" in done.stderr) == (1, True), f"2: it cannot be read: {done.stderr}"
+    usage = run_alone(command(["--help"]), {**environment(tmp_path), "COLUMNS": "80"}).stdout
+    options = set(re.findall(r"^  (?:-\w, )?--([a-z-]+)", usage, re.MULTILINE))
+    assert options - {name for name, _ in SETTING.findall(config.read_text())} == OF_THE_COMMAND_LINE
+
+
+def test_what_is_commented_out_is_the_default() -> None:
+    shown = dict(SETTING.findall(rendered("reflector.conf", {})))
+    defaults = {name: getattr(ReflectorConfig(), name.replace("-", "_"), None) for name in shown}
+    defaults["max-startups"] = ":".join(map(str, ReflectorConfig().max_startups))
+    different = {name for name, value in defaults.items() if value and str(value).removesuffix(".0") != shown[name]}
+    assert different == set()

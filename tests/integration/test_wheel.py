@@ -1,35 +1,48 @@
-"""`pip install` installs both programs and the agent's archive as data, and not the agent as a package."""
+"""The packages: the sdist builds the wheel, both pass twine, and the wheel runs in an empty virtual environment."""
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from scripts.helppages.__main__ import completions, man_pages
+from medusa import __version__
+from tests.terminals import assert_nothing_left, environment, run_alone
+from tests.wheels import ROOT, WITHOUT_C, built, copy_sources, unpacked_sdist
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ["LICENSE", "README.md", "agent", "medusa", "pyproject.toml", "scripts", "setup.py"]
+pytestmark = pytest.mark.xdist_group("wheel")
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from a copy of the sources without the archive: a build writes files beside its sources."""
-    tree, target = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
-    for name in SOURCES:
-        source = ROOT / name
-        ignore = shutil.ignore_patterns("__pycache__", "data")
-        shutil.copytree(source, tree / name, ignore=ignore) if source.is_dir() else shutil.copy(source, tree)
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(target)]
-    command = [sys.executable, "-m", "pip", "wheel", *options, str(tree)]
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("sdist")
+    return built("sdist", copy_sources(place / "tree"), place / "dist")
+
+
+@pytest.fixture(scope="module")
+def sources(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked_sdist(sdist, tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture(scope="module")
+def wheel(sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from the sdist."""
+    return built("wheel", sources, tmp_path_factory.mktemp("wheel"))
+
+
+def contents(wheel: Path) -> list[str]:
+    with ZipFile(wheel) as packed:
+        return packed.namelist()
+
+
+def test_twine_finds_nothing_wrong(sdist: Path, wheel: Path) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    (built,) = target.glob("*.whl")
-    return built
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_archive_is_the_one_that_make_builds(wheel: Path) -> None:
@@ -37,17 +50,19 @@ def test_the_archive_is_the_one_that_make_builds(wheel: Path) -> None:
         assert packed.read("medusa/data/agent.sh") == (ROOT / "medusa/data/agent.sh").read_bytes()
 
 
-def test_man_pages_and_completions_are_installed(wheel: Path) -> None:
-    with ZipFile(wheel) as packed:
-        names = {name.partition(".data/data/")[2] for name in packed.namelist()}
-    assert {*man_pages(), *completions()} <= names
-
-
-def test_only_medusa_is_installed(wheel: Path) -> None:
-    with ZipFile(wheel) as packed:
-        names = packed.namelist()
+def test_the_wheel_has_medusa_and_its_samples_only(wheel: Path) -> None:
+    names = contents(wheel)
     assert {name.split("/")[0].split("-")[0] for name in names} == {"medusa", "medusa_session"}
     assert "medusa/py.typed" in names
+    assert any(name.startswith("medusa/protocol/websocket/_fastrelay.") and name.endswith(".so") for name in names)
+    samples = {name.rpartition("/")[2] for name in names if ".data/data/share/medusa/" in name}
+    assert {"ci-hold.sh", "healthcheck.py", "medusa-reflector.service", "reflector.conf"} <= samples
+
+
+def test_the_sdist_has_no_file_of_a_build(sdist: Path) -> None:
+    with tarfile.open(sdist) as packed:
+        names = packed.getnames()
+    assert [name for name in names if name.endswith((".so", "agent.sh", ".pyc"))] == []
 
 
 def test_both_programs_are_entry_points(wheel: Path) -> None:
@@ -55,3 +70,23 @@ def test_both_programs_are_entry_points(wheel: Path) -> None:
         (name,) = (name for name in packed.namelist() if name.endswith("/entry_points.txt"))
         lines = packed.read(name).decode().split("\n")
     assert {"medusa = medusa.commands.main:main", "mlogin = medusa.commands.mlogin:main"} <= set(lines)
+
+
+def test_a_wheel_built_without_a_compiler_runs_in_an_empty_environment(
+    sources: Path, tmp_path: Path, home: Path
+) -> None:
+    wheel, venv = built("wheel", sources, tmp_path / "wheel", **WITHOUT_C), tmp_path / "venv"
+    assert [name for name in contents(wheel) if name.endswith(".so")] == []
+    for command in (
+        ["-m", "venv", "--without-pip", str(venv)],
+        ["-m", "pip", f"--python={venv}/bin/python", "install", "--quiet", "--no-compile", str(wheel)],
+    ):
+        done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    environ = environment(home)
+    del environ["PYTHONPATH"]
+    assert run_alone([f"{venv}/bin/medusa", "--version"], environ).stdout == f"medusa {__version__}\n"
+    done = run_alone([f"{venv}/bin/mlogin", "-c", "echo $((6 * 7)); exit 7"], environ)
+    assert (done.returncode, done.stdout.split()) == (7, ["42"]), done.stderr
+    assert (venv / "share/medusa/ci-hold.sh").is_file()
+    assert_nothing_left(home)

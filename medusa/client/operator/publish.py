@@ -16,13 +16,14 @@ from typing import Any
 from medusa.client.archive import write_archive
 from medusa.client.launchers.manta.api import MantaClient, normal_path
 from medusa.client.launchers.manta.errors import MantaError
+from medusa.client.outcome import pip_install
 from medusa.protocol.printable import printable
 from medusa.transports.tls import client_context
 
 CONTENT_TYPE = "application/x-sh"
 
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "https", "https": "https"}
-"""For each URL scheme: the extra of this Python package that installs what fsspec needs for the scheme."""
+PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp"}
+"""For each URL scheme: the package that fsspec needs for the scheme."""
 
 HTTP_TIMEOUT = 60.0
 """Seconds for one request, if the archive is published to an http or https URL."""
@@ -159,7 +160,7 @@ def _require(scheme: str) -> None:
     except ValueError:
         raise PublishError(f"{scheme}:// is no kind of store that fsspec knows", lasting=True) from None
     except ImportError as error:
-        install = f"pip install 'medusa-session[{EXTRAS[scheme]}]'" if scheme in EXTRAS else printable(str(error))
+        install = pip_install(PACKAGES[scheme]) if scheme in PACKAGES else printable(str(error))
         raise PublishError(f"{scheme}:// needs a package that is not installed: {install}", lasting=True) from None
 
 

@@ -27,7 +27,7 @@ from medusa.client.launchers.kubernetes.errors import (
     network_words,
     refusal,
 )
-from medusa.client.outcome import Failure
+from medusa.client.outcome import Failure, pip_install
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 from medusa.protocol.printable import printable
 from medusa.transports.tls import verify_alike
@@ -39,9 +39,7 @@ IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 STDIN_CHUNK = 16384
 """Bytes in one message to a container's standard input, at most."""
 
-NOT_INSTALLED = (
-    "the launcher `kubernetes` needs the official client of Kubernetes: pip install 'medusa-session[kubernetes]'"
-)
+NOT_INSTALLED = "the launcher `kubernetes` needs the official client of Kubernetes: " + pip_install("kubernetes")
 
 Object = dict[str, Any]
 
