@@ -127,7 +127,9 @@ def container(image: Path) -> list[str]:
     return options
 
 
-@pytest.mark.parametrize("more", [[], ["--setenv", "MEDUSA_PORT", "8400"], ["--setenv", "MEDUSA_PORT", "tcp://1.2.3.4:1"]])
+@pytest.mark.parametrize(
+    "more", [[], ["--setenv", "MEDUSA_PORT", "8400"], ["--setenv", "MEDUSA_PORT", "tcp://1.2.3.4:1"]]
+)
 def test_the_container_gets_healthy_and_stops(packages: Path, container: list[str], more: list[str]) -> None:
     life = _LIFE.format(check=program("HEALTHCHECK"), entry=program("ENTRYPOINT"))
     done = sandboxed(packages, [*container, *more], life, "--trusted-network", "--drain-timeout", "1")

@@ -20,7 +20,9 @@ from tests.wheels import ROOT, earlier
 
 pytestmark = pytest.mark.xdist_group("versions")
 
-ROWS = re.findall(r"^\| (new|old) \| (new|old) \| (new|old) \| yes", (ROOT / "docs/install.md").read_text(), re.MULTILINE)
+ROWS = re.findall(
+    r"^\| (new|old) \| (new|old) \| (new|old) \| yes", (ROOT / "docs/install.md").read_text(), re.MULTILINE
+)
 
 
 class Versions:
@@ -35,7 +37,9 @@ class Versions:
         self._trees = {"new": ROOT, "old": earlier(place)}
         self._reflectors: dict[str, subprocess.Popen[str]] = {}
         for version in self._trees:
-            command = self._program(version, "medusa.commands.main", "reflector", "--port", "0", "--accounts", str(accounts))
+            command = self._program(
+                version, "medusa.commands.main", "reflector", "--port", "0", "--accounts", str(accounts)
+            )
             self._reflectors[version] = subprocess.Popen(
                 command, env=self._environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             )
@@ -61,8 +65,8 @@ class Versions:
             process.communicate()
 
     def _program(self, version: str, module: str, *arguments: str) -> list[str]:
-        start = f"import sys; sys.path.insert(0, {str(self._trees[version])!r}); from {module} import main; sys.exit(main())"
-        return [sys.executable, "-c", start, *arguments]
+        start = f"import sys; sys.path.insert(0, {str(self._trees[version])!r}); from {module} import main"
+        return [sys.executable, "-c", start + "; sys.exit(main())", *arguments]
 
     def _listening(self, version: str) -> str:
         output = self._reflectors[version].stdout
