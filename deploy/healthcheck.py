@@ -26,12 +26,11 @@ def main() -> int:
 
 def healthy(port: int, tls: bool) -> bool:
     """Returns True if the reflector on `port` of this host answers 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     if tls:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT, context=context)
-    else:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.client.OK

@@ -9,8 +9,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 from zipfile import ZipFile
+
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,6 +58,21 @@ def unpacked_sdist(sdist: Path, target: Path) -> Path:
         packed.extractall(target, filter="data")
     (tree,) = target.iterdir()
     return tree
+
+
+def link_packages(target: Path, requirements: Iterable[str]) -> None:
+    """Links the installed packages that satisfy `requirements`, and what these require, into the directory `target`."""
+    seen: set[str] = set()
+    left = [*requirements]
+    while left:
+        wanted = Requirement(left.pop())
+        if wanted.name not in seen and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
+            seen.add(wanted.name)
+            package = metadata.distribution(wanted.name)
+            left += package.requires or []
+            for name in {file.parts[0] for file in package.files or []} - {"..", "__pycache__"}:
+                if not (target / name).exists():  # several packages may share a namespace
+                    (target / name).symlink_to(str(package.locate_file(name)))
 
 
 def earlier(target: Path) -> Path:

@@ -136,7 +136,7 @@ def test_all_settings_are_options_and_all_options_are_there(tmp_path: Path) -> N
     config = tmp_path / "reflector.conf"
     config.write_text(SETTING.sub(r"\1 = \2", rendered("reflector.conf", {})))
     done = run_alone(command(["--config", str(config)]), environment(tmp_path))
-    assert (done.returncode, "/etc/medusa" in done.stderr) == (1, True), f"2: it cannot be read: {done.stderr}"
+    assert done.returncode == 1, f"2: it cannot be read: {done.stderr}"
     usage = run_alone(command(["--help"]), {**environment(tmp_path), "COLUMNS": "80"}).stdout
     options = set(re.findall(r"^  (?:-\w, )?--([a-z-]+)", usage, re.MULTILINE))
     assert options - {name for name, _ in SETTING.findall(config.read_text())} == OF_THE_COMMAND_LINE
