@@ -25,7 +25,7 @@ HOST = "medusa.example.com"
 USER, JOB = "127.0.0.5", "127.0.0.6"
 MIB = 1 << 20
 
-OF_THE_COMMAND_LINE = {"config", "lifeline"}
+OF_THE_COMMAND_LINE = {"check", "config", "help", "lifeline"}
 """Options of the reflector that make no sense in a file of settings."""
 
 

@@ -12,6 +12,7 @@ from zipfile import ZipFile
 import pytest
 
 from medusa import __version__
+from scripts.helppages.__main__ import completions, man_pages
 from tests.terminals import assert_nothing_left, environment, run_alone
 from tests.wheels import ROOT, WITHOUT_C, built, copy_sources, link_packages, unpacked_sdist
 
@@ -40,6 +41,12 @@ def test_twine_finds_nothing_wrong(sdist: Path, wheel: Path) -> None:
 def test_the_archive_is_the_one_that_make_builds(wheel: Path) -> None:
     with ZipFile(wheel) as packed:
         assert packed.read("medusa/data/agent.sh") == (ROOT / "medusa/data/agent.sh").read_bytes()
+
+
+def test_man_pages_and_completions_are_installed(wheel: Path) -> None:
+    with ZipFile(wheel) as packed:
+        names = {name.partition(".data/data/")[2] for name in packed.namelist()}
+    assert {*man_pages(), *completions()} <= names
 
 
 def test_the_wheel_has_medusa_and_its_samples_only(wheel: Path) -> None:
