@@ -21,7 +21,7 @@ DEFAULTS = {
     "escape": DEFAULT_ESCAPE.decode(),
     "launcher": LOCAL,
     "send-env": ",".join(environment.DEFAULT),
-    "wait-timeout": f"{DEFAULT_WAIT:.0f}",
+    "wait-timeout": f"{DEFAULT_WAIT:.0f}, or while a queued job lives",
 }
 """The defaults that mlogin itself fills in after parsing."""
 

@@ -31,6 +31,8 @@ from medusa.reflector.net.certificate import Certificate
 EXPIRES_SOON = datetime.timedelta(days=14)
 """A certificate that expires within this time is mentioned."""
 
+OTHER_TIMES = ("wait_timeout", "drain_timeout", "max_url_lifetime")
+
 Rows = list[tuple[str, str]]
 
 
@@ -132,8 +134,8 @@ def _settings(config: ReflectorConfig, options: SimpleNamespace, report: Report)
         report.advice.append(f"front-door-only: {local}")
     if config.archive is None:
         report.advice.append("/agent.sh: 404, because this installation carries no archive")
-    config.verify()
     report.unsafe += unsafe_settings(config)
+    config.verify()
 
 
 def _config_file(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
@@ -153,7 +155,12 @@ def _accounts(config: ReflectorConfig, options: SimpleNamespace, report: Report)
         raise ConfigError(f"accounts: {error}") from None
     for (login, user), keys in accounts.items():
         name = login if user is None else f"{login}, user {user}"
-        report.rows.append((f"account {name}", ", ".join(f"{key.algorithm} {key.sha256}" for key in keys) or "no key"))
+        report.rows.append(
+            (
+                f"account {name}",
+                ", ".join(f"{key.algorithm.partition('-')[0]} {key.sha256}" for key in keys) or "no key",
+            )
+        )
     if not any(accounts.values()):
         report.advice.append(f"accounts: {config.accounts} has no usable key, so nobody can sign")
     missing = [login for login in config.admins if not accounts.get((login, None))]
@@ -211,13 +218,12 @@ def _publish(config: ReflectorConfig, options: SimpleNamespace, report: Report) 
 
 
 def _limits(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
-    start, rate, full = config.max_startups
-    values = {name: getattr(config, name) for name in (*COUNTS, *BYTES, *TIMES)}
+    values = {name: getattr(config, name) for name in (*COUNTS, *BYTES, *TIMES, *OTHER_TIMES)}
     values["max_sessions_per_login"] = config.sessions_per_login
     values["max_sessions_per_address"] = config.sessions_per_address
     values["max_held"], values["max_held_per_login"] = config.held_in_all, config.held_per_login
-    texts = {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in values.items()}
-    texts["max_startups"] = f"{start}:{rate}:{full}"
-    times = {name: f"{getattr(config, name):g}" for name in ("wait_timeout", "drain_timeout", "max_url_lifetime")}
-    for name, text in {**texts, **times}.items():
-        report.rows.append((name.replace("_", "-"), "no limit" if text == "0" else text))
+    for name, value in values.items():
+        unit = " bytes" if name in BYTES else "" if name in COUNTS else " s"
+        text = "no limit" if value == 0 and name not in OTHER_TIMES else f"{value:.10g}{unit}"
+        report.rows.append((name.replace("_", "-"), text))
+    report.rows.append(("max-startups", ":".join(map(str, config.max_startups))))
