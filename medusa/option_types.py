@@ -1,8 +1,15 @@
-"""Types of command-line options, for the parsers of mlogin and of the agent."""
+"""Types of command-line options, and hints at misspelt words, for the parsers of all programs."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Iterable
+
+_ALIKE, _VERY_ALIKE = 0.65, 0.73
+"""How alike two words are at least, if one may be meant by the other: 1 if they are equal, 0 if all letters differ.
+
+The greater number is for words that begin with different letters.
+"""
 
 LONGEST = 1e9
 """The limit of a number of seconds, about 30 years. Larger times would overflow in some functions."""
@@ -17,3 +24,38 @@ def seconds(text: str) -> float:
     if not 0 <= value < LONGEST:
         raise argparse.ArgumentTypeError("%r is not a number of seconds" % text)
     return value
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns a hint at the one of `known` that `word` is most like, to be added to an error. Returns "" if none is.
+
+    The hint is `; did you mean NAME?`.
+    """
+    found = closest(word, known)
+    return "; did you mean %s?" % found if found else ""
+
+
+def with_hint(message: str, parser: argparse.ArgumentParser) -> str:
+    """Returns an error of argparse. If it names unknown options, a hint at what was meant by the first is added."""
+    _, found, words = message.partition("unrecognized arguments: -")
+    name = words.partition(" ")[0].partition("=")[0]
+    return message + did_you_mean("-" + name, parser._option_string_actions) if found else message
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Returns the one of `known` that `word` is most like; "" if none is like it, or too many begin with it.
+
+    Hyphens before a name, and upper and lower case, make no difference.
+    """
+    names = {name.lstrip("-").lower(): name for name in known}
+    meant, found = word.lstrip("-").lower(), ""
+    begun = [name for name in names if len(meant) > 1 and name.startswith(meant)]
+    if len(begun) == 1 or meant in names:
+        found = meant if meant in names else begun[0]
+    elif meant:
+        import difflib  # slow to load, and rarely needed
+
+        same = [name for name in names if name[:1] == meant[0]]
+        close = [*difflib.get_close_matches(meant, names, 1, _VERY_ALIKE)]
+        found = (close or [*difflib.get_close_matches(meant, same, 1, _ALIKE), ""])[0]
+    return names[found] if found else ""

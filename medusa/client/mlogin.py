@@ -96,6 +96,7 @@ class Login:
             ledger = stack.enter_context(_ledger())
             signals = stack.enter_context(Signals())
             self._find_key(signals)  # after _ledger() has forked the guard, which must not hold a private key
+            self._find_session(signals)
             launcher = self._launcher(stack, ledger)
             dialer = self._dialer(stack, ledger, signals, launcher)
             # mlogin attaches before the job starts, because the reflector refuses an agent without a client.
@@ -178,6 +179,21 @@ class Login:
         with signals.interruptible(), signals.asking():  # find_signer may ask for a passphrase
             account = Account(settings.login, settings.subuser, find_signer(settings.key))
         self._settings = dataclasses.replace(settings, account=account)
+
+    def _find_session(self, signals: Signals) -> None:
+        """Asks the reflector for the session whose id begins as the user has typed, and puts it into the settings."""
+        settings = self._settings
+        if settings.beginning is None:
+            return
+        from medusa.client.queries.api import Api  # takes long to import
+        from medusa.client.queries.finding import find_session
+
+        assert settings.reflector is not None
+        api = Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls)
+        with self._messages.waiting(f"asking {api.name} for its sessions"), signals.interruptible(), signals.asking():
+            found = find_session(settings.beginning, api, otherwise=settings.otherwise)
+        self._messages.say(f"session {printable(found.session)}")
+        self._settings = dataclasses.replace(settings, session=found.session, account=found.account)
 
     def _submit(self, launcher: Launcher, dialer: Dialer) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}

@@ -64,6 +64,8 @@ class Settings:
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
         session: id of a session whose agent somebody else starts.
+        beginning: the beginning of such an id. mlogin asks the reflector for the whole id, and sets `session`.
+        otherwise: more words for the error if no session's id begins so.
         manta: options of a Manta job.
         url: the URL of the Manta service.
         login: the account that signs requests; None if requests are not signed.
@@ -90,6 +92,8 @@ class Settings:
     arguments: tuple[str, ...] = ()
     job: str | None = None
     session: str | None = None
+    beginning: str | None = None
+    otherwise: str = ""
     manta: MantaJobOptions = field(default_factory=MantaJobOptions)
     url: str | None = None
     login: str | None = None
@@ -109,7 +113,8 @@ class Settings:
         """
         for name, options in _OPTIONS.items():
             if name not in taken and getattr(self, name) not in (None, (), MantaJobOptions()):
-                raise Failure(f"{options} nothing to the launcher `{launcher}`")
+                advice = "; a command is given by -c" if name in ("object", "arguments") else ""
+                raise Failure(f"{options} nothing to the launcher `{launcher}`{advice}")
 
 
 _OPTIONS = {

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from medusa import __version__
 from medusa.commands.core_dumps import forbid_core_dump
 from medusa.help_text import Section, render, width
+from medusa.option_types import did_you_mean
 
 
 class Command(NamedTuple):
@@ -90,6 +91,6 @@ def usage() -> str:
 
 def _refuse(name: str) -> int:
     kind = "option" if name.startswith("-") else "command"
-    complaint = f"unknown {kind} {name!r}" if name else "no command given"
+    complaint = f"unknown {kind} {name!r}{did_you_mean(name, COMMANDS)}" if name else "no command given"
     print(f"medusa: {complaint}\n\n{usage()}", file=sys.stderr)
     return USAGE_ERROR

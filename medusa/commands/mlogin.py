@@ -16,10 +16,11 @@ from medusa.client.settings import DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.core_dumps import forbid_core_dump
 from medusa.commands.manta_options import VARIABLES, SigningOptions, manta_options
+from medusa.commands.mlogin_options import advice
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_parser
 from medusa.commands.options import COMMON
 from medusa.commands.user_config.parser import UserOptionParser
-from medusa.commands.user_config.target import profile_named
+from medusa.commands.user_config.target import profile_named, set_target
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.terminal import environment
 
@@ -48,6 +49,7 @@ def parse(argv: Sequence[str]) -> Settings:
     """
     parser = make_parser()
     own, passed_on = _split(argv)
+    _help_for_launcher(parser, own)
     parser.profile = profile_named(parser, own)
     is_profile = parser.profile is not None
     given = parser.parse_args(own)
@@ -55,6 +57,7 @@ def parse(argv: Sequence[str]) -> Settings:
         given.object = parser.target
     escape = DEFAULT_ESCAPE if given.escape is None else given.escape[0]
     try:
+        set_target(parser, given, own)
         given.launcher = _launcher(given)
         manta = _manta(parser, given)
         queues = launchers.find(given.launcher).queues
@@ -77,6 +80,8 @@ def parse(argv: Sequence[str]) -> Settings:
         arguments=(*given.launcher_arg, *passed_on),
         job=given.job,
         session=given.session,
+        beginning=given.beginning,
+        otherwise=given.otherwise,
         login=manta.account,
         subuser=manta.subuser,
         key=manta.key,
@@ -134,6 +139,17 @@ def _wished(parser: UserOptionParser, given: SimpleNamespace, manta: SigningOpti
     ]
 
 
+def _help_for_launcher(parser: UserOptionParser, words: Sequence[str]) -> None:
+    """Writes the help for the launcher that `words` names, and exits, if they ask for it."""
+    try:
+        text = advice.launcher_help(words)
+    except Failure as failure:
+        parser.error(str(failure))
+    if text is not None:
+        print(text)
+        parser.exit()
+
+
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Returns two lists: mlogin's own arguments, and the arguments after the first `--`."""
     words = list(argv)
@@ -142,7 +158,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _launcher(given: SimpleNamespace) -> str:
-    if given.session is None:
+    if given.session is None and given.beginning is None:
         return given.launcher or LOCAL
     if given.launcher not in (None, launchers.EXISTING):
         raise Failure("--session ID waits for an agent that is started elsewhere; --launcher starts one: not both")

@@ -13,12 +13,13 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 import configargparse
 
 from medusa.help_text import HelpParser, Section
+from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 from medusa.service_variables import is_service_variable
 
@@ -70,6 +71,10 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
     """A parser of options. Its message on an error in a config file names the file, the key and the reason.
 
     `error_status`: the exit status after any error of usage, in a config file too.
+
+    Attributes:
+        advise: returns the error for unknown words. Its arguments: this parser, the command line, the unknown words,
+            and all options that were found.
     """
 
     has_sections = False
@@ -89,11 +94,8 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         )
         self._error_status = error_status
         self._texts: dict[str, str] = {}
+        self.advise = unrecognized
         self._config_file_parser.owner = self
-
-    def parse_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
-        """Parses like ConfigArgParse. Returns the values of the options as attributes."""
-        return super().parse_args(args, namespace, **more)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
         """Parses like ConfigArgParse, except that some variables count as unset.
@@ -102,6 +104,22 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         """
         more["env_vars"] = self.environment()
         return super().parse_known_args(args, namespace, **more)
+
+    def parse_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
+        """Parses like ConfigArgParse. The error for an unknown word says which one was meant, and repeats no value."""
+        words = sys.argv[1:] if args is None else list(args)
+        given, unknown = self.parse_known_args(words, namespace, **more)
+        if unknown:
+            self.error(self.advise(self, words, unknown, given))
+        return given
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Raises ArgumentError if the value is none of the option's choices. Its text says which one was meant."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            raise
 
     def environment(self) -> dict[str, str]:
         """Returns the variables that count."""
@@ -217,12 +235,14 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
 
     def refuse_key(self, file: str, setting: Setting) -> None:
         """Exits, because `setting` of a config file is of no option."""
-        self.fault(file, setting, "there is no such option")
+        keys = [name[2:] for name in self._option_string_actions if name.startswith("--")]
+        known = [key for key in keys if self.option(key) is not None]
+        self.fault(file, setting, "there is no such option", did_you_mean(setting.key, known))
 
-    def fault(self, file: str, setting: Setting, reason: str) -> NoReturn:
-        """Writes an error in a config file to stderr, with file, key and line, and exits with `error_status`."""
+    def fault(self, file: str, setting: Setting, reason: str, hint: str = "") -> NoReturn:
+        """Writes an error in a config file to stderr, with file, key, line and hint, and exits with `error_status`."""
         line = "" if setting.line is None else f" (line {setting.line})"
-        self.error(f"{printable(file)}: {printable(setting.key)}: {reason}{line}")
+        self.error(f"{printable(file)}: {printable(setting.key)}: {reason}{line}{hint}")
 
     def _checked(self, file: str, setting: Setting, action: argparse.Action) -> str | list[str]:
         value = setting.value
@@ -244,6 +264,13 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
             self.fault(file, setting, str(getattr(error, "message", error)))
         return str(value)
+
+
+def unrecognized(parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], given: Any) -> str:
+    """Returns the error for words that a program does not understand. It names the first one, without a value."""
+    name = unknown[0].partition("=")[0] if unknown[0].startswith("-") else unknown[0]
+    hint = did_you_mean(name, parser._option_string_actions) if name.startswith("-") else ""
+    return f"unrecognized arguments: {printable(name)}{hint}"
 
 
 def name_of(action: argparse.Action) -> str:

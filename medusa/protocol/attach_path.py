@@ -2,6 +2,7 @@
 
     /attach/ID/ROLE                 the internal API: the reflector checks the address that the peer connects from
     /LOGIN/medusa/attach/ID/ROLE    the public API: the request must be signed by the account LOGIN
+    /LOGIN/medusa/sessions          the list of that account's sessions, in the public API
 
 ID is percent-encoded (RFC 3986 section 2.1). ROLE is `master` (the client) or `slave` (the agent), as in the original.
 """
@@ -22,10 +23,12 @@ LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
 _SESSION = r"/attach/([^/]*)/(%s|%s)\Z" % (CLIENT, AGENT)
 INTERNAL = re.compile(_SESSION)
 SIGNED = re.compile("/(%s)/medusa%s" % (LOGIN, _SESSION))
-"""INTERNAL and SIGNED are regular expressions for the paths of the internal and of the public API.
+OWN_SESSIONS = re.compile(r"/(%s)/medusa/sessions\Z" % LOGIN)
+"""Regular expressions: INTERNAL and SIGNED for the attach paths of the internal and of the public API, OWN_SESSIONS for
+the path of a login's list of sessions.
 
 The groups of INTERNAL are the session id (still percent-encoded) and the role. The groups of SIGNED are the login, the
-session id and the role.
+session id and the role. The group of OWN_SESSIONS is the login.
 """
 
 _WITH_PREFIX = re.compile("(.*?)(?:/(%s)/medusa)?%s" % (LOGIN, _SESSION), re.DOTALL)

@@ -45,6 +45,8 @@ class Timeouts:
         refusal_log_rate: a count, not a time: the maximum number of log lines in a minute about refusals of one kind to
             one source.
         refusal_log_rate_in_all: a count, not a time: the maximum number of log lines in a minute about all refusals.
+        held_timeout: how long lists have a session whose agent was told to ask again, because it has no client. This is
+            longer than the time between two such requests of an agent.
         wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
             show each of them.
         close_timeout: how long a side may take to answer a Close, or to hang up, before its connection is dropped.
@@ -85,6 +87,7 @@ class Timeouts:
     refusal_delay: float = 0.2
     refusal_log_rate: int = 60
     refusal_log_rate_in_all: int = 600
+    held_timeout: float = 30.0
     wait_interval: float = 2.0
     close_timeout: float = 5.0
     unread_timeout: float = 3600.0

@@ -17,7 +17,9 @@ import structlog
 
 from medusa.directory import Directory, DirectoryError, Owner, open_directory
 from medusa.directory.timed import TimedDirectory
+from medusa.protocol.attach_path import OWN_SESSIONS
 from medusa.reflector.admin.handlers import Administration
+from medusa.reflector.admin.own_sessions import OwnSessions
 from medusa.reflector.admin.publisher import Publisher
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.auth.accounts import Accounts, AccountsError
@@ -35,7 +37,7 @@ from medusa.reflector.fronts.doorkeeper import Doorkeeper
 from medusa.reflector.fronts.http_front import Handler, HttpFront
 from medusa.reflector.fronts.raw_front import RawFront
 from medusa.reflector.fronts.refusal_log import RefusalLog
-from medusa.reflector.fronts.routes import Application, entries
+from medusa.reflector.fronts.routes import Application, Route, entries
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.net.certificate import Certificate
 from medusa.reflector.net.listen import HTTP, RAW, listen
@@ -134,10 +136,10 @@ class Reflector:
         claims.used_marks = admission.single_use.used
         listing = SessionList(self.registry, owner.address, self._workers, self._others(peer_auth))
         administration = self._administration(listing, metrics, authenticator, admission)
-        forwarded, routes = None, []
+        forwarded, routes = None, [self._own_sessions(listing, authenticator, admission)]
         if peer_auth is not None:
             forwarded = ForwardIn(peer_auth, admission, config, owner, queue.scratch).enter
-            routes = QueryServer(peer_auth, claims, listing, owner, admission).routes()
+            routes += QueryServer(peer_auth, claims, listing, owner, admission).routes()
         http.application = Application(
             config, self.registry, admission, administration, self._workers, forwarded, routes
         )
@@ -183,6 +185,10 @@ class Reflector:
         more = workers.metrics if workers is not None else None
         reserve, count = admission.single_use.reserve, admission.count
         return Administration(self._config, listing, metrics, authenticator, reserve, count, more)
+
+    def _own_sessions(self, listing: SessionList, authenticator: Authenticator | None, admission: Admission) -> Route:
+        own = OwnSessions(self._config, listing, authenticator, admission.count, admission.count_login)
+        return Route(OWN_SESSIONS, own.sessions)
 
     def _prepare_raw(
         self, config: ReflectorConfig, admission: Admission, metrics: Metrics, queue: FairQueue, doorkeeper: Doorkeeper

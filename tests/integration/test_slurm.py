@@ -318,6 +318,25 @@ class TestRunningJob:
         assert done.returncode == 255
         assert "Slurm job 987654 is not known to Slurm" in done.stderr
 
+    def test_one_task_of_an_array(self, place: Place) -> None:
+        array = place.cluster.submit("sleep 1000", "--array=3,4")
+        tasks = {f"{array}_3", f"{array}_4"}
+        wait_until(lambda: {task for task, state in place.cluster.jobs().items() if state == "RUNNING"} >= tasks)
+        number = place.cluster.ask("squeue", "-h", "-o", "%A", "-j", f"{array}_4").strip()
+        done = place.run("--job", f"{array}_4", "-c", "echo job $SLURM_JOB_ID; exit 6")
+        assert (done.returncode, done.stdout) == (6, f"job {number}\n"), done.stderr
+        several = place.run("--job", array)
+        place.cluster.ask("scancel", array)
+        assert several.returncode == 255
+        assert "is an array" in several.stderr
+        assert all(task in several.stderr for task in tasks)
+
+    @pytest.mark.parametrize("job", ["12x", "12_", "12_3_4", "-1", "12.0", "node1"])
+    def test_what_is_no_job(self, place: Place, job: str) -> None:
+        done = place.run(f"--job={job}")
+        assert done.returncode == 255
+        assert f"--job {job}: not a number, nor NUMBER_TASK of an array" in done.stderr
+
     def test_sigkill_leaves_no_step(self, place: Place) -> None:
         with place.cluster.full() as full:
             with place.terminal("--job", full) as opened:

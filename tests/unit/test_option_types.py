@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from medusa.option_types import seconds
+from medusa.option_types import did_you_mean, seconds
 
 
 @pytest.mark.parametrize(("text", "value"), [("0", 0), ("1.5", 1.5), ("999999999", 999_999_999)])
@@ -16,3 +16,29 @@ def test_seconds(text: str, value: float) -> None:
 def test_what_is_no_number_of_seconds(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=f"{text!r} is not a number of seconds"):
         seconds(text)
+
+
+KNOWN = ["--launcher", "--launcher-arg", "--key", "--keyId", "--wait-timeout", "--image", "sign-url", "slurm"]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("--lancher", "--launcher"),
+        ("--Launcher", "--launcher"),
+        ("-launcher", "--launcher"),
+        ("--timeout", "--wait-timeout"),
+        ("--wait", "--wait-timeout"),
+        ("--kye", "--key"),
+        ("sign_url", "sign-url"),
+        ("slrum", "slurm"),
+        ("--time", ""),
+        ("--partition", ""),
+        ("-x", ""),
+        ("--", ""),
+        ("", ""),
+        ("\x1b", ""),
+    ],
+)
+def test_a_hint_at_what_was_meant(word: str, meant: str) -> None:
+    assert did_you_mean(word, KNOWN) == (f"; did you mean {meant}?" if meant else "")

@@ -21,6 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from medusa.client.launchers.base import Launcher
 from medusa.client.outcome import Failure
+from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 
 GROUP = "medusa.launchers"
@@ -43,25 +44,39 @@ OURS = {
 }
 """Medusa's own launchers: name -> `module:class`, as an entry point writes it."""
 
+SHORT = {"k8s": "kubernetes"}
+"""Other names for Medusa's own launchers: short -> full."""
+
 
 def names() -> list[str]:
     """Returns all names that can be given to --launcher, sorted."""
     return sorted({*OURS, *(found.name for found in entry_points(group=GROUP))} - {EXISTING})
 
 
+def of_target(text: str) -> str | None:
+    """Returns the name of the launcher that a TARGET of the form LAUNCHER:WORD names. None if it has another form."""
+    name, colon, _ = text.partition(":")
+    name = SHORT.get(name, name)
+    ours = name in OURS and name != EXISTING
+    return name if colon and name and (ours or entry_points(group=GROUP, name=name)) else None
+
+
 def find(name: str) -> type[Launcher]:
-    """Returns the launcher class with this name. Medusa's own takes precedence over one of another package.
+    """Returns the launcher class with this name, or short name. Medusa's own takes precedence over other packages'.
 
     Raises:
         Failure: no launcher has this name, or it cannot be loaded.
     """
+    name = SHORT.get(name, name)
     if name in OURS:
         module, _, attribute = OURS[name].partition(":")
         ours: type[Launcher] = getattr(importlib.import_module(module), attribute)
         return ours
     for found in entry_points(group=GROUP, name=name):
         return _load(found)
-    raise Failure(f"there is no launcher `{printable(name)}`; there are {', '.join(map(printable, names()))}")
+    known = names()
+    hint = did_you_mean(name, known)
+    raise Failure(f"there is no launcher `{printable(name)}`; there are {', '.join(map(printable, known))}{hint}")
 
 
 def _load(found: EntryPoint) -> type[Launcher]:

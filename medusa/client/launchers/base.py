@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import inspect
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -76,17 +77,32 @@ class Launcher(abc.ABC):
 
     Attributes:
         name: the name for --launcher.
+        target: what the TARGET `NAME:WORD` on mlogin's command line sets to WORD: `object` or `job`. Empty if no WORD
+            may follow.
+        options_of: the program whose options may follow `--`, for messages. Empty if nothing may follow.
         queues: True if a job may wait in a queue for hours. A reflector does not keep a waiting client for so long,
             so mlogin attaches again.
         front_door: the URL of the reflector to use if the user names none. None: mlogin starts its own reflector.
     """
 
     name: ClassVar[str]
+    target: ClassVar[str] = "object"
+    options_of: ClassVar[str] = "the launcher"
     queues: ClassVar[bool] = False
     front_door: str | None = None
 
     @abc.abstractmethod
     def __init__(self, settings: Settings, ledger: Ledger) -> None: ...
+
+    @classmethod
+    def help(cls) -> str:
+        """Returns what `mlogin --launcher NAME --help` shows: the TARGET of this launcher, and the options after `--`.
+
+        By default it is a line of usage, and the docstring of the class.
+        """
+        word = {"object": "[OBJECT]", "job": "[JOB]"}.get(cls.target, "")
+        options = f" [-- OPTION OF {cls.options_of.upper()}...]" if cls.options_of else ""
+        return f"usage: mlogin {cls.name}:{word} [OPTION...]{options}\n\n{inspect.getdoc(cls) or ''}"
 
     @abc.abstractmethod
     def describe(self) -> str:

@@ -16,6 +16,7 @@ class ExistingLauncher(Launcher):
     """A job that somebody else starts and ends. Its agent attaches to the session that --session names."""
 
     name = "held"
+    target = options_of = ""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         settings.refuse_others(self.name, "session")

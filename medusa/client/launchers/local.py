@@ -23,6 +23,14 @@ INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "SSL_CERT
 The job gets no other variables, so it cannot use the display or an ssh-agent, and no secrets leak.
 """
 
+HELP = """\
+usage: mlogin [local:] [OPTION...]
+       mlogin --launcher local [OPTION...]
+
+Runs the session on this machine, as a process of yours without your variables.
+--archive FILE runs another agent than the one that mlogin carries. There are
+no options after --."""
+
 
 class LocalLauncher(Launcher):
     """A job that is the process `sh agent.sh` on this machine, in its own process session.
@@ -31,6 +39,7 @@ class LocalLauncher(Launcher):
     """
 
     name = "local"
+    target = options_of = ""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         settings.refuse_others(self.name, "archive")
@@ -41,6 +50,10 @@ class LocalLauncher(Launcher):
         self._stack = contextlib.ExitStack()
         self._log = Path(os.devnull)
         self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def help(cls) -> str:
+        return HELP
 
     def describe(self) -> str:
         return "local job" if self._process is None else f"local job {self._process.pid}"

@@ -20,6 +20,15 @@ RENEWAL_MARGIN = 60.0
 So a user who copied the old line just before still has the time to paste it.
 """
 
+HELP = """\
+usage: mlogin manual: [OPTION...]
+       mlogin --launcher manual [OPTION...]
+
+Prints one line for you to paste into any job, container or CI step, and waits
+until an agent comes from there. --wait-timeout SECONDS says how long. The job
+has to reach the reflector, so name one by --reflector. There are no options
+after --."""
+
 
 class ManualLauncher(Launcher):
     """A job that the user starts with a command line, and also ends.
@@ -28,6 +37,7 @@ class ManualLauncher(Launcher):
     """
 
     name = "manual"
+    target = options_of = ""
 
     def __init__(self, settings: Settings, ledger: Ledger, clock: Callable[[], float] = time.monotonic) -> None:
         settings.refuse_others(self.name, "archive")
@@ -38,6 +48,10 @@ class ManualLauncher(Launcher):
         self._request: JobRequest | None = None
         self._url = ""
         self._renew_at = 0.0
+
+    @classmethod
+    def help(cls) -> str:
+        return HELP
 
     def describe(self) -> str:
         return "a job of yours"

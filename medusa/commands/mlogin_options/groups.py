@@ -12,7 +12,7 @@ from medusa.client import launchers
 from medusa.client.outcome import OWN_ERROR
 from medusa.client.settings import AGENT_OBJECT
 from medusa.commands.manta_options import add_manta_options
-from medusa.commands.mlogin_options import texts, types
+from medusa.commands.mlogin_options import advice, texts, types
 from medusa.commands.options import OptionParser
 from medusa.commands.user_config.parser import UserOptionParser
 from medusa.option_types import seconds
@@ -28,6 +28,7 @@ DEFAULT_WAIT = 600.0
 def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOptionParser:
     """Returns the parser of all options of mlogin. `prog`: the program that its errors name."""
     parser = UserOptionParser(prog, texts.DESCRIPTION, error_status, strict=True, sections=texts.SECTIONS)
+    parser.advise = advice.complaint
     _add_job(parser)
     _add_session(parser)
     _add_reflector(parser)
@@ -40,7 +41,8 @@ def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOpti
 def _add_job(parser: OptionParser) -> None:
     group = parser.add_argument_group("Which job")
     add = group.add_argument
-    target = "a profile of the config file; with --launcher, what the job is to work on"
+    target = "a profile; or LAUNCHER:[JOB, HOST or POD]; or the beginning of a session's id; with --launcher, its host "
+    target += "or object. mlogin LAUNCHER: --help shows what a launcher takes"
     add("object", nargs="?", metavar="TARGET", help=target)
     add("--launcher", metavar="NAME", help=f"who runs the job: {', '.join(launchers.names())} (default: {LOCAL})")
     add(

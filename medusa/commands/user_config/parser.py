@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from medusa.commands.options import COMMON, OptionParser, Setting, name_of
 from medusa.help_text import Section
+from medusa.option_types import did_you_mean
 from medusa.protocol.printable import printable
 
 VARIABLE = "MEDUSA_CONFIG"
@@ -143,7 +144,8 @@ class UserOptionParser(OptionParser):
         sections = self.sections_of(file)
         if self.profile is not None and self.profile not in sections:
             names = ", ".join(map(printable, filter(None, sections))) or "none at all"
-            self.error(f"{printable(file)}: there is no profile {printable(self.profile)!r}; there are: {names}")
+            words = f"{printable(file)}: there is no profile {printable(self.profile)!r}; there are: {names}"
+            self.error(words + did_you_mean(self.profile, filter(None, sections)))
         self.target, self.places = None, {}
         found: dict[str, str | list[str]] = {}
         for section in dict.fromkeys((COMMON, self.profile or COMMON)):

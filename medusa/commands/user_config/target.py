@@ -1,10 +1,43 @@
-"""Finds what mlogin's TARGET names: a profile of the user's config file."""
+"""Finds what mlogin's TARGET names: a profile of the user's config file, a job of a launcher, or a session."""
 
 from __future__ import annotations
 
+import re
+import urllib.parse
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import NamedTuple
 
+from medusa.client import launchers
+from medusa.client.outcome import Failure
 from medusa.commands.user_config.parser import UserOptionParser
+from medusa.option_types import closest
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.printable import printable
+from medusa.protocol.session_id import parse_id
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The form of the ids that mlogin and the agent make. Such an id is whole: no reflector has to be asked for it."""
+
+_FORMS = "TARGET is a profile, a LAUNCHER: as in slurm: and ssh:HOST, or the beginning of a session's id"
+
+_SESSION = "\n  for a session, name its reflector by --reflector URL, or in the config file"
+
+_WHICH_REFLECTOR = "at which reflector is the session %s? Name it by --reflector URL, or in the config file"
+
+
+class Target(NamedTuple):
+    """The values of mlogin's options that a TARGET stands for. None for an option that it does not set.
+
+    Attributes:
+        beginning: the beginning of a session's id.
+    """
+
+    launcher: str | None = None
+    object: str | None = None
+    job: str | None = None
+    session: str | None = None
+    beginning: str | None = None
 
 
 def profile_named(parser: UserOptionParser, words: Sequence[str]) -> str | None:
@@ -17,3 +50,90 @@ def profile_named(parser: UserOptionParser, words: Sequence[str]) -> str | None:
     if given.object is None or given.launcher is not None or given.object not in parser.profiles(words):
         return None
     return str(given.object)
+
+
+def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
+    """Replaces TARGET, which is `given.object` and no profile, by the values of the options that it stands for.
+
+    With --launcher or --session on the command line, it stays the launcher's object.
+
+    Args:
+        given: all options. This function adds `beginning`, and `otherwise`: the words for an unknown `beginning`.
+        words: mlogin's own words on the command line.
+
+    Raises:
+        Failure: TARGET is wrong, or its session has no reflector.
+    """
+    given.beginning, given.otherwise = None, ""
+    typed = parser.command_line(words)
+    text = given.object
+    if text is None or typed.launcher is not None or typed.session is not None:
+        return
+    profiles = parser.profiles(words)
+    target = read_target(text, given.launcher, profiles)
+    if target.job is not None and typed.job is not None:
+        raise Failure(f"{printable(text)} and --job {printable(typed.job)} both name a job: leave one out")
+    given.job = target.job or given.job
+    given.launcher, given.object = target.launcher, target.object
+    given.session, given.beginning = target.session, target.beginning
+    if target.beginning is not None:
+        given.otherwise = f", and there is no profile or launcher of this name{hint(text, profiles)}"
+    if target.launcher is None and given.reflector is None:
+        raise Failure(_WHICH_REFLECTOR % target.session if target.session else _unknown(text, profiles) + _SESSION)
+
+
+def read_target(text: str, configured: str | None = None, profiles: Sequence[str] = ()) -> Target:
+    """Returns what a TARGET stands for that is not the name of a profile.
+
+    Args:
+        configured: the launcher that the environment or the config file names. If it works on objects, a TARGET
+            without `LAUNCHER:` is its object, unless it has the form of a whole session id.
+        profiles: the names of all profiles, for the error.
+
+    Raises:
+        Failure: it cannot be a TARGET.
+    """
+    name = launchers.of_target(text)
+    if name is not None:
+        return _of_launcher(name, text.partition(":")[2])
+    if _UUID.fullmatch(text.lower()):
+        return Target(session=text.lower())
+    if configured is not None and launchers.find(configured).target == "object":
+        return Target(configured, text)
+    try:
+        session = parse_id(urllib.parse.quote(text, safe=""))
+    except HandshakeError:
+        raise Failure(_unknown(text, profiles)) from None
+    return Target(beginning=session)
+
+
+def _of_launcher(name: str, word: str) -> Target:
+    if not word:
+        return Target(name)
+    takes = launchers.find(name).target
+    if takes == "object":
+        return Target(name, word)
+    if takes == "job":
+        return Target(name, job=word)
+    raise Failure(f"nothing may follow {name}: in a TARGET; a command is given by -c")
+
+
+def _unknown(text: str, profiles: Sequence[str]) -> str:
+    meant = hint(text, profiles)
+    return f"there is no profile or launcher {printable(text)}" + (meant or f"\n  {_FORMS}")
+
+
+def hint(text: str, profiles: Sequence[str]) -> str:
+    """Returns `; did you mean TARGET?` for a TARGET that is unknown. Returns "" if nothing is like it."""
+    named, colon, word = text.partition(":")
+    names = [*launchers.names(), *launchers.SHORT]
+    if colon:
+        found = closest(named, names)
+        meant = f"{found}:{word}" if found else ""
+    else:
+        meant = closest(text, [*profiles, *(f"{name}:" for name in names)])
+    if not meant and "/" in text[:1]:
+        meant = f"manta:{text}"
+    elif not meant and "@" in text:
+        meant = f"ssh:{text}"
+    return f"; did you mean {printable(meant)}?" if meant else ""

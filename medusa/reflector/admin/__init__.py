@@ -1,6 +1,7 @@
 """What the reflector offers to administrators.
 
 handlers      handles their requests: metrics, a list of all users' sessions, ending a session
+own_sessions  handles the requests of users for the list of their own sessions
 session_list  lists and ends the sessions of this process, of other workers and of other reflectors
 readiness     finds out whether new sessions can begin here
 aggregate     adds up the metrics of several processes

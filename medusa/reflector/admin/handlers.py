@@ -60,15 +60,9 @@ class Administration:
         return 200, [("Content-Type", CONTENT_TYPE)], body
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Returns the sessions of all reflectors.
-
-        If other reflectors cannot be asked: returns this reflector's sessions, and the reason in the field `missing`.
-        """
+        """Returns the sessions of all reflectors, in the form of `SessionList.whole`."""
         self.check(Resource.SESSIONS, accepted)
-        try:
-            return json_answer({"sessions": self._listing.entries()})
-        except Refusal as error:
-            return json_answer({"sessions": self._listing.here(), "missing": str(error)})
+        return json_answer(self._listing.whole())
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Handles a request for one session: GET returns its entry, DELETE ends the session."""

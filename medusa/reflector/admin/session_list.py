@@ -1,14 +1,16 @@
-"""Lists and ends sessions for administrators: those of this process, of other workers and of other reflectors."""
+"""Lists and ends sessions: those of this process, of other workers and of other reflectors."""
 
 from __future__ import annotations
 
 import time
 from typing import Any, Protocol
 
+from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.driver import SessionDriver
+from medusa.reflector.sessions.held import Held
 from medusa.reflector.sessions.registry import Registry
-from medusa.session import Input, stage
+from medusa.session import Input, Side, stage
 
 Entry = dict[str, Any]
 """The entry of one session, as a dictionary that fits into JSON.
@@ -17,10 +19,14 @@ Its keys: id; login (None for the internal API); state; owner (the address of th
 (seconds since the epoch); age_s and idle_s (seconds); client and agent (their addresses, once they have attached);
 client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent); typed_bytes and shown_bytes (how
 much of that was terminal input and output).
+If the state is HELD, there is no session yet: its agent asks again and again for a client. The owner is then the
+reflector that was asked, created is the time at which the agent has first asked, and idle_s counts from the last time.
 If the owner did not answer, the entry has only id, login, owner and error. The owner is None if the directory's entry
 for the session cannot be used.
 """
 
+HELD = "held"
+"""The state of a session that does not exist yet, but whose agent waits for a client."""
 
 CARRIER_STOPS = "a reflector on the way to the job is shutting down"
 """The text for the user whose session ends because another reflector, which forwards its agent, shuts down."""
@@ -29,8 +35,11 @@ CARRIER_STOPS = "a reflector on the way to the job is shutting down"
 class Others(Protocol):
     """The interface to sessions that live in other workers of this reflector, or in other reflectors."""
 
-    def entries(self) -> list[Entry]:
-        """Returns an entry for each of these sessions. Raises Refusal if the sessions cannot be listed."""
+    def entries(self, login: str | None = None) -> list[Entry]:
+        """Returns an entry for each of these sessions, or only for those of `login`.
+
+        Raises Refusal if they cannot be listed.
+        """
 
     def kill(self, name: SessionName) -> bool:
         """Ends one of these sessions. Returns False if none of them has this name.
@@ -49,7 +58,7 @@ class Workers(Others, Protocol):
 class NoOthers:
     """The `Others` of a reflector that has no other workers, or knows no other reflectors. It has no sessions."""
 
-    def entries(self) -> list[Entry]:
+    def entries(self, login: str | None = None) -> list[Entry]:
         """Returns an empty list."""
         return []
 
@@ -64,6 +73,8 @@ class NoOthers:
 
 class SessionList:
     """Lists and ends sessions: those of this process, of the other workers, and of the other reflectors.
+
+    A list has the sessions of all logins, or only those of the argument `login`.
 
     Args:
         registry: the sessions of this process.
@@ -80,24 +91,40 @@ class SessionList:
         self._workers = workers or NoOthers()
         self._others = others or NoOthers()
 
-    def entries(self) -> list[Entry]:
+    def whole(self, login: str | None = None) -> dict[str, Any]:
+        """Returns the sessions of all reflectors as a dictionary that fits into JSON, under the key `sessions`.
+
+        If other reflectors cannot be asked: returns this reflector's sessions, and the reason under the key `missing`.
+        """
+        try:
+            return {"sessions": self.entries(login)}
+        except Refusal as error:
+            return {"sessions": self.here(login), "missing": str(error)}
+
+    def entries(self, login: str | None = None) -> list[Entry]:
         """Returns the sessions of all reflectors, oldest first. Raises Refusal; see Others."""
-        return _oldest_first(_once([*self.here(), *self._others.entries()]))
+        return _oldest_first(_once([*self.here(login), *self._others.entries(login)]))
 
-    def here(self) -> list[Entry]:
+    def here(self, login: str | None = None) -> list[Entry]:
         """Returns the sessions of all workers of this reflector, oldest first. Other reflectors ask for these."""
-        return _oldest_first([*self.local(), *self._workers.entries()])
+        return _oldest_first([*self.local(login), *self._workers.entries(login)])
 
-    def local(self) -> list[Entry]:
+    def local(self, login: str | None = None) -> list[Entry]:
         """Returns the sessions of this process."""
-        return [describe(session, self._owner) for session in self._registry.sessions()]
+        sessions = [session for session in self._registry.sessions() if login in (None, session.name.login)]
+        names, held = {session.name for session in sessions}, self._registry.held
+        waiting = [self._describe_held(each) for each in held.all(login) if each.name not in names]
+        return [*(describe(session, self._owner) for session in sessions), *waiting]
 
     def find(self, name: SessionName) -> Entry | None:
         """Returns the entry of one session, or None. Asks other reflectors if this one does not have it.
 
         Raises Refusal; see Others.
         """
-        return _named(name, self.here()) or _named(name, self._others.entries())
+        here = _named(name, self.here(name.login))
+        if here is not None and here["state"] != HELD:
+            return here
+        return _named(name, _once(self._others.entries(name.login))) or here
 
     def kill(self, name: SessionName) -> bool:
         """Tells a session to end, wherever it lives, and does not wait for its end.
@@ -135,17 +162,44 @@ class SessionList:
         session.drain(time.monotonic() + left, CARRIER_STOPS)
         return True
 
+    def _describe_held(self, held: Held) -> Entry:
+        age = self._registry.held.age
+        none = {f"{side.value}_{what}": 0 for side in Side for what in ("messages", "bytes")}
+        none |= {"typed_bytes": 0, "shown_bytes": 0}
+        return {
+            "id": held.name.session_id,
+            "login": held.name.login or None,
+            "state": HELD,
+            "owner": self._owner,
+            "created": round(time.time() - age(held.since), 3),
+            "age_s": round(age(held.since), 3),
+            "idle_s": round(age(held.asked), 3),
+            "agent": held.agent,
+            **none,
+        }
+
     def _session(self, name: SessionName) -> SessionDriver | None:
         return next((session for session in self._registry.sessions() if session.name == name), None)
 
 
 def _once(entries: list[Entry]) -> list[Entry]:
-    """Returns `entries` without superfluous entries that have an `error`.
+    """Returns `entries` without those that say less of a session than another entry.
 
-    Such an entry only says why its session cannot be described. It is left out if another entry describes the session.
+    A session is described best by its reflector, then by one that its agent has asked, and of these by the one that it
+    has asked last. An entry with an error says least.
     """
-    described = {(entry["id"], entry["login"]) for entry in entries if "error" not in entry}
-    return [entry for entry in entries if "error" not in entry or (entry["id"], entry["login"]) not in described]
+    best: dict[tuple[Any, Any], tuple[int, float]] = {}
+    for entry in entries:
+        key = (entry["id"], entry["login"])
+        best[key] = max(best.get(key, (0, 0.0)), _worth(entry))
+    return [entry for entry in entries if _worth(entry) == best[entry["id"], entry["login"]]]
+
+
+def _worth(entry: Entry) -> tuple[int, float]:
+    """Returns a number that is greater for an entry that says more."""
+    if "error" in entry:
+        return 0, 0.0
+    return (1, -entry.get("idle_s", 0.0)) if entry.get("state") == HELD else (2, 0.0)
 
 
 def _oldest_first(entries: list[Entry]) -> list[Entry]:

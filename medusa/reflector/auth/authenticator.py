@@ -143,13 +143,7 @@ class Authenticator:
         Raises:
             Refusal: the signature is missing, wrong, expired or used before. The refusal is made by `denied`.
         """
-        self._check_host(request)
-        if "?" in request.target:
-            raise denied(401, "this takes an Authorization header, and no query")
-        try:
-            claim = self._claim(request, Side.AGENT)
-        except SignatureError as error:
-            raise denied(401, str(error)) from None
+        claim = self._header_only(request)
         key = self._key(claim)
         if claim.key_id.login not in self._config.admins or claim.key_id.user is not None:
             raise denied(403, "this is for the accounts that --admins names")
@@ -157,6 +151,30 @@ class Authenticator:
         if self.nonces.used(digest):
             raise used_before()
         return Grant(claim.key_id, digest, claim.until)
+
+    def check_reader(self, request: Request, login: str) -> Grant:
+        """Checks that `login`, or one of its users, has signed `request` in its Authorization header.
+
+        The request has to change nothing: until its Date is too old, the signature can be used again.
+
+        Raises:
+            Refusal: the signature is missing, wrong, expired or by another login. The refusal is made by `denied`.
+        """
+        claim = self._header_only(request)
+        if claim.key_id.login != login:
+            raise unknown("signed by another login: " + claim.key_id.login)
+        self._key(claim)
+        return Grant(claim.key_id, b"", claim.until)
+
+    def _header_only(self, request: Request) -> _Claim:
+        """Returns what the Authorization header claims. Raises Refusal if the request has none, or has a query."""
+        self._check_host(request)
+        if "?" in request.target:
+            raise denied(401, "this takes an Authorization header, and no query")
+        try:
+            return self._claim(request, Side.AGENT)
+        except SignatureError as error:
+            raise denied(401, str(error)) from None
 
     def _check_host(self, request: Request) -> None:
         host = (request.headers.get("host") or "").lower()

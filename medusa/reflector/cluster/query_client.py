@@ -30,6 +30,9 @@ CONCURRENCY = 16
 MAX_ANSWER = 16 * 1024 * 1024
 """The largest answer in bytes: room for some 40,000 sessions."""
 
+MAX_REFLECTORS = 1000
+"""The maximum number of reflectors that are asked although they own no session."""
+
 MAX_NAMES = 100_000
 """The maximum number of session names that the directory is asked for."""
 
@@ -62,16 +65,17 @@ class QueryClient:
         self._registry = registry
         self._connect = connect
 
-    def entries(self) -> list[Entry]:
+    def entries(self, login: str | None = None) -> list[Entry]:
         """Returns the sessions of the other reflectors; see Others.
 
-        Each reflector that owns sessions is asked once. If a reflector does not answer, the entries of its sessions
-        hold only their names, the owner and the error.
+        Each reflector is asked once, also if it owns no session: agents may wait there. If a reflector does not answer,
+        the entries of its sessions hold only their names, the owner and the error.
         """
-        names: dict[Owner | None, list[SessionName]] = {}
+        names: dict[Owner | None, list[SessionName]] = {owner: [] for owner in self._registry.others(MAX_REFLECTORS)}
         for name, owner in self._registry.of_others(MAX_NAMES).items():
-            names.setdefault(owner, []).append(name)
-        lists = gevent.pool.Pool(CONCURRENCY).map(lambda owner: self._of(owner, names[owner]), names)
+            if login in (None, name.login):
+                names.setdefault(owner, []).append(name)
+        lists = gevent.pool.Pool(CONCURRENCY).map(lambda owner: self._of(owner, names[owner], login), names)
         return [entry for entries in lists for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
@@ -99,11 +103,14 @@ class QueryClient:
         except NoAnswer:
             return False
 
-    def _of(self, owner: Owner | None, names: list[SessionName]) -> list[Entry]:
+    def _of(self, owner: Owner | None, names: list[SessionName], login: str | None) -> list[Entry]:
+        target = SESSIONS if login is None else "%s?login=%s" % (SESSIONS, login)
         try:
             if owner is None:
                 raise NoAnswer("the directory's entry for this session cannot be used")
-            return _entries(self._ask(owner, "GET", SESSIONS), owner)
+            entries = _entries(self._ask(owner, "GET", target), owner)
+            # An older reflector answers with the sessions of all logins.
+            return [entry for entry in entries if login in (None, entry["login"] or "")]
         except NoAnswer as error:
             why = {"owner": owner and owner.address, "error": str(error)}
             return [{"id": name.session_id, "login": name.login or None, **why} for name in names]
@@ -192,4 +199,5 @@ def _is_entry(entry: object) -> bool:
         and isinstance(entry.get("id"), str)
         and isinstance(entry.get("login", 0), (str, type(None)))
         and isinstance(entry.get("created"), (int, float))
+        and isinstance(entry.get("idle_s", 0.0), (int, float))
     )

@@ -11,6 +11,7 @@ import re
 import structlog
 
 from medusa.directory import DirectoryError, Owner
+from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.session_id import parse_id
 from medusa.reflector.admin.session_list import SessionList
@@ -27,6 +28,7 @@ from medusa.reflector.sessions.claims import Claims
 log = structlog.get_logger(component="query_server")
 
 
+_LOGIN = re.compile(rf"\?login=({LOGIN}|)\Z")
 _LEFT = re.compile(r"\?left=([0-9]{1,9}(?:\.[0-9]{1,3})?)\Z")
 
 
@@ -57,9 +59,11 @@ class QueryServer:
         ]
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Answers GET with the sessions of this reflector. Raises what `_check` raises."""
+        """Answers GET with the sessions of this reflector, or those of ?login=LOGIN. Raises what `_check` raises."""
         self._check(accepted, "GET")
-        return json_answer({"sessions": self._listing.here()})
+        assert accepted.request is not None
+        login = _LOGIN.search(accepted.request.target)
+        return json_answer({"sessions": self._listing.here(None if login is None else login[1])})
 
     def session(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Answers DELETE: ends a session of this reflector. The answer says whether this session existed.

@@ -87,6 +87,10 @@ class Admission:
         """Counts a request to attach. Call this before other checks. Raises Refusal (429) if there were too many."""
         self._registry.connect(source=source, side=side)
 
+    def count_login(self, login: str) -> None:
+        """Counts a request for the list of a login's sessions. Raises Refusal (429) if there were too many."""
+        self._registry.connect(proved=SessionName("", login))
+
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
         """Authenticates the connection's request, then attaches the peer as `enter` does.
 
@@ -165,7 +169,7 @@ class Admission:
         if side is Side.CLIENT:
             session = self._registry.open(name, client, accepted.source)
         else:
-            session = self._registry.join(name)
+            session = self._registry.join(name, client)
         try:
             if reservation is not None:
                 reservation.confirm()

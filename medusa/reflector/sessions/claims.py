@@ -158,6 +158,15 @@ class Claims:
         """
         return {name: by for name, by in self._directory.entries(limit).items() if by != self._owner}
 
+    def other_reflectors(self, limit: int) -> list[Owner]:
+        """Returns up to `limit` other reflectors that share the directory. Blocks until the directory answers.
+
+        Raises:
+            DirectoryError: the directory did not answer.
+        """
+        leases = self._directory.leases().entries(limit)
+        return [Owner(address) for address, by in leases.items() if by is not None and address != self._owner.address]
+
     def check(self) -> None:
         """Checks that the directory answers, by looking up a name that no session can have.
 

@@ -13,6 +13,7 @@ from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
 from medusa.reflector.sessions.driver import Context, SessionDriver
+from medusa.reflector.sessions.held import HeldSessions
 from medusa.reflector.sessions.limits import Limits, Place
 from medusa.session import Input, Side, State
 
@@ -26,6 +27,7 @@ class Registry:
     Attributes:
         draining: True if no new session may begin.
         budget: counts the memory that peers make this process hold.
+        held: the sessions that do not exist yet, and whose agents ask for them again and again.
     """
 
     def __init__(self, config: ReflectorConfig, claims: Claims, metrics: Metrics, queue: FairQueue) -> None:
@@ -42,6 +44,7 @@ class Registry:
         metrics.watch_memory(lambda: (self.budget.used, self.budget.refusals))
         self._context = Context(config, queue, metrics, self, self.budget)
         self._places: dict[SessionName, Place] = {}
+        self.held = HeldSessions(config.timeouts.held_timeout)
 
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
         """Creates a session for the client at `address`. Blocks until the directory answers.
@@ -107,8 +110,8 @@ class Registry:
         if self._sessions.get(session.name) is session:
             self._places[session.name].stop_waiting()
 
-    def join(self, name: SessionName) -> SessionDriver:
-        """Returns the session that an agent wants to join, and reserves the agent's place in it.
+    def join(self, name: SessionName, address: str = "") -> SessionDriver:
+        """Returns the session that the agent at `address` wants to join, and reserves the agent's place in it.
 
         Upgrade the agent's connection next. Then call the session's `attach`, or tell it AGENT_REFUSED.
 
@@ -117,9 +120,11 @@ class Registry:
         """
         session = self._sessions.get(name)
         if session is None or session.machine.state is State.CLAIMED:
+            self.held.note(name, address)
             raise Refusal(404, "there is no such session")
         if not session.expect_agent():
             raise Refusal(409, "the session has an agent already, or is closing")
+        self.held.forget(name)
         return session
 
     def forget(self, session: SessionDriver) -> None:
@@ -142,6 +147,13 @@ class Registry:
             return self._claims.elsewhere(name)
         except BrokenEntry as error:
             raise broken_entry(_THIS_SESSION, error) from None
+        except DirectoryError:
+            raise directory_away() from None
+
+    def others(self, limit: int) -> list[Owner]:
+        """Returns up to `limit` other reflectors of the site, with or without sessions. Raises Refusal (503)."""
+        try:
+            return self._claims.other_reflectors(limit)
         except DirectoryError:
             raise directory_away() from None
 

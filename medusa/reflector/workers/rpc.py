@@ -66,9 +66,9 @@ class Rpc:
                 return {"error": "no whole answer"}
             return answer
 
-    def ask_all(self, question: str) -> dict[int, dict[str, Any]]:
+    def ask_all(self, question: str, argument: object = None) -> dict[int, dict[str, Any]]:
         """Asks all other workers at the same time. Returns the results of `ask` by worker number."""
-        asking = {worker: gevent.spawn(self.ask, worker, question) for worker in self._handoff.others}
+        asking = {worker: gevent.spawn(self.ask, worker, question, argument) for worker in self._handoff.others}
         return {worker: greenlet.get() for worker, greenlet in asking.items()}
 
     def _serve(self, sock: Any, data: bytes) -> None:
@@ -109,7 +109,7 @@ class OtherWorkers:
             "taken_over": self._handoff.taken_over,
             "sessions": [{**entry, "worker": self._handoff.number} for entry in status()],
         }
-        self._rpc.answers[_SESSIONS] = lambda _: listing.local()
+        self._rpc.answers[_SESSIONS] = listing.local
         self._rpc.answers[_KILL] = kill
         self._rpc.answers[_DRAIN] = lambda told: listing.drain_local(SessionName(*told[0]), told[1])
         self._rpc.answers[_METRICS] = lambda _: metrics.exposition().decode()
@@ -130,9 +130,9 @@ class OtherWorkers:
         """Returns the numbers of the other workers that do not answer."""
         return [worker for worker, reply in self._rpc.ask_all(_ALIVE).items() if "answer" not in reply]
 
-    def entries(self) -> list[Entry]:
-        """Returns the sessions of the other workers."""
-        return [entry for entries in self._answers(_SESSIONS) for entry in entries]
+    def entries(self, login: str | None = None) -> list[Entry]:
+        """Returns the sessions of the other workers, or only those of `login`."""
+        return [entry for entries in self._answers(_SESSIONS, login) for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
         """Ends a session of another worker. Returns False if there is none, or if that worker does not answer."""
@@ -151,8 +151,8 @@ class OtherWorkers:
         """Returns the metrics of each other worker, in Prometheus' text format."""
         return self._answers(_METRICS)
 
-    def _answers(self, question: str) -> list[Any]:
-        return [reply["answer"] for reply in self._rpc.ask_all(question).values() if "answer" in reply]
+    def _answers(self, question: str, argument: object = None) -> list[Any]:
+        return [reply["answer"] for reply in self._rpc.ask_all(question, argument).values() if "answer" in reply]
 
 
 def _read_all(sock: Any) -> bytes:

@@ -19,17 +19,20 @@ CONNECT_TIMEOUT = 30.0
 """The default limit, in seconds, for everything together: name lookup, TCP, proxy, TLS, and the upgrade or greeting."""
 
 
-def open_socket(target: Target, insecure_tls: bool, deadline: float) -> Union[socket.socket, TlsSocket]:
+def open_socket(
+    target: Target, insecure_tls: bool, deadline: float, *, proxies: bool = True
+) -> Union[socket.socket, TlsSocket]:
     """Opens a blocking socket to `target`, through a proxy and with TLS if necessary.
 
     Args:
         insecure_tls: True to accept any certificate.
         deadline: the latest end, as a time of time.monotonic().
+        proxies: True to use the proxy that the environment names.
 
     Raises:
         ConnectRefused: the connection failed, or the proxy refused.
     """
-    proxy = proxy_for(target)
+    proxy = proxy_for(target) if proxies else None
     sock = _connect_to(proxy, deadline) if proxy else connect_tcp(target.host, target.port, deadline)
     try:
         if proxy:

@@ -58,7 +58,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str], word: str)
     ("arguments", "complaint"),
     [
         ([], "no command given"),
-        (["refector"], "unknown command 'refector'"),
+        (["refector"], "unknown command 'refector'; did you mean reflector?"),
         (["--port", "0"], "unknown option '--port'"),
         (["__init__"], "unknown command '__init__'"),
         (["../main"], "unknown command '../main'"),

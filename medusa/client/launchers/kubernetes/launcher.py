@@ -12,7 +12,7 @@ from medusa.client.launchers.kubernetes import cleanup
 from medusa.client.launchers.kubernetes.api import KubeClient, find_access, require_client
 from medusa.client.launchers.kubernetes.ephemeral import EphemeralJob
 from medusa.client.launchers.kubernetes.job import KubeJob
-from medusa.client.launchers.kubernetes.options import parse
+from medusa.client.launchers.kubernetes.options import help_text, parse
 from medusa.client.launchers.polled import PolledLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
@@ -26,6 +26,8 @@ class KubernetesLauncher(PolledLauncher):
     """
 
     name = "kubernetes"
+    target = "job"
+    options_of = "this launcher"
     system = "the cluster"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
@@ -51,6 +53,10 @@ class KubernetesLauncher(PolledLauncher):
             self.job = EphemeralJob(api, options, pod, container or None, archive, name)
             self._description = f"container {name} beside pod {printable(pod)}"
             self._hint = f"see what became of it by: {self._access.kubectl()} describe pod {shlex.quote(pod)}"
+
+    @classmethod
+    def help(cls) -> str:
+        return help_text()
 
     def describe(self) -> str:
         return self._description

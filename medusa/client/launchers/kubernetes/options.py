@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from medusa.client.outcome import Failure
+from medusa.option_types import with_hint
 from medusa.protocol.printable import printable
 
 GPU = "nvidia.com/gpu"
@@ -17,6 +18,17 @@ GPU = "nvidia.com/gpu"
 
 DESCRIPTION = """What may stand behind --. The agent runs in a Job with one pod, in an image of yours, in the cluster
 that kubectl would use."""
+
+HELP = """\
+usage: mlogin k8s:[POD[/CONTAINER]] [OPTION...] -- --image IMAGE [OPTION...]
+       mlogin --launcher kubernetes [--job POD[/CONTAINER]] [OPTION...] -- ...
+
+Runs the session in a new pod, which is deleted at the end; or with POD in a
+new container beside those of a running pod, which sees the processes of
+CONTAINER. The pod has to reach the reflector, so name one by --reflector.
+
+  mlogin k8s: -- --image python:3.12 --cpu 2 --memory 4Gi
+  mlogin k8s:web-7d4b/app -- --image python:3.12"""
 
 _QUANTITY = re.compile(r"\d+(\.\d+)?(m|[kMGTPE]|[KMGTPE]i)?")
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -59,7 +71,8 @@ class PodOptions:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise Failure(f"the launcher `kubernetes`: {printable(message)}; see mlogin --launcher kubernetes -- -h")
+        words = printable(with_hint(message, self), 1000)
+        raise Failure(f"the launcher `kubernetes`: {words}; see mlogin --launcher kubernetes --help")
 
 
 def parse(words: Sequence[str]) -> PodOptions:
@@ -85,6 +98,15 @@ def parse(words: Sequence[str]) -> PodOptions:
         given.time,
         given.overrides,
     )
+
+
+def help_text() -> str:
+    """Returns the text of `mlogin --launcher kubernetes --help`."""
+    parser = _parser()
+    parser.usage, parser.description = argparse.SUPPRESS, None
+    parser.formatter_class = lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=80)
+    parser._optionals.title = "These go after --"
+    return f"{HELP}\n\n{parser.format_help().strip()}"
 
 
 def _parser() -> _Parser:

@@ -16,11 +16,30 @@ if TYPE_CHECKING:
 _NOT_ALLOWED = (401, 403)
 """The HTTP statuses of an answer that refuses the account: it is unknown, or has no right to create jobs."""
 
+HELP = """\
+usage: mlogin manta:[OBJECT] [OPTION...]
+       mlogin --launcher manta [OPTION...] [OBJECT]
+
+Runs the session in a job of a Manta: on OBJECT, as /LOGIN/stor/FILE, or on no
+object. --url, --account and --key, or MANTA_URL, MANTA_USER and MANTA_KEY_ID,
+name the Manta and who you are.
+
+  --disk GB, --memory MB  of the job
+  --init COMMAND          run in the job before the session
+  --image SEMVER          which image the job may have
+  --asset OBJECT          put it below /assets; may be repeated
+  --agent-object OBJECT   the agent's archive in the Manta
+
+There are no options after --.
+
+  mlogin manta:/alice/stor/core.1234 --memory 4096"""
+
 
 class MantaLauncher(PolledLauncher):
     """A job in a Manta: a map job on OBJECT, or a reduce job if the user names no OBJECT."""
 
     name = "manta"
+    options_of = ""
     system = "the Manta"
     job: MantaJob
 
@@ -47,6 +66,10 @@ class MantaLauncher(PolledLauncher):
             raise Failure(str(error)) from None
         self._account = settings.account
         self.front_door: str = settings.url if "://" in settings.url else "https://" + settings.url
+
+    @classmethod
+    def help(cls) -> str:
+        return HELP
 
     def describe(self) -> str:
         return f"Manta job {self.job.job_id}" if self.job.job_id else "Manta job"

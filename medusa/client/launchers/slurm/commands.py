@@ -6,12 +6,16 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from medusa.protocol.printable import printable
 from medusa.signal_pipe import signal_name
 
 FORMAT = "%T|%S|%L|%B|%r"
 """The argument of squeue --format: prints a job's state, start time, time left, batch host and reason."""
+
+TASK_FORMAT = "%i|%A|%T"
+"""The argument of squeue --format for `parse_tasks`."""
 
 FILTER_PREFIXES = ("SQUEUE_", "SCANCEL_")
 """The prefixes of variables that select jobs for squeue and scancel, or make scancel ask for confirmation."""
@@ -125,6 +129,20 @@ class QueueEntry:
         return self.state + reason + start
 
 
+class Task(NamedTuple):
+    """A job, or one task of an array.
+
+    Attributes:
+        name: NUMBER of a job; NUMBER_TASK of a task; NUMBER_[TASKS] of the tasks that do not run yet.
+        number: its own number, by which srun finds a task too.
+        state: its state, such as RUNNING.
+    """
+
+    name: str
+    number: str
+    state: str
+
+
 def job_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Returns the environment for sbatch and srun, which pass it on to the job.
 
@@ -185,6 +203,12 @@ def parse_queue(text: str) -> QueueEntry | None:
             start_time = float(start) if start.isascii() and start.isdecimal() else None
             return QueueEntry(state, start_time, parse_duration(left), **known)
     return None
+
+
+def parse_tasks(text: str) -> list[Task]:
+    """Parses the output of `squeue --noheader --format TASK_FORMAT`."""
+    lines = (line.strip().split("|") for line in text.splitlines())
+    return [Task(*map(printable, fields)) for fields in lines if len(fields) == 3]
 
 
 def requeue_words(accounting: str, node: str = "", configuration: str = "") -> str:

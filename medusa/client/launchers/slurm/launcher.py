@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 from medusa.client.archive import find_archive
@@ -14,6 +15,9 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
+_JOB = re.compile(r"[0-9]+(_[0-9]+)?")
+"""The number of a job, or of an array and a task of it."""
+
 
 class SlurmLauncher(PolledLauncher):
     """A job in Slurm. By default it is submitted by sbatch; with --job it is a step that srun starts in that job.
@@ -22,6 +26,8 @@ class SlurmLauncher(PolledLauncher):
     """
 
     name = "slurm"
+    target = "job"
+    options_of = "sbatch (of srun, in a running job)"
     system = "Slurm"
     job: BatchJob | StepJob
 
@@ -37,12 +43,16 @@ class SlurmLauncher(PolledLauncher):
         archive = find_archive(settings.archive).resolve()
         if settings.job is None:
             self.job = BatchJob(ledger, archive, settings.arguments, settings.timeouts)
-        elif settings.job.isascii() and settings.job.isdecimal():
+        elif _JOB.fullmatch(settings.job):
             self.job = StepJob(ledger, archive, settings.arguments, settings.job, settings.timeouts)
         else:
             raise Failure(
-                f"--job {printable(settings.job)}: not a number; squeue --Format=JobID shows that of each job"
+                f"--job {printable(settings.job)}: not a number, nor NUMBER_TASK of an array; squeue --me shows them"
             )
+
+    @classmethod
+    def help(cls) -> str:
+        return options.help_text()
 
     def describe(self) -> str:
         return f"Slurm job {self.job.job_id}" if self.job.job_id else "Slurm job"

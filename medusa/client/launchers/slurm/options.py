@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -60,6 +61,40 @@ _REFUSED = {
 
 _HARMLESS = {"srun": {"ntasks": ("1",), "nodes": ("1", "1-1"), "het-group": ("0",), "pack-group": ("0",)}}
 """The values with which options of _REFUSED are accepted."""
+
+
+HELP = """\
+usage: mlogin slurm: [OPTION...] [-- OPTION OF SBATCH...]
+       mlogin slurm:JOB[_TASK] [OPTION...] [-- OPTION OF SRUN...]
+       mlogin --launcher slurm [--job JOB[_TASK]] [OPTION...] [-- ...]
+
+Runs the session in a new Slurm job, which is cancelled at the end; or with JOB
+in that running job, by srun --overlap. JOB_TASK is one task of an array.
+
+Options of sbatch, or with JOB of srun, go after --. These are often used:
+
+  --partition NAME, --account NAME, --qos NAME, --reservation NAME
+  --time TIME           as 30:00 or 2-00:00:00
+  --gres gpu:N, --gpus N, --cpus-per-task N, --mem SIZE
+  --nodelist NAMES, --exclude NAMES, --constraint FEATURES
+
+  mlogin slurm: -- --partition gpu --gres gpu:1 --time 2:00:00
+  mlogin slurm:123_4
+"""
+
+
+def help_text() -> str:
+    """Returns the text of `mlogin --launcher slurm --help`, with the names of the options that may follow `--`."""
+    taken = {
+        program: [f"--{name}" for name in known if name not in _REFUSED[program]] for program, known in _KNOWN.items()
+    }
+    more = [name for name in taken["srun"] if name not in taken["sbatch"]]
+    paragraphs = [
+        f"All of sbatch (`sbatch --help` explains them): {', '.join(taken['sbatch'])}",
+        f"srun has most of these, and besides (`srun --help` explains them): {', '.join(more)}",
+    ]
+    filled = [textwrap.fill(text, 79, break_on_hyphens=False, break_long_words=False) for text in paragraphs]
+    return "\n\n".join([HELP.rstrip(), *filled])
 
 
 class _Option(NamedTuple):

@@ -15,6 +15,9 @@ from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 
+MAX_NAMES = 20
+"""The maximum number of an array's tasks that a message names."""
+
 
 class StepJob(SlurmJob):
     """A step in a running job. The step ends when its srun process ends.
@@ -32,11 +35,19 @@ class StepJob(SlurmJob):
     ) -> None:
         super().__init__(ledger, archive, arguments, timeouts)
         self.job_id = job_id
+        self._number = job_id  # by which srun finds the job; a task of an array has a number of its own
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, request: JobRequest) -> None:
         """Starts the step with srun if the job is running; otherwise reports why it cannot."""
         self._request = request
+        running = self._running_tasks()
+        if len(running) > 1:
+            names = ", ".join(task.name for task in running[:MAX_NAMES]) + ", ..." * (len(running) > MAX_NAMES)
+            self.over("is an array", [f"name one of its tasks that run, by --job: {names}"])
+            return
+        if running:
+            self.job_id, self._number, _ = running[0]
         try:
             entry = self._query()
         except NoAnswer as error:
@@ -80,8 +91,14 @@ class StepJob(SlurmJob):
             self.await_end()
             self.explain()
 
+    def _running_tasks(self) -> list[commands.Task]:
+        """Returns the tasks of the job that run: one, or more if the job is an array. None of them if none is known."""
+        words = ("--noheader", "--format", commands.TASK_FORMAT, "--jobs", self.job_id or "")
+        tasks = commands.parse_tasks(self._ask("squeue", *words))
+        return [task for task in tasks if task.state == commands.RUNNING]
+
     def _spawn(self, directory: Path, script: Path) -> None:
-        step = ["srun", f"--jobid={self.job_id}", "--overlap", "--nodes=1", "--ntasks=1", *self._arguments, "sh", "-s"]
+        step = ["srun", f"--jobid={self._number}", "--overlap", "--nodes=1", "--ntasks=1", *self._arguments, "sh", "-s"]
         with script.open("rb") as stdin, (directory / "job.log").open("ab") as log:
             self._process = subprocess.Popen(
                 step,

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import urllib.parse
+from collections.abc import Sequence
 from pathlib import Path
 
 from medusa.client import processes
@@ -26,6 +27,27 @@ _NO_PROXY = 'no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"; NO_PROXY=$no_proxy; ex
 _PID_INTERVAL = 0.1
 """Seconds between two searches for the agent's pid in its output."""
 
+HELP = """\
+usage: mlogin ssh:[USER@]HOST [OPTION...] [-- OPTION OF SSH...]
+       mlogin --launcher ssh [OPTION...] [USER@]HOST [-- OPTION OF SSH...]
+
+Runs the session on a host that your own ssh reaches, with your configuration,
+keys and known hosts. A command is given by -c: mlogin ssh:HOST -c uptime
+
+Options of ssh go after --. These are often used; `man ssh` has the others:
+
+  -p PORT       the port of the host's sshd
+  -i FILE       the private key to log in with
+  -J HOST       go by way of this host
+  -F FILE       another configuration than ~/.ssh/config
+  -o NAME=VALUE an option of ssh_config
+  -4, -6        IPv4, or IPv6, only
+
+  mlogin ssh:alice@node17 -- -J login.example.com -p 2222"""
+
+_FLAGS = "46AaCfGgKkMNnqsTtVvXxYy"
+"""The options of ssh that take no value."""
+
 
 class SshLauncher(Launcher):
     """An agent on the host that OBJECT names as [USER@]HOST.
@@ -34,11 +56,16 @@ class SshLauncher(Launcher):
     """
 
     name = "ssh"
+    options_of = "ssh"
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         settings.refuse_others(self.name, "archive", "object", "arguments")
         if not settings.object or settings.object.startswith("-"):
             raise Failure("the launcher `ssh` needs a host: mlogin --launcher ssh [USER@]HOST [-- OPTIONS OF SSH]")
+        stray = stray_word(settings.arguments)
+        if stray is not None:
+            command = f"a command is given by -c: mlogin ssh:{printable(settings.object)} -c COMMAND"
+            raise Failure(f"`{printable(stray)}` is no option of ssh; {command}")
         if shutil.which("ssh") is None:
             raise Failure("the launcher `ssh` needs the program ssh, and there is none on PATH")
         self._archive = find_archive(settings.archive)
@@ -52,6 +79,10 @@ class SshLauncher(Launcher):
         self._connection: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._state = JobState(alive=True, words="not started")
+
+    @classmethod
+    def help(cls) -> str:
+        return HELP
 
     def describe(self) -> str:
         return f"a job on {printable(self._host)}"
@@ -113,6 +144,19 @@ class SshLauncher(Launcher):
     @property
     def _log(self) -> Path:
         return self._directory / "job.log"
+
+
+def stray_word(words: Sequence[str]) -> str | None:
+    """Returns the first of `words`, the user's options for ssh, that is no option and no option's value, or None."""
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-"):
+            return word
+        letters = word[1:].lstrip(_FLAGS)
+        if len(letters) == 1 and left:
+            left.pop(0)  # its value
+    return None
 
 
 def _end(connection: Connection, process: subprocess.Popen[bytes], timeouts: Timeouts) -> None:

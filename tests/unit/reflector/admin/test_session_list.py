@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
-from medusa.reflector.admin.session_list import Entry, SessionList
+from medusa.reflector.admin.session_list import Entry, SessionList, _once
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input
+from tests.unit.reflector.conftest import refused
 from tests.unit.reflector.registries import new_registry
 
 HERE = "http://127.0.0.1:1"
@@ -20,8 +23,9 @@ class Others:
     def __init__(self) -> None:
         self.killed: list[SessionName] = []
 
-    def entries(self) -> list[Entry]:
-        return [{"id": "there", "login": "alice", "owner": "http://127.0.0.1:2", "created": 1.0}]
+    def entries(self, login: str | None = None) -> list[Entry]:
+        entry = {"id": "there", "login": "alice", "owner": "http://127.0.0.1:2", "created": 1.0}
+        return [entry] if login in (None, "alice") else []
 
     def kill(self, name: SessionName) -> bool:
         self.killed.append(name)
@@ -70,3 +74,44 @@ def test_workers_are_part_of_a_reflector_and_others_are_not() -> None:
     assert not SessionList(registry_, HERE, others=Others()).kill_here(name)
     assert SessionList(registry_, HERE, workers=Others()).drain_here(name, 1.0)
     assert not SessionList(registry_, HERE, others=Others()).drain_here(name, 1.0)
+
+
+def test_a_session_whose_agent_waits_for_a_client() -> None:
+    registry_ = registry()
+    listing = SessionList(registry_, HERE)
+    name = SessionName("held", "alice")
+    with refused(404):
+        registry_.join(name, "192.0.2.1:5")
+    (entry,) = listing.entries()
+    wanted = {"id": "held", "login": "alice", "state": "held", "owner": HERE, "agent": "192.0.2.1:5"}
+    assert wanted.items() <= entry.items()
+    assert {"created", "age_s", "idle_s", "client_bytes", "agent_messages"} <= entry.keys()
+    assert (listing.find(name), listing.kill(name)) == (entry, False)
+    session = registry_.open(name, "127.0.0.1:2")
+    assert [e["state"] for e in listing.entries()] == ["claimed"]
+    session.tell(Input.CLIENT_REFUSED)
+
+
+def test_the_sessions_of_one_login() -> None:
+    registry_ = registry()
+    listing = SessionList(registry_, HERE, others=Others())
+    session = registry_.open(SessionName("here", "bob"), "127.0.0.1:2")
+    with refused(404):
+        registry_.join(SessionName("held", "bob"))
+    lists = {login: [e["id"] for e in listing.entries(login)] for login in ("alice", "bob", "")}
+    assert lists == {"alice": ["there"], "bob": ["here", "held"], "": []}
+    session.tell(Input.CLIENT_REFUSED)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_entry_that_says_most_is_shown(backwards: bool) -> None:
+    asked = {"id": "1", "login": None, "state": "held", "created": 5.0}
+    entries: list[Entry] = [
+        {"id": "1", "login": None, "owner": "there", "error": "silent"},
+        {**asked, "idle_s": 7.0},
+        {**asked, "idle_s": 3.0},
+        {"id": "2", "login": None, "state": "held", "created": 6.0, "idle_s": 1.0},
+        {"id": "2", "login": None, "state": "linked", "created": 7.0},
+    ]
+    shown = _once(entries[::-1] if backwards else entries)
+    assert [e.get("idle_s") for e in sorted(shown, key=lambda e: str(e["id"]))] == [3.0, None]

@@ -140,3 +140,33 @@ def test_signatures_that_were_given_back_leave_memory(clock: Clock) -> None:
         nonces.give_back(digest)
     assert [sum(map(len, nonces._by_expiry.values())), len(nonces._expiries), len(nonces)] == [1, 1, 1]
     assert nonces.used(digests[0])
+
+
+@pytest.mark.parametrize(
+    ("owner", "changed", "status"),
+    [
+        ("alice", {}, None),
+        ("alice/ci", {}, None),
+        ("bob", {}, 404),
+        ("alice", {"signature": "AAAA"}, 404),
+        ("alice", {"algorithm": "rsa-sha1"}, 401),
+    ],
+)
+def test_the_reader_of_its_own_list(
+    door: Authenticator, key: Key, tmp_path: Path, owner: str, changed: dict[str, str], status: int | None
+) -> None:
+    allow(tmp_path, "bob", key)
+    allow(tmp_path, "alice", key, user="ci")
+    request = parsed(signed_request(key, owner, "/alice/medusa/sessions", HOST, 0, **changed))
+    if status is None:
+        for _ in range(2):
+            assert str(door.check_reader(request, "alice").key_id).startswith(f"/{owner}/keys/")
+    else:
+        with refused(status):
+            door.check_reader(request, "alice")
+
+
+def test_a_list_is_not_for_a_signed_url(door: Authenticator, key: Key) -> None:
+    target = signed_target(key, "alice", "/alice/medusa/sessions", HOST)
+    with refused(401, "no query"):
+        door.check_reader(parsed(upgrade(target, host=HOST)), "alice")

@@ -162,3 +162,12 @@ def test_an_address_that_is_no_url() -> None:
     directory.claim("1", Owner("http://[::1:x"))
     (entry,) = QueryClient(PeerAuth(b"a secret of a site"), registry, lambda _: pytest.fail("asked"), 5.0).entries()
     assert "error" in entry
+
+
+def test_the_sessions_of_one_login() -> None:
+    site = site_with(listing(ENTRY, {**ENTRY, "id": "a/2", "login": None}))  # an older reflector answers with all
+    assert [entry["id"] for entry in site.client.entries("alice")] == ["1"]
+    (sock,) = site.socks[THERE.address]
+    assert sock.sent.startswith(b"GET /~carried/sessions?login=alice HTTP/1.1\r\n")
+    assert site.client.entries("bob") == [], "no reflector has sessions of bob"
+    assert len(site.socks[THERE.address]) == 1

@@ -48,8 +48,8 @@ class Sessions:
         self.used.add(mark)
         return fresh
 
-    def here(self) -> list[dict[str, Any]]:
-        return [{"id": "1"}]
+    def here(self, login: str | None = None) -> list[dict[str, Any]]:
+        return [{"id": "1", "login": login}]
 
     def kill_here(self, name: SessionName) -> bool:
         return name == SessionName("1", "alice")
@@ -82,7 +82,9 @@ def asker() -> Iterator[Asker]:
 
 
 def test_the_sessions(asker: Asker) -> None:
-    assert json.loads(asker.server.sessions(asker.question("GET"))[2]) == {"sessions": [{"id": "1"}]}
+    for query, login in (("", None), ("?login=alice", "alice"), ("?login=", "")):
+        answer = asker.server.sessions(asker.question("GET", TARGET + query))
+        assert json.loads(answer[2]) == {"sessions": [{"id": "1", "login": login}]}
 
 
 @pytest.mark.parametrize(("login", "killed"), [("alice", True), (None, False)])

@@ -21,7 +21,8 @@ from tests.waiting import MS
 class Sessions:
     """Stands for the session list and the metrics of the first worker."""
 
-    def local(self) -> list[dict[str, Any]]:
+    def local(self, login: str | None = None) -> list[dict[str, Any]]:
+        assert login is None
         return [{"id": "mine"}]
 
     def kill_local(self, name: SessionName) -> bool:
@@ -93,6 +94,15 @@ def test_sessions_and_metrics_of_the_others(two: TwoWorkers) -> None:
         asking = gevent.spawn(ask)
         answer(two, json.dumps({"answer": reply}).encode())
         assert asking.get() == (reply if isinstance(reply, list) else [reply])
+
+
+def test_the_sessions_of_one_login(two: TwoWorkers) -> None:
+    asking = gevent.spawn(two.others.entries, "bob")
+    question, sock = asked(two)
+    assert question == ["sessions", "bob"]
+    with sock:
+        sock.sendall(b'{"answer": []}')
+    assert asking.get() == []
 
 
 @pytest.mark.parametrize("timeout", [50 * MS])

@@ -4,12 +4,14 @@ import pytest
 
 from medusa.client.launchers.slurm.commands import (
     QueueEntry,
+    Task,
     end_words,
     error_lines,
     job_environment,
     parse_duration,
     parse_queue,
     parse_submission,
+    parse_tasks,
     query_environment,
     requeue_words,
     time_of_day,
@@ -153,3 +155,8 @@ def test_why_a_job_was_requeued_if_there_is_no_accounting() -> None:
 )
 def test_what_only_the_record_of_a_job_tells(record: str, words: str | None) -> None:
     assert end_words(record) == words
+
+
+def test_the_tasks_of_an_array() -> None:
+    shown = "CLUSTER: c1\n7_[5-9]|7|PENDING\n7_4|12|RUNNING\n\n"
+    assert parse_tasks(shown) == [Task("7_[5-9]", "7", "PENDING"), Task("7_4", "12", "RUNNING")]

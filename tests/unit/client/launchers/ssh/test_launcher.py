@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medusa.client.launchers.base import MantaJobOptions, Settings
-from medusa.client.launchers.ssh.launcher import SshLauncher
+from medusa.client.launchers.ssh.launcher import SshLauncher, stray_word
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 
@@ -42,3 +42,22 @@ def test_the_host_is_printed_safely(archive: str) -> None:
         assert launcher.describe() == "a job on me@node\\x1b"
         assert (launcher.poll().alive, launcher.poll().words) == (True, "not started")
         assert launcher.log_tail() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "stray"),
+    [
+        ("", None),
+        ("-v -p 2222 -J a,b -i key -oUser=x -o User=x -4", None),
+        ("-vp 2222 -vvv -tt", None),
+        ("uptime", "uptime"),
+        ("-v uptime -p 2", "uptime"),
+        ("-p2222 ls -l", "ls"),
+        ("-p", None),
+    ],
+)
+def test_a_command_among_the_options_of_ssh(archive: str, words: str, stray: str | None) -> None:
+    assert stray_word(words.split()) == stray
+    if stray is not None:
+        with pytest.raises(Failure, match=rf"`{stray}` is no option of ssh; a command is given by -c: mlogin ssh:h -c"):
+            SshLauncher(Settings(archive=archive, object="h", arguments=tuple(words.split())), Ledger(None))

@@ -1,0 +1,161 @@
+"""Sends requests to a reflector's HTTP API, signed or not, and reads the JSON of the answers."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import time
+from typing import Any
+
+from medusa.client.keys.account import Account
+from medusa.client.outcome import Failure
+from medusa.protocol.http.response import moved_to
+from medusa.protocol.printable import printable
+from medusa.transports.dial import ConnectRefused, Target, Untrusted, is_raw, open_socket, parse_url
+from medusa.transports.dial.answer import remaining
+
+TIMEOUT = 30.0
+"""Seconds for a whole request. The reflector may have to ask other reflectors before it answers."""
+
+NOT_AUTHORISED = (401, 403, 404)
+"""The HTTP statuses by which a reflector refuses an account, or hides the sessions from it."""
+
+MAX_ANSWER = 256 * 1024 * 1024
+"""The maximum number of bytes that are read of an answer."""
+
+
+class NoAnswer(Failure):
+    """The reflector refused a request, or did not answer it in a form that can be used.
+
+    Attributes:
+        status: the HTTP status of a refusal; None if there was no answer of HTTP.
+        moved: the address that a redirect leads to; None if it is no redirect.
+    """
+
+    def __init__(self, text: str, http_status: int | None = None, moved: str | None = None) -> None:
+        super().__init__(text)
+        self.http_status = http_status
+        self.moved = moved
+
+
+class Api:
+    """The HTTP API of the reflector at the URL `base`.
+
+    Args:
+        account: the account that signs requests. None to send them unsigned: the reflector's own host may do that.
+        insecure_tls: True to accept any TLS certificate.
+        proxies: True to use the proxy that the environment names.
+
+    Attributes:
+        name: the URL, printable.
+    """
+
+    def __init__(
+        self, base: str, account: Account | None = None, *, insecure_tls: bool = False, proxies: bool = True
+    ) -> None:
+        self._base = base.rstrip("/")
+        self.account = account
+        self._insecure, self._proxies = insecure_tls, proxies
+        self.name = printable(self._base)
+        try:
+            self.target = parse_url(base)
+        except ConnectRefused as error:
+            raise NoAnswer(f"--reflector: {error}") from None
+        if is_raw(base):
+            raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions")
+
+    def ask(self, method: str, path: str) -> dict[str, Any]:
+        """Sends a request, and returns the JSON object in the answer. Raises NoAnswer."""
+        headers = {"Host": self.target.netloc, "Connection": "close"}
+        if self.account is not None:
+            headers.update(self.account.authorization(method, path, self.target.netloc))
+        connection = _Connection(self.target, self._insecure, self._proxies)
+        try:
+            connection.request(method, self.target.target.rstrip("/") + path, headers=headers)
+            response = connection.getresponse()
+            body = response.read(MAX_ANSWER)
+        except Untrusted as error:
+            hint = "SSL_CERT_FILE names a file of certificates to trust; -i trusts any"
+            raise NoAnswer(f"{self.name} is not trusted: {error}\n  {hint}") from None
+        except (ConnectRefused, OSError, http.client.HTTPException) as error:
+            raise NoAnswer(f"{self.name}: {printable(str(error) or type(error).__name__, 1000)}") from None
+        finally:
+            connection.hang_up()
+        if response.status != http.client.OK:
+            moved = moved_to(response.status, response.getheader("Location"), self._base)
+            raise self._refused(response.status, body, moved)
+        return self._parsed(body)
+
+    def sessions(self, path: str) -> tuple[list[dict[str, Any]], str]:
+        """Returns the list of sessions at `path`, and why it lacks sessions of other reflectors; "" if it does not.
+
+        Raises NoAnswer.
+        """
+        answer = self.ask("GET", path)
+        found = answer.get("sessions")
+        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+            raise NoAnswer(f"{self.name}: this is no list of sessions")
+        return found, printable(str(answer.get("missing", "")), 300)
+
+    def _parsed(self, body: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise NoAnswer(f"{self.name}: the answer is not a reflector's")
+        return answer
+
+    def _refused(self, status: int, body: bytes, moved: str | None) -> NoAnswer:
+        why = printable(body.decode("utf-8", "replace").strip().partition("\n")[0], 300)
+        text = f"{self.name} refuses (HTTP status {status}): {why or 'no reason given'}"
+        if moved is not None:
+            text += f"\n  it leads to {moved}, and redirects are not followed: --reflector may name that place"
+        return NoAnswer(text, status, moved)
+
+
+class _Connection(http.client.HTTPConnection):
+    """A connection to a reflector, dialled in the same way as by mlogin. Call `hang_up` at the end."""
+
+    def __init__(self, target: Target, insecure_tls: bool, proxies: bool) -> None:
+        super().__init__(target.host, target.port)
+        self._target, self._insecure, self._proxies = target, insecure_tls, proxies
+        self._socket: _Socket | None = None
+
+    def connect(self) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        sock = open_socket(self._target, self._insecure, deadline, proxies=self._proxies)
+        self._socket = _Socket(sock, deadline)
+        self.sock: Any = self._socket
+
+    def hang_up(self) -> None:
+        """Closes the connection. HTTPConnection itself would do that before the answer is read."""
+        if self._socket is not None:
+            self._socket.sock.close()
+
+
+class _Socket(io.RawIOBase):
+    """A socket with those methods that HTTPConnection calls, and with a deadline for all of them together."""
+
+    def __init__(self, sock: Any, deadline: float) -> None:
+        self.sock, self._deadline = sock, deadline
+
+    def sendall(self, data: bytes) -> None:
+        self.sock.settimeout(remaining(self._deadline))
+        self.sock.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def close(self) -> None:
+        """Does nothing: the answer is still to be read."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.sock.settimeout(remaining(self._deadline))
+        data = self.sock.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

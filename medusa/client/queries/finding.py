@@ -1,0 +1,111 @@
+"""Finds the session whose id begins with a text: `mlogin 5d3e`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from medusa.client.keys.account import Account
+from medusa.client.outcome import Failure
+from medusa.client.queries.api import NOT_AUTHORISED, Api, NoAnswer
+from medusa.protocol.printable import printable
+
+MAX_CANDIDATES = 20
+"""The maximum number of sessions that a message lists."""
+
+Entry = dict[str, Any]
+"""The description of one session, in the form of the reflector's JSON."""
+
+
+class Found(NamedTuple):
+    """A session, and the account that has to sign requests for it; None if it belongs to no account."""
+
+    session: str
+    account: Account | None
+
+
+def find_session(
+    text: str,
+    api: Api,
+    *,
+    login: str | None = None,
+    find_account: Callable[[], Account] | None = None,
+    otherwise: str = "",
+) -> Found:
+    """Returns the session whose id is `text`, or else the only one whose id begins with it.
+
+    Args:
+        api: the reflector. If it has no account, the reflector is asked without a signature first.
+        login: the user's account, if it is to sign only if that is needed.
+        find_account: returns that account. None if there is none.
+        otherwise: more words for the error if there is no such session.
+
+    Raises:
+        Failure: there is no such session, or there are several, or the reflector does not list them.
+    """
+    try:
+        entries, missing = _entries(api, find_account)
+    except NoAnswer as error:
+        lines = [f"{error}", f"  a session with just this id is entered by: --session {printable(text)}"]
+        raise Failure("\n".join(lines)) from None
+    own = api.account.login if api.account is not None else None
+    candidates = matching(text, entries, own)
+    if len(candidates) != 1:
+        raise Failure("\n".join(_complaint(text, candidates, api, missing, otherwise)))
+    (entry,) = candidates
+    owner = entry.get("login")
+    if owner == own:
+        return Found(entry["id"], api.account)
+    if owner == login and find_account is not None:
+        return Found(entry["id"], find_account())
+    raise Failure(
+        f"the session {printable(entry['id'])} belongs to {printable(str(owner))}: sign as that account, by -a"
+    )
+
+
+def _entries(api: Api, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
+    """Returns the sessions that the reflector lists for this user, and why some are missing. Raises NoAnswer.
+
+    Makes `find_account` the account of `api` if the reflector asks for a signature.
+    """
+    if api.account is None:
+        try:
+            return api.sessions("/sessions")
+        except NoAnswer as error:
+            if error.http_status not in NOT_AUTHORISED or find_account is None:
+                raise
+        api.account = find_account()
+    return api.sessions(f"/{api.account.login}/medusa/sessions")
+
+
+def matching(text: str, entries: Sequence[Entry], login: str | None) -> list[Entry]:
+    """Returns the sessions that `text` may mean: the one with this id, else all whose ids begin with it.
+
+    Sessions of the account `login` (None: of no account) come before all others: if there is one of them, no other is
+    returned.
+    """
+    begun = [entry for entry in entries if str(entry.get("id")).startswith(text)]
+    for found in ([e for e in begun if e.get("login") == login], begun):
+        if found:
+            return [entry for entry in found if entry["id"] == text] or found
+    return []
+
+
+def _complaint(text: str, candidates: Sequence[Entry], api: Api, missing: str, otherwise: str) -> list[str]:
+    shown = printable(text)
+    if not candidates:
+        whose = "" if api.account is None else f" of {printable(api.account.login)}"
+        lines = [f"no session{whose} at {api.name} has an id that begins with `{shown}`{otherwise}"]
+        lines.append(f"  to wait for one that begins later: --session {shown}")
+    else:
+        lines = [f"the ids of {len(candidates)} sessions begin with `{shown}`; give more of it:"]
+        lines += [f"  {_line(entry)}" for entry in candidates[:MAX_CANDIDATES]]
+        lines += ["  ..."] * (len(candidates) > MAX_CANDIDATES)
+    return [*lines, f"  other reflectors' sessions are missing: {missing}"] if missing else lines
+
+
+def _line(entry: Entry) -> str:
+    """Returns a session's id, its state, and the address of its agent, or else of its client."""
+    address = entry.get("agent") or entry.get("client")
+    words = [str(entry["id"]), str(entry.get("state", "unknown")), *([f"from {address}"] if address else [])]
+    return printable("  ".join(words), 400)

@@ -1,0 +1,121 @@
+"""What mlogin says about words of its command line that it does not understand, and its help for one launcher."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+from medusa.client import launchers
+from medusa.client.launchers.base import Launcher
+from medusa.client.outcome import Failure
+from medusa.commands.options import unrecognized
+from medusa.protocol.printable import printable
+
+HELP_OPTIONS = ("-h", "--help")
+
+_LAUNCHER = "--launcher"
+
+
+def launcher_help(words: Sequence[str]) -> str | None:
+    """Returns the help for the launcher that the command line `words` names. None if it asks for no such help.
+
+    Raises Failure if there is no such launcher.
+    """
+    named = _named(words)
+    if named is None or not set(HELP_OPTIONS) & set(words):
+        return None
+    return f"{launchers.find(named).help().rstrip()}\n\nAll other options: mlogin --help"
+
+
+def complaint(
+    parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], given: SimpleNamespace
+) -> str:
+    """Returns the error for words that mlogin does not understand, with advice.
+
+    An unknown option's value is not repeated, unless it is for the launcher's own program: it may be a secret.
+
+    Args:
+        parser: the parser of mlogin's options.
+        words: the command line up to `--`.
+        unknown: the words that are not understood, in their order.
+        given: the options that were found.
+    """
+    launcher = _found(_named(words) or given.launcher)
+    first = unknown[0]
+    if not first.startswith("-"):
+        at = _place(words, unknown)
+        target = _read(parser, words).object
+        if launcher is None and target in (*launchers.names(), *launchers.SHORT):
+            rest = ["-c", " ".join(words[at + 1 :])] if words[at + 1 :] else []
+            named = shlex.join(["mlogin", f"{target}:{first}", *rest])
+            return f"a launcher's name ends in a colon: {printable(named, 1000)}"
+        command = f"{_job(parser, words[:at])} -c {shlex.quote(' '.join(words[at:]))}"
+        return f"unrecognized arguments: {printable(first)}\n  a command is given by -c: {printable(command, 1000)}"
+    text = unrecognized(parser, words, unknown, given)
+    if launcher is None or not launcher.options_of:
+        return text
+    kept, moved = _divided(words, unknown)
+    if _read(parser, kept).object is None and _read(parser, words).object is not None and launcher.target == "object":
+        kept.append(moved.pop())  # no other word is left that could be the TARGET
+    command = f"{_job(parser, kept)} -- {shlex.join(moved)}"
+    return f"{text}\n  options of {launcher.options_of} go after --: {printable(command, 1000)}"
+
+
+def _named(words: Sequence[str]) -> str | None:
+    """Returns the launcher that --launcher, or a TARGET of the form LAUNCHER:WORD, names. None if none does."""
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        if word == _LAUNCHER or word.startswith(_LAUNCHER + "="):
+            return word.partition("=")[2] or after
+    return next(filter(None, map(launchers.of_target, words)), None)
+
+
+def _found(name: str | None) -> type[Launcher] | None:
+    try:
+        return None if name is None else launchers.find(name)
+    except Failure:
+        return None  # another message tells of it
+
+
+def _place(words: Sequence[str], unknown: Sequence[str]) -> int:
+    """Returns the index in `words` of the first unknown word."""
+    for at in reversed(range(len(words))):
+        rest = iter(words[at:])
+        if words[at] == unknown[0] and all(word in rest for word in unknown):
+            return at
+    return len(words)
+
+
+def _divided(words: Sequence[str], unknown: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Returns the words for mlogin, and those for the launcher's program: unknown options and perhaps their values."""
+    kept: list[str] = []
+    moved: list[str] = []
+    left, takes = list(unknown), False
+    for word in words:
+        is_option = word.startswith("-")
+        if is_option and word in left:
+            left.remove(word)
+            moved.append(word)
+            takes = "=" not in word
+        elif takes and not is_option:
+            moved.append(word)
+            takes = False
+        else:
+            kept.append(word)
+            takes = False
+    return kept, moved
+
+
+def _job(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
+    """Returns a command line that has, of those in `words`, only the words that say which job is meant."""
+    given = _read(parser, words)
+    named = [("--launcher", given.launcher), ("--job", given.job)]
+    options = [word for option, value in named if value is not None for word in (option, value)]
+    target = [] if given.object is None else [given.object]
+    return shlex.join(["mlogin", *options, *target])
+
+
+def _read(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Returns the options that stand on the command line itself."""
+    return argparse.ArgumentParser.parse_known_args(parser, list(words))[0]

@@ -1,0 +1,61 @@
+"""Handles the requests of users for the list of their own sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.auth import access
+from medusa.reflector.auth.access import Resource
+from medusa.reflector.auth.authenticator import Authenticator
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.http_response import Answer, json_answer
+from medusa.session import State, stage
+
+_WITHOUT_AGENT = tuple(map(stage, (State.CLAIMED, State.WAITING)))
+"""The states in which a session has a client and no agent."""
+
+
+class OwnSessions:
+    """The handler of these requests.
+
+    Args:
+        authenticator: checks signatures. None if the reflector has no accounts.
+        count: counts a request from a source; see Admission.count.
+        count_login: counts a request that a login has signed; see Admission.count_login.
+    """
+
+    def __init__(
+        self,
+        config: ReflectorConfig,
+        listing: SessionList,
+        authenticator: Authenticator | None,
+        count: Callable[[str | None], None],
+        count_login: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._listing = listing
+        self._authenticator = authenticator
+        self._count = count
+        self._count_login = count_login
+
+    def sessions(self, accepted: Accepted, login: str) -> Answer:
+        """Returns the sessions of `login`, which must have signed the request, in the form of `SessionList.whole`.
+
+        For a user of the login, sessions that wait for an agent are left out: with the id of such a session, a key that
+        was given to a CI system could take the agent's place.
+
+        Raises:
+            Refusal: the signature is missing or wrong, or there were too many requests.
+        """
+        access.check(Resource.SIGNED_ATTACH, accepted, self._config)
+        assert accepted.request is not None
+        assert self._authenticator is not None
+        self._count(accepted.source)
+        grant = self._authenticator.check_reader(accepted.request, login)
+        self._count_login(login)
+        whole = self._listing.whole(login)
+        if grant.key_id.user is not None:
+            whole["sessions"] = [entry for entry in whole["sessions"] if entry.get("state") not in _WITHOUT_AGENT]
+        return json_answer(whole)

@@ -1,0 +1,100 @@
+"""Remembers for some seconds which agents have asked for a session that does not exist, and were told to ask again.
+
+Such an agent keeps its job alive until a user comes: `agent.sh wrap` does so after a step has failed. No I/O.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import NamedTuple
+
+from medusa.reflector.session_name import SessionName
+
+PER_LOGIN = 256
+"""The maximum number of names that are remembered for one login, and for all sessions without a login together."""
+
+IN_ALL = 4096
+"""The maximum number of names that are remembered in all."""
+
+
+class Held(NamedTuple):
+    """A session whose agent waits for a client.
+
+    Attributes:
+        agent: the agent's address.
+        since, asked: when the agent has asked for the first time, and for the last time, in seconds of the clock.
+    """
+
+    name: SessionName
+    agent: str
+    since: float
+    asked: float
+
+
+class HeldSessions:
+    """The names of the sessions that agents have asked for within the last `timeout` seconds.
+
+    If there are too many names, the oldest one of the same login is forgotten. If there are too many in all, it is the
+    oldest one of the login that has the most. `clock` returns monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+        per_login: int = PER_LOGIN,
+        in_all: int = IN_ALL,
+    ) -> None:
+        self._timeout, self._clock = timeout, clock
+        self._per_login, self._in_all = per_login, in_all
+        self._logins: dict[str, OrderedDict[SessionName, Held]] = {}  # of each login, the last that asked is the last
+
+    def note(self, name: SessionName, agent: str) -> None:
+        """Remembers that the agent at the address `agent` has asked for the session `name` now."""
+        now = self._clock()
+        known = self._logins.setdefault(name.login, OrderedDict())
+        before = known.pop(name, None)
+        fresh = before is not None and self._is_fresh(before, now)
+        known[name] = Held(name, agent, before.since if before is not None and fresh else now, now)
+        if len(known) > self._per_login:
+            known.popitem(last=False)
+        if len(self) > self._in_all:
+            self._make_room(now)
+
+    def forget(self, name: SessionName) -> None:
+        """Forgets a name, because its agent has a client now. Idempotent."""
+        known = self._logins.get(name.login, OrderedDict())
+        known.pop(name, None)
+        if not known:
+            self._logins.pop(name.login, None)
+
+    def all(self, login: str | None = None) -> list[Held]:
+        """Returns what is remembered of all logins, or only of `login`."""
+        now = self._clock()
+        self._forget_old(now)
+        known = self._logins if login is None else {login: self._logins.get(login, OrderedDict())}
+        return [held for names in known.values() for held in names.values()]
+
+    def age(self, moment: float) -> float:
+        """Returns the seconds since `moment`, which is a time of the clock."""
+        return max(0.0, self._clock() - moment)
+
+    def __len__(self) -> int:
+        """Returns how many names are remembered."""
+        return sum(map(len, self._logins.values()))
+
+    def _is_fresh(self, held: Held, now: float) -> bool:
+        return now - held.asked < self._timeout
+
+    def _forget_old(self, now: float) -> None:
+        for names in list(self._logins.values()):
+            while names and not self._is_fresh(first := next(iter(names.values())), now):
+                self.forget(first.name)
+
+    def _make_room(self, now: float) -> None:
+        self._forget_old(now)
+        if len(self) > self._in_all:
+            most = max(self._logins.values(), key=len)
+            self.forget(next(iter(most)))
