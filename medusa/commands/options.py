@@ -187,7 +187,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         """
         if file not in self._texts:
             try:
-                with open(file, encoding="utf-8") as stream:
+                with open(file, encoding="utf-8-sig") as stream:
                     self._texts[file] = stream.read()
             except UnicodeDecodeError:
                 self.error(f"{printable(file)}: not UTF-8 text")

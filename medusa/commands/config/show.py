@@ -105,10 +105,10 @@ def _values(parser: UserOptionParser, action: argparse.Action, given: SimpleName
 
 
 def _place(place: Place) -> str:
-    """Returns the file, the line and the section of a value."""
-    line = "" if place.line is None else f":{place.line}"
+    """Returns the line and the section of a value in the config file, whose path is in the heading."""
+    line = "" if place.line is None else f", line {place.line}"
     section = "" if place.section == COMMON else f" [{place.section}]"
-    return f"{place.file}{line}{section}"
+    return f"config file{line}{section}"
 
 
 def hidden(option: str, value: str) -> str:

@@ -29,10 +29,13 @@ JSON = json.dumps({"bind_ip": "x y", "port": 2, "loud": True, "level": "high"})
 LINES = "# a comment\n\n bind-ip = x y \nport=2\nloud = true\nlevel = high\n"
 
 
-@pytest.mark.parametrize("text", [JSON, LINES, "\n " + JSON, LINES.replace("-", "_")], ids=["json", "lines", "j", "l"])
+EDITED = "\ufeff" + LINES.replace("-", "_").replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize("text", [JSON, LINES, "\n " + JSON, EDITED], ids=["json", "lines", "j", "edited"])
 def test_a_config_file(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "config"
-    file.write_text(text)
+    file.write_bytes(text.encode())
     found = parser().parse_args(["--config", str(file)])
     assert (found.bind_ip, found.port, found.loud, found.level) == ("x y", 2, True, "high")
     monkeypatch.setenv("MEDUSA_CONFIG", str(file))

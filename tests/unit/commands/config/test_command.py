@@ -54,13 +54,13 @@ def test_show(file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     monkeypatch.setenv("MEDUSA_ACCOUNT", "bob")
     assert main(["show"]) == 0
     shown = lines(capsys)
-    assert f"reflector https://common {file}:1" in shown
-    assert f"account bob variable MEDUSA_ACCOUNT, instead of {file}:2" in shown
+    assert "reflector https://common config file, line 1" in shown
+    assert "account bob variable MEDUSA_ACCOUNT, instead of config file, line 2" in shown
     assert "key aa:bb variable MANTA_KEY_ID" in shown
     assert "launcher local default" in shown
-    assert f"launcher-arg --export=API_TOKEN= (not shown) {file}:3" in shown
+    assert "launcher-arg --export=API_TOKEN= (not shown) config file, line 3" in shown
     at = shown.index("mlogin gpu, instead of that:")
-    assert f"target 7 {file}:8 [gpu]" in shown[at:]
+    assert "target 7 config file, line 8 [gpu]" in shown[at:]
     assert not any("https://common" in line for line in shown[at:])
 
 
@@ -69,11 +69,11 @@ def test_show_a_profile(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "gpu"]) == 0
     shown = lines(capsys)
     assert shown[0] == f"mlogin gpu, with {file}"
-    assert f"reflector https://common {file}:1" in shown
+    assert "reflector https://common config file, line 1" in shown
     assert [line for line in shown if line.startswith("launcher")] == [
-        f"launcher slurm {file}:5 [gpu]",
-        f"launcher-arg --partition=gpu {file}:6 [gpu]",
-        f"launcher-arg --time=1:0 {file}:7 [gpu]",
+        "launcher slurm config file, line 5 [gpu]",
+        "launcher-arg --partition=gpu config file, line 6 [gpu]",
+        "launcher-arg --time=1:0 config file, line 7 [gpu]",
     ]
 
 
