@@ -18,10 +18,12 @@ FAST = "medusa/protocol/websocket/_fastrelay.c"
 # Installed below PREFIX/share/medusa, for operators and CI jobs that have no checkout.
 SAMPLES = [
     "deploy/ci-hold.sh",
+    "deploy/grafana-dashboard.json",
     "deploy/haproxy.cfg",
     "deploy/healthcheck.py",
     "deploy/medusa-reflector.service",
     "deploy/nginx.conf",
+    "deploy/prometheus-rules.yml",
     "deploy/reflector.conf",
 ]
 

@@ -143,6 +143,7 @@ class ReflectorConfig:
         max_startups: (start, rate, full), a limit for connections whose peers have not identified themselves. If there
             are `start` of them, `rate` percent of the new ones are dropped; if there are `full`, all. 0 for no limit.
         per_source_max_startups: the most such connections from one address; 0 for no limit.
+        metrics_from: addresses and networks of the monitoring systems that may read the metrics without a signature.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
         idle_timeout, max_duration: how long a linked session may be idle, and last; 0 for no limit. See `TimeLimits`.
@@ -188,6 +189,7 @@ class ReflectorConfig:
     max_connects_per_minute: int = 1200
     max_startups: tuple[int, int, int] = (500, 30, 2000)
     per_source_max_startups: int = 200
+    metrics_from: tuple[str, ...] = ()
     trusted_proxy: tuple[str, ...] = ()
     proxy_protocol: bool = False
     max_held: int = 256 << 20

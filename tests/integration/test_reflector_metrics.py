@@ -82,7 +82,7 @@ def test_admins_may_read_from_anywhere(tmp_path: Path) -> None:
     allow(tmp_path, "alice", key)
     allow(tmp_path, "alice", other, user="ci")
     allow(tmp_path, "bob", other)
-    with running("--accounts", str(tmp_path), "--admins", "alice") as reflector:
+    with running("--accounts", str(tmp_path), "--admins", "alice", "--metrics-from", "127.0.0.9") as reflector:
         assert [ask(reflector, key, "alice") for _ in range(2)] == [200, 200], "to look on may be asked twice a second"
         assert ask(reflector, other, "bob") == 403
         assert ask(reflector, other, "alice/ci") == 403
@@ -90,3 +90,7 @@ def test_admins_may_read_from_anywhere(tmp_path: Path) -> None:
         assert ask(reflector, key, "alice", ago=400) == 403
         assert reflector.get("/metrics").status == 200
         assert reflector.ask(f"GET /metrics HTTP/1.1\r\nHost: {HOST}\r\nVia: x\r\n\r\n".encode()).status == 403
+        plain = f"GET /metrics HTTP/1.1\r\nHost: {HOST}\r\n"
+        assert reflector.ask(f"{plain}\r\n".encode()).status == 403
+        assert reflector.ask(f"{plain}\r\n".encode(), source="127.0.0.9").status == 200
+        assert reflector.ask(f"{plain}Via: x\r\n\r\n".encode(), source="127.0.0.9").status == 403

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 from medusa.commands.core_dumps import limit_core_dumps
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, VARIABLES, OptionParser
-from medusa.commands.reflector.limit_options import add_limit_options, limit_settings
+from medusa.commands.reflector.limit_options import add_limit_options, limit_settings, networks
 from medusa.commands.reflector.streams import open_closed
 from medusa.commands.reflector.variables import CONFIG, WAIT_TIMEOUT, adopt_old_variables
 from medusa.help_text import Section
@@ -118,6 +118,8 @@ def _add_users(parser: OptionParser) -> None:
     add("--accounts", metavar="DIR", help="public keys, one authorized_keys file per login: opens the front door")
     admins = "accounts that may list and end all sessions, and read /metrics, from anywhere (none)"
     add("--admins", type=_logins, default=(), metavar="LOGIN,...", help=admins)
+    monitors = "addresses and networks, of a Prometheus, that may read /metrics without a signature (none)"
+    add("--metrics-from", type=networks, default=(), metavar="ADDR/NET,...", help=monitors)
     add(
         "--trusted-network",
         action="store_true",
@@ -212,6 +214,7 @@ def _config(options: SimpleNamespace, timeouts: Timeouts) -> ReflectorConfig:
         front_door_only=options.front_door_only,
         no_status=options.no_status,
         admins=options.admins,
+        metrics_from=options.metrics_from,
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         publish=options.publish,

@@ -44,7 +44,7 @@ def add_limit_options(parser: OptionParser) -> None:
     _add_limits(parser.add_argument_group("Limits"))
     add = parser.add_argument_group("Proxies in front").add_argument
     believed = "proxies whose X-Forwarded-For is believed: addresses and networks (none)"
-    add("--trusted-proxy", type=_networks, default=(), metavar="ADDR/NET,...", help=believed)
+    add("--trusted-proxy", type=networks, default=(), metavar="ADDR/NET,...", help=believed)
     proxy = "each connection from --trusted-proxy begins with a PROXY header, of version 1 or 2"
     add("--proxy-protocol", action="store_true", help=proxy)
 
@@ -87,7 +87,8 @@ def _startups(text: str) -> tuple[int, int, int]:
     return start, rate, full
 
 
-def _networks(text: str) -> tuple[str, ...]:
+def networks(text: str) -> tuple[str, ...]:
+    """Parses a list of addresses and networks, for an option. Raises ArgumentTypeError."""
     words = tuple(word for word in re.split(r"[,\s]+", text) if word)
     try:
         parse_networks(words)

@@ -20,7 +20,9 @@ could make the site's name an alias of this host, and a page of the site, in a b
 A raw greeting has no header by which a proxy on this host could be recognised. So with --accounts, a loopback address
 does not prove that the peer is on this host.
 
-In two cases only the signature of the request decides, whatever the table says:
+METRICS is also allowed, whatever the table says, for the addresses that --metrics-from names; see `is_monitor`.
+
+Otherwise, in two cases only the signature of the request decides, whatever the table says:
 
 - METRICS, SESSIONS: if --accounts is given and the request has an Authorization header, an account that --admins names
   must have signed the request.
@@ -40,7 +42,7 @@ import urllib.parse
 from medusa.reflector.auth.authenticator import denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
-from medusa.reflector.net.client_address import is_loopback
+from medusa.reflector.net.client_address import is_loopback, within
 from medusa.reflector.net.listen import HTTP
 from medusa.reflector.refusal import NOTHING_HERE, Refusal
 
@@ -95,11 +97,17 @@ _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Ou
 }
 
 
-def decide(resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False) -> Outcome:
+def decide(
+    resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False, monitor: bool = False
+) -> Outcome:
     """Returns what the table says about `resource` for a peer at `place`.
 
-    `signed`: True if the request has an Authorization header.
+    Args:
+        signed: True if the request has an Authorization header.
+        monitor: True if the request comes from an address of --metrics-from.
     """
+    if resource is Resource.METRICS and monitor:
+        return Outcome.ALLOWED
     has_accounts = config.accounts is not None
     if resource is Resource.SIGNED_ATTACH:
         return Outcome.BY_SIGNATURE if has_accounts else Outcome.NO_ACCOUNTS
@@ -121,7 +129,8 @@ def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bo
         Refusal: the peer may not use the resource.
     """
     signed = accepted.request is not None and accepted.request.headers.get("authorization") is not None
-    outcome = decide(resource, place_of(accepted), config, signed=signed)
+    monitor = resource is Resource.METRICS and is_monitor(accepted, config)
+    outcome = decide(resource, place_of(accepted), config, signed=signed, monitor=monitor)
     if outcome in (Outcome.ALLOWED, Outcome.BY_SIGNATURE):
         return outcome is Outcome.ALLOWED
     raise _refusal(outcome)
@@ -130,11 +139,27 @@ def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bo
 def place_of(accepted: Accepted) -> Place:
     """Returns where the peer of a connection is."""
     request = accepted.request if accepted.kind == HTTP else None
-    fields = request.headers.items if request is not None else ()
-    if accepted.proxied or not is_loopback(accepted.address[0]) or any(_PROXY_FIELD.match(name) for name, _ in fields):
+    if accepted.proxied or not is_loopback(accepted.address[0]) or _is_forwarded(accepted):
         return Place.ELSEWHERE
     names_this_host = request is None or is_this_host(request.headers.get("host") or "")
     return Place.THIS_HOST if names_this_host else Place.OTHER_NAME
+
+
+def is_monitor(accepted: Accepted, config: ReflectorConfig) -> bool:
+    """Returns True if a connection comes from an address of --metrics-from.
+
+    A proxy forwards requests of many peers, so its own address does not count. The address that it names counts if the
+    proxy is a trusted one.
+    """
+    if _is_forwarded(accepted) and not within(accepted.address[0], config.trusted_proxy):
+        return False
+    return within(accepted.host, config.metrics_from) and not within(accepted.host, config.trusted_proxy)
+
+
+def _is_forwarded(accepted: Accepted) -> bool:
+    """Returns True if the header fields of the request say that a proxy has forwarded it."""
+    request = accepted.request if accepted.kind == HTTP else None
+    return request is not None and any(_PROXY_FIELD.match(name) for name, _ in request.headers.items)
 
 
 @functools.lru_cache(maxsize=64)

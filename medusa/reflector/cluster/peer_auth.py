@@ -11,7 +11,6 @@ import hmac
 import os
 import re
 import secrets
-import stat
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from typing import NamedTuple
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.auth.single_use import Ticket
 from medusa.reflector.config import ConfigError
-from medusa.reflector.net.certificate import OTHERS
+from medusa.reflector.net.certificate import is_open_to_others
 
 FORWARD_HEADER = "Medusa-Carried"
 QUESTION_HEADER = "Medusa-Asks"
@@ -169,11 +168,11 @@ def load_secret(path: str) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            found = os.fstat(file.fileno())
             secret = file.read(4096).strip()
     except OSError as error:
         raise ConfigError("site-secret-file: %s: %s" % (path, error.strerror)) from None
-    if stat.S_IMODE(mode) & OTHERS:
+    if is_open_to_others(found):
         raise ConfigError("site-secret-file: %s: others may read it; make its mode 600" % path)
     if len(secret) < MIN_SECRET:
         raise ConfigError("site-secret-file: %s: less than %d bytes; try: openssl rand -hex 32" % (path, MIN_SECRET))

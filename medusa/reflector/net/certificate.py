@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import ssl
+import stat
 from pathlib import Path
 
 import structlog
@@ -15,8 +16,20 @@ from medusa.reflector.config import ConfigError
 
 log = structlog.get_logger(component="tls")
 
-OTHERS = 0o077
+_OTHERS = 0o077
 """The mode bits that let users other than the owner of a file use it."""
+
+_GROUP_READS = 0o040
+
+
+def is_open_to_others(found: os.stat_result) -> bool:
+    """Returns True if users other than the owner may use a file with a secret.
+
+    The group may read a file of root, because this process, if it is not root, could not read it otherwise: Kubernetes
+    gives the files of a Secret to root and to the group `fsGroup`.
+    """
+    allowed = _GROUP_READS if found.st_uid == 0 != os.geteuid() else 0
+    return bool(stat.S_IMODE(found.st_mode) & _OTHERS & ~allowed)
 
 
 class Certificate:
@@ -89,9 +102,10 @@ class Certificate:
         log.info("certificate loaded", path=self._certificate, sha256=fingerprint, expires=expires.isoformat())
         if expires < datetime.datetime.now(datetime.timezone.utc):
             log.warning("certificate has expired", path=self._certificate, expires=expires.isoformat())
-        mode = os.stat(self._key).st_mode
-        if mode & OTHERS:
-            log.warning("private key open to others", path=self._key, mode="%03o" % (mode & 0o777), wanted="600")
+        found = os.stat(self._key)
+        if is_open_to_others(found):
+            mode = "%03o" % (found.st_mode & 0o777)
+            log.warning("private key open to others", path=self._key, mode=mode, wanted="600")
 
 
 _OTHERS_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")  # the last: wrong type of key

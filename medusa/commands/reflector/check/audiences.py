@@ -19,6 +19,7 @@ OPEN = ("/healthz", "/readyz", "/agent.sh")
 SIGNED = "/LOGIN/medusa/attach/"
 
 EVERYONE, THIS_HOST = "everyone who reaches it", "every program of this host"
+MONITORS = "monitoring"
 ACCOUNTS, ADMINS = "accounts, for what they sign", "admins, for what they sign"
 
 
@@ -39,13 +40,15 @@ def is_exposed(config: ReflectorConfig) -> bool:
 
 def audiences(config: ReflectorConfig) -> dict[str, list[str]]:
     """Returns the paths that the reflector would serve, by the peers that may use them."""
-    found: dict[str, list[str]] = {EVERYONE: list(OPEN), THIS_HOST: [], ACCOUNTS: [], ADMINS: []}
+    found: dict[str, list[str]] = {EVERYONE: list(OPEN), THIS_HOST: [], MONITORS: [], ACCOUNTS: [], ADMINS: []}
     raw = {Resource.RAW_ATTACH: ("raw TCP",)} if config.raw_port is not None else {}
     for resource, paths in {**PATHS, **raw}.items():
         for place, peers in ((Place.ELSEWHERE, EVERYONE), (Place.THIS_HOST, THIS_HOST)):
             if decide(resource, place, config) is Outcome.ALLOWED:
                 found[peers] += paths
                 break
+    if config.metrics_from:
+        found[MONITORS] += PATHS[Resource.METRICS]
     if config.accounts is not None:
         found[ACCOUNTS] += [SIGNED, *(["raw TCP"] if config.raw_port is not None else [])]
         if config.admins:

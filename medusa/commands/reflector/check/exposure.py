@@ -29,6 +29,9 @@ def unsafe_settings(config: ReflectorConfig) -> Iterator[str]:
     for network in parse_networks(config.trusted_proxy):
         if network.prefixlen == 0:
             yield f"trusted-proxy: {network} is every address: each peer can name any other address as its own"
+    for network in parse_networks(config.metrics_from):
+        if network.prefixlen == 0:
+            yield f"metrics-from: {network} is every address: everyone who reaches /metrics can read it"
     if exposed:
         yield from (
             f"{_option(name)}: no limit, so that strangers can use up the process" for name in _unbounded(config)

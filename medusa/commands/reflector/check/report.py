@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from structlog.testing import capture_logs
 
 from medusa.client.operator import publish
-from medusa.commands.reflector.check.audiences import ADMINS, addresses, audiences
+from medusa.commands.reflector.check.audiences import ADMINS, MONITORS, addresses, audiences
 from medusa.commands.reflector.check.exposure import unsafe_directory, unsafe_settings
 from medusa.commands.reflector.check.precautions import warn
 from medusa.commands.reflector.limit_options import BYTES, COUNTS, TIMES
@@ -117,8 +117,9 @@ def _take(report: Report, logged: Iterable[Mapping[str, object]]) -> None:
 def _settings(config: ReflectorConfig, options: SimpleNamespace, report: Report) -> None:
     report.rows.append(("config file", options.config or "none"))
     report.rows += [("would listen on", url) for url in addresses(config)]
+    names_of = {ADMINS: config.admins, MONITORS: config.metrics_from}
     for peers, paths in audiences(config).items():
-        names = f" ({', '.join(config.admins)})" if peers == ADMINS else ""
+        names = f" ({', '.join(names_of[peers])})" if peers in names_of else ""
         report.rows.append((f"for {peers}", " ".join(paths) + names))
     if config.trusted_proxy:
         header = "a PROXY header" if config.proxy_protocol else "X-Forwarded-For"

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import pytest
 
 from medusa.protocol.http.head import Headers, Request
-from medusa.reflector.auth.access import Outcome, Place, Resource, check, decide, is_this_host, place_of
+from medusa.reflector.auth.access import (
+    Outcome,
+    Place,
+    Resource,
+    check,
+    decide,
+    is_monitor,
+    is_this_host,
+    place_of,
+)
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
+from medusa.reflector.net.client_address import client_of
 from medusa.reflector.net.listen import HTTP, RAW
 from tests.unit.reflector.conftest import refused
 
@@ -23,8 +34,10 @@ CONFIGS = [
 ]
 
 
-def expected(resource: Resource, place: Place, config: ReflectorConfig, signed: bool) -> Outcome:
+def expected(resource: Resource, place: Place, config: ReflectorConfig, signed: bool, monitor: bool) -> Outcome:
     """The rules as conditions, one after another."""
+    if resource is Resource.METRICS and monitor:
+        return Outcome.ALLOWED
     shown = resource in (Resource.METRICS, Resource.SESSIONS)
     if resource is Resource.SIGNED_ATTACH:
         return Outcome.NO_ACCOUNTS if config.accounts is None else Outcome.BY_SIGNATURE
@@ -44,8 +57,9 @@ def expected(resource: Resource, place: Place, config: ReflectorConfig, signed: 
 
 @pytest.mark.parametrize("resource", Resource)
 def test_every_combination(resource: Resource) -> None:
-    for config, place, signed in itertools.product(CONFIGS, Place, (False, True)):
-        assert decide(resource, place, config, signed=signed) is expected(resource, place, config, signed)
+    for config, place, signed, monitor in itertools.product(CONFIGS, Place, (False, True), (False, True)):
+        outcome = decide(resource, place, config, signed=signed, monitor=monitor)
+        assert outcome is expected(resource, place, config, signed, monitor)
 
 
 def accepted(host: str, *fields: tuple[str, str], kind: str = HTTP, proxied: bool = False) -> Accepted:
@@ -73,6 +87,34 @@ def test_a_sign_of_a_proxy_is_elsewhere(field: str) -> None:
     assert place_of(accepted("127.0.0.1", LOCAL, (field, ""))) is Place.ELSEWHERE
     assert place_of(accepted("127.0.0.1", LOCAL, proxied=True)) is Place.ELSEWHERE
     assert place_of(accepted("127.0.0.1", (field, ""), kind=RAW)) is Place.THIS_HOST, "a greeting has no such fields"
+
+
+@pytest.mark.parametrize(
+    ("host", "proxies", "forwarded_for", "monitors"),
+    [
+        ("10.1.2.3", (), None, True),
+        ("::ffff:10.1.2.3", (), None, True),
+        ("192.0.2.1", (), None, False),
+        ("10.1.2.3", (), "10.1.2.4", False),  # anyone may have written the header
+        ("10.1.2.3", ("10.1.2.3",), "10.1.2.4", True),
+        ("10.1.2.3", ("10.1.2.3",), "192.0.2.1", False),
+        ("10.1.2.3", ("10.1.2.3",), None, False),
+        ("10.1.2.3", ("10.1.2.3",), "unknown", False),
+    ],
+)
+def test_a_monitoring_system_by_its_address(
+    host: str, proxies: tuple[str, ...], forwarded_for: str | None, monitors: bool
+) -> None:
+    config = ReflectorConfig(accounts="dir", metrics_from=("10.0.0.0/8",), trusted_proxy=proxies, front_door_only=True)
+    fields = [("x-forwarded-for", forwarded_for)] if forwarded_for is not None else []
+    peer = accepted(host, *fields)
+    assert peer.request is not None
+    peer.forwarded_for = client_of(host, peer.request.headers, proxies)
+    assert is_monitor(peer, config) is monitors
+    with contextlib.nullcontext() if monitors else refused(404):
+        assert check(Resource.METRICS, peer, config)
+    with refused(404):
+        check(Resource.SESSIONS, peer, config)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import ssl
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from structlog.types import EventDict
 
 from medusa.reflector.config import ConfigError
-from medusa.reflector.net.certificate import Certificate
+from medusa.reflector.net.certificate import Certificate, is_open_to_others
 from tests.links import CERTIFICATE
 
 WORDS = "req -x509 -newkey {} -nodes -days {} -subj /CN=localhost -keyout {} -out {}"
@@ -116,3 +117,21 @@ def test_one_that_has_expired_is_warned_of(files: Path, logs: list[EventDict]) -
     late.with_suffix(".key").chmod(0o600)
     Certificate(str(late), str(late.with_suffix(".key")))
     assert [entry["event"] for entry in logs] == ["certificate loaded", "certificate has expired"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "process", "refused"),
+    [
+        (0o440, 0, 10001, False),  # a volume of a Secret: root's, and of the group that the process has
+        (0o640, 0, 10001, False),
+        (0o460, 0, 10001, True),
+        (0o444, 0, 10001, True),
+        (0o440, 10001, 10001, True),
+        (0o440, 0, 0, True),
+    ],
+)
+def test_a_file_of_root_that_a_group_reads(
+    monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, process: int, refused: bool
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: process)
+    assert is_open_to_others(os.stat_result((mode, 0, 0, 1, owner, 10001, 0, 0, 0, 0))) is refused

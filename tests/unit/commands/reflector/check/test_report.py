@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from medusa.commands.reflector.check.audiences import ACCOUNTS, ADMINS, EVERYONE, OPEN, THIS_HOST, addresses, audiences
+from medusa.commands.reflector.check.audiences import (
+    ACCOUNTS,
+    ADMINS,
+    EVERYONE,
+    MONITORS,
+    OPEN,
+    THIS_HOST,
+    addresses,
+    audiences,
+)
 from medusa.commands.reflector.check.report import Report, examine, lines
 from medusa.reflector.config import ReflectorConfig
 from tests.certificates import Certified
@@ -31,6 +40,10 @@ LOCAL = ["/attach/", "/status", "/sessions", "/metrics"]
             },
         ),
         ({"accounts": "x", "front_door_only": True}, {EVERYONE: [*OPEN], ACCOUNTS: ["/LOGIN/medusa/attach/"]}),
+        (
+            {"accounts": "x", "front_door_only": True, "metrics_from": ("10.0.0.0/8",)},
+            {EVERYONE: [*OPEN], MONITORS: ["/metrics"], ACCOUNTS: ["/LOGIN/medusa/attach/"]},
+        ),
         ({"no_status": True}, {EVERYONE: [*OPEN], THIS_HOST: ["/attach/", "/metrics"]}),
         ({"raw_port": 1}, {EVERYONE: [*OPEN], THIS_HOST: [*LOCAL, "raw TCP"]}),
         (
@@ -62,6 +75,7 @@ def examined(config_file: Path | None = None, **settings: Any) -> Report:
         ({"trusted_network": True, "bind_ip": ALL, "max_held": 0}, "unsafe", "max-held: no limit"),
         ({"trusted_network": True, "bind_ip": ALL, "max_startups": (0, 0, 0)}, "unsafe", "max-startups: no limit"),
         ({"trusted_proxy": ("10.0.0.1", "::/0")}, "unsafe", "trusted-proxy: ::/0 is every address"),
+        ({"metrics_from": ("10.0.0.1", "0.0.0.0/0")}, "unsafe", "metrics-from: 0.0.0.0/0 is every address"),
         ({"publish": "http://h/agent.sh"}, "unsafe", "publish: without TLS"),
         ({"bind_ip": ALL}, "wrong", "bind-ip: 0.0.0.0 is not a loopback address"),
         ({"bind_ip": "x"}, "wrong", "bind-ip: 'x' is not an IP address"),
