@@ -53,6 +53,7 @@ SECTIONS = (
         "Exit status",
         (
             ("that of the remote command", "128+N if signal N ended it"),
+            ("130", "Control-C while it waited for the job"),
             ("254", "the session was cut off, and its outcome is unknown"),
             ("255", "no session came to be"),
         ),
