@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Mapping
 
 TEMPLATE = """\
-# Options of mlogin and medusa. A line is `option = value`; `mlogin --help` lists the options.
-# `medusa config show` says what is set, and by which line.
+# Options of mlogin and medusa. A line is `option = value`, with an option that
+# `mlogin --help` lists. `medusa config show` says what is set, and where.
 
 # For every session:
 #
@@ -17,7 +17,8 @@ TEMPLATE = """\
 # account = alice
 # key = ~/.ssh/id_ed25519
 
-# A profile. `mlogin gpu` uses these as well. An option that may be repeated has several lines.
+# A profile: `mlogin gpu` uses these as well. An option that may be repeated has
+# several lines.
 #
 # [gpu]
 # launcher = slurm
