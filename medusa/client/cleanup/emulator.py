@@ -20,6 +20,7 @@ PRIVATE_MODES = {
     6: False,  # lines are counted from the scroll region's first
     7: True,  # long lines wrap
     9: False,  # mouse reporting, also 1000 to 1016
+    12: False,  # the cursor blinks
     25: True,  # the cursor is visible
     45: False,  # reverse wrap
     66: False,  # the keypad sends sequences
@@ -44,13 +45,15 @@ WRITE_TIMEOUT = 1.0
 _ESCAPE = b"\x1b"
 _SHIFT, _UNSHIFT = b"\x0e", b"\x0f"
 _LONGEST = 64
+_MAX_PUSHES = 99
 
 _SEQUENCE = re.compile(
     rb"\x1b(?!\[[0-9;]*m)(?:"
     rb"\[(?P<mark>\??)(?P<modes>[0-9;]+)(?P<end>[hl])"
+    rb"|\[\?(?P<shape>[0-9;]*)c"
     rb"|\[(?P<region>[0-9;]*)r"
     rb"|\[(?P<style>[0-9]*) q"
-    rb"|\[(?P<kitty>[<=>])[0-9;]*u"
+    rb"|\[(?P<kitty>[<=>][0-9;]*)u"
     rb"|\[>4(?P<keys>(?:;[0-9]*)?)m"
     rb"|(?P<charset>\([^\x1b])"
     rb"|(?P<simple>[=>c])"
@@ -98,6 +101,7 @@ class State:
             of ANSI's, and the mode's number.
         screen: the number of the mode that has switched on the alternate screen; 0 if this screen is off.
         others: for each kind of change that is not a mode: the bytes that undo it.
+        pushes: how many of kitty's keyboard modes lie on the stack, that is, how many a program still has to take off.
         in_string: True if the output is inside a string, such as a window's title, whose end has not come yet.
         rest: the beginning of a sequence whose end has not come yet.
     """
@@ -106,6 +110,7 @@ class State:
     changed: frozenset[tuple[bytes, int]] = frozenset()
     screen: int = 0
     others: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    pushes: int = 0
     in_string: bool = False
     rest: bytes = b""
 
@@ -176,7 +181,7 @@ class Emulator:
                 # This restores a cursor and its colours, so that the rest comes after it. Each of the two screens has
                 # kitty's keyboard modes of its own.
                 _mode(b"?", state.screen, False) + others("kitty", b"") if state.screen else b"",
-                *(others(name, b"") for name in ("style", "simple", "shift", "charset")),
+                *(others(name, b"") for name in ("style", "shape", "simple", "shift", "charset")),
                 b"\x1b[m",
             ]
         )
@@ -189,13 +194,15 @@ class Emulator:
         kind = str(found.lastgroup)
         if kind == "end":
             for number in found["modes"].split(b";"):
-                self._set(found["mark"], int(number or b"0"), found["end"] == b"h")
+                self._set(found["mark"], _value(number), found["end"] == b"h")
         elif kind == "string":
             self._state.in_string = True
-        elif found[kind] == b"c":  # the terminal is reset
+        elif kind == "kitty":
+            self._set_keyboard(found[kind][:1], _value(found[kind][1:].partition(b";")[0]))
+        elif found[kind] == b"c" and kind == "simple":  # the terminal is reset
             self._state.changed = frozenset()
             self._state.others.clear()
-            self._state.screen = 0
+            self._state.pushes = self._state.screen = 0
         elif found[kind] in _USUAL.get(kind, ()):
             self._state.others.pop(kind, None)
         else:
@@ -208,6 +215,19 @@ class Emulator:
             self._state.changed |= {(mark, number)}
         else:
             self._state.changed -= {(mark, number)}
+
+    def _set_keyboard(self, mark: bytes, value: int) -> None:
+        """Follows a sequence of kitty's keyboard protocol: `>` pushes modes, `<` pops `value` times, `=` sets modes."""
+        state = self._state
+        if mark == b">":
+            state.pushes = min(state.pushes + 1, _MAX_PUSHES)
+        elif mark == b"<":
+            state.pushes = max(0, state.pushes - (value or 1))
+        set_here = value != 0 if mark == b"=" else mark == b"<" and "kitty" in state.others and state.pushes > 0
+        if state.pushes or set_here:
+            state.others["kitty"] = _UNDO["kitty"]
+        else:
+            state.others.pop("kitty", None)
 
     def _write_note(self) -> None:
         if self._note is not None and (undo := self.undo()) != self._noted:
@@ -228,6 +248,11 @@ def write_undo(fd: int, note: Note) -> None:
             os.write(fd, undo)
 
 
+def _value(digits: bytes) -> int:
+    """Returns the number in a sequence, 0 if it is missing. A number of more than 9 digits means no mode."""
+    return int(digits.lstrip(b"0")[:9] or b"0")
+
+
 def _usual(mark: bytes) -> dict[int, bool]:
     return PRIVATE_MODES if mark else ANSI_MODES
 
@@ -239,7 +264,7 @@ def _mode(mark: bytes, number: int, on: bool) -> bytes:
 _USUAL = {
     "region": (b"",),
     "style": (b"", b"0"),
-    "kitty": (b"<",),
+    "shape": (b"", b"0"),
     "keys": (b"", b";", b";0"),
     "charset": (b"(B",),
     "simple": (b">",),
@@ -249,6 +274,7 @@ _USUAL = {
 _UNDO = {
     "region": b"\x1b7\x1b[r\x1b8",  # without the region the cursor would jump, so it is saved and restored
     "style": b"\x1b[0 q",
+    "shape": b"\x1b[?0c",
     "kitty": b"\x1b[<99u\x1b[=0u",
     "keys": b"\x1b[>4m",
     "charset": b"\x1b(B",
