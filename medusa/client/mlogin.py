@@ -42,11 +42,11 @@ from medusa.client.terminal.messages import Messages, is_dumb
 from medusa.client.terminal.read_ahead import read_ahead
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.stdout import Stdout
-from medusa.client.terminal.tty import Terminal, encoded_modes, window_size
+from medusa.client.terminal.tty import Terminal, carried_modes, end_of_file, window_size
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
-from medusa.protocol.terminal import environment
+from medusa.protocol.terminal import environment, modes
 from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
 
@@ -86,7 +86,7 @@ class Login:
         self._settings = dataclasses.replace(settings, tell=messages.error)
         self._timeouts = settings.timeouts
         self._messages = messages
-        self._modes = encoded_modes()  # before anything changes them
+        self._modes = carried_modes(shared=not os.isatty(1))  # before anything changes them
         self.started = False
         self._left_to_guard = False
 
@@ -212,10 +212,11 @@ class Login:
         timeout = self._settings.wait_timeout
         # If the input is piped, escapes are recognised only if the user named an escape character.
         escaping = console.terminal.is_tty or self._settings.escape_given
-        typed = UserInput(self._settings.escape if escaping else None, self._timeouts)
+        character = self._settings.escape if escaping else None
+        typed = UserInput(character, self._timeouts, end_of_file(self._modes))
 
         def take(data: bytes) -> bool:
-            disconnects = Action.DISCONNECT in typed.feed(data)
+            disconnects = Action.DISCONNECT in typed.feed(data or typed.end_of_file)
             if disconnects:
                 console.signals.disconnect()
             return not disconnects and len(typed) < HIGH_WATER
@@ -275,7 +276,16 @@ class Login:
         term = os.environ.get("TERM") or DEFAULT_TERM
         env, named = environment.chosen(self._settings.send_env, os.environ)
         return Start(
-            "", term, columns, lines, "/bin/bash", arguments, self._modes, env or None, named or None, login or None
+            "",
+            term,
+            columns,
+            lines,
+            "/bin/bash",
+            arguments,
+            modes.encode(self._modes) if self._modes else None,
+            env or None,
+            named or None,
+            login or None,
         )
 
     def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:

@@ -82,6 +82,21 @@ def test_beside_a_pager(shell: Terminal, home: Path, pager: str, shown: str) -> 
     shell.until(LOCAL)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "stty raw eof ^X; echo hi | $MLOGIN -c cat",
+        "$MLOGIN -n -c 'cat; echo hi' | (stty -icanon -echo </dev/tty; cat)",
+    ],
+    ids=["raw", "a pager"],
+)
+def test_piped_input_ends_whatever_the_modes_of_the_terminal_are(shell: Terminal, line: str) -> None:
+    shell.type(f"s=$(stty -g); {line}; stty $s; echo do''ne\r")
+    shell.until(r"hi\r+\n")
+    shell.until(r"done\r\n")
+    shell.until(LOCAL)
+
+
 def test_without_input(shell: Terminal, home: Path) -> None:
     """`-n`: what is typed stays for others, and the command finds the end of its input."""
     shell.type("$MLOGIN -n -c 'cat; echo rea''dy; until [ -e go ]; do sleep 0.05; done'; read line; echo got-$line\r")

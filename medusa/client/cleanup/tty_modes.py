@@ -19,6 +19,7 @@ Modes = list[Any]
 """The modes of a terminal, in the form that termios.tcgetattr returns."""
 
 _IFLAG, _OFLAG, _CFLAG, _LFLAG, _ISPEED, _OSPEED, _CC = range(7)
+_LINES = termios.ICANON | termios.ECHO
 
 
 def in_foreground(fd: int) -> bool:
@@ -73,8 +74,11 @@ def attentive(modes: Modes) -> Modes:
 
 
 def reads_lines(modes: Modes) -> bool:
-    """True if the terminal passes on whole lines. False if a program reads single keys: an editor, a pager."""
-    return bool(modes[_LFLAG] & termios.ICANON)
+    """True if the terminal passes on whole lines and shows them.
+
+    False if a program reads single keys, as an editor or a pager does, or asks for a password.
+    """
+    return bool(modes[_LFLAG] & _LINES == _LINES)
 
 
 def apply(fd: int, modes: Modes) -> None:

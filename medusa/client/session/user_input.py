@@ -5,29 +5,33 @@ from __future__ import annotations
 import math
 
 from medusa.client.session.escape import Action, EscapeScanner
+from medusa.client.terminal.tty import END_OF_FILE
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-
-END_OF_FILE = b"\x04"
-"""Control-D. Only this byte can tell a program that reads a terminal that the input has ended."""
 
 
 class UserInput:
     """The queue of typed bytes that are still to be sent to the agent. Escapes are removed from them.
 
-    After the end of input it adds Control-D again and again, at growing intervals. One Control-D is not enough, because
+    After the end of input it adds `end_of_file` again and again, at growing intervals. One is not enough, because
     a shell loses it if it changes the modes of its terminal at that moment, and because each program that reads the
     terminal afterwards needs one of its own.
 
     Args:
         character: the escape character; None to recognise no escapes.
+        end_of_file: the character that ends the input in the modes of the job's terminal, Control-D unless the user has
+            chosen another; b"" if there is none.
 
     Attributes:
         character: see above.
+        end_of_file: see above.
         ended: True if the input has ended.
     """
 
-    def __init__(self, character: bytes | None, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+    def __init__(
+        self, character: bytes | None, timeouts: Timeouts = DEFAULT_TIMEOUTS, end_of_file: bytes = END_OF_FILE
+    ) -> None:
         self.character = character
+        self.end_of_file = end_of_file
         self._scanner = EscapeScanner(character)
         self._waiting = bytearray()
         self._last = b"\n"
@@ -56,7 +60,7 @@ class UserInput:
         return actions
 
     def end(self, now: float) -> None:
-        """Adds a Control-D, or two if the last line is not finished. Call this at the end of input.
+        """Adds `end_of_file`, twice if the last line is not finished. Call this at the end of input.
 
         Args:
             now: the time, in seconds of the clock that `deadline` uses.
@@ -64,11 +68,11 @@ class UserInput:
         self.ended = True
         self._append(self._scanner.finish())
         if self._last != b"\n":
-            self._append(END_OF_FILE)  # after an unfinished line, the first Control-D only passes on that line
+            self._append(self.end_of_file)  # after an unfinished line, the first one only passes on that line
         self._append_end(now)
 
     def repeat_end(self, now: float) -> None:
-        """Adds another Control-D if `deadline` has passed."""
+        """Adds another `end_of_file` if `deadline` has passed."""
         if now >= self.deadline:
             self._append_end(now)
 
@@ -79,7 +83,7 @@ class UserInput:
         return data
 
     def _append_end(self, now: float) -> None:
-        self._append(END_OF_FILE)
+        self._append(self.end_of_file)
         self._repeat_at = now + self._interval
         self._interval = min(2 * self._interval, self._longest_interval)
 

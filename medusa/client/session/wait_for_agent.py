@@ -116,6 +116,8 @@ class WaitForAgent:
                 if now >= self._deadline:
                     raise self._too_late(state, now - begun)
                 self._report(state, now - begun)
+                if not self._launcher.asks:
+                    self._terminal.make_attentive()  # mlogin may have come to the foreground
                 self._wait(now)
                 self._take_signals()
         finally:

@@ -17,23 +17,24 @@ _READ_SIZE = 4096
 BUSY_INTERVAL = 0.2
 """Seconds between two checks whether another program asks."""
 
-_CONTROL_D = b"\x04"
-
 
 @contextlib.contextmanager
 def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool]) -> Iterator[None]:
     """Context manager: in its `with` block, a thread reads what the user types, after each Enter and after each dot.
 
-    The terminal still shows what is typed, and Control-C sends SIGINT. Reads nothing if mlogin may not read the
-    terminal now.
+    The terminal still shows what is typed, and Control-C sends SIGINT. Reads nothing while mlogin must not read the
+    terminal: in the background, or while another program of the pipeline asks. If mlogin may read again, call
+    `terminal.make_attentive`.
 
     Args:
-        take: a function, called in the thread with the bytes that were read. It returns False to end the reading.
+        take: a function, called in the thread with the bytes that were read, or with b"" if the user has typed the
+            character that ends the input. It returns False to end the reading.
         busy: a function that returns True while another program asks on the terminal. Nothing is read meanwhile.
     """
-    if not terminal.make_attentive():
+    if not terminal.is_tty:
         yield
         return
+    terminal.make_attentive()
     reader, writer = os.pipe()
     thread = threading.Thread(target=_read, args=(terminal, take, busy, reader), daemon=True)
     thread.start()
@@ -48,21 +49,20 @@ def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable
 def _read(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool], stop: int) -> None:
     """Reads the terminal and passes the bytes to `take`, until `take` returns False or the reading has to end.
 
-    It has to end if the terminal is gone, if mlogin is in the background, or if the other end of the pipe `stop` was
-    closed.
+    It has to end if the terminal is gone, or if the other end of the pipe `stop` was closed.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # the main thread handles signals
     poll = PollSet()
+
+    def waits() -> bool:
+        return busy() or not terminal.attentive or terminal.asked_by_another
+
     while True:
-        waits = busy()
-        ready = poll.wait({stop: select.POLLIN, terminal.fileno(): 0 if waits else select.POLLIN}, BUSY_INTERVAL)
+        ready = poll.wait({stop: select.POLLIN, terminal.fileno(): 0 if waits() else select.POLLIN}, BUSY_INTERVAL)
         if stop in ready:
             return
-        if not ready or busy():
+        if not ready or waits():
             continue
         data = terminal.read(_READ_SIZE)
-        if data is None:
-            if not terminal.attentive:
-                return  # mlogin is in the background
-        elif terminal.gone or not take(data or _CONTROL_D):  # while lines are read, Control-D reads as an end
+        if data is not None and (terminal.gone or not take(data)):
             return

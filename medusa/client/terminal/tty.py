@@ -15,8 +15,16 @@ from medusa.client.terminal.stdin import Stdin
 from medusa.protocol.terminal import modes
 
 DEFAULT_SIZE = (80, 24)
+END_OF_FILE = b"\x04"
+"""Control-D, the usual character that tells a program that reads a terminal that the input has ended. Nothing else
+can."""
+
 LARGEST = 0xFFFF
 """The largest number of columns or lines. struct winsize stores each as an unsigned short."""
+
+
+_VEOF = 5
+"""The opcode of this character among the modes."""
 
 
 def window_size(fds: Sequence[int] = (0, 1, 2), environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
@@ -41,12 +49,31 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
     return value if 0 < value <= LARGEST else default
 
 
-def encoded_modes(fds: Sequence[int] = (0, 1, 2)) -> str | None:
-    """Returns the present modes of the user's terminal, encoded for the agent; None if none of `fds` is a terminal."""
-    for fd in fds:
-        with contextlib.suppress(OSError, termios.error):
-            return modes.encode(modes.from_termios(termios.tcgetattr(fd), os.fpathconf(fd, "PC_VDISABLE")))
-    return None
+def carried_modes(fd: int = 0, *, shared: bool = False) -> dict[int, int]:
+    """Returns the modes of the user's terminal that the job's terminal is to get: values by the opcodes of RFC 4254.
+
+    Returns no modes if the terminal `fd` has those of another program: in the background, those of the shell's own
+    editor; if it is `shared`, those of a pager or a password prompt. Without modes, the job's terminal keeps its usual
+    ones. The same is right for input that is no terminal: Control-D is the only end that piped input has there, and it
+    must work whatever the modes of a terminal are that mlogin does not read.
+
+    Args:
+        shared: see Terminal.
+    """
+    with contextlib.suppress(OSError, termios.error):
+        attributes = termios.tcgetattr(fd)
+        if tty_modes.in_foreground(fd) and not (shared and not tty_modes.reads_lines(attributes)):
+            return modes.from_termios(attributes, os.fpathconf(fd, "PC_VDISABLE"))
+    return {}
+
+
+def end_of_file(carried: Mapping[int, int]) -> bytes:
+    """Returns the character that ends the input of a terminal with the modes `carried`; b"" if it is switched off.
+
+    It is Control-D if `carried` does not say which it is.
+    """
+    value = carried.get(_VEOF, ord(END_OF_FILE))
+    return bytes([value]) if value < modes.DISABLED else b""
 
 
 class Terminal:
@@ -90,6 +117,14 @@ class Terminal:
     def attentive(self) -> bool:
         """True if the terminal is in the mode of `make_attentive`."""
         return self._before is not None and self._how is tty_modes.attentive
+
+    @property
+    def asked_by_another(self) -> bool:
+        """True if another program of the pipeline has set modes of its own, to read keys or a password."""
+        if not self._shared:
+            return False
+        present = _modes(self.fd)
+        return present is not None and not (self.raw or tty_modes.reads_lines(present))
 
     @property
     def away(self) -> bool:
@@ -190,7 +225,7 @@ class Terminal:
         before = self._before or (_modes(self.fd) if self.is_tty else None)
         if before is None or not tty_modes.in_foreground(self.fd):
             return False
-        if self._shared and not tty_modes.reads_lines(before):
+        if self.asked_by_another:
             return False
         try:
             tty_modes.apply(self.fd, how(before))

@@ -11,7 +11,7 @@ import pytest
 from medusa.client.cleanup import tty_modes
 from medusa.client.ledger import Ledger
 from medusa.client.terminal.signals import Signals
-from medusa.client.terminal.tty import Terminal, window_size
+from medusa.client.terminal.tty import Terminal, carried_modes, end_of_file, window_size
 from tests.unit.client.peers import Told
 
 
@@ -152,6 +152,39 @@ def test_a_terminal_with_modes_of_a_pager_is_left_to_it(tty: int) -> None:
         termios.tcsetattr(tty, termios.TCSANOW, pagers)
         assert terminal.away  # it came later
     assert termios.tcgetattr(tty)[6][termios.VMIN] == 7
+
+
+def test_a_terminal_at_which_a_password_is_asked_for_is_left_to_it(tty: int) -> None:
+    before = termios.tcgetattr(tty)
+    silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    with Terminal(tty, Ledger(), shared=True) as terminal:
+        assert terminal.make_attentive()
+        termios.tcsetattr(tty, termios.TCSANOW, silent)
+        assert not terminal.make_raw()
+        assert termios.tcgetattr(tty) == silent
+    termios.tcsetattr(tty, termios.TCSANOW, before)
+
+
+def test_the_users_modes_are_carried_and_no_others(
+    tty: int, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = termios.tcgetattr(tty)
+    modes[6][termios.VEOF] = b"\x18"
+    termios.tcsetattr(tty, termios.TCSANOW, modes)
+    assert end_of_file(carried_modes(tty)) == end_of_file(carried_modes(tty, shared=True)) == b"\x18"
+    assert carried_modes(pipe[0]) == {}
+    with monkeypatch.context() as background:
+        background.setattr(tty_modes, "in_foreground", lambda fd: False)
+        assert carried_modes(tty) == {}
+    modes[3] &= ~termios.ICANON
+    termios.tcsetattr(tty, termios.TCSANOW, modes)
+    assert carried_modes(tty)
+    assert carried_modes(tty, shared=True) == {}
+
+
+@pytest.mark.parametrize(("modes", "character"), [({}, b"\x04"), ({5: 24}, b"\x18"), ({5: 255}, b"")])
+def test_the_end_of_input_is_the_one_that_the_terminal_knows(modes: dict[int, int], character: bytes) -> None:
+    assert end_of_file(modes) == character
 
 
 def test_raw_mode_after_attention_restores_the_first_modes(tty: int) -> None:
