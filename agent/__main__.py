@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
-from typing import Iterable, List, Mapping, Optional
+from typing import Iterable, List, Mapping, NoReturn, Optional
 
 from agent import config
 from agent.command.encoding import to_text
@@ -22,7 +22,7 @@ from agent.wrap.main import main as wrap_main
 from medusa import __version__
 from medusa.guard import Guard
 from medusa.help_text import HelpParser, Section
-from medusa.option_types import seconds
+from medusa.option_types import seconds, with_hint
 from medusa.transports.base import Transport
 
 RETRY_FOR = 90.0
@@ -132,9 +132,16 @@ def main(
         signals.close()
 
 
+class _Parser(HelpParser):
+    """A parser whose errors say which option was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(with_hint(message, self))
+
+
 def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
     """Returns the parser of the options of `agent.sh`, other than those of `wrap`."""
-    parser = HelpParser("agent.sh", USAGE, "Gives a job a terminal.", sections=SECTIONS)
+    parser = _Parser("agent.sh", USAGE, "Gives a job a terminal.", sections=SECTIONS)
     add = parser.add_argument_group("Where to dial").add_argument
     text = "where to dial; MEDUSA_SIGNED_URL, which process lists do not show, is the better place"
     add("url", metavar="URL", nargs="*", help=text)

@@ -11,6 +11,9 @@ _ALIKE, _VERY_ALIKE = 0.65, 0.73
 The greater number is for words that begin with different letters.
 """
 
+DID_YOU_MEAN = "; did you mean "
+"""How a hint begins."""
+
 LONGEST = 1e9
 """The limit of a number of seconds, about 30 years. Larger times would overflow in some functions."""
 
@@ -32,14 +35,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     The hint is `; did you mean NAME?`.
     """
     found = closest(word, known)
-    return "; did you mean %s?" % found if found else ""
+    return "%s%s?" % (DID_YOU_MEAN, found) if found else ""
 
 
 def with_hint(message: str, parser: argparse.ArgumentParser) -> str:
-    """Returns an error of argparse. If it names unknown options, a hint at what was meant by the first is added."""
-    _, found, words = message.partition("unrecognized arguments: -")
-    name = words.partition(" ")[0].partition("=")[0]
-    return message + did_you_mean("-" + name, parser._option_string_actions) if found else message
+    """Returns an error of argparse. If it names unknown options, a hint at what was meant by the first is added.
+
+    What stands behind an option's equals sign is left out: it may be a secret.
+    """
+    before, found, words = message.partition("unrecognized arguments: ")
+    names = [word.partition("=")[0] if word.startswith("-") else word for word in words.split(" ")]
+    if not found or not names[0].startswith("-"):
+        return message
+    return before + found + " ".join(names) + did_you_mean(names[0], parser._option_string_actions)
 
 
 def closest(word: str, known: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from agent.command.encoding import to_bytes
 from agent.config import Config, ConfigError, checked_url
 from agent.dial import public_part
 from medusa.help_text import HelpParser, Section
-from medusa.option_types import seconds
+from medusa.option_types import seconds, with_hint
 from medusa.protocol import attach_path
 
 HOLD = 600.0
@@ -95,7 +95,7 @@ class _Parser(HelpParser):
     """A parser that raises ConfigError instead of exiting, because the step must run in any case."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(message)
+        raise ConfigError(with_hint(message, self))
 
 
 def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASSETS) -> Options:

@@ -91,6 +91,10 @@ def usage() -> str:
 
 def _refuse(name: str) -> int:
     kind = "option" if name.startswith("-") else "command"
-    complaint = f"unknown {kind} {name!r}{did_you_mean(name, COMMANDS)}" if name else "no command given"
+    complaint = (
+        f"unknown {kind} {name!r}{did_you_mean(name, [*COMMANDS, '--help', '--version'])}"
+        if name
+        else "no command given"
+    )
     print(f"medusa: {complaint}\n\n{usage()}", file=sys.stderr)
     return USAGE_ERROR

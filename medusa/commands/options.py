@@ -108,10 +108,18 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
     def parse_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
         """Parses like ConfigArgParse. The error for an unknown word says which one was meant, and repeats no value."""
         words = sys.argv[1:] if args is None else list(args)
+        misspelt = self._unknown_options(words)
+        if misspelt and any(action.required for action in self._actions):
+            self.error(self.advise(self, words, misspelt, None))  # argparse would say that an argument is missing
         given, unknown = self.parse_known_args(words, namespace, **more)
         if unknown:
             self.error(self.advise(self, words, unknown, given))
         return given
+
+    def _unknown_options(self, words: Sequence[str]) -> list[str]:
+        """Returns the words before `--` that have the form of a long option, and are none of this program."""
+        own = words[: words.index("--")] if "--" in words else words
+        return [w for w in own if w.startswith("--") and w.partition("=")[0] not in self._option_string_actions]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Raises ArgumentError if the value is none of the option's choices. Its text says which one was meant."""

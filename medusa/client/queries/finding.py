@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
 from medusa.client.queries.api import NOT_AUTHORISED, Api, NoAnswer
+from medusa.option_types import DID_YOU_MEAN, did_you_mean
 from medusa.protocol.printable import printable
 
 MAX_CANDIDATES = 20
@@ -50,6 +51,8 @@ def find_session(
         raise Failure("\n".join(lines)) from None
     own = api.account.login if api.account is not None else None
     candidates = matching(text, entries, own)
+    if not candidates and DID_YOU_MEAN not in otherwise:
+        otherwise += did_you_mean(text, [printable(str(entry.get("id"))) for entry in entries])
     if len(candidates) != 1:
         raise Failure("\n".join(_complaint(text, candidates, api, missing, otherwise)))
     (entry,) = candidates

@@ -11,6 +11,7 @@ from medusa.client import launchers
 from medusa.client.launchers.base import Launcher
 from medusa.client.outcome import Failure
 from medusa.commands.options import unrecognized
+from medusa.option_types import DID_YOU_MEAN
 from medusa.protocol.printable import printable
 
 HELP_OPTIONS = ("-h", "--help")
@@ -52,11 +53,15 @@ def complaint(
             named = shlex.join(["mlogin", f"{target}:{first}", *rest])
             return f"a launcher's name ends in a colon: {printable(named, 1000)}"
         command = f"{_job(parser, words[:at])} -c {shlex.quote(' '.join(words[at:]))}"
-        return f"unrecognized arguments: {printable(first)}\n  a command is given by -c: {printable(command, 1000)}"
+        text = f"unrecognized arguments: {printable(first)}\n  a command is given by -c: {printable(command, 1000)}"
+        return text + (f"\n  options of {launcher.options_of} go after --" if launcher and launcher.options_of else "")
     text = unrecognized(parser, words, unknown, given)
-    if launcher is None or not launcher.options_of:
-        return text
     kept, moved = _divided(words, unknown)
+    if launcher is None:
+        other = f"\n  options of a job system go after --, as in: mlogin slurm: -- {printable(shlex.join(moved), 1000)}"
+        return text if DID_YOU_MEAN in text else text + other
+    if not launcher.options_of:
+        return text
     if _read(parser, kept).object is None and _read(parser, words).object is not None and launcher.target == "object":
         kept.append(moved.pop())  # no other word is left that could be the TARGET
     command = f"{_job(parser, kept)} -- {shlex.join(moved)}"

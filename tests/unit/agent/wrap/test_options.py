@@ -41,6 +41,7 @@ def test_without_a_session_nothing_need_say_where() -> None:
     [
         ("--hold x", "argument --hold: 'x' is not a number of seconds"),
         ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("--reflektor=http://u:hidden@h", "unrecognized arguments: --reflektor; did you mean --reflector?"),
         ("--reflector ftp://h", "--reflector: scheme is none of"),
         ("--reflector http://me@h", "--reflector: no user name, query or fragment may stand in it"),
         ("--session a/b", "--session: not an id of lower case letters"),

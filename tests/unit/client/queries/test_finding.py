@@ -86,6 +86,7 @@ def test_a_signature_is_made_only_if_it_is_needed() -> None:
             "2 sessions begin with `5d3`; give more of it:\n  5d3e  held  from 192.0.2.1:5\n  5d3f  linked  from",
         ),
         ("6", Api(), "no session at http://r has an id that begins with `6`, and no profile"),
+        ("d5d77", Api(ALICE), "begins with `d5d77`, and no profile; did you mean 5d77?"),
         ("6", Api(ALICE), "no session of alice at http://r has"),
         ("6", Api(), "to wait for one that begins later: --session 6"),
         ("6", Api(missing="no answer"), "other reflectors' sessions are missing: no answer"),

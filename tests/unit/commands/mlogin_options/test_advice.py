@@ -25,6 +25,8 @@ from tests.unit.commands.conftest import Complaint
         ("--launcher ssh h uptime", "a command is given by -c: mlogin --launcher ssh h -c uptime\n"),
         ("--launcher ssh h ls -l -n /tmp", "a command is given by -c: mlogin --launcher ssh h -c 'ls -l -n /tmp'\n"),
         ("ssh:h -q ls -l", "a command is given by -c: mlogin ssh:h -c 'ls -l'\n"),
+        ("--launcher ssh -i key h", "options of ssh go after --\n"),
+        ("--gres gpu:1", "options of a job system go after --, as in: mlogin slurm: -- --gres gpu:1\n"),
         ("ssh h uptime -q", "a launcher's name ends in a colon: mlogin ssh:h -c 'uptime -q'\n"),
         ("slurm 123", "a launcher's name ends in a colon: mlogin slurm:123\n"),
         ("gpu uptime", "a command is given by -c: mlogin gpu -c uptime\n"),
