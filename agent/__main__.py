@@ -11,6 +11,7 @@ from typing import Iterable, List, Mapping, NoReturn, Optional
 
 from agent import config
 from agent.command.encoding import to_text
+from agent.config import add_header_options
 from agent.dial import Unreachable, connector, dial, jitter, public_part
 from agent.log import log
 from agent.session.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
@@ -24,6 +25,7 @@ from medusa.guard import Guard
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
 from medusa.transports.base import Transport
+from medusa.transports.dial.headers import hide_arguments
 
 RETRY_FOR = 90.0
 """Seconds to go on dialling. 60 seconds after a reflector was killed, another one can take over its session ids."""
@@ -65,6 +67,7 @@ SECTIONS = (
             ("MEDUSA_SIGNED_URL", "where to dial"),
             ("MEDUSA_AGENT_CONFIG", "the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
+            ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
             ("MEDUSA_PYTHON", "the Python to use, instead of the first suitable one on PATH"),
             ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
             ("SSL_CERT_FILE", "the authorities to trust"),
@@ -110,6 +113,7 @@ def main(
     inherited = Inherited.found(os.environ, blocked)
     _fill_standard_fds()
     words = sys.argv[1:] if argv is None else argv
+    hide_arguments(words[: words.index("--")] if "--" in words else words)
     if words[:1] == ["wrap"]:
         return wrap_main(words[1:], assets, timeouts, inherited)
     options = _parse(words, timeouts)
@@ -148,6 +152,7 @@ def make_parser(timeouts: Timeouts = DEFAULT_TIMEOUTS) -> HelpParser:
     text = "a file that says where to dial. Default: MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, the asset"
     add("--config", metavar="FILE", help=text)
     add("--insecure-tls", action="store_true", help="trust any certificate")
+    add_header_options(add)
     text = "for how many seconds to try again while the reflector cannot be reached (%(default)g)"
     add("--retry-for", metavar="S", type=seconds, default=RETRY_FOR, help=text)
     add = parser.add_argument_group("At the end").add_argument
@@ -213,13 +218,14 @@ def _run(
 
 def _connect(options: argparse.Namespace, assets: str, environ: Mapping[str, str]) -> Transport:
     argument = options.url[0] if options.url else None
-    found = config.obtain(argument, options.config, options.insecure_tls, environ, assets)
+    headers = config.headers_of(options.header, options.header_command, environ)
+    found = config.obtain(argument, options.config, options.insecure_tls, environ, assets, headers)
     _leave_stdin()  # only now: the configuration may be read from there
     config.delete_asset(found.path, environ, log, assets)
     if found.advice:
         log(found.advice)
     log("connecting to %s" % public_part(found.signed_url))
-    link = dial(connector(found.signed_url, found.insecure_tls), options.retry_for, log, jitter)
+    link = dial(connector(found.signed_url, found.insecure_tls, headers=found.headers), options.retry_for, log, jitter)
     log("connected")
     return link
 

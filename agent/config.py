@@ -10,8 +10,10 @@ import http.client
 import json
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple
 from urllib.parse import quote, urlsplit
+
+from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers, from_variable, header_option
 
 VARIABLE = "MEDUSA_AGENT_CONFIG"
 """The variable that names the agent's configuration file."""
@@ -45,16 +47,23 @@ class Config:
         insecure_tls: True if the server's certificate is not to be verified.
         path: the path of the file from which the configuration was read; None if it was not in a file.
         advice: a line for the log, if the configuration should be given in another way.
+        headers: the header fields to send in addition, for a proxy that asks for them.
     """
 
     signed_url: str = field(repr=False)
     insecure_tls: bool = False
     path: Optional[str] = None
     advice: Optional[str] = None
+    headers: Headers = NO_HEADERS
 
 
 def obtain(
-    argument: Optional[str], option: Optional[str], insecure: bool, environ: Mapping[str, str], assets: str = ASSETS
+    argument: Optional[str],
+    option: Optional[str],
+    insecure: bool,
+    environ: Mapping[str, str],
+    assets: str = ASSETS,
+    headers: Headers = NO_HEADERS,
 ) -> Config:
     """Returns the configuration, from the first of these that is given.
 
@@ -65,19 +74,52 @@ def obtain(
         argument: the URL argument.
         option: the path that `--config` gives.
         insecure: True if `--insecure-tls` is given. This option, or MEDUSA_INSECURE_TLS, overrides what a file says.
+        headers: the header fields that options name. Without them, those in MEDUSA_HEADER and MEDUSA_HEADER_COMMAND
+            count, or else those in a file.
 
     Raises:
         ConfigError: there is no configuration, or it is wrong.
     """
     insecure = switch("MEDUSA_INSECURE_TLS", environ) or insecure
+    headers = headers or headers_of([], None, environ)
     if argument is not None:
-        return Config(checked_url("the URL argument", argument), insecure)
+        return Config(checked_url("the URL argument", argument), insecure, headers=headers)
     variable = environ.get("MEDUSA_SIGNED_URL")
     if variable and not option:
-        return Config(checked_url("MEDUSA_SIGNED_URL", variable), insecure)
+        return Config(checked_url("MEDUSA_SIGNED_URL", variable), insecure, headers=headers)
     path = option or environ.get(VARIABLE)
     found = load(path) if path else _from_old_variable(environ) or load(_asset(environ, assets))
-    return replace(found, insecure_tls=found.insecure_tls or insecure)
+    return replace(found, insecure_tls=found.insecure_tls or insecure, headers=headers or found.headers)
+
+
+def headers_of(given: Sequence[str], command: Optional[str], environ: Mapping[str, str]) -> Headers:
+    """Returns the header fields that the options name; if there are none, those that variables name.
+
+    Args:
+        given: the values of `--header`.
+        command: the value of `--header-command`.
+
+    Raises:
+        ConfigError: MEDUSA_HEADER is wrong.
+    """
+    if given or command:
+        return Headers(tuple(given), command)
+    return Headers(_header_list("MEDUSA_HEADER", environ.get("MEDUSA_HEADER")), environ.get("MEDUSA_HEADER_COMMAND"))
+
+
+def add_header_options(add: Callable[..., object]) -> None:
+    """Adds the options for header fields to a parser, whose method `add_argument` is `add`."""
+    text = "'NAME: VALUE', to be sent to the reflector, for a proxy in front of it; @FILE: those in FILE, one a line; "
+    text += "may be repeated"
+    add("--header", metavar="HEADER", action="append", default=[], type=header_option, help=text)
+    add("--header-command", metavar="COMMAND", help="sh runs it, and it prints such headers, one a line")
+
+
+def _header_list(source: str, text: Optional[str]) -> Tuple[str, ...]:
+    try:
+        return from_variable(text) if text else ()
+    except HeaderError as error:
+        raise ConfigError("%s: %s" % (source, error)) from None
 
 
 def configured(environ: Mapping[str, str]) -> bool:
@@ -149,7 +191,9 @@ def _checked(path: str, record: Any) -> Config:
     if not isinstance(record, dict):
         raise ConfigError("%s: not a JSON object" % path)
     url = checked_url(path + ": signed_url", record.get("signed_url"))
-    return Config(url, _flag(path, record.get("insecure_tls", False)), path)
+    headers = record.get("headers", [])
+    given = _header_list(path + ": headers", json.dumps(headers) if isinstance(headers, list) else "[0]")
+    return Config(url, _flag(path, record.get("insecure_tls", False)), path, headers=Headers(given))
 
 
 def checked_url(source: str, value: Any) -> str:

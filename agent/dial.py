@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect
 from medusa.transports.dial import ConnectRefused
+from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
 
 FIRST_INTERVAL = 0.25
 """Seconds between the first two attempts, on average; it doubles with each further attempt."""
@@ -74,9 +75,27 @@ def describe(refused: ConnectRefused) -> str:
     return "%s (status %d)" % (refused, refused.status) if refused.status else str(refused)
 
 
-def connector(url: str, insecure_tls: bool, timeout: float = CONNECT_TIMEOUT) -> Callable[[], Transport]:
-    """Returns a function without arguments that makes one attempt to dial `url`, or raises ConnectRefused."""
-    return lambda: connect(url, insecure_tls=insecure_tls, timeout=timeout)
+def connector(
+    url: str,
+    insecure_tls: bool,
+    timeout: float = CONNECT_TIMEOUT,
+    headers: Headers = NO_HEADERS,
+) -> Callable[[], Transport]:
+    """Returns a function without arguments that makes one attempt to dial `url`, or raises ConnectRefused.
+
+    Args:
+        timeout: seconds for one attempt.
+        headers: the header fields to send in addition.
+    """
+
+    def attempt() -> Transport:
+        try:
+            fields = headers.read()
+        except HeaderError as error:
+            raise ConnectRefused(str(error), retryable=error.retryable) from None
+        return connect(url, insecure_tls=insecure_tls, timeout=timeout, headers=fields)
+
+    return attempt
 
 
 def jitter() -> float:

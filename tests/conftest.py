@@ -15,7 +15,19 @@ from tests.terminals import assert_nothing_left
 from tests.waiting import wait_until
 
 # Prefixes of variables of the developer's shell, or of make, that would configure the programs under test.
-FOREIGN = ("MEDUSA_", "MAKE", "MFLAGS", "CONFIG_FILE", "MANTA_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+FOREIGN = (
+    "MEDUSA_",
+    "MAKE",
+    "MFLAGS",
+    "CONFIG_FILE",
+    "MANTA_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_",
+)
 
 # nohup, and `&` of a shell, start programs that ignore these. The programs under test would inherit that.
 OFTEN_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP)

@@ -97,6 +97,26 @@ listen talkative
 """
 
 
+def demanding(scratch: Path, port: int, token: str, login: str) -> contextlib.AbstractContextManager[int]:
+    """HAProxy in front of a reflector: refuses requests without two header fields, and passes on neither. Its port."""
+    return _run_haproxy(scratch, lambda fd: _DEMANDING.format(fd=fd, port=port, token=token, login=login))
+
+
+_DEMANDING = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+listen demanding
+    bind fd@{fd}
+    http-request deny unless {{ req.hdr(x-front) -m str "{token}" }} {{ req.hdr(authorization) -m str "{login}" }}
+    http-request del-header authorization
+    http-request del-header x-front
+    server s 127.0.0.1:{port}
+"""
+
+
 @contextlib.contextmanager
 def _run_haproxy(scratch: Path, config: Callable[[int], str]) -> Iterator[int]:
     """Runs HAProxy; gives its port. `config` gets the descriptor of the socket that it takes over."""

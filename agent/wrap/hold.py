@@ -19,8 +19,9 @@ from agent.wrap.options import Options, client_command
 from agent.wrap.wait import wait_for_client
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
+from medusa.transports.dial.headers import Headers
 
-Connector = Callable[[str, bool, float], Callable[[], Transport]]
+Connector = Callable[[str, bool, float, Headers], Callable[[], Transport]]
 
 _FORBIDDEN = (401, 403)
 _CONFLICT = 409
@@ -148,7 +149,8 @@ class Target:
             fresh = config.load(used.path) if used.path else used
         except ConfigError:
             return False
-        self.config = replace(fresh, insecure_tls=fresh.insecure_tls or used.insecure_tls)
+        insecure = fresh.insecure_tls or used.insecure_tls
+        self.config = replace(fresh, insecure_tls=insecure, headers=fresh.headers or used.headers)
         return fresh.signed_url != used.signed_url
 
     def attempt(self, left: float) -> Transport:
@@ -176,7 +178,8 @@ class Target:
 
     def _dial(self, timeout: float) -> Transport:
         try:
-            link = self._connector(self.config.signed_url, self.config.insecure_tls, timeout)()
+            found = self.config
+            link = self._connector(found.signed_url, found.insecure_tls, timeout, found.headers)()
         except ConnectRefused as refused:
             if refused.status == _CONFLICT:  # the session of the visitor before is being closed
                 raise ConnectRefused(str(refused), _CONFLICT) from None

@@ -22,6 +22,7 @@ from agent.dial import public_part
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
 from medusa.protocol import attach_path
+from medusa.transports.dial.headers import NO_HEADERS, Headers
 
 HOLD = 600.0
 """Seconds to wait for a client, unless an option says otherwise."""
@@ -50,6 +51,7 @@ SECTIONS = (
             ("MEDUSA_URL_COMMAND, MEDUSA_REFLECTOR", "set --url-command and --reflector"),
             ("MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG", "the URL to dial, and the file for --config"),
             ("MEDUSA_INSECURE_TLS", "true: trust any certificate"),
+            ("MEDUSA_HEADER, MEDUSA_HEADER_COMMAND", "set --header and --header-command"),
         ),
         "The options override them. COMMAND sees neither them nor the options.",
     ),
@@ -67,6 +69,7 @@ class Options:
         config: the configuration with the URL, if it is known.
         command: the URL command, a text for sh.
         insecure_tls: True if the certificate of the URL that `command` prints is not to be verified.
+        headers: the header fields to send with the request for that URL in addition.
     """
 
     hold: float
@@ -74,6 +77,7 @@ class Options:
     config: Optional[Config] = field(default=None, repr=False)
     command: Optional[str] = None
     insecure_tls: bool = False
+    headers: Headers = NO_HEADERS
 
     def target(self, environ: Mapping[str, str], timeout: float) -> Config:
         """Returns the configuration with the URL to dial. If there is a URL command, runs it to get the URL.
@@ -88,7 +92,7 @@ class Options:
             return self.config
         more = {"MEDUSA_SESSION": self.session, "MEDUSA_HOLD": "%d" % -(-self.hold // 1)}
         url = first_line(self.command or "", {**environ, **more}, timeout)
-        return Config(checked_url("the URL command's output", url), self.insecure_tls)
+        return Config(checked_url("the URL command's output", url), self.insecure_tls, headers=self.headers)
 
 
 class _Parser(HelpParser):
@@ -114,11 +118,12 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
         command = environ.get("MEDUSA_URL_COMMAND")
         base = None if config.configured(environ) else environ.get("MEDUSA_REFLECTOR")
     insecure = given.insecure_tls or config.switch("MEDUSA_INSECURE_TLS", environ)
+    headers = config.headers_of(given.header, given.header_command, environ)
     if hold == 0 or command:
-        return Options(hold, session, None, command, insecure)
+        return Options(hold, session, None, command, insecure, headers)
     if base:
-        return Options(hold, session, Config(_attach_url(base, session), insecure))
-    return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets))
+        return Options(hold, session, Config(_attach_url(base, session), insecure, headers=headers))
+    return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets, headers))
 
 
 def make_parser() -> HelpParser:
@@ -135,6 +140,7 @@ def make_parser() -> HelpParser:
     add("--config", metavar="FILE", help="a file with the URL, as without wrap")
     add("--reflector", metavar="URL", help="a reflector without accounts, in a network that is trusted")
     parser.add_argument("--insecure-tls", action="store_true", help="trust any certificate")
+    config.add_header_options(parser.add_argument)
     return parser
 
 

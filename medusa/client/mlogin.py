@@ -12,6 +12,8 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from medusa.client import launchers
 from medusa.client import ledger as ledgers
@@ -49,6 +51,9 @@ from medusa.protocol.printable import printable
 from medusa.protocol.terminal import environment, modes
 from medusa.transports.dial import parse_url
 from medusa.transports.link import Link
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
 
 DEFAULT_TERM = "xterm"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -100,8 +105,8 @@ class Login:
             launcher = self._launcher(stack, ledger)
             dialer = self._dialer(stack, ledger, signals, launcher)
             # mlogin attaches before the job starts, because the reflector refuses an agent without a client.
-            with self._messages.waiting(f"connecting to {printable(dialer.url.base)}"):
-                link = Link(dialer.connect(), time.monotonic)
+            connecting = f"connecting to {printable(dialer.url.base)}"
+            link = Link(dialer.connect(lambda: self._messages.waiting(connecting)), time.monotonic)
             stack.callback(link.abort)
             console = self._console(stack, ledger, signals)
             self._submit(launcher, dialer)
@@ -141,7 +146,15 @@ class Login:
                 base = stack.enter_context(embedded_reflector(ledger, signals, timeouts=self._timeouts))
         with signals.interruptible(), signals.stoppable(), signals.asking():
             url = SessionUrl(base, launcher.create(), self._settings.account)
-        return Dialer(url, signals, self._settings.insecure_tls, embedded=embedded, timeouts=self._timeouts)
+        return Dialer(
+            url,
+            signals,
+            self._settings.insecure_tls,
+            embedded=embedded,
+            timeouts=self._timeouts,
+            headers=self._settings.headers,
+            find_account=self._account if self._settings.unsigned_first else None,
+        )
 
     def _session(
         self,
@@ -170,15 +183,22 @@ class Login:
         return end
 
     def _find_key(self, signals: Signals) -> None:
-        """Finds the account's private key and puts the account into the settings, if the user named an account."""
+        """Finds the account's private key and puts the account into the settings, if all requests are to be signed."""
         settings = self._settings
-        if settings.login is None:
+        if settings.login is None or settings.unsigned_first:
             return
+        with signals.interruptible(), signals.asking():  # the user may be asked for a passphrase
+            account = self._account()
+        self._settings = dataclasses.replace(settings, account=account)
+
+    def _account(self) -> Account:
+        """Returns the account of the settings, with its private key. Raises Failure if there is no key."""
         from medusa.client.keys.account import Account, find_signer  # takes long to import
 
-        with signals.interruptible(), signals.asking():  # find_signer may ask for a passphrase
-            account = Account(settings.login, settings.subuser, find_signer(settings.key))
-        self._settings = dataclasses.replace(settings, account=account)
+        settings = self._settings
+        assert settings.login is not None
+        host = urlsplit(settings.reflector or settings.url or "").hostname
+        return Account(settings.login, settings.subuser, find_signer(settings.key, host, self._messages.held))
 
     def _find_session(self, signals: Signals) -> None:
         """Asks the reflector for the session whose id begins as the user has typed, and puts it into the settings."""
@@ -189,9 +209,12 @@ class Login:
         from medusa.client.queries.finding import find_session
 
         assert settings.reflector is not None
-        api = Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls)
+        api = Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
+        find_account = self._account if settings.unsigned_first else None
         with self._messages.waiting(f"asking {api.name} for its sessions"), signals.interruptible(), signals.asking():
-            found = find_session(settings.beginning, api, otherwise=settings.otherwise)
+            found = find_session(
+                settings.beginning, api, login=settings.login, find_account=find_account, otherwise=settings.otherwise
+            )
         self._messages.say(f"session {printable(found.session)}")
         self._settings = dataclasses.replace(settings, session=found.session, account=found.account)
 
@@ -203,6 +226,7 @@ class Login:
             archive_url=archive_url(base),
             insecure_tls=self._settings.insecure_tls,
             environ={} if dialer.embedded else proxies,
+            headers=dialer.sent_headers,
             embedded=parse_url(base).port if dialer.embedded else None,
         )
         launcher.submit(request)

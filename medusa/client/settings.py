@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.terminal import environment
+from medusa.transports.dial.headers import NO_HEADERS, Headers
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
@@ -70,9 +71,11 @@ class Settings:
         url: the URL of the Manta service.
         login: the account that signs requests; None if requests are not signed.
         subuser: the subuser of that account, or None.
-        key: the account's private key, in a form that find_signer accepts.
+        key: the account's private key, in a form that find_signer accepts. None for the keys that ssh would try.
+        unsigned_first: True to sign only after the reflector has refused a request without a signature.
         account: the account of `login`, `subuser` and `key`. mlogin sets it before it makes the launcher.
         insecure_tls: True to accept any TLS certificate of the reflector and of Manta.
+        headers: the header fields to send to the reflector in addition.
         tell: a function that shows a line to the user.
         timeouts: all timeouts and intervals.
     """
@@ -99,8 +102,10 @@ class Settings:
     login: str | None = None
     subuser: str | None = None
     key: str | None = None
+    unsigned_first: bool = False
     account: Account | None = None
     insecure_tls: bool = False
+    headers: Headers = NO_HEADERS
     tell: Callable[[str], None] = lambda text: None
     timeouts: Timeouts = DEFAULT_TIMEOUTS
 

@@ -77,6 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         return _refuse(name)
     if name != "reflector":  # it limits core dumps of its workers as well
+        if any(word.startswith("--header") for word in arguments):
+            from medusa.transports.dial.headers import hide_arguments
+
+            hide_arguments(arguments)
         forbid_core_dump()
     command = importlib.import_module(COMMANDS[name].module)
     return int(command.main(arguments) or 0)

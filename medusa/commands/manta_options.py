@@ -1,4 +1,4 @@
-"""The options for account, key and Manta, which all programs that sign requests share.
+"""The options for account, key, Manta and header fields, which all programs that send requests share.
 
 Options and variables have the same names as in the original Medusa. The variables MANTA_... are set for all programs of
 a user, so they have the least weight: the command line comes first, then MEDUSA_..., then the config file.
@@ -6,12 +6,16 @@ a user, so they have the least weight: the command line comes first, then MEDUSA
 
 from __future__ import annotations
 
+import getpass
 import os
+import re
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from medusa.client.outcome import Failure
 from medusa.commands.options import OptionParser
+from medusa.protocol.attach_path import LOGIN
+from medusa.transports.dial.headers import Headers, header_option
 
 
 class SigningOptions(NamedTuple):
@@ -23,6 +27,7 @@ class SigningOptions(NamedTuple):
         key: the fingerprint of an ssh key, or the path of its file.
         url: the URL of the Manta, or of a reflector.
         insecure_tls: trust any certificate.
+        anonymous: the user gave an empty account, so that nothing is signed.
     """
 
     account: str | None
@@ -30,6 +35,18 @@ class SigningOptions(NamedTuple):
     key: str | None
     url: str | None
     insecure_tls: bool
+    anonymous: bool = False
+
+    def with_account(self) -> SigningOptions:
+        """Returns the options with an account: if the user gave none, it is the user's login name on this machine.
+
+        Raises:
+            Failure: the user gave an empty account, or the login name cannot be the name of an account.
+        """
+        login = self.account or (None if self.anonymous else login_name())
+        found = self._replace(account=login)
+        found.require("account")
+        return found
 
     def require(self, *names: str) -> None:
         """Raises Failure, which says what to do, if an option of `names` (`account`, `key`, `url`) is missing."""
@@ -46,6 +63,16 @@ VARIABLES = {
 }
 """The variables of the original Medusa that set these options, if nothing else does."""
 
+
+def login_name() -> str | None:
+    """Returns the user's login name on this machine. None if it is unknown, or cannot be the name of an account."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return None
+    return name if re.fullmatch(LOGIN, name) else None
+
+
 _MISSING = {
     "account": "which account? Give --account LOGIN or set MANTA_USER",
     "key": "which key? Give --key with the fingerprint of an ssh key or its file's path, or set MANTA_KEY_ID",
@@ -60,14 +87,21 @@ def add_manta_options(parser: OptionParser) -> None:
     group.add_argument("-i", "--insecure-tls", "--insecure", action="store_true", help=insecure)
 
 
-def add_signing_options(parser: OptionParser) -> Any:
+def add_signing_options(parser: OptionParser, *, reflector: bool = False) -> Any:
     """Adds the options for account, key and Manta to `parser`, for a program that signs a URL but sends no request.
 
-    Returns the group to which they belong.
+    Returns the group to which they belong. `reflector`: True if the URL is first of all that of a reflector, so that
+    --reflector and MEDUSA_REFLECTOR set it.
     """
     group, environ = parser.add_argument_group("Account and key"), os.environ.get
     add = group.add_argument
-    add("-a", "--account", metavar="LOGIN", default=environ("MANTA_USER"), help="account; also by MANTA_USER")
+    add(
+        "-a",
+        "--account",
+        metavar="LOGIN",
+        default=environ("MANTA_USER") or None,
+        help="account; also by MANTA_USER (default: your login name)",
+    )
     add(
         "--subuser",
         "--user",
@@ -81,10 +115,35 @@ def add_signing_options(parser: OptionParser) -> Any:
         "--keyId",
         metavar="KEY",
         default=environ("MANTA_KEY_ID"),
-        help="an ssh key's fingerprint, or its file; also by MANTA_KEY_ID",
+        help="an ssh key's fingerprint, or its file; also by MANTA_KEY_ID (default: the keys that ssh would try)",
     )
-    add("-u", "--url", metavar="URL", default=environ("MANTA_URL"), help="the Manta; also by MANTA_URL")
+    if reflector:
+        text = "the reflector, or a Manta; also by MEDUSA_REFLECTOR, MEDUSA_URL, MANTA_URL"
+        default = environ("MEDUSA_URL") or environ("MANTA_URL")
+        add("--reflector", "-u", "--url", metavar="URL", dest="url", default=default, help=text)
+    else:
+        add("-u", "--url", metavar="URL", default=environ("MANTA_URL"), help="the Manta; also by MANTA_URL")
     return group
+
+
+def add_header_options(group: Any) -> None:
+    """Adds the options for header fields to a group of a parser. After parsing, `header_options` has their values."""
+    group.add_argument(
+        "--header",
+        metavar="HEADER",
+        action="append",
+        default=[],
+        type=header_option,
+        help="'NAME: VALUE', to be sent to the reflector, for a proxy in front of it that asks for that; @FILE: those "
+        "in FILE, one a line; may be repeated",
+    )
+    text = "sh runs COMMAND, which prints such headers, one a line"
+    group.add_argument("--header-command", metavar="COMMAND", help=text)
+
+
+def header_options(given: SimpleNamespace) -> Headers:
+    """Returns the header fields that the user adds to requests. `given`: what the parser returned."""
+    return Headers(tuple(given.header), given.header_command)
 
 
 def manta_options(given: SimpleNamespace) -> SigningOptions:
@@ -99,4 +158,5 @@ def manta_options(given: SimpleNamespace) -> SigningOptions:
         given.key or None,
         given.url or None,
         getattr(given, "insecure_tls", False) or insecure,
+        given.account == "",
     )

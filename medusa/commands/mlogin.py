@@ -15,7 +15,7 @@ from medusa.client.outcome import Failure
 from medusa.client.settings import DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.commands.core_dumps import forbid_core_dump
-from medusa.commands.manta_options import VARIABLES, SigningOptions, manta_options
+from medusa.commands.manta_options import VARIABLES, SigningOptions, header_options, login_name, manta_options
 from medusa.commands.mlogin_options import advice
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_parser
 from medusa.commands.options import COMMON
@@ -23,6 +23,8 @@ from medusa.commands.user_config.parser import UserOptionParser
 from medusa.commands.user_config.target import profile_named, set_target
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.terminal import environment
+from medusa.transports.dial import is_raw
+from medusa.transports.dial.headers import hide_arguments
 
 MANTA = "manta"
 
@@ -35,6 +37,7 @@ def main(argv: Sequence[str] | None = None, timeouts: Timeouts = DEFAULT_TIMEOUT
         timeouts: all timeouts of mlogin. Tests pass their own.
     """
     _open_standard_fds()
+    hide_arguments(sys.argv)
     forbid_core_dump()
     settings = dataclasses.replace(parse(sys.argv[1:] if argv is None else argv), timeouts=timeouts)
     if settings.no_input:
@@ -59,7 +62,8 @@ def parse(argv: Sequence[str]) -> Settings:
     try:
         set_target(parser, given, own)
         given.launcher = _launcher(given)
-        manta = _manta(parser, given)
+        _check_headers(parser, given)
+        manta, unsigned_first = _manta(parser, given)
         queues = launchers.find(given.launcher).queues
     except Failure as failure:
         parser.error(str(failure))
@@ -74,6 +78,7 @@ def parse(argv: Sequence[str]) -> Settings:
         launcher=given.launcher,
         reflector=given.reflector,
         insecure_tls=manta.insecure_tls,
+        headers=header_options(given),
         wait_timeout=_wait_timeout(given, queues=queues),
         archive=given.archive,
         object=given.object,
@@ -85,6 +90,7 @@ def parse(argv: Sequence[str]) -> Settings:
         login=manta.account,
         subuser=manta.subuser,
         key=manta.key,
+        unsigned_first=unsigned_first,
         url=manta.url,
         manta=MantaJobOptions(
             given.disk, given.memory, given.init, given.image, tuple(given.asset), given.agent_object
@@ -92,10 +98,23 @@ def parse(argv: Sequence[str]) -> Settings:
     )
 
 
-def _manta(parser: UserOptionParser, given: SimpleNamespace) -> SigningOptions:
-    """Returns the account that signs, or options without an account if nothing is to be signed.
+def _check_headers(parser: UserOptionParser, given: SimpleNamespace) -> None:
+    """Raises Failure if header fields cannot be sent, because there is no reflector, or raw TCP leads there."""
+    if not header_options(given):
+        return
+    if is_raw(given.reflector or ""):
+        raise Failure("--header: raw TCP has no header fields")
+    place = parser.place_of("header") or parser.place_of("header-command")
+    common = place is not None and place.section == COMMON
+    if given.reflector is None and given.launcher != MANTA and not common:
+        raise Failure("--header: for which reflector? Give --reflector URL")
 
-    The variables MANTA_... alone do not make mlogin sign, because they may be set for other programs.
+
+def _manta(parser: UserOptionParser, given: SimpleNamespace) -> tuple[SigningOptions, bool]:
+    """Returns the account that signs, and True if it signs only after a request without a signature was refused.
+
+    The options have no account if nothing is to be signed. The variables MANTA_... alone do not make mlogin sign all
+    requests, unless they name an account and a key, because they may be set for other programs.
 
     `given`: the options that the parser found. Raises Failure if a part of the account is missing, if a login is
     malformed, or if the user gave mlogin an option for signing without a reflector or a Manta that would use it.
@@ -103,21 +122,27 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace) -> SigningOptions:
     manta = manta_options(given)
     wished = _wished(parser, given, manta)
     if given.launcher == MANTA:
-        manta.require("url", "account", "key")
+        manta.require("url")
+        manta = manta.with_account()
     else:
         if "url" in wished:
             raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
         if given.reflector is None and wished:
             options = " and ".join(f"--{name.replace('_', '-')}" for name in wished)
             raise Failure(f"{options}: for which reflector? Give --reflector URL, or --launcher manta")
-        if {"account", "key", "subuser"} & set(wished):
-            manta.require("account", "key")
-        elif not (given.reflector and manta.account and manta.key):
-            return SigningOptions(None, None, None, None, given.insecure_tls)
+        who = {"account", "key", "subuser"}
+        if given.reflector is None or (manta.anonymous and not who & set(wished)):
+            return SigningOptions(None, None, None, None, given.insecure_tls), False
+        if who & set(_own(manta)) or (manta.account and manta.key):
+            manta = manta.with_account()
+        else:
+            # MANTA_TLS_INSECURE does not count here: the reflector may have nothing to do with a Manta.
+            account = manta.account if re.fullmatch(LOGIN, manta.account or "") else login_name()
+            return SigningOptions(account, None, manta.key, None, given.insecure_tls), account is not None
     for name in filter(None, (manta.account, manta.subuser)):
         if not re.fullmatch(LOGIN, name):
             raise Failure(f"{name!r} is no login")
-    return manta
+    return manta, False
 
 
 def _wished(parser: UserOptionParser, given: SimpleNamespace, manta: SigningOptions) -> list[str]:
@@ -171,6 +196,15 @@ def _wait_timeout(given: SimpleNamespace, *, queues: bool) -> float | None:
     if given.wait_timeout is None:
         return None if queues else DEFAULT_WAIT
     return float(given.wait_timeout) or None
+
+
+def _own(manta: SigningOptions) -> list[str]:
+    """Returns the names of the options in `manta` whose values are not those of the variables MANTA_..."""
+    return [
+        name
+        for name, variables in VARIABLES.items()
+        if getattr(manta, name) not in (None, *map(os.environ.get, variables))
+    ]
 
 
 def _open_standard_fds() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from medusa.client.archive import find_archive
 from medusa.client.outcome import Failure
@@ -19,6 +21,7 @@ from medusa.help_text import Section
 from medusa.option_types import seconds
 
 if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
     from medusa.client.launchers.manta.api import MantaClient
 
 USAGE_ERROR = 2
@@ -97,27 +100,37 @@ def _run(options: SimpleNamespace, http_timeout: float | None) -> int:
         if options.lifeline is not None:
             threading.Thread(target=_watch, args=(options.lifeline,), daemon=True).start()
         if uses_manta(place):
-            manta.require("account", "key", "url")
+            manta = manta.with_account()
+            manta.require("url")
         archive = find_archive(options.archive).read_bytes()
     except (Failure, OSError) as error:
         return _complain(str(error))
+    account = functools.cache(lambda: _account(manta))
     while True:
         try:
-            print(publish(archive, place, lambda: _client(manta), http_timeout or HTTP_TIMEOUT), flush=True)
+            client = functools.partial(_client, manta, account)
+            print(publish(archive, place, client, http_timeout or HTTP_TIMEOUT), flush=True)
             return 0
         except (Failure, MantaError, PublishError) as error:
+            if getattr(error, "key_refused", False) and account().another_key():
+                continue
             if options.retry is None or getattr(error, "lasting", False):
                 return _complain(str(error))
             _complain(f"{' '.join(str(error).split())}; next try in {options.retry:g} s")
         time.sleep(options.retry)
 
 
-def _client(given: SigningOptions) -> MantaClient:
+def _account(given: SigningOptions) -> Account:
     from medusa.client.keys.account import Account, find_signer  # takes time to load
-    from medusa.client.launchers.manta.api import MantaClient
 
-    account = Account(given.account or "", given.subuser, find_signer(given.key))
-    return MantaClient(given.url or "", account, given.insecure_tls)
+    host = urlsplit(given.url or "").hostname
+    return Account(given.account or "", given.subuser, find_signer(given.key, host))
+
+
+def _client(given: SigningOptions, account: Callable[[], Account]) -> MantaClient:
+    from medusa.client.launchers.manta.api import MantaClient  # takes time to load
+
+    return MantaClient(given.url or "", account(), given.insecure_tls)
 
 
 def _complain(message: str) -> int:

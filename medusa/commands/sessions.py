@@ -10,14 +10,17 @@ import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from medusa.client.outcome import Failure
+from medusa.commands.manta_options import add_header_options, header_options, login_name
 from medusa.commands.options import VARIABLES
 from medusa.commands.user_config.parser import FILES, UserOptionParser
 from medusa.help_text import Section
 from medusa.protocol.printable import printable
 
 if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
     from medusa.client.operator.session_admin import Administrator
 
 REFLECTOR = "http://127.0.0.1:8381"
@@ -54,26 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if (given.session is None) is (given.verb != "list"):
         parser.error("list takes no ID, show and kill take one")
-    _drop_account_of_file(parser, given)
-    if (given.account is None) is not (given.key is None):
-        parser.error("a request is signed by an account with its key: give --account and --key, or neither")
+    signing = any(getattr(given, name) and parser.place_of(name) is None for name in ("account", "key"))
     try:
-        _VERBS[given.verb](_administrator(given), given)
+        _VERBS[given.verb](_administrator(given, signing=signing), given)
     except Failure as failure:
         print("\n".join(f"medusa sessions: {line}" for line in str(failure).splitlines()), file=sys.stderr)
         return 1
     return 0
-
-
-def _drop_account_of_file(parser: UserOptionParser, given: SimpleNamespace) -> None:
-    """Drops the account and key of the user's config file if this host's reflector is asked, or if one is missing.
-
-    This host's reflector wants no signature, and refuses one by an account that is no administrator's.
-    """
-    if given.reflector == REFLECTOR or None in (given.account, given.key):
-        for name in ("account", "key"):
-            if parser.place_of(name) is not None:
-                setattr(given, name, None)
 
 
 def make_parser() -> UserOptionParser:
@@ -84,20 +74,41 @@ def make_parser() -> UserOptionParser:
     add("session", nargs="?", metavar="ID", help="session's id, for show and kill")
     add("--login", metavar="LOGIN", help="whose session, if several have the same ID")
     add("--json", action="store_true", help="all that is known, for programs")
-    add = parser.add_argument_group("Reflector, account and key").add_argument
+    group = parser.add_argument_group("Reflector, account and key")
+    add = group.add_argument
     add("--reflector", default=REFLECTOR, metavar="URL", help="any one of the site (%(default)s)")
-    add("-a", "--account", metavar="LOGIN", help="sign as this account")
-    add("-k", "--key", metavar="KEY", help="an ssh key's fingerprint, or its file")
+    add("-a", "--account", metavar="LOGIN", help="sign as this account (default: your login name, if need be)")
+    add("-k", "--key", metavar="KEY", help="an ssh key's fingerprint, or its file (default: the keys ssh would try)")
     add("-i", "--insecure-tls", action="store_true", help="trust any certificate")
+    add_header_options(group)
     return parser
 
 
-def _administrator(given: SimpleNamespace) -> Administrator:
-    from medusa.client.keys.account import Account, find_signer
+def _administrator(given: SimpleNamespace, *, signing: bool) -> Administrator:
+    """Returns the client of the administrators' API. Raises Failure.
+
+    Args:
+        signing: True to sign all requests. False to sign after the reflector has refused a request without a signature:
+            this host's reflector wants none, and refuses one by an account that is no administrator's. Nothing is
+            ever signed if the user gave an empty account.
+    """
     from medusa.client.operator.session_admin import Administrator  # slow to load
 
-    account = Account(given.account, None, find_signer(given.key)) if given.account else None
-    return Administrator(given.reflector, account, insecure_tls=given.insecure_tls)
+    def account() -> Account:
+        from medusa.client.keys.account import Account, find_signer
+
+        login = given.account or login_name()
+        if login is None:
+            raise Failure("which account? Give --account LOGIN")
+        return Account(login, None, find_signer(given.key, urlsplit(given.reflector).hostname))
+
+    return Administrator(
+        given.reflector,
+        account() if signing and given.account != "" else None,
+        insecure_tls=given.insecure_tls,
+        headers=header_options(given),
+        find_account=None if given.account == "" else account,
+    )
 
 
 def _list(administrator: Administrator, given: SimpleNamespace) -> None:

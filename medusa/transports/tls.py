@@ -27,6 +27,9 @@ _PARTIAL_CHAIN = 0x80000
 
 _NOTHING = memoryview(b"")  # replaces an empty rest of a view, which would keep the whole buffer alive
 
+NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+"""OpenSSL's names for the error that the peer's first bytes are no TLS. Its versions use different ones."""
+
 MAX_REPLIES = 16 * 1024
 """The most bytes of TLS's own answers that may wait to be sent, besides data.
 
@@ -66,6 +69,13 @@ class TlsError(OSError):
 
     def __init__(self, text: str) -> None:
         super().__init__(errno.EPROTO, text)
+
+
+class NotTls(TlsError):
+    """Raised if the peer has answered, but not in TLS."""
+
+    def __init__(self) -> None:
+        super().__init__("the peer does not speak TLS")
 
 
 class Tls:
@@ -372,6 +382,6 @@ def _left(deadline: float) -> float:
 
 
 def _failed(error: ssl.SSLError) -> TlsError:
-    if error.reason == "WRONG_VERSION_NUMBER":
-        return TlsError("the peer does not speak TLS")
+    if error.reason in NOT_TLS:
+        return NotTls()
     return TlsError("TLS: " + (error.reason or str(error)).replace("_", " ").lower())

@@ -17,7 +17,7 @@ import yaml
 
 from tests.agents import launched
 from tests.reflectors import running
-from tests.signing import Key, allow
+from tests.signing import Key, allow, write_key
 from tests.terminals import MLOGIN, ROOT, environment, run_alone
 from tests.waiting import PATIENCE
 
@@ -79,13 +79,14 @@ class Runner:
             log = step.logged("to look into it: mlogin .*\n")
             found = re.search("mlogin (.*)\n", log)
             assert found is not None
-            words = [*MLOGIN, *shlex.split(found.group(1)), "-k", str(self.place / "alice"), "-c"]
+            words = [*MLOGIN, *shlex.split(found.group(1)), "-c"]
+            user = {**environment(self.temp), "HOME": str(self.place / "alice")}
             for _ in range(sessions):  # each session needs a URL of its own
-                done = run_alone([*words, "pwd"], environment(self.temp))
+                done = run_alone([*words, "pwd"], user)
                 assert done.returncode == 0, done.stderr
                 assert "it broke" in done.stdout
                 assert str(self.work) in done.stdout
-            done = run_alone([*words, "kill $PPID"], environment(self.temp))
+            done = run_alone([*words, "kill $PPID"], user)
             assert "stopped by SIGTERM" in done.stderr
             status, log = step.finish()
         assert status == 2
@@ -107,7 +108,8 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
     accounts.mkdir()
     allow(accounts, "alice", alice)
     allow(accounts, "alice", ci, user="ci")
-    (tmp_path / "alice").write_bytes(alice.pem())
+    (tmp_path / "alice/.ssh").mkdir(parents=True)
+    write_key(tmp_path / "alice/.ssh/id_ed25519", alice)
     with running("--accounts", str(accounts)) as reflector:
         runner = Runner(tmp_path, reflector.url)
         runner.key.write_bytes(ci.pem())
@@ -173,7 +175,7 @@ def test_the_action(runner: Runner) -> None:
     [
         ({"key": ""}, "there is no key (is the secret defined, and may this job read it?)"),
         ({"key": "no key"}, "key"),
-        ({"reflector": ""}, "--url"),
+        ({"reflector": ""}, "which reflector?"),
         ({"account": "a b"}, "'a b' is no login"),
     ],
 )

@@ -61,10 +61,11 @@ def test_bulk_to_the_job(home: Path, url: str) -> None:
 
 def test_a_certificate_that_is_not_trusted(home: Path, url: str, reflector: Reflector) -> None:
     before = len(reflector.logged("handshake failed"))
-    run = mlogin(home, "--reflector", url)
+    run = mlogin(home, "--reflector", url, SSL_CERT_FILE="/nowhere")
     assert run.returncode == 255
     assert b"certificate not accepted" in run.stderr
     assert b"-i trusts any" in run.stderr
+    assert b"SSL_CERT_FILE names /nowhere, which cannot be read" in run.stderr
     (entry,) = wait_until(lambda: reflector.logged("handshake failed")[before:])
     assert "unknown ca" in entry["reason"]
 
@@ -93,3 +94,4 @@ def test_https_where_http_is_spoken(home: Path) -> None:
         run = mlogin(home, "--reflector", f"https://localhost:{reflector.port}")
     assert run.returncode == 255
     assert b"the peer does not speak TLS" in run.stderr
+    assert f"without TLS runs there: --reflector http://localhost:{reflector.port}".encode() in run.stderr

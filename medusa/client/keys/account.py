@@ -5,18 +5,15 @@ This module takes long to import, so import it only in functions that sign.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
-from pathlib import Path
-from typing import Protocol
+from typing import TypeVar
 
-from medusa.client.keys import keyfile
+from medusa.client.keys.keyring import Keyring, Signer, describe, find_signer
 from medusa.client.outcome import Failure
-from medusa.keys import PublicKey
 from medusa.protocol.http.signature import (
     REQUEST_TARGET,
     Credentials,
@@ -29,6 +26,10 @@ from medusa.protocol.http.signature import (
 from medusa.protocol.printable import printable
 from medusa.transports.dial import parse_url
 
+__all__ = ["NONCE", "SIGNED", "Account", "find_signer"]
+
+T = TypeVar("T")
+
 NONCE = "medusa-nonce"
 """A header field with a random value. Without it, two requests within one second have the same signature.
 
@@ -37,21 +38,6 @@ A reflector accepts a signature once.
 
 SIGNED = (REQUEST_TARGET, "host", "date", NONCE)
 """The parts of a request that a signature in the header covers. So it is valid for one target, host and date."""
-
-
-class Signer(Protocol):
-    """A private key that can sign. It is in a file or in an ssh-agent."""
-
-    @property
-    def public(self) -> PublicKey:
-        """The public key that belongs to this private key."""
-
-    @property
-    def where(self) -> str:
-        """The place of the key, for messages: the path of its file, or `ssh-agent`."""
-
-    def sign(self, text: bytes) -> bytes:
-        """Returns the signature of `text` by `public.algorithm`. ECDSA signatures are DER-encoded. Raises Failure."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +57,27 @@ class Account:
     clock: Callable[[], float] = time.time
 
     @property
+    def _keyring(self) -> Keyring | None:
+        return self.signer if isinstance(self.signer, Keyring) else None
+
+    @property
+    def has_other_keys(self) -> bool:
+        """True if `another_key` may find another key."""
+        return self._keyring is not None and self._keyring.has_more
+
+    def another_key(self) -> bool:
+        """Turns to the next key, because the last one was refused. Returns False if there is no other to try.
+
+        May ask for a passphrase on the terminal.
+        """
+        return self._keyring is not None and self._keyring.advance()
+
+    def accepted(self) -> None:
+        """Takes note that the key was accepted, so that no other key is tried from now on."""
+        if self._keyring is not None:
+            self._keyring.settle()
+
+    @property
     def key_id(self) -> KeyId:
         """The name of the key in requests. It contains the MD5 fingerprint, because Manta accepts no other."""
         return KeyId(self.login, self.user, self.signer.public.md5)
@@ -83,6 +90,9 @@ class Account:
             target: the request's path and query, exactly as they will be sent.
             host: the value of the request's Host header.
         """
+        return self._signed(lambda: self._authorization(method, target, host))
+
+    def _authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
         date = formatdate(self.clock(), usegmt=True)
         nonce = secrets.token_hex(8)
         signed = {"host": host, "date": date, NONCE: nonce}
@@ -95,6 +105,9 @@ class Account:
 
         The signature leaves out the path of `base_url`, because that path is for a proxy that removes it.
         """
+        return self._signed(lambda: self._presign(base_url, path, lifetime))
+
+    def _presign(self, base_url: str, path: str, lifetime: float) -> str:
         parameters = {
             "algorithm": self.signer.public.algorithm.upper(),
             "expires": str(int(self.clock() + lifetime)),
@@ -104,74 +117,39 @@ class Account:
         signature = self.signer.sign(presigned_text("GET", host, path, parameters))
         return base_url.rstrip("/") + presigned_target(path, parameters, signature)
 
+    def _signed(self, sign: Callable[[], T]) -> T:
+        """Returns what `sign` returns. If a key cannot sign, for example because the ssh-agent refuses, tries the next.
+
+        Raises Failure if there is no other key.
+        """
+        while True:
+            try:
+                return sign()
+            except Failure as failure:
+                if self._keyring is None or not self._keyring.skip(str(failure)):
+                    raise
+
     def to_check(self, host: str) -> list[str]:
         """Returns lines for the user if `host` has refused a signed request: what was sent, and what to check."""
         now = formatdate(self.clock(), usegmt=True)
+        found = self._keyring.report() if self._keyring is not None else []
+        if not found:
+            return [
+                f"  asked for host {printable(host)} by {self}; the clock here says {now}",
+                "  check that this account has this key there, the host's name, and the clock",
+            ]
         return [
-            f"  asked for host {printable(host)} by {self}; the clock here says {now}",
-            "  check that this account has this key there, the host's name, and the clock",
+            f"  asked for host {printable(host)} by account {self.name}; the clock here says {now}",
+            *(f"  {line}" for line in found),
+            "  check that this account has one of these keys there, the host's name, and the clock;",
+            "  --account names another account, --key another key",
         ]
+
+    @property
+    def name(self) -> str:
+        """The name of the account and its user, for messages."""
+        return printable(self.login if self.user is None else f"{self.login}/{self.user}")
 
     def __str__(self) -> str:
         """Returns the names of the account and its key, for messages."""
-        who = printable(self.login if self.user is None else f"{self.login}/{self.user}")
-        public = self.signer.public
-        return f"account {who}, key {public.md5} ({public.kind}, {printable(self.signer.where)})"
-
-
-def find_signer(key: str | None) -> Signer:
-    """Returns the private key that `key` names. May ask for its passphrase on the terminal.
-
-    Args:
-        key: the path of the key's file, or the key's fingerprint (MD5 or SHA256). A fingerprint is looked up in the
-            ssh-agent, then in ~/.ssh.
-
-    Raises:
-        Failure: there is no such key, or it cannot be used.
-    """
-    if not key:
-        raise Failure("no key to sign with; give one by --key or MANTA_KEY_ID, as a fingerprint or a file")
-    if not _is_fingerprint(key):
-        path = Path(os.path.expanduser(key))
-        if not path.is_file():
-            how = "ssh-keygen -l -E md5 -f FILE shows one"
-            raise Failure(f"no key file {printable(key)}, and that is no fingerprint either ({how})")
-        return keyfile.KeyFile(path).signer()
-    from medusa.client.keys import ssh_agent  # takes long to import
-
-    usable, useless = ssh_agent.signers()
-    for signer in usable:
-        if signer.public.matches(key):
-            return signer
-    seen = [*(f"{signer.public.md5} in ssh-agent" for signer in usable), *useless]
-    return _from_home(key, seen, None if seen else ssh_agent.problem())
-
-
-def _from_home(fingerprint: str, seen: list[str], problem: str | None) -> Signer:
-    """Returns the private key in ~/.ssh that has the fingerprint.
-
-    Args:
-        fingerprint: an MD5 or SHA256 fingerprint, in the form that the user gave.
-        seen: a description of each key that is in the ssh-agent, for the text of a Failure.
-        problem: why the ssh-agent does not list its keys, for the text of a Failure; None if there is no such reason.
-
-    Raises:
-        Failure: no key in ~/.ssh has the fingerprint, or the key cannot be used.
-    """
-    directory = Path(os.path.expanduser("~/.ssh"))
-    for file in keyfile.files_in(directory):
-        public = file.public()
-        if public is not None and public.matches(fingerprint):
-            return file.signer()
-        seen.append(f"{public.md5 if public else 'a key that cannot be looked into'} in {file.path}")
-    name = printable(fingerprint)
-    lines = [f"no key {name} in ssh-agent or {directory}; found there:", *(f"  {printable(s)}" for s in seen)]
-    if not seen:
-        lines = [f"no key {name}: none at all in ssh-agent or {directory}"]
-    raise Failure("\n".join(lines if problem is None else [*lines, problem]))
-
-
-def _is_fingerprint(text: str) -> bool:
-    text = text.removeprefix("MD5:")
-    md5 = text.count(":") == 15 and all(len(part) == 2 for part in text.split(":"))
-    return md5 or text.startswith("SHA256:")
+        return f"account {self.name}, key {describe(self.signer)}"

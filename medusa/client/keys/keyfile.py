@@ -76,18 +76,41 @@ class KeyFile:
         """True if the file contains what looks like a private key."""
         return self._block is not None
 
+    @property
+    def may_be_private(self) -> bool:
+        """True if the file exists and is no public key. `signer` raises Failure if it is no private key either."""
+        return self.path.is_file() and not self.is_public_key
+
+    @property
+    def is_public_key(self) -> bool:
+        """True if the file contains a public key instead of a private one."""
+        return self._block is None and first_public(self._data) is not None
+
+    @property
+    def needs_passphrase(self) -> bool:
+        """True if the file contains a private key that can be used only with a passphrase."""
+        try:
+            if self._block is not None:
+                _load(self._block, None)
+        except TypeError:
+            return True
+        except (*_UNREADABLE, BadKey):
+            pass
+        return False
+
     def public(self) -> PublicKey | None:
         """Returns the public key, from this file or from the `.pub` file beside it.
 
-        Returns None if neither can be read without a passphrase.
+        The file itself may be missing, or contain only the public key. Returns None if no public key can be read
+        without a passphrase.
         """
-        if self._block is None:
-            return None
-        container = openssh.parse(self._block.pem)
-        own = b"" if container is None else container.public_line
+        container = None if self._block is None else openssh.parse(self._block.pem)
+        own = container.public_line if container is not None else b"" if self._block else self._data
         for data in (own, _read(self.path.with_name(self.path.name + ".pub"))):
             if (public := first_public(data)) is not None:
                 return public
+        if self._block is None:
+            return None
         try:
             return PublicKey(_load(self._block, None).public_key())
         except (*_UNREADABLE, TypeError, BadKey):
@@ -128,7 +151,7 @@ class KeyFile:
 
         It says what the file is instead, as far as that is known, and what the user can do.
         """
-        if first_public(self._data) is not None:
+        if self.is_public_key:
             return "is a public key; name the private one"
         found = next((words for mark, words in _OTHER_FORMATS if self._data.startswith(mark)), None)
         return f"is no private key{found or ''}"

@@ -33,6 +33,9 @@ _SIGN_REQUEST, _SIGN_RESPONSE = 13, 14
 _RSA_SHA2_256 = 2
 """The flag for RSA keys (RFC 8332). An ssh-agent that gets no flag signs with SHA-1."""
 
+_NOWHERE = "/nonexistent"
+"""The path at which there is no ssh-agent."""
+
 _RSA_ALGORITHM = b"rsa-sha2-256"
 _MAX_SHOWN = 80
 
@@ -45,15 +48,17 @@ _BROKEN = (_Refused, OSError)
 
 
 class AgentSigner:
-    """A private key in the ssh-agent at SSH_AUTH_SOCK, which can sign.
+    """A private key in an ssh-agent, which can sign.
 
     Each call of `sign` opens a new connection to the ssh-agent, so threads may share this object.
     """
 
-    def __init__(self, public: PublicKey, blob: bytes) -> None:
+    def __init__(self, public: PublicKey, blob: bytes, path: str) -> None:
+        """`path`: the ssh-agent's socket."""
         self.public = public
         self.where = "ssh-agent"
         self._blob = blob
+        self._path = path
 
     def sign(self, text: bytes) -> bytes:
         """Returns the signature of `text` by `public.algorithm`. ECDSA signatures are DER-encoded.
@@ -62,7 +67,7 @@ class AgentSigner:
             Failure: the ssh-agent refused, cannot be reached, or no longer has the key.
         """
         try:
-            with _connection() as sock:
+            with _connection(self._path) as sock:
                 if all(blob != self._blob for blob, _ in _identities(sock)):
                     raise Failure(f"ssh-agent does not hold the key {self.public.md5} any more; ssh-add it again")
                 flags = _RSA_SHA2_256 if self.public.kind == "rsa" else 0
@@ -88,37 +93,45 @@ class AgentSigner:
         return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
 
-def signers() -> tuple[list[AgentSigner], list[str]]:
+def signers(path: str | None = None) -> tuple[list[AgentSigner], list[str]]:
     """Returns the keys in the ssh-agent that can sign requests, and a line of text for each key that cannot.
 
-    Returns no keys if there is no ssh-agent, or if it does not list its keys.
+    Returns no keys if there is no ssh-agent, or if it does not list its keys. `path`: the ssh-agent's socket; None for
+    the one that SSH_AUTH_SOCK names.
     """
     usable, useless = [], []
-    for blob, comment in _list():
+    path = path or os.environ.get("SSH_AUTH_SOCK") or _NOWHERE
+    for blob, comment in _list(path):
         kind = _kind(blob)
         try:
-            usable.append(AgentSigner(PublicKey.from_ssh(kind + b" " + base64.b64encode(blob)), blob))
+            usable.append(AgentSigner(PublicKey.from_ssh(kind + b" " + base64.b64encode(blob)), blob, path))
         except BadKey as error:
             why = str(error) if kind in SSH_TYPES else "not a kind of key that HTTP signatures know"
             useless.append(" ".join([*filter(None, (_shown(kind), _shown(comment))), f"({why})"]))
     return usable, useless
 
 
-def problem() -> str | None:
-    """Returns in words why the ssh-agent does not list its keys. None if it lists them, or if there is no ssh-agent."""
-    if not os.environ.get("SSH_AUTH_SOCK"):
+def problem(path: str | None = None, name: str = "SSH_AUTH_SOCK") -> str | None:
+    """Returns in words why the ssh-agent does not list its keys. None if it lists them, or if there is no ssh-agent.
+
+    Args:
+        path: the ssh-agent's socket; None for the one that SSH_AUTH_SOCK names.
+        name: where `path` was found, for the text.
+    """
+    path = path or os.environ.get("SSH_AUTH_SOCK")
+    if not path:
         return None
     try:
-        with _connection() as sock:
+        with _connection(path) as sock:
             _identities(sock)
     except _BROKEN as error:
-        return f"the ssh-agent at SSH_AUTH_SOCK does not list its keys ({printable(str(error))})"
+        return f"the ssh-agent at {name} does not list its keys ({printable(str(error))})"
     return None
 
 
-def _list() -> list[tuple[bytes, bytes]]:
+def _list(path: str) -> list[tuple[bytes, bytes]]:
     try:
-        with _connection() as sock:
+        with _connection(path) as sock:
             return _identities(sock)
     except _BROKEN:
         return []
@@ -151,11 +164,11 @@ def _shown(text: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _connection() -> Iterator[socket.socket]:
-    """Context manager that yields a connection to the ssh-agent. Raises OSError if there is none."""
+def _connection(path: str) -> Iterator[socket.socket]:
+    """Context manager that yields a connection to the ssh-agent at `path`. Raises OSError if there is none."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(CONNECT_TIMEOUT)
-        sock.connect(os.environ.get("SSH_AUTH_SOCK") or "/nonexistent")
+        sock.connect(path)
         yield sock
 
 

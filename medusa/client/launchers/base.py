@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 import inspect
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from medusa.client.ledger import Ledger
 from medusa.client.settings import MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS
+from medusa.transports.dial.headers import to_variable
 
 __all__ = ["JobRequest", "JobState", "Launcher", "MantaJobOptions", "Settings"]
 
@@ -26,6 +27,7 @@ class JobRequest:
         archive_url: the URL at which the reflector serves the agent's archive; None if it is unknown.
         insecure_tls: True if the agent must not verify the reflector's certificate.
         environ: further environment variables for the job.
+        headers: the names and values of the header fields that the agent sends to the reflector in addition.
         embedded: the port of mlogin's own reflector, which listens on this machine's loopback only. None if mlogin
             uses any other reflector.
     """
@@ -34,16 +36,19 @@ class JobRequest:
     archive_url: str | None = None
     insecure_tls: bool = False
     environ: dict[str, str] = field(default_factory=dict)
+    headers: Sequence[tuple[str, str]] = field(default=(), repr=False)
     embedded: int | None = None
 
     def config(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, object]:
         """Returns the content of the agent's config file. Its URL stays valid for `lifetime` seconds."""
-        return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls}
+        headers = {"headers": ["%s: %s" % pair for pair in self.headers]} if self.headers else {}
+        return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls, **headers}
 
     def variables(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, str]:
         """Returns environment variables for the agent: the same settings as in `config`, and all of `environ`."""
         insecure = {"MEDUSA_INSECURE_TLS": "true"} if self.insecure_tls else {}
-        return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **self.environ}
+        headers = {"MEDUSA_HEADER": to_variable(self.headers)} if self.headers else {}
+        return {"MEDUSA_SIGNED_URL": self.session_url(lifetime), **insecure, **headers, **self.environ}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import time
@@ -13,6 +14,9 @@ from medusa.client.outcome import Failure
 
 MAX_URL_LIFETIME = 3600.0
 """Seconds that a signed URL is valid, at most. By default a reflector refuses URLs with a longer validity."""
+
+HEADER_FILE = "medusa-headers"
+"""The name of the file in the job into which the user puts the header fields that a front wants."""
 
 RENEWAL_MARGIN = 60.0
 """Seconds before a URL expires at which a new command line is printed.
@@ -57,7 +61,8 @@ class ManualLauncher(Launcher):
         return "a job of yours"
 
     def submit(self, request: JobRequest) -> None:
-        self._request = request
+        # The archive could not be fetched without the headers. So with headers the user brings it, as for raw TCP.
+        self._request = dataclasses.replace(request, archive_url=None) if request.headers else request
 
     def instructions(self) -> list[str]:
         request, now = self._request, self._clock()
@@ -73,6 +78,8 @@ class ManualLauncher(Launcher):
         if previous:
             return ["That line is about to expire. From now on, run this one:", "", _line(request, self._url), ""]
         bring = [] if request.archive_url else ["Bring agent.sh into the job; `medusa archive -o agent.sh` writes it."]
+        if request.headers:  # they are not shown, because they may be secrets
+            bring.append(f"Put the headers into a file {HEADER_FILE} there, one a line: 'NAME: VALUE'.")
         return [*bring, "In the job, run this line:", "", _line(request, self._url), ""]
 
     def poll(self) -> JobState:
@@ -108,7 +115,8 @@ def _line_for_sh(request: JobRequest, url: str) -> str:
 
     The line passes the URL in a variable, because the URL is secret and process lists show a program's arguments.
     """
-    variables = f"{'MEDUSA_INSECURE_TLS=1 ' * request.insecure_tls}MEDUSA_SIGNED_URL={_quoted(url)}"
+    headers = f"MEDUSA_HEADER=@{HEADER_FILE} " if request.headers else ""
+    variables = f"{'MEDUSA_INSECURE_TLS=1 ' * request.insecure_tls}{headers}MEDUSA_SIGNED_URL={_quoted(url)}"
     if request.archive_url is None:
         return f"{variables} sh agent.sh"
     curl = "curl -fsSk" if request.insecure_tls else "curl -fsS"

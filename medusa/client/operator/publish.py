@@ -37,11 +37,13 @@ class PublishError(Exception):
 
     Attributes:
         lasting: True if trying again cannot help.
+        key_refused: True if the Manta refused the account or its key.
     """
 
-    def __init__(self, text: str, lasting: bool = False) -> None:
+    def __init__(self, text: str, lasting: bool = False, key_refused: bool = False) -> None:
         super().__init__(text)
         self.lasting = lasting
+        self.key_refused = key_refused
 
 
 def publish(archive: bytes, url: str, manta: Callable[[], MantaClient], http_timeout: float = HTTP_TIMEOUT) -> str:
@@ -118,7 +120,7 @@ def _into_manta(archive: bytes, path: str, manta: MantaClient) -> bytes:
             manta.put_object(path, archive, CONTENT_TYPE)
         return manta.get_object(path)
     except MantaError as error:
-        raise PublishError(str(error)) from None
+        raise PublishError(str(error), key_refused=error.status in (401, 403)) from None
 
 
 def _file_path(url: str) -> str:

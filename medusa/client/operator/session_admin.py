@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-import ssl
-import time
 import urllib.parse
+from collections.abc import Callable
 from typing import Any
 
 from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
-from medusa.protocol.http.response import moved_to
+from medusa.client.queries.api import NOT_AUTHORISED, Api, NoAnswer
 from medusa.protocol.printable import printable
-from medusa.transports.dial import ConnectRefused, Target, parse_url
-from medusa.transports.dial.tcp import connect_tcp
-from medusa.transports.tls import client_context
-
-TIMEOUT = 30.0
-"""Seconds for each read or write. The reflector may have to ask other reflectors before it answers."""
-
-MAX_ANSWER = 256 * 1024 * 1024
-"""The maximum number of bytes that are read of an answer."""
+from medusa.transports.dial.headers import NO_HEADERS, Headers
 
 Entry = dict[str, Any]
 """The description of one session, in the form of the reflector's JSON."""
 
-
-class _Connection(http.client.HTTPConnection):
-    """A connection to a reflector, dialled in the same way as by mlogin.
-
-    It never uses a proxy, because the reflector usually runs on this host.
-    """
-
-    def __init__(self, target: Target, insecure_tls: bool) -> None:
-        super().__init__(target.host, target.port, timeout=TIMEOUT)
-        self._target = target
-        self._insecure = insecure_tls
-
-    def connect(self) -> None:
-        self.sock = connect_tcp(self.host, self.port, time.monotonic() + TIMEOUT)
-        self.sock.settimeout(TIMEOUT)
-        if self._target.secure:
-            context = client_context(self._insecure)
-            self.sock = context.wrap_socket(self.sock, server_hostname=self._target.certified)
+_HOW = "  ask on the reflector's own host, or sign with the key of one of its --admins: --account, --key"
 
 
 class Administrator:
     """A client of the administrators' API of the reflector at `base`.
 
+    It never uses a proxy, because the reflector usually runs on this host.
+
     Args:
         base: the reflector's URL.
         account: the account that signs requests. None to send them unsigned: the reflector's own host may do that.
         insecure_tls: True to accept any TLS certificate.
+        headers: the header fields to send in addition.
+        find_account: returns the account that signs if the reflector refuses a request without a signature. Raises
+            Failure if the account has no key. None: no account signs then.
 
     Attributes:
         missing: why the last list of sessions is incomplete, such as a reflector that did not answer. Empty if the
@@ -61,22 +38,24 @@ class Administrator:
 
     missing = ""
 
-    def __init__(self, base: str, account: Account | None = None, *, insecure_tls: bool = False) -> None:
-        self._base = base.rstrip("/")
-        self._account = account
-        try:
-            self._target = parse_url(base)
-        except ConnectRefused as error:
-            raise Failure(f"--reflector: {error}") from None
-        self._insecure = insecure_tls
+    def __init__(
+        self,
+        base: str,
+        account: Account | None = None,
+        *,
+        insecure_tls: bool = False,
+        headers: Headers = NO_HEADERS,
+        find_account: Callable[[], Account] | None = None,
+    ) -> None:
+        more: dict[str, Any] = {"headers": headers, "find_account": find_account}
+        self._api = Api(base, account, insecure_tls=insecure_tls, proxies=False, **more)
 
     def sessions(self) -> list[Entry]:
         """Returns all sessions. If some reflectors did not answer, `missing` says so. Raises Failure."""
-        answer = self._ask("GET", "/sessions")
-        found = answer.get("sessions")
-        if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-            raise Failure(f"{self._name}: this is no list of sessions")
-        self.missing = printable(str(answer.get("missing", "")), 300)
+        try:
+            found, self.missing = self._api.sessions("/sessions")
+        except NoAnswer as error:
+            raise self._with_advice(error) from None
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
@@ -106,49 +85,14 @@ class Administrator:
         """Ends a session. `entry`: its description from `sessions` or `find`. Raises Failure."""
         quoted = urllib.parse.quote(str(entry["id"]), safe="-_.~:@+")
         login = f"{entry['login']}/" if entry.get("login") else ""
-        self._ask("DELETE", f"/sessions/{login}{quoted}")
-
-    @property
-    def _name(self) -> str:
-        return printable(self._base)
-
-    def _ask(self, method: str, path: str) -> dict[str, Any]:
-        target = self._target
-        headers = {"Host": target.netloc}
-        if self._account is not None:
-            headers.update(self._account.authorization(method, path, target.netloc))
-        connection = _Connection(target, self._insecure)
         try:
-            connection.request(method, target.target.rstrip("/") + path, headers=headers)
-            response = connection.getresponse()
-            body = response.read(MAX_ANSWER)
-        except ssl.SSLCertVerificationError as error:
-            hint = "SSL_CERT_FILE names a file of certificates to trust; -i trusts any"
-            raise Failure(f"{self._name} is not trusted ({error.verify_message})\n  {hint}") from None
-        except (ConnectRefused, OSError, http.client.HTTPException) as error:
-            raise Failure(f"{self._name}: {printable(str(error) or type(error).__name__, 1000)}") from None
-        finally:
-            connection.close()
-        if response.status != http.client.OK:
-            moved = moved_to(response.status, response.getheader("Location"), self._base)
-            raise self._refused(response.status, body, moved)
-        try:
-            answer = json.loads(body)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise Failure(f"{self._name}: the answer is not a reflector's")
-        return answer
+            self._api.ask("DELETE", f"/sessions/{login}{quoted}")
+        except NoAnswer as error:
+            raise self._with_advice(error) from None
 
-    def _refused(self, status: int, body: bytes, moved: str | None) -> Failure:
-        why = printable(body.decode("utf-8", "replace").strip().partition("\n")[0], 300)
-        lines = [f"{self._name} refuses (HTTP status {status}): {why or 'no reason given'}"]
-        if moved is not None:
-            lines.append(f"  it leads to {moved}, and redirects are not followed: --reflector may name that place")
-        elif status in (401, 403, 404) and self._account is None:
-            lines.append(
-                "  ask on the reflector's own host, or sign with the key of one of its --admins: --account, --key"
-            )
-        elif status in (401, 403, 404) and self._account is not None:
-            lines += self._account.to_check(self._target.netloc)
-        return Failure("\n".join(lines))
+    def _with_advice(self, error: NoAnswer) -> Failure:
+        """Returns the error; if nothing was signed, and the reflector asks for that, with a line that says how."""
+        if error.http_status not in NOT_AUTHORISED or self._api.account is not None:
+            return error
+        first, *more = str(error).splitlines()
+        return Failure("\n".join([first, _HOW, *more]))

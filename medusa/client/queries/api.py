@@ -6,14 +6,17 @@ import http.client
 import io
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
+from medusa.protocol.http.own_header import has_authorization
 from medusa.protocol.http.response import moved_to
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, Target, Untrusted, is_raw, open_socket, parse_url
 from medusa.transports.dial.answer import remaining
+from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
 
 TIMEOUT = 30.0
 """Seconds for a whole request. The reflector may have to ask other reflectors before it answers."""
@@ -46,17 +49,28 @@ class Api:
         account: the account that signs requests. None to send them unsigned: the reflector's own host may do that.
         insecure_tls: True to accept any TLS certificate.
         proxies: True to use the proxy that the environment names.
+        headers: the header fields to send in addition.
+        find_account: returns the account that signs if the reflector refuses a request without a signature. Raises
+            Failure if the account has no key. None: no account signs then.
 
     Attributes:
         name: the URL, printable.
     """
 
     def __init__(
-        self, base: str, account: Account | None = None, *, insecure_tls: bool = False, proxies: bool = True
+        self,
+        base: str,
+        account: Account | None = None,
+        *,
+        insecure_tls: bool = False,
+        proxies: bool = True,
+        headers: Headers = NO_HEADERS,
+        find_account: Callable[[], Account] | None = None,
     ) -> None:
         self._base = base.rstrip("/")
         self.account = account
-        self._insecure, self._proxies = insecure_tls, proxies
+        self._insecure, self._proxies, self._headers = insecure_tls, proxies, headers
+        self._find_account, self._no_account = find_account, ""
         self.name = printable(self._base)
         try:
             self.target = parse_url(base)
@@ -66,15 +80,44 @@ class Api:
             raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions")
 
     def ask(self, method: str, path: str) -> dict[str, Any]:
-        """Sends a request, and returns the JSON object in the answer. Raises NoAnswer."""
-        headers = {"Host": self.target.netloc, "Connection": "close"}
+        """Sends a request, and returns the JSON object in the answer. Raises NoAnswer.
+
+        If the reflector refuses a key, the account's next one signs another request.
+        """
+        while True:
+            response, body = self._send(method, path)
+            if response.status == http.client.OK:
+                break
+            if response.status not in NOT_AUTHORISED or not self._sign_otherwise():
+                moved = moved_to(response.status, response.getheader("Location"), self._base)
+                raise self._refused(response.status, body, moved)
+        self._find_account = None
+        if self.account is not None:
+            self.account.accepted()
+        return self._parsed(body)
+
+    def _sign_otherwise(self) -> bool:
+        """Turns to another key of the account; or to the account, if nothing was signed. Returns False if it cannot."""
+        if self.account is not None:
+            return self.account.another_key()
+        if self._find_account is None:
+            return False
+        try:
+            self.account = self._find_account()
+        except Failure as failure:
+            self._no_account = str(failure)
+        return self.account is not None
+
+    def _send(self, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
+        """Sends one request. Returns the response and its body. Raises NoAnswer."""
+        headers = {"Host": self.target.netloc, "Connection": "close", **self._own_headers()}
         if self.account is not None:
             headers.update(self.account.authorization(method, path, self.target.netloc))
         connection = _Connection(self.target, self._insecure, self._proxies)
         try:
             connection.request(method, self.target.target.rstrip("/") + path, headers=headers)
             response = connection.getresponse()
-            body = response.read(MAX_ANSWER)
+            return response, response.read(MAX_ANSWER)
         except Untrusted as error:
             hint = "SSL_CERT_FILE names a file of certificates to trust; -i trusts any"
             raise NoAnswer(f"{self.name} is not trusted: {error}\n  {hint}") from None
@@ -82,10 +125,15 @@ class Api:
             raise NoAnswer(f"{self.name}: {printable(str(error) or type(error).__name__, 1000)}") from None
         finally:
             connection.hang_up()
-        if response.status != http.client.OK:
-            moved = moved_to(response.status, response.getheader("Location"), self._base)
-            raise self._refused(response.status, body, moved)
-        return self._parsed(body)
+
+    def _own_headers(self) -> dict[str, str]:
+        try:
+            fields = self._headers.read()
+        except HeaderError as error:
+            raise NoAnswer(str(error)) from None
+        if self.account is not None and has_authorization(fields):
+            raise NoAnswer("--header: Authorization is needed for the signature of this request")
+        return dict(fields)
 
     def sessions(self, path: str) -> tuple[list[dict[str, Any]], str]:
         """Returns the list of sessions at `path`, and why it lacks sessions of other reflectors; "" if it does not.
@@ -112,6 +160,11 @@ class Api:
         text = f"{self.name} refuses (HTTP status {status}): {why or 'no reason given'}"
         if moved is not None:
             text += f"\n  it leads to {moved}, and redirects are not followed: --reflector may name that place"
+        elif status in NOT_AUTHORISED:
+            lines = [f"  {line}" for line in self._no_account.splitlines()]
+            if self.account is not None:
+                lines = self.account.to_check(self.target.netloc)
+            text = "\n".join([text, *lines])
         return NoAnswer(text, status, moved)
 
 

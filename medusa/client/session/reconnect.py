@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import select
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from medusa.client.session.session_url import TAKEN, SessionUrl
+from medusa.client.outcome import Failure
+from medusa.client.session.session_url import NOT_AUTHORISED, TAKEN, SessionUrl
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.features import HEADER, NOTICE
+from medusa.protocol.http.own_header import has_authorization
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, upgrade
 from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, is_raw, parse_url
+from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
 from medusa.transports.dial.tcp import connect_tcp
+
+if TYPE_CHECKING:
+    from medusa.client.keys.account import Account
 
 ANNOUNCED = ((HEADER, NOTICE),)
 """The header field of mlogin's request that says what it understands."""
@@ -25,9 +35,15 @@ UNKNOWN_GREETING = 400
 class Dialer:
     """A maker of connections to the reflector, by which mlogin attaches to one session as its client.
 
+    Args:
+        headers: the header fields to send in addition. They are not sent to the embedded reflector.
+        find_account: returns the account that signs if the reflector refuses a request without a signature. Raises
+            Failure if the account has no key. None: requests are signed only if `url` has an account.
+
     Attributes:
         url: the session's URL.
         embedded: True if the reflector was started by this mlogin, and listens on loopback.
+        sent_headers: the names and values of the user's own header fields that the last request had.
     """
 
     def __init__(
@@ -38,25 +54,58 @@ class Dialer:
         *,
         embedded: bool,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        headers: Headers = NO_HEADERS,
+        find_account: Callable[[], Account] | None = None,
     ) -> None:
         self.url = url
+        self._headers = headers
+        self.sent_headers: list[tuple[str, str]] = []
+        self._find_account = find_account
         self._signals = signals
         self._insecure_tls = insecure_tls
         self.embedded = embedded
         self._timeouts = timeouts
         self._poll = PollSet()
 
-    def connect(self) -> Transport:
-        """Tries once to attach, and returns the connection.
+    def connect(
+        self, waiting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    ) -> Transport:
+        """Attaches, and returns the connection. If the reflector refuses a key, tries the account's next one.
+
+        Args:
+            waiting: returns a context manager that shows progress. It is not entered while the user is asked for a
+                passphrase.
 
         Raises:
-            Failure: the try failed. The text says what the user can do about it.
+            Failure: the reflector refused, or cannot be reached. The text says what the user can do about it.
             Interrupted: a signal asked mlogin to end.
         """
-        try:
-            return self._dial()
-        except ConnectRefused as error:
-            raise self.url.refused(error) from error
+        while True:
+            try:
+                with waiting():
+                    transport = self._dial()
+            except ConnectRefused as error:
+                if error.status not in NOT_AUTHORISED or not self._sign_otherwise(error):
+                    raise self.url.refused(error) from error
+            else:
+                if self.url.account is not None:
+                    self.url.account.accepted()
+                return transport
+
+    def _sign_otherwise(self, refused: ConnectRefused) -> bool:
+        """Turns to another key of the account; or to the account, if nothing was signed. Returns False if it cannot."""
+        with self._signals.interruptible(), self._signals.asking():  # the user may be asked for a passphrase
+            if self.url.account is not None:
+                return self.url.account.another_key()
+            if self._find_account is None:
+                return False
+            try:
+                account = self._find_account()
+            except Failure as failure:
+                first = str(self.url.refused(refused)).splitlines()[0]
+                raise Failure("\n".join([first, *(f"  {line}" for line in str(failure).splitlines())])) from refused
+            self.url = dataclasses.replace(self.url, account=account, unsigned=str(refused))
+            return True
 
     def reconnect(self) -> Transport:
         """Attaches again after a link has ended, and returns the new connection.
@@ -96,9 +145,13 @@ class Dialer:
 
         The raw port of an older reflector refuses the header field with 400. In this case, attaches without it.
         """
+        try:
+            self.sent_headers = self._headers.read()
+        except HeaderError as error:
+            raise Failure(str(error)) from None
         for announced in (ANNOUNCED, ()):
-            url, headers = self.url.client_url()
-            headers = [*headers, *announced]
+            url, headers = self.url.client_url(presigned=has_authorization(self.sent_headers))
+            headers = [*headers, *self.sent_headers, *announced]
             try:
                 return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
             except ConnectRefused as error:

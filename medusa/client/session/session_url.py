@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from medusa.client.outcome import Failure
 from medusa.protocol import attach_path
 from medusa.protocol.printable import printable
-from medusa.transports.dial import ConnectRefused, Untrusted, is_raw, parse_url
+from medusa.transports.dial import ConnectRefused, NoTls, Untrusted, is_raw, parse_url
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
 
-_NOT_AUTHORISED = (401, 403, 404)
+NOT_AUTHORISED = (401, 403, 404)
 """The HTTP statuses by which a reflector's front door rejects the account, or hides the session from this account."""
 
 TAKEN = 409
@@ -45,16 +45,22 @@ class SessionUrl:
             for a proxy that removes it.
         session: the session's id.
         account: the account that signs requests to a front door; None for the internal API.
+        unsigned: why the reflector has refused a request without a signature; "" if it was sent none.
     """
 
     base: str
     session: str
     account: Account | None = None
+    unsigned: str = ""
 
-    def client_url(self) -> tuple[str, list[tuple[str, str]]]:
-        """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire."""
+    def client_url(self, *, presigned: bool = False) -> tuple[str, list[tuple[str, str]]]:
+        """Returns the URL and the header fields with which mlogin attaches. Use them at once: signatures expire.
+
+        `presigned`: True if the signature is to be in the URL, because the header field Authorization is needed for
+        something else.
+        """
         path = self.path(attach_path.CLIENT)
-        if self.account and is_raw(self.base):  # raw TCP has no header fields
+        if self.account and (presigned or is_raw(self.base)):  # raw TCP has no header fields
             lifetime = CLIENT_LIFETIME + secrets.randbelow(CLIENT_LIFETIME)
             return self.account.presign(self.base, path, lifetime), []
         headers = self.account.authorization("GET", path, parse_url(self.base).netloc) if self.account else []
@@ -74,12 +80,14 @@ class SessionUrl:
         protocol = "" if is_raw(self.base) else "HTTP "
         status = f" ({protocol}status {error.status})" if error.status else ""
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error), _MAX_REASON)}"]
-        if error.status in _NOT_AUTHORISED:
+        if error.status in NOT_AUTHORISED:
             lines += self._authorisation_advice()
         elif error.status == TAKEN:
             lines += ["  another mlogin is in that session or waits there: end it, or use another session"]
         elif isinstance(error, Untrusted):
             lines += ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]
+        elif isinstance(error, NoTls):
+            lines += [f"  if a reflector without TLS runs there: --reflector {printable(_plain(self.base))}"]
         elif error.moved_to is not None:
             lines += self._address_advice(error.moved_to)
         elif error.status is None or error.status < _FIRST_REFUSAL:
@@ -99,7 +107,14 @@ class SessionUrl:
     def _authorisation_advice(self) -> list[str]:
         if self.account is None:
             return ["  a front door? Say who you are by --account and --key"]
-        return self.account.to_check(parse_url(self.base).netloc)
+        unsigned = [f"  without a signature: {printable(self.unsigned, _MAX_REASON)}"] if self.unsigned else []
+        return [*unsigned, *self.account.to_check(parse_url(self.base).netloc)]
+
+
+def _plain(base: str) -> str:
+    """Returns the URL `base` with the scheme for connections without TLS."""
+    scheme, _, rest = base.partition("://")
+    return f"{scheme.lower().removesuffix('s')}://{rest}"
 
 
 def archive_url(base: str) -> str | None:

@@ -70,6 +70,7 @@ class Messages:
         self._frames = 0
         self._last = ""
         self.raw = False
+        self._held = False
 
     @property
     def animated(self) -> bool:
@@ -112,6 +113,8 @@ class Messages:
             text: what mlogin waits for.
             elapsed: seconds since the wait began.
         """
+        if self._held:
+            return
         if self.animated:
             self._frames += 1
             minutes, seconds = divmod(int(elapsed), 60)
@@ -147,6 +150,16 @@ class Messages:
             done.set()
             thread.join()
             self.progress_done()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Context manager for a question to the user: in its `with` block no progress is shown."""
+        self._held = True
+        try:
+            self.progress_done()
+            yield
+        finally:
+            self._held = False
 
     def _cut(self, text: str, others: int) -> str:
         """Returns `text`, shortened so that it and `others` more characters fit on one line of the terminal.

@@ -11,7 +11,7 @@ from medusa import __version__
 from medusa.client import launchers
 from medusa.client.outcome import OWN_ERROR
 from medusa.client.settings import AGENT_OBJECT
-from medusa.commands.manta_options import add_manta_options
+from medusa.commands.manta_options import add_header_options, add_manta_options
 from medusa.commands.mlogin_options import advice, texts, types
 from medusa.commands.options import OptionParser
 from medusa.commands.user_config.parser import UserOptionParser
@@ -85,6 +85,7 @@ def _add_reflector(parser: OptionParser) -> None:
     group = parser.add_argument_group("Reflector")
     add = group.add_argument
     add("--reflector", metavar="URL", type=types.reflector_url, help="the reflector to meet at")
+    add_header_options(group)
     add(
         "--wait-timeout",
         metavar="SECONDS",

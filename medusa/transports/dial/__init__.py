@@ -7,21 +7,24 @@ race      which address is tried when, as RFC 8305 (Happy Eyeballs) says; no I/O
 tcp       connects to a host: the first of its addresses that answers
 proxy     the proxy that the environment variables name for a URL
 answer    reads the answer to a request: the head of an HTTP response, or a line of raw TCP
+headers   the header fields that a user adds to requests, from the command line, a file or a command
 opening   all of it together: TCP, proxy and TLS
 """
 
 from __future__ import annotations
 
 from medusa.transports.dial.answer import read_answer, read_response, remaining
-from medusa.transports.dial.errors import RETRYABLE, ConnectRefused, Untrusted
-from medusa.transports.dial.opening import CONNECT_TIMEOUT, open_socket
+from medusa.transports.dial.errors import RETRYABLE, ConnectRefused, NoTls, Untrusted
+from medusa.transports.dial.opening import CONNECT_TIMEOUT, NO_TLS, open_socket
 from medusa.transports.dial.target import SECURE, Target, is_raw, parse_url
 
 __all__ = [
     "CONNECT_TIMEOUT",
+    "NO_TLS",
     "RETRYABLE",
     "SECURE",
     "ConnectRefused",
+    "NoTls",
     "Target",
     "Untrusted",
     "is_raw",

@@ -47,6 +47,10 @@ class Untrusted(ConnectRefused):
     """Raised if the link could not be opened because the peer's certificate is not trusted."""
 
 
+class NoTls(ConnectRefused):
+    """Raised if the link could not be opened because the peer does not speak TLS, although the URL asks for it."""
+
+
 def refusal(words: str, response: Response, url: str) -> ConnectRefused:
     """Returns the error for an HTTP response that refuses. Its text begins with `words`.
 

@@ -7,11 +7,14 @@ import ssl
 from typing import Union
 
 from medusa.transports.dial.answer import read_response, remaining
-from medusa.transports.dial.errors import ConnectRefused, Untrusted, refusal
+from medusa.transports.dial.errors import ConnectRefused, NoTls, Untrusted, refusal
 from medusa.transports.dial.proxy import Proxy, proxy_for
 from medusa.transports.dial.target import Target
 from medusa.transports.dial.tcp import connect_tcp, reason
-from medusa.transports.tls import Tls, TlsSocket, client_context
+from medusa.transports.tls import NotTls, Tls, TlsSocket, client_context
+from medusa.transports.trust import distrust
+
+NO_TLS = "the peer does not speak TLS; the URL of a port without TLS begins with http:// (or ws://)"
 
 PROXY_AUTHENTICATION_REQUIRED = 407
 
@@ -48,7 +51,9 @@ def open_socket(
 
 def _refused(where: str, error: Exception) -> ConnectRefused:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Untrusted("%s: certificate not accepted: %s" % (where, error.verify_message), retryable=False)
+        return Untrusted("%s: certificate not accepted: %s" % (where, distrust(error)), retryable=False)
+    if isinstance(error, NotTls):
+        return NoTls("%s: %s" % (where, NO_TLS))
     return ConnectRefused("%s: %s" % (where, reason(error)))
 
 

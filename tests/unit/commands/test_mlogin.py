@@ -20,7 +20,9 @@ def test_defaults() -> None:
 
 
 def test_every_option() -> None:
-    line = "-c uname -e ^] -q --launcher local --reflector https://r:1/x/ -i --wait-timeout 5 --archive a.sh object"
+    line = (
+        "-c uname -e ^] -q --launcher local --reflector https://r:1/x/ -i --wait-timeout 5 --archive a.sh -a x object"
+    )
     assert mlogin.parse(line.split()) == Settings(
         command="uname",
         escape=b"\x1d",
@@ -29,6 +31,7 @@ def test_every_option() -> None:
         launcher="local",
         reflector="https://r:1/x/",
         insecure_tls=True,
+        login="x",
         wait_timeout=5,
         archive="a.sh",
         object="object",
@@ -88,10 +91,15 @@ def test_the_originals_environment_is_no_wish_to_sign(monkeypatch: pytest.Monkey
     for name in kept:
         monkeypatch.setenv(name, VARIABLES[name])
     monkeypatch.setenv("MANTA_TLS_INSECURE", "1")
+    monkeypatch.setenv("LOGNAME", "me")
     assert mlogin.parse([]) == Settings(wait_timeout=600)
     if len(kept) < len(VARIABLES):
         for url in ("https://r", "tcp://r:1"):
-            assert mlogin.parse(["--reflector", url]) == Settings(wait_timeout=600, reflector=url)
+            options = mlogin.parse(["--reflector", url])
+            assert options.unsigned_first
+            assert not options.insecure_tls
+            assert options.url is None
+            assert options.login == ("jill" if "MANTA_USER" in kept else "me")
 
 
 @pytest.mark.parametrize("kept", [(), ("MANTA_KEY_ID",), tuple(VARIABLES)])
@@ -106,15 +114,12 @@ def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept:
     ("arguments", "why"),
     [
         (["--launcher", "manta", "-a", "jill", "-k", KEY], "which Manta? Give --url"),
-        (["--launcher", "manta", "-u", "https://m", "-k", KEY], "which account? Give --account"),
-        (["--launcher", "manta", "-u", "https://m", "-a", "jill"], "which key? Give --key"),
-        (["--reflector", "https://r", "-a", "jill"], "which key? Give --key"),
-        (["--reflector", "https://r", "-k", KEY], "which account? Give --account"),
+        (["--launcher", "manta", "-u", "https://m", "-a", ""], "which account? Give --account"),
+        (["--reflector", "https://r", "-a", "", "-k", KEY], "which account? Give --account"),
         (["--reflector", "https://r", "-k", KEY, "-a", "../x"], "'../x' is no login"),
         (["--reflector", "https://r", "-k", KEY, "-a", "x", "--user", "a/b"], "'a/b' is no login"),
         (["-u", "https://m"], "--url names a Manta, whose jobs are run by --launcher manta"),
         (["--reflector", "https://r", "-a", "x", "-k", KEY, "-u", "https://m"], "--url names a Manta"),
-        (["--reflector", "https://r", "--subuser", "joe"], "which account? Give --account"),
         (["-a", "jill", "-k", KEY], "--account and --key: for which reflector? Give --reflector URL, or --launcher"),
         (["-k", KEY, "--launcher", "slurm"], "--key: for which reflector?"),
         (["--subuser", "joe"], "--subuser: for which reflector?"),
@@ -125,6 +130,43 @@ def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept:
 )
 def test_what_is_missing_or_wrong_for_a_signature(complaint: Complaint, arguments: list[str], why: str) -> None:
     assert why in complaint(mlogin.parse, arguments, 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "login", "key"),
+    [
+        (["--reflector", "https://r", "-a", "jill"], "jill", None),
+        (["--reflector", "https://r", "-k", KEY], "me", KEY),
+        (["--reflector", "https://r", "--subuser", "joe"], "me", None),
+        (["--launcher", "manta", "-u", "https://m"], "me", None),
+    ],
+)
+def test_the_account_is_the_login_name_and_the_key_is_found_later(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], login: str, key: str | None
+) -> None:
+    monkeypatch.setenv("LOGNAME", "me")
+    options = mlogin.parse(arguments)
+    assert (options.login, options.key, options.unsigned_first) == (login, key, False)
+
+
+def test_a_login_name_that_cannot_be_an_account(monkeypatch: pytest.MonkeyPatch, complaint: Complaint) -> None:
+    monkeypatch.setenv("LOGNAME", "DOMAIN/me")
+    assert mlogin.parse(["--reflector", "https://r"]) == Settings(wait_timeout=600, reflector="https://r")
+    assert "which account?" in complaint(mlogin.parse, ["--reflector", "https://r", "-k", KEY], 255)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--reflector", "tcp://h:1", "--header", "X: secret"], "raw TCP has no header fields"),
+        (["--header", "X: secret"], "--header: for which reflector?"),
+        (["--reflector", "https://r", "--header", "secret"], "a header is of the form 'NAME: VALUE'"),
+    ],
+)
+def test_headers_that_cannot_be_sent(complaint: Complaint, arguments: list[str], why: str) -> None:
+    said = complaint(mlogin.parse, arguments, 255)
+    assert why in said
+    assert "secret" not in said
 
 
 def test_what_is_turned_off() -> None:

@@ -41,8 +41,7 @@ def test_no_archive(complaint: Complaint, carried: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["-k", "k", "-u", "https://h"], "--account LOGIN or set MANTA_USER"),
-        (["-a", "l", "-u", "https://h"], "or set MANTA_KEY_ID"),
+        (["-a", "", "-k", "k", "-u", "https://h"], "--account LOGIN or set MANTA_USER"),
         (["-a", "l", "-k", "k"], "or set MANTA_URL"),
         (["-a", "l", "-k", "/nonexist/key", "-u", "https://h"], "/nonexist/key"),
     ],

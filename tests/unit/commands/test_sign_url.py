@@ -47,10 +47,10 @@ def test_the_url(identity: list[str], key: Key, session: str, path: str, capsys:
         (["-a", "a/b"], "'a/b' is no login"),
         (["--user", "a\x1b"], "no login"),
         (["-k", "/nowhere/key"], "no key file /nowhere/key"),
-        (["-u", ""], "which Manta?"),
-        (["-u", "host"], "--url is not of the form https://HOST"),
-        (["-u", "https://jill:secret@host"], "--url is not of the form https://HOST"),
-        (["-u", "https://host?secret"], "--url is not of the form https://HOST"),
+        (["-u", ""], "which reflector? Give --reflector URL or set MEDUSA_REFLECTOR"),
+        (["-u", "host"], "--reflector is not of the form https://HOST"),
+        (["-u", "https://jill:secret@host"], "--reflector is not of the form https://HOST"),
+        (["--reflector", "https://host?secret"], "--reflector is not of the form https://HOST"),
     ],
 )
 def test_what_is_wrong(identity: list[str], changed: list[str], why: str, complaint: Complaint) -> None:
@@ -58,6 +58,27 @@ def test_what_is_wrong(identity: list[str], changed: list[str], why: str, compla
     assert err.startswith("medusa sign-url: ")
     assert why in err
     assert "secret" not in err
+
+
+@pytest.mark.parametrize(
+    ("variables", "host"),
+    [
+        (["MEDUSA_REFLECTOR", "MEDUSA_URL", "MANTA_URL"], "medusa_reflector"),
+        (["MEDUSA_URL", "MANTA_URL"], "medusa_url"),
+        (["MANTA_URL"], "manta_url"),
+    ],
+)
+def test_the_reflector_by_a_variable(
+    identity: list[str],
+    variables: list[str],
+    host: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in variables:
+        monkeypatch.setenv(name, f"https://{name.lower()}")
+    assert sign_url.main([*identity[:-2], "4711"]) == 0
+    assert capsys.readouterr().out.startswith(f"https://{host}/jill/")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--expires", "0", "x"], ["--expires", "soon", "x"]])

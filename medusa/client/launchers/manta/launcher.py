@@ -77,12 +77,24 @@ class MantaLauncher(PolledLauncher):
     def create(self) -> str:
         """Creates the job. Returns its id, which is also the id of the session."""
         try:
-            return self.ask(self.job.create)
+            return self._create()
         except self._error as error:
             lines = [f"no job: {error}"]
             if error.status in _NOT_ALLOWED:
                 lines += self._account.to_check(parse_url(self.front_door).netloc)
             raise Failure("\n".join(lines)) from None
+
+    def _create(self) -> str:
+        """Creates the job, with the first of the account's keys that the Manta accepts. Raises MantaError."""
+        while True:
+            try:
+                job = self.ask(self.job.create)
+            except self._error as error:
+                if error.status not in _NOT_ALLOWED or not self._account.another_key():
+                    raise
+            else:
+                self._account.accepted()
+                return job
 
     def lost(self) -> str:
         job = self.job.job_id

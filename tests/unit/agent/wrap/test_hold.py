@@ -15,6 +15,7 @@ from agent.wrap.hold import Target, lifetime
 from agent.wrap.options import Options
 from medusa.transports.base import Transport
 from medusa.transports.dial import ConnectRefused
+from medusa.transports.dial.headers import Headers
 
 LINK = cast("Transport", object())
 PLAIN = "http://h/attach/x/slave"
@@ -35,7 +36,7 @@ class World:
             raise ConfigError("the URL command ended with status 1")
         return Config(url)
 
-    def connector(self, url: str, insecure_tls: bool, timeout: float) -> Callable[[], Transport]:
+    def connector(self, url: str, insecure_tls: bool, timeout: float, headers: Headers) -> Callable[[], Transport]:
         def dial() -> Transport:
             self.dialled.append(url.rpartition("=")[2])
             status = self.answers.pop(0)

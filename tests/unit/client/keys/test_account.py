@@ -82,6 +82,12 @@ def test_a_key_by_its_path(user: Path, keys: Keys) -> None:
     assert find_signer("~/.ssh/some name").public.md5 == keys["rsa"].md5
 
 
+def test_a_key_by_its_public_half(user: Path, keys: Keys) -> None:
+    write_key(user / "private", keys["rsa"])
+    (user / "other.pub").write_bytes(keys["rsa"].line)
+    assert find_signer(str(user / "other.pub")).where == str(user / "private")
+
+
 def test_a_key_by_its_fingerprint_in_the_home_directory(user: Path, keys: Keys) -> None:
     held = {kind: keys[kind] for kind in ("rsa", "ecdsa384", "ed25519")}
     for name, key in held.items():
@@ -109,7 +115,7 @@ def test_the_agents_key_goes_before_that_in_a_file(user: Path, keys: Keys, monke
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        (None, "no key to sign with; give one by --key or MANTA_KEY_ID"),
+        (None, "no key to sign with"),
         ("", "no key to sign with"),
         ("~/.ssh/none", "no key file ~/.ssh/none, and that is no fingerprint either"),
         ("~nobody-of-that-name/key", "no key file ~nobody-of-that-name/key, and"),

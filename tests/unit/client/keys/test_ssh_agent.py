@@ -177,7 +177,7 @@ def test_so_they_do_if_the_agent_hangs_up_meanwhile(monkeypatch: pytest.MonkeyPa
     with near, far:
         far.sendall(string(answer)[:-100])
         far.shutdown(socket.SHUT_WR)
-        monkeypatch.setattr(ssh_agent_module, "_connection", lambda: contextlib.nullcontext(near))
+        monkeypatch.setattr(ssh_agent_module, "_connection", lambda path: contextlib.nullcontext(near))
         ((signer,), _) = signers()
     assert signer.public.md5 == keys["ed25519"].md5
 

@@ -5,15 +5,20 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from medusa.client.keys.account import Account
+from medusa.client.keys.keyring import Keyring, default_keys
+from medusa.client.keys.ssh_config import KeyOptions
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.session.reconnect import Dialer
 from medusa.client.session.session_url import SessionUrl
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
 from tests.servers import ScriptedServer, read_request, switching
+from tests.signing import Keys, write_key
 from tests.waiting import MS
 
 EAGER = Timeouts(reconnect_interval=0.01)
@@ -82,6 +87,64 @@ def test_the_pause_can_be_interrupted(signals: Signals) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     with ScriptedServer() as server, pytest.raises(Interrupted):
         dialer(server, signals, Timeouts(reconnect_interval=1000.0)).reconnect()
+
+
+@pytest.fixture
+def keyring(tmp_path: Path, keys: Keys) -> Keyring:
+    files = [write_key(tmp_path / kind, keys[kind]) for kind in ("ed25519", "rsa")]
+    return default_keys(KeyOptions(None, files=tuple(files)))
+
+
+class Noting:
+    """Answers one request, and remembers its path and the name of its key."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+        self.target, self.key = "", ""
+
+    def __call__(self, sock: socket.socket) -> None:
+        request = read_request(sock)
+        self.target = request.target
+        self.key = (request.headers.get("authorization") or "").partition('"')[2].partition('"')[0]
+        sock.sendall(switching(request) if self._status == 101 else b"HTTP/1.1 %d No\r\n\r\n" % self._status)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("unsigned", [False, True])
+def test_one_key_after_another_until_one_is_accepted(
+    signals: Signals, keyring: Keyring, keys: Keys, status: int, unsigned: bool
+) -> None:
+    account = Account("jill", None, keyring)
+    tries = [*([Noting(status)] if unsigned else []), Noting(status), Noting(101)]
+    with ScriptedServer(*tries, Refuse(status)) as server:
+        url = SessionUrl(server.url("", "http"), "4711", None if unsigned else account)
+        dialer = Dialer(url, signals, False, embedded=False, timeouts=EAGER, find_account=lambda: account)
+        dialer.connect().abort()
+        assert [request.key for request in tries[-2:]] == [f"/jill/keys/{keys[k].md5}" for k in ("ed25519", "rsa")]
+        if unsigned:
+            assert (tries[0].target, tries[0].key) == ("/attach/4711/master", "")
+        assert "/jill/" in dialer.url.agent_url(60)
+        with pytest.raises(Failure, match=f"HTTP status {status}"):
+            dialer.connect()  # the accepted key stays: no other is tried
+
+
+def test_other_refusals_are_not_about_the_key(signals: Signals, keyring: Keyring) -> None:
+    with ScriptedServer(Refuse(429)) as server:
+        url = SessionUrl(server.url("", "http"), "4711", Account("jill", None, keyring))
+        dialer = Dialer(url, signals, False, embedded=False, timeouts=EAGER)
+        with pytest.raises(Failure, match="429"):
+            dialer.connect()
+
+
+def test_who_has_no_key_learns_why_one_is_needed(signals: Signals) -> None:
+    def find() -> Account:
+        raise Failure("no key to sign with")
+
+    with ScriptedServer(Refuse(403)) as server:
+        url = SessionUrl(server.url("", "http"), "4711")
+        dialer = Dialer(url, signals, False, embedded=False, timeouts=EAGER, find_account=find)
+        with pytest.raises(Failure, match=r"status 403.*\n  no key to sign with"):
+            dialer.connect()
 
 
 def answers(answer: bytes, seen: list[bytes]) -> Callable[[socket.socket], None]:

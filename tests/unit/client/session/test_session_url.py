@@ -6,7 +6,7 @@ import pytest
 
 from medusa.client.keys.account import Account
 from medusa.client.session.session_url import SessionUrl, archive_url
-from medusa.transports.dial import ConnectRefused, Untrusted
+from medusa.transports.dial import ConnectRefused, NoTls, Untrusted
 
 
 @pytest.mark.parametrize("base", ["https://host:1/prefix", "https://host:1/prefix/"])
@@ -33,6 +33,7 @@ def test_raw_tcp_has_no_header_fields_and_so_both_sides_have_signed_urls(account
     assert re.search("&expires=10[345][0-9]&", dialled)
     assert headers == []
     assert url.agent_url(60).startswith("tcp://host:1/jill/medusa/attach/4711/slave?algorithm=")
+    assert SessionUrl("https://host:1", "4711", account).client_url(presigned=True)[1] == []
     assert SessionUrl("tcp://host:1", "4711").client_url() == ("tcp://host:1/attach/4711/master", [])
 
 
@@ -69,6 +70,7 @@ MOVED = "  a proxy sends you elsewhere; if you trust that place: --reflector htt
         (ConnectRefused("x", 301, moved_to="https://new/p/jill/medusa/attach/4711/master"), [MOVED]),
         (ConnectRefused("x", 301, moved_to="https://new/jill/medusa/attach/4711/master/x"), []),
         (ConnectRefused("x", 301, moved_to="https://portal/login"), []),
+        (NoTls("x"), ["  if a reflector without TLS runs there: --reflector http://host:1"]),
         (Untrusted("self-signed"), ["  SSL_CERT_FILE names a file of certificates to trust; -i trusts any"]),
         (
             ConnectRefused("taken", 409),

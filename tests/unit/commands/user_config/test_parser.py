@@ -35,6 +35,8 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def parsed(*words: str, **more: Any) -> dict[str, Any]:
     """What mlogin takes from the command line `words`, without the defaults."""
     found = vars(mlogin.parse(words))
+    if found["unsigned_first"]:  # the user's login name signs, if need be
+        found |= {"login": None, "unsigned_first": False}
     return {name: value for name, value in found.items() if value != getattr(Settings(), name)}
 
 
@@ -145,6 +147,8 @@ ONE_MEANING = {
     "MEDUSA_ACCOUNT",
     "MEDUSA_ARCHIVE",
     "MEDUSA_CONFIG",
+    "MEDUSA_HEADER",
+    "MEDUSA_HEADER_COMMAND",
     "MEDUSA_INSECURE_TLS",
     "MEDUSA_KEY",
     "MEDUSA_LIFELINE",

@@ -1,0 +1,119 @@
+"""Reads what the user's ssh_config says about keys for a host. ssh itself reads the file, by `ssh -G HOST`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 5.0
+"""Seconds for `ssh -G`, which may run commands of the user's ssh_config (`Match exec`)."""
+
+MAX_OUTPUT = 256 * 1024
+"""The number of characters of the output of `ssh -G` that are read."""
+
+STANDARD_FILES = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
+"""The files with keys that ssh tries if its configuration names none, and that can sign requests. The order is ours."""
+
+_HOST = re.compile(r"[A-Za-z0-9_.:%\[\]][A-Za-z0-9_.:%\[\]-]*")
+_KINDS = ("rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss", "dsa")
+_OF_SSH = {f"~/.ssh/id_{kind}" for kind in _KINDS}
+"""What `ssh -G` prints if the configuration names no file."""
+
+
+@dataclass(frozen=True)
+class KeyOptions:
+    """The options of ssh_config for keys.
+
+    Attributes:
+        agent: the path of the ssh-agent's socket; None if no ssh-agent is to be used.
+        agent_name: where `agent` was found or looked for, for messages.
+        files: the paths of the files with keys, in the order in which they are to be tried.
+        identities_only: True if only those keys of the ssh-agent are to be used that `files` name too.
+    """
+
+    agent: str | None
+    agent_name: str = "SSH_AUTH_SOCK"
+    files: tuple[Path, ...] = ()
+    identities_only: bool = False
+
+
+def read(host: str | None) -> KeyOptions:
+    """Returns the options for `host`. Without ssh, without ssh_config, or if `host` is None: the defaults of ssh."""
+    return interpret(_ask_ssh(host) if host and _HOST.fullmatch(host) else "", os.environ)
+
+
+def interpret(output: str, environ: Mapping[str, str]) -> KeyOptions:
+    """Returns the options that `output`, the output of `ssh -G`, contains. It may be empty."""
+    pairs = [(key, value) for key, _, value in (line.partition(" ") for line in output.splitlines())]
+    options = dict(pairs)
+    agent, name = environ.get("SSH_AUTH_SOCK") or None, "SSH_AUTH_SOCK"
+    wanted = options.get("identityagent", name)
+    if wanted == "none":
+        agent, name = None, "IdentityAgent is none"
+    elif wanted.startswith("$"):
+        name = wanted[1:].strip("{}")
+        agent = environ.get(name) or None
+    elif wanted != name:
+        agent, name = _below_home(wanted, environ), "IdentityAgent of ssh_config"
+    named = [value for key, value in pairs if key == "identityfile" and value not in _OF_SSH]
+    paths = [Path(os.path.expanduser(_expanded(file, options))) for file in (*named, *STANDARD_FILES)]
+    return KeyOptions(agent, name, tuple(dict.fromkeys(paths)), options.get("identitiesonly") == "yes")
+
+
+def _ask_ssh(host: str) -> str:
+    """Returns the output of `ssh -G` for `host`; "" if ssh is missing, fails, or takes too long."""
+    command = ["ssh", "-G", *_config_file(), "--", host]
+    try:
+        run = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=TIMEOUT,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return run.stdout[:MAX_OUTPUT].decode("utf-8", "surrogateescape")
+
+
+def _config_file() -> list[str]:
+    """Returns the option by which ssh reads the ssh_config below HOME. ssh itself looks in the home of /etc/passwd."""
+    home = os.environ.get("HOME")
+    if not home or home == _passwd_home():
+        return []
+    path = os.path.join(home, ".ssh", "config")
+    return ["-F", path if os.path.isfile(path) else "none"]
+
+
+def _below_home(path: str, environ: Mapping[str, str]) -> str:
+    """Returns `path`, in which ssh has replaced `~` by the home of /etc/passwd, as a path below HOME."""
+    home, other = environ.get("HOME"), _passwd_home()
+    return home + path[len(other) :] if home and other and path.startswith(other + "/") else path
+
+
+def _passwd_home() -> str:
+    """Returns the user's home directory according to /etc/passwd; "" if the user is not in there."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir.rstrip("/")
+    except KeyError:
+        return ""
+
+
+def _expanded(file: str, options: Mapping[str, str]) -> str:
+    """Returns the name of a file of IdentityFile, with the most usual of ssh's tokens replaced by their values."""
+    values = {
+        "%%": "%",
+        "%d": os.path.expanduser("~"),
+        "%h": options.get("hostname", ""),
+        "%i": str(os.getuid()),
+        "%r": options.get("user", ""),
+        "%u": getpass.getuser() if "%u" in file else "",
+    }
+    return re.sub(r"%.", lambda token: values.get(token[0], token[0]), file)

@@ -1,0 +1,183 @@
+"""The header fields that a user adds to requests to the reflector: from the command line, a file or a command.
+
+They are for a proxy in front of the reflector that asks for them. They are sent to the host of the reflector's URL
+only: not to the proxy that the environment names, and not to the place that a redirect leads to. Their values may be
+secrets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from dataclasses import dataclass
+from typing import Iterable, List, Optional, Sequence, Tuple
+
+from medusa.protocol.http.own_header import Field, checked, parse_field, parse_lines
+
+OPTION, FILE = "--header", "@"
+
+COMMAND_TIMEOUT = 30.0
+"""Seconds for the command that prints headers."""
+
+MAX_TEXT = 64 * 1024
+"""The most bytes that are read of a file or of the output of a command."""
+
+
+class HeaderError(Exception):
+    """The headers cannot be read, or one may not be set. The text quotes no value.
+
+    `retryable`: True if a later try may succeed.
+    """
+
+    def __init__(self, text: str, retryable: bool = False) -> None:
+        super().__init__(text)
+        self.retryable = retryable
+
+
+@dataclass(frozen=True)
+class Headers:
+    """The places of the header fields. They are read anew for each request, because a token may expire.
+
+    Attributes:
+        given: `NAME: VALUE` or `@FILE` each, as `header_option` has checked them.
+        command: a command line for sh that prints `NAME: VALUE` lines; None if there is none.
+    """
+
+    given: Tuple[str, ...] = ()
+    command: Optional[str] = None
+
+    def __bool__(self) -> bool:
+        return bool(self.given or self.command)
+
+    def __repr__(self) -> str:
+        return "Headers(...)" if self else "Headers()"
+
+    def read(self) -> List[Field]:
+        """Returns the names and values of all fields. Raises HeaderError."""
+        fields: List[Field] = []
+        for text in self.given:
+            fields += _of_file(text[len(FILE) :]) if text.startswith(FILE) else [_of_text(text)]
+        if self.command:
+            fields += _of_command(self.command)
+        try:
+            return checked(fields)
+        except ValueError as error:
+            raise HeaderError("%s: %s" % (OPTION, error)) from None
+
+
+NO_HEADERS = Headers()
+
+
+def header_option(text: str) -> str:
+    """Checks a value of the option: `NAME: VALUE` or `@FILE`. Returns it. Raises ArgumentTypeError."""
+    try:
+        if not text.startswith(FILE):
+            parse_field(text)
+        elif text == FILE:
+            raise ValueError("a file's name follows the @")
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def from_variable(text: str) -> Tuple[str, ...]:
+    """Returns the values in a variable: a single one, or a JSON list of several. Raises HeaderError."""
+    try:
+        found = json.loads(text) if text.startswith("[") else [text]
+        return tuple(header_option(item) for item in found)
+    except (ValueError, TypeError, AttributeError):
+        raise HeaderError("not a JSON list of headers") from None
+    except argparse.ArgumentTypeError as error:
+        raise HeaderError(str(error)) from None
+
+
+def to_variable(fields: Sequence[Field]) -> str:
+    """Returns the text of a variable from which `from_variable` returns these fields."""
+    return json.dumps(["%s: %s" % field for field in fields])
+
+
+def hide_arguments(argv: Sequence[str]) -> None:
+    """Overwrites the headers in this process's own arguments, which every user of the machine can list. Linux only.
+
+    Call it early: a process that has made its memory unreadable can no longer do that. Files and commands stay visible.
+    """
+    secrets = set(_secrets(argv))
+    if not secrets:
+        return
+    try:
+        with open("/proc/self/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        with open("/proc/self/stat", "rb") as file:
+            # proc(5): arg_start is field 48. The name, field 2, may contain any bytes.
+            at = int(file.read().rpartition(b")")[2].split()[45])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            for word in words:
+                memory.seek(at)
+                if word in secrets and memory.read(len(word)) == word:
+                    memory.seek(at)
+                    memory.write(b"x" * len(word))
+                at += len(word) + 1
+    except (OSError, ValueError, IndexError, OverflowError):
+        pass  # another system, or one that forbids it
+
+
+def _secrets(argv: Sequence[str]) -> Iterable[bytes]:
+    for before, word in zip(["", *argv], argv):
+        value = word[len(OPTION) + 1 :] if word.startswith(OPTION + "=") else word if before == OPTION else ""
+        if value and not value.startswith(FILE):
+            yield os.fsencode(word)
+
+
+def _of_text(text: str) -> Field:
+    try:
+        return parse_field(text)
+    except ValueError as error:
+        raise HeaderError("%s: %s" % (OPTION, error)) from None
+
+
+def _of_file(name: str) -> List[Field]:
+    try:
+        with open(os.path.expanduser(name), "rb") as file:
+            data = file.read(MAX_TEXT + 1)
+        return _parsed(data)
+    except (OSError, ValueError) as error:
+        shown = ascii(name)[1:-1]
+        raise HeaderError("%s @%s: %s" % (OPTION, shown, getattr(error, "strerror", None) or error)) from None
+
+
+def _of_command(command: str) -> List[Field]:
+    """Runs a command, and returns the fields that it prints. Its errors go to stderr."""
+    import subprocess  # takes long to import
+
+    try:
+        process = subprocess.Popen(["/bin/sh", "-c", command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    except (OSError, ValueError) as error:
+        raise HeaderError("the header command could not be started: %s" % error) from None
+    try:
+        data, _ = process.communicate(timeout=COMMAND_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise HeaderError("the header command did not end in %.0f s" % COMMAND_TIMEOUT, retryable=True) from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+    if process.returncode != 0:
+        status = process.returncode if process.returncode > 0 else 128 - process.returncode
+        raise HeaderError("the header command ended with status %d" % status, retryable=True)
+    try:
+        return _parsed(data)
+    except ValueError as error:
+        raise HeaderError("the header command's output: %s" % error) from None
+
+
+def _parsed(data: bytes) -> List[Field]:
+    if len(data) > MAX_TEXT:
+        raise ValueError("more than %d bytes" % MAX_TEXT)
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        raise ValueError("not ASCII text") from None
+    return parse_lines(text)
