@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from medusa import __version__
 from medusa.commands.core_dumps import forbid_core_dump
-from medusa.help_text import Section, render, width
+from medusa.help_text import Section, render, show, width
 from medusa.option_types import did_you_mean
 
 
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name == "help" and arguments:
         name, arguments = arguments[0], ["--help"]
     if name in ("-h", "--help", "help"):
-        print(usage())
+        show(usage())
         return 0
     if name in ("-V", "--version"):
         print(f"medusa {__version__}")

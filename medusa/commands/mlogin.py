@@ -21,6 +21,7 @@ from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_pars
 from medusa.commands.options import COMMON
 from medusa.commands.user_config.parser import UserOptionParser
 from medusa.commands.user_config.target import profile_named, set_target
+from medusa.help_text import show
 from medusa.protocol.attach_path import LOGIN
 from medusa.protocol.terminal import environment
 from medusa.transports.dial import is_raw
@@ -171,7 +172,7 @@ def _help_for_launcher(parser: UserOptionParser, words: Sequence[str]) -> None:
     except Failure as failure:
         parser.error(str(failure))
     if text is not None:
-        print(text)
+        show(text)
         parser.exit()
 
 

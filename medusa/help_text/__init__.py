@@ -9,6 +9,6 @@ section  the sections, and their layout
 from __future__ import annotations
 
 from medusa.help_text.parser import HelpParser
-from medusa.help_text.section import Section, render, width, wrap
+from medusa.help_text.section import Section, render, show, width, wrap
 
-__all__ = ["HelpParser", "Section", "render", "width", "wrap"]
+__all__ = ["HelpParser", "Section", "render", "show", "width", "wrap"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, List, Sequence, Tuple
 
-from medusa.help_text.section import Section, render, width, wrap
+from medusa.help_text.section import Section, render, show, width, wrap
 
 OPTION_COLUMN = 28
 """The column where the text of an option begins. An option that is longer has a line of its own."""
@@ -66,6 +66,13 @@ class HelpParser(argparse.ArgumentParser):
         columns = width()
         sections = [section for section in self.help_sections() if section.items or section.text]
         return "\n".join([super().format_help(), *(render(section, columns) for section in sections)])
+
+    def print_help(self, file: Any = None) -> None:
+        """Writes the help text to `file`, or to stdout."""
+        if file is None:
+            show(self.format_help().rstrip("\n"))
+        else:
+            super().print_help(file)
 
     def described(self, action: argparse.Action) -> Tuple[str, str]:
         """Returns how an option is written, such as `-k, --key KEY`, and what it means."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import List, NamedTuple, Sequence, Tuple
 
 WIDTH = 80
@@ -32,6 +33,14 @@ def width() -> int:
     import shutil  # takes time to load
 
     return max(NARROWEST, min(shutil.get_terminal_size().columns, WIDTH))
+
+
+def show(text: str) -> None:
+    """Writes a help text to stdout. It is no error if nobody reads it to its end, as in `mlogin --help | head -1`."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        setattr(sys, "stdout", None)  # noqa: B010 - otherwise Python tries again at its end, and complains
 
 
 def wrap(text: str, columns: int, indent: str = "") -> List[str]:

@@ -27,14 +27,30 @@ _NAMES = r"""sed -n 's/^[[:space:]]*\[[[:space:]]*\([^][[:space:]]*\)[[:space:]]
     "${MEDUSA_CONFIG:-${XDG_CONFIG_HOME:-$HOME/.config}/medusa/config}" 2>/dev/null"""
 """Prints the names of the profiles in the user's config file: commands for sh."""
 
+_COMPADD = f'compadd "$@" -- ${{(f)"$({_NAMES})"}}'
+_IN_FISH = "sh -c " + shlex.quote(_NAMES).replace("'\"'\"'", r"\'")
+
 _PROFILES = {
     "bash": "_medusa_profiles",
     "zsh": "_medusa_profiles",
     "fish": "(_medusa_profiles)",
     "preamble": {
         "bash": f'_medusa_profiles() {{\n  compgen -W "$({_NAMES})" -- "$1"\n}}',
-        "zsh": f'_medusa_profiles() {{\n  compadd "$@" -- ${{(f)"$({_NAMES})"}}\n}}',
-        "fish": f"function _medusa_profiles\n  sh -c {shlex.quote(_NAMES)}\nend".replace("'\"'\"'", r"\'"),
+        "zsh": f"_medusa_profiles() {{\n  {_COMPADD}\n}}",
+        "fish": f"function _medusa_profiles\n  {_IN_FISH}\nend",
+    },
+}
+
+_LAUNCHERS = " ".join(f"{name}:" for name in sorted({*launchers.names(), *launchers.SHORT}))
+
+_TARGETS = {
+    "bash": "_medusa_targets",
+    "zsh": "_medusa_targets",
+    "fish": "(_medusa_targets)",
+    "preamble": {
+        "bash": f'_medusa_targets() {{\n  compgen -W "{_LAUNCHERS} $({_NAMES})" -- "$1"\n}}',
+        "zsh": f'_medusa_targets() {{\n  compadd "$@" -S "" -- {_LAUNCHERS}\n  {_COMPADD}\n}}',
+        "fish": f"function _medusa_targets\n  printf '%s\\n' {_LAUNCHERS}\n  {_IN_FISH}\nend",
     },
 }
 
@@ -42,10 +58,21 @@ _KINDS: dict[str | None, Any] = {
     "FILE": shtab.FILE,
     "KEY": shtab.FILE,
     "DIR": shtab.DIRECTORY,
-    "TARGET": _PROFILES,
+    "TARGET": _TARGETS,
     "PROFILE": _PROFILES,
 }
 """What completes a value, by its metavar."""
+
+
+_NO_SPACE = """
+
+# What follows `ssh:` belongs to the same word.
+_medusa_{prog}() {{
+  _shtab_{prog} "$@"
+  if [[ ${{#COMPREPLY[@]}} = 1 && ${{COMPREPLY[0]}} = *: ]]; then compopt -o nospace; fi
+}}
+complete -o bashdefault -F _medusa_{prog} {prog}
+"""
 
 
 def with_commands(prog: str, commands: Mapping[str, HelpParser], helps: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -66,7 +93,7 @@ def completion(shell: str, parser: argparse.ArgumentParser) -> str:
         if kind:
             vars(action)["complete"] = kind  # where shtab looks
     script: str = shtab.complete(parser, shell)
-    return script
+    return script + _NO_SPACE.format(prog=parser.prog) if shell == "bash" else script
 
 
 def _metavar(action: argparse.Action) -> str | None:

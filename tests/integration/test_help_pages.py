@@ -56,9 +56,10 @@ def test_a_man_page(share: Path, page: str, words: list[str]) -> None:
 
 LINES = {
     "mlogin g": "gpu",
+    "mlogin slur": "slurm:",
     "mlogin --reflec": "--reflector",
     "mlogin --launcher slu": "slurm",
-    "mlogin --config /etc/host": "/etc/host",
+    "mlogin --config /etc/passw": "/etc/passwd",
     "medusa config show g": "gpu",
     "medusa sess": "sessions",
     "medusa sessions --js": "--json",
@@ -99,7 +100,7 @@ def test_tab_completes(share: Path, environ: dict[str, str], shell: str) -> None
         opened.until("ready")
         for typed, word in LINES.items():
             opened.type(f"{typed}\t\r")
-            opened.until(rf"\[got [^\]]*{word}")
+            opened.until(rf"\[got [^\]]*{word}\]")
         opened.type("exit\r")
         assert opened.status() == 0
 

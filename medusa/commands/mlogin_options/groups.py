@@ -27,7 +27,8 @@ DEFAULT_WAIT = 600.0
 
 def make_parser(prog: str = "mlogin", error_status: int = OWN_ERROR) -> UserOptionParser:
     """Returns the parser of all options of mlogin. `prog`: the program that its errors name."""
-    parser = UserOptionParser(prog, texts.DESCRIPTION, error_status, strict=True, sections=texts.SECTIONS)
+    usage = f"{prog} [OPTION...] [TARGET] [-- LAUNCHER OPTION...]"
+    parser = UserOptionParser(prog, texts.DESCRIPTION, error_status, strict=True, usage=usage, sections=texts.SECTIONS)
     parser.advise = advice.complaint
     _add_job(parser)
     _add_session(parser)
