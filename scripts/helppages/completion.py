@@ -50,7 +50,7 @@ _TARGETS = {
     "preamble": {
         "bash": f'_medusa_targets() {{\n  compgen -W "{_LAUNCHERS} $({_NAMES})" -- "$1"\n}}',
         "zsh": f'_medusa_targets() {{\n  compadd "$@" -S "" -- {_LAUNCHERS}\n  {_COMPADD}\n}}',
-        "fish": f"function _medusa_targets\n  printf '%s\\n' {_LAUNCHERS}\n  {_IN_FISH}\nend",
+        "fish": f"function _medusa_targets\n  printf '%s\\tlauncher\\n' {_LAUNCHERS}\n  {_IN_FISH}\nend",
     },
 }
 
