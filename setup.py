@@ -16,16 +16,7 @@ ARCHIVE = "medusa/data/agent.sh"
 FAST = "medusa/protocol/websocket/_fastrelay.c"
 
 # Installed below PREFIX/share/medusa, for operators and CI jobs that have no checkout.
-SAMPLES = [
-    "deploy/ci-hold.sh",
-    "deploy/grafana-dashboard.json",
-    "deploy/haproxy.cfg",
-    "deploy/healthcheck.py",
-    "deploy/medusa-reflector.service",
-    "deploy/nginx.conf",
-    "deploy/prometheus-rules.yml",
-    "deploy/reflector.conf",
-]
+SAMPLES = [path for path in (HERE / "deploy").iterdir() if path.is_file() and not path.name.startswith("Dockerfile")]
 
 
 class BuildWithArchive(build_py):
@@ -58,11 +49,14 @@ class InstallShared(Command):
     def run(self) -> None:
         if not self.get_finalized_command("build_py").editable_mode:
             command = [sys.executable, "-B", "-m", "scripts.helppages", str(Path(str(self.install_dir)).resolve())]
-            subprocess.run(command, check=True, cwd=HERE)
+            # With PYTHONSAFEPATH, which pipx sets, `-m` finds nothing in the working directory.
+            paths = filter(None, [str(HERE), os.environ.get("PYTHONPATH")])
+            environ = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+            subprocess.run(command, check=True, cwd=HERE, env=environ)
             samples = Path(str(self.install_dir)).resolve() / "share/medusa"
             self.mkpath(str(samples))
-            for name in SAMPLES:
-                self.copy_file(str(HERE / name), str(samples))
+            for path in SAMPLES:
+                self.copy_file(str(path), str(samples))
 
     def get_outputs(self) -> list[str]:
         return []  # a wheel takes whatever is in the directory

@@ -24,9 +24,12 @@ EARLIER = "d9f50ab7288525c52406c8a4d1babe25fd4a7146"
 WITHOUT_C = {"CC": "false"}
 """Variables of a machine that has no C compiler."""
 
+AS_PIPX = {"PYTHONSAFEPATH": "1"}
+"""Variables that pipx sets."""
+
 # A build without isolation: with the packages that are installed, and nothing of the working directory.
 _BUILD = """
-import sys; sys.path.remove("")
+import sys; sys.path = [path for path in sys.path if path]
 from setuptools import build_meta
 print(getattr(build_meta, "build_" + sys.argv[1])(sys.argv[2]))
 """

@@ -14,9 +14,11 @@ import pytest
 from medusa import __version__
 from scripts.helppages.__main__ import completions, man_pages
 from tests.terminals import assert_nothing_left, environment, run_alone
-from tests.wheels import ROOT, WITHOUT_C, built, copy_sources, link_packages, unpacked_sdist
+from tests.wheels import AS_PIPX, ROOT, WITHOUT_C, built, copy_sources, link_packages, unpacked_sdist
 
 pytestmark = pytest.mark.xdist_group("wheel")
+
+OF_DOCKER = {"Dockerfile", "Dockerfile.dockerignore"}
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +29,9 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel built from the sdist, where there is no C compiler."""
+    """A wheel built from the sdist, by pipx, where there is no C compiler."""
     place = tmp_path_factory.mktemp("wheel")
-    return built("wheel", unpacked_sdist(sdist, place / "sources"), place / "dist", **WITHOUT_C)
+    return built("wheel", unpacked_sdist(sdist, place / "sources"), place / "dist", **WITHOUT_C, **AS_PIPX)
 
 
 def test_twine_finds_nothing_wrong(sdist: Path, wheel: Path) -> None:
@@ -56,7 +58,7 @@ def test_the_wheel_has_medusa_and_its_samples_only(wheel: Path) -> None:
     assert "medusa/py.typed" in names
     assert [name for name in names if name.endswith((".c", ".so"))] == []
     samples = {name.rpartition("/")[2] for name in names if ".data/data/share/medusa/" in name}
-    assert {"ci-hold.sh", "healthcheck.py", "medusa-reflector.service", "reflector.conf"} <= samples
+    assert samples == {path.name for path in (ROOT / "deploy").iterdir() if path.is_file()} - OF_DOCKER
 
 
 def test_the_sdist_has_no_file_of_a_build(sdist: Path) -> None:
