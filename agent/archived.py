@@ -115,7 +115,7 @@ def is_damaged(path: str) -> bool:
 
 
 def _extract(files: Mapping[str, bytes], words: List[str]) -> int:
-    if len(words) != 1:
+    if len(words) != 1 or words[0].startswith("-"):  # --extract --help is a question
         sys.stderr.write("medusa agent: usage: --extract DIR\n")
         return BAD_USAGE
     paths = {os.path.join(words[0], name): data for name, data in files.items()}

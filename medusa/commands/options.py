@@ -13,7 +13,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 import configargparse
@@ -102,8 +102,21 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
 
         These are the empty ones, and those by which Kubernetes describes a Service to the containers of a pod.
         """
-        more["env_vars"] = self.environment()
-        return super().parse_known_args(args, namespace, **more)
+        words = sys.argv[1:] if args is None else list(args)
+        asks_for_help = not {"-h", "--help"}.isdisjoint(words)
+        more["env_vars"] = variables = {} if asks_for_help else self.environment()
+        self._check_variables(words, variables)
+        return super().parse_known_args(words, namespace, **more)
+
+    def _check_variables(self, words: Sequence[str], values: Mapping[str, str]) -> None:
+        """Exits if the value of an option's variable is wrong, unless the command line `words` overrides it."""
+        for name, action in self.variables().items():
+            overridden = configargparse.already_on_command_line(words, action.option_strings, self.prefix_chars)
+            if name in values and not overridden and action.nargs != 0 and not values[name].startswith("["):
+                try:
+                    self._check_value(action, self._get_value(action, values[name]))
+                except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
+                    self.error(f"{name}: {getattr(error, 'message', error)}")
 
     def parse_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
         """Parses like ConfigArgParse. The error for an unknown word says which one was meant, and repeats no value."""

@@ -99,7 +99,7 @@ def test_list_and_extract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert capsys.readouterr().err.endswith("new/travels/__init__.py: exists already\n")
     assert main("--extract", "/dev/null") == archived.NO_ROOM
     assert "cannot unpack: /dev/null" in capsys.readouterr().err
-    assert main("--extract") == archived.BAD_USAGE
+    assert main("--extract") == main("--extract", "--help") == archived.BAD_USAGE
 
 
 def test_damaged_archive_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

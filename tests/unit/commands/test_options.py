@@ -84,6 +84,20 @@ def test_what_kubernetes_sets_for_a_service_is_no_option(
     assert str(vars(made.parse_args([]))[option.replace("-", "_")]) == "8"
 
 
+def test_a_wrong_variable_is_named(complaint: Complaint, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not if the command line overrides it, and it does not get in the way of help."""
+    for name, value, why in (("PORT", "x", "invalid int value: 'x'"), ("LEVEL", "hgh", "did you mean high?")):
+        monkeypatch.setenv(f"MEDUSA_{name}", value)
+        said = complaint(parser().parse_args, [], 2)
+        assert said.startswith(f"prog: MEDUSA_{name}: ")
+        assert why in said
+        assert parser().parse_args([f"--{name.lower()}", {"PORT": "2"}.get(name, "low")])
+        monkeypatch.delenv(f"MEDUSA_{name}")
+    monkeypatch.setenv("MEDUSA_PORT", "x")
+    with pytest.raises(SystemExit, match="0"):
+        parser().parse_args(["--help"])
+
+
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MEDUSA_PORT", "MEDUSA_CONFIG", "MEDUSA_LOUD", "MEDUSA_LEVEL", "MEDUSA_BIND_IP"):
         monkeypatch.setenv(name, "")
