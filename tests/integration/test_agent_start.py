@@ -26,6 +26,16 @@ def test_bad_configuration(tmp_path: Path) -> None:
         assert agent.finish() == (2, f"medusa agent: {path}: signed_url: not a string\n")
 
 
+def test_a_configuration_by_the_variable_of_the_users_config_file(tmp_path: Path) -> None:
+    """As earlier versions took it: the log says which variable to use instead."""
+    path = tmp_path / "config.json"
+    path.write_text('{"signed_url": "tcp://127.0.0.1:1"}')
+    with launched(from_source("--retry-for", "0"), job_environ(MEDUSA_CONFIG=str(path))) as agent:
+        status, log = agent.finish()
+    assert status == 3
+    assert log.startswith("medusa agent: MEDUSA_CONFIG names the user's config file; name the agent's by MEDUSA_AGENT")
+
+
 @pytest.mark.parametrize("options", [["--nonsense"], ["--grace", "x"]])
 def test_bad_usage(options: list[str]) -> None:
     with launched(from_source(*options), job_environ()) as agent:

@@ -25,8 +25,8 @@ VARIABLE = "MEDUSA_CONFIG"
 TARGET = "target"
 """A key of profiles alone: what mlogin's TARGET would be if the profile were not named there."""
 
-PATHS = ("archive", "key")
-"""The options whose values may begin with `~/` in the file."""
+PATHS = ("archive", "header", "key")
+"""The options whose values may begin with `~/`, or with `@~/`, in the file."""
 
 FILES = Section(
     "Files",
@@ -186,8 +186,9 @@ class UserOptionParser(OptionParser):
         for setting in settings:
             value = setting.value
             if setting.key != TARGET:
-                is_path = setting.key in PATHS and isinstance(value, str) and value.startswith("~/")
-                kept.append(setting._replace(value=os.path.expanduser(str(value))) if is_path else setting)
+                if setting.key in PATHS and isinstance(value, str) and value.startswith(("~/", "@~/")):
+                    value = value.replace("~", os.path.expanduser("~"), 1)
+                kept.append(setting._replace(value=value))
             elif section == COMMON:
                 self.fault(file, setting, "stands in a profile only, below its [NAME]")
             else:
