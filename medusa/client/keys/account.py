@@ -141,8 +141,8 @@ class Account:
         return [
             f"  asked for host {printable(host)} by account {self.name}; the clock here says {now}",
             *(f"  {line}" for line in found),
-            "  check that this account has one of these keys there, the host's name, and the clock;",
-            "  --account names another account, --key another key",
+            "  check that this account has one of these keys there, the host's name, and the clock",
+            "  --account names another account, and --key another key",
         ]
 
     @property

@@ -110,7 +110,8 @@ class Keyring:
 
     def report(self) -> list[str]:
         """Returns lines about the keys that were tried, and about those that were not."""
-        return ["keys tried:", *(f"  {describe(s)} {s.public.sha256}" for s in self._tried), *self._notes]
+        keys = [line for key in self._tried for line in (f"  {describe(key)}", f"    {key.public.sha256}")]
+        return ["keys tried:", *keys, *self._notes]
 
 
 _ADVICE = "--key names one, by its file or fingerprint; ssh-keygen -t ed25519 makes one"
@@ -162,7 +163,7 @@ def _about_agent(options: KeyOptions) -> str:
     from medusa.client.keys import ssh_agent  # takes long to import
 
     if options.agent is None:
-        return f"no ssh-agent ({options.agent_name})"
+        return f"no ssh-agent: {options.agent_name}"
     problem = ssh_agent.problem(options.agent, options.agent_name)
     return problem or f"no key that can be used in the ssh-agent at {options.agent_name}"
 

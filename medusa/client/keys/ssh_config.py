@@ -32,7 +32,7 @@ class KeyOptions:
 
     Attributes:
         agent: the path of the ssh-agent's socket; None if no ssh-agent is to be used.
-        agent_name: where `agent` was found or looked for, for messages.
+        agent_name: where `agent` was found; or why there is none. For messages.
         files: the paths of the files with keys, in the order in which they are to be tried.
         identities_only: True if only those keys of the ssh-agent are to be used that `files` name too.
     """
@@ -52,18 +52,20 @@ def interpret(output: str, environ: Mapping[str, str]) -> KeyOptions:
     """Returns the options that `output`, the output of `ssh -G`, contains. It may be empty."""
     pairs = [(key, value) for key, _, value in (line.partition(" ") for line in output.splitlines())]
     options = dict(pairs)
-    agent, name = environ.get("SSH_AUTH_SOCK") or None, "SSH_AUTH_SOCK"
-    wanted = options.get("identityagent", name)
-    if wanted == "none":
-        agent, name = None, "IdentityAgent is none"
-    elif wanted.startswith("$"):
-        name = wanted[1:].strip("{}")
-        agent = environ.get(name) or None
-    elif wanted != name:
-        agent, name = _below_home(wanted, environ), "IdentityAgent of ssh_config"
+    agent, name = _agent(options.get("identityagent", "$SSH_AUTH_SOCK"), environ)
     named = [value for key, value in pairs if key == "identityfile" and value not in _OF_SSH]
     paths = [Path(os.path.expanduser(_expanded(file, options))) for file in (*named, *STANDARD_FILES)]
     return KeyOptions(agent, name, tuple(dict.fromkeys(paths)), options.get("identitiesonly") == "yes")
+
+
+def _agent(wanted: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
+    """Returns what KeyOptions calls `agent` and `agent_name`. `wanted`: the value of IdentityAgent."""
+    if wanted == "none":
+        return None, "IdentityAgent in ssh_config is none"
+    if wanted == "SSH_AUTH_SOCK" or wanted.startswith("$"):
+        name = wanted.strip("${}")
+        return (environ[name], name) if environ.get(name) else (None, f"{name} is not set")
+    return _below_home(wanted, environ), "IdentityAgent of ssh_config"
 
 
 def _ask_ssh(host: str) -> str:
