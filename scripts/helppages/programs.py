@@ -47,7 +47,7 @@ def medusa_parser() -> HelpParser:
     commands = Section(
         "Commands",
         [(name, command.help) for name, command in COMMANDS.items()],
-        "medusa-reflector(8) describes the first.",
+        "medusa-reflector(8) describes `reflector`.",
     )
     parser = HelpParser("medusa", "medusa COMMAND [OPTION...]", text, sections=[commands, *MEDUSA_SECTIONS])
     parser.add_argument("--version", action="version", help="show the version")

@@ -6,8 +6,11 @@ from medusa.commands.options import VARIABLES
 from medusa.commands.user_config.parser import FILES
 from medusa.help_text import Section
 
-DESCRIPTION = """A terminal in a job, as if by ssh. Without --reflector, one is started for this session alone; with
---launcher manta, sessions meet at the Manta's own. With an account and a key, requests to either are signed."""
+DESCRIPTION = """Opens a terminal in a job, as ssh does on a host. Without TARGET and --launcher the job is a process on
+this machine. If --reflector names no reflector, mlogin starts one for this session alone; with --launcher manta,
+sessions meet at the Manta's own. A reflector with accounts knows its users by their ssh keys."""
+
+KEYS = ("~/.ssh/id_ed25519, id_ecdsa, id_rsa", "keys that are tried after those of the ssh-agent, if --key names none")
 
 SECTIONS = (
     Section(
@@ -48,7 +51,7 @@ SECTIONS = (
         ),
         "An empty variable counts as unset.",
     ),
-    FILES,
+    FILES._replace(items=(*FILES.items, KEYS)),
     Section(
         "Exit status",
         (

@@ -36,8 +36,8 @@ FILES = Section(
             f"the config file (in $XDG_CONFIG_HOME if set; --config and {VARIABLE} name another)",
         ),
     ),
-    "It has lines `option = value`: common ones, and then those of profiles, below [NAME]. Variables override it, and "
-    "it overrides MANTA_... `medusa config` shows and edits it.",
+    "The config file has lines `option = value`: common ones, and then those of profiles, below [NAME]. Variables "
+    "override it, and it overrides MANTA_... `medusa config` shows and edits it.",
 )
 """What the help text of a program says about the config file."""
 
