@@ -64,10 +64,23 @@ _KINDS: dict[str | None, Any] = {
 """What completes a value, by its metavar."""
 
 
-_NO_SPACE = """
+_IN_BASH = """
 
-# What follows `ssh:` belongs to the same word.
+# bash divides `--launcher=ssh` at `=`. What follows `ssh:` belongs to the same word.
 _medusa_{prog}() {{
+  local -a words=()
+  local at cword=$COMP_CWORD
+  for at in "${{!COMP_WORDS[@]}}"; do
+    if [[ ${{COMP_WORDS[at]}} != = ]]; then
+      words+=("${{COMP_WORDS[at]}}")
+    elif (( at == COMP_CWORD )); then
+      words+=("")
+    elif (( at < COMP_CWORD )); then
+      (( cword-- ))
+    fi
+  done
+  local -a COMP_WORDS=("${{words[@]}}")
+  local COMP_CWORD=$cword
   _shtab_{prog} "$@"
   if [[ ${{#COMPREPLY[@]}} = 1 && ${{COMPREPLY[0]}} = *: ]]; then compopt -o nospace; fi
 }}
@@ -93,7 +106,15 @@ def completion(shell: str, parser: argparse.ArgumentParser) -> str:
         if kind:
             vars(action)["complete"] = kind  # where shtab looks
     script: str = shtab.complete(parser, shell)
-    return script + _NO_SPACE.format(prog=parser.prog) if shell == "bash" else script
+    if shell == "bash":
+        return script + _IN_BASH.format(prog=parser.prog)
+    return re.sub(r"^  .*?\[.*\]:.*$", _with_equals, script, flags=re.MULTILINE) if shell == "zsh" else script
+
+
+def _with_equals(spec: re.Match[str]) -> str:
+    """Returns the description of an option with a value, for zsh, so that `--launcher=ssh` is completed as well."""
+    names, bracket, meaning = spec[0].partition("[")
+    return re.sub(r"(--[\w-]+)", r"\1=", names) + bracket + meaning
 
 
 def _metavar(action: argparse.Action) -> str | None:
