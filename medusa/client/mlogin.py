@@ -49,11 +49,12 @@ from medusa.guard import Guard
 from medusa.protocol.control import Exit, Start
 from medusa.protocol.printable import printable
 from medusa.protocol.terminal import environment, modes
-from medusa.transports.dial import parse_url
+from medusa.transports.dial import is_raw, parse_url
 from medusa.transports.link import Link
 
 if TYPE_CHECKING:
     from medusa.client.keys.account import Account
+    from medusa.client.queries.finding import Found
 
 DEFAULT_TERM = "xterm"
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -201,22 +202,38 @@ class Login:
         return Account(settings.login, settings.subuser, find_signer(settings.key, host, self._messages.held))
 
     def _find_session(self, signals: Signals) -> None:
-        """Asks the reflector for the session whose id begins as the user has typed, and puts it into the settings."""
-        settings = self._settings
-        if settings.beginning is None:
-            return
-        from medusa.client.queries.api import Api  # takes long to import
-        from medusa.client.queries.finding import find_session
+        """Asks the reflector for the session whose id begins as the user has typed, and puts it into the settings.
 
-        assert settings.reflector is not None
-        api = Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
-        find_account = self._account if settings.unsigned_first else None
-        with self._messages.waiting(f"asking {api.name} for its sessions"), signals.interruptible(), signals.asking():
-            found = find_session(
-                settings.beginning, api, login=settings.login, find_account=find_account, otherwise=settings.otherwise
-            )
-        self._messages.say(f"session {printable(found.session)}")
+        If the user has typed a whole id, asks only for the account that the session belongs to.
+        """
+        settings = self._settings
+        whole = settings.session is not None
+        if settings.beginning is None or (whole and settings.account is not None):
+            return
+        with signals.interruptible(), signals.asking():
+            found = self._found(settings.beginning, whole=whole)
+        if not whole:
+            self._messages.say(f"session {printable(found.session)}")
         self._settings = dataclasses.replace(settings, session=found.session, account=found.account)
+
+    def _found(self, beginning: str, *, whole: bool) -> Found:
+        from medusa.client.queries.api import Api  # takes long to import
+        from medusa.client.queries.finding import Found, find_session
+
+        settings = self._settings
+        assert settings.reflector is not None
+        if whole and is_raw(settings.reflector):
+            return Found(beginning, None)
+        api = Api(settings.reflector, settings.account, insecure_tls=settings.insecure_tls, headers=settings.headers)
+        with self._messages.waiting(f"asking {api.name} for its sessions"):
+            return find_session(
+                beginning,
+                api,
+                login=settings.login,
+                find_account=self._account if settings.unsigned_first else None,
+                otherwise=settings.otherwise,
+                whole=whole,
+            )
 
     def _submit(self, launcher: Launcher, dialer: Dialer) -> None:
         proxies = {name: value for name, value in os.environ.items() if name.lower() in _PROXIES}

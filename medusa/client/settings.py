@@ -65,7 +65,8 @@ class Settings:
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
         session: id of a session whose agent somebody else starts.
-        beginning: the beginning of such an id. mlogin asks the reflector for the whole id, and sets `session`.
+        beginning: the beginning of such an id, or a whole one. mlogin asks the reflector for the session, and sets
+            `session`. If the id is whole, `session` is set as well, and need not be known to the reflector.
         otherwise: more words for the error if no session's id begins so.
         manta: options of a Manta job.
         url: the URL of the Manta service.

@@ -12,6 +12,9 @@ from medusa.client.queries.api import NOT_AUTHORISED, Api, NoAnswer
 from medusa.protocol.printable import printable
 from medusa.transports.dial.headers import NO_HEADERS, Headers
 
+HELD = "held"
+"""The state of a session that has no client yet, and whose agent asks for one again and again."""
+
 Entry = dict[str, Any]
 """The description of one session, in the form of the reflector's JSON."""
 
@@ -83,6 +86,9 @@ class Administrator:
 
     def kill(self, entry: Entry) -> None:
         """Ends a session. `entry`: its description from `sessions` or `find`. Raises Failure."""
+        if entry.get("state") == HELD:
+            what = f"the session {printable(str(entry['id']))} has not begun: its agent waits for a client"
+            raise Failure(f"{what}, and stops when the time of the hold is over")
         quoted = urllib.parse.quote(str(entry["id"]), safe="-_.~:@+")
         login = f"{entry['login']}/" if entry.get("login") else ""
         try:

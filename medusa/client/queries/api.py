@@ -77,7 +77,7 @@ class Api:
         except ConnectRefused as error:
             raise NoAnswer(f"--reflector: {error}") from None
         if is_raw(base):
-            raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions")
+            raise NoAnswer(f"{self.name}: raw TCP has no lists of sessions; --session ID enters one")
 
     def ask(self, method: str, path: str) -> dict[str, Any]:
         """Sends a request, and returns the JSON object in the answer. Raises NoAnswer.

@@ -32,6 +32,7 @@ def find_session(
     login: str | None = None,
     find_account: Callable[[], Account] | None = None,
     otherwise: str = "",
+    whole: bool = False,
 ) -> Found:
     """Returns the session whose id is `text`, or else the only one whose id begins with it.
 
@@ -40,6 +41,7 @@ def find_session(
         login: the user's account, if it is to sign only if that is needed.
         find_account: returns that account. None if there is none.
         otherwise: more words for the error if there is no such session.
+        whole: `text` is a whole id: it is returned also if the reflector does not list it.
 
     Raises:
         Failure: there is no such session, or there are several, or the reflector does not list them.
@@ -47,10 +49,14 @@ def find_session(
     try:
         entries, missing = _entries(api, find_account)
     except NoAnswer as error:
+        if whole:
+            return Found(text, None)
         lines = [f"{error}", f"  a session with just this id is entered by: --session {printable(text)}"]
         raise Failure("\n".join(lines)) from None
     own = api.account.login if api.account is not None else None
     candidates = matching(text, entries, own)
+    if not candidates and whole:
+        return Found(text, api.account)
     if not candidates and DID_YOU_MEAN not in otherwise:
         otherwise += did_you_mean(text, [printable(str(entry.get("id"))) for entry in entries])
     if len(candidates) != 1:

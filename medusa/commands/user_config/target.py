@@ -75,7 +75,7 @@ def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence
         raise Failure(f"{printable(text)} and --job {printable(typed.job)} both name a job: leave one out")
     given.job = target.job or given.job
     given.launcher, given.object = target.launcher, target.object
-    given.session, given.beginning = target.session, target.beginning
+    given.session, given.beginning = target.session, target.beginning or target.session
     if target.beginning is not None:
         given.otherwise = f", and there is no profile or launcher of this name{hint(text, profiles)}"
     if target.launcher is None and given.reflector is None:

@@ -25,3 +25,8 @@ def test_a_redirect_says_where_it_leads() -> None:
 def test_a_reflector_that_cannot_be_reached_is_named_with_the_reason() -> None:
     with pytest.raises(Failure, match=r"localhost:1: .*Connection refused \("):
         Administrator("http://localhost:1").sessions()
+
+
+def test_a_session_that_has_not_begun_cannot_be_ended() -> None:
+    with pytest.raises(Failure, match="the session 5d3e has not begun: its agent waits"):
+        Administrator("http://localhost:1").kill({"id": "5d3e", "state": "held"})

@@ -102,3 +102,12 @@ def test_what_is_wrong(text: str, api: Api, why: str) -> None:
 def test_without_an_account_nothing_is_signed() -> None:
     with pytest.raises(Failure, match="refuses"):
         find("5", Api(refusal=403), find_account=None)
+
+
+def test_a_whole_id_need_not_be_listed() -> None:
+    assert find("6", Api(), whole=True) == Found("6", None)
+    assert find("6", Api(ALICE), whole=True) == Found("6", ALICE)
+    assert find("6", Api(refusal=503), whole=True) == Found("6", None)
+    assert find("5d77", Api(), whole=True) == Found("5d77", ALICE), "the account it belongs to"
+    with pytest.raises(Failure, match="belongs to bob"):
+        find("7", Api(), whole=True)

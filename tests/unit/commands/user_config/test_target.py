@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,15 @@ def test_a_hint_at_what_was_meant(text: str, meant: str) -> None:
         ("slurm:12 -c id", "--launcher slurm --job 12 -c id"),
         ("k8s:p/c -- --image i", "--launcher kubernetes --job p/c -- --image i"),
         ("local:", "--launcher local"),
-        (f"{ID} --reflector http://r", f"--session {ID} --reflector http://r"),
     ],
 )
 def test_the_short_form_is_the_long_one(short: str, long: str) -> None:
     assert mlogin.parse(short.split()) == mlogin.parse(long.split())
+
+
+def test_the_id_of_a_session() -> None:
+    short, long = (mlogin.parse([*words, "--reflector", "http://r"]) for words in ([ID], ["--session", ID]))
+    assert short == dataclasses.replace(long, beginning=ID)
 
 
 def test_the_beginning_of_a_sessions_id() -> None:
