@@ -51,8 +51,10 @@ def find_session(
     except NoAnswer as error:
         if whole:
             return Found(text, None)
-        lines = [f"{error}", f"  a session with just this id is entered by: --session {printable(text)}"]
-        raise Failure("\n".join(lines)) from None
+        shown = printable(text)
+        lines = [f"the sessions whose ids begin with `{shown}` are not known{otherwise}", *f"{error}".splitlines()]
+        more = [] if DID_YOU_MEAN in otherwise else [f"  a session with just this id is entered by: --session {shown}"]
+        raise Failure("\n  ".join(lines) + "".join(f"\n{line}" for line in more)) from None
     own = api.account.login if api.account is not None else None
     candidates = matching(text, entries, own)
     if not candidates and whole:
@@ -105,7 +107,8 @@ def _complaint(text: str, candidates: Sequence[Entry], api: Api, missing: str, o
     if not candidates:
         whose = "" if api.account is None else f" of {printable(api.account.login)}"
         lines = [f"no session{whose} at {api.name} has an id that begins with `{shown}`{otherwise}"]
-        lines.append(f"  to wait for one that begins later: --session {shown}")
+        if DID_YOU_MEAN not in otherwise:
+            lines.append(f"  to wait for one that begins later: --session {shown}")
     else:
         lines = [f"the ids of {len(candidates)} sessions begin with `{shown}`; give more of it:"]
         lines += [f"  {_line(entry)}" for entry in candidates[:MAX_CANDIDATES]]

@@ -120,7 +120,7 @@ def _of_launcher(name: str, word: str) -> Target:
 
 def _unknown(text: str, profiles: Sequence[str]) -> str:
     meant = hint(text, profiles)
-    return f"there is no profile or launcher {printable(text)}" + (meant or f"\n  {_FORMS}")
+    return f"there is no profile or launcher {printable(text) or repr('')}" + (meant or f"\n  {_FORMS}")
 
 
 def hint(text: str, profiles: Sequence[str]) -> str:

@@ -91,7 +91,11 @@ def test_a_signature_is_made_only_if_it_is_needed() -> None:
         ("6", Api(), "to wait for one that begins later: --session 6"),
         ("6", Api(missing="no answer"), "other reflectors' sessions are missing: no answer"),
         ("7", Api(), "the session 7 belongs to bob: sign as that account"),
-        ("5d", Api(refusal=503), "http://r refuses\n  a session with just this id is entered by: --session 5d"),
+        (
+            "5d",
+            Api(refusal=503),
+            "`5d` are not known, and no profile\n  http://r refuses\n  a session with just this id is",
+        ),
     ],
 )
 def test_what_is_wrong(text: str, api: Api, why: str) -> None:
