@@ -20,6 +20,7 @@ from medusa.commands.mlogin_options import advice
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_parser
 from medusa.commands.options import COMMON
 from medusa.commands.user_config.parser import UserOptionParser
+from medusa.commands.user_config.precedence import drop_of_others, prefer_nearer
 from medusa.commands.user_config.target import profile_named, set_target
 from medusa.help_text import show
 from medusa.protocol.attach_path import LOGIN
@@ -62,7 +63,9 @@ def parse(argv: Sequence[str]) -> Settings:
     escape = DEFAULT_ESCAPE if given.escape is None else given.escape[0]
     try:
         set_target(parser, given, own)
+        prefer_nearer(parser, given, own)
         given.launcher = _launcher(given)
+        drop_of_others(parser, given)
         _check_headers(parser, given)
         manta, unsigned_first = _manta(parser, given)
         queues = launchers.find(given.launcher).queues

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import NamedTuple
 
+from medusa.client import launchers
 from medusa.client.settings import DEFAULT_ESCAPE
 from medusa.commands.manta_options import VARIABLES
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL
 from medusa.commands.options import COMMON, NOT_IN_A_FILE, name_of
 from medusa.commands.user_config.parser import TARGET, Place, UserOptionParser
+from medusa.commands.user_config.precedence import of_other_launchers
 from medusa.protocol.printable import printable
 from medusa.protocol.terminal import environment
 
@@ -73,11 +75,16 @@ def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, fi
 
 
 def rows(parser: UserOptionParser, given: SimpleNamespace) -> list[Row]:
-    """Returns a row for each value of each option that has one. `given`: what the parser returned."""
+    """Returns a row for each value of each option that has one. `given`: what the parser returned.
+
+    Leaves out what the config file sets for another launcher.
+    """
+    launcher = launchers.of_target(parser.target or "") or given.launcher or LOCAL
+    skipped = of_other_launchers(parser, launcher)
     found = [(TARGET, parser.target, _place(parser.places[TARGET][0]))] if parser.target is not None else []
     for action in parser._actions:
-        if action.option_strings and action.dest not in NOT_IN_A_FILE:
-            name = name_of(action)
+        name = name_of(action)
+        if action.option_strings and action.dest not in NOT_IN_A_FILE and name not in skipped:
             found += [(name, value, source) for value, source in _values(parser, action, given)]
     return [Row(name, printable(hidden(name, value), 1024), source) for name, value, source in found]
 

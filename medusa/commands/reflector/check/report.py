@@ -177,6 +177,8 @@ def _certificate(config: ReflectorConfig, options: SimpleNamespace, report: Repo
     left = certificate.leaf.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
     if datetime.timedelta() < left < EXPIRES_SOON:
         report.advice.append(f"tls-cert: {config.tls_cert} expires in {left.days} days")
+    if not certificate.names:
+        report.advice.append(f"tls-cert: {config.tls_cert} names no host, so that clients refuse it")
     for name in (*config.public_host, *filter(None, [config.advertise])):
         host = urlsplit("//" + name).hostname or name
         if not certificate.is_for(host):
