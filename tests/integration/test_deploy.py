@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from medusa.reflector.config import ReflectorConfig
-from tests.links import client_context
+from tests.links import CERTIFICATE, client_context
 from tests.peers import BINARY, LINKUP, TEXT, WAIT, Answer, Peer, frame, upgrade
-from tests.proxies import PROXY, haproxy, nginx, rendered, verified
+from tests.proxies import DEPLOY, PROXY, haproxy, nginx, rendered, verified
 from tests.reflectors import Reflector, command, new_id, running
 from tests.signing import Key, allow, attach_path, signed_request, signed_target
 from tests.terminals import environment, run_alone
@@ -123,13 +123,17 @@ def test_the_units_times_fit() -> None:
 SETTING = re.compile(r"^#?([a-z-]+) = (.+)$", re.MULTILINE)
 
 
-def test_the_settings_as_they_are(tmp_path: Path, key: Key) -> None:
-    config, accounts = tmp_path / "reflector.conf", tmp_path / "accounts"
-    accounts.mkdir()
-    allow(accounts, "alice", key)
-    config.write_text(rendered("reflector.conf", {"/etc/medusa/accounts": str(accounts)}))
-    with running("--config", str(config)) as reflector, reflector.pair():
+def test_the_settings_as_they_are() -> None:
+    with running("--config", str(DEPLOY / "reflector.conf")) as reflector, reflector.pair():
         assert reflector.get("/agent.sh").status == 200
+
+
+@pytest.mark.parametrize("variable", [{}, {"MEDUSA_TLS_CERT": str(CERTIFICATE)}])
+def test_the_health_check_with_tls(tmp_path: Path, variable: dict[str, str]) -> None:
+    with running("--tls-cert", str(CERTIFICATE), "--tls-key", str(CERTIFICATE)) as reflector:
+        environ = {**environment(tmp_path), "MEDUSA_PORT": str(reflector.port), **variable}
+        assert run_alone([sys.executable, str(DEPLOY / "healthcheck.py")], environ).returncode == 0
+    assert run_alone([sys.executable, str(DEPLOY / "healthcheck.py")], environ).returncode == 1
 
 
 def test_all_settings_are_options_and_all_options_are_there(tmp_path: Path) -> None:
