@@ -10,7 +10,10 @@ from medusa.client import launchers
 from medusa.commands.options import COMMON
 from medusa.commands.user_config.parser import TARGET, Place, UserOptionParser
 
-OF_LAUNCHERS = ("agent-object", "asset", "disk", "image", "init", "job", "launcher-arg", "memory")
+OF_MANTA = ("agent-object", "asset", "disk", "image", "init", "memory")
+"""The options that only the launcher `manta` has."""
+
+OF_LAUNCHERS = (*OF_MANTA, "job", "launcher-arg")
 """The options that say something to one launcher, and mean nothing or something else to another."""
 
 
@@ -43,18 +46,24 @@ def drop_of_others(parser: UserOptionParser, given: SimpleNamespace) -> None:
 def of_other_launchers(parser: UserOptionParser, launcher: str) -> list[str]:
     """Returns the names of the options that the config file sets for another launcher than `launcher`.
 
-    The launcher that a section of the file names is that for which the section sets options.
+    The launcher that a section of the file names is that for which the section sets options. Common keys hold for every
+    launcher that has such an option.
     """
     used = launchers.SHORT.get(launcher, launcher)
-    return [
+    found = [
         name
         for name in OF_LAUNCHERS
-        if (place := parser.place_of(name)) is not None and _launcher_of(parser, place) not in (None, used)
+        if (place := parser.place_of(name)) is not None and _launcher_of(parser, place, name) not in (None, used)
     ]
+    archive = parser.place_of("archive")
+    starts_nothing = used == launchers.EXISTING and archive is not None and archive.section == COMMON
+    return [*found, "archive"] if starts_nothing else found
 
 
-def _launcher_of(parser: UserOptionParser, place: Place) -> str | None:
-    """Returns the launcher that the section of `place` names. None if it names none."""
+def _launcher_of(parser: UserOptionParser, place: Place, option: str) -> str | None:
+    """Returns the launcher for which the section of `place` sets an option. None if it names none."""
+    if place.section == COMMON and option in OF_MANTA:
+        return "manta"
     settings = {setting.key: str(setting.value) for setting in parser.sections_of(place.file)[place.section]}
     name = settings.get("launcher") or launchers.of_target(settings.get(TARGET, ""))
     return None if name is None else launchers.SHORT.get(name, name)

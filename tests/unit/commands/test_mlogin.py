@@ -236,7 +236,8 @@ def test_a_url_with_user_info_is_refused_and_not_repeated(
 def test_assets_in_a_config_file(tmp_path: Path, text: str, assets: tuple[str, ...]) -> None:
     config = tmp_path / "mlogin.conf"
     config.write_text(text)
-    assert mlogin.parse(["--config", str(config)]).manta.assets == assets
+    words = ["--config", str(config), "--launcher", "manta", "-u", "https://m", "-a", "jill"]
+    assert mlogin.parse(words).manta.assets == assets
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ reflector = https://r
 launcher = slurm
 launcher-arg = --partition=gpu
 disk = 8
+archive = x.sh
 [box]
 target = ssh:box
 [mine]
@@ -33,25 +34,28 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "launcher", "arguments", "disk"),
+    ("words", "launcher", "arguments", "disk", "archive"),
     [
-        ("", "slurm", ("--partition=gpu",), 8),
-        ("slurm:", "slurm", ("--partition=gpu",), 8),
-        ("--launcher manual", "manual", (), None),
-        ("--launcher manual --launcher-arg x --disk 4", "manual", ("x",), 4),
-        ("ssh:box", "ssh", (), None),
-        ("box", "ssh", (), None),
-        ("mine", "ssh", ("-p2222",), None),
-        ("--profile mine --launcher slurm", "slurm", (), 8),
-        ("--session s", EXISTING, (), None),
-        ("held", EXISTING, (), None),
+        ("", "slurm", ("--partition=gpu",), None, "x.sh"),
+        ("slurm:", "slurm", ("--partition=gpu",), None, "x.sh"),
+        ("--launcher manual", "manual", (), None, "x.sh"),
+        ("--launcher manual --launcher-arg x --disk 4", "manual", ("x",), 4, "x.sh"),
+        ("ssh:box", "ssh", (), None, "x.sh"),
+        ("box", "ssh", (), None, "x.sh"),
+        ("mine", "ssh", ("-p2222",), None, "x.sh"),
+        ("--profile mine --launcher slurm", "slurm", (), None, "x.sh"),
+        ("-u https://m --launcher manta", "manta", (), 8, "x.sh"),
+        ("--session s", EXISTING, (), None, None),
+        ("--session s --archive y", EXISTING, (), None, "y"),
+        ("held", EXISTING, (), None, None),
     ],
 )
 def test_what_the_file_says_to_one_launcher_is_for_that_one(
-    words: str, launcher: str, arguments: tuple[str, ...], disk: Any
+    words: str, launcher: str, arguments: tuple[str, ...], disk: Any, archive: str | None
 ) -> None:
     found = mlogin.parse(words.split())
     assert (found.launcher, found.arguments, found.manta.disk) == (launcher, arguments, disk)
+    assert found.archive == archive
 
 
 def test_a_launcher_beside_a_session(monkeypatch: pytest.MonkeyPatch, complaint: Complaint) -> None:
