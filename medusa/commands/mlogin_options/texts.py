@@ -45,7 +45,7 @@ SECTIONS = (
             ("MANTA_USER", "the account, if neither --account nor its variable or key in the config file is given"),
             ("MANTA_KEY_ID, MANTA_SUBUSER, MANTA_URL", "the same for --key, --subuser and --url"),
             ("MANTA_TLS_INSECURE", "trust any certificate"),
-            ("SSH_AUTH_SOCK", "the ssh-agent that holds the key"),
+            ("SSH_AUTH_SOCK", "the ssh-agent that holds the key, unless ssh_config names another one"),
             ("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", "the proxy to the reflector"),
             ("SSL_CERT_FILE", "the authorities to trust"),
         ),

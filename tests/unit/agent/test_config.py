@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, ConfigError, asset_object, configured, delete_object, load, obtain
+from agent.config import Config, ConfigError, asset_object, configured, delete_object, headers_of, load, obtain
+from medusa.client.launchers.base import JobRequest
 
 URL = "https://eu.example:8443/poe/medusa/attach/1/slave?signature=abc%2B%3D"
 
@@ -62,6 +63,20 @@ def test_unknown_keys_are_ignored(tmp_path: Path) -> None:
     assert load(path) == Config(URL, True, path)
     path = write(tmp_path / "c", {"signed_url": URL})
     assert load(path) == Config(URL, False, path)
+
+
+def test_headers_of_options_go_before_variables_before_the_file(tmp_path: Path) -> None:
+    request = JobRequest(session_url=lambda _: URL, headers=[("A", "1"), ("B", '"[')])
+    path = write(tmp_path / "c", request.config())
+    assert load(path).headers.read() == request.headers
+    environ = {name: text for name, text in request.variables().items() if name == "MEDUSA_HEADER"}
+    assert obtain(URL, None, False, environ).headers.read() == request.headers
+    assert obtain(None, path, False, {"MEDUSA_HEADER": "C: 3"}).headers.read() == [("C", "3")]
+    headers = headers_of(["D: 4"], None, environ)
+    assert obtain(None, path, False, environ, headers=headers).headers.read() == [("D", "4")]
+    for wrong in ("A: 1", [1], ["A"], ["Host: x"]):
+        with pytest.raises(ConfigError, match="headers: "):
+            load(write(tmp_path / "c", {"signed_url": URL, "headers": wrong}))
 
 
 def test_argument_goes_before_file_before_variable_before_named_file(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import urllib3
 
 from medusa.protocol.http.response import moved_to
 from medusa.protocol.printable import printable
+from medusa.transports.trust import distrust
 
 _TEMPORARY = frozenset((502, 503))
 _CODES = {400: "BadRequestError", 401: "UnauthorizedError", 403: "ForbiddenError", 404: "NotFoundError"}
@@ -63,7 +64,7 @@ def no_answer(where: str, error: Exception) -> Failed:
     unsent = any(isinstance(e, (urllib3.exceptions.NewConnectionError, requests.ConnectTimeout)) for e in causes)
     refused = next((e for e in causes if isinstance(e, ssl.SSLCertVerificationError)), None)
     if refused is not None:
-        words = f"certificate not accepted: {printable(refused.verify_message)}; -i or MANTA_TLS_INSECURE trusts any"
+        words = f"certificate not accepted: {printable(distrust(refused), 1000)}; -i or MANTA_TLS_INSECURE trusts any"
         return Failed(MantaError(f"{where}: {words}"))
     temporary = isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError))
     return Failed(MantaError(f"{where}: {_words(causes[-1])}"), temporary, unsent)

@@ -7,6 +7,7 @@ import pytest
 
 from agent.config import Config, ConfigError
 from agent.wrap.options import HOLD, Options, client_command, first_line, parse
+from medusa.transports.dial.headers import Headers
 
 URL = "https://host/attach/x/slave?signature=secret"
 
@@ -25,6 +26,16 @@ def test_an_option_wins_over_every_variable() -> None:
     environ = {"MEDUSA_HOLD": "1", "MEDUSA_SESSION": "a", "MEDUSA_URL_COMMAND": "sign", "MEDUSA_SIGNED_URL": URL}
     options = parse(["--hold", "2", "--session", "b", "--reflector", "http://h", "--insecure-tls"], environ)
     assert options == Options(2, "b", Config("http://h/attach/b/slave", insecure_tls=True))
+
+
+def test_headers_go_with_every_way_to_dial() -> None:
+    headers = Headers(("X-Front: a",), "print them")
+    given = ["--header", "X-Front: a", "--header-command", "print them"]
+    for words in (["--url-command", "sign"], ["--reflector", "http://h"], []):
+        options = parse([*given, *words], {"MEDUSA_SIGNED_URL": URL, "MEDUSA_HEADER": "X-Other: b"})
+        assert (options.config.headers if options.config else options.headers) == headers
+    with pytest.raises(ConfigError, match="MEDUSA_HEADER: Host cannot be set"):
+        parse([], {"MEDUSA_SIGNED_URL": URL, "MEDUSA_HEADER": "Host: b"})
 
 
 def test_a_reflectors_variable_gives_way_to_a_signed_url() -> None:

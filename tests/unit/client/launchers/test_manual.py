@@ -67,6 +67,16 @@ def test_without_an_archive_url_the_user_brings_the_archive(tmp_path: Path) -> N
     assert (run.returncode, run.stderr, run.stdout) == (0, "", HOSTILE + "\n")
 
 
+def test_headers_are_not_shown_but_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "agent.sh").write_text('echo "$MEDUSA_HEADER$MEDUSA_SIGNED_URL"')
+    headers = [("X-Front", "sesame")]
+    lines = lines_of(JobRequest(session_url=lambda _: SIGNED, archive_url="https://h/agent.sh", headers=headers))
+    assert "sesame" not in "".join(lines)
+    assert "into a file medusa-headers there" in lines[1]
+    run = subprocess.run(["sh", "-c", lines[-2]], cwd=tmp_path, capture_output=True, text=True)
+    assert run.stdout == f"@medusa-headers{SIGNED}\n"
+
+
 @pytest.mark.parametrize(
     "settings", [Settings(object="/x"), Settings(archive="/x"), Settings(manta=MantaJobOptions(disk=8))]
 )
