@@ -133,7 +133,10 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace) -> tuple[SigningOpt
             raise Failure("--url names a Manta, whose jobs are run by --launcher manta")
         if given.reflector is None and wished:
             options = " and ".join(f"--{name.replace('_', '-')}" for name in wished)
-            raise Failure(f"{options}: for which reflector? Give --reflector URL, or --launcher manta")
+            others = launchers.find(given.launcher).options_of
+            advice_on_others = f"\n  options of {others} go after --" if others else ""
+            text = f"{options}: for which reflector? Give --reflector URL, or --launcher manta"
+            raise Failure(text + advice_on_others)
         who = {"account", "key", "subuser"}
         if given.reflector is None or (manta.anonymous and not who & set(wished)):
             return SigningOptions(None, None, None, None, given.insecure_tls), False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -16,7 +17,12 @@ from medusa.protocol.printable import printable
 
 HELP_OPTIONS = ("-h", "--help")
 
+SHARED = ("-i", "-n", "-q")
+"""Options of mlogin without a value that other programs have with one, or with another meaning."""
+
 _LAUNCHER = "--launcher"
+
+_ELSEWHERE = "options of a job system go after --, as in"
 
 
 def launcher_help(words: Sequence[str]) -> str | None:
@@ -44,28 +50,39 @@ def complaint(
         given: the options that were found.
     """
     launcher = _found(_named(words) or given.launcher)
-    first = unknown[0]
-    if not first.startswith("-"):
-        at = _place(words, unknown)
-        target = _read(parser, words).object
-        if launcher is None and target in (*launchers.names(), *launchers.SHORT):
-            rest = ["-c", " ".join(words[at + 1 :])] if words[at + 1 :] else []
-            named = shlex.join(["mlogin", f"{target}:{first}", *rest])
-            return f"a launcher's name ends in a colon: {printable(named, 1000)}"
-        command = f"{_job(parser, words[:at])} -c {shlex.quote(' '.join(words[at:]))}"
-        text = f"unrecognized arguments: {printable(first)}\n  a command is given by -c: {printable(command, 1000)}"
-        return text + (f"\n  options of {launcher.options_of} go after --" if launcher and launcher.options_of else "")
+    if not unknown[0].startswith("-"):
+        return _too_many(parser, words, unknown, launcher)
     text = unrecognized(parser, words, unknown, given)
-    kept, moved = _divided(words, unknown)
     if launcher is None:
-        other = f"\n  options of a job system go after --, as in: mlogin slurm: -- {printable(shlex.join(moved), 1000)}"
-        return text if DID_YOU_MEAN in text else text + other
+        return text if DID_YOU_MEAN in text else f"{text}\n  {_ELSEWHERE}: mlogin slurm: -- --partition gpu"
     if not launcher.options_of:
         return text
+    others = f"\n  options of {launcher.options_of} go after --"
+    name = unknown[0].partition("=")[0]
+    if DID_YOU_MEAN in text and not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", launcher.help()):
+        return text + others
+    text = f"unrecognized arguments: {printable(name)}{others}"  # the launcher has an option of this name
+    kept, moved = _divided(words, unknown)
     if _read(parser, kept).object is None and _read(parser, words).object is not None and launcher.target == "object":
         kept.append(moved.pop())  # no other word is left that could be the TARGET
-    command = f"{_job(parser, kept)} -- {shlex.join(moved)}"
-    return f"{text}\n  options of {launcher.options_of} go after --: {printable(command, 1000)}"
+    return f"{text}: {printable(f'{_job(parser, kept)} -- {shlex.join(moved)}', 1000)}"
+
+
+def _too_many(
+    parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], launcher: type[Launcher] | None
+) -> str:
+    """Returns the error for words of which the first one is a second TARGET: it may be a command, or a host."""
+    at, target = _place(words, unknown), _read(parser, words).object
+    if launcher is None and target in (*launchers.names(), *launchers.SHORT):
+        rest = ["-c", " ".join(words[at + 1 :])] if words[at + 1 :] else []
+        named = shlex.join(["mlogin", f"{target}:{words[at]}", *rest])
+        return f"a launcher's name ends in a colon: {printable(named, 1000)}"
+    text = f"unrecognized arguments: {printable(unknown[0])}"
+    others = f"\n  options of {launcher.options_of} go after --" if launcher and launcher.options_of else ""
+    if others and words[at - 1] in SHARED and not words[at + 1 :]:
+        return f"{text}{others}: {printable(f'{_job(parser, words[: at - 1])} -- {shlex.join(words[at - 1 :])}', 1000)}"
+    command = f"{_job(parser, words[:at])} -c {shlex.quote(' '.join(words[at:]))}"
+    return f"{text}\n  a command is given by -c: {printable(command, 1000)}{others}"
 
 
 def _named(words: Sequence[str]) -> str | None:

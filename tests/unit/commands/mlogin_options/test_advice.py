@@ -26,7 +26,17 @@ from tests.unit.commands.conftest import Complaint
         ("--launcher ssh h ls -l -n /tmp", "a command is given by -c: mlogin --launcher ssh h -c 'ls -l -n /tmp'\n"),
         ("ssh:h -q ls -l", "a command is given by -c: mlogin ssh:h -c 'ls -l'\n"),
         ("--launcher ssh -i key h", "options of ssh go after --\n"),
-        ("--gres gpu:1", "options of a job system go after --, as in: mlogin slurm: -- --gres gpu:1\n"),
+        (
+            "slurm: --mem 4G",
+            "--mem\n  options of sbatch (of srun, in a running job) go after --: mlogin slurm: -- --mem 4G\n",
+        ),
+        ("ssh:h -i key", "options of ssh go after --: mlogin ssh:h -- -i key\n"),
+        ("--gres=secret", "options of a job system go after --, as in: mlogin slurm: -- --partition gpu\n"),
+        (
+            "slurm: --reflectr=secret",
+            "did you mean --reflector?\n  options of sbatch (of srun, in a running job) go after --\n",
+        ),
+        ("slurm: --account proj", "Give --reflector URL, or --launcher manta\n  options of sbatch"),
         ("ssh h uptime -q", "a launcher's name ends in a colon: mlogin ssh:h -c 'uptime -q'\n"),
         ("slurm 123", "a launcher's name ends in a colon: mlogin slurm:123\n"),
         ("gpu uptime", "a command is given by -c: mlogin gpu -c uptime\n"),
