@@ -28,6 +28,7 @@ from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
+from medusa.reflector.net.fd_limit import check_room
 from medusa.reflector.net.listen import prepare
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.reflector.refusal import Refusal
@@ -160,6 +161,7 @@ class ForwardOut:
         head = "GET %s HTTP/1.1\r\nHost: %s\r\n%s: %s\r\n\r\n" % (target, host, FORWARD_HEADER, proof)
         sock = self.connect(owner.address)
         try:
+            check_room(sock.fileno())
             sock.settimeout(self._timeouts.forward_answer_timeout)
             sock.sendall(head.encode("latin-1") + accepted.data)
             return (sock, *read_start(sock, accepted.kind))

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from gevent.server import StreamServer
 
-from medusa.reflector.net.fd_limit import first_reserved
+from medusa.reflector.net.fd_limit import check_room, first_reserved
 
 log = structlog.get_logger(component="http")
 
@@ -46,6 +46,7 @@ class PausingServer(StreamServer):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self._paused = False
+        self._held: Any = None  # the connection that was accepted when only the reserve of descriptors was left
         self._calm: Any = None  # the timer of CALM_TIMEOUT; None if there is no shortage
         super().__init__(*args, **settings)
         self.max_accept = min(self.max_accept, MOST_AT_ONCE)
@@ -57,15 +58,17 @@ class PausingServer(StreamServer):
         try:
             if self._paused and _lowest_free(self.socket.fileno()) >= first_reserved():
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            connection: Any = super().do_read()
+            connection = self._take_held() or super().do_read()
+            self._paused = False
+            self._held = connection
+            if connection:
+                check_room(connection[0].fileno())
+            self._held = None
         except OSError as error:
             if error.errno not in SCARCE:
                 raise
             self._pause(error)
             return None
-        self._paused = False
-        if connection and connection[0].fileno() >= first_reserved():
-            self._pause(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))  # this connection is served nevertheless
         return connection
 
     def do_handle(self, *args: Any) -> None:
@@ -84,6 +87,9 @@ class PausingServer(StreamServer):
     def close(self) -> None:
         """Stops listening; gevent calls this."""
         self._forget()
+        if self._held is not None:
+            self._held[0].close()
+            self._held = None
         super().close()
 
     def _pause(self, error: OSError) -> None:
@@ -95,7 +101,20 @@ class PausingServer(StreamServer):
         self._paused = True
         self.stop_accepting()
         self._timer: Any = self.loop.timer(RETRY_INTERVAL)
-        self._timer.start(self._start_accepting_if_started)  # type: ignore[attr-defined, call-arg]
+        self._timer.start(self._go_on)
+
+    def _go_on(self) -> None:
+        self._start_accepting_if_started()  # type: ignore[attr-defined]
+        if self._held is not None:
+            self._do_read()  # type: ignore[attr-defined]
+
+    def _take_held(self) -> Any:
+        """Returns the connection that was held back, under a lower descriptor. None if there is none."""
+        if self._held is None:
+            return None
+        (sock, address), self._held = self._held, None
+        with sock:
+            return sock.dup(), address
 
     def _resumed(self) -> None:
         self._forget()

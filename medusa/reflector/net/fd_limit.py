@@ -5,7 +5,9 @@ Each link holds at least one file descriptor for as long as it lives.
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import resource
 
 import structlog
@@ -52,6 +54,15 @@ def first_reserved() -> float:
     if limit == resource.RLIM_INFINITY:
         return math.inf
     return limit - max(1, min(MAX_RESERVE, limit // MAX_RESERVE_SHARE))
+
+
+def check_room(fd: int) -> None:
+    """Raises OSError (EMFILE) if only the reserve was left when the descriptor `fd` was opened.
+
+    Call it with each new descriptor that becomes a part of a link.
+    """
+    if fd >= first_reserved():
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def startups_allowed() -> float:

@@ -20,6 +20,7 @@ from medusa.reflector.config import Timeouts
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.client_address import site
+from medusa.reflector.net.fd_limit import check_room
 from medusa.reflector.net.sockets import ungreen
 from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.byte_link import ByteLink, Patience
@@ -167,6 +168,7 @@ class Handoff:
         inner = gevent.socket.socket(fileno=near.detach())
         try:
             with far:
+                check_room(inner.fileno())
                 self.send(owner, message, far)
             inner.settimeout(self._timeouts.forward_answer_timeout)
             return (inner, *read_start(inner, message.kind))

@@ -7,6 +7,9 @@ dropped as long as the other worker can still receive it.
 
 from __future__ import annotations
 
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
 from functools import partial
 
@@ -42,7 +45,17 @@ def open_tls_proxy(
         share: the share of the memory budget in which the bytes that the proxy holds are counted. None: not counted.
     """
     pipes = join(*streams, drains=True, share=share)
-    return ByteLink(queue, pipes, patience, partial(is_lost, lenient), ended, answer)
+    return TlsProxy(queue, pipes, patience, partial(is_lost, lenient), ended, answer)
+
+
+class TlsProxy(ByteLink):
+    """A byte link that ends at once, rather than after `Patience.stall`, if it is cut off; see `is_cut_off`."""
+
+    def _check(self) -> None:
+        if is_cut_off(self._pipes[0]):
+            self.end()
+        else:
+            super()._check()
 
 
 def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:
@@ -56,3 +69,19 @@ def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:
         return True
     peer_lives = lenient and inward.has_read
     return outward.is_stuck and not outward.has_written and not peer_lives
+
+
+def is_cut_off(outward: BytePipe) -> bool:
+    """Returns True if the owner has closed before this worker had read all, and the peer accepts nothing.
+
+    When a session ends in order, the owner waits until all bytes for a client that is alive were read from its socket.
+    If it does not wait, it has given the peer up: the session was killed, or has reached a limit. `outward`: the pipe
+    to the peer.
+    """
+    return outward.is_stuck and not outward.has_written and _unread(outward.source.fileno()) > 0
+
+
+def _unread(fd: int) -> int:
+    """Returns the number of bytes that have arrived at a socket, and were not read yet."""
+    (size,) = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))
+    return int(size)

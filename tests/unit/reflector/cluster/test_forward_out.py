@@ -19,6 +19,7 @@ from medusa.reflector.cluster.peer_auth import Origin, PeerAuth
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.fronts.refusal_log import RefusalLog
 from medusa.reflector.metrics import Metrics
+from medusa.reflector.net import fd_limit
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.relay.budget import Budget
@@ -101,6 +102,14 @@ def test_an_agent_that_the_owner_accepts(site: Site, kind: str, answer: bytes) -
         assert owner.recv(100) == b""
     site.forward_out.wait_until_empty(PATIENCE)
     assert len(site.forward_out) == 0
+
+
+def test_an_agent_leaves_the_reserve_of_descriptors(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fd_limit, "first_reserved", lambda: 0)
+    with refused(503, retry_after=5):
+        site.forward().get(timeout=PATIENCE)
+    with contextlib.closing(site.forward_out.connect(site.owner.address)):
+        pass  # a question to another reflector may use it
 
 
 @pytest.mark.parametrize(("kind", "answer"), [(HTTP, b"HTTP/1.1 409 Conflict\r\n\r\n"), (RAW, b"ERR 409 taken\n")])

@@ -12,6 +12,7 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.protocol.errors import HandshakeError
+from medusa.reflector.net import fd_limit
 from medusa.reflector.net.accepted import Accepted
 from medusa.reflector.net.listen import HTTP, RAW
 from medusa.reflector.session_name import SessionName
@@ -77,6 +78,16 @@ def test_a_full_inbox_blocks_no_other_greenlet_and_then_refuses(
     assert connection[1].fileno() >= 0, "the refusal has to be written to it"
     assert [entry["event"] for entry in logs] == ["connection not handed over"]
     assert other.value == "ran"
+
+
+def test_a_socket_pair_for_tls_leaves_the_reserve_of_descriptors(
+    two: TwoWorkers, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fd_limit, "first_reserved", lambda: 0)
+    with pytest.raises(HandshakeError, match="does not answer"):
+        two.handoff._ask(2, Message(HTTP, ADDRESS))
+    with pytest.raises(BlockingIOError):
+        receive(two.inbox)
 
 
 def test_a_full_inbox_that_is_read_in_time(two: TwoWorkers, connection: Connection) -> None:

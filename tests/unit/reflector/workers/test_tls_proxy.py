@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import gevent
@@ -14,6 +15,7 @@ from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import stream_over
 from tests.bytelinks import MIB, Ends, clog, pipe, receive, send
 from tests.links import tcp_pair, tls_pair, unix_pair
+from tests.unit.reflector.conftest import until
 from tests.waiting import MS
 
 
@@ -71,6 +73,19 @@ def test_a_peer_that_takes_nothing_is_not_waited_for_once_the_owner_is_gone(ends
     clog(ends.owner)
     ends.owner.close()
     ends.over()
+
+
+@pytest.mark.parametrize("stall_timeout", [180 * MS])
+def test_a_peer_that_reads_nothing_is_dropped_if_the_owner_has_not_waited_though_the_peer_sends(ends: Ends) -> None:
+    clog(ends.owner)
+    ends.owner.close()
+
+    def is_over() -> bool:
+        with contextlib.suppress(OSError):
+            send(ends.peer, b"a pong")
+        return ends.link.over
+
+    until(is_over)
 
 
 def test_a_peer_that_sends_after_the_owner_has_closed_is_read_until_it_ends(ends: Ends) -> None:
