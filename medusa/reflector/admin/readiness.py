@@ -16,7 +16,8 @@ class Readiness:
     once in `interval` seconds.
 
     Args:
-        find_out: returns why no new session can begin here, or "" if one can. It may block.
+        find_out: returns why no new session can begin here, or "" if one can. It may block. If it raises an exception,
+            that counts as a reason.
         clock: see time.monotonic.
     """
 
@@ -41,6 +42,9 @@ class Readiness:
     def _ask(self) -> None:
         try:
             self._answer = self._find_out()
+        except Exception:  # the event loop logs it
+            self._answer = "the check has failed; the log says why"
+            raise
         finally:
             self._due = self._clock() + self._interval
             self._asking = None

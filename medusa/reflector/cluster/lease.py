@@ -23,6 +23,8 @@ log = structlog.get_logger(component="lease")
 
 _TRIES = 3
 
+_ADVICE = "delete its key; until then another reflector with the same --advertise is not refused"
+
 
 class AddressTaken(Exception):
     """Another reflector has this reflector's address. The text says which one, and can be logged."""
@@ -107,7 +109,13 @@ class AddressLease:
         self._holder = Owner(holder.text())
         self._ttl = ttl
         self._claim: Claim | None = None
+        self._broken = False  # True: the directory's entry could not be used the last time
         self._over = False
+
+    @property
+    def held(self) -> bool:
+        """True if this reflector has the lease, as far as it knows."""
+        return self._claim is not None
 
     def take(self) -> None:
         """Takes the lease. Takes it over from a holder that has certainly died. Blocks until the directory answers.
@@ -121,8 +129,11 @@ class AddressLease:
         """
         try:
             self._claim = self._take()
+            self._broken = False
         except BrokenEntry as error:
-            log.warning("entry broken", address=self._address, reason=str(error))
+            if not self._broken:
+                log.warning("entry broken", address=self._address, reason=str(error), advice=_ADVICE)
+            self._broken = True
 
     def keep(self) -> bool:
         """Renews the lease, or takes it if this reflector does not have it. Blocks until the directory answers.

@@ -55,6 +55,10 @@ class Lease(Protocol):
 
     displaced: str
 
+    @property
+    def held(self) -> bool:
+        """True if this reflector has the lease, as far as it knows."""
+
     def keep(self) -> bool:
         """Renews the lease. Returns True if the directory had no lease, and has it now. Raises DirectoryError."""
 
@@ -105,6 +109,11 @@ class Claims:
     def displaced(self) -> str:
         """The reason why this reflector may not use its address any more; "" if it may use its address."""
         return self._lease.displaced if self._lease is not None else ""
+
+    @property
+    def _has_address(self) -> bool:
+        """False if the claims at this reflector's address may be those of another reflector, which lives."""
+        return self._lease is None or self._lease.held
 
     def take(self, name: SessionName) -> None:
         """Claims `name`, and keeps it claimed until it is released. Blocks until the directory answers.
@@ -237,7 +246,7 @@ class Claims:
             try:
                 return self._claim(name)
             except SessionExists as held:
-                if held.owner != self._owner or not tries_left:
+                if held.owner != self._owner or not tries_left or not self._has_address:
                     raise
                 old = held.claim
             # The claim has our address, but this process does not hold it: either our release was not carried out yet,

@@ -50,7 +50,10 @@ class Rpc:
         The reply is {"answer": ...}, or {} if the worker does not know the question. If the worker does not answer, the
         reply is {"error": reason}.
         """
-        near, far = socketpair()
+        try:
+            near, far = socketpair()
+        except OSError as error:
+            return {"error": str(error)}
         with gevent.socket.socket(fileno=near.detach()) as sock, far:
             begun = time.monotonic()
             try:

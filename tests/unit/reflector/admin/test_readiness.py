@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gevent
+from structlog.types import EventDict
 
 from medusa.reflector.admin.readiness import Readiness
 from tests.waiting import Clock
@@ -22,3 +23,14 @@ def test_many_ask_and_one_question_is_put(clock: Clock) -> None:
     clock.now += 0.1
     assert readiness.reason() == "answer 2"
     assert len(questions) == 2
+
+
+def test_a_check_that_fails_does_not_keep_the_last_answer(clock: Clock, logs: list[EventDict]) -> None:
+    answers: list[str] = [""]
+    readiness = Readiness(answers.pop, 1.0, clock)
+    assert readiness.reason() == ""
+    clock.now += 1.0
+    assert readiness.reason() == "the check has failed; the log says why"
+    clock.now += 1.0
+    answers.append("")
+    assert readiness.reason() == ""

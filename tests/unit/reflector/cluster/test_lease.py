@@ -144,8 +144,10 @@ def test_without_an_answer_it_is_taken_later(directory: Directory, failure: Exce
         else:
             with pytest.raises(DirectoryError):
                 ask()
+    assert not held.held
     directory.failure = None
     assert held.keep()
+    assert held.held
     assert not held.keep()
     with pytest.raises(AddressTaken):
         lease(directory, ELSEWHERE).take()
@@ -157,3 +159,15 @@ def test_after_its_release_it_is_not_taken_again(directory: Directory) -> None:
     held.release()
     assert not held.keep()
     lease(directory, ELSEWHERE).take()
+
+
+def test_a_broken_entry_is_logged_once(directory: Directory, clock: Clock, logs: list[EventDict]) -> None:
+    held = lease(directory)
+    for times in (1, 2):
+        directory.failure = BrokenEntry("not ours")
+        for _ in range(3):
+            assert not held.keep()
+        assert [entry["event"] for entry in logs] == ["entry broken"] * times
+        directory.failure = None
+        assert held.keep()
+        clock.now += 61

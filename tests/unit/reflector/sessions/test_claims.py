@@ -137,6 +137,28 @@ def test_what_the_directory_forgot_is_told_to_it_again(
     assert events(logs) == ["claim restored"] * 2
 
 
+class Lease:
+    """Stands for the lease on the address."""
+
+    displaced = ""
+    held = False
+
+    def keep(self) -> bool:
+        return False
+
+
+def test_without_the_lease_claims_at_the_own_address_are_anothers(store: Store) -> None:
+    lease = Lease()
+    claims = Claims(store, HERE, QUICK, lease)
+    theirs = store.claim(str(NAME), HERE)
+    with pytest.raises(SessionExists):
+        claims.take(NAME)
+    claims._undo_name(NAME)
+    store.renew(theirs)
+    lease.held = True
+    claims.take(NAME)
+
+
 def test_what_another_has_by_now_is_lost(
     claims: Claims, store: Store, lost: list[SessionName], logs: list[EventDict]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from typing import Any, cast
@@ -13,6 +14,7 @@ import pytest
 from medusa.reflector.admin.session_list import SessionList
 from medusa.reflector.metrics import Metrics
 from medusa.reflector.session_name import SessionName
+from medusa.reflector.workers import rpc
 from medusa.reflector.workers.fd_channel import QUESTION, Message, pack, receive, send, unpack
 from tests.unit.reflector.workers.conftest import TwoWorkers
 from tests.waiting import MS
@@ -141,3 +143,12 @@ def test_the_others_are_answered(two: TwoWorkers, question: object, expected: ob
         gevent.socket.wait_read(near.fileno(), 10)
         assert json.loads(near.recv(4096)) == expected
     assert two.handoff.taken_over == 0, "a question is no connection"
+
+
+def test_with_no_descriptor_left(two: TwoWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(rpc, "socketpair", refuse)
+    assert two.others.silent() == [2]
+    assert "Too many open files" in two.rpc.ask(2, "status")["error"]
