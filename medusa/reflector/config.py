@@ -67,6 +67,8 @@ class Timeouts:
         query_timeout: how long it may take to connect to another reflector, send a question and receive the answer.
         handoff_timeout: how long to wait until another worker's full inbox has room. This is longer than the restart of
             a worker.
+        handoff_answer_timeout: how long another worker may take to answer a connection with TLS that it was sent. In
+            this time a worker that hangs is noticed and replaced, and the next one answers.
         status_timeout: how long another worker may take to answer a question, such as which sessions live in it.
         ready_interval: the time between two checks, for /readyz, that the directory and the other workers answer.
         worker_start_timeout: how long a worker may take from its start until it serves.
@@ -102,6 +104,7 @@ class Timeouts:
     forward_answer_timeout: float = 10.0
     query_timeout: float = 5.0
     handoff_timeout: float = 5.0
+    handoff_answer_timeout: float = 20.0
     status_timeout: float = 1.0
     ready_interval: float = 1.0
     worker_start_timeout: float = 60.0

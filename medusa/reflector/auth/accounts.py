@@ -23,6 +23,9 @@ log = structlog.get_logger(component="accounts")
 MAX_FILE = 1024 * 1024
 """The largest size in bytes of a file of keys: room for thousands of keys."""
 
+MAX_UNREADABLE = 100
+"""The number of files that cannot be read for which the log tells this. Strangers choose the names of some of them."""
+
 USERS = ".users"
 """What follows a login in the name of the directory with the users of that account."""
 
@@ -45,6 +48,7 @@ class Accounts:
         """Raises AccountsError if the directory cannot be read, or if users other than its owner can change it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
+        self._unreadable: dict[Path, str] = {}  # by file, the reason that was logged last
         try:
             list(self._directory.iterdir())
             self._owners = trusted_owners(directory)
@@ -94,10 +98,21 @@ class Accounts:
                     self._files[path] = (version, keys)
         except OSError as error:
             self._files.pop(path, None)
-            if not isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
-                log.error("account not readable", file=str(path), error=error.strerror or str(error))
+            self._note(path, error)
             return []
+        self._unreadable.pop(path, None)
         return self._files[path][1]
+
+    def _note(self, path: Path, error: OSError) -> None:
+        """Logs, once for each reason, that a file cannot be read. Logs nothing if there is no such file."""
+        if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            self._unreadable.pop(path, None)
+            return
+        reason = error.strerror or str(error)
+        known = self._unreadable.get(path)
+        if known != reason and (known is not None or len(self._unreadable) < MAX_UNREADABLE):
+            self._unreadable[path] = reason
+            log.error("account not readable", file=str(path), error=reason)
 
     def _weakness(self, path: Path, *folders: Path) -> str:
         """Returns the reason why an untrusted user could replace `path`, or create files in one of `folders`.

@@ -170,7 +170,7 @@ class Handoff:
             with far:
                 check_room(inner.fileno())
                 self.send(owner, message, far)
-            inner.settimeout(self._timeouts.forward_answer_timeout)
+            inner.settimeout(self._timeouts.handoff_answer_timeout)
             return (inner, *read_start(inner, message.kind))
         except BaseException as error:
             inner.close()

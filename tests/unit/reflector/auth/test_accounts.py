@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from structlog.types import EventDict
 
-from medusa.reflector.auth.accounts import MAX_FILE, Accounts, AccountsError
+from medusa.reflector.auth.accounts import MAX_FILE, MAX_UNREADABLE, Accounts, AccountsError
 from tests.signing import Key, Keys, allow
 from tests.waiting import wait_until
 
@@ -131,6 +132,30 @@ def test_a_file_above_all_bounds_is_ignored(tmp_path: Path, key: Key) -> None:
     (tmp_path / "alice").write_bytes(key.line + b"#" * MAX_FILE)
     (tmp_path / "alice").chmod(0o600)
     assert not found(Accounts(str(tmp_path)), key)
+
+
+def test_a_file_that_cannot_be_read_is_logged_once(tmp_path: Path, key: Key, logs: list[EventDict]) -> None:
+    accounts, path = Accounts(str(tmp_path)), tmp_path / "alice"
+    for _ in range(2):
+        path.symlink_to("alice")
+        for _ in range(3):
+            assert not found(accounts, key)
+        path.unlink()
+        assert not found(accounts, key)
+    assert [entry["event"] for entry in logs] == ["account not readable"] * 2
+
+
+def test_names_that_strangers_choose_fill_no_log(
+    tmp_path: Path, key: Key, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    accounts = Accounts(str(tmp_path))
+    monkeypatch.setattr(os, "open", refuse)
+    for number in range(2 * MAX_UNREADABLE):
+        assert not found(accounts, key, "alice", f"user{number}")
+    assert len(logs) == MAX_UNREADABLE
 
 
 def test_what_is_no_directory_is_told_at_once(tmp_path: Path) -> None:
