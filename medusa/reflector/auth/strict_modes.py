@@ -45,7 +45,8 @@ def _way(path: str) -> list[tuple[str, os.stat_result]]:
 
     Raises OSError.
     """
-    parts, current, links = _parts(os.path.abspath(path)), "/", 0
+    # Not abspath, which drops `..` together with the name before it. If that is a link, `..` leads elsewhere.
+    parts, current, links = _parts(os.path.join(os.getcwd(), path)), "/", 0
     way = [(current, os.lstat(current))]
     while parts:
         part = parts.pop()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from medusa.reflector.config import ConfigError, ReflectorConfig
+from medusa.reflector.config import ConfigError, ReflectorConfig, Timeouts
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1"])
@@ -76,6 +76,10 @@ def test_what_does_nothing_alone(lonely: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="^" + next(iter(lonely)).replace("_", "-") + ": "):
         ReflectorConfig(**lonely).verify()  # type: ignore[arg-type]
     ReflectorConfig(accounts="dir", trusted_proxy=("10.0.0.0/8",), **lonely).verify()  # type: ignore[arg-type]
+
+
+def test_a_worker_that_hangs_is_replaced_before_others_give_up() -> None:
+    assert Timeouts().handoff_answer_timeout > 1.5 * Timeouts().worker_silence_timeout
 
 
 class TestSite:

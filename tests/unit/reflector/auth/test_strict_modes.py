@@ -48,6 +48,18 @@ def test_links_are_followed_with_the_directories_that_hold_them(tmp_path: Path, 
     assert str(link.parent) in weakness(str(link / "file"), OWNERS)
 
 
+@pytest.mark.parametrize("path", ["safe/link/../acc", "link/../acc", "safe/up/acc", "./link/./../acc"])
+def test_the_parent_of_what_a_link_leads_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """The kernel follows the link first, so the path leads to another directory than its text says."""
+    for name in ("safe", "open/sub", "safe/acc", "open/acc"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "safe" / "link").symlink_to(tmp_path / "open" / "sub")
+    (tmp_path / "safe" / "up").symlink_to("link/..")
+    (tmp_path / "open").chmod(0o777)
+    monkeypatch.chdir(tmp_path if path.startswith("safe") else tmp_path / "safe")
+    assert str(tmp_path / "open") in weakness(path, OWNERS)
+
+
 def test_every_part_belongs_to_a_trusted_user(tmp_path: Path, file: Path) -> None:
     if os.geteuid() == 0:
         os.chown(file.parent, 12345, -1)
