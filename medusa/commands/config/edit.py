@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 
@@ -51,5 +52,11 @@ def edit(file: str, environ: Mapping[str, str]) -> int:
     editor = environ.get("VISUAL") or environ.get("EDITOR") or next(filter(shutil.which, _EDITORS), None)
     if editor is None:
         raise NoEditor("no editor found; set EDITOR")
-    # The variable may hold a command with options, as in git and crontab.
-    return subprocess.run(["sh", "-c", f'{editor} "$1"', "sh", file], check=False).returncode
+    # Control-C is for the editor, which does not inherit handlers, but would inherit SIG_IGN.
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        # The variable may hold a command with options, as in git and crontab.
+        return subprocess.run(["sh", "-c", f'{editor} "$1"', "sh", file], check=False).returncode
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -124,6 +124,12 @@ def test_edit(
     assert f"{file}: x: there is no such option (line 2)" in capfd.readouterr().err
 
 
+def test_control_c_is_for_the_editor(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "kill -INT $PPID; true")
+    assert main(["edit"]) == 0
+
+
 @pytest.mark.parametrize(
     ("editor", "why"), [("exit 3;", "the editor ended with status 3"), ("", "no editor found; set EDITOR")]
 )
