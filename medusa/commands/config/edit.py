@@ -22,7 +22,7 @@ TEMPLATE = """\
 # several lines.
 #
 # [gpu]
-# launcher = slurm
+# target = slurm:
 # launcher-arg = --partition=gpu
 # launcher-arg = --time=1:00:00
 """

@@ -79,8 +79,10 @@ def rows(parser: UserOptionParser, given: SimpleNamespace) -> list[Row]:
 
     Leaves out what the config file sets for another launcher.
     """
-    launcher = launchers.of_target(parser.target or "") or given.launcher or LOCAL
-    skipped = of_other_launchers(parser, launcher)
+    by_target = launchers.of_target(parser.target or "")
+    skipped = of_other_launchers(parser, by_target or given.launcher or LOCAL)
+    if by_target is not None:
+        skipped.append("launcher")
     found = [(TARGET, parser.target, _place(parser.places[TARGET][0]))] if parser.target is not None else []
     for action in parser._actions:
         name = name_of(action)

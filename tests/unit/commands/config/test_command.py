@@ -77,6 +77,14 @@ def test_show_a_profile(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_a_target_names_the_launcher(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(file, "launcher = ssh\n[p]\ntarget = slurm:7\n")
+    assert main(["show", "p"]) == 0
+    assert [line for line in lines(capsys) if "ssh" in line or "slurm" in line or "launcher" in line] == [
+        "target slurm:7 config file, line 3 [p]"
+    ]
+
+
 def test_show_without_a_file(file: Path, capsys: pytest.CaptureFixture[str], complaint: Complaint) -> None:
     assert main(["show"]) == 0
     assert lines(capsys)[0] == f"mlogin, with {file}, which does not exist"
