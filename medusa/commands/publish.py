@@ -115,9 +115,14 @@ def _run(options: SimpleNamespace, http_timeout: float | None) -> int:
             if getattr(error, "key_refused", False) and account().another_key():
                 continue
             if options.retry is None or getattr(error, "lasting", False):
-                return _complain(str(error))
+                return _complain("\n".join([str(error), *(_about_keys(error, account))]))
             _complain(f"{' '.join(str(error).split())}; next try in {options.retry:g} s")
         time.sleep(options.retry)
+
+
+def _about_keys(error: Exception, account: Callable[[], Account]) -> list[str]:
+    """Returns lines about the keys that were tried, if the Manta has refused all that ssh would try."""
+    return account().keys_tried() if getattr(error, "key_refused", False) else []
 
 
 def _account(given: SigningOptions) -> Account:

@@ -139,15 +139,18 @@ def test_into_s3() -> None:
 
 
 def test_into_a_manta(keys: Keys, tmp_path: Path) -> None:
-    options = ["-a", "poseidon", "-k", str(write_key(tmp_path / "key", keys["rsa"]))]
+    (tmp_path / ".ssh").mkdir()
+    write_key(tmp_path / ".ssh/id_ed25519", keys["stranger"])
+    key = ["-k", str(write_key(tmp_path / ".ssh/id_rsa", keys["rsa"]))]
+    options = ["-a", "poseidon"]
     place = f"manta:{ARCHIVE}"
     with manta(tls=True) as store:
         store.add_key("poseidon", keys["rsa"].line)
         options += ["-u", store.url]
-        assert "certificate not accepted" in complaint(*options, place)
-        assert published(*options, place, SSL_CERT_FILE=str(store.certificate)) == place
+        assert "certificate not accepted" in complaint(*options, *key, place)
+        assert published(*options, place, SSL_CERT_FILE=str(store.certificate), HOME=str(tmp_path)) == place
         assert store.path(ARCHIVE).read_bytes() == CARRIED.read_bytes()
-        assert "PUT /another/public/x: 403 " in complaint(*options, "-i", "manta:/another/public/x")
+        assert "PUT /another/public/x: 403 " in complaint(*options, *key, "-i", "manta:/another/public/x")
 
 
 def test_again_until_it_is_done(server: Store) -> None:

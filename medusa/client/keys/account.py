@@ -132,7 +132,7 @@ class Account:
     def to_check(self, host: str) -> list[str]:
         """Returns lines for the user if `host` has refused a signed request: what was sent, and what to check."""
         now = formatdate(self.clock(), usegmt=True)
-        found = self._keyring.report() if self._keyring is not None else []
+        found = self.keys_tried()
         if not found:
             return [
                 f"  asked for host {printable(host)} by {self}; the clock here says {now}",
@@ -140,10 +140,14 @@ class Account:
             ]
         return [
             f"  asked for host {printable(host)} by account {self.name}; the clock here says {now}",
-            *(f"  {line}" for line in found),
+            *found,
             "  check that this account has one of these keys there, the host's name, and the clock",
             "  --account names another account, and --key another key",
         ]
+
+    def keys_tried(self) -> list[str]:
+        """Returns lines about the keys that were tried. Returns no lines if the user has named the key."""
+        return [f"  {line}" for line in self._keyring.report()] if self._keyring is not None else []
 
     @property
     def name(self) -> str:

@@ -8,16 +8,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from medusa.client.keys.account import Account
+from medusa.client.keys.keyring import default_keys
+from medusa.client.keys.ssh_config import KeyOptions
 from medusa.client.launchers.base import JobState, Settings
+from medusa.client.launchers.manta.errors import MantaError
 from medusa.client.launchers.manta.launcher import MantaLauncher
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, Interrupted
 from medusa.client.terminal.signals import Signals
 from medusa.client.timeouts import Timeouts
+from tests.signing import Keys, write_key
 from tests.unit.client.launchers.manta.fake_api import JOB, FakeApi, error, request
 from tests.waiting import PATIENCE, wait_until
 
@@ -137,6 +142,30 @@ def test_a_manta_that_hangs_does_not_hold_up_the_user(
         f"the Manta does not answer; see what became of job {JOB} by: mjob get {JOB}",
     ]
     released.set()
+
+
+def test_one_key_after_another_until_one_is_accepted(
+    api: FakeApi, make: Make, tmp_path: Path, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [write_key(tmp_path / kind, keys[kind]) for kind in ("ed25519", "rsa")]
+    account = Account("jill", None, default_keys(KeyOptions(None, files=tuple(files))))
+    used = []
+
+    def create_job(job: object) -> str:
+        used.append(account.key_id.fingerprint)
+        if len(used) == 1:
+            raise MantaError("no", 403)
+        return JOB
+
+    monkeypatch.setattr(api, "create_job", create_job)
+    launcher = MantaLauncher(Settings(url="https://manta", account=account, timeouts=EAGER), Ledger())
+    try:
+        assert launcher.create() == JOB
+    finally:
+        launcher.cancel()
+        assert launcher._thread.join(PATIENCE)
+    assert used == [keys["ed25519"].md5, keys["rsa"].md5]
+    assert not account.another_key()
 
 
 @pytest.mark.parametrize(
