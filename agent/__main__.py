@@ -119,11 +119,11 @@ def main(
     options = _parse(words, timeouts)
     timeouts = replace(timeouts, hangup_grace=options.grace)
     no_core_dumps()
-    # Start the guard first of all: forked later, it would hold the configuration's secrets.
+    hide_memory()  # before the fork of the guard, whose memory is a copy of this one
+    # Start the guard before the configuration is read: forked later, it would hold more secrets.
     guard = Guard.start(lambda lines: end_sessions(lines, timeouts))
     adopt_orphans()
     signals = StopSignals(others=[number for number in PASSED_ON if number not in inherited.ignored])
-    hide_memory()
     # From here on, the signals that the archive has blocked stop the agent with a log line.
     inherited.unblock()
     try:

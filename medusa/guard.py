@@ -112,7 +112,8 @@ def _detach(keep: FrozenSet[int]) -> None:
 def _rename(name: str) -> None:
     """Changes the name of this process, so that `pkill` with the owner's name does not kill it. On Linux only."""
     try:
-        with open("/proc/self/comm", "w") as comm:
+        # /proc/self/comm belongs to root if the owner hides its memory. A thread may still change its own name.
+        with open("/proc/self/task/%d/comm" % os.getpid(), "w") as comm:
             comm.write(name)
     except OSError:
         pass

@@ -59,12 +59,12 @@ def main(
         return EXIT_USAGE
     if isinstance(options, ConfigError):
         log("%s; should the step fail, there will be no session" % options)
+    no_core_dumps()
+    hide_memory()  # before the fork of the guard, whose memory is a copy of this one
     try:
         guard = Guard.start(_clean_up)
     except OSError as error:
         return _become(command, error, inherited)
-    no_core_dumps()
-    hide_memory()
     handled = [number for number in (*PASSED_ON, *UNNAMED) if number not in inherited.ignored]
     signals = StopSignals([n for n in handled if n in ENDS_STEP], [n for n in handled if n not in ENDS_STEP])
     inherited.unblock()
