@@ -12,7 +12,7 @@ from typing import Any
 from medusa.client.keys.account import Account
 from medusa.client.outcome import Failure
 from medusa.protocol.http.own_header import has_authorization
-from medusa.protocol.http.response import moved_to
+from medusa.protocol.http.response import MAX_INTERIM, SWITCHING_PROTOCOLS, moved_to
 from medusa.protocol.printable import printable
 from medusa.transports.dial import ConnectRefused, Target, Untrusted, is_raw, open_socket, parse_url
 from medusa.transports.dial.answer import remaining
@@ -168,8 +168,23 @@ class Api:
         return NoAnswer(text, status, moved)
 
 
+class _Response(http.client.HTTPResponse):
+    """An answer. Interim answers before it, such as 103 Early Hints, are skipped; http.client skips only 100."""
+
+    def begin(self) -> None:
+        """Reads the head of the final answer. Raises http.client.HTTPException if there are too many interim ones."""
+        for _ in range(MAX_INTERIM + 1):
+            super().begin()
+            if self.status >= 200 or self.status == SWITCHING_PROTOCOLS:
+                return
+            self.headers: Any = None  # otherwise the next call does nothing
+        raise http.client.HTTPException(f"more than {MAX_INTERIM} interim answers")
+
+
 class _Connection(http.client.HTTPConnection):
     """A connection to a reflector, dialled in the same way as by mlogin. Call `hang_up` at the end."""
+
+    response_class = _Response
 
     def __init__(self, target: Target, insecure_tls: bool, proxies: bool) -> None:
         super().__init__(target.host, target.port)

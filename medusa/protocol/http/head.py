@@ -1,6 +1,6 @@
 """Parses the heads of HTTP/1.x requests and responses, strictly (RFC 9112). No I/O.
 
-It refuses each head that two programs could understand in two ways, because request smuggling relies on such heads.
+It refuses each request that two programs could understand in two ways, because request smuggling relies on that.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _ABSOLUTE = re.compile(rb"(?i:https?)://([A-Za-z0-9_.:\-\[\]]+)((?:[/?][\x21\x22
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*\Z")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\Z")
 _BARE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
+_LINE_END = re.compile(rb"\r?\n")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 
 _ONCE = frozenset(
@@ -115,11 +117,44 @@ class HeadReader:
         end = self._data.find(b"\r\n\r\n", searched)
         if _BARE.search(self._data, searched, min(MAX_HEAD + 4, len(self._data) if end < 0 else end + 1)):
             raise HandshakeError(400, "a line of the head does not end with CR LF")
-        if end > MAX_HEAD or (end < 0 and len(self._data) > MAX_HEAD + 3):
-            raise HandshakeError(400, "request head above %d bytes" % MAX_HEAD)
+        _check_size(len(self._data) - 3 if end < 0 else end)
         if end < 0:
             return None
         return bytes(self._data[:end]), bytes(self._data[end + 4 :])
+
+
+class ResponseHeadReader:
+    """The same for the head of a response, whose lines may also end with LF alone.
+
+    RFC 9112 section 2.2 allows a recipient to take LF for an end of a line, and some proxies answer so. The client
+    sends one request on a connection, so nothing can be smuggled into a response.
+    """
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> Optional[Tuple[bytes, bytes]]:
+        """Adds `data` to the buffer. Returns None until the head is whole.
+
+        Returns:
+            (head without the empty line at its end, and with CR LF at the end of each line; bytes that came after the
+            head)
+
+        Raises:
+            HandshakeError: with status 400, because the head is larger than MAX_HEAD.
+        """
+        searched = max(0, len(self._data) - 3)
+        self._data += data
+        end = _EMPTY_LINE.search(self._data, searched)
+        _check_size(len(self._data) - 3 if end is None else end.start())
+        if end is None:
+            return None
+        return _LINE_END.sub(b"\r\n", bytes(self._data[: end.start()])), bytes(self._data[end.end() :])
+
+
+def _check_size(size: int) -> None:
+    if size > MAX_HEAD:
+        raise HandshakeError(400, "head above %d bytes" % MAX_HEAD)
 
 
 def parse_request(head: bytes) -> Request:

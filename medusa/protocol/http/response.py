@@ -7,7 +7,7 @@ from typing import Optional, Tuple
 from urllib.parse import urljoin, urlsplit
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.http.head import Headers, HeadReader, Response, parse_response
+from medusa.protocol.http.head import Headers, Response, ResponseHeadReader, parse_response
 from medusa.protocol.printable import printable
 
 MAX_INTERIM = 16
@@ -30,7 +30,7 @@ class ResponseReader:
     """
 
     def __init__(self) -> None:
-        self._head = HeadReader()
+        self._head = ResponseHeadReader()
         self._skipped = 0
 
     def feed(self, data: bytes) -> Optional[Tuple[Response, bytes]]:
@@ -52,7 +52,7 @@ class ResponseReader:
             self._skipped += 1
             if self._skipped > MAX_INTERIM:
                 raise HandshakeError(502, "more than %d interim responses" % MAX_INTERIM)
-            self._head, data = HeadReader(), found[1]
+            self._head, data = ResponseHeadReader(), found[1]
 
 
 def retry_after(headers: Headers) -> float:
@@ -64,7 +64,7 @@ def retry_after(headers: Headers) -> float:
     value = headers.get("retry-after") or ""
     if value.isascii() and value.isdigit():
         return float(min(int(value[:18]), MAX_RETRY_AFTER))
-    then, now = _timestamp(value), _timestamp(headers.get("date") or "")
+    then, now = timestamp(value), timestamp(headers.get("date") or "")
     return 0.0 if then is None or now is None else min(max(0.0, then - now), MAX_RETRY_AFTER)
 
 
@@ -88,9 +88,10 @@ def moved_to(status: int, location: Optional[str], url: str) -> Optional[str]:
     return printable(shown, _MAX_SHOWN) if known else None
 
 
-def _timestamp(date: str) -> Optional[float]:
-    found = email.utils.parsedate_tz(date)
+def timestamp(date: str) -> Optional[float]:
+    """Returns the time of an HTTP date, in seconds since 1970. None if it is no date."""
     try:
+        found = email.utils.parsedate_tz(date)
         return None if found is None else float(email.utils.mktime_tz(found))
-    except (OverflowError, ValueError):
-        return None
+    except (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError):
+        return None  # for what is no date, older versions of Python raise all kinds of errors

@@ -165,7 +165,7 @@ def _body(sock: Any) -> bytes:
     if response.status != 200:
         raise NoAnswer("it refuses, with HTTP status %d" % response.status, refused=True)
     announced = response.headers.get("content-length") or "0"
-    if not announced.isdigit():
+    if not (announced.isascii() and announced.isdigit() and len(announced) < 19):
         raise NoAnswer("not the answer of a reflector of this site")
     length = int(announced)
     if length > MAX_ANSWER:

@@ -7,7 +7,6 @@ take a second to load. So only this file imports them, and only inside functions
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import importlib
 import json
 import os
@@ -29,6 +28,7 @@ from medusa.client.launchers.kubernetes.errors import (
 )
 from medusa.client.outcome import Failure, pip_install
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
+from medusa.protocol.http.response import timestamp
 from medusa.protocol.printable import printable
 from medusa.transports.tls import verify_alike
 
@@ -297,8 +297,9 @@ class KubeClient:
         raise error
 
     def _note_time(self, date: str | None) -> None:
-        if date is not None:
-            self._clock_offset = email.utils.parsedate_to_datetime(date).timestamp() - time.time()
+        now = timestamp(date or "")
+        if now is not None:
+            self._clock_offset = now - time.time()
 
 
 def _context(configuration: Any) -> Any:

@@ -6,6 +6,7 @@ import pytest
 
 from medusa.client.keys.account import Account
 from medusa.client.queries.api import Api, NoAnswer
+from medusa.protocol.http.response import MAX_INTERIM
 from tests.servers import ScriptedServer, read_request
 
 
@@ -33,6 +34,7 @@ CHUNKED = (
     [
         ok(b'{"sessions": [{"id": "1"}], "missing": "a\\u001b"}'),
         CHUNKED,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * MAX_INTERIM + CHUNKED,
         b'HTTP/1.0 200 OK\r\n\r\n{"sessions": [{"id": "1"}], "missing": "a\\u001b"}',
     ],
 )
@@ -51,6 +53,7 @@ def test_a_list(answer: bytes) -> None:
             "leads to https://other/,",
             301,
         ),
+        (b"HTTP/1.1 103 x\r\n\r\n" * (MAX_INTERIM + 1) + CHUNKED, "interim answers", None),
         (ok(b"[]"), "not a reflector's", None),
         (ok(b"{"), "not a reflector's", None),
         (ok(b'{"sessions": 1}'), "no list of sessions", None),

@@ -28,6 +28,18 @@ def test_interim_responses_are_skipped(before: bytes, step: int) -> None:
     assert (found[0].status, found[0].headers.get("upgrade"), rest) == (101, "websocket", b"rest")
 
 
+@pytest.mark.parametrize("step", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "data", [b"HTTP/1.0 200 Connection established\n\n", b"HTTP/1.1 200 x\nA: b\r\n\n", b"HTTP/1.1 200 x\r\nA: b\n\r\n"]
+)
+def test_lines_of_a_response_may_end_with_lf_alone(data: bytes, step: int) -> None:
+    reader = ResponseReader()
+    found = [reader.feed(piece) for piece in cut(data, step)]
+    assert found[:-1] == [None] * (len(found) - 1)
+    assert found[-1] is not None
+    assert (found[-1][0].status, found[-1][1]) == (200, b"")
+
+
 @pytest.mark.parametrize("data", [HINTS * (MAX_INTERIM + 1), HINTS + b"SSH-2.0-x\r\n\r\n", HINTS + b"x" * 20_000])
 def test_interim_responses_are_bounded_and_only_http_follows(data: bytes) -> None:
     with pytest.raises(HandshakeError):
@@ -49,6 +61,10 @@ def test_interim_responses_are_bounded_and_only_http_follows(data: bytes) -> Non
         ({"retry-after": "Sun, 06 Nov 1994 08:49:27 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, 0),
         ({"retry-after": "Sun, 06 Nov 9994 08:49:27 GMT", "date": "Sun, 06 Nov 1994 08:49:37 GMT"}, MAX_RETRY_AFTER),
         ({"retry-after": "Sun, 99 Nov 1994 08:49:27 GMT", "date": "yesterday"}, 0),
+        *(
+            ({"retry-after": text}, 0)
+            for text in (", Jan + , -", ",", "Jan 1-Jan-20", "1 Jan " + "9" * 5000 + " 1:2:3")
+        ),
     ],
 )
 def test_how_long_a_refusal_asks_to_wait(fields: dict[str, str], seconds: float) -> None:
