@@ -166,7 +166,7 @@ def test_the_action(runner: Runner) -> None:
     assert done.stdout == ""
     assert runner.log.read_text() == f"install --quiet {ROOT}\n"
     assert (runner.temp / "medusa-hold/key").stat().st_mode & 0o777 == 0o600
-    log = with_path(runner).check_failure_and_session(test, sessions=2)
+    log = with_path(runner).check_failure_and_session(test)
     assert "holding for 1800 s" in log
 
 
@@ -222,8 +222,10 @@ def test_without_a_hold_the_component_runs_the_script_alone(idle_runner: Runner,
 
 def test_any_other_ci(runner: Runner) -> None:
     runner.environ["KEY"] = str(runner.key)
-    script = ANY.replace(URL, runner.url)
-    runner.check_failure_and_session(["sh", "-ec", f"{script}\n~/medusa-hold make test"], sessions=0)
+    script = ANY.replace(URL, runner.url).replace(" 1800\n", " 0.1\n")
+    done = runner.run(["sh", "-ec", f"{script}\n~/medusa-hold make test"])
+    assert (done.returncode, done.stdout) == (2, "it broke\n")
+    assert f"to look into it: mlogin --reflector {runner.url} --session " in done.stderr
     assert "git+https://" in runner.log.read_text()
 
 
