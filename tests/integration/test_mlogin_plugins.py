@@ -74,6 +74,15 @@ def test_an_unknown_name(environ: dict[str, str]) -> None:
     assert "nice" in mlogin(environ, "--help").stdout
 
 
+def test_its_help(environ: dict[str, str]) -> None:
+    run = mlogin(environ, "nice:", "--help")
+    assert run.stdout.startswith(
+        "usage: mlogin nice: [OPTION...] [-- OPTION OF NICE...]\n\nRuns the session on this machine"
+    )
+    forgotten = mlogin(environ, "nice:", "--adjustment=5").stderr
+    assert "options of nice go after --: mlogin nice: -- --adjustment=5" in forgotten
+
+
 @pytest.mark.parametrize(
     ("module", "error"),
     [

@@ -1,4 +1,4 @@
-"""mlogin TARGET: a launcher with its job, and a session by the beginning of its id."""
+"""mlogin TARGET: a session by the beginning of its id."""
 
 from __future__ import annotations
 
@@ -34,11 +34,6 @@ def door(key_file: Path) -> Iterator[Reflector]:
 
 def mlogin(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run_alone([*MLOGIN, *arguments], environment(home))
-
-
-def test_a_launcher(home: Path) -> None:
-    run = mlogin(home, "local:", "-c", "exit 3")
-    assert run.returncode == 3, run.stderr
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -40,7 +40,9 @@ def request(key: Key, owner: str, login: str) -> bytes:
 def states(reflector: Reflector, key: Key, owner: str = "alice") -> dict[str, str]:
     answer = reflector.ask(request(key, owner, owner.partition("/")[0]))
     assert answer.status == 200, answer
-    return {entry["id"]: entry["state"] for entry in answer.json()["sessions"]}
+    entries = answer.json()["sessions"]
+    assert not any("owner" in entry for entry in entries)
+    return {entry["id"]: entry["state"] for entry in entries}
 
 
 def ask_as_agent(reflector: Reflector, key: Key, login: str, session: str) -> None:
@@ -64,16 +66,14 @@ def test_a_login_sees_its_own_sessions(door: Reflector, keys: Keys) -> None:
         wait_until(lambda: states(door, alice).get(held[0]) == "waiting", "the session that has begun")
 
 
-@pytest.mark.parametrize(
-    ("data", "status"),
-    [
-        (b"GET /alice/medusa/sessions HTTP/1.1\r\nHost: h\r\n\r\n", 401),
-        (b"POST /alice/medusa/sessions HTTP/1.1\r\nHost: h\r\n\r\n", 405),
-        (b"GET /../medusa/sessions HTTP/1.1\r\nHost: h\r\n\r\n", 404),
-    ],
-)
-def test_nobody_else_sees_them(door: Reflector, keys: Keys, data: bytes, status: int) -> None:
-    assert door.ask(data).status == status
+def test_nobody_else_sees_them(door: Reflector, keys: Keys) -> None:
+    unsigned = "{} {} HTTP/1.1\r\nHost: h\r\n\r\n"
+    for method, path, status in (
+        ("GET", "/alice/medusa/sessions", 401),
+        ("POST", "/alice/medusa/sessions", 405),
+        ("GET", "/../medusa/sessions", 404),
+    ):
+        assert door.ask(unsigned.format(method, path).encode()).status == status
     assert door.ask(request(keys["ecdsa256"], "bob", "alice")).status == 404
     assert door.ask(request(keys["stranger"], "alice", "alice")).status == 404
 

@@ -33,7 +33,13 @@ def launcher_help(words: Sequence[str]) -> str | None:
     named = _named(words)
     if named is None or not set(HELP_OPTIONS) & set(words):
         return None
-    return f"{launchers.find(named).help().rstrip()}\n\nAll other options: mlogin --help"
+    try:
+        text = launchers.find(named).help().rstrip()
+    except Exception as error:  # of a launcher of another package
+        if isinstance(error, Failure):
+            raise
+        raise Failure(f"the launcher `{printable(named)}` has no help: {printable(repr(error))}") from error
+    return f"{text}\n\nAll other options: mlogin --help"
 
 
 def complaint(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from medusa.reflector.admin.session_list import SessionList
+from medusa.reflector.admin.session_list import Entry, SessionList
 from medusa.reflector.auth import access
 from medusa.reflector.auth.access import Resource
 from medusa.reflector.auth.authenticator import Authenticator
@@ -43,6 +43,8 @@ class OwnSessions:
     def sessions(self, accepted: Accepted, login: str) -> Answer:
         """Returns the sessions of `login`, which must have signed the request, in the form of `SessionList.whole`.
 
+        The entries do not name the owners: the addresses inside a site are for its administrators.
+
         For a user of the login, sessions that wait for an agent are left out: with the id of such a session, a key that
         was given to a CI system could take the agent's place.
 
@@ -56,6 +58,11 @@ class OwnSessions:
         grant = self._authenticator.check_reader(accepted.request, login)
         self._count_login(login)
         whole = self._listing.whole(login)
-        if grant.key_id.user is not None:
-            whole["sessions"] = [entry for entry in whole["sessions"] if entry.get("state") not in _WITHOUT_AGENT]
+        hidden = _WITHOUT_AGENT if grant.key_id.user is not None else ()
+        whole["sessions"] = [_shown(entry) for entry in whole["sessions"] if entry.get("state") not in hidden]
         return json_answer(whole)
+
+
+def _shown(entry: Entry) -> Entry:
+    """Returns the entry of a session without its owner."""
+    return {key: value for key, value in entry.items() if key != "owner"}
