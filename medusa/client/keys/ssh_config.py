@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from medusa.protocol.printable import printable
+
 TIMEOUT = 5.0
 """Seconds for `ssh -G`, which may run commands of the user's ssh_config (`Match exec`)."""
 
@@ -65,7 +67,8 @@ def _agent(wanted: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
     if wanted == "SSH_AUTH_SOCK" or wanted.startswith("$"):
         name = wanted.strip("${}")
         return (environ[name], name) if environ.get(name) else (None, f"{name} is not set")
-    return _below_home(wanted, environ), "IdentityAgent of ssh_config"
+    path = _below_home(wanted, environ)
+    return path, f"{printable(path)}, the IdentityAgent of ssh_config,"
 
 
 def _ask_ssh(host: str) -> str:
