@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.proxies import DEPLOY, tool
-from tests.reflectors import running
+from tests.reflectors import ROOT, running
 from tests.waiting import PATIENCE
 
 RULES = DEPLOY / "prometheus-rules.yml"
@@ -152,6 +153,16 @@ def test_each_metric_exists_and_each_label(tmp_path: Path) -> None:
         assert asked <= {value for name, value in labels if name == key}
     by = {word for words in re.findall(r"(?:by|without) \(([^)]*)\)", used) for word in words.split(", ")}
     assert by - {"job", "instance", "pod"} <= {name for name, _ in labels} | {"reason", "status", "operation"}
+
+
+def test_the_documents_name_each_alert_and_show_a_configuration(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text().partition("## Monitoring\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.MULTILINE)
+    assert dict(rows) == {rule["alert"]: rule["labels"]["severity"] for rule in ALERTS}
+    shown = text[text.index("    rule_files") :].partition("\n\n")[0]
+    (tmp_path / "prometheus.yml").write_text(textwrap.dedent(shown))
+    (tmp_path / RULES.name).write_bytes(RULES.read_bytes())
+    promtool("check", "config", str(tmp_path / "prometheus.yml"))
 
 
 def test_each_panel_says_what_it_shows() -> None:
