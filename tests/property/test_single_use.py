@@ -17,7 +17,7 @@ from medusa.directory import DirectoryError, Mark
 from medusa.protocol.http.signature import KeyId
 from medusa.reflector.auth.authenticator import Grant
 from medusa.reflector.auth.replay_cache import ReplayCache
-from medusa.reflector.auth.single_use import Reservation, SingleUse
+from medusa.reflector.auth.single_use import Reservation, SingleUse, Ticket
 from medusa.reflector.refusal import Refusal
 
 NOW = 1000.0
@@ -188,3 +188,17 @@ def test_a_signature_works_once_and_never_twice(seed: int) -> None:
         assert world.let_in == 1
         # 503: Redis was never told that the signature, which has let in a peer, is used for good
         assert statuses == {101, 403} if not before else statuses <= {403, 503}, "it works unless it has worked"
+
+
+def test_a_request_takes_back_only_what_it_has_noted_itself() -> None:
+    book = World(random.Random(0)).books[0]
+    ticket = Ticket(GRANT.digest.hex(), "token", int(GRANT.until))
+    book.busy.add(GRANT.digest)
+    first, second = book.adopt(ticket), book.adopt(ticket)
+    first.settled_elsewhere()
+    second.settled_elsewhere()
+    second.give_back()
+    assert book.nonces.used(GRANT.digest)
+    assert book.busy == {GRANT.digest}, "of a request that came here"
+    first.give_back()
+    assert not book.nonces.used(GRANT.digest)

@@ -100,7 +100,7 @@ class SingleUse:
         if digest in self.busy:
             raise _in_use()
         ticket = Ticket(digest.hex(), secrets.token_hex(16), int(grant.until))
-        reservation = Reservation(self, ticket)
+        reservation = Reservation(self, ticket, busy=True)
         self.busy.add(digest)
         try:
             found = _answered(lambda: self.marks.reserve(ticket.mark, ticket.token))
@@ -114,7 +114,7 @@ class SingleUse:
 
     def adopt(self, ticket: Ticket) -> Reservation:
         """Returns the reservation that another reflector has made, and has sent here as `ticket`."""
-        return Reservation(self, ticket)
+        return Reservation(self, ticket, busy=False)
 
     def used(self) -> list[tuple[str, float]]:
         """Returns the names of the signatures used in this process, each with the seconds for which to remember it."""
@@ -123,11 +123,18 @@ class SingleUse:
 
 
 class Reservation:
-    """A signature that is reserved for one request. `ticket`: the reservation's data, for another reflector."""
+    """A signature that is reserved for one request.
 
-    def __init__(self, book: SingleUse, ticket: Ticket) -> None:
+    Args:
+        ticket: the reservation's data, for another reflector.
+        busy: True if this process has made the reservation, so that the signature is in `book.busy`.
+    """
+
+    def __init__(self, book: SingleUse, ticket: Ticket, *, busy: bool) -> None:
         self.ticket = ticket
         self._book = book
+        self._busy = busy
+        self._noted = False  # True: this request has put the signature into `book.nonces`
         self._use = ""
         self._digest = bytes.fromhex(ticket.mark)
 
@@ -159,8 +166,9 @@ class Reservation:
 
         That reflector has received the ticket, and settles the signature in the directory.
         """
+        self._noted |= not self._book.nonces.used(self._digest)
         self._book.nonces.use(self._digest, self.ticket.until + REMEMBER)
-        self._book.busy.discard(self._digest)
+        self._end()
 
     def give_back(self) -> None:
         """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
@@ -169,10 +177,17 @@ class Reservation:
         confirmation by the reflector that got the ticket. If the directory carries out an earlier call of `confirm`
         only after this call, the confirmation fails, because the reservation was given back.
         """
-        self._book.nonces.give_back(self._digest)
-        self._book.busy.discard(self._digest)
+        if self._noted:
+            self._book.nonces.give_back(self._digest)
+        self._end()
         tokens = [self.ticket.token, *([self._use] if self._use else [])]
         self._book.marks.give_back(self.ticket.mark, *tokens)
+
+    def _end(self) -> None:
+        """Takes note that this request is not in progress any more. Idempotent."""
+        if self._busy:
+            self._busy = False
+            self._book.busy.discard(self._digest)
 
 
 def _answered(ask: Callable[[], T]) -> T:
