@@ -41,7 +41,8 @@ class Startups:
 
     The numbers `start`, `rate` and `full` are in ReflectorConfig.max_startups. If there are `start` connections, `rate`
     percent of the new ones are dropped, chosen at random. The more connections there are, the more are dropped. If
-    there are `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers.
+    there are `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers. If
+    there are too few descriptors for `full` connections, both numbers are lower in proportion.
 
     `draw` returns a random number from 0 to 1 (excluded).
     """
@@ -77,7 +78,7 @@ class Startups:
         if not self._full:
             return float(self._all >= room)
         full = min(self._full, room)
-        start = min(self._start, full) if early else full
+        start = self._start * full / self._full if early else full
         if self._all < start:
             return 0.0
         if self._all >= full:

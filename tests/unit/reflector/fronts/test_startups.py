@@ -71,6 +71,18 @@ def test_the_descriptors_bound_them_as_well() -> None:
         dropped(places, IN_ALL, room=5.0)
 
 
+@pytest.mark.parametrize(("there", "percent"), [(4, 0), (5, 30), (7, 58)])
+def test_with_few_descriptors_some_are_dropped_earlier(there: int, percent: int) -> None:
+    chance = Chance()
+    places = startups(chance)
+    enter(places, there, room=10.0)
+    chance.next = percent / 100 + 0.001
+    enter(places, 1, room=10.0)[0].end()
+    if percent:
+        chance.next = percent / 100 - 0.001
+        dropped(places, IN_ALL, room=10.0)
+
+
 def test_one_source_gets_its_own_places_only() -> None:
     places = startups(Chance(), one=2)
     held = enter(places, 2, "a")
