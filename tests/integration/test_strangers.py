@@ -112,6 +112,12 @@ def test_they_leave_descriptors_to_others() -> None:
         assert not reflector.logged("accepting paused")
 
 
+@pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\nA\0b: c\r\n", b"GET / HTTP/1.1\r\n folded", b"GET /\x01", b"{"])
+def test_a_head_that_can_never_be_legal_is_refused_at_once(reflector: Reflector, data: bytes) -> None:
+    with reflector.open(data) as peer:
+        assert peer.answer().status == 400
+
+
 @pytest.mark.parametrize(
     "data",
     [b"GET / HTTP/1.1\n", b"GET / HTTP/1.1\r\nHost: h\n\n", b"GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n"],

@@ -1,5 +1,6 @@
 """The parts of HTTP that Medusa reads and writes.
 
+early_check   finds out early that the head of a request can never be legal
 head          parses the heads of HTTP requests and responses, strictly (RFC 9112)
 own_header    checks the header fields that a user adds to requests
 proxy_header  parses the header of the PROXY protocol, versions 1 and 2

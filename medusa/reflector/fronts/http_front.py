@@ -16,6 +16,7 @@ import structlog
 from gevent.pywsgi import WSGIServer, headers_factory  # type: ignore[attr-defined]
 
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.http.early_check import EarlyCheck
 from medusa.protocol.http.head import HeadReader, has_body, parse_request
 from medusa.protocol.printable import printable
 from medusa.protocol.raw.greeting import GREETING_START, is_greeting
@@ -50,8 +51,6 @@ Otherwise pywsgi would parse the real head again, with rules and limits of its o
 DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: %d\r\nConnection: close\r\n\r\n"
 DROPPED %= RETRY_AFTER
 """The answer for a peer that is dropped before anything was read from it."""
-
-_VERSIONS = (b" HTTP/1.1", b" HTTP/1.0")
 
 HANDSHAKE = 0x16
 """The first byte of every TLS connection: the type of a handshake record (RFC 8446, section 5.1)."""
@@ -310,10 +309,10 @@ def read_head(accepted: Accepted) -> bool:
     Returns False if the stream ends before the head does.
 
     Raises:
-        HandshakeError: the peer does not speak HTTP, or the head is too long.
+        HandshakeError: the head that has begun can never be legal, or is too long.
         OSError: the connection is broken.
     """
-    reader = HeadReader()
+    reader, early = HeadReader(), None
     data = accepted.data or accepted.receive()
     while data:
         if is_greeting(accepted.data[:GREETING_START]):
@@ -322,9 +321,8 @@ def read_head(accepted: Accepted) -> bool:
         if found is not None:
             accepted.head, accepted.rest = found
             return True
-        line, end, _ = accepted.data.partition(b"\r\n")
-        if end and not line.endswith(_VERSIONS):  # otherwise such a peer would wait for the timeout
-            raise HandshakeError(400, "bad request line")
+        early = early or EarlyCheck()
+        early.check(accepted.data)
         data = accepted.receive()
     return False
 

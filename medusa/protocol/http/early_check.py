@@ -1,0 +1,49 @@
+"""Finds out that the head of a request can never be legal, while only its beginning has come. No I/O.
+
+Otherwise the peer of such a head would wait for an answer until a time limit ends the wait.
+"""
+
+from __future__ import annotations
+
+import re
+
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.http.head import MAX_HEADERS, MAX_LINE, parse_request
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_REQUEST_LINE = re.compile(rb"(?:%s+(?: (?:[\x21\x22\x24-\x7e]+(?: [\x21-\x7e]*)?)?)?)?\Z" % _TOKEN)
+_FIELD = re.compile(rb"(?:%s+(?::[\t\x20-\x7e\x80-\xff]*)?)?\Z" % _TOKEN)
+"""Regular expressions for the beginning of a request line, and of a header field."""
+
+
+class EarlyCheck:
+    """The check of one head. Each whole line is checked once, and the beginning of the last line each time."""
+
+    def __init__(self) -> None:
+        self._checked = 0  # the number of bytes in the lines that were checked
+
+    def check(self, data: bytes) -> None:
+        """Checks the beginning of a head. `data`: all bytes of the head that have come so far.
+
+        Raises:
+            HandshakeError: with status 400, because no legal head begins with `data`.
+        """
+        if data.count(b"\r\n") > MAX_HEADERS + 1:
+            raise HandshakeError(400, "more than %d headers" % MAX_HEADERS)
+        end = data.rfind(b"\r\n", self._checked)
+        if end >= 0:
+            self._check_lines(data[self._checked : end])
+            self._checked = end + 2
+        last = data[self._checked :]
+        last = last[:-1] if last.endswith(b"\r") else last  # the LF after it is still to come
+        if len(last) > MAX_LINE:
+            raise HandshakeError(400, "line above %d bytes" % MAX_LINE)
+        if not (_FIELD if self._checked else _REQUEST_LINE).match(last):
+            raise HandshakeError(400, "bad character in a header" if self._checked else "bad request line")
+
+    def _check_lines(self, lines: bytes) -> None:
+        if not self._checked:
+            first, _, lines = lines.partition(b"\r\n")
+            parse_request(first + b"\r\nHost: h")
+        if lines:
+            parse_request(b"GET / HTTP/1.0\r\n" + lines)
