@@ -41,8 +41,8 @@ class Startups:
 
     The numbers `start`, `rate` and `full` are in ReflectorConfig.max_startups. If there are `start` connections, `rate`
     percent of the new ones are dropped, chosen at random. The more connections there are, the more are dropped. If
-    there are `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers. If
-    there are too few descriptors for `full` connections, both numbers are lower in proportion.
+    there are `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers.
+    If there are too few descriptors for `full` connections, both numbers are lower in proportion.
 
     `draw` returns a random number from 0 to 1 (excluded).
     """
