@@ -31,7 +31,7 @@ RETRY_FOR = 90.0
 """Seconds to go on dialling. 60 seconds after a reflector was killed, another one can take over its session ids."""
 
 HIDDEN_URL = "MEDUSA_ARGUMENT_URL"
-"""The variable in which the archive's stub passes on a URL argument, because process lists show arguments."""
+"""The variable in which the archive's shell script passes on a URL argument: process lists show arguments."""
 
 EXIT_BAD_CONFIG = 2
 EXIT_NOT_CONNECTED = 3

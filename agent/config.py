@@ -19,7 +19,10 @@ VARIABLE = "MEDUSA_AGENT_CONFIG"
 """The variable that names the agent's configuration file."""
 
 OLD_VARIABLE = "MEDUSA_CONFIG"
-"""The variable that did so before. It names the user's config file, unless that is a configuration of an agent."""
+"""The variable that named the agent's configuration file in earlier versions.
+
+Now it names the user's config file. If that file is a configuration of an agent after all, the agent still uses it.
+"""
 
 ASSETS = "/assets"
 ASSET_PATTERN = "*/stor/medusa-config-*.json"
@@ -67,15 +70,15 @@ def obtain(
 ) -> Config:
     """Returns the configuration, from the first of these that is given.
 
-    They are: the URL argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, MEDUSA_CONFIG if it names a file of
-    this form, the newest configuration file in `assets`.
+    They are: the URL argument, `--config`, MEDUSA_SIGNED_URL, MEDUSA_AGENT_CONFIG, MEDUSA_CONFIG (only if it names the
+    configuration of an agent), the newest configuration file in `assets`.
 
     Args:
         argument: the URL argument.
         option: the path that `--config` gives.
         insecure: True if `--insecure-tls` is given. This option, or MEDUSA_INSECURE_TLS, overrides what a file says.
-        headers: the header fields that options name. Without them, those in MEDUSA_HEADER and MEDUSA_HEADER_COMMAND
-            count, or else those in a file.
+        headers: the header fields that options name. If there are none, the fields come from MEDUSA_HEADER and
+            MEDUSA_HEADER_COMMAND. If these are not set either, the fields come from the configuration file.
 
     Raises:
         ConfigError: there is no configuration, or it is wrong.
@@ -148,7 +151,7 @@ def _from_old_variable(environ: Mapping[str, str]) -> Optional[Config]:
 
 
 def _old_record(path: Optional[str]) -> Any:
-    """Returns what is in the file at `path`, parsed. None if there is none, or it is not JSON."""
+    """Returns what is in the file at `path`, parsed. None if there is no such file, or if it is not JSON."""
     try:
         return _read(path) if path else None
     except ConfigError:

@@ -14,7 +14,7 @@ class Timeouts:
 
     Attributes:
         keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of
-            the silence after which the load balancer of the original program cuts a connection.
+            30 s: load balancers may cut a connection that is silent for 30 s, as in front of the original Medusa.
         leave_timeout: time for the client to close the link after `exit` or `error`.
         close_timeout: time for the reflector to answer a Close.
         hangup_grace: time between SIGHUP and SIGKILL for the processes that are left of a session.
@@ -33,8 +33,8 @@ class Timeouts:
         output_timeout: time to pass on the last output of a step that was asked to end. Its reader may have stopped
             reading.
         terminal_interval: time between two checks for signals that the keys of a terminal send.
-        signals_interval: time between two checks for signals that a handler cannot take. It is long, because a program
-            on many machines would wait for the slowest of its processes.
+        signals_interval: time between two checks for signals that a handler cannot take. It is long, because each check
+            delays the step a little. If the step is a part of a program on many machines, that delays all its parts.
     """
 
     keepalive_interval: float = 15.0

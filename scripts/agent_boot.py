@@ -25,9 +25,9 @@ CODE = """import os; boot = os.environ.pop("MEDUSA_BOOT"); exec(boot)"""
 """The code with which the stub starts Python. `boot` is the text of this file."""
 
 HIDDEN = "MEDUSA_HIDDEN"
-"""The variable of the second start: the descriptor of a pipe, and the signals that the job has blocked."""
+"""The variable that `hide` gives to the second start: a descriptor, and the signals that the job has blocked."""
 SHOWN = (b"MEDUSA_SELF", b"MEDUSA_LC_CTYPE", b"MEDUSA_IGNORED", b"MEDUSA_LIBRARY_PATH")
-"""The variables of the stub. They hold no secrets."""
+"""The variables of the stub (shell script). They hold no secrets, so `hide` leaves them in the environment."""
 FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
@@ -40,8 +40,9 @@ def hide(command: List[str], first: int, boot: str, blocked: List[int]) -> List[
     """Hides the secrets of the agent from other processes.
 
     Every program of the same user can read the arguments and the variables with which a process was started. So this
-    function starts this program a second time, in the same process, without these variables, and without the options
-    of `wrap`. They go through a pipe, and are variables and arguments again when the function is called there.
+    function starts this program a second time, by exec, without the variables of the agent and the options of `wrap`.
+    It writes these into a pipe. The second start calls this function too: then it reads the pipe, and sets the
+    variables and arguments again.
 
     Args:
         command: the program and the arguments that are not in sys.argv.

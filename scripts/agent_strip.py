@@ -32,7 +32,8 @@ def strip(source: str) -> str:
 def texts(tree: ast.AST) -> Iterator[tuple[int, int, bool]]:
     """Finds the statements that are only a string.
 
-    Yields the first and the last line of each, counted from 0, and True if its body needs a `pass` in its place.
+    Yields for each: its first line and its last line, counted from 0, and True if a `pass` must replace it, because the
+    function or class has no other statement.
     """
     for node in ast.walk(tree):
         body = node.body if has_body(node) else []  # type: ignore[attr-defined]

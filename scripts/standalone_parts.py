@@ -66,7 +66,10 @@ def pack(python: Path, work: Path) -> None:
 
 
 def _facts(python: Path) -> dict[str, str]:
-    """Returns what the machine must have: the architecture, and, found in the files, the loader and glibc's version."""
+    """Returns what the machine must have: the architecture, the path of the loader, and the version of glibc.
+
+    Finds the loader and the version of glibc in the files of `python`.
+    """
     needed = [
         int(found)
         for path in python.iterdir()

@@ -69,9 +69,9 @@ def prompt_of(program: str, environ: Mapping[str, str]) -> Optional[str]:
 
 
 def _sent(start: Start) -> Dict[str, str]:
-    """Returns the client's variables, except each LC_... with a locale that this machine lacks: bash would warn of it.
+    """Returns the variables that the client sent, except LC_... variables whose locale this machine does not have.
 
-    An LC_... that the user gave by its full name is kept, even if this machine lacks its locale.
+    (bash would write a warning about such a locale.) A variable that the user named without a pattern is always kept.
     """
     sent = checked(start.env or {}, start.named or ())
     checks = [name for name in sent if hasattr(locale, name) and name.startswith("LC_")]

@@ -7,10 +7,10 @@ import pwd
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
 FALLBACK = "/bin/bash"
-"""The shell of a user whose account names none that can be used."""
+"""The shell to use if the user's account names no shell, or one that this machine does not have."""
 
 NO_SHELLS = ("false", "halt", "nologin", "shutdown", "sync")
-"""Programs that stand in the place of a login shell, but are none. Accounts for services have them."""
+"""Programs that accounts of services name as their login shell, although they are not shells."""
 
 
 class Login(NamedTuple):

@@ -96,7 +96,10 @@ def resolve(
 
 
 def _after_norc(arguments: Sequence[str]) -> Sequence[str]:
-    """Returns the arguments without `--norc` in front, which is for the bash of agents that start no login shell."""
+    """Returns the arguments of bash without a `--norc` at the front.
+
+    Clients send `--norc` for older agents, which start bash and not the user's login shell.
+    """
     return arguments[1:] if arguments[:1] == ("--norc",) else arguments
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from agent.timeouts import Timeouts
 
 MAX_BYTES = 256 * 1024
-"""More bytes than any terminal holds. So a background process wrote the bytes after these, after the child's end."""
+"""The maximum number of bytes that a drain reads. No terminal holds so many.
+
+So if more bytes come, a background process has written them after the child's end.
+"""
 
 
 class Drain:

@@ -19,7 +19,7 @@ IGNORED = "MEDUSA_IGNORED"
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
-"""Options of prctl(2). The first one protects a process's memory, the second makes it adopt orphans."""
+"""Options of prctl(2): PR_SET_DUMPABLE protects a process's memory, PR_SET_CHILD_SUBREAPER makes it adopt orphans."""
 
 
 @dataclass(frozen=True)

@@ -138,9 +138,9 @@ class Target:
         return self._options.command is None and is_signed(self.config.signed_url)
 
     def renew(self) -> bool:
-        """Prepares for the session after this one. Returns False if there is no URL for it, because the URL was used.
+        """Prepares for the next session. Returns False if there is no URL for it: a signed URL can be used once.
 
-        If the URL came from a file, reads the file again, because it may have a new URL by now.
+        If the URL came from a file, reads the file again, because the file may contain a new URL by now.
         """
         if self._options.command is not None or not is_signed(self.config.signed_url):
             return True

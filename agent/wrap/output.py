@@ -46,7 +46,7 @@ class Stream:
         return {} if self.source < 0 or self.passed else {self.source: READ}
 
     def step(self, events: Dict[int, int]) -> None:
-        """Reads from the pipe or writes to the sink, if `events` (from the poll, by descriptor) allow it."""
+        """Reads from the pipe or writes to the sink, if one of them is ready. `events`: the poll's, by descriptor."""
         if self._pending:
             if events.get(self.sink):
                 self._write()

@@ -25,17 +25,23 @@ _OWN = frozenset((signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD))
 
 FAULTS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
 TAKEN = FAULTS | {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU}
-"""The signals that are blocked and taken at intervals, because a handler would not do.
+"""The signals that have no handler: they are blocked, and the agent takes them from time to time.
 
-After a handler for a fault of the agent, the instruction would fail again, for ever; a fault that is blocked ends the
-agent. The kernel also sends SIGPIPE and SIGXFSZ for the agent's own output: this must not reach the step. With a
-handler for SIGTTOU, the agent would try for ever to write to a terminal that refuses the output of background jobs.
+- FAULTS: a handler would return to the instruction that failed, and it would fail again, for ever. If the signal is
+  blocked, a fault of the agent ends the agent.
+- SIGPIPE and SIGXFSZ: the kernel sends them also for the agent's own output. Those must not reach the step, and a
+  handler cannot tell where a signal comes from.
+- SIGTTOU: a terminal may refuse the output of background jobs. After a handler, the agent's write would be tried again,
+  for ever.
 """
 
 _HANDLED: List[int] = sorted(signal.valid_signals() - _OWN - TAKEN)
 PASSED_ON = tuple(number for number in _HANDLED if isinstance(number, signal.Signals))
 UNNAMED = tuple(number for number in _HANDLED if not isinstance(number, signal.Signals))
-"""The signals that are passed on to the step as they come: those with a name in Python, and the others."""
+"""The signals that have a handler, which passes them on to the step.
+
+PASSED_ON are those that have a name in Python, UNNAMED are the others.
+"""
 
 ENDS_STEP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """The signals among PASSED_ON that ask the step to end."""
@@ -44,7 +50,7 @@ STOPS = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
 """The signals that stop a process until SIGCONT. If one of them has stopped the step, the agent stops too."""
 
 _FROM_KEYS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH)
-"""The signals that a terminal sends to the step itself."""
+"""The signals that a terminal sends to the step directly, so that the agent need not pass them on."""
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 
@@ -299,15 +305,19 @@ def end_step(lines: List[str]) -> None:
 
 
 def _two_files() -> bool:
-    """True if stdout and stderr are different files. If they are the same file, one pipe for both keeps the order."""
+    """True if the agent's stdout and stderr are different files.
+
+    If they are the same file, the step gets one pipe for both, so that its stdout and stderr stay in their order.
+    """
     out, err = os.fstat(1), os.fstat(2)
     return (out.st_dev, out.st_ino, out.st_rdev) != (err.st_dev, err.st_ino, err.st_rdev)
 
 
 def _terminal_signals() -> FrozenSet[int]:
-    """Returns the signals that the terminal, for a key such as Control-C, sends to both the agent and the step.
+    """Returns the signals that keys of the terminal, such as Control-C, cause. The agent and the step both get them.
 
     The agent must not pass on such a signal if it came from the terminal, because the step would get it twice.
+    Returns no signals if the agent has no terminal.
     """
     handled = {number for number in _FROM_KEYS if signal.getsignal(number) is not signal.SIG_IGN}
     try:

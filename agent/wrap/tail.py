@@ -24,7 +24,10 @@ class Tail:
             self._trim()
 
     def bytes(self) -> bytes:
-        """Returns the last bytes. If the stream was longer, they begin with a whole line, if there is one."""
+        """Returns the last bytes. If earlier bytes were dropped, leaves out the line that has lost its beginning.
+
+        (If there is only this line, it is not left out.)
+        """
         if len(self._kept) > self._limit:
             self._trim()
         kept = bytes(self._kept)

@@ -71,7 +71,10 @@ def _spawn(command: Sequence[str], lifeline: int, directory: Path, log: Path) ->
 
 
 def _environment() -> dict[str, str]:
-    """Returns the environment for the reflector: this process's, plus its module path, minus options of reflectors."""
+    """Returns the environment for the reflector: that of this process, with this process's module path.
+
+    Leaves out CONFIG_FILE and MEDUSA_..., because they could set options of the reflector.
+    """
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("MEDUSA_") and name != "CONFIG_FILE"
     }

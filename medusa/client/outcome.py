@@ -41,7 +41,10 @@ class OutcomeUnknown(Failure):
 
 
 class GivenUp(OutcomeUnknown):
-    """The session was ended on this side. So nobody waits until the job has ended by itself."""
+    """The session was ended on mlogin's side: by the user, by a signal, or because nobody reads the output any more.
+
+    In this case mlogin waits only `disconnect_grace` for the job to end by itself.
+    """
 
 
 class Interrupted(BaseException):

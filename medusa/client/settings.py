@@ -65,9 +65,10 @@ class Settings:
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
         session: id of a session whose agent somebody else starts.
-        beginning: the beginning of such an id, or a whole one. mlogin asks the reflector for the session, and sets
-            `session`. If the id is whole, `session` is set as well, and need not be known to the reflector.
-        otherwise: more words for the error if no session's id begins so.
+        beginning: the beginning of such an id, or a whole id. mlogin asks the reflector for the session whose id begins
+            so, and puts its id into `session`. If `session` was set already, `beginning` is a whole id, and the
+            reflector need not know it.
+        otherwise: words to add to the error if no session's id starts with `beginning`.
         manta: options of a Manta job.
         url: the URL of the Manta service.
         login: the account that signs requests; None if requests are not signed.

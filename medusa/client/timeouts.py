@@ -20,7 +20,8 @@ class SlurmTimeouts:
     """The times of the Slurm launcher, in seconds.
 
     Attributes:
-        command_timeout: for one command of Slurm to end. The command itself retries while Slurm's controller is away.
+        command_timeout: for one command of Slurm to end. The command itself retries while Slurm's controller does not
+            answer.
         end_grace: for a job to end by itself after its session, before it is cancelled.
         end_interval: during `end_grace`, the time between two checks of the job.
     """
@@ -105,8 +106,9 @@ class Timeouts:
             then, so that nothing is lost.
         reconnect_interval: the wait before each try to attach again. A signature is accepted only once, and two
             signatures of the same second would be equal.
-        reconnect_timeout: how long a reflector may be away while a job waits to run. If several reflectors share a
-            directory and one of them is killed, its sessions become free after 60 seconds.
+        reconnect_timeout: how long mlogin tries to attach again while a job waits to run and the reflector cannot be
+            reached. If several reflectors share a directory (the store of their sessions) and one of them is killed,
+            another one can take over its sessions after 60 seconds.
         end_of_input_interval: when the user's input has ended, mlogin sends Control-D. This is the wait before it sends
             another; each further wait is twice as long. One Control-D is not enough, because a shell loses it if it
             changes the modes of its terminal at that moment, and each program that reads afterwards needs its own.

@@ -90,8 +90,8 @@ def add_manta_options(parser: OptionParser) -> None:
 def add_signing_options(parser: OptionParser, *, reflector: bool = False) -> Any:
     """Adds the options for account, key and Manta to `parser`, for a program that signs a URL but sends no request.
 
-    Returns the group to which they belong. `reflector`: True if the URL is first of all that of a reflector, so that
-    --reflector and MEDUSA_REFLECTOR set it.
+    Returns the group to which they belong. `reflector`: True for a program whose URL is usually that of a reflector.
+    Then --reflector and MEDUSA_REFLECTOR set the URL.
     """
     group, environ = parser.add_argument_group("Account and key"), os.environ.get
     add = group.add_argument

@@ -103,7 +103,10 @@ def parse(argv: Sequence[str]) -> Settings:
 
 
 def _check_headers(parser: UserOptionParser, given: SimpleNamespace) -> None:
-    """Raises Failure if header fields cannot be sent, because there is no reflector, or raw TCP leads there."""
+    """Raises Failure if the user gave header fields that cannot be sent.
+
+    This is so if the user named no reflector, or one with a URL for raw TCP.
+    """
     if not header_options(given):
         return
     if is_raw(given.reflector or ""):
@@ -172,7 +175,7 @@ def _wished(parser: UserOptionParser, given: SimpleNamespace, manta: SigningOpti
 
 
 def _help_for_launcher(parser: UserOptionParser, words: Sequence[str]) -> None:
-    """Writes the help for the launcher that `words` names, and exits, if they ask for it."""
+    """If the command line `words` asks for help and names a launcher, writes the launcher's help and exits."""
     try:
         text = advice.launcher_help(words)
     except Failure as failure:

@@ -27,7 +27,7 @@ LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 PREFIX = "MEDUSA_"
-"""What the variable of an option begins with."""
+"""The prefix of the variables that set options."""
 
 VARIABLES = "Variables"
 """The title of the section about variables. What holds for all options is added to its text."""
@@ -36,7 +36,7 @@ NOT_IN_A_FILE = ("check", "config", "help", "profile", "version")
 """Options that a config file cannot set."""
 
 NO_VARIABLE = ("MEDUSA_CHECK",)
-"""The variables of options that can stand on the command line only."""
+"""Variables that do not set an option, although their names have the form: only the command line sets the option."""
 
 
 COMMON = ""
@@ -135,7 +135,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return [w for w in own if w.startswith("--") and w.partition("=")[0] not in self._option_string_actions]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Raises ArgumentError if the value is none of the option's choices. Its text says which one was meant."""
+        """Raises ArgumentError if the option does not allow this value. The text suggests a value that is like it."""
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
@@ -143,7 +143,10 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
             raise
 
     def environment(self) -> dict[str, str]:
-        """Returns the variables that count."""
+        """Returns the variables that may set options.
+
+        Leaves out those in NO_VARIABLE, empty ones, and those by which Kubernetes describes a Service.
+        """
         return {
             name: value
             for name, value in os.environ.items()
@@ -184,9 +187,10 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         self._leave(1, f"{self.prog}: {self.origin(message)}{message}\n")
 
     def origin(self, message: str) -> str:
-        """Returns the file or variable, and a colon, that has set the option with which `message` begins.
+        """Returns `SOURCE: ` for an error whose form is `KEY: REASON`. The source has set the option KEY.
 
-        Returns "" if the command line has set it, or if the form of `message` is not `KEY: REASON`.
+        It is a config file or a variable. Returns "" if the command line has set the option, or if `message` has
+        another form.
         """
         key = message.partition(": ")[0]
         for source, settings in self.get_source_to_settings_dict().items():
@@ -228,13 +232,17 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         raise SystemExit(status)
 
     def values_of(self, file: str) -> dict[str, str | list[str]]:
-        """Returns the checked values in a config file by their options. Exits if one is wrong, or of no option."""
+        """Returns the values in a config file by the names of their options.
+
+        Exits if a value is wrong, or if there is no option for a key.
+        """
         return self.checked(file, self.sections_of(file)[COMMON])
 
     def checked(self, file: str, settings: Iterable[Setting]) -> dict[str, str | list[str]]:
-        """Returns the values of `settings` by the names of their options. Exits if one is wrong, or of no option.
+        """Returns the values of `settings` by the names of their options.
 
-        A value is a text, or a list of texts if the option may be repeated.
+        A value is a text, or a list of texts if the option may be repeated. Exits if a value is wrong, or if there is
+        no option for a key.
         """
         found: dict[str, str | list[str]] = {}
         for setting in settings:
@@ -255,7 +263,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return None if action is None or action.dest in NOT_IN_A_FILE else action
 
     def refuse_key(self, file: str, setting: Setting) -> None:
-        """Exits, because `setting` of a config file is of no option."""
+        """Exits with an error: there is no option for the key of `setting`, which stands in a config file."""
         keys = [name[2:] for name in self._option_string_actions if name.startswith("--")]
         known = [key for key in keys if self.option(key) is not None]
         self.fault(file, setting, "there is no such option", did_you_mean(setting.key, known))
@@ -327,7 +335,7 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
 def parse_config(text: str, *, sections: bool = False) -> Sections:
     """Returns the settings of a config file in their order, by the name of their section.
 
-    The section COMMON is always there. Raises BadFile. `sections`: lines `[NAME]` start sections.
+    The section COMMON is always there. `sections`: True if a line `[NAME]` starts a section. Raises BadFile.
     """
     if text.lstrip().startswith("{"):
         return {COMMON: _json(text)}

@@ -88,9 +88,9 @@ def _administrator(given: SimpleNamespace, *, signing: bool) -> Administrator:
     """Returns the client of the administrators' API. Raises Failure.
 
     Args:
-        signing: True to sign all requests. False to sign after the reflector has refused a request without a signature:
-            this host's reflector wants none, and refuses one by an account that is no administrator's. Nothing is
-            ever signed if the user gave an empty account.
+        signing: True to sign all requests. False to sign only after the reflector has refused a request without a
+            signature. A reflector on this host needs no signature, and refuses the signature of an account that is
+            not an administrator's. If the user gave an empty account, no request is signed.
     """
     from medusa.client.operator.session_admin import Administrator  # slow to load
 
@@ -145,10 +145,14 @@ COLUMNS: dict[str, Callable[[Entry], str]] = {
     "AGENT": lambda entry: _value(entry.get("agent")),
     "OWNER": lambda entry: _value(entry.get("owner")),
 }
-"""All columns of the table. A reflector of an earlier version counts only all that was sent."""
+"""The columns of the table: heading -> the function that makes the cell.
+
+A reflector of an earlier version does not count the bytes that were typed and shown. For such a reflector, the columns
+TYPED and SHOWN contain all bytes that the client and the agent sent.
+"""
 
 LEFT_OUT = ("OWNER", "AGENT", "CLIENT", "SHOWN", "TYPED", "LOGIN", "IDLE", "AGE")
-"""The columns that are left out if the table is too wide, in this order; those without any value before all others."""
+"""The columns that are left out if the table is too wide, in this order. Columns without any value go first of all."""
 
 GAP = 2
 

@@ -12,7 +12,7 @@ OPTION_COLUMN = 28
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Formats the options. The usage line says [OPTION...], as it would be longer than the help of some options."""
+    """Formats the options. The usage line says [OPTION...] instead of all options, which would take many lines."""
 
     def __init__(self, prog: str, **more: Any) -> None:
         super().__init__(prog, max_help_position=OPTION_COLUMN, width=width(), **more)

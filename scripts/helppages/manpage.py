@@ -73,7 +73,7 @@ def escaped(text: str) -> str:
 
 
 def heading(title: str, macro: str = ".SH") -> list[str]:
-    """Returns the line of a heading; of the first order, it is in capitals."""
+    """Returns the line of a heading. With the macro .SH (a section), the title is in capitals."""
     shown = title.upper() if macro == ".SH" else title
     return [f'{macro} "{escaped(shown)}"']
 

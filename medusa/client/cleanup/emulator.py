@@ -34,13 +34,19 @@ PRIVATE_MODES = {
 """The DEC private modes that are undone, and for each the value that it has in a terminal that was just opened."""
 
 SCREENS = (47, 1047, 1049)
-"""The private modes that mean: the alternate screen. What one switches on, another may switch off."""
+"""The private modes that switch on the alternate screen. Each of them can also switch off what another switched on."""
 
 ANSI_MODES = {2: False, 4: False, 12: True, 20: False}
-"""The same for ANSI's modes: locked keyboard, insert, no local echo, LF includes CR."""
+"""The modes of ANSI that are undone, and for each the value that it has in a terminal that was just opened.
+
+They are: locked keyboard, insert, no local echo, LF includes CR.
+"""
 
 WRITE_TIMEOUT = 1.0
-"""Seconds for the terminal to take bytes. While another program writes to it, poll reports that it takes none."""
+"""Seconds that `write_undo` waits until the terminal accepts bytes.
+
+While another program writes to the terminal, poll reports that the terminal accepts no bytes.
+"""
 
 _ESCAPE = b"\x1b"
 _SHIFT, _UNSHIFT = b"\x0e", b"\x0f"
@@ -60,8 +66,10 @@ _SEQUENCE = re.compile(
     rb"|(?P<string>[\]PX^_k])"
     rb")"
 )
-"""The sequences that are followed. Colours are not: they are always reset. The form is quick: output in colour has many
-thousands of sequences, which the beginning of this expression passes over."""
+"""The sequences that are followed. Colours are not followed, because `undo` always resets them.
+
+Output in colour has many thousands of colour sequences. The lookahead at the start excludes them, which is quick.
+"""
 
 _STRING_END = re.compile(rb"[\x07\x18\x1a\x1b]")
 _UNFINISHED = re.compile(rb"\x1b(?:\[[<=>?!]?[0-9;:]*[ -/]?|\()?\Z")
@@ -77,7 +85,7 @@ class Note:
         self._memory = mmap.mmap(-1, 1 + 2 * self._SIZE)
 
     def write(self, text: bytes) -> None:
-        """Replaces the text."""
+        """Replaces the whole text by `text`, of at most _SIZE - 2 bytes. A reader gets the old text or the new one."""
         place = 1 - self._memory[0]
         start = 1 + place * self._SIZE
         whole = len(text).to_bytes(2, "big") + text
@@ -249,7 +257,10 @@ def write_undo(fd: int, note: Note) -> None:
 
 
 def _value(digits: bytes) -> int:
-    """Returns the number in a sequence, 0 if it is missing. A number of more than 9 digits means no mode."""
+    """Returns the number that `digits` means; 0 if there are no digits.
+
+    Only the first 9 digits count. No mode has such a large number, so the value of the number does not matter then.
+    """
     return int(digits.lstrip(b"0")[:9] or b"0")
 
 
@@ -269,7 +280,7 @@ _USUAL = {
     "charset": (b"(B",),
     "simple": (b">",),
 }
-"""For each kind of sequence the ones after which nothing is left to undo."""
+"""Kind of sequence -> the sequences of this kind that set the usual state, after which there is nothing to undo."""
 
 _UNDO = {
     "region": b"\x1b7\x1b[r\x1b8",  # without the region the cursor would jump, so it is saved and restored
@@ -280,4 +291,4 @@ _UNDO = {
     "charset": b"\x1b(B",
     "simple": b"\x1b>",
 }
-"""What undoes each kind of sequence."""
+"""Kind of sequence -> the bytes that undo every sequence of this kind."""

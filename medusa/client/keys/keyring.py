@@ -22,7 +22,7 @@ MAX_TRIES = 6
 Asking = Callable[[], contextlib.AbstractContextManager[None]]
 
 MIN_FROM_AGENT = 3
-"""The number of keys of the ssh-agent that are tried, even if files have so many that MAX_TRIES is exceeded."""
+"""So many keys of the ssh-agent are tried in any case, even if there are MAX_TRIES keys in files."""
 
 
 class Signer(Protocol):
@@ -125,8 +125,9 @@ def describe(signer: Signer) -> str:
 def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -> Keyring:
     """Returns the keys that ssh would try: those of the ssh-agent, then those in files.
 
-    Of the ssh-agent's keys, those come first that a file of `options` has too. Keys with a passphrase come last, so
-    that it is asked for only if no other key is accepted. `asking`: see Keyring.
+    The order of the ssh-agent's keys: first those that are also in a file of `options`, then the others. The order of
+    the keys in files: those with a passphrase come last, so that mlogin asks for a passphrase only if no other key is
+    accepted. `asking`: see Keyring.
 
     Raises:
         Failure: there is no key that can be used.

@@ -34,7 +34,7 @@ _RSA_SHA2_256 = 2
 """The flag for RSA keys (RFC 8332). An ssh-agent that gets no flag signs with SHA-1."""
 
 _NOWHERE = "/nonexistent"
-"""The path at which there is no ssh-agent."""
+"""A path at which no file exists. It stands for the ssh-agent if SSH_AUTH_SOCK is not set."""
 
 _RSA_ALGORITHM = b"rsa-sha2-256"
 _MAX_SHOWN = 80

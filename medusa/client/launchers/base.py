@@ -82,8 +82,8 @@ class Launcher(abc.ABC):
 
     Attributes:
         name: the name for --launcher.
-        target: what the TARGET `NAME:WORD` on mlogin's command line sets to WORD: `object` or `job`. Empty if no WORD
-            may follow.
+        target: the option that gets the value WORD if mlogin's command line has the TARGET `NAME:WORD`. It is `object`
+            or `job`; empty if no WORD may follow the name.
         options_of: the program whose options may follow `--`, for messages. Empty if nothing may follow.
         queues: True if a job may wait in a queue for hours. A reflector does not keep a waiting client for so long,
             so mlogin attaches again.
@@ -119,7 +119,10 @@ class Launcher(abc.ABC):
 
     @property
     def asks(self) -> bool:
-        """True while a program may ask the user on the terminal, after submit(). mlogin reads no keys meanwhile."""
+        """True while a program of the launcher may ask the user a question on the terminal after submit().
+
+        While it is True, mlogin does not read the terminal, so that the program gets the answer.
+        """
         return False
 
     @abc.abstractmethod

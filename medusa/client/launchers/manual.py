@@ -16,7 +16,7 @@ MAX_URL_LIFETIME = 3600.0
 """Seconds that a signed URL is valid, at most. By default a reflector refuses URLs with a longer validity."""
 
 HEADER_FILE = "medusa-headers"
-"""The name of the file in the job into which the user puts the header fields that a front wants."""
+"""The name of the file in the job into which the user puts the header fields for a proxy in front of the reflector."""
 
 RENEWAL_MARGIN = 60.0
 """Seconds before a URL expires at which a new command line is printed.
@@ -96,7 +96,7 @@ class ManualLauncher(Launcher):
 
 
 _IN_ANY_SHELL = re.compile(r"[A-Za-z0-9 _.,:;/?&=%@+~#|'\[\]{}()^*<>-]*")
-"""Texts that mean themselves between double quotes in every shell."""
+"""Matches a text in which no character has a special meaning between double quotes, in any shell."""
 
 
 def _line(request: JobRequest, url: str) -> str:

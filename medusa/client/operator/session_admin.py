@@ -97,7 +97,10 @@ class Administrator:
             raise self._with_advice(error) from None
 
     def _with_advice(self, error: NoAnswer) -> Failure:
-        """Returns the error; if nothing was signed, and the reflector asks for that, with a line that says how."""
+        """Returns `error`, perhaps with advice for the user.
+
+        If the reflector has refused a request that was not signed, adds a line that says how to sign requests.
+        """
         if error.http_status not in NOT_AUTHORISED or self._api.account is not None:
             return error
         first, *more = str(error).splitlines()

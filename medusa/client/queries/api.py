@@ -97,7 +97,11 @@ class Api:
         return self._parsed(body)
 
     def _sign_otherwise(self) -> bool:
-        """Turns to another key of the account; or to the account, if nothing was signed. Returns False if it cannot."""
+        """Prepares to send a refused request again. Returns False if there is no other way to sign the request.
+
+        If requests were not signed yet, the account of `find_account` will sign them. Otherwise the account's next key
+        will sign them.
+        """
         if self.account is not None:
             return self.account.another_key()
         if self._find_account is None:
@@ -136,9 +140,9 @@ class Api:
         return dict(fields)
 
     def sessions(self, path: str) -> tuple[list[dict[str, Any]], str]:
-        """Returns the list of sessions at `path`, and why it lacks sessions of other reflectors; "" if it does not.
+        """Returns the list of sessions at `path`, and a text that says why it is incomplete; "" if it is complete.
 
-        Raises NoAnswer.
+        (It is incomplete if other reflectors did not answer.) Raises NoAnswer.
         """
         answer = self.ask("GET", path)
         found = answer.get("sessions")
@@ -198,7 +202,10 @@ class _Connection(http.client.HTTPConnection):
         self.sock: Any = self._socket
 
     def hang_up(self) -> None:
-        """Closes the connection. HTTPConnection itself would do that before the answer is read."""
+        """Closes the connection. Call this after the answer was read.
+
+        HTTPConnection closes its socket before that, so `_Socket.close` does nothing.
+        """
         if self._socket is not None:
             self._socket.sock.close()
 

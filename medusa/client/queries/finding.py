@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 
 
 class Found(NamedTuple):
-    """A session, and the account that has to sign requests for it; None if it belongs to no account."""
+    """The id of a session, and the account that has to sign requests for it; None if requests need no signature."""
 
     session: str
     account: Account | None
@@ -38,10 +38,10 @@ def find_session(
 
     Args:
         api: the reflector. If it has no account, the reflector is asked without a signature first.
-        login: the user's account, if it is to sign only if that is needed.
-        find_account: returns that account. None if there is none.
-        otherwise: more words for the error if there is no such session.
-        whole: `text` is a whole id: it is returned also if the reflector does not list it.
+        login: the name of the user's account, if the account signs only requests that need a signature; otherwise None.
+        find_account: returns the account `login`. None if no account may sign.
+        otherwise: words to add to the error if there is no such session.
+        whole: True if `text` is a whole id. Then it is returned even if the reflector does not list it.
 
     Raises:
         Failure: there is no such session, or there are several, or the reflector does not list them.
@@ -75,9 +75,10 @@ def find_session(
 
 
 def _entries(api: Api, find_account: Callable[[], Account] | None) -> tuple[list[Entry], str]:
-    """Returns the sessions that the reflector lists for this user, and why some are missing. Raises NoAnswer.
+    """Returns the sessions that the reflector lists for this user, and a text that says why some are missing.
 
-    Makes `find_account` the account of `api` if the reflector asks for a signature.
+    If the reflector asks for a signature, sets the account of `api` to the one that `find_account` returns, and asks
+    again. Raises NoAnswer.
     """
     if api.account is None:
         try:
@@ -90,10 +91,10 @@ def _entries(api: Api, find_account: Callable[[], Account] | None) -> tuple[list
 
 
 def matching(text: str, entries: Sequence[Entry], login: str | None) -> list[Entry]:
-    """Returns the sessions that `text` may mean: the one with this id, else all whose ids begin with it.
+    """Returns the sessions that `text` may mean: the one with this id, or else all whose ids begin with `text`.
 
-    Sessions of the account `login` (None: of no account) come before all others: if there is one of them, no other is
-    returned.
+    If any of them belong to the account `login`, returns only those. If `login` is None, this means the sessions that
+    belong to no account.
     """
     begun = [entry for entry in entries if str(entry.get("id")).startswith(text)]
     for found in ([e for e in begun if e.get("login") == login], begun):

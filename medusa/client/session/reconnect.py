@@ -29,7 +29,7 @@ ANNOUNCED = ((HEADER, NOTICE),)
 """The header field of mlogin's request that says what it understands."""
 
 UNKNOWN_GREETING = 400
-"""The status with which a raw port refuses a greeting of another form."""
+"""The status with which a port for raw TCP refuses a greeting whose form it does not know."""
 
 
 class Dialer:
@@ -93,7 +93,11 @@ class Dialer:
                 return transport
 
     def _sign_otherwise(self, refused: ConnectRefused) -> bool:
-        """Turns to another key of the account; or to the account, if nothing was signed. Returns False if it cannot."""
+        """Prepares to attach again after a refusal. Returns False if there is no other way to sign the request.
+
+        If the request was not signed, the account of `find_account` will sign the next one. Otherwise the account's
+        next key will sign it. Raises Failure if that account has no key.
+        """
         with self._signals.interruptible(), self._signals.asking():  # the user may be asked for a passphrase
             if self.url.account is not None:
                 return self.url.account.another_key()

@@ -45,7 +45,8 @@ class SessionUrl:
             for a proxy that removes it.
         session: the session's id.
         account: the account that signs requests to a front door; None for the internal API.
-        unsigned: why the reflector has refused a request without a signature; "" if it was sent none.
+        unsigned: the error with which the reflector refused a request without a signature; "" if there was no such
+            request.
     """
 
     base: str

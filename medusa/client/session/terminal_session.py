@@ -30,8 +30,11 @@ HIGH_WATER = 256 * 1024
 """If this many bytes wait to be written to one end (terminal or link), the other end is not read."""
 
 KEYBOARD_HIGH_WATER = 64 * HIGH_WATER
-"""The same for what is typed or pasted at a terminal. It is read although the link takes nothing, because an escape may
-follow: the user must be able to disconnect."""
+"""If this many typed bytes wait to be sent, a terminal is not read. The limit is larger than HIGH_WATER.
+
+So mlogin goes on to read the terminal for long while the link accepts nothing, and finds the escape by which the user
+disconnects.
+"""
 
 _READ_SIZE = 64 * 1024
 

@@ -24,7 +24,10 @@ SPINNER_INTERVAL = 0.1
 """Seconds between two frames of the spinner."""
 
 WRITE_TIMEOUT = 1.0
-"""Seconds that a full pipe or terminal may take to accept more, if it does not make the writer wait by itself."""
+"""Seconds to wait until a full pipe or terminal accepts bytes again. After them, the text is lost.
+
+This holds only if another program has set O_NONBLOCK. Otherwise the write itself waits, without a limit.
+"""
 
 BACKGROUND_INTERVAL = 1.0
 """In the background, seconds between two checks for whether there is to be a spinner now."""

@@ -15,21 +15,22 @@ from medusa.client.terminal.tty import Terminal
 _READ_SIZE = 4096
 
 BUSY_INTERVAL = 0.2
-"""Seconds between two checks whether another program asks."""
+"""Seconds between two calls of `busy`, while another program asks the user a question on the terminal."""
 
 
 @contextlib.contextmanager
 def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool]) -> Iterator[None]:
     """Context manager: in its `with` block, a thread reads what the user types, after each Enter and after each dot.
 
-    The terminal still shows what is typed, and Control-C sends SIGINT. Reads nothing while mlogin must not read the
-    terminal: in the background, or while another program of the pipeline asks. If mlogin may read again, call
-    `terminal.make_attentive`.
+    The terminal still shows what is typed, and Control-C sends SIGINT. The thread reads nothing while mlogin is in the
+    background, or while another program of the pipeline uses the terminal. After that, call
+    `terminal.make_attentive`, so that the thread reads again.
 
     Args:
         take: a function, called in the thread with the bytes that were read, or with b"" if the user has typed the
             character that ends the input. It returns False to end the reading.
-        busy: a function that returns True while another program asks on the terminal. Nothing is read meanwhile.
+        busy: a function that returns True while another program asks the user a question on the terminal. Meanwhile
+            the thread reads nothing.
     """
     if not terminal.is_tty:
         yield

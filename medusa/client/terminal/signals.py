@@ -17,7 +17,8 @@ FATAL = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 STOPS = (signal.SIGTTIN, signal.SIGTTOU)
 """Signals that stop a process in the background if it reads its terminal, or changes the terminal's modes.
 
-mlogin catches them: a child of mlogin may do so, and they are sent to the whole process group.
+mlogin catches them, because they are sent to the whole process group: a child of mlogin that uses the terminal would
+stop mlogin too.
 """
 
 _WATCHED = (*FATAL, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, signal.SIGCHLD, *STOPS)
@@ -83,7 +84,10 @@ class Signals:
         return numbers
 
     def disconnect(self) -> None:
-        """Makes the main thread raise Disconnected, where a signal in FATAL would make it raise Interrupted."""
+        """Makes the main thread raise Disconnected at the next place where a fatal signal would raise Interrupted.
+
+        Any thread may call it.
+        """
         self._disconnected = True
         os.kill(os.getpid(), signal.SIGWINCH)  # it also interrupts a blocking call
 
@@ -91,7 +95,8 @@ class Signals:
     def asking(self) -> Iterator[None]:
         """Context manager for a call that asks the user on the terminal.
 
-        If mlogin is in the background, the question stops mlogin, until the user brings it to the foreground.
+        If mlogin is in the background and the call uses the terminal, the system stops mlogin, as it stops other
+        programs. mlogin continues after the user has brought it to the foreground.
         """
         with contextlib.ExitStack() as stack:
             for number in STOPS:

@@ -23,7 +23,11 @@ _WHOLE = 64 * 1024
 """The maximum size in bytes of one write to a non-blocking descriptor."""
 
 _FOLLOWED = 8 * 1024
-"""The same if an emulator is told what is written: what a terminal does not take at once is told again."""
+"""The maximum size in bytes of one write to a non-blocking descriptor, if there is an `emulator`.
+
+It is smaller, because the emulator reads a piece before the write. What the terminal has not taken of the piece, the
+emulator has to read again.
+"""
 
 _PIECE = 512
 """The maximum size in bytes of one write to a blocking descriptor. A writable pipe accepts so much without blocking,

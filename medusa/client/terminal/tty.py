@@ -16,15 +16,17 @@ from medusa.protocol.terminal import modes
 
 DEFAULT_SIZE = (80, 24)
 END_OF_FILE = b"\x04"
-"""Control-D, the usual character that tells a program that reads a terminal that the input has ended. Nothing else
-can."""
+"""Control-D, the usual character for the end of input at a terminal.
+
+Only such a character can tell a program on the job's terminal that the input has ended.
+"""
 
 LARGEST = 0xFFFF
 """The largest number of columns or lines. struct winsize stores each as an unsigned short."""
 
 
 _VEOF = 5
-"""The opcode of this character among the modes."""
+"""The opcode (RFC 4254, section 8) of the mode that holds the character for the end of input."""
 
 
 def window_size(fds: Sequence[int] = (0, 1, 2), environ: Mapping[str, str] = os.environ) -> tuple[int, int]:
@@ -52,10 +54,10 @@ def _number(environ: Mapping[str, str], name: str, default: int) -> int:
 def carried_modes(fd: int = 0, *, shared: bool = False) -> dict[int, int]:
     """Returns the modes of the user's terminal that the job's terminal is to get: values by the opcodes of RFC 4254.
 
-    Returns no modes if the terminal `fd` has those of another program: in the background, those of the shell's own
-    editor; if it is `shared`, those of a pager or a password prompt. Without modes, the job's terminal keeps its usual
-    ones. The same is right for input that is no terminal: Control-D is the only end that piped input has there, and it
-    must work whatever the modes of a terminal are that mlogin does not read.
+    Returns no modes, so that the job's terminal keeps its usual ones, in these cases:
+    - `fd` is no terminal. Then mlogin sends Control-D at the end of the input, which works with the usual modes.
+    - mlogin is in the background. Then the terminal has the modes of the shell's line editor.
+    - The terminal is `shared`, and has the modes of another program, such as a pager or a password prompt.
 
     Args:
         shared: see Terminal.
@@ -70,7 +72,7 @@ def carried_modes(fd: int = 0, *, shared: bool = False) -> dict[int, int]:
 def end_of_file(carried: Mapping[int, int]) -> bytes:
     """Returns the character that ends the input of a terminal with the modes `carried`; b"" if it is switched off.
 
-    It is Control-D if `carried` does not say which it is.
+    It is Control-D if `carried` does not contain this mode.
     """
     value = carried.get(_VEOF, ord(END_OF_FILE))
     return bytes([value]) if value < modes.DISABLED else b""

@@ -57,7 +57,7 @@ def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, fi
 
     Args:
         parser: the parser of mlogin's options.
-        words: a command line that names the config file, if there is one.
+        words: the arguments for `parser`: `--config` and the file; empty if no config file exists.
         file: the path of the config file, for the headings.
     """
     parser.profile = profile
@@ -92,7 +92,10 @@ def rows(parser: UserOptionParser, given: SimpleNamespace) -> list[Row]:
 
 
 def _values(parser: UserOptionParser, action: argparse.Action, given: SimpleNamespace) -> Iterator[tuple[str, str]]:
-    """Yields the value of an option as a text, and where it came from. Several if the option may be repeated."""
+    """Yields the value of an option as a text, and the source of the value.
+
+    Yields several values if the option may be repeated, and none if the option has no value.
+    """
     name, settings = name_of(action), parser.get_source_to_settings_dict()
     for variable, (owner, text) in settings.get("environment_variables", {}).items():
         if owner is action:

@@ -92,7 +92,7 @@ def _too_many(
 
 
 def _named(words: Sequence[str]) -> str | None:
-    """Returns the launcher that --launcher, or a TARGET of the form LAUNCHER:WORD, names. None if none does."""
+    """Returns the launcher that --launcher names, or else a TARGET of the form LAUNCHER:WORD. None if there is none."""
     for word, after in zip(words, [*words[1:], ""], strict=False):
         if word == _LAUNCHER or word.startswith(_LAUNCHER + "="):
             return word.partition("=")[2] or after

@@ -1,4 +1,4 @@
-"""The standard descriptors of a reflector: they may be closed, full, or pipes and terminals that nobody reads."""
+"""Opens the standard descriptors of a reflector that are closed, and writes to stdout without ever blocking."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""The reflector's own variables, where the usual name belongs to another program, and the names that it had before.
+"""The reflector's own variables for two options, and the names that these variables had in earlier versions.
 
-MEDUSA_CONFIG is the user's config file, and MEDUSA_WAIT_TIMEOUT is mlogin's. A reflector still takes them from a
-service that was set up for an earlier version, but not from a user's environment.
+The old names are now used by mlogin: MEDUSA_CONFIG names the user's config file, and MEDUSA_WAIT_TIMEOUT is an option
+of mlogin. A reflector still accepts them from a service that was set up for an earlier version, but not from a user's
+environment.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from medusa.reflector.config import FOREVER
 CONFIG, WAIT_TIMEOUT = "MEDUSA_REFLECTOR_CONFIG", "MEDUSA_REFLECTOR_WAIT_TIMEOUT"
 
 SHARED = {"wait-timeout"}
-"""The keys that also stand in a user's config file."""
+"""The keys that a reflector's config file and a user's config file may both contain."""
 
 Adopted = list[tuple[str, str]]
 """The old name and the new name of each variable that was taken by its old name."""
@@ -24,8 +25,8 @@ Adopted = list[tuple[str, str]]
 def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: MutableMapping[str, str]) -> Adopted:
     """Sets the reflector's own variables in `environ` from those by which earlier versions were configured.
 
-    Nothing is taken for an option that stands on the command line `argv`. CONFIG_FILE, the name in the original Medusa,
-    is no old name, and is not returned.
+    Sets no variable if the command line `argv` has its option. CONFIG_FILE, the name in the original Medusa, is
+    accepted too, but it is not returned, because operators need not change it.
     """
     adopted = []
     if not environ.get(CONFIG) and not _is_given(argv, "--config"):
@@ -57,7 +58,10 @@ def _is_given(argv: Sequence[str], option: str) -> bool:
 
 
 def _is_reflectors(parser: OptionParser, file: str) -> bool:
-    """True if a config file is a reflector's, not a user's. Also if it cannot be read: the parser will say why."""
+    """True if a config file is that of a reflector, and not that of a user.
+
+    Also True if the file cannot be read, so that the parser tries to read it and reports the error.
+    """
     try:
         text = Path(file).expanduser().read_text("utf-8")
     except (OSError, ValueError, RuntimeError):

@@ -23,7 +23,10 @@ VARIABLE = "MEDUSA_CONFIG"
 """The variable that names the user's config file, for every program that reads it."""
 
 TARGET = "target"
-"""A key of profiles alone: what mlogin's TARGET would be if the profile were not named there."""
+"""The key of a profile that names a job, session or host, in the form of mlogin's TARGET.
+
+Only profiles can have it. It is needed because the user writes the profile's name in the place of TARGET.
+"""
 
 PATHS = ("archive", "header", "key")
 """The options whose values may begin with `~/`, or with `@~/`, in the file."""
@@ -68,8 +71,8 @@ class UserOptionParser(OptionParser):
         profile: the name of the profile that is used; None if none is. If the caller sets it, that counts more than the
             variable MEDUSA_PROFILE, and less than --profile.
         target: the TARGET that the profile names; None if it names none.
-        places: where the file sets each option, by its name: one place for each value. Also if another source
-            overrides it.
+        places: the places in the file that set each option, one for each value, by the option's name. They are there
+            even if the command line or a variable overrides the option.
 
     Args:
         strict: refuse keys that are not options of this program. Programs that know only some of mlogin's options
@@ -100,7 +103,7 @@ class UserOptionParser(OptionParser):
         self.add_argument("--profile", metavar="NAME", help="use this profile, a section [NAME] of the config file")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
-        """Parses like OptionParser, with the config file that `file_for` finds, and the profile."""
+        """Parses like OptionParser. Reads the config file that `file_for` finds, and the chosen profile."""
         words = sys.argv[1:] if args is None else list(args)
         self.profile = _given(words, "--profile") or self.profile or os.environ.get("MEDUSA_PROFILE") or None
         asks_for_help = "-h" in words or "--help" in words
@@ -109,7 +112,10 @@ class UserOptionParser(OptionParser):
         return super().parse_known_args(words, namespace, **more)
 
     def environment(self) -> dict[str, str]:
-        """Returns the variables that count. If none names the config file, and there is one, MEDUSA_CONFIG does."""
+        """Returns the variables that may set options.
+
+        If MEDUSA_CONFIG is not set, and the default config file exists, adds MEDUSA_CONFIG with the path of that file.
+        """
         variables = super().environment()
         default = default_file()
         if VARIABLE not in variables and default is not None and os.path.exists(default):
@@ -169,7 +175,7 @@ class UserOptionParser(OptionParser):
         return None if key in self._own else super().option(key)
 
     def refuse_key(self, file: str, setting: Setting) -> None:
-        """Exits if a key of no option is an error in this program."""
+        """Exits with an error if the parser is strict; otherwise ignores `setting`. There is no option for its key."""
         if self._strict:
             super().refuse_key(file, setting)
 
@@ -181,7 +187,10 @@ class UserOptionParser(OptionParser):
         return text
 
     def _without_target(self, file: str, section: str, settings: Sequence[Setting]) -> list[Setting]:
-        """Returns `settings` without TARGET, which becomes `target`, and with the user's home directory for `~`."""
+        """Returns `settings` without the key TARGET, whose value goes into the attribute `target`.
+
+        In the values of PATHS, replaces `~` by the user's home directory.
+        """
         kept = []
         for setting in settings:
             value = setting.value
@@ -198,7 +207,7 @@ class UserOptionParser(OptionParser):
 
 
 def _given(words: Sequence[str], option: str) -> str | None:
-    """Returns the value of `option` on the command line. None if it does not stand there, or without a value."""
+    """Returns the value of `option` on the command line `words`. None if it is not there, or if it has no value."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument(option, dest="value")
     try:

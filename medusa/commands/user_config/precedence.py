@@ -1,4 +1,7 @@
-"""Settles what the config file and the environment say about launchers, where a session uses another one."""
+"""Drops options that do not fit the launcher of the session, if a source that counts less than others has set them.
+
+Sources in the order in which they count: command line, environment, section of the profile, common keys of the file.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ OF_LAUNCHERS = (*OF_MANTA, "job", "launcher-arg")
 
 
 def prefer_nearer(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """Drops --session or --launcher, which exclude each other, if both are given: the one that counts less.
+    """If both --session and --launcher are set, drops the one whose source counts less. They exclude each other.
 
-    If both come from the same place, both are kept: that is an error of the user.
+    If both come from the same source, keeps both, so that the user gets an error.
 
     Args:
         given: all options.
@@ -37,7 +40,7 @@ def prefer_nearer(parser: UserOptionParser, given: SimpleNamespace, words: Seque
 
 
 def drop_of_others(parser: UserOptionParser, given: SimpleNamespace) -> None:
-    """Gives the options that the config file sets for another launcher than `given.launcher` their defaults again."""
+    """Resets options to their defaults: those that the config file sets for another launcher than `given.launcher`."""
     for name in of_other_launchers(parser, given.launcher):
         dest = name.replace("-", "_")
         setattr(given, dest, parser.get_default(dest))
@@ -46,7 +49,7 @@ def drop_of_others(parser: UserOptionParser, given: SimpleNamespace) -> None:
 def of_other_launchers(parser: UserOptionParser, launcher: str) -> list[str]:
     """Returns the names of the options that the config file sets for another launcher than `launcher`.
 
-    The launcher that a section of the file names is that for which the section sets options. Common keys hold for every
+    If a section of the file names a launcher, it sets its options for this launcher only. Common keys are for every
     launcher that has such an option.
     """
     used = launchers.SHORT.get(launcher, launcher)
@@ -61,7 +64,7 @@ def of_other_launchers(parser: UserOptionParser, launcher: str) -> list[str]:
 
 
 def _launcher_of(parser: UserOptionParser, place: Place, option: str) -> str | None:
-    """Returns the launcher for which the section of `place` sets an option. None if it names none."""
+    """Returns the launcher for which the section of `place` sets `option`. None if it is for every launcher."""
     if place.section == COMMON and option in OF_MANTA:
         return "manta"
     settings = {setting.key: str(setting.value) for setting in parser.sections_of(place.file)[place.section]}
@@ -70,7 +73,10 @@ def _launcher_of(parser: UserOptionParser, place: Place, option: str) -> str | N
 
 
 def _rank(parser: UserOptionParser, typed: argparse.Namespace, name: str) -> int:
-    """Returns a number that is the less, the more the source of option `name` counts."""
+    """Returns the rank of the source that has set the option `name`: from 0 (the command line) to 3 (common keys).
+
+    A source with a lower number overrides one with a higher number.
+    """
     if getattr(typed, name) is not None:
         return 0
     place = parser.place_of(name)

@@ -53,12 +53,13 @@ def profile_named(parser: UserOptionParser, words: Sequence[str]) -> str | None:
 
 
 def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """Replaces TARGET, which is `given.object` and no profile, by the values of the options that it stands for.
+    """Sets the options in `given` that TARGET stands for. TARGET is in `given.object`, and is not a profile's name.
 
-    With --launcher or --session on the command line, it stays the launcher's object.
+    If --launcher or --session is on the command line, changes nothing: then TARGET is the launcher's object.
 
     Args:
-        given: all options. This function adds `beginning`, and `otherwise`: the words for an unknown `beginning`.
+        given: all options. This function adds two: `beginning` (see Target), and `otherwise`, words for the error if no
+            session's id starts with `beginning`.
         words: mlogin's own words on the command line.
 
     Raises:
@@ -83,7 +84,7 @@ def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence
 
 
 def read_target(text: str, configured: str | None = None, profiles: Sequence[str] = ()) -> Target:
-    """Returns what a TARGET stands for that is not the name of a profile.
+    """Returns what a TARGET stands for. It must not be the name of a profile.
 
     Args:
         configured: the launcher that the environment or the config file names. If it works on objects, a TARGET
@@ -91,7 +92,7 @@ def read_target(text: str, configured: str | None = None, profiles: Sequence[str
         profiles: the names of all profiles, for the error.
 
     Raises:
-        Failure: it cannot be a TARGET.
+        Failure: `text` cannot be a TARGET.
     """
     name = launchers.of_target(text)
     if name is not None:

@@ -58,7 +58,8 @@ class Access:
     """The choice of a cluster, a user and a namespace. It contains no secrets.
 
     Attributes:
-        kubeconfig: absolute paths, joined as in KUBECONFIG. None if mlogin runs in a pod and uses its credentials.
+        kubeconfig: absolute paths, joined as in KUBECONFIG. None if mlogin runs in a pod and uses the pod's
+        credentials.
         context: the name of the context; None for the current context.
     """
 
@@ -118,9 +119,9 @@ class KubeClient:
 
     Attributes:
         server: the URL of the API server, for messages.
-        interactive: True if helper programs that make tokens may use the terminal. Set it to False when the session
-            starts to use the terminal.
-        asks: True while a helper program may be running that asks the user on the terminal.
+        interactive: True if the programs that the kubeconfig names (they make tokens) may use the terminal. Set it to
+            False when the session starts to use the terminal.
+        asks: True while such a program may be asking the user a question on the terminal.
 
     Args:
         directory: a private directory, in which the official client stores keys from the kubeconfig.

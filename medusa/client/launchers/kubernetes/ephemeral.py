@@ -130,9 +130,10 @@ class EphemeralJob(Job):
             self.report_problem(str(error))
 
     def close(self, *, clean: bool) -> list[str]:
-        """Returns a line that tells the user when the container will end, if it still waits for mlogin's script.
+        """Returns lines for the user. Deletes nothing: a container with an agent ends by itself after the session.
 
-        Otherwise returns no lines. Deletes nothing: a container with an agent ends by itself after the session.
+        If the container still waits for mlogin's script, returns one line that says when the container will end.
+        Otherwise returns no lines.
         """
         if self._phase is Phase.ADDED and self.state.alive:
             minutes = START_TIMEOUT // 60

@@ -76,7 +76,7 @@ HINTS = {
     "JobHeldAdmin": "an administrator holds it",
     "JobHeldUser": "it is held; it starts after: scontrol release {}",
 }
-"""The reasons of waiting jobs that only a user can end -> what to do. {} is the job's id."""
+"""The reasons for which a job waits until somebody does something -> words for the user. {} is the job's id."""
 
 _REQUEUES = {
     "NODE_FAIL": "was requeued, because its node failed",
@@ -134,8 +134,8 @@ class Task(NamedTuple):
 
     Attributes:
         name: NUMBER of a job; NUMBER_TASK of a task; NUMBER_[TASKS] of the tasks that do not run yet.
-        number: its own number, by which srun finds a task too.
-        state: its state, such as RUNNING.
+        number: the id of the job, or of the task. srun accepts both.
+        state: the state of the job or task, such as RUNNING.
     """
 
     name: str

@@ -120,8 +120,8 @@ class SlurmJob(Job):
 
         Args:
             entry: the answer.
-            joined: True if the agent had attached before squeue was asked. It proves that the job has run, so that a
-                job which waits now was requeued.
+            joined: True if the agent had attached before squeue was asked. Then the job has run before. So if the job
+                waits now, Slurm has requeued it.
         """
         now = self._clock.monotonic()
         self._slurm_state = "" if entry is None else entry.state

@@ -170,9 +170,10 @@ def _letters(word: str, letters: Mapping[str, _Option], left: list[str]) -> Iter
 
 
 def _next_value(option: _Option, left: list[str]) -> str:
-    """Removes the value of `option` from the start of `left`, the words after the option, and returns it.
+    """Removes the value of `option` from the start of `left`. Returns the value, or "" if there is none.
 
-    Returns "" if `option` has no value there.
+    Args:
+        left: the words after the option.
     """
     takes = option.takes == "=" or (option.takes == "*" and not "".join(left[:1]).startswith("-"))
     return left.pop(0) if takes and left else ""

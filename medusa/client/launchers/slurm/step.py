@@ -92,7 +92,10 @@ class StepJob(SlurmJob):
             self.explain()
 
     def _running_tasks(self) -> list[commands.Task]:
-        """Returns the tasks of the job that run: one, or more if the job is an array. None of them if none is known."""
+        """Returns the tasks of the job that are running: one, or several if the job is an array.
+
+        Returns an empty list if no task is running, or if squeue fails.
+        """
         words = ("--noheader", "--format", commands.TASK_FORMAT, "--jobs", self.job_id or "")
         tasks = commands.parse_tasks(self._ask("squeue", *words))
         return [task for task in tasks if task.state == commands.RUNNING]

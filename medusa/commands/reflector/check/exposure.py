@@ -11,7 +11,7 @@ from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.client_address import parse_networks
 
 BOUNDS = ("max_sessions", "max_startups", "per_source_max_startups", "max_held", "message_timeout")
-"""The limits without which strangers can use up what the process has."""
+"""Options that limit what one peer can use. If one of them is off, a stranger can use up the process's resources."""
 
 
 def unsafe_settings(config: ReflectorConfig) -> Iterator[str]:
@@ -39,7 +39,7 @@ def unsafe_settings(config: ReflectorConfig) -> Iterator[str]:
 
 
 def unsafe_directory(url: RedisUrl) -> Iterator[str]:
-    """Yields a sentence for each thing that is unsafe about the way to a Redis."""
+    """Yields a sentence for each fault that makes the connection to a Redis unsafe."""
     if url.kind == "unix" or all(is_loopback_host(host) for host, _ in url.hosts):
         return
     if not url.secure:

@@ -61,8 +61,7 @@ class Report:
 def run(config: ReflectorConfig, options: SimpleNamespace, origin: Callable[[str], str]) -> int:
     """Prints a report about a configuration. Returns the exit status.
 
-    `origin`: a function that returns the file or variable, and a colon, from which the option that an error begins with
-    has its value.
+    `origin`: a function that returns the text to write before an error: see OptionParser.origin.
     """
     report = examine(config, options)
     report.advice += [
