@@ -39,7 +39,7 @@ pytestmark = [
 ]
 
 PROMPT = r"[#$]\x1b\[0m "
-EAGER = Timeouts(poll_interval=0.1, walltime_interval=0.5, slurm=SlurmTimeouts(end_grace=8))
+EAGER = Timeouts(poll_interval=0.1, walltime_interval=0.5, job_end_grace=8, slurm=SlurmTimeouts(end_grace=8))
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +90,7 @@ def job(opened: Terminal) -> str:
 
 
 def test_a_command_in_a_job_with_options_of_sbatch(place: Place) -> None:
+    place.variables = {"all_proxy": "socks5h://127.0.0.1:1", "NO_PROXY": "corp"}  # not for mlogin's own reflector
     ask = "squeue -h -j $SLURM_JOB_ID -o '%j %l %C'; env | grep -c '^MEDUSA\\|^LC_ALL=C$\\|TIME_FORMAT'; pwd; exit 3"
     done = place.run("-c", ask, "--launcher-arg=--time=7", "--", "-J", "mine", "-n", "2")
     assert done.returncode == 3, done.stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 import queue
 import signal
 import threading
@@ -38,12 +39,14 @@ class Job(abc.ABC):
         state: the state of the job. Another thread reads it.
         remarks: printable lines that explain why there is no agent. Empty while the job is alive.
         joined: True if the agent has attached. Another thread sets it.
+        grace: how many seconds `close` lets the job end by itself, at the most. Another thread sets it.
     """
 
     def __init__(self, words: str) -> None:
         self.state = JobState(alive=True, words=words)
         self.remarks: list[str] = []
         self.joined = False
+        self.grace = math.inf
 
     @abc.abstractmethod
     def start(self, request: JobRequest) -> None:
@@ -129,6 +132,7 @@ class PolledLauncher(Launcher):
 
     def finish(self, grace: float, *, clean: bool) -> None:
         """Closes the job. After a clean session it is not cancelled, so that its final state is not `cancelled`."""
+        self.job.grace = grace
         self._close(clean=clean)
 
     def cancel(self) -> None:

@@ -6,6 +6,12 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+DIRECT = (
+    'no_proxy="${no_proxy:-${NO_PROXY-}}"; no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"; NO_PROXY=$no_proxy;'
+    " export no_proxy NO_PROXY"
+)
+"""A shell line that makes the agent dial mlogin's own reflector, on the loopback of its machine, without a proxy."""
+
 
 def with_settings(archive: Path, settings: Mapping[str, str], lines: Iterable[str] = ()) -> bytes:
     """Returns a shell script that exports `settings` as variables, runs `lines`, and then runs the archive.

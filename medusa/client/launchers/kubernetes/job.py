@@ -135,11 +135,11 @@ class KubeJob(Job):
         return []
 
     def _await_end(self) -> None:
-        """Reads the status again and again until the pod has ended, or `last_words_timeout` expires.
+        """Reads the status again and again until the pod has ended, or `last_words_timeout` or `grace` expires.
 
         Call this after a session was cut off: if the cluster has ended the pod, the reason appears a little later.
         """
-        deadline = self._clock.monotonic() + self._timeouts.last_words_timeout
+        deadline = self._clock.monotonic() + min(self._timeouts.last_words_timeout, self.grace)
         try:
             self._read_status(waiting=False)
             while self.state.alive and self._clock.monotonic() < deadline:

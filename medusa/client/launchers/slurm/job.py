@@ -17,7 +17,7 @@ from pathlib import Path
 from medusa.client import processes
 from medusa.client.launchers.base import JobRequest
 from medusa.client.launchers.polled import Clock, Job
-from medusa.client.launchers.script import with_settings
+from medusa.client.launchers.script import DIRECT, with_settings
 from medusa.client.launchers.slurm import commands
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
@@ -149,12 +149,12 @@ class SlurmJob(Job):
             self.report(entry.words(), None if entry.left is None else now + entry.left)
 
     def await_end(self) -> None:
-        """Calls `look` again and again until the job has ended or Slurm has halted it, for `end_grace` at most.
+        """Calls `look` again and again until the job has ended or Slurm has halted it.
 
-        Call this before you cancel the job: if it ends by itself, Slurm records how it ended.
+        Gives up after `end_grace` or `grace`, whichever is shorter. Call this before you cancel the job: if it ends by itself, Slurm records how it ended.
         """
         times = self._timeouts.slurm
-        deadline = self._clock.monotonic() + times.end_grace
+        deadline = self._clock.monotonic() + min(times.end_grace, self.grace)
         while self.job_id is not None and self.state.alive and self._clock.monotonic() < deadline:
             self.look(waiting=False)
             if self._slurm_state in commands.HALTED:
@@ -281,9 +281,11 @@ class SlurmJob(Job):
         assert self._request is not None
         settings = self._request.variables(self._timeouts.url_lifetime)
         archive, lines = self._archive, []
+        if self._request.embedded is not None:  # the job has the user's variables, also those that name a proxy
+            lines.append(DIRECT)
         if self._shared:
             settings["MEDUSA_PLACE"] = str(directory)
-            lines = list(_PROLOGUE)
+            lines += _PROLOGUE
         data = archive.read_bytes()
         if spooled and (len(data) > MAX_SPOOLED_SCRIPT or b"\0" in data):
             if not self._shared:

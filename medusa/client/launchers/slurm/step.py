@@ -77,7 +77,7 @@ class StepJob(SlurmJob):
         with self._stack:
             if process is not None:
                 if self.joined:
-                    processes.wait_quietly(process, self._timeouts.slurm.end_grace)
+                    processes.wait_quietly(process, min(self._timeouts.slurm.end_grace, self.grace))
                 processes.stop_group(process.pid, self._timeouts.kill_grace, process.poll)
                 self._ledger.remove("group", str(process.pid))
             if self.joined and not clean:

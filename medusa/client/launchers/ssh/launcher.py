@@ -14,15 +14,12 @@ from pathlib import Path
 from medusa.client import processes
 from medusa.client.archive import find_archive
 from medusa.client.launchers.base import JobRequest, JobState, Launcher, Settings
-from medusa.client.launchers.script import with_settings
+from medusa.client.launchers.script import DIRECT, with_settings
 from medusa.client.launchers.ssh.connection import Connection, socket_directory
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure
 from medusa.client.timeouts import Timeouts
 from medusa.protocol.printable import printable
-
-_NO_PROXY = 'no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"; NO_PROXY=$no_proxy; export no_proxy NO_PROXY'
-"""Shell code that makes the agent dial the forwarded port on the host's loopback directly, without a proxy."""
 
 _PID_INTERVAL = 0.1
 """Seconds between two searches for the agent's pid in its output."""
@@ -105,7 +102,7 @@ class SshLauncher(Launcher):
         if request.embedded is not None:
             port = self._connection.forward(request.embedded)
             url = urllib.parse.urlsplit(url)._replace(netloc=f"127.0.0.1:{port}").geturl()
-            lines.append(_NO_PROXY)
+            lines.append(DIRECT)
         settings = dataclasses.replace(request, session_url=lambda _: url, environ={}).variables()
         try:
             script = with_settings(self._archive, settings, lines)

@@ -73,4 +73,6 @@ def test_a_launcher_of_another_package_needs_no_times(clean: bool) -> None:
         wait_until(lambda: not launcher.poll().alive, "the job's end")
         if clean:
             launcher.finish(5, clean=True)
+            assert isinstance(launcher, ForeignLauncher)
+            assert launcher.job.grace == 5
     assert said == [f"closed, clean: {clean}"]

@@ -260,8 +260,11 @@ def test_what_cannot_be_deleted_is_reported_and_left_to_the_guard(stage: Stage) 
     assert stage.signs == ["+"]
 
 
-@pytest.mark.parametrize(("error", "waited"), [(None, True), (AWAY, False)])
-def test_after_a_cut_session_the_pod_gets_time_to_say_why(stage: Stage, error: KubeError | None, waited: bool) -> None:
+@pytest.mark.parametrize(("error", "grace", "waited"), [(None, 5.0, True), (AWAY, 5.0, False), (None, 0.5, False)])
+def test_after_a_cut_session_the_pod_gets_time_to_say_why(
+    stage: Stage, error: KubeError | None, grace: float, waited: bool
+) -> None:
+    stage.job.grace = grace
     stage.api.pod = pod("Running")
     stage.start()
     begun, stage.job.joined = stage.clock.now, True
