@@ -151,7 +151,8 @@ class SlurmJob(Job):
     def await_end(self) -> None:
         """Calls `look` again and again until the job has ended or Slurm has halted it.
 
-        Gives up after `end_grace` or `grace`, whichever is shorter. Call this before you cancel the job: if it ends by itself, Slurm records how it ended.
+        Gives up after `end_grace` or `grace`, whichever is shorter. Call this before you cancel the job: if it ends by
+        itself, Slurm records how it ended.
         """
         times = self._timeouts.slurm
         deadline = self._clock.monotonic() + min(times.end_grace, self.grace)
