@@ -230,7 +230,7 @@ def _flag(path: str, value: Any) -> bool:
 
 
 def switch(name: str, environ: Mapping[str, str]) -> bool:
-    """Returns the flag that the variable `name` holds; False if it is not set. Raises ConfigError if it is no flag."""
+    """Returns the flag in the variable `name`; False if it is not set. Raises ConfigError if the value is no flag."""
     value = environ.get(name, "").lower()
     if value not in SWITCH:
         raise ConfigError("%s: none of %s" % (name, ", ".join(filter(None, SWITCH))))

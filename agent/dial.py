@@ -63,7 +63,8 @@ def dial(
             pause, left = interval * (0.5 + jitter()), give_up - clock()
             if not refused.retryable or pause > left:
                 raise Unreachable(reason) from None
-            # Agents that were told the same time come back at different ones. The last try is at the end of the time.
+            # Many agents may get the same Retry-After. The jitter in `pause` makes them dial at different times. The
+            # last attempt is made when `retry_for` is over.
             pause = min(pause + refused.retry_after, left)
             log("not connected: %s; next try in %.1f s" % (reason, pause))
         sleep(pause)

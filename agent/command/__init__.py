@@ -3,5 +3,5 @@
 resolve      the program, its arguments, its directory, the size of its terminal
 login_shell  the user's login shell
 environment  the variables of the command
-encoding     texts as the kernel has them
+encoding     converts texts to the kernel's bytes, and back
 """

@@ -22,7 +22,7 @@ PS1_PLAIN = "${MANTA_USER:-job} $ "
 
 POSIX_SHELLS = ("sh", "ash", "busybox", "dash", "ksh", "ksh93", "mksh", "yash")
 OTHER_SHELLS = ("csh", "elvish", "fish", "nu", "pwsh", "tcsh", "xonsh", "zsh")
-"""Shells with a form of prompts that differs from bash's and from POSIX's."""
+"""Shells whose prompts are written in another form than in bash and in POSIX shells."""
 
 Account = Mapping[str, str]
 """Variables about a user's account."""
@@ -40,7 +40,8 @@ def environment(start: Start, environ: Mapping[str, str], prompt: Optional[str],
         start: the client's request; its variables are among the result.
         environ: the agent's environment.
         prompt: the value of PS1; None for a shell that has its own form of prompts.
-        account: values of variables that a login sets, such as HOME. They replace no variable but SHELL.
+        account: values of variables that a login sets, such as HOME. SHELL is always taken from here. The others are
+            taken from here only if `environ` does not have them.
     """
     env = {name: value for name, value in environ.items() if not configures_agent(name, value)}
     for name in ("COLUMNS", "LINES", "PS1"):  # programs would trust the first two even after a resize

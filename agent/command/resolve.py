@@ -115,7 +115,7 @@ def merge_size(columns: Optional[int], lines: Optional[int], known: Optional[Res
 def _directory(cwd: str) -> str:
     try:
         cwd = os.path.join(to_text(os.getcwdb()), cwd)
-        os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # with the dot, so that it fails for a file
+        os.stat(to_bytes(os.path.join(cwd, os.curdir)))  # with `.` at the end, so that stat fails for a file
     except OSError as error:
         raise CannotStart("cannot start in %s: %s" % (cwd or "the agent's directory", error.strerror)) from None
     if not os.access(to_bytes(cwd), os.X_OK):

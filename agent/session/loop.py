@@ -47,8 +47,9 @@ class Context:
         inherited: the settings, inherited from the job, that are restored for the command.
         clock: returns monotonic seconds.
         passed_on: the signals that go on to the session's foreground processes.
-        login_shell: False if the client's wish for a login shell is not followed. A login shell changes variables, such
-            as PATH; the shell of a hold has those of the failed step.
+        login_shell: False to start no login shell, even if the client asks for one. A login shell changes variables
+        such
+            as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
     """
 
     signals: StopSignals

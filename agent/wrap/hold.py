@@ -100,7 +100,7 @@ class Hold:
             log("session over: %s" % type(error).__name__)
 
     def _tell(self, left: float) -> None:
-        """Logs the command by which users reach the agent, unless the same command was logged last.
+        """Logs the command by which users reach the agent. Does nothing if the last call logged the same command.
 
         Args:
             left: seconds until the time is over.
@@ -181,7 +181,7 @@ class Target:
             found = self.config
             link = self._connector(found.signed_url, found.insecure_tls, timeout, found.headers)()
         except ConnectRefused as refused:
-            if refused.status == _CONFLICT:  # the session of the visitor before is being closed
+            if refused.status == _CONFLICT:  # the last user's session is not closed yet
                 raise ConnectRefused(str(refused), _CONFLICT) from None
             raise
         self._used = self._options.command is not None
@@ -196,12 +196,12 @@ class Target:
         except ConfigError as error:
             raise ConnectRefused(str(error)) from None
         if self._used and found.signed_url == self.config.signed_url and is_signed(found.signed_url):
-            raise ConnectRefused("the URL command has printed the URL that was used")  # a later one differs in its time
+            raise ConnectRefused("the URL command has printed the URL that was used")  # a new one has another time
         self.config, self._used, self._tried = found, False, False
 
 
 def is_signed(url: str) -> bool:
-    """True if the URL is signed, so that it can be used once."""
+    """True if the URL is signed, so that only one session can use it."""
     return "signature" in parse_qs(urlsplit(url).query)
 
 

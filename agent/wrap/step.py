@@ -291,7 +291,7 @@ def _stop(number: int) -> None:
 
 
 def end_step(lines: List[str]) -> None:
-    """Kills the step if it has not ended. A guard calls this if the agent has died.
+    """Kills the step if it has not ended. The guard (helper process) calls this if the agent has died.
 
     Args:
         lines: the lines that the agent has recorded in the guard. They say whether the step has started and ended.

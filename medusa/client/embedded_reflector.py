@@ -112,7 +112,10 @@ def _failure(what: str, log: Path) -> Failure:
 
 
 def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
-    """Waits until the reflector ends, and kills it after `grace` seconds. Close its lifeline pipe first."""
+    """Waits until the reflector ends, and kills it after `grace` seconds.
+
+    Before the call, the caller must close the pipe `--lifeline` of the reflector, which tells the reflector to end.
+    """
     assert process.stdout is not None
     process.stdout.close()
     if not processes.wait_quietly(process, grace):

@@ -30,7 +30,7 @@ PREFIX = "MEDUSA_"
 """The prefix of the variables that set options."""
 
 VARIABLES = "Variables"
-"""The title of the section about variables. What holds for all options is added to its text."""
+"""The title of a program's section about variables. `help_sections` adds the variables of all options to its text."""
 
 NOT_IN_A_FILE = ("check", "config", "help", "profile", "version")
 """Options that a config file cannot set."""
@@ -130,7 +130,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return given
 
     def _unknown_options(self, words: Sequence[str]) -> list[str]:
-        """Returns the words before `--` that have the form of a long option, and are none of this program."""
+        """Returns the words before `--` that have the form of a long option, but are not an option of this program."""
         own = words[: words.index("--")] if "--" in words else words
         return [w for w in own if w.startswith("--") and w.partition("=")[0] not in self._option_string_actions]
 
@@ -166,7 +166,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         return "" if variable in NO_VARIABLE else str(variable)
 
     def help_sections(self) -> list[Section]:
-        """Returns the sections of the help text. That of variables begins with those of all options."""
+        """Returns the sections of the help text. The section `Variables` begins with the variables of all options."""
         names = sorted(self.variables())
         rule = "Each option has a variable, which the command line overrides: " + ", ".join(names) + "."
         return [

@@ -121,7 +121,7 @@ def _run(options: SimpleNamespace, http_timeout: float | None) -> int:
 
 
 def _about_keys(error: Exception, account: Callable[[], Account]) -> list[str]:
-    """Returns lines about the keys that were tried, if the Manta has refused all that ssh would try."""
+    """Returns lines about the keys that were tried. Returns no lines if `error` is not a refusal of the keys."""
     return account().keys_tried() if getattr(error, "key_refused", False) else []
 
 

@@ -190,7 +190,7 @@ def _fact(key: str, value: object) -> tuple[str, str]:
     if key in ("age_s", "idle_s"):
         return key.removesuffix("_s"), duration(value)
     if key == "created" and isinstance(value, (int, float)):
-        with contextlib.suppress(OverflowError, OSError, ValueError):  # no time that there is
+        with contextlib.suppress(OverflowError, OSError, ValueError):  # the number is too large for a time
             return key, time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(value))
     return printable(key), _value(value)
 

@@ -41,7 +41,9 @@ class Signer(Protocol):
 
 
 class Keyring:
-    """Private keys of which one signs, until the server refuses it and `advance` turns to the next. It is a Signer.
+    """Several private keys. The first one signs until the server refuses it; then `advance` turns to the next one.
+
+    A Keyring has the methods of Signer, so it can be used like a single key.
 
     Args:
         keys: functions that return a key each, in the order in which they are to be tried. They raise Failure if the

@@ -112,7 +112,7 @@ def _passwd_home() -> str:
 
 
 def _expanded(file: str, options: Mapping[str, str]) -> str:
-    """Returns the name of a file of IdentityFile, with the most usual of ssh's tokens replaced by their values."""
+    """Returns `file`, a value of IdentityFile, in which the usual tokens of ssh, such as %d, have their values."""
     values = {
         "%%": "%",
         "%d": os.path.expanduser("~"),

@@ -62,7 +62,7 @@ class Administrator:
         return found
 
     def find(self, session: str, login: str | None) -> Entry:
-        """Returns the description of the session with the id `session`, or with the only id that begins so.
+        """Returns the description of the session whose id is `session`, or else the only one whose id begins with it.
 
         Args:
             login: the account that the session must belong to; None for any account.

@@ -173,10 +173,13 @@ class Api:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer. Interim answers before it, such as 103 Early Hints, are skipped; http.client skips only 100."""
+    """A response that skips the interim responses before it, such as 103. (http.client skips only those with 100.)"""
 
     def begin(self) -> None:
-        """Reads the head of the final answer. Raises http.client.HTTPException if there are too many interim ones."""
+        """Reads the head of the final response.
+
+        Raises http.client.HTTPException if more than MAX_INTERIM interim responses come before it.
+        """
         for _ in range(MAX_INTERIM + 1):
             super().begin()
             if self.status >= 200 or self.status == SWITCHING_PROTOCOLS:

@@ -13,7 +13,10 @@ MAX_NOTICE = 1024
 """The most characters of a text from the other end that are shown."""
 
 MIN_PULSE_TIMEOUT = 3.0
-"""Seconds. A reflector sends a client that waits for its agent a message every 2 s, so that it need not ask sooner."""
+"""While mlogin waits for its agent, it asks the reflector for a sign of life after this many seconds at the earliest.
+
+During that wait the reflector sends a message every 2 s without being asked.
+"""
 
 _TEXTS = {
     Loss.CLOSED: "the reflector closed the session ({})",

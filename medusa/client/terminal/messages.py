@@ -30,7 +30,7 @@ This holds only if another program has set O_NONBLOCK. Otherwise the write itsel
 """
 
 BACKGROUND_INTERVAL = 1.0
-"""In the background, seconds between two checks for whether there is to be a spinner now."""
+"""While mlogin is in the background and shows no spinner: seconds between two checks of whether it may show one."""
 
 PROGRESS_DELAY = 1.0
 """After so many seconds in a blocking call, the user is told what mlogin waits for."""

@@ -158,7 +158,7 @@ def _paths(fd: int) -> Iterator[str]:
         yield f"/proc/self/fd/{fd}"
     if os.isatty(fd):
         with contextlib.suppress(OSError):
-            os.tcgetpgrp(fd)  # it fails if another terminal controls this process, or none
+            os.tcgetpgrp(fd)  # fails if `fd` is not the controlling terminal of this process
             yield "/dev/tty"  # unlike the terminal's own file, it may be opened after `su`
         with contextlib.suppress(OSError):
             yield os.ttyname(fd)

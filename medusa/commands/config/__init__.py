@@ -2,5 +2,5 @@
 
 command  parses the arguments and calls the others
 edit     creates the file and opens the user's editor
-show     what each option of mlogin is, and where it came from
+show     makes the lines that show the value of each option of mlogin, and where it came from
 """

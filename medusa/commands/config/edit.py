@@ -29,7 +29,7 @@ TEMPLATE = """\
 """What a new config file contains."""
 
 _EDITORS = ("editor", "vi", "nano")
-"""What is tried if neither VISUAL nor EDITOR is set."""
+"""The editors to try if neither VISUAL nor EDITOR is set."""
 
 
 class NoEditor(Exception):

@@ -1,4 +1,4 @@
-"""Says what each option of mlogin is, and where it came from. Secrets are not shown."""
+"""Makes the lines that show the value of each option of mlogin, and where it came from. Secrets are not shown."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Row(NamedTuple):
 
 
 def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, file: str) -> list[str]:
-    """Returns lines that say what the options are for a session with `profile`, or without one.
+    """Returns lines that show the values of the options for a session with `profile`. Exits if the file is wrong.
 
-    Without a profile, each profile's own lines follow. Exits if the config file is wrong.
+    If `profile` is None, shows the values for a session without a profile, and then what each profile changes.
 
     Args:
         parser: the parser of mlogin's options.

@@ -18,7 +18,7 @@ from medusa.protocol.printable import printable
 HELP_OPTIONS = ("-h", "--help")
 
 SHARED = ("-i", "-n", "-q")
-"""Options of mlogin without a value that other programs have with one, or with another meaning."""
+"""Options that take no value in mlogin, but take a value or have another meaning in programs of launchers."""
 
 _LAUNCHER = "--launcher"
 
@@ -52,7 +52,7 @@ def complaint(
     Args:
         parser: the parser of mlogin's options.
         words: the command line up to `--`.
-        unknown: the words that are not understood, in their order.
+        unknown: those of `words` that mlogin does not understand, in their order.
         given: the options that were found.
     """
     launcher = _found(_named(words) or given.launcher)
@@ -77,7 +77,10 @@ def complaint(
 def _too_many(
     parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], launcher: type[Launcher] | None
 ) -> str:
-    """Returns the error for words of which the first one is a second TARGET: it may be a command, or a host."""
+    """Returns the error for unknown words of which the first is no option, so that it looks like a second TARGET.
+
+    The user may have meant a command, or a launcher's host or job.
+    """
     at, target = _place(words, unknown), _read(parser, words).object
     if launcher is None and target in (*launchers.names(), *launchers.SHORT):
         rest = ["-c", " ".join(words[at + 1 :])] if words[at + 1 :] else []
@@ -136,7 +139,7 @@ def _divided(words: Sequence[str], unknown: Sequence[str]) -> tuple[list[str], l
 
 
 def _job(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
-    """Returns a command line that has, of those in `words`, only the words that say which job is meant."""
+    """Returns a command line with only those of `words` that say which job is meant: TARGET, --launcher and --job."""
     given = _read(parser, words)
     named = [("--launcher", given.launcher), ("--job", given.job)]
     options = [word for option, value in named if value is not None for word in (option, value)]

@@ -65,7 +65,7 @@ def _add_session(parser: OptionParser) -> None:
     add(
         "--login",
         action=argparse.BooleanOptionalAction,
-        env_var="MEDUSA_LOGIN_SHELL",  # MEDUSA_LOGIN is that of `medusa sessions`
+        env_var="MEDUSA_LOGIN_SHELL",  # MEDUSA_LOGIN is the variable of `medusa sessions --login`
         help="run the login shell of the job's user, which reads its start-up files; --no-login: a bash that reads "
         "none (default: --login for a shell, --no-login with -c)",
     )

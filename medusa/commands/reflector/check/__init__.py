@@ -1,7 +1,7 @@
 """Finds what a reflector's configuration would serve to whom, and what is unsafe. This file imports nothing.
 
 report       `medusa reflector --check`: reads everything that the configuration names, and prints what it found
-audiences    who may reach what; no I/O
+audiences    which peers may reach which paths; no I/O
 exposure     settings that are unsafe; no I/O
 precautions  warns about secrets that others could read
 """
