@@ -114,7 +114,8 @@ def load_authorities(context: ssl.SSLContext, _: object = None) -> None:
     The original function looks only where the machine that built the archive has its certificates.
     """
     context.set_default_verify_paths()
-    if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ or context.cert_store_stats()["x509_ca"]:
+    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")  # an empty one counts as unset
+    if named or context.cert_store_stats()["x509_ca"]:
         return
     found = authorities()
     if found is not None:

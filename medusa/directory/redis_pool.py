@@ -5,6 +5,8 @@ The errors of the package redis-py are turned into DirectoryError.
 
 from __future__ import annotations
 
+import inspect
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -87,6 +89,15 @@ class RedisPool:
         return DirectoryError("%s: %s" % (self.url.where, text))
 
 
+_VERIFY_ALIKE = (
+    {"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT], "ssl_include_verify_flags": [ssl.VERIFY_X509_PARTIAL_CHAIN]}
+    if "ssl_exclude_verify_flags" in inspect.signature(redis.SSLConnection.__init__).parameters
+    else {}
+)
+"""Options for the same rules as in medusa/transports/tls.py, so that Python 3.13 accepts the same certificates as other
+versions. redis-py before 6.3 has no such options."""
+
+
 def is_wrong_type(error: object) -> bool:
     """Returns True if `error` says that the command does not fit the type of a key's value."""
     return isinstance(error, redis.ResponseError) and _WRONG_TYPE in str(error)
@@ -107,7 +118,7 @@ def _connect(url: RedisUrl, timeout: float) -> list[Any]:
         "protocol": 2,  # every server supports RESP 2
     }
     if url.secure:
-        options["ssl"] = True
+        options |= {"ssl": True, **_VERIFY_ALIKE}
         options |= {name: value for name, value in url.options.items() if name.startswith("ssl_")}
     if url.kind == "cluster":
         nodes = [_ClusterNode(*host) for host in url.hosts]

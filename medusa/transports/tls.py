@@ -6,6 +6,7 @@ A connection begins as a TlsSocket, for the TLS handshake and the HTTP head. The
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import ssl
 import time
@@ -44,11 +45,27 @@ def client_context(insecure: bool = False) -> ssl.SSLContext:
         insecure: True to accept any certificate.
     """
     context = ssl.create_default_context()
+    _load_defaults_of_empty_variables(context)
     verify_alike(context)
     if insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _load_defaults_of_empty_variables(context: ssl.SSLContext) -> None:
+    """Makes SSL_CERT_FILE and SSL_CERT_DIR count as unset if they are empty, as for curl.
+
+    For OpenSSL an empty variable is the name of no file or directory.
+    """
+    paths = ssl.get_default_verify_paths()
+    try:
+        if os.environ.get(paths.openssl_cafile_env) == "":
+            context.load_verify_locations(cafile=paths.openssl_cafile)
+    except OSError:
+        pass  # the system has no such file
+    if os.environ.get(paths.openssl_capath_env) == "":
+        context.load_verify_locations(capath=paths.openssl_capath)
 
 
 def verify_alike(context: ssl.SSLContext) -> None:

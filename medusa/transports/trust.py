@@ -23,14 +23,12 @@ def distrust(error: ssl.SSLCertVerificationError, environ: Mapping[str, str] = o
 
 
 def _about_variables(environ: Mapping[str, str]) -> List[str]:
-    """Returns a text for each variable that names certificates to trust, and is set."""
+    """Returns a text for each variable that names certificates to trust, and is set and not empty."""
     names = ssl.get_default_verify_paths()
     found = []
     for name, problem in ((names.openssl_cafile_env, file_problem), (names.openssl_capath_env, directory_problem)):
         path = environ.get(name)
-        if path == "":
-            found.append("%s is set, but empty" % name)
-        elif path is not None:
+        if path:
             words = problem(path)
             shown = ascii(path)[1:-1]
             found.append("%s names %s, which %s" % (name, shown, words) if words else "%s names %s" % (name, shown))

@@ -13,7 +13,7 @@ import pytest
 from medusa.transports import tls
 from medusa.transports.tls import RECORD, Tls, TlsError, TlsSocket, TlsStream, stream_over
 from tests.blocking import fill, read
-from tests.links import client_context, server_context, tcp_pair, tls_engines, tls_pair, unix_pair
+from tests.links import CERTIFICATE, client_context, server_context, tcp_pair, tls_engines, tls_pair, unix_pair
 from tests.waiting import MS, PATIENCE, wait_until
 
 SHORT = 30 * MS
@@ -109,6 +109,15 @@ class TestSocket:
         near, far = unix_pair()
         with near, far, pytest.raises(socket.timeout):
             TlsSocket(near, Tls(client_context(), "localhost")).handshake(deadline=time.monotonic())
+
+    def test_an_empty_variable_takes_no_authority_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        defaults = ssl.get_default_verify_paths()._replace(openssl_cafile=str(CERTIFICATE))
+        monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: defaults)
+        monkeypatch.setenv("SSL_CERT_DIR", "")
+        monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+        assert not tls.client_context().get_ca_certs()
+        monkeypatch.setenv("SSL_CERT_FILE", "")
+        assert tls.client_context().get_ca_certs()
 
     def test_a_certificate_that_is_not_trusted(self) -> None:
         near, far = unix_pair()

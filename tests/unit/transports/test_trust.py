@@ -23,7 +23,6 @@ def error(code: int) -> ssl.SSLCertVerificationError:
             {"SSL_CERT_FILE": "/nowhere"},
             "SSL_CERT_FILE names /nowhere, which cannot be read: No such file or directory",
         ),
-        ({"SSL_CERT_FILE": ""}, "SSL_CERT_FILE is set, but empty"),
         ({"SSL_CERT_FILE": "{}"}, "SSL_CERT_FILE names {}, which is not a file"),
         ({"SSL_CERT_FILE": "{}/text"}, "SSL_CERT_FILE names {}/text, which holds no certificate in PEM"),
         ({"SSL_CERT_FILE": "{}/bad"}, "SSL_CERT_FILE names {}/bad, which holds a certificate that cannot be read"),
@@ -42,3 +41,7 @@ def test_a_wrong_variable_is_named(tmp_path: Path, variables: dict[str, str], wo
 
 def test_other_reasons_have_nothing_to_do_with_it() -> None:
     assert distrust(error(62), {"SSL_CERT_FILE": "/nowhere"}) == "because"
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert distrust(error(20), {"SSL_CERT_FILE": "", "SSL_CERT_DIR": ""}) == "because"
