@@ -54,4 +54,7 @@ def test_the_traceback_of_a_bug_cannot_move_the_cursor(
 
 def test_nothing_is_started_for_a_job_that_cannot_be(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(Settings(object="x")) == 255
-    assert capfd.readouterr() == ("", "mlogin: an OBJECT means nothing to the launcher `local`\n")
+    assert capfd.readouterr() == (
+        "",
+        "mlogin: an OBJECT means nothing to the launcher `local`; a command is given by -c\n",
+    )
