@@ -141,7 +141,7 @@ def load(path: str) -> Config:
 
 
 def _from_old_variable(environ: Mapping[str, str]) -> Optional[Config]:
-    """Returns the configuration in the file that MEDUSA_CONFIG names. None if that is not a file for the agent."""
+    """Returns the configuration in the file that MEDUSA_CONFIG names. None if that is no configuration of an agent."""
     path = environ.get(OLD_VARIABLE)
     record = _old_record(path)
     if path is None or not _is_ours(record):

@@ -74,7 +74,7 @@ def wrap_options(words: List[str]) -> List[str]:
 
 
 def again(argv: List[str], environ: Dict[bytes, bytes], data: bytes, blocked: Iterable[int]) -> None:
-    """Executes this program again. Returns if that is not possible: the session does not depend on it."""
+    """Executes this program again. Returns only if that fails: the session can begin all the same."""
     try:
         reader, writer = os.pipe()
     except OSError:

@@ -32,7 +32,7 @@ def login_of(environ: Mapping[str, str], entry: Optional[pwd.struct_passwd] = No
 
     Args:
         environ: the agent's environment. SHELL is used if the user has no account on this machine, as in containers.
-        entry: the user's account; None for that of this process.
+        entry: the user's account; None for the account of this process's user.
     """
     entry = entry or _account()
     shell = (entry.pw_shell or "/bin/sh") if entry else environ.get("SHELL") or FALLBACK

@@ -93,7 +93,7 @@ def _parse(words: List[str], environ: Mapping[str, str], assets: str) -> Union[O
 def _become(command: List[str], error: OSError, inherited: Inherited) -> int:
     """Executes the command in place of the agent, because no process can be forked.
 
-    Returns only if the command cannot be executed: the exit status.
+    If the command cannot be executed, returns the exit status. Otherwise does not return.
 
     Args:
         error: the error of the fork, for the log.

@@ -66,7 +66,7 @@ class Options:
     Attributes:
         hold: seconds to wait for a client; 0 for no session at all.
         session: the id of the session for which `command` prints a URL.
-        config: the configuration with the URL, if it is known.
+        config: the configuration with the URL; None if `command` prints the URL.
         command: the URL command, a text for sh.
         insecure_tls: True if the certificate of the URL that `command` prints is not to be verified.
         headers: the header fields to send with the request for that URL in addition.

@@ -1,7 +1,7 @@
 """Parses the options of a program: from the command line, the environment (MEDUSA_<OPTION>) and a config file.
 
 An option on the command line overrides the environment, and the environment overrides the config file. A config file
-has lines `key = value`, which may stand in sections, or is one JSON object as in the original Medusa. In keys, `_` and
+either has lines `key = value`, perhaps in sections, or is one JSON object, as in the original Medusa. In keys, `_` and
 `-` mean the same.
 """
 

@@ -83,7 +83,7 @@ class Keyring:
         return bool(self._left)
 
     def advance(self) -> bool:
-        """Turns to the next key that can be used. Returns False if there is none; then the last key stays.
+        """Turns to the next key that can be used. Returns False if there is no other key; then the last key stays.
 
         May ask for a passphrase on the terminal.
         """
@@ -98,7 +98,7 @@ class Keyring:
         return False
 
     def skip(self, reason: str) -> bool:
-        """Turns to the next key, because the one that signs now has failed to sign. Returns False if there is none."""
+        """Turns to the next key, because the present one has failed to sign. Returns False if there is no other key."""
         failed = self._tried[-1]
         if not self.advance():
             return False
@@ -215,7 +215,7 @@ def _named(key: str, host: str | None) -> Signer:
 
 
 def _agents(host: str | None) -> Iterator[str | None]:
-    """Yields the sockets of the ssh-agents to ask for a key for `host`. None stands for that of SSH_AUTH_SOCK."""
+    """Yields the sockets of the ssh-agents to ask for a key for `host`. None stands for SSH_AUTH_SOCK."""
     yield None
     other = ssh_config.read(host).agent
     if other not in (None, os.environ.get("SSH_AUTH_SOCK")):

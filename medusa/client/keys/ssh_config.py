@@ -20,7 +20,10 @@ MAX_OUTPUT = 256 * 1024
 """The number of characters of the output of `ssh -G` that are read."""
 
 STANDARD_FILES = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
-"""The files with keys that ssh tries if its configuration names none, and that can sign requests. The order is ours."""
+"""The key files that ssh tries if its configuration names none, without kinds of keys that cannot sign requests.
+
+The order is ours.
+"""
 
 _HOST = re.compile(r"[A-Za-z0-9_.:%\[\]][A-Za-z0-9_.:%\[\]-]*")
 _KINDS = ("rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss", "dsa")

@@ -28,7 +28,8 @@ class Administrator:
 
     Args:
         base: the reflector's URL.
-        account: the account that signs requests. None to send them unsigned: the reflector's own host may do that.
+        account: the account that signs requests. None to send requests without a signature, as a reflector accepts them
+            from its own host.
         insecure_tls: True to accept any TLS certificate.
         headers: the header fields to send in addition.
         find_account: returns the account that signs if the reflector refuses a request without a signature. Raises

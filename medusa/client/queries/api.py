@@ -46,7 +46,8 @@ class Api:
     """The HTTP API of the reflector at the URL `base`.
 
     Args:
-        account: the account that signs requests. None to send them unsigned: the reflector's own host may do that.
+        account: the account that signs requests. None to send requests without a signature, as a reflector accepts them
+            from its own host.
         insecure_tls: True to accept any TLS certificate.
         proxies: True to use the proxy that the environment names.
         headers: the header fields to send in addition.

@@ -10,7 +10,7 @@ from medusa.protocol.printable import printable
 from medusa.transports.link import KEEPALIVE_INTERVAL, LinkLost, Loss
 
 MAX_NOTICE = 1024
-"""The most characters of a text from the other end that are shown."""
+"""The maximum number of characters that are shown of a text from the agent or the reflector."""
 
 MIN_PULSE_TIMEOUT = 3.0
 """While mlogin waits for its agent, it asks the reflector for a sign of life after this many seconds at the earliest.
@@ -40,7 +40,7 @@ class Silence:
     """Decides when to ask a silent reflector for a sign of life, and what to tell the user. No I/O.
 
     All times are in seconds of the clock that `now` is of. The reflector is asked only while somebody uses the session.
-    While nobody uses it, the keepalive of the link suffices, which asks less often.
+    While nobody uses the session, the link's keepalive suffices, which sends pings at longer intervals.
 
     Args:
         now: the current time.

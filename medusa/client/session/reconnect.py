@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from medusa.client.keys.account import Account
 
 ANNOUNCED = ((HEADER, NOTICE),)
-"""The header field of mlogin's request that says what it understands."""
+"""The header field by which mlogin tells the reflector which features it understands."""
 
 UNKNOWN_GREETING = 400
 """The status with which a port for raw TCP refuses a greeting whose form it does not know."""

@@ -21,7 +21,7 @@ NOT_AUTHORISED = (401, 403, 404)
 """The HTTP statuses by which a reflector's front door rejects the account, or hides the session from this account."""
 
 TAKEN = 409
-"""The HTTP status if the session already has a client. That may be a lost link that still counts as connected."""
+"""The HTTP status if the session has a client already, perhaps one whose link is lost and not closed yet."""
 
 _FIRST_REFUSAL = 400
 """A reflector that refuses sends this HTTP status or a higher one. A lower one comes from another kind of server."""

@@ -148,5 +148,5 @@ def _job(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
 
 
 def _read(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Returns the options that stand on the command line itself."""
+    """Returns the options that are on the command line `words`, without those of variables and the config file."""
     return argparse.ArgumentParser.parse_known_args(parser, list(words))[0]

@@ -1,6 +1,7 @@
 """The program of one worker: one of several reflector processes that share a port.
 
-The supervisor (medusa.reflector.workers.supervisor) starts it, and has the other end of its standard input and output.
+The supervisor (medusa.reflector.workers.supervisor) starts it. Pipes join its standard input and output to the
+supervisor.
 """
 
 # ruff: noqa: E402

@@ -1,8 +1,8 @@
 """The user's config file, and the parser of the programs that read it: mlogin and commands of `medusa`.
 
-The file has sections: each is a profile, and the keys before the first section hold for every profile. An option is
-taken from the command line, else from the environment, the profile's section, the common keys, or else it has its
-default.
+The file has sections: each is a profile. The keys before the first section are the common keys, for every profile. An
+option gets its value from the first of these that has one: the command line, the environment, the profile's section,
+the common keys, the option's default.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ class UserOptionParser(OptionParser):
     """A parser that reads the user's config file.
 
     Attributes:
-        profile: the name of the profile that is used; None if none is. If the caller sets it, that counts more than the
-            variable MEDUSA_PROFILE, and less than --profile.
+        profile: the name of the profile that is used; None if no profile is used. A value that the caller sets
+        overrides
+            the variable MEDUSA_PROFILE, and --profile overrides this value.
         target: the TARGET that the profile names; None if it names none.
         places: the places in the file that set each option, one for each value, by the option's name. They are there
             even if the command line or a variable overrides the option.
@@ -133,7 +134,10 @@ class UserOptionParser(OptionParser):
         return [] if file is None else [name for name in self.sections_of(file) if name != COMMON]
 
     def command_line(self, words: Sequence[str]) -> argparse.Namespace:
-        """Returns the options that stand on the command line itself. Exits if they are wrong, or ask for help."""
+        """Returns the options that are on the command line `words` itself, without those of variables and the file.
+
+        Exits if they are wrong, or ask for help.
+        """
         if "-h" in words or "--help" in words:
             self.parse_args(words)
         return argparse.ArgumentParser.parse_known_args(self, list(words))[0]
@@ -180,7 +184,7 @@ class UserOptionParser(OptionParser):
             super().refuse_key(file, setting)
 
     def text_of(self, file: str) -> str:
-        """Returns the text of a config file. Exits if it cannot be read, or if everybody could have written it."""
+        """Returns the text of a config file. Exits if it cannot be read, or if every user may write it."""
         text = super().text_of(file)
         if file == default_file() and os.stat(file).st_mode & stat.S_IWOTH:
             self.error(f"{printable(file)}: everybody can write it, so it is not read; chmod o-w it")

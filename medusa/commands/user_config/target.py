@@ -87,8 +87,8 @@ def read_target(text: str, configured: str | None = None, profiles: Sequence[str
     """Returns what a TARGET stands for. It must not be the name of a profile.
 
     Args:
-        configured: the launcher that the environment or the config file names. If it works on objects, a TARGET
-            without `LAUNCHER:` is its object, unless it has the form of a whole session id.
+        configured: the launcher that the environment or the config file names. If this launcher takes an object, a
+            TARGET without `LAUNCHER:` is the object, unless it has the form of a whole session id.
         profiles: the names of all profiles, for the error.
 
     Raises:

@@ -192,7 +192,7 @@ def _disruption(status: Object) -> str:
 
 
 def _condition(thing: Object, kind: str) -> Object | None:
-    """Returns the condition of the type `kind`. None if there is none, or if its status is Unknown."""
+    """Returns the condition of the type `kind`. None if `thing` has no such condition, or if its status is Unknown."""
     conditions = thing.get("status", _NOTHING).get("conditions") or []
     return next((found for found in conditions if found.get("type") == kind and found.get("status") != "Unknown"), None)
 

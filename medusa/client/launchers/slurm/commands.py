@@ -134,7 +134,7 @@ class Task(NamedTuple):
 
     Attributes:
         name: NUMBER of a job; NUMBER_TASK of a task; NUMBER_[TASKS] of the tasks that do not run yet.
-        number: the id of the job, or of the task. srun accepts both.
+        number: the id of the job, or of the task itself. srun finds a task by this id.
         state: the state of the job or task, such as RUNNING.
     """
 

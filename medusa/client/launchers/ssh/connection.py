@@ -110,7 +110,7 @@ class Connection:
         self._thread = threading.Thread(target=self._run, name="ssh", daemon=True)
 
     def open(self) -> None:
-        """Connects to the host, and returns when the user is logged in. Until then ssh may ask on the terminal.
+        """Connects to the host, and returns when the user is logged in. Until then ssh may ask the user questions.
 
         Raises:
             Failure: ssh cannot be started, or cannot connect.

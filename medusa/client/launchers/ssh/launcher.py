@@ -144,7 +144,10 @@ class SshLauncher(Launcher):
 
 
 def stray_word(words: Sequence[str]) -> str | None:
-    """Returns the first of `words`, the user's options for ssh, that is no option and no option's value, or None."""
+    """Returns the first word that is neither an option of ssh nor an option's value. None if there is no such word.
+
+    `words`: what the user gave as options for ssh.
+    """
     left = list(words)
     while left:
         word = left.pop(0)

@@ -1,4 +1,4 @@
-"""Finds settings that make a reflector unsafe. No I/O. Secrets in files are the duty of other modules."""
+"""Finds settings that make a reflector unsafe. No I/O. Other modules check secrets in files."""
 
 from __future__ import annotations
 
