@@ -142,8 +142,8 @@ def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -
     if options.identities_only:
         held = [signer for signer in held if signer.public.md5 in names]
     held.sort(key=lambda signer: names.index(signer.public.md5) if signer.public.md5 in names else len(names))
-    in_agent = {signer.public.md5 for signer in held}
-    own = [file for file, name in zip(files, names, strict=True) if name not in in_agent and file.may_be_private]
+    seen = {signer.public.md5 for signer in held}
+    own = [file for file, name in zip(files, names, strict=True) if file.may_be_private and _is_new(name, seen)]
     own.sort(key=lambda file: file.needs_passphrase)
     most = max(MIN_FROM_AGENT, MAX_TRIES - len(own))
     notes = [f"not tried: {key} in the ssh-agent" for key in useless]
@@ -155,6 +155,13 @@ def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -
         notes.append(f"no key file {', '.join(printable(str(file.path)) for file in files)}")
     keys = [*(_held(signer) for signer in held[:most]), *(file.signer for file in own)]
     return Keyring(keys[:MAX_TRIES], notes, asking)
+
+
+def _is_new(name: str, seen: set[str]) -> bool:
+    """True if the key with the fingerprint `name` is not in `seen`, to which it is added; or if `name` is empty."""
+    new = not name or name not in seen
+    seen.add(name)
+    return new
 
 
 def _held(signer: Signer) -> Callable[[], Signer]:

@@ -44,10 +44,11 @@ def tried(keyring: Keyring) -> list[str]:
 
 def test_the_agents_keys_then_files_and_each_key_once(tmp_path: Path, keys: Keys) -> None:
     one, two, both = keys["ed25519"], keys["rsa"], keys["ecdsa256"]
-    files = (write_key(tmp_path / "one", one), write_key(tmp_path / "both", both), tmp_path / "missing")
+    kept = {"one": one, "both": both, "again": one}
+    files = (tmp_path / "missing", *(write_key(tmp_path / name, key) for name, key in kept.items()))
     with agent_with(two, both) as agent:
         found = tried(default_keys(KeyOptions(agent, files=files)))
-    assert found == [f"ssh-agent {both.md5}", f"ssh-agent {two.md5}", f"{files[0]} {one.md5}"]
+    assert found == [f"ssh-agent {both.md5}", f"ssh-agent {two.md5}", f"{files[1]} {one.md5}"]
 
 
 def test_only_the_identities_of_ssh_config(tmp_path: Path, keys: Keys) -> None:
