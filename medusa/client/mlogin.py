@@ -11,7 +11,7 @@ import functools
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -57,6 +57,10 @@ if TYPE_CHECKING:
     from medusa.client.queries.finding import Found
 
 DEFAULT_TERM = "xterm"
+
+MAX_WITHHELD = 5
+"""The number of variables that are named if they cannot be sent."""
+
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -316,6 +320,7 @@ class Login:
         login = command is None if self._settings.login_shell is None else self._settings.login_shell
         term = os.environ.get("TERM") or DEFAULT_TERM
         env, named = environment.chosen(self._settings.send_env, os.environ)
+        self._warn_of_withheld(env)
         return Start(
             "",
             term,
@@ -328,6 +333,13 @@ class Login:
             named or None,
             login or None,
         )
+
+    def _warn_of_withheld(self, env: Mapping[str, str]) -> None:
+        names = environment.withheld(self._settings.send_env, os.environ, env)
+        if names:
+            shown = ", ".join(map(printable, names[:MAX_WITHHELD]))
+            more = f" and {len(names) - MAX_WITHHELD} more" if names[MAX_WITHHELD:] else ""
+            self._messages.say(f"--send-env does not send {shown}{more}: README says which it sends")
 
     def _info(self, link: Link, launcher: Launcher, dialer: Dialer) -> Callable[[], Iterator[str]]:
         """Returns a function that makes the lines for the escape `~i` (information about the session)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from typing import Any, Collection, Dict, Iterable, Mapping, Tuple
+from typing import Any, Collection, Dict, Iterable, List, Mapping, Tuple
 
 DEFAULT = ("LANG", "LANGUAGE", "LC_*", "COLORTERM", "NO_COLOR")
 """The variables that are sent by default: the language, and what the user's terminal can show."""
@@ -28,12 +28,19 @@ size of the window.
 
 _PROTECTED = re.compile(
     r"PATH|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|SHLVL|TERM|TMPDIR|IFS|ENV|PS\d|_|CDPATH|GLOBIGNORE|HOSTNAME"
-    r"|(?:LD|DYLD|BASH|MANTA|PYTHON|PERL|RUBY|NODE|JAVA|GCONV|SSH|GPG|XDG|DBUS|SLURM|KUBERNETES)_?.*"
+    r"|(?:LD|DYLD|MANTA|NODE|GCONV|SSH|GPG|XDG|DBUS|SLURM|KUBERNETES)(?:_.*)?|(?:BASH|PYTHON|PERL|RUBY|_?JAVA).*"
 )
 """The variables that decide how programs of the job run. They are accepted only if the user has written their names."""
 
-_SECRET = re.compile(r".*(?:SECRET|TOKEN|PASS|KEY|CREDENTIAL|AUTH|COOKIE|PRIVATE|SIGN|CERT).*", re.IGNORECASE)
-"""The names of variables that may hold a secret. They are sent if the user has written the name, not for a pattern."""
+_SECRET = re.compile(
+    r".*(?:SECRET|TOKEN|PASS|CREDENTIAL|COOKIE|PRIVATE).*"
+    r"|(?:.*_)?(?:.*KEYS?|O?AUTH\d?|AUTHORI[SZ]ATION|PWD|SIGN|SIGNATURE|SIGNING|CERTS?|CERTIFICATES?)(?:_.*)?",
+    re.IGNORECASE,
+)
+"""The names of variables that may hold a secret. They are sent if the user has written the name, not for a pattern.
+
+The short words count as whole words only: a GIT_AUTHOR_NAME or a KEYBOARD is no secret.
+"""
 
 
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
@@ -42,22 +49,46 @@ def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, 
     Args:
         words: what the user has chosen, in order. Each word is a name; or a pattern with `*` and `?`; or `-` and a name
             or pattern, which drops variables that earlier words have chosen; or `none`, which drops all of these.
-        environ: the client's environment.
+        environ: the client's environment. If `words` begin with DEFAULT, those words choose no variables that are
+            empty: they would replace the job's own.
     """
     sent: Dict[str, str] = {}
     words = tuple(words)
-    for word in words:
+    defaults = len(DEFAULT) if words[: len(DEFAULT)] == DEFAULT else 0
+    for place, word in enumerate(words):
         if word == NOTHING:
             sent.clear()
         elif word.startswith("-"):
             sent = {name: value for name, value in sent.items() if not fnmatch.fnmatchcase(name, word[1:])}
-        elif "*" in word or "?" in word:
-            found = {name for name in environ if fnmatch.fnmatchcase(name, word) and not _needs_its_name(name)}
-            sent.update((name, environ[name]) for name in sorted(found))
-        elif word in environ:
-            sent[word] = environ[word]
+        else:
+            found = [name for name in _matched(word, environ) if name == word or not _needs_its_name(name)]
+            sent.update((name, environ[name]) for name in found if environ[name] or place >= defaults)
     taken = checked(sent, list(sent))
     return taken, tuple(name for name in taken if name in words and _is_taken_by_name(name))
+
+
+def withheld(words: Iterable[str], environ: Mapping[str, str], sent: Collection[str]) -> Tuple[str, ...]:
+    """Returns the names of variables that the user asked for, but that are not among those `sent`.
+
+    They are not well-formed, too large, or never sent; or a pattern does not suffice for them. Variables for which the
+    user has written `*` alone do not count. For the other arguments see `chosen`.
+    """
+    asked: Dict[str, None] = {}
+    for word in words:
+        if word == NOTHING or word.startswith("-"):
+            dropped = [name for name in asked if word == NOTHING or fnmatch.fnmatchcase(name, word[1:])]
+            for name in dropped:
+                del asked[name]
+        elif word.strip("*?"):
+            asked.update(dict.fromkeys(name for name in _matched(word, environ) if environ[name]))
+    return tuple(name for name in asked if name not in sent)
+
+
+def _matched(word: str, environ: Mapping[str, str]) -> List[str]:
+    """Returns the names in `environ` that a name or pattern matches, in order."""
+    if "*" in word or "?" in word:
+        return sorted(name for name in environ if fnmatch.fnmatchcase(name, word))
+    return [word] if word in environ else []
 
 
 def _is_taken_by_name(name: str) -> bool:
@@ -71,8 +102,7 @@ def _needs_its_name(name: str) -> bool:
 def checked(value: Any, named: Collection[str] = ()) -> Dict[str, str]:
     """Returns those variables of `value`, a parsed JSON object, that the agent may accept.
 
-    Leaves out variables that are not well-formed. Leaves out the last variables if there are more than MAX_VARIABLES or
-    MAX_BYTES.
+    Leaves out variables that are not well-formed, and those that would exceed MAX_VARIABLES or MAX_BYTES.
 
     Args:
         named: the names that the user has written in full. A variable that decides how programs run, such as PATH, is
@@ -88,10 +118,10 @@ def checked(value: Any, named: Collection[str] = ()) -> Dict[str, str]:
     for name, text in value.items():
         if not _is_good(name, text) or (_PROTECTED.fullmatch(name) and name not in named):
             continue
-        left -= len(name) + len(text.encode("utf-8", "surrogateescape"))
-        if left < 0 or len(taken) == MAX_VARIABLES:
-            break
-        taken[name] = text
+        size = len(name) + len(text.encode("utf-8", "surrogateescape"))
+        if size <= left and len(taken) < MAX_VARIABLES:
+            taken[name] = text
+            left -= size
     return taken
 
 
