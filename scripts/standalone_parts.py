@@ -14,7 +14,7 @@ from pathlib import Path
 BLOCK = 4096
 """The size in bytes of the blocks in which the stub cuts out files, with dd.
 
-Each file is padded with newlines to whole blocks. They do no harm.
+Each file is padded with newlines to whole blocks. The newlines do no harm.
 """
 
 

@@ -48,8 +48,7 @@ class Context:
         clock: returns monotonic seconds.
         passed_on: the signals that go on to the session's foreground processes.
         login_shell: False to start no login shell, even if the client asks for one. A login shell changes variables
-        such
-            as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
+            such as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
     """
 
     signals: StopSignals

@@ -1,6 +1,7 @@
 """Makes the completions of bash, zsh and fish, by shtab, from the parsers of options.
 
-A value is completed by what its metavar says: a file, a directory, a profile; and the name of a launcher.
+The metavar of an option decides what completes its value: files, directories or the names of profiles. The names of
+launchers complete --launcher.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from medusa.help_text import HelpParser, Section
 
 TITLES = {"Variables": "Environment"}
-"""Headings that have another name in the manual."""
+"""Heading in the help text -> heading in the manual, where they differ."""
 
 LAST = ("Variables", "Files", "Signals", "Exit status", "Examples")
 """Sections that stand last in the manual, in this order."""

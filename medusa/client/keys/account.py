@@ -37,7 +37,7 @@ A reflector accepts a signature once.
 """
 
 SIGNED = (REQUEST_TARGET, "host", "date", NONCE)
-"""The parts of a request that a signature in the header covers. So it is valid for one target, host and date."""
+"""The parts of a request that a signature in the header covers: it is valid for this target, host and date only."""
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,7 @@ class UserOptionParser(OptionParser):
 
     Attributes:
         profile: the name of the profile that is used; None if no profile is used. A value that the caller sets
-        overrides
-            the variable MEDUSA_PROFILE, and --profile overrides this value.
+            overrides the variable MEDUSA_PROFILE, and --profile overrides this value.
         target: the TARGET that the profile names; None if it names none.
         places: the places in the file that set each option, one for each value, by the option's name. They are there
             even if the command line or a variable overrides the option.

@@ -59,7 +59,7 @@ class Access:
 
     Attributes:
         kubeconfig: absolute paths, joined as in KUBECONFIG. None if mlogin runs in a pod and uses the pod's
-        credentials.
+            credentials.
         context: the name of the context; None for the current context.
     """
 
