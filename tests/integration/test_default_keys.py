@@ -1,10 +1,12 @@
-"""Without a key, or without an account: mlogin and medusa try what ssh would try, and say what they tried."""
+"""Without a key, or without an account: mlogin and medusa try what ssh would try, and say what they tried.
+
+That the line which a hold prints works as it is, is tested in tests/archive/test_ci_recipes.py.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +15,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from medusa.client.archive import find_archive
-from tests.agents import job_environ, launched
 from tests.reflectors import Reflector, running
 from tests.signing import Keys, allow, write_key
-from tests.terminals import MLOGIN, ROOT, environment, run_alone, terminal
+from tests.terminals import MLOGIN, environment, run_alone, terminal
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +42,6 @@ def environ(home: Path, tmp_path: Path, keys: Keys) -> dict[str, str]:
 
 def medusa(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return run_alone([sys.executable, "-m", "medusa", *arguments], environ)
-
-
-def test_the_line_that_a_hold_prints_works_as_it_is(door: Reflector, environ: dict[str, str], home: Path) -> None:
-    sign = f'cd {ROOT} && {sys.executable} -m medusa sign-url "$MEDUSA_SESSION"'
-    settings = {
-        "MEDUSA_REFLECTOR": door.url,
-        "MEDUSA_KEY": f"{environ['HOME']}/.ssh/id_rsa",
-        "MEDUSA_URL_COMMAND": sign,
-        "LOGNAME": "jill",
-    }
-    with launched(["sh", find_archive(), "wrap", "--", "false"], job_environ(TMPDIR=str(home), **settings)) as job:
-        line = re.search(r"to look into it: (mlogin .*)\n", job.logged("to look into it: .*\n"))
-        assert line is not None
-        words = shlex.split(line[1])
-        assert words[-2:] == ["-a", "jill"]
-        run = run_alone([*MLOGIN, *words[1:], "-c", "kill $PPID"], environ)
-        assert "the agent was stopped by SIGTERM" in run.stderr
-        assert job.finish()[0] == 1
 
 
 def test_no_account_and_no_key(door: Reflector, environ: dict[str, str], keys: Keys) -> None:
