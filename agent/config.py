@@ -41,6 +41,18 @@ class ConfigError(Exception):
     """
 
 
+class NotConfigured(ConfigError):
+    """Nothing says where to dial.
+
+    Attributes:
+        more: words to add to another text about it.
+    """
+
+    def __init__(self, text: str, more: str) -> None:
+        super().__init__(text)
+        self.more = more
+
+
 @dataclass(frozen=True)
 class Config:
     """The configuration of a session: where to dial.
@@ -168,7 +180,8 @@ def _asset(environ: Mapping[str, str], assets: str) -> str:
     if not found:
         where = os.path.join(assets, ASSET_PATTERN)
         old = "; %s names no configuration of an agent" % OLD_VARIABLE if environ.get(OLD_VARIABLE) else ""
-        raise ConfigError("no configuration: a URL, --config, MEDUSA_SIGNED_URL, %s, or %s%s" % (VARIABLE, where, old))
+        ways = "a URL, --config, MEDUSA_SIGNED_URL, %s, or %s" % (VARIABLE, where)
+        raise NotConfigured("no configuration: %s%s" % (ways, old), old)
     return max(found, key=lambda path: (os.lstat(path).st_mtime, path))
 
 

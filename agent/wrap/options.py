@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from agent import config
 from agent.command.encoding import to_bytes
-from agent.config import Config, ConfigError, checked_url
+from agent.config import Config, ConfigError, NotConfigured, checked_url
 from agent.dial import public_part
 from medusa.help_text import HelpParser, Section
 from medusa.option_types import seconds, with_hint
@@ -28,6 +28,8 @@ HOLD = 600.0
 """Seconds to wait for a client, unless an option says otherwise."""
 
 SESSION = r"[a-z0-9_][a-z0-9_.:@+-]{0,254}"
+
+_WAYS = "give --reflector URL, or --url-command COMMAND for a reflector with accounts; more: agent.sh wrap --help"
 
 _SHOWN_AS = {"ws": "http", "wss": "https"}
 
@@ -123,7 +125,10 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
         return Options(hold, session, None, command, insecure, headers)
     if base:
         return Options(hold, session, Config(_attach_url(base, session), insecure, headers=headers))
-    return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets, headers))
+    try:
+        return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets, headers))
+    except NotConfigured as error:
+        raise ConfigError("no configuration: %s%s" % (_WAYS, error.more)) from None
 
 
 def make_parser() -> HelpParser:
@@ -161,6 +166,8 @@ def _attach_url(base: str, session: str) -> str:
 def client_command(url: str) -> str:
     """Returns the mlogin command by which a user reaches the agent that dials `url`. It contains no secret.
 
+    A session of no account has an empty one in the command, because the user's config file may name an account.
+
     If the URL has an unknown form, returns a text with the public part of the URL.
     """
     parts = urlsplit(url)
@@ -171,7 +178,7 @@ def client_command(url: str) -> str:
     scheme = _SHOWN_AS.get(parts.scheme, parts.scheme)
     base = "%s://%s%s" % (scheme, parts.netloc.rpartition("@")[2], prefix)
     words = ["mlogin", "--reflector", base, "--session", unquote(attach.raw_id)]
-    words += ["-a", attach.login] if attach.login else []
+    words += ["-a", attach.login]
     return " ".join(map(shlex.quote, words))
 
 

@@ -260,7 +260,8 @@ def test_a_reflector_without_accounts(archive: Path, tmp_path: Path) -> None:
     with running() as server, wrap(archive, "--reflector", server.url, *step) as agent:
         found = re.search("mlogin (.*)\n", agent.logged("to look into it: mlogin .*\n"))
         assert found is not None
-        done = run_alone([*MLOGIN, *shlex.split(found[1]), "-c", "exit 0"], environment(tmp_path))
+        user = {**environment(tmp_path), "MEDUSA_ACCOUNT": "jill"}  # as a config file may say
+        done = run_alone([*MLOGIN, *shlex.split(found[1]), "-c", "exit 0"], user)
         assert done.returncode == 0, done.stderr
         assert "broken" in done.stdout
         agent.process.terminate()

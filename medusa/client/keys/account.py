@@ -142,7 +142,7 @@ class Account:
             f"  asked for host {printable(host)} by account {self.name}; the clock here says {now}",
             *found,
             "  check that this account has one of these keys there, the host's name, and the clock",
-            "  --account names another account, and --key another key",
+            "  --account names another account ('': none), and --key another key",
         ]
 
     def keys_tried(self) -> list[str]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from medusa.client import launchers
 from medusa.client.settings import DEFAULT_ESCAPE
-from medusa.commands.manta_options import VARIABLES
+from medusa.commands.manta_options import VARIABLES, login_name
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL
 from medusa.commands.options import COMMON, NOT_IN_A_FILE, name_of
 from medusa.commands.user_config.parser import TARGET, Place, UserOptionParser
@@ -21,7 +21,9 @@ from medusa.protocol.terminal import environment
 
 DEFAULTS = {
     "escape": DEFAULT_ESCAPE.decode(),
+    "key": "the keys that ssh would try",
     "launcher": LOCAL,
+    "reflector": "none: mlogin starts one, or uses a Manta's",
     "send-env": ",".join(environment.DEFAULT),
     "wait-timeout": f"{DEFAULT_WAIT:.0f}, or while a queued job lives",
 }
@@ -111,7 +113,13 @@ def _values(parser: UserOptionParser, action: argparse.Action, given: SimpleName
         if os.environ.get(variable):
             yield os.environ[variable], f"variable {variable}"
             return
-    value = DEFAULTS.get(name) or getattr(given, action.dest)
+    value = getattr(given, action.dest)
+    if name == "account" and value is None:
+        login = login_name()
+        if login is not None:
+            yield login, "default, your login name"
+        return
+    value = DEFAULTS.get(name) or value
     if value not in (None, "", [], False):
         yield str(value), "default"
 

@@ -130,7 +130,7 @@ def hint(text: str, profiles: Sequence[str]) -> str:
     names = [*launchers.names(), *launchers.SHORT]
     if colon:
         found = closest(named, names)
-        meant = f"{found}:{word}" if found else ""
+        meant = f"{found}:{word}" if found else "" if word else closest(named, profiles)
     else:
         meant = closest(text, [*profiles, *(f"{name}:" for name in names)])
     if not meant and "/" in text[:1]:

@@ -58,7 +58,7 @@ class SshLauncher(Launcher):
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         settings.refuse_others(self.name, "archive", "object", "arguments")
         if not settings.object or settings.object.startswith("-"):
-            raise Failure("the launcher `ssh` needs a host: mlogin --launcher ssh [USER@]HOST [-- OPTIONS OF SSH]")
+            raise Failure("the launcher `ssh` needs a host: mlogin ssh:[USER@]HOST [-- OPTIONS OF SSH]")
         stray = stray_word(settings.arguments)
         if stray is not None:
             command = f"a command is given by -c: mlogin ssh:{printable(settings.object)} -c COMMAND"

@@ -107,8 +107,9 @@ def _take(report: Report, logged: Iterable[Mapping[str, object]]) -> None:
     """Puts what the reflector would log as a warning at its start into `report`."""
     for entry in logged:
         if entry["log_level"] in ("warning", "error"):
-            more = [f"{k} {v}" for k, v in entry.items() if k not in ("event", "log_level", "component")]
-            text = f"{entry['event']}: {', '.join(more)}"
+            more = [f"{k} {v}" for k, v in entry.items() if k not in ("event", "log_level", "component", "advice")]
+            advice = [f"{entry['advice']}"] if "advice" in entry else []
+            text = f"{entry['event']}: {'; '.join([', '.join(more), *advice] if more else advice)}"
             if text not in report.unsafe:
                 report.unsafe.append(text)
 

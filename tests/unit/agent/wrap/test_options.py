@@ -56,7 +56,7 @@ def test_without_a_session_nothing_need_say_where() -> None:
         ("--reflector ftp://h", "--reflector: scheme is none of"),
         ("--reflector http://me@h", "--reflector: no user name, query or fragment may stand in it"),
         ("--session a/b", "--session: not an id of lower case letters"),
-        ("", "no configuration: a URL, --config"),
+        ("", "no configuration: give --reflector URL, or --url-command COMMAND for a reflector with accounts; "),
     ],
 )
 def test_wrong_options(words: str, reason: str) -> None:
@@ -98,7 +98,7 @@ def test_the_first_line_of_a_command() -> None:
 @pytest.mark.parametrize(
     ("url", "command"),
     [
-        (URL, "mlogin --reflector https://host --session x"),
+        (URL, "mlogin --reflector https://host --session x -a ''"),
         ("wss://h:1/p/jill/medusa/attach/a%2Fb/slave?s=t", "mlogin --reflector https://h:1/p --session a/b -a jill"),
         ("tcp://me:secret@h:1/", "a client at tcp://h:1/"),
     ],

@@ -80,7 +80,7 @@ def test_show_a_profile(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_target_names_the_launcher(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(file, "launcher = ssh\n[p]\ntarget = slurm:7\n")
     assert main(["show", "p"]) == 0
-    assert [line for line in lines(capsys) if "ssh" in line or "slurm" in line or "launcher" in line] == [
+    assert [line for line in lines(capsys) if line.startswith(("target", "launcher"))] == [
         "target slurm:7 config file, line 3 [p]"
     ]
 

@@ -70,6 +70,8 @@ def test_what_takes_nothing(text: str) -> None:
         ("node17", ""),
         ("5d3e", ""),
         ("x:y", ""),
+        ("gpu:", "gpu"),
+        ("gpu:7", ""),
     ],
 )
 def test_a_hint_at_what_was_meant(text: str, meant: str) -> None:

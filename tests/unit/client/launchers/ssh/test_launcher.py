@@ -19,7 +19,7 @@ def archive(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("host", [None, "", "-oProxyCommand=x"])
 def test_a_host_is_needed(archive: str, host: str | None) -> None:
-    with pytest.raises(Failure, match=r"needs a host: mlogin --launcher ssh \[USER@\]HOST"):
+    with pytest.raises(Failure, match=r"needs a host: mlogin ssh:\[USER@\]HOST"):
         SshLauncher(Settings(archive=archive, object=host), Ledger(None))
 
 
