@@ -14,5 +14,5 @@ user_config     the user's config file: its profiles, and the parser of the prog
 config          `medusa config`: shows and edits that file
 options         parses the options of any program: command line, environment, config file
 manta_options   the options that all programs which sign requests share
-core_dumps      keeps secrets out of core dumps
+process         the process that a program runs in: its standard streams, its core dumps
 """

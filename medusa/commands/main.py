@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from medusa import __version__
-from medusa.commands.core_dumps import forbid_core_dump
+from medusa.commands.process.core_dumps import forbid_core_dump
+from medusa.commands.process.streams import checked_streams
 from medusa.help_text import Section, render, show, width
 from medusa.option_types import did_you_mean
 
@@ -68,6 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     name, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
     if name == "help" and arguments:
         name, arguments = arguments[0], ["--help"]
+    if name == "reflector":  # it writes little, and may go on for ever
+        return _run(name, arguments)
+    with checked_streams("medusa"):
+        return _run(name, arguments)
+
+
+def _run(name: str, arguments: list[str]) -> int:
     if name in ("-h", "--help", "help"):
         show(usage())
         return 0

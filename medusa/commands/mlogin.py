@@ -14,11 +14,11 @@ from medusa.client.mlogin import run
 from medusa.client.outcome import Failure
 from medusa.client.settings import DEFAULT_ESCAPE, MantaJobOptions, Settings
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.commands.core_dumps import forbid_core_dump
 from medusa.commands.manta_options import VARIABLES, SigningOptions, header_options, login_name, manta_options
 from medusa.commands.mlogin_options import advice
 from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_parser
 from medusa.commands.options import COMMON
+from medusa.commands.process.core_dumps import forbid_core_dump
 from medusa.commands.user_config.parser import UserOptionParser
 from medusa.commands.user_config.precedence import drop_of_others, prefer_nearer
 from medusa.commands.user_config.target import profile_named, set_target

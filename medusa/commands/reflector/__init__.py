@@ -6,7 +6,7 @@ serve          runs a single process: logging, signals, gevent
 supervise      runs the supervisor of several processes
 worker         the program of one worker process
 logs           sets up the log: JSON with bunyan's fields, or text for a terminal
-streams        opens closed standard descriptors, and writes the line that says where the reflector listens
+streams        writes the line that says where the reflector listens
 check          what is unsafe about a configuration
 variables      the reflector's own variables, and the names that they had in earlier versions
 systemd        tells systemd that the reflector is ready, reloads, still runs, or stops

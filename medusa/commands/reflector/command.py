@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from importlib import import_module, resources
 from types import SimpleNamespace
 
-from medusa.commands.core_dumps import limit_core_dumps
 from medusa.commands.options import LOG_FORMATS, LOG_LEVELS, VARIABLES, OptionParser
+from medusa.commands.process.core_dumps import limit_core_dumps
+from medusa.commands.process.streams import checked_streams, open_closed
 from medusa.commands.reflector.limit_options import add_limit_options, limit_settings, networks
-from medusa.commands.reflector.streams import open_closed
 from medusa.commands.reflector.variables import CONFIG, WAIT_TIMEOUT, adopt_old_variables
 from medusa.help_text import Section
 from medusa.protocol.attach_path import LOGIN
@@ -70,7 +70,8 @@ def main(argv: Sequence[str], timeouts: Timeouts | None = None) -> int:
     options.adopted = adopted
     if options.check:
         report = import_module("medusa.commands.reflector.check.report")
-        return int(report.run(config_of(options, timeouts or Timeouts()), options, parser.origin))
+        with checked_streams("medusa reflector"):
+            return int(report.run(config_of(options, timeouts or Timeouts()), options, parser.origin))
     log_format = options.log_format or ("console" if os.isatty(2) else "json")
     launcher = import_module("medusa.commands.reflector." + ("serve" if options.workers == 1 else "supervise"))
     try:

@@ -1,21 +1,8 @@
-"""Opens the standard descriptors of a reflector that are closed, and writes to stdout without ever blocking."""
+"""Writes to the standard output of a reflector, without ever blocking."""
 
 from __future__ import annotations
 
 import os
-
-
-def open_closed() -> None:
-    """Opens /dev/null in place of each standard descriptor that is closed. Call it before any other is opened.
-
-    Otherwise a socket could get the number: a peer would receive log lines, and the pipes to a worker would take the
-    place of a listening socket.
-    """
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free: `fd`
 
 
 def announce(urls: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 SCRIPT = """
 import os, resource, subprocess
-from medusa.commands.core_dumps import {name}
+from medusa.commands.process.core_dumps import {name}
 {name}()
 subprocess.run(["sh", "-c", "ulimit -c"])
 os.abort()

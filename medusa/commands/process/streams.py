@@ -1,0 +1,110 @@
+"""The standard streams of a program: they may be closed, full, or pipes that nobody reads."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+def open_closed() -> None:
+    """Opens /dev/null in place of each standard descriptor that is closed. Call it before any other is opened.
+
+    Otherwise a socket could get the number: a peer would receive log lines, and the pipes to a worker would take the
+    place of a listening socket.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free: `fd`
+
+
+@contextlib.contextmanager
+def checked_streams(program: str) -> Iterator[None]:
+    """A context manager that ends the program with status 1 if stdout does not take what is written in its body.
+
+    The reason is written to stderr, except that nobody reads the pipe. What stderr does not take is dropped.
+
+    `program`: the name for the message.
+    """
+    open_closed()
+    if sys.stdout is None:  # it was closed at the start
+        _replace(1, os.O_RDONLY)  # each write fails
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    stdout = _Checked(sys.stdout)
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(_Forgiving(sys.stderr)):
+        try:
+            yield
+            stdout.flush()
+        except _Refused as error:
+            if error.errno != errno.EPIPE:
+                print(f"{program}: standard output: {error.strerror}", file=sys.stderr)
+            raise SystemExit(1) from None
+
+
+class _Refused(OSError):
+    """stdout does not take what is written."""
+
+
+class _Checked:
+    """A file that raises _Refused if `file`, which is stdout, does not take what is written."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Writes a text. Returns its length."""
+        with self._checked():
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Writes what was not written yet."""
+        with self._checked():
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def _checked(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            _replace(1, os.O_WRONLY)  # otherwise Python tries again at its end, and complains
+            raise _Refused(error.errno, error.strerror) from None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+class _Forgiving:
+    """A file that drops what `file` does not take. `file`: None to drop all."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Writes a text, or drops it. Returns its length."""
+        try:
+            if self._file is not None:
+                self._file.write(text)
+                self._file.flush()
+        except OSError:
+            self._file = None
+            _replace(2, os.O_WRONLY)
+        return len(text)
+
+    def flush(self) -> None:
+        """Does nothing: each text is written at once."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _replace(fd: int, flags: int) -> None:
+    """Opens /dev/null in place of a descriptor."""
+    null = os.open(os.devnull, flags)
+    os.dup2(null, fd)
+    os.close(null)
