@@ -57,6 +57,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false
 """
 )
+_LOOKUP = (
+    _READ
+    + """
+if held == '' and redis.call('EXISTS', KEYS[1]) == 0 then return false end
+return held
+"""
+)
 _REPLACE = (
     _READ
     + """
@@ -144,12 +151,8 @@ class RedisDirectory(Directory):
 
     def lookup(self, session_id: str) -> Owner | None:
         """See Directory."""
-        key = self._key(session_id)
-        with self._pool.client() as client:
-            entry = client.getrange(key, 0, MAX_ENTRY)
-            if entry == b"" and not client.exists(key):
-                return None
-        return self._read(session_id, entry).owner
+        entry = self._run(_LOOKUP, self._key(session_id))
+        return None if entry is None else self._read(session_id, entry).owner
 
     def entries(self, limit: int) -> dict[str, Owner | None]:
         """See Directory. In a store with very many keys, some claims may be missing in the result: see LIST_TIMEOUT."""

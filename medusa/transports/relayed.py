@@ -72,7 +72,8 @@ class RelayedTransport(Transport):
         last_read: the number of bytes that the last `relay_read` got from the stream.
         share: the account in which the bytes that this transport holds are counted. Set it before the first
             `relay_read`.
-        costly: True if the last `relay_read` handled more than SLOW_FRAMES slow frames: few bytes, but much work.
+        costly: True if the last `relay_read` handled more than SLOW_FRAMES slow frames: few bytes, but much work. Also
+            True if it got RELAY_START bytes while the share was tight: then more bytes may wait.
 
     Args:
         relay: the relay that reads from this link.
@@ -128,6 +129,7 @@ class RelayedTransport(Transport):
         self.costly = relayed.slow_frames > SLOW_FRAMES
         if self.costly or self._tight:
             self._relay_size = RELAY_START
+            self.costly |= self.last_read >= RELAY_START
         elif self._relay_size < RELAY_MOST:
             self._relay_size *= 2
         if relayed.pings:

@@ -58,7 +58,7 @@ class PausingServer(StreamServer):
         try:
             if self._paused and _lowest_free(self.socket.fileno()) >= first_reserved():
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            connection = self._take_held() or super().do_read()
+            connection = super().do_read() if self._held is None else self._take_held()
             self._paused = False
             self._held = connection
             if connection:
@@ -109,9 +109,7 @@ class PausingServer(StreamServer):
             self._do_read()  # type: ignore[attr-defined]
 
     def _take_held(self) -> Any:
-        """Returns the connection that was held back, under a lower descriptor. None if there is none."""
-        if self._held is None:
-            return None
+        """Returns the connection that was held back, under a lower descriptor."""
         (sock, address), self._held = self._held, None
         with sock:
             return sock.dup(), address

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from medusa.reflector.net.sockets import READ, WRITE, silence, switch
-from medusa.reflector.relay.byte_pipe import BytePipe
+from medusa.reflector.relay.byte_pipe import TIGHT_READ_SIZE, BytePipe
 from medusa.reflector.relay.fair_queue import BULK, FairQueue
 
 log = structlog.get_logger(component="byte_link")
@@ -167,7 +167,8 @@ class _Driver:
         self._link.run(self._read)
 
     def _read(self) -> None:
-        if self.pipe.read(self._link.queue.scratch) >= BULK:
+        size = self.pipe.read(self._link.queue.scratch)
+        if size >= BULK or (size == TIGHT_READ_SIZE and self.pipe.share.tight):
             self._enqueue()
 
     def _enqueue(self) -> None:

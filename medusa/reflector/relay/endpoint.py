@@ -269,7 +269,7 @@ class Endpoint:
 
     def _on_writable(self) -> None:
         source = self._source
-        if source is not None and source.open and source.transport.last_read >= BULK:
+        if source is not None and source.open and (source.transport.last_read >= BULK or source.transport.costly):
             self._writable.stop()
             source._enqueue()  # in its turn, the pump first writes what waits here
             return

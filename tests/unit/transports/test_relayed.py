@@ -225,6 +225,7 @@ class TestHeld:
             relayed = bench.link.relay_read(bench.link.framing)
             assert relayed is not None
             sizes.append(bench.link.last_read)
+            assert bench.link.costly is (at >= 15)
         assert max(sizes[:15]) > 2 * RELAY_START
         assert max(sizes[15:]) == RELAY_START
         bench.link.share.add(-200_000)
