@@ -169,6 +169,8 @@ def _parse(argv: Optional[List[str]], timeouts: Timeouts) -> argparse.Namespace:
     options.url += [] if hidden is None else [hidden]
     if len(options.url) > 1:
         parser.error("more than one URL")  # the message does not quote the URLs: they are secrets
+    if options.url and options.config:
+        parser.error("a URL and --config both say where to dial: give one of them")
     return options
 
 

@@ -111,6 +111,8 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
         ConfigError: an option is wrong, or nothing says where to dial.
     """
     given = make_parser().parse_args(words)
+    if len([option for option in (given.url_command, given.reflector, given.config) if option]) > 1:
+        raise ConfigError("--url-command, --config and --reflector each say where to dial: give one of them")
     hold = _hold(environ) if given.hold is None else given.hold
     session = given.session or environ.get("MEDUSA_SESSION") or str(uuid.uuid4())
     if not re.fullmatch(SESSION, session):

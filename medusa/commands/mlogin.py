@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from types import SimpleNamespace
 
 from medusa.client import launchers
@@ -67,7 +67,9 @@ def parse(argv: Sequence[str]) -> Settings:
         given.launcher = _launcher(given)
         drop_of_others(parser, given)
         _check_headers(parser, given)
-        manta, unsigned_first = _manta(parser, given)
+        typed = parser.typed(own)
+        _check_typed(given, typed)
+        manta, unsigned_first = _manta(parser, given, typed)
         queues = launchers.find(given.launcher).queues
     except Failure as failure:
         parser.error(str(failure))
@@ -117,17 +119,29 @@ def _check_headers(parser: UserOptionParser, given: SimpleNamespace) -> None:
         raise Failure("--header: for which reflector? Give --reflector URL")
 
 
-def _manta(parser: UserOptionParser, given: SimpleNamespace) -> tuple[SigningOptions, bool]:
+def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
+    """Raises Failure if the user has typed options that mean nothing together. `typed`: the options that were typed."""
+    if {"no_input", "escape"} <= set(typed) and given.escape[0] is not None:
+        raise Failure("--escape: with --no-input nothing is read, so that there are no escapes")
+
+
+def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[str]) -> tuple[SigningOptions, bool]:
     """Returns the account that signs, and True if it signs only after a request without a signature was refused.
 
     The options have no account if nothing is to be signed. The variables MANTA_... alone do not make mlogin sign all
     requests, unless they name an account and a key, because they may be set for other programs.
 
-    `given`: the options that the parser found. Raises Failure if a part of the account is missing, if a login is
-    malformed, or if the user gave mlogin an option for signing without a reflector or a Manta that would use it.
+    Args:
+        given: the options that the parser found.
+        typed: the options on the command line.
+
+    Raises:
+        Failure: a part of the account is missing, a login is malformed, or the user gave mlogin an option for signing
+            without a reflector or a Manta that would use it.
     """
     manta = manta_options(given)
-    wished = _wished(parser, given, manta)
+    chosen = _chosen(parser, manta, typed)
+    wished = [name for name, common in chosen.items() if not common]
     if given.launcher == MANTA:
         manta.require("url")
         manta = manta.with_account()
@@ -143,7 +157,7 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace) -> tuple[SigningOpt
         who = {"account", "key", "subuser"}
         if given.reflector is None or (manta.anonymous and not who & set(wished)):
             return SigningOptions(None, None, None, None, given.insecure_tls), False
-        if who & set(_own(manta)) or (manta.account and manta.key):
+        if who & set(chosen) or (manta.account and manta.key):
             manta = manta.with_account()
         else:
             # MANTA_TLS_INSECURE does not count here: the reflector may have nothing to do with a Manta.
@@ -155,23 +169,23 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace) -> tuple[SigningOpt
     return manta, False
 
 
-def _wished(parser: UserOptionParser, given: SimpleNamespace, manta: SigningOptions) -> list[str]:
-    """Returns the names of the options whose values the user gave for this session.
+def _chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[str]) -> dict[str, bool]:
+    """Returns the options for signing that the user has set for mlogin.
 
-    The values of the variables MANTA_... and MEDUSA_URL do not count, because all programs of a user read these; nor do
-    the common keys of the config file, which hold for sessions of every kind.
+    Those that only MANTA_... or MEDUSA_URL set do not count, because all programs of a user read these. The source of a
+    value counts, not the value: an option counts also if a variable has the same value. For each option
+    the result says whether it is a common key of the config file, which holds for sessions of every kind.
 
-    `given`: the options that the parser found. `manta`: the values of those for signing.
+    `manta`: the values of the options. `typed`: the options on the command line.
     """
-    values = {name: getattr(manta, name) for name in VARIABLES} | {"insecure_tls": given.insecure_tls or None}
-    shared = {**VARIABLES, "url": (*VARIABLES["url"], "MEDUSA_URL")}
-    places = {name: parser.place_of(name.replace("_", "-")) for name in values}
-    return [
-        name
-        for name, value in values.items()
-        if value not in (None, *map(os.environ.get, shared.get(name, ())))
-        and not ((place := places[name]) and place.section == COMMON)
-    ]
+    by_variable = parser.set_by_variables()
+    found = {}
+    for name in (*VARIABLES, "insecure_tls"):
+        place = parser.place_of(name.replace("_", "-"))
+        set_here = name in typed or by_variable.get(name, "MEDUSA_URL") != "MEDUSA_URL" or place is not None
+        if set_here and getattr(manta, name):
+            found[name] = place is not None and place.section == COMMON
+    return found
 
 
 def _help_for_launcher(parser: UserOptionParser, words: Sequence[str]) -> None:
@@ -206,15 +220,6 @@ def _wait_timeout(given: SimpleNamespace, *, queues: bool) -> float | None:
     if given.wait_timeout is None:
         return None if queues else DEFAULT_WAIT
     return float(given.wait_timeout) or None
-
-
-def _own(manta: SigningOptions) -> list[str]:
-    """Returns the names of the options in `manta` whose values are not those of the variables MANTA_..."""
-    return [
-        name
-        for name, variables in VARIABLES.items()
-        if getattr(manta, name) not in (None, *map(os.environ.get, variables))
-    ]
 
 
 def _open_standard_fds() -> None:

@@ -50,10 +50,11 @@ def test_version_needs_no_python(archive: Path) -> None:
     assert run(["/bin/sh", archive, "--version"], {"PATH": "/nowhere"}).stdout == f"medusa agent {__version__}\n"
 
 
-def test_second_url_is_refused(archive: Path, temporary: Path) -> None:
-    done = run(["sh", archive, "http://top-secret", "http://top-secret"], environ_in(temporary))
+@pytest.mark.parametrize(("more", "why"), [("http://top-secret", "more than one URL"), ("--config=/c", "give one")])
+def test_second_url_is_refused(archive: Path, temporary: Path, more: str, why: str) -> None:
+    done = run(["sh", archive, "http://top-secret", more], environ_in(temporary))
     assert done.returncode == 2
-    assert "more than one URL" in done.stderr
+    assert why in done.stderr
     assert "top-secret" not in done.stderr
 
 

@@ -64,6 +64,10 @@ def default_file(environ: Mapping[str, str] = os.environ) -> str | None:
     return os.path.join(base, "medusa", "config") if os.path.isabs(base) else None
 
 
+class _Unset(list[object]):
+    """The value of an option that was not parsed. It is a list, because options that may be repeated append to it."""
+
+
 class UserOptionParser(OptionParser):
     """A parser that reads the user's config file.
 
@@ -140,6 +144,21 @@ class UserOptionParser(OptionParser):
         if "-h" in words or "--help" in words:
             self.parse_args(words)
         return argparse.ArgumentParser.parse_known_args(self, list(words))[0]
+
+    def typed(self, words: Sequence[str]) -> frozenset[str]:
+        """Returns the options (by their attributes) that stand on the command line `words`, whatever their values are.
+
+        An option without a dash is always among them.
+        """
+        unset = _Unset()
+        namespace = argparse.Namespace(**{action.dest: unset for action in self._actions})
+        found = argparse.ArgumentParser.parse_known_args(self, list(words), namespace)[0]
+        return frozenset(dest for dest, value in vars(found).items() if value is not unset)
+
+    def set_by_variables(self) -> dict[str, str]:
+        """Returns the options (by their attributes) that variables have set, and for each the variable's name."""
+        found = self.get_source_to_settings_dict().get("environment_variables", {})
+        return {action.dest: variable for variable, (action, _) in found.items() if action is not None}
 
     def place_of(self, name: str) -> Place | None:
         """Returns where the config file sets the option `name`. None if its value comes from elsewhere."""

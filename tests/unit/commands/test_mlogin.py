@@ -102,6 +102,39 @@ def test_the_originals_environment_is_no_wish_to_sign(monkeypatch: pytest.Monkey
             assert options.login == ("jill" if "MANTA_USER" in kept else "me")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["-a", "jill", "-k", KEY], "--account and --key: for which"),
+        (["-ajill"], "--account: for which"),
+        (["--subuser=joe"], "--subuser: for which"),
+        (["-u", "https://m"], "--url names a Manta"),
+    ],
+)
+def test_an_option_counts_although_a_variable_has_the_same_value(
+    complaint: Complaint, monkeypatch: pytest.MonkeyPatch, arguments: list[str], option: str
+) -> None:
+    same = {"MANTA_USER": "jill", "MANTA_KEY_ID": KEY, "MANTA_SUBUSER": "joe", "MANTA_URL": "https://m"}
+    for name, value in same.items():
+        monkeypatch.setenv(name, value)
+    assert option in complaint(mlogin.parse, arguments, 255)
+
+
+def test_a_key_that_was_typed_signs_although_a_variable_has_the_same_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MANTA_KEY_ID", KEY)
+    monkeypatch.setenv("LOGNAME", "me")
+    for arguments, first in ((["-k", KEY], False), ([], True)):
+        options = mlogin.parse(["--reflector", "https://r", *arguments])
+        assert (options.login, options.key, options.unsigned_first) == ("me", KEY, first)
+
+
+def test_an_escape_means_nothing_without_input(complaint: Complaint, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "nothing is read" in complaint(mlogin.parse, ["-n", "-e", "^]"], 255)
+    monkeypatch.setenv("MEDUSA_ESCAPE", "^]")
+    for arguments in (["-n"], ["-n", "-e", "none"]):
+        assert mlogin.parse(arguments).no_input
+
+
 @pytest.mark.parametrize("kept", [(), ("MANTA_KEY_ID",), tuple(VARIABLES)])
 def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept: tuple[str, ...]) -> None:
     for name in kept:

@@ -57,6 +57,8 @@ def test_without_a_session_nothing_need_say_where() -> None:
         ("--reflector http://me@h", "--reflector: no user name, query or fragment may stand in it"),
         ("--session a/b", "--session: not an id of lower case letters"),
         ("", "no configuration: give --reflector URL, or --url-command COMMAND for a reflector with accounts; "),
+        ("--url-command false --reflector http://r", "--url-command, --config and --reflector each say where to dial"),
+        ("--config /c --reflector http://r", "--url-command, --config and --reflector each say where to dial"),
     ],
 )
 def test_wrong_options(words: str, reason: str) -> None:

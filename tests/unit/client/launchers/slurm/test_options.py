@@ -26,7 +26,10 @@ def test_options_that_a_session_can_have(program: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("program", "words", "why"),
     [
-        *(("sbatch", words, "`job.sh` is no option of sbatch") for words in ("job.sh", "job.sh -n 2", "-- job.sh")),
+        *(
+            ("sbatch", words, "`job.sh` is no option of sbatch")
+            for words in ("job.sh", "--of-a-plugin=x job.sh", "-- job.sh")
+        ),
         ("sbatch", "-J mine -Hp gpu job.sh 5", "`job.sh` is no option of sbatch"),
         ("sbatch", "--exclusive user", "options are written --NAME=VALUE"),
         ("sbatch", "-n1 : -n2", "`:` is no option"),
