@@ -361,7 +361,9 @@ def _json(text: str) -> list[Setting]:
 def _section(found: Sections, number: int, line: str) -> list[Setting]:
     match = _SECTION.fullmatch(line)
     if match is None or not match[1].isprintable():
-        raise BadFile(f"line {number}: not of the form [NAME]; a name has no space and none of [ ] : / =")
+        raise BadFile(
+            f"line {number}: not of the form [NAME]; a name has no space and none of [ ] : / =, and begins with no -"
+        )
     if match[1] in found:
         raise BadFile(f"line {number}: there is a section [{match[1]}] already")
     return found.setdefault(match[1], [])

@@ -79,6 +79,8 @@ def _edit(file: str) -> int:
     try:
         create(file)
         status = edit(file, os.environ)
+    except FileExistsError:
+        return _complain(f"{printable(file)}: Is a directory")
     except (NoEditor, OSError) as error:
         return _complain(f"{printable(file)}: {getattr(error, 'strerror', None) or error}")
     if status != 0:

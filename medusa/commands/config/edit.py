@@ -42,6 +42,8 @@ def create(file: str) -> None:
     try:
         fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
+        if os.path.isdir(file):
+            raise
         return
     with open(fd, "w", encoding="utf-8") as stream:
         stream.write(TEMPLATE)

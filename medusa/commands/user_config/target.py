@@ -120,12 +120,15 @@ def _of_launcher(name: str, word: str) -> Target:
 
 
 def _unknown(text: str, profiles: Sequence[str]) -> str:
+    if text in profiles:  # so it is the target of a profile: a profile that is typed is used
+        return f"target = {printable(text)}: this is a profile, and a profile's target cannot be one"
     meant = hint(text, profiles)
     return f"there is no profile or launcher {printable(text) or repr('')}" + (meant or f"\n  {_FORMS}")
 
 
 def hint(text: str, profiles: Sequence[str]) -> str:
     """Returns `; did you mean TARGET?` for a TARGET that is unknown. Returns "" if nothing is like it."""
+    profiles = [name for name in profiles if name != text]
     named, colon, word = text.partition(":")
     names = [*launchers.names(), *launchers.SHORT]
     if colon:

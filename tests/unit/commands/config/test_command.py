@@ -149,6 +149,11 @@ def test_no_edit(file: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complai
     assert why in complaint(main, ["edit"], 1)
 
 
+def test_a_directory_cannot_be_edited(file: Path, complaint: Complaint) -> None:
+    file.mkdir(parents=True)
+    assert f"{file}: Is a directory" in complaint(main, ["edit"], 1)
+
+
 @pytest.mark.parametrize("arguments", [[], ["shew"], ["path", "gpu"], ["edit", "gpu"]])
 def test_wrong_usage(complaint: Complaint, arguments: list[str]) -> None:
     complaint(main, arguments, 2)

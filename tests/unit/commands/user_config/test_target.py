@@ -70,6 +70,7 @@ def test_what_takes_nothing(text: str) -> None:
         ("node17", ""),
         ("5d3e", ""),
         ("x:y", ""),
+        ("gpu", ""),
         ("gpu:", "gpu"),
         ("gpu:7", ""),
     ],
@@ -110,6 +111,16 @@ def test_the_target_of_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     node, step = mlogin.parse(["node"]), mlogin.parse(["step"])
     assert (node.launcher, node.object) == ("ssh", "alice@h")
     assert (step.launcher, step.session) == ("held", ID)
+
+
+def test_the_target_of_a_profile_is_no_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint
+) -> None:
+    file = tmp_path / "config"
+    file.write_text("[big]\ntarget = gpu\n[gpu]\ntarget = gpu\n")
+    monkeypatch.setenv("MEDUSA_CONFIG", str(file))
+    for profile in ("big", "gpu"):
+        assert "target = gpu: this is a profile" in complaint(mlogin.parse, [profile], 255)
 
 
 @pytest.mark.parametrize(
