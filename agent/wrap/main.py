@@ -15,7 +15,7 @@ from typing import Dict, List, Mapping, Optional, Tuple, Union
 from agent import config
 from agent.command.encoding import to_text
 from agent.command.environment import configures_agent
-from agent.config import ConfigError
+from agent.config import ConfigError, NotConfigured
 from agent.dial import Unreachable
 from agent.log import log
 from agent.session.inherited import NOTHING, Inherited, hide_memory, no_core_dumps
@@ -55,7 +55,8 @@ def main(
     options = _parse(words, environ, assets)
     if not command:
         usage = "wrap: no command; usage: wrap [OPTION...] -- COMMAND"
-        log(str(options) if isinstance(options, ConfigError) else usage)
+        wrong = isinstance(options, ConfigError) and not isinstance(options, NotConfigured)
+        log(str(options) if wrong else usage)
         return EXIT_USAGE
     if isinstance(options, ConfigError):
         log("%s; should the step fail, there will be no session" % options)

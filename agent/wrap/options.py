@@ -130,7 +130,7 @@ def parse(words: List[str], environ: Mapping[str, str], assets: str = config.ASS
     try:
         return Options(hold, session, config.obtain(None, given.config, insecure, environ, assets, headers))
     except NotConfigured as error:
-        raise ConfigError("no configuration: %s%s" % (_WAYS, error.more)) from None
+        raise NotConfigured("no configuration: %s%s" % (_WAYS, error.more), error.more) from None
 
 
 def make_parser() -> HelpParser:

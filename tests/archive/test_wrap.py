@@ -152,9 +152,10 @@ def test_what_is_wrong_is_logged_and_the_step_runs(
 
 
 def test_without_a_step_there_is_nothing_to_run(archive: Path) -> None:
-    done = run(archive, "--hold", "3")
-    assert done.returncode == 2
-    assert b"usage: wrap" in done.stderr
+    for words in ([], ["--hold", "3"], ["--hold", "3", "--"]):
+        done = run(archive, *words)
+        assert done.returncode == 2
+        assert b"usage: wrap" in done.stderr
 
 
 def test_without_python_the_step_runs_alone(archive: Path) -> None:

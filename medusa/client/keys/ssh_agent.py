@@ -125,7 +125,8 @@ def problem(path: str | None = None, name: str = "SSH_AUTH_SOCK") -> str | None:
         with _connection(path) as sock:
             _identities(sock)
     except _BROKEN as error:
-        return f"the ssh-agent at {name} does not list its keys ({printable(getattr(error, 'strerror', None) or str(error))})"
+        why = getattr(error, "strerror", None) or str(error)
+        return f"the ssh-agent at {name} does not list its keys ({printable(why)})"
     return None
 
 
