@@ -56,7 +56,9 @@ class PausingServer(StreamServer):
         if self.is_full():
             return None
         try:
-            if self._paused and _lowest_free(self.socket.fileno()) >= first_reserved():
+            # A worker looks before it accepts, so that another one can have the connection.
+            looks = self._paused or self.max_accept == 1
+            if looks and _lowest_free(self.socket.fileno()) >= first_reserved():
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             connection = super().do_read() if self._held is None else self._take_held()
             self._paused = False
