@@ -54,9 +54,8 @@ def main(
     environ = {to_text(name): to_text(value) for name, value in os.environb.items()}
     options = _parse(words, environ, assets)
     if not command:
-        usage = "wrap: no command; usage: wrap [OPTION...] -- COMMAND"
         wrong = isinstance(options, ConfigError) and not isinstance(options, NotConfigured)
-        log(str(options) if wrong else usage)
+        log("%s; usage: wrap [OPTION...] -- COMMAND" % (options if wrong else "wrap: no command"))
         return EXIT_USAGE
     if isinstance(options, ConfigError):
         log("%s; should the step fail, there will be no session" % options)

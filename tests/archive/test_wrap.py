@@ -152,7 +152,7 @@ def test_what_is_wrong_is_logged_and_the_step_runs(
 
 
 def test_without_a_step_there_is_nothing_to_run(archive: Path) -> None:
-    for words in ([], ["--hold", "3"], ["--hold", "3", "--"]):
+    for words in ([], ["make"], ["--hold", "3"], ["--hold", "3", "--"]):
         done = run(archive, *words)
         assert done.returncode == 2
         assert b"usage: wrap" in done.stderr
