@@ -21,6 +21,7 @@ from agent.log import log
 from agent.session.inherited import NOTHING, Inherited, hide_memory, no_core_dumps
 from agent.session.loop import Context
 from agent.session.process_tree import end_sessions
+from agent.signals import PASSED_ON as PASSED_ON_BY_SESSION
 from agent.signals import Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.hold import Hold
@@ -167,7 +168,8 @@ class Wrap:
         environ = {to_text(name): to_text(value) for name, value in _environment(os.environb).items()}
         title = "%s (status %d)" % (printable(" ".join(map(shlex.quote, self._command)), MAX_TITLE), outcome.status)
         preface = format_tail(self._tail.bytes(), title)
-        context = replace(self._context, environ=environ, login_shell=False)
+        passed_on = frozenset(PASSED_ON_BY_SESSION).difference(ENDS_STEP)
+        context = replace(self._context, environ=environ, login_shell=False, passed_on=passed_on)
         Hold(self._options, outcome.words, context, self._context.environ, self._assets, preface).run()
 
 

@@ -237,7 +237,10 @@ def test_a_hold_takes_one_visitor_after_the_other(archive: Path, reflector: Refl
             if leave == "refuse":
                 reflector.refuse("409 Conflict")
         client = reflector.accept()
-        client.start()
+        client.run("trap 'echo signalled' USR1; echo ready; while :; do sleep 0.02; done")
+        client.until(b"ready\r\n")
+        agent.process.send_signal(signal.SIGUSR1)
+        client.until(b"signalled\r\n")
         agent.process.terminate()
         assert client.control() == Error("the agent was stopped by SIGTERM")
         client.link.close()

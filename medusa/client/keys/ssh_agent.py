@@ -20,7 +20,10 @@ from medusa.keys import SSH_TYPES, BadKey, PublicKey
 from medusa.protocol.printable import printable
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds for the ssh-agent to accept a connection. Its answers may take longer: it may ask the user first."""
+"""Seconds for the ssh-agent to accept a connection. A signature may take longer: it may ask the user first."""
+
+LIST_TIMEOUT = 30.0
+"""Seconds for the ssh-agent to begin the list of its keys. It may ask the user to unlock it first."""
 
 REST_TIMEOUT = 10.0
 """Seconds between two parts of one answer of the ssh-agent."""
@@ -140,7 +143,7 @@ def _list(path: str) -> list[tuple[bytes, bytes]]:
 
 def _identities(sock: socket.socket) -> list[tuple[bytes, bytes]]:
     """Returns the blob and the comment of each key. Of an answer that was cut off, returns the keys that are whole."""
-    answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER, whole=False)
+    answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER, whole=False, timeout=LIST_TIMEOUT)
     count, rest = int.from_bytes(answer[:4], "big"), answer[4:]
     found: list[tuple[bytes, bytes]] = []
     with contextlib.suppress(ValueError):
@@ -173,17 +176,20 @@ def _connection(path: str) -> Iterator[socket.socket]:
         yield sock
 
 
-def _ask(sock: socket.socket, kind: int, request: bytes, wanted: int, *, whole: bool = True) -> bytes:
+def _ask(
+    sock: socket.socket, kind: int, request: bytes, wanted: int, *, whole: bool = True, timeout: float | None = None
+) -> bytes:
     """Sends a request of the type `kind`, and returns the answer without its type.
 
     Args:
         whole: False to accept also the first part of an answer that breaks off.
+        timeout: seconds for the answer to begin; None for no limit.
 
     Raises:
         _Refused: the answer is not of the type `wanted`.
         OSError: the connection broke.
     """
-    sock.settimeout(None)
+    sock.settimeout(timeout)
     sock.sendall(join(bytes([kind]) + request))
     size = int.from_bytes(_read(sock, 4), "big")
     if not 0 < size <= MAX_ANSWER:

@@ -197,6 +197,29 @@ def test_an_agent_that_does_not_list_its_keys_is_told(
         assert why in str(problem())
 
 
+class Silent:
+    """A connection to an ssh-agent that never answers."""
+
+    timeout: float | None = None
+
+    def settimeout(self, timeout: float | None) -> None:
+        self.timeout = timeout
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def recv(self, size: int) -> bytes:
+        assert self.timeout is not None, "this would last for ever"
+        raise TimeoutError("timed out")
+
+
+def test_an_agent_that_never_answers_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_agent_module, "_connection", lambda path: contextlib.nullcontext(Silent()))
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/agent")
+    assert signers() == ([], [])
+    assert "timed out" in str(problem())
+
+
 def test_an_agent_that_is_not_there_is_told_only_if_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "/nowhere/socket")
     assert "No such file" in str(problem())
