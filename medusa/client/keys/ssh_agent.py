@@ -126,7 +126,7 @@ def problem(path: str | None = None, name: str = "SSH_AUTH_SOCK") -> str | None:
         return None
     try:
         with _connection(path) as sock:
-            _identities(sock)
+            _identities(sock, REST_TIMEOUT)  # it was asked before, with more time
     except _BROKEN as error:
         why = getattr(error, "strerror", None) or str(error)
         return f"the ssh-agent at {name} does not list its keys ({printable(why)})"
@@ -141,9 +141,9 @@ def _list(path: str) -> list[tuple[bytes, bytes]]:
         return []
 
 
-def _identities(sock: socket.socket) -> list[tuple[bytes, bytes]]:
+def _identities(sock: socket.socket, timeout: float = LIST_TIMEOUT) -> list[tuple[bytes, bytes]]:
     """Returns the blob and the comment of each key. Of an answer that was cut off, returns the keys that are whole."""
-    answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER, whole=False, timeout=LIST_TIMEOUT)
+    answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER, whole=False, timeout=timeout)
     count, rest = int.from_bytes(answer[:4], "big"), answer[4:]
     found: list[tuple[bytes, bytes]] = []
     with contextlib.suppress(ValueError):
