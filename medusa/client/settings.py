@@ -120,9 +120,15 @@ class Settings:
         """
         for name, options in _OPTIONS.items():
             if name not in taken and getattr(self, name) not in (None, (), MantaJobOptions()):
-                advice = "; a command is given by -c" if name in ("object", "arguments") else ""
+                advice = _ADVICE.get(name, "")
                 raise Failure(f"{options} nothing to the launcher `{launcher}`{advice}")
 
+
+_ADVICE = {
+    "object": "; a command is given by -c",
+    "arguments": "; a command is given by -c",
+    "manta": "; they are for jobs of a Manta",
+}
 
 _OPTIONS = {
     "archive": "--archive means",

@@ -55,6 +55,9 @@ def parse(argv: Sequence[str]) -> Settings:
     parser = make_parser()
     own, passed_on = _split(argv)
     _help_for_launcher(parser, own)
+    misplaced = advice.misplaced(parser, own)
+    if misplaced is not None:
+        parser.error(misplaced)
     parser.profile = profile_named(parser, own)
     is_profile = parser.profile is not None
     given = parser.parse_args(own)

@@ -75,7 +75,7 @@ def find(name: str) -> type[Launcher]:
     for found in entry_points(group=GROUP, name=name):
         return _load(found)
     known = names()
-    hint = did_you_mean(name, known)
+    hint = did_you_mean(name, [*SHORT, *known])
     raise Failure(f"there is no launcher `{printable(name)}`; there are {', '.join(map(printable, known))}{hint}")
 
 

@@ -20,7 +20,12 @@ HELP_OPTIONS = ("-h", "--help")
 SHARED = ("-i", "-n", "-q")
 """Options that take no value in mlogin, but take a value or have another meaning in programs of launchers."""
 
+FOR_A_MANTA = ("--disk", "--memory", "--init", "--image", "--asset", "--assets", "--agent-object")
+"""Options for the jobs of a Manta. Programs of other launchers have options of the same names."""
+
 _LAUNCHER = "--launcher"
+
+MANTA = "manta"
 
 _ELSEWHERE = "options of a job system go after --, as in"
 
@@ -65,13 +70,36 @@ def complaint(
         return text
     others = f"\n  options of {launcher.options_of} go after --"
     name = unknown[0].partition("=")[0]
-    if DID_YOU_MEAN in text and not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", launcher.help()):
+    if DID_YOU_MEAN in text and not _has(launcher, name):
         return text + others
     text = f"unrecognized arguments: {printable(name)}{others}"  # the launcher has an option of this name
     kept, moved = _divided(words, unknown)
     if _read(parser, kept).object is None and _read(parser, words).object is not None and launcher.target == "object":
         kept.append(moved.pop())  # no other word is left that could be the TARGET
     return f"{text}: {printable(f'{_job(parser, kept)} -- {shlex.join(moved)}', 1000)}"
+
+
+def misplaced(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None:
+    """Returns the error for options of a Manta's jobs beside another launcher that has options of its own after `--`.
+
+    Returns None if there are none. `words`: the command line up to `--`.
+    """
+    wrong = [word for word in words if word.partition("=")[0] in FOR_A_MANTA]
+    launcher = _found(_named(words)) if wrong else None
+    if launcher is None or launcher.name == MANTA or not launcher.options_of:
+        return None
+    name = wrong[0].partition("=")[0]
+    text = f"{name} means nothing to the launcher `{launcher.name}`: before -- it is for jobs of a Manta"
+    text += f"\n  options of {launcher.options_of} go after --"
+    if not _has(launcher, name):
+        return text
+    kept, moved = _divided(words, wrong)
+    return f"{text}: {printable(f'{_job(parser, kept)} -- {shlex.join(moved)}', 1000)}"
+
+
+def _has(launcher: type[Launcher], name: str) -> bool:
+    """Returns True if the launcher's help has an option of this name."""
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", launcher.help()) is not None
 
 
 def _too_many(

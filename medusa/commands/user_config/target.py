@@ -113,7 +113,7 @@ def _of_launcher(name: str, word: str) -> Target:
         return Target(name)
     takes = launchers.find(name).target
     if takes == "object":
-        return Target(name, word)
+        return Target(name, f"ssh:{word}" if name == "ssh" and word.startswith("//") else word)  # ssh takes such a URI
     if takes == "job":
         return Target(name, job=word)
     raise Failure(f"nothing may follow {name}: in a TARGET; a command is given by -c")

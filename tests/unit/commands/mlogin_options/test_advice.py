@@ -44,6 +44,9 @@ from tests.unit.commands.conftest import Complaint
         ("--launcher slurm --jobb 12", "unrecognized arguments: --jobb; did you mean --job?\n"),
         ("--reflectr=http://u:secret@h", "unrecognized arguments: --reflectr; did you mean --reflector?\n"),
         ("-k x --reflectr http://u:secret@h", "unrecognized arguments: --reflectr; did you mean --reflector?\n"),
+        ("k8s:p --image i -q --memory=4Gi", "this launcher go after --: mlogin k8s:p -- --image i --memory=4Gi\n"),
+        ("--launcher ssh h --init x", "it is for jobs of a Manta\n  options of ssh go after --\n"),
+        ("--launcher k8", "did you mean k8s?\n"),
         ("local: --partition gpu", "unrecognized arguments: --partition\ntry"),
     ],
 )

@@ -19,6 +19,7 @@ ID = "5d3e6a1c-0d5b-4c5e-9f7a-0123456789ab"
     [
         ("ssh:alice@host", Target("ssh", "alice@host")),
         ("ssh:", Target("ssh")),
+        ("ssh://alice@host:2222", Target("ssh", "ssh://alice@host:2222")),
         ("slurm:", Target("slurm")),
         ("slurm:123", Target("slurm", job="123")),
         ("slurm:123_4", Target("slurm", job="123_4")),
