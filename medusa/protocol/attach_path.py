@@ -17,6 +17,9 @@ CLIENT = "master"
 AGENT = "slave"
 """CLIENT and AGENT are the two values of ROLE in a path."""
 
+NO_ACCOUNTS = "this reflector has no accounts"
+"""The beginning of the reason with which a reflector without accounts refuses a path of the public API."""
+
 LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
 """The regular expression of a login. A login never begins with a dot, and holds no slash and no percent sign."""
 

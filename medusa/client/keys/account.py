@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from medusa.client.keys.keyring import Keyring, Signer, describe, find_signer
 from medusa.client.outcome import Failure
+from medusa.protocol.attach_path import NO_ACCOUNTS
 from medusa.protocol.http.signature import (
     REQUEST_TARGET,
     Credentials,
@@ -129,8 +130,13 @@ class Account:
                 if self._keyring is None or not self._keyring.skip(str(failure)):
                     raise
 
-    def to_check(self, host: str) -> list[str]:
-        """Returns lines for the user if `host` has refused a signed request: what was sent, and what to check."""
+    def to_check(self, host: str, reason: str = "") -> list[str]:
+        """Returns lines for the user if `host` has refused a signed request: what was sent, and what to check.
+
+        `reason`: why `host` has refused it, in its own words.
+        """
+        if reason.startswith(NO_ACCOUNTS):
+            return [f"  asked by account {self.name}; -a '' asks without an account"]
         now = formatdate(self.clock(), usegmt=True)
         found = self.keys_tried()
         if not found:

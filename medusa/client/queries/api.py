@@ -168,7 +168,7 @@ class Api:
         elif status in NOT_AUTHORISED:
             lines = [f"  {line}" for line in self._no_account.splitlines()]
             if self.account is not None:
-                lines = self.account.to_check(self.target.netloc)
+                lines = self.account.to_check(self.target.netloc, why)
             text = "\n".join([text, *lines])
         return NoAnswer(text, status, moved)
 

@@ -82,7 +82,7 @@ class SessionUrl:
         status = f" ({protocol}status {error.status})" if error.status else ""
         lines = [f"cannot attach to {printable(self.base)}{status}: {printable(str(error), _MAX_REASON)}"]
         if error.status in NOT_AUTHORISED:
-            lines += self._authorisation_advice()
+            lines += self._authorisation_advice(str(error))
         elif error.status == TAKEN:
             lines += ["  another mlogin is in that session or waits there: end it, or use another session"]
         elif isinstance(error, Untrusted):
@@ -105,11 +105,11 @@ class SessionUrl:
             [f"  a proxy sends you elsewhere; if you trust that place: --reflector {base}"] if path and not rest else []
         )
 
-    def _authorisation_advice(self) -> list[str]:
+    def _authorisation_advice(self, reason: str) -> list[str]:
         if self.account is None:
             return ["  a front door? Say who you are by --account and --key"]
         unsigned = [f"  without a signature: {printable(self.unsigned, _MAX_REASON)}"] if self.unsigned else []
-        return [*unsigned, *self.account.to_check(parse_url(self.base).netloc)]
+        return [*unsigned, *self.account.to_check(parse_url(self.base).netloc, reason)]
 
 
 def _plain(base: str) -> str:

@@ -39,6 +39,7 @@ import ipaddress
 import re
 import urllib.parse
 
+from medusa.protocol.attach_path import NO_ACCOUNTS
 from medusa.reflector.auth.authenticator import denied
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.net.accepted import Accepted
@@ -183,7 +184,7 @@ def _refusal(outcome: Outcome) -> Refusal:
 
 _REFUSALS = {
     Outcome.NOTHING: (404, NOTHING_HERE),
-    Outcome.NO_ACCOUNTS: (404, "this reflector has no accounts: attach without one, or start it with --accounts"),
+    Outcome.NO_ACCOUNTS: (404, f"{NO_ACCOUNTS}: attach without one, or start it with --accounts"),
     Outcome.NOT_LOCAL: (403, "this is served on loopback only, or with --trusted-network"),
     Outcome.OTHER_HOST: (403, "ask for this by the host's address, or as localhost"),
 }

@@ -12,6 +12,7 @@ from medusa.client.keys.account import Account
 from medusa.client.keys.keyring import MAX_TRIES, Keyring, default_keys, find_signer
 from medusa.client.keys.ssh_config import KeyOptions
 from medusa.client.outcome import Failure
+from medusa.protocol.attach_path import NO_ACCOUNTS
 from tests.signing import Key, Keys, write_key
 from tests.sshagents import scripted_agent, string
 
@@ -108,6 +109,9 @@ def test_a_refusal_names_the_account_and_all_keys(tmp_path: Path, keys: Keys) ->
     for file, key in zip(files, (keys["ed25519"], keys["rsa"]), strict=True):
         assert any(key.md5 in line and str(file) in line for line in lines)
         assert f"      {key.sha256}" in lines
+    assert account.to_check("h:1", f"{NO_ACCOUNTS}: attach") == [
+        "  asked by account jill; -a '' asks without an account"
+    ]
 
 
 def test_no_key_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
