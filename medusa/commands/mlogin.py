@@ -158,7 +158,10 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[s
             text = f"{options}: for which reflector? Give --reflector URL, or --launcher manta"
             raise Failure(text + advice_on_others)
         who = {"account", "key", "subuser"}
-        if given.reflector is None or (manta.anonymous and not who & set(wished)):
+        for_signing = who & set(wished)
+        if "account" in typed:  # an empty one that is typed overrides what variables and the config file name
+            for_signing &= set(typed)
+        if given.reflector is None or (manta.anonymous and not for_signing):
             return SigningOptions(None, None, None, None, given.insecure_tls), False
         if who & set(chosen) or (manta.account and manta.key):
             manta = manta.with_account()

@@ -141,6 +141,9 @@ def test_no_account_by_the_users_own_wish(monkeypatch: pytest.MonkeyPatch, kept:
         monkeypatch.setenv(name, VARIABLES[name])
     options = mlogin.parse(["--reflector", "https://r", "-a", ""])
     assert options == Settings(wait_timeout=600, reflector="https://r")
+    for name, value in {"ACCOUNT": "jill", "KEY": KEY, "SUBUSER": "ci"}.items():
+        monkeypatch.setenv(f"MEDUSA_{name}", value)
+    assert mlogin.parse(["--reflector", "https://r", "-a", ""]) == options
 
 
 @pytest.mark.parametrize(
