@@ -42,10 +42,10 @@ class ConfigError(Exception):
 
 
 class NotConfigured(ConfigError):
-    """Nothing says where to dial.
+    """There is no configuration in any of the places where the agent looks.
 
     Attributes:
-        more: words to add to another text about it.
+        more: the end of the text, for a caller that writes its own text: about a wrong MEDUSA_CONFIG, or empty.
     """
 
     def __init__(self, text: str, more: str) -> None:

@@ -168,7 +168,8 @@ def _attach_url(base: str, session: str) -> str:
 def client_command(url: str) -> str:
     """Returns the mlogin command by which a user reaches the agent that dials `url`. It contains no secret.
 
-    A session of no account has an empty one in the command, because the user's config file may name an account.
+    If the session belongs to no account, the command has an empty `-a`. Otherwise mlogin would use the account that the
+    user's config file may name.
 
     If the URL has an unknown form, returns a text with the public part of the URL.
     """

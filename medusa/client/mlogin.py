@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 DEFAULT_TERM = "xterm"
 
 MAX_WITHHELD = 5
-"""The number of variables that are named if they cannot be sent."""
+"""If variables are not sent to the session, the message to the user names at most this many of them."""
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 

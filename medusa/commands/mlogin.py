@@ -123,7 +123,7 @@ def _check_headers(parser: UserOptionParser, given: SimpleNamespace) -> None:
 
 
 def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
-    """Raises Failure if the user has typed options that mean nothing together. `typed`: the options that were typed."""
+    """Raises Failure if options contradict each other. `typed`: the options on the command line."""
     if {"no_input", "escape"} <= set(typed) and given.escape[0] is not None:
         raise Failure("--escape: with --no-input nothing is read, so that there are no escapes")
 
@@ -176,13 +176,17 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[s
 
 
 def _chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[str]) -> dict[str, bool]:
-    """Returns the options for signing that the user has set for mlogin.
+    """Returns the options for signing that the user has set for mlogin, on the command line or in another way.
 
-    Those that only MANTA_... or MEDUSA_URL set do not count, because all programs of a user read these. The source of a
-    value counts, not the value: an option counts also if a variable has the same value. For each option
-    the result says whether it is a common key of the config file, which holds for sessions of every kind.
+    Leaves out options that only MANTA_... or MEDUSA_URL set, because all programs of a user read these variables. But
+    an option that is also set in another way is not left out, even if the variable has the same value.
 
-    `manta`: the values of the options. `typed`: the options on the command line.
+    Args:
+        manta: the values of the options.
+        typed: the options on the command line.
+
+    Returns:
+        Name of the option -> True if it is a common key of the config file. Such a key is for sessions of every kind.
     """
     by_variable = parser.set_by_variables()
     found = {}

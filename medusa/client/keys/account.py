@@ -133,7 +133,7 @@ class Account:
     def to_check(self, host: str, reason: str = "") -> list[str]:
         """Returns lines for the user if `host` has refused a signed request: what was sent, and what to check.
 
-        `reason`: why `host` has refused it, in its own words.
+        `reason`: the text with which `host` refused the request.
         """
         if reason.startswith(NO_ACCOUNTS):
             return [f"  asked by account {self.name}; -a '' asks without an account"]

@@ -158,7 +158,7 @@ def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -
 
 
 def _is_new(name: str, seen: set[str]) -> bool:
-    """True if the key with the fingerprint `name` is not in `seen`, to which it is added; or if `name` is empty."""
+    """Returns True if the fingerprint `name` is not in `seen`, or is empty (unknown). Adds `name` to `seen`."""
     new = not name or name not in seen
     seen.add(name)
     return new

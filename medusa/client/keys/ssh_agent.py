@@ -20,10 +20,10 @@ from medusa.keys import SSH_TYPES, BadKey, PublicKey
 from medusa.protocol.printable import printable
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds for the ssh-agent to accept a connection. A signature may take longer: it may ask the user first."""
+"""Seconds for the ssh-agent to accept a connection. A signature may take longer: the user may be asked first."""
 
 LIST_TIMEOUT = 30.0
-"""Seconds for the ssh-agent to begin the list of its keys. It may ask the user to unlock it first."""
+"""Seconds for the ssh-agent to begin the list of its keys. The ssh-agent may ask the user to unlock it first."""
 
 REST_TIMEOUT = 10.0
 """Seconds between two parts of one answer of the ssh-agent."""

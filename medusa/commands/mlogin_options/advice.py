@@ -80,9 +80,10 @@ def complaint(
 
 
 def misplaced(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None:
-    """Returns the error for options of a Manta's jobs beside another launcher that has options of its own after `--`.
+    """Returns the error for options in FOR_A_MANTA before `--`, if the launcher's own program gets options after `--`.
 
-    Returns None if there are none. `words`: the command line up to `--`.
+    Returns None if there are no such options, or if the launcher is that of a Manta. `words`: the command line up to
+    `--`.
     """
     wrong = [word for word in words if word.partition("=")[0] in FOR_A_MANTA]
     launcher = _found(_named(words)) if wrong else None

@@ -1,4 +1,4 @@
-"""The standard streams of a program: they may be closed, full, or pipes that nobody reads."""
+"""Makes the standard streams of a program safe to use, even if they are closed, full, or pipes that nobody reads."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def open_closed() -> None:
 
 @contextlib.contextmanager
 def checked_streams(program: str) -> Iterator[None]:
-    """A context manager that ends the program with status 1 if stdout does not take what is written in its body.
+    """Context manager: if a write to stdout fails in its `with` block, it ends the program with status 1.
 
-    The reason is written to stderr, except that nobody reads the pipe. What stderr does not take is dropped.
+    It writes the reason to stderr, unless the reason is that nobody reads the pipe (EPIPE). If a write to stderr fails,
+    the text is dropped.
 
     `program`: the name for the message.
     """
@@ -47,11 +48,11 @@ def checked_streams(program: str) -> Iterator[None]:
 
 
 class _Refused(OSError):
-    """stdout does not take what is written."""
+    """A write to stdout has failed."""
 
 
 class _Checked:
-    """A file that raises _Refused if `file`, which is stdout, does not take what is written."""
+    """A file that writes to `file`, which is stdout. Raises _Refused if a write fails."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -63,7 +64,7 @@ class _Checked:
         return len(text)
 
     def flush(self) -> None:
-        """Writes what was not written yet."""
+        """Writes the texts that `file` still has in its buffer."""
         with self._checked():
             self._file.flush()
 
@@ -80,7 +81,7 @@ class _Checked:
 
 
 class _Forgiving:
-    """A file that drops what `file` does not take. `file`: None to drop all."""
+    """A file that writes to `file`, and drops the text if a write fails. `file`: None to drop all texts."""
 
     def __init__(self, file: Any) -> None:
         self._file = file

@@ -65,7 +65,7 @@ def default_file(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 class _Unset(list[object]):
-    """The value of an option that was not parsed. It is a list, because options that may be repeated append to it."""
+    """The value of an option that is not on the command line. It is a list, because repeated options append to it."""
 
 
 class UserOptionParser(OptionParser):
@@ -146,9 +146,9 @@ class UserOptionParser(OptionParser):
         return argparse.ArgumentParser.parse_known_args(self, list(words))[0]
 
     def typed(self, words: Sequence[str]) -> frozenset[str]:
-        """Returns the options (by their attributes) that stand on the command line `words`, whatever their values are.
+        """Returns the options that are on the command line `words`, as the names of their attributes.
 
-        An option without a dash is always among them.
+        Positional arguments such as TARGET are always among them.
         """
         unset = _Unset()
         namespace = argparse.Namespace(**{action.dest: unset for action in self._actions})
@@ -156,7 +156,7 @@ class UserOptionParser(OptionParser):
         return frozenset(dest for dest, value in vars(found).items() if value is not unset)
 
     def set_by_variables(self) -> dict[str, str]:
-        """Returns the options (by their attributes) that variables have set, and for each the variable's name."""
+        """Returns the options that variables have set: name of the option's attribute -> name of the variable."""
         found = self.get_source_to_settings_dict().get("environment_variables", {})
         return {action.dest: variable for variable, (action, _) in found.items() if action is not None}
 
