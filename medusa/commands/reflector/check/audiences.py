@@ -16,7 +16,7 @@ PATHS = {
 
 OPEN = ("/healthz", "/readyz", "/agent.sh")
 
-SIGNED = "/LOGIN/medusa/attach/"
+SIGNED = ("/LOGIN/medusa/attach/", "/LOGIN/medusa/sessions")
 
 EVERYONE, THIS_HOST = "everyone who reaches it", "every program of this host"
 MONITORS = "monitoring"
@@ -50,7 +50,7 @@ def audiences(config: ReflectorConfig) -> dict[str, list[str]]:
     if config.metrics_from:
         found[MONITORS] += PATHS[Resource.METRICS]
     if config.accounts is not None:
-        found[ACCOUNTS] += [SIGNED, *(["raw TCP"] if config.raw_port is not None else [])]
+        found[ACCOUNTS] += [*SIGNED, *(["raw TCP"] if config.raw_port is not None else [])]
         if config.admins:
             found[ADMINS] += [*PATHS[Resource.SESSIONS], *PATHS[Resource.METRICS]]
     return {peers: paths for peers, paths in found.items() if paths}

@@ -133,6 +133,8 @@ def _settings(config: ReflectorConfig, options: SimpleNamespace, report: Report)
     if config.accounts is not None and not config.front_door_only:
         local = "not given, so that a forwarder on this host, such as ssh -R or stunnel, leads strangers to /attach/"
         report.advice.append(f"front-door-only: {local}")
+    if config.raw_port and config.raw_port == config.port:
+        report.wrong.append(f"raw-port: {config.raw_port} is the port for HTTP; give another one")
     if config.archive is None:
         report.advice.append("/agent.sh: 404, because this installation carries no archive")
     report.unsafe += unsafe_settings(config)
@@ -164,6 +166,10 @@ def _accounts(config: ReflectorConfig, options: SimpleNamespace, report: Report)
         )
     if not any(accounts.values()):
         report.advice.append(f"accounts: {config.accounts} has no usable key, so nobody can sign")
+    report.advice += [
+        f"accounts: {config.accounts}/{login} is for an account `{login}`; a file is named after its account"
+        for login in sorted({login for login, user in accounts if login.endswith(".pub")})
+    ]
     missing = [login for login in config.admins if not accounts.get((login, None))]
     report.advice += [f"admins: {login} has no key" for login in missing]
 

@@ -12,6 +12,7 @@ from medusa.commands.reflector.check.audiences import (
     EVERYONE,
     MONITORS,
     OPEN,
+    SIGNED,
     THIS_HOST,
     addresses,
     audiences,
@@ -35,20 +36,20 @@ LOCAL = ["/attach/", "/status", "/sessions", "/metrics"]
             {
                 EVERYONE: [*OPEN],
                 THIS_HOST: LOCAL,
-                ACCOUNTS: ["/LOGIN/medusa/attach/"],
+                ACCOUNTS: [*SIGNED],
                 ADMINS: ["/status", "/sessions", "/metrics"],
             },
         ),
-        ({"accounts": "x", "front_door_only": True}, {EVERYONE: [*OPEN], ACCOUNTS: ["/LOGIN/medusa/attach/"]}),
+        ({"accounts": "x", "front_door_only": True}, {EVERYONE: [*OPEN], ACCOUNTS: [*SIGNED]}),
         (
             {"accounts": "x", "front_door_only": True, "metrics_from": ("10.0.0.0/8",)},
-            {EVERYONE: [*OPEN], MONITORS: ["/metrics"], ACCOUNTS: ["/LOGIN/medusa/attach/"]},
+            {EVERYONE: [*OPEN], MONITORS: ["/metrics"], ACCOUNTS: [*SIGNED]},
         ),
         ({"no_status": True}, {EVERYONE: [*OPEN], THIS_HOST: ["/attach/", "/metrics"]}),
         ({"raw_port": 1}, {EVERYONE: [*OPEN], THIS_HOST: [*LOCAL, "raw TCP"]}),
         (
             {"raw_port": 1, "accounts": "x"},
-            {EVERYONE: [*OPEN], THIS_HOST: LOCAL, ACCOUNTS: ["/LOGIN/medusa/attach/", "raw TCP"]},
+            {EVERYONE: [*OPEN], THIS_HOST: LOCAL, ACCOUNTS: [*SIGNED, "raw TCP"]},
         ),
     ],
 )
@@ -76,6 +77,7 @@ def examined(config_file: Path | None = None, **settings: Any) -> Report:
         ({"trusted_network": True, "bind_ip": ALL, "max_startups": (0, 0, 0)}, "unsafe", "max-startups: no limit"),
         ({"trusted_proxy": ("10.0.0.1", "::/0")}, "unsafe", "trusted-proxy: ::/0 is every address"),
         ({"metrics_from": ("10.0.0.1", "0.0.0.0/0")}, "unsafe", "metrics-from: 0.0.0.0/0 is every address"),
+        ({"raw_port": 8381}, "wrong", "raw-port: 8381 is the port for HTTP"),
         ({"publish": "http://h/agent.sh"}, "unsafe", "publish: without TLS"),
         ({"bind_ip": ALL}, "wrong", "bind-ip: 0.0.0.0 is not a loopback address"),
         ({"bind_ip": "x"}, "wrong", "bind-ip: 'x' is not an IP address"),
@@ -97,6 +99,13 @@ def test_what_is_wrong_or_unsafe(settings: dict[str, Any], kind: str, words: str
     assert report.status == (0 if kind == "advice" else 1)
     assert "secret@" not in "\n".join(lines(report))
     assert "?secret" not in "\n".join(lines(report))
+
+
+def test_an_account_file_with_the_name_of_a_key_file(tmp_path: Path, key: Key) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "alice.pub").write_bytes(key.line)
+    advice = f"accounts: {tmp_path}/alice.pub is for an account `alice.pub`; a file is named after its account"
+    assert advice in examined(accounts=str(tmp_path)).advice
 
 
 def test_files(tmp_path: Path, key: Key) -> None:
