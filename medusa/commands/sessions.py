@@ -71,7 +71,7 @@ def make_parser() -> UserOptionParser:
     parser = UserOptionParser("medusa sessions", DESCRIPTION, USAGE_ERROR, own=("login", "json"), sections=SECTIONS)
     add = parser.add_argument_group("What to do").add_argument
     add("verb", choices=sorted(_VERBS, key=list(_VERBS).index), help="what to do")
-    add("session", nargs="?", metavar="ID", help="session's id, for show and kill")
+    add("session", nargs="?", metavar="ID", help="session's id or its beginning, for show and kill")
     add("--login", metavar="LOGIN", help="whose session, if several have the same ID")
     add("--json", action="store_true", help="all that is known, for programs")
     group = parser.add_argument_group("Reflector, account and key")
