@@ -127,6 +127,7 @@ class Settings:
 _ADVICE = {
     "object": "; a command is given by -c",
     "arguments": "; a command is given by -c",
+    "job": "; a job has a launcher, as in slurm:123",
     "manta": "; they are for jobs of a Manta",
 }
 

@@ -20,7 +20,7 @@ from medusa.commands.mlogin_options.groups import DEFAULT_WAIT, LOCAL, make_pars
 from medusa.commands.options import COMMON
 from medusa.commands.process.core_dumps import forbid_core_dump
 from medusa.commands.user_config.parser import UserOptionParser
-from medusa.commands.user_config.precedence import drop_of_others, prefer_nearer
+from medusa.commands.user_config.precedence import drop_of_others, prefer_nearer, set_profiles_target
 from medusa.commands.user_config.target import profile_named, set_target
 from medusa.help_text import show
 from medusa.protocol.attach_path import LOGIN
@@ -62,7 +62,7 @@ def parse(argv: Sequence[str]) -> Settings:
     is_profile = parser.profile is not None
     given = parser.parse_args(own)
     if is_profile or given.object is None:
-        given.object = parser.target
+        set_profiles_target(parser, given, own)
     escape = DEFAULT_ESCAPE if given.escape is None else given.escape[0]
     try:
         set_target(parser, given, own)

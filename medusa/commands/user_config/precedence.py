@@ -20,6 +20,29 @@ OF_LAUNCHERS = (*OF_MANTA, "job", "launcher-arg")
 """The options that say something to one launcher, and mean nothing or something else to another."""
 
 
+def set_profiles_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
+    """Makes the target in the profile's section the TARGET, `given.object`. None if the section has none.
+
+    A target that starts a job is left out if the command line has --session, or --launcher with another launcher.
+
+    Args:
+        given: all options.
+        words: mlogin's own words on the command line.
+    """
+    typed, text = parser.command_line(words), parser.target
+    given.object = None
+    if text is None or typed.session is not None:
+        return
+    owner = _launcher_of(parser, parser.places[TARGET][0], TARGET)
+    if typed.launcher is None or owner is None:
+        given.object = text
+    elif owner == launchers.SHORT.get(typed.launcher, typed.launcher):
+        word = text.partition(":")[2] if launchers.of_target(text) else text
+        takes_job = launchers.find(owner).target == "job"
+        given.object = None if takes_job else word or None
+        given.job = given.job or (word or None if takes_job else None)
+
+
 def prefer_nearer(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
     """If both --session and --launcher are set, drops the one whose source counts less. They exclude each other.
 

@@ -114,6 +114,35 @@ def test_the_target_of_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (step.launcher, step.session) == ("held", ID)
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("box", ("ssh", "h", None)),
+        ("box --session x", ("held", None, None)),
+        ("--profile box --launcher local", ("local", None, None)),
+        ("--profile box --launcher ssh", ("ssh", "h", None)),
+        ("--profile box --launcher ssh other", ("ssh", "other", None)),
+        ("--profile box slurm:8", ("slurm", None, "8")),
+        ("--profile run --launcher slurm", ("slurm", None, "7")),
+        ("--profile run --launcher slurm --job 8", ("slurm", None, "8")),
+        ("run --session x", ("held", None, None)),
+        ("--profile data --launcher manta", ("manta", "/a/stor/x", None)),
+    ],
+)
+def test_the_command_line_overrides_the_target_of_a_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, wanted: tuple[str, str | None, str | None]
+) -> None:
+    file = tmp_path / "config"
+    file.write_text(
+        "reflector = http://r\n[box]\ntarget = ssh:h\n[run]\ntarget = slurm:7\n"
+        "[data]\nlauncher = manta\nurl = https://m\naccount = a\ntarget = /a/stor/x\n"
+    )
+    monkeypatch.setenv("MEDUSA_CONFIG", str(file))
+    monkeypatch.delenv("MEDUSA_URL", raising=False)
+    settings = mlogin.parse(words.split())
+    assert (settings.launcher, settings.object, settings.job) == wanted
+
+
 def test_the_target_of_a_profile_is_no_profile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, complaint: Complaint
 ) -> None:
