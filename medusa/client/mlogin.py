@@ -310,7 +310,7 @@ class Login:
         settings = self._settings
         if settings.command is None and console.terminal.is_tty and console.stdout.is_tty:
             mark = show_character(settings.escape) if settings.escape else None
-            ways = f"exit or {mark}. leaves it, {mark}? lists more" if mark else "exit leaves it"
+            ways = f"exit or {mark}. leaves it, {mark}? helps" if mark else "exit leaves it"
             self._messages.say(f"you are in the job ({launcher.describe()}); {ways}")
 
     def _start(self) -> Start:

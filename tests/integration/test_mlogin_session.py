@@ -34,7 +34,7 @@ def test_a_typed_command_its_status_and_a_word_of_goodbye(shell: Terminal) -> No
 
 
 def test_the_start_says_where_the_user_is_and_how_to_leave(shell: Terminal) -> None:
-    where = rb"you are in the job \(local job \d+\); exit or ~\. leaves it, ~\? lists more\r\n"
+    where = rb"you are in the job \(local job \d+\); exit or ~\. leaves it, ~\? helps\r\n"
     assert re.search(rb"\r\x1b\[Kmlogin: " + where, shell.screen)
     shell.type("exit\r")
 
