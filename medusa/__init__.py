@@ -1,9 +1,11 @@
-"""Medusa: interactive sessions for batch jobs. Imports nothing, because the agent's archive contains this package.
+"""Medusa: interactive sessions for batch jobs.
+
+This file imports nothing, because the agent's archive holds this file but only a part of the package.
 
 commands       the command lines: `medusa` and `mlogin`
 reflector      the server that joins a client and an agent
 client         mlogin: gives the user a terminal in a job
-session        the states of a session, in one table
+session        the state machine of a session, as one table
 transports     links, which carry whole messages over a socket; TLS; dialling
 directory      the record of which reflector owns which session
 protocol       the formats on the wire, without I/O

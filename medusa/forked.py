@@ -37,7 +37,7 @@ def fork_helper(run: Callable[[], None], keep_fds: AbstractSet[int], ignored: It
     Args:
         run: the function that is called in the helper. The helper ends when `run` returns or raises.
         keep_fds: descriptors above 2 that `run` needs. The helper closes all others.
-        ignored: signals that the helper ignores. All other signals have the system's default action in it.
+        ignored: signals that the helper ignores. In the helper, all other signals have the system's default action.
 
     Raises:
         OSError: the system cannot start another process.

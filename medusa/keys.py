@@ -34,7 +34,7 @@ class Algorithm(NamedTuple):
 
     Attributes:
         kind: the kind of key that the algorithm works with: rsa, ecdsa or ed25519.
-        digest: the hash function for the text that is signed; None if the algorithm includes its own.
+        digest: the hash function for the text that is signed; None if the algorithm has its own hash function.
         weak: True if the algorithm is insecure, and only old clients need it.
     """
 
@@ -59,8 +59,8 @@ ALGORITHMS = {
 SSH_TYPES = (b"ssh-rsa", b"ssh-ed25519", b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
 """The types of SSH keys that are accepted.
 
-The types that begin with "sk-" (security keys) are not accepted: `cryptography` loads such a key as an ordinary key,
-but the device adds data of its own to the text that it signs.
+The types that begin with "sk-" (security keys) are not accepted. `cryptography` loads such a key as an ordinary key.
+But the device adds data of its own before it signs a text, so each verification with an ordinary key would fail.
 """
 
 _NOT_OURS = "not an RSA, ECDSA or Ed25519 key in OpenSSH's form"
@@ -154,9 +154,9 @@ class PublicKey:
 
 
 def numbered_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields the lines of a file of public keys that are neither blank nor comments, each with its number.
+    """Yields (line number, line) for each line of a public-key file. Skips blank lines and comments.
 
-    The lines may end in CRLF, and the file may begin with a byte order mark, as editors on Windows write them.
+    Editors on Windows may have written the file: its lines may end in CRLF, and it may begin with a byte order mark.
     """
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         words = line.split(None, 1)
@@ -176,8 +176,8 @@ def first_public(data: bytes) -> PublicKey | None:
 def decoy(algorithm: str) -> PublicKey:
     """Returns a decoy: a key that belongs to no account. It works with `algorithm`, a name in ALGORITHMS.
 
-    Verifying a signature with the decoy takes as long as with a real key. So the time that a refusal takes does not
-    show whether the real key exists.
+    If the key that a request names does not exist, the signature is verified with the decoy. That takes as long as
+    with a real key. So the time until the refusal does not show whether the key exists.
     """
     kind = ALGORITHMS[algorithm].kind
     if kind == "rsa":

@@ -6,9 +6,9 @@ import argparse
 from typing import Iterable
 
 _ALIKE, _VERY_ALIKE = 0.65, 0.73
-"""How alike two words are at least, if one may be meant by the other: 1 if they are equal, 0 if all letters differ.
+"""The least similarity of a misspelt word and the name that a hint proposes. The similarity of equal words is 1.
 
-The greater number is for words that begin with different letters.
+_VERY_ALIKE applies if the two begin with different letters, _ALIKE if they begin with the same letter.
 """
 
 DID_YOU_MEAN = "; did you mean "
@@ -30,18 +30,19 @@ def seconds(text: str) -> float:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Returns a hint at the one of `known` that `word` is most like, to be added to an error. Returns "" if none is.
+    """Returns the text `; did you mean NAME?`, to be added to an error. NAME is the result of `closest`.
 
-    The hint is `; did you mean NAME?`.
+    Returns "" if `closest` finds no name.
     """
     found = closest(word, known)
     return "%s%s?" % (DID_YOU_MEAN, found) if found else ""
 
 
 def with_hint(message: str, parser: argparse.ArgumentParser) -> str:
-    """Returns an error of argparse. If it names unknown options, a hint at what was meant by the first is added.
+    """Returns `message`, an error of argparse. If it names unknown options, adds a hint for the first of them.
 
-    What stands behind an option's equals sign is left out: it may be a secret.
+    The hint is that of `did_you_mean`. The values of unknown options (`--option=VALUE`) are left out of the error,
+    because they may be secrets.
     """
     before, found, words = message.partition("unrecognized arguments: ")
     names = [word.partition("=")[0] if word.startswith("-") else word for word in words.split(" ")]
@@ -51,9 +52,9 @@ def with_hint(message: str, parser: argparse.ArgumentParser) -> str:
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """Returns the one of `known` that `word` is most like; "" if none is like it, or too many begin with it.
+    """Returns the name in `known` that the misspelt `word` most probably means; "" if no name is similar enough.
 
-    Hyphens before a name, and upper and lower case, make no difference.
+    If only one name begins with `word`, returns this name. Ignores hyphens at the start, and upper and lower case.
     """
     names = {name.lstrip("-").lower(): name for name in known}
     meant, found = word.lstrip("-").lower(), ""

@@ -25,7 +25,7 @@ class Process(NamedTuple):
 
 
 def processes(proc: str = PROC) -> Optional[List[Process]]:
-    """Returns all processes, including zombies. Returns None if this system has no /proc as on Linux or illumos."""
+    """Returns all processes, including zombies. None if the system has no /proc like that of Linux or illumos."""
     try:
         pids = [name for name in os.listdir(proc) if name.isdigit()]
     except OSError:

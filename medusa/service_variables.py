@@ -18,6 +18,7 @@ def is_service_variable(name: str, value: str) -> bool:
     `medusa` sets MEDUSA_PORT=tcp://10.96.0.7:8381, and MEDUSA_PORT is also an option. The value shows which of them it
     is: the option is a number, and the value of a Service is a URL.
 
-    Source: Kubernetes, "Environment variables" of "Service"; the form is that of Docker's legacy container links.
+    Source: the documentation of Kubernetes, page "Service", section "Environment variables". The form of the variables
+    is that of Docker's legacy container links.
     """
     return bool(_NAME.fullmatch(name) or (_PORT.fullmatch(name) and _URL.match(value)))

@@ -139,7 +139,10 @@ OUTCOME_MEANINGS = {
 
 AGENT_LOST_REASON = "remote connection error"
 CLIENT_LOST_REASON = "remote connection reset"
-"""The reasons in the Close that the remaining side gets. The original Medusa sent the same texts."""
+"""The reasons in the Close for the side that is still connected, after the agent or the client was lost.
+
+The original Medusa sent the same texts.
+"""
 
 GOING_AWAY = 1001
 """The close code of a server that shuts down (RFC 6455 section 7.4.1)."""
@@ -153,8 +156,8 @@ class Step:
         next: the state after this step.
         actions: what the reflector has to do, in this order.
         outcome: the session's outcome if this step decides it, else None.
-        close: the Close to send to each side that this step closes. None: the Close has the reason that the other side
-            has sent.
+        close: the Close to send to each side that this step closes. None means: a Close with code 1000 and with the
+            reason from the other side's Close.
     """
 
     next: State
@@ -237,11 +240,11 @@ TABLE: dict[tuple[State, Input], Step] = {
         for closing in CLOSING
     },
 }
-"""The step for each pair of state and input."""
+"""Maps (state, input) to the step that the session then takes. An input is an event, such as CLIENT_CLOSED."""
 
 
 class IllegalInput(Exception):
-    """The table has no entry for this input in this state: a bug of the caller."""
+    """Raised if TABLE has no step for the session's state and this input (an event): a bug of the caller."""
 
 
 class SessionMachine:
@@ -261,11 +264,11 @@ class SessionMachine:
         self.close = Close()
 
     def process(self, happened: Input, close: Close | None = None) -> tuple[Action, ...]:
-        """Takes one input. Returns the actions that the caller has to carry out now, in this order.
+        """Processes one input (an event). Returns the actions that the caller has to carry out now, in this order.
 
         Args:
-            close: the Close that the peer sent, if the input is CLIENT_CLOSED or AGENT_CLOSED. Its reason is passed on
-                to the other side, with the code 1000.
+            close: if the input is CLIENT_CLOSED or AGENT_CLOSED, the Close that this side has sent. The other side
+                then gets a Close with the same reason and with the code 1000.
 
         Raises:
             IllegalInput: the table has no entry for this input in this state. The state is unchanged.
@@ -285,12 +288,18 @@ def closed(side: Side) -> Input:
 
 
 def lost(side: Side) -> Input:
-    """Returns the input which reports that the connection of `side` was lost: it ended without a Close."""
+    """Returns the input (the event for SessionMachine.process) which reports that `side` was lost.
+
+    A side is lost if its connection ended without a Close.
+    """
     return Input.CLIENT_LOST if side is Side.CLIENT else Input.AGENT_LOST
 
 
 def broke_rules(side: Side) -> Input:
-    """Returns the input which reports that `side` broke the protocol, and got a Close because of this."""
+    """Returns the input (the event for SessionMachine.process) which reports that `side` broke the protocol.
+
+    The caller must already have sent a Close to this side.
+    """
     return Input.CLIENT_BROKE_RULES if side is Side.CLIENT else Input.AGENT_BROKE_RULES
 
 

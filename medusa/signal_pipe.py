@@ -14,7 +14,10 @@ READ_SIZE = 4096
 
 
 def do_nothing(number: int, frame: Optional[FrameType]) -> None:
-    """Does nothing. As a handler, it lets the signal write its byte to the pipe; with SIG_IGN no byte is written."""
+    """A signal handler that does nothing. Python still writes the signal's byte to the pipe.
+
+    If the handler were SIG_IGN, no byte would be written.
+    """
 
 
 def signal_name(number: int) -> str:

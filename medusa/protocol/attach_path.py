@@ -21,17 +21,20 @@ NO_ACCOUNTS = "this reflector has no accounts"
 """The beginning of the reason with which a reflector without accounts refuses a path of the public API."""
 
 LOGIN = r"[A-Za-z0-9_][A-Za-z0-9_.@+\-]{0,63}"
-"""The regular expression of a login. A login never begins with a dot, and holds no slash and no percent sign."""
+"""The regular expression of a login (the name of an account).
+
+A login never begins with a dot, and holds no slash and no percent sign.
+"""
 
 _SESSION = r"/attach/([^/]*)/(%s|%s)\Z" % (CLIENT, AGENT)
 INTERNAL = re.compile(_SESSION)
 SIGNED = re.compile("/(%s)/medusa%s" % (LOGIN, _SESSION))
 OWN_SESSIONS = re.compile(r"/(%s)/medusa/sessions\Z" % LOGIN)
-"""Regular expressions: INTERNAL and SIGNED for the attach paths of the internal and of the public API, OWN_SESSIONS for
-the path of a login's list of sessions.
+"""INTERNAL, SIGNED and OWN_SESSIONS are the regular expressions of the three kinds of path.
 
-The groups of INTERNAL are the session id (still percent-encoded) and the role. The groups of SIGNED are the login, the
-session id and the role. The group of OWN_SESSIONS is the login.
+INTERNAL matches an attach path of the internal API. Its groups: session id (still percent-encoded), role.
+SIGNED matches an attach path of the public API. Its groups: login (name of the account), session id, role.
+OWN_SESSIONS matches the path of an account's list of sessions. Its group: login.
 """
 
 _WITH_PREFIX = re.compile("(.*?)(?:/(%s)/medusa)?%s" % (LOGIN, _SESSION), re.DOTALL)

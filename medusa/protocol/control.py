@@ -1,7 +1,7 @@
 """Control messages: text messages that consist of a prefix and one JSON object with a `type` (docs/protocol.md).
 
 Only the reflector sends `medusa:` messages. Client and agent send each other `mlogin:` messages. Each control message
-is a dataclass, whose field metadata holds the check of each field, and has one row in MESSAGES.
+is a dataclass, and has one row in MESSAGES. The metadata of each field of the dataclass holds the check of its value.
 
 `parse` returns None for text that is no control message, for an unknown type and for broken JSON. A receiver must
 ignore these, because the programs of the original Medusa send such texts: its client sends a bare `ping` every 15 s.
@@ -94,11 +94,11 @@ _STATUS = _check(_integer(0, 255))
 
 @dataclass(frozen=True)
 class Wait(Control):
-    """The message from reflector to client that the agent has not attached yet.
+    """The message from reflector to client about a session to which no agent has attached yet.
 
     Attributes:
-        outcome: None while the session waits for its agent. KILLED if an administrator has ended the session: a Close
-            follows this message, and the client must not attach again.
+        outcome: None if the session still waits for its agent. KILLED if an administrator has ended the session. Then a
+            Close follows this message, and the client must not attach again.
     """
 
     outcome: Optional[str] = field(default=None, metadata=_TEXT)
@@ -175,7 +175,8 @@ class Error(Control):
 class Exit(Control):
     """The message from agent to client that the command has ended, and that all of its output was sent.
 
-    An agent of the original Medusa sends neither field. Then the command has ended normally, and its status is unknown.
+    An agent of the original Medusa sends neither `status` nor `signal`. So if both are None, the command has ended
+    normally with an unknown status.
 
     Attributes:
         status: the command's exit status; None if a signal ended the command.

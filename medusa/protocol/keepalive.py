@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 
 LOST_AFTER = 3
-"""The number of intervals of silence after which a peer is lost."""
+"""A peer counts as lost after this many intervals of silence (see Keepalive)."""
 
 
 class Verdict(enum.Enum):
@@ -28,8 +28,9 @@ class Keepalive:
     Args:
         interval: seconds of silence before the first ping, and between two pings.
         now: the current time.
-        idle_sender: True to ping also if this end has sent nothing for an interval. Otherwise the peer might give up
-            this end as silent: while this end does not read, it does not answer the peer's pings.
+        idle_sender: True to ping the peer also if this end has sent nothing for an interval. For an end that does not
+            always read: while it does not read, it does not answer the peer's pings. Without pings of its own, the
+            peer would then count it as lost.
     """
 
     def __init__(self, interval: float, now: float, idle_sender: bool = False) -> None:
@@ -47,13 +48,16 @@ class Keepalive:
 
     @property
     def asked(self) -> float:
-        """The time of the last ping, or the time of the last sign of life if that came later."""
+        """The start of the interval after which the next ping is due.
+
+        This is the time of the last ping, sign of life, or call of `alive_since`, whichever is the latest.
+        """
         return self._asked
 
     def alive_since(self, then: float, now: float) -> None:
-        """Notes that the peer gave a sign of life other than bytes, at the time `then` or later.
+        """Notes that the peer was alive at the time `then`, although no bytes came from it. No ping is sent now.
 
-        Call this if the peer cannot answer a ping now. The next ping is due one interval after `now`.
+        Call this before `check`, if the peer cannot answer pings now. The next ping is due one interval after `now`.
         """
         self._received = max(self._received, then)
         self._asked = now

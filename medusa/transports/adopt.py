@@ -22,9 +22,9 @@ from medusa.transports.relayed import RelayedTransport
 from medusa.transports.tls import TlsSocket, stream_over
 
 END_OF_STREAM = Close(1000, "end of the raw stream")
-"""The Close in the ClosedTransport that is raised if a peer without frames has ended its stream.
+"""The Close that stands for the end of the stream of a peer without frames, because such a peer cannot send a Close.
 
-Such a peer cannot send a Close.
+It is the attribute `close` of the ClosedTransport that is raised then.
 """
 
 Socket = Union[socket.socket, TlsSocket]

@@ -53,9 +53,9 @@ class Transport:
     Args:
         leftover: the bytes that were read from the stream before the transport was made, for example together with a
             handshake.
-        end_is_close: None for a framing that has a Close message. For a framing without one: the Close that stands for
-            the end of the peer's stream in ClosedTransport. Then the transport sends a FIN in place of a Close, after
-            all waiting bytes, and each direction can end while the other stays open.
+        end_is_close: None if the framing has a Close message. If it has none: a Close that stands for the end of the
+            peer's stream, as the attribute `close` of ClosedTransport. The transport then sends a FIN in place of a
+            Close, after all waiting bytes. Each direction can end while the other stays open.
     """
 
     def __init__(
@@ -212,9 +212,10 @@ class Transport:
         self._stream.close()
 
     def finish(self) -> None:
-        """Sends a FIN; nothing can be sent after it. Call only `discard` and `abort` after this method.
+        """Ends the sending direction: sends a FIN. After this method, call only `discard` and `abort`.
 
-        Messages that the peer sends from now on cannot be received, because this method also ends TLS.
+        This method ends TLS too, if the stream has TLS. After that, bytes from the peer cannot be decrypted, so no
+        message can be received any more.
         """
         self._close_sent = self._fin_sent = True
         self._stream.shutdown()
@@ -234,7 +235,8 @@ class Transport:
 
         Raises:
             TimeoutError: the time `deadline` has passed.
-            BrokenTransport: the flush failed, and `read` is False.
+            BrokenTransport: the flush failed, and `read` is False. If `read` is True, the failure is ignored, because
+                messages that have arrived can still be read.
         """
         timeout = deadline - time.monotonic()
         if timeout <= 0:

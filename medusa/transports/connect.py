@@ -110,7 +110,7 @@ def greet(
 ) -> Transport:
     """Sends the greeting of raw TCP with frames. Returns the transport, which owns the socket from then on.
 
-    For the arguments and errors see `upgrade`, and build_framed for `features`.
+    For `features` see `build_framed`. For the other arguments and the errors see `upgrade`.
     """
     try:
         sock.settimeout(remaining(deadline))
@@ -135,7 +135,12 @@ def _new_key() -> bytes:
 
 
 def _explanation(sock: Union[socket.socket, TlsSocket], response: Response, body: bytes, deadline: float) -> str:
-    """Returns the first line of a refusal's plain-text body, as a message for the user. Empty if there is none."""
+    """Returns the first line of the body of a refusal, as a message for the user; "" if the body is not plain text.
+
+    Args:
+        body: the part of the body that was already read. The rest is read from `sock`.
+        deadline: the latest end, as a time of time.monotonic(). The body is awaited for at most a second.
+    """
     headers = response.headers
     if not (headers.get("content-type") or "").startswith("text/plain") or headers.get("transfer-encoding"):
         return ""

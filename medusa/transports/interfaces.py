@@ -31,8 +31,8 @@ class Stream(Protocol):
     def send(self, data: Union[bytes, memoryview]) -> int:
         """Sends a part of `data`, or all of it. Returns the number of bytes that were sent.
 
-        After BlockingIOError, pass the same bytes in the next call, because a stream with TLS may have encrypted some
-        of them already. More bytes may follow them.
+        After BlockingIOError, the data of the next call must begin with the same bytes, because a stream with TLS may
+        have encrypted some of them already.
         """
 
     def wait(self, read: bool, write: bool, timeout: Optional[float]) -> None:
@@ -70,7 +70,10 @@ class Relay(Protocol):
 
     @property
     def framing(self) -> Framing:
-        """The framing of the link that this relay reads from. The relay of the opposite direction writes in it."""
+        """The framing of the link that this relay reads from.
+
+        The relay of the opposite direction gets it as the argument `framing` of `feed`.
+        """
 
     @property
     def mid_frame(self) -> bool:

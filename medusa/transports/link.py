@@ -56,8 +56,8 @@ class Link:
     Attributes:
         sent, received: the number of bytes in Binary messages so far.
         unread: True if messages may be waiting that a poll would not report.
-        heard: the time, by `clock`, of the last call of `keep_alive` that found new bytes from the peer, or that was
-            made while the caller did not read (see `events`).
+        heard: the time, by `clock`, of the peer's last sign of life. It is set by `keep_alive` if new bytes have come
+            from the peer, and also if the caller does not read now (see `events`).
     """
 
     def __init__(self, transport: Transport, clock: Callable[[], float], interval: float = KEEPALIVE_INTERVAL) -> None:
@@ -92,8 +92,8 @@ class Link:
         """Returns the events to poll for, as a mask of select.POLLIN and select.POLLOUT.
 
         Args:
-            reading: True if the caller wants to receive messages now. While this is False, the answers to pings are not
-                read either, so the peer does not count as silent.
+            reading: True if the caller wants to receive messages now. While this is False, the peer never counts as
+                silent, because its answers to pings are not read either.
         """
         self._reading = reading
         return (select.POLLIN if reading else 0) | (select.POLLOUT if self._transport.wants_write else 0)

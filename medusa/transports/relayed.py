@@ -32,10 +32,10 @@ empty pings would stop all other sessions on the event loop for a fifth of a sec
 
 
 UNCOUNTED = RELAY_START
-"""The number of bytes that a link may hold in each direction without their being counted in its share of the memory.
+"""The number of bytes that each link may hold in each direction without counting them in its `share`.
 
-While the share is tight (short of memory), each link holds little more than this. So typing and pagers still work when
-the share is used up.
+A share is an account that limits the memory of a group of links. While it is tight (nearly used up), each link holds
+little more than these bytes. So typing and pagers work even when the share is used up.
 """
 
 
@@ -70,10 +70,12 @@ class RelayedTransport(Transport):
         plain: True if the link has no frames. Then it carries neither texts nor pings, and its two directions end
             separately, each by a FIN.
         last_read: the number of bytes that the last `relay_read` got from the stream.
-        share: the account in which the bytes that this transport holds are counted. Set it before the first
-            `relay_read`.
-        costly: True if the last `relay_read` handled more than SLOW_FRAMES slow frames: few bytes, but much work. Also
-            True if it got RELAY_START bytes while the share was tight: then more bytes may wait.
+        share: the account of memory in which the bytes that this transport holds are counted (see interfaces.Share).
+            Set it before the first `relay_read`.
+        costly: True if the caller should let other links run before it calls `relay_read` again. There are two cases.
+            The last `relay_read` handled more than SLOW_FRAMES slow frames, which take long. Or `share` was tight
+            (short of memory), and the last `relay_read` filled its buffer of RELAY_START bytes: then more bytes may
+            wait.
 
     Args:
         relay: the relay that reads from this link.
@@ -142,7 +144,7 @@ class RelayedTransport(Transport):
         return relayed
 
     def refuse(self, error: RemoteProtocolError) -> None:
-        """Sends the peer a Close with the code and text of `error`. Drops the held bytes of its unfinished message."""
+        """Sends the peer a Close with the code and text of `error`. Drops the peer's unfinished message."""
         self._try_control(Close(error.close_code, str(error)))
         self._stop_relay()
 
@@ -232,7 +234,7 @@ class RelayedTransport(Transport):
             self._relay_size = RELAY_START
 
     def _grant(self, held: int, relayed: Relayed) -> None:
-        """Counts in `share` the `held` bytes of an unfinished message. If `share` refuses, sets `relayed.error`."""
+        """Counts in `share` the `held` bytes of an unfinished message. Sets `relayed.error` if `share` refuses them."""
         more = held - self._granted
         refused = self.share.take(more) if more > 0 else ""
         if refused and relayed.error is None:
@@ -242,7 +244,7 @@ class RelayedTransport(Transport):
             self._settle_grant(held)
 
     def _settle_grant(self, held: int) -> None:
-        """Reduces the bytes that are counted in `share` to the `held` bytes of an unfinished message."""
+        """Reduces the number of bytes counted in `share`, because an unfinished message now needs only `held` bytes."""
         unused = self._granted - max(held, UNCOUNTED)
         if unused:
             self._granted -= unused

@@ -29,7 +29,7 @@ _PARTIAL_CHAIN = 0x80000
 _NOTHING = memoryview(b"")  # replaces an empty rest of a view, which would keep the whole buffer alive
 
 NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
-"""OpenSSL's names for the error that the peer's first bytes are no TLS. Its versions use different ones."""
+"""OpenSSL's names for the error that the peer's first bytes are no TLS. Each version of OpenSSL uses some of them."""
 
 MAX_REPLIES = 16 * 1024
 """The most bytes of TLS's own answers that may wait to be sent, besides data.
@@ -102,8 +102,8 @@ class Tls:
         server_name: the name that the server's certificate must have; None at the server's end.
 
     Attributes:
-        ended: True if no more data will come: the peer sent a close_notify, or its stream ended without one. The
-            difference does not matter, because the Close of a websocket shows whether the peer has ended it in order.
+        ended: True if no more data will come. Either the peer sent a close_notify, or its stream ended without one.
+            Callers need not tell these apart: a link that ends properly ends with the Close of a websocket.
     """
 
     def __init__(self, context: ssl.SSLContext, server_name: Optional[str] = None) -> None:

@@ -1,4 +1,4 @@
-"""Says in words why a server's certificate was not accepted: which of the user's variables is wrong, or decides."""
+"""Says in words why a server's certificate was not accepted, and how SSL_CERT_FILE and SSL_CERT_DIR affect this."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ import ssl
 from typing import List, Mapping, Optional
 
 ISSUER_UNKNOWN = (18, 19, 20, 21)
-"""OpenSSL's codes of the errors that a missing certificate of the issuer has (X509_V_ERR_... in openssl/x509_vfy.h)."""
+"""OpenSSL's error codes for a certificate whose issuer is not trusted (X509_V_ERR_... in openssl/x509_vfy.h)."""
 
 _MARKS = (b"-----BEGIN CERTIFICATE-----", b"-----BEGIN TRUSTED CERTIFICATE-----", b"-----BEGIN X509 CERTIFICATE-----")
 _MAX_FILE = 16 * 1024 * 1024
 
 
 def distrust(error: ssl.SSLCertVerificationError, environ: Mapping[str, str] = os.environ) -> str:
-    """Returns OpenSSL's reason and, if a certificate of the issuer is missing, what SSL_CERT_FILE has to do with that.
+    """Returns OpenSSL's reason why a certificate was refused.
 
-    OpenSSL itself ignores a file that it cannot read, and says nothing of it.
+    If the issuer is not trusted, adds what SSL_CERT_FILE and SSL_CERT_DIR name, and whether that can be used. OpenSSL
+    itself reports no error for a file that it cannot read.
     """
     words = [error.verify_message, *_about_variables(environ)] if error.verify_code in ISSUER_UNKNOWN else []
     return "; ".join(words) or error.verify_message
 
 
 def _about_variables(environ: Mapping[str, str]) -> List[str]:
-    """Returns a text for each variable that names certificates to trust, and is set and not empty."""
+    """Returns a text for each of SSL_CERT_FILE and SSL_CERT_DIR that is set and not empty.
+
+    The text says what the variable names, and why that cannot be used, if so.
+    """
     names = ssl.get_default_verify_paths()
     found = []
     for name, problem in ((names.openssl_cafile_env, file_problem), (names.openssl_capath_env, directory_problem)):
@@ -36,7 +40,7 @@ def _about_variables(environ: Mapping[str, str]) -> List[str]:
 
 
 def file_problem(path: str) -> Optional[str]:
-    """Returns why the file at `path` makes nothing trusted. None if it contains a certificate."""
+    """Returns why no certificate can be read from the file at `path`; None if one can be read."""
     try:
         if not os.path.isfile(path):
             os.stat(path)
@@ -55,7 +59,10 @@ def file_problem(path: str) -> Optional[str]:
 
 
 def directory_problem(path: str) -> Optional[str]:
-    """Returns why the directories in `path`, separated by colons, make nothing trusted. None if one can be read."""
+    """Returns why no certificates can be read from the directories in `path`, which are separated by colons.
+
+    Returns None if all directories can be read, and at least one is not empty.
+    """
     try:
         names = [name for part in path.split(os.pathsep) if part for name in os.listdir(part)]
         return None if names else "is empty"

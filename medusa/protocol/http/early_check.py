@@ -1,6 +1,6 @@
-"""Finds out that the head of a request can never be legal, while only its beginning has come. No I/O.
+"""Checks the beginning of a request's head, to find out early that the head can never be legal. No I/O.
 
-Otherwise the peer of such a head would wait for an answer until a time limit ends the wait.
+Without this check, a peer that has sent such a beginning would get no answer until a time limit ends the wait.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from medusa.protocol.http.head import MAX_HEADERS, MAX_LINE, parse_request
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _REQUEST_LINE = re.compile(rb"(?:%s+(?: (?:[\x21\x22\x24-\x7e]+(?: [\x21-\x7e]*)?)?)?)?\Z" % _TOKEN)
 _FIELD = re.compile(rb"(?:%s+(?::[\t\x20-\x7e\x80-\xff]*)?)?\Z" % _TOKEN)
-"""Regular expressions for the beginning of a request line, and of a header field."""
+"""Regular expressions that match each beginning of a legal request line (_REQUEST_LINE) or header field (_FIELD)."""
 
 
 class EarlyCheck:
-    """The check of one head. Each whole line is checked once, and the beginning of the last line each time."""
+    """The check of one head, which arrives in pieces.
+
+    Each line is checked once when it is whole. The unfinished last line is checked anew in each call of `check`.
+    """
 
     def __init__(self) -> None:
         self._checked = 0  # the number of bytes in the lines that were checked

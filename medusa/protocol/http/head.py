@@ -45,12 +45,12 @@ _ONCE = frozenset(
 _ONCE_IN_RESPONSE = frozenset(("sec-websocket-accept",))
 """The header fields that may occur only once in a response (RFC 6455 section 11.3.3).
 
-Other fields are not checked, because proxies and servers repeat some of them, such as Date. Not even Content-Length is
-checked: nothing follows the response on its connection, so a wrong length does no harm.
+Other fields may be repeated, because proxies and servers repeat some of them, such as Date. Even Content-Length may be
+repeated: no second response follows on the connection, so a wrong length does no harm.
 """
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
-"""The place at which a header field goes on in the next line. RFC 9112 section 5.2 still allows this in responses."""
+"""Matches a line break inside a header field. RFC 9112 section 5.2 still allows such breaks in responses."""
 
 
 class Headers:
@@ -124,10 +124,10 @@ class HeadReader:
 
 
 class ResponseHeadReader:
-    """The same for the head of a response, whose lines may also end with LF alone.
+    """A HeadReader for the head of a response. The lines of a response may also end with LF alone.
 
-    RFC 9112 section 2.2 allows a recipient to take LF for an end of a line, and some proxies answer so. The client
-    sends one request on a connection, so nothing can be smuggled into a response.
+    RFC 9112 section 2.2 allows a recipient to accept such lines, and some proxies send them. This is safe, because the
+    client sends only one request on a connection: nothing can be smuggled into a response.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Checks the header fields that a user adds to requests, for a proxy in front of the reflector that asks for them.
+"""Checks the header fields that a user adds to requests, because a proxy in front of the reflector asks for them.
 
-No text of an error quotes a field, because its value may be a secret.
+The texts of errors never quote the value of a field, because the value may be a secret.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ Field = Tuple[str, str]
 
 MAX_FIELDS = 32
 MAX_BYTES = 8 * 1024
-"""The most header fields that a user can add, and the most bytes of them together. The reflector reads up to 16 KiB."""
+"""The limits of the header fields that a user adds: their number (MAX_FIELDS), and their bytes in total (MAX_BYTES).
+
+The reflector accepts a head of up to 16 KiB, so the program's own fields fit in too.
+"""
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")
@@ -22,7 +25,10 @@ _OURS = re.compile(
     r"|proxy-.*|http2-settings|medusa-.*",
     re.IGNORECASE,
 )
-"""The fields that decide what a request means or how it is read, that a signature covers, or that are for a proxy."""
+"""Matches the names of the fields that a user cannot add.
+
+These fields decide what a request means or how it is read, or a signature covers them, or a proxy uses them itself.
+"""
 
 
 def parse_field(text: str) -> Field:
@@ -71,5 +77,5 @@ def checked(fields: Sequence[Field]) -> List[Field]:
 
 
 def has_authorization(fields: Sequence[Field]) -> bool:
-    """True if one of the fields is Authorization, so that a signature cannot be in that field."""
+    """Returns True if one of the fields is Authorization. Then this field cannot hold the request's signature."""
     return any(name.lower() == "authorization" for name, _ in fields)

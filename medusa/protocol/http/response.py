@@ -58,8 +58,8 @@ class ResponseReader:
 def retry_after(headers: Headers) -> float:
     """Returns how many seconds a refusal asks the client to wait before the next try; 0 if it has no valid Retry-After.
 
-    If Retry-After is a date, it is compared with the Date of the same response. So this program's clock does not
-    matter.
+    If Retry-After is a date, the wait is counted from the Date of the same response. So a wrong clock at this end does
+    no harm.
     """
     value = headers.get("retry-after") or ""
     if value.isascii() and value.isdigit():

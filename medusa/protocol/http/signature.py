@@ -52,7 +52,7 @@ class KeyId(NamedTuple):
 
     Attributes:
         login: the account that owns the key.
-        user: the subuser of that account that owns the key; None if the account itself owns it.
+        user: the subuser (a user of that account) that owns the key; None if the account itself owns the key.
         fingerprint: an MD5 in hexadecimal with colons, or `SHA256:` and base64, in the format of ssh-keygen.
     """
 
@@ -151,7 +151,7 @@ def presigned_text(method: str, host: str, path: str, parameters: Mapping[str, s
     """Returns the text to sign for a pre-signed URL.
 
     Args:
-        method: the method of the request. It is ignored if `parameters` holds a `method`.
+        method: the method of the request. If `parameters` holds a `method`, that one is signed in place of this one.
         host: the host of the URL, with the port if the URL has one.
         parameters: the decoded parameters of the query, without `signature`.
 

@@ -97,7 +97,7 @@ class PlainRelay:
         """Does nothing, because all input is forwarded as it arrives. See WebSocketRelay."""
 
     def stop(self) -> None:
-        """Does nothing, because nothing is held. See WebSocketRelay."""
+        """Does nothing, because this relay never keeps bytes of its input. See WebSocketRelay."""
 
     def skip_message(self) -> None:
         """Does nothing, because each piece of input is a whole message. See WebSocketRelay."""

@@ -20,9 +20,9 @@ PATTERN = re.compile(r"-?[A-Za-z0-9_*?]{1,128}")
 
 _AGENTS = re.compile(r"MEDUSA_.*")
 _SIZE = ("COLUMNS", "LINES")
-"""The variables that are never sent or accepted are those of _AGENTS and _SIZE.
+"""_AGENTS matches, and _SIZE lists, the variables that are never sent and never accepted.
 
-_AGENTS matches the variables that configure the agent. Those of _SIZE would be wrong as soon as the user changes the
+The variables that _AGENTS matches configure the agent. Those in _SIZE would be wrong as soon as the user changes the
 size of the window.
 """
 
@@ -30,27 +30,34 @@ _PROTECTED = re.compile(
     r"PATH|HOME|SHELL|USER|LOGNAME|PWD|OLDPWD|SHLVL|TERM|TMPDIR|IFS|ENV|PS\d|_|CDPATH|GLOBIGNORE|HOSTNAME"
     r"|(?:LD|DYLD|MANTA|NODE|GCONV|SSH|GPG|XDG|DBUS|SLURM|KUBERNETES)(?:_.*)?|(?:BASH|PYTHON|PERL|RUBY|_?JAVA).*"
 )
-"""The variables that decide how programs of the job run. They are accepted only if the user has written their names."""
+"""The variables that decide how programs of the job run.
+
+They are sent and accepted only if the user has written the full name. A pattern does not suffice.
+"""
 
 _SECRET = re.compile(
     r".*(?:SECRET|TOKEN|PASS|CREDENTIAL|COOKIE|PRIVATE).*"
     r"|(?:.*_)?(?:.*KEYS?|O?AUTH\d?|AUTHORI[SZ]ATION|PWD|SIGN|SIGNATURE|SIGNING|CERTS?|CERTIFICATES?)(?:_.*)?",
     re.IGNORECASE,
 )
-"""The names of variables that may hold a secret. They are sent if the user has written the name, not for a pattern.
+"""The variables that may hold a secret. They are sent only if the user has written the full name.
 
-The short words count as whole words only: a GIT_AUTHOR_NAME or a KEYBOARD is no secret.
+A pattern does not suffice. A short word such as AUTH counts only if it is a whole word between underscores: so
+GIT_AUTHOR_NAME is not among these variables.
 """
 
 
 def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
-    """Returns the variables to send, and the names of those that the agent accepts only because the user named them.
+    """Returns (variables to send, names that the user has written in full).
+
+    The names are those of variables, such as PATH, that an agent refuses unless the user has written the full name.
 
     Args:
-        words: what the user has chosen, in order. Each word is a name; or a pattern with `*` and `?`; or `-` and a name
-            or pattern, which drops variables that earlier words have chosen; or `none`, which drops all of these.
-        environ: the client's environment. If `words` begin with DEFAULT, those words choose no variables that are
-            empty: they would replace the job's own.
+        words: the user's choice, in order. A name chooses a variable. A pattern with `*` or `?` chooses all variables
+            that it matches. `-` before a name or pattern drops these variables from the choice so far. `none` drops
+            the whole choice so far.
+        environ: the client's environment. If `words` begin with the words of DEFAULT, these words do not choose
+            variables with an empty value, because an empty value would replace the one that the job has.
     """
     sent: Dict[str, str] = {}
     words = tuple(words)
@@ -68,10 +75,11 @@ def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, 
 
 
 def withheld(words: Iterable[str], environ: Mapping[str, str], sent: Collection[str]) -> Tuple[str, ...]:
-    """Returns the names of variables that the user asked for, but that are not among those `sent`.
+    """Returns the names of variables that the user has chosen, but that are not in `sent`.
 
-    They are not well-formed, too large, or never sent; or a pattern does not suffice for them. Variables for which the
-    user has written `*` alone do not count. For the other arguments see `chosen`.
+    The reason is one of these: the variable is not well-formed, is too large, is never sent, or needs its full name
+    where the user has written a pattern. Leaves out empty variables, and those that only the word `*` has chosen. For
+    the other arguments see `chosen`.
     """
     asked: Dict[str, None] = {}
     for word in words:

@@ -15,7 +15,7 @@ FIRST_WITHOUT_VALUE = 160
 """The first opcode that RFC 4254 does not define. A program that reads modes has to stop at such an opcode."""
 ISPEED, OSPEED = 128, 129
 DISABLED = 255
-"""The value of a special character that is switched off."""
+"""The value of the mode of a special character, such as VINTR, if the character is switched off."""
 
 MAX_MODES = 256
 """The maximum number of modes that `decode` reads. There are fewer opcodes, so a valid text never has so many."""
@@ -53,7 +53,9 @@ def encode(modes: Mapping[int, int]) -> str:
 
 
 def decode(text: str) -> Dict[int, int]:
-    """Returns the modes in `text`: values by opcode, also of unknown opcodes. Reads as far as `text` is well-formed.
+    """Returns the modes in the hexadecimal `text`: values by opcode, also of unknown opcodes.
+
+    Stops at the end of the modes, at an opcode from FIRST_WITHOUT_VALUE on, or at an incomplete mode.
 
     Raises:
         ValueError: `text` is not hexadecimal.

@@ -64,7 +64,7 @@ def parse_header(data: Buffer, at: int, masked: bool, limit: int) -> Union[Heade
     """Parses the frame header that begins at `data[at]`.
 
     Args:
-        masked: True if the peer must mask its frames. If not, it must not.
+        masked: True if the peer must mask its frames; False if it must not mask them.
         limit: the limit of the payload of a data frame, in bytes.
 
     Returns:
@@ -193,7 +193,8 @@ class Fragments:
         """Checks the header of the next data frame (RFC 6455 section 5.4). Call it before the payload is added.
 
         Raises:
-            BadFrame: this is a continuation frame but no message has begun, or a new message inside a fragmented one.
+            BadFrame: the frame continues a message, but none has begun. Or the frame begins a new message, but a
+                fragmented one has not ended.
             MessageTooBig: the message would exceed the limit.
         """
         if (header.opcode == CONTINUATION) is not self.started:

@@ -271,7 +271,8 @@ class WebSocketRelay:
         """Returns how many bytes of this frame must have come before `_frame` can handle it.
 
         Raises:
-            BadFrame: this is a continuation frame but no message has begun, or a new message inside a fragmented one.
+            BadFrame: the frame continues a message, but none has begun. Or the frame begins a new message, but a
+                fragmented one has not ended.
             MessageTooBig: the message would exceed the limit.
         """
         if header.opcode & 0x08:
@@ -284,9 +285,9 @@ class WebSocketRelay:
         return header.size + (len(FORGED) if header.opcode == TEXT else 0)
 
     def _frame(self, header: Header, data: Buffer, at: int, framing: Framing, result: Relayed) -> int:
-        """Handles a frame, or only its header if its payload is taken piece by piece. The payload begins at `at`.
+        """Handles a frame. If its payload is to be taken piece by piece, handles only its header.
 
-        Returns the offset of the first byte that was not handled.
+        The payload begins at the offset `at` in `data`. Returns the offset of the first byte that was not handled.
         """
         if header.opcode & 0x08 or not (_in_pieces(header) or header.length > self._stream_above):
             end = at + header.length

@@ -24,8 +24,8 @@ class ConnectRefused(Exception):
         status: the HTTP status with which the peer refused. None if the peer sent no status, or no valid answer.
         retryable: True if a later try may succeed.
         retry_after: how many seconds the peer asks this end to wait before the next try; 0 if it does not say.
-        moved_to: if the answer is a redirect, the URL that it leads to, without login, query and fragment. Otherwise
-            None.
+        moved_to: the URL that a redirect leads to, without login, query and fragment; None if the answer is no
+            redirect.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The header fields that a user adds to requests to the reflector: from the command line, a file or a command.
 
-They are for a proxy in front of the reflector that asks for them. They are sent to the host of the reflector's URL
-only: not to the proxy that the environment names, and not to the place that a redirect leads to. Their values may be
-secrets.
+A user adds them because a proxy in front of the reflector asks for them. They are sent only to the host of the
+reflector's URL. They are not sent to the proxy that the environment variables name, nor to the URL of a redirect. Their
+values may be secrets.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from medusa.protocol.http.own_header import Field, checked, parse_field, parse_l
 OPTION, FILE = "--header", "@"
 
 COMMAND_TIMEOUT = 30.0
-"""Seconds for the command that prints headers."""
+"""The time limit, in seconds, for the user's command that prints header fields."""
 
 MAX_TEXT = 64 * 1024
 """The most bytes that are read of a file or of the output of a command."""
 
 
 class HeaderError(Exception):
-    """The headers cannot be read, or one may not be set. The text quotes no value.
+    """Raised if the header fields cannot be read, or if one of them is not allowed. The text quotes no value.
 
     `retryable`: True if a later try may succeed.
     """
@@ -37,10 +37,12 @@ class HeaderError(Exception):
 
 @dataclass(frozen=True)
 class Headers:
-    """The places of the header fields. They are read anew for each request, because a token may expire.
+    """The sources of the header fields: texts, files and a command.
+
+    The files and the command are read anew for each request, because a token in a field may expire.
 
     Attributes:
-        given: `NAME: VALUE` or `@FILE` each, as `header_option` has checked them.
+        given: the values of the option --header. Each is `NAME: VALUE` or `@FILE`, and was checked by `header_option`.
         command: a command line for sh that prints `NAME: VALUE` lines; None if there is none.
     """
 
@@ -54,7 +56,7 @@ class Headers:
         return "Headers(...)" if self else "Headers()"
 
     def read(self) -> List[Field]:
-        """Returns the names and values of all fields. Raises HeaderError."""
+        """Reads all sources. Returns the names and values of all fields. Raises HeaderError."""
         fields: List[Field] = []
         for text in self.given:
             fields += _of_file(text[len(FILE) :]) if text.startswith(FILE) else [_of_text(text)]
@@ -70,7 +72,7 @@ NO_HEADERS = Headers()
 
 
 def header_option(text: str) -> str:
-    """Checks a value of the option: `NAME: VALUE` or `@FILE`. Returns it. Raises ArgumentTypeError."""
+    """Checks a value of the option --header: `NAME: VALUE` or `@FILE`. Returns the value. Raises ArgumentTypeError."""
     try:
         if not text.startswith(FILE):
             parse_field(text)
@@ -82,7 +84,10 @@ def header_option(text: str) -> str:
 
 
 def from_variable(text: str) -> Tuple[str, ...]:
-    """Returns the values in a variable: a single one, or a JSON list of several. Raises HeaderError."""
+    """Returns the values of --header in `text`, the content of the environment variable in place of the option.
+
+    `text` is one value (`NAME: VALUE` or `@FILE`), or a JSON list of values. Raises HeaderError.
+    """
     try:
         found = json.loads(text) if text.startswith("[") else [text]
         return tuple(header_option(item) for item in found)
@@ -93,14 +98,15 @@ def from_variable(text: str) -> Tuple[str, ...]:
 
 
 def to_variable(fields: Sequence[Field]) -> str:
-    """Returns the text of a variable from which `from_variable` returns these fields."""
+    """Returns `fields` as text for an environment variable. `from_variable` parses this text."""
     return json.dumps(["%s: %s" % field for field in fields])
 
 
 def hide_arguments(argv: Sequence[str]) -> None:
     """Overwrites the headers in this process's own arguments, which every user of the machine can list. Linux only.
 
-    Call it early: a process that has made its memory unreadable can no longer do that. Files and commands stay visible.
+    Call it early: a process that has made its memory unreadable can no longer do that. The names of files (`@FILE`) and
+    the command are not overwritten.
     """
     secrets = set(_secrets(argv))
     if not secrets:

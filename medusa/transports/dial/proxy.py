@@ -51,9 +51,9 @@ def proxy_for(target: Target) -> Optional[Proxy]:
 def bypassed(host: str, port: int, no_proxy: str) -> bool:
     """Returns True if `no_proxy`, the value of NO_PROXY, says that `host` is reached without a proxy.
 
-    The entries of `no_proxy` are separated by commas or spaces. An entry is a host; or a domain, which stands for all
-    hosts in it too; or an address; or a network such as 10.0.0.0/8; or `*`, which stands for everything. Each entry
-    except `*` may have a port. No name is looked up.
+    The entries of `no_proxy` are separated by commas or spaces. An entry is a host; a domain, which also stands for all
+    hosts in it; an address; a network such as 10.0.0.0/8; or `*`, which stands for all hosts. Each entry except `*` may
+    have a port. Names are only compared, not looked up.
     """
     host = host.lower().rstrip(".")
     address = _address(host)

@@ -12,7 +12,10 @@ ATTEMPT_DELAY = 0.25
 """Seconds after which the next attempt begins, while the earlier ones go on (RFC 8305 section 5)."""
 
 MAX_ADDRESSES = 20
-"""The most addresses of one host that are tried. Each takes a socket, and the name's owner chooses their number."""
+"""The most addresses of one host that are tried, because each attempt needs a socket.
+
+Without this limit, the owner of a name could make this program open any number of sockets.
+"""
 
 
 class Address(NamedTuple):
@@ -28,7 +31,7 @@ class Address(NamedTuple):
 
 
 def interleaved(addresses: Sequence[Address]) -> List[Address]:
-    """Returns the addresses in the order of the attempts: families take turns, and each address occurs once.
+    """Returns the addresses in the order of the attempts: IPv4 and IPv6 take turns, and each address occurs once.
 
     The order within a family, and which family is first, stay as given: the system has sorted them (RFC 6724).
     """
@@ -63,7 +66,7 @@ class Race:
         return self._left
 
     def begin(self, now: float) -> Optional[Address]:
-        """Returns the address that is to be tried now. None if the next one is not due, or there is none."""
+        """Returns the address to try now. None if the next attempt is not due yet, or if no address is left."""
         if not self._left or now < self._next_at:
             return None
         self._next_at = now + self._delay

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional, Union
 from medusa.transports.dial.errors import ConnectRefused
 
 SECURE = {"https": True, "wss": True, "http": False, "ws": False, "tcp": False}
-"""Maps each URL scheme to True if it means TLS."""
+"""Maps each URL scheme to True if it means TLS, else to False."""
 
 RAW = "tcp"
 """The URL scheme of raw TCP. Raw TCP uses no HTTP."""

@@ -132,7 +132,9 @@ class _Attempts:
         return failed
 
     def all_failures(self, left: Sequence[Address]) -> Failures:
-        """Returns a failure for each address: it failed, was not answered before the deadline, or was not tried.
+        """Returns (address, reason) for each address. Call this when no attempt has succeeded.
+
+        The reason is the error of the attempt; or that it had no answer before the deadline, or was not made.
 
         Args:
             left: the addresses that were not tried.
