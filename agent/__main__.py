@@ -28,7 +28,11 @@ from medusa.transports.base import Transport
 from medusa.transports.dial.headers import hide_arguments
 
 RETRY_FOR = 90.0
-"""Seconds to go on dialling. 60 seconds after a reflector was killed, another one can take over its session ids."""
+"""Seconds for which the agent goes on dialling.
+
+If a reflector is killed, another one can take over its session ids 60 seconds later. RETRY_FOR is longer than that.
+"""
+
 
 HIDDEN_URL = "MEDUSA_ARGUMENT_URL"
 """The variable in which the archive's shell script passes on a URL argument: process lists show arguments."""
@@ -137,7 +141,7 @@ def main(
 
 
 class _Parser(HelpParser):
-    """A parser whose errors say which option was meant."""
+    """A parser that suggests the option that the user probably meant, if an option is unknown."""
 
     def error(self, message: str) -> NoReturn:
         super().error(with_hint(message, self))

@@ -21,7 +21,8 @@ VARIABLE = "MEDUSA_AGENT_CONFIG"
 OLD_VARIABLE = "MEDUSA_CONFIG"
 """The variable that named the agent's configuration file in earlier versions.
 
-Now it names the user's config file. If that file is a configuration of an agent after all, the agent still uses it.
+Now it names the user's config file, which is not for the agent. But if the file is the configuration of an agent, the
+agent still uses it.
 """
 
 ASSETS = "/assets"
@@ -45,7 +46,8 @@ class NotConfigured(ConfigError):
     """There is no configuration in any of the places where the agent looks.
 
     Attributes:
-        more: the end of the text, for a caller that writes its own text: about a wrong MEDUSA_CONFIG, or empty.
+        more: the last part of the text, which says why MEDUSA_CONFIG was not used. It may be empty. A caller that
+            writes its own text appends this part.
     """
 
     def __init__(self, text: str, more: str) -> None:
@@ -88,7 +90,8 @@ def obtain(
     Args:
         argument: the URL argument.
         option: the path that `--config` gives.
-        insecure: True if `--insecure-tls` is given. This option, or MEDUSA_INSECURE_TLS, overrides what a file says.
+        insecure: True if `--insecure-tls` is given. This option, or MEDUSA_INSECURE_TLS, overrides
+            the configuration file.
         headers: the header fields that options name. If there are none, the fields come from MEDUSA_HEADER and
             MEDUSA_HEADER_COMMAND. If these are not set either, the fields come from the configuration file.
 
@@ -153,7 +156,7 @@ def load(path: str) -> Config:
 
 
 def _from_old_variable(environ: Mapping[str, str]) -> Optional[Config]:
-    """Returns the configuration in the file that MEDUSA_CONFIG names. None if that is no configuration of an agent."""
+    """Returns the configuration in the file that MEDUSA_CONFIG names. None if the file is not for an agent."""
     path = environ.get(OLD_VARIABLE)
     record = _old_record(path)
     if path is None or not _is_ours(record):
@@ -243,7 +246,11 @@ def _flag(path: str, value: Any) -> bool:
 
 
 def switch(name: str, environ: Mapping[str, str]) -> bool:
-    """Returns the flag in the variable `name`; False if it is not set. Raises ConfigError if the value is no flag."""
+    """Returns True or False, as the variable `name` says; False if it is not set.
+
+    Raises:
+        ConfigError: the value of the variable means neither.
+    """
     value = environ.get(name, "").lower()
     if value not in SWITCH:
         raise ConfigError("%s: none of %s" % (name, ", ".join(filter(None, SWITCH))))
@@ -251,9 +258,9 @@ def switch(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def asset_object(path: str, assets: str = ASSETS) -> Optional[str]:
-    """Returns the name, `/<login>/stor/...`, of the object of which the file is a copy.
+    """Returns the name, `/<login>/stor/...`, of the object in Manta's store of which the file at `path` is a copy.
 
-    Returns None if the file is not an asset.
+    Returns None if the file is not an asset: Manta puts such copies into the directory `assets` only.
     """
     relative = os.path.relpath(path, assets)
     if relative.startswith(os.pardir) or os.path.isabs(relative) or "/stor/" not in relative:

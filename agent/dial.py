@@ -21,7 +21,10 @@ CONNECT_TIMEOUT = 15.0
 
 
 class Unreachable(Exception):
-    """No attempt has made a link, and there will be no further attempt. The text describes the last refusal."""
+    """No attempt has connected the agent to the reflector, and there will be no further attempt.
+
+    The text describes the last refusal.
+    """
 
 
 def public_part(url: str) -> str:
@@ -82,7 +85,9 @@ def connector(
     timeout: float = CONNECT_TIMEOUT,
     headers: Headers = NO_HEADERS,
 ) -> Callable[[], Transport]:
-    """Returns a function without arguments that makes one attempt to dial `url`, or raises ConnectRefused.
+    """Returns a function without arguments that makes one attempt to dial `url`.
+
+    The function returns the transport, or raises ConnectRefused.
 
     Args:
         timeout: seconds for one attempt.

@@ -9,16 +9,17 @@ READ = select.POLLIN
 WRITE = select.POLLOUT
 FAILED = select.POLLHUP | select.POLLERR | select.POLLNVAL
 PEER_CLOSED = getattr(select, "POLLRDHUP", 0x2000 if hasattr(select, "epoll") else 0)
-"""The event of poll that means that the peer has sent a FIN, even if bytes before the FIN are unread.
+"""The poll event POLLRDHUP: the peer has sent a FIN. It is reported even if bytes before the FIN are unread.
 
-0 on systems other than Linux. PyPy's select has no name for it.
+0 on systems other than Linux, which have no such event. The number is here because PyPy's select has no name for it.
 """
 
 
 class Poller:
     """A set of descriptors to poll, by select.poll.
 
-    A descriptor with no wanted events is not polled, because poll would report its hang-up again and again.
+    A descriptor for which no events are wanted is not polled. Otherwise poll would report again and again that the peer
+    has hung up.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class Poller:
     def wait(self, timeout: Optional[float]) -> Dict[int, int]:
         """Waits for an event, up to `timeout` seconds; without limit if it is None.
 
-        Returns the events by descriptor. They may include those of FAILED, which are always watched.
+        Returns the events by descriptor. They may include POLLHUP, POLLERR and POLLNVAL, which poll always reports.
         """
         # Round up, so that a deadline has passed when the wait for it ends.
         return dict(self._poll.poll(None if timeout is None else max(0, int(timeout * 1000 + 0.999))))

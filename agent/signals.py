@@ -35,7 +35,9 @@ class Stopped(BaseException):
 
 
 class StopSignals(SignalPipe):
-    """A SignalPipe that remembers the first signal that asks the agent to stop, and can raise Stopped for it.
+    """A pipe that signals make readable; it remembers the first signal that asks the agent to stop.
+
+    It can also raise Stopped for this signal.
 
     Args:
         stopping: the signals that ask to stop.

@@ -14,24 +14,24 @@ class Timeouts:
 
     Attributes:
         keepalive_interval: silence on the link before a ping is sent. The reflector has the same default. It is half of
-            30 s: load balancers may cut a connection that is silent for 30 s, as in front of the original Medusa.
+            30 s: after this time, some load balancers cut a silent connection.
         leave_timeout: time for the client to close the link after `exit` or `error`.
         close_timeout: time for the reflector to answer a Close.
         hangup_grace: time between SIGHUP and SIGKILL for the processes that are left of a session.
-        kill_timeout: time for killed processes to vanish. A process in an uninterruptible call may not vanish.
+        kill_timeout: time for killed processes to vanish. A process in an uninterruptible call may live longer.
         processes_interval: time between two checks of the processes that are being ended.
         quiet_timeout: time without output after which the terminal of an ended child counts as empty.
         drain_timeout: time to read the terminal of an ended child, because a background process may write for ever.
             Time while the link accepts no data does not count.
-        input_interval: time between two attempts to write to a terminal. Its driver may not report that it accepts
-            input.
+        input_interval: time between two attempts to write to a terminal. It is needed because some terminals do not
+            report that they accept input again.
         reopen_interval: time between two attempts to read a terminal that no process has open. The child may open it
             again.
         url_timeout: time for the command that prints a URL.
-        log_timeout: time for stderr to accept a line that the user must see. A failed step may just have filled the
-            pipe.
-        output_timeout: time to pass on the last output of a step that was asked to end. Its reader may have stopped
-            reading.
+        log_timeout: time for stderr to accept a line that the user must see. The output of a failed
+            step may have filled the pipe.
+        output_timeout: time to pass on the last output of a step that was asked to end. The time is limited because the
+            reader of the output may have stopped reading.
         terminal_interval: time between two checks for signals that the keys of a terminal send.
         signals_interval: time between two checks for signals that a handler cannot take. It is long, because each check
             delays the step a little. If the step is a part of a program on many machines, that delays all its parts.

@@ -1,6 +1,7 @@
 """The first Python code of the archive: checks and unpacks the payload, and calls agent/archived.py.
 
-The stub passes this code to Python as a text. Then sys.argv is -c, the path of the archive, and the words of the user.
+The stub is the shell script at the front of the archive. It passes this code to Python as a text. Then sys.argv is -c,
+the path of the archive, and the words of the user.
 The code contains no single quote, because it stands between single quotes in a shell script. mkshar.sh fills in the
 digest and the payload.
 """
@@ -25,14 +26,20 @@ CODE = """import os; boot = os.environ.pop("MEDUSA_BOOT"); exec(boot)"""
 """The code with which the stub starts Python. `boot` is the text of this file."""
 
 HIDDEN = "MEDUSA_HIDDEN"
-"""The variable that `hide` gives to the second start: a descriptor, and the signals that the job has blocked."""
+"""The variable that `hide` sets when it starts this program a second time.
+
+It holds the descriptor of the pipe to read from, and the signals that the job has blocked.
+"""
 SHOWN = (b"MEDUSA_SELF", b"MEDUSA_LC_CTYPE", b"MEDUSA_IGNORED", b"MEDUSA_LIBRARY_PATH")
 """The variables of the stub (shell script). They hold no secrets, so `hide` leaves them in the environment."""
 FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
 def block() -> List[int]:
-    """Blocks all signals, so that none ends the agent before it has its handlers. Returns those that were blocked."""
+    """Blocks all signals, so that none ends the agent before it has its handlers.
+
+    Returns the signals that were blocked before.
+    """
     return list(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals().difference(FAULTS))))
 
 

@@ -1,7 +1,8 @@
 """The first code in the standalone archive's own Python.
 
-It hides the secrets, imports all modules and removes the directory of this Python. Then it runs the archive. Both the
-first and the last step are in agent_boot.py, the text that the ordinary archive gives to the Python of the machine.
+It hides the secrets, imports all modules and removes the directory of this Python. Then it runs the archive. The code
+of the first and the last step is in agent_boot.py. The ordinary archive has the same code, and runs it by the Python of
+the machine.
 
 Arguments: the directory of this Python; the pid of the process that removes the directory if this process ends too
 early, or 0; then the path of the archive, and the arguments of the user.
@@ -23,7 +24,7 @@ import time  # noqa: E402
 from typing import Any  # noqa: E402
 
 LIFELINE = 9
-"""The descriptor of a pipe to the process that removes the directory: it does so when the pipe is closed."""
+"""The descriptor of a pipe to a process that removes the directory of this Python after the pipe is closed."""
 
 AUTHORITIES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Gentoo
@@ -92,8 +93,8 @@ def restore(environ: os._Environ[str], directory: str = "") -> None:
     """Restores the variables that the archive's stub and PyInstaller's loader have changed.
 
     Args:
-        directory: the directory of this Python, if this program is to be started again: then only what the loader has
-            changed is restored.
+        directory: the directory of this Python if this program is to be started again; else "". If it is given,
+            LD_LIBRARY_PATH begins with it, so that this Python finds its libraries again.
     """
     for name in [name for name in environ if name.startswith("_PYI_")]:
         del environ[name]

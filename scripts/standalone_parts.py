@@ -12,7 +12,7 @@ import sysconfig
 from pathlib import Path
 
 BLOCK = 4096
-"""The size in bytes of the blocks in which the stub cuts out files, with dd.
+"""The size in bytes of the blocks in which the stub (the archive's shell script) cuts out files, with dd.
 
 Each file is padded with newlines to whole blocks. The newlines do no harm.
 """
@@ -50,7 +50,8 @@ def pack(python: Path, work: Path) -> None:
     """Writes three files into `work`, from which mkstandalone.sh makes the stub and the payload.
 
     `all` contains the files of the directory `python`, one after another. `members` contains the stub's lines that cut
-    these files out again. `facts` is a sed script that fills the needs of that Python (see `_facts`) into the stub.
+    these files out again. `facts` is a sed script that writes into the stub what that Python needs
+    (see `_facts`).
     """
     at = 0
     members = []

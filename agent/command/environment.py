@@ -18,14 +18,14 @@ SECRET_PREFIX = "MEDUSA_"  # noqa: S105
 PS1_IN_JOB = "\\[\\e[1m\\]${MANTA_USER}@manta # \\[\\e[0m\\]"
 PS1_ELSEWHERE = "\\[\\e[1m\\]\\u@\\h:\\w\\$\\[\\e[0m\\] "
 PS1_PLAIN = "${MANTA_USER:-job} $ "
-"""The prompt for a shell that may not know bash's escapes."""
+"""The prompt for a shell that possibly does not know bash's escapes."""
 
 POSIX_SHELLS = ("sh", "ash", "busybox", "dash", "ksh", "ksh93", "mksh", "yash")
 OTHER_SHELLS = ("csh", "elvish", "fish", "nu", "pwsh", "tcsh", "xonsh", "zsh")
 """Shells whose prompts are written in another form than in bash and in POSIX shells."""
 
 Account = Mapping[str, str]
-"""Variables about a user's account."""
+"""The values of variables that describe a user's account, such as HOME, by the name of the variable."""
 
 
 def configures_agent(name: str, value: str) -> bool:
@@ -60,7 +60,10 @@ def environment(start: Start, environ: Mapping[str, str], prompt: Optional[str],
 
 
 def prompt_of(program: str, environ: Mapping[str, str]) -> Optional[str]:
-    """Returns the prompt for the shell with this path. None if the shell does not expand a prompt as POSIX says."""
+    """Returns the value of PS1, the prompt, for the shell at the path `program`.
+
+    Returns None for a shell whose prompts have another form than in POSIX shells.
+    """
     name = os.path.basename(program)
     if name in POSIX_SHELLS:
         return PS1_PLAIN
@@ -72,7 +75,8 @@ def prompt_of(program: str, environ: Mapping[str, str]) -> Optional[str]:
 def _sent(start: Start) -> Dict[str, str]:
     """Returns the variables that the client sent, except LC_... variables whose locale this machine does not have.
 
-    (bash would write a warning about such a locale.) A variable that the user named without a pattern is always kept.
+    (bash would write a warning about such a locale.) A variable is always kept if the user asked for it by its full
+    name, and not only by a pattern such as LC_*.
     """
     sent = checked(start.env or {}, start.named or ())
     checks = [name for name in sent if hasattr(locale, name) and name.startswith("LC_")]

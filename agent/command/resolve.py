@@ -131,7 +131,8 @@ def _at(cwd: str, program: str) -> str:
 def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]:
     """Returns the command without `ctrun` in front of it if this machine has no ctrun(1), and notes for the log.
 
-    The original client always asks for ctrun, which puts its command into a contract. Only SmartOS has contracts.
+    The original client always asks for ctrun, which runs its command in a contract (a group of processes). Only SmartOS
+    has contracts.
     """
     if os.path.basename(argv[0]) != "ctrun" or which(argv[0]) is not None:
         return argv, []

@@ -21,9 +21,13 @@ from medusa.protocol.control import Exit, Resize
 READ_SIZE = 64 * 1024
 
 INPUT_HIGH = 256 * 1024
-"""Bytes. If more input than this waits for the terminal, the link is not read: a long paste waits in the network."""
+"""Bytes. If more input than this waits for the terminal, no more is read from the link to the client.
+
+So the rest of a long paste waits in the network.
+"""
+
 INPUT_LOW = INPUT_HIGH // 2
-"""Bytes. When no more input than this waits for the terminal, the link is read again."""
+"""Bytes. After the input that waits for the terminal has shrunk to this size, the link is read again."""
 
 
 class Child:
@@ -66,9 +70,9 @@ class Child:
         return (READ if reading and self._is_open else 0) | (WRITE if self._input else 0)
 
     def deadline(self) -> Optional[float]:
-        """Returns when to call `write_input` and `read` even if the poll reports nothing; None if that is not needed.
+        """Returns the time at which to call `write_input` and `read` even if poll reports no event; None for never.
 
-        The time is in seconds of the clock.
+        The time is on the `clock` that was passed to `start`.
         """
         now = self._clock()
         due = [now + self._timeouts.input_interval] if self._input else []
@@ -115,7 +119,7 @@ class Child:
         self._reopen_at = self._clock() + self._timeouts.reopen_interval
 
     def retry_now(self) -> None:
-        """Ends the effect of `retry_later`: the next `read` reads."""
+        """Ends the effect of `retry_later`: the next `read` tries to read from the terminal."""
         self._reopen_at = self._clock()
 
     # ------------------------------------------------------------------ input

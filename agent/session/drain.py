@@ -1,4 +1,4 @@
-"""Decides when the output of a child that has ended is complete. Has no clock: the caller passes the time in."""
+"""Decides when the output of a child that has ended is complete. The caller passes the current time as an argument."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ IGNORED_BY_PYTHON = frozenset((signal.SIGPIPE, signal.SIGXFSZ))
 """The signals that Python ignores from its start. MEDUSA_IGNORED tells whether the job ignores them too."""
 
 IGNORED = "MEDUSA_IGNORED"
-"""The variable in which the archive's stub passes on the signals that it has found ignored: a mask in hexadecimal."""
+"""The variable for the signals that the archive's shell script has found ignored: a mask in hexadecimal."""
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
@@ -52,7 +52,7 @@ class Inherited:
         return cls(tuple(blocked), frozenset(ignored), resource.getrlimit(resource.RLIMIT_CORE))
 
     def unblock(self) -> None:
-        """Sets the signal mask that the job has, except for the signals that the agent itself needs."""
+        """Makes this process block exactly the signals that the job has blocked, except those that the agent needs."""
         needed = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
         signal.pthread_sigmask(signal.SIG_SETMASK, set(self.blocked).difference(needed))
 
@@ -102,7 +102,8 @@ def hide_memory() -> None:
 def adopt_orphans() -> None:
     """Makes the agent adopt the processes that the command leaves behind, in order to reap them.
 
-    Process 1 of a container may not reap them. Works on Linux only; does nothing on other systems.
+    Otherwise process 1 would adopt them, and in some containers it does not reap. Works on Linux only; does nothing on
+    other systems.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 

@@ -63,7 +63,7 @@ class Context:
 
 
 class SessionLoop:
-    """One session over `transport`. The session owns the transport from now on, and closes it at the end.
+    """One session over `transport`. From now on, only the session uses the transport. It closes it at the end.
 
     Args:
         preface: bytes that the user is shown before any output of the command.

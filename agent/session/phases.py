@@ -1,7 +1,8 @@
 """The table of one session of the agent. No I/O, no clock.
 
-For each phase and input, `TABLE` has the next phase and the actions. If an input may come in a phase but means nothing
-there, its entry changes nothing. A pair of phase and input without an entry cannot happen.
+An input is an event that happens to the session. `TABLE` has an entry for each phase and each input that can happen in
+this phase: the next phase, and the actions to carry out. If the input means nothing in this phase, the entry changes
+nothing.
 """
 
 from __future__ import annotations

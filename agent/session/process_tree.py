@@ -130,14 +130,17 @@ def terminate(tree: ProcessTree, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
 
 
 def started_line(session: int) -> str:
-    """Returns the line to record in a guard when a session has started, so that the guard ends it if the agent dies."""
+    """Returns the line to record in a guard (helper process) when a session has started.
+
+    If the agent dies, the guard ends the sessions that were recorded.
+    """
     return "%s%d" % (_STARTED, session)
 
 
 def ended_line(session: int) -> str:
-    """Returns the line to record in a guard when a session is over.
+    """Returns the line to record in a guard (helper process) when a session is over.
 
-    The guard must know this, because it would else end another session that has got the same id.
+    Without this line, if the agent dies, the guard would end another session that has got the same id since.
     """
     return "%s%d" % (_ENDED, session)
 

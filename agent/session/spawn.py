@@ -24,7 +24,8 @@ from medusa.protocol.terminal import modes
 def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple[int, int]:
     """Starts a command on a new terminal.
 
-    The child records itself in `guard` before it executes the program, so the guard knows every command that runs.
+    The child records itself in `guard`, a helper process that ends the command if the agent dies. It does so before it
+    executes the program, so the guard knows every command that runs.
 
     Returns:
         The command's pid, which is also the id of its kernel session, and the descriptor of the terminal's master side.
@@ -38,9 +39,10 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
     made: List[Tuple[int, int]] = []
 
     class Started(PtyProcess):  # type: ignore[misc]  # the package has no type hints
-        """A started process. Keeps only its pid and terminal, unlike the base class, which opens files and sleeps.
+        """A started process. Keeps only its pid and its terminal; the base class would also open files and sleep.
 
-        PtyProcess.spawn creates the object even if the program cannot be executed, and raises afterwards.
+        The constructor adds both to `made`. This is needed because PtyProcess.spawn returns no object if the program
+        cannot be executed: it raises an error after it has called the constructor.
         """
 
         def __init__(self, pid: int, fd: int) -> None:
@@ -77,7 +79,10 @@ def spawn(launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> Tuple
 
 
 def _reset() -> None:
-    """Undoes, in the forked child, the changes of the agent or its parent that the command would inherit."""
+    """Resets, in the forked child, the signal handlers and the signal mask, so that the command does not inherit them.
+
+    Marks inherited descriptors to be closed when the command is executed.
+    """
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         try:

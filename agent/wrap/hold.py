@@ -1,4 +1,4 @@
-"""Holds the machine of a failed step: gives one user after another a session, until the time is over."""
+"""Keeps the machine of a failed step for a limited time, and gives one user after another a session there."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class Hold:
         self._told = ""
 
     def run(self) -> None:
-        """Waits for users, and gives each a session, until the time is over or a signal asks the agent to stop.
+        """Waits for users, and gives each a session, until the hold time is over or a signal asks the agent to stop.
 
-        A session that has begun may last longer than the time.
+        The hold time is Options.hold. A session that has begun may go on after it.
 
         Raises:
             Unreachable: no user came, or none can come, because the reflector refuses or does not answer.
@@ -103,7 +103,7 @@ class Hold:
         """Logs the command by which users reach the agent. Does nothing if the last call logged the same command.
 
         Args:
-            left: seconds until the time is over.
+            left: seconds until the hold time (see Options.hold) is over.
         """
         url = self._target.config.signed_url
         command = client_command(url)
@@ -138,9 +138,10 @@ class Target:
         return self._options.command is None and is_signed(self.config.signed_url)
 
     def renew(self) -> bool:
-        """Prepares for the next session. Returns False if there is no URL for it: a signed URL can be used once.
+        """Prepares for the next session. Returns False if there is no URL for that session.
 
-        If the URL came from a file, reads the file again, because the file may contain a new URL by now.
+        A signed URL can be used only once. If it came from a file, the file is read again, because the file may contain
+        a new URL by now. If it came from a URL command, nothing is done: the command runs when a URL is needed.
         """
         if self._options.command is not None or not is_signed(self.config.signed_url):
             return True

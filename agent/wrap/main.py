@@ -1,4 +1,4 @@
-"""`agent.sh wrap -- COMMAND`: runs a step of a job. If the step fails, offers a user a terminal in its place.
+"""`agent.sh wrap -- COMMAND`: runs a step of a job. If the step fails, offers a user a terminal on the same machine.
 
 A step that succeeds without `wrap` must also succeed with `wrap`. Whatever prevents a session is logged in one line,
 and the exit status is always that of the step.
@@ -32,13 +32,13 @@ from medusa.guard import Guard
 from medusa.protocol.printable import printable
 
 LC_CTYPE = "MEDUSA_LC_CTYPE"
-"""The variable in which the archive's stub saves LC_CTYPE, because Python changes LC_CTYPE in the C locale.
+"""The variable in which the archive's shell script saves LC_CTYPE, because Python changes LC_CTYPE in the C locale.
 
 It holds `=` and the value of LC_CTYPE. It is empty if LC_CTYPE was not set.
 """
 
 MAX_TITLE = 200
-"""The number of characters of the command that are shown to the user."""
+"""The maximum number of characters of the step's command that are shown to the user."""
 
 EXIT_USAGE = 2
 INTERRUPTED = 128 + signal.SIGINT

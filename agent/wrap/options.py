@@ -70,7 +70,7 @@ class Options:
         session: the id of the session for which `command` prints a URL.
         config: the configuration with the URL; None if `command` prints the URL.
         command: the URL command, a text for sh.
-        insecure_tls: True if the certificate of the URL that `command` prints is not to be verified.
+        insecure_tls: True if the certificate of the server at the URL that `command` prints is not to be verified.
         headers: the header fields to send with the request for that URL in addition.
     """
 

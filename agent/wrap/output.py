@@ -1,7 +1,8 @@
 """Passes a step's output on to the agent's stdout and stderr: every byte, in order, with no buffer that grows.
 
-The agent shares its stdout and stderr with other programs, so it must not make them non-blocking. So that no write
-blocks, the agent writes no more at once than poll(2) promises room for. A slow reader slows the step.
+The agent shares its stdout and stderr with other programs, so it must not make them non-blocking. Instead, it writes
+only if poll(2) reports that a descriptor is writable, and at most SLICE bytes at once. Such a write does not block. If
+the output is read slowly, the step becomes slow too.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Stream:
         return {} if self.source < 0 or self.passed else {self.source: READ}
 
     def step(self, events: Dict[int, int]) -> None:
-        """Reads from the pipe or writes to the sink, if one of them is ready. `events`: the poll's, by descriptor."""
+        """Reads from the pipe or writes to the sink, if it is ready. `events`: what poll reported, by descriptor."""
         if self._pending:
             if events.get(self.sink):
                 self._write()

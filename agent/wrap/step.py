@@ -27,8 +27,8 @@ FAULTS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 TAKEN = FAULTS | {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU}
 """The signals that have no handler: they are blocked, and the agent takes them from time to time.
 
-- FAULTS: a handler would return to the instruction that failed, and it would fail again, for ever. If the signal is
-  blocked, a fault of the agent ends the agent.
+- FAULTS: a handler would return to the instruction that failed. The instruction would fail again, and so on for ever.
+  But if the signal is blocked, the kernel ends the agent when an instruction of the agent fails.
 - SIGPIPE and SIGXFSZ: the kernel sends them also for the agent's own output. Those must not reach the step, and a
   handler cannot tell where a signal comes from.
 - SIGTTOU: a terminal may refuse the output of background jobs. After a handler, the agent's write would be tried again,
@@ -38,9 +38,9 @@ TAKEN = FAULTS | {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU}
 _HANDLED: List[int] = sorted(signal.valid_signals() - _OWN - TAKEN)
 PASSED_ON = tuple(number for number in _HANDLED if isinstance(number, signal.Signals))
 UNNAMED = tuple(number for number in _HANDLED if not isinstance(number, signal.Signals))
-"""The signals that have a handler, which passes them on to the step.
+"""The signals without a name in Python that the agent's handler passes on to the step.
 
-PASSED_ON are those that have a name in Python, UNNAMED are the others.
+PASSED_ON are the signals with a name that this handler passes on.
 """
 
 ENDS_STEP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -84,7 +84,7 @@ TABLE = {
     (Phase.FLUSHING, Input.OUTPUT_EXPIRED): Phase.OVER,
     (Phase.OVER, Input.STOP_ASKED): Phase.OVER,
 }
-"""The next phase, by phase and input. A pair that is not in the table cannot happen."""
+"""The next phase of a step, by its phase and the event (Input) that happens. What cannot happen has no entry."""
 
 
 class Outcome(NamedTuple):
@@ -135,7 +135,7 @@ class Step:
         self._expires_at = math.inf
 
     def run(self) -> Outcome:
-        """Runs the step. Returns its outcome when it has ended, and all its output is passed on or given up."""
+        """Runs the step. Returns its outcome after it has ended and its output has been passed on or given up."""
         keys = _terminal_signals()
         masked = keys | (TAKEN - self._inherited.ignored if hasattr(signal, "sigtimedwait") else frozenset())
         before = signal.pthread_sigmask(signal.SIG_BLOCK, masked)
@@ -307,7 +307,8 @@ def end_step(lines: List[str]) -> None:
 def _two_files() -> bool:
     """True if the agent's stdout and stderr are different files.
 
-    If they are the same file, the step gets one pipe for both, so that its stdout and stderr stay in their order.
+    If they are the same file, Step makes one pipe, and the step's command writes both its stdout and its stderr to it.
+    With two pipes, the agent could not tell which bytes were written first.
     """
     out, err = os.fstat(1), os.fstat(2)
     return (out.st_dev, out.st_ino, out.st_rdev) != (err.st_dev, err.st_ino, err.st_rdev)

@@ -14,7 +14,11 @@ DIAL_INTERVAL = 3.0
 LONGEST_INTERVAL = 12.0
 """The maximum of the seconds between two attempts. The interval doubles when an attempt fails in another way."""
 UNREACHABLE_TIMEOUT = 90.0
-"""Seconds without any answer after which to give up: a job should not occupy a machine while the reflector is down."""
+"""Seconds without any answer from the reflector after which the agent gives up.
+
+A job should not occupy a machine while the reflector is down.
+"""
+
 LOG_INTERVAL = 60.0
 """Seconds between two log lines about the time that is left."""
 

@@ -1,7 +1,8 @@
 """The options for account, key, Manta and header fields, which all programs that send requests share.
 
 Options and variables have the same names as in the original Medusa. The variables MANTA_... are set for all programs of
-a user, so they have the least weight: the command line comes first, then MEDUSA_..., then the config file.
+a user, so every other source overrides them. A value comes from the first of these that has one: the command line,
+MEDUSA_..., the config file, MANTA_... .
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ class SigningOptions(NamedTuple):
     """The values of the options for account, key and Manta. A value that the user did not give is None.
 
     Attributes:
-        account: the login of the account.
-        subuser: the name of a user of the account.
+        account: the login name of the Manta account.
+        subuser: the name of a user that belongs to this account.
         key: the fingerprint of an ssh key, or the path of its file.
         url: the URL of the Manta, or of a reflector.
         insecure_tls: trust any certificate.

@@ -129,10 +129,10 @@ def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
 
 
 def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[str]) -> tuple[SigningOptions, bool]:
-    """Returns the account that signs, and True if it signs only after a request without a signature was refused.
+    """Returns the options for signing, and True if mlogin is to sign only after a refusal of an unsigned request.
 
-    The options have no account if nothing is to be signed. The variables MANTA_... alone do not make mlogin sign all
-    requests, unless they name an account and a key, because they may be set for other programs.
+    The options have no account if nothing is to be signed. A single variable MANTA_... does not make mlogin sign all
+    requests, because it may be set for another program. Variables for both account and key do so.
 
     Args:
         given: the options that the parser found.
@@ -176,17 +176,17 @@ def _manta(parser: UserOptionParser, given: SimpleNamespace, typed: Collection[s
 
 
 def _chosen(parser: UserOptionParser, manta: SigningOptions, typed: Collection[str]) -> dict[str, bool]:
-    """Returns the options for signing that the user has set for mlogin, on the command line or in another way.
+    """Returns the options for signing that the user has set for mlogin itself.
 
-    Leaves out options that only MANTA_... or MEDUSA_URL set, because all programs of a user read these variables. But
-    an option that is also set in another way is not left out, even if the variable has the same value.
+    All programs of a user read the variables MANTA_... and MEDUSA_URL. So an option that only these set is left out.
+    An option that is also set in another way is kept, even if the variable has the same value.
 
     Args:
         manta: the values of the options.
         typed: the options on the command line.
 
     Returns:
-        Name of the option -> True if it is a common key of the config file. Such a key is for sessions of every kind.
+        Option -> True if a common key of the config file sets it. Common keys are for sessions of all kinds.
     """
     by_variable = parser.set_by_variables()
     found = {}

@@ -30,13 +30,20 @@ PREFIX = "MEDUSA_"
 """The prefix of the variables that set options."""
 
 VARIABLES = "Variables"
-"""The title of a program's section about variables. `help_sections` adds the variables of all options to its text."""
+"""The title of the section about variables in a program's help text.
+
+`help_sections` adds the variables of all options to this section.
+"""
+
 
 NOT_IN_A_FILE = ("check", "config", "help", "profile", "version")
 """Options that a config file cannot set."""
 
 NO_VARIABLE = ("MEDUSA_CHECK",)
-"""Variables that do not set an option, although their names have the form: only the command line sets the option."""
+"""Variables that do not set an option, although their names have the form MEDUSA_<OPTION>.
+
+The options of these names can be set on the command line only.
+"""
 
 
 COMMON = ""
@@ -119,7 +126,7 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
                     self.error(f"{name}: {getattr(error, 'message', error)}")
 
     def parse_args(self, args: Any = None, namespace: Any = None, **more: Any) -> Any:
-        """Parses like ConfigArgParse. The error for an unknown word says which one was meant, and repeats no value."""
+        """Parses like ConfigArgParse, but `advise` makes the error for unknown words."""
         words = sys.argv[1:] if args is None else list(args)
         misspelt = self._unknown_options(words)
         if misspelt and any(action.required for action in self._actions):
@@ -187,10 +194,10 @@ class OptionParser(HelpParser, configargparse.ArgumentParser):  # type: ignore[m
         self._leave(1, f"{self.prog}: {self.origin(message)}{message}\n")
 
     def origin(self, message: str) -> str:
-        """Returns `SOURCE: ` for an error whose form is `KEY: REASON`. The source has set the option KEY.
+        """Returns `SOURCE: ` for an error of the form `KEY: REASON`, where SOURCE has set the option KEY.
 
-        It is a config file or a variable. Returns "" if the command line has set the option, or if `message` has
-        another form.
+        SOURCE is the name of a config file or of a variable. Returns "" if the command line has set the option, or if
+        `message` has another form.
         """
         key = message.partition(": ")[0]
         for source, settings in self.get_source_to_settings_dict().items():

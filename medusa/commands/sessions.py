@@ -152,7 +152,7 @@ TYPED and SHOWN contain all bytes that the client and the agent sent.
 """
 
 LEFT_OUT = ("OWNER", "AGENT", "CLIENT", "SHOWN", "TYPED", "LOGIN", "IDLE", "AGE")
-"""The columns that are left out if the table is too wide, in this order. Columns without any value go first of all."""
+"""The columns that are left out if the table is too wide: first those that are empty, then the others in this order."""
 
 GAP = 2
 
@@ -198,11 +198,11 @@ def _fact(key: str, value: object) -> tuple[str, str]:
 def gaps(sessions: Sequence[Entry], missing: str) -> list[str]:
     """Returns lines that say what the list of sessions lacks.
 
-    There is one line for each reflector that did not answer, and one if the sessions of all other reflectors are
-    missing.
+    There is one line for each reflector that did not answer, and one for each session that has an error. If `missing`
+    is not empty, the first line says that the sessions of all other reflectors are missing.
 
     Args:
-        missing: why the sessions of all other reflectors are missing; "" if they are not.
+        missing: why the sessions of all other reflectors are missing; "" if they are in the list.
     """
     failed = [entry for entry in sessions if entry.get("error") is not None]
     silent = {_value(e["owner"]): _value(e["error"]) for e in failed if e.get("owner") is not None}

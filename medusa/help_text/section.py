@@ -11,7 +11,7 @@ WIDTH = 80
 NARROWEST = 40
 
 TERM_COLUMN = 44
-"""The column where the meaning of a term begins, at most. A term that is longer has a line of its own."""
+"""The rightmost column where the meaning of a term begins. A term that is too long for this has a line of its own."""
 
 
 class Section(NamedTuple):

@@ -113,7 +113,10 @@ def completion(shell: str, parser: argparse.ArgumentParser) -> str:
 
 
 def _with_equals(spec: re.Match[str]) -> str:
-    """Returns the description of an option with a value, for zsh, so that `--launcher=ssh` is completed as well."""
+    """Adds `=` to the long names in the text that describes an option with a value to zsh.
+
+    Then zsh completes not only `--launcher ssh` but also `--launcher=ssh`.
+    """
     names, bracket, meaning = spec[0].partition("[")
     return re.sub(r"(--[\w-]+)", r"\1=", names) + bracket + meaning
 

@@ -67,7 +67,7 @@ def make_parser() -> OptionParser:
 
 
 def _show(file: str, profile: str | None, *, named: bool) -> int:
-    """Prints the options. Exits with status 1 if the file is wrong. `named`: the user named the file."""
+    """Prints the options. Exits with status 1 if the file is wrong. `named`: True if the user named it."""
     parser = mlogin_parser(PROG, 1)
     words = ["--config", file] if named or os.path.exists(file) else []
     print("\n".join(show(parser, words, profile, file)))
@@ -75,7 +75,7 @@ def _show(file: str, profile: str | None, *, named: bool) -> int:
 
 
 def _edit(file: str) -> int:
-    """Opens the file in an editor, and then says whether it is right. Returns the exit status."""
+    """Opens the file in an editor, then checks it and prints any error. Returns the exit status."""
     try:
         create(file)
         status = edit(file, os.environ)

@@ -77,9 +77,12 @@ def show(parser: UserOptionParser, words: Sequence[str], profile: str | None, fi
 
 
 def rows(parser: UserOptionParser, given: SimpleNamespace) -> list[Row]:
-    """Returns a row for each value of each option that has one. `given`: what the parser returned.
+    """Returns the rows of all options: one row for each value of an option.
 
-    Leaves out what the config file sets for another launcher.
+    Leaves out the options that the config file sets for a launcher that is not used.
+
+    Args:
+        given: what the parser returned.
     """
     by_target = launchers.of_target(parser.target or "")
     skipped = of_other_launchers(parser, by_target or given.launcher or LOCAL)
@@ -125,7 +128,7 @@ def _values(parser: UserOptionParser, action: argparse.Action, given: SimpleName
 
 
 def _place(place: Place) -> str:
-    """Returns the line and the section of a value in the config file, whose path is in the heading."""
+    """Returns a text with the line and the section where the config file sets a value, without the path of the file."""
     line = "" if place.line is None else f", line {place.line}"
     section = "" if place.section == COMMON else f" [{place.section}]"
     return f"config file{line}{section}"

@@ -1,7 +1,7 @@
 """The options of mlogin, in the groups in which `mlogin --help` and the man page show them.
 
 groups  makes the parser: one function for each group
-advice  says what was meant by words that mlogin does not understand; the help for one launcher
+advice  makes the errors for words that mlogin does not understand, and the help for one launcher
 texts   the sections of the help text: examples, escapes, variables, files, exit status
 types   the types of the options
 """

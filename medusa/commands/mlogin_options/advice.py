@@ -52,7 +52,8 @@ def complaint(
 ) -> str:
     """Returns the error for words that mlogin does not understand, with advice.
 
-    An unknown option's value is not repeated, unless it is for the launcher's own program: it may be a secret.
+    The value of an unknown option may be a secret, so the error does not repeat it. But if the option is for the
+    launcher's own program, the error repeats its value.
 
     Args:
         parser: the parser of mlogin's options.
@@ -80,10 +81,12 @@ def complaint(
 
 
 def misplaced(parser: argparse.ArgumentParser, words: Sequence[str]) -> str | None:
-    """Returns the error for options in FOR_A_MANTA before `--`, if the launcher's own program gets options after `--`.
+    """Returns the error for an option in FOR_A_MANTA that is given with the launcher of another job system.
 
-    Returns None if there are no such options, or if the launcher is that of a Manta. `words`: the command line up to
-    `--`.
+    Returns None if there is no such option, or if the launcher's own program gets no options after `--`.
+
+    Args:
+        words: the command line up to `--`.
     """
     wrong = [word for word in words if word.partition("=")[0] in FOR_A_MANTA]
     launcher = _found(_named(words)) if wrong else None
@@ -106,9 +109,9 @@ def _has(launcher: type[Launcher], name: str) -> bool:
 def _too_many(
     parser: argparse.ArgumentParser, words: Sequence[str], unknown: Sequence[str], launcher: type[Launcher] | None
 ) -> str:
-    """Returns the error for unknown words of which the first is no option, so that it looks like a second TARGET.
+    """Returns the error for unknown words if the first of them is not an option. It looks like a second TARGET.
 
-    The user may have meant a command, or a launcher's host or job.
+    The user may have meant a command, or a launcher's host or job. The error shows how to write that.
     """
     at, target = _place(words, unknown), _read(parser, words).object
     if launcher is None and target in (*launchers.names(), *launchers.SHORT):
@@ -124,7 +127,10 @@ def _too_many(
 
 
 def _named(words: Sequence[str]) -> str | None:
-    """Returns the launcher that --launcher names, or else a TARGET of the form LAUNCHER:WORD. None if there is none."""
+    """Returns the name of the launcher. It comes from --launcher, or else from a TARGET of the form LAUNCHER:WORD.
+
+    Returns None if `words` names no launcher.
+    """
     for word, after in zip(words, [*words[1:], ""], strict=False):
         if word == _LAUNCHER or word.startswith(_LAUNCHER + "="):
             return word.partition("=")[2] or after

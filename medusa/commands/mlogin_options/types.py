@@ -28,7 +28,7 @@ def names(text: str) -> list[str]:
 
 
 def reflector_url(text: str) -> str:
-    """Returns the URL of a reflector as it is."""
+    """Returns `text` unchanged if it is the URL of a reflector."""
     try:
         parts = urllib.parse.urlsplit(text)
         port = parts.port or (parts.scheme in ("http", "https", "ws", "wss"))
@@ -50,7 +50,7 @@ def reflector_url(text: str) -> str:
 
 
 def count(text: str) -> int:
-    """Returns a whole number above 0."""
+    """Returns the number in `text`, which must be a whole number above 0."""
     if not text.isascii() or not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return int(text)

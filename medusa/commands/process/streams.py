@@ -11,10 +11,10 @@ from typing import Any
 
 
 def open_closed() -> None:
-    """Opens /dev/null in place of each standard descriptor that is closed. Call it before any other is opened.
+    """Opens /dev/null in place of each standard descriptor that is closed. Call it before anything else is opened.
 
-    Otherwise a socket could get the number: a peer would receive log lines, and the pipes to a worker would take the
-    place of a listening socket.
+    Otherwise a socket could get one of the numbers 0, 1 and 2. Then a peer would receive what is written to stdout or
+    stderr. In a worker, the pipes to its supervisor would replace the socket.
     """
     for fd in (0, 1, 2):
         try:

@@ -100,7 +100,7 @@ class _Lines:
 
 
 def _unblocking(fd: int) -> int:
-    """Returns a new descriptor, with O_NONBLOCK, of the terminal of `fd`. Returns `fd` itself if it is no terminal.
+    """Returns a new descriptor with O_NONBLOCK for the terminal that `fd` has open; `fd` itself if it is no terminal.
 
     Without O_NONBLOCK, a write to a writable terminal can block in the middle of a line. If `fd` itself had the flag,
     all programs that share its open file would have it.
@@ -112,7 +112,7 @@ def _unblocking(fd: int) -> int:
 
 
 def _printable(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Escapes control characters in all fields. JSON escapes them anyway; a terminal would obey them."""
+    """Escapes control characters in all fields, because a terminal would obey them. JSON needs no such step."""
     return {
         key: printable(value, limit=4096) if isinstance(value, str) and key != "exception" else value
         for key, value in event.items()

@@ -57,8 +57,9 @@ def configure_log(log_format: str, level: str, **context: object) -> None:
 class _Signals:
     """The handlers of the signals. The constructor sets them.
 
-    SIGTERM and SIGINT start to drain the reflector; while it drains, they end this process at once. SIGHUP starts to
-    drain the reflector if the terminal has ended; otherwise it reloads the certificate.
+    A reflector that drains accepts no new session, and ends after the live ones or after the drain timeout. The first
+    SIGTERM or SIGINT starts to drain the reflector. The next one ends this process at once. SIGHUP starts to drain the
+    reflector if its terminal has ended. Otherwise SIGHUP reloads the certificate.
     """
 
     def __init__(self, reflector: Reflector, hangup: Hangup) -> None:

@@ -1,8 +1,8 @@
 """The reflector's own variables for two options, and the names that these variables had in earlier versions.
 
-The old names are now used by mlogin: MEDUSA_CONFIG names the user's config file, and MEDUSA_WAIT_TIMEOUT is an option
-of mlogin. A reflector still accepts them from a service that was set up for an earlier version, but not from a user's
-environment.
+The old names are now used by mlogin: MEDUSA_CONFIG names the user's config file, and MEDUSA_WAIT_TIMEOUT sets an option
+of mlogin. A reflector still accepts the old names, because services that were set up for an earlier version use them.
+It does not accept a MEDUSA_CONFIG that names a user's config file.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Adopted = list[tuple[str, str]]
 
 
 def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: MutableMapping[str, str]) -> Adopted:
-    """Sets the reflector's own variables in `environ` from those by which earlier versions were configured.
+    """Gives the reflector's own variables in `environ` the values of the variables with their old names.
 
-    Sets no variable if the command line `argv` has its option. CONFIG_FILE, the name in the original Medusa, is
-    accepted too, but it is not returned, because operators need not change it.
+    Changes no variable that is set, or whose option is on the command line `argv`. CONFIG_FILE, the name in the
+    original Medusa, counts as an old name too. It is not returned, because operators need not change it.
     """
     adopted = []
     if not environ.get(CONFIG) and not _is_given(argv, "--config"):
@@ -58,7 +58,7 @@ def _is_given(argv: Sequence[str], option: str) -> bool:
 
 
 def _is_reflectors(parser: OptionParser, file: str) -> bool:
-    """True if a config file is that of a reflector, and not that of a user.
+    """True if a config file is for a reflector. False if it is the config file of a user.
 
     Also True if the file cannot be read, so that the parser tries to read it and reports the error.
     """

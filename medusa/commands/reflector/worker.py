@@ -70,9 +70,10 @@ class _ServingProcess:
             gevent.spawn(self._drain)
 
     def obey(self, received: bytes) -> None:
-        """Carries out the supervisor's orders until the pipe from it ends. Then ends this process.
+        """Carries out the supervisor's orders until the pipe from the supervisor ends. Then ends this process.
 
-        A process that has drained ends after the connections that it passes on to other workers have ended.
+        If this process has drained (has no sessions left), it may still pass connections on to other workers. Then it
+        waits until these connections have ended, up to `worker_finish_timeout`.
 
         `received`: the bytes that were already read from the pipe.
         """
@@ -108,7 +109,10 @@ class _ServingProcess:
 
 
 def _holder(task: Task) -> Holder:
-    """Returns the Holder of the lease on this reflector's address: the supervisor, which holds it for all workers."""
+    """Returns the process that holds the lease on this reflector's address.
+
+    This is the supervisor: it holds the lease for all its workers.
+    """
     return Holder.of(os.getppid(), hashlib.sha256(task.key.encode()).hexdigest()[:16])
 
 

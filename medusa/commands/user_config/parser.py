@@ -29,7 +29,7 @@ Only profiles can have it. It is needed because the user writes the profile's na
 """
 
 PATHS = ("archive", "header", "key")
-"""The options whose values may begin with `~/`, or with `@~/`, in the file."""
+"""The options whose values in the file may be a path that begins with `~/`, or `@` and such a path."""
 
 FILES = Section(
     "Files",
@@ -56,7 +56,7 @@ class Place(NamedTuple):
 def default_file(environ: Mapping[str, str] = os.environ) -> str | None:
     """Returns the path of the config file that is read if none is named. None if there is no home directory.
 
-    The XDG Base Directory Specification ignores XDG_CONFIG_HOME if that is no absolute path.
+    Ignores XDG_CONFIG_HOME if its value is not an absolute path, as the XDG Base Directory Specification says.
     """
     base = environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(base):
@@ -75,8 +75,8 @@ class UserOptionParser(OptionParser):
         profile: the name of the profile that is used; None if no profile is used. A value that the caller sets
             overrides the variable MEDUSA_PROFILE, and --profile overrides this value.
         target: the TARGET that the profile names; None if it names none.
-        places: the places in the file that set each option, one for each value, by the option's name. They are there
-            even if the command line or a variable overrides the option.
+        places: by an option's name, the list of places where the file sets the option: one place for each value. An
+            option is included even if the command line or a variable overrides it.
 
     Args:
         strict: refuse keys that are not options of this program. Programs that know only some of mlogin's options
@@ -183,7 +183,7 @@ class UserOptionParser(OptionParser):
         return found
 
     def _note_places(self, file: str, section: str, settings: Iterable[Setting]) -> None:
-        """Puts the places of the options of a section into `places`."""
+        """Adds to the attribute `places` where the section sets each option."""
         noted: dict[str, list[Place]] = {}
         for setting in settings:
             action = self.option(setting.key)
@@ -197,21 +197,24 @@ class UserOptionParser(OptionParser):
         return None if key in self._own else super().option(key)
 
     def refuse_key(self, file: str, setting: Setting) -> None:
-        """Exits with an error if the parser is strict; otherwise ignores `setting`. There is no option for its key."""
+        """Exits with an error if the parser is strict; otherwise ignores `setting`, whose key is not an option."""
         if self._strict:
             super().refuse_key(file, setting)
 
     def text_of(self, file: str) -> str:
-        """Returns the text of a config file. Exits if it cannot be read, or if every user may write it."""
+        """Returns the text of a config file. Exits if the file cannot be read.
+
+        Also exits if it is the default file and all users may write it.
+        """
         text = super().text_of(file)
         if file == default_file() and os.stat(file).st_mode & stat.S_IWOTH:
             self.error(f"{printable(file)}: everybody can write it, so it is not read; chmod o-w it")
         return text
 
     def _without_target(self, file: str, section: str, settings: Sequence[Setting]) -> list[Setting]:
-        """Returns `settings` without the key TARGET, whose value goes into the attribute `target`.
+        """Returns `settings` without the key TARGET. Stores the value of this key in the attribute `target`.
 
-        In the values of PATHS, replaces `~` by the user's home directory.
+        In the values of the options PATHS, replaces `~` by the user's home directory. Exits if TARGET is a common key.
         """
         kept = []
         for setting in settings:

@@ -1,6 +1,7 @@
-"""Drops options that do not fit the launcher of the session, if a source that counts less than others has set them.
+"""Drops options that do not fit the session's launcher, or that exclude an option from a source of higher priority.
 
-Sources in the order in which they count: command line, environment, section of the profile, common keys of the file.
+The sources, from the highest to the lowest priority: command line, environment, section of the profile, common keys of
+the config file.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ OF_LAUNCHERS = (*OF_MANTA, "job", "launcher-arg")
 
 
 def set_profiles_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """Makes the target in the profile's section the TARGET, `given.object`. None if the section has none.
+    """Sets `given.object`, mlogin's TARGET, to the target in the profile's section; to None if the section has none.
 
-    A target that starts a job is left out if the command line has --session, or --launcher with another launcher.
+    If the command line has --session, or --launcher with another launcher than the target's, the target is not used.
+    If --launcher names the target's own launcher, only the word after `LAUNCHER:` is used. If this word is a job, it
+    goes into `given.job`.
 
     Args:
         given: all options.
@@ -44,9 +47,9 @@ def set_profiles_target(parser: UserOptionParser, given: SimpleNamespace, words:
 
 
 def prefer_nearer(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
-    """If both --session and --launcher are set, drops the one whose source counts less. They exclude each other.
+    """If both --session and --launcher are set, drops the one from the source of lower priority.
 
-    If both come from the same source, keeps both, so that the user gets an error.
+    The two options exclude each other. If both come from the same source, keeps both, so that the user gets an error.
 
     Args:
         given: all options.
@@ -63,7 +66,7 @@ def prefer_nearer(parser: UserOptionParser, given: SimpleNamespace, words: Seque
 
 
 def drop_of_others(parser: UserOptionParser, given: SimpleNamespace) -> None:
-    """Resets options to their defaults: those that the config file sets for another launcher than `given.launcher`."""
+    """Resets to their defaults the options that the config file sets for another launcher than `given.launcher`."""
     for name in of_other_launchers(parser, given.launcher):
         dest = name.replace("-", "_")
         setattr(given, dest, parser.get_default(dest))

@@ -17,7 +17,10 @@ from medusa.protocol.printable import printable
 from medusa.protocol.session_id import parse_id
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""The form of the ids that mlogin and the agent make. Such an id is whole: no reflector has to be asked for it."""
+"""The form of the session ids that mlogin and the agent make.
+
+A TARGET of this form is a whole id, so mlogin need not ask a reflector for the rest of it.
+"""
 
 _FORMS = "TARGET is a profile, a LAUNCHER: as in slurm: and ssh:HOST, or the beginning of a session's id"
 
@@ -55,11 +58,11 @@ def profile_named(parser: UserOptionParser, words: Sequence[str]) -> str | None:
 def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
     """Sets the options in `given` that TARGET stands for. TARGET is in `given.object`, and is not a profile's name.
 
-    If --launcher or --session is on the command line, changes nothing: then TARGET is the launcher's object.
+    Changes no option if --launcher or --session is on the command line: then TARGET is the launcher's object.
 
     Args:
-        given: all options. This function adds two: `beginning` (see Target), and `otherwise`, words for the error if no
-            session's id starts with `beginning`.
+        given: all options. This function adds two attributes. `beginning`: see Target. `otherwise`: the end of the
+            error that is shown if no session's id starts with `beginning`.
         words: mlogin's own words on the command line.
 
     Raises:
@@ -84,11 +87,11 @@ def set_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence
 
 
 def read_target(text: str, configured: str | None = None, profiles: Sequence[str] = ()) -> Target:
-    """Returns what a TARGET stands for. It must not be the name of a profile.
+    """Returns what the TARGET `text` stands for. `text` must not be the name of a profile.
 
     Args:
-        configured: the launcher that the environment or the config file names. If this launcher takes an object, a
-            TARGET without `LAUNCHER:` is the object, unless it has the form of a whole session id.
+        configured: the launcher that the environment or the config file names. If this launcher takes an object,
+            `text` is the object, unless it begins with `LAUNCHER:` or has the form of a whole session id.
         profiles: the names of all profiles, for the error.
 
     Raises:

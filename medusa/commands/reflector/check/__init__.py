@@ -1,4 +1,4 @@
-"""Finds what a reflector's configuration would serve to whom, and what is unsafe. This file imports nothing.
+"""Finds which paths a configuration lets which peers use, and what in it is unsafe. This file imports nothing.
 
 report       `medusa reflector --check`: reads everything that the configuration names, and prints what it found
 audiences    which peers may reach which paths; no I/O

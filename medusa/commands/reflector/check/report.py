@@ -41,10 +41,10 @@ class Report:
     """What was found.
 
     Attributes:
-        rows: pairs of a heading and a text: what the configuration is, and what would be served.
+        rows: pairs of a heading and a text. They describe the configuration, and what the reflector would serve.
         wrong: why the reflector would not start, or would do less than it was told to.
         unsafe: what others could read, change or use.
-        advice: what is safe, and could still be better.
+        advice: how to improve settings that are already safe.
     """
 
     rows: Rows = field(default_factory=list)
@@ -104,7 +104,7 @@ def lines(report: Report) -> list[str]:
 
 
 def _take(report: Report, logged: Iterable[Mapping[str, object]]) -> None:
-    """Puts what the reflector would log as a warning at its start into `report`."""
+    """Adds the warnings that the reflector would log at its start to `report`."""
     for entry in logged:
         if entry["log_level"] in ("warning", "error"):
             more = [f"{k} {v}" for k, v in entry.items() if k not in ("event", "log_level", "component", "advice")]
