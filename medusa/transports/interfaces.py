@@ -96,7 +96,10 @@ class Relay(Protocol):
         """The message that has begun to arrive and is not whole yet. None if there is none."""
 
     def stream_above(self, size: int) -> None:
-        """Sets the size in bytes above which unfragmented frames that begin from now on are forwarded in pieces."""
+        """Sets the limit, in bytes, for frames that begin from now on.
+
+        An unfragmented frame above this limit is forwarded piece by piece, as it arrives.
+        """
 
     def stop(self) -> None:
         """Drops the held bytes (the start of an unfinished frame or message). All later input is ignored."""

@@ -227,7 +227,10 @@ class RelayedTransport(Transport):
     # ------------------------------------------------------------------ what is held
 
     def _adapt(self, tight: bool) -> None:
-        """Makes this link hold few bytes if its share is `tight` (short of memory). Otherwise makes it fast."""
+        """Makes this link hold few bytes if `share` is `tight` (short of memory). Otherwise allows it to hold more.
+
+        To hold more bytes is faster: then a frame of up to STREAM_ABOVE bytes is forwarded in one piece.
+        """
         self._tight = tight
         self._relay.stream_above(UNCOUNTED - HEADER_SIZE if tight else STREAM_ABOVE)
         if tight:

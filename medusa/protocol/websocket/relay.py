@@ -111,7 +111,10 @@ class WebSocketRelay:
         self._fragments.drop()
 
     def stream_above(self, size: int) -> None:
-        """Sets the size in bytes above which unfragmented frames that begin from now on are forwarded in pieces."""
+        """Sets the limit, in bytes, for frames that begin from now on.
+
+        An unfragmented frame above this limit is forwarded piece by piece, as it arrives.
+        """
         self._stream_above = max(size, len(FORGED))
 
     def stop(self) -> None:

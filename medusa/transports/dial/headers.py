@@ -153,7 +153,7 @@ def _of_file(name: str) -> List[Field]:
 
 
 def _of_command(command: str) -> List[Field]:
-    """Runs a command, and returns the fields that it prints. Its errors go to stderr."""
+    """Runs a command, and returns the fields that it prints. The command inherits stderr for its own errors."""
     import subprocess  # takes long to import
 
     try:

@@ -25,12 +25,12 @@ CONNECT_TIMEOUT = 30.0
 def open_socket(
     target: Target, insecure_tls: bool, deadline: float, *, proxies: bool = True
 ) -> Union[socket.socket, TlsSocket]:
-    """Opens a blocking socket to `target`, through a proxy and with TLS if necessary.
+    """Opens a blocking socket to `target`. Uses TLS if the URL asks for it, and a proxy if the environment names one.
 
     Args:
         insecure_tls: True to accept any certificate.
         deadline: the latest end, as a time of time.monotonic().
-        proxies: True to use the proxy that the environment names.
+        proxies: False to ignore the proxy that the environment names.
 
     Raises:
         ConnectRefused: the connection failed, or the proxy refused.

@@ -85,7 +85,7 @@ def connect_any(
 
 
 class _Attempts:
-    """The sockets that are being connected. Closes each that fails; `close` closes the rest."""
+    """The sockets that are being connected. One that fails is closed at once; `close` closes those that are left."""
 
     def __init__(self, new_socket: Callable[[int, int], Any], poll: Any) -> None:
         self._new_socket = new_socket
