@@ -2,7 +2,8 @@
 
 Each row is for one resource. If an option concerns only one resource, that resource has a second row, which holds if
 the option is given. Use the first column if --front-door-only is given, else the second if --trusted-network is given.
-If neither is given, the column depends on the place of the peer. Each cell is an Outcome:
+If neither is given, the place of the peer (the last three columns) decides. Each cell is an Outcome; "nothing" means
+the answer 404, as if there were no such path:
 
 | resource                     | --front-door-only | --trusted-network | this host | other name | elsewhere |
 |------------------------------|-------------------|-------------------|-----------|------------|-----------|
@@ -14,19 +15,20 @@ If neither is given, the column depends on the place of the peer. Each cell is a
 | SESSIONS, --no-status        | nothing           | nothing           | nothing   | other host | not local |
 
 "This host": the peer has a loopback address, and no proxy has forwarded the request. "Other name": the same, but the
-Host header has a name other than localhost. METRICS and SESSIONS refuse such a name. Otherwise the owner of a web site
-could make the site's name an alias of this host, and a page of the site, in a browser here, could read the answer.
+Host header has a name other than localhost. METRICS and SESSIONS refuse a request with such a name. If they did not,
+the owner of a web site could make the site's name an alias of this host. Then a page of the site, in a browser on this
+host, could read the answer.
 
 A raw greeting has no header by which a proxy on this host could be recognised. So with --accounts, a loopback address
 does not prove that the peer is on this host.
 
-METRICS is also allowed, whatever the table says, for the addresses that --metrics-from names; see `is_monitor`.
+Three rules come before the table, in this order:
 
-Otherwise, in two cases only the signature of the request decides, whatever the table says:
-
-- METRICS, SESSIONS: if --accounts is given and the request has an Authorization header, an account that --admins names
-  must have signed the request.
-- SIGNED_ATTACH (/LOGIN/medusa/attach/...): the login in the path must have signed the request. This needs --accounts.
+- METRICS is allowed for the addresses that --metrics-from names; see `is_monitor`.
+- METRICS, SESSIONS: if --accounts is given and the request has an Authorization header, its signature decides. It must
+  be the signature of an account that --admins names.
+- SIGNED_ATTACH (/LOGIN/medusa/attach/...): the signature decides. It must be the signature of the account LOGIN, or of
+  one of its users. If --accounts is not given, the request is refused.
 
 Every peer may use everything else (/healthz, /readyz, /agent.sh).
 """
@@ -62,7 +64,7 @@ class Resource(enum.IntEnum):
 
 
 class Place(enum.IntEnum):
-    """Where a peer is, as seen from the host of this reflector. The value is its index in a row of the table."""
+    """Where a peer is, as seen from the host of this reflector. The value is the index of a column in `_TABLE`."""
 
     THIS_HOST = 2
     OTHER_NAME = 3  # this host, but the Host header has a name other than localhost
@@ -70,7 +72,7 @@ class Place(enum.IntEnum):
 
 
 class Outcome(enum.Enum):
-    """The decision about a peer and a resource."""
+    """The result of `decide`: the resource is allowed, the signature decides, or the reason for a refusal."""
 
     ALLOWED = enum.auto()
     BY_SIGNATURE = enum.auto()  # the request's signature decides
@@ -85,7 +87,7 @@ _ALLOWED, _NOTHING, _NOT_LOCAL = Outcome.ALLOWED, Outcome.NOTHING, Outcome.NOT_L
 _OTHER_HOST, _UNSIGNED = Outcome.OTHER_HOST, Outcome.UNSIGNED
 
 FRONT_DOOR_ONLY, TRUSTED_NETWORK = 0, 1
-"""The index, in a row of the table, of the Outcome if --front-door-only is given, and if --trusted-network is given."""
+"""The indexes of two columns in `_TABLE`: the one for --front-door-only, and the one for --trusted-network."""
 
 _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Outcome]] = {
     # (resource, True if its own option is given): front door only, trusted network, this host, other name, elsewhere
@@ -101,7 +103,7 @@ _TABLE: dict[tuple[Resource, bool], tuple[Outcome, Outcome, Outcome, Outcome, Ou
 def decide(
     resource: Resource, place: Place, config: ReflectorConfig, *, signed: bool = False, monitor: bool = False
 ) -> Outcome:
-    """Returns what the table says about `resource` for a peer at `place`.
+    """Returns the Outcome for a peer at `place` that wants to use `resource`.
 
     Args:
         signed: True if the request has an Authorization header.
@@ -124,7 +126,7 @@ def decide(
 def check(resource: Resource, accepted: Accepted, config: ReflectorConfig) -> bool:
     """Checks whether the peer of a connection may use `resource`.
 
-    Returns True if it may. Returns False if the request's signature decides, which the caller must check next.
+    Returns True if it may. Returns False if the signature of the request decides: the caller must check it next.
 
     Raises:
         Refusal: the peer may not use the resource.
@@ -167,7 +169,7 @@ def _is_forwarded(accepted: Accepted) -> bool:
 def is_this_host(host: str) -> bool:
     """Returns True if the value of a Host header is an IP address or `localhost`, with or without a port.
 
-    Any other name may be the name of a web site whose owner has made it an alias of this host.
+    Any other name is suspect: the owner of a web site may have made the site's name an alias of this host.
     """
     try:
         name = urllib.parse.urlsplit("//" + host).hostname or ""

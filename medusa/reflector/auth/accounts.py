@@ -1,8 +1,9 @@
-"""Reads the public keys of the logins from a directory, whose files have the format of sshd's authorized_keys.
+"""Reads the public keys of accounts, and of their users, from the files in a directory.
 
+A login is the name of an account. An account can have users: people with keys of their own, who sign for the account.
 The file `DIR/LOGIN` holds the keys of an account. The file `DIR/LOGIN.users/USER` holds the keys of one user of the
-account. A file that has changed is read again. A file that users other than its owner could change is ignored; see
-strict_modes.
+account. The files have the format of sshd's authorized_keys. A file that has changed is read again. A file that can be
+changed by other users of this host than its owner is ignored; see strict_modes.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ MAX_FILE = 1024 * 1024
 """The largest size in bytes of a file of keys: room for thousands of keys."""
 
 MAX_UNREADABLE = 100
-"""The number of files that cannot be read for which the log tells this. Strangers choose the names of some of them."""
+"""The maximum number of unreadable files that are remembered and logged.
+
+A request of a stranger names a file by its login. Without this limit, strangers could fill the log.
+"""
 
 USERS = ".users"
-"""What follows a login in the name of the directory with the users of that account."""
+"""The ending of a directory's name. The directory LOGIN.users has a file of keys for each user of the account LOGIN."""
 
 _KEY_TYPES = (b"ssh-", b"ecdsa-", b"sk-")
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -41,11 +45,12 @@ class AccountsError(Exception):
 class Accounts:
     """The public keys of all accounts and their users, from the files in `directory`.
 
-    Logins and users become file names. So they must have the form of medusa.protocol.attach_path.LOGIN.
+    The names of accounts (logins) and of users are used as file names. So callers may pass only names that have the
+    form of medusa.protocol.attach_path.LOGIN.
     """
 
     def __init__(self, directory: str) -> None:
-        """Raises AccountsError if the directory cannot be read, or if users other than its owner can change it."""
+        """Raises AccountsError if the directory cannot be read, or if other users of this host could change it."""
         self._directory = Path(directory)
         self._files: dict[Path, tuple[_Version, list[PublicKey]]] = {}
         self._unreadable: dict[Path, str] = {}  # by file, the reason that was logged last
@@ -61,13 +66,16 @@ class Accounts:
     def find(self, login: str, user: str | None, fingerprint: str) -> PublicKey | None:
         """Returns the key that has `fingerprint`, or None if there is no such key.
 
-        Searches the keys of the account `login`. If `user` is not None, searches the keys of this user of the account.
+        If `user` is None, searches the keys of the account `login`. Otherwise searches the keys of this account's user
+        `user`.
         """
         path = self._directory / login if user is None else self._directory / (login + USERS) / user
         return next((key for key in self._keys(path) if key.matches(fingerprint)), None)
 
     def everyone(self) -> dict[tuple[str, str | None], list[PublicKey]]:
-        """Returns the keys of each account, and of each user of an account, by (login, user); user None: the account.
+        """Returns the keys of every account and of every user, in a dict from (login, user) to a list of keys.
+
+        `login` is the name of an account. (login, None) leads to the keys of the account itself.
 
         Raises AccountsError if the directory cannot be read.
         """
@@ -104,7 +112,7 @@ class Accounts:
         return self._files[path][1]
 
     def _note(self, path: Path, error: OSError) -> None:
-        """Logs, once for each reason, that a file cannot be read. Logs nothing if there is no such file."""
+        """Logs that a file cannot be read, unless the same reason was logged last. Logs nothing if there is no file."""
         if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
             self._unreadable.pop(path, None)
             return
@@ -133,8 +141,8 @@ def _without_waiting(path: str, flags: int) -> int:
 def _open_folder(path: Path) -> bool:
     """Returns True if users other than the owner can create files in a directory.
 
-    Returns False for a directory with the sticky bit on a read-only file system, whatever its mode: a volume of
-    Kubernetes secrets is like this.
+    If the directory has the sticky bit and its file system is read-only, returns False, whatever the other bits of its
+    mode say. A volume of Kubernetes secrets is such a directory.
     """
     mode = path.stat().st_mode
     if mode & stat.S_ISVTX and os.statvfs(path).f_flag & os.ST_RDONLY:
@@ -145,7 +153,7 @@ def _open_folder(path: Path) -> bool:
 def _trusted(path: Path, mode: int, weak: str) -> bool:
     """Returns True if `path` is a regular file that only its owner can change. Logs `weak` if other users can.
 
-    This matters because a user who can add a key could sign as the login.
+    This matters because a user of this host who can add a key to the file could sign as this account.
 
     Args:
         mode: the file's mode.

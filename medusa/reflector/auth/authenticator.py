@@ -1,7 +1,8 @@
-"""Checks that a request is signed by the login that its path names.
+"""Checks that a request is signed by the account that its path names, or by one of the account's users.
 
-A refusal must not tell a stranger which logins, keys and sessions exist. So a wrong signature, an unknown login or key,
-and a session that does not exist get the same answer (`UNKNOWN`) after the same time (see Admission.hold_back).
+A login is the name of an account. A refusal must not tell a stranger which logins, keys and sessions exist. So a wrong
+signature, an unknown login, an unknown key, and a session that does not exist all get the same answer (`UNKNOWN`).
+They also get it after the same time (see Admission.hold_back).
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from medusa.reflector.session_name import SessionName
 from medusa.session import Side
 
 DATE_SKEW = 300
-"""Seconds by which a Date header may differ from the clock of this host. Manta's front door allows as many."""
+"""Seconds by which a Date header may differ from the clock of this host. Manta's HTTP service allows as many."""
 
 EXPIRES_SKEW = 60
-"""Seconds by which the clock of a URL's signer may differ from the clock of this host."""
+"""Seconds by which the clock of the host that has signed a URL may differ from the clock of this host."""
 
 STRONG = (REQUEST_TARGET, "host", "date")
 """The parts of a request that the signature in a header must cover, so that it is valid for this request only."""
@@ -114,8 +115,9 @@ class Authenticator:
         self.nonces = ReplayCache(clock)
 
     def check(self, request: Request, name: SessionName, side: Side) -> Grant:
-        """Checks that the login of the session `name` has signed `request`, a GET for one side of this session.
+        """Checks that the account of the session `name`, or one of the account's users, has signed `request`.
 
+        The request is one to attach to this session at `side`.
         Call SingleUse.reserve with the returned Grant next, so that the signature cannot be used twice.
 
         Raises:
@@ -137,7 +139,7 @@ class Authenticator:
     def check_admin(self, request: Request) -> Grant:
         """Checks that an account which the option --admins names has signed `request` in its Authorization header.
 
-        The signature of one of the account's users is refused. If the request changes something, call SingleUse.reserve
+        A signature by a user of such an account is refused. If the request changes something, call SingleUse.reserve
         with the returned Grant next, so that the signature cannot be used twice.
 
         Raises:
@@ -153,9 +155,10 @@ class Authenticator:
         return Grant(claim.key_id, digest, claim.until)
 
     def check_reader(self, request: Request, login: str) -> Grant:
-        """Checks that `login`, or one of its users, has signed `request` in its Authorization header.
+        """Checks that the account `login`, or one of its users, has signed `request` in its Authorization header.
 
-        The request has to change nothing: until its Date is too old, the signature can be used again.
+        Call this only for a request that changes nothing, because the signature can be used again until the Date header
+        is too old.
 
         Raises:
             Refusal: the signature is missing, wrong, expired or by another login. The refusal is made by `denied`.
@@ -167,7 +170,10 @@ class Authenticator:
         return Grant(claim.key_id, b"", claim.until)
 
     def _header_only(self, request: Request) -> _Claim:
-        """Returns what the Authorization header claims. Raises Refusal if the request has none, or has a query."""
+        """Returns the claim in the Authorization header.
+
+        Raises Refusal if there is no such header, or if the URL has a query.
+        """
         self._check_host(request)
         if "?" in request.target:
             raise denied(401, "this takes an Authorization header, and no query")

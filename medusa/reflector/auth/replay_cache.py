@@ -1,4 +1,4 @@
-"""Remembers used signatures until they expire, so that none is used twice."""
+"""Remembers used signatures until they expire, so that no signature is used twice."""
 
 from __future__ import annotations
 

@@ -1,16 +1,18 @@
-"""Makes sure that each signature lets in one peer at most, at all reflectors that share the directory.
+"""Makes sure that each signature lets in at most one peer, even if several reflectors get it.
+
+The reflectors share the directory (a store), which records the reserved and the used signatures.
 
 A signature is used in three steps:
 
 1. Reserve it, for some seconds.
-2. Confirm the reservation, when all other checks have passed. From then on it lasts longer than the signature is valid.
-3. Settle the signature, which means record it as used, right before the peer is let in.
+2. Confirm the reservation, after all other checks have passed. This makes it last longer than the signature is valid.
+3. Settle the signature: record it as used, right before the peer is let in.
 
 Before step 3, another request with the same signature gets the answer to try again. After step 3, such a request gets
 the answer that the signature was used before. If the peer is not let in, the signature is given back.
 
-The directory may carry out a step late, when another request has already reserved the same signature. To leave the
-state of the other request unchanged, each step names a random token of its own request:
+The directory may carry out a step late, after another request has reserved the same signature. Such a step must not
+change the reservation of the other request. So each step names a random token of its own request. Three rules hold:
 
 - A reservation that is neither confirmed nor given back expires by itself.
 - A confirmation fails if its reservation does not exist any more. The peer is let in only if the directory has answered
@@ -39,7 +41,7 @@ During this time another reflector may still accept the expired signature: its c
 """
 
 _LATE = 30.0
-"""If a signature expires after it was reserved, its peer can still be let in for so many seconds."""
+"""If a signature expires after it was reserved, its reservation can still be confirmed for so many seconds."""
 
 
 class Marks(Protocol):
@@ -49,13 +51,19 @@ class Marks(Protocol):
         """Reserves a mark for some seconds."""
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """Extends the reservation of a mark to `ttl` seconds from now. Returns False if it does not exist any more."""
+        """Extends a mark's reservation to `ttl` seconds from now. Returns False if it does not exist any more.
+
+        `token`: the text with which the mark was reserved. `use`: a new random text, by which `settle` finds the mark.
+        """
 
     def settle(self, mark: str, use: str) -> None:
         """Records that a confirmed mark is used."""
 
     def give_back(self, mark: str, *tokens: str) -> None:
-        """Makes a mark unused again, as soon as the directory answers. Does not block."""
+        """Makes a mark unused again, if it was reserved or confirmed with one of `tokens`. Does not block.
+
+        If the directory does not answer now, this is done later.
+        """
 
 
 class Ticket(NamedTuple):
@@ -88,7 +96,9 @@ class SingleUse:
         self.busy: set[bytes] = set()
 
     def reserve(self, grant: Grant) -> Reservation:
-        """Reserves a signature, here and in the directory. End the reservation by one of its methods.
+        """Reserves a signature, here and in the directory.
+
+        End the returned reservation by its method `settle`, `settled_elsewhere` or `give_back`.
 
         Raises:
             Refusal: 403 if the signature was used before, 503 if another request with the same signature is in
@@ -141,7 +151,7 @@ class Reservation:
     def confirm(self) -> None:
         """Makes the reservation last longer than the signature is valid. Call `settle` next.
 
-        Call `give_back` instead of `settle` if the peer cannot be let in, also after a Refusal from this method.
+        If the peer cannot be let in, call `give_back` instead of `settle`. Do this also if this method raises Refusal.
 
         Raises:
             Refusal: 503 if the reservation does not exist any more, or if the directory does not answer. 403 if the
@@ -173,9 +183,9 @@ class Reservation:
     def give_back(self) -> None:
         """Makes the signature unused again, because the peer was not let in. Does not block. Idempotent.
 
-        Gives back the reservation and, if `confirm` was called here, the confirmation. Does not give back a
-        confirmation by the reflector that got the ticket. If the directory carries out an earlier call of `confirm`
-        only after this call, the confirmation fails, because the reservation was given back.
+        Gives back the reservation. If `confirm` of this object was called, gives back the confirmation too. If another
+        reflector has confirmed the reservation by its ticket, that confirmation stays. The directory may carry out an
+        earlier call of `confirm` after this call. Then the confirmation fails, because its reservation was given back.
         """
         if self._noted:
             self._book.nonces.give_back(self._digest)

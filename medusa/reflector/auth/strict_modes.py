@@ -1,4 +1,6 @@
-"""Finds out whether another user could replace a file. Checks all directories in the path, as StrictModes of sshd does.
+"""Finds out whether another user of this host could replace a file. Checks also all directories in its path.
+
+The option StrictModes of sshd does the same.
 
 Symbolic links are followed one by one, so the directories that contain the links are checked as well.
 """
@@ -26,8 +28,8 @@ def trusted_owners(directory: str) -> frozenset[int]:
 def weakness(path: str, owners: Collection[int]) -> str:
     """Returns the reason why a user who is not among `owners` could replace or change `path`. Returns "" if none could.
 
-    A directory with the sticky bit, such as /tmp, may be writable: other users cannot replace a file in it that belongs
-    to one of `owners`.
+    A directory with the sticky bit, such as /tmp, may be writable for other users: they cannot replace a file in it
+    that belongs to one of `owners`.
 
     Raises OSError if a part of the path does not exist or cannot be read.
     """
@@ -41,7 +43,9 @@ def weakness(path: str, owners: Collection[int]) -> str:
 
 
 def _way(path: str) -> list[tuple[str, os.stat_result]]:
-    """Returns all directories and links through which `path` leads, and last the file itself, each with its lstat.
+    """Returns all directories and links on the way to the file `path`, and the file itself as the last entry.
+
+    Each entry is a path and its lstat.
 
     Raises OSError.
     """

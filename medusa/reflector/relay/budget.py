@@ -1,11 +1,12 @@
-"""The memory that peers may make this process hold: one budget for all of them, and a share of it for each login.
+"""The memory that peers may make this process hold: one budget for all peers, and a share of it for each login.
 
-Counted are the bytes of unfinished messages, and the bytes that a peer does not read. No I/O and no clock.
+A login is the name of an account. Peers without a login have a share for each address. Two things are counted: the
+bytes of unfinished messages, and the bytes that wait because a peer does not read them. No I/O and no clock.
 
 A share, or the whole budget, is tight (short of memory) if more than half of it is used. While a share is tight, each
-of its connections is read in small pieces, and its large frames are forwarded as they arrive, so that little more
-memory is needed. Only messages in fragments, which have to be put together first, still grow. If there is no memory
-left for a message, the message is refused.
+of its connections is read in small pieces, and large frames are forwarded piece by piece. So little more memory is
+needed. Only a message in fragments still needs more memory, because its fragments have to be put together first. If
+there is no memory left for a message, the message is refused.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ class Share:
 
 
 def is_tight(used: int, limit: float, before: bool) -> bool:
-    """Returns True if more than half of `limit` is used. If `before` is True, a quarter is enough.
+    """Returns True if more than half of `limit` is used. If `before` is True, more than a quarter is enough.
 
-    So the result does not change too often. `before`: the result of the last call for the same limit.
+    `before`: the result of the last call for the same limit. Two different bounds keep the result from changing often.
     """
     return used > limit / (4 if before else 2)

@@ -16,19 +16,25 @@ log = structlog.get_logger(component="byte_link")
 
 
 CHECKS = 9
-"""The number of checks in the time `Patience.stall`. So a lost end is noticed at most a ninth of this time too late."""
+"""The number of checks in the time `Patience.stall`.
+
+So a lost connection is noticed at most one ninth of this time too late.
+"""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a link between a peer and the owner of its session stays open after one of them has closed, in seconds.
+    """How long a link stays open after one of its ends has closed, in seconds.
+
+    The ends are a peer and the owner: the process in which the peer's session lives. Bytes from the peer extend neither
+    `close` nor `unread`.
 
     Attributes:
-        stall: the longest time in which the other end gives no sign of life.
-        close: the longest time after the owner has closed and the system has accepted all the owner's bytes for the
-            peer. Bytes from the peer do not extend this time.
-        unread: the longest time after the owner has closed while the peer does not accept all the owner's bytes. Bytes
-            from the peer do not extend this time.
+        stall: the link ends if the other end gives no sign of life for this time.
+        close: the owner has closed, and the system has accepted all its bytes for the peer: the link ends if the peer
+            does not hang up within this time.
+        unread: the owner has closed, but the peer has not accepted all the owner's bytes: the link ends if the peer
+            does not accept them within this time.
     """
 
     stall: float
@@ -107,7 +113,10 @@ class ByteLink:
         self._ended(self)
 
     def _start_closing(self) -> None:
-        """Starts the time within which the peer must hang up, because the owner has closed. Nothing extends it."""
+        """Starts the timer that ends the link if the peer does not hang up. Called after the owner has closed.
+
+        Bytes from the peer do not extend this time.
+        """
         self._closing = True
         if self._patience.close < math.inf:
             self._timer.close()
@@ -130,7 +139,10 @@ class ByteLink:
 
 
 class _Driver:
-    """The driver of one pipe: runs it when a watcher says that it can read or write, or when the fair queue does."""
+    """The driver of one pipe. Runs the pipe if a watcher reports that it can read or write, or if its turn comes.
+
+    The turns come from the fair queue.
+    """
 
     def __init__(self, link: ByteLink, pipe: BytePipe) -> None:
         self.pipe = pipe

@@ -138,7 +138,7 @@ def join(
 ) -> tuple[BytePipe, BytePipe]:
     """Returns the two pipes of a proxy: (from inner to outer, from outer to inner).
 
-    `drains`: see BytePipe; for the second pipe only. `share`: see BytePipe; None to count nothing.
+    `drains`: passed to the second pipe; see BytePipe. `share`: see BytePipe. None: the held bytes are not counted.
     """
     outward, inward = BytePipe(inner, outer), BytePipe(outer, inner, drains=drains)
     if share is not None:

@@ -98,7 +98,7 @@ class Endpoint:
             self._on_readable()
 
     def forward(self, sink: Endpoint) -> None:
-        """Forwards to `sink` what is read from now on. A message that is partly here already is dropped."""
+        """Forwards to `sink` what is read from now on. A message whose first part was read before is dropped."""
         self.transport.skip_message()
         self._sink, sink._source = sink, self
         self.pump.sink = sink.transport
@@ -123,7 +123,7 @@ class Endpoint:
         self._attempt(lambda: self.transport.send_nowait(Ping(b"medusa")))
 
     def close(self, close: Close) -> None:
-        """Sends a Close after all that is still to be written.
+        """Sends a Close after the bytes that already wait to be written.
 
         If the last bytes written end inside a frame, calls `give_up` instead, because the peer would read the Close as
         the rest of this frame.
@@ -205,15 +205,16 @@ class Endpoint:
 
     @property
     def unacknowledged(self) -> float:
-        """For how many seconds the peer's host has acknowledged nothing, although bytes are on the way to it."""
+        """The seconds for which the peer's host has acknowledged nothing, although bytes are on the way to it."""
         return silence(self.transport.fileno())
 
     def is_draining(self) -> bool:
         """Returns True if a ping may be stuck behind data that the peer is still accepting.
 
-        In this case a silent peer is not lost. If some bytes have not reached the peer's host yet, the result is True
-        if more bytes have reached it since the last call. If all bytes have reached it, the result is True if the last
-        frame is not complete yet, because a ping cannot be sent inside a frame.
+        In this case a silent peer does not count as lost. There are two cases:
+
+        - Some of the bytes sent have not reached the peer's host yet: True if more have reached it since the last call.
+        - All have reached it: True if the last frame that is sent is not complete yet. A ping cannot be sent inside it.
         """
         backlog = self.backlog
         # With TLS, `sent` does not tell how many bytes of ciphertext the kernel has.

@@ -4,8 +4,8 @@
 has no entry for the current state and an input, the caller has a bug: `step` raises IllegalInput.
 
 Half-close: a plain peer (raw TCP without frames) can end one direction with a FIN and go on with the other. Between two
-plain peers a FIN is passed on, and the end of a side is reported only after both directions have ended. If the other
-peer uses frames, the FIN ends both directions immediately.
+plain peers a FIN is passed on, and the session is told that a side has ended only after both directions have ended. If
+the other peer uses frames, the FIN ends both directions immediately.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OPEN = (State.DROPPING, State.FORWARDING, State.FORWARDING_PLAIN)
 READING = (*OPEN, State.DISCARDING)
 HALF_CLOSED = (State.HALF_CLOSED, State.HALF_CLOSED_LAST)
 REPORTED = (State.DISCARDING, State.ENDED)
-"""The states after the report to the session. Only the bytes that already wait for the peer are still written."""
+"""The states after the session was told that the peer has closed, is lost, or has broken the protocol."""
 
 
 class Input(_Named):

@@ -1,8 +1,8 @@
 """Shares the event loop among busy connections, requests and all other work. Holds the read buffer of all connections.
 
 A connection whose reads are large queues its next read here. So a keystroke of another session waits for at most one
-such read. If the loop is never idle, because many requests or small messages come, then the queued reads get as much
-time as all other work together, and requests wait in a queue here too.
+such read. If many requests or small messages come, the loop is never idle. Then the queued reads get as much time as
+all other work together, and requests wait in a queue here too.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ SHARE_INTERVAL = 0.004
 """Seconds between two checks of how much time the queued steps have got."""
 
 LEAST_SHARE = 0.25
-"""The part of all time that steps should get while the loop has no other work. If it is less, the loop is crowded."""
+"""If the idle moments of the loop give the queued steps less than this part of all time, the loop is crowded."""
 
 LONGEST_TURN = 0.02
 """The maximum number of seconds that steps take in one iteration of a crowded loop."""
 
 REQUESTS_TURN = 0.0001
-"""Seconds in one iteration of a crowded loop in which waiting requests may begin. Each that begins is finished.
+"""Seconds in each iteration of a crowded loop during which waiting requests may begin.
 
-The time is short, because a busy connection makes progress only once in an iteration, by what the kernel's buffers
-hold.
+A request that has begun is not stopped. The time is short, because it delays the next iteration, and a busy connection
+moves bytes only once in each iteration.
 """
 
 MOST_REQUESTS = 4
-"""The number of requests waiting for their turn at which no further connections are accepted."""
+"""If so many requests wait for their turn, no further connections are accepted."""
 
 
 class FairQueue:
     """A queue of steps that run when the event loop is idle, one per loop iteration.
 
     Each step runs from an idle watcher, so all other events go first. Connections whose reads are small are never
-    queued. Requests are not queued as long as the loop has idle moments. If many small reads and requests keep the loop
-    from ever being idle, it is crowded: each iteration then ends with a turn for the steps and one for the requests.
+    queued. Requests are not queued as long as the loop has enough idle moments. If it has too few of them, because of
+    many small reads and requests, the loop is crowded. Then each iteration has a turn for steps, and one for requests.
 
     Attributes:
         loop: gevent's event loop.

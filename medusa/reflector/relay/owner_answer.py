@@ -1,7 +1,8 @@
-"""Reads how the owner of a session answers a peer, whose request this process has passed on to the owner.
+"""Reads how the owner of a session answers a peer. This process has passed the peer's request on to the owner.
 
 The owner is another worker, or another reflector. If the owner refuses the peer, this module passes the answer on and
-gives the peer a short time to hang up. Until the answer has come, the peer counts as not identified.
+gives the peer a short time to hang up. Until the owner has answered, the peer counts as one that has not identified
+itself; see Accepted.startup.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ACCEPTED = {HTTP: 101, RAW: 0}
 """The status of an answer that lets the peer in, by the kind of connection."""
 
 _MAX_START = len(b"HTTP/1.1 101")
-"""The number of bytes within which the status of every valid answer is found."""
+"""The status of every valid answer is found within so many bytes."""
 
 MAX_REFUSAL = 64 * 1024
 """The most bytes of a refusal that are passed on."""
@@ -34,7 +35,7 @@ def read_start(owner: Any, kind: str) -> tuple[bytes, int]:
     """Returns the first bytes of the owner's answer, and the status in them. `kind`: HTTP or RAW.
 
     Raises:
-        OSError: the owner has hung up, does not answer in time, or answers with something else.
+        OSError: the owner has hung up, does not answer in time, or its answer does not begin with a status.
     """
     answer = b""
     while (match := _STATUS[kind].match(answer)) is None:

@@ -31,7 +31,8 @@ class Pump:
     Backpressure: while the sink has unwritten bytes, nothing is read.
 
     Attributes:
-        messages, size: the number of messages, and of payload bytes, copied so far.
+        messages: the number of messages copied so far.
+        size: the number of payload bytes copied so far.
         terminal: how many bytes of `size` came in binary messages, which carry terminal input and output.
         left_out: the text messages that the last step dropped, because the sink's protocol cannot carry text.
         left_out_count: the number of text messages dropped so far.

@@ -7,7 +7,7 @@ held             remembers which agents wait for a session that does not exist y
 limits           limits how many peers may connect, and how many clients may wait
 plain_client     answers an agent in place of a client that uses raw TCP without frames
 registry         all sessions by name: opens, joins and forgets them
-time_limits      limits how long a linked session may be idle, how long it may last, and how long a drain may take
+time_limits      limits how long a linked session may be idle, may last, and may go on while the reflector stops
 usage            logs a session's start, and a usage record when it has ended
 """
 

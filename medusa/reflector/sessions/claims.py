@@ -1,6 +1,6 @@
 """Claims the names of this process's sessions in the directory, renews and releases them.
 
-The directory may be slow or may not answer. Then live sessions go on, and no new session can begin.
+The directory is the store that all reflectors share. If it does not answer, live sessions go on, but none can begin.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _NO_NAME = "."
 
 
 MAX_OWED = 4096
-"""The maximum number of marks, and of names, that are kept to be given back when the directory answers again."""
+"""At most so many session names, and as many marks, are kept to be freed after the directory answers again."""
 
 _TOKENS = 16
 """The maximum number of tokens (see Directory.give_back) that are kept for one mark."""
@@ -60,7 +60,7 @@ class Lease(Protocol):
         """True if this reflector has the lease, as far as it knows."""
 
     def keep(self) -> bool:
-        """Renews the lease. Returns True if the directory had no lease, and has it now. Raises DirectoryError."""
+        """Renews the lease. If the directory has lost it, records it anew, and returns True. Raises DirectoryError."""
 
 
 class Forgetful(DirectoryError):
@@ -112,7 +112,7 @@ class Claims:
 
     @property
     def _has_address(self) -> bool:
-        """False if the claims at this reflector's address may be those of another reflector, which lives."""
+        """False if another live reflector may be using this reflector's address, and may have made claims with it."""
         return self._lease is None or self._lease.held
 
     def take(self, name: SessionName) -> None:
@@ -188,11 +188,11 @@ class Claims:
             pass  # it has answered
 
     def spend(self, mark: str, ttl: float) -> bool:
-        """See Directory. Blocks until the directory answers."""
+        """Records for `ttl` seconds that `mark` is used. Returns True if it was unused before. See Directory."""
         return bool(self._ask(self._directory.spend, mark, ttl))
 
     def reserve(self, mark: str, token: str) -> Mark:
-        """See Directory. Reserves the mark for `reservation_ttl`. Blocks until the directory answers.
+        """Reserves `mark` (the name of a signature) for `reservation_ttl`. Returns its former state. See Directory.
 
         Raises:
             Forgetful: the directory has forgotten everything, so the mark may have been used at another reflector.
@@ -204,15 +204,15 @@ class Claims:
         return found
 
     def confirm(self, mark: str, token: str, use: str, ttl: float) -> bool:
-        """See Directory. Blocks until the directory answers."""
+        """Extends a reservation of `mark` to `ttl` seconds from now. Returns False if it has ended. See Directory."""
         return bool(self._ask(self._directory.confirm, mark, token, use, ttl))
 
     def settle(self, mark: str, use: str) -> None:
-        """See Directory. Blocks until the directory answers."""
+        """Records that the confirmed `mark` is used. See Directory. Blocks until the directory answers."""
         self._ask(self._directory.settle, mark, use)
 
     def give_back(self, mark: str, *tokens: str) -> None:
-        """See Directory. Does not block. If the directory does not answer now, tries again later."""
+        """Makes `mark` unused again, now or after the directory answers again. Does not block. See Directory."""
         self._releasing.add(gevent.spawn(self._give_back, mark, tokens))
 
     def renew_forever(self) -> None:
@@ -227,7 +227,7 @@ class Claims:
                 gevent.sleep(self._timeouts.claim_retry_interval)
 
     def finish(self) -> None:
-        """Waits until the directory has answered all questions, so that all released names are free.
+        """Waits until the directory has answered all requests of this process, so that all released names are free.
 
         Waits at most `claim_release_timeout`.
         """
@@ -319,7 +319,7 @@ class Claims:
                 return
 
     def _keep_lease(self) -> bool:
-        """Calls `_recall`. Returns True if the directory has forgotten everything, False also if it does not answer."""
+        """Calls `_recall`, and returns its result. Returns False if the directory does not answer."""
         try:
             return self._recall()
         except DirectoryError:
@@ -328,9 +328,9 @@ class Claims:
     def _recall(self) -> bool:
         """Renews the lease on the address. If the directory has forgotten everything, returns True.
 
-        The directory has forgotten everything if the lease was missing. In this case this method tells the directory
-        which marks were used here. For `recall_timeout` seconds `reserve` then reserves no mark, so that the other
-        reflectors can tell the directory their marks first.
+        A missing lease shows that the directory has forgotten everything. In this case this method tells the directory
+        which marks (names of signatures) were used here. After that, `reserve` reserves no mark for `recall_timeout`
+        seconds, so that the other reflectors can tell the directory their marks first.
 
         Raises DirectoryError.
         """
@@ -346,7 +346,7 @@ class Claims:
     def _tell(self, mark: str, ttl: float) -> None:
         """Records in the directory, for `ttl` seconds, that `mark` (the name of a signature) was used.
 
-        If the directory does not answer, the next call of `_recall` does it.
+        If the directory does not answer, the next call of `_recall` tries again.
         """
         try:
             self._ask(self._directory.spend, mark, ttl)

@@ -1,8 +1,9 @@
 """The deadlines of one session: decides what is due now, and when to check again. No I/O; the time is passed in.
 
-Times are in seconds of one monotonic clock. `happened` returns the inputs (events for the state machine in
-medusa/session.py) that are due. `check_links` returns which peers need a ping, do not finish a message, or are lost.
-Both may be called at any time. `next_input` and `next_check` return the times at which to call them next.
+Times are in seconds of one monotonic clock. `happened` returns the inputs that are due: events for the state machine in
+medusa/session.py. `check_links` returns which peers need a ping, do not finish a message, or are lost. Both functions
+may be called at any time. `next_input` returns the time at which to call `happened` next; `next_check` does the same
+for `check_links`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ MESSAGE_CHECKS = 4
 """The number of checks in the time `message_timeout`."""
 
 MESSAGE_RATE = 1024
-"""Bytes a second. A message may take `message_timeout`, and one second more for each MESSAGE_RATE bytes that have come.
+"""A message may take `message_timeout`, and one second more for each MESSAGE_RATE bytes of it that have arrived.
 
-So a large message on a slow link can be finished. But a peer that sends only a byte now and then gets no more time.
+So a large message on a slow link can be finished. But a peer that sends a byte now and then gets hardly any more time.
 """
 
 
@@ -84,7 +85,8 @@ class _Message(NamedTuple):
     Attributes:
         number: see Unfinished.
         first: the smallest `Unfinished.arrived` that a check has found.
-        since: the time at which a check first found the message, plus the time for which the link was not read since.
+        since: the time at which a check first found the message, moved forward by each time span in which the link was
+            not read.
         seen: the time at which a check last found the message.
     """
 
@@ -145,7 +147,8 @@ class Deadlines:
     def drain(self, end: float, now: float) -> None:
         """Sets the time `end` at which the session ends because its reflector stops. Its user gets notices before.
 
-        Changes nothing if an earlier `end` was set before. Nothing is due before the session has a client.
+        Changes nothing if an earlier `end` was set before. Until the session has a client, `happened` returns neither
+        the notices nor the end.
         """
         if not self._closing and (self._drain is None or end < self._drain.end):
             self._drain = DrainNotices(end, now)
@@ -174,7 +177,10 @@ class Deadlines:
     # ------------------------------------------------------------------ inputs of the session's table
 
     def happened(self, now: float, links: Collection[Link]) -> Input | None:
-        """Returns an input that is due now, or None. Process the input, then call this again until it returns None."""
+        """Returns one input for the session's state machine whose time has come; None if there is none.
+
+        Process the input, then call this method again, until it returns None.
+        """
         for happened, when in list(self._timed.items()):
             if when > now:
                 continue
@@ -241,9 +247,9 @@ class Deadlines:
         return min(times)
 
     def _judged(self, links: Collection[Link]) -> list[Link]:
-        """Returns the connections to which the keepalive applies: the open ones.
+        """Returns the connections whose peers have to answer pings: the open ones, with one exception.
 
-        Leaves out a connection whose peer only has to answer a Close: for that there is the close timeout.
+        A connection is left out if its peer only has to answer a Close. The close timeout limits the time for that.
         """
         return [link for link in links if link.open and (not self._closing or link.backlog)]
 
@@ -305,8 +311,10 @@ def active(links: Collection[Link]) -> float:
 def _answers_pings(link: Link) -> bool:
     """Returns True if a silent peer counts as lost, False if its silence means nothing.
 
-    Silence means nothing if the peer is plain (cannot answer pings), or if its link is not read now. But if such a peer
-    has hung up, it counts as lost too, with two exceptions: an agent, because its last output waits until the client
-    reads it; and a plain peer whose FIN ends only one direction.
+    Silence means nothing if the peer is plain (cannot answer pings), or if its link is not read now. If such a peer has
+    hung up, its silence does count, with two exceptions:
+
+    - An agent: its last output has to wait until the client reads it.
+    - A plain peer whose FIN ends only one direction: it may still read.
     """
     return not (link.paused or link.plain) or (link.side is not Side.AGENT and not link.passes_fin and link.hung_up)

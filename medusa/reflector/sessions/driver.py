@@ -86,7 +86,10 @@ class SessionDriver:
         self.usage.started(client_address)
 
     def expect_agent(self) -> bool:
-        """Reserves the agent's place until `attach`. Returns False if the place is taken, or the session is closing."""
+        """Reserves this session for one agent, until `attach` is called.
+
+        Returns False if another agent has reserved or joined the session, or if the session is closing.
+        """
         if self.machine.state is not State.WAITING:
             return False
         self.machine.process(Input.AGENT_EXPECTED)
@@ -104,9 +107,8 @@ class SessionDriver:
 
         Args:
             address: the peer's address, for logs and lists.
-            source: the address under which the memory that this process holds for the peer is counted, if the session
-                has no login.
-            notices: True if the peer has announced that it shows notices at any time.
+            source: an address. If the session has no login, the memory held for the peer is counted for this address.
+            notices: True if the peer has announced that it shows the reflector's notices at any time.
         """
         if not self.expects(side):
             transport.close(1000, _OVER.reason, timeout=0.1)
@@ -119,7 +121,7 @@ class SessionDriver:
         self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
 
     def tell(self, happened: Input, close: Close | None = None) -> None:
-        """Schedules an input for processing, and returns at once. `close`: see SessionMachine.process."""
+        """Schedules an input (an event) for processing, and returns at once. `close`: see SessionMachine.process."""
         self._inbox.append((happened, close))
         self._wake()
 
@@ -162,7 +164,7 @@ class SessionDriver:
 
     @property
     def active(self) -> float:
-        """The time.monotonic() of the last terminal byte. If there was none yet: of the last attachment."""
+        """The time.monotonic() of the last terminal byte. If there was none yet: the time of the last attachment."""
         return max((endpoint.active for endpoint in self._endpoints.values()), default=time.monotonic())
 
     def counts(self) -> dict[str, int]:
@@ -177,7 +179,7 @@ class SessionDriver:
         return counts
 
     def terminal_bytes(self) -> dict[str, int]:
-        """Returns typed_bytes and shown_bytes: how much of what was sent was terminal input and output."""
+        """Returns typed_bytes (the number of bytes of terminal input sent) and shown_bytes (the same for output)."""
         pumps = {side: self._endpoints[side].pump for side in Side if side in self._endpoints}
         sizes = [pump.terminal if (pump := pumps.get(side)) else 0 for side in (Side.CLIENT, Side.AGENT)]
         return dict(zip(("typed_bytes", "shown_bytes"), sizes, strict=True))
@@ -190,11 +192,11 @@ class SessionDriver:
             self._context.queue.loop.run_callback(self._step if self._pair is None else self._pair.switch)
 
     def _own_pair(self) -> Iterator[None]:
-        """The code of the greenlet of a linked session: links both sides, waits for inputs, closes, and releases.
+        """The code of the greenlet of a linked session: links both sides, waits for inputs, and closes the session.
 
-        It is a generator to save memory: the frame of a generator is on the heap. The first Python function that a
-        greenlet calls costs it a stack page of 4 KiB until it ends. So the greenlet of an idle session calls none: the
-        link-up runs on the event loop's stack, and `wait` is written in C.
+        It is a generator to save memory: the frame of a generator is on the heap. If a greenlet calls a Python
+        function, the greenlet gets a stack page of 4 KiB, and keeps it to its end. So the greenlet of an idle session
+        calls no Python function: the link-up runs on the event loop's stack, and `wait` is written in C.
         """
         wait = gevent.get_hub().switch
         self._context.queue.loop.run_callback(self._link_up)
@@ -208,7 +210,7 @@ class SessionDriver:
         yield  # the table's last action has released everything; this ends the greenlet
 
     def _step(self) -> None:
-        """Processes the inputs that were passed to `tell`, and then the inputs of the deadlines that have passed."""
+        """Processes the inputs passed to `tell`, then those of the deadlines that have passed. Sets the timer again."""
         self._woken = False
         owner = self._pair
         self._guarded(self._process_inputs)

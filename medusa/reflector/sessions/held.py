@@ -1,6 +1,7 @@
-"""Remembers for some seconds which agents have asked for a session that does not exist, and were told to ask again.
+"""Remembers for some seconds which agents have asked for a session that does not exist yet.
 
-Such an agent keeps its job alive until a user comes: `agent.sh wrap` does so after a step has failed. No I/O.
+Such an agent was told to ask again later. It keeps its job alive until a user opens the session: `agent.sh wrap` does
+so after a step of the job has failed. No I/O.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import NamedTuple
 from medusa.reflector.session_name import SessionName
 
 PER_LOGIN = 256
-"""The maximum number of names that are remembered for one login, and for all sessions without a login together."""
+"""The maximum number of session names that are remembered for one login (the name of an account).
+
+All sessions without a login count as sessions of one login.
+"""
 
 IN_ALL = 4096
 """The maximum number of names that are remembered in all."""
@@ -24,7 +28,8 @@ class Held(NamedTuple):
 
     Attributes:
         agent: the agent's address.
-        since, asked: when the agent has asked for the first time, and for the last time, in seconds of the clock.
+        since: when the agent first asked for the session, in seconds of HeldSessions' clock.
+        asked: when the agent last asked for the session, in seconds of the same clock.
     """
 
     name: SessionName
@@ -36,8 +41,9 @@ class Held(NamedTuple):
 class HeldSessions:
     """The names of the sessions that agents have asked for within the last `timeout` seconds.
 
-    If there are too many names, the oldest one of the same login is forgotten. If there are too many in all, it is the
-    oldest one of the login that has the most. `clock` returns monotonic seconds.
+    A login is the name of an account. If one login has too many names, its oldest name is forgotten. If there are too
+    many names in all, the login with the most names loses its oldest name. The oldest name is the one whose agent has
+    not asked for the longest time. `clock` returns monotonic seconds.
     """
 
     def __init__(
@@ -78,7 +84,7 @@ class HeldSessions:
         return [held for names in known.values() for held in names.values()]
 
     def age(self, moment: float) -> float:
-        """Returns the seconds since `moment`, which is a time of the clock."""
+        """Returns the seconds since `moment`, a time that the argument `clock` has returned."""
         return max(0.0, self._clock() - moment)
 
     def __len__(self) -> int:

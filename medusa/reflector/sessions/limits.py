@@ -1,7 +1,7 @@
 """Limits how many peers may connect, and how many sessions may live and wait. Ordinary use stays far below the limits.
 
-The counts are kept in the memory of this process only. A method reads and changes them in one step, without a request
-to another process, so that no two peers can get the same last place.
+The counts are kept in the memory of this process only. A method checks a count and raises it in one step, because it
+asks no other process. So two peers cannot both get the last free place.
 """
 
 from __future__ import annotations
@@ -28,17 +28,20 @@ OWN_RETRY_AFTER = 10
 """The Retry-After, in seconds, for a client whose login, or whose address, has too many sessions."""
 
 MIN_TRIES = 10
-"""The lowest limit for the tries in a minute to attach to one session; see `Limits`."""
+"""The limit of tries (attempts to attach) per minute for one session is at least this, unless its login's is lower."""
 
 TRIES_SHARE = 10
-"""The agents of one session may make 1 / TRIES_SHARE of the tries that all agents of its login may; so may clients."""
+"""The agents of one session may make 1 / TRIES_SHARE of the tries that all agents of its login may make.
+
+The same holds for clients. A try is an attempt to attach. A login is the name of an account.
+"""
 
 
 class RateLimits:
     """A rate limit for each key: `limit` events a minute, which may come in one burst. 0 for no limit.
 
-    The algorithm is virtual scheduling (GCRA). For each key it stores the time at which the key's bucket is full
-    again. A key that is absent has a full bucket.
+    The algorithm is virtual scheduling (GCRA). For each key it stores the time from which `limit` events may come in
+    one burst again. For a key that is absent, they may come now.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,9 +86,9 @@ _WAITING = "too many sessions of this %s wait for an agent (--max-waiting-per-%s
 
 
 class Place:
-    """The part that one session has in the counts, from the time before its name is claimed until it is over.
+    """The counting of one session. It begins before the session's name is claimed, and lasts until the session is over.
 
-    Both methods are idempotent, so each count ends exactly once.
+    Both methods are idempotent, so a session cannot be subtracted twice.
     """
 
     __slots__ = ("_counts", "_living", "_waiting")
@@ -130,11 +133,17 @@ class Cap(NamedTuple):
 
 
 class Limits:
-    """The limits for peers of one process. An argument `login` or `address` that is None, or "", is not counted.
+    """The limits for the peers of one process.
 
-    The tries of clients to connect and those of agents are counted separately. So a thief of the URL for the agent of a
-    job cannot keep out the clients of the job's login. Besides, one session may make only a part of the tries of its
-    login. So the thief cannot keep out the agents of the login's other jobs either. The same holds for a client's URL.
+    If an argument `login` or `address` of a method is None or "", the method counts nothing under it.
+
+    A try is an attempt of a peer to attach. Someone may steal the URL with which the agent of a job attaches, and make
+    many tries with it. This must not keep out other peers of the same login (account):
+
+    - The tries of clients and of agents are counted separately. So the thief cannot keep out clients.
+    - One session may make only a part of the tries of its login. So the thief cannot keep out the agents of other jobs.
+
+    The same holds for a client's URL.
     """
 
     def __init__(self, config: ReflectorConfig, clock: Callable[[], float] = time.monotonic) -> None:
@@ -174,11 +183,13 @@ class Limits:
                 raise _exceeded("too many connections a minute %s (--max-connects-per-minute)" % what, wait)
 
     def enter(self, *, address: str | None, login: str | None) -> Place:
-        """Counts a session that is about to begin, also as waiting for an agent. Returns its place in the counts.
+        """Counts a session that is about to begin. It counts as live, and as waiting for an agent.
+
+        Call the methods of the returned Place to end this counting.
 
         Raises:
-            Refusal: 429 if its login, or its address, has too many sessions, or too many sessions that wait; 503 if
-                there are too many sessions in all.
+            Refusal: 429 if its login, or its address, has too many sessions, or too many that wait for an agent. 503
+                if there are too many sessions in all.
         """
         names = {"login": login, "address": address, "nameless address": None if login else address}
         keys: dict[bool, list[Key]] = {False: [_ALL], True: []}

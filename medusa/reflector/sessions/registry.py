@@ -49,7 +49,8 @@ class Registry:
     def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
         """Creates a session for the client at `address`. Blocks until the directory answers.
 
-        Upgrade the client's connection next. Then call the session's `attach`, or tell it CLIENT_REFUSED.
+        Upgrade the client's connection next. Then call the session's `attach`. If the upgrade fails, pass
+        CLIENT_REFUSED to the session's `tell` instead.
 
         Args:
             source: the address under which the limits count the client; None not to count it under an address.
@@ -113,7 +114,8 @@ class Registry:
     def join(self, name: SessionName, address: str = "") -> SessionDriver:
         """Returns the session that the agent at `address` wants to join, and reserves the agent's place in it.
 
-        Upgrade the agent's connection next. Then call the session's `attach`, or tell it AGENT_REFUSED.
+        Upgrade the agent's connection next. Then call the session's `attach`. If the upgrade fails, pass AGENT_REFUSED
+        to the session's `tell` instead.
 
         Raises:
             Refusal: 404 if there is no such session, 409 if it has an agent already or is closing.
@@ -151,7 +153,10 @@ class Registry:
             raise directory_away() from None
 
     def others(self, limit: int) -> list[Owner]:
-        """Returns up to `limit` other reflectors of the site, with or without sessions. Raises Refusal (503)."""
+        """Returns up to `limit` other reflectors that share the directory, even if they have no sessions.
+
+        Raises Refusal (503) if the directory does not answer.
+        """
         try:
             return self._claims.other_reflectors(limit)
         except DirectoryError:

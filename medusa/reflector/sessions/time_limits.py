@@ -1,8 +1,8 @@
 """Limits how long a linked session may be idle, how long it may last, and how long it may go on during a drain.
 
-An idle session passes no terminal byte. A drain is the time from the order to stop the reflector to its end. No I/O:
-the time is passed in. All times are in seconds of one monotonic clock. The argument `active` is the time at which the
-last terminal byte passed.
+A session is idle while no terminal byte passes. A drain is the time from the order to stop the reflector until all
+sessions have ended. No I/O: the time is passed in. All times are in seconds of one monotonic clock. The argument
+`active` is the time at which the last terminal byte passed.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class TimeLimits:
         self._idle_noticed_for = -math.inf  # the value of `active` at the last notice
 
     def due(self, now: float, active: float) -> Input | None:
-        """Returns the input that is due now: a notice, or the end (..._EXPIRED). None if no input is due.
+        """Returns the input (event) that is due now: a notice to the user, or the end of the session (..._EXPIRED).
 
+        Returns None if no input is due.
         After a notice, call this again at once: another input may be due as well.
         """
         end, idle_end = self._ends(active)
@@ -75,10 +76,11 @@ class TimeLimits:
 
 
 class DrainNotices:
-    """The times of notices to the user of a session that ends because its reflector stops, and the time of the end.
+    """The notices to the user of a session that ends because its reflector stops, and the end itself.
 
-    The first notice is due at once, the others 60 s and 10 s before the end. Each of these two is left out if it would
-    come within the first third of the whole time. If both are left out, one is due after half of the whole time.
+    The first notice is due at once, the others 60 s and 10 s before the session ends. If one of these two would come
+    within the first third of the time from `now` to `end`, it is left out. If both are left out, a notice is due after
+    half of this time. A notice less than SHORTEST_NOTICE before the end is left out too.
 
     Args:
         end: the time at which the session ends.
@@ -99,7 +101,10 @@ class DrainNotices:
         ]
 
     def due(self, now: float) -> Input | None:
-        """Returns the input that is due now: a notice, or the end. None if no input is due."""
+        """Returns the input (event) that is due now: a notice to the user, or the end of the session.
+
+        Returns None if no input is due.
+        """
         if now >= self.end:
             return Input.SHUTDOWN
         if not self._times or now < self._times[0]:

@@ -34,7 +34,7 @@ class Usage:
 
     @property
     def waited(self) -> float:
-        """The seconds from the session's start to the link-up. If there was none: until now."""
+        """The seconds from the session's start to the link-up. If no agent was linked yet: from the start until now."""
         return (self._linked or time.monotonic()) - self._begun
 
     def because(self, side: Side, why: str) -> None:

@@ -8,7 +8,7 @@ Without gevent:
     fd_channel  messages between workers, each with one file descriptor
 
 With gevent, in each worker:
-    handoff     hands connections to the workers that own their sessions, and takes over connections from other workers
+    handoff     sends a connection to the worker that owns its session, and receives connections from other workers
     rpc         questions between workers: status, sessions, metrics, ending a session
     tls_proxy   decrypts and encrypts for a TLS connection whose session lives in another worker
 """

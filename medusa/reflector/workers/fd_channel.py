@@ -4,8 +4,9 @@ For each worker there is a pair of sockets: its inbox, from which it receives, a
 send. The supervisor makes the pair and keeps both ends open. So the messages survive if the worker dies: the next
 worker with the same number receives them.
 
-A packet is one line of JSON, then the bytes that were read from the connection. All senders belong to one run and one
-version of the reflector. So a malformed packet comes from a bug; it is refused as a whole. No function here blocks.
+A packet is one line of JSON, then the bytes that were already read from the connection. All senders belong to one run
+of the reflector, and so to one version. So a malformed packet comes from a bug. It is refused as a whole. No function
+here blocks.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Message(NamedTuple):
         kind: the name of the listener that accepted the connection, or QUESTION.
         address: the client's address, as a socket returns it. Empty for a question.
         data: the bytes that were read from the connection so far, or the question.
-        proxied: see Accepted.
+        proxied: True if a PROXY header says that the peer is a proxy; see Accepted.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Hands each connection to the worker that owns its session, and takes over those that other workers accepted."""
+"""Sends each connection to the worker that owns its session, and takes over connections that other workers send."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ from medusa.transports.tls import TlsSocket, stream_over
 log = structlog.get_logger(component="handoff")
 
 MIN_RETRY_INTERVAL, MAX_RETRY_INTERVAL = 0.01, 1.0
-"""Seconds to wait before the inbox is read again when this process has no descriptor left. Doubled each time."""
+"""The first and the longest wait, in seconds, before the inbox is read again, if no descriptor is left.
+
+The wait is doubled after each reading that fails.
+"""
 
 BATCH = 16
 """The number of messages to receive before other greenlets may run."""
@@ -61,9 +64,10 @@ class Handoff:
         fronts: for each kind of connection, the function that serves it. It is called in a new greenlet for each
             connection that was taken over.
         on_question: called in a new greenlet for each question, with the socket for the answer and the question.
-        refusals: limits the number of log lines about connections that another worker does not take.
+        refusals: limits the number of log lines about connections that could not be sent to another worker.
         proxies: the TLS proxies for connections that this worker decrypts for sessions of other workers.
-        handed_over, taken_over: the numbers of connections handed over, and taken over, so far.
+        handed_over: the number of connections that were handed to other workers so far.
+        taken_over: the number of connections that were taken over from other workers so far.
     """
 
     on_question: Callable[[Any, bytes], None]
@@ -121,7 +125,7 @@ class Handoff:
         return None if owner == self.number else owner
 
     def hand_over(self, accepted: Accepted, name: SessionName, side: Side) -> bool:
-        """Hands a connection, whose head was read, to the worker that owns the session `name`.
+        """Hands a connection to the worker that owns the session `name`. Call it after the connection's head was read.
 
         Returns True if another worker now has the connection, and False if this worker owns the session and is to
         serve the connection itself.
@@ -154,7 +158,7 @@ class Handoff:
             self.proxies.add(proxy)
 
     def _ask(self, owner: int, message: Message) -> tuple[Any, bytes, int]:
-        """Sends one end of a new socket pair to the owner, in place of a connection with TLS.
+        """Sends one end of a new socket pair to the worker `owner`, in place of a connection with TLS.
 
         Returns the other end, the first bytes of the owner's answer, and the status in these bytes.
 
@@ -266,12 +270,12 @@ class Handoff:
 
 
 def unwatch(fd: int) -> None:
-    """Removes `fd`, for which no greenlet waits any more, from the epoll set of the event loop.
+    """Removes `fd` from the epoll set of the event loop. Call it only if no greenlet waits for `fd` any more.
 
-    Normally libev leaves this to close(2). But the kernel watches a connection until its last duplicate is closed, and
-    another process has a duplicate of a connection that was handed over. So each byte for this connection would also
-    wake up this process. libev would find that it does not watch this descriptor, or uses its number for another
-    connection, and would rebuild its whole epoll set.
+    Normally libev leaves this to close(2). But the kernel watches a connection until its last duplicate is closed. If a
+    connection was handed over, another process has a duplicate of it. So each byte for this connection would also wake
+    up this process. libev would find that it does not watch this descriptor, or that its number now belongs to another
+    connection. Then libev would rebuild its whole epoll set.
     """
     loop: Any = gevent.get_hub().loop
     if loop.backend != "epoll":

@@ -17,7 +17,7 @@ EXIT_TIMEOUT = 1.0
 """Seconds that a worker's process may go on after its output has ended. Then it is killed."""
 
 STEADY_LIFETIME = 10.0
-"""The number of seconds that a worker must have lived so that its end does not count as a failed start."""
+"""If a worker has lived for less than so many seconds, its end counts as a failed start."""
 
 MIN_BACKOFF, MAX_BACKOFF = 0.1, 10.0
 """The shortest and the longest wait before a restart, in seconds."""
@@ -28,7 +28,7 @@ class WorkerProcess:
 
     Attributes:
         started: the time.monotonic() of its start.
-        heard: the time.monotonic() of its last report. Before the first one: of its start.
+        heard: the time.monotonic() of its last report. Before the first report: the time of its start.
         url: the URLs where the worker serves. "" until it has reported them.
         complaint: the reason why the worker cannot serve. "" if it has not reported one.
         drained: True if the worker has reported that it has no session any more, and will get none.

@@ -33,9 +33,9 @@ ORDERS: dict[int, bytes] = {signal.SIGTERM: DRAIN, signal.SIGINT: DRAIN, signal.
 """The order to send to the workers for each signal. A second signal for DRAIN stops the supervisor at once."""
 
 LATE = 3.0
-"""If a wait of the supervisor takes this many seconds too long, the supervisor was suspended, perhaps with its workers.
+"""If a wait of the supervisor takes so many seconds too long, the supervisor was suspended, perhaps with its workers.
 
-Then the silence of the workers counts from the end of the wait.
+Suspended workers could not report. So each worker's time to report then begins anew.
 """
 
 
@@ -81,7 +81,7 @@ class Supervisor:
         program: the module that a worker's process runs.
 
     Attributes:
-        hangup: tells what a SIGHUP means. None if each one asks to reload.
+        hangup: decides whether a SIGHUP means to reload or to stop. None: each SIGHUP means to reload.
         manager: the service manager.
 
     Raises:
@@ -139,8 +139,8 @@ class Supervisor:
     def run(self) -> int:
         """Runs the workers. Returns the exit status.
 
-        It returns when the workers have drained and ended, or at once after a second signal to stop or the end of the
-        lifeline.
+        It returns after the workers have drained and ended. It returns at once after a second signal to stop, and at
+        the end of the lifeline.
 
         Raises:
             ConfigError: a worker could not start to serve, and not all workers have served yet.

@@ -1,8 +1,8 @@
 """The lines between the supervisor and a worker: the task, later orders, and the worker's reports. No I/O.
 
-The task is one line of JSON on the worker's standard input. A command line or the environment could be read by other
-users. The worker does not read the config file, because it may have changed: all workers of a run must have the same
-configuration.
+The task is one line of JSON on the worker's standard input. It is not on the command line or in the environment,
+because other users of this host could read it there. The worker does not read the config file, because the file may
+have changed, and all workers of a run must have the same configuration.
 """
 
 from __future__ import annotations

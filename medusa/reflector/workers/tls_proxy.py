@@ -1,7 +1,8 @@
-"""Decrypts and encrypts a TLS connection whose session lives in another worker, through a unix socket to that worker.
+"""Decrypts and encrypts a TLS connection for another worker, in which the connection's session lives.
 
+The decrypted bytes go to that worker through a unix socket. The bytes to encrypt come back through the same socket.
 This is necessary because the state of TLS cannot move to another process. It costs two more descriptors for each
-connection, and in each direction one more copy and two more system calls. The bytes are copied unchanged, and none is
+connection, and in each direction one more copy and two more system calls. The bytes are copied unchanged. No byte is
 dropped as long as the other worker can still receive it.
 """
 
@@ -39,8 +40,8 @@ def open_tls_proxy(
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the proxy stays open after one end has closed. While both ends are open, the owner decides
             whether the peer is lost, not this proxy.
-        lenient: True if, after the owner has closed, bytes received from the peer count as a sign of life too. If
-            False, only bytes that the peer accepts count.
+        lenient: how to tell, after the owner has closed, that the peer is alive. False: the peer is alive if it accepts
+            bytes. True: the peer is alive if it accepts or sends bytes.
         ended: called once with the proxy when it has ended.
         share: the share of the memory budget in which the bytes that the proxy holds are counted. None: not counted.
     """
@@ -49,7 +50,10 @@ def open_tls_proxy(
 
 
 class TlsProxy(ByteLink):
-    """A byte link that ends at once, rather than after `Patience.stall`, if it is cut off; see `is_cut_off`."""
+    """A byte link that does not wait for `Patience.stall` if the owner has given the peer up; see `is_cut_off`.
+
+    The owner is the worker in which the peer's session lives.
+    """
 
     def _check(self) -> None:
         if is_cut_off(self._pipes[0]):
@@ -72,11 +76,11 @@ def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:
 
 
 def is_cut_off(outward: BytePipe) -> bool:
-    """Returns True if the owner has closed before this worker had read all, and the peer accepts nothing.
+    """Returns True if the owner has closed, the peer accepts nothing, and bytes from the owner are still unread here.
 
-    When a session ends in order, the owner waits until all bytes for a client that is alive were read from its socket.
-    If it does not wait, it has given the peer up: the session was killed, or has reached a limit. `outward`: the pipe
-    to the peer.
+    The owner is the worker in which the session lives. If a session ends in order and its client is alive, the owner
+    does not close before this worker has read all bytes for the client. If the owner closes earlier, it has given the
+    peer up: the session was killed, or has reached a limit. `outward`: the pipe to the peer.
     """
     return outward.is_stuck and not outward.has_written and _unread(outward.source.fileno()) > 0
 
