@@ -1,5 +1,7 @@
-"""Finds and writes the agent's archive: the single executable file that is the agent. The build puts it into the
-package's data."""
+"""Finds and writes the agent's archive: the one executable file that contains the whole agent.
+
+The build of this package puts the file into medusa/data.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ def write_archive(archive: bytes, path: str) -> None:
     """Writes `archive` to `path` as an executable file. If it fails, the old file at `path` is unchanged.
 
     Raises:
-        OSError: its text may name a temporary file instead of `path`.
+        OSError: the file cannot be written. The text may name a temporary file instead of `path`.
     """
     fd, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path) or ".")
     try:

@@ -73,7 +73,7 @@ def _spawn(command: Sequence[str], lifeline: int, directory: Path, log: Path) ->
 def _environment() -> dict[str, str]:
     """Returns the environment for the reflector: that of this process, with this process's module path.
 
-    Leaves out CONFIG_FILE and MEDUSA_..., because they could set options of the reflector.
+    Leaves out the variables CONFIG_FILE and MEDUSA_..., because they could set options of the reflector.
     """
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith("MEDUSA_") and name != "CONFIG_FILE"

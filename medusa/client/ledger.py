@@ -9,7 +9,7 @@ the guard undoes the entries that are left, in this order:
    mlogin signs these requests in advance.
 4. It removes directories. They come last because the commands may need files in them.
 
-The name `ledger` is public, see docs/launchers.md.
+Launchers of other packages may use this module, see docs/launchers.md.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class GuardPipe(Protocol):
 
 
 class Ledger:
-    """The undo log of this process: the list of what is still to be undone.
+    """The undo log of this process: the list of what the guard process must undo if this process is killed.
 
     Args:
         guard: the pipe to the guard process. If it is None, nothing is undone when this process is killed.
@@ -122,7 +122,7 @@ class Ledger:
 
 
 def left_open(lines: Iterable[str]) -> list[Entry]:
-    """Reads the lines that a ledger wrote. Returns the entries that were added and not removed, oldest first.
+    """Reads the lines that a ledger wrote. Returns the entries that were added and not removed again, oldest first.
 
     Skips an incomplete line: mlogin may be killed while it writes one.
     """

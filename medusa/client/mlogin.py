@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 DEFAULT_TERM = "xterm"
 
 MAX_WITHHELD = 5
-"""If variables are not sent to the session, the message to the user names at most this many of them."""
+"""A message names the environment variables that are not sent to the session: at most this many of them."""
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -89,7 +89,7 @@ class Login:
     """One run of mlogin.
 
     Attributes:
-        started: True if the agent was asked to start the user's command.
+        started: True if mlogin has begun the session. Then the agent may have started the user's command.
     """
 
     def __init__(self, settings: Settings, messages: Messages) -> None:
@@ -121,7 +121,7 @@ class Login:
             return status_of(self._session(link, launcher, console, info, typed))
 
     def _launcher(self, stack: contextlib.ExitStack, ledger: Ledger) -> Launcher:
-        """Returns the launcher. It is closed at the end of `stack`, unless its job is left to the guard process."""
+        """Returns the launcher. The end of `stack` ends its job, if the job is not left to the guard process."""
         inner = contextlib.ExitStack()
         stack.push(lambda *exc: None if self._left_to_guard else inner.__exit__(*exc))
         return inner.enter_context(launchers.find(self._settings.launcher)(self._settings, ledger))
@@ -188,7 +188,7 @@ class Login:
         return end
 
     def _find_key(self, signals: Signals) -> None:
-        """Finds the account's private key and puts the account into the settings, if all requests are to be signed."""
+        """If all requests are to be signed, finds the account's private key, and puts the account into the settings."""
         settings = self._settings
         if settings.login is None or settings.unsigned_first:
             return
@@ -206,9 +206,10 @@ class Login:
         return Account(settings.login, settings.subuser, find_signer(settings.key, host, self._messages.held))
 
     def _find_session(self, signals: Signals) -> None:
-        """Asks the reflector for the session whose id begins as the user has typed, and puts it into the settings.
+        """Asks the reflector for the session that the user named by the beginning of its id.
 
-        If the user has typed a whole id, asks only for the account that the session belongs to.
+        Puts the session's id and account into the settings. If the user has given a whole id, only the account is
+        asked for.
         """
         settings = self._settings
         whole = settings.session is not None

@@ -43,7 +43,7 @@ class OutcomeUnknown(Failure):
 class GivenUp(OutcomeUnknown):
     """The session was ended on mlogin's side: by the user, by a signal, or because nobody reads the output any more.
 
-    In this case mlogin waits only `disconnect_grace` for the job to end by itself.
+    Then the job has only `disconnect_grace` seconds to end by itself, before mlogin ends it.
     """
 
 
@@ -88,5 +88,8 @@ def status_of(end: Exit) -> int:
 
 
 def cut_off(end: Exit) -> bool:
-    """True if a signal ended the command, or a program that it ran: shells then exit with a status above 128."""
+    """True if a signal ended the command. Also True if the command's exit status is above 128.
+
+    With such a status a shell reports that a signal ended a program which the shell ran.
+    """
     return end.signal is not None or (end.status or 0) > SIGNALLED

@@ -49,7 +49,7 @@ class Settings:
         command: the command line for the shell on the job's side; None for an interactive shell.
         login_shell: True for the user's login shell on the job's side, False for a bash that reads no start-up files.
             None: the login shell if there is no `command`.
-        escape: the escape character, None to recognise no escapes.
+        escape: the character that begins escapes such as `~.`; None to recognise no escapes.
         send_env: the variables to send to the session, as names and patterns (`chosen` in
             medusa/protocol/terminal/environment.py explains them).
         escape_given: True if the user set `escape`; otherwise it is DEFAULT_ESCAPE.
@@ -65,14 +65,14 @@ class Settings:
         arguments: arguments that are passed unchanged to the job system's own program.
         job: id of a running job in which to start the agent.
         session: id of a session whose agent somebody else starts.
-        beginning: the beginning of such an id, or a whole id. mlogin asks the reflector for the session whose id begins
-            so, and puts its id into `session`. If `session` was set already, `beginning` is a whole id, and the
-            reflector need not know it.
+        beginning: the beginning of a session's id, if the user named a session in that way. mlogin asks the reflector
+            for the whole id, and puts it into `session`. If the user gave a whole id, `beginning` and `session` are
+            both this id, and the reflector need not know it.
         otherwise: words to add to the error if no session's id starts with `beginning`.
         manta: options of a Manta job.
-        url: the URL of the Manta service.
-        login: the account that signs requests; None if requests are not signed.
-        subuser: the subuser of that account, or None.
+        url: the URL of the Manta (an object store that also runs jobs).
+        login: the name of the account that signs requests; None if requests are not signed.
+        subuser: the name of that account's subuser that signs (a Manta account can have several users), or None.
         key: the account's private key, in a form that find_signer accepts. None for the keys that ssh would try.
         unsigned_first: True to sign only after the reflector has refused a request without a signature.
         account: the account of `login`, `subuser` and `key`. mlogin sets it before it makes the launcher.
@@ -139,4 +139,4 @@ _OPTIONS = {
     "session": "--session means",
     "manta": "--disk, --memory, --init, --image, --asset and --agent-object mean",
 }
-"""The attributes that only some launchers use. Each value is the start of a sentence about the options that set it."""
+"""Attributes of Settings that only some launchers use -> the start of a sentence about the options that set them."""

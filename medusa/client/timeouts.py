@@ -1,5 +1,6 @@
-"""All timeouts and intervals of mlogin, in seconds, in one record. `main` passes it down. Times that are a part of a
-protocol are not here.
+"""All timeouts and intervals of mlogin, in seconds, in one record, which `main` passes down.
+
+Times that are a part of a protocol are not here.
 
 The last word of a name says what the time means:
 
@@ -37,7 +38,7 @@ class MantaTimeouts:
 
     Attributes:
         connect_timeout: for a TCP connection and its TLS handshake.
-        silence_timeout: for the first bytes of an answer to arrive, and after that for more bytes to arrive.
+        silence_timeout: for the first bytes of an answer to arrive, and then for each further part of it.
         answer_timeout: for the whole answer to arrive.
         retry_intervals: the wait before each retry of a request that had a temporary failure.
     """
@@ -107,22 +108,23 @@ class Timeouts:
         reconnect_interval: the wait before each try to attach again. A signature is accepted only once, and two
             signatures of the same second would be equal.
         reconnect_timeout: how long mlogin tries to attach again while a job waits to run and the reflector cannot be
-            reached. If several reflectors share a directory (the store of their sessions) and one of them is killed,
-            another one can take over its sessions after 60 seconds.
-        end_of_input_interval: when the user's input has ended, mlogin sends Control-D. This is the wait before it sends
-            another; each further wait is twice as long. One Control-D is not enough, because a shell loses it if it
-            changes the modes of its terminal at that moment, and each program that reads afterwards needs its own.
+            reached. It is longer than 60 seconds: several reflectors may keep their sessions in one shared directory.
+            If one of them is killed, another one takes over its sessions only after 60 seconds.
+        end_of_input_interval: after the user's input has ended, mlogin sends Control-D. It sends a second one after
+            this time; each further wait is twice as long. One Control-D is not enough: a shell loses it if the shell
+            changes the modes of its terminal at that moment, and each further program that reads the terminal needs its
+            own.
         end_of_input_longest_interval: the longest wait between two Control-D.
-        ask_interval: after this time of silence, the reflector is asked for a sign of life, if the session is in use.
+        ask_interval: if the reflector has sent nothing for this time, mlogin sends a ping, if the session is in use.
         attention_timeout: for this time after the last typed or shown byte, the session counts as in use.
-        silence_timeout: after this time of silence, the user is told that nothing has been heard of the reflector.
+        silence_timeout: if the reflector has sent nothing for this time, mlogin tells the user so.
         foreground_interval: between two checks whether mlogin has come to the foreground of its terminal. Not every
             shell tells it by a signal.
-        disconnect_timeout: for the reflector to answer a Close, if the user disconnects or a signal ends mlogin. After
-            that the link counts as dead, and mlogin leaves the job to its guard process.
+        disconnect_timeout: for the reflector to answer mlogin's Close message, if the user disconnects or a signal ends
+            mlogin. Without an answer the link counts as dead. Then the guard process ends the job, and mlogin does not.
         disconnect_grace: for a job to end by itself after mlogin has ended the session, such as because of a signal. It
             replaces `job_end_grace` in this case, and is short because the user waits for it.
-        undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in it.
+        undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in the terminal.
         walltime_interval: between two checks of the job's remaining time, which the job system may change.
         job_end_grace: for a job to end by itself after its session.
         kill_grace: between SIGTERM and SIGKILL to a job's processes on this machine.

@@ -1,8 +1,8 @@
 """Undoes what a session's output has switched on in the user's terminal emulator, if the session ends abnormally.
 
-A program that is cut off cannot leave the alternate screen, show the cursor again or switch off mouse reporting. The
-class Emulator follows the output and knows what is switched on. Nothing else is undone, because a terminal may misread
-sequences that no program has sent to it before.
+A program in the session that is killed cannot leave the alternate screen, show the cursor again or switch off mouse
+reporting. So mlogin does it. The class Emulator reads the output and keeps a list of what the output has switched on.
+Only what is on this list is undone: a terminal may misread a sequence that undoes a feature which it does not know.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ PRIVATE_MODES = {
 """The DEC private modes that are undone, and for each the value that it has in a terminal that was just opened."""
 
 SCREENS = (47, 1047, 1049)
-"""The private modes that switch on the alternate screen. Each of them can also switch off what another switched on."""
+"""The private modes that switch on the alternate screen. Each of them can also switch this screen off."""
 
 ANSI_MODES = {2: False, 4: False, 12: True, 20: False}
 """The modes of ANSI that are undone, and for each the value that it has in a terminal that was just opened.
 
-They are: locked keyboard, insert, no local echo, LF includes CR.
+2: the keyboard is locked. 4: typed text is inserted. 12: there is no local echo. 20: LF includes CR.
 """
 
 WRITE_TIMEOUT = 1.0
 """Seconds that `write_undo` waits until the terminal accepts bytes.
 
-While another program writes to the terminal, poll reports that the terminal accepts no bytes.
+It has to wait because another program may be writing: meanwhile poll reports that the terminal accepts no bytes.
 """
 
 _ESCAPE = b"\x1b"
@@ -66,9 +66,10 @@ _SEQUENCE = re.compile(
     rb"|(?P<string>[\]PX^_k])"
     rb")"
 )
-"""The sequences that are followed. Colours are not followed, because `undo` always resets them.
+"""Matches the escape sequences whose effect Emulator keeps in its State.
 
-Output in colour has many thousands of colour sequences. The lookahead at the start excludes them, which is quick.
+Sequences for colours are not among them, because `undo` always resets the colours. The lookahead at the start excludes
+them quickly: coloured output has many thousands of them.
 """
 
 _STRING_END = re.compile(rb"[\x07\x18\x1a\x1b]")
@@ -76,7 +77,10 @@ _UNFINISHED = re.compile(rb"\x1b(?:\[[<=>?!]?[0-9;:]*[ -/]?|\()?\Z")
 
 
 class Note:
-    """A short text in memory that a forked child shares. The child can read it after this process was killed."""
+    """A short text in memory that this process shares with a forked child.
+
+    The child can still read the text after this process was killed.
+    """
 
     _SIZE = 1024
 
@@ -101,17 +105,18 @@ class Note:
 
 @dataclasses.dataclass
 class State:
-    """What the output has changed in a terminal emulator, and where the output is in a sequence.
+    """What the output has changed in a terminal emulator, and whether the output has ended inside a sequence.
 
     Attributes:
-        used: True if the output contained any escape sequence. It may then have set colours, which are not followed.
+        used: True if the output contained any escape sequence. The output may then have set colours, which have no
+            attribute here.
         changed: the modes that do not have their usual value, each as a pair: b"?" for a private mode or b"" for one
             of ANSI's, and the mode's number.
         screen: the number of the mode that has switched on the alternate screen; 0 if this screen is off.
         others: for each kind of change that is not a mode: the bytes that undo it.
-        pushes: how many of kitty's keyboard modes lie on the stack, that is, how many a program still has to take off.
-        in_string: True if the output is inside a string, such as a window's title, whose end has not come yet.
-        rest: the beginning of a sequence whose end has not come yet.
+        pushes: how many entries the output has put on the stack of kitty's keyboard modes and not taken off again.
+        in_string: True if the output ended inside a string, such as a window's title.
+        rest: the beginning of a sequence, if the output ended inside that sequence; otherwise b"".
     """
 
     used: bool = False
@@ -127,8 +132,8 @@ class Emulator:
     """The state of the user's terminal emulator, as far as the session's output has changed it.
 
     Args:
-        note: receives the bytes that undo the changes, whenever these bytes become different, so that the guard process
-            can undo the changes if this process is killed. None if there is no guard process.
+        note: always contains the bytes that undo the changes. If this process is killed, the guard process writes them
+            to the terminal. None if there is no guard process.
     """
 
     def __init__(self, note: Note | None = None) -> None:
@@ -138,7 +143,7 @@ class Emulator:
 
     @property
     def state(self) -> State:
-        """A copy of the state. To take back calls of `feed`, whose bytes were not written, set an earlier copy."""
+        """A copy of the state. If bytes were passed to `feed` and then not written, set the copy from before."""
         return dataclasses.replace(self._state, others=self._state.others.copy())
 
     @state.setter
@@ -259,7 +264,7 @@ def write_undo(fd: int, note: Note) -> None:
 def _value(digits: bytes) -> int:
     """Returns the number that `digits` means; 0 if there are no digits.
 
-    Only the first 9 digits count. No mode has such a large number, so the value of the number does not matter then.
+    If there are more than 9 digits, the others are ignored. The result is wrong, but no mode has such a large number.
     """
     return int(digits.lstrip(b"0")[:9] or b"0")
 
@@ -280,7 +285,7 @@ _USUAL = {
     "charset": (b"(B",),
     "simple": (b">",),
 }
-"""Kind of sequence -> the sequences of this kind that set the usual state, after which there is nothing to undo."""
+"""Name of a group in _SEQUENCE -> the texts of this group that set the usual state, so that nothing is to be undone."""
 
 _UNDO = {
     "region": b"\x1b7\x1b[r\x1b8",  # without the region the cursor would jump, so it is saved and restored
@@ -291,4 +296,4 @@ _UNDO = {
     "charset": b"\x1b(B",
     "simple": b"\x1b>",
 }
-"""Kind of sequence -> the bytes that undo every sequence of this kind."""
+"""Name of a group in _SEQUENCE -> the bytes that undo every sequence which this group matches."""

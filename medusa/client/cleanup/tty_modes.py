@@ -25,11 +25,10 @@ _LINES = termios.ICANON | termios.ECHO
 def in_foreground(fd: int) -> bool:
     """True if this process may read the terminal `fd` and change its modes.
 
-    If `fd` is this process's controlling terminal, the system tells whether this process group is in the foreground.
-    For any other terminal the system does not tell. In that case the result is True if `fd` is the controlling terminal
-    of no process, or if an ancestor of this process is in the foreground of `fd`, as with `su -c`.
-
-    The result is also True if `fd` is gone or is no terminal.
+    - If `fd` is this process's controlling terminal: True if this process group is in the foreground.
+    - If `fd` is the controlling terminal of other processes only: True if an ancestor of this process is in the
+      foreground there, as with `su -c`.
+    - If `fd` is the controlling terminal of no process, is gone, or is no terminal: True.
     """
     try:
         return os.tcgetpgrp(fd) == os.getpgrp()

@@ -1,4 +1,6 @@
-"""Accounts, and the private keys that sign their requests.
+"""The user's account at a reflector or a Manta, and the private keys that sign the account's requests.
+
+A Manta is an object store that also runs jobs.
 
 account     an account: signs requests
 key_block   finds the private key in the text of a file

@@ -1,4 +1,6 @@
-"""An account at a reflector or a Manta, and the private key that signs the account's requests.
+"""The user's account at a reflector or a Manta, and the private key that signs the account's requests.
+
+A Manta is an object store that also runs jobs.
 
 This module takes long to import, so import it only in functions that sign.
 """
@@ -32,13 +34,14 @@ __all__ = ["NONCE", "SIGNED", "Account", "find_signer"]
 T = TypeVar("T")
 
 NONCE = "medusa-nonce"
-"""A header field with a random value. Without it, two requests within one second have the same signature.
+"""The name of a header field with a random value, which makes each signature different.
 
-A reflector accepts a signature once.
+Without it, two equal requests within one second would have the same signature, and a reflector accepts a signature
+only once.
 """
 
 SIGNED = (REQUEST_TARGET, "host", "date", NONCE)
-"""The parts of a request that a signature in the header covers: it is valid for this target, host and date only."""
+"""The parts of a request that a signature in the header covers. For other values of them it is not valid."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Account:
 
     Attributes:
         login: the name of the account.
-        user: a subuser of the account; None for the account itself.
+        user: the name of a subuser (a Manta account can have several users); None for the account itself.
         signer: the private key.
         clock: a function that returns the seconds since the epoch.
     """
@@ -63,11 +66,11 @@ class Account:
 
     @property
     def has_other_keys(self) -> bool:
-        """True if `another_key` may find another key."""
+        """True if there are keys that were not tried yet. `another_key` may find that none of them can be used."""
         return self._keyring is not None and self._keyring.has_more
 
     def another_key(self) -> bool:
-        """Turns to the next key, because the last one was refused. Returns False if there is no other to try.
+        """Turns to the next key. Call this after a key was refused. Returns False if there is no other key.
 
         May ask for a passphrase on the terminal.
         """
@@ -80,7 +83,7 @@ class Account:
 
     @property
     def key_id(self) -> KeyId:
-        """The name of the key in requests. It contains the MD5 fingerprint, because Manta accepts no other."""
+        """The key's name in requests. It contains the key's MD5 fingerprint, the only kind that Manta accepts."""
         return KeyId(self.login, self.user, self.signer.public.md5)
 
     def authorization(self, method: str, target: str, host: str) -> list[tuple[str, str]]:
@@ -104,7 +107,7 @@ class Account:
     def presign(self, base_url: str, path: str, lifetime: float) -> str:
         """Returns a signed URL. Anybody who has it can GET `path` for `lifetime` seconds without a key.
 
-        The signature leaves out the path of `base_url`, because that path is for a proxy that removes it.
+        The signature does not cover the path of `base_url`: a proxy removes that path before it passes the request on.
         """
         return self._signed(lambda: self._presign(base_url, path, lifetime))
 
@@ -119,9 +122,9 @@ class Account:
         return base_url.rstrip("/") + presigned_target(path, parameters, signature)
 
     def _signed(self, sign: Callable[[], T]) -> T:
-        """Returns what `sign` returns. If a key cannot sign, for example because the ssh-agent refuses, tries the next.
+        """Returns what `sign` returns. If `sign` raises Failure, turns to the next key and calls `sign` again.
 
-        Raises Failure if there is no other key.
+        A key may fail to sign because the ssh-agent refuses, for example. Raises Failure if there is no other key.
         """
         while True:
             try:
@@ -157,7 +160,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        """The name of the account and its user, for messages."""
+        """The name of the account, with that of the subuser if there is one, for messages."""
         return printable(self.login if self.user is None else f"{self.login}/{self.user}")
 
     def __str__(self) -> str:

@@ -38,7 +38,7 @@ _OTHER_FORMATS = (
     (b"\xff\xfe", " in UTF-8; convert its text by: iconv -f UTF-16 -t UTF-8 FILE"),
     (b"\xfe\xff", " in UTF-8; convert its text by: iconv -f UTF-16 -t UTF-8 FILE"),
 )
-"""Marks at the start of files with keys of other programs, each with words for the user."""
+"""The first bytes of files that OpenSSH cannot read, each with words that tell the user what to do."""
 
 _UNREADABLE = (ValueError, UnsupportedAlgorithm, InvalidTag)
 """What `cryptography` raises for a wrong passphrase, a malformed key, and a cipher or curve that it does not have."""
@@ -78,7 +78,7 @@ class KeyFile:
 
     @property
     def may_be_private(self) -> bool:
-        """True if the file exists and is no public key. `signer` raises Failure if it is no private key either."""
+        """True if the file exists and is no public key. It may still be no key at all: then `signer` raises Failure."""
         return self.path.is_file() and not self.is_public_key
 
     @property
@@ -117,7 +117,11 @@ class KeyFile:
             return None
 
     def signer(self) -> FileSigner:
-        """Reads the private key and returns it. If it has a passphrase, asks for it on the terminal. Raises Failure."""
+        """Reads the private key and returns it. Asks for its passphrase on the terminal, if it has one.
+
+        Raises:
+            Failure: the file contains no private key that can be used.
+        """
         where = printable(str(self.path), _MAX_PATH)
         if not self._data:
             raise Failure(f"{where} is empty, or cannot be read")

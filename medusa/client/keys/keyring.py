@@ -22,7 +22,7 @@ MAX_TRIES = 6
 Asking = Callable[[], contextlib.AbstractContextManager[None]]
 
 MIN_FROM_AGENT = 3
-"""So many keys of the ssh-agent are tried in any case, even if there are MAX_TRIES keys in files."""
+"""At least so many keys of the ssh-agent are tried, if it has them, however many keys there are in files."""
 
 
 class Signer(Protocol):
@@ -70,7 +70,7 @@ class Keyring:
 
     @property
     def where(self) -> str:
-        """The place of the key that signs now."""
+        """The place of the key that signs now, for messages: the path of its file, or `ssh-agent`."""
         return self._tried[-1].where
 
     def sign(self, text: bytes) -> bytes:
@@ -83,7 +83,7 @@ class Keyring:
         return bool(self._left)
 
     def advance(self) -> bool:
-        """Turns to the next key that can be used. Returns False if there is no other key; then the last key stays.
+        """Turns to the next key that can be used. If there is none, keeps the present key and returns False.
 
         May ask for a passphrase on the terminal.
         """
@@ -111,7 +111,7 @@ class Keyring:
         self._left.clear()
 
     def report(self) -> list[str]:
-        """Returns lines about the keys that were tried, and about those that were not."""
+        """Returns lines for the user about the keys that were tried, and about the keys that were not tried."""
         keys = [line for key in self._tried for line in (f"  {describe(key)}", f"    {key.public.sha256}")]
         return ["keys tried:", *keys, *self._notes]
 
@@ -158,7 +158,7 @@ def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -
 
 
 def _is_new(name: str, seen: set[str]) -> bool:
-    """Returns True if the fingerprint `name` is not in `seen`, or is empty (unknown). Adds `name` to `seen`."""
+    """Adds the fingerprint `name` to `seen`. Returns True if it was not there, or if it is "" (unknown)."""
     new = not name or name not in seen
     seen.add(name)
     return new
@@ -169,7 +169,7 @@ def _held(signer: Signer) -> Callable[[], Signer]:
 
 
 def _about_agent(options: KeyOptions) -> str:
-    """Returns why there are no keys of an ssh-agent to try."""
+    """Returns in words why no key of an ssh-agent can be tried."""
     from medusa.client.keys import ssh_agent  # takes long to import
 
     if options.agent is None:
@@ -182,10 +182,10 @@ def find_signer(key: str | None, host: str | None = None, asking: Asking = conte
     """Returns the private key that `key` names, or the keys to try. May ask for a passphrase on the terminal.
 
     Args:
-        key: the path of the key's file, or the key's fingerprint (MD5 or SHA256). A fingerprint, or a key whose file
-            contains only the public key, is looked up in the ssh-agent, then in ~/.ssh. None, or empty: the keys that
-            ssh would try, as a Keyring.
-        host: the host that the key is for, because ssh_config may say which ssh-agent and keys are for it.
+        key: the path of the key's file, or the key's fingerprint (MD5 or SHA256). If it is a fingerprint, or if the
+            file contains only a public key, the private key is looked up in the ssh-agent, then in ~/.ssh. If it is
+            None or "", the result is a Keyring of the keys that ssh would try.
+        host: the host to which the requests go. ssh_config may name an ssh-agent and keys for this host.
         asking: returns a context manager, which is entered while the user may be asked for a passphrase.
 
     Raises:

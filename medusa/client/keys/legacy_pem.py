@@ -24,7 +24,7 @@ def is_aes_192(pem: bytes) -> bool:
 def decrypt(pem: bytes, passphrase: bytes) -> bytes:
     """Returns the private key in `pem` without encryption, again in PEM.
 
-    A wrong passphrase is not always noticed: then the returned key is rubbish.
+    A wrong passphrase usually raises ValueError. Sometimes it is not noticed, and the returned key is rubbish.
 
     Raises:
         ValueError: the passphrase is wrong, or the key is malformed.

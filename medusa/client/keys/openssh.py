@@ -1,6 +1,8 @@
-"""Reads the container of private keys in OpenSSH's format, which OpenSSH's documents PROTOCOL.key and
-PROTOCOL.chacha20poly1305 describe. It removes the encryption, because the library `cryptography`, which decodes the
-key itself, knows only some of the ciphers."""
+"""Reads and decrypts private keys in OpenSSH's format.
+
+OpenSSH's documents PROTOCOL.key and PROTOCOL.chacha20poly1305 describe the format. The library `cryptography` decodes
+the decrypted key. It could also decrypt the key, but only for some of the ciphers, so this module does that.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from medusa.client.keys.ssh_string import join, split
 _MAGIC = b"openssh-key-v1\0"
 _LABEL = b"OPENSSH PRIVATE KEY"
 _MAX_ROUNDS = 10_000
-"""The most rounds of the key derivation that are done. ssh-keygen makes 16 or 24 of them; 10,000 take minutes."""
+"""A key that needs more rounds of the key derivation is refused. ssh-keygen uses 16 or 24; 10,000 take minutes."""
 
 
 class Container(NamedTuple):
@@ -72,7 +74,7 @@ def parse(pem: bytes) -> Container | None:
 def decrypt(found: Container, passphrase: bytes) -> bytes:
     """Returns the private key `found` without encryption, in PEM.
 
-    A wrong passphrase is not always noticed: then the returned key is rubbish.
+    With some ciphers a wrong passphrase is not noticed. Then the returned key is rubbish.
 
     Raises:
         UnsupportedAlgorithm: the cipher is not one of OpenSSH's.
@@ -92,7 +94,7 @@ def decrypt(found: Container, passphrase: bytes) -> bytes:
 
 
 _Function = Callable[[bytes, bytes, bytes, bytes], bytes]
-"""Takes the key, the initialization vector, the encrypted data and their tag. Returns the data."""
+"""A function that decrypts. Takes the cipher's key, the initialization vector, the encrypted data and their tag."""
 
 
 def _aes_ctr(key: bytes, iv: bytes, data: bytes, _: bytes) -> bytes:
@@ -134,4 +136,4 @@ _CIPHERS: dict[bytes, tuple[int, int, _Function]] = {
     b"aes256-gcm@openssh.com": (32, 12, _aes_gcm),
     b"chacha20-poly1305@openssh.com": (64, 0, _chacha20_poly1305),
 }
-"""OpenSSH's ciphers: name -> the sizes of the key and of the initialization vector in bytes, the function."""
+"""OpenSSH's ciphers: name -> bytes of the key, bytes of the initialization vector, the function that decrypts."""

@@ -20,13 +20,16 @@ from medusa.keys import SSH_TYPES, BadKey, PublicKey
 from medusa.protocol.printable import printable
 
 CONNECT_TIMEOUT = 10.0
-"""Seconds for the ssh-agent to accept a connection. A signature may take longer: the user may be asked first."""
+"""Seconds for the ssh-agent to accept a connection.
+
+There is no limit for a signature, because the ssh-agent may ask the user before it signs.
+"""
 
 LIST_TIMEOUT = 30.0
 """Seconds for the ssh-agent to begin the list of its keys. The ssh-agent may ask the user to unlock it first."""
 
 REST_TIMEOUT = 10.0
-"""Seconds between two parts of one answer of the ssh-agent."""
+"""Seconds between two parts of one answer of the ssh-agent, at most."""
 
 MAX_ANSWER = 16 * 1024 * 1024
 """The longest answer in bytes that is read. OpenSSH's ssh-agent sends 256 KiB at most."""
@@ -37,7 +40,7 @@ _RSA_SHA2_256 = 2
 """The flag for RSA keys (RFC 8332). An ssh-agent that gets no flag signs with SHA-1."""
 
 _NOWHERE = "/nonexistent"
-"""A path at which no file exists. It stands for the ssh-agent if SSH_AUTH_SOCK is not set."""
+"""The path of a file that does not exist. It is used as the socket of the ssh-agent if SSH_AUTH_SOCK is not set."""
 
 _RSA_ALGORITHM = b"rsa-sha2-256"
 _MAX_SHOWN = 80
@@ -142,7 +145,7 @@ def _list(path: str) -> list[tuple[bytes, bytes]]:
 
 
 def _identities(sock: socket.socket, timeout: float = LIST_TIMEOUT) -> list[tuple[bytes, bytes]]:
-    """Returns the blob and the comment of each key. Of an answer that was cut off, returns the keys that are whole."""
+    """Returns the blob and the comment of each key. If the answer is cut off, returns the keys that came before."""
     answer = _ask(sock, _REQUEST_IDENTITIES, b"", _IDENTITIES_ANSWER, whole=False, timeout=timeout)
     count, rest = int.from_bytes(answer[:4], "big"), answer[4:]
     found: list[tuple[bytes, bytes]] = []

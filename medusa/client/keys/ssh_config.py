@@ -17,18 +17,18 @@ TIMEOUT = 5.0
 """Seconds for `ssh -G`, which may run commands of the user's ssh_config (`Match exec`)."""
 
 MAX_OUTPUT = 256 * 1024
-"""The number of characters of the output of `ssh -G` that are read."""
+"""The maximum number of bytes of the output of `ssh -G` that are used."""
 
 STANDARD_FILES = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 """The key files that ssh tries if its configuration names none, without kinds of keys that cannot sign requests.
 
-The order is ours.
+mlogin tries them in this order, which is not that of ssh.
 """
 
 _HOST = re.compile(r"[A-Za-z0-9_.:%\[\]][A-Za-z0-9_.:%\[\]-]*")
 _KINDS = ("rsa", "ecdsa", "ecdsa_sk", "ed25519", "ed25519_sk", "xmss", "dsa")
 _OF_SSH = {f"~/.ssh/id_{kind}" for kind in _KINDS}
-"""What `ssh -G` prints if the configuration names no file."""
+"""The key files that `ssh -G` prints if the configuration names none."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class KeyOptions:
 
     Attributes:
         agent: the path of the ssh-agent's socket; None if no ssh-agent is to be used.
-        agent_name: where `agent` was found; or why there is none. For messages.
+        agent_name: words for messages: where `agent` was found, or why there is no ssh-agent.
         files: the paths of the files with keys, in the order in which they are to be tried.
-        identities_only: True if only those keys of the ssh-agent are to be used that `files` name too.
+        identities_only: True if a key of the ssh-agent is to be used only if it is also in one of `files`.
     """
 
     agent: str | None
@@ -49,12 +49,12 @@ class KeyOptions:
 
 
 def read(host: str | None) -> KeyOptions:
-    """Returns the options for `host`. Without ssh, without ssh_config, or if `host` is None: the defaults of ssh."""
+    """Returns the options for `host`. If `host` is None, or if ssh cannot be asked, returns the defaults of ssh."""
     return interpret(_ask_ssh(host) if host and _HOST.fullmatch(host) else "", os.environ)
 
 
 def interpret(output: str, environ: Mapping[str, str]) -> KeyOptions:
-    """Returns the options that `output`, the output of `ssh -G`, contains. It may be empty."""
+    """Returns the options in `output`, which is what `ssh -G` has printed. If that is "", returns ssh's defaults."""
     pairs = [(key, value) for key, _, value in (line.partition(" ") for line in output.splitlines())]
     options = dict(pairs)
     agent, name = _agent(options.get("identityagent", "$SSH_AUTH_SOCK"), environ)
@@ -64,7 +64,7 @@ def interpret(output: str, environ: Mapping[str, str]) -> KeyOptions:
 
 
 def _agent(wanted: str, environ: Mapping[str, str]) -> tuple[str | None, str]:
-    """Returns what KeyOptions calls `agent` and `agent_name`. `wanted`: the value of IdentityAgent."""
+    """Returns the attributes `agent` and `agent_name` of KeyOptions. `wanted`: the value of IdentityAgent."""
     if wanted == "none":
         return None, "IdentityAgent in ssh_config is none"
     if wanted == "SSH_AUTH_SOCK" or wanted.startswith("$"):
@@ -92,7 +92,10 @@ def _ask_ssh(host: str) -> str:
 
 
 def _config_file() -> list[str]:
-    """Returns the option by which ssh reads the ssh_config below HOME. ssh itself looks in the home of /etc/passwd."""
+    """Returns an option that makes ssh read the ssh_config in the directory HOME.
+
+    Without it, ssh reads the one in the home directory that /etc/passwd names. Returns no option if both are the same.
+    """
     home = os.environ.get("HOME")
     if not home or home == _passwd_home():
         return []
@@ -101,13 +104,16 @@ def _config_file() -> list[str]:
 
 
 def _below_home(path: str, environ: Mapping[str, str]) -> str:
-    """Returns `path`, in which ssh has replaced `~` by the home of /etc/passwd, as a path below HOME."""
+    """Returns `path` with the home directory of /etc/passwd at its start replaced by HOME.
+
+    ssh has put that directory in place of `~`.
+    """
     home, other = environ.get("HOME"), _passwd_home()
     return home + path[len(other) :] if home and other and path.startswith(other + "/") else path
 
 
 def _passwd_home() -> str:
-    """Returns the user's home directory according to /etc/passwd; "" if the user is not in there."""
+    """Returns the user's home directory according to /etc/passwd; "" if the user is not in /etc/passwd."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir.rstrip("/")
     except KeyError:

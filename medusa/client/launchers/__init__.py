@@ -1,6 +1,6 @@
-"""The launchers start the agent: one file or package for each job system. Loads a launcher by its name.
+"""The launchers, which start the agent: one module or package for each job system. Finds a launcher by its name.
 
-Other Python packages can add launchers, by an entry point. "Public" marks the modules that they may use.
+Other Python packages can add launchers, by an entry point. They may use the modules that are marked "public" below.
 
 base        the base class Launcher, with Settings, JobRequest and JobState; public
 existing    starts nothing: waits for an agent that is started elsewhere (--session)
@@ -8,7 +8,7 @@ kubernetes  jobs and containers of a Kubernetes cluster
 local       a process on this machine
 manta       jobs of a Manta
 manual      prints a command line by which the user starts the agent
-polled      the base class for job systems that have to be asked again and again; public
+polled      the base classes for job systems that have to be asked again and again; public
 script      joins the agent's settings and its archive into one shell script; public
 slurm       jobs of a Slurm cluster
 ssh         a host that the user's `ssh` command reaches
@@ -54,7 +54,10 @@ def names() -> list[str]:
 
 
 def of_target(text: str) -> str | None:
-    """Returns the name of the launcher that a TARGET of the form LAUNCHER:WORD names. None if it has another form."""
+    """Returns the launcher's name if `text`, a TARGET on mlogin's command line, has the form LAUNCHER:WORD.
+
+    Returns None if `text` has another form, or if there is no such launcher.
+    """
     name, colon, _ = text.partition(":")
     name = SHORT.get(name, name)
     ours = name in OURS and name != EXISTING
@@ -62,7 +65,9 @@ def of_target(text: str) -> str | None:
 
 
 def find(name: str) -> type[Launcher]:
-    """Returns the launcher class with this name, or short name. Medusa's own takes precedence over other packages'.
+    """Returns the launcher class with this name or short name.
+
+    If another package has a launcher of the same name as one of Medusa's own, Medusa's own is returned.
 
     Raises:
         Failure: no launcher has this name, or it cannot be loaded.

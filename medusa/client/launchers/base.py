@@ -53,14 +53,14 @@ class JobRequest:
 
 @dataclass(frozen=True)
 class JobState:
-    """The state of a job, so far as its launcher knows it. All texts are printable and for the user.
+    """The state of a job, as far as its launcher knows it. All texts are for the user, and printable.
 
     Attributes:
         alive: True if the agent runs, or may still start to run.
         words: the state in words, such as `queued`, `running` or `ended with status 127`.
         ends_at: the time.monotonic() at which the job system will end the job; None if never, or if it is unknown.
-        problem: what prevents the launcher from knowing more, or from doing its work; None if nothing does.
-        halted: True if the job system has stopped the job's processes for now.
+        problem: why the launcher cannot learn the state, or cannot do its work; None if there is no problem.
+        halted: True if the job system has suspended the job: its processes are stopped, and may continue later.
     """
 
     alive: bool
@@ -82,11 +82,11 @@ class Launcher(abc.ABC):
 
     Attributes:
         name: the name for --launcher.
-        target: the option that gets the value WORD if mlogin's command line has the TARGET `NAME:WORD`. It is `object`
-            or `job`; empty if no WORD may follow the name.
+        target: the setting that WORD is stored in, if the user gives the TARGET `NAME:WORD` on mlogin's command line:
+            `object` or `job`. Empty if no WORD may follow the name.
         options_of: the program whose options may follow `--`, for messages. Empty if nothing may follow.
-        queues: True if a job may wait in a queue for hours. A reflector does not keep a waiting client for so long,
-            so mlogin attaches again.
+        queues: True if a job may wait in a queue for hours. The reflector ends mlogin's link before that. Then mlogin
+            attaches again.
         front_door: the URL of the reflector to use if the user names none. None: mlogin starts its own reflector.
     """
 
@@ -133,9 +133,10 @@ class Launcher(abc.ABC):
         """
 
     def instructions(self) -> list[str]:
-        """Returns lines that tell the user what to do now, each line only once.
+        """Returns new lines that tell the user what to do now.
 
-        mlogin calls this repeatedly after submit(), until the agent appears.
+        mlogin calls this repeatedly after submit(), until the agent appears. A call returns only lines that no earlier
+        call has returned.
         """
         return []
 

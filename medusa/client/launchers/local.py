@@ -20,7 +20,7 @@ from medusa.client.outcome import Failure
 INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
 """The environment variables that a job gets from mlogin, in addition to LC_*.
 
-The job gets no other variables, so it cannot use the display or an ssh-agent, and no secrets leak.
+The job gets no other variables. So it cannot use the user's display or ssh-agent, and gets no secrets from variables.
 """
 
 HELP = """\

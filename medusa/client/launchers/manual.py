@@ -35,9 +35,9 @@ after --."""
 
 
 class ManualLauncher(Launcher):
-    """A job that the user starts with a command line, and also ends.
+    """A job that the user starts, with a command line that mlogin prints. The user also ends the job.
 
-    instructions() returns the command line, and a new one before the URL in it expires.
+    instructions() returns this command line, and later a new one, before the URL in the old one expires.
     """
 
     name = "manual"
@@ -96,7 +96,7 @@ class ManualLauncher(Launcher):
 
 
 _IN_ANY_SHELL = re.compile(r"[A-Za-z0-9 _.,:;/?&=%@+~#|'\[\]{}()^*<>-]*")
-"""Matches a text in which no character has a special meaning between double quotes, in any shell."""
+"""Matches a text without characters that have a special meaning between double quotes in some shell."""
 
 
 def _line(request: JobRequest, url: str) -> str:
@@ -124,5 +124,8 @@ def _line_for_sh(request: JobRequest, url: str) -> str:
 
 
 def _quoted(url: str) -> str:
-    """Returns the text in single quotes. (shlex.quote may leave the quotes out, but users may edit the line.)"""
+    """Returns `url` in single quotes, always.
+
+    shlex.quote would leave them out if `url` needs none. But the user may edit the line so that it needs them.
+    """
     return "'" + url.replace("'", "'\"'\"'") + "'"

@@ -86,7 +86,7 @@ class Job(abc.ABC):
     def close(self, *, clean: bool) -> list[str]:
         """Ends the job and removes its files and other traces.
 
-        If the session was `clean` (the agent has reported its end), the job may be left to end by itself.
+        If the session was `clean` (the agent has reported the session's end), the job may be left to end by itself.
 
         Returns:
             Lines for the user: what could not be ended or removed, and how the user can do it.
@@ -131,7 +131,7 @@ class PolledLauncher(Launcher):
         self.job.joined = True
 
     def finish(self, grace: float, *, clean: bool) -> None:
-        """Closes the job. After a clean session it is not cancelled, so that its final state is not `cancelled`."""
+        """Closes the job. After a `clean` session the job may end by itself, so its final state is not `cancelled`."""
         self.job.grace = grace
         self._close(clean=clean)
 
@@ -168,9 +168,9 @@ class PolledLauncher(Launcher):
             self._tell(line)
 
     def _wait(self, future: Future[T], timeout: float | None = None) -> bool:
-        """Waits for the call of `future`, up to `timeout` seconds (None: no limit). Returns True if the call has ended.
+        """Waits up to `timeout` seconds until `future` has its result. Returns True if it has the result.
 
-        Tells the user if it takes long.
+        Tells the user if the wait takes long. If `timeout` is None, there is no limit.
         """
         if not wait([future], self._timeouts.slow_delay).done:
             limit = "" if timeout is None else f", for {timeout:g} s at the most"

@@ -10,7 +10,7 @@ DIRECT = (
     'no_proxy="${no_proxy:-${NO_PROXY-}}"; no_proxy="${no_proxy:+$no_proxy,}127.0.0.1"; NO_PROXY=$no_proxy;'
     " export no_proxy NO_PROXY"
 )
-"""A shell line that makes the agent dial mlogin's own reflector, on the loopback of its machine, without a proxy."""
+"""A shell line for the job: the agent then uses no proxy for 127.0.0.1, where it reaches mlogin's own reflector."""
 
 
 def with_settings(archive: Path, settings: Mapping[str, str], lines: Iterable[str] = ()) -> bytes:

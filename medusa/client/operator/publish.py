@@ -82,7 +82,7 @@ def uses_manta(url: str) -> bool:
 
 
 def check_place(url: str) -> None:
-    """Raises PublishError if the archive can never be published to `url`. Writes and asks nothing."""
+    """Raises PublishError if the archive can never be published to `url`. Writes nothing and connects to no server."""
     match = _SCHEME.match(url)
     if match is None and not url.startswith(_MANTA):
         folder = posixpath.dirname(url) or "."

@@ -32,8 +32,9 @@ class Administrator:
             from its own host.
         insecure_tls: True to accept any TLS certificate.
         headers: the header fields to send in addition.
-        find_account: returns the account that signs if the reflector refuses a request without a signature. Raises
-            Failure if the account has no key. None: no account signs then.
+        find_account: a function that returns the account. It is called if the reflector refuses a request without a
+            signature; then this account signs. It raises Failure if the account has no key. None: requests are signed
+            only if `account` is given.
 
     Attributes:
         missing: why the last list of sessions is incomplete, such as a reflector that did not answer. Empty if the

@@ -32,8 +32,8 @@ class NoAnswer(Failure):
     """The reflector refused a request, or did not answer it in a form that can be used.
 
     Attributes:
-        status: the HTTP status of a refusal; None if there was no answer of HTTP.
-        moved: the address that a redirect leads to; None if it is no redirect.
+        http_status: the HTTP status with which the reflector refused; None if it did not answer by HTTP.
+        moved: the address to which the reflector redirects the request; None if the answer is no redirect.
     """
 
     def __init__(self, text: str, http_status: int | None = None, moved: str | None = None) -> None:
@@ -51,8 +51,9 @@ class Api:
         insecure_tls: True to accept any TLS certificate.
         proxies: True to use the proxy that the environment names.
         headers: the header fields to send in addition.
-        find_account: returns the account that signs if the reflector refuses a request without a signature. Raises
-            Failure if the account has no key. None: no account signs then.
+        find_account: a function that returns the account. It is called if the reflector refuses a request without a
+            signature; then this account signs. It raises Failure if the account has no key. None: requests are signed
+            only if `account` is given.
 
     Attributes:
         name: the URL, printable.
@@ -83,7 +84,7 @@ class Api:
     def ask(self, method: str, path: str) -> dict[str, Any]:
         """Sends a request, and returns the JSON object in the answer. Raises NoAnswer.
 
-        If the reflector refuses a key, the account's next one signs another request.
+        If the reflector refuses the account's key, sends the request again, signed with the account's next key.
         """
         while True:
             response, body = self._send(method, path)
@@ -141,9 +142,9 @@ class Api:
         return dict(fields)
 
     def sessions(self, path: str) -> tuple[list[dict[str, Any]], str]:
-        """Returns the list of sessions at `path`, and a text that says why it is incomplete; "" if it is complete.
+        """Returns the list of sessions at `path`, and a text: why the list is incomplete, or "" if it is complete.
 
-        (It is incomplete if other reflectors did not answer.) Raises NoAnswer.
+        The list is incomplete if other reflectors did not answer. Raises NoAnswer.
         """
         answer = self.ask("GET", path)
         found = answer.get("sessions")
@@ -208,7 +209,7 @@ class _Connection(http.client.HTTPConnection):
     def hang_up(self) -> None:
         """Closes the connection. Call this after the answer was read.
 
-        HTTPConnection closes its socket before that, so `_Socket.close` does nothing.
+        HTTPConnection itself calls `_Socket.close` too early: before the answer was read. So that method does nothing.
         """
         if self._socket is not None:
             self._socket.sock.close()
@@ -228,7 +229,7 @@ class _Socket(io.RawIOBase):
         return io.BufferedReader(self)
 
     def close(self) -> None:
-        """Does nothing: the answer is still to be read."""
+        """Does nothing. HTTPConnection calls this method too early; `_Connection.hang_up` closes the socket."""
 
     def readable(self) -> bool:
         return True

@@ -38,8 +38,9 @@ def find_session(
 
     Args:
         api: the reflector. If it has no account, the reflector is asked without a signature first.
-        login: the name of the user's account, if the account signs only requests that need a signature; otherwise None.
-        find_account: returns the account `login`. None if no account may sign.
+        login: the name of the account that `find_account` returns; None if there is none.
+        find_account: a function that returns an account. It is called if the list of sessions, or the session, is for
+            this account only. None if no account may sign.
         otherwise: words to add to the error if there is no such session.
         whole: True if `text` is a whole id. Then it is returned even if the reflector does not list it.
 
@@ -93,8 +94,8 @@ def _entries(api: Api, find_account: Callable[[], Account] | None) -> tuple[list
 def matching(text: str, entries: Sequence[Entry], login: str | None) -> list[Entry]:
     """Returns the sessions that `text` may mean: the one with this id, or else all whose ids begin with `text`.
 
-    If any of them belong to the account `login`, returns only those. If `login` is None, this means the sessions that
-    belong to no account.
+    If some of them belong to the account `login`, returns only these. If `login` is None, returns only those that
+    belong to no account, if there are any.
     """
     begun = [entry for entry in entries if str(entry.get("id")).startswith(text)]
     for found in ([e for e in begun if e.get("login") == login], begun):

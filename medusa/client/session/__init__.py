@@ -8,5 +8,5 @@ user_input        keeps what the user types until the link takes it
 escape            finds escapes such as `~.` in what the user types; no I/O
 walltime          makes the notices that the job is stopped for now, or that its time will soon be over
 ending            the table of the ways in which a session can end
-link_errors       describes in words why a link ended, and that nothing is heard of the reflector
+link_errors       tells the user why a link ended, or for how long the reflector has sent nothing
 """

@@ -1,8 +1,9 @@
 """Finds escapes such as `~.` in the bytes that the user types. No I/O.
 
 The rules are those of ssh(1). An escape consists of the escape character and the byte after it. It is recognised only
-at the start of a line: as the very first byte, or after CR or LF. Twice the escape character means that the character
-itself is sent. All other bytes are sent as typed, also an escape character before a byte without a meaning.
+at the start of a line: as the very first byte, or after CR or LF. If the user types the escape character twice there,
+it is sent once. All other bytes are sent as typed. So are an escape character and the byte after it, if that byte asks
+for no action.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Action(enum.Enum):
 
 
 Event = bytes | Action
-"""What EscapeScanner finds in the input: bytes to send to the agent, or the action that an escape asks for."""
+"""What EscapeScanner finds in the typed bytes: bytes to send to the agent, or the action that an escape asks for."""
 
 _NEWLINES = b"\r\n"
 _ACTIONS = {action.value: action for action in Action}
@@ -85,7 +86,7 @@ class EscapeScanner:
         self._held = False
 
     def feed(self, data: bytes) -> list[Event]:
-        """Returns the events in `data`, in order. An escape character at the end is kept until the next call."""
+        """Returns the events in `data`, in order. An escape character at the end of `data` waits for the next call."""
         if self._boundary is None:
             return [data] if data else []
         events: list[Event] = []

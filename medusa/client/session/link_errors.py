@@ -1,4 +1,4 @@
-"""Describes the link to the reflector to the user: why it ended, and that nothing has been heard for some time."""
+"""Tells the user about the link to the reflector: why it ended, or for how long the reflector has sent nothing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ MAX_NOTICE = 1024
 """The maximum number of characters that are shown of a text from the agent or the reflector."""
 
 MIN_PULSE_TIMEOUT = 3.0
-"""While mlogin waits for its agent, it asks the reflector for a sign of life after this many seconds at the earliest.
+"""While mlogin waits for its agent, it sends the reflector a ping if it has received nothing for this many seconds.
 
-During that wait the reflector sends a message every 2 s without being asked.
+A shorter time makes no sense, because during that wait the reflector sends a message every 2 s of its own accord. The
+time is longer if `ask_interval` is longer.
 """
 
 _TEXTS = {
@@ -37,14 +38,14 @@ def describe_close(close: Close) -> str:
 
 
 class Silence:
-    """Decides when to ask a silent reflector for a sign of life, and what to tell the user. No I/O.
+    """Decides when to send a ping to a silent reflector, and what to tell the user about the silence. No I/O.
 
-    All times are in seconds of the clock that `now` is of. The reflector is asked only while somebody uses the session.
-    While nobody uses the session, the link's keepalive suffices, which sends pings at longer intervals.
+    The reflector gets such pings only while somebody uses the session. At other times the link's keepalive suffices,
+    which sends pings at longer intervals. All times are in seconds of one clock, which the caller chooses.
 
     Args:
         now: the current time.
-        waiting: True while mlogin waits for its agent. Then the user counts as using the session all the time.
+        waiting: True while mlogin waits for its agent. Then the session counts as used all the time.
 
     Attributes:
         deadline: the time at which to call `check` next.
@@ -61,14 +62,14 @@ class Silence:
         self.deadline = now + self._ask_interval
 
     def used(self, now: float) -> None:
-        """Notes that somebody uses the session, because something was typed or shown."""
+        """Notes that somebody uses the session. Call this after something was typed or shown."""
         self._used_until = now + self._attention
 
     def check(self, now: float, heard: float) -> tuple[bool, str]:
-        """Returns (True if the reflector is to be sent a ping now, words for the user or "").
+        """Returns a pair: whether to send the reflector a ping now, and words for the user, or "" for no words.
 
         Args:
-            heard: the time of the reflector's last sign of life.
+            heard: the time at which something was last received from the reflector.
         """
         ask, words = False, ""
         if heard > self._heard:

@@ -37,8 +37,9 @@ class Dialer:
 
     Args:
         headers: the header fields to send in addition. They are not sent to the embedded reflector.
-        find_account: returns the account that signs if the reflector refuses a request without a signature. Raises
-            Failure if the account has no key. None: requests are signed only if `url` has an account.
+        find_account: a function that returns the account. It is called if the reflector refuses a request without a
+            signature; then this account signs. It raises Failure if the account has no key. None: requests are signed
+            only if `url` has an account.
 
     Attributes:
         url: the session's URL.
@@ -70,7 +71,7 @@ class Dialer:
     def connect(
         self, waiting: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     ) -> Transport:
-        """Attaches, and returns the connection. If the reflector refuses a key, tries the account's next one.
+        """Attaches, and returns the connection. If the reflector refuses a key, tries the account's next key.
 
         Args:
             waiting: returns a context manager that shows progress. It is not entered while the user is asked for a

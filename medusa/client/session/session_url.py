@@ -27,12 +27,13 @@ _FIRST_REFUSAL = 400
 """A reflector that refuses sends this HTTP status or a higher one. A lower one comes from another kind of server."""
 
 _MAX_REASON = 1000
-"""The most characters of a reason that are shown. It may name every address of a host."""
+"""The most characters that are shown of the reason why mlogin cannot attach. It may name many addresses of a host."""
 
 CLIENT_LIFETIME = 30
-"""Seconds for which a URL that mlogin signs for itself is valid. As many more are added by chance.
+"""Seconds for which a URL that mlogin signs for itself is valid, at least. It is valid for up to twice as long.
 
-Otherwise two URLs within one second would have the same signature, which a reflector accepts once.
+The exact time is random. Otherwise two URLs that are made within one second would have the same signature, and a
+reflector accepts a signature only once.
 """
 
 
@@ -41,8 +42,8 @@ class SessionUrl:
     """The address of one session at one reflector.
 
     Attributes:
-        base: the reflector's URL: http, https, ws, wss or tcp. Signatures leave out its path, because that path is
-            for a proxy that removes it.
+        base: the reflector's URL: http, https, ws, wss or tcp. Signatures do not cover its path: a proxy removes this
+            path before it passes a request on.
         session: the session's id.
         account: the account that signs requests to a front door; None for the internal API.
         unsigned: the error with which the reflector refused a request without a signature; "" if there was no such
@@ -98,7 +99,7 @@ class SessionUrl:
     def _address_advice(self, moved_to: str) -> list[str]:
         """Returns lines of advice for the user after a redirect to the URL `moved_to`: which --reflector to use.
 
-        Returns no lines if `moved_to` is not the address of this session at another base.
+        Returns no lines if `moved_to` does not end with the path of this session. Then it does not show a base URL.
         """
         base, path, rest = moved_to.partition(self.path(attach_path.CLIENT))
         return (

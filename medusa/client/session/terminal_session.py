@@ -32,7 +32,7 @@ HIGH_WATER = 256 * 1024
 KEYBOARD_HIGH_WATER = 64 * HIGH_WATER
 """If this many typed bytes wait to be sent, a terminal is not read. The limit is larger than HIGH_WATER.
 
-So mlogin goes on to read the terminal for long while the link accepts nothing, and finds the escape by which the user
+So mlogin still reads the terminal while the link accepts nothing. It must do that to find the escape by which the user
 disconnects.
 """
 
@@ -56,7 +56,7 @@ class TerminalSession:
         clock: a function that returns monotonic seconds; it must be the clock that `link` and `notices` use.
 
     Attributes:
-        answered: False if the reflector did not answer the Close: the link is dead.
+        answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
     """
 
     def __init__(
@@ -192,9 +192,9 @@ class TerminalSession:
             self._link.send_data(self._input.take(_READ_SIZE))
 
     def _take_terminal(self, now: float) -> None:
-        """Puts the terminal into raw mode if mlogin may now read it, though it could not before.
+        """Puts the terminal into raw mode, if mlogin was not allowed to read it before and is allowed now.
 
-        That is so if mlogin has come to the foreground, or if no other program uses the terminal any more.
+        mlogin is allowed to read it if mlogin is in the foreground and no other program uses the terminal.
         """
         if self._input.ended or now < self._look_at or not self._terminal.away:
             return

@@ -12,14 +12,14 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 class UserInput:
     """The queue of typed bytes that are still to be sent to the agent. Escapes are removed from them.
 
-    After the end of input it adds `end_of_file` again and again, at growing intervals. One is not enough, because
-    a shell loses it if it changes the modes of its terminal at that moment, and because each program that reads the
-    terminal afterwards needs one of its own.
+    After the user's input has ended, `end_of_file` is added to the queue again and again, at growing intervals. It does
+    not suffice to send it once. A shell loses it if the shell changes the modes of its terminal at that moment. And
+    each further program that reads the job's terminal needs an `end_of_file` of its own.
 
     Args:
         character: the escape character; None to recognise no escapes.
-        end_of_file: the character that ends the input in the modes of the job's terminal, Control-D unless the user has
-            chosen another; b"" if there is none.
+        end_of_file: the character that ends the input at the job's terminal. It is Control-D, or what the user has set
+            at the user's own terminal; b"" if there is none.
 
     Attributes:
         character: see above.
@@ -60,7 +60,9 @@ class UserInput:
         return actions
 
     def end(self, now: float) -> None:
-        """Adds `end_of_file`, twice if the last line is not finished. Call this at the end of input.
+        """Adds `end_of_file` to the queue. Call this at the end of input.
+
+        Adds it twice after an unfinished line, because there the first one only passes on that line.
 
         Args:
             now: the time, in seconds of the clock that `deadline` uses.

@@ -160,7 +160,12 @@ class WaitForAgent:
         return LinkEnd.STOPPED if close.code == GOING_AWAY else LinkEnd.CLOSED
 
     def _replace_link(self, end: LinkEnd, why: str) -> None:
-        """Attaches again after the link has ended. Raises Failure with the text `why` if mlogin may not."""
+        """Attaches again after the link has ended. Raises Failure if mlogin may not attach again, or cannot.
+
+        Args:
+            end: how the link ended. It decides how often mlogin may attach again.
+            why: the text of the Failure if mlogin may not attach again.
+        """
         allowed = RECONNECTS[end].queued if self._queues else RECONNECTS[end].immediate
         if self._reconnect is None or not allowed:
             raise Failure(why)

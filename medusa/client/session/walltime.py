@@ -1,4 +1,4 @@
-"""Makes the notices for the user that the job system has stopped a job for now, or will soon end it."""
+"""Makes notices for the user: the job system has suspended the job, or will soon end it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ SLACK = 30.0
 
 
 class WalltimeNotices:
-    """The notices about one job. Each is given once. If the job gets more time, those about its time are given again.
+    """The notices about one job. Each notice is given once.
+
+    If the job gets more time, the notices about its remaining time are given again.
 
     Args:
         poll: a function that returns the state of the job.

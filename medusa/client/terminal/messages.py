@@ -24,13 +24,14 @@ SPINNER_INTERVAL = 0.1
 """Seconds between two frames of the spinner."""
 
 WRITE_TIMEOUT = 1.0
-"""Seconds to wait until a full pipe or terminal accepts bytes again. After them, the text is lost.
+"""Seconds to wait if stderr accepts no bytes, because the pipe or terminal is full. After this time the text is lost.
 
-This holds only if another program has set O_NONBLOCK. Otherwise the write itself waits, without a limit.
+The limit has an effect only if another program has set O_NONBLOCK on stderr. Otherwise the write itself waits, for as
+long as stderr accepts no bytes.
 """
 
 BACKGROUND_INTERVAL = 1.0
-"""While mlogin is in the background and shows no spinner: seconds between two checks of whether it may show one."""
+"""While mlogin is in the background, it checks after every so many seconds whether it may show a spinner again."""
 
 PROGRESS_DELAY = 1.0
 """After so many seconds in a blocking call, the user is told what mlogin waits for."""
@@ -41,7 +42,7 @@ DUMB = ("", "dumb", "emacs", "network", "unknown")
 
 
 def is_dumb(environ: Mapping[str, str] = os.environ) -> bool:
-    """True if the variable TERM in `environ` says that the terminal knows no escape sequences, or says nothing."""
+    """True if the variable TERM in `environ` is empty or missing, or names a terminal without escape sequences."""
     return environ.get("TERM", "") in DUMB or environ["TERM"].startswith("dumb-")
 
 
@@ -79,8 +80,9 @@ class Messages:
     def animated(self) -> bool:
         """True if there is a spinner, so that `progress` must be called every SPINNER_INTERVAL seconds.
 
-        There is no spinner while mlogin is in the background, or while another program of a pipeline, such as `less`,
-        reads keys, because the spinner would overwrite what the other program shows.
+        There is no spinner while another program uses the terminal, because the spinner would overwrite what the other
+        program shows. That is so while mlogin is in the background, or while a program such as `less`, in the same
+        pipeline, reads keys.
         """
         if not self._can_animate or not in_foreground(self._fd):
             return False
@@ -90,9 +92,9 @@ class Messages:
             return False
 
     def shown(self, data: bytes) -> None:
-        """Call after `data`, bytes of the session, was written to the terminal.
+        """Notes whether `data` ends with a newline. If not, the next message will begin on a new line.
 
-        If `data` does not end with a newline, the next message will begin on a new line.
+        Call this after `data`, bytes of the session, was written to the terminal.
         """
         self._mid_line = self._is_tty and not data.endswith(b"\n")
 
@@ -156,7 +158,7 @@ class Messages:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Context manager for a question to the user: in its `with` block no progress is shown."""
+        """Context manager for a question to the user: no spinner or line of progress appears in its `with` block."""
         self._held = True
         try:
             self.progress_done()

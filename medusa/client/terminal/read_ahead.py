@@ -22,9 +22,9 @@ BUSY_INTERVAL = 0.2
 def read_ahead(terminal: Terminal, take: Callable[[bytes], bool], busy: Callable[[], bool]) -> Iterator[None]:
     """Context manager: in its `with` block, a thread reads what the user types, after each Enter and after each dot.
 
-    The terminal still shows what is typed, and Control-C sends SIGINT. The thread reads nothing while mlogin is in the
-    background, or while another program of the pipeline uses the terminal. After that, call
-    `terminal.make_attentive`, so that the thread reads again.
+    The terminal still shows what is typed, and Control-C still sends SIGINT. The thread reads nothing while mlogin is
+    in the background, or while another program of the pipeline uses the terminal. When mlogin may read again, call
+    `terminal.make_attentive`: the thread reads only after this call.
 
     Args:
         take: a function, called in the thread with the bytes that were read, or with b"" if the user has typed the

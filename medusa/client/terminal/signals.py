@@ -95,8 +95,8 @@ class Signals:
     def asking(self) -> Iterator[None]:
         """Context manager for a call that asks the user on the terminal.
 
-        If mlogin is in the background and the call uses the terminal, the system stops mlogin, as it stops other
-        programs. mlogin continues after the user has brought it to the foreground.
+        In its `with` block the signals in STOPS have their usual effect: they stop mlogin if it uses the terminal in
+        the background. mlogin continues, and can ask, after the user has brought it to the foreground.
         """
         with contextlib.ExitStack() as stack:
             for number in STOPS:

@@ -17,7 +17,8 @@ from medusa.client.terminal.stdout import reopen
 class Stdin:
     """The reader of the descriptor `fd`.
 
-    If `fd` cannot be opened a second time (a terminal of another user, without /proc), `read` may block after all.
+    If `fd` cannot be opened a second time, `read` may block after all. That is so for a terminal of another user, if
+    there is no /proc.
     """
 
     def __init__(self, fd: int = 0) -> None:

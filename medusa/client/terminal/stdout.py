@@ -25,13 +25,15 @@ _WHOLE = 64 * 1024
 _FOLLOWED = 8 * 1024
 """The maximum size in bytes of one write to a non-blocking descriptor, if there is an `emulator`.
 
-It is smaller, because the emulator reads a piece before the write. What the terminal has not taken of the piece, the
-emulator has to read again.
+It is smaller because the emulator reads the bytes before the write. If the terminal takes only a part of them, the
+emulator has to read that part again, and a shorter write makes this cheaper.
 """
 
 _PIECE = 512
-"""The maximum size in bytes of one write to a blocking descriptor. A writable pipe accepts so much without blocking,
-see _POSIX_PIPE_BUF."""
+"""The maximum size in bytes of one write to a blocking descriptor.
+
+If poll reports that a pipe is writable, the pipe accepts so many bytes without blocking (see _POSIX_PIPE_BUF).
+"""
 
 
 class Stdout:
@@ -110,7 +112,7 @@ class Stdout:
             self._own = None
 
     def undo_modes(self, timeout: float) -> None:
-        """Drops the queue, and undoes what the output has switched on in the terminal emulator, as far as is known.
+        """Empties the queue, and undoes what the output has switched on in the terminal emulator, as far as is known.
 
         Call this after an abnormal end of the session. Gives up after `timeout` seconds if the terminal takes no bytes.
         """

@@ -117,7 +117,7 @@ class Terminal:
 
     @property
     def attentive(self) -> bool:
-        """True if the terminal is in the mode of `make_attentive`."""
+        """True if `make_attentive` has set the terminal's modes: a dot ends a typed line, as Enter does."""
         return self._before is not None and self._how is tty_modes.attentive
 
     @property
@@ -200,7 +200,9 @@ class Terminal:
         self._forget()
 
     def suspend(self, signals: Signals, *, whole_job: bool) -> None:
-        """Restores the terminal's modes, stops mlogin until SIGCONT, and then sets the modes again if they were set.
+        """Restores the terminal's former modes, and stops mlogin until SIGCONT. Then sets mlogin's modes again.
+
+        If mlogin has not changed the modes, this only stops mlogin.
 
         Args:
             signals: mlogin's signals. SIGTSTP has its default action during the stop.

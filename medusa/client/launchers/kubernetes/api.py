@@ -58,8 +58,8 @@ class Access:
     """The choice of a cluster, a user and a namespace. It contains no secrets.
 
     Attributes:
-        kubeconfig: absolute paths, joined as in KUBECONFIG. None if mlogin runs in a pod and uses the pod's
-            credentials.
+        kubeconfig: the absolute paths of the kubeconfig files, joined as in the variable KUBECONFIG. None if mlogin
+            runs in a pod and uses the pod's credentials.
         context: the name of the context; None for the current context.
     """
 
@@ -85,8 +85,8 @@ def require_client() -> None:
 def find_access(kubeconfig: str | None, context: str | None, namespace: str | None) -> Access:
     """Finds the cluster in the same way as kubectl.
 
-    Reads the file `kubeconfig`, by default the files in KUBECONFIG or ~/.kube/config. If `kubeconfig` is None and none
-    of the default files exists, it uses the credentials of the pod that mlogin runs in, if any.
+    Reads the file `kubeconfig`; if that is None, the files in the variable KUBECONFIG, or ~/.kube/config. If
+    `kubeconfig` is None and no such file exists, but mlogin runs in a pod, the credentials of this pod are used.
 
     Raises:
         Failure: there are no credentials, or the file is invalid or has no such context.
@@ -119,9 +119,9 @@ class KubeClient:
 
     Attributes:
         server: the URL of the API server, for messages.
-        interactive: True if the programs that the kubeconfig names (they make tokens) may use the terminal. Set it to
-            False when the session starts to use the terminal.
-        asks: True while such a program may be asking the user a question on the terminal.
+        interactive: True if helper programs may use the terminal. (The kubeconfig may name programs that make tokens.)
+            Set it to False when the session starts to use the terminal.
+        asks: True while a helper program may be asking the user a question on the terminal.
 
     Args:
         directory: a private directory, in which the official client stores keys from the kubeconfig.
@@ -140,9 +140,10 @@ class KubeClient:
         self.asks = False
 
     def now(self) -> float:
-        """Returns the time of the cluster's clock, in seconds since 1970. Times in objects are times of that clock.
+        """Returns the present time of the cluster's clock, in seconds since 1970.
 
-        It is computed from the Date of the last answer.
+        The times in Kubernetes' objects are times of this clock. The difference to this machine's clock is known from
+        the Date of the last answer.
         """
         return time.time() + self._clock_offset
 
@@ -281,7 +282,7 @@ class KubeClient:
         self._apis = {name: getattr(client, name)(api) for name in {api for api, _, _ in _KINDS.values()}}
 
     def _error(self, error: Exception, what: str) -> KubeError:
-        """Returns the KubeError for `error`, an exception of the request `what`.
+        """Returns the KubeError for an exception `error` that the request `what` has raised.
 
         Raises `error` itself if it is of an unexpected kind, because that is a bug.
         """
@@ -304,7 +305,10 @@ class KubeClient:
 
 
 def _context(configuration: Any) -> Any:
-    """Returns TLS settings that accept the certificates that kubectl accepts, with Python 3.13 too."""
+    """Returns TLS settings that accept every certificate that kubectl accepts.
+
+    Python's default settings refuse some of these certificates.
+    """
     from urllib3.util.ssl_ import create_urllib3_context
 
     context = create_urllib3_context()

@@ -117,7 +117,7 @@ class EphemeralJob(Job):
             self.look(waiting=True)
 
     def look(self, *, waiting: bool) -> None:
-        """Reads the container's status. When the container runs, delivers the agent to it."""
+        """Reads the container's status. Delivers the agent once, when the container runs and `waiting` is True."""
         try:
             found = status.ephemeral_status(self._get_pod(), self.name)
             if found.alive and found.started and waiting and self._phase is Phase.ADDED:
@@ -130,10 +130,11 @@ class EphemeralJob(Job):
             self.report_problem(str(error))
 
     def close(self, *, clean: bool) -> list[str]:
-        """Returns lines for the user. Deletes nothing: a container with an agent ends by itself after the session.
+        """Does nothing: the container cannot be deleted. If it has an agent, it ends by itself after the session.
 
-        If the container still waits for mlogin's script, returns one line that says when the container will end.
-        Otherwise returns no lines.
+        Returns:
+            Lines for the user. If the container still waits for its agent, one line says when the container will end.
+            Otherwise there are no lines.
         """
         if self._phase is Phase.ADDED and self.state.alive:
             minutes = START_TIMEOUT // 60

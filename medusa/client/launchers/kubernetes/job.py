@@ -47,8 +47,8 @@ class Api(cleanup.Deleter, Protocol):
 class KubeJob(Job):
     """The Job of one session in a cluster. Only one thread at a time may use it. Each method may block.
 
-    To create its objects takes several requests. If a request fails because the cluster does not answer, the next call
-    of `look` sends it again and continues from there.
+    Several requests are needed to create the Job and its other objects. If the cluster does not answer one of them, the
+    next call of `look` sends this request again, and then the others.
 
     Attributes:
         name: the random name of the Job and of the Secret. The names of the ConfigMaps start with it.
@@ -171,7 +171,7 @@ class KubeJob(Job):
     def _set_owner(self) -> None:
         """Makes the Job the owner of the other objects.
 
-        So the cluster deletes them together with the Job, even if mlogin and its guard are dead.
+        So the cluster deletes them together with the Job, even if mlogin and its guard process were killed.
         """
         owned = objects.owned_by(self._api.get("job", self.name))
         for kind, name in self._keys()[1:]:
@@ -213,7 +213,10 @@ class KubeJob(Job):
         return None
 
     def _events(self, job: Object | None, pods: list[Object]) -> list[Object]:
-        """Returns events that may explain why the Job waits. Empty if its pod no longer waits, or access is denied."""
+        """Returns events that may explain why the Job waits.
+
+        Returns no events if the Job's pod no longer waits, or if the user may not read events.
+        """
         if job is None or any(pod.get("status", {}).get("phase") != "Pending" for pod in pods):
             return []
         try:

@@ -20,7 +20,7 @@ from medusa.protocol.printable import printable
 
 
 class KubernetesLauncher(PolledLauncher):
-    """A Job whose pod runs the agent, or, with --job, an ephemeral container in a pod that already runs.
+    """A new Job whose pod runs the agent. With --job, it is an ephemeral container in a pod that already runs.
 
     The user chooses the image of the container.
     """

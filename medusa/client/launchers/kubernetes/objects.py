@@ -87,7 +87,7 @@ def config_maps(name: str, parts: list[bytes]) -> list[Object]:
 
 
 def owned_by(job: Object) -> Object:
-    """Returns a patch for another object. After it the Job owns the object, so both are deleted together."""
+    """Returns a patch that makes `job` the owner of another object. Then the cluster deletes both together."""
     metadata = job["metadata"]
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": metadata["name"], "uid": metadata["uid"]}
     return {"metadata": {"ownerReferences": [owner]}}

@@ -22,9 +22,9 @@ FATAL_REASONS = ("InvalidImageName", "ErrImageNeverPull")
 """Reasons of a waiting container which mean that it will never start."""
 
 POD_SECURITY_VIOLATION = "violates PodSecurity"
-"""Part of the message of an event which means that the namespace will never admit the pod.
+"""If the message of an event contains this text, the namespace will never admit the pod.
 
-The event has no other field that says so.
+The message has to be searched because no other field of the event tells this.
 """
 
 COMMAND_NOT_FOUND = 127
@@ -43,7 +43,8 @@ class Status:
         words: the status in words for the user, printable.
         remarks: printable lines for the user about a job that has ended: its probable cause and a remedy.
         pod: the name of the pod that has the log; None if there is no pod.
-        started: when the node accepted the pod, or started the container, as the API writes it (RFC 3339). None before.
+        started: the time at which the node accepted the pod, or started the ephemeral container, as the API writes it
+            (RFC 3339). None if that has not happened.
         limit: seconds that the pod may run after `started`; None for no limit.
     """
 
@@ -192,7 +193,7 @@ def _disruption(status: Object) -> str:
 
 
 def _condition(thing: Object, kind: str) -> Object | None:
-    """Returns the condition of the type `kind`. None if `thing` has no such condition, or if its status is Unknown."""
+    """Returns the condition of the type `kind`. None if `thing` has none, or if the condition's status is Unknown."""
     conditions = thing.get("status", _NOTHING).get("conditions") or []
     return next((found for found in conditions if found.get("type") == kind and found.get("status") != "Unknown"), None)
 
@@ -216,8 +217,8 @@ def _concerns(event: Object, thing: Object) -> bool:
 def _latest(events: list[Object], reason: str | None = None) -> Object | None:
     """Returns the latest event, or the latest one with this reason.
 
-    Times have whole seconds. If several events are of the latest second, one for which `_is_notable` is True is
-    preferred.
+    The times of events are whole seconds, so several events can have the latest time. Of these, one for which
+    `_is_notable` returns True is preferred.
     """
     found = [event for event in events if reason in (None, event.get("reason"))]
     return max(found, key=lambda event: (_event_time(event), _is_notable(event)), default=None)

@@ -35,7 +35,7 @@ class ObjectInfo(NamedTuple):
 def normal_path(path: str, login: str | None = None) -> str:
     """Returns a path in Manta in its shortest form.
 
-    Resolves `.` and `..`, removes double and trailing slashes, and replaces `~~` at the start by `/login`.
+    Resolves `.` and `..`, removes double and trailing slashes, and replaces `~~` at the start by a slash and `login`.
 
     Raises:
         MantaError: the path is not absolute, or has no parts.
@@ -50,8 +50,9 @@ def normal_path(path: str, login: str | None = None) -> str:
 class MantaClient:
     """A client for one Manta and one account. Any thread may use it.
 
-    Every method may raise MantaError. If the Manta cannot be reached, or answers 502 or 503, a request is retried up
-    to three times if it may safely be sent twice. Redirects are not followed.
+    Every method may raise MantaError. A request is retried up to three times if the Manta cannot be reached, or answers
+    502 or 503. It is not retried if it may have reached the Manta and must not be sent twice. Redirects are not
+    followed.
 
     Args:
         url: the address of the Manta: scheme (default: https), host and port.

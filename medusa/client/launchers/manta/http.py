@@ -93,8 +93,8 @@ class MantaHttp:
 
         Args:
             path: the percent-encoded path, see `encoded`.
-            idempotent: True if the request may safely be sent twice. Then it is retried even if an earlier try may have
-                reached the Manta. None: True for every method except POST.
+            idempotent: True if the request may be sent twice without harm. Then it is retried even if an earlier try
+                may have reached the Manta. None means True for every method except POST.
 
         Raises:
             MantaError: all tries failed, or one failed for good.
@@ -163,7 +163,7 @@ class MantaHttp:
     def _read(self, what: str, response: requests.Response) -> bytes | Failed:
         """Reads the body of an answer. Returns Failed if the body is too large, or takes longer than `answer_timeout`.
 
-        (The silence timeout alone does not end a body that arrives very slowly.)
+        `answer_timeout` is for a body that arrives very slowly: then `silence_timeout` never expires.
         """
         limit, timeout = self._max_answer, self._timeouts.answer_timeout
         content, deadline = bytearray(), time.monotonic() + timeout

@@ -19,11 +19,11 @@ from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.printable import printable
 
 MAX_ERRORS = 10
-"""The maximum number of a job's errors that are shown, and of lines of its stderr."""
+"""At most so many of a job's errors are shown, and at most so many lines of its stderr."""
 
 _NOT_FOUND, _FORBIDDEN, _CONFLICT = 404, 403, 409
 _ERRORS = (MantaError, Failure)
-"""The exceptions that a request may raise. It raises Failure if the ssh-agent no longer signs."""
+"""The exceptions that a request to the Manta may raise: Failure if the ssh-agent no longer signs it."""
 
 
 class Api(Protocol):
@@ -149,10 +149,10 @@ class MantaJob(Job):
     def close(self, *, clean: bool) -> list[str]:
         """Deletes the agent's config, and cancels the job if it is alive.
 
-        After a `clean` session (the agent has reported its end) the job is not cancelled: it ends by itself.
+        After a `clean` session (the agent has reported the session's end) the job is not cancelled: it ends by itself.
 
         Returns:
-            Lines for the user: what failed, and how the user can do it by hand.
+            Lines for the user: what could not be deleted or cancelled, and how the user can do it.
         """
         left = []
         if self.job_id is not None and not clean and not self._ended:
@@ -209,9 +209,10 @@ class MantaJob(Job):
         return []
 
     def _renew_undo(self) -> None:
-        """Replaces the signed requests in the ledger, which the guard process sends if mlogin is killed.
+        """Replaces the signed requests in the ledger by new ones, before they expire.
 
-        A Manta accepts a signed request for a limited time: for as long as a signed URL stays valid.
+        The guard process sends these requests if mlogin is killed. A Manta accepts a signed request only for some
+        minutes after it was signed.
         """
         assert self.job_id is not None
         fresh = {"cancel": self._api.prepared_cancel(self.job_id).text()}
@@ -253,7 +254,7 @@ class MantaJob(Job):
         return lines + self._stderr_tail(errors) + self._missing_agent()
 
     def _stderr_tail(self, errors: list[dict[str, Any]]) -> list[str]:
-        """Returns the last lines of stderr of the first failed task for which the Manta has stored it."""
+        """Returns the last lines of a failed task's stderr: of the first task whose stderr the Manta has stored."""
         path = next((str(error["stderr"]) for error in errors if error.get("stderr")), None)
         try:
             text = b"" if path is None else self._api.get_object(path)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from medusa.client.launchers.manta.job import MantaJob
 
 _NOT_ALLOWED = (401, 403)
-"""The HTTP statuses of an answer that refuses the account: it is unknown, or has no right to create jobs."""
+"""HTTP statuses which mean that the Manta does not know the account or its key, or that it may not create jobs."""
 
 HELP = """\
 usage: mlogin manta:[OBJECT] [OPTION...]
@@ -36,7 +36,7 @@ There are no options after --.
 
 
 class MantaLauncher(PolledLauncher):
-    """A job in a Manta: a map job on OBJECT, or a reduce job if the user names no OBJECT."""
+    """A job in a Manta. If the user names an OBJECT, it is a map job on this object, otherwise a reduce job."""
 
     name = "manta"
     options_of = ""

@@ -21,7 +21,10 @@ FILTER_PREFIXES = ("SQUEUE_", "SCANCEL_")
 """The prefixes of variables that select jobs for squeue and scancel, or make scancel ask for confirmation."""
 
 _BREAK_SESSIONS = ("SBATCH_ARRAY_INX", "SBATCH_QUIET", "SBATCH_WAIT", "SLURM_STDINMODE")
-"""Variables with the meanings of the options --array, --quiet and --wait of sbatch, and --input of srun."""
+"""Variables that break a session, because each has the meaning of an option that breaks a session.
+
+The options are --array, --quiet and --wait of sbatch, and --input of srun.
+"""
 
 _MARKS_OF_A_JOB = (
     "SLURM_JOB",
@@ -47,7 +50,10 @@ _CONFIGURATION = (
     "SLURM_JWT",
     "SLURM_TIME_FORMAT",
 )
-"""Variables by which the user or the site configures Slurm's commands. Jobs inherit them; Slurm sets none of them."""
+"""Variables by which the user or the site configures Slurm's commands. They are passed on to new jobs.
+
+Slurm itself does not set these variables in a job.
+"""
 
 _ENDED = {
     "BOOT_FAIL": "was given a node that did not boot",
@@ -76,14 +82,14 @@ HINTS = {
     "JobHeldAdmin": "an administrator holds it",
     "JobHeldUser": "it is held; it starts after: scontrol release {}",
 }
-"""The reasons for which a job waits until somebody does something -> words for the user. {} is the job's id."""
+"""Reasons of a job that will wait until somebody acts -> words for the user. {} stands for the job's id."""
 
 _REQUEUES = {
     "NODE_FAIL": "was requeued, because its node failed",
     "PREEMPTED": "was preempted and requeued",
     "REQUEUED": "was requeued",
 }
-"""The states of a job's former runs in Slurm's accounting -> the same in words, for the user."""
+"""The state that Slurm's accounting has for a run of a job that was requeued -> the same in words, for the user."""
 
 _UNKNOWN = ("", "n/a", "N/A", "None", "Unknown")
 """The texts that squeue prints in place of a missing value."""
@@ -232,7 +238,7 @@ def requeue_words(accounting: str, node: str = "", configuration: str = "") -> s
 
 
 def end_words(record: str) -> str | None:
-    """Returns in words how a job was ended, such as by preemption or a signal. None if its record does not tell that.
+    """Returns in words how a job was ended, such as by preemption or a signal. None if `record` does not tell how.
 
     Args:
         record: the output of `scontrol --oneliner show job`.

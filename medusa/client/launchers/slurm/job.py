@@ -171,7 +171,7 @@ class SlurmJob(Job):
     def _is_this_machine(self, host: str) -> bool:
         """True if the node `host` is this machine, or if that is unknown because Slurm does not answer.
 
-        (If True is wrong, the agent fails to attach, so that the user learns of the problem nevertheless.)
+        If True is wrong, the agent fails to attach, so the user learns of the problem in that way.
         """
         own = socket.gethostname().partition(".")[0]
         if host.partition(".")[0] == own:
@@ -187,7 +187,7 @@ class SlurmJob(Job):
         )
 
     def explain(self) -> None:
-        """Finds out how the job was ended, if `state` does not tell it clearly, and puts the answer into `state`.
+        """Completes `state` if it does not tell clearly how the job was ended: asks Slurm, and puts the answer there.
 
         Call this after a session was cut off.
         """
@@ -231,9 +231,9 @@ class SlurmJob(Job):
     def _prepare(self, request: JobRequest, *, spooled: bool) -> tuple[Path, Path]:
         """Writes the files for the job. Returns their private directory, and the script that runs the agent.
 
-        The private directory is below a directory that the nodes may share, and contains the agent's config. If no such
-        directory can be written, the private directory is below the one for temporary files, and the agent gets only
-        the URL in the script, which cannot be renewed.
+        The private directory contains the agent's config. It is made in the user's home or in XDG_STATE_HOME, because
+        the nodes usually share these. If that is not possible, it is made in the directory for temporary files. Then
+        there is no config: the agent gets its URL from the script, and this URL cannot be renewed.
 
         Args:
             spooled: see `_write_script`.
@@ -272,12 +272,12 @@ class SlurmJob(Job):
         """Writes the shell script that runs the agent. Returns its path.
 
         Args:
-            directory: the private directory, which the job can read.
+            directory: the private directory.
             spooled: True if Slurm stores the script. Then the script must be text, of at most MAX_SPOOLED_SCRIPT
                 bytes. If the archive is binary or larger, the script runs a copy of the archive in `directory`.
 
         Raises:
-            Failure: the archive has to be in `directory`, but the job cannot see that.
+            Failure: the archive has to be in `directory`, but `directory` is not in a place that the nodes share.
         """
         assert self._request is not None
         settings = self._request.variables(self._timeouts.url_lifetime)

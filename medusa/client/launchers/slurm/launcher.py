@@ -16,11 +16,11 @@ from medusa.client.outcome import Failure
 from medusa.protocol.printable import printable
 
 _JOB = re.compile(r"[0-9]+(_[0-9]+)?")
-"""The number of a job, or of an array and a task of it."""
+"""Matches the number of a job, or of an array with the number of one of its tasks: `123`, `123_4`."""
 
 
 class SlurmLauncher(PolledLauncher):
-    """A job in Slurm. By default it is submitted by sbatch; with --job it is a step that srun starts in that job.
+    """A new job in Slurm, submitted by sbatch. With --job JOB, it is a step that srun starts in the running job JOB.
 
     Arguments after -- are passed to sbatch or srun as options.
     """

@@ -60,7 +60,7 @@ _REFUSED = {
 """For each program: its options that break a session -> why, for the user."""
 
 _HARMLESS = {"srun": {"ntasks": ("1",), "nodes": ("1", "1-1"), "het-group": ("0",), "pack-group": ("0",)}}
-"""The values with which options of _REFUSED are accepted."""
+"""For each program: its options in _REFUSED that have harmless values -> these values, which are accepted."""
 
 
 HELP = """\
@@ -101,8 +101,8 @@ class _Option(NamedTuple):
     """An option of a program.
 
     Attributes:
-        takes: "" if the option takes no value, = if its value may be the next word, ? if its value can only follow an
-            equals sign, * if the option is unknown.
+        takes: says where the option's value is. "": it takes no value. "=": the value may be the next word. "?": the
+            value can only follow an equals sign. "*": the option is unknown.
     """
 
     name: str
@@ -113,7 +113,7 @@ class _Option(NamedTuple):
 def check(program: str, words: Sequence[str]) -> None:
     """Raises Failure if `words`, the user's options for `program`, name a script or break a session in another way.
 
-    Options that this module does not know are passed on: plugins of a site and later versions of Slurm add some.
+    Options that this module does not know are accepted, because plugins and later versions of Slurm have more options.
 
     Args:
         program: sbatch or srun.
@@ -130,8 +130,8 @@ def check(program: str, words: Sequence[str]) -> None:
 def _read(program: str, words: Sequence[str]) -> Iterator[tuple[str, str | None, str]]:
     """Yields three texts for each option in `words`: as the user wrote it (perhaps abbreviated), long name, value.
 
-    The first word that is no option comes last, with None as its name. `program` takes this word for a script or a
-    command, and all words after it for arguments of this script or command.
+    If a word is no option, it is yielded with None as its long name, and the words after it are not read: `program`
+    would take this word for a script or a command, and the words after it for its arguments.
     """
     known = _KNOWN[program]
     letters = {option.letter: option for option in known.values() if option.letter}
@@ -152,7 +152,9 @@ def _read(program: str, words: Sequence[str]) -> Iterator[tuple[str, str | None,
 
 
 def _letters(word: str, letters: Mapping[str, _Option], left: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yields the options in a word of letters such as `-HJname`, each in the form in which `_read` yields it.
+    """Yields the options in a word of option letters, in the same form as `_read`.
+
+    An example of such a word is `-HJname`: the option H without a value, then the option J with the value `name`.
 
     Args:
         word: the word without the hyphen.

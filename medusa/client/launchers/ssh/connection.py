@@ -132,7 +132,7 @@ class Connection:
         """Forwards a free port of the host's loopback to `port` on this machine's loopback. Returns the host's port.
 
         Raises:
-            Failure: the host does not answer, or its sshd forbids it.
+            Failure: the host does not answer, or its sshd forbids the forwarding.
         """
         done = self._ask("-O", "forward", "-R", f"127.0.0.1:0:127.0.0.1:{port}", "--", self.host)
         if done is not None and done.returncode == 0 and done.stdout.strip().isdigit():
@@ -210,7 +210,7 @@ class Connection:
             return None
 
     def _run(self) -> None:
-        """The code of the thread: starts ssh, and reads its stderr until the connection ends."""
+        """Starts ssh, and reads its stderr until the connection ends. Runs in a thread of its own."""
         try:
             self._process = subprocess.Popen(
                 ["sh", "-c", 'echo $$ >"$0" && exec "$@"', str(self._pid_file), *self._argv],

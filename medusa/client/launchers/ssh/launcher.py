@@ -87,8 +87,8 @@ class SshLauncher(Launcher):
     def create(self) -> str:
         """Connects to the host, and returns a new session id.
 
-        This method connects, and not submit(), because the user may need long to answer the questions of ssh: mlogin
-        calls create() before it attaches to the session.
+        The user may need long to answer the questions of ssh, and mlogin must not be attached to the session meanwhile.
+        mlogin calls create() before it attaches, and submit() after that. So create() connects.
         """
         self._directory = self._stack.enter_context(self._ledger.private_directory(socket_directory()))
         self._connection = Connection(self._host, self._options, self._directory, self._ledger, self._timeouts)
