@@ -25,7 +25,10 @@ class Owner:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right of the reflector `owner` to hold `session_id`. Each claim has a different random `token`."""
+    """The right of the reflector `owner` to hold `session_id`.
+
+    Each claim has a different random `token`, so that two claims of the same owner on the same id are not equal.
+    """
 
     session_id: str
     owner: Owner
@@ -65,9 +68,10 @@ class BrokenEntry(DirectoryError):
 
 
 class Mark(enum.Enum):
-    """The state in which `Directory.reserve` found a mark: the name of something that may be used only once.
+    """The state in which `Directory.reserve` has found a mark.
 
-    The reflectors use a mark for each signature of a request.
+    A mark is the name of something that may be used only once. The reflectors use a mark for each signature of a
+    request.
     """
 
     FREE = enum.auto()  # the mark was unused, and is now reserved for the caller
@@ -128,9 +132,9 @@ class Directory(abc.ABC):
     def spend(self, mark: str, ttl: float) -> bool:
         """Records for `ttl` seconds, atomically, that `mark` (see Mark) is used. Returns True if it was unused before.
 
-        A shared store records marks for all processes. Any other store records no marks, and this method always returns
-        True: the only process that uses the store remembers the marks itself. The same holds for `reserve`, `confirm`,
-        `settle` and `give_back`.
+        Only a shared store records marks. A store for a single process records none, because that process remembers
+        the marks itself. There this method always returns True, and `reserve`, `confirm`, `settle` and `give_back`
+        succeed without any effect.
         """
         return True
 
@@ -149,8 +153,9 @@ class Directory(abc.ABC):
         """Extends a reservation of `mark`, atomically, so that it expires `ttl` seconds from now. Returns True.
 
         Returns False, and changes nothing, if the reservation does not exist any more: it has expired, was given back,
-        or was confirmed before. After True, call `settle`. After an error it is unknown whether the reservation was
-        extended: call `give_back`.
+        or was confirmed before.
+        If this method returns True, call `settle` next. If it raises an error, the reservation may have been extended
+        or not. Then call `give_back`.
 
         Args:
             token: the text with which `reserve` was called.

@@ -60,7 +60,7 @@ class MemoryDirectory(Directory):
             return {claim.session_id: claim.owner for claim in islice(held, limit)}
 
     def leases(self) -> Directory:
-        """See Directory. Each call returns a new, empty directory: nobody shares it."""
+        """See Directory. Each call returns a new, empty directory, because only one process uses it."""
         return MemoryDirectory(self._clock)
 
     def _put(self, session_id: str, owner: Owner, ttl: float) -> Claim:

@@ -1,8 +1,9 @@
 """The directory that several reflectors share, in Redis.
 
-Each claim is a key of Redis, which expires. The key's value is the claim's token and its owner's address, with a MAC
-(see seal). Each mark (the name of something that may be used once) is a key as well, with the value "reserved TOKEN",
-"confirmed TOKEN" or "used TOKEN". Redis runs the scripts below; each compares the value before it changes the key.
+Each claim is a key of Redis, which expires. The key's value is an entry, as medusa.directory.seal makes it.
+Each mark is a key as well: the name of something that may be used only once. Its value is "reserved TOKEN",
+"confirmed TOKEN" or "used TOKEN".
+Redis runs the scripts below. Each script changes a key only if the key's present value is the expected one.
 
 Commands read at most MAX_ENTRY bytes of a value, because another program may have stored a value of any size.
 """
@@ -35,13 +36,16 @@ from medusa.directory.seal import MAX_ENTRY, Seal
 PREFIX = "medusa:"
 
 LIST_TIMEOUT = 5.0
-"""Seconds after which `entries` ends its search. It has to look at all keys of the store, which may be very many."""
+"""Seconds after which `entries` ends its search: the store may have very many keys, and it has to look at all."""
 
 _BATCH = 1000
-"""The number of keys that one command reads."""
+"""The number of keys whose values are read at the same time."""
 
 _SESSIONS, _REFLECTORS, _MARKS = "session:", "reflector:", "used:"
-"""The second part of a key, after the prefix: for a session id, for a reflector's address, and for a mark."""
+"""The part of a Redis key after the prefix. It tells what the key stands for.
+
+These are the parts for a session id, for a reflector's address, and for a mark (see Mark).
+"""
 
 _RESERVED, _CONFIRMED, _USED = "reserved ", "confirmed ", "used "
 
@@ -105,8 +109,8 @@ class RedisDirectory(Directory):
         timeout: seconds for a server to accept a connection, and as many again to answer a command.
         connections: the maximum number of connections. If all are busy, a method waits up to `timeout` seconds for
             one of them.
-        secret: the secret of all reflectors that share the store. A method that reads a claim which was written without
-            this secret raises BrokenEntry.
+        secret: the secret of all reflectors that share the store. A claim that was written without this secret counts
+            as broken (see BrokenEntry).
 
     Raises:
         DirectoryError: `url` is malformed.
@@ -221,7 +225,7 @@ class RedisDirectory(Directory):
 
 
 def _values(client: Any, keys: list[bytes]) -> list[bytes | None]:
-    """Returns the first bytes of each key's value: b"" for a missing key, None for a value that is not a string."""
+    """Returns the start of each key's value: b"" if the key is missing, None if its value is not a string."""
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         pipeline.getrange(key, 0, MAX_ENTRY)

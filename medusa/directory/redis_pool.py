@@ -94,8 +94,11 @@ _VERIFY_ALIKE = (
     if "ssl_exclude_verify_flags" in inspect.signature(redis.SSLConnection.__init__).parameters
     else {}
 )
-"""Options for the same rules as in medusa/transports/tls.py, so that Python 3.13 accepts the same certificates as other
-versions. redis-py before 6.3 has no such options."""
+"""Options of redis-py for the verification of a server's certificate.
+
+With them, Python 3.13 accepts the same certificates as older versions; see also medusa/transports/tls.py. redis-py
+before 6.3 has no such options.
+"""
 
 
 def is_wrong_type(error: object) -> bool:

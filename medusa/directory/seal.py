@@ -1,8 +1,10 @@
 """Writes each entry of the directory with a MAC, which proves that a reflector of the site has written it. No I/O.
 
-An entry is the text "TOKEN.MAC ADDRESS". MAC is the HMAC-SHA256, with the site's secret, of the entry's key, address
-and token. So a reflector refuses an entry that was changed, made by another program, or copied to another key. An older
-version of the reflector writes "TOKEN ADDRESS". It can read the new entries: it takes "TOKEN.MAC" for the token.
+An entry is the text "TOKEN.MAC ADDRESS". TOKEN is the claim's token, and ADDRESS is the address of its owner.
+MAC is an HMAC-SHA256 with the site's secret. It covers the address, the token, and the key under which the entry is
+stored. So a reflector refuses an entry that was changed, made by another program, or copied to another key.
+An older version of the reflector writes "TOKEN ADDRESS". It can read the new entries, because it takes "TOKEN.MAC" for
+the token.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import re
 from medusa.directory.base import BrokenEntry, Claim, Owner
 
 MAX_ENTRY = 2048
-"""The maximum length of an entry in bytes. A longer entry is not valid, so nobody has to read more of it."""
+"""The maximum length of an entry in bytes. A longer entry is not valid, so it is not read to its end."""
 
 _PURPOSE = b"medusa directory entry"
 _ENTRY = re.compile(rb"([0-9a-f]{32})\.([0-9a-f]{64}) ([^\x00-\x1f\x7f]*)\Z")
@@ -35,7 +37,7 @@ class Seal:
         """Returns the claim on `session_id` in an entry that was stored under `key`.
 
         Raises:
-            BrokenEntry: the MAC is wrong or missing: no program that has the secret has written this entry for `key`.
+            BrokenEntry: the MAC is wrong or missing, so a program without the secret has written or moved the entry.
         """
         match = _ENTRY.match(entry)
         if match is None or not hmac.compare_digest(match[2], self._mac(key, match[3], match[1])):

@@ -12,14 +12,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Asked = Callable[[str, float, bool], None]
-"""A callback with three arguments: the name of a method, the seconds that the call took, and True if it failed.
+"""A callback about one call of a directory's method.
 
-A call has failed if it raised DirectoryError, except BrokenEntry.
+Its arguments: the name of the method, the seconds that the call took, and True if the call failed. A call has failed if
+it raised DirectoryError, but not its subclass BrokenEntry.
 """
 
 
 class TimedDirectory(Directory):
-    """A directory that passes each call to `directory`. When the call has returned or raised, it calls `asked`."""
+    """A directory that passes each call to `directory`. After each call it calls `asked`; see Asked."""
 
     def __init__(self, directory: Directory, asked: Asked) -> None:
         self._directory = directory

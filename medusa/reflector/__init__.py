@@ -7,7 +7,7 @@ config         the options of a reflector and their checks, and its fixed times
 refusal        a refusal: its status, and its words for the peer and for the log
 metrics        the numbers for a monitoring system
 session_name   the name of a session, and the paths that contain it
-hangup         finds out whether a SIGHUP means that the terminal has ended, or asks to reload
+hangup         finds out what a SIGHUP means: the terminal has ended, or the user asks to reload
 child_process  the command and environment for a child process that runs a module of this installation
 
 fronts         accept peers by HTTP or raw TCP, and admit them to sessions
@@ -16,7 +16,7 @@ workers        passes connections and requests to the other processes of this re
 admin          what administrators use: metrics, the list of sessions, the published archive
 sessions       the sessions that live in this process
 auth           decides what a peer may do: accounts, signatures, access by network address
-relay          moves the bytes of a linked pair
+relay          moves the bytes between the client and the agent of a session
 net            sockets: listening, accepting, addresses, TLS; no decisions about peers
 """
 

@@ -12,10 +12,10 @@ from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import MAX_LENGTH
 
 HELD_SHARE = 8
-"""By default the peers of one login may make a process hold 1 / HELD_SHARE of the memory that all peers may."""
+"""By default the memory held for the peers of one login is limited to 1 / HELD_SHARE of the limit for all peers."""
 
 MIN_HELD = 1 << 20
-"""The lowest limit for the memory that peers may make a process hold, in bytes. Ordinary frames never reach it."""
+"""The lowest value, in bytes, of each limit for the memory held for peers. Ordinary frames never need so much."""
 
 FOREVER = 10**9
 """The longest time that an option may set: thirty years, in seconds. The event loop cannot wait for longer."""
@@ -30,7 +30,7 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True)
 class Timeouts:
-    """The times of the reflector that no option sets. Tests pass shorter times.
+    """The times of the reflector that have no command line option. Tests pass shorter times.
 
     All times are in seconds. A TIMEOUT is the time after which to give up. An INTERVAL is the time between two
     repetitions. A GRACE is the time between asking a process to end and killing it.
@@ -40,25 +40,26 @@ class Timeouts:
         answer_timeout: how long a peer may accept no byte of the answer to its request.
         linger_timeout: how long to go on reading after an answer, so that a peer that is still sending gets the answer
             and a FIN rather than a reset.
-        refusal_delay: the time from the arrival of a signed request that is refused to the answer. It is the same for
-            every reason, so that a peer learns nothing from the time that the decision took.
+        refusal_delay: the time from the arrival of a signed request to its refusal. It is the same for every reason, so
+            that a peer cannot learn the reason from the time.
         refusal_log_rate: a count, not a time: the maximum number of log lines in a minute about refusals of one kind to
             one source.
         refusal_log_rate_in_all: a count, not a time: the maximum number of log lines in a minute about all refusals.
-        held_timeout: how long lists have a session whose agent was told to ask again, because it has no client. This is
-            longer than the time between two such requests of an agent.
+        held_timeout: how long an agent without a client stays in the list of sessions after its last request. Such an
+            agent is told to ask again. This time is longer than the time between two of its requests.
         wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
             show each of them.
-        close_timeout: how long a side may take to answer a Close, or to hang up, before its connection is dropped.
-        unread_timeout: how long a client whose session is over may take to read the bytes that a proxy of this process
-            still holds for it.
+        close_timeout: how long a peer may take to answer a Close frame, or to hang up, before its connection is
+            dropped.
+        unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this
+            process still holds these bytes.
         claim_ttl: how long a claim is valid unless it is renewed.
         reservation_ttl: how long a signature stays reserved, unless its request has used it or given it back.
-        recall_timeout: how long to accept no signature after a shared directory has forgotten everything. In this time
-            each reflector tells the directory again which signatures were used. Each one checks every
-            `claim_retry_interval` whether the directory has forgotten everything.
+        recall_timeout: how long to accept no signature after a shared directory has lost all its entries. In this time
+            each reflector tells the directory again which signatures were used. Each reflector checks every
+            `claim_retry_interval` whether the directory has lost its entries.
         claim_retry_interval: the time between two attempts to reach a directory that does not answer.
-        claim_release_timeout: how long to wait for the release of the last sessions' names when the reflector stops.
+        claim_release_timeout: how long a reflector that stops waits until the names of its last sessions are released.
         directory_timeout: how long a shared directory may take to accept a connection, and again to answer a request.
         directory_connections: a count, not a time: the maximum number of connections to a shared directory.
         connect_timeout: how long to try to connect to another reflector, including the TLS handshake.
@@ -67,12 +68,13 @@ class Timeouts:
         query_timeout: how long it may take to connect to another reflector, send a question and receive the answer.
         handoff_timeout: how long to wait until another worker's full inbox has room. This is longer than the restart of
             a worker.
-        handoff_answer_timeout: how long another worker may take to answer a connection with TLS that it was sent. In
-            this time a worker that hangs is noticed and replaced, and the next one answers.
+        handoff_answer_timeout: how long another worker may take to answer after it was sent a connection with TLS. This
+            is long enough to notice and replace a worker that hangs, so that its successor can answer.
         status_timeout: how long another worker may take to answer a question, such as which sessions live in it.
         ready_interval: the time between two checks, for /readyz, that the directory and the other workers answer.
         worker_start_timeout: how long a worker may take from its start until it serves.
-        worker_report_interval: the time between two reports of a worker to the supervisor that its event loop runs.
+        worker_report_interval: the time between two reports by which a worker tells the supervisor that the worker's
+            event loop runs.
         worker_silence_timeout: how long a worker may be without a report before it is killed and replaced.
         worker_grace: how long drained workers may take to end.
         worker_finish_timeout: how long a drained worker may take to pass on the last bytes of the connections that
@@ -128,11 +130,12 @@ class ReflectorConfig:
         directory: the URL of the session directory. It may contain secrets.
         trusted_network: if True, a `bind_ip` that is no loopback address is allowed without `accounts`.
         wait_timeout: how long a client waits for an agent.
-        keepalive: how long a peer may be silent before it is sent a ping.
+        keepalive: how long a peer may be silent before the reflector sends it a ping.
         drain_timeout: how long sessions may go on after SIGTERM.
         max_message: the largest message that is accepted, in bytes.
         archive: the path of the agent's archive; None if it was not built.
-        accounts: the path of the directory with the logins' public keys; None to serve no signed requests to attach.
+        accounts: the path of the folder with the public keys of the accounts; None to serve no signed requests to
+            attach.
         legacy_signatures: also accept signatures that cover the Date header alone, and signatures by rsa-sha1.
         max_url_lifetime: the longest time for which a pre-signed URL may be valid.
         raw_port: the port for raw TCP; 0 for any free port, None for no raw TCP.
@@ -144,12 +147,14 @@ class ReflectorConfig:
             Loopback addresses and addresses of trusted proxies are not counted.
         max_sessions_per_login, max_sessions_per_address: limits as well; None for half of `max_sessions`.
         max_startups: (start, rate, full), a limit for connections whose peers have not identified themselves. If there
-            are `start` of them, `rate` percent of the new ones are dropped; if there are `full`, all. 0 for no limit.
-        per_source_max_startups: the most such connections from one address; 0 for no limit.
+            are `start` such connections, `rate` percent of the new ones are dropped. If there are `full`, all new ones
+            are dropped. If `full` is 0, there is no limit.
+        per_source_max_startups: the maximum number of such connections from one address; 0 for no limit.
         metrics_from: addresses and networks of the monitoring systems that may read the metrics without a signature.
         trusted_proxy: addresses and networks of the proxies whose X-Forwarded-For header is believed.
         proxy_protocol: each connection from a trusted proxy begins with a PROXY header.
-        idle_timeout, max_duration: how long a linked session may be idle, and last; 0 for no limit. See `TimeLimits`.
+        idle_timeout: how long a linked session may be idle; 0 for no limit. See `TimeLimits`.
+        max_duration: how long a linked session may last; 0 for no limit.
         max_held: the most bytes that this process may hold for all peers: unfinished messages, and bytes that a peer
             does not read. 0 for no limit. See `held_in_all`.
         max_held_per_login: the most such bytes for the peers of one login, or for one address without a login; None for
@@ -164,7 +169,7 @@ class ReflectorConfig:
         advertise: HOST or HOST:PORT at which other reflectors reach this one; None for the address it listens on.
         site_secret_file: the path of the secret that all reflectors with the same directory share; None if the
             directory is not shared.
-        timeouts: the times that no option sets.
+        timeouts: the other times, which have no command line option.
     """
 
     bind_ip: str = "127.0.0.1"
@@ -221,7 +226,7 @@ class ReflectorConfig:
 
     @property
     def sessions_per_address(self) -> int:
-        """The most sessions without a login whose clients have one address; 0 for no limit."""
+        """The most sessions without a login whose clients have the same address; 0 for no limit."""
         return self._share_of_sessions(self.max_sessions_per_address)
 
     def _share_of_sessions(self, given: int | None) -> int:
@@ -229,12 +234,12 @@ class ReflectorConfig:
 
     @property
     def held_in_all(self) -> int:
-        """The most bytes that this process may hold for all peers. Not less than two messages need. 0 for no limit."""
+        """The most bytes that this process may hold for all peers: at least enough for two messages. 0 for no limit."""
         return self.max_held and max(self.max_held, 2 * max(self.max_message, MIN_HELD))
 
     @property
     def held_per_login(self) -> int:
-        """The most bytes that this process may hold for one login. Not less than one message needs. 0 for no limit."""
+        """The most bytes that this process may hold for one login: at least enough for one message. 0 for no limit."""
         most = self.held_in_all // HELD_SHARE if self.max_held_per_login is None else self.max_held_per_login
         return most and max(most, self.max_message, MIN_HELD)
 
@@ -344,7 +349,7 @@ _COUNTS = (
 
 
 def _bracketed(host: str) -> str:
-    """Returns the form in which a URL has `host`. Brackets are put around an IPv6 address that has none."""
+    """Returns `host` as it is written in a URL: an IPv6 address without brackets gets brackets."""
     return "[%s]" % host if host.count(":") > 1 and not host.startswith("[") else host
 
 

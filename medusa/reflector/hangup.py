@@ -15,8 +15,8 @@ CHECK_INTERVAL = 1.0
 LATEST, EARLIEST = 5.0, -1.5 * CHECK_INTERVAL
 """A SIGHUP means the end of the terminal if it comes EARLIEST to LATEST seconds after `look` has seen this end.
 
-LATEST: a shell that gets the signal passes it on to its jobs, and this may take some time. EARLIEST is below 0, because
-the signal may come before the call of `look` that sees the end.
+LATEST is above 0, because the shell gets the signal first, and may take some time to pass it on to its jobs. EARLIEST
+is below 0, because the signal may come before the call of `look` that sees the end of the terminal.
 """
 
 
@@ -32,9 +32,10 @@ def has_terminal() -> bool:
 class Hangup:
     """Decides what a SIGHUP to a reflector means: the end of its terminal, or a request to reload.
 
-    Create this object before a handler for SIGHUP is set. If SIGHUP is ignored at that time (nohup), or if there is no
-    controlling terminal, each SIGHUP is a request to reload. If the terminal has ended without a SIGHUP, as for a job
-    that its shell has disowned, each later SIGHUP is a request to reload as well.
+    Create this object before a handler for SIGHUP is set. Each SIGHUP is a request to reload in these cases:
+    - SIGHUP is ignored when this object is created, as under nohup.
+    - The process has no controlling terminal at that time.
+    - The terminal has ended some time before, without a SIGHUP. This happens to a job that its shell has disowned.
 
     Args:
         has_terminal: returns True if this process has a controlling terminal.
@@ -54,7 +55,7 @@ class Hangup:
         self.watching = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and has_terminal()
 
     def look(self) -> bool:
-        """Checks whether the terminal has ended. Returns True if it has ended and a SIGHUP came at about that time."""
+        """Checks whether the terminal has ended. Returns True if it has, and a SIGHUP came at about the same time."""
         if self.watching and not self._has_terminal():
             self.watching = False
             self._lost_at = self._clock()

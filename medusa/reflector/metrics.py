@@ -86,7 +86,10 @@ class Metrics:
         self._sessions = sessions
 
     def watch_memory(self, memory: Callable[[], tuple[int, int]]) -> None:
-        """Sets the function that returns two numbers: the bytes held for peers, and the refusals to hold more bytes."""
+        """Sets the function that returns two numbers about the memory held for peers.
+
+        They are the bytes held now, and how often this process has refused to hold more bytes.
+        """
         self._memory = memory
 
     def measure_lag_forever(self, interval: float) -> None:

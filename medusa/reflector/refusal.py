@@ -21,9 +21,9 @@ class Refusal(Exception):
         log_words: the text for the log, which may say more than the peer is told.
         retry_after: seconds after which the peer may try again; 0 to tell it no time.
         headers: headers to add to an HTTP answer.
-        secret: if True, the answer is delayed (see Admission.hold_back), so that an unauthenticated peer learns nothing
-            from the time that the decision took.
-        uncertain: if True, what the request asked for may have been done, although it is refused.
+        secret: if True, the answer is delayed (see Admission.hold_back). So an unauthenticated peer cannot learn the
+            reason from the time that passed.
+        uncertain: if True, the reflector may have done what the request asked for, in spite of the refusal.
     """
 
     def __init__(

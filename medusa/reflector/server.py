@@ -98,7 +98,7 @@ class Reflector:
 
     @property
     def urls(self) -> str:
-        """The reflector's URL for HTTP, followed by the URL for raw TCP if it has such a port. Printed at the start."""
+        """The URL for HTTP, followed by the URL for raw TCP if there is a port for it. Printed at the start."""
         return self.url + (" raw tcp://" + host_port(self._raw.socket.getsockname()) if self._raw is not None else "")
 
     def start(self) -> None:
@@ -218,7 +218,7 @@ class Reflector:
         A connection that is forwarded to another reflector counts as a session.
 
         Args:
-            others: called when this process has no session left. It returns when the other workers have none either.
+            others: called when this process has no session left. It waits until the other workers have none either.
         """
         deadline = time.monotonic() + self._config.drain_timeout
         self.registry.drain(deadline)
@@ -279,7 +279,7 @@ def _green(listener: socket.socket) -> Any:
 def _lease(config: ReflectorConfig, directory: Directory, owner: Owner, holder: Holder) -> AddressLease:
     """Returns the lease on the address of this reflector. The lease is taken now if the directory answers.
 
-    Raises ConfigError.
+    Raises ConfigError if this reflector cannot have the address.
     """
     check_address(config, owner.address)
     lease = AddressLease(directory.leases(), owner.address, holder, config.timeouts.claim_ttl)
@@ -316,7 +316,7 @@ def _authenticator(config: ReflectorConfig) -> Authenticator | None:
 
 
 def _log_exception(_: Any, kind: Any, error: Any, trace: Any) -> None:
-    """Logs an exception of a greenlet, a callback or `accept`, in place of gevent's traceback on stderr."""
+    """Logs an exception of a greenlet, a callback or the accept loop, in place of gevent's traceback on stderr."""
     if isinstance(error, OSError):
         log.error("the system refuses", error=os.strerror(error.errno) if error.errno else str(error))
     else:

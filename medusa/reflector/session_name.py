@@ -1,4 +1,7 @@
-"""The name of a session (its id and its login), and the paths that contain such a name."""
+"""The name of a session (its id and its login), and the paths that contain such a name.
+
+An attach path is the path of a request to attach to a session. It names the session and one of its sides.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,22 @@ from medusa.protocol.session_id import parse_id
 from medusa.session import Side
 
 CARRIED = "/~carried"
-"""The prefix of an attach path in a request that another reflector forwards. No login begins with a tilde."""
+"""The prefix of all paths that other reflectors request. It cannot be a login, because no login begins with a tilde.
+
+Another reflector forwards an agent by a request for this prefix followed by the agent's attach path.
+"""
 
 SESSIONS = CARRIED + "/sessions"
-"""The path at which another reflector asks which sessions live here. With a session's name after it: ends the session.
+"""The path at which another reflector asks which sessions live here.
+
+With a session's name after it, it is the path at which another reflector ends that session.
 """
 
 DRAINS = CARRIED + "/drains"
-"""The prefix of a path that ends in a session's name: another reflector says that it will stop forwarding the agent."""
+"""The prefix of a path at which another reflector says that it will soon stop forwarding a session's agent.
+
+The session's name follows the prefix.
+"""
 
 _ONE_SESSION = re.compile(rf"/sessions/(?:({attach_path.LOGIN})/)?([^/]*)\Z")
 
@@ -28,14 +39,17 @@ SIDES = {attach_path.CLIENT: Side.CLIENT, attach_path.AGENT: Side.AGENT}
 class SessionName(NamedTuple):
     """The name of a session: an id and a login. The same id with another login names another session.
 
-    `login` is "" for a session of the internal API (/attach/ without a login).
+    `login` is the account of the session; "" for a session of the internal API (/attach/ without a login).
     """
 
     session_id: str
     login: str = ""
 
     def __str__(self) -> str:
-        """Returns the name as one text, from which `read` gets the name back: ids have no tilde, logins no slash."""
+        """Returns the name as one text. `read` turns the text back into the name.
+
+        This is possible because an id contains no tilde, and a login contains no slash.
+        """
         return f"~{self.login}/{self.session_id}" if self.login else self.session_id
 
     @classmethod
@@ -46,7 +60,10 @@ class SessionName(NamedTuple):
 
 
 def parse_path(path: str) -> tuple[SessionName, Side] | None:
-    """Returns the session and the side that `path` names. None if `path` is no attach path, or its id is invalid."""
+    """Returns the session and the side that an attach path names. The path may begin with CARRIED.
+
+    Returns None if `path` is no attach path, or if the session id in it is invalid.
+    """
     found = attach_path.parse(path.removeprefix(CARRIED))
     if found is None:
         return None
@@ -66,6 +83,6 @@ def parse_session_path(path: str) -> SessionName | None:
 
 
 def attach_path_of(name: SessionName, side: Side) -> str:
-    """Returns the attach path for one side of a session: the inverse of `parse_path`."""
+    """Returns the attach path for one side of a session; see `parse_path`."""
     role = next(role for role, of in SIDES.items() if of is side)
     return attach_path.build(name.session_id, role, name.login)

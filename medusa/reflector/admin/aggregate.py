@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 _NO_SUM = "_created"
-"""The suffix of metrics that are left out of the sum: they hold the time when a process began to count."""
+"""The suffix of metrics that are not added up, because their value is the time at which a process began to count."""
 
 
 def summed(expositions: Iterable[str]) -> bytes:
-    """Adds up metrics: samples with the same name and labels become one. Returns them in Prometheus' text format.
+    """Adds up the samples that have the same name and labels. Returns the sums in the text format of Prometheus.
 
     Args:
         expositions: the metrics of each process, in the same format. All processes run the same program.

@@ -29,7 +29,7 @@ class Administration:
     Args:
         authenticator: checks signatures. None if the reflector has no accounts.
         reserve: reserves an administrator's signature; see SingleUse.reserve.
-        count: counts a signed request from a source; see Admission.count.
+        count: counts a signed request under the address that it comes from; see Admission.count.
         workers_metrics: returns the metrics of the other workers as texts. None if there are no other workers.
     """
 
@@ -85,8 +85,7 @@ class Administration:
     def _kill(self, name: SessionName, grant: Grant | None) -> bool:
         """Ends a session, and marks the request's signature as used. Returns False if there is no such session.
 
-        If it is certain that a refusal has left the session as it was, the signature is not marked, so that it can be
-        used again.
+        The signature can be used again after a refusal, if it is certain that the session was not told to end.
 
         Args:
             grant: what the request's signature proves. None if the request needs no signature.

@@ -18,12 +18,12 @@ _WITHOUT_AGENT = tuple(map(stage, (State.CLAIMED, State.WAITING)))
 
 
 class OwnSessions:
-    """The handler of these requests.
+    """The handler of the requests of users for the list of their own sessions.
 
     Args:
         authenticator: checks signatures. None if the reflector has no accounts.
-        count: counts a request from a source; see Admission.count.
-        count_login: counts a request that a login has signed; see Admission.count_login.
+        count: counts a request under the address that it comes from; see Admission.count.
+        count_login: counts a request that was signed for a login (an account); see Admission.count_login.
     """
 
     def __init__(
@@ -41,12 +41,14 @@ class OwnSessions:
         self._count_login = count_login
 
     def sessions(self, accepted: Accepted, login: str) -> Answer:
-        """Returns the sessions of `login`, which must have signed the request, in the form of `SessionList.whole`.
+        """Returns the sessions of the account `login`, in the form of `SessionList.whole`.
 
-        The entries do not name the owners: the addresses inside a site are for its administrators.
+        The request must be signed with a key of the account or of one of its subusers.
 
-        For a user of the login, sessions that wait for an agent are left out: with the id of such a session, a key that
-        was given to a CI system could take the agent's place.
+        The entries do not have the key `owner`, because only administrators may see the addresses inside a site.
+
+        A subuser does not see sessions that wait for an agent. With the id of such a session, the subuser's key could
+        attach in place of the agent. Such a key may be in a CI system.
 
         Raises:
             Refusal: the signature is missing or wrong, or there were too many requests.

@@ -26,7 +26,7 @@ _PREFIX = "medusa publish: "
 
 
 class Publisher:
-    """A child process `medusa publish`, which tries until the archive is published at `url`.
+    """A child process `medusa publish`, which repeats its attempts until the archive is published at `url`.
 
     The URL may contain secrets, and other users can read command lines. So the child reads the URL from a pipe. When
     this process ends, in whatever way, the pipe closes, and the child ends because it reads the end of the pipe.

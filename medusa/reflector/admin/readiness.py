@@ -12,8 +12,8 @@ import gevent
 class Readiness:
     """The latest answer to the question whether new sessions can begin here.
 
-    Load balancers ask this often, and other peers may ask as well. However often they ask, `find_out` is called at most
-    once in `interval` seconds.
+    Load balancers ask this question often, and any other peer may ask it. Still `find_out` is called at most once in
+    `interval` seconds.
 
     Args:
         find_out: returns why no new session can begin here, or "" if one can. It may block. If it raises an exception,

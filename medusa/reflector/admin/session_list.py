@@ -19,8 +19,9 @@ Its keys: id; login (None for the internal API); state; owner (the address of th
 (seconds since the epoch); age_s and idle_s (seconds); client and agent (their addresses, once they have attached);
 client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent); typed_bytes and shown_bytes (how
 much of that was terminal input and output).
-If the state is HELD, there is no session yet: its agent asks again and again for a client. The owner is then the
-reflector that was asked, created is the time at which the agent has first asked, and idle_s counts from the last time.
+If the state is HELD, there is no session yet: its agent sends requests, again and again, until a client comes. The
+owner is then the reflector that got these requests. created is the time of the first request, and idle_s counts from
+the last one.
 If the owner did not answer, the entry has only id, login, owner and error. The owner is None if the directory's entry
 for the session cannot be used.
 """
@@ -29,7 +30,7 @@ HELD = "held"
 """The state of a session that does not exist yet, but whose agent waits for a client."""
 
 CARRIER_STOPS = "a reflector on the way to the job is shutting down"
-"""The text for the user whose session ends because another reflector, which forwards its agent, shuts down."""
+"""The text for a user whose session ends because the reflector that forwards the session's agent shuts down."""
 
 
 class Others(Protocol):
@@ -52,11 +53,14 @@ class Workers(Others, Protocol):
     """The interface to the other workers of this reflector."""
 
     def drain(self, name: SessionName, left: float) -> bool:
-        """Ends a session of another worker in `left` seconds; see SessionList.drain_here."""
+        """Ends a session of another worker after `left` seconds; see SessionList.drain_here."""
 
 
 class NoOthers:
-    """The `Others` of a reflector that has no other workers, or knows no other reflectors. It has no sessions."""
+    """An implementation of `Others` and `Workers` without any sessions.
+
+    It is used if there are no other workers, or no other reflectors.
+    """
 
     def entries(self, login: str | None = None) -> list[Entry]:
         """Returns an empty list."""
@@ -145,12 +149,13 @@ class SessionList:
         return session is not None
 
     def drain_here(self, name: SessionName, left: float) -> bool:
-        """Ends a session of this reflector in `left` seconds, and tells its user beforehand (see DrainNotices).
+        """Ends a session of this reflector after `left` seconds, and tells its user beforehand (see DrainNotices).
 
-        The reason: another reflector forwards the agent's connection, and shuts down in `left` seconds.
+        Call this if another reflector forwards the connection of the session's agent, and that reflector shuts down in
+        `left` seconds.
 
-        Returns False, and does nothing, if there is no such session, or if its client does not show notices. Such a
-        session ends when the agent's connection is lost, as part 1 of the protocol says.
+        Returns False, and does nothing, if there is no such session, or if its client does not show notices. A session
+        whose client shows no notices ends when the other reflector closes the agent's connection.
         """
         return self.drain_local(name, left) or self._workers.drain(name, left)
 
@@ -183,10 +188,10 @@ class SessionList:
 
 
 def _once(entries: list[Entry]) -> list[Entry]:
-    """Returns `entries` without those that say less of a session than another entry.
+    """Returns only the best of several entries about the same session.
 
-    A session is described best by its reflector, then by one that its agent has asked, and of these by the one that it
-    has asked last. An entry with an error says least.
+    The best entry is that of the reflector in which the session lives. Otherwise it is the entry with the state HELD
+    whose agent has asked last. An entry with an error is the worst.
     """
     best: dict[tuple[Any, Any], tuple[int, float]] = {}
     for entry in entries:
@@ -196,7 +201,7 @@ def _once(entries: list[Entry]) -> list[Entry]:
 
 
 def _worth(entry: Entry) -> tuple[int, float]:
-    """Returns a number that is greater for an entry that says more."""
+    """Returns a sort key: of two entries about one session, the better one has the greater key; see `_once`."""
     if "error" in entry:
         return 0, 0.0
     return (1, -entry.get("idle_s", 0.0)) if entry.get("state") == HELD else (2, 0.0)

@@ -35,9 +35,9 @@ def open_byte_proxy(
         queue: the event loop's fair queue.
         streams: the peer's stream, then the owner's.
         answer: the first bytes of the owner's answer, which were read already.
-        patience: how long the link stays open after one end is gone.
-        plain: True if the peer uses no frames, so that one direction may stay open after the other has ended. If True,
-            `is_broken` decides whether the link has to end, otherwise `is_lost`.
+        patience: how long the link stays open after the peer or the owner has closed.
+        plain: True if the peer uses no frames. Then one direction may stay open after the other has ended, until
+            `is_broken` returns True several times in a row. If False, `is_lost` is used instead of `is_broken`.
         ended: called once after the link has ended, perhaps before this function returns.
         share: the share of the memory budget in which the bytes that the link holds are counted. None: not counted.
     """
@@ -47,16 +47,17 @@ def open_byte_proxy(
 
 
 def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if the owner has ended its stream, and the kernel has found the connection to the owner broken.
+    """Returns True if the owner has ended its stream, and the connection to the owner was reset or has timed out.
 
-    The kernel finds this with its own probes, even if the peer sends no byte. `outward`: the pipe from the owner to the
-    peer. `inward`: the pipe from the peer to the owner.
+    The kernel finds this out by probes, even if the peer sends no byte.
+
+    `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
     """
     return outward.ended and broken(outward.source.fileno())
 
 
 def is_lost(outward: BytePipe, inward: BytePipe) -> bool:
-    """Returns True if an end is gone, and no byte has moved in either direction since the last check.
+    """Returns True if the peer or the owner has closed, and no byte has moved since the last check.
 
     `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
     """

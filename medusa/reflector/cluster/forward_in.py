@@ -50,17 +50,17 @@ class ForwardIn:
         self._scratch = scratch
 
     def enter(self, accepted: Accepted, upgrade: Callable[[], RelayedTransport]) -> None:
-        """Attaches the agent whose connection another reflector forwards in the connection `accepted`.
+        """Attaches an agent whose bytes another reflector forwards over the connection `accepted`.
 
-        If an agent that speaks raw TCP is refused, this method sends it the refusal.
+        If an agent that speaks raw TCP may not attach, this method sends the refusal to the agent.
 
         Args:
             upgrade: answers the agent's own request with 101, and returns its transport. Called only for an agent that
                 speaks HTTP.
 
         Raises:
-            HandshakeError, Refusal: the forwarding request is refused, or an agent that speaks HTTP is refused. The
-                caller has to send the answer.
+            HandshakeError, Refusal: the request of the other reflector is refused, or an agent that speaks HTTP is
+                refused. The caller has to send the answer.
         """
         assert accepted.request is not None
         target, proof = accepted.request.target, accepted.request.headers.get(FORWARD_HEADER.lower()) or ""
@@ -119,11 +119,11 @@ class ForwardIn:
 def _take_place(accepted: Accepted, origin: Origin) -> None:
     """Sets the connection's address to that of the forwarded agent, as if the agent had connected here.
 
-    Call this after the other reflector's proof was checked: from now on the peer counts as identified.
+    Call this after the other reflector's proof was checked, because from now on the peer counts as identified.
 
     Raises:
-        HandshakeError: the forwarding reflector has hung up, perhaps because this process was suspended for some time.
-            Then the agent does not wait any more, and must not join the session.
+        HandshakeError: the other reflector has hung up, so the agent must not join the session. This may happen if this
+            process was suspended for some time.
     """
     accepted.identified()
     if hung_up(accepted.sock.fileno()):

@@ -121,17 +121,18 @@ class ForwardOut:
     def drain(self, ends_at: float) -> None:
         """Tells other reflectors that this reflector stops at `ends_at`, a time.monotonic(). Does not block.
 
-        The other reflectors are the owners of the sessions whose agents this reflector forwards. An owner tells the
-        user of the session, and ends the session before `ends_at`.
+        The other reflectors are the owners of the sessions whose agents this reflector forwards. Each owner tells the
+        session's user, and ends the session before `ends_at`.
         """
         self._ends_at = ends_at
         for owner, name in self._links.values():
             gevent.spawn(self._tell, owner, name)
 
     def wait_until_empty(self, timeout: float, grace: float = 0.0) -> None:
-        """Waits until no connection is forwarded any more, for at most `timeout` seconds.
+        """Waits until no connection is forwarded any more, but at most `timeout` seconds.
 
-        Waits up to `grace` seconds more if, after `drain`, an owner has answered that it will end its session in time.
+        After `drain`, an owner may have answered that it will end its session in time. Then this method waits up to
+        `grace` seconds more.
         """
         if self._links:
             log.info("draining", carried=len(self._links), timeout_s=round(timeout, 1))
@@ -152,7 +153,7 @@ class ForwardOut:
     ) -> tuple[Any, bytes, int]:
         """Asks the owner to attach the agent.
 
-        Returns the connection to the owner, the first bytes of the owner's answer, and the status in these bytes.
+        Returns the connection to the owner, the first bytes of the owner's answer, and the answer's HTTP status.
         """
         target = CARRIED + attach_path_of(name, Side.AGENT)
         origin = Origin(accepted.kind, *accepted.origin)

@@ -1,8 +1,9 @@
 """The lease of a reflector on its own address, in the directory: two reflectors must not have the same address.
 
-If two had the same address, each would believe that the sessions of the other belong to a dead process of its own, and
-would take over their names.
-All workers of one reflector share one lease. It is renewed like the claims on sessions, and released at the end.
+If two reflectors had the same address, each would take the other's sessions for sessions of an earlier process of its
+own, which has died. So it would take over their names.
+All workers of one reflector share one lease. It is renewed like the claims on sessions. It is released when the
+reflector stops.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Holder:
         return json.dumps(asdict(self))
 
     def has_died(self) -> bool:
-        """Returns True if it is certain that the process has ended: it ran on this host, and is not there any more."""
+        """Returns True if it is certain that the process has ended: it ran on this host, and does not exist now."""
         if not (self.boot and self.space) or (self.boot, self.space) != (_boot(), _space()):
             return False
         try:
@@ -99,7 +100,7 @@ class AddressLease:
         ttl: seconds after which the lease expires unless `keep` is called.
 
     Attributes:
-        displaced: the text of AddressTaken, if another reflector has taken the address over; "" otherwise.
+        displaced: if another reflector has taken over the address, a text that says which one; otherwise "".
     """
 
     def __init__(self, directory: Directory, address: str, holder: Holder, ttl: float) -> None:
@@ -118,13 +119,14 @@ class AddressLease:
         return self._claim is not None
 
     def take(self) -> None:
-        """Takes the lease. Takes it over from a holder that has certainly died. Blocks until the directory answers.
+        """Takes the lease if nobody has it, or its holder has certainly died. Blocks until the directory answers.
 
-        If the directory's entry for the address cannot be used, this method takes no lease and does not raise.
+        If the directory's entry for the address cannot be used, this method takes no lease. It logs this, and raises
+        no exception.
 
         Raises:
-            AddressTaken: another reflector has the lease. (The lease of a reflector that was killed may last for `ttl`
-                seconds.)
+            AddressTaken: another reflector has the lease. It may have been killed: its lease then lasts for up to `ttl`
+                seconds.
             DirectoryError: the directory did not answer. Call `keep` later.
         """
         try:
@@ -205,7 +207,10 @@ def _space() -> str:
 
 
 def _start_of(pid: int) -> str:
-    """Returns when a process started, for comparison only. "" if that is unknown, "ended" if it is a zombie."""
+    """Returns a text that tells two processes with the same id apart: the time when the process `pid` started.
+
+    Returns "" if the time is unknown, and "ended" if the process is a zombie.
+    """
     # pid (name) state ppid ... num_threads itrealvalue starttime; the name may contain any characters
     fields = _read("/proc/%d/stat" % pid).rpartition(")")[2].split()
     if len(fields) < 20:

@@ -1,7 +1,7 @@
 """Signs requests to the other reflectors of the site, and checks the requests that they send.
 
 The signatures are HMACs with the site's secret, which each reflector reads from a file. A request either forwards an
-agent's connection, or is a question: it asks for the other reflector's sessions, or asks it to end one.
+agent's connection, or is a question. A question asks another reflector to list its sessions, or to end one of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FORWARD_HEADER is for a request that forwards an agent's connection. QUESTION_HE
 """
 
 MAX_SKEW = 60
-"""Seconds by which the clocks of two reflectors may differ."""
+"""The maximum difference, in seconds, between the clocks of two reflectors."""
 
 MIN_SECRET = 16
 """The least length of the secret, in bytes."""
@@ -43,7 +43,7 @@ _QUESTION = re.compile(r"1 ([0-9]{1,12}) ([0-9a-f]{32}) ([0-9a-f]{64})\Z")
 
 
 _CARRIED, _ASKS = b"medusa carried", b"medusa asks"
-"""The first line of the text that is signed, for the two kinds of request: so a proof is valid for one kind only."""
+"""The first line of the signed text, for each of the two kinds of request. So a proof is valid for one kind only."""
 
 
 class BadProof(Exception):
@@ -82,7 +82,7 @@ class PeerAuth:
         Args:
             head: the head of the agent's own request, or its greeting. It is sent after the forwarding request's head.
             origin: the agent's protocol and address.
-            owner: the address of the reflector that is asked.
+            owner: the address of the reflector that gets the request.
             ticket: the reservation of the agent's signature; None if the agent needs none.
         """
         reserved = "-" if ticket is None else "%s %s %d" % ticket

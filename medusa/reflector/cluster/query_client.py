@@ -68,8 +68,8 @@ class QueryClient:
     def entries(self, login: str | None = None) -> list[Entry]:
         """Returns the sessions of the other reflectors; see Others.
 
-        Each reflector is asked once, also if it owns no session: agents may wait there. If a reflector does not answer,
-        the entries of its sessions hold only their names, the owner and the error.
+        Asks each reflector once. Also asks reflectors that own no session, because agents may wait there for a client.
+        If a reflector does not answer, each of its sessions gets an entry with only the id, login, owner and error.
         """
         names: dict[Owner | None, list[SessionName]] = {owner: [] for owner in self._registry.others(MAX_REFLECTORS)}
         for name, owner in self._registry.of_others(MAX_NAMES).items():
@@ -92,7 +92,7 @@ class QueryClient:
             raise refusal from None
 
     def announce_drain(self, owner: Owner, name: SessionName, left: float) -> bool:
-        """Tells the owner of a session that this reflector, which forwards the session's agent, stops in `left` s.
+        """Tells the owner of a session that this reflector, which forwards its agent, stops in `left` seconds.
 
         Returns True if the owner answers that it will end the session before that time. Returns False if the owner will
         not do this, does not answer, or does not know this request.
@@ -129,7 +129,7 @@ class QueryClient:
     def _exchange(self, owner: Owner, method: str, target: str) -> dict[str, Any]:
         """Sends a request to `owner`, and returns the JSON object in the answer.
 
-        Raises NoAnswer. Passes on the exceptions of the connection and of the parsers.
+        Raises NoAnswer, and the exceptions that the connection and the parsers raise.
         """
         host = urllib.parse.urlsplit(owner.address).netloc
         proof = self._auth.sign_question(method, target, owner.address)

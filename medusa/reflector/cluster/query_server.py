@@ -1,7 +1,7 @@
-"""Answers the questions of other reflectors: lists the sessions of this reflector, or ends one, now or a bit later.
+"""Answers the questions of other reflectors: lists the sessions of this reflector, or ends one of them.
 
-It answers only for this reflector, with all of its workers. It passes no question on to other reflectors, so no
-question goes in a circle.
+It answers for this reflector with all of its workers. It passes no question on to other reflectors, so no question goes
+in a circle.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class QueryServer:
         self._admission = admission
 
     def routes(self) -> list[Route]:
-        """Returns these routes, to be passed to Application."""
+        """Returns the routes for the requests of other reflectors, to be passed to Application."""
         one, drained = (re.compile(rf"{re.escape(prefix)}/{ONE_SESSION}") for prefix in (SESSIONS, DRAINS))
         return [
             Route(re.compile(re.escape(SESSIONS) + r"\Z"), self.sessions),
@@ -59,7 +59,10 @@ class QueryServer:
         ]
 
     def sessions(self, accepted: Accepted) -> Answer:
-        """Answers GET with the sessions of this reflector, or those of ?login=LOGIN. Raises what `_check` raises."""
+        """Answers GET with the sessions of this reflector. With ?login=LOGIN, only with those of this login.
+
+        Raises what `_check` raises.
+        """
         self._check(accepted, "GET")
         assert accepted.request is not None
         login = _LOGIN.search(accepted.request.target)
@@ -78,9 +81,9 @@ class QueryServer:
         return json_answer({"killed": killed})
 
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
-        """Answers POST, by which a reflector that forwards an agent to a session here says that it will stop soon.
+        """Answers POST, by which another reflector says that it will soon stop forwarding the agent of a session here.
 
-        The answer says whether this reflector will end the session before that time. Raises what `_check` raises.
+        The answer says whether this reflector will end the session before then. Raises what `_check` raises.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None
@@ -91,7 +94,7 @@ class QueryServer:
         return json_answer({"told": self._listing.drain_here(name, float(left[1]))})
 
     def _check(self, accepted: Accepted, method: str) -> None:
-        """Checks that another reflector of the site has sent the request, and that it still waits for the answer.
+        """Checks that another reflector of the site has sent the request, and still waits for the answer.
 
         Raises:
             Refusal: 404 if the request has no valid proof, 429 if too many requests had no valid proof, 503 if the
@@ -116,7 +119,7 @@ class QueryServer:
             raise HandshakeError(400, "the reflector that asked has given up")
 
     def _use_up(self, nonce: str) -> None:
-        """Marks a nonce as used in the directory, which all workers share. Raises BadProof if it was used before."""
+        """Records in the directory, for all workers, that a nonce is used. Raises BadProof if it was used before."""
         try:
             fresh = self._claims.spend("question " + nonce, 2 * MAX_SKEW)
         except DirectoryError:

@@ -16,9 +16,8 @@ _LOCAL_NAMES = ("localhost", "localhost.localdomain", "localhost4", "localhost6"
 def check_address(config: ReflectorConfig, address: str) -> None:
     """Checks the address that a reflector with a shared directory advertises.
 
-    A loopback address always means the host that uses it. So reflectors of other hosts could not reach this reflector
-    at such an address. It is allowed only if the URL of the directory names no other host, because then all reflectors
-    may be on this host.
+    Reflectors on other hosts could not reach this reflector at a loopback address. So a loopback address is allowed
+    only if the URL of the directory names no other host. Then all reflectors may be on this host.
 
     Args:
         address: the URL of the reflector's root, as other reflectors would use it.

@@ -6,7 +6,7 @@ upgrade      writes the answer 101, with gevent-websocket's handler
 routes       finds the function for the path of an HTTP request
 admission    decides whether a peer may attach to a session, and attaches it
 doorkeeper   drops connections while too many peers have not identified themselves
-startups     counts these connections, in all and by their sources
+startups     counts the connections of such peers, in all and by their sources
 refusal_log  limits the number of log lines about peers that are refused
 """
 

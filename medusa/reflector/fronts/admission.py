@@ -35,7 +35,7 @@ _NO_SUCH_SESSION = "signed, but there is no such session"
 Accept = Callable[[], RelayedTransport]
 """A function that tells the peer that it is accepted, and returns the peer's transport.
 
-It is called after the peer's place in the session has been reserved.
+Before it is called, the peer's place in the session (as its client or its agent) is reserved.
 """
 
 
@@ -77,14 +77,19 @@ class Admission:
         self.refusals = refusals
 
     def hold_back(self, begun: float) -> None:
-        """Waits before an answer, so that the peer learns nothing from the time that the decision took.
+        """Waits before a refusal is sent, so that the peer cannot learn the reason from the time that passed.
 
         `begun`: the value of time.monotonic() when the request came.
         """
         gevent.sleep(max(0.0, begun + self._config.timeouts.refusal_delay - time.monotonic()))
 
     def count(self, source: str | None, side: Side = Side.CLIENT) -> None:
-        """Counts a request to attach. Call this before other checks. Raises Refusal (429) if there were too many."""
+        """Counts a request to attach. Call this before other checks. Raises Refusal (429) if there were too many.
+
+        Args:
+            source: the key of the client's address under which the request is counted. None not to count it.
+            side: the side of the session to which the peer wants to attach: client or agent.
+        """
         self._registry.connect(source=source, side=side)
 
     def count_login(self, login: str) -> None:
@@ -117,12 +122,12 @@ class Admission:
         return None
 
     def enter_forwarded(self, accepted: Accepted, name: SessionName, accept: Accept, ticket: Ticket | None) -> None:
-        """Attaches an agent that another reflector has admitted and counted. Does not forward it again.
+        """Attaches an agent that another reflector has admitted and counted. Does not forward the agent again.
+
+        Raises what `enter` raises.
 
         Args:
             ticket: the other reflector's reservation of the agent's signature. None if the agent needs no signature.
-
-        Raises what `enter` raises.
         """
         reservation = None if ticket is None else self.single_use.adopt(ticket)
         try:
@@ -135,12 +140,11 @@ class Admission:
             raise
 
     def enter(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
-        """Attaches a peer that has passed the checks. Forwards an agent if another reflector holds its session.
+        """Attaches a peer that has passed the checks. A client begins a new session in this reflector.
 
-        For a client, begins a new session in this reflector.
-
-        Returns None if the peer is attached. If another reflector has refused the agent and has sent it the answer,
-        returns this refusal, which the caller only logs.
+        If the session of an agent lives in another reflector, forwards the agent to that reflector. If that reflector
+        refuses the agent, it also sends the answer. Then this method returns the refusal, for the log only. In all
+        other cases it returns None.
 
         Raises:
             Refusal: the peer is refused, and has received no answer yet.
@@ -185,7 +189,9 @@ class Admission:
 def _check_both_ends(accepted: Accepted, session: SessionDriver, side: Side) -> None:
     """Checks that the session still expects the peer, and that the peer has not hung up.
 
-    Raises Refusal in the first case, HandshakeError in the second.
+    Raises:
+        Refusal: the session does not expect the peer any more.
+        HandshakeError: the peer has hung up.
     """
     if not session.expects(side):
         raise Refusal(503 if side is Side.CLIENT else 404, "the session has ended meanwhile")

@@ -1,6 +1,6 @@
 """Drops new connections while too many peers have not identified themselves.
 
-It counts the dropped connections, and logs them in a limited number of lines.
+It counts the dropped connections, and logs them. The number of log lines is limited.
 
 A peer that is dropped gets a short refusal, unless the connection needs TLS or does not accept the bytes at once.
 """
@@ -48,7 +48,7 @@ class Doorkeeper:
     def admit(self, sock: Any, address: tuple[Any, ...], refusal: bytes = b"") -> Startup | None:
         """Counts a connection that was just accepted. Never blocks.
 
-        Returns its Startup, which is its place in the counts. Returns None if the connection was dropped and closed.
+        Returns the Startup that counts the connection, or None if the connection was dropped and closed.
 
         Args:
             sock: gevent's socket.
@@ -80,9 +80,9 @@ class Doorkeeper:
         return startup
 
     def name_client(self, accepted: Accepted) -> None:
-        """Counts a connection under the address of the client that a proxy has named, no longer under the proxy's.
+        """Counts a connection under the address of its client from now on, because a proxy has named the client.
 
-        Raises Dropped.
+        Until now it was counted under the address of the proxy. Raises Dropped; see Startup.move.
         """
         if accepted.startup is not None:
             share = self._budget.share(address=site(accepted.host))
@@ -99,7 +99,7 @@ class Doorkeeper:
         sock.close()
 
     def note(self, dropped: Dropped, host: str) -> None:
-        """Counts and logs a connection that is dropped, or whose request is refused. The reason is in `dropped`."""
+        """Counts and logs a connection that is dropped, or is answered with a refusal, for the reason in `dropped`."""
         self._metrics.dropped(dropped.why)
         more = self._refusals.fields("dropped", host)
         if more is not None:

@@ -43,9 +43,9 @@ log = structlog.get_logger(component="http")
 
 PLAIN_REQUEST = "GET / HTTP/1.1"
 NO_HEADERS = headers_factory(io.BytesIO(b"\r\n"))
-"""PLAIN_REQUEST and NO_HEADERS are the request that pywsgi gets in place of the real one.
+"""The header fields that pywsgi gets in place of the real ones. PLAIN_REQUEST is the request line that it gets.
 
-Otherwise pywsgi would parse the real head again, with rules and limits of its own.
+Otherwise pywsgi would parse the real head a second time, by other rules.
 """
 
 DROPPED = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: %d\r\nConnection: close\r\n\r\n"
@@ -88,7 +88,7 @@ class HttpFront(PausingServer, WSGIServer):
     scratch: memoryview
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
-        """Counts a connection that was accepted. Returns its place in the counts, or None if it was dropped."""
+        """Counts a connection that was accepted. Returns the Startup that counts it, or None if it was dropped."""
         return self.doorkeeper.admit(sock, address, b"" if self.certificate else DROPPED)
 
     def handle(  # type: ignore[override]
@@ -213,10 +213,12 @@ class Handler(UpgradeHandler):
             raise HandshakeError(429, WORDS[error.why], (("Retry-After", str(RETRY_AFTER)),)) from None
 
     def _handed_over(self) -> bool:
-        """Hands the connection over if another worker owns the session to which the peer wants to attach, or to end.
+        """Hands the connection over to another worker, if the session that the request names belongs to that worker.
 
-        Returns False if this worker has to serve the connection. Returns True if nothing is left to do: another worker
-        has the connection, or it could not be handed over and the peer got a refusal.
+        The request asks to attach to the session, or to end it.
+
+        Returns False if this worker has to serve the connection. Returns True if another worker now has the connection,
+        or if the handover failed and the peer has got a refusal.
         """
         handoff, request = self.server.handoff, self.accepted.request
         assert request is not None
@@ -278,7 +280,7 @@ class Handler(UpgradeHandler):
         log.error("request failed", client=self.accepted.client, error=printable(msg % args if args else msg))
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError: the peer is gone."""
+        """Logs an exception of the application as a bug, and answers 500. Ignores an OSError of a peer that is gone."""
         if not isinstance(v, OSError):
             log.error("request failed", client=self.accepted.client, exc_info=(t, v, tb))
             if not self.headers_sent:
@@ -309,7 +311,7 @@ def read_head(accepted: Accepted) -> bool:
     Returns False if the stream ends before the head does.
 
     Raises:
-        HandshakeError: the head that has begun can never be legal, or is too long.
+        HandshakeError: no valid head begins with the bytes read so far, or the head is too long.
         OSError: the connection is broken.
     """
     reader, early = HeadReader(), None

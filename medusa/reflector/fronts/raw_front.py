@@ -53,7 +53,7 @@ from medusa.transports.relayed import RelayedTransport
 log = structlog.get_logger(component="raw")
 
 _NEVER = re.compile(rb"[^\x20-\x7e\r\n]|\r(?=[^\n])")
-"""The bytes that show that this is no greeting: a control character, a byte above ASCII, or a CR within the line."""
+"""Matches bytes that no greeting contains: a control character, a byte above ASCII, or a CR within the line."""
 
 _DROPPED = build_refusal(503, WORDS[IN_ALL])
 _HTTP_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n%s\n"
@@ -91,7 +91,7 @@ class RawFront(PausingServer):
             self.max_accept = 1  # workers that share a socket accept one connection at a time
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
-        """Counts a connection that was accepted. Returns its place in the counts, or None if it was dropped."""
+        """Counts a connection that was accepted. Returns the Startup that counts it, or None if it was dropped."""
         return self._doorkeeper.admit(sock, address, _DROPPED)
 
     def _accept(self, sock: Any, address: tuple[Any, ...], startup: Startup) -> None:
@@ -179,7 +179,7 @@ def accept_greeting(
 ) -> RelayedTransport:
     """Tells the peer that it is accepted, and returns the peer's transport. Raises OSError.
 
-    An agent without frames is told nothing.
+    An agent without frames gets no such message. It gets the line "OK linked" when the session links it to the client.
     """
     if isinstance(greeting, Framed):
         accepted.sock.sendall(ACCEPTED)
@@ -224,9 +224,9 @@ def read_greeting(accepted: Accepted) -> bool:
 
 
 def _request(greeting: Framed | Plain) -> Request | None:
-    """Returns the HTTP request that means the same as a greeting; None for a plain greeting without a token.
+    """Returns the HTTP request that means the same as a greeting. Raises HandshakeError.
 
-    Raises HandshakeError.
+    Returns None for a greeting for plain bytes without a token. A token is a pre-signed URL.
     """
     if isinstance(greeting, Plain):
         if not greeting.token:

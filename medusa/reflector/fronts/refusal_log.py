@@ -1,4 +1,4 @@
-"""Limits the number of log lines about refusals in a minute: for one kind of refusal to one source, and in all."""
+"""Limits the number of log lines about refusals in a minute: for each kind and peer address, and in all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _ALL = ""
 
 
 class RefusalLog:
-    """The limit for the log lines of one process about refusals. The line after a gap says how many were left out."""
+    """The limit for the log lines of one process about refusals.
+
+    If lines were left out, the next line says how many.
+    """
 
     def __init__(self, config: ReflectorConfig, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
@@ -23,16 +26,17 @@ class RefusalLog:
         self._left_out = 0
 
     def note(self, status: int, host: str) -> dict[str, int] | None:
-        """Counts a refusal in the metrics. Call this before the refusal's log line.
+        """Counts a refusal in the metrics. Call this before you log the refusal.
 
-        Returns fields to add to the line, or None if the line must be left out (see `fields`). `status`: the refusal's
-        HTTP status. `host`: the IP address of the peer.
+        Returns fields to add to the log line, or None if the line must be left out (see `fields`).
+
+        `status`: the refusal's HTTP status. `host`: the IP address of the peer.
         """
         self._metrics.refused(status)
         return self.fields(str(status), host)
 
     def fields(self, kind: str, host: str) -> dict[str, int] | None:
-        """Call this before each log line. Returns fields to add to the line, or None if the line must be left out.
+        """Returns fields to add to a log line, or None if the line must be left out. Call this before each log line.
 
         Args:
             kind: the status of the refusal, or a word that names the event which the line is about.

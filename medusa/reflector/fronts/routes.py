@@ -88,7 +88,10 @@ class Workers(Protocol):
         """Returns the sessions of all workers, and an entry that describes each worker."""
 
     def silent(self) -> list[int]:
-        """Returns the numbers of the other workers that do not answer in time. Blocks until all answer or are late."""
+        """Returns the numbers of the other workers that do not answer in time.
+
+        Blocks until all have answered, or until the time is over.
+        """
 
 
 Forwarded = Callable[[Accepted, Callable[[], RelayedTransport]], None]
@@ -185,7 +188,7 @@ class Application:
         return self._attach(handler, raw_id, role)
 
     def _attach_signed(self, handler: Upgrade, login: str, raw_id: str, role: str) -> Answer:
-        """Attaches a peer to a session of a login, if the login has signed the request."""
+        """Attaches a peer to a session of the account `login`, if the request is signed for this account."""
         access.check(Resource.SIGNED_ATTACH, handler.accepted, self._config)
         return self._attach(handler, raw_id, role, login)
 

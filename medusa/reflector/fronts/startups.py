@@ -19,9 +19,9 @@ RETRY_AFTER = 5
 """The Retry-After, in seconds, for a peer that is dropped or refused."""
 
 COPIES = 2
-"""The number of copies of each received byte until the head is whole.
+"""The number of copies of each received byte in memory until the request's head is whole.
 
-The record of the connection (Accepted) holds one copy, and the reader of the head holds another.
+The record of the connection (Accepted) holds one copy, and the reader of the head (HeadReader) holds another.
 """
 
 IN_ALL, FROM_SOURCE, NO_ROOM = "all", "source", "descriptors"
@@ -42,7 +42,7 @@ class Startups:
     The numbers `start`, `rate` and `full` are in ReflectorConfig.max_startups. If there are `start` connections, `rate`
     percent of the new ones are dropped, chosen at random. The more connections there are, the more are dropped. If
     there are `full`, all new ones are dropped. So a peer that opens many connections cannot keep out all other peers.
-    If there are too few descriptors for `full` connections, both numbers are lower in proportion.
+    If there are too few descriptors for `full` connections, `start` and `full` are reduced in proportion.
 
     `draw` returns a random number from 0 to 1 (excluded).
     """
@@ -59,12 +59,13 @@ class Startups:
         return self._all
 
     def enter(self, source: str | None, room: float, *, early: bool = True) -> Startup:
-        """Counts a new connection. Returns its place in the counts.
+        """Counts a new connection. Returns the Startup that counts it.
 
         Args:
             source: the key of the address that the connection comes from; None to count the connection in all only.
-            room: the most such connections for which there are enough descriptors.
-            early: False to drop none at random: then a connection is dropped only if there are `full`, or `room`.
+            room: the maximum number of such connections for which there are enough descriptors.
+            early: False not to drop the connection at random. Then it is dropped only if `full` or `room` connections
+                are counted already, or too many from its source.
 
         Raises:
             Dropped: there are too many such connections.
@@ -99,7 +100,7 @@ class Startups:
 
 
 class Startup:
-    """The place of one connection in the counts, until `end`.
+    """One connection that Startups counts, until `end` is called.
 
     Attributes:
         share: the share of the memory budget in which the bytes that have come from the peer are counted.
@@ -134,7 +135,7 @@ class Startup:
         self.share = share
 
     def hold(self, size: int) -> None:
-        """Counts `size` more bytes that have come from the peer. The first UNCOUNTED bytes of memory are not counted.
+        """Counts the memory for `size` more bytes that have come from the peer. The first UNCOUNTED bytes do not count.
 
         Raises:
             HandshakeError: 503, too many bytes are held already. The counts are unchanged.

@@ -22,18 +22,18 @@ RETRY_INTERVAL = 0.25
 """Seconds of one pause. Connections that arrive meanwhile wait in the kernel's queue."""
 
 MOST_AT_ONCE = 16
-"""The number of connections that are accepted in one iteration of the event loop. Then other events have their turn."""
+"""The maximum number of connections accepted in one iteration of the event loop, so that other events are not late."""
 
 CALM_TIMEOUT = 2.0
-"""Seconds after the last pause after which the log says that the shortage is over. One shortage has many pauses."""
+"""If no pause begins for so many seconds, the log says that the shortage is over. One shortage has many pauses."""
 
 
 class PausingServer(StreamServer):
     """A gevent server that accepts nothing during a shortage of memory or descriptors.
 
-    gevent's own server would try again and again, and log each failure.
+    gevent's own server would try to accept again and again, and log each failure.
 
-    It can be mixed into a WSGIServer.
+    Another class can inherit from this class and from WSGIServer.
 
     Attributes:
         is_full: a function that returns True if no further connection should be accepted in this iteration of the event
@@ -74,13 +74,13 @@ class PausingServer(StreamServer):
         return connection
 
     def do_handle(self, *args: Any) -> None:
-        """Serves a connection in a new greenlet, if it is admitted; gevent calls this. `args`: from `do_read`."""
+        """Serves a connection in a new greenlet, if `let_in` allows it; gevent calls this. `args`: from `do_read`."""
         place = self.let_in(*args)
         if place is not None:
             super().do_handle(*args, place)  # type: ignore[call-arg]
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Any:
-        """Decides about a connection that was accepted. Never blocks.
+        """Decides whether a connection that was accepted is served. Never blocks.
 
         Returns the third argument for `handle`, or None if the connection must not be served and is closed already.
         """
@@ -111,7 +111,7 @@ class PausingServer(StreamServer):
             self._do_read()  # type: ignore[attr-defined]
 
     def _take_held(self) -> Any:
-        """Returns the connection that was held back, under a lower descriptor."""
+        """Returns the connection that was accepted during the shortage, moved to the lowest descriptor now free."""
         (sock, address), self._held = self._held, None
         with sock:
             return sock.dup(), address

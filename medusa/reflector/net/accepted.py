@@ -14,7 +14,7 @@ from medusa.transports.tls import RECORD, TlsSocket
 
 
 class Startup(Protocol):
-    """The place of one connection in the counts of connections whose peers have not identified themselves."""
+    """The interface to count a connection as long as its peer has not identified itself."""
 
     def move(self, source: str | None, share: Share = ...) -> None:
         """Counts the connection for another source from now on; see medusa.reflector.fronts.startups."""
@@ -35,9 +35,10 @@ class Accepted:
         sock: gevent's socket, or a TlsSocket around it. None after `take`.
         address: the client's address as a socket returns it: that of the peer, or the one in a PROXY header.
         proxied: True if a PROXY header says that the peer is a proxy for a client, even if the header has no address.
-        data: all bytes read so far, decrypted and without a PROXY header. Another process that takes over the
-            connection parses them again from the start.
-        handed_over: True if another worker has accepted the connection, read `data` and handed both over.
+        data: all bytes read so far, decrypted and without a PROXY header. If another process takes over the connection,
+            it parses these bytes again from the start.
+        handed_over: True if another worker has accepted the connection, read `data`, and handed over the connection and
+            `data` to this worker.
         head: the head of the HTTP request, or the line of the raw greeting, without its line end.
         rest: the bytes that were read after the head.
         typed: True if a lone CR ended the greeting, as when a person presses Enter; see LineReader.
@@ -45,8 +46,7 @@ class Accepted:
         request: the parsed head; for a raw greeting, the HTTP request that it stands for. None until it is parsed.
         forwarded_for: the client's host as a trusted proxy's X-Forwarded-For names it. None if `address` has it.
         source: the key under which this client's connections are counted. None: they are not counted.
-        startup: the connection's place in the counts of those whose peers have not identified themselves. None: it is
-            not counted there.
+        startup: counts the connection as one whose peer has not identified itself. None: it is not counted so.
     """
 
     kind: str
@@ -81,7 +81,7 @@ class Accepted:
 
     @property
     def origin(self) -> tuple[str, int]:
-        """The client's IP address, and the port of `address`, which may belong to a proxy."""
+        """The client's IP address, and the port of `address`. The port may be that of a proxy."""
         return self.host, self.address[1]
 
     @property
@@ -107,11 +107,11 @@ class Accepted:
         self.data += data
 
     def unwrap(self) -> None:
-        """Drops the head. The bytes after it begin with another request or greeting, which is to be read next."""
+        """Removes the head from `data`. Call this if another request or greeting follows, which is to be read next."""
         self.data, self.head, self.rest = self.rest, b"", b""
 
     def identified(self) -> None:
-        """Ends the counting by `startup`: the peer has identified itself, or its connection is closed. Idempotent."""
+        """Call this when the peer has identified itself, or its connection is closed. Ends `startup`. Idempotent."""
         if self.startup is not None:
             self.startup.end()
 

@@ -25,8 +25,8 @@ _GROUP_READS = 0o040
 def is_open_to_others(found: os.stat_result) -> bool:
     """Returns True if users other than the owner may use a file with a secret.
 
-    The group may read a file of root, because this process, if it is not root, could not read it otherwise: Kubernetes
-    gives the files of a Secret to root and to the group `fsGroup`.
+    If this process is not root, the group may read a file that belongs to root. In Kubernetes, this process can read
+    the files of a Secret only in this way: they belong to root and to the group `fsGroup`.
     """
     allowed = _GROUP_READS if found.st_uid == 0 != os.geteuid() else 0
     return bool(stat.S_IMODE(found.st_mode) & _OTHERS & ~allowed)
@@ -83,7 +83,7 @@ class Certificate:
         return context
 
     def _why(self, reason: str) -> str:
-        """Returns an error text for the user. `reason` is the code of OpenSSL's error."""
+        """Returns the text that tells the user why the files cannot be used. `reason`: the code of OpenSSL's error."""
         words = reason.replace("_", " ").lower()
         if reason.startswith(("EE_", "CA_")):  # OpenSSL's security level forbids the key or the digest
             return f"tls-cert: {self._certificate!r} is too weak: {words}"
@@ -92,7 +92,7 @@ class Certificate:
         return f"tls-key: {self._key!r} holds no private key in PEM" + (f" ({words})" if words else "")
 
     def _no_passphrase(self) -> str:
-        """Raises ConfigError. OpenSSL calls this if the key is encrypted; otherwise it would ask at the terminal."""
+        """Raises ConfigError, because the key is encrypted. OpenSSL calls this instead of asking for a passphrase."""
         hint = f"openssl pkey -in {self._key} -out DECRYPTED"
         raise ConfigError(f"tls-key: {self._key!r} is encrypted, and nobody is here to unlock it; decrypt it: {hint}")
 

@@ -68,8 +68,9 @@ def source_of(host: str, config: ReflectorConfig) -> str | None:
 def client_of(host: str, headers: Headers, proxies: tuple[str, ...]) -> str:
     """Returns the address of the client that sent a request. `host` is the address that the request came from.
 
-    If `host` is a trusted proxy, X-Forwarded-For names the client, because each proxy appends the address of its peer.
-    The last address there that is not a trusted proxy is the client's. The client may have invented those before it.
+    If `host` is a trusted proxy, the client is the last address in X-Forwarded-For that is not a trusted proxy. Each
+    proxy appends the address of its peer. The addresses before the client's may be false, because the client can send
+    any.
     """
     if not proxies or not within(host, proxies):
         return host

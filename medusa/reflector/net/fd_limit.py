@@ -1,6 +1,6 @@
-"""Increases the limit of open files (RLIMIT_NOFILE), and computes how many linked pairs it allows.
+"""Increases the limit of open files (RLIMIT_NOFILE), and computes how many pairs of links it allows.
 
-Each link holds at least one file descriptor for as long as it lives.
+A linked session is one pair of links: one to its client, one to its agent. Each link needs at least one descriptor.
 """
 
 from __future__ import annotations
@@ -15,40 +15,45 @@ import structlog
 log = structlog.get_logger(component="descriptors")
 
 WANTED = 10_000
-"""A number of pairs of links. If the limit of open files allows fewer, a warning is logged at the start."""
+"""If the limit of open files allows fewer pairs than this number, a warning is logged at the start.
+
+A pair is the two links of one session.
+"""
 
 RESERVED = 64
-"""The number of descriptors that links may not use: the program itself and requests in progress need them."""
+"""The number of descriptors that are not counted for links: the program itself and requests in progress need them."""
 
 MAX_RESERVE, MAX_RESERVE_SHARE = 24, 16
-"""The number of descriptors that new connections may not use: MAX_RESERVE, or one in MAX_RESERVE_SHARE if that is less.
+"""The size of the reserve: the descriptors that new connections may not use.
 
-This reserve is a part of RESERVED. The sockets to the directory, to other reflectors and to workers need it.
+It is MAX_RESERVE, or one in MAX_RESERVE_SHARE of the limit of open files, if that is less. The sockets to the
+directory, to other reflectors and to workers need this reserve.
 """
 
 STARTUPS_SHARE = 2
-"""Peers that have not identified themselves may use one in STARTUPS_SHARE of the descriptors for connections."""
+"""Peers that have not identified themselves may use 1 / STARTUPS_SHARE of the descriptors outside the reserve."""
 
 PER_PAIR = 2
-"""Descriptors that a pair needs: one for each link."""
+"""Descriptors that the two links of a session need: one for each link."""
 
 PER_PROXIED_PAIR = 6
-"""Descriptors that a pair needs with TLS and several workers, in all workers together.
+"""Descriptors that the two links of a session need with TLS and several workers, in all workers together.
 
-A link that a worker accepts for a session of another worker needs two more: both ends of a socket pair between them.
+If a worker accepts a link with TLS for a session of another worker, the link needs two more descriptors: the ends of a
+socket pair between the two workers.
 """
 
 
 def pairs_allowed(limit: int, per_pair: int = PER_PAIR) -> int:
-    """Returns the number of pairs for which `limit` descriptors are enough."""
+    """Returns the number of linked sessions (pairs of links) for which `limit` descriptors are enough."""
     return max(0, limit - RESERVED) // per_pair
 
 
 def first_reserved() -> float:
-    """Returns the number of the first descriptor that is kept in reserve.
+    """Returns the lowest number of a descriptor in the reserve (see MAX_RESERVE).
 
-    The system always gives the lowest number that is free. So if a new descriptor has this number or a higher one, then
-    only the reserve is left.
+    The system gives a new descriptor the lowest free number. So if a new descriptor has the returned number or a higher
+    one, all descriptors outside the reserve are in use.
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
@@ -57,7 +62,7 @@ def first_reserved() -> float:
 
 
 def check_room(fd: int) -> None:
-    """Raises OSError (EMFILE) if only the reserve was left when the descriptor `fd` was opened.
+    """Raises OSError (EMFILE) if the descriptor `fd` is in the reserve (see MAX_RESERVE).
 
     Call it with each new descriptor that becomes a part of a link.
     """
@@ -66,7 +71,7 @@ def check_room(fd: int) -> None:
 
 
 def startups_allowed() -> float:
-    """Returns how many connections of peers that have not identified themselves the limit allows."""
+    """Returns the maximum number of connections whose peers have not identified themselves."""
     return first_reserved() // STARTUPS_SHARE
 
 
@@ -84,7 +89,7 @@ def raise_limit() -> int:
 def check(per_pair: int = PER_PAIR) -> None:
     """Increases the limit of open files as far as allowed. Logs a warning if it is still too low for WANTED pairs.
 
-    `per_pair`: how many descriptors one pair needs."""
+    A pair is the two links of one session. `per_pair`: how many descriptors a pair needs."""
     limit = raise_limit()
     pairs = pairs_allowed(limit, per_pair)
     if limit != resource.RLIM_INFINITY and pairs < WANTED:

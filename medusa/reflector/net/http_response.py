@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
-"""(HTTP status, header fields, body)."""
+"""An HTTP response: the status, the header fields and the body."""
 
 
 def json_answer(value: object) -> Answer:

@@ -10,7 +10,7 @@ from typing import Any
 from medusa.reflector.config import ConfigError
 
 HTTP, RAW = "http", "raw"
-"""The names of the two listeners. Each is also the name of the protocol that peers use there."""
+"""The names of the two listening sockets. Each is also the name of the protocol that peers use there."""
 
 BACKLOG = 1024
 """The length of the kernel's queue of connections that are not accepted yet."""
@@ -18,8 +18,8 @@ BACKLOG = 1024
 BUFFER = 256 * 1024
 """Bytes that the kernel may buffer in each direction of a link.
 
-By default the kernel would buffer up to 13 MB of a pair whose reader has stopped. Then a link would also be a quarter
-slower, because the buffered bytes no longer fit into the processor's cache.
+By default the kernel would buffer up to 13 MB for a session if one of its peers does not read. Links would also be a
+quarter slower, because so many bytes do not fit into the processor's cache.
 """
 
 TCP_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
@@ -27,8 +27,8 @@ TCP_OPTIONS += [(socket.SOL_SOCKET, option, BUFFER) for option in (socket.SO_RCV
 TCP_OPTIONS += [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
 """(level, option, value) of each option of a link's socket.
 
-SO_KEEPALIVE is among them because pings do not always work: while the other side accepts nothing, a peer is not read,
-so its answer to a ping would not be seen.
+SO_KEEPALIVE is among them, because a ping does not always find out whether a peer is lost. While the peer on the other
+side accepts no bytes, nothing is read from this peer. So its answer to a ping would not be read either.
 """
 if hasattr(socket, "TCP_KEEPIDLE"):
     TCP_OPTIONS += [(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15), (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)]

@@ -13,11 +13,11 @@ from medusa.transports.tls import RECORD
 
 
 def read_first_bytes(accepted: Accepted, config: ReflectorConfig, named: Callable[[Accepted], None]) -> bytes:
-    """Returns the first bytes of a connection, without a PROXY header. Returns b"" if the peer closes instead.
+    """Returns the first bytes of a connection, without a PROXY header. Returns b"" if the peer sends no bytes.
 
     A peer that is a trusted proxy has to send a PROXY header if the configuration says so. The header sets `address`
-    and `proxied` of the connection. From any other peer a PROXY header is returned like all bytes, and so is refused
-    later as a malformed request or greeting.
+    and `proxied` of the connection. If any other peer sends a PROXY header, the header is returned like all other
+    bytes. So it is refused later, because it is no valid request or greeting.
 
     Args:
         named: called with the connection as soon as a PROXY header has named the client.

@@ -14,22 +14,22 @@ import gevent
 from gevent import monkey
 
 PlainSocket: Any = monkey.get_original("socket", "socket")
-"""The standard library's socket class, for links: a link has its own watchers, and needs none of a gevent socket."""
+"""The socket class of the standard library, which links use. A link does not need the watchers of a gevent socket."""
 
 READ, WRITE = 1, 2
 """The event masks of libev for a watcher: the socket is readable, or writable."""
 
 MOST_LINGERING = 1024 * 1024
-"""The maximum number of bytes that are read and dropped from a peer that goes on sending after it was answered."""
+"""The maximum number of bytes that are read and dropped if a peer goes on sending after it got its answer."""
 
 _poll = monkey.get_original("select", "poll")
 _TCP_INFO = struct.Struct("=3x B 20x I 28x I 60x Q")
 """Fields of Linux's struct tcp_info: tcpi_probes, tcpi_unacked, tcpi_last_ack_recv, tcpi_bytes_acked."""
 
 UNANSWERED_PROBES = 2
-"""The peer's host counts as gone if so many of the kernel's probes in a row have no answer.
+"""If the peer's host does not answer this number of the kernel's probes in a row, it counts as gone.
 
-The host of a peer that only stops reading still answers the probes.
+If a peer only stops reading, its host still answers the probes.
 """
 
 _HUNG_UP = getattr(select, "POLLRDHUP", 0)  # poll always reports POLLHUP and POLLERR as well
@@ -78,7 +78,7 @@ class Acknowledged(NamedTuple):
 
     Attributes:
         size: the number of bytes acknowledged so far.
-        silence: the seconds since the last acknowledgement, if bytes or probes wait for one; 0.0 if none do.
+        silence: seconds since the last acknowledgement. 0.0 if no sent bytes and no probes wait for one.
     """
 
     size: int
