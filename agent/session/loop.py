@@ -43,7 +43,7 @@ class Context:
 
     Attributes:
         environ: the agent's own environment, decoded by `to_text` of agent/command/encoding.py.
-        log: a function that logs one line. It is called for each event.
+        log: a function that logs one line about an event.
         inherited: the settings, inherited from the job, that are restored for the command.
         clock: returns monotonic seconds.
         passed_on: the signals that go on to the session's foreground processes.

@@ -103,7 +103,7 @@ class Termination:
             tree.send(signal.SIGCONT)  # a stopped process would never receive its SIGHUP
 
     def step(self, now: float) -> bool:
-        """Checks which processes are left, and kills them if the grace after SIGHUP is over. Returns `done`.
+        """Checks which processes are left. Kills them if `hangup_grace` has passed since SIGHUP. Returns `done`.
 
         Call this every `processes_interval`.
         """

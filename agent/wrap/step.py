@@ -25,14 +25,14 @@ _OWN = frozenset((signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD))
 
 FAULTS = frozenset((signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL))
 TAKEN = FAULTS | {signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU}
-"""The signals that have no handler: they are blocked, and the agent takes them from time to time.
+"""The signals that have no handler. They are blocked, and the agent checks at intervals whether one is pending.
 
 - FAULTS: a handler would return to the instruction that failed. The instruction would fail again, and so on for ever.
   But if the signal is blocked, the kernel ends the agent when an instruction of the agent fails.
-- SIGPIPE and SIGXFSZ: the kernel sends them also for the agent's own output. Those must not reach the step, and a
-  handler cannot tell where a signal comes from.
-- SIGTTOU: a terminal may refuse the output of background jobs. After a handler, the agent's write would be tried again,
-  for ever.
+- SIGPIPE and SIGXFSZ: the kernel also sends these to the agent because of the agent's own output. Such a signal must
+  not reach the step, but a handler cannot tell where a signal comes from.
+- SIGTTOU: the agent gets it if it is a background job and its terminal refuses its output. After a handler, the agent's
+  write would be tried again and refused again, for ever.
 """
 
 _HANDLED: List[int] = sorted(signal.valid_signals() - _OWN - TAKEN)
@@ -281,7 +281,7 @@ class Step:
 
 
 def _stop(number: int) -> None:
-    """Suspends the agent by the signal `number` until SIGCONT comes, so that its parent sees that it has stopped."""
+    """Suspends the agent by the signal `number` until SIGCONT comes. The agent's parent then sees it as stopped."""
     handler = signal.signal(number, signal.SIG_DFL) if number != signal.SIGSTOP else None
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)

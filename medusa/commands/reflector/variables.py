@@ -19,7 +19,7 @@ SHARED = {"wait-timeout"}
 """The keys that a reflector's config file and a user's config file may both contain."""
 
 Adopted = list[tuple[str, str]]
-"""The old name and the new name of each variable that was taken by its old name."""
+"""Pairs of an old and a new name: one for each variable of the reflector that was set by its old name."""
 
 
 def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: MutableMapping[str, str]) -> Adopted:
@@ -45,7 +45,7 @@ def adopt_old_variables(parser: OptionParser, argv: Sequence[str], environ: Muta
 
 
 def tell_adopted(adopted: Adopted) -> None:
-    """Logs a warning for each variable that was taken by its old name."""
+    """Logs a warning for each variable of the reflector that was set by its old name."""
     import structlog  # imported here because gevent may patch modules after this one is loaded
 
     for old, new in adopted:

@@ -18,7 +18,7 @@ OF_MANTA = ("agent-object", "asset", "disk", "image", "init", "memory")
 """The options that only the launcher `manta` has."""
 
 OF_LAUNCHERS = (*OF_MANTA, "job", "launcher-arg")
-"""The options that say something to one launcher, and mean nothing or something else to another."""
+"""The options that mean something to one launcher, and mean nothing or something else to another launcher."""
 
 
 def set_profiles_target(parser: UserOptionParser, given: SimpleNamespace, words: Sequence[str]) -> None:
