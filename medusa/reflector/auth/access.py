@@ -27,8 +27,8 @@ Three rules come before the table, in this order:
 - METRICS is allowed for the addresses that --metrics-from names; see `is_monitor`.
 - METRICS, SESSIONS: if --accounts is given and the request has an Authorization header, its signature decides. It must
   be the signature of an account that --admins names.
-- SIGNED_ATTACH (/LOGIN/medusa/attach/...): the signature decides. It must be the signature of the account LOGIN, or of
-  one of its users. If --accounts is not given, the request is refused.
+- SIGNED_ATTACH (/LOGIN/medusa/attach/...): if --accounts is given, the signature decides. It must be the signature of
+  the account LOGIN, or of one of its users. Without --accounts, the request is refused.
 
 Every peer may use everything else (/healthz, /readyz, /agent.sh).
 """

@@ -27,7 +27,7 @@ MAX_FILE = 1024 * 1024
 MAX_UNREADABLE = 100
 """The maximum number of unreadable files that are remembered and logged.
 
-A request of a stranger names a file by its login. Without this limit, strangers could fill the log.
+The login in a request decides which file is read. Without this limit, strangers could fill the log.
 """
 
 USERS = ".users"

@@ -78,10 +78,10 @@ def used_before() -> Refusal:
 
 @dataclass(frozen=True)
 class Grant:
-    """The result of a successful check: a key of the login has signed the request.
+    """The result of a successful check: a key of the account, or of one of its users, has signed the request.
 
     Attributes:
-        key_id: the login, and the key that has signed.
+        key_id: names the key that has signed, and its account.
         digest: the digest of what was signed. A signature with this digest may be used once: see SingleUse.reserve.
         until: the time at which the signature expires, in seconds since the epoch.
     """
@@ -161,7 +161,7 @@ class Authenticator:
         is too old.
 
         Raises:
-            Refusal: the signature is missing, wrong, expired or by another login. The refusal is made by `denied`.
+            Refusal: the signature is missing, wrong, expired, or made by another account. `denied` makes the refusal.
         """
         claim = self._header_only(request)
         if claim.key_id.login != login:
@@ -188,7 +188,7 @@ class Authenticator:
             raise denied(403, "the Host header names another host than this one")
 
     def _key(self, claim: _Claim) -> PublicKey:
-        """Returns the key that has signed. Raises Refusal if the login has no such key, or the signature is wrong.
+        """Returns the key that has signed. Raises Refusal if the account has no such key, or the signature is wrong.
 
         If there is no such key, a decoy key verifies the signature instead. So both refusals take the same time.
         """

@@ -50,7 +50,7 @@ class Budget:
         return self.used + size <= self._limit
 
     def add(self, size: int) -> None:
-        """Counts `size` more bytes, or fewer if `size` is negative."""
+        """Adds `size` to the number of bytes that are held now. `size` may be negative."""
         self.used += size
         tight = is_tight(self.used, self._limit, self._tight)
         if tight is not self._tight:
@@ -86,14 +86,17 @@ class Share:
         return ""
 
     def add(self, size: int) -> None:
-        """Counts `size` more bytes, or fewer if `size` is negative. Ignores the limits: the bytes are held already."""
+        """Adds `size` to the number of bytes that are held now. `size` may be negative.
+
+        Ignores the limits, because the bytes are held already.
+        """
         self.used += size
         self._own = is_tight(self.used, self._limit, self._own)
         self._budget.add(size)
         self.tight = self._own or self._whole
 
     def note_whole(self, tight: bool) -> None:
-        """Sets whether the whole budget is tight (more than half used), which makes this share tight as well."""
+        """Takes note whether the whole budget is tight (short of memory). If it is, this share is tight as well."""
         self._whole = tight
         self.tight = self._own or tight
 

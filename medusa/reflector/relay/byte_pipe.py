@@ -21,13 +21,14 @@ TIGHT_READ_SIZE = 4 * 1024
 
 
 class BytePipe:
-    """A copier from `source` to `sink`, which ends when the source ends or the sink fails.
+    """Copies bytes from `source` to `sink`. Ends when the source ends, or when the sink fails (unless `drains`).
 
     The pipe holds the bytes that the sink does not accept, and reads no more until the sink has accepted them. When the
     source has ended and all bytes are written, the pipe shuts down the sink.
 
     Args:
-        drains: if True, the pipe goes on reading after the sink has failed, and drops the bytes, until the source ends.
+        drains: if True, a failure of the sink does not end the pipe: it reads on, and drops the bytes, until the source
+            ends.
 
     Attributes:
         share: the share of the memory budget in which the bytes that the pipe holds are counted.

@@ -171,7 +171,7 @@ class Endpoint:
 
     @property
     def passes_fin(self) -> bool:
-        """True if a FIN from the peer ends only its own direction: both peers are plain, and they are linked."""
+        """True if a FIN from the peer ends only the direction from it: both peers are plain, and they are linked."""
         return self.state is State.FORWARDING_PLAIN
 
     @property
@@ -196,7 +196,7 @@ class Endpoint:
 
     @property
     def backlog(self) -> int:
-        """The number of bytes that the peer's host has not acknowledged, plus 1 if more bytes wait in this process."""
+        """The number of sent bytes that the peer's host has not acknowledged. Adds 1 if bytes wait in this process."""
         try:
             (unsent,) = struct.unpack("i", fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, bytes(4)))
         except (OSError, ValueError):

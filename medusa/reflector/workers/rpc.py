@@ -138,7 +138,10 @@ class OtherWorkers:
         return [entry for entries in self._answers(_SESSIONS, login) for entry in entries]
 
     def kill(self, name: SessionName) -> bool:
-        """Ends a session of another worker. Returns False if no other worker has it, or its worker does not answer."""
+        """Ends a session of another worker.
+
+        Returns False if there is no such session, or if that worker does not answer.
+        """
         owner = self._handoff.owner(name)
         return owner is not None and bool(self._rpc.ask(owner, _KILL, name).get("answer"))
 
