@@ -1,8 +1,7 @@
 """The directory that several reflectors share, in Redis.
 
 Each claim is a key of Redis, which expires. The key's value is an entry, as medusa.directory.seal makes it.
-Each mark is a key as well: the name of something that may be used only once. Its value is "reserved TOKEN",
-"confirmed TOKEN" or "used TOKEN".
+Each mark (see Mark) is a key as well. Its value is "reserved TOKEN", "confirmed TOKEN" or "used TOKEN".
 Redis runs the scripts below. Each script changes a key only if the key's present value is the expected one.
 
 Commands read at most MAX_ENTRY bytes of a value, because another program may have stored a value of any size.

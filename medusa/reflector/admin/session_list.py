@@ -188,7 +188,7 @@ class SessionList:
 
 
 def _once(entries: list[Entry]) -> list[Entry]:
-    """Returns only the best of several entries about the same session.
+    """Returns `entries` with only the best entry for each session.
 
     The best entry is that of the reflector in which the session lives. Otherwise it is the entry with the state HELD
     whose agent has asked last. An entry with an error is the worst.

@@ -49,7 +49,7 @@ def open_byte_proxy(
 def is_broken(outward: BytePipe, inward: BytePipe) -> bool:
     """Returns True if the owner has ended its stream, and the connection to the owner was reset or has timed out.
 
-    The kernel finds this out by probes, even if the peer sends no byte.
+    The kernel finds a lost connection by probes, even if the peer sends no byte.
 
     `outward`: the pipe from the owner to the peer. `inward`: the pipe from the peer to the owner.
     """

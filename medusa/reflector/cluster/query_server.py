@@ -83,7 +83,7 @@ class QueryServer:
     def drain(self, accepted: Accepted, login: str | None, raw_id: str) -> Answer:
         """Answers POST, by which another reflector says that it will soon stop forwarding the agent of a session here.
 
-        The answer says whether this reflector will end the session before then. Raises what `_check` raises.
+        The answer says whether this reflector will end the session before that. Raises what `_check` raises.
         """
         self._check(accepted, "POST")
         assert accepted.request is not None

@@ -73,7 +73,7 @@ class Route(NamedTuple):
     Attributes:
         path: a regular expression for the path.
         function: returns the answer. Its arguments are the connection and the groups of `path`.
-        methods: the HTTP methods that are allowed. HEAD has to be listed if GET is.
+        methods: the HTTP methods that are allowed. If GET is among them, HEAD has to be as well.
     """
 
     path: Pattern[str]

@@ -149,7 +149,7 @@ class Startup:
         self._counted += more
 
     def end(self) -> None:
-        """Stops counting the connection: it is closed, or its peer has identified itself. Idempotent."""
+        """Stops counting the connection. Call this when it is closed, or its peer has identified itself. Idempotent."""
         if not self._over:
             self._over = True
             self.share.add(-self._counted)

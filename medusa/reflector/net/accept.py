@@ -1,4 +1,4 @@
-"""The accept loop. It pauses while the system has no memory for another connection, or few descriptors."""
+"""The accept loop. It pauses while the system has no memory for another connection, or too few free descriptors."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 IPV6_SITE = 64
-"""The prefix length of an IPv6 network that counts as one host, because one host can usually use all its addresses."""
+"""The prefix length of an IPv6 network that counts as one host. One host can usually use all addresses of a network."""
 
 
 @functools.lru_cache(maxsize=16)
