@@ -9,9 +9,9 @@ launchers           starts jobs: one module or package for each job system
 archive             finds and writes the archive (the program file) of the agent
 terminal            the user's side: standard input, output and error, and signals
 ledger              records what the guard process must undo if mlogin is killed
-cleanup             code that the guard process runs to undo it
+cleanup             code by which the guard process undoes what the ledger records
 processes           helpers for child processes: directory trees, process groups, ends of logs
-keys                an account and its private key
+keys                the user's account, and the private keys that sign its requests
 settings            the record of all options of the user
 timeouts            the record of all timeouts and intervals
 outcome             exit statuses, and the exceptions that have them

@@ -114,7 +114,8 @@ def _failure(what: str, log: Path) -> Failure:
 def _stop(process: subprocess.Popen[bytes], grace: float) -> None:
     """Waits until the reflector ends, and kills it after `grace` seconds.
 
-    Before the call, the caller must close the pipe `--lifeline` of the reflector, which tells the reflector to end.
+    Before the call, the caller must close its end of the pipe that the reflector got by `--lifeline`. That tells the
+    reflector to end.
     """
     assert process.stdout is not None
     process.stdout.close()

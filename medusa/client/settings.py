@@ -52,14 +52,14 @@ class Settings:
         escape: the character that begins escapes such as `~.`; None to recognise no escapes.
         send_env: the variables to send to the session, as names and patterns (`chosen` in
             medusa/protocol/terminal/environment.py explains them).
-        escape_given: True if the user set `escape`; otherwise it is DEFAULT_ESCAPE.
+        escape_given: True if the user has set `escape`. If not, `escape` is DEFAULT_ESCAPE.
         quiet: True to write only errors.
         no_input: True if standard input was replaced by /dev/null on the user's wish.
         launcher: the launcher's name.
         reflector: the reflector's base URL. If None, mlogin uses `front_door`, the launcher's default reflector. If
             the launcher has none, mlogin starts an embedded reflector.
-        wait_timeout: seconds to wait for the agent. If None, mlogin waits as long as the reflector does or, if jobs of
-            this launcher can queue, as long as the job lives.
+        wait_timeout: seconds to wait for the agent. If it is None and jobs of this launcher can wait in a queue, mlogin
+            waits as long as the job lives. If it is None and they cannot, mlogin waits as long as the reflector does.
         archive: path of the agent's archive; None for the one in this package.
         object: the Manta object or the host that the job is to run on; None if the user named none.
         arguments: arguments that are passed unchanged to the job system's own program.

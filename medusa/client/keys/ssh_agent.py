@@ -185,7 +185,7 @@ def _ask(
     """Sends a request of the type `kind`, and returns the answer without its type.
 
     Args:
-        whole: False to accept also the first part of an answer that breaks off.
+        whole: True to raise OSError if the answer breaks off. False to return the part that has arrived.
         timeout: seconds for the answer to begin; None for no limit.
 
     Raises:

@@ -94,7 +94,8 @@ def _ask_ssh(host: str) -> str:
 def _config_file() -> list[str]:
     """Returns an option that makes ssh read the ssh_config in the directory HOME.
 
-    Without it, ssh reads the one in the home directory that /etc/passwd names. Returns no option if both are the same.
+    Without this option, ssh reads the ssh_config in the home directory that /etc/passwd names. Returns no option if
+    HOME is that directory.
     """
     home = os.environ.get("HOME")
     if not home or home == _passwd_home():

@@ -40,7 +40,7 @@ class JobRequest:
     embedded: int | None = None
 
     def config(self, lifetime: float = DEFAULT_TIMEOUTS.url_lifetime) -> dict[str, object]:
-        """Returns the content of the agent's config file. Its URL stays valid for `lifetime` seconds."""
+        """Returns the content of the agent's config file. The URL in it stays valid for `lifetime` seconds."""
         headers = {"headers": ["%s: %s" % pair for pair in self.headers]} if self.headers else {}
         return {"signed_url": self.session_url(lifetime), "insecure_tls": self.insecure_tls, **headers}
 
@@ -127,7 +127,9 @@ class Launcher(abc.ABC):
 
     @abc.abstractmethod
     def submit(self, request: JobRequest) -> None:
-        """Starts the job, or lets a created job run. mlogin calls this after it has attached to the session.
+        """Starts the job. If create() has already created the job, lets it run.
+
+        mlogin calls this after it has attached to the session.
 
         If the start fails, this method raises Failure, or poll() reports the failure later.
         """

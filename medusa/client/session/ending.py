@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
     Attributes:
         close: the reason in the Close message that mlogin sends; None to send no Close because the link is lost.
-        drain: True to write all output that has arrived to standard output, even if that takes long.
+        drain: True to write the rest of the received output to standard output, even if that takes long.
         error: the exception that mlogin raises; None if it returns the agent's Exit message.
     """
 

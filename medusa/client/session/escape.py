@@ -73,7 +73,7 @@ def help_text(character: bytes) -> list[str]:
 class EscapeScanner:
     """A scanner that separates the typed bytes into bytes to send and actions.
 
-    The input may be divided among the calls of `feed` in any way.
+    The typed bytes may be divided among the calls of `feed` in any way.
 
     Args:
         character: the escape character; None to recognise no escapes.

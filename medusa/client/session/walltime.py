@@ -11,7 +11,10 @@ NOTICES = (300.0, 60.0)
 """The user gets a notice this many seconds before the job's time is over."""
 
 SLACK = 30.0
-"""If the job's end is moved by more than this many seconds, a notice is given again. Smaller changes are rounding."""
+"""Seconds by which the remaining time must exceed that of the last notice, so that notices are given again.
+
+A smaller difference may be due to rounding.
+"""
 
 
 class WalltimeNotices:

@@ -50,7 +50,8 @@ class Messages:
     """The writer of mlogin's own lines on stderr.
 
     If a text comes from another program, the caller must escape its unprintable characters. Only one thread may use
-    this object at a time. During the `with` block of `waiting` a helper thread uses it, so the caller must not.
+    this object at a time. In the `with` block of `waiting` a helper thread uses it, so the caller must not use it
+    there.
 
     Args:
         fd: the descriptor to write to.

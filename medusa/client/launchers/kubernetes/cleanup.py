@@ -27,9 +27,10 @@ from medusa.client.launchers.polled import Clock
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, KubernetesTimeouts
 
 LATE_REQUEST_DELAY = 3.0
-"""Seconds between two rounds of deletion by the program.
+"""Seconds that the program waits between its two rounds of deletion.
 
-After this time a request that mlogin sent just before it was killed has taken effect.
+mlogin may have sent a request just before it was killed. After this time the request has taken effect, and the second
+round deletes what it has created.
 """
 
 Key = tuple[str, str]

@@ -160,7 +160,7 @@ class KubeJob(Job):
         self._create("secret", objects.secret(self.name, self._config(), self._archive))
 
     def _create_config_maps(self) -> list[Callable[[], None]]:
-        """Returns a list of functions. The call of each creates one ConfigMap."""
+        """Returns a list of functions. Each of them creates one ConfigMap when it is called."""
         bodies = objects.config_maps(self.name, self._parts)
         return [lambda body=body: self._create("configmap", body) for body in bodies]  # type: ignore[misc]
 

@@ -139,7 +139,8 @@ class Task(NamedTuple):
     """A job, or one task of an array.
 
     Attributes:
-        name: NUMBER of a job; NUMBER_TASK of a task; NUMBER_[TASKS] of the tasks that do not run yet.
+        name: the name in the output of squeue: NUMBER is a job, NUMBER_TASK is a task of an array, NUMBER_[TASKS] is
+            all tasks of an array that do not run yet.
         number: the id of the job, or of the task itself. srun finds a task by this id.
         state: the state of the job or task, such as RUNNING.
     """
