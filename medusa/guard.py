@@ -20,7 +20,7 @@ _IGNORED = (*_FROM_OUTSIDE, *_FOR_PROGRAMS, signal.SIGPIPE)
 
 
 class Guard:
-    """The guard, as seen from its owner (the process that started it).
+    """Starts a helper process, the guard, which cleans up if the process that started it (its owner) dies.
 
     A forked child of the owner may call `record` too, until it executes another program.
 

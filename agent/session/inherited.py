@@ -52,7 +52,7 @@ class Inherited:
         return cls(tuple(blocked), frozenset(ignored), resource.getrlimit(resource.RLIMIT_CORE))
 
     def unblock(self) -> None:
-        """Makes this process block exactly the signals that the job has blocked, except those that the agent needs."""
+        """Blocks the signals that the job has blocked, except those that the agent needs, and unblocks all others."""
         needed = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
         signal.pthread_sigmask(signal.SIG_SETMASK, set(self.blocked).difference(needed))
 

@@ -43,7 +43,7 @@ class HelpParser(argparse.ArgumentParser):
     Make one group for each topic, by `add_argument_group`. Options that are in no group, such as --help, come last.
 
     Attributes:
-        sections: the program's own sections.
+        sections: further parts of the help text, after the options: examples, variables, files.
     """
 
     def __init__(self, *args: Any, sections: Sequence[Section] = (), **more: Any) -> None:

@@ -94,10 +94,13 @@ class Dialer:
                 return transport
 
     def _sign_otherwise(self, refused: ConnectRefused) -> bool:
-        """Prepares to attach again after a refusal. Returns False if there is no other way to sign the request.
+        """Decides how to sign the next request after a refusal. Returns False if there is no other way to sign it.
 
-        If the request was not signed, the account of `find_account` will sign the next one. Otherwise the account's
-        next key will sign it. Raises Failure if that account has no key.
+        If the refused request was not signed, the account that `find_account` returns signs the next one. If it was
+        signed, the same account signs the next one with its next key.
+
+        Raises:
+            Failure: the request was not signed, and the account has no key.
         """
         with self._signals.interruptible(), self._signals.asking():  # the user may be asked for a passphrase
             if self.url.account is not None:

@@ -1,4 +1,4 @@
-"""A record of the user's side of a session: standard input, output and error, and the signals."""
+"""Holds together what a session needs on the user's side: standard input, output and error, and the signals."""
 
 from __future__ import annotations
 

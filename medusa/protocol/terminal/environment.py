@@ -77,9 +77,9 @@ def chosen(words: Iterable[str], environ: Mapping[str, str]) -> Tuple[Dict[str, 
 def withheld(words: Iterable[str], environ: Mapping[str, str], sent: Collection[str]) -> Tuple[str, ...]:
     """Returns the names of variables that the user has chosen, but that are not in `sent`.
 
-    The reason is one of these: the variable is not well-formed, is too large, is never sent, or needs its full name
-    where the user has written a pattern. Leaves out empty variables, and those that only the word `*` has chosen. For
-    the other arguments see `chosen`.
+    The reason is one of these: the variable is not well-formed; it is too large; it is never sent; or it is only sent
+    if the user names it in full, and the user has given a pattern. Leaves out empty variables, and those that only the
+    word `*` has chosen. For the other arguments see `chosen`.
     """
     asked: Dict[str, None] = {}
     for word in words:

@@ -124,9 +124,10 @@ def _set(attributes: List[Any], field: int, mask: int, bits: int, *, on: bool) -
 
 
 def _bits(name: str) -> Tuple[int, int]:
-    """Returns the mask of the bits that the flag `name` belongs to, and the value of these bits if the flag is set.
+    """Returns (mask, bits): the flag `name` of a terminal is set if `field & mask == bits`.
 
-    The value is 0 if this system has no such flag.
+    For most flags both are the same. CS7 and CS8 are two values of one field, so `mask` covers the whole field. If this
+    system has no flag of that name, `bits` is 0.
     """
     bits = getattr(termios, name, _BITS.get(name, 0))
     return (termios.CSIZE if name.startswith("CS") else bits), bits

@@ -47,8 +47,8 @@ class OwnSessions:
 
         The entries do not have the key `owner`, because only administrators may see the addresses inside a site.
 
-        A subuser does not see sessions that wait for an agent. With the id of such a session, the subuser's key could
-        attach in place of the agent. Such a key may be in a CI system.
+        A subuser does not see sessions that wait for an agent. With the id of such a session, and a subuser's key
+        stolen from a CI system, a stranger could attach in place of the agent.
 
         Raises:
             Refusal: the signature is missing or wrong, or there were too many requests.

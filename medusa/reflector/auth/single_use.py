@@ -45,7 +45,10 @@ _LATE = 30.0
 
 
 class Marks(Protocol):
-    """The marks in the directory: names of signatures that may be used once. See medusa.directory.Directory."""
+    """The marks in the directory. A mark says that a signature was used, or is about to be. Each may be used once.
+
+    The name of a mark is the signature's hash. See medusa.directory.Directory.
+    """
 
     def reserve(self, mark: str, token: str) -> Mark:
         """Reserves a mark for some seconds."""

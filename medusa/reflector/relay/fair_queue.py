@@ -1,8 +1,8 @@
 """Shares the event loop among busy connections, requests and all other work. Holds the read buffer of all connections.
 
-A connection whose reads are large queues its next read here. So a keystroke of another session waits for at most one
-such read. If many requests or small messages come, the loop is never idle. Then the queued reads get as much time as
-all other work together, and requests wait in a queue here too.
+A connection whose reads are large queues its next read here. Queued reads run one by one, when the loop is idle. So a
+keystroke of another session waits for at most one such read. If many requests or small messages come, the loop is never
+idle. Then queued reads get as much time as all other work together, and requests wait in a queue here too.
 """
 
 from __future__ import annotations
