@@ -93,7 +93,7 @@ class SlurmJob(Job):
         self.notices: list[str] = []
 
     def look(self, *, waiting: bool) -> None:
-        """Asks squeue for the job's state. If `waiting` for the agent, also renews the agent's config when it is due."""
+        """Asks squeue for the job's state. If `waiting` for the agent, also renews its config when that is due."""
         joined = self.joined  # before squeue answers: after that, the job may have started
         try:
             entry = self._query()
