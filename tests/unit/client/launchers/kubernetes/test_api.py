@@ -24,16 +24,21 @@ from tests.kube.stand_in import CERTIFIED, Cluster, cluster
 from tests.links import CERTIFICATE
 from tests.ports import free_port
 from tests.servers import ScriptedServer
-from tests.waiting import MS
+from tests.waiting import MS, PATIENCE
 
 POD = "medusa-1"
 
 
 @pytest.fixture
-def kube(tmp_path: Path) -> Iterator[tuple[Cluster, KubeClient]]:
+def answer_timeout() -> float:
+    return PATIENCE
+
+
+@pytest.fixture
+def kube(tmp_path: Path, answer_timeout: float) -> Iterator[tuple[Cluster, KubeClient]]:
     with cluster() as made:
         access = find_access(str(made.write_kubeconfig(tmp_path / "config")), None, None)
-        client = KubeClient(access, tmp_path, KubernetesTimeouts(answer_timeout=300 * MS))
+        client = KubeClient(access, tmp_path, KubernetesTimeouts(answer_timeout=answer_timeout))
         yield made, client
         client.close()
 
@@ -131,7 +136,9 @@ def test_an_expired_token_is_read_again(kube: tuple[Cluster, KubeClient], tmp_pa
     assert str(caught.value) == "list pods: Unauthorized (401)"
 
 
-@pytest.mark.parametrize("how", ["reset", "unavailable", "silent"])
+@pytest.mark.parametrize(
+    ("how", "answer_timeout"), [("reset", PATIENCE), ("unavailable", PATIENCE), ("silent", 300 * MS)]
+)
 def test_a_cluster_that_does_not_answer(kube: tuple[Cluster, KubeClient], how: str) -> None:
     made, client = kube
     made.knobs.away = how
