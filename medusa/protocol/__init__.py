@@ -1,6 +1,7 @@
 """The wire protocols, in pure code: no sockets, clocks, threads or random numbers. Uses only the standard library.
 
 attach_path  builds and parses the URL path by which a client or an agent attaches to its session
+channels     many channels over one stream: frames, windows, ends of streams, limits
 control      the control messages (text) between client, reflector and agent
 errors       the errors: the type says which side broke the rules, the attributes say what to answer
 features     the features that a peer may announce when it attaches
@@ -10,6 +11,7 @@ messages     the message types that every transport delivers, and the size limit
 printable    makes text from the network safe for logs and terminals
 raw          raw TCP: its greeting, its frames, and its relays
 relay        the code that the relays of all framings share
+resume       a stream that outlives its link: records with offsets, acknowledgements, and replay
 session_id   parses and checks session ids
 terminal     what the client tells the agent about its terminal: modes and variables
 websocket    RFC 6455: the handshake, the frames, and the relay of frames

@@ -33,7 +33,7 @@ class Control:
 # Each check takes a value from the parsed JSON and returns the value for the field, or raises ValueError.
 
 
-def _text(value: Any) -> str:
+def check_text(value: Any) -> str:
     if not isinstance(value, str) or "\0" in value:
         raise ValueError("not a string")
     # Bytes of a command line that are not UTF-8 are sent as U+DC80..U+DCFF (PEP 383). Other lone surrogates fail here.
@@ -44,10 +44,10 @@ def _text(value: Any) -> str:
 def _texts(value: Any) -> Tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError("not a list")
-    return tuple([_text(item) for item in value])
+    return tuple([check_text(item) for item in value])
 
 
-def _integer(low: int, high: int) -> Callable[[Any], int]:
+def check_integer(low: int, high: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError("not a whole number in range")
@@ -56,10 +56,10 @@ def _integer(low: int, high: int) -> Callable[[Any], int]:
     return check
 
 
-_natural = _integer(0, 1 << 53)
+_natural = check_integer(0, 1 << 53)
 
 
-def _window(value: Any) -> int:
+def check_window(value: Any) -> int:
     # A terminal of unknown size reports 0. The original's clients then send 0 or an absurdly large number.
     return min(_natural(value), MAX_WINDOW)
 
@@ -83,10 +83,10 @@ def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
     return {"check": function}
 
 
-_TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (_text, _texts, _natural, _window))
+_TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (check_text, _texts, _natural, check_window))
 _VARIABLES, _NAMES_OF_THEM, _MODES = map(_check, (_variables, _names, _modes))
 _LOGIN = _check(lambda value: value is True or None)
-_STATUS = _check(_integer(0, 255))
+_STATUS = _check(check_integer(0, 255))
 
 
 # ---------------------------------------------------------------------- messages

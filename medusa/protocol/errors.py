@@ -7,6 +7,7 @@ ProtocolError
         BadText                 1007
         PolicyViolation         1008
         MessageTooBig           1009
+        StreamError             1002, and has a code for the GOAWAY of the stream
     HandshakeError              a bad HTTP head or greeting; has an HTTP status (and headers) for the answer
 """
 
@@ -49,6 +50,18 @@ class MessageTooBig(RemoteProtocolError):
     """Raised if the peer sent a message that is longer than the configured limit."""
 
     close_code = 1009
+
+
+class StreamError(RemoteProtocolError):
+    """Raised if the peer broke a rule of part 3 of docs/protocol.md. The stream is over: send the peer a GOAWAY.
+
+    Attributes:
+        code: the name of the rule in docs/protocol.md.
+    """
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(words)
+        self.code = code
 
 
 class HandshakeError(ProtocolError):

@@ -1,0 +1,275 @@
+"""One channel, as its user sees it: opening, writing, requests, events, the end."""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import Any, Deque, List, Mapping, NamedTuple, Optional, Tuple
+
+from medusa.protocol.channels.frames import (
+    CLOSE,
+    DATA,
+    EOF,
+    HEADER,
+    OPENED,
+    REFUSED,
+    REQUEST,
+    RESULT,
+    STOP,
+    WINDOW,
+    Reason,
+    build_frame,
+    build_json,
+    build_reason,
+)
+from medusa.protocol.channels.kinds import KINDS, is_terminal, subs
+from medusa.protocol.channels.limits import MAX_PAYLOAD, MAX_QUEUED, MIN_QUEUED, QUEUED_HIGH
+from medusa.protocol.channels.outbox import Outbox
+from medusa.protocol.channels.subs import Reader, Writer
+from medusa.protocol.channels.windows import Windows
+from medusa.protocol.errors import LocalProtocolError
+from medusa.protocol.resume.byte_queue import SMALL, Buffer
+
+LEAST_PART = 1024
+"""Bytes. Data are not cut into a smaller frame only because a message or a turn ends."""
+
+
+NO_REASON = Reason()
+
+
+class State(enum.Enum):
+    """The states of a channel."""
+
+    OPENING = "this end has sent OPEN"
+    OFFERED = "the peer has sent OPEN"
+    OPEN = "the channel was accepted"
+    CLOSED = "this end has closed it, and drops whatever comes until the peer has closed it too"
+
+
+ALLOWED = {
+    State.OPENING: frozenset((OPENED, REFUSED)),
+    State.OFFERED: frozenset((EOF, STOP, WINDOW, REQUEST, CLOSE)),
+    State.OPEN: frozenset((DATA, EOF, STOP, WINDOW, REQUEST, RESULT, CLOSE)),
+}
+"""Maps the states of a channel to the frames that the peer may send. After this end has sent CLOSE, all are dropped."""
+
+
+class Event(NamedTuple):
+    """Something that has arrived.
+
+    Attributes:
+        type: the type of the frame. A DATA event comes once for all data of a sub in one message.
+        channel: None for GOAWAY.
+        sub: the number of the sub, for DATA, EOF and STOP.
+        value: the fields of OPENED, REQUEST and RESULT; the Reason of REFUSED, CLOSE and GOAWAY; for EOF an empty text,
+            or the code of what is wrong with the sub.
+    """
+
+    type: int
+    channel: Optional[Channel]
+    sub: int = 0
+    value: Any = None
+
+
+class Channel:
+    """One end of a channel.
+
+    Attributes:
+        number: the channel's id.
+        kind: the name of its kind.
+        parameters: those of its OPEN.
+        opener: True if this end has opened it.
+        has_result: True if its RESULT has arrived or was queued.
+        broken: True if this end has closed it because the peer broke a rule.
+        readers, writers: map each sub that the peer sends, and each sub that this end sends, to its state.
+    """
+
+    def __init__(
+        self, number: int, kind: str, parameters: Mapping[str, Any], opener: bool, outbox: Outbox, windows: Windows
+    ) -> None:
+        self.number, self.kind, self.parameters, self.opener = number, kind, parameters, opener
+        self.state = State.OPENING if opener else State.OFFERED
+        mine, other = subs(kind, parameters) if opener else reversed(subs(kind, parameters))
+        terminal = opener and is_terminal(kind, parameters)
+        self.readers = {sub: Reader(sub, number, windows, terminal, outbox.control) for sub in other}
+        self.writers = {sub: Writer() for sub in mine}
+        self.has_result = self.broken = False
+        self._outbox = outbox
+        self._queue: Deque[Tuple[int, int, Buffer]] = deque()  # type, sub, payload
+        self._queued = 0
+
+    # ------------------------------------------------------------------ its user
+
+    def accept(self, **parameters: object) -> None:
+        """Accepts a channel that the peer has offered. Does nothing if it was closed meanwhile."""
+        if self.state is State.OFFERED:
+            self._outbox.control(build_json(OPENED, self.number, parameters))
+            self.opened()
+
+    def refuse(self, code: str, words: str) -> None:
+        """Refuses a channel that the peer has offered. Does nothing if it was closed meanwhile."""
+        if self.state is State.OFFERED:
+            self._outbox.control(build_reason(REFUSED, self.number, Reason(code, words)))
+            self._shut()
+
+    def room(self, sub: int) -> int:
+        """Returns how many bytes `write` takes now: what the peer allows, and what may wait in this process."""
+        writer = self.writers[sub]
+        if self.state is not State.OPEN or writer.ended:
+            return 0
+        queued = MAX_QUEUED if self._outbox.data < QUEUED_HIGH else MIN_QUEUED
+        return max(0, min(writer.limit - writer.written, queued - self._queued))
+
+    def write(self, sub: int, data: Buffer) -> None:
+        """Queues bytes, which must not change afterwards.
+
+        Raises:
+            LocalProtocolError: these are more than `room(sub)`.
+        """
+        size = len(data)
+        if size > self.room(sub):
+            raise LocalProtocolError("%d bytes do not fit into sub %d of channel %d" % (size, sub, self.number))
+        if not size:
+            return
+        self.writers[sub].wrote(data)
+        self._queued += size
+        self._outbox.data += size
+        queue = self._queue
+        if queue and queue[-1][:2] == (DATA, sub) and len(queue[-1][2]) + size <= SMALL:
+            queue[-1] = (DATA, sub, b"".join((queue[-1][2], data)))
+        else:
+            self._put(DATA, sub, data)
+
+    def end(self, sub: int) -> None:
+        """Ends a sub, after what was written. Does nothing if it has ended."""
+        writer = self.writers[sub]
+        if not writer.ended and self.state is not State.CLOSED:
+            writer.ended = True
+            self._put(EOF, sub, b"")
+
+    def request(self, name: str, **fields: object) -> None:
+        """Sends a REQUEST, which may pass data. Does nothing if the channel is closed."""
+        if self.state is not State.CLOSED:
+            self._outbox.control(build_json(REQUEST, self.number, {"type": name, **fields}))
+
+    def result(self, **fields: object) -> None:
+        """Ends all subs, and sends the RESULT of a command: its `status` or its `signal`."""
+        if self.state is State.OPEN and not self.has_result:
+            self.has_result = True
+            for sub in self.writers:
+                self.end(sub)
+            self._put(RESULT, 0, build_json(RESULT, self.number, fields))
+
+    def close(self, reason: Reason = NO_REASON, *, at_once: bool = False) -> None:
+        """Closes the channel, after what was written, or `at_once`. What arrives from now on is dropped."""
+        if self.state is State.OFFERED:
+            self.refuse(reason.code or "closed", reason.words)
+        elif self.state is not State.CLOSED:
+            if at_once:
+                self._drop()
+            self._put(CLOSE, 0, build_reason(CLOSE, self.number, reason))
+            self._shut()
+
+    # ------------------------------------------------------------------ the multiplexer
+
+    def allows(self, kind: int) -> bool:
+        """Returns True if the peer may send a frame of type `kind` now. A RESULT comes once, after the end of all subs.
+
+        Call it only if this end has not closed the channel.
+        """
+        if kind == RESULT and (not self.opener or self.has_result or not KINDS[self.kind].result):
+            return False
+        if kind == RESULT and not all(reader.over for reader in self.readers.values()):
+            return False
+        return kind in ALLOWED[self.state]
+
+    def opened(self) -> None:
+        """Notes that the channel was accepted. Grants the first windows."""
+        self.state = State.OPEN
+        for reader in self.readers.values():
+            reader.start()
+
+    def closed(self) -> None:
+        """Notes that the peer has closed the channel. Answers its CLOSE, unless this end has sent one."""
+        answer = [payload for kind, _, payload in self._queue if kind == CLOSE]
+        if self.state is not State.CLOSED:
+            answer = [build_frame(CLOSE, 0, self.number)]
+        self.lost()
+        for frame in answer:
+            self._outbox.control(bytes(frame))
+
+    def lost(self) -> None:
+        """Notes that nothing will arrive any more, and that nothing can be sent."""
+        self._drop()
+        self.state = State.CLOSED
+        for reader in self.readers.values():
+            reader.cut()
+
+    def stop(self, sub: int) -> bool:
+        """Notes that the peer takes no more of `sub`. Returns False if its end was sent or it was stopped before."""
+        writer = self.writers[sub]
+        if writer.ended_on_wire or writer.stopped:
+            return False
+        writer.stopped = True
+        self._drop(sub)
+        self.end(sub)
+        return True
+
+    def _shut(self) -> None:
+        self.state = State.CLOSED
+        for reader in self.readers.values():
+            reader.discard()
+
+    def _drop(self, stopped: Optional[int] = None) -> None:
+        """Drops the frames that wait; if a sub is `stopped`, only its data."""
+        kept = [] if stopped is None else [item for item in self._queue if item[:2] != (DATA, stopped)]
+        dropped = sum(len(payload) for kind, _, payload in self._queue if kind == DATA)
+        dropped -= sum(len(payload) for kind, _, payload in kept if kind == DATA)
+        self._queue = deque(kept)
+        self._queued -= dropped
+        self._outbox.data -= dropped
+
+    # ------------------------------------------------------------------ the outbox
+
+    @property
+    def waiting(self) -> bool:
+        """True if frames wait."""
+        return bool(self._queue)
+
+    def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
+        """Adds frames to `pieces`: at most `limit` and `total` bytes, and at most `data` if there are DATA.
+
+        Returns the number of bytes.
+        """
+        queue, number, used = self._queue, self.number, 0
+        while queue:
+            kind, sub, payload = queue[0]
+            if kind == DATA:
+                size = len(payload)
+                part = min(size, limit - used - 8, data - used - 8, MAX_PAYLOAD)
+                if part < size and part < LEAST_PART:
+                    break
+                self._sent(sub, part)
+                pieces += (HEADER.pack(DATA, sub, part, number), payload[:part] if part < size else payload)
+                used += part + 8
+                if part < size:
+                    queue[0] = (DATA, sub, memoryview(payload)[part:])
+                    continue
+            else:
+                size = 48 if kind == EOF else len(payload)
+                if used + size > min(limit, total):
+                    break
+                pieces.append(build_frame(EOF, sub, number, self.writers[sub].end()) if kind == EOF else payload)
+                used += size
+            queue.popleft()
+        return used
+
+    def _sent(self, sub: int, size: int) -> None:
+        self.writers[sub].sent += size
+        self._queued -= size
+        self._outbox.data -= size
+
+    def _put(self, kind: int, sub: int, payload: Buffer) -> None:
+        if not self._queue:
+            self._outbox.wake(self)
+        self._queue.append((kind, sub, payload))

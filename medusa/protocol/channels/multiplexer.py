@@ -1,0 +1,297 @@
+"""All channels of one end of a stream: what arrives, and what is opened. No I/O; the caller passes the time."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional, Tuple, Union
+
+from medusa.protocol.channels import frames
+from medusa.protocol.channels.channel import NO_REASON, Channel, Event, State
+from medusa.protocol.channels.frames import Reason, build_json, build_reason, parse_json, parse_reason
+from medusa.protocol.channels.kinds import KINDS, Role, parse, parse_request, parse_result, subs
+from medusa.protocol.channels.limits import MAX_CHANNELS, MAX_REFUSED, MIN_WINDOW, OPEN_TIMEOUT
+from medusa.protocol.channels.outbox import Outbox
+from medusa.protocol.channels.parser import FrameParser
+from medusa.protocol.channels.subs import Reader
+from medusa.protocol.channels.windows import Windows
+from medusa.protocol.errors import StreamError
+from medusa.protocol.resume.budget import Budget
+
+LAST_NUMBER = (1 << 32) - 1
+
+
+class TooManyChannels(Exception):
+    """Raised if this end cannot open one more channel."""
+
+
+class Channels(FrameParser):
+    """All channels of one end of a stream.
+
+    Pass the bytes of the stream to `receive`, and act on the events that it returns. Give `take` to the stream as the
+    source of its messages. Call `expire` at the time `deadline()`.
+
+    If the peer breaks a rule of the stream, the last event is a GOAWAY as if it had come from the peer, and `take`
+    returns one for the peer. A breach that concerns one channel alone ends this channel, with a CLOSE event.
+
+    Args:
+        role: the role of this end.
+        round_trip: a function that returns the seconds of a round trip, such as `Stream.round_trip.get`.
+        whole: a budget that the windows are a part of.
+
+    Attributes:
+        over: True after a GOAWAY event. Nothing is received any more.
+    """
+
+    def __init__(self, role: Role, round_trip: Callable[[], float] = float, whole: Optional[Budget] = None) -> None:
+        super().__init__()
+        self._role = role
+        self._next = int(role)  # the number of the next channel that this end opens
+        self._last = 0  # the number of the last channel that the peer has opened
+        self._windows = Windows(round_trip, whole)
+        self._outbox = Outbox(self._windows)
+        self._channels: Dict[int, Optional[Channel]] = {}  # None: refused at once, and the peer's CLOSE has not come
+        self._refused = 0
+        self._offered: Dict[int, float] = {}  # when a channel came that may not have been answered
+        self._now = 0.0
+        self._reader: Optional[Reader] = None  # of the DATA that arrive; None if they are dropped
+        self._place: Tuple[Optional[Channel], int] = (None, 0)  # their channel and sub
+        self._touched: List[Reader] = []
+        self._events: List[Event] = []
+        self.take = self._outbox.take
+
+    def open(self, kind: str, **parameters: object) -> Channel:
+        """Opens a channel. The answer is an event: OPENED or REFUSED.
+
+        Raises:
+            ValueError: the parameters are wrong, or too long for a frame.
+            TooManyChannels: there are MAX_CHANNELS, no memory is left for its windows, or the stream is over.
+        """
+        known = parse(parameters, KINDS[kind].fields)
+        frame = build_json(frames.OPEN, self._next, {"kind": kind, **parameters})
+        if self.over or self._outbox.finishing or self._next > LAST_NUMBER or not self._fits(len(subs(kind, known)[1])):
+            raise TooManyChannels("no more than %d channels" % MAX_CHANNELS)
+        self._outbox.control(frame)
+        self._next += 2
+        return self._add(self._next - 2, kind, known, opener=True)
+
+    def receive(self, data: Union[bytes, memoryview], now: float) -> List[Event]:
+        """Processes bytes of the stream, cut anywhere. Returns what has arrived."""
+        for reader in self._touched:
+            reader.settle()
+        self._touched.clear()
+        events = self._events = []
+        if self.over:
+            return events
+        try:
+            self._now = now
+            self.parse(memoryview(data))
+        except StreamError as error:
+            events.append(self.fail(error))
+        return events
+
+    def fail(self, error: StreamError) -> Event:
+        """Ends all channels because the peer broke a rule, and returns the event. `take` returns a GOAWAY for it."""
+        reason = Reason(error.code, str(error))
+        self._outbox.finish(reason, at_once=True)
+        return self._end(reason)
+
+    def go_away(self, reason: Reason = NO_REASON) -> None:
+        """Sends a GOAWAY after all that waits. Open no channel after that."""
+        self._outbox.finish(reason, at_once=False)
+
+    def deadline(self) -> Optional[float]:
+        """Returns when to call `expire`; None if no channel waits for an answer of this end."""
+        for number, since in list(self._offered.items()):
+            channel = self._channels.get(number)
+            if channel is not None and channel.state is State.OFFERED:
+                return since + OPEN_TIMEOUT
+            del self._offered[number]
+        return None
+
+    def expire(self, now: float) -> None:
+        """Refuses the channels that were not answered in time."""
+        at = self.deadline()
+        while at is not None and at <= now:
+            channel = self._channels[next(iter(self._offered))]
+            assert channel is not None
+            channel.refuse("timeout", "the channel was not opened within %d s" % OPEN_TIMEOUT)
+            at = self.deadline()
+
+    # ------------------------------------------------------------------ frames
+
+    def begin_data(self, sub: int, length: int, number: int) -> None:
+        """Checks the header of a DATA frame, whose `length` bytes come next."""
+        channel = self._find(frames.DATA, number)
+        self._reader = None
+        if channel is None:
+            return
+        reader: Reader = self._sub(channel.readers, sub, channel)
+        if reader.over:
+            raise StreamError("bad-order", "data after the end of sub %d of channel %d" % (sub, number))
+        if reader.received + length > reader.limit:
+            raise StreamError("window-overrun", "sub %d of channel %d exceeds its window" % (sub, number))
+        self._reader, self._place = reader, (channel, sub)
+
+    def feed(self, piece: memoryview) -> None:
+        """Takes bytes of the DATA frame that has begun."""
+        reader = self._reader
+        if reader is not None and reader.feed(piece):
+            self._touched.append(reader)
+            self._events.append(Event(frames.DATA, *self._place))
+
+    def process(self, kind: int, sub: int, number: int, payload: bytes) -> None:
+        """Takes a frame that is not DATA."""
+        if kind == frames.OPEN:
+            self._offer(number, payload)
+        elif kind == frames.GOAWAY:
+            self._outbox.end()
+            self._events.append(self._end(parse_reason(payload)))
+        else:
+            channel = self._find(kind, number)
+            if channel is None:
+                return
+            if kind in _BY_SUB:
+                _BY_SUB[kind](self, channel, sub, payload)
+            elif kind in (frames.CLOSE, frames.REFUSED):
+                self._closed(kind, channel, parse_reason(payload))
+            else:
+                self._fields(kind, channel, payload)
+
+    def _find(self, kind: int, number: int) -> Optional[Channel]:
+        """Returns the channel of a frame; None if the frame is dropped. Raises StreamError if it may not be there."""
+        try:
+            channel = self._channels[number]
+        except KeyError:
+            opened = number < self._next if number % 2 == self._next % 2 else number <= self._last
+            code = "closed-channel" if opened else "unknown-channel"
+            raise StreamError(code, "a frame of type %d for channel %d" % (kind, number)) from None
+        if channel is None:
+            if kind == frames.CLOSE:
+                del self._channels[number]
+                self._refused -= 1
+            return None
+        if channel.state is State.CLOSED:
+            return channel if kind in (frames.CLOSE, frames.REFUSED) else None
+        if not channel.allows(kind):
+            raise StreamError("bad-order", "a frame of type %d for channel %d at this time" % (kind, number))
+        return channel
+
+    @staticmethod
+    def _sub(subs_: Dict[int, Any], sub: int, channel: Channel) -> Any:
+        try:
+            return subs_[sub]
+        except KeyError:
+            raise StreamError("bad-sub", "sub %d of channel %d (%s)" % (sub, channel.number, channel.kind)) from None
+
+    # ------------------------------------------------------------------ what arrives
+
+    def _offer(self, number: int, payload: bytes) -> None:
+        if number % 2 == self._next % 2 or number <= self._last:
+            raise StreamError("bad-id", "channel %d was opened after channel %d" % (number, self._last))
+        self._last = number
+        try:
+            given = parse_json(payload)
+            kind = given.get("kind")
+            if not isinstance(kind, str) or kind not in KINDS or KINDS[kind].opener is self._role:
+                self._refuse(number, Reason("unknown-kind", "channels of this kind cannot be opened here"))
+                return
+            parameters = parse(given, KINDS[kind].fields)
+        except ValueError as error:
+            self._refuse(number, Reason("bad-open", str(error)))
+            return
+        if not self._fits(len(subs(kind, parameters)[0])):
+            self._refuse(number, Reason("limit", "no more than %d channels" % MAX_CHANNELS))
+            return
+        channel = self._add(number, kind, parameters, opener=False)
+        self._offered[number] = self._now
+        self._events.append(Event(frames.OPEN, channel, 0, parameters))
+
+    def _refuse(self, number: int, reason: Reason) -> None:
+        if self._refused >= MAX_REFUSED:
+            raise StreamError("too-many-opens", "%d channels were refused and not closed" % self._refused)
+        self._channels[number] = None
+        self._refused += 1
+        self._outbox.control(build_reason(frames.REFUSED, number, reason))
+
+    def _fits(self, readers: int) -> bool:
+        free = self._windows.budget.free
+        return len(self._channels) - self._refused < MAX_CHANNELS and free >= MIN_WINDOW * readers
+
+    def _add(self, number: int, kind: str, parameters: Dict[str, Any], *, opener: bool) -> Channel:
+        channel = Channel(number, kind, parameters, opener, self._outbox, self._windows)
+        self._channels[number] = channel
+        self._windows.channels(+1)
+        return channel
+
+    def _eof(self, channel: Channel, sub: int, payload: bytes) -> None:
+        reader: Reader = self._sub(channel.readers, sub, channel)
+        if reader.over:
+            raise StreamError("bad-order", "a second end of sub %d of channel %d" % (sub, channel.number))
+        wrong = reader.end(*frames.END.unpack(payload))
+        self._events.append(Event(frames.EOF, channel, sub, wrong))
+        if wrong:
+            self._break(channel, wrong, "sub %d of channel %d did not arrive as it was sent" % (sub, channel.number))
+
+    def _stop(self, channel: Channel, sub: int, payload: bytes) -> None:
+        self._sub(channel.writers, sub, channel)
+        if channel.stop(sub):
+            self._events.append(Event(frames.STOP, channel, sub))
+
+    def _window(self, channel: Channel, sub: int, payload: bytes) -> None:
+        writer = self._sub(channel.writers, sub, channel)
+        (limit,) = frames.LIMIT.unpack(payload)
+        if limit < writer.limit:
+            raise StreamError("window-back", "the window of sub %d of channel %d goes back" % (sub, channel.number))
+        writer.limit = limit
+
+    def _fields(self, kind: int, channel: Channel, payload: bytes) -> None:
+        try:
+            given = parse_json(payload)
+        except ValueError as error:
+            self._break(channel, "bad-json", str(error))
+            return
+        fields: Optional[Dict[str, Any]] = given
+        try:
+            if kind == frames.RESULT:
+                fields = parse_result(given)
+                channel.has_result = True
+            elif kind == frames.REQUEST:
+                fields = parse_request(given)
+        except ValueError as error:
+            self._break(channel, "bad-request", str(error))
+            return
+        if kind == frames.OPENED:
+            channel.opened()
+        if fields is not None:
+            self._events.append(Event(kind, channel, 0, fields))
+
+    def _closed(self, kind: int, channel: Channel, reason: Reason) -> None:
+        refused = kind == frames.REFUSED and channel.state is State.OPENING
+        del self._channels[channel.number]
+        self._offered.pop(channel.number, None)
+        self._windows.channels(-1)
+        channel.closed()
+        if not channel.broken:
+            self._events.append(Event(frames.REFUSED if refused else frames.CLOSE, channel, 0, reason))
+
+    def _break(self, channel: Channel, code: str, words: str) -> None:
+        """Ends one channel, whose peer broke a rule."""
+        reason = Reason(code, words)
+        channel.close(reason, at_once=True)
+        channel.broken = True
+        self._events.append(Event(frames.CLOSE, channel, 0, reason))
+
+    def _end(self, reason: Reason) -> Event:
+        self.over = True
+        for channel in self._channels.values():
+            if channel is not None:
+                channel.lost()
+        self._channels.clear()
+        self._offered.clear()
+        return Event(frames.GOAWAY, None, 0, reason)
+
+
+_BY_SUB: Dict[int, Callable[[Channels, Channel, int, bytes], None]] = {
+    frames.EOF: Channels._eof,
+    frames.STOP: Channels._stop,
+    frames.WINDOW: Channels._window,
+}

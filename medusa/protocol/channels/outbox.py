@@ -1,0 +1,131 @@
+"""What waits to be sent: the order of the frames, and the channels' turns."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import Deque, List, Protocol
+
+from medusa.protocol.channels.frames import GOAWAY, HEADER, LIMIT, WINDOW, Reason, build_frame, build_reason
+from medusa.protocol.channels.limits import MAX_QUEUED_CONTROL, TURN
+from medusa.protocol.channels.windows import Windows
+from medusa.protocol.errors import StreamError
+from medusa.protocol.resume.byte_queue import Buffer
+
+WINDOW_FRAME = HEADER.size + LIMIT.size
+
+
+class Queue(Protocol):
+    """The frames of one channel that keep their order."""
+
+    def emit(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
+        """Adds frames to `pieces`: at most `limit` and `total` bytes, and at most `data` if there are DATA.
+
+        Returns the number of bytes.
+        """
+
+    @property
+    def waiting(self) -> bool:
+        """True if frames wait."""
+
+
+class Outbox:
+    """All frames that wait to be sent.
+
+    Frames that may pass data go first. Then channels take turns. A GOAWAY comes last.
+
+    Attributes:
+        data: the number of bytes of data that wait.
+    """
+
+    def __init__(self, windows: Windows) -> None:
+        self.data = 0
+        self._windows = windows
+        self._control: Deque[bytes] = deque()
+        self._control_size = 0
+        self._unacknowledged = 0  # how many frames that are not data the peer has not acknowledged, at most, in bytes
+        self._turns: OrderedDict[Queue, None] = OrderedDict()
+        self._goodbye: List[Buffer] = []
+        self._over = False
+
+    def control(self, frame: bytes) -> None:
+        """Adds a frame that may pass data.
+
+        Raises:
+            StreamError: `overflow`: the peer takes none of them, or acknowledges none. A GOAWAY was added.
+        """
+        if self.finishing:
+            return
+        self._control.append(frame)
+        self._control_size += len(frame)
+        if self._control_size + self._unacknowledged > MAX_QUEUED_CONTROL:
+            error = StreamError("overflow", "the peer does not take what it asks for")
+            self.finish(Reason(error.code, str(error)), at_once=True)
+            raise error
+
+    @property
+    def finishing(self) -> bool:
+        """True if a GOAWAY waits or was sent."""
+        return self._over or bool(self._goodbye)
+
+    def wake(self, queue: Queue) -> None:
+        """Gives a turn to a channel whose first frame was queued."""
+        self._turns[queue] = None
+
+    def finish(self, reason: Reason, *, at_once: bool) -> None:
+        """Adds the GOAWAY, after which nothing is sent. With `at_once` all that waits is dropped."""
+        if not self.finishing:
+            self._goodbye = [build_reason(GOAWAY, 0, reason)]
+        if at_once:
+            self._drop()
+
+    def end(self) -> None:
+        """Drops everything: nothing more is sent, not even a GOAWAY."""
+        self._goodbye.clear()
+        self._drop()
+        self._over = True
+
+    def take(self, limit: int, data: int, total: int) -> List[Buffer]:
+        """Returns the next frames, in pieces. See `medusa.protocol.resume.stream.Source` for the arguments."""
+        pieces: List[Buffer] = []
+        self._unacknowledged = max(0, -data)
+        left = limit - self._take_control(pieces, min(limit, total))
+        if not self._control and not self._windows.due:
+            left -= self._take_turns(pieces, left, data - limit + left, total - limit + left)
+        idle = not (self._control or self._windows.due or self._turns)
+        if self._goodbye and idle and len(self._goodbye[0]) <= left:
+            pieces.append(self._goodbye[0])
+            self.end()
+        return pieces
+
+    def _take_control(self, pieces: List[Buffer], limit: int) -> int:
+        used = 0
+        control, due = self._control, self._windows.due
+        while control and used + len(control[0]) <= limit:
+            frame = control.popleft()
+            used += len(frame)
+            pieces.append(frame)
+        self._control_size -= used
+        while due and not control and used + WINDOW_FRAME <= limit:
+            key, end = due.popitem()
+            pieces.append(build_frame(WINDOW, *key, LIMIT.pack(end)))
+            used += WINDOW_FRAME
+        return used
+
+    def _take_turns(self, pieces: List[Buffer], limit: int, data: int, total: int) -> int:
+        used = passed = 0
+        turns = self._turns
+        while turns and passed < len(turns) and used < limit:
+            queue, _ = turns.popitem(last=False)
+            left = limit - used
+            size = queue.emit(pieces, min(left, TURN) if turns else left, data - used, total - used)
+            used += size
+            passed = 0 if size else passed + 1
+            if queue.waiting:
+                turns[queue] = None
+        return used
+
+    def _drop(self) -> None:
+        self._control.clear()
+        self._control_size = self.data = 0
+        self._windows.due.clear()
+        self._turns.clear()

@@ -1,0 +1,82 @@
+"""Cuts a stream into frames. The payload of DATA is passed on as it arrives; other frames are collected first."""
+
+from __future__ import annotations
+
+from medusa.protocol.channels.frames import DATA, HEADER, check_header
+
+
+class FrameParser:
+    """The base class of a receiver of frames.
+
+    Attributes:
+        over: True if whatever comes is dropped.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        self._partial = bytearray()  # the frame that has begun, unless it is DATA
+        self._rest = 0  # how many bytes of DATA are to come
+
+    def begin_data(self, sub: int, length: int, number: int) -> None:
+        """Checks the header of a DATA frame, whose `length` bytes come next."""
+        raise NotImplementedError
+
+    def feed(self, piece: memoryview) -> None:
+        """Takes bytes of the DATA frame that has begun."""
+        raise NotImplementedError
+
+    def process(self, kind: int, sub: int, number: int, payload: bytes) -> None:
+        """Takes a frame that is not DATA."""
+        raise NotImplementedError
+
+    def parse(self, data: memoryview) -> None:
+        """Takes the next bytes of the stream, cut anywhere. Raises StreamError, at least `bad-frame`."""
+        at, end = 0, len(data)
+        while at < end and not self.over:
+            if self._rest:
+                stop = min(end, at + self._rest)
+                self._rest -= stop - at
+                self.feed(data[at:stop])
+                at = stop
+            elif self._partial or end - at < HEADER.size:
+                at = self._gather(data, at)
+            else:
+                kind, sub, length, number = HEADER.unpack_from(data, at)
+                check_header(kind, sub, length, number)
+                stop = at + HEADER.size
+                if kind == DATA:
+                    self._rest = length
+                    self.begin_data(sub, length, number)
+                elif stop + length <= end:
+                    stop += length
+                    self.process(kind, sub, number, bytes(data[stop - length : stop]))
+                else:
+                    self._partial += data[at:end]
+                    stop = end
+                at = stop
+
+    def _gather(self, data: memoryview, at: int) -> int:
+        """Adds bytes to a frame that has begun, and processes it if it is whole. Returns where the next bytes are."""
+        partial = self._partial
+        if len(partial) < HEADER.size:
+            stop = at + HEADER.size - len(partial)
+            partial += data[at:stop]
+            if len(partial) < HEADER.size:
+                return len(data)
+            at = stop
+            kind, sub, length, number = HEADER.unpack_from(partial)
+            check_header(kind, sub, length, number)
+            if kind == DATA:
+                partial.clear()
+                self._rest = length
+                self.begin_data(sub, length, number)
+                return at
+        kind, sub, length, number = HEADER.unpack_from(partial)
+        size = HEADER.size + int(length)
+        stop = at + size - len(partial)
+        partial += data[at:stop]
+        if len(partial) == size:
+            payload = bytes(partial[HEADER.size :])
+            partial.clear()
+            self.process(kind, sub, number, payload)
+        return min(stop, len(data))

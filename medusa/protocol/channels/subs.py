@@ -1,0 +1,179 @@
+"""The two ends of a sub, which is one direction of bytes in a channel: windows, counts, digests, the end."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Callable, List, Optional
+
+from medusa.protocol.channels.frames import END, STOP, build_frame
+from medusa.protocol.channels.limits import MIN_WINDOW
+from medusa.protocol.channels.windows import TerminalWindow, Window, Windows
+from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
+
+NO_DIGEST = bytes(32)
+"""Stands for the digest of a sub that the peer has stopped, which is not compared."""
+
+
+class Reader:
+    """The bytes of one sub that the peer sends.
+
+    Take bytes by `read`, or by `pieces` and then `took`. The views that `pieces` returns are good until the next bytes
+    of the stream are processed.
+
+    Attributes:
+        received: the number of bytes that have arrived.
+        taken: the number of bytes that were taken.
+        limit: the number of bytes that the peer may send.
+        over: True if no more bytes will arrive.
+        complete: True if the peer ended the sub, and count and digest were right.
+        stopped: True if this end wants no more of it.
+    """
+
+    def __init__(
+        self, sub: int, channel: int, windows: Windows, terminal: bool, control: Callable[[bytes], None]
+    ) -> None:
+        self._key = (sub, channel)
+        self.received = self.taken = self.limit = 0
+        self.over = self.complete = self.stopped = False
+        self._terminal, self._control = terminal, control
+        self._windows = windows
+        self._window: Optional[Window] = None
+        self._charged = 0
+        self._queue = ByteQueue()
+        self._fresh: List[memoryview] = []  # of the message that was processed last
+        self._hash = hashlib.sha256()
+        self._charge()
+
+    # ------------------------------------------------------------------ its user
+
+    def __len__(self) -> int:
+        return self.received - self.taken if not self.stopped else 0
+
+    def pieces(self) -> List[Buffer]:
+        """Returns all bytes that have arrived and were not taken, in order. After that, call `took`."""
+        return [*self._queue.views(0, len(self._queue)), *self._fresh] if self._queue else list(self._fresh)
+
+    def took(self, size: int, now: float) -> None:
+        """Drops the first `size` bytes, which were taken, and gives the peer a larger limit if it is time to."""
+        if size == len(self):
+            self._fresh.clear()
+            self._queue.drop(len(self._queue))
+        else:
+            self.settle()
+            self._queue.drop(size)
+        self.taken += size
+        if not self.over and not self.stopped and self._window is not None:
+            spare = self._windows.spare + self._charged - max(self._window.size, MIN_WINDOW)
+            self._window.took(size, spare, now)
+            self._grant(self._window.size)
+        self._charge()
+
+    def read(self, size: int, now: float) -> bytes:
+        """Returns at most `size` bytes that have arrived, and takes them."""
+        data = b"".join(self.pieces())[:size]
+        self.took(len(data), now)
+        return data
+
+    def stop(self) -> None:
+        """Drops what has arrived, and tells the peer that no more is wanted."""
+        if not self.over and not self.stopped:
+            self._control(build_frame(STOP, *self._key))
+        self.discard()
+
+    # ------------------------------------------------------------------ the multiplexer
+
+    def start(self) -> None:
+        """Grants the first window."""
+        if not self.over:
+            spare = self._windows.spare + self._charged
+            self._window = TerminalWindow(spare, self._windows.round_trip) if self._terminal else Window(spare)
+            self._grant(self._window.size)
+            self._charge()
+
+    def feed(self, data: memoryview) -> bool:
+        """Adds bytes that have arrived, and that fit into the window. Returns True if they are the first of a message.
+
+        Call `settle` before the next message is processed.
+        """
+        self.received += len(data)
+        if self.stopped:
+            return False
+        self._hash.update(data)
+        self._fresh.append(data)
+        return len(self._fresh) == 1
+
+    def settle(self) -> None:
+        """Copies what was not taken, so that it does not keep whole messages alive."""
+        if self._fresh:
+            self._queue.append(b"".join(self._fresh))
+            self._fresh.clear()
+
+    def end(self, count: int, digest: bytes) -> str:
+        """Notes the end of the sub. Returns an empty text, or the code of what is wrong: `count` or `digest`."""
+        wrong = ""
+        if not self.stopped:
+            if count != self.received:
+                wrong = "count"
+            elif digest != self._hash.digest():
+                wrong = "digest"
+            self.complete = not wrong
+        self.cut()
+        return wrong
+
+    def cut(self) -> None:
+        """Notes that no more bytes will arrive."""
+        self.over = True
+        self._windows.due.pop(self._key, None)
+        self._charge()
+
+    def discard(self) -> None:
+        """Drops what has arrived, and whatever will arrive."""
+        self.stopped = True
+        self._fresh.clear()
+        self._queue.drop(len(self._queue))
+        self._windows.due.pop(self._key, None)
+        self._charge()
+
+    def _grant(self, size: int) -> None:
+        size = min(size, self._windows.budget.free + self._charged)
+        more = self.taken + size - self.limit
+        if more >= max(1, size // 4):
+            self.limit += more
+            self._windows.due[self._key] = self.limit
+
+    def _charge(self) -> None:
+        if self.stopped:
+            used = 0
+        elif self.over:
+            used = self.received - self.taken
+        else:
+            used = max(MIN_WINDOW, self.limit - self.taken)
+        self._windows.budget.use(used - self._charged)
+        self._charged = used
+
+
+class Writer:
+    """The state of one sub that this end sends.
+
+    Attributes:
+        limit: the number of bytes that the peer allows.
+        written: the number of bytes that were queued so far.
+        sent: the number of bytes that are in frames so far.
+        ended: True if the end was queued.
+        stopped: True if the peer takes no more of it.
+    """
+
+    def __init__(self) -> None:
+        self.limit = self.written = self.sent = 0
+        self.ended = self.ended_on_wire = self.stopped = False
+        self._hash = hashlib.sha256()
+
+    def wrote(self, data: Buffer) -> None:
+        """Notes that `data` are queued."""
+        self.written += len(data)
+        self._hash.update(data)
+
+    def end(self) -> bytes:
+        """Returns the payload of the EOF, which is sent now."""
+        self.ended_on_wire = True
+        return END.pack(self.sent, NO_DIGEST if self.stopped else self._hash.digest())

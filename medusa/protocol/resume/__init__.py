@@ -1,0 +1,8 @@
+"""One byte stream in each direction between client and agent, which outlives its link (docs/protocol.md, part 3).
+
+budget       counts bytes against a limit
+byte_queue   a queue of bytes that copies only what is small
+records      the records in a message: a DATA record, and an acknowledgement
+round_trip   the least round trip of the last seconds
+stream       one end of a stream: offsets, acknowledgements, and what is kept for a replay
+"""

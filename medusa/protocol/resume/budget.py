@@ -1,0 +1,30 @@
+"""Counts bytes against a limit, and against the limit of a larger whole, such as all streams of an agent."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class Budget:
+    """A limit of bytes, and how many of them are used.
+
+    Args:
+        whole: the budget that this one is a part of. What is used of this one is used of the whole as well.
+    """
+
+    def __init__(self, limit: int, whole: Optional[Budget] = None) -> None:
+        self.limit = limit
+        self.used = 0
+        self._whole = whole
+
+    @property
+    def free(self) -> int:
+        """The number of bytes that may still be used: of this budget, and of the whole."""
+        free = self.limit - self.used
+        return free if self._whole is None else min(free, self._whole.free)
+
+    def use(self, size: int) -> None:
+        """Uses `size` bytes more, or gives them back if `size` is negative."""
+        self.used += size
+        if self._whole is not None:
+            self._whole.use(size)

@@ -1,0 +1,66 @@
+"""A queue of bytes that copies only what is small."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Deque, List, Union
+
+Buffer = Union[bytes, memoryview]
+
+SMALL = 4096
+"""Bytes. What is not larger is copied, and is joined to its neighbour as long as both together are not larger.
+
+So the queue keeps no large message alive for a few bytes of it, and the memory of its pieces is a small part of their
+bytes.
+"""
+
+
+class ByteQueue:
+    """Bytes that are added at the end and dropped at the front. A large piece is kept as it was added, not copied."""
+
+    __slots__ = ("_pieces", "_size", "_start")
+
+    def __init__(self) -> None:
+        self._pieces: Deque[Buffer] = deque()
+        self._start = 0  # the bytes of the first piece that were dropped
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, data: Buffer) -> None:
+        """Adds `data`, whose bytes must not change afterwards."""
+        size = len(data)
+        self._size += size
+        if size > SMALL:
+            self._pieces.append(data)
+        elif self._pieces and len(self._pieces[-1]) + size <= SMALL:
+            self._pieces[-1] = b"".join((self._pieces[-1], data))
+        elif size:
+            self._pieces.append(bytes(data))
+
+    def drop(self, size: int) -> None:
+        """Drops the first `size` bytes. There must be as many."""
+        self._size -= size
+        size += self._start
+        pieces = self._pieces
+        while pieces and size >= len(pieces[0]):
+            size -= len(pieces.popleft())
+        self._start = size
+
+    def views(self, skip: int, limit: int) -> List[Buffer]:
+        """Returns the bytes after the first `skip`, at most `limit` of them, in pieces."""
+        found: List[Buffer] = []
+        skip += self._start
+        for piece in self._pieces:
+            size = len(piece)
+            if skip >= size:
+                skip -= size
+                continue
+            if limit <= 0:
+                break
+            part = memoryview(piece)[skip : skip + limit]
+            found.append(part)
+            limit -= len(part)
+            skip = 0
+        return found

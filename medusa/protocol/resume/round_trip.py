@@ -1,0 +1,26 @@
+"""The least round trip of the last seconds. What is more than the least was spent waiting in queues."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+KEPT = 10
+"""The number of seconds whose samples count. There is one number for each second."""
+
+
+class RoundTrip:
+    """The least of the last samples. Reads no clock: the caller passes the time, in seconds of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._least: Dict[int, float] = {}
+
+    def add(self, sample: float, now: float) -> None:
+        """Adds a round trip of `sample` seconds."""
+        second = int(now)
+        if second not in self._least:
+            self._least = {at: least for at, least in self._least.items() if at > second - KEPT}
+        self._least[second] = min(sample, self._least.get(second, sample))
+
+    def get(self) -> float:
+        """Returns the least sample of the KEPT seconds before the last one; 0.0 if there was none."""
+        return min(self._least.values(), default=0.0)

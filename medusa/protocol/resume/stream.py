@@ -1,0 +1,159 @@
+"""One end of a stream: numbers what it sends, acknowledges what it gets, and keeps what may have to be sent again.
+
+Does no I/O and reads no clock: the caller passes the time, in seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, List, Optional, Tuple
+
+from medusa.protocol.errors import StreamError
+from medusa.protocol.resume.budget import Budget
+from medusa.protocol.resume.byte_queue import Buffer, ByteQueue
+from medusa.protocol.resume.records import ACK, DATA, MAX_DATA, NOTHING, RECORD, parse_message
+from medusa.protocol.resume.round_trip import RoundTrip
+
+MAX_KEPT = 4 * 1024 * 1024
+"""Bytes. While as many are not acknowledged, no more data are sent."""
+
+MAX_KEPT_CONTROL = 256 * 1024
+"""Bytes. Frames that are not data may exceed MAX_KEPT by as many."""
+
+ACK_AFTER = 64 * 1024
+"""Bytes. As many are acknowledged at once."""
+
+ACK_INTERVAL = 0.05
+"""Seconds. Fewer bytes are acknowledged after this time."""
+
+Source = Callable[[int, int, int], List[Buffer]]
+"""A function that is asked for bytes to send, and returns them in pieces. Its arguments are numbers of bytes:
+
+how many may be returned at most; how many of these may be data; and how many in all, if some are not data.
+"""
+
+
+class Stream:
+    """One end of a stream, from its first byte on, over any number of links, one after the other.
+
+    Call `link_up` when a link and both ends' words about the stream are there, and `link_down` when it is lost. Pass
+    each binary message of the link to `receive`. Whenever the link takes a message, call `next_message`, also at
+    the time `deadline()`.
+
+    Args:
+        whole: a budget of which what is kept is a part. If it is used up, no data are sent.
+
+    Attributes:
+        received: the number of bytes that have arrived so far. Tell it to the peer when a new link begins.
+        sent: the number of bytes that were given to a link so far.
+        acknowledged: the number of bytes that the peer has acknowledged.
+        round_trip: the least round trip of the last 10 s, from a record's sending to its acknowledgement.
+    """
+
+    def __init__(self, whole: Optional[Budget] = None) -> None:
+        self.received = self.sent = self.acknowledged = 0
+        self.round_trip = RoundTrip()
+        self._kept = ByteQueue()
+        self._whole = whole or Budget(MAX_KEPT + MAX_KEPT_CONTROL)
+        self._linked = False
+        self._fresh = False  # nothing has arrived on this link yet
+        self._next = 0  # the offset of the next byte that this link gets: below `sent` during a replay
+        self._told = 0  # the last offset that the peer was told to have arrived
+        self._ack_at: Optional[float] = None
+        self._timed: Optional[Tuple[int, float]] = None  # the end of a record, and when it was sent
+
+    @property
+    def kept(self) -> int:
+        """The number of bytes that are kept, because the peer has not acknowledged them."""
+        return self.sent - self.acknowledged
+
+    def link_up(self, received: int) -> bool:
+        """Begins a link, to which the peer has come with `received` bytes, and which knows `self.received` of the peer.
+
+        Returns False, and does nothing, if the bytes from `received` on are not kept: the stream cannot go on.
+        """
+        if not self.acknowledged <= received <= self.sent:
+            return False
+        self._acknowledge(received, None)
+        self._linked = self._fresh = True
+        self._next, self._told, self._ack_at, self._timed = received, self.received, None, None
+        return True
+
+    def link_down(self) -> None:
+        """Ends the use of the link. Until the next `link_up` nothing is sent, and nothing may arrive."""
+        self._linked = False
+        self._ack_at = self._timed = None
+
+    def receive(self, message: bytes, now: float) -> memoryview:
+        """Takes a message from the link. Returns the bytes that are new, perhaps none.
+
+        Raises:
+            StreamError: `bad-record`, `ack-ahead`, `gap`.
+        """
+        ack, offset, data = parse_message(message)
+        if ack is not None:
+            self._acknowledge(ack, now)
+        if not data:
+            return data
+        if offset > self.received:
+            raise StreamError("gap", "data from offset %d after %d bytes" % (offset, self.received))
+        data = data[self.received - offset :]
+        if data:
+            self.received += len(data)
+            if self._fresh or self.received - self._told >= ACK_AFTER:
+                self._ack_at = now
+            elif self._ack_at is None:
+                self._ack_at = now + ACK_INTERVAL
+            self._fresh = False
+        return data or NOTHING
+
+    def next_message(self, source: Source, now: float) -> Optional[bytes]:
+        """Returns the next message for the link; None if there is none. It has bytes to be sent again, or of `source`.
+
+        Call it only if the link takes the message now: its bytes get their offsets here. An acknowledgement goes with
+        the message, or alone if it is due.
+        """
+        if not self._linked:
+            return None
+        start = self._next
+        if start < self.sent:
+            pieces = self._kept.views(start - self.acknowledged, MAX_DATA)
+        else:
+            free = MAX_KEPT - self.kept
+            pieces = source(MAX_DATA, min(free, max(0, self._whole.free)), free + MAX_KEPT_CONTROL)
+        head = RECORD.pack(ACK, self.received) if self.received > self._told else b""
+        if pieces:
+            head += RECORD.pack(DATA, start)
+        elif self._ack_at is None or now < self._ack_at:
+            return None
+        message = b"".join((head, *pieces))
+        if pieces:
+            self._sent(start, memoryview(message)[len(head) :], now)
+        self._told, self._ack_at = self.received, None
+        return message
+
+    def deadline(self) -> Optional[float]:
+        """Returns when an acknowledgement is due; None if none is."""
+        return self._ack_at
+
+    def _sent(self, start: int, data: memoryview, now: float) -> None:
+        self._next = end = start + len(data)
+        if end > self.sent:
+            self._kept.append(data)
+            self._whole.use(len(data))
+            self.sent = end
+            if self._timed is None:
+                self._timed = (end, now)
+
+    def _acknowledge(self, offset: int, now: Optional[float]) -> None:
+        if offset > self.sent:
+            raise StreamError("ack-ahead", "acknowledged up to %d, sent %d bytes" % (offset, self.sent))
+        size = offset - self.acknowledged
+        if size <= 0:
+            return
+        self.acknowledged = offset
+        self._kept.drop(size)
+        self._whole.use(-size)
+        self._next = max(self._next, offset)
+        if self._timed is not None and offset >= self._timed[0] and now is not None:
+            self.round_trip.add(now - self._timed[1], now)
+            self._timed = None
