@@ -97,6 +97,8 @@ class Channel:
         self._outbox = outbox
         self._queue: Deque[Tuple[int, int, Buffer]] = deque()  # type, sub, payload
         self._queued = 0
+        if opener:
+            self._start()  # so that the peer can send as soon as it has accepted the channel
 
     # ------------------------------------------------------------------ its user
 
@@ -104,7 +106,11 @@ class Channel:
         """Accepts a channel that the peer has offered. Does nothing if it was closed meanwhile."""
         if self.state is State.OFFERED:
             self._outbox.control(build_json(OPENED, self.number, parameters))
-            self.opened()
+            self.state = State.OPEN
+            self._start()
+            for sub, writer in self.writers.items():
+                if writer.ended:
+                    self._put(EOF, sub, b"")
 
     def refuse(self, code: str, words: str) -> None:
         """Refuses a channel that the peer has offered. Does nothing if it was closed meanwhile."""
@@ -145,11 +151,12 @@ class Channel:
         writer = self.writers[sub]
         if not writer.ended and self.state is not State.CLOSED:
             writer.ended = True
-            self._put(EOF, sub, b"")
+            if self.state is not State.OFFERED:  # else OPENED comes first
+                self._put(EOF, sub, b"")
 
-    def request(self, name: str, **fields: object) -> None:
-        """Sends a REQUEST, which may pass data. Does nothing if the channel is closed."""
-        if self.state is not State.CLOSED:
+    def request(self, name: str, /, **fields: object) -> None:
+        """Sends a REQUEST, which may pass data. Does nothing if the channel is closed, or not accepted by this end."""
+        if self.state in (State.OPENING, State.OPEN):
             self._outbox.control(build_json(REQUEST, self.number, {"type": name, **fields}))
 
     def result(self, **fields: object) -> None:
@@ -183,12 +190,6 @@ class Channel:
             return False
         return kind in ALLOWED[self.state]
 
-    def opened(self) -> None:
-        """Notes that the channel was accepted. Grants the first windows."""
-        self.state = State.OPEN
-        for reader in self.readers.values():
-            reader.start()
-
     def closed(self) -> None:
         """Notes that the peer has closed the channel. Answers its CLOSE, unless this end has sent one."""
         answer = [payload for kind, _, payload in self._queue if kind == CLOSE]
@@ -214,6 +215,10 @@ class Channel:
         self._drop(sub)
         self.end(sub)
         return True
+
+    def _start(self) -> None:
+        for reader in self.readers.values():
+            reader.start()
 
     def _shut(self) -> None:
         self.state = State.CLOSED

@@ -58,7 +58,7 @@ class Channels(FrameParser):
         self._events: List[Event] = []
         self.take = self._outbox.take
 
-    def open(self, kind: str, **parameters: object) -> Channel:
+    def open(self, kind: str, /, **parameters: object) -> Channel:
         """Opens a channel. The answer is an event: OPENED or REFUSED.
 
         Raises:
@@ -260,7 +260,7 @@ class Channels(FrameParser):
             self._break(channel, "bad-request", str(error))
             return
         if kind == frames.OPENED:
-            channel.opened()
+            channel.state = State.OPEN
         if fields is not None:
             self._events.append(Event(kind, channel, 0, fields))
 

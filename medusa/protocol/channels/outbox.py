@@ -73,7 +73,7 @@ class Outbox:
 
     def finish(self, reason: Reason, *, at_once: bool) -> None:
         """Adds the GOAWAY, after which nothing is sent. With `at_once` all that waits is dropped."""
-        if not self.finishing:
+        if not self.finishing or (at_once and not self._over):
             self._goodbye = [build_reason(GOAWAY, 0, reason)]
         if at_once:
             self._drop()
@@ -87,6 +87,8 @@ class Outbox:
     def take(self, limit: int, data: int, total: int) -> List[Buffer]:
         """Returns the next frames, in pieces. See `medusa.protocol.resume.stream.Source` for the arguments."""
         pieces: List[Buffer] = []
+        if self._over:
+            return pieces
         self._unacknowledged = max(0, -data)
         left = limit - self._take_control(pieces, min(limit, total))
         if not self._control and not self._windows.due:

@@ -55,6 +55,7 @@ class Reader:
 
     def took(self, size: int, now: float) -> None:
         """Drops the first `size` bytes, which were taken, and gives the peer a larger limit if it is time to."""
+        assert 0 <= size <= len(self)
         if size == len(self):
             self._fresh.clear()
             self._queue.drop(len(self._queue))
@@ -84,7 +85,7 @@ class Reader:
 
     def start(self) -> None:
         """Grants the first window."""
-        if not self.over:
+        if not self.over and not self.stopped:
             spare = self._windows.spare + self._charged
             self._window = TerminalWindow(spare, self._windows.round_trip) if self._terminal else Window(spare)
             self._grant(self._window.size)

@@ -1,0 +1,152 @@
+"""However a stream is cut, lost and begun again, and in whatever order it is read: the same bytes arrive, once."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from medusa.protocol.channels.frames import DATA
+from medusa.protocol.channels.kinds import Role
+from medusa.protocol.channels.multiplexer import Channels
+from tests.streams import AGENT, CLIENT, World
+
+NOISE = random.Random(1).randbytes(1 << 18)
+KINDS = [
+    ("session", {"command": "x"}),
+    ("session", {"pty": {"columns": 80, "lines": 25}}),
+    ("tcp", {"host": "h", "port": 1}),
+]
+SIZES = st.sampled_from([1, 2, 7, 100, 1023, 1024, 4096, 5000, 16384, 65536])
+FEW = st.sampled_from([1, 2, 3, 1000])
+
+
+class Streams(RuleBasedStateMachine):
+    """Two ends, on which anything may happen in any order."""
+
+    channels = Bundle("channels")
+
+    @initialize(lazy=st.booleans())
+    def begin(self, lazy: bool) -> None:
+        self.world = World()
+        self.world.lazy = lazy
+
+    @rule(target=channels, kind=st.sampled_from(KINDS))
+    def open(self, kind: tuple[str, dict[str, object]]) -> int:
+        number: int = self.world.open(kind[0], **kind[1]).number
+        return number
+
+    @rule(channel=channels)
+    def accept(self, channel: int) -> None:
+        found = self.world.ends[AGENT].open.get(channel)
+        if found is not None:
+            found.accept()
+
+    @rule(channel=channels, sub=st.integers(0, 2), end=st.integers(0, 1), size=SIZES, start=st.integers(0, 1 << 17))
+    def write(self, channel: int, sub: int, end: int, size: int, start: int) -> None:
+        found = self.world.ends[end].open.get(channel)
+        if found is not None and sub in found.writers:
+            self.world.write(end, channel, sub, NOISE[start : start + size])
+
+    @rule(channel=channels, sub=st.integers(0, 2), end=st.integers(0, 1), size=SIZES)
+    def read(self, channel: int, sub: int, end: int, size: int) -> None:
+        if (end, channel, sub) in self.world.readers:
+            self.world.take(end, channel, sub, size)
+
+    @rule(channel=channels, sub=st.integers(0, 2), end=st.integers(0, 1))
+    def end(self, channel: int, sub: int, end: int) -> None:
+        found = self.world.ends[end].open.get(channel)
+        if found is not None and sub in found.writers:
+            found.end(sub)
+
+    @rule(channel=channels, sub=st.integers(0, 2), end=st.integers(0, 1))
+    def stop(self, channel: int, sub: int, end: int) -> None:
+        found = self.world.readers.get((end, channel, sub))
+        if found is not None:
+            found.stop()
+
+    @rule(channel=channels, end=st.integers(0, 1), at_once=st.booleans())
+    def close(self, channel: int, end: int, at_once: bool) -> None:
+        found = self.world.ends[end].open.get(channel)
+        if found is not None:
+            found.close(at_once=at_once)
+
+    @rule(end=st.integers(0, 1), most=FEW)
+    def send(self, end: int, most: int) -> None:
+        self.world.send(end, most)
+
+    @rule(end=st.integers(0, 1), most=FEW)
+    def deliver(self, end: int, most: int) -> None:
+        self.world.deliver(end, most)
+
+    @rule(lost=st.tuples(FEW, FEW))
+    def cut(self, lost: tuple[int, int]) -> None:
+        self.world.cut(lost)
+
+    @rule(seconds=st.sampled_from([0.001, 0.05, 1.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    @invariant()
+    def holds(self) -> None:
+        self.world.check()
+
+    def teardown(self) -> None:
+        self.world.settle()
+
+
+TestStreams = Streams.TestCase
+TestStreams.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 1 << 32), kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
+def test_everything_arrives_once_and_in_order(seed: int, kinds: list[tuple[str, dict[str, object]]]) -> None:
+    walk(World(), random.Random(seed), kinds, steps=60)
+
+
+def walk(world: World, chance: random.Random, kinds: list[tuple[str, dict[str, object]]], steps: int) -> None:
+    """Writes, reads, sends and cuts at random, and then checks that everything has arrived."""
+    for kind, parameters in kinds:
+        world.open(kind, **parameters)
+    for _ in range(steps):
+        for end in (CLIENT, AGENT):
+            for number, channel in list(world.ends[end].open.items()):
+                for sub in channel.writers:
+                    start = chance.randrange(1 << 17)
+                    world.write(end, number, sub, NOISE[start : start + chance.choice((0, 1, 1000, 5000, 65536))])
+        for end in chance.sample((CLIENT, AGENT), 2):
+            world.send(end, chance.choice((0, 1, 3, 1000)))
+            world.deliver(1 - end, chance.choice((0, 1, 3, 1000)))
+        for key in list(world.readers):
+            world.take(*key, chance.choice((0, 1, 1000, 65536)))
+        if chance.random() < 0.1:
+            world.cut((chance.randrange(3), chance.randrange(3)))
+        world.now += chance.choice((0.0, 0.02, 0.06))
+        world.check()
+    world.finish()
+
+
+@given(lengths=st.lists(st.integers(1, 3000), max_size=30))
+def test_frames_may_be_cut_anywhere(lengths: list[int]) -> None:
+    world = World()
+    channel = world.open("session", command="x")
+    channel.request("signal", name="INT")
+    start = b"".join(world.ends[CLIENT].channels.take(65518, 1 << 22, 1 << 22))
+    agent = Channels(Role.AGENT)
+    opened = agent.receive(start, 0.0)
+    opened[0].channel.accept()
+    world.ends[CLIENT].channels.receive(b"".join(agent.take(65518, 1 << 22, 1 << 22)), 0.0)
+    channel.write(0, NOISE[:20000])
+    channel.request("resize", columns=1, lines=2)
+    channel.end(0)
+    data = b"".join(world.ends[CLIENT].channels.take(65518, 1 << 22, 1 << 22))
+    reader, events, at = opened[0].channel.readers[0], [], 0
+    for length in [*lengths, len(data)]:
+        events += agent.receive(data[at : at + length], 0.0)
+        at += length
+    assert [event.type for event in events if event.type != DATA] == [8, 5]
+    assert reader.complete
+    assert reader.read(1 << 20, 0.0) == NOISE[:20000]
