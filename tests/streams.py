@@ -108,7 +108,7 @@ class World:
     def write(self, number: int, channel: int, sub: int, data: bytes) -> int:
         """Writes as much of `data` as there is room for, at end `number`. Returns how much."""
         writer = self.ends[number].open[channel]
-        size = min(len(data), writer.room(sub))
+        size: int = min(len(data), writer.room(sub))
         writer.write(sub, data[:size])
         self.written.setdefault((1 - number, channel, sub), bytearray()).extend(data[:size])
         return size

@@ -137,13 +137,15 @@ def test_frames_may_be_cut_anywhere(lengths: list[int]) -> None:
     start = b"".join(world.ends[CLIENT].channels.take(65518, 1 << 22, 1 << 22))
     agent = Channels(Role.AGENT)
     opened = agent.receive(start, 0.0)
-    opened[0].channel.accept()
+    peer = opened[0].channel
+    assert peer is not None
+    peer.accept()
     world.ends[CLIENT].channels.receive(b"".join(agent.take(65518, 1 << 22, 1 << 22)), 0.0)
     channel.write(0, NOISE[:20000])
     channel.request("resize", columns=1, lines=2)
     channel.end(0)
     data = b"".join(world.ends[CLIENT].channels.take(65518, 1 << 22, 1 << 22))
-    reader, events, at = opened[0].channel.readers[0], [], 0
+    reader, events, at = peer.readers[0], [], 0
     for length in [*lengths, len(data)]:
         events += agent.receive(data[at : at + length], 0.0)
         at += length

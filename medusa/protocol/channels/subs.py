@@ -77,15 +77,17 @@ class Reader:
 
     def stop(self) -> None:
         """Drops what has arrived, and tells the peer that no more is wanted."""
-        if not self.over and not self.stopped:
+        if not self.over and not self.stopped and self._window is not None:  # before that, `start` sends it
             self._control(build_frame(STOP, *self._key))
         self.discard()
 
     # ------------------------------------------------------------------ the multiplexer
 
     def start(self) -> None:
-        """Grants the first window."""
-        if not self.over and not self.stopped:
+        """Grants the first window, because the channel was opened or accepted."""
+        if self.stopped and not self.over:
+            self._control(build_frame(STOP, *self._key))
+        elif not self.over:
             spare = self._windows.spare + self._charged
             self._window = TerminalWindow(spare, self._windows.round_trip) if self._terminal else Window(spare)
             self._grant(self._window.size)
