@@ -66,7 +66,7 @@ class Event(NamedTuple):
     """
 
     type: int
-    channel: Optional[Channel]
+    channel: Any
     sub: int = 0
     value: Any = None
 

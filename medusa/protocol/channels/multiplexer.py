@@ -287,6 +287,7 @@ class Channels(FrameParser):
                 channel.lost()
         self._channels.clear()
         self._offered.clear()
+        self._partial.clear()
         return Event(frames.GOAWAY, None, 0, reason)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("medusa.protocol.resume", "medusa.protocol.channels")
 
 CLIENT, AGENT = 0, 1

@@ -1,0 +1,31 @@
+"""The limits of part 3 of docs/protocol.md. A change of one of them is a decision, not an accident."""
+
+from __future__ import annotations
+
+from medusa.protocol.channels import limits
+from medusa.protocol.resume import records, stream
+
+KIB, MIB = 1024, 1024 * 1024
+
+
+def test_the_limits() -> None:
+    assert (records.MAX_MESSAGE, stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (65536, 4 * MIB, 256 * KIB)
+    assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (64 * KIB, 0.05)
+    assert {name: value for name, value in vars(limits).items() if name.isupper()} == {
+        "MAX_PAYLOAD": 32 * KIB,
+        "TURN": 16 * KIB,
+        "MAX_CHANNELS": 256,
+        "MAX_REFUSED": 1024,
+        "OPEN_TIMEOUT": 30,
+        "MAX_WINDOWS": 3 * MIB,
+        "MIN_WINDOW": 8 * KIB,
+        "FIRST_WINDOW": 64 * KIB,
+        "MAX_WINDOW": MIB,
+        "FIRST_TERMINAL_WINDOW": 32 * KIB,
+        "MIN_TERMINAL_WINDOW": 16 * KIB,
+        "TERMINAL_DELAY": 0.1,
+        "MAX_QUEUED": 64 * KIB,
+        "QUEUED_HIGH": 256 * KIB,
+        "MIN_QUEUED": KIB,
+        "MAX_QUEUED_CONTROL": 256 * KIB,
+    }
