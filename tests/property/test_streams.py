@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
@@ -11,10 +12,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from medusa.protocol.channels.frames import DATA
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.channels.multiplexer import Channels
-from tests.streams.world import AGENT, CLIENT, World
+from tests.streams.world import AGENT, CLIENT, World, changed
 
 NOISE = random.Random(1).randbytes(1 << 18)
-KINDS = [
+KINDS: list[tuple[str, dict[str, object]]] = [
     ("session", {"command": "x"}),
     ("session", {"pty": {"columns": 80, "lines": 25}}),
     ("tcp", {"host": "h", "port": 1}),
@@ -105,6 +106,22 @@ TestStreams.settings = settings(max_examples=60, stateful_step_count=40, deadlin
 @given(seed=st.integers(0, 1 << 32), kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
 def test_everything_arrives_once_and_in_order(seed: int, kinds: list[tuple[str, dict[str, object]]]) -> None:
     walk(World(), random.Random(seed), kinds, steps=60)
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("resume.stream", "MAX_KEPT = 4 * 1024 * 1024", "MAX_KEPT = 20_000"),
+        ("resume.records", "MAX_MESSAGE = 65536", "MAX_MESSAGE = 3000"),
+        ("channels.limits", "MAX_QUEUED = 64 * 1024", "MAX_QUEUED = 2000"),
+        ("channels.limits", "MAX_WINDOWS = 3 * 1024 * 1024", "MAX_WINDOWS = 80_000"),
+        ("channels.limits", "LEAST_PART = 1024", "LEAST_PART = 1"),
+    ],
+)
+def test_smaller_limits_change_no_byte(module: str, old: str, new: str, seed: int) -> None:
+    with changed(f"medusa.protocol.{module}", old, new) as code:
+        walk(World(code), random.Random(seed), KINDS, steps=60)
 
 
 def walk(world: World, chance: random.Random, kinds: list[tuple[str, dict[str, object]]], steps: int) -> None:

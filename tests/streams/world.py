@@ -48,6 +48,7 @@ class _Changed(MetaPathFinder, Loader):
 @contextmanager
 def changed(name: str, old: str, new: str) -> Iterator[Code]:
     """Loads the layers once more, with `new` in the place of `old` in the source of module `name`."""
+    Code()  # all modules are there
     kept = {module: sys.modules.pop(module) for module in list(sys.modules) if module.startswith(PACKAGES)}
     finder = _Changed(name, old, new)
     sys.meta_path.insert(0, finder)
@@ -58,6 +59,9 @@ def changed(name: str, old: str, new: str) -> Iterator[Code]:
         for module in [module for module in sys.modules if module.startswith(PACKAGES)]:
             del sys.modules[module]
         sys.modules.update(kept)
+        for package in PACKAGES:
+            parent, _, child = package.rpartition(".")
+            setattr(sys.modules[parent], child, sys.modules[package])
 
 
 class End:
@@ -220,6 +224,7 @@ class World:
         self.settle()
         for end in self.ends:
             assert end.stream.kept == 0
+            assert end.stream.deadline() is None
             assert end.channels._channels == {}
             assert end.channels._windows.budget.used == 0
             assert end.channels._outbox.data == 0

@@ -23,16 +23,12 @@ from medusa.protocol.channels.frames import (
     build_reason,
 )
 from medusa.protocol.channels.kinds import KINDS, is_terminal, subs
-from medusa.protocol.channels.limits import MAX_PAYLOAD, MAX_QUEUED, MIN_QUEUED, QUEUED_HIGH
+from medusa.protocol.channels.limits import LEAST_PART, MAX_PAYLOAD, MAX_QUEUED, MIN_QUEUED, QUEUED_HIGH
 from medusa.protocol.channels.outbox import Outbox
 from medusa.protocol.channels.subs import Reader, Writer
 from medusa.protocol.channels.windows import Windows
 from medusa.protocol.errors import LocalProtocolError
 from medusa.protocol.resume.byte_queue import SMALL, Buffer
-
-LEAST_PART = 1024
-"""Bytes. Data are not cut into a smaller frame only because a message or a turn ends."""
-
 
 NO_REASON = Reason()
 
@@ -71,8 +67,15 @@ class Event(NamedTuple):
     value: Any = None
 
 
+class TooManyChannels(Exception):
+    """Raised if this end cannot open one more channel."""
+
+
 class Channel:
     """One end of a channel.
+
+    Methods that send a frame may raise StreamError (`overflow`), if the peer does not take what waits. Then call
+    `Channels.fail`.
 
     Attributes:
         number: the channel's id.
@@ -255,11 +258,14 @@ class Channel:
                 if part < size and part < LEAST_PART:
                     break
                 self._sent(sub, part)
-                pieces += (HEADER.pack(DATA, sub, part, number), payload[:part] if part < size else payload)
                 used += part + 8
+                pieces.append(HEADER.pack(DATA, sub, part, number))
                 if part < size:
-                    queue[0] = (DATA, sub, memoryview(payload)[part:])
+                    view = memoryview(payload)
+                    pieces.append(view[:part])
+                    queue[0] = (DATA, sub, view[part:])
                     continue
+                pieces.append(payload)
             else:
                 size = 48 if kind == EOF else len(payload)
                 if used + size > min(limit, total):

@@ -5,6 +5,9 @@ from __future__ import annotations
 MAX_PAYLOAD = 32 * 1024
 """The limit of a frame's payload, in bytes."""
 
+LEAST_PART = 1024
+"""Bytes. Data are not cut into a smaller frame only because a message or a turn ends."""
+
 TURN = 16 * 1024
 """Bytes. A channel that has sent as many waits for the others."""
 

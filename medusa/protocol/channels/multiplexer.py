@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, List, Optional, Tuple, Union
 
 from medusa.protocol.channels import frames
-from medusa.protocol.channels.channel import NO_REASON, Channel, Event, State
+from medusa.protocol.channels.channel import NO_REASON, Channel, Event, State, TooManyChannels
 from medusa.protocol.channels.frames import Reason, build_json, build_reason, parse_json, parse_reason
 from medusa.protocol.channels.kinds import KINDS, Role, parse, parse_request, parse_result, subs
 from medusa.protocol.channels.limits import MAX_CHANNELS, MAX_REFUSED, MIN_WINDOW, OPEN_TIMEOUT
@@ -17,10 +17,6 @@ from medusa.protocol.errors import StreamError
 from medusa.protocol.resume.budget import Budget
 
 LAST_NUMBER = (1 << 32) - 1
-
-
-class TooManyChannels(Exception):
-    """Raised if this end cannot open one more channel."""
 
 
 class Channels(FrameParser):
@@ -57,6 +53,11 @@ class Channels(FrameParser):
         self._touched: List[Reader] = []
         self._events: List[Event] = []
         self.take = self._outbox.take
+
+    @property
+    def count(self) -> int:
+        """The number of channels that are not over. Channels that were refused at once do not count."""
+        return len(self._channels) - self._refused
 
     def open(self, kind: str, /, **parameters: object) -> Channel:
         """Opens a channel. The answer is an event: OPENED or REFUSED.
@@ -100,10 +101,11 @@ class Channels(FrameParser):
 
     def deadline(self) -> Optional[float]:
         """Returns when to call `expire`; None if no channel waits for an answer of this end."""
-        for number, since in list(self._offered.items()):
+        while self._offered:
+            number = next(iter(self._offered))
             channel = self._channels.get(number)
             if channel is not None and channel.state is State.OFFERED:
-                return since + OPEN_TIMEOUT
+                return self._offered[number] + OPEN_TIMEOUT
             del self._offered[number]
         return None
 
@@ -214,7 +216,7 @@ class Channels(FrameParser):
 
     def _fits(self, readers: int) -> bool:
         free = self._windows.budget.free
-        return len(self._channels) - self._refused < MAX_CHANNELS and free >= MIN_WINDOW * readers
+        return self.count < MAX_CHANNELS and free >= MIN_WINDOW * readers
 
     def _add(self, number: int, kind: str, parameters: Dict[str, Any], *, opener: bool) -> Channel:
         channel = Channel(number, kind, parameters, opener, self._outbox, self._windows)

@@ -128,6 +128,6 @@ class Outbox:
 
     def _drop(self) -> None:
         self._control.clear()
-        self._control_size = self.data = 0
+        self._control_size = 0
         self._windows.due.clear()
         self._turns.clear()

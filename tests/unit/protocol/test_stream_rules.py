@@ -48,7 +48,7 @@ CHANGES = [
     ("channels.channel", "writer.limit - writer.written", "writer.limit - writer.sent"),
     ("channels.channel", "queued - self._queued", "queued"),
     # frames
-    ("channels.channel", "memoryview(payload)[part:]", "memoryview(payload)[part + 1 :]"),
+    ("channels.channel", "view[part:]", "view[part + 1 :]"),
     ("channels.channel", "data - used - 8", "data - used"),
     ("channels.channel", "limit - used - 8", "limit - used"),
     ("channels.outbox", "self._control_size -= used", "self._control_size -= 0"),

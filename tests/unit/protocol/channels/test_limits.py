@@ -13,6 +13,7 @@ def test_the_limits() -> None:
     assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (64 * KIB, 0.05)
     assert {name: value for name, value in vars(limits).items() if name.isupper()} == {
         "MAX_PAYLOAD": 32 * KIB,
+        "LEAST_PART": KIB,
         "TURN": 16 * KIB,
         "MAX_CHANNELS": 256,
         "MAX_REFUSED": 1024,

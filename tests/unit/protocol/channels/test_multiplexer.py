@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from medusa.protocol.channels.channel import TooManyChannels
 from medusa.protocol.channels.frames import CLOSE, DATA, EOF, GOAWAY, MAX_WORDS, REQUEST, RESULT, STOP, Reason
 from medusa.protocol.channels.kinds import KINDS, Role
-from medusa.protocol.channels.multiplexer import Channels, TooManyChannels
+from medusa.protocol.channels.multiplexer import Channels
 from medusa.protocol.errors import LocalProtocolError
 from medusa.protocol.resume.budget import Budget
 from medusa.protocol.resume.stream import Stream
