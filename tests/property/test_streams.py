@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from medusa.protocol.channels.frames import DATA
+from medusa.protocol.channels.frames import DATA, GOAWAY
 from medusa.protocol.channels.kinds import Role
 from medusa.protocol.channels.multiplexer import Channels
+from tests.streams.wire import frame
 from tests.streams.world import AGENT, CLIENT, World, changed
 
 NOISE = random.Random(1).randbytes(1 << 18)
@@ -144,6 +145,31 @@ def walk(world: World, chance: random.Random, kinds: list[tuple[str, dict[str, o
         world.now += chance.choice((0.0, 0.02, 0.06))
         world.check()
     world.finish()
+
+
+PAYLOADS = st.one_of(
+    st.sampled_from([b"", b"{}", b"[]", b'{"kind":"session"}', b'{"kind":"tcp","host":"h","port":1}']),
+    st.sampled_from([b'{"type":"detach"}', b'{"status":0}', bytes(8), bytes(7) + b"\1", bytes(40)]),
+    st.binary(max_size=40),
+)
+FRAMES = st.builds(frame, st.integers(0, 12), st.integers(0, 3), st.integers(0, 6), PAYLOADS)
+
+
+@settings(max_examples=300, deadline=None)
+@given(sent=st.lists(FRAMES, max_size=12), noise=st.binary(max_size=20), role=st.sampled_from(Role))
+def test_whatever_comes_is_an_event_or_the_end(sent: list[bytes], noise: bytes, role: Role) -> None:
+    data = b"".join(sent) + noise
+    found = []
+    for size in (1, 7, len(data) + 1):
+        end = Channels(role)
+        if role is Role.CLIENT:
+            end.open("session")
+        events = [event for at in range(0, len(data), size) for event in end.receive(data[at : at + size], 0.0)]
+        assert [event.type for event in events].count(GOAWAY) == end.over
+        found.append([(event.type, event.sub, event.value) for event in events if event.type != DATA])
+        end.expire(30.0)
+        assert len(b"".join(end.take(65518, 1 << 22, 1 << 22))) < 3000
+    assert found[0] == found[1] == found[2]
 
 
 @given(lengths=st.lists(st.integers(1, 3000), max_size=30))

@@ -131,6 +131,8 @@ CHANNELS: list[tuple[str, str, int, bytes]] = [
     ),
     ("bad-open", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"tcp","host":"h"}')),
     ("bad-open", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"tcp","host":"h","port":0}')),
+    ("bad-open", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"tcp","host":"%s","port":1}' % (b"h" * 256))),
+    ("bad-open", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"unix","path":"%s"}' % (b"/" * 4097))),
     ("bad-open", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"attach","read_only":1}')),
     ("bad-open", "agent", REFUSED, frame(OPEN, 0, 3, b'{"kind":"attach","replay":1048577}')),
     ("unknown-kind", "agent", REFUSED, frame(OPEN, 0, 3, b"{}")),

@@ -57,8 +57,8 @@ class Event(NamedTuple):
         type: the type of the frame. A DATA event comes once for all data of a sub in one message.
         channel: None for GOAWAY.
         sub: the number of the sub, for DATA, EOF and STOP.
-        value: the fields of OPENED, REQUEST and RESULT; the Reason of REFUSED, CLOSE and GOAWAY; for EOF an empty text,
-            or the code of what is wrong with the sub.
+        value: the fields of OPEN, OPENED, REQUEST and RESULT; the Reason of REFUSED, CLOSE and GOAWAY; for EOF an empty
+            text, or the code of what is wrong with the sub. The channel does not keep it.
     """
 
     type: int
@@ -80,7 +80,6 @@ class Channel:
     Attributes:
         number: the channel's id.
         kind: the name of its kind.
-        parameters: those of its OPEN.
         opener: True if this end has opened it.
         has_result: True if its RESULT has arrived or was queued.
         broken: True if this end has closed it because the peer broke a rule.
@@ -90,7 +89,7 @@ class Channel:
     def __init__(
         self, number: int, kind: str, parameters: Mapping[str, Any], opener: bool, outbox: Outbox, windows: Windows
     ) -> None:
-        self.number, self.kind, self.parameters, self.opener = number, kind, parameters, opener
+        self.number, self.kind, self.opener = number, kind, opener
         self.state = State.OPENING if opener else State.OFFERED
         mine, other = subs(kind, parameters) if opener else reversed(subs(kind, parameters))
         terminal = opener and is_terminal(kind, parameters)

@@ -9,6 +9,9 @@ from medusa.protocol.control import check_integer, check_text, check_window
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
+MAX_NAME, MAX_PATH = 255, 4096
+"""The limits of names and of paths in parameters, in characters."""
+
 
 class Role(enum.IntEnum):
     """The role of an end of a stream. The number is that of its first channel; the next ones have every second one."""
@@ -46,6 +49,15 @@ def parse(given: Mapping[str, Any], fields: Fields) -> Dict[str, Any]:
     return found
 
 
+def _short(limit: int) -> Check:
+    def check(value: Any) -> str:
+        if len(check_text(value)) > limit:
+            raise ValueError("longer than %d characters" % limit)
+        return str(value)
+
+    return check
+
+
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("neither true nor false")
@@ -64,9 +76,10 @@ def _pty(value: Any) -> Dict[str, Any]:
     return parse(value, _PTY)
 
 
+_NAME, _PATH = _short(MAX_NAME), _short(MAX_PATH)
 _PORT = check_integer(1, 65535)
 _SIZE: Fields = {"columns": (check_window, REQUIRED), "lines": (check_window, REQUIRED)}
-_PTY: Fields = {**_SIZE, "term": (check_text, ""), "modes": (check_text, "")}
+_PTY: Fields = {**_SIZE, "term": (_NAME, ""), "modes": (_PATH, "")}
 
 
 class Kind(NamedTuple):
@@ -91,8 +104,8 @@ KINDS: Dict[str, Kind] = {
             "command": (check_text, None),
             "pty": (_pty, None),
             "env": (_variables, {}),
-            "cwd": (check_text, ""),
-            "name": (check_text, ""),
+            "cwd": (_PATH, ""),
+            "name": (_NAME, ""),
         },
         ((STDIN,), (STDOUT, STDERR)),
         True,
@@ -100,7 +113,7 @@ KINDS: Dict[str, Kind] = {
     "attach": Kind(
         Role.CLIENT,
         {
-            "terminal": (check_text, ""),
+            "terminal": (_NAME, ""),
             "replay": (check_integer(0, 1 << 20), 1 << 20),
             "read_only": (_boolean, False),
             "steal": (_boolean, False),
@@ -108,25 +121,25 @@ KINDS: Dict[str, Kind] = {
         ((STDIN,), (STDOUT,)),
         True,
     ),
-    "tcp": Kind(Role.CLIENT, {"host": (check_text, REQUIRED), "port": (_PORT, REQUIRED)}),
-    "unix": Kind(Role.CLIENT, {"path": (check_text, REQUIRED)}),
+    "tcp": Kind(Role.CLIENT, {"host": (_NAME, REQUIRED), "port": (_PORT, REQUIRED)}),
+    "unix": Kind(Role.CLIENT, {"path": (_PATH, REQUIRED)}),
     "listen": Kind(
         Role.CLIENT,
-        {"host": (check_text, ""), "port": (check_integer(0, 65535), 0), "path": (check_text, "")},
+        {"host": (_NAME, ""), "port": (check_integer(0, 65535), 0), "path": (_PATH, "")},
         ((), ()),
     ),
-    "accepted": Kind(Role.AGENT, {"listener": (check_integer(1, (1 << 32) - 1), REQUIRED), "peer": (check_text, "")}),
+    "accepted": Kind(Role.AGENT, {"listener": (check_integer(1, (1 << 32) - 1), REQUIRED), "peer": (_PATH, "")}),
     "sftp": Kind(Role.CLIENT, {}),
     "info": Kind(Role.CLIENT, {}, ((), (0,))),
 }
 
 REQUESTS: Dict[str, Fields] = {
     "resize": _SIZE,
-    "signal": {"name": (check_text, REQUIRED)},
+    "signal": {"name": (_NAME, REQUIRED)},
     "detach": {},
 }
 
-RESULT: Fields = {"status": (check_integer(0, 255), None), "signal": (check_text, None)}
+RESULT: Fields = {"status": (check_integer(0, 255), None), "signal": (_NAME, None)}
 
 
 def is_terminal(kind: str, parameters: Mapping[str, Any]) -> bool:

@@ -82,6 +82,9 @@ def test_a_reason_that_cannot_be_read(sent: bytes) -> None:
     assert (event.type, event.value.code) == (CLOSE, "bad-json")
 
 
+VARIABLES = b"".join(b'"v%d":"",' % number for number in range(3000))
+
+
 def grown(channels: Any, sent: bytes) -> int:
     """The bytes of memory that are more in use after `channels` has got `sent`."""
     messages = [sent[at : at + 65518] for at in range(0, len(sent), 65518)]
@@ -116,8 +119,11 @@ def test_memory_stays_bounded() -> None:
             frame(1, 0, number, b'{"kind":"session"}') + frame(CLOSE, 0, number) for number in range(3, 12_003, 2)
         ),
         b"".join(frame(8, 0, 1, b'{"type":"x","y":"%s"}' % (b"z" * 32_000)) for _ in range(200)),
+        b"".join(
+            frame(1, 0, 2 * number + 1, b'{"kind":"session","env":{%s"z":""}}' % VARIABLES) for number in range(1, 256)
+        ),
     ],
-    ids=["opens", "opens and closes", "requests"],
+    ids=["opens", "opens and closes", "requests", "large opens"],
 )
 def test_floods_hold_little(sent: bytes) -> None:
     _, agent, *_ = session(CODE, command="x")
