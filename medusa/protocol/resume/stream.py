@@ -19,6 +19,9 @@ MAX_KEPT = 4 * 1024 * 1024
 MAX_KEPT_CONTROL = 256 * 1024
 """Bytes. Frames that are not data may exceed MAX_KEPT by as many."""
 
+MIN_KEPT = 64 * 1024
+"""Bytes that each stream may keep, even if the whole that it is a part of is used up: so none is stuck for another."""
+
 ACK_AFTER = 64 * 1024
 """Bytes. As many are acknowledged at once."""
 
@@ -40,7 +43,7 @@ class Stream:
     the time `deadline()`.
 
     Args:
-        whole: a budget of which what is kept is a part. If it is used up, no data are sent.
+        whole: a budget of which what is kept is a part. If it is used up, no data beyond MIN_KEPT are sent.
 
     Attributes:
         received: the number of bytes that have arrived so far. Tell it to the peer when a new link begins.
@@ -119,7 +122,8 @@ class Stream:
             pieces = self._kept.views(start - self.acknowledged, MAX_DATA)
         else:
             free = MAX_KEPT - self.kept
-            pieces = source(MAX_DATA, min(free, max(0, self._whole.free)), free + MAX_KEPT_CONTROL)
+            data = min(free, max(0, self._whole.free, MIN_KEPT - self.kept))
+            pieces = source(MAX_DATA, data, free + MAX_KEPT_CONTROL)
         head = RECORD.pack(ACK, self.received) if self.received > self._told else b""
         if pieces:
             head += RECORD.pack(DATA, start)

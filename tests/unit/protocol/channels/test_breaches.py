@@ -114,13 +114,11 @@ def test_memory_stays_bounded() -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"".join(frame(1, 0, number, b'{"kind":"session"}') for number in range(3, 12_003, 2)),
-        b"".join(
-            frame(1, 0, number, b'{"kind":"session"}') + frame(CLOSE, 0, number) for number in range(3, 12_003, 2)
-        ),
+        b"".join(frame(1, 0, number, b'{"kind":"session"}') for number in range(3, 8_003, 2)),
+        b"".join(frame(1, 0, number, b'{"kind":"session"}') + frame(CLOSE, 0, number) for number in range(3, 8_003, 2)),
         b"".join(frame(8, 0, 1, b'{"type":"x","y":"%s"}' % (b"z" * 32_000)) for _ in range(200)),
         b"".join(
-            frame(1, 0, 2 * number + 1, b'{"kind":"session","env":{%s"z":""}}' % VARIABLES) for number in range(1, 256)
+            frame(1, 0, 2 * number + 1, b'{"kind":"session","env":{%s"z":""}}' % VARIABLES) for number in range(1, 40)
         ),
     ],
     ids=["opens", "opens and closes", "requests", "large opens"],

@@ -10,6 +10,7 @@ KIB, MIB = 1024, 1024 * 1024
 
 def test_the_limits() -> None:
     assert (records.MAX_MESSAGE, stream.MAX_KEPT, stream.MAX_KEPT_CONTROL) == (65536, 4 * MIB, 256 * KIB)
+    assert stream.MIN_KEPT == 64 * KIB
     assert (stream.ACK_AFTER, stream.ACK_INTERVAL) == (64 * KIB, 0.05)
     assert {name: value for name, value in vars(limits).items() if name.isupper()} == {
         "MAX_PAYLOAD": 32 * KIB,

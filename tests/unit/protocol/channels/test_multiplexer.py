@@ -9,7 +9,7 @@ from medusa.protocol.channels.multiplexer import Channels
 from medusa.protocol.errors import LocalProtocolError
 from medusa.protocol.resume.budget import Budget
 from medusa.protocol.resume.stream import Stream
-from tests.streams.wire import PLENTY, cut_frames, frame, linked, opened, sends, session, taken
+from tests.streams.wire import PLENTY, cut_frames, frame, linked, opened, record, sends, session, taken
 from tests.streams.world import AGENT, CLIENT, Code, World
 
 CODE = Code()
@@ -192,22 +192,27 @@ def test_budgets_of_a_whole() -> None:
 
 
 def test_what_streams_keep_is_a_part_of_a_whole() -> None:
-    whole = Budget(1000)
+    whole = Budget(300_000)
     first, second = Stream(whole), Stream(whole)
     asked: list[int] = []
 
     def source(limit: int, data: int, total: int) -> list[bytes | memoryview]:
         asked.append(data)
-        return [bytes(min(900, data))] if data > 0 else []
+        return [bytes(min(60_000, data))] if data > 0 else []
 
     for stream in (first, second):
         stream.link_up(0)
-        assert stream.next_message(source, 0.0) is not None
-    assert second.next_message(source, 0.0) is None
-    first.receive(b"\2" + (900).to_bytes(8, "big"), 0.0)
+    for _ in range(5):
+        first.next_message(source, 0.0)
+    assert first.next_message(source, 0.0) is None
+    assert second.next_message(source, 0.0) is not None  # each may keep a little
+    assert asked[5:] == [0, 65_536]
     assert second.next_message(source, 0.0) is not None
-    assert asked == [1000, 100, 0, 900]
-    assert whole.used == 1000
+    assert second.next_message(source, 0.0) is None
+    first.receive(record(2, 120_000), 0.0)
+    assert second.next_message(source, 0.0) is not None
+    assert asked[7:] == [5536, 0, 120_000 - 65_536]
+    assert whole.used == first.kept + second.kept
 
 
 def test_a_stream_without_a_link_sends_nothing() -> None:
