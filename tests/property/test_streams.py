@@ -103,7 +103,7 @@ TestStreams = Streams.TestCase
 TestStreams.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1 << 32), kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
 def test_everything_arrives_once_and_in_order(seed: int, kinds: list[tuple[str, dict[str, object]]]) -> None:
     walk(World(), random.Random(seed), kinds, steps=60)
@@ -155,7 +155,7 @@ PAYLOADS = st.one_of(
 FRAMES = st.builds(frame, st.integers(0, 12), st.integers(0, 3), st.integers(0, 6), PAYLOADS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(sent=st.lists(FRAMES, max_size=12), noise=st.binary(max_size=20), role=st.sampled_from(Role))
 def test_whatever_comes_is_an_event_or_the_end(sent: list[bytes], noise: bytes, role: Role) -> None:
     data = b"".join(sent) + noise

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from medusa.protocol.channels import limits
 from medusa.protocol.channels.channel import State
 from medusa.protocol.channels.frames import CLOSE, DATA, EOF, GOAWAY, OPENED, REFUSED
 from medusa.protocol.errors import StreamError
@@ -92,6 +91,7 @@ def grown(channels: Any, sent: bytes) -> int:
     try:
         for message in messages:
             channels.receive(bytes(bytearray(message)), 0.0)
+        channels.receive(b"", 0.0)  # what was not taken of the last message is copied
         return tracemalloc.get_traced_memory()[0]
     finally:
         tracemalloc.stop()
@@ -106,8 +106,11 @@ def test_memory_stays_bounded() -> None:
         for channel in others
         if channel.readers[0].limit >= 8003 * (number + 1)
     ]
-    singles = [frame(DATA, 1, 1, b"x")] * 60_000
-    assert grown(client, b"".join(data + singles)) < 1.3 * limits.MAX_WINDOWS
+    singles = [frame(DATA, 1, 1, b"x")] * 20_000
+    held = grown(client, b"".join(data + singles))
+    arrived = sum(len(reader) for channel in client._channels.values() for reader in channel.readers.values())
+    assert arrived > MIB
+    assert held < 1.3 * arrived
     assert len(client._channels) == 100
 
 
@@ -133,12 +136,12 @@ def test_a_flood_of_small_writes_holds_little() -> None:
     channel = opened(client, "tcp", host="h", port=1)
     channel.writers[0].limit = 1 << 30
     tracemalloc.start()
-    for _ in range(66_000):
+    for _ in range(20_000):
         if channel.room(0):
             channel.write(0, b"x")
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert held < 256 * 1024
+    assert held < 100 * 1024
 
 
 def test_frames_after_ones_own_close_are_dropped() -> None:
