@@ -116,7 +116,7 @@ class Settings:
 
         Args:
             launcher: the launcher's name, for the error.
-            taken: names of the attributes that the launcher uses. Only attributes in `_OPTIONS` are checked.
+            *taken: names of the attributes that the launcher uses. Only attributes in `_OPTIONS` are checked.
         """
         for name, options in _OPTIONS.items():
             if name not in taken and getattr(self, name) not in (None, (), MantaJobOptions()):

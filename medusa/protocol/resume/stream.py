@@ -38,12 +38,13 @@ how many may be returned at most; how many of these may be data; and how many in
 class Stream:
     """One end of a stream, from its first byte on, over any number of links, one after the other.
 
-    Call `link_up` when a link and both ends' words about the stream are there, and `link_down` when it is lost. Pass
-    each binary message of the link to `receive`. Whenever the link takes a message, call `next_message`, also at
-    the time `deadline()`.
+    After each end has told the other how many bytes it has received, call `link_up`. Call `link_down` after the link is
+    lost. Pass each binary message of the link to `receive`. Call `next_message` each time that the link can take
+    another message, and at the time `deadline()`.
 
     Args:
-        whole: a budget of which what is kept is a part. If it is used up, no data beyond MIN_KEPT are sent.
+        whole: a memory budget that all streams share. Bytes that were sent, but are not acknowledged, count in it. If
+            it is used up, this stream sends no data while it keeps MIN_KEPT or more of such bytes.
 
     Attributes:
         received: the number of bytes that have arrived so far. Tell it to the peer when a new link begins.

@@ -55,7 +55,7 @@ def encode(modes: Mapping[int, int]) -> str:
 def decode(text: str) -> Dict[int, int]:
     """Returns the modes in the hexadecimal `text`: values by opcode, also of unknown opcodes.
 
-    Stops at the end of the modes, at an opcode from FIRST_WITHOUT_VALUE on, or at an incomplete mode.
+    Stops at the opcode TTY_OP_END, at an opcode >= FIRST_WITHOUT_VALUE, or at an incomplete mode.
 
     Raises:
         ValueError: `text` is not hexadecimal.

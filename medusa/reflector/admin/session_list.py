@@ -78,7 +78,7 @@ class NoOthers:
 class SessionList:
     """Lists and ends sessions: those of this process, of the other workers, and of the other reflectors.
 
-    A list has the sessions of all logins, or only those of the argument `login`.
+    The methods that return a list have an argument `login`, which limits the list to the sessions of one login.
 
     Args:
         registry: the sessions of this process.

@@ -45,9 +45,9 @@ _LATE = 30.0
 
 
 class Marks(Protocol):
-    """The marks in the directory. A mark says that a signature was used, or is about to be. Each may be used once.
+    """The marks in the directory. A mark says that a signature was used, or is about to be.
 
-    The name of a mark is the signature's hash. See medusa.directory.Directory.
+    A signature may be used once. The name of its mark is the signature's hash. See medusa.directory.Directory.
     """
 
     def reserve(self, mark: str, token: str) -> Mark:

@@ -36,8 +36,9 @@ def open_byte_proxy(
         streams: the peer's stream, then the owner's.
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the link stays open after the peer or the owner has closed.
-        plain: True if the peer uses no frames. Then one direction may stay open after the other has ended, until
-            `is_broken` returns True several times in a row. If False, `is_lost` is used instead of `is_broken`.
+        plain: True if the peer uses no frames. Then one direction may stay open for any time after the other has ended;
+            the link ends early only if the connection to the owner is found broken (`is_broken`). False: it also ends
+            early if one side has closed and no byte moves any more (`is_lost`).
         ended: called once after the link has ended, perhaps before this function returns.
         share: the share of the memory budget in which the bytes that the link holds are counted. None: not counted.
     """

@@ -88,7 +88,7 @@ class HttpFront(PausingServer, WSGIServer):
     scratch: memoryview
 
     def let_in(self, sock: Any, address: tuple[Any, ...]) -> Startup | None:
-        """Counts a connection that was accepted. Returns the Startup that counts it, or None if it was dropped."""
+        """Counts an accepted connection, or drops it. Returns its entry in the counts; None if it was dropped."""
         return self.doorkeeper.admit(sock, address, b"" if self.certificate else DROPPED)
 
     def handle(  # type: ignore[override]

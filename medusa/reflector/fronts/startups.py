@@ -29,7 +29,10 @@ IN_ALL, FROM_SOURCE, NO_ROOM = "all", "source", "descriptors"
 
 
 class Dropped(Exception):
-    """A connection whose peer has not identified itself must be dropped. `why`: IN_ALL, FROM_SOURCE or NO_ROOM."""
+    """Raised for a new connection that must be dropped, because too many peers have not identified themselves yet.
+
+    `why`: IN_ALL (there are too many), FROM_SOURCE (from its address) or NO_ROOM (there are too few descriptors).
+    """
 
     def __init__(self, why: str) -> None:
         super().__init__(why)

@@ -196,7 +196,7 @@ class Endpoint:
 
     @property
     def backlog(self) -> int:
-        """The number of sent bytes that the peer's host has not acknowledged. Adds 1 if bytes wait in this process."""
+        """The number of sent bytes that the peer's host has not acknowledged; above 0 if bytes wait to be sent."""
         try:
             (unsent,) = struct.unpack("i", fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, bytes(4)))
         except (OSError, ValueError):

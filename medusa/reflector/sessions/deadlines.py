@@ -220,7 +220,7 @@ class Deadlines:
     # ------------------------------------------------------------------ connections
 
     def check_links(self, now: float, links: Collection[Link]) -> list[Ping | Late | Lost]:
-        """Returns what to do with the peers now: send them a ping, refuse their unfinished message, or give them up.
+        """Returns what to do now: a list of Ping, Late (refuse the unfinished message) and Lost, each for one peer.
 
         A peer is lost if it does not answer pings, or if it accepts no byte for `write_stall` although bytes wait for
         it.
