@@ -138,9 +138,9 @@ def started_line(session: int) -> str:
 
 
 def ended_line(session: int) -> str:
-    """Returns the line to record in a guard (helper process) when a session is over.
+    """Returns the line to record in a guard (helper process) when a session of the kernel (setsid) is over.
 
-    Without this line, if the agent dies, the guard would end another session that has got the same id since.
+    The kernel may use the id again. Without this line, the guard of an agent that has died would end the new session.
     """
     return "%s%d" % (_ENDED, session)
 

@@ -105,8 +105,7 @@ class Timeouts:
         reflector_start_timeout: for the embedded reflector to start to listen. Python starts slowly on busy machines.
         reflector_stop_grace: for the embedded reflector to end by itself, before it is killed. Its session has ended by
             then, so that nothing is lost.
-        reconnect_interval: the wait before each try to attach again. A signature is accepted only once, and two
-            signatures of the same second would be equal.
+        reconnect_interval: the wait before each try to attach again.
         reconnect_timeout: how long mlogin tries to attach again while a job waits to run and the reflector cannot be
             reached. It is longer than 60 seconds: several reflectors may keep their sessions in one shared directory.
             If one of them is killed, another one takes over its sessions only after 60 seconds.
@@ -115,13 +114,14 @@ class Timeouts:
             changes the modes of its terminal at that moment, and each further program that reads the terminal needs its
             own.
         end_of_input_longest_interval: the longest wait between two Control-D.
-        ask_interval: if the reflector has sent nothing for this time, mlogin sends a ping, if the session is in use.
         attention_timeout: for this time after the last typed or shown byte, the session counts as in use.
+        ask_interval: while the session is in use, mlogin sends a ping after the reflector has sent nothing for so long.
         silence_timeout: if the reflector has sent nothing for this time, mlogin tells the user so.
         foreground_interval: between two checks whether mlogin has come to the foreground of its terminal. Not every
             shell tells it by a signal.
         disconnect_timeout: for the reflector to answer mlogin's Close message, if the user disconnects or a signal ends
-            mlogin. Without an answer the link counts as dead. Then the guard process ends the job, and mlogin does not.
+            mlogin. Without an answer the link counts as dead. Then mlogin exits at once, and its guard process ends the
+            job.
         disconnect_grace: for a job to end by itself after mlogin has ended the session, such as because of a signal. It
             replaces `job_end_grace` in this case, and is short because the user waits for it.
         undo_timeout: for the terminal to take the bytes that undo what a lost session has switched on in the terminal.

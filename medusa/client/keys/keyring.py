@@ -127,9 +127,9 @@ def describe(signer: Signer) -> str:
 def default_keys(options: KeyOptions, asking: Asking = contextlib.nullcontext) -> Keyring:
     """Returns the keys that ssh would try: those of the ssh-agent, then those in files.
 
-    The order of the ssh-agent's keys: first those that are also in a file of `options`, then the others. The order of
-    the keys in files: those with a passphrase come last, so that mlogin asks for a passphrase only if no other key is
-    accepted. `asking`: see Keyring.
+    The order of the ssh-agent's keys: first those that are also in a key file which `options` names, then the others.
+    The order of the keys in files: those with a passphrase come last, so that mlogin asks for a passphrase only if no
+    other key is accepted. `asking`: see Keyring.
 
     Raises:
         Failure: there is no key that can be used.

@@ -38,7 +38,7 @@ class WalltimeNotices:
         self.deadline = -math.inf
 
     def check(self, now: float) -> str | None:
-        """Returns the notice that is due now, or None. Before `deadline` it does nothing and returns None."""
+        """Returns the notice that is due now, or None. Does nothing before `deadline`, the time of the next check."""
         if now < self.deadline:
             return None
         state = self._poll()

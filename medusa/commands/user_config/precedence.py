@@ -75,7 +75,7 @@ def drop_of_others(parser: UserOptionParser, given: SimpleNamespace) -> None:
 def of_other_launchers(parser: UserOptionParser, launcher: str) -> list[str]:
     """Returns the names of the options that the config file sets for another launcher than `launcher`.
 
-    If a section of the file names a launcher, the options in the section are for this launcher only. Common keys are
+    If a section of the file names a launcher, the options in the section are only for that launcher. Common keys are
     for every launcher that has such an option.
     """
     used = launchers.SHORT.get(launcher, launcher)

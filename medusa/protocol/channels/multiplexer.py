@@ -159,7 +159,7 @@ class Channels(FrameParser):
                 self._fields(kind, channel, payload)
 
     def _find(self, kind: int, number: int) -> Optional[Channel]:
-        """Returns the channel of a frame; None if the frame is dropped. Raises StreamError if it may not be there."""
+        """Returns the channel of a frame; None if the frame is dropped. Raises StreamError if it is not allowed."""
         try:
             channel = self._channels[number]
         except KeyError:

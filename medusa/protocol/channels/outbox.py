@@ -31,7 +31,7 @@ class Queue(Protocol):
 class Outbox:
     """All frames that wait to be sent.
 
-    Frames that may pass data go first. Then channels take turns. A GOAWAY comes last.
+    Frames that may overtake data go first. Then channels take turns. A GOAWAY comes last.
 
     Attributes:
         data: the number of bytes of data that wait.

@@ -112,7 +112,7 @@ class Reader:
             self._fresh.clear()
 
     def end(self, count: int, digest: bytes) -> str:
-        """Notes the end of the sub. Returns an empty text, or the code of what is wrong: `count` or `digest`."""
+        """Notes the end of this sub-stream. Returns "", or "count" or "digest" if that differs from what has come."""
         wrong = ""
         if not self.stopped:
             if count != self.received:

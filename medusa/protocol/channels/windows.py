@@ -58,7 +58,7 @@ class Window:
         self.size = max(MIN_WINDOW, min(self.FIRST, spare))
 
     def took(self, size: int, spare: int, now: float) -> None:
-        """Notes that the reader took `size` bytes, while the window could be larger by `spare`."""
+        """Adapts `size` after the reader took `size` bytes. `spare`: how many more bytes of memory it may use now."""
         if spare > 0:
             self.size = min(MAX_WINDOW, self.size + min(size, spare))
         elif self.size > FIRST_WINDOW:
@@ -80,7 +80,7 @@ class TerminalWindow(Window):
         self._sum = 0
 
     def took(self, size: int, spare: int, now: float) -> None:
-        """Notes that the reader took `size` bytes, while the window could be larger by `spare`."""
+        """Adapts `size` after the reader took `size` bytes. `spare`: how many more bytes of memory it may use now."""
         taken = self._taken
         self._sum += size
         if taken and now - taken[-1][0] < SLOT:

@@ -169,7 +169,7 @@ class Reservation:
             raise _in_use()
 
     def settle(self) -> None:
-        """Records that the signature is used. Let the peer in next. If the peer cannot be let in, call `give_back`."""
+        """Records that the signature is used. After this call, let the peer in, or call `give_back` if that fails."""
         self.settled_elsewhere()
         with contextlib.suppress(DirectoryError):  # then other reflectors only tell the peer to try again
             self._book.marks.settle(self.ticket.mark, self._use)

@@ -180,9 +180,9 @@ class Application:
         raise Refusal(404, NOTHING_HERE)
 
     def _attach_internal(self, handler: Upgrade, raw_id: str, role: str) -> Answer:
-        """Attaches a peer to a session of the internal API.
+        """Attaches a peer by a path of the internal API, /attach/ID/ROLE.
 
-        The request needs no signature: Manta's front door has authenticated the peer.
+        The request needs no signature: in a Manta, the proxy in front of the reflector has authenticated the peer.
         """
         access.check(Resource.ATTACH, handler.accepted, self._config)
         return self._attach(handler, raw_id, role)

@@ -1,4 +1,4 @@
-"""Functions for sockets: addresses as text, watchers, hang-up, and sockets without gevent."""
+"""Functions for sockets: write addresses as text, switch watchers, hang up politely, take a socket from gevent."""
 
 from __future__ import annotations
 

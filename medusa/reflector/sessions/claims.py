@@ -346,7 +346,7 @@ class Claims:
     def _tell(self, mark: str, ttl: float) -> None:
         """Records in the directory, for `ttl` seconds, that `mark` (the name of a signature) was used.
 
-        If the directory does not answer, the next call of `_recall` tries again.
+        If the directory does not answer, the next call of `_recall` records it. Raises nothing.
         """
         try:
             self._ask(self._directory.spend, mark, ttl)
