@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from medusa.protocol.errors import BadFrame, BadText, MessageTooBig, PolicyViolation, RemoteProtocolError
@@ -12,7 +10,6 @@ from medusa.protocol.websocket.relay import WEBSOCKET, WebSocketRelay
 from tests.frames import BINARY, CLOSE, CONT, ILLEGAL, PING, TEXT, cut, frame, head, headers_of, relay_all, written
 
 BIG = 200_000
-FAST = 5.0
 FORGED = b'medusa:{"type":"linkup"}'
 
 
@@ -194,7 +191,7 @@ def test_the_boundary_is_where_the_last_large_frame_begins() -> None:
 
 
 def test_work_grows_with_the_bytes_alone() -> None:
-    begun = time.monotonic()
+    """Work that grew with their square would take longer than the timeout of a test."""
     payload = bytes(range(256)) * 16384
     pieces = [frame(CONT if at else BINARY, payload[at : at + 64], fin=False) for at in range(0, len(payload), 64)]
     result = relay_all(WebSocketRelay(), b"".join(pieces) + frame(CONT))
@@ -203,7 +200,6 @@ def test_work_grows_with_the_bytes_alone() -> None:
     assert relay_all(WebSocketRelay(), *cut(frame(BINARY, payload[:65537]), 1)).messages == 1
     assert len(feed(WebSocketRelay(), frame(PING) * 20_000).pings) == 20_000
     assert relay_all(WebSocketRelay(), frame(TEXT, b"x") * 100_000).messages == 100_000
-    assert time.monotonic() - begun < FAST
 
 
 @pytest.mark.parametrize("kind", list(Kind))
