@@ -14,6 +14,7 @@ from agent.timeouts import Timeouts
 from tests import agents, sites
 from tests.agents import from_source, job_environ, launched, write_config
 from tests.reflectors import Reflector, Witness, running
+from tests.signing import Key, allow, write_key
 from tests.sites import Site
 
 
@@ -29,6 +30,22 @@ def reflector(shared_reflector: Reflector) -> Iterator[Reflector]:
     """Fails a test that leaves a session, or an error in the log."""
     yield shared_reflector
     shared_reflector.check()
+
+
+@pytest.fixture(scope="module")
+def key_file(key: Key, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key file in the directory of the accounts."""
+    directory = tmp_path_factory.mktemp("jill")
+    (directory / "accounts").mkdir()
+    allow(directory / "accounts", "jill", key)
+    return write_key(directory / "key", key)
+
+
+@pytest.fixture(scope="module")
+def door(key_file: Path) -> Iterator[Reflector]:
+    """A reflector with one account, jill, which has the key in `key_file`."""
+    with running("--accounts", str(key_file.parent / "accounts")) as reflector:
+        yield reflector
 
 
 @pytest.fixture(scope="module")

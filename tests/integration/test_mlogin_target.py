@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,8 @@ import pytest
 from medusa.client.archive import find_archive
 from tests.agents import job_environ, launched
 from tests.peers import upgrade
-from tests.reflectors import Reflector, new_id, running
-from tests.signing import Key, allow, write_key
+from tests.reflectors import Reflector, new_id
 from tests.terminals import MLOGIN, ROOT, environment, run_alone
-
-
-@pytest.fixture(scope="module")
-def key_file(key: Key, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key file in the directory of the accounts."""
-    directory = tmp_path_factory.mktemp("jill")
-    (directory / "accounts").mkdir()
-    allow(directory / "accounts", "jill", key)
-    return write_key(directory / "key", key)
-
-
-@pytest.fixture(scope="module")
-def door(key_file: Path) -> Iterator[Reflector]:
-    with running("--accounts", str(key_file.parent / "accounts")) as reflector:
-        yield reflector
 
 
 def mlogin(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ usage: mlogin manta:[OBJECT] [OPTION...]
 
 Runs the session in a job of a Manta: on OBJECT, as /LOGIN/stor/FILE, or on no
 object. --url, --account and --key, or MANTA_URL, MANTA_USER and MANTA_KEY_ID,
-name the Manta and who you are.
+name the Manta, your account and its key.
 
   --disk GB, --memory MB  of the job
   --init COMMAND          run in the job before the session
