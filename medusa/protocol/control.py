@@ -79,13 +79,32 @@ def _modes(value: Any) -> Optional[str]:
     return value if isinstance(value, str) and re.fullmatch("(?:[0-9a-f]{2})*", value) else None
 
 
+def _identifier(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{32}", value):
+        raise ValueError("not 32 hexadecimal digits")
+    return value
+
+
+def _stream(value: Any) -> Optional[StreamOffer]:
+    # A wrong value counts as none, as a later version does: the agent then answers as in part 2.
+    if not isinstance(value, dict) or value.get("version") != 1 or value.get("security", "plain") != "plain":
+        return None
+    try:
+        received = check_integer(0, (1 << 63) - 1)(value.get("received", 0))
+        return StreamOffer(_identifier(value.get("id")), resume=value.get("resume", False) is True, received=received)
+    except ValueError:
+        return None
+
+
 def _check(function: Callable[[Any], object]) -> Mapping[str, Any]:
     return {"check": function}
 
 
 _TEXT, _TEXTS, _NATURAL, _WINDOW = map(_check, (check_text, _texts, _natural, check_window))
 _VARIABLES, _NAMES_OF_THEM, _MODES = map(_check, (_variables, _names, _modes))
-_LOGIN = _check(lambda value: value is True or None)
+_LOGIN = _TRUE = _check(lambda value: value is True or None)
+_IDENTIFIER, _OFFER, _FEATURES = map(_check, (_identifier, _stream, _names))
+_OFFSET = _check(check_integer(0, (1 << 63) - 1))
 _STATUS = _check(check_integer(0, 255))
 
 
@@ -120,6 +139,33 @@ class Notice(Control):
 
 
 @dataclass(frozen=True)
+class Call(Control):
+    """The message from reflector to agent that one more client waits for it: a client that joins the session.
+
+    The agent then dials once more, with this leg in the header field `features.LEG`. That link leads to the client.
+    """
+
+    leg: str = field(metadata=_IDENTIFIER)
+
+
+@dataclass(frozen=True)
+class StreamOffer:
+    """The field of `start` by which a client offers a stream (docs/protocol.md, part 3).
+
+    Attributes:
+        id: the stream's id, 32 hexadecimal digits.
+        resume: True if the stream exists, and goes on over this link.
+        received: the number of bytes of the stream that have arrived at the client.
+    """
+
+    id: str
+    resume: bool = False
+    received: int = 0
+    version: int = 1
+    security: str = "plain"
+
+
+@dataclass(frozen=True)
 class Start(Control):
     """The message from client to agent that asks it to start a command in a terminal.
 
@@ -135,6 +181,8 @@ class Start(Control):
             programs run, such as PATH, is accepted only if its name is among these.
         login: True to run the user's login shell, as a login shell, in place of `command`. Then the agent leaves out a
             `--norc` at the start of `arguments`, which is meant for agents that do not know this field.
+        stream: the client's offer of a stream. An agent that accepts it answers with StreamAnswer, and starts nothing
+            for this `start`.
     """
 
     cwd: str = field(default="", metadata=_TEXT)
@@ -147,6 +195,29 @@ class Start(Control):
     env: Optional[Mapping[str, str]] = field(default=None, metadata=_VARIABLES)
     named: Optional[Tuple[str, ...]] = field(default=None, metadata=_NAMES_OF_THEM)
     login: Optional[bool] = field(default=None, metadata=_LOGIN)
+    stream: Optional[StreamOffer] = field(default=None, metadata=_OFFER)
+
+
+@dataclass(frozen=True)
+class StreamAnswer(Control):
+    """The message from agent to client that answers the offer of a stream.
+
+    From now on, each binary message holds records of the stream.
+
+    Attributes:
+        id: the stream's id.
+        received: the number of bytes of the stream that have arrived at the agent.
+        incarnation: names the agent's process, 32 hexadecimal digits.
+        features: what the agent understands beyond this version.
+        gone: True if the agent does not have the stream that the client wants to resume. Then there is no stream.
+    """
+
+    id: str = field(metadata=_IDENTIFIER)
+    received: int = field(metadata=_OFFSET)
+    incarnation: str = field(metadata=_IDENTIFIER)
+    features: Optional[Tuple[str, ...]] = field(default=(), metadata=_FEATURES)
+    version: int = field(default=1, metadata=_check(check_integer(1, 1)))
+    gone: Optional[bool] = field(default=None, metadata=_TRUE)
 
 
 @dataclass(frozen=True)
@@ -191,8 +262,10 @@ MESSAGES: Dict[Tuple[str, str], Type[Any]] = {
     (REFLECTOR_PREFIX, "wait"): Wait,
     (REFLECTOR_PREFIX, "linkup"): Linkup,
     (REFLECTOR_PREFIX, "notice"): Notice,
+    (REFLECTOR_PREFIX, "call"): Call,
     (PEER_PREFIX, "start"): Start,
     (PEER_PREFIX, "resize"): Resize,
+    (PEER_PREFIX, "stream"): StreamAnswer,
     (PEER_PREFIX, "started"): Started,
     (PEER_PREFIX, "error"): Error,
     (PEER_PREFIX, "exit"): Exit,

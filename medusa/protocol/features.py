@@ -10,3 +10,20 @@ On raw TCP, the word `features=` in the greeting lists them instead.
 
 NOTICE = "notice"
 """The feature of a client that shows the reflector's notices at any time, also while it waits for its agent."""
+
+CALL = "call"
+"""The feature of an agent that dials once more for each client that joins its session. See control.Call."""
+
+JOIN = "Medusa-Join"
+"""The header field, with the value 1, of a client that joins a session which lives. On raw TCP: the word `join=1`."""
+
+LEG = "Medusa-Leg"
+"""The header field of an agent that dials because of a Call. Its value is the Call's `leg`. On raw TCP: `leg=`."""
+
+ABOUT = "Medusa-About"
+"""The header field by which a peer describes itself for lists of sessions. On raw TCP: the word `about=`.
+
+The value is written as in the query of a URL (`name=train&host=gpu01`). A client sends `name`, the name that the user
+has given the session. An agent sends `host`, the name of its machine, and, if it knows them, `job`, such as
+`slurm 4711`, and `until`, the time at which its job ends, in seconds since 1970.
+"""

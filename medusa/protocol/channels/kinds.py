@@ -70,6 +70,12 @@ def _variables(value: Any) -> Dict[str, str]:
     return {check_text(name): check_text(item) for name, item in value.items()}
 
 
+def _names(value: Any) -> Tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    return tuple([check_text(item) for item in value])
+
+
 def _pty(value: Any) -> Dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not an object")
@@ -104,6 +110,8 @@ KINDS: Dict[str, Kind] = {
             "command": (check_text, None),
             "pty": (_pty, None),
             "env": (_variables, {}),
+            "named": (_names, ()),
+            "login": (_boolean, None),
             "cwd": (_PATH, ""),
             "name": (_NAME, ""),
         },

@@ -59,6 +59,11 @@ class Channels(FrameParser):
         """The number of channels that are not over. Channels that were refused at once do not count."""
         return len(self._channels) - self._refused
 
+    @property
+    def finished(self) -> bool:
+        """True after the last frame: a GOAWAY was sent, or has come."""
+        return self._outbox.over
+
     def open(self, kind: str, /, **parameters: object) -> Channel:
         """Opens a channel. The answer is an event: OPENED or REFUSED.
 

@@ -35,6 +35,7 @@ class Outbox:
 
     Attributes:
         data: the number of bytes of data that wait.
+        over: True if nothing more is sent, because a GOAWAY was sent or has come.
     """
 
     def __init__(self, windows: Windows) -> None:
@@ -45,7 +46,7 @@ class Outbox:
         self._unacknowledged = 0  # how many frames that are not data the peer has not acknowledged, at most, in bytes
         self._turns: OrderedDict[Queue, None] = OrderedDict()
         self._goodbye: List[Buffer] = []
-        self._over = False
+        self.over = False
 
     def control(self, frame: bytes) -> None:
         """Adds a frame that may pass data.
@@ -65,7 +66,7 @@ class Outbox:
     @property
     def finishing(self) -> bool:
         """True if a GOAWAY waits or was sent."""
-        return self._over or bool(self._goodbye)
+        return self.over or bool(self._goodbye)
 
     def wake(self, queue: Queue) -> None:
         """Gives a turn to a channel whose first frame was queued."""
@@ -73,7 +74,7 @@ class Outbox:
 
     def finish(self, reason: Reason, *, at_once: bool) -> None:
         """Adds the GOAWAY, after which nothing is sent. With `at_once` all that waits is dropped."""
-        if not self.finishing or (at_once and not self._over):
+        if not self.finishing or (at_once and not self.over):
             self._goodbye = [build_reason(GOAWAY, 0, reason)]
         if at_once:
             self._drop()
@@ -82,12 +83,12 @@ class Outbox:
         """Drops everything: nothing more is sent, not even a GOAWAY."""
         self._goodbye.clear()
         self._drop()
-        self._over = True
+        self.over = True
 
     def take(self, limit: int, data: int, total: int) -> List[Buffer]:
         """Returns the next frames, in pieces. See `medusa.protocol.resume.stream.Source` for the arguments."""
         pieces: List[Buffer] = []
-        if self._over:
+        if self.over:
             return pieces
         self._unacknowledged = max(0, -data)
         left = limit - self._take_control(pieces, min(limit, total))

@@ -7,6 +7,7 @@ import pytest
 from medusa.protocol import control
 from medusa.protocol.control import (
     MESSAGES,
+    Call,
     Control,
     Error,
     Exit,
@@ -15,6 +16,8 @@ from medusa.protocol.control import (
     Resize,
     Start,
     Started,
+    StreamAnswer,
+    StreamOffer,
     Wait,
     build,
     parse,
@@ -28,6 +31,11 @@ EVERY = [
     Start("/tmp", "xterm", 80, 25, "/bin/sh", ("-c", "echo é")),
     Start(),
     Start(modes="030000000800", env={"LANG": "de_DE.UTF-8", "ODD": "\udcff"}, named=("PATH",)),
+    Start(stream=StreamOffer(32 * "a")),
+    Start(stream=StreamOffer(32 * "0", resume=True, received=7)),
+    Call(32 * "b"),
+    StreamAnswer(32 * "a", 0, 32 * "c", ("call",)),
+    StreamAnswer(32 * "a", 7, 32 * "c", (), gone=True),
     Resize(0, 65535),
     Started(1),
     Error("no such file"),
@@ -134,3 +142,37 @@ def test_bytes_of_a_command_line_that_are_not_utf_8_survive() -> None:
     message = Start(command=b"\xff\xfe".decode("utf-8", "surrogateescape"))
     build(message).encode("utf-8")
     assert parse(build(message)) == message
+
+
+@pytest.mark.parametrize(
+    "offer",
+    [
+        None,
+        [],
+        {},
+        {"version": 2, "id": 32 * "a"},
+        {"version": 1, "id": 32 * "A"},
+        {"version": 1, "id": 31 * "a"},
+        {"version": 1, "id": 7},
+        {"version": 1, "id": 32 * "a", "security": "tls"},
+        {"version": 1, "id": 32 * "a", "received": -1},
+        {"version": 1, "id": 32 * "a", "received": 1 << 63},
+    ],
+    ids=repr,
+)
+def test_an_offer_of_a_stream_that_is_not_understood_counts_as_none(offer: object) -> None:
+    assert parse("mlogin:" + json.dumps({"type": "start", "stream": offer})) == Start()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"id": 32 * "a", "received": 0},
+        {"id": "a", "received": 0, "incarnation": 32 * "b"},
+        {"id": 32 * "a", "received": -1, "incarnation": 32 * "b"},
+        {"id": 32 * "a", "received": 0, "incarnation": 32 * "b", "version": 2},
+    ],
+    ids=repr,
+)
+def test_a_wrong_answer_about_a_stream_is_none(answer: dict[str, object]) -> None:
+    assert parse("mlogin:" + json.dumps({"type": "stream", **answer})) is None

@@ -1,0 +1,99 @@
+"""One end of a stream with its channels: messages of the link go in and out, events of the channels come out. No I/O.
+
+The caller passes the time, in monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from medusa.protocol.channels.channel import NO_REASON, Event
+from medusa.protocol.channels.frames import Reason
+from medusa.protocol.channels.kinds import Role
+from medusa.protocol.channels.multiplexer import Channels
+from medusa.protocol.errors import StreamError
+from medusa.protocol.resume.budget import Budget
+from medusa.protocol.resume.stream import Stream
+
+
+class StreamEnd:
+    """One end of a stream.
+
+    For each binary message of the link, call `receive`, and act on the events. While the link takes messages, send what
+    `next_message` returns. Call `expire` at the time `deadline()`.
+
+    Args:
+        role: the role of this end.
+        kept: the memory for bytes that were sent and not acknowledged, shared by several streams; None for no limit
+            beyond the stream's own.
+        windows: the memory for windows, shared by several streams; None as above.
+
+    Attributes:
+        channels: open channels here.
+    """
+
+    def __init__(self, role: Role, kept: Optional[Budget] = None, windows: Optional[Budget] = None) -> None:
+        self._stream = Stream(kept)
+        self.channels = Channels(role, self._stream.round_trip.get, windows)
+
+    @property
+    def received(self) -> int:
+        """The number of bytes of the stream that have arrived. Tell it to the peer when a link begins."""
+        return self._stream.received
+
+    @property
+    def round_trip(self) -> float:
+        """The seconds of a round trip."""
+        return self._stream.round_trip.get()
+
+    @property
+    def over(self) -> bool:
+        """True if the stream has ended, by either side, and `next_message` has returned the last message."""
+        return self.channels.finished
+
+    def link_up(self, received: int) -> bool:
+        """Begins the use of a link. `received` is what the peer says has arrived there.
+
+        Returns False, and does nothing, if the stream cannot go on from there.
+        """
+        return self._stream.link_up(received)
+
+    def link_down(self) -> None:
+        """Ends the use of the link. Until the next `link_up` there is no message to send, and none may arrive."""
+        self._stream.link_down()
+
+    def receive(self, message: bytes, now: float) -> List[Event]:
+        """Processes a binary message of the link. Returns what has arrived.
+
+        If the peer broke a rule of the stream, the last event is a GOAWAY, and `next_message` returns one for the peer.
+        """
+        try:
+            data = self._stream.receive(message, now)
+        except StreamError as error:
+            return [] if self.channels.over else [self.channels.fail(error)]
+        return self.channels.receive(data, now)
+
+    def next_message(self, now: float) -> Optional[bytes]:
+        """Returns the next message for the link; None if there is none. Call it only if the link takes it now."""
+        return self._stream.next_message(self.channels.take, now)
+
+    def deadline(self) -> Optional[float]:
+        """Returns when to call `expire` and then `next_message`; None for never."""
+        due = [at for at in (self._stream.deadline(), self.channels.deadline()) if at is not None]
+        return min(due) if due else None
+
+    def expire(self, now: float) -> List[Event]:
+        """Refuses the channels of the peer that this end has not answered in time. Returns events as `receive` does."""
+        try:
+            self.channels.expire(now)
+            return []
+        except StreamError as error:
+            return [self.channels.fail(error)]
+
+    def go_away(self, reason: Reason = NO_REASON) -> None:
+        """Ends the stream after all that waits to be sent. Open no channel after that."""
+        self.channels.go_away(reason)
+
+    def fail(self, error: StreamError) -> Event:
+        """Ends the stream at once, because the peer broke a rule. A method of a channel has raised the error."""
+        return self.channels.fail(error)
