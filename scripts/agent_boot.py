@@ -20,6 +20,8 @@ DIGEST = "@DIGEST@"
 PAYLOAD = """
 @PAYLOAD@
 """
+SAFE = str.maketrans(",./:[]", "$`!%&~")
+"""Maps the characters of the payload that replace those of base85 (RFC 1924) which a shell could read as its own."""
 ENTRY = "agent/archived.py"
 
 CODE = """import os; boot = os.environ.pop("MEDUSA_BOOT"); exec(boot)"""
@@ -117,7 +119,7 @@ def files() -> Dict[str, bytes]:
     Exits with status 126 if the payload is damaged.
     """
     try:
-        packed = base64.b64decode(PAYLOAD)
+        packed = base64.b85decode("".join(PAYLOAD.split()).translate(SAFE))
     except ValueError:
         packed = b""
     if hashlib.sha256(packed).hexdigest() != DIGEST:

@@ -59,7 +59,7 @@ tar -C "$work/stage" --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 -
   -cf "$work/payload.tar" -T "$work/names"
 gzip -9n "$work/payload.tar"
 digest=$(sha256sum "$work/payload.tar.gz" | cut -c -64)
-base64 -w 76 "$work/payload.tar.gz" >"$work/payload"
+"$python" -I -B "$scripts/agent_payload.py" "$work/payload.tar.gz" >"$work/payload"
 
 if grep -q "'" "$scripts/agent_boot.py"; then
   echo "mkshar.sh: agent_boot.py holds a single quote" >&2

@@ -161,7 +161,7 @@ class Target:
             left: seconds until the wait for a client ends. The attempt may take a little longer.
 
         Raises:
-            ConnectRefused: the attempt failed, or the URL command failed.
+            ConnectRefused: the attempt failed, or the command that prints a new URL failed.
         """
         timeout = max(1.0, min(CONNECT_TIMEOUT, left))
         if self._used:

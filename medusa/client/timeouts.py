@@ -114,7 +114,8 @@ class Timeouts:
             changes the modes of its terminal at that moment, and each further program that reads the terminal needs its
             own.
         end_of_input_longest_interval: the longest wait between two Control-D.
-        attention_timeout: for this time after the last typed or shown byte, the session counts as in use.
+        attention_timeout: the session counts as in use until this time has passed since the last byte that the user
+            typed or was shown.
         ask_interval: while the session is in use, mlogin sends a ping after the reflector has sent nothing for so long.
         silence_timeout: if the reflector has sent nothing for this time, mlogin tells the user so.
         foreground_interval: between two checks whether mlogin has come to the foreground of its terminal. Not every

@@ -123,7 +123,12 @@ def _check_headers(parser: UserOptionParser, given: SimpleNamespace) -> None:
 
 
 def _check_typed(given: SimpleNamespace, typed: Collection[str]) -> None:
-    """Raises Failure if options contradict each other. `typed`: the options on the command line."""
+    """Raises Failure if options contradict each other.
+
+    Args:
+        given: the values of all options.
+        typed: the names of the options on the command line.
+    """
     if {"no_input", "escape"} <= set(typed) and given.escape[0] is not None:
         raise Failure("--escape: with --no-input nothing is read, so that there are no escapes")
 

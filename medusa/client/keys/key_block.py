@@ -14,7 +14,7 @@ class KeyBlock(NamedTuple):
     """One private key, still encoded.
 
     Attributes:
-        pem: the lines from BEGIN to END, without anything that only some programs accept.
+        pem: the lines from BEGIN to END, without blank lines and white space that not every program accepts.
         openssh: True if the key is in OpenSSH's format, False if it is in PEM or PKCS#8.
     """
 

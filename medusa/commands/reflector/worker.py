@@ -70,10 +70,10 @@ class _ServingProcess:
             gevent.spawn(self._drain)
 
     def obey(self, received: bytes) -> None:
-        """Carries out the supervisor's orders until the pipe from the supervisor ends. Then ends this process.
+        """Carries out the supervisor's orders until the pipe from the supervisor ends, and then ends this process.
 
-        If this process has drained (has no sessions left), it may still pass connections on to other workers. Then it
-        waits until these connections have ended, up to `worker_finish_timeout`.
+        A process that has drained has no sessions left, but it may still pass connections on to other workers. It ends
+        after these connections have ended, at the latest after `worker_finish_timeout`.
 
         `received`: the bytes that were already read from the pipe.
         """

@@ -91,7 +91,7 @@ class Holder:
 
 
 class AddressLease:
-    """The lease of this reflector on its address.
+    """The lease of this reflector on its address: while it holds the lease, no other reflector may use the address.
 
     Args:
         directory: the directory of addresses; see Directory.leases.

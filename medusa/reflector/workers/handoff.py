@@ -151,9 +151,9 @@ class Handoff:
             return
         streams = stream_over(accepted.take()), SocketStream(ungreen(inner))
         # A client that is alive may take long to read the job's last output. An agent has to go on reading.
-        lenient = side is Side.CLIENT
+        counts_reads = side is Side.CLIENT
         share = self._budget.share(address=site(accepted.host))  # the login is not proved here
-        proxy = open_tls_proxy(self._queue, streams, answer, self._patience, lenient, self._forget, share)
+        proxy = open_tls_proxy(self._queue, streams, answer, self._patience, counts_reads, self._forget, share)
         if not proxy.over:
             self.proxies.add(proxy)
 

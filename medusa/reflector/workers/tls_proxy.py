@@ -26,7 +26,7 @@ def open_tls_proxy(
     streams: tuple[SocketStream, SocketStream],
     answer: bytes,
     patience: Patience,
-    lenient: bool,
+    counts_reads: bool,
     ended: Callable[[ByteLink], None],
     share: Share | None = None,
 ) -> ByteLink:
@@ -40,13 +40,13 @@ def open_tls_proxy(
         answer: the first bytes of the owner's answer, which were read already.
         patience: how long the proxy stays open after one end has closed. While both ends are open, the owner decides
             whether the peer is lost, not this proxy.
-        lenient: how to tell, after the owner has closed, that the peer is alive. False: the peer is alive if it accepts
-            bytes. True: the peer is alive if it accepts or sends bytes.
+        counts_reads: True if a peer that sends bytes counts as alive after the owner has closed. A peer that accepts
+            bytes counts as alive in any case.
         ended: called once with the proxy when it has ended.
         share: the share of the memory budget in which the bytes that the proxy holds are counted. None: not counted.
     """
     pipes = join(*streams, drains=True, share=share)
-    return TlsProxy(queue, pipes, patience, partial(is_lost, lenient), ended, answer)
+    return TlsProxy(queue, pipes, patience, partial(is_lost, counts_reads), ended, answer)
 
 
 class TlsProxy(ByteLink):
@@ -62,16 +62,16 @@ class TlsProxy(ByteLink):
             super()._check()
 
 
-def is_lost(lenient: bool, outward: BytePipe, inward: BytePipe) -> bool:
+def is_lost(counts_reads: bool, outward: BytePipe, inward: BytePipe) -> bool:
     """Returns True if one end has closed and the other has shown no sign of life since the last check.
 
-    `lenient`: see `open_tls_proxy`. `outward`: the pipe to the peer. `inward`: the pipe from the peer.
+    `counts_reads`: see `open_tls_proxy`. `outward`: the pipe to the peer. `inward`: the pipe from the peer.
     """
     if outward.ended and inward.wants_read and not inward.has_read:
         return True  # the owner has closed and all is written, but the peer does not hang up
     if inward.is_stuck and not inward.has_written:
         return True
-    peer_lives = lenient and inward.has_read
+    peer_lives = counts_reads and inward.has_read
     return outward.is_stuck and not outward.has_written and not peer_lives
 
 

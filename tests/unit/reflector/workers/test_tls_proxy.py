@@ -19,7 +19,7 @@ from tests.unit.reflector.conftest import until
 from tests.waiting import MS
 
 
-@pytest.mark.parametrize("lenient", [False, True])
+@pytest.mark.parametrize("counts_reads", [False, True])
 @pytest.mark.parametrize(
     ("outward", "inward", "lost"),
     [
@@ -36,10 +36,10 @@ from tests.waiting import MS
     ],
 )
 def test_an_end_is_gone_and_the_other_shows_no_sign_of_life(
-    outward: str, inward: str, lost: bool | None, lenient: bool
+    outward: str, inward: str, lost: bool | None, counts_reads: bool
 ) -> None:
-    """None: bytes from the peer are a sign of life if the proxy is lenient."""
-    assert is_lost(lenient, pipe(outward), pipe(inward)) is (not lenient if lost is None else lost)
+    """None: bytes from the peer are a sign of life if `counts_reads`."""
+    assert is_lost(counts_reads, pipe(outward), pipe(inward)) is (not counts_reads if lost is None else lost)
 
 
 @pytest.fixture
@@ -48,24 +48,26 @@ def stall_timeout() -> float:
 
 
 @pytest.fixture
-def lenient() -> bool:
+def counts_reads() -> bool:
     return True
 
 
 @pytest.fixture
-def ends(queue: FairQueue, stall_timeout: float, lenient: bool) -> Iterator[Ends]:
+def ends(queue: FairQueue, stall_timeout: float, counts_reads: bool) -> Iterator[Ends]:
     peer, outer = tls_pair(tcp_pair)
     inner, owner = unix_pair()
     streams = stream_over(outer), SocketStream(inner)
     ends = Ends(stream_over(peer), peer.sock, SocketStream(owner))
-    ends.open(lambda ended: open_tls_proxy(queue, streams, b"", Patience(stall_timeout, 60.0, 60.0), lenient, ended))
+    ends.open(
+        lambda ended: open_tls_proxy(queue, streams, b"", Patience(stall_timeout, 60.0, 60.0), counts_reads, ended)
+    )
     yield ends
     ends.close()
 
 
-@pytest.mark.parametrize("lenient", [False, True])
-def test_the_caller_says_whether_bytes_from_the_peer_count(ends: Ends, lenient: bool) -> None:
-    assert ends.link._is_lost(pipe("stuck"), pipe("read")) is not lenient
+@pytest.mark.parametrize("counts_reads", [False, True])
+def test_the_caller_says_whether_bytes_from_the_peer_count(ends: Ends, counts_reads: bool) -> None:
+    assert ends.link._is_lost(pipe("stuck"), pipe("read")) is not counts_reads
 
 
 @pytest.mark.parametrize("stall_timeout", [20 * MS])
