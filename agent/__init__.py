@@ -12,6 +12,7 @@ poller    a set of descriptors to poll
 signals   the signals that ask the agent to stop
 timeouts  all timeouts and intervals, in one record
 session   one session: joins the link and a command on a terminal
+process   commands as processes: starts them, passes their input and output, and ends them
 command   decides what to start
 wrap      runs a step of the job, and offers a session if the step fails
 """

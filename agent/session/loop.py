@@ -13,11 +13,11 @@ from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
 from agent.command.resolve import CannotStart, merge_size, resolve
 from agent.poller import FAILED, PEER_CLOSED, READ, Poller
-from agent.session.child import Child
-from agent.session.drain import Drain
-from agent.session.inherited import NOTHING, Inherited
+from agent.process.drain import Drain
+from agent.process.inherited import NOTHING, Inherited
+from agent.process.process_tree import ProcessTree, Termination, children, ended_line
+from agent.process.terminal_child import TerminalChild
 from agent.session.phases import TABLE, Action, Input, Phase
-from agent.session.process_tree import ProcessTree, Termination, children, ended_line
 from agent.signals import StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.guard import Guard
@@ -78,7 +78,7 @@ class SessionLoop:
         self._link = Link(transport, self._clock, self._timeouts.keepalive_interval)
         self._phase = Phase.WAITING
         self._size: Optional[Resize] = None
-        self._child: Optional[Child] = None
+        self._child: Optional[TerminalChild] = None
         self._drain: Optional[Drain] = None
         self._leave_at: Optional[float] = None
         self._termination: Optional[Termination] = None
@@ -233,7 +233,7 @@ class SessionLoop:
         elif self._drain is not None:
             self._drain.not_read(self._clock())
 
-    def _relay_output(self, child: Child) -> None:
+    def _relay_output(self, child: TerminalChild) -> None:
         try:
             data = child.read()
         except EOFError:
@@ -279,7 +279,7 @@ class SessionLoop:
             for note in launch.notes:
                 self._log(note)
             context = self._context
-            self._child = Child.start(launch, context.guard, self._clock, self._timeouts, context.inherited)
+            self._child = TerminalChild.start(launch, context.guard, self._clock, self._timeouts, context.inherited)
         except CannotStart as error:
             self._log("not started: %s" % error)
             self._process(Input.NOT_STARTED, str(error))

@@ -12,7 +12,7 @@ from agent import config
 from agent.config import Config, ConfigError
 from agent.dial import CONNECT_TIMEOUT, Unreachable, connector, jitter
 from agent.log import log
-from agent.session.inherited import adopt_orphans
+from agent.process.inherited import adopt_orphans
 from agent.session.loop import Context, SessionLoop
 from agent.timeouts import Timeouts
 from agent.wrap.options import Options, client_command

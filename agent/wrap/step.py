@@ -13,7 +13,7 @@ import time
 from typing import Dict, FrozenSet, List, NamedTuple, Tuple
 
 from agent.poller import READ, Poller
-from agent.session.inherited import NOTHING, Inherited
+from agent.process.inherited import NOTHING, Inherited
 from agent.signals import StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.output import Stream, hand_over, wanted

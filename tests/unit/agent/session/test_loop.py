@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from agent.poller import Poller
+from agent.process.process_tree import ProcessTree, ended_line, started_line
 from agent.session.loop import Context, SessionLoop
-from agent.session.process_tree import ProcessTree, ended_line, started_line
 from agent.signals import StopSignals
 from agent.timeouts import Timeouts
 from medusa.guard import Guard

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.command.resolve import Launch
-from agent.session.child import INPUT_HIGH, INPUT_LOW, Child
-from agent.session.process_tree import ProcessTree, started_line, terminate
+from agent.process.process_tree import ProcessTree, started_line, terminate
+from agent.process.terminal_child import INPUT_HIGH, INPUT_LOW, TerminalChild
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
@@ -16,7 +16,7 @@ from tests.waiting import Clock, wait_until
 
 RAW = ("/bin/sh", "-c", "stty raw -echo; echo ready; exec sleep 1000")
 
-Start = Callable[..., Child]
+Start = Callable[..., TerminalChild]
 
 
 @pytest.fixture
@@ -27,11 +27,11 @@ def clock() -> Clock:
 @pytest.fixture
 def start(guard: Guard, clock: Clock) -> Iterator[Start]:
     """Starts commands and ends them after the test."""
-    children: list[Child] = []
+    children: list[TerminalChild] = []
 
-    def start(*argv: str) -> Child:
+    def start(*argv: str) -> TerminalChild:
         launch = Launch(argv, "/", {"PATH": os.environ["PATH"]}, Resize(80, 25))
-        children.append(Child.start(launch, guard, clock, Timeouts()))
+        children.append(TerminalChild.start(launch, guard, clock, Timeouts()))
         return children[-1]
 
     yield start
@@ -41,7 +41,7 @@ def start(guard: Guard, clock: Clock) -> Iterator[Start]:
         wait_until(child.reap)
 
 
-def output(child: Child) -> bytes:
+def output(child: TerminalChild) -> bytes:
     """All of it, to the end of the terminal."""
     found = b""
 
@@ -57,7 +57,7 @@ def output(child: Child) -> bytes:
     return found
 
 
-def fill(child: Child) -> int:
+def fill(child: TerminalChild) -> int:
     """Put input until the terminal takes no more; how many bytes were put."""
     wait_until(lambda: child.read() is not None)
     put = 0
@@ -68,7 +68,7 @@ def fill(child: Child) -> int:
     return put
 
 
-def write_until_taken(child: Child) -> None:
+def write_until_taken(child: TerminalChild) -> None:
     def taken() -> bool:
         child.write_input()
         return not child.full

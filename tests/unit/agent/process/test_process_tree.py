@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.session.process_tree import (
+from agent.process.process_tree import (
     ProcessTree,
     Termination,
     children,

@@ -12,8 +12,8 @@ from typing import Callable, List, Optional
 
 from agent.command.resolve import Launch
 from agent.poller import READ, WRITE
-from agent.session.inherited import NOTHING, Inherited
-from agent.session.spawn import spawn
+from agent.process.inherited import NOTHING, Inherited
+from agent.process.spawn import spawn
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
@@ -30,7 +30,7 @@ INPUT_LOW = INPUT_HIGH // 2
 """Bytes. After the input that waits for the terminal has shrunk to this size, the link is read again."""
 
 
-class Child:
+class TerminalChild:
     """A started command, and the master side of its terminal.
 
     Attributes:
@@ -59,7 +59,7 @@ class Child:
         clock: Callable[[], float],
         timeouts: Timeouts,
         inherited: Inherited = NOTHING,
-    ) -> Child:
+    ) -> TerminalChild:
         """Starts a command. `clock` returns monotonic seconds. Raises CannotStart."""
         return cls(*spawn(launch, guard, inherited), clock, timeouts)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from agent.session.drain import MAX_BYTES, Drain
+from agent.process.drain import MAX_BYTES, Drain
 from agent.timeouts import Timeouts
 
 TIMEOUTS = Timeouts(quiet_timeout=0.25, drain_timeout=2.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.session.inherited import IGNORED, NOTHING, Inherited, no_core_dumps
+from agent.process.inherited import IGNORED, NOTHING, Inherited, no_core_dumps
 
 PIPE, XFSZ = 1 << signal.SIGPIPE - 1, 1 << signal.SIGXFSZ - 1
 

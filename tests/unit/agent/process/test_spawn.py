@@ -5,8 +5,8 @@ import os
 import pytest
 
 from agent.command.resolve import CannotStart, Launch
-from agent.session.process_tree import ended_line
-from agent.session.spawn import spawn
+from agent.process.process_tree import ended_line
+from agent.process.spawn import spawn
 from medusa.guard import Guard
 from medusa.protocol.control import Resize
 

@@ -1,7 +1,7 @@
 """Starts a command on a pseudo-terminal.
 
 ptyprocess opens the terminal and starts the command. Its methods to read, write, wait and kill block or sleep, so
-child.py has its own.
+terminal_child.py has its own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ptyprocess import PtyProcess
 
 from agent.command.encoding import to_bytes
 from agent.command.resolve import CannotStart, Launch
-from agent.session.inherited import NOTHING, Inherited
-from agent.session.process_tree import ended_line, started_line
+from agent.process.inherited import NOTHING, Inherited
+from agent.process.process_tree import ended_line, started_line
 from medusa.guard import Guard
 from medusa.protocol.terminal import modes
 
