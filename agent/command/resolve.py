@@ -30,8 +30,26 @@ def which(program: str) -> Optional[str]:
     return None if found is None else to_text(found)
 
 
+NOT_FOUND, NOT_EXECUTABLE, CANNOT_START = "not-found", "not-executable", "cannot-start"
+"""Codes of CannotStart. The client returns 127 for the first, 126 for the second, as shells do, and 255 for others."""
+
+
 class CannotStart(Exception):
-    """The command cannot be started. The text is shown to the user."""
+    """The command cannot be started. The text is shown to the user.
+
+    Attributes:
+        code: why it cannot be started.
+    """
+
+    def __init__(self, words: str, code: str = CANNOT_START) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+def unusable(program: str) -> CannotStart:
+    """Returns the error for a program that `which` does not find."""
+    code = NOT_EXECUTABLE if os.path.exists(to_bytes(program)) else NOT_FOUND
+    return CannotStart("%s: not found or not executable" % program, code)
 
 
 @dataclass(frozen=True)
@@ -144,7 +162,7 @@ def _without_ctrun(argv: List[str], which: Which) -> Tuple[List[str], List[str]]
         if option[-1] in _CTRUN_WITH_VALUE and len(option) == 2:
             del rest[:1]
     if not rest:
-        raise CannotStart("%s: no such program, and no command after its options" % argv[0])
+        raise CannotStart("%s: no such program, and no command after its options" % argv[0], NOT_FOUND)
     return rest, ["no %s here: running %s directly" % (argv[0], rest[0])]
 
 
@@ -158,12 +176,12 @@ def _stand_in(argv: List[str], which: Which) -> Tuple[List[str], str]:
         CannotStart: the command is not bash, or there is no shell.
     """
     if os.path.basename(argv[0]) != "bash":
-        raise CannotStart("%s: not found or not executable" % argv[0])
+        raise unusable(argv[0])
     other = which("bash")
     if other is not None:
         return [other, *argv[1:]], "no %s here: running %s" % (argv[0], other)
     if which(LAST_RESORT) is None:
-        raise CannotStart("%s: not found or not executable, and there is no %s" % (argv[0], LAST_RESORT))
+        raise CannotStart("%s: not found or not executable, and there is no %s" % (argv[0], LAST_RESORT), NOT_FOUND)
     rest = argv[1:]
     while rest and rest[0].startswith("--"):
         option = rest.pop(0)

@@ -10,7 +10,7 @@ import math
 import os
 import signal
 import time
-from typing import Iterable, List, Optional, Set
+from typing import Dict, Iterable, List, Optional, Set
 
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.process_table import PROC, Process, processes
@@ -25,27 +25,27 @@ def children(parent: int, proc: str = PROC) -> Set[int]:
 
 
 class ProcessTree:
-    """The live processes of one kernel session, and those that have left it and were adopted by the agent.
+    """The live processes of some kernel sessions, those that the agent has adopted, and all that descend from these.
 
     Args:
-        session: the session's id, which is the pid of its leader.
-        groups: process groups to signal on a system without /proc, besides the group of the leader.
+        sessions: the sessions' ids, which are the pids of their leaders.
+        groups: process groups to signal on a system without /proc, besides the groups of the leaders.
         adopter: the pid of the process that adopts orphans (see inherited.adopt_orphans). Its children belong to the
             tree.
-        spared: the pids of the children that the adopter had before the session. They do not belong to the tree.
+        spared: the pids of the children that the adopter had before the sessions. They do not belong to the tree.
         proc: the directory /proc, or a substitute for tests.
     """
 
     def __init__(
         self,
-        session: int,
+        sessions: Iterable[int],
         groups: Iterable[int] = (),
         adopter: Optional[int] = None,
         spared: Iterable[int] = (),
         proc: str = PROC,
     ) -> None:
-        self.session = session
-        self._groups = {session, *groups}
+        self._sessions = frozenset(sessions)
+        self._groups = {*self._sessions, *groups}
         self._adopter = adopter
         self._spared = frozenset(spared)
         self._proc = proc
@@ -53,11 +53,23 @@ class ProcessTree:
     def members(self) -> Optional[Set[int]]:
         """Returns the pids of the live processes in the tree, or None if /proc cannot be read."""
         found = processes(self._proc)
-        return None if found is None else {process.pid for process in found if self._counts(process)}
+        if found is None:
+            return None
+        roots = [process.pid for process in found if self._is_root(process)]
+        below: Dict[int, List[int]] = {}
+        for process in found:
+            below.setdefault(process.parent, []).append(process.pid)
+        tree: Set[int] = set()
+        while roots:
+            pid = roots.pop()
+            if pid not in tree:
+                tree.add(pid)
+                roots += below.get(pid, ())
+        return tree.intersection(process.pid for process in found if process.alive)
 
-    def _counts(self, process: Process) -> bool:
-        orphan = process.parent == self._adopter and process.pid not in self._spared
-        return process.alive and (process.session == self.session or orphan)
+    def _is_root(self, process: Process) -> bool:
+        adopted = process.parent == self._adopter and process.pid not in self._spared
+        return process.session in self._sessions or adopted
 
     def send(self, number: int) -> bool:
         """Sends the signal `number` to all processes of the tree. Returns True if there was at least one process."""
@@ -152,7 +164,7 @@ def end_sessions(lines: List[str], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Non
         lines: the lines that were recorded in the guard.
     """
     for session in live_sessions(lines):
-        terminate(ProcessTree(session), timeouts)
+        terminate(ProcessTree([session]), timeouts)
 
 
 def live_sessions(lines: Iterable[str]) -> List[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import signal
 import struct
 import termios
 from typing import Callable, List, Optional
@@ -36,7 +35,7 @@ class TerminalChild:
     Attributes:
         pid: the pid of the command, which leads its own kernel session.
         fd: the descriptor of the terminal's master side, non-blocking; -1 after `close`.
-        exit: how the command ended; None until `reap` has found that it has ended.
+        exit: how the command ended; None until `Commands.reap` has found that it has ended.
         full: True if so much input waits for the terminal that the caller should not read more from the link.
     """
 
@@ -165,7 +164,7 @@ class TerminalChild:
         except (OSError, ValueError):
             pass  # the terminal is gone, or cannot have this size
 
-    def send(self, number: int) -> None:
+    def signal(self, number: int) -> None:
         """Sends a signal to the terminal's foreground processes. Does nothing if there are none."""
         for group in self.foreground():
             try:
@@ -183,36 +182,9 @@ class TerminalChild:
             return []
         return [group] if group > 1 else []
 
-    def reap(self) -> bool:
-        """Reaps the agent's children that have ended. Returns True if the command has ended, now or before.
-
-        Call it after each SIGCHLD.
-        """
-        while True:
-            try:
-                # Wait for any child: the agent has adopted the session's orphans.
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            if pid == self.pid:
-                self.exit = _exit_of(status)
-        return self.exit is not None
-
     def close(self) -> None:
         """Closes the terminal's master side. The kernel then hangs up on the processes that have the terminal open."""
         self._input.clear()
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-def _exit_of(status: int) -> Exit:
-    if not os.WIFSIGNALED(status):
-        return Exit(status=os.WEXITSTATUS(status))
-    number = os.WTERMSIG(status)
-    try:
-        return Exit(signal=signal.Signals(number).name)
-    except ValueError:
-        return Exit(status=128 + number)  # the client knows no names of real-time signals

@@ -5,7 +5,6 @@ phases.py has the session's table.
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -13,9 +12,9 @@ from typing import Any, Callable, Collection, Dict, List, Mapping, Optional
 
 from agent.command.resolve import CannotStart, merge_size, resolve
 from agent.poller import FAILED, PEER_CLOSED, READ, Poller
+from agent.process.commands import Commands
 from agent.process.drain import Drain
 from agent.process.inherited import NOTHING, Inherited
-from agent.process.process_tree import ProcessTree, Termination, children, ended_line
 from agent.process.terminal_child import TerminalChild
 from agent.session.phases import TABLE, Action, Input, Phase
 from agent.signals import StopSignals
@@ -81,10 +80,8 @@ class SessionLoop:
         self._child: Optional[TerminalChild] = None
         self._drain: Optional[Drain] = None
         self._leave_at: Optional[float] = None
-        self._termination: Optional[Termination] = None
+        self._commands = Commands(context.guard, self._clock, self._timeouts)
         self._poller = poller or Poller()
-        # Children that are not of the session: the guard, and those of a program that became the agent by exec(2).
-        self._spared = children(os.getpid())
         self._actions: Dict[Action, Callable[[Any], None]] = {
             Action.KEEP_SIZE: self._keep_size,
             Action.START_CHILD: self._start_child,
@@ -97,7 +94,6 @@ class SessionLoop:
             Action.SEND_STOPPED: self._send_stopped,
             Action.HANG_UP: self._hang_up,
             Action.CLOSE_LINK: self._close_link,
-            Action.RELEASE_GUARD: self._release_guard,
         }
 
     def run(self) -> None:
@@ -160,7 +156,7 @@ class SessionLoop:
             due.append(self._leave_at)
             if self._phase is Phase.DRAINING and self._drain is not None and self._link.clear:
                 due.append(self._drain.deadline())
-        if self._phase is Phase.ENDING or not (self._termination is None or self._termination.done):
+        if self._phase is Phase.ENDING or self._commands.ending:
             due.append(now + self._timeouts.processes_interval)
         return max(0.0, min(at for at in due if at is not None) - now)
 
@@ -169,13 +165,14 @@ class SessionLoop:
             if number in self._context.passed_on:
                 self._log("got %s" % signal.Signals(number).name)
                 if self._child is not None:
-                    self._child.send(number)
+                    self._child.signal(number)
 
     def _check_signals(self) -> None:
         if self._signals.stopped is not None:
             name = signal.Signals(self._signals.stopped).name
             self._end(Input.STOPPED, "stopped by %s" % name, name)
-        if self._child is not None and self._child.reap():
+        self._commands.reap()
+        if self._child is not None and self._child.exit is not None:
             self._process(Input.CHILD_EXITED)
 
     # ------------------------------------------------------------------ link
@@ -261,10 +258,8 @@ class SessionLoop:
             self._link.keep_alive()
 
     def _check_processes(self) -> None:
-        if self._child is not None and self._phase is Phase.ENDING:
-            self._child.reap()
-        gone = self._termination is None or self._termination.step(self._clock())
-        if gone and self._phase is Phase.ENDING:
+        self._commands.step()
+        if self._phase is Phase.ENDING and not self._commands.ending:
             self._process(Input.PROCESSES_GONE)
 
     # ------------------------------------------------------------------ actions
@@ -284,6 +279,7 @@ class SessionLoop:
             self._log("not started: %s" % error)
             self._process(Input.NOT_STARTED, str(error))
             return
+        self._commands.add(self._child)
         self._log("started %s, pid %d" % (launch.argv[0], self._child.pid))
         self._size = launch.size
         self._process(Input.STARTED, self._child.pid)
@@ -323,18 +319,11 @@ class SessionLoop:
             pass  # the session ends in any case
 
     def _hang_up(self, _: object) -> None:
-        if self._child is not None and self._termination is None:
-            tree = ProcessTree(self._child.pid, self._child.foreground(), os.getpid(), self._spared)
-            self._termination = Termination(tree, self._clock(), self._timeouts)
-            self._child.close()
+        if self._child is not None:
+            self._commands.end_all()
 
     def _close_link(self, _: object) -> None:
         self._link.close(timeout=self._timeouts.close_timeout)
-
-    def _release_guard(self, _: None) -> None:
-        if self._child is not None:
-            self._child.reap()
-            self._context.guard.record(ended_line(self._child.pid))
 
 
 def _text(message: Control) -> Text:

@@ -55,7 +55,6 @@ class Action(enum.Enum):
     SEND_STOPPED = "send `error` with the signal's name, if the link takes it at once"
     HANG_UP = "close the terminal and begin to end the session's processes, if that is not done yet"
     CLOSE_LINK = "send a Close and wait a little for the peer's"
-    RELEASE_GUARD = "the guard has nothing more to end"
 
 
 class Step(NamedTuple):
@@ -78,7 +77,7 @@ TABLE: Dict[Tuple[Phase, Input], Step] = {
     (Phase.RUNNING, Input.CHILD_EXITED): Step(Phase.DRAINING, (Action.BEGIN_DRAIN,)),
     (Phase.DRAINING, Input.DRAINED): Step(Phase.LEAVING, (Action.SEND_EXIT, Action.HANG_UP)),
     (Phase.LEAVING, Input.LEAVE_EXPIRED): Step(Phase.ENDING, _END),
-    (Phase.ENDING, Input.PROCESSES_GONE): Step(Phase.ENDED, (Action.RELEASE_GUARD,)),
+    (Phase.ENDING, Input.PROCESSES_GONE): Step(Phase.ENDED),
 }
 
 

@@ -35,11 +35,11 @@ def leader() -> Iterator[subprocess.Popen[bytes]]:
     with process:
         process.stdout.readline()
         yield process
-        terminate(ProcessTree(process.pid), AT_ONCE)
+        terminate(ProcessTree([process.pid]), AT_ONCE)
 
 
 def test_members_are_the_sessions_processes_and_no_other(leader: subprocess.Popen[bytes]) -> None:
-    found = ProcessTree(leader.pid).members()
+    found = ProcessTree([leader.pid]).members()
     assert found is not None
     assert leader.pid in found
     assert len(found) == 2
@@ -49,42 +49,42 @@ def test_members_are_the_sessions_processes_and_no_other(leader: subprocess.Pope
 def test_zombies_do_not_count() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert ProcessTree(process.pid).members() == set()
+    assert ProcessTree([process.pid]).members() == set()
     process.wait()
 
 
 def test_grace_then_kill(leader: subprocess.Popen[bytes]) -> None:
     begin = time.monotonic()
-    termination = Termination(ProcessTree(leader.pid), begin, Timeouts(hangup_grace=0.3))
+    termination = Termination(ProcessTree([leader.pid]), begin, Timeouts(hangup_grace=0.3))
     assert not termination.done
     wait_until(lambda: termination.step(time.monotonic()))
     assert time.monotonic() - begin >= 0.3
     assert leader.wait(PATIENCE) == -signal.SIGKILL
-    assert ProcessTree(leader.pid).members() == set()
+    assert ProcessTree([leader.pid]).members() == set()
 
 
 def test_stopped_processes_get_their_hangup() -> None:
     process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
     os.kill(process.pid, signal.SIGSTOP)
-    terminate(ProcessTree(process.pid), PATIENT)
+    terminate(ProcessTree([process.pid]), PATIENT)
     assert process.wait(PATIENCE) == -signal.SIGHUP
 
 
 def test_empty_tree_is_done_at_once() -> None:
     process = subprocess.Popen(["true"], start_new_session=True)
     process.wait()
-    assert Termination(ProcessTree(process.pid), 0.0, Timeouts()).done
+    assert Termination(ProcessTree([process.pid]), 0.0, Timeouts()).done
 
 
 def test_without_proc_groups_are_signalled(leader: subprocess.Popen[bytes], tmp_path: Path) -> None:
     job = subprocess.Popen(["sleep", "1000"], start_new_session=True)
-    assert ProcessTree(leader.pid, proc=str(tmp_path / "none")).members() is None
-    assert ProcessTree(leader.pid, proc=str(tmp_path)).members() is None
-    termination = Termination(ProcessTree(leader.pid, (job.pid,), proc=str(tmp_path)), 0.0, AT_ONCE)
+    assert ProcessTree([leader.pid], proc=str(tmp_path / "none")).members() is None
+    assert ProcessTree([leader.pid], proc=str(tmp_path)).members() is None
+    termination = Termination(ProcessTree([leader.pid], (job.pid,), proc=str(tmp_path)), 0.0, AT_ONCE)
     termination.step(0.0)
     assert leader.wait(PATIENCE) == -signal.SIGKILL
     assert job.wait(PATIENCE) in (-signal.SIGHUP, -signal.SIGKILL)
-    wait_until(lambda: not ProcessTree(leader.pid, proc=str(tmp_path)).send(0), "the end of the group")
+    wait_until(lambda: not ProcessTree([leader.pid], proc=str(tmp_path)).send(0), "the end of the group")
 
 
 def test_adopted_orphans_count_but_not_earlier_children() -> None:
@@ -92,7 +92,7 @@ def test_adopted_orphans_count_but_not_earlier_children() -> None:
         spared = children(os.getpid())
         assert before.pid in spared
         with subprocess.Popen(["sleep", "1000"], start_new_session=True) as orphan:
-            members = ProcessTree(1 << 30, adopter=os.getpid(), spared=spared)
+            members = ProcessTree([], adopter=os.getpid(), spared=spared)
             assert members.members() == {orphan.pid}
             terminate(members, PATIENT)
             assert orphan.wait() == -signal.SIGHUP

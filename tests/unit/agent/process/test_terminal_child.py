@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agent.command.resolve import Launch
+from agent.process.commands import Commands
 from agent.process.process_tree import ProcessTree, started_line, terminate
 from agent.process.terminal_child import INPUT_HIGH, INPUT_LOW, TerminalChild
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
 from medusa.protocol.control import Exit, Resize
+from tests.unit.agent.process.starting import exit_of, launch
 from tests.waiting import Clock, wait_until
 
 RAW = ("/bin/sh", "-c", "stty raw -echo; echo ready; exec sleep 1000")
@@ -25,20 +26,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def start(guard: Guard, clock: Clock) -> Iterator[Start]:
-    """Starts commands and ends them after the test."""
-    children: list[TerminalChild] = []
+def start(guard: Guard, clock: Clock, commands: Commands) -> Start:
+    """Starts commands, which end after the test."""
 
     def start(*argv: str) -> TerminalChild:
-        launch = Launch(argv, "/", {"PATH": os.environ["PATH"]}, Resize(80, 25))
-        children.append(TerminalChild.start(launch, guard, clock, Timeouts()))
-        return children[-1]
+        child = TerminalChild.start(launch(*argv), guard, clock, Timeouts())
+        commands.add(child)
+        return child
 
-    yield start
-    for child in children:
-        child.close()
-        terminate(ProcessTree(child.pid), Timeouts(hangup_grace=0))
-        wait_until(child.reap)
+    return start
 
 
 def output(child: TerminalChild) -> bytes:
@@ -76,23 +72,11 @@ def write_until_taken(child: TerminalChild) -> None:
     wait_until(taken)
 
 
-def test_output_and_exit(start: Start, guard: Guard) -> None:
+def test_output_and_exit(start: Start, commands: Commands, guard: Guard) -> None:
     child = start("/bin/echo", "hello")
     assert output(child) == b"hello\r\n"
-    wait_until(child.reap)
-    assert child.exit == Exit(status=0)
-    assert child.reap()
+    assert exit_of(commands, child) == Exit(status=0)
     assert guard.lines() == [started_line(child.pid)]  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("script", "exit"),
-    [("exit 7", Exit(status=7)), ("kill -KILL $$", Exit(signal="SIGKILL")), ("kill -40 $$", Exit(status=128 + 40))],
-)
-def test_exit(start: Start, script: str, exit: Exit) -> None:  # noqa: A002
-    child = start("/bin/sh", "-c", script)
-    wait_until(child.reap)
-    assert child.exit == exit
 
 
 def test_input_waits_for_a_terminal_that_is_full(start: Start, clock: Clock) -> None:
@@ -139,9 +123,9 @@ def test_input_for_a_terminal_that_no_process_has_open_is_dropped(start: Start) 
     write_until_taken(child)
 
 
-def test_closed_terminal(start: Start) -> None:
+def test_closed_terminal(start: Start, commands: Commands) -> None:
     child = start("/bin/true")
-    wait_until(child.reap)
+    exit_of(commands, child)
     child.resize(Resize(1, 1))
     child.close()
     child.close()
@@ -149,9 +133,8 @@ def test_closed_terminal(start: Start) -> None:
     assert child.foreground() == []
 
 
-def test_hang_up_ends_the_foreground_group(start: Start) -> None:
+def test_hang_up_ends_the_foreground_group(start: Start, commands: Commands) -> None:
     child = start("/bin/sleep", "1000")
     assert child.foreground() == [child.pid]
-    terminate(ProcessTree(child.pid))
-    wait_until(child.reap)
-    assert child.exit == Exit(signal="SIGHUP")
+    terminate(ProcessTree([child.pid]))
+    assert exit_of(commands, child) == Exit(signal="SIGHUP")

@@ -86,7 +86,7 @@ class Stage(Poller):
         lines = self.guard.lines()  # type: ignore[attr-defined]
         pid = int(lines[0].split()[1])
         assert lines == [started_line(pid), ended_line(pid)]
-        assert ProcessTree(pid).members() == set()
+        assert ProcessTree([pid]).members() == set()
 
     def close(self) -> None:
         self.signals.close()

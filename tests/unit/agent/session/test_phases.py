@@ -25,7 +25,7 @@ EXPECTED: dict[Input, tuple[str | None, ...]] = {
     Input.PEER_BROKE_PROTOCOL: (END, END, END, END, None, None),
     Input.STOPPED: (STOP, STOP, STOP, END, "=", None),
     Input.LEAVE_EXPIRED: (None, None, None, END, None, None),
-    Input.PROCESSES_GONE: (None, None, None, None, "ENDED: RELEASE_GUARD", None),
+    Input.PROCESSES_GONE: (None, None, None, None, "ENDED", None),
     Input.FAILED: (END, END, END, END, "=", "="),
 }
 

@@ -1,0 +1,139 @@
+"""A command on three pipes: stdin, stdout and stderr. No call blocks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import List, Optional, Tuple, Union
+
+from agent.command.resolve import CannotStart, Launch
+from agent.process.execution import Execution
+from agent.process.inherited import NOTHING, Inherited
+from agent.process.process_tree import ProcessTree
+from medusa.forked import blocked_signals
+from medusa.guard import Guard
+from medusa.protocol.control import Exit
+
+READ_SIZE = 64 * 1024
+
+PIPE_SIZE = 256 * 1024
+"""Bytes. The size of the pipes, if the system allows it. A user's pipes can have 64 MiB in all (pipe(7))."""
+
+_F_SETPIPE_SZ = 1031
+
+STDIN, STDOUT, STDERR = range(3)
+
+
+class PipeChild:
+    """A started command, and the agent's ends of its pipes.
+
+    Attributes:
+        pid: the pid of the command, which leads its own kernel session. The session has no terminal.
+        fds: the agent's ends of stdin, stdout and stderr, non-blocking; -1 after `close`.
+        exit: how the command ended; None until `Commands.reap` has found that it has ended.
+    """
+
+    def __init__(self, pid: int, fds: List[int]) -> None:
+        self.pid = pid
+        self.fds = fds
+        self.exit: Optional[Exit] = None
+
+    @classmethod
+    def start(cls, launch: Launch, guard: Guard, inherited: Inherited = NOTHING) -> PipeChild:
+        """Starts a command. `guard` is a helper process that ends the command if the agent dies.
+
+        Raises:
+            CannotStart: there is no free process or descriptor, or the program cannot be executed.
+        """
+        execution = Execution(launch, guard, inherited)
+        pipes: List[Tuple[int, int]] = []
+        try:
+            for _ in range(3):
+                pipes.append(os.pipe())
+            theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
+            pid = _fork(execution, theirs)
+        except OSError as error:
+            execution.cancel()
+            _close_all([fd for pipe in pipes for fd in pipe])
+            raise CannotStart("%s: %s" % (launch.argv[0], error.strerror)) from None
+        _close_all(theirs)
+        mine = [pipes[0][1], pipes[1][0], pipes[2][0]]
+        try:
+            execution.confirm(pid)
+        except CannotStart:
+            _close_all(mine)
+            raise
+        for fd in mine:
+            os.set_blocking(fd, False)
+        return cls(pid, mine)
+
+    def read(self, sub: int, size: int = READ_SIZE) -> Optional[bytes]:
+        """Returns at most `size` bytes of stdout (`sub` 1) or stderr (2); None if there are none now.
+
+        Raises:
+            EOFError: no process has the pipe open any more.
+        """
+        try:
+            data = os.read(self.fds[sub], size)
+        except BlockingIOError:
+            return None
+        if not data:
+            raise EOFError
+        return data
+
+    def write(self, data: Union[bytes, memoryview]) -> Optional[int]:
+        """Writes to stdin. Returns how many bytes it took; None if no process reads it any more."""
+        try:
+            return os.write(self.fds[STDIN], data)
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError:
+            return None
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the command's process group. Does nothing if no process of it is left."""
+        if self.exit is not None and not ProcessTree([self.pid]).members():
+            return  # the system may have given the id to another group
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def foreground(self) -> List[int]:
+        """Returns an empty list, because the command has no terminal. See TerminalChild."""
+        return []
+
+    def close(self, sub: Optional[int] = None) -> None:
+        """Closes the pipe of `sub`, or all pipes. A command that writes to a closed one gets SIGPIPE."""
+        for number in range(3) if sub is None else (sub,):
+            if self.fds[number] >= 0:
+                os.close(self.fds[number])
+                self.fds[number] = -1
+
+
+def _fork(execution: Execution, theirs: List[int]) -> int:
+    """Forks the child, with `theirs` as its descriptors 0-2. Returns its pid."""
+
+    def attach() -> None:
+        os.setsid()
+        for number, fd in enumerate(theirs):
+            _enlarge(fd)
+            os.dup2(fd, number)
+
+    with blocked_signals():
+        pid = os.fork()
+        if pid == 0:
+            execution.run(attach)
+    return pid
+
+
+def _enlarge(fd: int) -> None:
+    try:
+        fcntl.fcntl(fd, _F_SETPIPE_SZ, PIPE_SIZE)
+    except OSError:
+        pass  # not Linux, or the user's pipes have used up what they may have
+
+
+def _close_all(fds: List[int]) -> None:
+    for fd in fds:
+        os.close(fd)
