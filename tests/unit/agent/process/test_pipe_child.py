@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -158,17 +159,23 @@ def test_script_without_an_interpreter(guard: Guard, tmp_path: Path) -> None:
     assert raised.value.code == NOT_EXECUTABLE
 
 
-def test_no_free_descriptor(guard: Guard) -> None:
+@pytest.mark.parametrize("free", [0, 3, 5, 7])
+def test_no_free_descriptor(guard: Guard, free: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    before = open_fds()
-    most = max(map(int, before))
+    before, used = open_fds(), [os.open(os.devnull, os.O_RDONLY)]
     try:
-        for free in (1, 3, 5, 7):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most + free, hard))
-            with pytest.raises(CannotStart, match="Too many open files"):
-                PipeChild.start(launch("/bin/true"), guard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (used[0] + 16, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                used.append(os.dup(used[0]))
+        for _ in range(free):
+            os.close(used.pop())
+        with pytest.raises(CannotStart, match="Too many open files"):
+            PipeChild.start(launch("/bin/true"), guard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in used:
+            os.close(fd)
     assert open_fds() == before
 
 
