@@ -6,21 +6,22 @@ import base64
 import os
 import socket
 import time
-from typing import Iterable, Tuple, Union
+from typing import Iterable, List, Optional, Tuple, Union
 
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.features import HEADER
 from medusa.protocol.http.head import Response
 from medusa.protocol.http.response import SWITCHING_PROTOCOLS
 from medusa.protocol.messages import MAX_MESSAGE
 from medusa.protocol.raw.codec import FramedCodec
 from medusa.protocol.raw.greeting import REFUSED, LineReader, build_framed, check_answer
+from medusa.protocol.raw.words import older_headers
 from medusa.protocol.websocket.codec import Role, WebSocketCodec
 from medusa.protocol.websocket.handshake import build_upgrade, check_accepted
 from medusa.transports.base import Transport
 from medusa.transports.dial import CONNECT_TIMEOUT, RETRYABLE, ConnectRefused, is_raw, open_socket, parse_url
 from medusa.transports.dial.answer import read_answer, read_response, remaining
 from medusa.transports.dial.errors import refusal
+from medusa.transports.dial.target import Target
 from medusa.transports.socket_stream import SocketStream
 from medusa.transports.tls import TlsSocket, stream_over
 
@@ -40,21 +41,40 @@ def connect(
     Args:
         insecure_tls: True to accept any certificate.
         timeout: the time limit for everything together, in seconds.
-        headers: (name, value) of further header fields of the request. For raw TCP, only the field of
-            medusa.protocol.features is used.
+        headers: (name, value) of further header fields of the request. For raw TCP, the fields of
+            medusa.protocol.features become words of the greeting; the others are left out. If the reflector is too old
+            to know these words, the greeting is sent again without them.
         max_message: the limit of one message, in bytes.
 
     Raises:
         ConnectRefused: the connection failed, or the server refused. The error says whether to try again.
     """
     deadline = time.monotonic() + timeout
+    if is_raw(url):
+        return _connect_raw(parse_url(url), deadline, list(headers), max_message)
     target = parse_url(url)
     sock = open_socket(target, insecure_tls, deadline)
-    if is_raw(url):
-        assert isinstance(sock, socket.socket)
-        features = dict(headers).get(HEADER, "")
-        return greet(sock, target.netloc, target.target, deadline, max_message, features)
     return upgrade(sock, target.netloc, target.target, deadline, headers, max_message)
+
+
+def _connect_raw(target: Target, deadline: float, headers: List[Tuple[str, str]], max_message: int) -> Transport:
+    sock = open_socket(target, False, deadline)
+    assert isinstance(sock, socket.socket)
+    try:
+        return greet(sock, target.netloc, target.target, deadline, max_message, headers)
+    except ConnectRefused as error:
+        older = _older(headers, error)
+        if older is None:
+            raise
+    return _connect_raw(target, deadline, older, max_message)
+
+
+def _older(headers: List[Tuple[str, str]], refused: ConnectRefused) -> Optional[List[Tuple[str, str]]]:
+    """See medusa.protocol.raw.words.older_headers. Raises ConnectRefused."""
+    try:
+        return older_headers(headers, refused.status, str(refused))
+    except HandshakeError as error:
+        raise ConnectRefused(str(error), error.http_status, retryable=False) from None
 
 
 def upgrade(
@@ -106,15 +126,15 @@ def greet(
     target: str,
     deadline: float,
     max_message: int = MAX_MESSAGE,
-    features: str = "",
+    headers: Iterable[Tuple[str, str]] = (),
 ) -> Transport:
     """Sends the greeting of raw TCP with frames. Returns the transport, which owns the socket from then on.
 
-    For `features` see `build_framed`. For the other arguments and the errors see `upgrade`.
+    For `headers` see `build_framed`. For the other arguments and the errors see `upgrade`.
     """
     try:
         sock.settimeout(remaining(deadline))
-        sock.sendall(build_framed(target, host, features))
+        sock.sendall(build_framed(target, host, headers))
         line, rest = read_answer(sock, deadline, LineReader().feed)
         check_answer(line)
     except HandshakeError as error:

@@ -18,7 +18,7 @@ from medusa.protocol.features import HEADER, NOTICE
 from medusa.protocol.http.own_header import has_authorization
 from medusa.transports.base import Transport
 from medusa.transports.connect import connect, upgrade
-from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, is_raw, parse_url
+from medusa.transports.dial import CONNECT_TIMEOUT, ConnectRefused, parse_url
 from medusa.transports.dial.headers import NO_HEADERS, HeaderError, Headers
 from medusa.transports.dial.tcp import connect_tcp
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 ANNOUNCED = ((HEADER, NOTICE),)
 """The header field by which mlogin tells the reflector which features it understands."""
-
-UNKNOWN_GREETING = 400
-"""The status with which a port for raw TCP refuses a greeting whose form it does not know."""
 
 
 class Dialer:
@@ -149,23 +146,14 @@ class Dialer:
             return upgrade(sock, target.netloc, target.target, deadline, headers)
 
     def _connect(self) -> Transport:
-        """Attaches, and announces the features of mlogin in a header field.
-
-        The raw port of an older reflector refuses the header field with 400. In this case, attaches without it.
-        """
+        """Attaches, and announces the features of mlogin in a header field."""
         try:
             self.sent_headers = self._headers.read()
         except HeaderError as error:
             raise Failure(str(error)) from None
-        for announced in (ANNOUNCED, ()):
-            url, headers = self.url.client_url(presigned=has_authorization(self.sent_headers))
-            headers = [*headers, *self.sent_headers, *announced]
-            try:
-                return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
-            except ConnectRefused as error:
-                if error.status != UNKNOWN_GREETING or not is_raw(url) or not announced:
-                    raise
-        raise AssertionError
+        url, headers = self.url.client_url(presigned=has_authorization(self.sent_headers))
+        headers = [*headers, *self.sent_headers, *ANNOUNCED]
+        return connect(url, insecure_tls=self._insecure_tls, timeout=CONNECT_TIMEOUT, headers=headers)
 
     def _pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

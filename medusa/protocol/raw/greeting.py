@@ -2,19 +2,21 @@
 
 No I/O. The greetings and their answers:
 
-MEDUSA/1 <target> <host> [features=<a,b>]   OK; then frames follow in both directions
-ATTACH <id> client|agent [<token>]          OK waiting (only to a client), then OK linked; then bytes without frames
-either of the two                           ERR <code> <words>, if the reflector refuses
+MEDUSA/1 <target> <host> [<word>=<value>...]   OK; then frames follow in both directions
+ATTACH <id> client|agent [<token>]             OK waiting (only to a client), then OK linked; then bytes without frames
+either of the two                              ERR <code> <words>, if the reflector refuses
 """
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional, Tuple, Union
+from typing import Iterable, NamedTuple, Optional, Tuple, Union
 
 from medusa.protocol import attach_path
 from medusa.protocol.errors import HandshakeError
+from medusa.protocol.http.own_header import Field
 from medusa.protocol.printable import printable
+from medusa.protocol.raw.words import UNKNOWN, build_words, parse_words
 
 MAX_LINE = 8 * 1024
 """The limit of a line without its end, in bytes. It is the same as in an HTTP head."""
@@ -24,7 +26,7 @@ WAITING = b"OK waiting\n"
 LINKED = b"OK linked\n"
 REFUSED = b"ERR "
 
-_FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21\x22\x24-\x7e]*) ([\x21-\x7e]+)(?: features=([a-z0-9,-]{1,200}))?\Z")
+_FRAMED = re.compile(rb"MEDUSA/([0-9]{1,3}) (/[\x21\x22\x24-\x7e]*) ([\x21-\x7e]+)((?: [a-z]+=[\x21-\x7e]+)*)\Z")
 _PLAIN = re.compile(rb"ATTACH ([\x21-\x7e]+) (client|agent)(?: ([\x21-\x7e]+))?\Z")
 _HTTP = re.compile(rb"[A-Z]{3,16} \S+ HTTP/[0-9.]+\Z")
 _REFUSED = re.compile(r"ERR ([1-9][0-9]{2,3}) (.+)\Z")
@@ -50,12 +52,12 @@ class Framed(NamedTuple):
     Attributes:
         target: path and query of the URL that the peer attaches to.
         host: host and port of that URL.
-        features: what the peer announces (see medusa.protocol.features), separated by commas.
+        fields: (name, value) of the header fields that its words stand for; see medusa.protocol.raw.words.
     """
 
     target: str
     host: str
-    features: str = ""
+    fields: Tuple[Field, ...] = ()
 
 
 class Plain(NamedTuple):
@@ -122,13 +124,21 @@ def parse_greeting(line: bytes) -> Union[Framed, Plain]:
     if framed and framed.group(1) != VERSION:
         raise HandshakeError(400, "version 1 is spoken here")
     if framed:
-        return Framed(*[(word or b"").decode("ascii") for word in framed.groups()[1:]])
+        target, host, words = (group.decode("ascii") for group in framed.groups()[1:])
+        fields = parse_words(words.split())
+        if fields is None:
+            raise _not_a_greeting()
+        return Framed(target, host, fields)
     if plain:
         role = attach_path.CLIENT if plain.group(2) == b"client" else attach_path.AGENT
         return Plain(plain.group(1).decode("ascii"), role, (plain.group(3) or b"").decode("ascii"))
     if _HTTP.match(line):
         raise SpokeHttp(400, "this is the raw port, and HTTP is not spoken here; " + FORMS)
-    raise HandshakeError(400, "not a greeting; " + FORMS)
+    raise _not_a_greeting()
+
+
+def _not_a_greeting() -> HandshakeError:
+    return HandshakeError(400, "%s; %s" % (UNKNOWN, FORMS))
 
 
 def parse_token(token: str) -> Framed:
@@ -148,16 +158,15 @@ def is_greeting(data: bytes) -> bool:
     return data.startswith(_OURS)
 
 
-def build_framed(target: str, host: str, features: str = "") -> bytes:
+def build_framed(target: str, host: str, headers: Iterable[Field] = ()) -> bytes:
     """Returns the greeting for links with frames.
 
     Args:
         target: path and query of the URL, byte for byte.
         host: host and port of the URL, byte for byte.
-        features: the features that the peer announces, separated by commas; see medusa.protocol.features. A reflector
-            that knows only part 2 of the protocol refuses a greeting with features, with status 400.
+        headers: (name, value) of header fields. Those that have a word are sent; the others are left out.
     """
-    return ("MEDUSA/1 %s %s%s\n" % (target, host, features and " features=" + features)).encode("ascii")
+    return ("MEDUSA/1 %s %s%s\n" % (target, host, build_words(headers))).encode("ascii")
 
 
 def build_refusal(code: int, words: str) -> bytes:

@@ -13,7 +13,7 @@ from typing import Any
 import gevent
 import structlog
 
-from medusa.protocol import attach_path, features
+from medusa.protocol import attach_path
 from medusa.protocol.errors import HandshakeError
 from medusa.protocol.http.head import Headers, Request
 from medusa.protocol.printable import printable
@@ -232,7 +232,7 @@ def _request(greeting: Framed | Plain) -> Request | None:
         if not greeting.token:
             return None
         greeting = parse_token(greeting.token)
-    headers = [("host", greeting.host), (features.HEADER.lower(), greeting.features)]
+    headers = [("host", greeting.host), *((name.lower(), value) for name, value in greeting.fields)]
     return Request("GET", greeting.target, "HTTP/1.1", Headers(headers))
 
 

@@ -241,3 +241,50 @@ def test_an_answer_that_does_not_come_or_does_not_end_is_not_waited_for(scheme: 
         assert time.monotonic() - begun < PATIENCE / 2
         assert caught.value.retryable is (caught.value.status is None)
     assert CONNECT_TIMEOUT == 30
+
+
+FEATURES = ("Medusa-Features", "notice")
+ABOUT = ("Medusa-About", "name=x")
+JOIN = ("Medusa-Join", "1")
+LEG = ("Medusa-Leg", "ab" * 16)
+OLDER = b"ERR 400 not a greeting; say MEDUSA/1 TARGET HOST\n"
+SHORT_OF_ID = b"ERR 400 the session id is too long\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "answers", "greetings"),
+    [
+        ([FEATURES], [OLDER, b"OK\n"], [b" features=notice", b""]),
+        ([ABOUT, FEATURES], [OLDER, b"OK\n"], [b" about=name=x features=notice", b" features=notice"]),
+        ([ABOUT, FEATURES], [OLDER, OLDER, b"OK\n"], [b" about=name=x features=notice", b" features=notice", b""]),
+        ([FEATURES], [b"ERR 404 no such session\n"], [b" features=notice"]),
+        ([], [OLDER], [b""]),
+        ([FEATURES, JOIN], [OLDER], [b" features=notice join=1"]),
+        ([LEG], [OLDER], [b" leg=" + b"ab" * 16]),
+        ([JOIN], [SHORT_OF_ID], [b" join=1"]),
+    ],
+)
+def test_an_older_raw_port_is_greeted_without_the_words_that_it_does_not_know(
+    headers: list[tuple[str, str]], answers: list[bytes], greetings: list[bytes]
+) -> None:
+    seen: list[bytes] = []
+
+    def answering(answer: bytes) -> Script:
+        def script(sock: socket.socket) -> None:
+            seen.append(read_line(sock))
+            sock.sendall(answer)
+
+        return script
+
+    with ScriptedServer(*map(answering, answers)) as server:
+        url = server.url("/x", "tcp")
+        if answers[-1] == b"OK\n":
+            connect(url, headers=headers).abort()
+        else:
+            with pytest.raises(ConnectRefused) as caught:
+                connect(url, headers=headers)
+            too_old = answers == [OLDER] and headers != []
+            assert ("the reflector is too old" in str(caught.value)) is too_old
+            assert not (too_old and caught.value.retryable)
+        where = url.removeprefix("tcp://").partition("/")[0].encode()
+    assert seen == [b"MEDUSA/1 /x " + where + words + b"\n" for words in greetings]

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import signal
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -145,32 +144,3 @@ def test_who_has_no_key_learns_why_one_is_needed(signals: Signals) -> None:
         dialer = Dialer(url, signals, False, embedded=False, timeouts=EAGER, find_account=find)
         with pytest.raises(Failure, match=r"status 403.*\n  no key to sign with"):
             dialer.connect()
-
-
-def answers(answer: bytes, seen: list[bytes]) -> Callable[[socket.socket], None]:
-    def serve(sock: socket.socket) -> None:
-        seen.append(sock.recv(1000))
-        sock.sendall(answer)
-
-    return serve
-
-
-@pytest.mark.parametrize(
-    ("refusal", "greetings"),
-    [
-        (b"ERR 400 not a greeting\n", [b" features=notice\n", b"\n"]),
-        (b"ERR 404 no such session\n", [b" features=notice\n"]),
-    ],
-)
-def test_an_older_raw_port_knows_no_features(signals: Signals, refusal: bytes, greetings: list[bytes]) -> None:
-    seen: list[bytes] = []
-    with ScriptedServer(*[answers(answer, seen) for answer in (refusal, b"OK\n")[: len(greetings)]]) as server:
-        url = SessionUrl(server.url("", "tcp"), "4711")
-        dialer = Dialer(url, signals, False, embedded=False, timeouts=EAGER)
-        if len(greetings) == 1:
-            with pytest.raises(Failure, match="404"):
-                dialer.connect()
-        else:
-            dialer.connect().abort()
-    host = server.url("", "tcp").removeprefix("tcp://").encode()
-    assert seen == [b"MEDUSA/1 /attach/4711/master " + host + end for end in greetings]

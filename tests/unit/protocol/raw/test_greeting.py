@@ -19,6 +19,24 @@ from medusa.protocol.raw.greeting import (
 from tests.frames import cut
 
 SIGNED = "/alice/medusa/attach/a%2Fb/slave?algorithm=RSA-SHA256&signature=x%3D"
+LEG = "0123456789abcdef" * 2
+WRONG_WORDS = (
+    b"features=",
+    b"features=A",
+    b"join=0",
+    b"join=1 join=1",
+    b"join=1  features=a",
+    b"join=1 ",
+    b"join",
+    b"leg=" + LEG[1:].encode(),
+    b"leg=" + LEG.upper().encode(),
+    b"about=" + bytes(1025).replace(b"\0", b"x"),
+    b"more=1",
+)
+
+
+def framed(*fields: tuple[str, str]) -> Framed:
+    return Framed("/attach/x/slave", "h:1", fields)
 
 
 def line_of(*chunks: bytes) -> tuple[bytes, bytes] | None:
@@ -66,7 +84,11 @@ class TestLines:
     [
         (b"MEDUSA/1 /attach/x/slave h:1", Framed("/attach/x/slave", "h:1")),
         (b"MEDUSA/1 " + SIGNED.encode() + b" [::1]:7", Framed(SIGNED, "[::1]:7")),
-        (b"MEDUSA/1 /attach/x/slave h:1 features=notice,b-2", Framed("/attach/x/slave", "h:1", "notice,b-2")),
+        (b"MEDUSA/1 /attach/x/slave h:1 features=notice,b-2", framed(("Medusa-Features", "notice,b-2"))),
+        (
+            b"MEDUSA/1 /attach/x/slave h:1 about=name=a+b&host=%2f leg=" + LEG.encode() + b" join=1",
+            framed(("Medusa-About", "name=a+b&host=%2f"), ("Medusa-Leg", LEG), ("Medusa-Join", "1")),
+        ),
         (b"ATTACH x client", Plain("x", "master", "")),
         (b"ATTACH a/b agent", Plain("a/b", "slave", "")),
         (b"ATTACH x agent tcp://h:1/y?z", Plain("x", "slave", "tcp://h:1/y?z")),
@@ -87,6 +109,7 @@ def test_greetings(line: bytes, greeting: Framed | Plain) -> None:
         (b"MEDUSA/1 /attach/x/slave", "not a greeting"),
         (b"MEDUSA/1 /attach/x/slave h h", "not a greeting"),
         (b"MEDUSA/1  /attach/x/slave h", "not a greeting"),
+        *((b"MEDUSA/1 /attach/x/slave h " + words, "not a greeting") for words in WRONG_WORDS),
         (b"MEDUSA/1 /attach/\xc3\xa9/slave h", "not a greeting"),
         (b"ATTACH x", "not a greeting"),
         (b"ATTACH x master", "not a greeting"),
@@ -126,7 +149,9 @@ def test_other_tokens_are_refused(token: str) -> None:
 def test_a_built_greeting_is_parsed() -> None:
     assert build_framed(SIGNED, "h:1") == b"MEDUSA/1 " + SIGNED.encode() + b" h:1\n"
     assert parse_greeting(build_framed(SIGNED, "h:1").strip()) == Framed(SIGNED, "h:1")
-    assert parse_greeting(build_framed("/x", "h", "a,b").strip()) == Framed("/x", "h", "a,b")
+    fields = (("Medusa-Join", "1"), ("Medusa-Features", "a,b"))
+    built = build_framed("/x", "h", [("Date", "now"), *fields])
+    assert parse_greeting(built.strip()) == Framed("/x", "h", fields)
 
 
 class TestCheckAnswer:

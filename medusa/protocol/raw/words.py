@@ -1,0 +1,73 @@
+"""The words that may follow the host in a greeting of raw TCP. Each stands for a header field of HTTP. No I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
+
+from medusa.protocol.errors import HandshakeError
+from medusa.protocol.features import ABOUT, HEADER, JOIN, LEG
+from medusa.protocol.http.own_header import Field
+
+WORDS: Dict[str, Tuple[str, str]] = {
+    "features": (HEADER, "[a-z0-9,-]{1,200}"),
+    "join": (JOIN, "1"),
+    "leg": (LEG, "[0-9a-f]{32}"),
+    "about": (ABOUT, r"[\x21-\x7e]{1,1024}"),
+}
+"""The words: name -> (header field, pattern of the value). They come in any order, each at most once."""
+
+_FIRST = frozenset((HEADER,))
+"""The fields whose words a reflector of part 2 knows. Even older reflectors know no words."""
+
+_NEEDED = frozenset((JOIN, LEG))
+"""The fields without which a greeting would mean something else."""
+
+UNKNOWN = "not a greeting"
+"""The beginning of the reason with which a raw port refuses a greeting whose form it does not know, with status 400."""
+
+TOO_OLD = "the reflector is too old: its raw port does not let another client join a session"
+
+
+def parse_words(words: Iterable[str]) -> Optional[Tuple[Field, ...]]:
+    """Returns (name, value) of the header fields that `words` stand for. None if a word is unknown or comes twice."""
+    fields: Dict[str, str] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        field, pattern = WORDS.get(name, ("", ""))
+        if not field or field in fields or not re.fullmatch(pattern, value):
+            return None
+        fields[field] = value
+    return tuple(fields.items())
+
+
+def build_words(headers: Iterable[Field]) -> str:
+    """Returns the words for those of `headers` that have one, each with a space before it. Leaves out the others."""
+    names = {field: name for name, (field, _) in WORDS.items()}
+    return "".join(" %s=%s" % (names[field], value) for field, value in headers if field in names)
+
+
+def older_headers(headers: Sequence[Field], status: Optional[int], reason: str) -> Optional[List[Field]]:
+    """Returns the header fields for another greeting, after an older raw port may have refused the words of the first.
+
+    Args:
+        headers: (name, value) of the header fields of the first greeting.
+        status: the status of the refusal. None if there was no answer.
+        reason: the words of the refusal.
+
+    Returns:
+        The fields without those whose words the reflector perhaps does not know. None if another greeting is of no use.
+
+    Raises:
+        HandshakeError: the reflector does not know a word without which the greeting would mean something else.
+    """
+    given = {name for name, _ in headers}
+    newest = given & {field for field, _ in WORDS.values()}
+    newest = newest - _FIRST or newest
+    if status != 400 or not newest:
+        return None
+    if newest & _NEEDED:
+        if reason.startswith(UNKNOWN):
+            raise HandshakeError(400, TOO_OLD)
+        return None
+    return [(name, value) for name, value in headers if name not in newest]
