@@ -1,5 +1,6 @@
 """The parts of HTTP that Medusa reads and writes.
 
+about         builds and parses what a peer says about itself for lists of sessions
 early_check   finds out early that the head of a request can never be legal
 head          parses the heads of HTTP requests and responses, strictly (RFC 9112)
 own_header    checks the header fields that a user adds to requests
