@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from medusa.protocol import features
+from medusa.protocol.http.about import About
+from medusa.protocol.http.about import parse as parse_about
 from medusa.protocol.http.head import Request
 from medusa.reflector.net.sockets import host_port, ungreen
 from medusa.transports.interfaces import Share
@@ -88,6 +90,24 @@ class Accepted:
     def announced(self) -> list[str]:
         """The names of the features that the peer has announced; see medusa.protocol.features."""
         return self.request.headers.tokens(features.HEADER.lower()) if self.request is not None else []
+
+    @property
+    def joins(self) -> bool:
+        """True if the peer is a client that asks to join a session which lives; see features.JOIN."""
+        return self._field(features.JOIN) == "1"
+
+    @property
+    def leg(self) -> str:
+        """The leg for which the peer, an agent, has dialled; "" if the peer names none. See features.LEG."""
+        return self._field(features.LEG) or ""
+
+    @property
+    def about(self) -> About:
+        """What the peer says about itself for lists of sessions; see features.ABOUT."""
+        return parse_about(self._field(features.ABOUT))
+
+    def _field(self, name: str) -> str | None:
+        return self.request.headers.get(name.lower()) if self.request is not None else None
 
     def receive(self) -> bytes:
         """Reads some bytes, adds them to `data` and returns them; b"" means the end of the stream.
