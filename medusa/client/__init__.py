@@ -4,6 +4,7 @@ mlogin              runs mlogin: starts reflector and job, attaches, runs the se
 embedded_reflector  runs a reflector on loopback that belongs to this mlogin
 operator            commands for operators; not a part of mlogin
 session             runs one session: attaches, waits for the agent, passes the bytes
+streams             the client's end of a stream over a link
 queries             asks a reflector for its sessions
 launchers           starts jobs: one module or package for each job system
 archive             finds and writes the archive (the program file) of the agent

@@ -15,6 +15,9 @@ OUTCOME_UNKNOWN = 254
 OWN_ERROR = 255
 """The exit status if no session was started. ssh(1) uses the same number for its own errors."""
 
+NOT_EXECUTABLE, NOT_FOUND = 126, 127
+"""The exit statuses if the command cannot be executed, or is not found, as in shells."""
+
 SIGNALLED = 128
 """If a signal ended the remote command, the exit status is this plus the signal's number, as in shells."""
 
@@ -29,6 +32,18 @@ class Failure(Exception):
     """
 
     status = OWN_ERROR
+
+
+class NotExecutable(Failure):
+    """The agent found the command, but could not execute it. The exit status is that of shells."""
+
+    status = NOT_EXECUTABLE
+
+
+class NotFound(Failure):
+    """The agent did not find the command. The exit status is that of shells."""
+
+    status = NOT_FOUND
 
 
 class OutcomeUnknown(Failure):

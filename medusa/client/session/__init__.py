@@ -7,6 +7,6 @@ terminal_session  passes bytes between terminal and link, from the message `star
 user_input        keeps what the user types until the link takes it
 escape            finds escapes such as `~.` in what the user types; no I/O
 walltime          makes notices: the job system has suspended the job, or will soon end it
-ending            the table of the ways in which a session can end
+ending            the table of the ways in which a session can end; finds them in the events of a stream
 link_errors       tells the user why a link ended, or for how long the reflector has sent nothing
 """

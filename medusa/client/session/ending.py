@@ -1,12 +1,20 @@
-"""A table: the ways in which a session can end, and what mlogin does in each case."""
+"""The ways in which a session can end: a table of what mlogin does in each case, and what a stream says of them."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import NamedTuple
 
-from medusa.client.outcome import Failure, GivenUp, OutcomeUnknown
+from medusa.client.outcome import Failure, GivenUp, NotExecutable, NotFound, OutcomeUnknown
+from medusa.protocol.channels.channel import Event
+from medusa.protocol.channels.frames import CLOSE, EOF, GOAWAY, REFUSED, RESULT, Reason
+from medusa.protocol.channels.kinds import STDERR, STDOUT
 from medusa.protocol.control import Exit
+from medusa.protocol.printable import printable
+
+MAX_WORDS = 1024
+"""The maximum number of characters that are shown of a reason from the agent."""
 
 
 class Ending(enum.Enum):
@@ -14,7 +22,10 @@ class Ending(enum.Enum):
 
     EXIT = "the agent said how the command ended"
     NOT_STARTED = "the agent could not start the command"
+    NOT_FOUND = "the agent did not find the command"
+    NOT_EXECUTABLE = "the agent could not execute the command"
     AGENT_FAILED = "the agent failed after the command had started"
+    BROKEN = "the stream or its channel ended before the agent said how the command ended, or bytes were lost"
     LINK_LOST = "the link to the reflector ended before the agent said how the command ended"
     DISCONNECTED = "the user asked for it by an escape, or the terminal is gone"
     OUTPUT_CLOSED = "nobody reads standard output any more"
@@ -38,7 +49,10 @@ class Step(NamedTuple):
 STEPS = {
     Ending.EXIT: Step("done", drain=True, error=None),
     Ending.NOT_STARTED: Step("aborting", drain=False, error=Failure),
+    Ending.NOT_FOUND: Step("aborting", drain=False, error=NotFound),
+    Ending.NOT_EXECUTABLE: Step("aborting", drain=False, error=NotExecutable),
     Ending.AGENT_FAILED: Step("aborting", drain=False, error=OutcomeUnknown),
+    Ending.BROKEN: Step("aborting", drain=True, error=OutcomeUnknown),
     Ending.LINK_LOST: Step(None, drain=True, error=OutcomeUnknown),
     Ending.DISCONNECTED: Step("disconnected by the user", drain=False, error=GivenUp),
     Ending.OUTPUT_CLOSED: Step("output closed", drain=False, error=GivenUp),
@@ -72,3 +86,63 @@ class SessionEnded(Exception):
             raise self.step.error(str(self))
         assert self.exit is not None
         return self.exit
+
+
+_NAMES = {STDOUT: "the output", STDERR: "the error output"}
+
+_REFUSALS = {"not-found": Ending.NOT_FOUND, "not-executable": Ending.NOT_EXECUTABLE}
+"""Maps the codes of REFUSED that have an exit status of their own to the ways in which the session ends."""
+
+
+def channel_end(event: Event) -> SessionEnded | None:
+    """Returns how the session has ended by `event`, which concerns the channel of its command or the whole stream.
+
+    Returns None if it goes on. The first such event counts: call this for each event, in order.
+    """
+    tell = _ENDS.get(event.type)
+    return None if tell is None else tell(event)
+
+
+def _on_result(event: Event) -> SessionEnded:
+    readers = event.channel.readers.items()
+    lost = [_NAMES[sub] for sub, reader in readers if not (reader.complete or reader.stopped)]
+    if lost:
+        return SessionEnded(Ending.BROKEN, f"{' and '.join(lost)} did not arrive whole")
+    return SessionEnded(Ending.EXIT, end=Exit(**event.value))
+
+
+def _on_eof(event: Event) -> SessionEnded | None:
+    if not event.value:
+        return None
+    return SessionEnded(Ending.BROKEN, f"{_NAMES[event.sub]} did not arrive as it was sent ({event.value})")
+
+
+def _on_refused(event: Event) -> SessionEnded:
+    return SessionEnded(_REFUSALS.get(event.value.code, Ending.NOT_STARTED), f"the agent says: {_words(event.value)}")
+
+
+def _on_close(event: Event) -> SessionEnded:
+    return SessionEnded(Ending.BROKEN, f"the agent has not said how the command ended{_why(event.value)}")
+
+
+def _on_goaway(event: Event) -> SessionEnded:
+    return SessionEnded(Ending.BROKEN, f"the stream between mlogin and the agent has ended{_why(event.value)}")
+
+
+def _words(reason: Reason) -> str:
+    return printable(reason.words or reason.code, MAX_WORDS) or "no reason given"
+
+
+def _why(reason: Reason) -> str:
+    """Returns the reason in parentheses; "" if there is none."""
+    shown = ": ".join(printable(text, MAX_WORDS) for text in reason if text)
+    return f" ({shown})" if shown else ""
+
+
+_ENDS: dict[int, Callable[[Event], SessionEnded | None]] = {
+    RESULT: _on_result,
+    EOF: _on_eof,
+    REFUSED: _on_refused,
+    CLOSE: _on_close,
+    GOAWAY: _on_goaway,
+}
