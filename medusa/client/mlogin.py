@@ -32,11 +32,13 @@ from medusa.client.outcome import (
     status_of,
 )
 from medusa.client.session import walltime
-from medusa.client.session.escape import Action, show_character
+from medusa.client.session.input.escape import Action, show_character
+from medusa.client.session.input.keyboard import HIGH_WATER
+from medusa.client.session.input.user_input import UserInput
 from medusa.client.session.reconnect import Dialer
+from medusa.client.session.remote.plain import PlainRemote
 from medusa.client.session.session_url import SessionUrl, archive_url
-from medusa.client.session.terminal_session import HIGH_WATER, TerminalSession
-from medusa.client.session.user_input import UserInput
+from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.wait_for_agent import WaitForAgent
 from medusa.client.settings import Settings
 from medusa.client.terminal.console import Console
@@ -288,15 +290,16 @@ class Login:
     ) -> Exit:
         terminal = console.terminal
         notices = walltime.WalltimeNotices(launcher.poll, self._timeouts.walltime_interval)
-        session = TerminalSession(link, console, typed, info, notices, self._timeouts)
         self.started = True
         end = None
         self._welcome(launcher, console)
         with terminal:
             terminal.make_raw()
             self._messages.raw = terminal.raw
+            remote = PlainRemote(link, self._start(), self._messages.error)
+            session = TerminalSession(link, remote, console, typed, info, notices, self._timeouts)
             try:
-                end = session.run(self._start())
+                end = session.run()
             except GivenUp:
                 self._left_to_guard = not session.answered
                 raise

@@ -3,10 +3,11 @@
 session_url       makes the URLs at which mlogin and the agent attach
 reconnect         connects to the reflector, and connects again after a link was lost
 wait_for_agent    waits for the message Linkup: the agent has attached
-terminal_session  passes bytes between terminal and link, from the message `start` to the message `exit`
-user_input        keeps what the user types until the link takes it
-escape            finds escapes such as `~.` in what the user types; no I/O
+terminal_session  passes bytes between the user's terminal and the agent's side, until the command has ended
+input             what the user types: reads it, finds escapes, keeps it until the agent's side takes it
+remote            the agent's side: what the messages on the link mean
 walltime          makes notices: the job system has suspended the job, or will soon end it
+silence           pings a silent reflector, and tells the user for how long it has been silent
 ending            the table of the ways in which a session can end; finds them in the events of a stream
-link_errors       tells the user why a link ended, or for how long the reflector has sent nothing
+link_errors       tells the user why a link ended
 """

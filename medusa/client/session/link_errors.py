@@ -1,23 +1,13 @@
-"""Tells the user about the link to the reflector: why it ended, or for how long the reflector has sent nothing."""
+"""Tells the user why the link to the reflector ended."""
 
 from __future__ import annotations
 
-import math
-
-from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.messages import Close
 from medusa.protocol.printable import printable
-from medusa.transports.link import KEEPALIVE_INTERVAL, LinkLost, Loss
+from medusa.transports.link import LinkLost, Loss
 
 MAX_NOTICE = 1024
 """The maximum number of characters that are shown of a text from the agent or the reflector."""
-
-MIN_PULSE_TIMEOUT = 3.0
-"""While mlogin waits for its agent, it sends the reflector a ping if it has received nothing for this many seconds.
-
-A shorter time makes no sense, because during that wait the reflector sends a message every 2 s of its own accord. The
-time is longer if `ask_interval` is longer.
-"""
 
 _TEXTS = {
     Loss.CLOSED: "the reflector closed the session ({})",
@@ -35,59 +25,3 @@ def describe(lost: LinkLost) -> str:
 def describe_close(close: Close) -> str:
     """Returns one line about the Close message that the reflector sent, with unprintable characters escaped."""
     return describe(LinkLost(Loss.CLOSED, close.reason))
-
-
-class Silence:
-    """Decides when to send a ping to a silent reflector, and what to tell the user about the silence. No I/O.
-
-    The reflector gets such pings only while somebody uses the session. At other times the link's keepalive suffices,
-    which sends pings at longer intervals. All times are in seconds of one clock, which the caller chooses.
-
-    Args:
-        now: the current time.
-        waiting: True while mlogin waits for its agent. Then the session counts as used all the time.
-
-    Attributes:
-        deadline: the time at which to call `check` next.
-    """
-
-    def __init__(self, now: float, timeouts: Timeouts = DEFAULT_TIMEOUTS, *, waiting: bool = False) -> None:
-        self._ask_interval = max(timeouts.ask_interval, MIN_PULSE_TIMEOUT if waiting else 0.0)
-        self._timeout = max(timeouts.silence_timeout, self._ask_interval)
-        self._attention = math.inf if waiting else timeouts.attention_timeout
-        self._used_until = now + self._attention
-        self._heard = now
-        self._asked = math.inf  # infinite: not asked since the last sign of life
-        self._told = False
-        self.deadline = now + self._ask_interval
-
-    def used(self, now: float) -> None:
-        """Notes that somebody uses the session. Call this after something was typed or shown."""
-        self._used_until = now + self._attention
-
-    def check(self, now: float, heard: float) -> tuple[bool, str]:
-        """Returns a pair: whether to send the reflector a ping now, and words for the user, or "" for no words.
-
-        Args:
-            heard: the time at which something was last received from the reflector.
-        """
-        ask, words = False, ""
-        if heard > self._heard:
-            if self._told:
-                words = f"the reflector is back after {heard - self._heard:.0f} s"
-            self._heard, self._asked, self._told = heard, math.inf, False
-        ask_at = self._ask_at()
-        if self._asked == math.inf and now >= ask_at:
-            self._asked = now
-            ask = now < self._used_until
-        # If this process was stopped, the answer may come at any moment: so the time since the question counts too.
-        tell_at = max(self._heard + self._timeout, self._asked + self._timeout - self._ask_interval)
-        if now >= tell_at and not self._told:
-            self._told = True
-            words = f"no word from the reflector for {now - self._heard:.0f} s"
-        self.deadline = math.inf if self._told else min(tell_at, ask_at if self._asked == math.inf else math.inf)
-        return ask, words
-
-    def _ask_at(self) -> float:
-        soon = self._heard + self._ask_interval
-        return soon if soon < self._used_until else self._heard + KEEPALIVE_INTERVAL

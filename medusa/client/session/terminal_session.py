@@ -1,53 +1,38 @@
-"""Runs a session: passes bytes between the terminal and the link, from the message `start` to the message `exit`."""
+"""Runs a session: passes bytes between the user's terminal and the agent's side, until the command has ended."""
 
 from __future__ import annotations
 
-import math
 import select
 import signal
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from medusa.client.outcome import GivenUp, Interrupted
-from medusa.client.session import escape
 from medusa.client.session.ending import Ending, SessionEnded
-from medusa.client.session.escape import Action
-from medusa.client.session.link_errors import MAX_NOTICE, Silence, describe
-from medusa.client.session.user_input import UserInput
+from medusa.client.session.input import escape
+from medusa.client.session.input.escape import Action
+from medusa.client.session.input.keyboard import Keyboard
+from medusa.client.session.input.user_input import UserInput
+from medusa.client.session.link_errors import describe
+from medusa.client.session.remote.base import Remote
+from medusa.client.session.silence import Silence, SilenceWatch
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.poll_set import PollSet
 from medusa.client.terminal.tty import window_size
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
-from medusa.protocol.control import Control, Error, Exit, Notice, Resize, Start, Started, parse
-from medusa.protocol.messages import Binary, Close, Message, Ping, Text
-from medusa.protocol.printable import printable
+from medusa.protocol.control import Exit
 from medusa.transports.base import CLOSE_TIMEOUT
-from medusa.transports.link import Link, LinkLost, Loss
-
-HIGH_WATER = 256 * 1024
-"""If this many bytes wait to be written to one end (terminal or link), the other end is not read."""
-
-KEYBOARD_HIGH_WATER = 64 * HIGH_WATER
-"""If this many typed bytes wait to be sent, a terminal is not read. The limit is larger than HIGH_WATER.
-
-So mlogin still reads the terminal while the link accepts nothing. It must do that to find the escape by which the user
-disconnects.
-"""
-
-_READ_SIZE = 64 * 1024
-
-_TERMINAL_GONE = "the terminal is gone"
-
-SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
+from medusa.transports.link import Link, LinkLost
 
 
 class TerminalSession:
     """A session of the user's terminal with an agent.
 
     Args:
-        link: the link to the reflector, on which Linkup was received: the agent has attached.
+        link: the link to the reflector. The session keeps it alive; `remote` sends and receives on it.
+        remote: the agent's side.
         console: the user's terminal, standard output, messages and signals.
         typed: the queue of what the user types, with what was typed before the session.
         info: a function that returns the lines that the escape `~i` (information) shows.
@@ -62,6 +47,7 @@ class TerminalSession:
     def __init__(
         self,
         link: Link,
+        remote: Remote,
         console: Console,
         typed: UserInput,
         info: Callable[[], Iterable[str]],
@@ -69,25 +55,20 @@ class TerminalSession:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._link = link
-        self._terminal, self._stdout = console.terminal, console.stdout
-        self._messages, self._signals = console.messages, console.signals
+        self._link, self._remote = link, remote
+        self._stdout, self._messages, self._signals = console.stdout, console.messages, console.signals
+        self._keyboard = Keyboard(console, typed, timeouts, clock)
+        self._input = typed
         self._info = info
         self._notices = notices
         self._timeouts = timeouts
-        self._input = typed
         self._clock = clock
-        self._silence = Silence(clock(), timeouts)
-        self._traffic = (0, 0)
+        self._silence = SilenceWatch(link, Silence(clock(), timeouts), console.messages.error)
         self._poll = PollSet()
-        self._look_at = -math.inf
-        self._left_alone = False
-        self._resized = False
-        self._started = False
         self.answered = True
 
-    def run(self, start: Start) -> Exit:
-        """Sends `start` to the agent, then passes bytes until the session ends.
+    def run(self) -> Exit:
+        """Begins the session, then passes bytes until it ends.
 
         Returns:
             The agent's Exit message. By then the link is closed and all output is written.
@@ -96,7 +77,7 @@ class TerminalSession:
             Failure: the agent could not start the command.
             OutcomeUnknown: the session ended in any other way, so it is unknown how the command ended.
         """
-        ended = self._until_it_ends(lambda: self._loop(start))
+        ended = self._until_it_ends(self._loop)
         assert ended is not None
         if ended.step.drain:
             ended = self._until_it_ends(self._drain) or ended
@@ -116,13 +97,15 @@ class TerminalSession:
             ended = SessionEnded(Ending.LINK_LOST, describe(error))
         except Interrupted as error:
             ended = SessionEnded(Ending.INTERRUPTED, str(error))
+        if ended.step.drain:
+            self._show(self._remote.rest())
         if ended.step.close is not None:
             timeout = self._timeouts.disconnect_timeout if ended.step.error is GivenUp else CLOSE_TIMEOUT
-            self.answered = self._link.close(ended.step.close, timeout)
+            self.answered = self._remote.close(ended.step.close, timeout)
         return ended
 
-    def _loop(self, start: Start) -> NoReturn:
-        self._link.send_control(start)
+    def _loop(self) -> NoReturn:
+        self._remote.begin()
         while True:
             self._receive()
             self._link.keep_alive()
@@ -133,96 +116,51 @@ class TerminalSession:
 
     def _do_what_is_due(self) -> None:
         now = self._clock()
-        self._take_terminal(now)
-        self._input.repeat_end(now)
+        self._keyboard.check(now)
         if notice := self._notices.check(now):
             self._messages.error(notice)
-        self._check_silence(now)
+        self._silence.check(now)
 
-    def _check_silence(self, now: float) -> None:
-        if self._traffic != (traffic := (self._link.sent, self._link.received)):
-            self._traffic = traffic
-            self._silence.used(now)
-        ask, words = self._silence.check(now, self._link.heard)
-        if ask and self._link.clear:
-            self._link.queue(Ping())
-        if words:
-            self._messages.error(words)
+    # From the agent's side to the user.
 
-    # What comes from the link.
+    def _room(self) -> int:
+        """Returns how many bytes of output are to be taken now; not positive for none."""
+        return self._remote.high_water - self._stdout.pending
 
     def _receive(self) -> None:
-        """Handles all messages that have arrived. Does not use poll: poll cannot see messages in the buffer of TLS."""
-        while self._stdout.pending < HIGH_WATER and (message := self._link.receive()) is not None:
-            self._handle(message)
+        """Takes the output that has arrived. Does not use poll: poll cannot see messages in the buffer of TLS."""
+        while data := self._remote.receive(self._room()):
+            self._show(data)
 
-    def _handle(self, message: Message) -> None:
-        if isinstance(message, Binary):
-            self._stdout.put(message.data)
-            if message.data:
-                self._messages.shown(message.data)
-        elif isinstance(message, Close):
-            raise LinkLost(Loss.CLOSED, message.reason)
-        elif isinstance(message, Text):
-            control = parse(message.text)
-            if control is not None and (handler := _ON_CONTROL.get(type(control))):
-                handler(self, control)
+    def _show(self, data: bytes) -> None:
+        if data:
+            self._stdout.put(data)
+            self._messages.shown(data)
 
-    def _on_started(self, _: Started) -> None:
-        self._started = True
+    def _write(self) -> None:
+        try:
+            self._stdout.pump()
+        except OSError as error:
+            text = f"cannot write to standard output ({error.strerror})"
+            raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
 
-    def _on_exit(self, end: Exit) -> None:
-        raise SessionEnded(Ending.EXIT, end=end)
+    def _drain(self) -> None:
+        """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""
+        self._write()
+        while self._stdout.pending:
+            self._poll.wait({self._stdout.fileno(): select.POLLOUT, self._signals.fileno(): select.POLLIN})
+            self._take_signals()
+            self._write()
 
-    def _on_error(self, error: Error) -> None:
-        ending = Ending.AGENT_FAILED if self._started else Ending.NOT_STARTED
-        raise SessionEnded(ending, f"the agent says: {printable(error.error, MAX_NOTICE)}")
-
-    def _on_notice(self, notice: Notice) -> None:
-        self._messages.error(printable(notice.text, MAX_NOTICE))
-
-    # What goes to the link.
+    # From the user to the agent's side.
 
     def _send(self) -> None:
-        self._link.flush()
-        if self._resized and self._link.clear:
-            self._resized = False
-            self._link.send_control(Resize(*window_size()))
-        while self._input and self._link.clear:
-            self._link.send_data(self._input.take(_READ_SIZE))
-
-    def _take_terminal(self, now: float) -> None:
-        """Puts the terminal into raw mode, if mlogin was not allowed to read it before and is allowed now.
-
-        mlogin is allowed to read it if mlogin is in the foreground and no other program uses the terminal.
-        """
-        if self._input.ended or now < self._look_at or not self._terminal.away:
-            return
-        self._look_at = now + self._timeouts.foreground_interval
-        if self._terminal.gone and self._left_alone:
-            self._input.end(now)  # a client in the background does not need its terminal
-        elif self._terminal.gone:
-            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
-        elif self._terminal.make_raw():
-            self._messages.raw = True
-            self._resized = True
-        self._left_alone = self._others_use_it()
-
-    def _others_use_it(self) -> bool:
-        """Returns True if the terminal is still there, and another program uses it."""
-        return self._terminal.away and not self._terminal.gone
-
-    def _read_input(self) -> None:
-        data = self._terminal.read(_READ_SIZE)
-        if data is None:
-            self._messages.raw = self._terminal.raw
-        elif data:
-            for action in self._input.feed(data):
-                _ON_ACTION[action](self)
-        elif self._terminal.is_tty:
-            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
-        else:
-            self._input.end(self._clock())
+        self._remote.flush()
+        if self._keyboard.resized and self._remote.resize(*window_size()):
+            self._keyboard.resized = False
+        while self._input and (room := self._remote.room):
+            self._remote.send(self._input.take(room))
+        self._remote.flush()
 
     # Escapes.
 
@@ -242,49 +180,32 @@ class TerminalSession:
         else:
             self._messages.answer(["not suspended: there is no job control to come back by"])
 
-    # What goes to the user.
-
-    def _write(self) -> None:
-        try:
-            self._stdout.pump()
-        except OSError as error:
-            text = f"cannot write to standard output ({error.strerror})"
-            raise SessionEnded(Ending.OUTPUT_CLOSED, text) from error
-
-    def _drain(self) -> None:
-        """Writes all output that is left, even if its reader is slow. A signal can interrupt this."""
-        self._write()
-        while self._stdout.pending:
-            self._poll.wait({self._stdout.fileno(): select.POLLOUT, self._signals.fileno(): select.POLLIN})
-            self._take_signals()
-            self._write()
-
     # Waiting for events.
 
     def _wait(self) -> None:
         ready = self._poll.wait(self._wanted(), self._timeout())
         if self._signals.fileno() in ready:
             self._take_signals()
-        if self._terminal.fileno() in ready:
-            self._read_input()
+        if self._keyboard.fileno() in ready:
+            for action in self._keyboard.read():
+                _ON_ACTION[action](self)
 
     def _wanted(self) -> dict[int, int]:
         """Returns the descriptors to poll, and for each the events to wait for, as flags of select.poll."""
-        limit = KEYBOARD_HIGH_WATER if self._terminal.is_tty else HIGH_WATER
-        reads_input = not (self._input.ended or self._terminal.away) and len(self._input) < limit
         return {
             self._signals.fileno(): select.POLLIN,
-            self._link.fileno(): self._link.events(reading=self._stdout.pending < HIGH_WATER),
+            self._link.fileno(): self._remote.events(self._room()),
             self._stdout.fileno(): select.POLLOUT if self._stdout.pending else 0,
-            self._terminal.fileno(): select.POLLIN if reads_input else 0,
+            self._keyboard.fileno(): self._keyboard.events(),
         }
 
     def _timeout(self) -> float:
-        """Returns the seconds until the next keepalive, notice, ping, Control-D or check of the terminal is due."""
-        due = (self._link.deadline(), self._notices.deadline, self._input.deadline, self._silence.deadline)
-        left = min(due) - self._clock()
-        waits = self._terminal.away and not self._input.ended
-        return min(left, max(0.0, self._look_at - self._clock())) if waits else left
+        """Returns the seconds until something is due, such as a keepalive, a notice, or a check of the terminal."""
+        if self._remote.more and self._room() > 0:
+            return 0.0
+        others = (self._link, self._remote, self._keyboard)
+        due = min(self._notices.deadline, self._silence.deadline, *(other.deadline() for other in others))
+        return due - self._clock()
 
     def _take_signals(self) -> None:
         for number in self._signals.take_or_raise():
@@ -292,28 +213,16 @@ class TerminalSession:
                 handler(self)
 
     def _on_resize(self) -> None:
-        self._resized = True
+        self._keyboard.resized = True
 
     def _suspend(self, *, whole_job: bool = False) -> None:
-        self._messages.say(SUSPEND_NOTICE)
-        self._messages.raw = False
-        self._terminal.suspend(self._signals, whole_job=whole_job)
-        self._resume()
-
-    def _resume(self) -> None:
-        self._terminal.make_raw_again()
-        self._messages.raw = self._terminal.raw
-        self._resized = True
+        self._keyboard.suspend(whole_job=whole_job)
         self._link.reset_keepalive()
 
+    def _resume(self) -> None:
+        self._keyboard.resume()
+        self._link.reset_keepalive()
 
-_ON_CONTROL: dict[type[Control], Callable[[TerminalSession, Any], None]] = {
-    Started: TerminalSession._on_started,
-    Exit: TerminalSession._on_exit,
-    Error: TerminalSession._on_error,
-    Notice: TerminalSession._on_notice,
-}
-"""The handler of each control message. Control messages of other types are ignored."""
 
 _ON_ACTION: dict[Action, Callable[[TerminalSession], None]] = {
     Action.DISCONNECT: TerminalSession._disconnect,

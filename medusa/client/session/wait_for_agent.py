@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from medusa.client.launchers.base import JobState, Launcher
 from medusa.client.outcome import Failure
-from medusa.client.session.link_errors import MAX_NOTICE, Silence, describe, describe_close
+from medusa.client.session.link_errors import MAX_NOTICE, describe, describe_close
+from medusa.client.session.silence import Silence, SilenceWatch
 from medusa.client.terminal.console import Console
 from medusa.client.terminal.messages import SPINNER_INTERVAL
 from medusa.client.terminal.poll_set import PollSet
 from medusa.protocol import control
-from medusa.protocol.messages import Close, Message, Ping, Text
+from medusa.protocol.messages import Close, Message, Text
 from medusa.protocol.printable import printable
 from medusa.session import GOING_AWAY
 from medusa.transports.base import Transport
@@ -91,7 +92,7 @@ class WaitForAgent:
         self._reconnect = reconnect
         self._queues = queues
         self._clock = clock
-        self._silence = Silence(clock(), waiting=True)
+        self._silence = SilenceWatch(link, Silence(clock(), waiting=True), self._messages.error)
         self._poll = PollSet()
         self._reconnects = 0
         self._killed = False
@@ -112,7 +113,8 @@ class WaitForAgent:
                         return
                     raise self._job_ended(state)
                 now = self._clock()
-                self._check_silence(now)
+                with contextlib.suppress(LinkLost):  # `_linked` finds that too, and replaces the link
+                    self._silence.check(now)
                 if now >= self._deadline:
                     raise self._too_late(state, now - begun)
                 self._report(state, now - begun)
@@ -137,14 +139,6 @@ class WaitForAgent:
         except LinkLost as error:
             self._replace_link(LinkEnd.LOST, describe(error))
         return False
-
-    def _check_silence(self, now: float) -> None:
-        ask, words = self._silence.check(now, self._link.heard)
-        if ask and self._link.clear:
-            with contextlib.suppress(LinkLost):  # `_linked` finds that too, and replaces the link
-                self._link.queue(Ping())
-        if words:
-            self._messages.error(words)
 
     def _is_linkup(self, message: Message) -> bool:
         parsed = control.parse(message.text) if isinstance(message, Text) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import urllib.parse
 
-from medusa.client.session.escape import parse_character
+from medusa.client.session.input.escape import parse_character
 from medusa.protocol.terminal import environment
 from medusa.transports.dial import SECURE
 

@@ -11,8 +11,10 @@ import pytest
 from medusa.client.launchers.base import JobState
 from medusa.client.ledger import Ledger
 from medusa.client.outcome import Failure, OutcomeUnknown
-from medusa.client.session.terminal_session import HIGH_WATER, TerminalSession
-from medusa.client.session.user_input import UserInput
+from medusa.client.session.input.keyboard import HIGH_WATER
+from medusa.client.session.input.user_input import UserInput
+from medusa.client.session.remote.plain import PlainRemote
+from medusa.client.session.terminal_session import TerminalSession
 from medusa.client.session.walltime import WalltimeNotices
 from medusa.client.terminal.signals import Signals
 from medusa.client.terminal.tty import Terminal
@@ -55,7 +57,8 @@ class Stage(Desk):
             notices = WalltimeNotices(lambda: self.job, self.timeouts.walltime_interval)
             console, info = self.console(terminal, signals), lambda: ["session 4711"]
             typed = UserInput(b"~", self.timeouts)
-            return TerminalSession(self.link, console, typed, info, notices, self.timeouts).run(START)
+            remote = PlainRemote(self.link, START, console.messages.error)
+            return TerminalSession(self.link, remote, console, typed, info, notices, self.timeouts).run()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from medusa.client.session.escape import Action, EscapeScanner
+from medusa.client.session.input.escape import Action, EscapeScanner
 from medusa.client.terminal.tty import END_OF_FILE
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 

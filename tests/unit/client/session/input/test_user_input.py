@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from medusa.client.session.escape import Action
-from medusa.client.session.user_input import UserInput
+from medusa.client.session.input.escape import Action
+from medusa.client.session.input.user_input import UserInput
 from medusa.client.timeouts import Timeouts
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from medusa.client.session.escape import Action, EscapeScanner, Event, help_text, parse_character, show_character
+from medusa.client.session.input.escape import Action, EscapeScanner, Event, help_text, parse_character, show_character
 
 TYPED = st.lists(st.sampled_from([b"~", b"\r", b"\n", b".", b"?", b"i", b"\x1a", b"x", b"\xc3\xa4", b"\x00"])).map(
     b"".join

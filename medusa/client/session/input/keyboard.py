@@ -1,0 +1,133 @@
+"""Reads the user's standard input during a session, whenever mlogin may, and finds its end."""
+
+from __future__ import annotations
+
+import math
+import select
+import time
+from collections.abc import Callable
+
+from medusa.client.session.ending import Ending, SessionEnded
+from medusa.client.session.input.escape import Action
+from medusa.client.session.input.user_input import UserInput
+from medusa.client.terminal.console import Console
+from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
+
+HIGH_WATER = 256 * 1024
+"""If this many bytes wait to be sent, a pipe or file is not read."""
+
+TERMINAL_HIGH_WATER = 64 * HIGH_WATER
+"""If this many typed bytes wait to be sent, a terminal is not read. The limit is larger than HIGH_WATER.
+
+So mlogin still reads the terminal while the agent's side accepts nothing. It must do that to find the escape by which
+the user disconnects.
+"""
+
+_READ_SIZE = 64 * 1024
+
+_TERMINAL_GONE = "the terminal is gone"
+
+_SUSPEND_NOTICE = "suspended; a session that is silent for 45 seconds is lost"
+
+
+class Keyboard:
+    """The user's standard input, and the terminal modes that it needs.
+
+    Args:
+        console: the user's terminal, messages and signals.
+        typed: the queue of what the user types.
+        clock: a function that returns monotonic seconds.
+
+    Attributes:
+        resized: True if the size of the user's terminal may have changed since this was set to False.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        typed: UserInput,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._terminal, self._messages, self._signals = console.terminal, console.messages, console.signals
+        self._input = typed
+        self._interval = timeouts.foreground_interval
+        self._clock = clock
+        self._look_at = -math.inf
+        self._left_alone = False
+        self.resized = False
+
+    def fileno(self) -> int:
+        """Returns the descriptor to poll."""
+        return self._terminal.fileno()
+
+    def events(self) -> int:
+        """Returns the events to poll for, as a mask of select.POLLIN."""
+        limit = TERMINAL_HIGH_WATER if self._terminal.is_tty else HIGH_WATER
+        reads = not (self._input.ended or self._terminal.away) and len(self._input) < limit
+        return select.POLLIN if reads else 0
+
+    def deadline(self) -> float:
+        """Returns the time at which to call `check` next."""
+        waits = self._terminal.away and not self._input.ended
+        return min(self._input.deadline, self._look_at) if waits else self._input.deadline
+
+    def read(self) -> list[Action]:
+        """Reads what was typed. Returns the actions that the escapes in it ask for.
+
+        Raises:
+            SessionEnded: the terminal is gone.
+        """
+        data = self._terminal.read(_READ_SIZE)
+        if data is None:
+            self._messages.raw = self._terminal.raw
+        elif data:
+            return self._input.feed(data)
+        elif self._terminal.is_tty:
+            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
+        else:
+            self._input.end(self._clock())
+        return []
+
+    def check(self, now: float) -> None:
+        """Does what is due: takes the terminal, repeats the end of the input.
+
+        Raises:
+            SessionEnded: the terminal is gone.
+        """
+        self._take_terminal(now)
+        self._input.repeat_end(now)
+
+    def suspend(self, *, whole_job: bool = False) -> None:
+        """Stops mlogin until SIGCONT, with the terminal's former modes. See Terminal.suspend."""
+        self._messages.say(_SUSPEND_NOTICE)
+        self._messages.raw = False
+        self._terminal.suspend(self._signals, whole_job=whole_job)
+        self.resume()
+
+    def resume(self) -> None:
+        """Takes the terminal again. Call it after SIGCONT."""
+        self._terminal.make_raw_again()
+        self._messages.raw = self._terminal.raw
+        self.resized = True
+
+    def _take_terminal(self, now: float) -> None:
+        """Puts the terminal into raw mode, if mlogin was not allowed to read it before and is allowed now.
+
+        mlogin is allowed to read it if mlogin is in the foreground and no other program uses the terminal.
+        """
+        if self._input.ended or now < self._look_at or not self._terminal.away:
+            return
+        self._look_at = now + self._interval
+        if self._terminal.gone and self._left_alone:
+            self._input.end(now)  # a client in the background does not need its terminal
+        elif self._terminal.gone:
+            raise SessionEnded(Ending.DISCONNECTED, _TERMINAL_GONE)
+        elif self._terminal.make_raw():
+            self._messages.raw = True
+            self.resized = True
+        self._left_alone = self._others_use_it()
+
+    def _others_use_it(self) -> bool:
+        """Returns True if the terminal is still there, and another program uses it."""
+        return self._terminal.away and not self._terminal.gone

@@ -1,0 +1,63 @@
+"""The interface of the agent's side of a session, which the session of the user's terminal uses."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Remote(Protocol):
+    """A command on a terminal, at the other end of the link. No method waits, except `close`.
+
+    In each round of its loop, the session calls `receive` and `flush`, and then polls the link for `events`.
+
+    Attributes:
+        high_water: if this many bytes of output wait for the user's terminal, no more are taken.
+    """
+
+    high_water: int
+
+    def begin(self) -> None:
+        """Asks the agent to start the command. Raises LinkLost."""
+
+    def receive(self, room: int) -> bytes:
+        """Processes what has arrived on the link, and returns output for the user; b"" if there is none now.
+
+        Call it again until it returns b"".
+
+        Args:
+            room: the number of bytes that the user's terminal is to take now; not positive: return none. One message of
+                the agent's may be longer.
+
+        Raises:
+            SessionEnded: the agent's side has ended the session. `rest` may return more output.
+            LinkLost: the link has ended.
+        """
+
+    def rest(self) -> bytes:
+        """Returns the output that has arrived and that `receive` has not returned. Call it after the session's end."""
+
+    @property
+    def more(self) -> bool:
+        """True if `receive` would return output now, of which poll knows nothing."""
+
+    @property
+    def room(self) -> int:
+        """The number of bytes of input that `send` takes now."""
+
+    def send(self, data: bytes) -> None:
+        """Sends input to the command, at most `room` bytes. Raises LinkLost."""
+
+    def resize(self, columns: int, lines: int) -> bool:
+        """Tells the command's terminal its new size. Returns False if that is not possible now. Raises LinkLost."""
+
+    def flush(self) -> None:
+        """Gives the link what waits and what it takes now. Raises LinkLost."""
+
+    def events(self, room: int) -> int:
+        """Returns the events to poll the link for. `room`: see `receive`."""
+
+    def deadline(self) -> float:
+        """Returns the time at which to call `flush` at the latest, in seconds of the link's clock."""
+
+    def close(self, reason: str, timeout: float) -> bool:
+        """Ends the link. Waits up to `timeout` seconds for the reflector's Close. Returns True if it came."""
