@@ -297,7 +297,7 @@ class Login:
             terminal.make_raw()
             self._messages.raw = terminal.raw
             remote = PlainRemote(link, self._start(), self._messages.error)
-            session = TerminalSession(link, remote, console, typed, info, notices, self._timeouts)
+            session = TerminalSession(remote, console, typed, info, notices, self._timeouts)
             try:
                 end = session.run()
             except GivenUp:

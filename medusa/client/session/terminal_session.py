@@ -24,21 +24,20 @@ from medusa.client.terminal.tty import window_size
 from medusa.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from medusa.protocol.control import Exit
 from medusa.transports.base import CLOSE_TIMEOUT
-from medusa.transports.link import Link, LinkLost
+from medusa.transports.link import LinkLost
 
 
 class TerminalSession:
     """A session of the user's terminal with an agent.
 
     Args:
-        link: the link to the reflector. The session keeps it alive; `remote` sends and receives on it.
-        remote: the agent's side.
+        remote: the agent's side. The session keeps its link alive.
         console: the user's terminal, standard output, messages and signals.
         typed: the queue of what the user types, with what was typed before the session.
         info: a function that returns the lines that the escape `~i` (information) shows.
         notices: makes the notices that the job's time will soon be over.
         timeouts: the times of mlogin.
-        clock: a function that returns monotonic seconds; it must be the clock that `link` and `notices` use.
+        clock: a function that returns monotonic seconds; it must be the clock that the link and `notices` use.
 
     Attributes:
         answered: False if the reflector did not answer mlogin's Close message, so that the link counts as dead.
@@ -46,7 +45,6 @@ class TerminalSession:
 
     def __init__(
         self,
-        link: Link,
         remote: Remote,
         console: Console,
         typed: UserInput,
@@ -55,7 +53,7 @@ class TerminalSession:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._link, self._remote = link, remote
+        self._link, self._remote = remote.link, remote
         self._stdout, self._messages, self._signals = console.stdout, console.messages, console.signals
         self._keyboard = Keyboard(console, typed, timeouts, clock)
         self._input = typed
@@ -63,7 +61,7 @@ class TerminalSession:
         self._notices = notices
         self._timeouts = timeouts
         self._clock = clock
-        self._silence = SilenceWatch(link, Silence(clock(), timeouts), console.messages.error)
+        self._silence = SilenceWatch(remote.link, Silence(clock(), timeouts), console.messages.error)
         self._poll = PollSet()
         self.answered = True
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from medusa.transports.link import Link
+
 
 class Remote(Protocol):
     """A command on a terminal, at the other end of the link. No method waits, except `close`.
@@ -11,9 +13,11 @@ class Remote(Protocol):
     In each round of its loop, the session calls `receive` and `flush`, and then polls the link for `events`.
 
     Attributes:
+        link: the link to the reflector.
         high_water: if this many bytes of output wait for the user's terminal, no more are taken.
     """
 
+    link: Link
     high_water: int
 
     def begin(self) -> None:

@@ -33,14 +33,14 @@ class PlainRemote:
     more = False
 
     def __init__(self, link: Link, start: Start, tell: Callable[[str], None]) -> None:
-        self._link, self._start, self._tell = link, start, tell
+        self.link, self._start, self._tell = link, start, tell
         self._started = False
 
     def begin(self) -> None:
-        self._link.send_control(self._start)
+        self.link.send_control(self._start)
 
     def receive(self, room: int) -> bytes:
-        while room > 0 and (message := self._link.receive()) is not None:
+        while room > 0 and (message := self.link.receive()) is not None:
             if data := self._handle(message):
                 return data
         return b""
@@ -50,28 +50,28 @@ class PlainRemote:
 
     @property
     def room(self) -> int:
-        return MESSAGE_SIZE if self._link.clear else 0
+        return MESSAGE_SIZE if self.link.clear else 0
 
     def send(self, data: bytes) -> None:
-        self._link.send_data(data)
+        self.link.send_data(data)
 
     def resize(self, columns: int, lines: int) -> bool:
-        if not self._link.clear:
+        if not self.link.clear:
             return False
-        self._link.send_control(Resize(columns, lines))
+        self.link.send_control(Resize(columns, lines))
         return True
 
     def flush(self) -> None:
-        self._link.flush()
+        self.link.flush()
 
     def events(self, room: int) -> int:
-        return self._link.events(reading=room > 0)
+        return self.link.events(reading=room > 0)
 
     def deadline(self) -> float:
         return math.inf
 
     def close(self, reason: str, timeout: float) -> bool:
-        return self._link.close(reason, timeout)
+        return self.link.close(reason, timeout)
 
     def _handle(self, message: Message) -> bytes:
         """Processes a message. Returns the output in it."""

@@ -58,7 +58,7 @@ class Stage(Desk):
             console, info = self.console(terminal, signals), lambda: ["session 4711"]
             typed = UserInput(b"~", self.timeouts)
             remote = PlainRemote(self.link, START, console.messages.error)
-            return TerminalSession(self.link, remote, console, typed, info, notices, self.timeouts).run()
+            return TerminalSession(remote, console, typed, info, notices, self.timeouts).run()
 
 
 @pytest.fixture
