@@ -11,7 +11,8 @@ log       writes one line for each event to stderr
 poller    a set of descriptors to poll
 signals   the signals that ask the agent to stop
 timeouts  all timeouts and intervals, in one record
-session   one session: joins the link and a command on a terminal
+session   one session: its links, in one loop
+streams   what is spoken on a link: a stream of many channels
 process   commands as processes: starts them, passes their input and output, and ends them
 command   decides what to start
 wrap      runs a step of the job, and offers a session if the step fails

@@ -14,9 +14,10 @@ from agent.command.encoding import to_text
 from agent.config import add_header_options
 from agent.dial import Unreachable, connector, dial, jitter, public_part
 from agent.log import log
+from agent.process.context import Context
 from agent.process.inherited import Inherited, adopt_orphans, hide_memory, no_core_dumps
 from agent.process.process_tree import end_sessions
-from agent.session.loop import Context, SessionLoop
+from agent.session.loop import SessionLoop
 from agent.signals import PASSED_ON, Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from agent.wrap.main import main as wrap_main

@@ -28,6 +28,12 @@ def signal_name(number: int) -> str:
         return "signal %d" % number
 
 
+def signal_number(name: str) -> Optional[int]:
+    """Returns the number of the signal `name`, such as `TERM` or `SIGTERM`. None if this system has no such signal."""
+    found = signal.Signals.__members__.get(name if name.startswith("SIG") else "SIG" + name)
+    return None if found is None else int(found)
+
+
 class SignalPipe:
     """A pipe that becomes readable when one of the signals `numbers` comes. Sets the handlers of these signals.
 

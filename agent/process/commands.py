@@ -21,6 +21,9 @@ class Command(Protocol):
     def foreground(self) -> List[int]:
         """Returns the ids of process groups to signal on a system without /proc, besides that of `pid`."""
 
+    def signal(self, number: int) -> None:
+        """Sends a signal to the processes that the user sees at work."""
+
     def close(self) -> None:
         """Closes the agent's ends of the command's terminal or pipes."""
 
@@ -59,6 +62,12 @@ class Commands:
                 return
             if pid in self._known:
                 self._known[pid].exit = _exit_of(status)
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to the processes of all commands that live."""
+        for command in self._known.values():
+            if command.exit is None:
+                command.signal(number)
 
     def end(self, command: Command) -> None:
         """Closes a command, and begins to end what is left of its processes. The other commands are not touched.
@@ -102,6 +111,11 @@ class Commands:
             self._guard.record(ended_line(pid))
             self._known.pop(pid, None)
             self._terminations.pop(pid, None)
+
+
+def describe_exit(end: Exit) -> str:
+    """Returns words for the log about how a command ended."""
+    return "killed by %s" % end.signal if end.signal else "status %s" % end.status
 
 
 def _exit_of(status: int) -> Exit:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from agent.timeouts import Timeouts
 
 MAX_BYTES = 256 * 1024
@@ -12,21 +14,22 @@ So if more bytes come, a background process has written them after the child's e
 
 
 class Drain:
-    """The drain of an ended child's terminal: the child's last output is read until it is complete.
+    """The drain of an ended child's terminal or pipes: the child's last output is read until it is complete.
 
-    A terminal does not report its end while a background process has it open. So a drain is over after a time without
-    output, at the latest after `drain_timeout` or MAX_BYTES of output. The time while the link is clogged (accepts no
-    data) does not count, because the terminal is not read during that time. All times are in seconds.
+    Neither reports its end while a background process has it open. So a drain is over after a time without output; that
+    of a terminal at the latest after `drain_timeout` or MAX_BYTES of output. The time while the link is clogged
+    (accepts no data) does not count, because nothing is read during that time. All times are in seconds.
 
     Args:
         now: the time at which the child's end was noticed.
         clogged: True if the link accepts no data now.
+        pipes: True for pipes. They hold more than a terminal, and lose nothing while they are read, however slowly.
     """
 
-    def __init__(self, now: float, clogged: bool, timeouts: Timeouts) -> None:
+    def __init__(self, now: float, clogged: bool, timeouts: Timeouts, *, pipes: bool = False) -> None:
         self._timeouts = timeouts
-        self._bytes_left = MAX_BYTES
-        self._time_left = timeouts.drain_timeout
+        self._bytes_left = math.inf if pipes else MAX_BYTES
+        self._time_left = math.inf if pipes else timeouts.drain_timeout
         self._quiet_since = self._checked_at = now
         self._clogged = clogged
 

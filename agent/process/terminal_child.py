@@ -7,7 +7,7 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Union
 
 from agent.command.resolve import Launch
 from agent.poller import READ, WRITE
@@ -66,7 +66,7 @@ class TerminalChild:
 
     def events(self, *, reading: bool) -> int:
         """Returns the events for which to poll `fd`; 0 for none. `reading`: True if output is wanted now."""
-        return (READ if reading and self._is_open else 0) | (WRITE if self._input else 0)
+        return (READ if reading and self.is_open else 0) | (WRITE if self._input else 0)
 
     def deadline(self) -> Optional[float]:
         """Returns the time at which to call `write_input` and `read` even if poll reports no event; None for never.
@@ -75,30 +75,31 @@ class TerminalChild:
         """
         now = self._clock()
         due = [now + self._timeouts.input_interval] if self._input else []
-        due += [] if self._is_open else [self._reopen_at]
+        due += [] if self.is_open else [self._reopen_at]
         return min(due) if due else None
 
     @property
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
+        """True if `read` may be called; False for a while after `retry_later`."""
         return self._clock() >= self._reopen_at
 
     # ------------------------------------------------------------------ output
 
-    def read(self) -> Optional[bytes]:
-        """Returns output, READ_SIZE bytes at most; None if there is none now.
+    def read(self, limit: int = READ_SIZE) -> Optional[bytes]:
+        """Returns output, at most `limit` bytes; None if there is none now.
 
         Raises:
             EOFError: no process has the terminal open. Call `retry_later`, and continue to call `read`, because the
                 command may open the terminal again.
         """
-        if not self._is_open:
+        if not self.is_open:
             return None
         parts: List[bytes] = []
         size = 0
         # The kernel returns a terminal's output in pieces of at most 4 KiB.
-        while size < READ_SIZE:
+        while size < limit:
             try:
-                data = os.read(self.fd, READ_SIZE - size)
+                data = os.read(self.fd, limit - size)
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.EINTR) or parts:
                     break
@@ -133,7 +134,7 @@ class TerminalChild:
         if not self._input:
             return
         with memoryview(self._input) as view:
-            taken = self._write(view[:INPUT_HIGH])
+            taken = self.write(view[:INPUT_HIGH])
         if taken is None:
             self.drop_input()
             return
@@ -146,8 +147,8 @@ class TerminalChild:
         self._input.clear()
         self.full = False
 
-    def _write(self, data: memoryview) -> Optional[int]:
-        """Writes to the terminal. Returns how many bytes it accepted; None if no process has it open."""
+    def write(self, data: Union[bytes, memoryview]) -> Optional[int]:
+        """Writes to the terminal past `put`. Returns how many bytes it accepted; None if no process has it open."""
         try:
             return os.write(self.fd, data)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The table of one session of the agent. No I/O, no clock.
+"""The table of a session on one terminal, without a stream. No I/O, no clock.
 
 An input is an event that happens to the session. `TABLE` has an entry for each phase and each input that can happen in
 this phase: the next phase, and the actions to carry out. If the input means nothing in this phase, the entry changes
@@ -18,8 +18,7 @@ class Phase(enum.Enum):
     RUNNING = "the child lives"
     DRAINING = "the child has ended; what it wrote last is still being read from its terminal"
     LEAVING = "`exit` or `error` is sent; the client closes the link, or this end does after a while"
-    ENDING = "the link is closed; processes of the session may be left"
-    ENDED = "nothing is left"
+    ENDING = "the link is being closed, and processes of the session are being ended"
 
 
 class Input(enum.Enum):
@@ -37,7 +36,6 @@ class Input(enum.Enum):
     PEER_BROKE_PROTOCOL = "the peer broke the protocol and was sent a Close"
     STOPPED = "a signal asks the agent to stop"
     LEAVE_EXPIRED = "the client did not close the link in time"
-    PROCESSES_GONE = "no process of the session is left, or none that can be killed"
     FAILED = "an exception that nothing here expects"
 
 
@@ -77,7 +75,6 @@ TABLE: Dict[Tuple[Phase, Input], Step] = {
     (Phase.RUNNING, Input.CHILD_EXITED): Step(Phase.DRAINING, (Action.BEGIN_DRAIN,)),
     (Phase.DRAINING, Input.DRAINED): Step(Phase.LEAVING, (Action.SEND_EXIT, Action.HANG_UP)),
     (Phase.LEAVING, Input.LEAVE_EXPIRED): Step(Phase.ENDING, _END),
-    (Phase.ENDING, Input.PROCESSES_GONE): Step(Phase.ENDED),
 }
 
 
@@ -95,7 +92,5 @@ _add((Phase.LEAVING,), (Input.STOPPED,), Step(Phase.ENDING, _END))
 for _phase in _LINKED:
     for _input in (Input.START, Input.DATA, Input.RESIZE):
         TABLE.setdefault((_phase, _input), Step(_phase))
-for _phase in (Phase.DRAINING, Phase.LEAVING, Phase.ENDING):
+for _phase in (Phase.DRAINING, Phase.LEAVING):
     TABLE[_phase, Input.CHILD_EXITED] = Step(_phase)
-_add((Phase.ENDING,), (Input.STOPPED, Input.FAILED), Step(Phase.ENDING))
-_add((Phase.ENDED,), (Input.FAILED,), Step(Phase.ENDED))

@@ -12,8 +12,9 @@ from agent import config
 from agent.config import Config, ConfigError
 from agent.dial import CONNECT_TIMEOUT, Unreachable, connector, jitter
 from agent.log import log
+from agent.process.context import Context
 from agent.process.inherited import adopt_orphans
-from agent.session.loop import Context, SessionLoop
+from agent.session.loop import SessionLoop
 from agent.timeouts import Timeouts
 from agent.wrap.options import Options, client_command
 from agent.wrap.wait import wait_for_client

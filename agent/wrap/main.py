@@ -18,9 +18,9 @@ from agent.command.environment import configures_agent
 from agent.config import ConfigError, NotConfigured
 from agent.dial import Unreachable
 from agent.log import log
+from agent.process.context import Context
 from agent.process.inherited import NOTHING, Inherited, hide_memory, no_core_dumps
 from agent.process.process_tree import end_sessions
-from agent.session.loop import Context
 from agent.signals import PASSED_ON as PASSED_ON_BY_SESSION
 from agent.signals import Stopped, StopSignals
 from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts

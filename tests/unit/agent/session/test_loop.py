@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from agent.poller import Poller
+from agent.process.context import Context
 from agent.process.process_tree import ProcessTree, ended_line, started_line
-from agent.session.loop import Context, SessionLoop
+from agent.session.loop import SessionLoop
 from agent.signals import StopSignals
 from agent.timeouts import Timeouts
 from medusa.guard import Guard
@@ -183,10 +184,7 @@ def test_stop_is_said_to_the_client(stage: Stage) -> None:
         yield
 
     stage.run(script)
-    message = stage.far.receive_nowait()
-    assert isinstance(message, Text)
-    assert parse(message.text) == Error("the agent was stopped by SIGTERM")
-    assert stage.far.receive_nowait() == Close(1000, "")
+    assert stage.received == [Error("the agent was stopped by SIGTERM"), Close(1000, "")]
 
 
 def test_silent_client_is_lost(stage: Stage) -> None:

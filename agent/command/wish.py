@@ -1,0 +1,66 @@
+"""Decides what to run for a channel of the kind `session` (docs/protocol.md, part 3)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Dict, Mapping, Optional
+
+from agent.command.resolve import CannotStart, Launch, resolve
+from medusa.protocol.control import Start
+from medusa.protocol.terminal.environment import checked
+
+BASH = "/bin/bash"
+
+
+def resolve_session(fields: Mapping[str, Any], environ: Mapping[str, str], *, login_shell: bool = True) -> Launch:
+    """Returns the Launch for the fields of an OPEN.
+
+    Args:
+        environ: the agent's environment.
+        login_shell: False to start no login shell, even if the client asks for one.
+
+    Raises:
+        CannotStart: there is no such program or directory, or variables that the user has named cannot be set.
+    """
+    start = _start(fields)
+    if not login_shell:
+        start = replace(start, login=None)
+    refused = [name for name in start.named or () if name not in checked(start.env or {}, start.named or ())]
+    if refused:
+        raise CannotStart("these variables cannot be set, or are too large: %s" % ", ".join(refused[:10]))
+    launch = resolve(start, None, environ)
+    return launch if fields["pty"] else replace(launch, env=_without_terminal(launch.env, start, environ))
+
+
+def _start(fields: Mapping[str, Any]) -> Start:
+    """Returns the `start` of part 2 that asks for the same command."""
+    command, pty, login = fields["command"], fields["pty"] or {}, fields["login"]
+    return Start(
+        fields["cwd"],
+        pty.get("term", ""),
+        pty.get("columns"),
+        pty.get("lines"),
+        BASH,
+        ("--norc",) if command is None else ("-c", command),
+        _hexadecimal(pty.get("modes", "")),
+        fields["env"],
+        tuple(name for name in fields["named"] if name in fields["env"]),
+        (command is None if login is None else login) or None,
+    )
+
+
+def _hexadecimal(modes: str) -> Optional[str]:
+    # As in `start`, a wrong value counts as none.
+    try:
+        return bytes.fromhex(modes).hex()
+    except ValueError:
+        return None
+
+
+def _without_terminal(env: Mapping[str, str], start: Start, environ: Mapping[str, str]) -> Dict[str, str]:
+    """Returns the variables of a command on pipes: no prompt, and no TERM but the job's or the client's own."""
+    asked = start.env or {}
+    kept = {name: value for name, value in env.items() if name not in ("PS1", "TERM") or name in asked}
+    if "TERM" in environ:
+        kept.setdefault("TERM", environ["TERM"])
+    return kept

@@ -1,0 +1,44 @@
+"""What the agent's commands and links need from the process that runs them."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Callable, Collection, Mapping
+
+from agent.process.inherited import NOTHING, Inherited
+from agent.signals import StopSignals
+from agent.timeouts import DEFAULT_TIMEOUTS, Timeouts
+from medusa.guard import Guard
+
+
+def _new_incarnation() -> str:
+    return os.urandom(16).hex()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a session needs from the process that runs it.
+
+    Attributes:
+        environ: the agent's own environment, decoded by `to_text` of agent/command/encoding.py.
+        log: a function that logs one line about an event.
+        inherited: the settings, inherited from the job, that are restored for the command.
+        clock: returns monotonic seconds.
+        passed_on: the signals that go on to the session's foreground processes.
+        login_shell: False to start no login shell, even if the client asks for one. A login shell changes variables
+            such as PATH. But the shell after a failed step (see agent/wrap) must have the variables of the step.
+        incarnation: names this process, in 32 hexadecimal digits. The agent tells it to clients.
+    """
+
+    signals: StopSignals
+    guard: Guard
+    environ: Mapping[str, str]
+    log: Callable[[str], None]
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    clock: Callable[[], float] = time.monotonic
+    inherited: Inherited = NOTHING
+    passed_on: Collection[int] = ()
+    login_shell: bool = True
+    incarnation: str = field(default_factory=_new_incarnation)

@@ -1,0 +1,224 @@
+"""One link of the agent: reads it, finds out what the client speaks, and closes it."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Optional, Protocol, Union
+
+from agent.poller import FAILED, PEER_CLOSED
+from agent.process.commands import Commands
+from agent.process.context import Context
+from agent.session.terminal import TerminalSpeaker
+from agent.streams.shared import Shared
+from agent.streams.speaker import StreamSpeaker
+from medusa.protocol import control
+from medusa.protocol.control import Call, Control, Start, StreamAnswer, StreamOffer
+from medusa.protocol.messages import Binary, Close, Message, Text
+from medusa.transports.base import Transport
+from medusa.transports.link import Link, LinkLost, Loss
+
+MESSAGES_PER_ROUND = 64
+
+_MAX_GONE = 1
+"""The number of times that the agent answers that it does not have a stream. After that it ignores such a `start`."""
+
+
+class Speaker(Protocol):
+    """What is spoken on a link.
+
+    Attributes:
+        reading: True if more messages of the link can be processed now.
+    """
+
+    @property
+    def reading(self) -> bool: ...
+
+    def receive(self, message: Union[Binary, Control]) -> None:
+        """Processes a message."""
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor, besides those of the link."""
+
+    def deadline(self) -> Optional[float]:
+        """Returns when to call `serve` even if poll reports no event; None for never."""
+
+    def serve(self) -> None:
+        """Moves what can be moved now. Raises LinkLost."""
+
+    def lost(self, lost: LinkLost, words: str) -> None:
+        """Ends everything that belongs to the link, because it has ended, and closes it. `words` are for the log."""
+
+    def stop(self, name: str) -> None:
+        """Does the same because the signal `name` asks the agent to stop."""
+
+    def fail(self) -> None:
+        """Does the same after an exception that nothing here expects."""
+
+
+class Leg:
+    """One link of the agent, from `linkup` until it is closed.
+
+    Args:
+        transport: from now on, only this object uses it.
+        context: its function `log` logs lines about this link.
+        call: a function that dials once more for a client that joins. Its argument is the new leg's id.
+        shared: what all streams share.
+
+    Attributes:
+        over: True if the link is closed.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        commands: Commands,
+        context: Context,
+        shared: Shared,
+        call: Callable[[str], None],
+    ) -> None:
+        self._context, self._commands, self._shared, self._call = context, commands, shared, call
+        self._clock, self._timeouts = context.clock, context.timeouts
+        self._link = Link(transport, self._clock, self._timeouts.keepalive_interval)
+        self._terminal = TerminalSpeaker(self._link, commands, context, shared, self._close)
+        self._speaker: Speaker = self._terminal
+        self._gone = 0
+        self._close_at: Optional[float] = None
+        self._deaf = False  # the link is being closed, and nothing more will come
+        self.over = False
+
+    @property
+    def closing(self) -> bool:
+        """True if the link is being closed, or is closed. Then its commands are being ended."""
+        return self._close_at is not None
+
+    # ------------------------------------------------------------------ poll
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        if self.closing:
+            return {self._link.fileno(): self._link.events(reading=not self._deaf)}
+        return {
+            self._link.fileno(): self._link.events(reading=self._speaker.reading) | PEER_CLOSED,
+            **self._speaker.wanted(),
+        }
+
+    def deadline(self) -> float:
+        """Returns when to call `serve` even if poll reports no event."""
+        if self._link.unread and (not self._deaf if self.closing else self._speaker.reading):
+            return self._clock()
+        if self._close_at is not None:
+            return self._close_at
+        due = self._speaker.deadline()
+        return self._link.deadline() if due is None else min(due, self._link.deadline())
+
+    def serve(self, events: Dict[int, int]) -> None:
+        """Moves what can be moved now. `events`: what poll reported, by descriptor."""
+        if not self.closing:
+            try:
+                self._serve(events.get(self._link.fileno(), 0))
+            except LinkLost as lost:
+                self._speaker.lost(lost, self._describe(lost))
+        if self.closing and not self.over:
+            self._finish()
+
+    def _serve(self, events: int) -> None:
+        self._link.flush()
+        self._read(events)
+        if not self.closing:
+            self._speaker.serve()
+        if not self.closing:
+            self._link.keep_alive()
+
+    # ------------------------------------------------------------------ what arrives
+
+    def _read(self, events: int) -> None:
+        if not self._speaker.reading:
+            if events & (PEER_CLOSED | FAILED):
+                words = "link lost while the terminal did not take its input"
+                self._speaker.lost(LinkLost(Loss.BROKEN), words)
+            return
+        if not events and not self._link.unread:
+            return
+        for _ in range(MESSAGES_PER_ROUND):
+            message = self._link.receive()
+            if message is None:
+                return
+            self._receive(message)
+            if self.closing or not self._speaker.reading:
+                return
+
+    def _receive(self, message: Message) -> None:
+        if isinstance(message, Close):
+            raise LinkLost(Loss.CLOSED, message.reason)
+        if isinstance(message, Binary):
+            self._speaker.receive(message)
+        elif isinstance(message, Text):
+            request = control.parse(message.text)
+            if isinstance(request, Call):
+                self._call(request.leg)
+            elif isinstance(request, Start) and request.stream is not None:
+                self._negotiate(request.stream)
+            elif request is not None:
+                self._speaker.receive(request)
+
+    def _negotiate(self, offer: StreamOffer) -> None:
+        """Answers the offer of a stream. It begins a stream only in the place of a terminal."""
+        if not self._terminal.waits or self._speaker is not self._terminal:
+            return
+        if offer.resume:
+            if self._gone < _MAX_GONE:
+                self._answer(offer, gone=True)
+            self._gone += 1
+            return
+        self._answer(offer)
+        self._speaker = StreamSpeaker(self._link, self._commands, self._context, self._shared, self._close)
+
+    def _answer(self, offer: StreamOffer, *, gone: Optional[bool] = None) -> None:
+        answer = StreamAnswer(offer.id, 0, self._context.incarnation, gone=gone)
+        self._link.queue(Text(control.build(answer)))
+
+    def _describe(self, lost: LinkLost) -> str:
+        if lost.loss is Loss.CLOSED:
+            return "closed: %s" % lost.detail if lost.detail else "closed"
+        if lost.loss is Loss.SILENT:
+            return "link lost: silent for %d s" % (3 * self._timeouts.keepalive_interval)
+        return ("link lost: %s" if lost.loss is Loss.BROKEN else "the peer broke the protocol: %s") % lost.detail
+
+    # ------------------------------------------------------------------ the end
+
+    def stop(self, name: str) -> None:
+        """Closes the link because the signal `name` asks the agent to stop."""
+        if not self.closing:
+            self._speaker.stop(name)
+
+    def fail(self) -> None:
+        """Closes the link after an exception that nothing here expects."""
+        if not self.closing:
+            self._speaker.fail()
+
+    def _close(self, words: str, reason: str) -> None:
+        """Begins to close the link. Logs `words`, if there are any; `reason` is for the peer."""
+        self._close_at = self._clock() + self._timeouts.close_timeout
+        if words:
+            self._context.log("session over: " + words)
+        try:
+            self._link.queue(Close(1000, reason))
+        except LinkLost:
+            pass  # nothing more can be sent, or the peer has closed first
+
+    def _finish(self) -> None:
+        """Ends the link after the peer's Close has come, or if that takes too long."""
+        assert self._close_at is not None
+        over = self._clock() >= self._close_at
+        try:
+            self._link.flush()
+        except LinkLost:
+            over = True
+        try:
+            for _ in range(MESSAGES_PER_ROUND):
+                if self._deaf or self._link.receive() is None:
+                    break
+        except LinkLost:
+            self._deaf = True
+        if over or (self._deaf and self._link.clear):
+            self._link.abort()
+            self.over = True

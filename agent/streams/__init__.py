@@ -1,0 +1,8 @@
+"""A stream of many channels on one link of the agent (docs/protocol.md, part 3).
+
+speaker          a stream and its channels: what arrives, what is sent, the end
+opening          starts the command of a channel, or says why not
+session_channel  joins a channel of the kind `session` and a command
+terminal_ends    a command's terminal, used as if it were two pipes
+shared           what all streams of an agent share: memory, the number of terminals
+"""

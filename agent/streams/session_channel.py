@@ -1,0 +1,187 @@
+"""Joins a channel of the kind `session` and a command, on a terminal or on pipes."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Union
+
+from agent.poller import READ, WRITE
+from agent.process.commands import Commands, describe_exit
+from agent.process.context import Context
+from agent.process.drain import Drain
+from agent.process.pipe_child import READ_SIZE, STDIN, PipeChild
+from agent.process.terminal_child import TerminalChild
+from agent.streams.terminal_ends import TerminalEnds
+from medusa.protocol.channels.channel import Channel
+from medusa.protocol.channels.frames import CLOSE, REQUEST, STOP
+from medusa.protocol.control import Resize
+from medusa.signal_pipe import signal_number
+
+Child = Union[TerminalChild, PipeChild]
+
+
+class SessionChannel:
+    """A channel that was accepted, and its command.
+
+    Input waits in the channel, whose window bounds it. Output is read only if the channel has room for it.
+
+    Args:
+        child: the command, which is among `commands`.
+        ends: the agent's ends of its terminal or of its pipes.
+
+    Attributes:
+        over: True if the channel has nothing more to do. What is left of the command is being ended.
+    """
+
+    def __init__(
+        self, channel: Channel, child: Child, ends: Union[TerminalEnds, PipeChild], commands: Commands, context: Context
+    ) -> None:
+        self._channel, self._child, self._ends = channel, child, ends
+        self._commands, self._context = commands, context
+        self._input = channel.readers[STDIN]
+        self._drain: Optional[Drain] = None
+        self._clogged = False
+        self.over = False
+
+    @property
+    def has_terminal(self) -> bool:
+        """True if the command has a terminal."""
+        return isinstance(self._child, TerminalChild)
+
+    # ------------------------------------------------------------------ poll
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        fds = self._ends.fds
+        wanted = {fds[STDIN]: WRITE} if len(self._input) else {}
+        for sub in self._channel.writers:
+            if self._reads(sub) and self._channel.room(sub):
+                wanted[fds[sub]] = wanted.get(fds[sub], 0) | READ
+        wanted.pop(-1, None)
+        return wanted
+
+    def deadline(self) -> Optional[float]:
+        """Returns when to call `serve` even if poll reports no event; None for never."""
+        due = []
+        if isinstance(self._child, TerminalChild):
+            reopen = self._child.deadline()
+            due += [] if reopen is None else [reopen]
+            if len(self._input):  # some terminals do not report that they accept input again
+                due.append(self._context.clock() + self._context.timeouts.input_interval)
+        if self._drain is not None and not self._clogged:
+            due.append(self._drain.deadline())
+        return min(due, default=None)
+
+    # ------------------------------------------------------------------ bytes
+
+    def serve(self, now: float) -> int:
+        """Moves bytes in both directions, and ends the channel if all is done. Returns how many bytes of output moved.
+
+        Raises:
+            StreamError: the peer does not take what waits.
+        """
+        if self.over:
+            return 0
+        self._feed(now)
+        moved = self._relay(now)
+        if self._child.exit is not None:
+            self._finish(now, moved)
+        return moved
+
+    def _feed(self, now: float) -> None:
+        reader, size = self._input, 0
+        if self._ends.fds[STDIN] < 0:
+            return
+        for piece in reader.pieces() if len(reader) else ():
+            taken = self._ends.write(piece)
+            if taken is None:
+                self._refuse_input()
+                return
+            size += taken
+            if taken < len(piece):
+                break
+        if size:
+            reader.took(size, now)
+        if reader.complete and not len(reader):
+            self._ends.close(STDIN)
+
+    def _refuse_input(self) -> None:
+        """Tells the client that nothing reads its input any more."""
+        self._ends.close(STDIN)
+        self._input.stop()
+
+    def _reads(self, sub: int) -> bool:
+        spent = self._drain is not None and self._drain.spent
+        return not self._channel.writers[sub].ended and self._ends.fds[sub] >= 0 and not spent
+
+    def _relay(self, now: float) -> int:
+        moved, self._clogged = 0, False
+        for sub in self._channel.writers:
+            if self._reads(sub):
+                room = self._channel.room(sub)
+                self._clogged = self._clogged or not room
+                moved += self._read(sub, min(room, READ_SIZE)) if room else 0
+        return moved
+
+    def _read(self, sub: int, size: int) -> int:
+        try:
+            data = self._ends.read(sub, size)
+        except EOFError:
+            self._channel.end(sub)
+            self._ends.close(sub)
+            return 0
+        if data is None:
+            return 0
+        self._channel.write(sub, data)
+        return len(data)
+
+    # ------------------------------------------------------------------ end
+
+    def _finish(self, now: float, moved: int) -> None:
+        """Reads the last output of a command that has ended. Sends its result when that is complete."""
+        if self._drain is None:
+            pipes = not isinstance(self._child, TerminalChild)
+            self._drain = Drain(now, self._clogged, self._context.timeouts, pipes=pipes)
+            self._refuse_input()
+            if isinstance(self._child, TerminalChild):
+                self._child.retry_now()
+        if moved:
+            self._drain.received(moved, now)
+        if self._clogged:
+            self._drain.not_read(now)
+        if all(writer.ended for writer in self._channel.writers.values()):
+            self._drain.end_of_file()
+        if self._drain.over(now, self._clogged):
+            self._report()
+
+    def _report(self) -> None:
+        end = self._child.exit
+        assert end is not None
+        self._context.log("ended: %s" % describe_exit(end))
+        self._channel.result(**({"signal": end.signal} if end.signal else {"status": end.status}))
+        self._channel.close()
+        self.end()
+
+    def end(self) -> None:
+        """Closes the terminal or the pipes, and begins to end the command's processes."""
+        if not self.over:
+            self.over = True
+            self._commands.end(self._child)
+
+    # ------------------------------------------------------------------ what arrives
+
+    def happened(self, kind: int, sub: int, value: Any) -> None:
+        """Acts on an event of the channel. DATA and EOF need no action: the next `serve` finds them."""
+        if kind == CLOSE:
+            self.end()
+        elif kind == STOP:
+            self._ends.close(sub)
+        elif kind == REQUEST:
+            self._request(value)
+
+    def _request(self, fields: Dict[str, Any]) -> None:
+        if fields["type"] == "resize" and isinstance(self._child, TerminalChild):
+            self._child.resize(Resize(fields["columns"], fields["lines"]))
+        elif fields["type"] == "signal":
+            number = signal_number(fields["name"])
+            if number is not None:
+                self._child.signal(number)

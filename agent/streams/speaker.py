@@ -1,0 +1,171 @@
+"""A stream and its channels on one link of the agent: what arrives, what is sent, the end."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Optional, Union
+
+from agent.command.resolve import CannotStart
+from agent.process.commands import Commands
+from agent.process.context import Context
+from agent.streams.opening import open_session
+from agent.streams.session_channel import SessionChannel
+from agent.streams.shared import Shared
+from medusa import __version__
+from medusa.protocol.channels.channel import Channel, Event
+from medusa.protocol.channels.frames import GOAWAY, OPEN
+from medusa.protocol.channels.kinds import Role
+from medusa.protocol.control import Control
+from medusa.protocol.errors import StreamError
+from medusa.protocol.messages import Binary
+from medusa.protocol.streams.end import StreamEnd
+from medusa.transports.link import Link, LinkLost
+
+TURNS = 4
+"""The number of times in one round of the loop that output is read and sent, while the link takes it."""
+
+
+class StreamSpeaker:
+    """The agent's end of a stream. It has the methods that agent/session/leg.py needs.
+
+    Args:
+        link: the link that the stream uses.
+        close: closes the link. Its arguments are words for the log, and the reason for the peer.
+    """
+
+    def __init__(
+        self, link: Link, commands: Commands, context: Context, shared: Shared, close: Callable[[str, str], None]
+    ) -> None:
+        self._link, self._commands, self._context, self._shared, self._close = link, commands, context, shared, close
+        self._clock = context.clock
+        self._end = StreamEnd(Role.AGENT, shared.memory, shared.memory)
+        self._end.link_up(0)
+        self._sessions: Dict[Channel, SessionChannel] = {}
+        self._words = "done"
+        self._leave_at: Optional[float] = None
+
+    @property
+    def reading(self) -> bool:
+        """True: the link is always read, because windows bound what can come."""
+        return True
+
+    def wanted(self) -> Dict[int, int]:
+        """Returns the events to poll for, by descriptor."""
+        return {fd: mask for session in self._sessions.values() for fd, mask in session.wanted().items()}
+
+    def deadline(self) -> Optional[float]:
+        """Returns when to call `serve` even if poll reports no event; None for never."""
+        due = [self._end.deadline(), self._leave_at, *(session.deadline() for session in self._sessions.values())]
+        return min((at for at in due if at is not None), default=None)
+
+    # ------------------------------------------------------------------ what arrives
+
+    def receive(self, message: Union[Binary, Control]) -> None:
+        """Processes a message of the link. A stream has no use for control messages."""
+        if isinstance(message, Binary):
+            self._act(self._end.receive(message.data, self._clock()))
+
+    def _act(self, events: List[Event]) -> None:
+        for event in events:
+            try:
+                self._happened(event)
+            except StreamError as error:
+                self._over(self._end.fail(error))
+
+    def _happened(self, event: Event) -> None:
+        if event.type == GOAWAY:
+            self._over(event)
+        elif event.type == OPEN:
+            self._open(event)
+        elif event.channel in self._sessions:
+            self._sessions[event.channel].happened(event.type, event.sub, event.value)
+
+    def _open(self, event: Event) -> None:
+        channel = event.channel
+        if channel.kind != "session":
+            words = "the agent (version %s) cannot open channels of the kind %s" % (__version__, channel.kind)
+            channel.refuse("unsupported", words)
+            return
+        try:
+            session = open_session(channel, event.value, self._commands, self._context, self._shared)
+        except CannotStart as error:
+            self._context.log("not started: %s" % error)
+            channel.refuse(error.code, str(error))
+            return
+        self._sessions[channel] = session
+
+    def _over(self, goaway: Event) -> None:
+        """The stream has ended: ends its commands."""
+        code, words = goaway.value
+        if code not in ("", "done"):
+            self._words = "%s: %s" % (code, words)
+        self._end_sessions()
+        if self._leave_at is None:
+            self._leave_at = self._clock() + self._context.timeouts.leave_timeout
+
+    # ------------------------------------------------------------------ what is sent
+
+    def serve(self) -> None:
+        """Moves output to the link, and input to the commands. Raises LinkLost."""
+        for _ in range(TURNS):
+            moved = self._serve_sessions()
+            self._act(self._end.expire(self._clock()))
+            self._send()
+            if not (moved and self._link.clear):
+                break
+        self._check_end()
+
+    def _serve_sessions(self) -> int:
+        moved, now = 0, self._clock()
+        for channel, session in list(self._sessions.items()):
+            try:
+                moved += session.serve(now)
+            except StreamError as error:
+                self._over(self._end.fail(error))
+                return 0
+            if session.over:
+                self._forget(channel)
+        return moved
+
+    def _send(self) -> None:
+        while self._link.clear:
+            message = self._end.next_message(self._clock())
+            if message is None:
+                return
+            self._link.send_data(message)
+
+    def _check_end(self) -> None:
+        if self._end.over and self._link.clear:
+            self._close(self._words, "done")
+        elif self._leave_at is not None and self._clock() >= self._leave_at:
+            self._close(self._words + "; the client did not take the last words", "")
+
+    # ------------------------------------------------------------------ the end
+
+    def _forget(self, channel: Channel) -> None:
+        session = self._sessions.pop(channel)
+        session.end()
+        if session.has_terminal:
+            self._shared.terminals -= 1
+
+    def _end_sessions(self) -> None:
+        for channel in list(self._sessions):
+            self._forget(channel)
+
+    def lost(self, lost: LinkLost, words: str) -> None:
+        """Ends the commands of this stream, because the link has ended."""
+        self._end_sessions()
+        self._close(words, "")
+
+    def stop(self, name: str) -> None:
+        """Ends the stream because the signal `name` stops the agent. Tells the peer if the link takes it at once."""
+        self._over(self._end.fail(StreamError("stopped", "the agent was stopped by %s" % name)))
+        try:
+            self._send()
+        except LinkLost:
+            pass  # the link ends in any case
+        self._close("stopped by %s" % name, "")
+
+    def fail(self) -> None:
+        """Ends everything after an exception that nothing here expects."""
+        self._end_sessions()
+        self._close("", "")

@@ -1,0 +1,52 @@
+"""A command's terminal, used as if it were two pipes: one for its input, one for its output."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Union
+
+from agent.process.pipe_child import READ_SIZE, STDIN
+from agent.process.terminal_child import TerminalChild
+
+
+class TerminalEnds:
+    """The agent's ends of a command's terminal. They have the methods that PipeChild has for its pipes.
+
+    Args:
+        preface: bytes that are read before any output of the command.
+    """
+
+    def __init__(self, child: TerminalChild, preface: bytes) -> None:
+        self._child, self._preface = child, preface
+
+    @property
+    def fds(self) -> List[int]:
+        """The descriptors to poll for input and for output; -1 for one that is not to be used now."""
+        child = self._child
+        return [child.fd, child.fd if child.is_open else -1]
+
+    def read(self, sub: int, size: int = READ_SIZE) -> Optional[bytes]:
+        """Returns at most `size` bytes of output; None if there is none now.
+
+        Raises:
+            EOFError: the command has ended, and no process has the terminal open any more.
+        """
+        if self._preface:
+            found, self._preface = self._preface[:size], self._preface[size:]
+            return found
+        try:
+            return self._child.read(size)
+        except EOFError:
+            if self._child.exit is not None:
+                raise
+            self._child.retry_later()  # the command may open it again
+            return None
+
+    def write(self, data: Union[bytes, memoryview]) -> int:
+        """Writes input. Returns how many bytes were accepted: all, if no process has the terminal open to read them."""
+        taken = self._child.write(data)
+        return len(data) if taken is None else taken
+
+    def close(self, sub: int) -> None:
+        """Hangs up, if nobody wants the output any more. The end of the input changes nothing at a terminal."""
+        if sub != STDIN:
+            self._child.close()
