@@ -1,9 +1,10 @@
-"""The state machine of one session, as one table. It has no I/O and no clock.
+"""The state machine of one pair of client and agent, as one table. It has no I/O and no clock.
 
-All states of a session are defined here and nowhere else. `SessionMachine.process` takes one input (an event), and
-returns the actions that the caller has to carry out, in order. It never waits, so each input is finished before the
-next one starts. If the table has no step for the current state and an input, the caller has a bug: `process` raises
-IllegalInput.
+A session is such a pair, and one more for each client that has joined it. Each pair has a machine of its own, so in
+this module "session" means one pair. All states are defined here and nowhere else. `SessionMachine.process` takes one
+input (an event), and returns the actions that the caller has to carry out, in order. It never waits, so each input is
+finished before the next one starts. If the table has no step for the current state and an input, the caller has a bug:
+`process` raises IllegalInput.
 
 docs/protocol.md shows this table; `python -m medusa.session` prints the text that stands there.
 """
@@ -80,6 +81,9 @@ class Input(_Named):
     AGENT_BROKE_RULES = "the agent broke the protocol and was sent a Close"
     WAIT_PULSE = "time to tell the client that there is no agent yet"
     WAIT_EXPIRED = "no agent came in time"
+    CALL_DUE = "time to call the agent to this client, which has joined a session"
+    CALL_EXPIRED = "the agent has not answered the call in time"
+    AGENT_GONE = "the agent cannot be called: the session has no linked side any more"
     CLOSE_EXPIRED = "a side did not answer the Close in time"
     IDLE_NOTICE = "time to tell the client that the session will end, if nothing passes"
     DURATION_NOTICE = "time to tell the client that the session will end"
@@ -96,6 +100,7 @@ class Action(_Named):
 
     START_WAIT = "read the client, start the deadlines of the wait"
     SEND_WAIT = "tell the client to wait"
+    SEND_CALL = "tell the agent, over another of its links, that this client waits for it"
     SEND_KILLED = "tell the client that an administrator ended the session, in a form that a program can read"
     SEND_IDLE_NOTICE = "tell the client when the idle session will end"
     SEND_DURATION_NOTICE = "tell the client when the session will end"
@@ -129,8 +134,9 @@ OUTCOME_MEANINGS = {
     Outcome.LONELY: "the client went away before an agent came",
     Outcome.REFUSED: "the client's upgrade did not come about",
     Outcome.LOST: "a linked side vanished without a Close",
-    Outcome.EXPIRED: "no agent came within the wait timeout",
-    Outcome.ENDED: "the reflector ended it: a side broke the protocol, or the id is another reflector's by now",
+    Outcome.EXPIRED: "no agent came within the wait timeout, or the agent did not answer the call",
+    Outcome.ENDED: "the reflector ended it: a side broke the protocol, or the id is another reflector's by now, or "
+    "the session ended before its agent answered the call",
     Outcome.IDLE: "no terminal byte passed for the idle timeout",
     Outcome.TOO_LONG: "it reached the maximum duration",
     Outcome.KILLED: "an administrator ended it",
@@ -171,6 +177,8 @@ _CLOSE_CLIENT = (Action.CLOSE_CLIENT, Action.FINISH)
 _END_WAIT = (Action.HURRY, *_CLOSE_CLIENT)
 _END_BOTH = (Action.HURRY, Action.CLOSE_CLIENT, Action.CLOSE_AGENT, Action.FINISH)
 _NO_AGENT = Close(1000, "no agent came in time")
+_NO_ANSWER = Close(1000, "the session's agent did not answer the call")
+_NOTHING_LEFT = Close(1000, "the session has ended")
 _BROKE_RULES = Close(1000, "the remote side broke the protocol")
 _IDLE = Close(1000, "the session was idle for too long")
 _TOO_LONG = Close(1000, "the session has reached its maximum duration")
@@ -191,6 +199,8 @@ TABLE: dict[tuple[State, Input], Step] = {
     (_S.CLAIMED, _I.CLAIM_LOST): Step(_S.ENDED, (Action.RELEASE,), _O.ENDED),
     (_S.WAITING, _I.AGENT_EXPECTED): Step(_S.WAITING_UPGRADE),
     (_S.WAITING_UPGRADE, _I.AGENT_REFUSED): Step(_S.WAITING),
+    (_S.WAITING, _I.CALL_DUE): Step(_S.WAITING, (Action.SEND_CALL,)),
+    (_S.WAITING_UPGRADE, _I.CALL_DUE): Step(_S.WAITING_UPGRADE),
     (_S.WAITING_UPGRADE, _I.AGENT_ATTACHED): Step(_S.LINKED, (Action.LINK_UP,)),
     **{
         (waiting, happened): step
@@ -202,6 +212,8 @@ TABLE: dict[tuple[State, Input], Step] = {
             (_I.CLIENT_LOST, Step(_S.ENDED, (Action.RELEASE,), _O.LONELY)),
             (_I.CLIENT_BROKE_RULES, Step(_S.CLOSING_CLIENT, (Action.FINISH,), _O.ENDED)),
             (_I.WAIT_EXPIRED, Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_AGENT)),
+            (_I.CALL_EXPIRED, Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.EXPIRED, _NO_ANSWER)),
+            (_I.AGENT_GONE, Step(_S.CLOSING_CLIENT, _CLOSE_CLIENT, _O.ENDED, _NOTHING_LEFT)),
             (_I.KILLED, Step(_S.CLOSING_CLIENT, (Action.SEND_KILLED, *_END_WAIT), _O.KILLED, _KILLED)),
             (_I.CLAIM_LOST, Step(_S.CLOSING_CLIENT, _END_WAIT, _O.ENDED, _CLAIM_LOST)),
             (_I.SHUTDOWN, Step(_S.CLOSING_CLIENT, _END_WAIT, _O.SHUT_DOWN, _STOPPING)),

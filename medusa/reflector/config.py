@@ -49,6 +49,8 @@ class Timeouts:
             agent is told to ask again. This time is longer than the time between two of its requests.
         wait_interval: the time between two `wait` messages to a client without an agent. The original Medusa's clients
             show each of them.
+        call_interval: the time from a call to the agent, for a client that has joined a session, to the next call.
+        call_timeout: how long such a client waits until the agent has dialled.
         close_timeout: how long a peer may take to answer a Close frame, or to hang up, before its connection is
             dropped.
         unread_timeout: how long a client may take to read its last bytes after its session is over, if a proxy of this
@@ -93,6 +95,8 @@ class Timeouts:
     refusal_log_rate_in_all: int = 600
     held_timeout: float = 30.0
     wait_interval: float = 2.0
+    call_interval: float = 10.0
+    call_timeout: float = 20.0
     close_timeout: float = 5.0
     unread_timeout: float = 3600.0
     claim_ttl: float = TTL
@@ -145,6 +149,8 @@ class ReflectorConfig:
         admins: the accounts that may see and end every session, and read the metrics.
         max_sessions, max_waiting_per_login, max_waiting_per_address, max_connects_per_minute: limits; 0 for none.
             Loopback addresses and addresses of trusted proxies are not counted.
+        max_legs: the most pairs of a client and an agent in one session; 0 for no limit. The pair that opened the
+            session counts.
         max_sessions_per_login, max_sessions_per_address: limits as well; None for half of `max_sessions`.
         max_startups: (start, rate, full), a limit for connections whose peers have not identified themselves. If there
             are `start` such connections, `rate` percent of the new ones are dropped. If there are `full`, all new ones
@@ -195,6 +201,7 @@ class ReflectorConfig:
     max_waiting_per_login: int = 200
     max_waiting_per_address: int = 500
     max_connects_per_minute: int = 1200
+    max_legs: int = 16
     max_startups: tuple[int, int, int] = (500, 30, 2000)
     per_source_max_startups: int = 200
     metrics_from: tuple[str, ...] = ()
@@ -342,6 +349,7 @@ _COUNTS = (
     "max_waiting_per_login",
     "max_waiting_per_address",
     "max_connects_per_minute",
+    "max_legs",
     "per_source_max_startups",
     "max_held",
     "max_held_per_login",

@@ -32,6 +32,10 @@ class Counted(Protocol):
     def links(self) -> int:
         """The number of the session's open connections."""
 
+    @property
+    def legs(self) -> int:
+        """The number of the session's pairs of a client and an agent."""
+
     def counts(self) -> dict[str, int]:
         """Returns the payload bytes and messages that each side has sent to the other.
 
@@ -62,6 +66,8 @@ class Metrics:
         drops = Counter("medusa_connections_dropped", dropped, ["reason"], registry=self._registry)
         self._drops = {reason: drops.labels(reason) for reason in ("all", "source", "descriptors")}
         self._accepted = Counter("medusa_connections_accepted", "Connections accepted", registry=self._registry)
+        joined = "Clients that have joined a session and were linked to its agent"
+        self._joined = Counter("medusa_legs_joined", joined, registry=self._registry)
         self._wait = self._histogram("medusa_wait_seconds", "From a client's coming to its agent's", _WAIT)
         linkup = "From the agent's request to the linkup being sent"
         self._link_up = self._histogram("medusa_link_up_seconds", linkup, _LINK_UP)
@@ -121,6 +127,11 @@ class Metrics:
         self._wait.observe(waited)
         self._link_up.observe(took)
 
+    def joined(self, took: float) -> None:
+        """Counts a client that has joined a session, and is linked to its agent. `took`: see `linked`."""
+        self._joined.inc()
+        self._link_up.observe(took)
+
     def ended(self, outcome: Outcome, counts: dict[str, int]) -> None:
         """Counts a session that ended. `counts`: see Counted.counts."""
         self._ended[outcome].inc()
@@ -142,15 +153,17 @@ class Metrics:
         The relayed bytes and messages include those of all sessions that have ended.
         """
         states = Tally({stage(state): 0 for state in State if state is not State.ENDED})
-        totals, links = Tally(self._past), 0
+        totals, links, legs = Tally(self._past), 0, 0
         for session in self._sessions():
             states[stage(session.state)] += 1
             totals.update(session.counts())
             links += session.links
+            legs += session.legs
         there = GaugeMetricFamily("medusa_sessions", "Sessions that live here, by state", labels=["state"])
         for state, count in states.items():
             there.add_metric([state], count)
         yield there
+        yield GaugeMetricFamily("medusa_legs", "Pairs of a client and an agent, of all sessions that live here", legs)
         for unit in ("bytes", "messages"):
             family = CounterMetricFamily(
                 "medusa_relayed_" + unit, "%s relayed, by sender" % unit.title(), labels=["sender"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional, Sequence
 
 from medusa.protocol.errors import LocalProtocolError, MessageTooBig, RemoteProtocolError
-from medusa.protocol.messages import STREAM_ABOVE, Close
+from medusa.protocol.messages import STREAM_ABOVE, Close, Text
 from medusa.protocol.relay import Framing, Relayed, Unfinished
 from medusa.transports.base import Transport
 from medusa.transports.interfaces import Codec, Relay, Share, Stream
@@ -37,6 +37,10 @@ UNCOUNTED = RELAY_START
 A share is an account that limits the memory of a group of links. While it is tight (nearly used up), each link holds
 little more than these bytes. So typing and pagers work even when the share is used up.
 """
+
+
+MOST_ANNOUNCED = 4096
+"""The most bytes of text messages that wait behind each other; see RelayedTransport.announce_behind."""
 
 
 class Unlimited:
@@ -171,6 +175,17 @@ class RelayedTransport(Transport):
         finally:
             if self._out or self._waiting:
                 self._count_waiting()
+
+    def announce_behind(self, text: str) -> bool:
+        """Sends a short text message like `announce`, but behind such texts that still wait, without replacing them.
+
+        Drops it if too many wait. Returns True if nothing is left to write. Raises what `announce` raises.
+        """
+        self._raise_if_unwritable()
+        texts = self._held.get(Text, b"") + self._codec.frame(Text(text))
+        if len(texts) <= MOST_ANNOUNCED:
+            self._held[Text] = texts
+        return self.flush()
 
     def abort(self) -> None:
         """Closes the connection at once, see `Transport.abort`. Drops all held bytes."""

@@ -19,6 +19,7 @@ COUNTS = {
     "max_sessions_per_address": "sessions without a login from one address in this process; more get 429",
     "max_waiting_per_login": "sessions of one login that wait for an agent; more get 429",
     "max_waiting_per_address": "sessions from one address that wait for an agent; more get 429",
+    "max_legs": "clients of one session, of which each has a link of its own to the agent; more get 503",
     "max_connects_per_minute": "attaches from one address, and as one login; more get 429",
     "per_source_max_startups": "connections from one address that have not identified themselves; more are dropped",
 }

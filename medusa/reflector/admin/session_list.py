@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.driver import SessionDriver
 from medusa.reflector.sessions.held import Held
 from medusa.reflector.sessions.registry import Registry
+from medusa.reflector.sessions.session import Session
 from medusa.session import Input, Side, stage
 
 Entry = dict[str, Any]
@@ -18,7 +18,8 @@ Entry = dict[str, Any]
 Its keys: id; login (None for the internal API); state; owner (the address of the session's reflector); created
 (seconds since the epoch); age_s and idle_s (seconds); client and agent (their addresses, once they have attached);
 client_bytes, agent_bytes, client_messages and agent_messages (how much each has sent); typed_bytes and shown_bytes (how
-much of that was terminal input and output).
+much of that was terminal input and output); legs (the number of pairs of a client and an agent: one, and one more for
+each client that has joined). The addresses are those of the oldest pair; the numbers are sums over all pairs.
 If the state is HELD, there is no session yet: its agent sends requests, again and again, until a client comes. The
 owner is then the reflector that got these requests. created is the time of the first request, and idle_s counts from
 the last one.
@@ -183,7 +184,7 @@ class SessionList:
             **none,
         }
 
-    def _session(self, name: SessionName) -> SessionDriver | None:
+    def _session(self, name: SessionName) -> Session | None:
         return next((session for session in self._registry.sessions() if session.name == name), None)
 
 
@@ -215,17 +216,18 @@ def _named(name: SessionName, entries: list[Entry]) -> Entry | None:
     return next((e for e in entries if (e["id"], e["login"] or "") == name), None)
 
 
-def describe(session: SessionDriver, owner: str) -> Entry:
+def describe(session: Session, owner: str) -> Entry:
     """Returns the entry of a session of this process. `owner`: the address of this reflector."""
     now = time.time()
     return {
         "id": session.name.session_id,
         "login": session.name.login or None,
-        "state": stage(session.machine.state),
+        "state": stage(session.state),
         "owner": owner,
         "created": round(session.usage.created, 3),
         "age_s": round(max(0.0, now - session.usage.created), 3),
-        "idle_s": round(max(0.0, time.monotonic() - session.active), 3),
+        "idle_s": round(max(0.0, time.monotonic() - session.active()), 3),
+        "legs": session.legs,
         **session.addresses,
         **session.counts(),
         **session.terminal_bytes(),

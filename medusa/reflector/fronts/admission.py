@@ -11,7 +11,6 @@ import structlog
 
 from medusa.directory import Owner
 from medusa.protocol.errors import HandshakeError
-from medusa.protocol.features import NOTICE
 from medusa.reflector.auth.authenticator import Authenticator, Grant, unknown
 from medusa.reflector.auth.replay_cache import ReplayCache
 from medusa.reflector.auth.single_use import Reservation, SingleUse, Ticket
@@ -23,7 +22,7 @@ from medusa.reflector.net.sockets import hung_up
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
-from medusa.reflector.sessions.driver import SessionDriver
+from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input, Side
 from medusa.transports.relayed import RelayedTransport
@@ -99,9 +98,13 @@ class Admission:
     def enter_signed(self, accepted: Accepted, name: SessionName, side: Side, accept: Accept) -> Refusal | None:
         """Authenticates the connection's request, then attaches the peer as `enter` does.
 
+        An agent that was called for a client that has joined is not authenticated: it alone knows the value it sends.
+
         Call access.check for Resource.SIGNED_ATTACH first. Returns what `enter` returns. Raises what `enter` raises,
         and Refusal if the signature does not allow the peer to attach to the session.
         """
+        if side is Side.AGENT and accepted.leg:
+            return self._enter(accepted, name, side, accept, None)
         authenticator = self._authenticator
         assert accepted.request is not None
         assert authenticator is not None
@@ -169,31 +172,34 @@ class Admission:
     def _attach(
         self, accepted: Accepted, name: SessionName, side: Side, accept: Accept, reservation: Reservation | None
     ) -> None:
-        client = accepted.client
-        if side is Side.CLIENT:
-            session = self._registry.open(name, client, accepted.source)
-        else:
-            session = self._registry.join(name, client)
+        pair = self._pair(accepted, name, side)
         try:
             if reservation is not None:
                 reservation.confirm()
-                _check_both_ends(accepted, session, side)  # confirming may have taken seconds
+                _check_both_ends(accepted, pair, side)  # confirming may have taken seconds
                 reservation.settle()
             transport = accept()
         except BaseException:
-            session.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
+            pair.tell(Input.CLIENT_REFUSED if side is Side.CLIENT else Input.AGENT_REFUSED)
             raise
-        session.attach(side, transport, client, site(accepted.host), NOTICE in accepted.announced)
+        pair.attach(side, transport, accepted.client, site(accepted.host), accepted.announced)
+
+    def _pair(self, accepted: Accepted, name: SessionName, side: Side) -> Pair:
+        """Returns the pair of the session `name` in which the peer gets a place. Raises Refusal; see Registry."""
+        if side is Side.AGENT:
+            return self._registry.add_agent(name, accepted.client, accepted.leg)
+        add = self._registry.join if accepted.joins else self._registry.open
+        return add(name, accepted.client, accepted.source)
 
 
-def _check_both_ends(accepted: Accepted, session: SessionDriver, side: Side) -> None:
-    """Checks that the session still expects the peer, and that the peer has not hung up.
+def _check_both_ends(accepted: Accepted, pair: Pair, side: Side) -> None:
+    """Checks that the pair still expects the peer, and that the peer has not hung up.
 
     Raises:
-        Refusal: the session does not expect the peer any more.
+        Refusal: the pair does not expect the peer any more.
         HandshakeError: the peer has hung up.
     """
-    if not session.expects(side):
+    if not pair.expects(side):
         raise Refusal(503 if side is Side.CLIENT else 404, "the session has ended meanwhile")
     if not accepted.plain and hung_up(accepted.sock.fileno()):
         raise HandshakeError(400, "the peer has given up")

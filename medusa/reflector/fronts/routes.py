@@ -260,9 +260,10 @@ def entries(registry: Registry) -> list[dict[str, Any]]:
         {
             "id": session.name.session_id,
             **({"login": session.name.login} if session.name.login else {}),
-            "state": STATUS_NAMES[session.machine.state],
+            "state": STATUS_NAMES[session.state],
             "has_master": session.has(Side.CLIENT),
             "has_slave": session.has(Side.AGENT),
+            "legs": session.legs,
             "create_time": int(session.usage.created * 1000),
         }
         for session in registry.sessions()

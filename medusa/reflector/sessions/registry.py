@@ -1,4 +1,4 @@
-"""All sessions that live in this process, by name: opens one for a client, and joins an agent to one."""
+"""All sessions that live in this process, by name: opens one for a client, and adds agents and further clients."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from medusa.reflector.relay.budget import Budget
 from medusa.reflector.relay.fair_queue import FairQueue
 from medusa.reflector.session_name import SessionName
 from medusa.reflector.sessions.claims import Claims
-from medusa.reflector.sessions.driver import Context, SessionDriver
 from medusa.reflector.sessions.held import HeldSessions
-from medusa.reflector.sessions.limits import Limits, Place
+from medusa.reflector.sessions.limits import Limits
+from medusa.reflector.sessions.pair.driver import Context, Pair
+from medusa.reflector.sessions.session import Session
 from medusa.session import Input, Side, State
 
+NO_SESSION = "there is no such session"
 _THIS_SESSION = "this session"
 _DISPLACED = "another reflector has this one's address (--advertise)"
 
@@ -35,22 +37,21 @@ class Registry:
         metrics.watch(self.sessions)
         self._claims = claims
         self._claims.on_lost = self._claim_lost
-        self._sessions: dict[SessionName, SessionDriver] = {}
+        self._sessions: dict[SessionName, Session] = {}
         self._empty = gevent.event.Event()
         self._empty.set()
         self.draining = False
         self._limits = Limits(config)
         self.budget = Budget(config.held_in_all, config.held_per_login)
         metrics.watch_memory(lambda: (self.budget.used, self.budget.refusals))
-        self._context = Context(config, queue, metrics, self, self.budget)
-        self._places: dict[SessionName, Place] = {}
+        self._context = Context(config, queue, metrics, self.budget)
         self.held = HeldSessions(config.timeouts.held_timeout)
 
-    def open(self, name: SessionName, address: str, source: str | None = None) -> SessionDriver:
-        """Creates a session for the client at `address`. Blocks until the directory answers.
+    def open(self, name: SessionName, address: str, source: str | None = None) -> Pair:
+        """Creates a session for the client at `address`, and returns its pair. Blocks until the directory answers.
 
-        Upgrade the client's connection next. Then call the session's `attach`. If the upgrade fails, pass
-        CLIENT_REFUSED to the session's `tell` instead.
+        Upgrade the client's connection next. Then call the pair's `attach`. If the upgrade fails, pass CLIENT_REFUSED
+        to the pair's `tell` instead.
 
         Args:
             source: the address under which the limits count the client; None not to count it under an address.
@@ -63,14 +64,31 @@ class Registry:
         place = self._limits.enter(address=source, login=name.login)
         try:
             self._claim(name)
-            session = SessionDriver(name, self._context, address)
+            session = Session(name, self._context, place, address, self._forget)
         except BaseException:
             place.leave()
             raise
-        self._places[name] = place
         self._sessions[name] = session
         self._empty.clear()
-        return session
+        return session.pairs[0]
+
+    def join(self, name: SessionName, address: str, source: str | None = None) -> Pair:
+        """Adds the client at `address` to a linked session, and returns its pair. The session's agent will be called.
+
+        Upgrade the client's connection next. Then call the pair's `attach`. If the upgrade fails, pass CLIENT_REFUSED
+        to the pair's `tell` instead. `source`: see `open`.
+
+        Raises:
+            Refusal: 404 if there is no such session, 409 if it has no agent that takes further clients, 429 or 503 if
+                a limit is reached, 503 if this reflector is shutting down.
+        """
+        if self.draining:
+            raise _shutting_down()
+        session = self._sessions.get(name)
+        if session is None:
+            raise Refusal(404, NO_SESSION)
+        session.check_join()
+        return session.join(self._limits.enter(address=source, login=name.login), address)
 
     def _claim(self, name: SessionName) -> None:
         try:
@@ -89,7 +107,7 @@ class Registry:
 
     def _refuse_while_draining(self) -> None:
         if self.draining:
-            raise Refusal(503, "this reflector is shutting down", retry_after=5)
+            raise _shutting_down()
         if self._claims.displaced:
             raise Refusal(503, _DISPLACED, self._claims.displaced, retry_after=5)
 
@@ -106,35 +124,34 @@ class Registry:
         login, session = (proved.login, str(proved)) if proved else (None, None)
         self._limits.connect(address=source, login=login, session=session, side=side)
 
-    def stop_waiting(self, session: SessionDriver) -> None:
-        """Stops counting `session` as waiting: its agent has arrived, or it is over. Idempotent."""
-        if self._sessions.get(session.name) is session:
-            self._places[session.name].stop_waiting()
+    def add_agent(self, name: SessionName, address: str = "", leg_id: str = "") -> Pair:
+        """Returns the pair that the agent at `address` wants to be linked to, and reserves the agent's place in it.
 
-    def join(self, name: SessionName, address: str = "") -> SessionDriver:
-        """Returns the session that the agent at `address` wants to join, and reserves the agent's place in it.
+        Upgrade the agent's connection next. Then call the pair's `attach`. If the upgrade fails, pass AGENT_REFUSED to
+        the pair's `tell` instead.
 
-        Upgrade the agent's connection next. Then call the session's `attach`. If the upgrade fails, pass AGENT_REFUSED
-        to the session's `tell` instead.
+        Args:
+            leg_id: the value by which the agent was called for a client that has joined; "" for the first agent.
 
         Raises:
-            Refusal: 404 if there is no such session, 409 if it has an agent already or is closing.
+            Refusal: 404 if there is no such session, 409 if it has an agent already or is closing, 403 if no client
+                waits for `leg_id`.
         """
         session = self._sessions.get(name)
-        if session is None or session.machine.state is State.CLAIMED:
+        if leg_id:
+            return _called(session, leg_id)
+        if session is None or session.state is State.CLAIMED:
             self.held.note(name, address)
-            raise Refusal(404, "there is no such session")
-        if not session.expect_agent():
+            raise Refusal(404, NO_SESSION)
+        pair = session.pairs[0]
+        if pair.leg_id or not pair.expect_agent():
             raise Refusal(409, "the session has an agent already, or is closing")
         self.held.forget(name)
-        return session
+        return pair
 
-    def forget(self, session: SessionDriver) -> None:
-        """Removes a session that is over, and releases its name. Idempotent."""
-        if self._sessions.get(session.name) is not session:
-            return
+    def _forget(self, session: Session) -> None:
+        """Removes a session that is over, and releases its name."""
         del self._sessions[session.name]
-        self._places.pop(session.name).leave()
         if not self._sessions:
             self._empty.set()
         self._claims.release(session.name)
@@ -172,7 +189,7 @@ class Registry:
         except DirectoryError:
             raise directory_away() from None
 
-    def sessions(self) -> list[SessionDriver]:
+    def sessions(self) -> list[Session]:
         """Returns all sessions of this process, oldest first."""
         return list(self._sessions.values())
 
@@ -211,3 +228,18 @@ class Registry:
         session = self._sessions.get(name)
         if session is not None:
             session.tell(Input.CLAIM_LOST)
+
+
+def _called(session: Session | None, leg_id: str) -> Pair:
+    """Returns the pair that `leg_id` names, and reserves the agent's place in it.
+
+    Raises Refusal (403) if no client waits for it, or if there is no such session: the peer must not learn which.
+    """
+    pair = session.find(leg_id) if session is not None else None
+    if pair is None or not pair.expect_agent():
+        raise Refusal(403, "no client waits for this leg", secret=True)
+    return pair
+
+
+def _shutting_down() -> Refusal:
+    return Refusal(503, "this reflector is shutting down", retry_after=5)

@@ -27,7 +27,7 @@ def counts(sent: int) -> dict[str, int]:
 
 
 def living(state: State, sent: int) -> Any:
-    return SimpleNamespace(state=state, links=2, counts=lambda: counts(sent))
+    return SimpleNamespace(state=state, links=2, legs=1, counts=lambda: counts(sent))
 
 
 def test_sessions_are_counted_when_somebody_asks() -> None:
@@ -41,6 +41,7 @@ def test_sessions_are_counted_when_somebody_asks() -> None:
     assert found["medusa_sessions", "claimed"] == 0
     assert found["medusa_relayed_bytes_total", "client"] == 111
     assert found["medusa_connections", "link"] == 6
+    assert found["medusa_legs",] == 3
     sessions.clear()
     assert values(metrics)["medusa_relayed_messages_total", "agent"] == 100
 

@@ -81,7 +81,7 @@ def test_a_session_whose_agent_waits_for_a_client() -> None:
     listing = SessionList(registry_, HERE)
     name = SessionName("held", "alice")
     with refused(404):
-        registry_.join(name, "192.0.2.1:5")
+        registry_.add_agent(name, "192.0.2.1:5")
     (entry,) = listing.entries()
     wanted = {"id": "held", "login": "alice", "state": "held", "owner": HERE, "agent": "192.0.2.1:5"}
     assert wanted.items() <= entry.items()
@@ -97,7 +97,7 @@ def test_the_sessions_of_one_login() -> None:
     listing = SessionList(registry_, HERE, others=Others())
     session = registry_.open(SessionName("here", "bob"), "127.0.0.1:2")
     with refused(404):
-        registry_.join(SessionName("held", "bob"))
+        registry_.add_agent(SessionName("held", "bob"))
     lists = {login: [e["id"] for e in listing.entries(login)] for login in ("alice", "bob", "")}
     assert lists == {"alice": ["there"], "bob": ["here", "held"], "": []}
     session.tell(Input.CLIENT_REFUSED)

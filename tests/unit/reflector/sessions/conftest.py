@@ -12,7 +12,7 @@ from medusa.directory import Owner
 from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig, Timeouts
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.driver import SessionDriver
+from medusa.reflector.sessions.pair.driver import Pair
 from medusa.session import Input, Side, State
 from medusa.transports.adopt import adopt_plain, adopt_websocket
 from tests.peers import LINKUP, TEXT, Peer
@@ -40,19 +40,19 @@ class Bench:
         self._sockets.append(theirs)
         return theirs, ours
 
-    def attach(self, session: SessionDriver, side: Side, *, notices: bool = False) -> Peer:
+    def attach(self, session: Pair, side: Side, *, notices: bool = False) -> Peer:
         """A peer that speaks websocket."""
         theirs, ours = self.connection()
-        session.attach(side, adopt_websocket(ours), "127.0.0.1:2", notices=notices)
+        session.attach(side, adopt_websocket(ours), "127.0.0.1:2", announced=["notice"] * notices)
         return GreenPeer(theirs)
 
-    def attach_plain(self, session: SessionDriver, side: Side) -> socket.socket:
+    def attach_plain(self, session: Pair, side: Side) -> socket.socket:
         """A peer without frames."""
         theirs, ours = self.connection()
         session.attach(side, adopt_plain(ours), "127.0.0.1:2")
         return theirs
 
-    def waiting(self) -> tuple[SessionDriver, Peer]:
+    def waiting(self) -> tuple[Pair, Peer]:
         """A session whose client is here."""
         session = self.registry.open(NAME, "127.0.0.1:2")
         client = self.attach(session, Side.CLIENT)
@@ -60,10 +60,10 @@ class Bench:
         assert session.machine.state is State.WAITING
         return session, client
 
-    def linked(self) -> tuple[SessionDriver, Peer, Peer]:
+    def linked(self) -> tuple[Pair, Peer, Peer]:
         """A session with both its sides, after the link-up."""
         session, client = self.waiting()
-        agent = self.attach(self.registry.join(NAME), Side.AGENT)
+        agent = self.attach(self.registry.add_agent(NAME), Side.AGENT)
         run_loop()
         client.expect(TEXT, LINKUP)
         agent.expect(TEXT, LINKUP)

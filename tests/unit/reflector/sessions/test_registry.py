@@ -14,7 +14,7 @@ from medusa.directory.memory import MemoryDirectory
 from medusa.reflector.config import ReflectorConfig
 from medusa.reflector.refusal import Refusal
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.driver import SessionDriver
+from medusa.reflector.sessions.pair.driver import Pair
 from medusa.reflector.sessions.registry import Registry
 from medusa.session import Input
 from tests.unit.reflector.conftest import errors, refused, run_loop, until
@@ -42,7 +42,7 @@ def test_an_id_is_taken_from_the_claim_on(bench: Bench) -> None:
     with refused(409):
         bench.registry.open(NAME, "b")
     with refused(404):  # an agent tries again then
-        bench.registry.join(NAME)
+        bench.registry.add_agent(NAME)
     session.tell(Input.CLIENT_REFUSED)
     run_loop()
     assert bench.registry.sessions() == []
@@ -51,9 +51,9 @@ def test_an_id_is_taken_from_the_claim_on(bench: Bench) -> None:
 
 def test_the_agents_place_is_kept_while_its_upgrade_is_under_way(bench: Bench) -> None:
     bench.waiting()
-    bench.registry.join(NAME)
+    bench.registry.add_agent(NAME)
     with refused(409):
-        bench.registry.join(NAME)
+        bench.registry.add_agent(NAME)
 
 
 def test_nobody_new_while_draining(bench: Bench) -> None:
@@ -103,14 +103,14 @@ class TestPlaces:
     """A place is reserved before the directory is asked, and is given up once on every way out."""
 
     @staticmethod
-    def crowd(registry: Registry, size: int) -> list[gevent.Greenlet[..., SessionDriver]]:
+    def crowd(registry: Registry, size: int) -> list[gevent.Greenlet[..., Pair]]:
         """Clients that all ask before the directory has answered any of them."""
         crowd = [gevent.spawn(registry.open, SessionName(str(at), "alice"), "a") for at in range(size)]
         run_loop()
         return crowd
 
     @staticmethod
-    def statuses(crowd: list[gevent.Greenlet[..., SessionDriver]]) -> list[int]:
+    def statuses(crowd: list[gevent.Greenlet[..., Pair]]) -> list[int]:
         """What each was refused with, 0 for those that got in."""
         gevent.joinall(crowd)
         return [error.status if isinstance(error := opening.exception, Refusal) else 0 for opening in crowd]
@@ -155,7 +155,7 @@ class TestPlaces:
         rng, directory = random.Random(1), Slow()
         registry = new_registry(ReflectorConfig(max_sessions=3, max_sessions_per_login=2), directory, OWNER)
         directory.go_on.set()
-        openings: list[gevent.Greenlet[..., SessionDriver]] = []
+        openings: list[gevent.Greenlet[..., Pair]] = []
         for _ in range(400):
             step = rng.randrange(6)
             if step == 0:

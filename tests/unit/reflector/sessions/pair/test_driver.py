@@ -28,7 +28,7 @@ def test_shut_down_during_the_clients_upgrade(bench: Bench, logs: list[EventDict
 @pytest.mark.parametrize("end", [close_frame(), None], ids=["close", "fin"])
 def test_the_client_goes_during_the_agents_upgrade(bench: Bench, logs: list[EventDict], end: bytes) -> None:
     session, client = bench.waiting()
-    expected = bench.registry.join(NAME)
+    expected = bench.registry.add_agent(NAME)
     client.send(end) if end else client.fin()
     until(lambda: not bench.registry.sessions())
     agent = bench.attach(expected, Side.AGENT)
@@ -42,10 +42,10 @@ def test_the_client_is_lost_in_the_turn_in_which_the_agent_comes(
     bench: Bench, logs: list[EventDict], first: str
 ) -> None:
     session, client = bench.waiting()
-    bench.registry.join(NAME)
+    bench.registry.add_agent(NAME)
     client.fin()
     if first == "loss":
-        leg = session._endpoints[Side.CLIENT]
+        leg = session._sides[Side.CLIENT]
         assert select.select([leg.transport.fileno()], [], [], PATIENCE)[0]
         leg._on_readable()
     agent = bench.attach(session, Side.AGENT)
@@ -77,7 +77,7 @@ def test_an_end_of_the_wait_at_the_same_time_as_its_deadlines(
 
 def test_an_agent_that_comes_after_the_end(bench: Bench, logs: list[EventDict]) -> None:
     session, client = bench.waiting()
-    bench.registry.join(NAME)
+    bench.registry.add_agent(NAME)
     session.tell(Input.SHUTDOWN)
     agent = bench.attach(session, Side.AGENT)
     assert agent.frame().close == (1000, "the session is over")
@@ -90,7 +90,7 @@ def test_an_agent_that_comes_after_the_end(bench: Bench, logs: list[EventDict]) 
 def test_an_agent_and_a_pulse(bench: Bench, logs: list[EventDict]) -> None:
     session, client = bench.waiting()
     session._deadlines._timed[Input.WAIT_PULSE] = 0.0
-    agent = bench.attach(bench.registry.join(NAME), Side.AGENT)
+    agent = bench.attach(bench.registry.add_agent(NAME), Side.AGENT)
     run_loop()
     client.expect(TEXT, LINKUP)
     agent.expect(TEXT, LINKUP)
@@ -137,7 +137,7 @@ def test_data_and_pings_do_not_wake_the_pairs_greenlet(bench: Bench, monkeypatch
     monkeypatch.setattr(session, "_step", lambda: steps.append(None))
     client.send(frame(BINARY, b"typed"))
     agent.expect(BINARY, b"typed")
-    for endpoint in session._endpoints.values():
+    for endpoint in session._sides.values():
         endpoint.keepalive = Keepalive(15.0, time.monotonic() - 20.0)
     session._look()
     agent.expect(PING, b"medusa")
@@ -156,7 +156,7 @@ def test_an_agent_whose_upgrade_fails_leaves_its_place(bench: Bench) -> None:
 
 def test_a_bug_in_the_link_up(bench: Bench, logs: list[EventDict], monkeypatch: pytest.MonkeyPatch) -> None:
     session, client = bench.waiting()
-    bench.registry.join(NAME)
+    bench.registry.add_agent(NAME)
     monkeypatch.setattr(session, "_join_endpoints", lambda: 1 / 0)
     agent = bench.attach(session, Side.AGENT)
     assert agent.closed() == (1000, "the session is over")
@@ -180,7 +180,7 @@ def test_a_plain_clients_agent_gets_start_and_done(bench: Bench, logs: list[Even
     session = bench.registry.open(NAME, "127.0.0.1:2")
     client = bench.attach_plain(session, Side.CLIENT)
     run_loop()
-    agent = bench.attach(bench.registry.join(NAME), Side.AGENT)
+    agent = bench.attach(bench.registry.add_agent(NAME), Side.AGENT)
     run_loop()
     agent.expect(TEXT, LINKUP)
     assert agent.frame().payload.startswith(b'mlogin:{"type":"start"')

@@ -1,4 +1,4 @@
-"""The deadlines of one session: decides what is due now, and when to check again. No I/O; the time is passed in.
+"""The deadlines of one pair: decides what is due now, and when to check again. No I/O; the time is passed in.
 
 Times are in seconds of one monotonic clock. `happened` returns the inputs that are due: events for the state machine in
 medusa/session.py. `check_links` returns which peers need a ping, do not finish a message, or are lost. Both functions
@@ -9,13 +9,13 @@ for `check_links`.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple, Protocol
 
 from medusa.protocol.keepalive import LOST_AFTER, Keepalive, Verdict
 from medusa.protocol.relay import Unfinished
 from medusa.reflector.config import ReflectorConfig
-from medusa.reflector.sessions.time_limits import DrainNotices, TimeLimits
+from medusa.reflector.sessions.pair.time_limits import DrainNotices, TimeLimits
 from medusa.session import Input, Side
 
 STALL_CHECKS = 4
@@ -97,13 +97,17 @@ class _Message(NamedTuple):
 
 
 class Deadlines:
-    """The deadlines of one session.
+    """The deadlines of one pair.
 
-    Call `wait` when the client begins to wait for an agent, `link` when the session is linked, and `finish` when the
-    session begins to close.
+    Call `wait` or `wait_for_call` when the client begins to wait for an agent, `link` when the pair is linked, and
+    `finish` when it begins to close.
+
+    Args:
+        active: returns the time of the session's last terminal byte, in any of its pairs. None: only this pair counts.
     """
 
     __slots__ = (
+        "_active",
         "_backlogs",
         "_closing",
         "_config",
@@ -118,8 +122,9 @@ class Deadlines:
         "_waited",
     )
 
-    def __init__(self, config: ReflectorConfig, now: float) -> None:
+    def __init__(self, config: ReflectorConfig, now: float, active: Callable[[], float] | None = None) -> None:
         self._config = config
+        self._active = active
         self._timed: dict[Input, float] = {}
         self._limits: TimeLimits | None = None
         self._drain: DrainNotices | None = None
@@ -138,11 +143,28 @@ class Deadlines:
         pulse = now + self._config.timeouts.wait_interval
         self._timed = {Input.WAIT_PULSE: pulse, Input.WAIT_EXPIRED: now + self._config.wait_timeout}
 
-    def link(self, now: float) -> None:
-        """Starts the deadlines of a linked session."""
+    def wait_for_call(self, now: float) -> None:
+        """Starts the deadlines of a client that has joined a session, and waits until the called agent dials."""
+        self.wait(now)
+        timeouts = self._config.timeouts
+        del self._timed[Input.WAIT_EXPIRED]
+        self._timed |= {Input.CALL_EXPIRED: now + timeouts.call_timeout, Input.CALL_DUE: now}
+
+    def abandon(self, now: float) -> None:
+        """Ends the wait of a client that has joined a session: the agent cannot be called any more."""
+        if Input.CALL_EXPIRED in self._timed:
+            self._timed = {Input.AGENT_GONE: now}
+
+    def link(self, now: float, since: float | None = None) -> None:
+        """Starts the deadlines of a linked pair.
+
+        Args:
+            since: the time at which the first pair of the session was linked; None for `now`.
+        """
         self._timed = {}
         if self._config.idle_timeout or self._config.max_duration:
-            self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, now)
+            began = now if since is None else since
+            self._limits = TimeLimits(self._config.idle_timeout, self._config.max_duration, began)
 
     def drain(self, end: float, now: float) -> None:
         """Sets the time `end` at which the session ends because its reflector stops. Its user gets notices before.
@@ -172,7 +194,7 @@ class Deadlines:
 
         Each of the two numbers is infinity if the session has no such limit.
         """
-        return self._limits.left(now, active(links)) if self._limits is not None else (math.inf, math.inf)
+        return self._limits.left(now, self._last_byte(links)) if self._limits is not None else (math.inf, math.inf)
 
     # ------------------------------------------------------------------ inputs of the session's table
 
@@ -188,6 +210,8 @@ class Deadlines:
                 interval = self._config.timeouts.wait_interval
                 # Pulses that were missed are skipped.
                 self._timed[happened] = when + interval * (1 + (now - when) // interval)
+            elif happened is Input.CALL_DUE:
+                self._timed[happened] = now + self._config.timeouts.call_interval
             elif happened is Input.CLOSE_EXPIRED and self._is_read_slowly(links):
                 self._timed[happened] = now + self._config.timeouts.close_timeout
                 continue
@@ -196,13 +220,16 @@ class Deadlines:
             return happened
         if self._drain is not None and self._waited and (drain := self._drain.due(now)) is not None:
             return drain
-        return self._limits.due(now, active(links)) if self._limits is not None else None
+        return self._limits.due(now, self._last_byte(links)) if self._limits is not None else None
 
     def next_input(self, links: Collection[Link]) -> float:
         """Returns the time at which to call `happened` next."""
-        limit = self._limits.deadline(active(links)) if self._limits is not None else math.inf
+        limit = self._limits.deadline(self._last_byte(links)) if self._limits is not None else math.inf
         drain = self._drain.deadline() if self._drain is not None and self._waited else math.inf
         return min([limit, drain, *self._timed.values()])
+
+    def _last_byte(self, links: Collection[Link]) -> float:
+        return active(links) if self._active is None else self._active()
 
     def _is_read_slowly(self, links: Collection[Link]) -> bool:
         """Returns True if a side gets more time to close, because it has not received all bytes before its Close yet.

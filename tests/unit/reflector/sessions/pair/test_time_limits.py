@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from medusa.reflector.sessions.time_limits import DrainNotices, TimeLimits, lead
+from medusa.reflector.sessions.pair.time_limits import DrainNotices, TimeLimits, lead
 from medusa.session import Input
 
 

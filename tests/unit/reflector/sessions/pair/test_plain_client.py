@@ -4,7 +4,7 @@ import pytest
 
 from medusa.protocol.control import Control, Error, Exit, Start, Started, build, parse
 from medusa.protocol.messages import Close
-from medusa.reflector.sessions import plain_client
+from medusa.reflector.sessions.pair import plain_client
 
 
 def test_it_asks_for_a_shell_with_the_agents_defaults() -> None:

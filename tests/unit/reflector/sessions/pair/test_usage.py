@@ -6,7 +6,7 @@ import pytest
 from structlog.types import EventDict
 
 from medusa.reflector.session_name import SessionName
-from medusa.reflector.sessions.usage import Usage
+from medusa.reflector.sessions.pair.usage import Usage
 from medusa.session import Outcome, Side
 
 
@@ -26,7 +26,9 @@ def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
     record.because(Side.AGENT, "closed (first)")
     record.because(Side.CLIENT, "what follows from it")
     clock[0] = 110.25
-    record.ended(Outcome.COMPLETED, {"client": "127.0.0.1:1", "agent": "127.0.0.1:2"}, {"client_bytes": 7})
+    record.session_ended(
+        Outcome.COMPLETED, record.reason, 1, {"client": "127.0.0.1:1", "agent": "127.0.0.1:2"}, {"client_bytes": 7}
+    )
     assert [entry.pop("component") for entry in logs] == ["usage", "usage"]
     assert logs == [
         {"log_level": "info", "event": "session started", "session": "abc", "client": "127.0.0.1:1"},
@@ -38,6 +40,7 @@ def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
             "reason": "agent: closed (first)",
             "waited_s": 2.5,
             "linked_s": 7.75,
+            "legs": 1,
             "client": "127.0.0.1:1",
             "agent": "127.0.0.1:2",
             "client_bytes": 7,
@@ -48,7 +51,7 @@ def test_a_linked_session(clock: list[float], logs: list[EventDict]) -> None:
 def test_a_lonely_session(clock: list[float], logs: list[EventDict]) -> None:
     record = Usage(SessionName("abc"))
     clock[0] = 104.0
-    record.ended(Outcome.LONELY, {}, {})
+    record.session_ended(Outcome.LONELY, record.reason, 1, {}, {})
     assert (logs[0]["waited_s"], logs[0]["linked_s"], logs[0]["reason"]) == (4.0, 0.0, "")
 
 

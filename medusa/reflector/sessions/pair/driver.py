@@ -1,0 +1,311 @@
+"""Runs one pair: passes events to its state machine, and carries out the actions that it returns.
+
+The state machine is the table in medusa/session.py, which calls an event an input.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from medusa.protocol.control import KILLED, Call, Linkup, Notice, Wait, build
+from medusa.protocol.features import CALL, NOTICE
+from medusa.protocol.keepalive import Keepalive
+from medusa.protocol.messages import Close
+from medusa.reflector.config import ReflectorConfig
+from medusa.reflector.metrics import Metrics
+from medusa.reflector.relay.budget import Budget
+from medusa.reflector.relay.endpoint import Endpoint
+from medusa.reflector.relay.fair_queue import FairQueue
+from medusa.reflector.relay.pump import Progress
+from medusa.reflector.session_name import SessionName
+from medusa.reflector.sessions.limits import Place
+from medusa.reflector.sessions.pair import plain_client
+from medusa.reflector.sessions.pair.deadlines import Deadlines
+from medusa.reflector.sessions.pair.runner import Runner
+from medusa.reflector.sessions.pair.sides import OVER, Sides
+from medusa.reflector.sessions.pair.usage import Usage
+from medusa.session import Action, Input, Outcome, Side, State, broke_rules, closed, lost
+from medusa.transports.relayed import RelayedTransport
+
+_WAIT_TEXT = build(Wait())
+_KILLED_TEXT = build(Wait(KILLED))
+_LINKUP_TEXT = build(Linkup())
+_INPUTS = {Progress.CLOSED: closed, Progress.LOST: lost, Progress.BROKE_RULES: broke_rules}
+
+
+@dataclass(frozen=True)
+class Context:
+    """The objects that all sessions of one process share."""
+
+    config: ReflectorConfig
+    queue: FairQueue
+    metrics: Metrics
+    budget: Budget
+
+
+class Session(Protocol):
+    """The session that a pair belongs to, with what the pair reads and calls."""
+
+    name: SessionName
+    linked_at: float | None
+
+    def active(self) -> float:
+        """Returns the time.monotonic() of the last terminal byte, in any of the session's pairs."""
+
+    def call(self, pair: Pair) -> None:
+        """Asks the session's agent to dial for `pair`, whose client has joined the session."""
+
+    def linked(self, pair: Pair, took: float) -> None:
+        """Takes note that `pair` is linked, and forwards. `took`: seconds since the agent's request."""
+
+    def closing(self) -> None:
+        """Takes note that a pair is not linked any more, or ends before it was linked."""
+
+    def ended(self, pair: Pair, outcome: Outcome) -> None:
+        """Takes note that `pair` is over."""
+
+
+class Pair(Runner):
+    """One pair of a session: its client, and the agent that the client waits for and is then linked to.
+
+    The pair needs no call at its end: it releases everything when it is over.
+
+    Args:
+        place: counts the pair, until it is over.
+        leg: the number of the pair in its session. That of the pair which opened the session is 1.
+
+    Attributes:
+        leg_id: names a pair whose client has joined, until its agent is linked: who knows it may be that agent. "" for
+            the pair that opened the session.
+        called_over: the pair over whose agent's link the agent was called last. None: it was not called.
+        shows_notices: True if the client has announced that it shows notices at any time.
+        takes_calls: True if the agent has announced that it dials once more for each client that joins the session.
+    """
+
+    def __init__(self, session: Session, context: Context, place: Place, client_address: str, leg: int = 1) -> None:
+        config = context.config
+        deadlines = Deadlines(config, time.monotonic(), session.active)
+        super().__init__(context.queue, deadlines, Usage(session.name, leg))
+        self.leg_id = secrets.token_hex(16) if leg > 1 else ""
+        self.called_over: Pair | None = None
+        self.shows_notices = self.takes_calls = False
+        self._session = session
+        self._context = context
+        self._place = place
+        self._agent_requested = 0.0  # the time of the agent's request, by time.monotonic()
+        self._linked_up = False
+        self._drain_words = ""
+        self.usage.started(client_address)
+
+    @property
+    def name(self) -> SessionName:
+        """The name of the session."""
+        return self._session.name
+
+    def expect_agent(self) -> bool:
+        """Reserves this pair for one agent, until `attach` is called.
+
+        Returns False if another agent has reserved or joined the pair, or if the pair is closing.
+        """
+        if self.machine.state is not State.WAITING:
+            return False
+        self.machine.process(Input.AGENT_EXPECTED)
+        self._agent_requested = time.monotonic()
+        return True
+
+    def expects(self, side: Side) -> bool:
+        """Returns True if `attach` would add the connection of `side` now."""
+        return self.machine.state is _ATTACH_IN[side]
+
+    def attach(
+        self,
+        side: Side,
+        transport: RelayedTransport,
+        address: str,
+        source: str = "",
+        announced: Collection[str] = (),
+    ) -> None:
+        """Adds the connection of `side` after its upgrade. If the pair is over by now, closes the connection.
+
+        Args:
+            address: the peer's address, for logs and lists.
+            source: an address. If the session has no login, the memory held for the peer is counted for this address.
+            announced: the names of the features that the peer has announced; see medusa.protocol.features.
+        """
+        if not self.expects(side):
+            transport.close(1000, OVER.reason, timeout=0.1)
+            return
+        transport.share = self._context.budget.share(login=self.name.login, address=source)
+        keepalive = Keepalive(self._context.config.keepalive, time.monotonic())
+        endpoint = Endpoint(self._context.queue, side, transport, keepalive, self._endpoint_ended, address)
+        self._sides[side] = endpoint
+        self.shows_notices |= NOTICE in announced and side is Side.CLIENT
+        self.takes_calls |= CALL in announced and side is Side.AGENT
+        self.tell(Input.CLIENT_ATTACHED if side is Side.CLIENT else Input.AGENT_ATTACHED)
+
+    def drain(self, end: float, words: str = "the reflector is shutting down") -> None:
+        """Ends the pair at `end`, a time.monotonic(), and tells its user beforehand. Returns at once.
+
+        Changes nothing if an earlier call has set an earlier end. `words`: the reason, as a text for the user.
+        """
+        now = time.monotonic()
+        if end - now < self._deadlines.left_of_drain(now):
+            self._drain_words = words
+            self._deadlines.drain(end, now)
+            self._wake()
+
+    def abandon(self) -> None:
+        """Ends the wait of a client that has joined: there is no link over which its agent can be called."""
+        if self.machine.state is State.WAITING:
+            self._deadlines.abandon(time.monotonic())
+            self._wake()
+
+    # ------------------------------------------------------------------ read by the session
+
+    @property
+    def state(self) -> State:
+        """The state of the pair."""
+        return self.machine.state
+
+    @property
+    def sides(self) -> Sides:
+        """The connections of the pair."""
+        return self._sides
+
+    @property
+    def can_call(self) -> bool:
+        """True if the agent can be sent a message of the reflector's."""
+        return self._linked_up and self.machine.state is State.LINKED and self._sides[Side.AGENT].open
+
+    @property
+    def is_agent_busy(self) -> bool:
+        """True if a message to the agent would have to wait, because bytes for it wait already."""
+        return self._sides[Side.AGENT].transport.wants_write
+
+    def call(self, leg_id: str) -> None:
+        """Sends the agent the order to dial once more, for the pair that `leg_id` names."""
+        self._sides[Side.AGENT].announce_behind(build(Call(leg_id)))
+
+    # ------------------------------------------------------------------ inputs
+
+    def _process(self, happened: Input, close: Close | None) -> None:
+        for action in self.machine.process(happened, close):
+            _CARRY_OUT[action](self)
+
+    def _endpoint_ended(self, endpoint: Endpoint, progress: Progress) -> None:
+        if progress is Progress.CLOSED:
+            reason = endpoint.pump.close.reason if endpoint.pump.close else ""
+            self.usage.because(endpoint.side, "closed" + (" (%s)" % reason if reason else ""))
+        else:
+            self.usage.because(endpoint.side, endpoint.pump.why)
+        self.tell(_INPUTS[progress](endpoint.side), endpoint.pump.close)
+
+    # ------------------------------------------------------------------ the table's actions
+
+    def _start_wait(self) -> None:
+        now = time.monotonic()
+        if self.leg_id:
+            self._deadlines.wait_for_call(now)
+        else:
+            self._deadlines.wait(now)
+        self._sides[Side.CLIENT].start()
+
+    def _send_wait(self) -> None:
+        self._sides[Side.CLIENT].announce(_WAIT_TEXT)
+
+    def _send_call(self) -> None:
+        self._session.call(self)
+
+    def _send_killed(self) -> None:
+        self._sides[Side.CLIENT].announce(_KILLED_TEXT)
+
+    def _send_idle_notice(self) -> None:
+        _, left = self._deadlines.left(time.monotonic(), self._sides.values())
+        words = "nothing has passed for %.0f s; unless something does, the session ends in %.0f s"
+        self._send_notice(words % (self._context.config.idle_timeout - left, left))
+
+    def _send_duration_notice(self) -> None:
+        left, _ = self._deadlines.left(time.monotonic(), self._sides.values())
+        words = "the session ends in %.0f s: it may not last longer than %.0f s"
+        self._send_notice(words % (left, self._context.config.max_duration))
+
+    def _send_drain_notice(self) -> None:
+        if self.shows_notices:
+            left = self._deadlines.left_of_drain(time.monotonic())
+            self._send_notice("%s; the session ends in %.0f s" % (self._drain_words, max(1.0, left)))
+
+    def _send_notice(self, words: str) -> None:
+        self._sides[Side.CLIENT].announce(build(Notice(words)))
+
+    def _start_pair(self) -> None:
+        now = time.monotonic()
+        self.leg_id, self.called_over = "", None
+        self._deadlines.link(now, self._session.linked_at)
+        self.usage.linked()
+        self._place.stop_waiting()
+        self._run_in_greenlet()
+
+    def _join_endpoints(self) -> None:
+        client, agent = self._sides[Side.CLIENT], self._sides[Side.AGENT]
+        client.announce(_LINKUP_TEXT)
+        agent.announce(_LINKUP_TEXT)
+        if client.plain and not agent.plain:
+            agent.announce(plain_client.START_TEXT)
+            agent.on_left_out = self._answer_agent
+        client.forward(agent)
+        agent.forward(client)
+        self._linked_up = True
+        self._session.linked(self, time.monotonic() - self._agent_requested)
+        agent.start()
+
+    def _answer_agent(self, texts: Sequence[bytes]) -> None:
+        close = plain_client.reply(texts)
+        if close is not None:
+            self._sides[Side.AGENT].close(close)
+
+    def _dismiss_agent(self) -> None:
+        self._sides.pop(Side.AGENT).dismiss(OVER)
+
+    def _hurry(self) -> None:
+        self.usage.ended_by(self.machine.close.reason)
+        self._deadlines.hurry()
+
+    def _close_client(self) -> None:
+        self._sides.close(Side.CLIENT, self.machine.close)
+
+    def _close_agent(self) -> None:
+        self._sides.close(Side.AGENT, self.machine.close)
+
+    def _finish(self) -> None:
+        self._deadlines.finish(time.monotonic())
+        self._session.closing()
+
+    def _release(self) -> None:
+        self.called_over = None
+        self._place.leave()
+        self._session.ended(self, self.machine.outcome or Outcome.ENDED)
+        self._sides.dismiss()
+
+
+_ATTACH_IN = {Side.CLIENT: State.CLAIMED, Side.AGENT: State.WAITING_UPGRADE}
+
+_CARRY_OUT: dict[Action, Callable[[Pair], None]] = {
+    Action.START_WAIT: Pair._start_wait,
+    Action.SEND_WAIT: Pair._send_wait,
+    Action.SEND_CALL: Pair._send_call,
+    Action.SEND_KILLED: Pair._send_killed,
+    Action.SEND_IDLE_NOTICE: Pair._send_idle_notice,
+    Action.SEND_DURATION_NOTICE: Pair._send_duration_notice,
+    Action.SEND_DRAIN_NOTICE: Pair._send_drain_notice,
+    Action.LINK_UP: Pair._start_pair,
+    Action.DISMISS_AGENT: Pair._dismiss_agent,
+    Action.HURRY: Pair._hurry,
+    Action.CLOSE_CLIENT: Pair._close_client,
+    Action.CLOSE_AGENT: Pair._close_agent,
+    Action.FINISH: Pair._finish,
+    Action.RELEASE: Pair._release,
+}

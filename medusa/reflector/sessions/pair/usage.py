@@ -1,0 +1,92 @@
+"""Logs the usage of a session and of its legs: one line when each starts, and one record when it has ended.
+
+A leg is a pair of client and agent: the pair that opened the session, or that of a client which has joined it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import structlog
+
+from medusa.protocol.printable import printable
+from medusa.reflector.session_name import SessionName
+from medusa.session import Outcome, Side
+
+log = structlog.get_logger(component="usage")
+
+
+class Usage:
+    """The usage of one leg: its times, and the reason why it ended.
+
+    Attributes:
+        leg: the number of the leg in its session. The pair that opened the session is leg 1.
+        created: the time at which the leg started, in seconds since the epoch.
+        reason: why it ended; "" if it has not ended, or nobody has told a reason.
+    """
+
+    def __init__(self, name: SessionName, leg: int = 1) -> None:
+        self.leg = leg
+        self._name = {"session": name.session_id, **({"login": name.login} if name.login else {})}
+        self.created = time.time()
+        self._begun = time.monotonic()
+        self._linked: float | None = None
+        self.reason = ""
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The names of the session and of the leg, for a line in the log."""
+        return {**self._name, **({"leg": self.leg} if self.leg > 1 else {})}
+
+    def started(self, client: str) -> None:
+        """Logs that the session, or a further leg of it, has started. `client`: the client's address."""
+        log.info("session started" if self.leg == 1 else "leg started", **self.named, client=client)
+
+    def linked(self) -> None:
+        """Notes the time at which the agent was linked, which ends the wait."""
+        self._linked = time.monotonic()
+
+    @property
+    def was_linked(self) -> bool:
+        """True if the agent was linked."""
+        return self._linked is not None
+
+    @property
+    def waited(self) -> float:
+        """The seconds from the leg's start to the link-up. If no agent was linked yet: from the start until now."""
+        return (self._linked or time.monotonic()) - self._begun
+
+    def because(self, side: Side, why: str) -> None:
+        """Notes the reason why the leg ends, if a side caused it. Only the first reason is kept."""
+        self.reason = self.reason or printable("%s: %s" % (side.value, why))
+
+    def ended_by(self, why: str) -> None:
+        """Notes the reason why the reflector ends the leg. Only the first reason is kept."""
+        self.reason = self.reason or why
+
+    def leg_ended(self, outcome: Outcome, addresses: dict[str, str], counts: dict[str, int]) -> None:
+        """Logs the usage record of this leg, which is over. `counts`: see Counted.counts."""
+        log.info("leg ended", **{**self._name, "leg": self.leg, **self._record(outcome), **addresses, **counts})
+
+    def session_ended(
+        self, outcome: Outcome, reason: str, legs: int, addresses: dict[str, str], counts: dict[str, int]
+    ) -> None:
+        """Logs the usage record of the session, all of whose legs are over. Call this for its first leg.
+
+        Args:
+            reason: why the session ended.
+            legs: how many legs it has had.
+            addresses: those of the first leg's client and agent.
+            counts: those of all legs; see Counted.counts.
+        """
+        record = {**self._record(outcome), "reason": reason, "legs": legs}
+        log.info("session ended", **self._name, **record, **addresses, **counts)
+
+    def _record(self, outcome: Outcome) -> dict[str, Any]:
+        return {
+            "outcome": outcome.value,
+            "reason": self.reason,
+            "waited_s": round(self.waited, 3),
+            "linked_s": round(time.monotonic() - self._linked, 3) if self._linked else 0.0,
+        }

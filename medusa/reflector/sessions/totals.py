@@ -1,0 +1,38 @@
+"""What the legs of one session that are over add up to, for its usage record and for lists."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from medusa.reflector.sessions.pair.driver import Pair
+from medusa.session import Outcome
+
+
+class Totals:
+    """The sums over the legs of a session that are over. A leg is a pair of client and agent.
+
+    Attributes:
+        outcome, reason: how the session ends. They are those of the leg that ended last among the linked ones: a client
+            that has joined, but went away before the agent came, does not count.
+        addresses: those of the first leg's client and agent, keyed by "client" and "agent".
+        counts, terminal_bytes: see Sides.
+    """
+
+    __slots__ = ("_linked", "addresses", "counts", "outcome", "reason", "terminal_bytes")
+
+    def __init__(self) -> None:
+        self.outcome, self.reason = Outcome.ENDED, ""
+        self.addresses: dict[str, str] = {}
+        self.counts: Counter[str] = Counter()
+        self.terminal_bytes: Counter[str] = Counter()
+        self._linked = False
+
+    def add(self, pair: Pair, outcome: Outcome) -> None:
+        """Adds a leg that is over."""
+        if pair.usage.was_linked or not self._linked:
+            self.outcome, self.reason = outcome, pair.usage.reason
+            self._linked = pair.usage.was_linked
+        if pair.usage.leg == 1:
+            self.addresses = pair.sides.addresses
+        self.counts.update(pair.sides.counts())
+        self.terminal_bytes.update(pair.sides.terminal_bytes())
